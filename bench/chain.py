@@ -1,10 +1,10 @@
-"""A chain of three roles with four stores in two regions and two accounts, and what a `credential_process` adds.
+"""Benchmark of a chain of three roles with four stores in two regions, and of `credential_process`.
 
     .venv/bin/python bench/chain.py [--rounds 15]
 
-The chain runs over TLS and `far.py`, each service of each region behind an address of its own, as AWS has them; the AWS
-CLI of the last rows asks an address with nothing in the way. What is promised is a number of round trips, no more than
-a fifth beside them, and the start-up, which the same run without a way to go measures.
+The chain runs over TLS and `far.py`, each service of each region at its own address, as at AWS; the AWS CLI of the
+last rows has no network delay. The limits are a number of round trips, a fifth on top of them, and the start-up,
+which the same run without delay measures.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bench.agent import RTT_MS, Lab, case, far, laboratory, process  # noqa: E40
 from bench.run import DSOPS, Case, Run, machine, measure, wall  # noqa: E402
 
 ROUND_TRIPS = 6
-"""The longest way: TCP, TLS, three roles one after the other, one read, whose connection has been opened meanwhile."""
+"""Round trips of the longest path: TCP, TLS, three roles in sequence, and one read on a prepared connection."""
 
 CONFIG = """\
 version: 1
@@ -74,7 +74,7 @@ class Way(NamedTuple):
 
 @contextmanager
 def ways(lab: Lab, *, is_far: bool) -> Iterator[Way]:
-    """Four services of two regions, each behind its own address."""
+    """Four services of two regions, each at its own address."""
     with ExitStack() as stack:
         certificate = str(lab.base / "server.pem")
         near = (str(HERE / "stub.py"), "--certificate", certificate)
@@ -82,7 +82,7 @@ def ways(lab: Lab, *, is_far: bool) -> Iterator[Way]:
 
 
 def write_chain(folder: Path, way: Way, stores: tuple[str, ...]) -> Path:
-    """A project folder with the chain, whose production environment reads one secret of each of these stores."""
+    """A project folder with the chain; its production environment reads one secret of each of these stores."""
     folder.mkdir()
     accounts = (
         ACCOUNT.format(place="us", region="us-east-1", account="222222222222", sts=way.sts_us, secrets=way.secrets_us),
@@ -98,7 +98,7 @@ def write_chain(folder: Path, way: Way, stores: tuple[str, ...]) -> Path:
 
 
 def chain(lab: Lab, rounds: int) -> dict[str, list[Run]]:
-    """Cold runs of the whole and of its parts, over the network and without one."""
+    """Cold runs of the chain and of its parts, with and without network delay."""
     environ = lab.environ("", agent=False)
     with ways(lab, is_far=True) as way, ways(lab, is_far=False) as near:
         folders = {
@@ -111,7 +111,7 @@ def chain(lab: Lab, rounds: int) -> dict[str, list[Run]]:
 
 
 def command_line(lab: Lab, rounds: int) -> dict[str, list[Run]]:
-    """The same AWS CLI with keys in its environment, and with those of a warm `dsops credentials`, in turn."""
+    """The AWS CLI with keys in its environment, and with keys from a warm `dsops credentials`, in turn."""
     aws = shutil.which("aws")
     if not aws:
         return {}
@@ -124,7 +124,7 @@ def command_line(lab: Lab, rounds: int) -> dict[str, list[Run]]:
     with process(str(HERE / "stub.py")) as address:
         lab.stop()
         environ = {**lab.environ(address), "AWS_DEFAULT_REGION": "us-east-1"}
-        # The CLI hands its environment on to its credential_process, which signs with these.
+        # The AWS CLI passes its environment to its credential_process, which signs with these keys.
         cases = [
             Case("keys", read, home, environ),
             Case("process", [*read, "--profile", "through"], home, environ),
@@ -134,13 +134,13 @@ def command_line(lab: Lab, rounds: int) -> dict[str, list[Run]]:
 
 
 def added(longer: Sequence[Run], shorter: Sequence[Run]) -> float:
-    """Milliseconds by which one command takes longer than the other: the median of pairs, which ran in turn."""
+    """Milliseconds by which one command takes longer: the median of pairs that ran in turn."""
     return median([long.wall_ms - short.wall_ms for long, short in zip(longer, shorter, strict=True)])
 
 
 def report(runs: Mapping[str, list[Run]], commands: Mapping[str, list[Run]], rounds: int) -> str:
-    """The table, in Markdown."""
-    ms = {name: wall(each) for name, each in {**runs, **commands}.items()}
+    """The table in Markdown."""
+    ms = {name: wall(value) for name, value in {**runs, **commands}.items()}
     trips = ROUND_TRIPS * RTT_MS
     bound = f"1.2 x {trips} + {ms['all near']:.0f} = {1.2 * trips + ms['all near']:.0f} ms"
     on_the_way = added(runs["all far"], runs["all near"]) / RTT_MS
@@ -163,7 +163,7 @@ def report(runs: Mapping[str, list[Run]], commands: Mapping[str, list[Run]], rou
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description="measure a chain of roles, and dsops as a credential_process")
     parser.add_argument("--rounds", type=int, default=15, help="how often each command is timed (15)")
     options = parser.parse_args()

@@ -1,10 +1,10 @@
-"""What `dsops audit report` takes for CloudTrail logs of any size, beside a bare count, `jq` and a loop in Python.
+"""Benchmark of `dsops audit report` on CloudTrail logs, beside a bare count, `jq` and a loop in Python.
 
     .venv/bin/python bench/cloudtrail.py [--events 5000000] [--rounds 3]
 
-Logs come from `tests/cloudtrail` with known answers, into a cache folder, once for each size and seed. Nothing is
-measured before the report has told exactly those answers. All are whole processes, in turn, on files that have been
-read before; `jq` and the loop read a tenth of the events, and what they take is multiplied.
+Logs with known answers come from `tests/cloudtrail`, into a cache folder, once per size and seed. Nothing is measured
+before the report has given exactly those answers. All are whole processes, in turn, on files that were read before;
+`jq` and the loop read a tenth of the events, and their times are multiplied.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ from tests.cloudtrail.generator import LEAST, generate, write  # noqa: E402
 from tests.installed import ToolMissingError, tool  # noqa: E402
 
 SLOW_SHARE = 10
-"""`jq` and the loop read one in so many events."""
+"""`jq` and the loop read one in this many events."""
 LINE_SHARE = 5
-"""The report is also measured on one in so many, to see whether it grows in a straight line."""
+"""The report also runs on one in this many events, to see whether its time grows linearly."""
 COUNT_LIMIT, SLOW_LIMIT, MEMORY_LIMIT_MB = 1.3, 20, 2000
 
-# What a user would write, and the fastest count that we know of: it reads no record, only where each ends.
+# A user's query, and the fastest count known to us, which parses no record but only finds their ends.
 COUNT = "SELECT count(*) FROM (SELECT unnest(Records) FROM read_json('{files}', maximum_object_size = 268435456))"
 FASTEST_COUNT = (
     "SELECT sum(json_array_length(json, '$.Records'))"
     " FROM read_json_objects('{files}', format = 'unstructured', maximum_object_size = 268435456)"
 )
-# Its progress is printed to stdout, also where that is no terminal.
+# DuckDB prints its progress to stdout even without a terminal.
 QUERY = """\
 import sys, duckdb
 duckdb.sql("SET enable_progress_bar = false")
 print(int(duckdb.sql(sys.argv[1]).fetchall()[0][0]))
 """
-# find and xargs: more files than a command line can hold. Two jq, so that both cores have something to do.
+# find and xargs: there are more files than a command line can hold. Two jq processes use both cores.
 JQ = (
     "set -o pipefail; find logs -name '*.json.gz' -print0 | xargs -0 {gzip} -dc"
     " | {jq} -c -f {here}/cloudtrail_issues.jq | {jq} -n -f {here}/cloudtrail_metrics.jq"
 )
-# The metrics of jq's program, and which columns of the answers they have.
+# The metrics of jq's program, and their columns in the answers.
 JQ_COLUMNS = {
     "failures": ("role", "code", "failures"),
     "principals": ("role", "principal", "sessions", "failures"),
@@ -60,20 +60,20 @@ JQ_COLUMNS = {
 
 
 class Logs(NamedTuple):
-    """Logs of a size, and what is known of them."""
+    """Logs of a size, with their known answers."""
 
     folder: Path
-    """In which `logs` is."""
-    known: Mapping[str, Any]  # a tree as JSON has it
+    """The folder that contains `logs`."""
+    known: Mapping[str, Any]  # a JSON tree
 
     @property
     def records(self) -> int:
-        """In all files together."""
+        """The number of records in all files."""
         return int(self.known["counts"]["records"])
 
 
 def logs(events: int, seed: int) -> Logs:
-    """Made now, or when they were asked for before; those of another generator are others."""
+    """The logs of this size and seed, generated on first use and again when the generator changes."""
     mark = hashlib.sha256()
     for source in sorted((HERE.parent / "tests" / "cloudtrail").glob("*.py")):
         if not source.name.startswith(("test_", "naive")):
@@ -85,43 +85,43 @@ def logs(events: int, seed: int) -> Logs:
         print(f"making {events:,} events in {folder}", file=sys.stderr)
         with tempfile.TemporaryDirectory(dir=cache, prefix="making-") as name:
             fresh = Path(name) / "fresh"
-            known = generate(fresh / "logs", events=events, seed=seed, processes=os.cpu_count() or 1)
-            write(fresh / "answers.json", known)
+            known_names = generate(fresh / "logs", events=events, seed=seed, processes=os.cpu_count() or 1)
+            write(fresh / "answers.json", known_names)
             fresh.rename(folder)
     return Logs(folder, json.loads((folder / "answers.json").read_text()))
 
 
-# --- who is measured --------------------------------------------------------------------------------------------
+# --- measured programs --------------------------------------------------------------------------------------------
 
 
 def report(of: Logs, environ: Mapping[str, str], name: str = "report") -> Case:
-    """The report, as JSON."""
+    """The report as JSON."""
     return Case(name, [DSOPS, "audit", "report", "logs", "--json"], of.folder, environ)
 
 
 def count(of: Logs, environ: Mapping[str, str], name: str, query: str) -> Case:
-    """A query of DuckDB's, by itself."""
+    """A DuckDB query alone."""
     text = query.format(files=of.folder / "logs" / "**" / "*.json.gz")
     return Case(name, [sys.executable, "-c", QUERY, text], of.folder, environ)
 
 
 def with_jq(of: Logs, environ: Mapping[str, str]) -> Case:
-    """The four metrics of the page. Raises ToolMissingError."""
+    """The page's four metrics in jq. Raises ToolMissingError."""
     script = JQ.format(gzip=tool("gzip", environ), jq=tool("jq", environ), here=HERE)
     return Case("jq", [tool("bash", environ), "-c", script], of.folder, environ)
 
 
 def with_python(of: Logs, environ: Mapping[str, str]) -> Case:
-    """Each record parsed by itself."""
+    """A Python loop that parses each record."""
     path = {**environ, "PYTHONPATH": str(HERE.parent)}
     return Case("python", [sys.executable, "-m", "tests.cloudtrail.naive", "logs"], of.folder, path)
 
 
-# --- whether they tell the truth --------------------------------------------------------------------------------
+# --- checks -------------------------------------------------------------------------------------------------------
 
 
 def said(case: Case) -> Any:
-    """What it prints, as JSON."""
+    """The program's output as JSON."""
     done = subprocess.run(case.command, cwd=case.folder, env=dict(case.environ), check=False, capture_output=True)
     if done.returncode:
         raise SystemExit(f"{case.name}: exit code {done.returncode}: {done.stderr.decode()[-500:]}")
@@ -129,52 +129,52 @@ def said(case: Case) -> Any:
 
 
 def rows_of(answer: Any, columns: Sequence[str]) -> list[list[Any]]:
-    """Rows in the order of the columns, whether they are lists or objects."""
+    """Rows in the order of the columns, given as lists or objects."""
     rows = answer["rows"] if isinstance(answer, dict) else answer
     return [[row[name] for name in columns] if isinstance(row, dict) else list(row) for row in rows]
 
 
 def check_report(of: Logs, case: Case) -> None:
-    """Ends the benchmark unless each answer is the known one."""
-    told = said(case)
-    answers = told.get("answers", told)
-    for name, known in of.known["answers"].items():
-        # A summary is told by what was asked for, by role where nothing was.
+    """End the benchmark unless every answer is the known one."""
+    result_text = said(case)
+    answers = result_text.get("answers", result_text)
+    for name, answer in of.known["answers"].items():
+        # A summary is named by its grouping, or by role if none was requested.
         found = answers.get("summary" if name == "summary-role" and name not in answers else name)
         if found is None and name in {"summary-principal", "summary-account"}:
             continue
-        if found is None or rows_of(found, known["columns"]) != known["rows"]:
+        if found is None or rows_of(found, answer["columns"]) != answer["rows"]:
             raise SystemExit(f"{case.name}: another answer to {name} than the known one, nothing is measured")
 
 
 def check_count(of: Logs, case: Case) -> None:
-    """Ends the benchmark unless there are as many records."""
+    """End the benchmark unless the number of records is right."""
     if said(case) != of.records:
         raise SystemExit(f"{case.name}: another number of records than {of.records:,}, nothing is measured")
 
 
 def check_jq(of: Logs, case: Case) -> None:
-    """Ends the benchmark unless jq's four metrics are the known ones; their order is its own."""
-    told = said(case)
+    """End the benchmark unless jq's four metrics are right, in any order."""
+    result_text = said(case)
     for name, columns in JQ_COLUMNS.items():
-        known = of.known["answers"][name]
-        places = [known["columns"].index(column) for column in columns]
-        if sorted(told[name]) != sorted([row[place] for place in places] for row in known["rows"]):
+        known_names = of.known["answers"][name]
+        places = [known_names["columns"].index(column) for column in columns]
+        if sorted(result_text[name]) != sorted([row[place] for place in places] for row in known_names["rows"]):
             raise SystemExit(f"jq: another answer to {name} than the known one, nothing is measured")
 
 
 def check_python(of: Logs, case: Case) -> None:
-    """Ends the benchmark unless the loop has all known answers."""
-    told = said(case)["answers"]
-    if told != {name: answer["rows"] for name, answer in of.known["answers"].items()}:
+    """End the benchmark unless the loop's answers are right."""
+    result_text = said(case)["answers"]
+    if result_text != {name: answer["rows"] for name, answer in of.known["answers"].items()}:
         raise SystemExit("python: other answers than the known ones, nothing is measured")
 
 
-# --- the table --------------------------------------------------------------------------------------------------
+# --- the table ----------------------------------------------------------------------------------------------------
 
 
 def seconds(runs: Sequence[Run]) -> float:
-    """The median by the clock."""
+    """The median wall time in seconds."""
     return wall(runs) / 1000
 
 
@@ -184,8 +184,8 @@ def row(name: str, value: str, limit: str = "") -> str:
 
 
 def rows(runs: Mapping[str, Sequence[Run]]) -> list[str]:
-    """All lines of the table but its head."""
-    took = {name: seconds(found) for name, found in runs.items()}
+    """All lines of the table except its head."""
+    took = {name: seconds(run) for name, run in runs.items()}
     full, part = took["report"], took["report, part"]
     peaks = {name: max(run.peak_mb for run in found) for name, found in runs.items()}
     made = [
@@ -209,7 +209,7 @@ def rows(runs: Mapping[str, Sequence[Run]]) -> list[str]:
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description="measure dsops audit report on CloudTrail logs")
     parser.add_argument("--events", type=int, default=5_000_000, help="how many calls (5,000,000)")
     parser.add_argument("--seed", type=int, default=1, help="of the logs (1)")
@@ -234,7 +234,7 @@ def main() -> None:
 
 
 def checked_cases(whole: Logs, part: Logs, slow: Logs, environ: Mapping[str, str]) -> list[Case]:
-    """Each has been run once, and has told what is known: its files are in the system's memory."""
+    """The programs, each run once and checked, so their files are in the page cache."""
     cases = [report(whole, environ), report(part, environ, "report, part")]
     check_report(whole, cases[0])
     check_report(part, cases[1])

@@ -40,14 +40,14 @@ def write_config(folder: Path, addresses: list[str]) -> Path:
 
 
 def calls(address: str) -> str:
-    """What that stub was asked for, as JSON."""
+    """The calls counted by this stub, as JSON."""
     with urlopen(f"{address}/counts", timeout=10) as answer:
         text: str = answer.read().decode()
     return text
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--stores", type=int, default=20)
@@ -75,8 +75,8 @@ def main() -> None:
             ],
             options.rounds,
         )
-        asked = calls(quick)
-    ms = {name: wall(each) for name, each in runs.items()}
+        request_asked = calls(quick)
+    ms = {name: wall(run) for name, run in runs.items()}
     ratio = ms["doctor"] / ms["exec of one"]
     print(f"{machine()}, medians of {options.rounds} rounds\n\n| | measured | at most |\n|---|---|---|")
     print(f"| `dsops exec`, the slow store alone, {options.slow_ms:.0f} ms a request | {ms['exec of one']:,.0f} ms | |")
@@ -84,7 +84,7 @@ def main() -> None:
     others = f"{options.stores} stores, the others {options.quick_ms:.0f} ms"
     print(f"| `dsops doctor`, {others} | {ms['doctor']:,.0f} ms | |")
     print(f"| doctor of all / exec of the slowest | {ratio:.2f} x | {BOUND} x |")
-    print(f"\nthe quick stub was asked for {asked}")
+    print(f"\nthe quick stub was asked for {request_asked}")
 
 
 if __name__ == "__main__":

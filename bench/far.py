@@ -1,7 +1,7 @@
-"""A way to a server that takes time: each byte arrives half a round trip later, and a connection costs one to open.
+"""A proxy with network delay: each byte arrives half a round trip later, and a connection takes one to open.
 
-Run as a process of its own (`python bench/far.py --to PORT --rtt-ms 30`), it prints its port and serves until its
-standard input ends. What comes over it, TLS or not, it doesn't look at.
+Run as its own process (`python bench/far.py --to PORT --rtt-ms 30`): it prints its port and serves until its standard
+input ends. It does not look at the bytes, TLS or not.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import cast
 
 
 class End(asyncio.Protocol):
-    """One end of a connection; what arrives here leaves at the other end, later."""
+    """One end of a connection; data that arrives here leaves the other end later."""
 
     def __init__(self, one_way_seconds: float) -> None:
         self.seconds = one_way_seconds
@@ -24,20 +24,20 @@ class End(asyncio.Protocol):
         self.early: list[tuple[float, bytes | None]] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keeps the way back."""
+        """Keep the transport."""
         self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Sends it on after the way's time."""
+        """Forward the data after the delay."""
         self.carry(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The end travels as long as the bytes before it."""
+        """Forward the end, after the data before it."""
         del exc
         self.carry(None)
 
     def carry(self, data: bytes | None) -> None:
-        """Hands it to the other end when it may be there."""
+        """Schedule data for the other end."""
         loop = asyncio.get_running_loop()
         at = max(loop.time(), self.opened) + self.seconds
         if self.other is None:
@@ -46,7 +46,7 @@ class End(asyncio.Protocol):
             loop.call_at(at, self.other.put, data)
 
     def put(self, data: bytes | None) -> None:
-        """Writes what has arrived; None closes."""
+        """Write data that has arrived; None closes."""
         if self.transport is None or self.transport.is_closing():
             return
         if data is None:
@@ -56,7 +56,7 @@ class End(asyncio.Protocol):
 
 
 class Near(End):
-    """The client's end: it opens the other one."""
+    """The client's end, which opens the other one."""
 
     def __init__(self, one_way_seconds: float, port: int, keep: Callable[[asyncio.Task[None]], None]) -> None:
         super().__init__(one_way_seconds)
@@ -64,13 +64,13 @@ class Near(End):
         self.keep = keep
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The kernel has opened it at once; a network would have needed a round trip before the first byte."""
+        """Delay the first byte by a round trip, since the kernel has accepted the connection at once."""
         super().connection_made(transport)
         self.opened = asyncio.get_running_loop().time() + 2 * self.seconds
         self.keep(asyncio.get_running_loop().create_task(self.open()))
 
     async def open(self) -> None:
-        """Connects to the server."""
+        """Connect to the server."""
         loop = asyncio.get_running_loop()
         _, far = await loop.create_connection(lambda: End(self.seconds), "127.0.0.1", self.port)
         far.other, self.other = self, far
@@ -79,7 +79,7 @@ class Near(End):
 
 
 async def serve(port: int, rtt_seconds: float) -> None:
-    """Serves on a free port of loopback until standard input ends."""
+    """Serve on a free port of loopback until standard input ends."""
     loop = asyncio.get_running_loop()
     tasks: set[asyncio.Task[None]] = set()
 
@@ -94,7 +94,7 @@ async def serve(port: int, rtt_seconds: float) -> None:
 
 
 def main() -> None:
-    """Reads the command line and serves."""
+    """Parse the command line and serve."""
     parser = argparse.ArgumentParser(description="a way that takes time to a port of loopback")
     parser.add_argument("--to", type=int, required=True, help="the server's port")
     parser.add_argument("--rtt-ms", type=float, default=30, help="the round trip")

@@ -1,8 +1,8 @@
-"""What the shell's hook costs: at a prompt where nothing has changed, and on entering a folder.
+"""Benchmark of the shell hook: at a prompt without changes, and on entering a folder.
 
     .venv/bin/python bench/hook.py [--rounds 7]
 
-A prompt is the difference between a shell that runs the hook 1000 times and one that does so once. An entry is
+A prompt's cost is the difference between a shell that runs the hook 1000 times and one that runs it once. An entry is
 `dsops hook-load` as a whole process, for an environment of two literals, with a warm agent and without one.
 """
 
@@ -31,7 +31,7 @@ SHELLS: Mapping[str, tuple[list[str], str]] = {
 
 
 def seconds(command: list[str], folder: Path, environ: Mapping[str, str], *, of_cpu: bool = False) -> float:
-    """How long it takes; of the processor's time, where the machine may be busy with others."""
+    """Seconds that a command takes: wall time, or CPU time for a busy machine."""
     begin = _cpu() if of_cpu else perf_counter()
     subprocess.run(command, cwd=folder, env=dict(environ), check=True, capture_output=True, stdin=subprocess.DEVNULL)
     return (_cpu() if of_cpu else perf_counter()) - begin
@@ -43,10 +43,10 @@ def _cpu() -> float:
 
 
 def prompt_milliseconds(shell: str, folder: Path, environ: Mapping[str, str], rounds: int) -> float:
-    """One prompt in that folder, of the processor's time."""
+    """CPU milliseconds of one prompt in this folder."""
     start, loop = SHELLS[shell]
     load = f"'{DSOPS}' hook fish | source" if shell == "fish" else f"eval \"$('{DSOPS}' hook {shell})\""
-    # fish drops the handler of its prompt where it isn't interactive.
+    # fish removes its prompt handler if it is not interactive
     words = [*start, *(["-i"] if shell == "fish" else []), "-c"]
     took = {
         count: median(
@@ -59,7 +59,7 @@ def prompt_milliseconds(shell: str, folder: Path, environ: Mapping[str, str], ro
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds

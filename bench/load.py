@@ -35,7 +35,7 @@ _LONGEST_WAIT = 20.0
 
 @dataclass(slots=True)
 class Connection:
-    """One kept connection and what has come of the answer that it waits for."""
+    """A kept connection and the answer received so far."""
 
     port: int
     socket: socket.socket
@@ -44,21 +44,21 @@ class Connection:
     waits: list[float] = field(default_factory=list)
 
     def send(self, data: bytes) -> None:
-        """Sends the next request."""
+        """Send the next request."""
         self.came = b""
         self.sent_at = perf_counter()
         self.socket.sendall(data)
 
 
 def connect(port: int) -> socket.socket:
-    """A connection to a server on loopback."""
+    """Connect to a server on loopback."""
     connected = socket.create_connection(("127.0.0.1", port), timeout=_LONGEST_WAIT)
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connected
 
 
 def end_of(answer: bytes) -> int:
-    """How long the whole answer is; 0 while that isn't known yet."""
+    """The length of the whole answer; 0 while it is unknown."""
     head = answer.find(b"\r\n\r\n")
     if head < 0:
         return 0
@@ -69,7 +69,7 @@ def end_of(answer: bytes) -> int:
 
 
 def send(port: int, requests: Iterator[bytes], connections: int, seconds: float, total: int) -> dict[str, Any]:
-    """Answers by status, and how long they took; ends after that many seconds or, when `total` is set, requests."""
+    """Answers by status with their times; ends after this many seconds or, if `total` is set, requests."""
     selector = selectors.DefaultSelector()
     open_now = [Connection(port, connect(port)) for _ in range(connections)]
     for one in open_now:
@@ -107,7 +107,7 @@ def send(port: int, requests: Iterator[bytes], connections: int, seconds: float,
             else:
                 waiting -= 1
     taken = perf_counter() - begin
-    waits = sorted(wait for one in open_now for wait in one.waits)
+    waits = sorted(wait for entry in open_now for wait in entry.waits)
     return {
         "answers": sum(statuses.values()),
         "statuses": statuses,
@@ -120,7 +120,7 @@ def send(port: int, requests: Iterator[bytes], connections: int, seconds: float,
 
 
 def answer() -> None:
-    """Gives everybody the same short answer, until standard input ends."""
+    """Send the same short answer to every client until standard input ends."""
     content = b"HTTP/1.1 200 OK\r\nContent-Length: 1400\r\n\r\n" + b"a" * 1400
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     print(listener.getsockname()[1], flush=True)
@@ -135,7 +135,7 @@ def answer() -> None:
                 selector.register(listener.accept()[0], selectors.EVENT_READ)
                 continue
             connection = cast("socket.socket", key.fileobj)
-            # A request of this benchmark arrives whole: it is smaller than a segment of loopback.
+            # A request of this benchmark arrives whole: it is smaller than a loopback segment.
             if connection.recv(65536):
                 connection.sendall(content)
             else:
@@ -144,7 +144,7 @@ def answer() -> None:
 
 
 def main() -> None:
-    """Reads the command line and does it."""
+    """Parse the command line and run."""
     parser = argparse.ArgumentParser(description="send requests that stand ready, or answer them")
     commands = parser.add_subparsers(dest="command", required=True)
     sender = commands.add_parser("send")

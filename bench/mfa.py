@@ -1,9 +1,9 @@
-"""Twenty roles behind one MFA device, each in an environment of its own: how many codes, how many calls, how long.
+"""Benchmark of twenty roles behind one MFA device, each in its own environment: codes, calls and times.
 
     .venv/bin/python bench/mfa.py [--roles 20]
 
-Every run is a new process; what they share is the agent. The sandbox verifies each code and takes it once, and its
-trail is what is counted. The same runs without an agent would take a code and half a minute each.
+Every run is a new process; they share the agent. The sandbox accepts each code once, and its trail is counted.
+Without an agent each run would take a code and half a minute.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ ENVIRONMENT = "  e%(number)s: {TOKEN: {from: {store: s%(number)s, key: prod/toke
 
 
 def run(roles: int) -> tuple[dict[str, int], int, list[float]]:
-    """Calls by operation, codes that were given, milliseconds of each run."""
+    """Calls by operation, codes used, and milliseconds of each run."""
     numbers = range(roles)
     seed = SEED + "".join(ROLE % {"number": number} for number in numbers)
     config = "version: 1\ndefaults: {aws.sts: {region: us-east-1}, aws.secretsmanager: {region: us-east-1}}\n"
@@ -103,7 +103,7 @@ def run(roles: int) -> tuple[dict[str, int], int, list[float]]:
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--roles", type=int, default=20)
     roles = parser.parse_args().roles

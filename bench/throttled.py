@@ -1,9 +1,9 @@
-"""Fifty roles at a sandbox that takes two STS calls a second: who gets through, and in what time.
+"""Benchmark of fifty roles at a sandbox that allows two STS calls a second: successes and total time.
 
     .venv/bin/python bench/throttled.py [--roles 50] [--rate 2]
 
-Every role is wanted by a process of its own, all begun at once: as clients of one agent, which share its rate limit,
-and without an agent, where each adapts alone. The limit allows `rate` calls at once and `rate` more a second.
+Each role is assumed by its own process, all started at once: as clients of one agent, which share its rate limit, and
+without an agent, where each adapts alone. The limit allows `rate` calls at once and `rate` more per second.
 """
 
 from __future__ import annotations
@@ -44,18 +44,18 @@ STORE = '  r%(number)s: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:rol
 
 
 class Measured(NamedTuple):
-    """What came of all processes."""
+    """The outcome of all processes."""
 
     succeeded: int
     refused_calls: int
     call_seconds: float
-    """From the first call to the last one, by the sandbox's trail, which counts whole seconds."""
+    """From the first call to the last, by the sandbox's trail in whole seconds."""
     seconds: float
-    """From the start of the first process to the end of the last one."""
+    """From the start of the first process to the end of the last."""
 
 
 def run(roles: int, rate: float, *, with_agent: bool) -> Measured:
-    """Starts a process for each role, and waits for all."""
+    """Start a process for each role and wait for all."""
     seed = SEED % {"rate": rate} + "".join(ROLE % {"number": number} for number in range(roles))
     config = "version: 1\ndefaults: {aws.sts: {region: us-east-1}}\nsecretStores:\n"
     config += "".join(STORE % {"number": number} for number in range(roles))
@@ -84,7 +84,7 @@ def run(roles: int, rate: float, *, with_agent: bool) -> Measured:
 
 
 def main() -> None:
-    """Prints a table."""
+    """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--roles", type=int, default=50)
     parser.add_argument("--rate", type=float, default=2.0)

@@ -1,4 +1,4 @@
-"""What a careful person writes without dsops: assume the role, read the secret, run the command."""
+"""The task of dsops written with boto3 alone: assume the role, read the secret, run the command."""
 
 import os
 import sys

@@ -1,7 +1,7 @@
-"""AWS's answers without a network: a Driver that plays STS, Secrets Manager and Parameter Store by simple rules.
+"""AWS without a network: a Driver that plays STS, Secrets Manager and Parameter Store by simple rules.
 
-It checks no signature and no policy: what a test wants refused it says. Each wait for answers is one round, so that a
-test can tell what went out side by side.
+It checks no signature and no policy: a test sets what is refused. Each wait for answers is one round, so a test can
+tell which requests ran concurrently.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CALLER = "arn:aws:iam::111111111111:user/ada"
 
 
 class Call(NamedTuple):
-    """One request as it arrived."""
+    """One received request."""
 
     service: str
     region: str
@@ -37,7 +37,7 @@ class Call(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """An error as AWS answers it."""
+    """An AWS error response."""
 
     code: str
     message: str
@@ -49,7 +49,7 @@ UNKNOWN_TOKEN = Refusal("UnrecognizedClientException", "The security token inclu
 
 
 class InMemoryAws:
-    """Secrets by name, parameters by name; `rule` refuses what a test wants refused."""
+    """Secrets and parameters by name; `rule` decides which calls are refused."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.secrets: dict[str, str | bytes] = {}
@@ -58,18 +58,18 @@ class InMemoryAws:
         self.calls: list[Call] = []
         self.rounds: list[list[str]] = []
         self.issued: dict[str, str] = {}
-        """Key id -> the caller that it makes."""
+        """Key id -> the caller's ARN."""
         self.pages: dict[str, list[Response | BaseException]] = {}
-        """URL -> what a GET of it gives, one after the other: servers that are not AWS's."""
+        """URL -> the answers to GETs of it in turn, for servers that are not AWS's."""
         self.gets: list[WireRequest] = []
         self.prepared: list[tuple[int, str]] = []
-        """How many calls had been made when a connection was opened ahead, and to where."""
+        """For each prepared connection: the number of calls made before it, and its host."""
         self._now = now
         self._waiting: list[tuple[object, object]] = []
         self._round: list[str] = []
 
     def start(self, request: object, token: object) -> None:
-        """Takes a request; its answer comes with the next round."""
+        """Accept a request; its answer comes with the next round."""
         assert isinstance(request, WireRequest)
         if request.method == "GET":
             self.gets.append(request)
@@ -81,12 +81,12 @@ class InMemoryAws:
         self._waiting.append((token, self._outcome(call)))
 
     def prepare(self, request: object) -> None:
-        """No connection needs to be opened here: it is written down."""
+        """Record the connection; none is opened."""
         assert isinstance(request, WireRequest)
         self.prepared.append((len(self.calls), request.address.host))
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
-        """Everything that was asked since the last round."""
+        """The answers to all requests since the last round."""
         assert timeout_seconds >= 0
         finished, self._waiting = self._waiting, []
         self.rounds.append(self._round)
@@ -94,12 +94,12 @@ class InMemoryAws:
         return finished
 
     def cancel(self) -> None:
-        """Forgets what is under way."""
+        """Drop all requests in flight."""
         self._waiting.clear()
 
     @property
     def actions(self) -> list[str]:
-        """What was called, in order."""
+        """All calls in order."""
         return [str(call) for call in self.calls]
 
     def _outcome(self, call: Call) -> object:
@@ -207,14 +207,14 @@ class InMemoryAws:
         names = call.parameters["Names"]
         assert isinstance(names, list)
         assert len(names) <= 10
-        found = []
+        collected = []
         for name in names:
             if name in self.parameters:
                 base, colon, selector = name.partition(":") if not name.startswith("arn:") else (name, "", "")
                 entry = {"Name": base, "Value": self.parameters[name], "Version": 1, "Type": "SecureString"}
-                found.append(entry | ({"Selector": f":{selector}"} if colon else {}))
+                collected.append(entry | ({"Selector": f":{selector}"} if colon else {}))
         invalid = [name for name in names if name not in self.parameters]
-        return self._json({"Parameters": found, "InvalidParameters": invalid})
+        return self._json({"Parameters": collected, "InvalidParameters": invalid})
 
 
 UNSIGNED = ("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML")

@@ -1,4 +1,4 @@
-"""An IAM Identity Center in memory, beside the rest of AWS: portal and token endpoint by simple rules."""
+"""An IAM Identity Center in memory beside AWS in memory: portal and token endpoint by simple rules."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ADA, EVE = "ada@example.com", "eve@example.com"
 
 
 class InMemoryCenter(InMemoryAws):
-    """Who has which token, and which permission set where; `outage` answers in its place what a test wants."""
+    """Tokens with their users, and assigned permission sets; `outage` can replace an answer."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         super().__init__(now)
@@ -30,19 +30,19 @@ class InMemoryCenter(InMemoryAws):
             EVE: {"012345678901": ("Admin",)},
         }
         self.tokens: dict[str, str] = {}
-        """Access token -> whose it is."""
+        """Access token -> its user."""
         self.refresh_tokens: dict[str, str] = {}
         self.rotates = False
-        """Whether a refresh gives a new refresh token, and the old one is no good any more."""
+        """Whether a refresh gives a new refresh token and invalidates the old one."""
         self.device: list[str] = []
-        """What the token endpoint says to a device code, one after the other; then it is approved."""
+        """Answers of the token endpoint for a device code, in turn; then it is approved."""
         self.outage: Callable[[str, WireRequest], Response | BaseException | None] = lambda _action, _request: None
         self.asked: list[str] = []
-        """The actions, in order."""
+        """All actions in order."""
         self.requests: list[WireRequest] = []
 
     def start(self, request: object, token: object) -> None:
-        """Takes a request; those for the other services go on."""
+        """Accept a request; those for other services go on to AWS."""
         assert isinstance(request, WireRequest)
         if not _is_of_center(request):
             super().start(request, token)
@@ -55,7 +55,7 @@ class InMemoryCenter(InMemoryAws):
         self._waiting.append((token, outcome))
 
     def log_in(self, home: Path, user: str = ADA, *, seconds: int = 3600, key: str = START_URL, **more: object) -> Path:
-        """Puts a new login's token file into that home, as the AWS CLI does; a member that is None is left out."""
+        """Write a new login's token file into the home as the AWS CLI does; a member with value None is left out."""
         number = len(self.tokens)
         access, refresh = f"PLANTED-access-{number}", f"PLANTED-refresh-{number}"
         self.tokens[access] = user
@@ -163,7 +163,7 @@ _ACTIONS = {
 
 
 def token_file(home: Path, members: object, key: str = START_URL) -> Path:
-    """A token file with these members."""
+    """Write a token file with these members."""
     path = home / ".aws" / "sso" / "cache" / f"{hashed(key)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(members), "utf-8")

@@ -1,4 +1,4 @@
-"""No test sees the real HOME, somebody's AWS_* and DSOPS_* variables, or an address of another machine."""
+"""Fixtures; no test sees the real HOME, the user's AWS_* and DSOPS_* variables, or another machine."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ FORGOTTEN = (
     "GITHUB_",
     "GITLAB_",
     "ACTIONS_",
-    "XDG_",  # what says where we run
+    "XDG_",  # where the tests run
     "AWS_",
     "DSOPS_",
     "BOTO_",
-    "MOTO_",  # whose account and whose settings
+    "MOTO_",  # the user's accounts and settings
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "ALL_PROXY",
@@ -43,7 +43,7 @@ FORGOTTEN = (
     "SSH_CONNECTION",
     "PYTHON_KEYRING_",
     "KEYRING_",
-    "DBUS_",  # whose desktop
+    "DBUS_",  # the user's desktop
     "NO_COLOR",
     "FORCE_COLOR",
     "CLICOLOR",
@@ -51,13 +51,13 @@ FORGOTTEN = (
     "LINES",
     "MFA_",
     "EXTERNAL_ID",
-    "TARGET_ROLE_ARN",  # the founding page's names
+    "TARGET_ROLE_ARN",  # the founding page's variables
 )
-"""Beginnings of the names of variables that a test doesn't inherit, in either case."""
+"""Prefixes of variables that tests do not inherit, in either case."""
 
 
 class OutsideNetworkError(RuntimeError):
-    """A test tried to leave this machine; no OSError, which code under test would take for a failure."""
+    """A test tried to leave this machine. Not an OSError, which code under test would take for a network failure."""
 
 
 def _is_loopback(host: object) -> bool:
@@ -72,7 +72,7 @@ def _is_loopback(host: object) -> bool:
 
 
 def _refuse_outside(event: str, arguments: tuple[object, ...]) -> None:
-    """Sees each connection and name look-up that Python code makes; libcurl's own sockets pass unseen."""
+    """Refuse connections and name look-ups of Python code beyond loopback; libcurl's sockets are not seen."""
     if event in {"socket.connect", "socket.sendto"}:
         address = arguments[1]
         if isinstance(address, tuple) and not _is_loopback(address[0]):
@@ -93,16 +93,16 @@ def _homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _agents() -> set[str]:
-    """The sockets of agents where they are for whoever sets nothing."""
+    """Sockets of agents at the default address."""
     folder = Path(f"/tmp/dsops-{os.geteuid()}")  # noqa: S108 - dsops' own choice
     return {name for name in os.listdir(folder) if re.fullmatch("[0-9a-f]{16}", name)} if folder.is_dir() else set()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_agent_is_left() -> Iterator[None]:
-    """A test that starts `dsops` with an environment of its own has to say `DSOPS_AGENT=off`, or where its agent is.
+    """Fail if a test leaves an agent: it must set `DSOPS_AGENT=off` or an agent address for `dsops`.
 
-    Looked at in CI alone: elsewhere somebody may work beside the tests.
+    Checked in CI only: elsewhere the user may be working at the same time.
     """
     before = _agents()
     yield
@@ -111,7 +111,7 @@ def _no_agent_is_left() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def home(monkeypatch: pytest.MonkeyPatch, _homes: Path) -> Path:
-    """An empty home folder, this test's own, and an environment that inherits nobody's settings."""
+    """An empty home folder of this test, and an environment without the user's settings."""
     for name in list(os.environ):
         if name.upper().startswith(FORGOTTEN):
             monkeypatch.delenv(name)
@@ -119,9 +119,9 @@ def home(monkeypatch: pytest.MonkeyPatch, _homes: Path) -> Path:
     folder.mkdir()
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("USERPROFILE", str(folder))
-    # Work is done in the test's own process; tests of the agent start their own.
+    # Work happens in the test's own process; tests of the agent start their own.
     monkeypatch.setenv("DSOPS_AGENT", "off")
-    # Without it botocore asks 169.254.169.254 for an instance's credentials, and waits.
+    # Otherwise botocore asks 169.254.169.254 for an instance's credentials, and waits.
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     return folder
 
@@ -134,12 +134,12 @@ def clock() -> FixedClock:
 
 @pytest.fixture
 def reports() -> Reports:
-    """What the code under test reported, when it runs with the `runtime` fixture."""
+    """The events reported by code that runs with the `runtime` fixture."""
     return Reports()
 
 
 class RuntimeFactory(Protocol):
-    """Makes a Runtime of the test's own `clock` and `reports`, nobody to ask, an empty environment."""
+    """Makes a Runtime with the test's `clock` and `reports`, no prompt and an empty environment."""
 
     def __call__(
         self,
@@ -152,12 +152,12 @@ class RuntimeFactory(Protocol):
         folder: str = ...,
         timestamp: str = ...,
     ) -> Runtime:
-        """The world; whatever is given takes its default's place."""
+        """The Runtime; arguments replace the defaults."""
 
 
 @pytest.fixture
 def runtime(clock: FixedClock, reports: Reports, tmp_path: Path) -> RuntimeFactory:
-    """`runtime({"USER": "ada"})` is a world of that environment, in an empty folder, at noon."""
+    """Make a Runtime: `runtime({"USER": "ada"})` has that environment, an empty folder, and noon."""
 
     def make(
         environ: Mapping[str, str] | None = None,

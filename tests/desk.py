@@ -1,4 +1,4 @@
-"""A person's machine in a folder: a home, a configuration, an agent of its own; what runs there is the real program."""
+"""A user's machine in a folder: home, configuration and agent of its own, with the real program."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ BIN = Path(sys.executable).parent
 
 
 class Desk:
-    """Where somebody works with a sandbox; the agent ends with it."""
+    """A machine that uses a sandbox; its agent ends with it."""
 
     def __init__(self, sandbox: LocalAws, folder: Path, config: str, **environ: str) -> None:
-        """`environ` is what this machine has besides: keys, for one, of which there are none otherwise."""
+        """`environ` is added to the machine's environment, which has no keys otherwise."""
         self.sandbox = sandbox
         self.folder = folder
         (folder / "dsops.yaml").write_text(config)
-        # A socket's address must be short, and pytest's folders are not.
+        # The path of a Unix socket is limited to about 100 bytes; pytest's folders are longer.
         self.environ = {
             "PATH": f"{BIN}:{os.environ['PATH']}",
             "HOME": str(folder),
@@ -36,7 +36,7 @@ class Desk:
         allow_found(folder, self.environ)
 
     def run(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        """One command, to its end."""
+        """Run a command and wait until it ends."""
         return subprocess.run(
             words,
             cwd=self.folder,
@@ -49,7 +49,7 @@ class Desk:
         )
 
     def dsops(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        """One run of dsops; the user has allowed the file as it is now."""
+        """Run dsops; the configuration as it is now is allowed."""
         allow_found(self.folder, {**self.environ, **environ})
         return self.run("dsops", *words, **environ)
 

@@ -1,4 +1,4 @@
-"""Stand-ins for the outside world: a clock that a test moves, a person to ask, a list for progress."""
+"""Fakes of the outside world: a clock, a user at the terminal, and lists of events."""
 
 from __future__ import annotations
 
@@ -16,56 +16,56 @@ NOON = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 
 
 class FixedClock:
-    """The time is what the test says; it moves only when told."""
+    """A clock that moves only when told."""
 
     def __init__(self, start: datetime = NOON) -> None:
         self.time = start
 
     def __call__(self) -> datetime:
-        """The time at which the clock stands."""
+        """The current time."""
         return self.time
 
     def advance(self, seconds: float) -> datetime:
-        """The new time, that many seconds later (or earlier, when negative)."""
+        """Move by this many seconds (negative: back); return the new time."""
         self.time += timedelta(seconds=seconds)
         return self.time
 
 
 class Person:
-    """Somebody at the terminal who gives these answers in turn, then is gone; remembers what was asked."""
+    """A user at the terminal who gives these answers in turn, then none; remembers the questions."""
 
     def __init__(self, *answers: str) -> None:
         self.answers = list(answers)
         self.asked: list[str] = []
 
     def __call__(self, question: str) -> Secret | None:
-        """The next answer; None when there is none left."""
+        """The next answer; None if none is left."""
         self.asked.append(question)
         return Secret(self.answers.pop(0)) if self.answers else None
 
 
 class Reports:
-    """Progress, kept in order."""
+    """The reported events, in order."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
 
     def __call__(self, event: Event) -> None:
-        """Keeps one more event."""
+        """Add an event."""
         self.events.append(event)
 
     @property
     def names(self) -> list[str]:
-        """The events' names alone, in order."""
+        """The events' names, in order."""
         return [event.name for event in self.events]
 
     def facts(self, name: str) -> list[dict[str, str]]:
-        """The facts of each event of that name, in order."""
+        """The facts of each event of this name, in order."""
         return [dict(event.facts) for event in self.events if event.name == name]
 
 
 class Acts:
-    """What goes on the audit trail, kept in order instead."""
+    """A journal that keeps acts in a list instead of the audit trail."""
 
     run = "the-run"
 
@@ -74,23 +74,23 @@ class Acts:
         self.facts: dict[str, object] = {}
 
     def about(self, **facts: object) -> None:
-        """Keeps what all that follows has in common."""
+        """Keep facts that all following acts share."""
         self.facts |= facts
 
     def answered_by(self, *, is_sandbox: bool) -> None:
-        """Keeps whether only sandboxes have answered."""
+        """Keep whether only sandboxes answered."""
         note_who_answered(self.facts, is_sandbox=is_sandbox)
 
     def add(self, act: Act) -> None:
-        """Keeps one more."""
+        """Add an act."""
         self.acts.append(act)
 
     def write(self) -> None:
-        """They are kept already."""
+        """Nothing to write."""
 
     @property
     def told(self) -> list[str]:
-        """Each in a line: what was done with what, by which service, and what came of it."""
+        """Each act as a line: operation, facts, service and outcome."""
         return [
             " ".join(
                 str(part)
@@ -117,7 +117,7 @@ def make_runtime(
     journal: Journal | None = None,
     monotonic: Callable[[], float] = system_monotonic,
 ) -> Runtime:
-    """A world in which nothing happens by itself: empty environment, noon, nobody to ask, no chance."""
+    """A Runtime with an empty environment, noon, no prompt and no randomness."""
     return Runtime(
         environ=dict(environ or {}),
         now=now or FixedClock(),

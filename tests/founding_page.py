@@ -1,4 +1,4 @@
-"""The founding page's code blocks, cut out of an unmodified copy of it."""
+"""The founding page's code blocks, cut out of an unmodified copy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PAGE = Path(__file__).parent / "founding-page" / "aws-sts.md"
 
 
 class Block(NamedTuple):
-    """One fenced block: its language, its text, and the nearest heading above it."""
+    """A fenced code block: language, text, and the nearest heading above."""
 
     language: str
     text: str
@@ -19,11 +19,11 @@ class Block(NamedTuple):
 
 def blocks(language: str) -> list[Block]:
     """The blocks of a language, in the page's order."""
-    found: list[Block] = []
+    collected: list[Block] = []
     heading = ""
     for match in re.finditer(r"^#+ ([^\n]+)$|^```(\w+)\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL):
         if match[1] and not match[2]:
             heading = match[1]
         elif match[2] == language:
-            found.append(Block(language, match[3], heading))
-    return found
+            collected.append(Block(language, match[3], heading))
+    return collected

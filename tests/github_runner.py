@@ -1,6 +1,6 @@
-"""As much of GitHub's runner as a composite action needs: expressions, a step's files, and a log with masks.
+"""A minimal GitHub runner for composite actions: expressions, step files, and a log with masks.
 
-Written from GitHub's documentation; whatever the action uses beside that fails the test.
+Written from GitHub's documentation; anything else that the action uses fails the test.
 https://docs.github.com/en/actions/reference/workflows-and-actions/expressions
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
 """
@@ -23,7 +23,7 @@ _STEP_SECONDS = 90
 
 
 class Expression:
-    """`inputs.x == 'true' && (inputs.y != '' || ...)`: texts, names, comparison, and, or, brackets; nothing else."""
+    """An expression of strings, names, comparison, `&&`, `||` and parentheses; nothing else is supported."""
 
     def __init__(self, text: str, value_of: Callable[[str], str]) -> None:
         self._tokens: list[tuple[str, str]] = []
@@ -36,7 +36,7 @@ class Expression:
         self._value_of = value_of
 
     def value(self) -> str | bool:
-        """What it comes to."""
+        """The expression's value."""
         found = self._either()
         assert not self._tokens, f"this runner does not know {self._tokens}"
         return found
@@ -60,7 +60,7 @@ class Expression:
         for sign, is_equal in (("==", True), ("!=", False)):
             if self._take(sign):
                 other = self._one()
-                # GitHub ignores case when comparing texts.
+                # GitHub ignores case when it compares strings.
                 return (str(found).lower() == str(other).lower()) is is_equal
         return found
 
@@ -84,7 +84,7 @@ class Expression:
 
 @dataclass(slots=True, kw_only=True)
 class Runner:
-    """A job: its environment grows by what its steps write into the files that they are given."""
+    """A job, whose steps extend its environment through files."""
 
     workspace: Path
     """The checked out repository."""
@@ -92,10 +92,10 @@ class Runner:
     environ: dict[str, str]
     masks: list[str] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
-    """The log as people see it, line by line."""
+    """The log as shown, line by line."""
 
     def use(self, action: Path, **inputs: str) -> Mapping[str, str] | None:
-        """Runs that folder's action.yml with those inputs (`_` for `-`); its outputs, None when a step failed."""
+        """Run the folder's action.yml with these inputs (`_` for `-`); returns its outputs, None if a step failed."""
         content = yaml.safe_load((action / "action.yml").read_text(encoding="utf-8"))
         given = {name: str(each.get("default", "")) for name, each in content["inputs"].items()}
         for name, value in inputs.items():
@@ -127,10 +127,10 @@ class Runner:
                 return None
             if "id" in step:
                 outputs[step["id"]] = told
-        return {name: filled(each["value"], value_of) for name, each in content["outputs"].items()}
+        return {name: filled(output["value"], value_of) for name, output in content["outputs"].items()}
 
     def run(self, script: str, *, folder: Path | None = None, shell: str = "bash", **environ: str) -> tuple[int, Any]:
-        """Runs one step's script; its exit code and its outputs. The steps after it have what it exported."""
+        """Run one step's script; returns exit code and outputs. Later steps get what it exported."""
         assert shell == "bash"
         assert "${{" not in script, "an input would be a part of the script"
         self.temp.mkdir(exist_ok=True)
@@ -169,7 +169,7 @@ class Runner:
 
     @property
     def log(self) -> str:
-        """All that people see."""
+        """The log as shown."""
         return "\n".join(self.shown)
 
 
@@ -179,8 +179,8 @@ def filled(text: object, value_of: Callable[[str], str]) -> str:
 
 
 def assignments(text: str) -> dict[str, str]:
-    """`NAME=value` and `NAME<<END` blocks, as a runner reads them from a step's file."""
-    found: dict[str, str] = {}
+    """Parse `NAME=value` and `NAME<<END` blocks as the runner reads them from a step's file."""
+    collected: dict[str, str] = {}
     lines = iter(text.splitlines())
     for line in lines:
         name, block, end = line.partition("<<")
@@ -192,9 +192,9 @@ def assignments(text: str) -> dict[str, str]:
                 value.append(part)
             else:
                 raise AssertionError(f"the block of {name} does not end")
-            found[name] = "\n".join(value)
+            collected[name] = "\n".join(value)
         elif line:
             name, sign, plain = line.partition("=")
             assert sign, f"a runner refuses {line!r}"
-            found[name] = plain
-    return found
+            collected[name] = plain
+    return collected

@@ -1,4 +1,4 @@
-"""A sandbox with an Identity Center, and programs and browsers that come to it; requests are written by botocore."""
+"""A sandbox with an Identity Center, and clients and browsers for it; requests are written by botocore."""
 
 from __future__ import annotations
 
@@ -24,68 +24,68 @@ SCOPE = "sso:account:access"
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 REDIRECT = "http://127.0.0.1:50000/oauth/callback"
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
-"""RFC 7636, appendix B, and below its challenge."""
+"""The verifier of RFC 7636, appendix B, and below it its challenge."""
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """A client that has registered itself."""
+    """A registered OIDC client."""
 
     client_id: str
     secret: str
 
     @property
     def parameters(self) -> dict[str, str]:
-        """What it shows with each request."""
+        """The client's id and secret, sent with each request."""
         return {"clientId": self.client_id, "clientSecret": self.secret}
 
 
 @dataclass(slots=True)
 class Center:
-    """The two services and the pages of one sandbox."""
+    """The two services and the login pages of one sandbox."""
 
     lab: Lab
     control: Control
     peer: str = PEER
-    """Where the programs run; the browsers are on the sandbox's own machine."""
+    """The address of the clients; browsers run on the sandbox's own machine."""
 
     @classmethod
     def of(cls, lab: Lab) -> Center:
-        """Of that sandbox."""
+        """The Identity Center of this sandbox."""
         return cls(lab, Control(lab.sandbox))
 
-    # --- programs ------------------------------------------------------------------------------------------------
+    # --- clients -------------------------------------------------------------------------------------------------
 
     def answer(self, service: str, operation: str, **parameters: object) -> HttpAnswer:
-        """The answer as it stands on the wire."""
+        """The raw HTTP answer."""
         request = unsigned_request(service, operation, parameters)
         return self.lab.sandbox.handle(request._replace(peer=self.peer)).answer
 
     def call(self, service: str, operation: str, **parameters: object) -> dict[str, Any]:
-        """The answer as botocore reads it; RefusedError for an error."""
+        """The answer as botocore parses it; RefusedError for an error."""
         return parse(service, operation, self.answer(service, operation, **parameters))
 
     def refused(self, service: str, operation: str, **parameters: object) -> tuple[str, str, int]:
-        """Code, words and status of the error; OAuth's code where it is OAuth's error."""
+        """The error's code, message and status; for OAuth's errors OAuth's code."""
         answer = self.answer(service, operation, **parameters)
         try:
             parse(service, operation, answer)
         except RefusedError as error:
-            said = json.loads(answer.body)
-            if "error" in said:
-                return f"{error.code}: {said['error']}", said["error_description"] or "", error.status
+            message_text = json.loads(answer.body)
+            if "error" in message_text:
+                return f"{error.code}: {message_text['error']}", message_text["error_description"] or "", error.status
             return error.code, error.message, error.status
         raise AssertionError(f"{operation} was not refused")
 
     def register(self, *scopes: str, **more: object) -> Program:
-        """A program as the AWS CLI registers itself."""
+        """Register a client as the AWS CLI does."""
         wish = {"clientName": "botocore-client-dev", "clientType": "public", **more}
         made = self.call("sso-oidc", "RegisterClient", **wish, **({"scopes": list(scopes)} if scopes else {}))
         return Program(client_id=made["clientId"], secret=made["clientSecret"])
 
     def register_for_browser(self, **more: object) -> Program:
-        """One that waits on loopback for what the browser brings."""
+        """Register a client that waits on loopback for the browser's redirect."""
         wish = {
             "grantTypes": ["authorization_code", "refresh_token"],
             "issuerUrl": START_URL,
@@ -94,23 +94,23 @@ class Center:
         return self.register(SCOPE, **{**wish, **more})
 
     def start_device(self, program: Program, start_url: str = START_URL) -> dict[str, Any]:
-        """The answer of StartDeviceAuthorization."""
+        """Call StartDeviceAuthorization."""
         return self.call("sso-oidc", "StartDeviceAuthorization", **program.parameters, startUrl=start_url)
 
     def poll(self, program: Program, started: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer of CreateToken for a device."""
+        """Call CreateToken for a device code."""
         return self.call(
             "sso-oidc", "CreateToken", **program.parameters, grantType=DEVICE_GRANT, deviceCode=started["deviceCode"]
         )
 
     def poll_refused(self, program: Program, started: Mapping[str, Any]) -> tuple[str, str, int]:
-        """Its refusal."""
+        """Call CreateToken for a device code, which must be refused; returns the error."""
         return self.refused(
             "sso-oidc", "CreateToken", **program.parameters, grantType=DEVICE_GRANT, deviceCode=started["deviceCode"]
         )
 
     def log_in(self, user: str, *scopes: str) -> str:
-        """The access token of a person who has logged in through a device's code."""
+        """The access token of a user who has logged in by device code."""
         program = self.register(*scopes)
         started = self.start_device(program)
         assert self.approve(started["userCode"], user)["user"] == user
@@ -118,9 +118,9 @@ class Center:
         return token
 
     def role(self, token: str, account: str, name: str) -> Person:
-        """Whoever the credentials of that role make."""
-        found = self.call("sso", "GetRoleCredentials", accessToken=token, accountId=account, roleName=name)
-        given = found["roleCredentials"]
+        """The caller with the role's credentials."""
+        answer = self.call("sso", "GetRoleCredentials", accessToken=token, accountId=account, roleName=name)
+        given = answer["roleCredentials"]
         return Person(
             self.lab,
             Keys(
@@ -130,41 +130,41 @@ class Center:
             ),
         )
 
-    # --- people --------------------------------------------------------------------------------------------------
+    # --- users and browsers --------------------------------------------------------------------------------------
 
     def approve(self, code: str, user: str = "", *, is_denied: bool = False, status: int = 200) -> dict[str, Any]:
-        """What `/_sandbox/approve` answers."""
+        """The answer of `/_sandbox/approve`."""
         body = json.dumps({"code": code, "user": user, "deny": is_denied}).encode()
         answer = self.browse("POST", "/_sandbox/approve", body=body)
         assert answer.status == status, answer.body
-        said: dict[str, Any] = json.loads(answer.body)
-        return said
+        message_text: dict[str, Any] = json.loads(answer.body)
+        return message_text
 
     def browse(self, method: str, path: str, query: str = "", body: bytes = b"", **headers: str) -> HttpAnswer:
-        """What this machine's browser, or a program of this machine, is answered."""
+        """The answer to a browser or program on the sandbox's machine."""
         sent = {"host": HOST, **{name.replace("_", "-"): value for name, value in headers.items()}}
         return self.control.handle(HttpRequest(method, path, query, sent, body, "127.0.0.1"))
 
     def authorize(
         self, program: Program, method: str = "GET", form: Mapping[str, str] | None = None, **changes: str
     ) -> HttpAnswer:
-        """What `/authorize` answers: the form, or where the browser goes."""
+        """The answer of `/authorize`: the form, or a redirect."""
         query = authorize_query(program, **changes)
         return self.browse(method, "/authorize", query, urlencode(form or {}).encode())
 
     def code_for(self, program: Program, user: str, **changes: str) -> str:
-        """The authorization code that the browser brings back after that user has said yes."""
+        """The authorization code that the browser brings back after the user approved."""
         answer = self.authorize(program, "POST", {"user": user, "answer": "approve"}, **changes)
         return brought(answer)["code"]
 
     def exchange(self, program: Program, code: str, **changes: str) -> dict[str, str]:
-        """The parameters with which a program turns its code into tokens."""
+        """The parameters of CreateToken for an authorization code."""
         wish = {"grantType": "authorization_code", "code": code, "redirectUri": REDIRECT, "codeVerifier": VERIFIER}
         return {**program.parameters, **wish, **changes}
 
 
 def authorize_query(program: Program, **changes: str) -> str:
-    """As the AWS CLI writes it."""
+    """The query of the authorize URL as the AWS CLI writes it."""
     wish = {
         "response_type": "code",
         "client_id": program.client_id,
@@ -179,7 +179,7 @@ def authorize_query(program: Program, **changes: str) -> str:
 
 
 def brought(answer: HttpAnswer) -> dict[str, str]:
-    """What a redirect brings to the client's own address."""
+    """The query of a redirect to the client's own address."""
     assert answer.status == 302, answer.body
     location = dict(answer.headers)["Location"]
     assert location.startswith(f"{REDIRECT}?")
@@ -187,12 +187,12 @@ def brought(answer: HttpAnswer) -> dict[str, str]:
 
 
 def challenge_of(verifier: str) -> str:
-    """RFC 7636, 4.2."""
+    """The challenge of a verifier (RFC 7636, 4.2)."""
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
 def unsigned_request(service: str, operation: str, parameters: Mapping[str, object]) -> HttpRequest:
-    """What botocore sends for an operation that nobody signs."""
+    """botocore's request for an unsigned operation."""
     serialized = create_serializer("rest-json", include_validation=False).serialize_to_request(
         dict(parameters), operation_model(service, operation)
     )

@@ -1,4 +1,4 @@
-"""A company's SAML identity provider, whose documents a test can take apart before and after they are signed."""
+"""A company's SAML identity provider whose documents tests can change before and after signing."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ KEY = generate_private_key(65537, 2048)
 
 
 class IdentityProvider:
-    """Signs what it is given."""
+    """An identity provider with its key and certificate."""
 
     def __init__(
         self, entity_id: str = "https://idp.example.com/saml", key: RSAPrivateKey = KEY, *, days: int = 3650
@@ -55,11 +55,11 @@ class IdentityProvider:
 
     @property
     def certificate(self) -> str:
-        """As it stands in a metadata document."""
+        """The certificate as in a metadata document."""
         return base64.b64encode(self._certificate.public_bytes(Encoding.DER)).decode()
 
     def metadata(self, *before: str) -> str:
-        """With the certificates of others before its own."""
+        """The metadata, with these certificates before its own."""
         keys = "".join(
             f'<md:KeyDescriptor use="signing"><ds:KeyInfo xmlns:ds="{NAMESPACES["ds"]}"><ds:X509Data>'
             f"<ds:X509Certificate>{certificate}</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>"
@@ -85,7 +85,7 @@ class IdentityProvider:
         issuer: str | None = None,
         assertion_id: str = "_a1",
     ) -> Element:
-        """An unsigned assertion; `confirmation`, `conditions` and `statements` may have {now} and {until} in them."""
+        """An unsigned assertion; `confirmation`, `conditions` and `statements` may contain {now} and {until}."""
         moments = {"now": written(now), "until": written(now + seconds)}
         name = f'<saml:NameID Format="{PERSISTENT}">{escape(subject)}</saml:NameID>' if name_id is None else name_id
         listed = "".join(
@@ -105,7 +105,7 @@ class IdentityProvider:
     def response(
         self, now: float, *inner: Element, status: str = SUCCESS, destination: str = SIGN_IN, response_id: str = "_r1"
     ) -> Element:
-        """An unsigned response around them."""
+        """An unsigned response around these elements."""
         response = etree.fromstring(
             f'<samlp:Response xmlns:samlp="{NAMESPACES["samlp"]}" xmlns:saml="{NAMESPACES["saml"]}" '
             f'ID="{response_id}" Version="2.0" IssueInstant="{written(now)}" Destination="{destination}">'
@@ -125,11 +125,11 @@ class IdentityProvider:
         c14n: CanonicalizationMethod = CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0,
         is_of_whole_document: bool = False,
     ) -> Element:
-        """The response or assertion with a signature of it right after its Issuer."""
+        """A copy of the response or assertion with its signature right after the Issuer."""
         copy = etree.fromstring(etree.tostring(element))
         named: str | None = f"#{element.get('ID')}"
         if is_of_whole_document:
-            # signxml names the whole document when there is no id.
+            # Without an id signxml signs the whole document.
             del copy.attrib["ID"]
             named = None
         name = f"{{{NAMESPACES['ds']}}}Signature"
@@ -141,17 +141,17 @@ class IdentityProvider:
 
 
 class Sha1Signer(XMLSigner):
-    """Signs with what signxml itself no longer signs with."""
+    """Signs with SHA-1, which signxml itself refuses."""
 
     def check_deprecated_methods(self) -> None:
-        """Nothing is too old."""
+        """Accept every method."""
 
 
 def written(moment: float) -> str:
-    """As SAML writes a moment."""
+    """A time in SAML's format."""
     return f"{datetime.fromtimestamp(int(moment), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def encoded(document: Element | bytes) -> str:
-    """As it goes into the request."""
+    """The document in base64, as in a request."""
     return base64.b64encode(document if isinstance(document, bytes) else etree.tostring(document)).decode()

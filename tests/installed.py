@@ -1,7 +1,7 @@
-"""Other people's programs, each installed once per pinned list into a folder of the user's cache.
+"""Third-party programs, installed once per pinned list into a folder of the user's cache.
 
-Nothing of them is in the repository but their names, versions and hashes. Where a toolchain is missing, or its registry
-is out of reach, ToolMissingError says so, and whoever asked is skipped with that reason.
+The repository has only their names, versions and hashes. If a toolchain is missing or its registry is unreachable,
+ToolMissingError says so and the test is skipped with that reason.
 """
 
 from __future__ import annotations
@@ -17,16 +17,19 @@ from pathlib import Path
 _INSTALL_SECONDS = 300
 
 OUTSIDE: Mapping[str, str] = dict(os.environ)
-"""The environment that the tests' process was given. While a test runs HOME is an empty folder: installed there, a
-client would be fetched and compiled for that test alone (the Go SDK: 85 s of processor time)."""
+"""The environment of the test process.
+
+During a test HOME is an empty folder: a client installed there would be downloaded and compiled for that test alone
+(the Go SDK: 85 s of processor time).
+"""
 
 
 class ToolMissingError(Exception):
-    """It can't be had here; the message says why."""
+    """A tool is not available; the message says why."""
 
 
 def tool(name: str, environ: Mapping[str, str]) -> str:
-    """The path of a program that has to be on this machine. Raises ToolMissingError."""
+    """The path of a program that must be on this machine. Raises ToolMissingError."""
     found = shutil.which(name, path=environ.get("PATH"))
     if found is None:
         raise ToolMissingError(f"there is no {name} here")
@@ -36,9 +39,9 @@ def tool(name: str, environ: Mapping[str, str]) -> str:
 def installed(
     name: str, sources: Sequence[Path], commands: Sequence[Sequence[str]], environ: Mapping[str, str]
 ) -> Path:
-    """The folder in which the commands were run once, beside copies of the sources; anew for other sources.
+    """The folder in which the commands were run once beside copies of the sources; other sources get their own.
 
-    Raises ToolMissingError when one of them fails.
+    Raises ToolMissingError if a command fails.
     """
     mark = hashlib.sha256()
     for source in sources:
@@ -73,12 +76,12 @@ def _install(
                     timeout=_INSTALL_SECONDS,
                 )
             except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-                said = str(getattr(error, "stderr", "") or error).strip().splitlines()
-                why = said[0] if said else str(error)
+                message_text = str(getattr(error, "stderr", "") or error).strip().splitlines()
+                why = message_text[0] if message_text else str(error)
                 raise ToolMissingError(f"{name} could not be installed: {why}") from error
         try:
             os.rename(fresh, folder)
         except OSError:
-            # Another run was faster; what it installed is the same.
+            # Another run was faster and has installed the same.
             if not folder.is_dir():
                 raise

@@ -1,4 +1,4 @@
-"""The task loop without a network and without waiting: time passes only while everybody sleeps."""
+"""The task loop without network and waiting: time passes only while all tasks sleep."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ T = TypeVar("T")
 
 
 class NoWire:
-    """A driver of a test in which nothing is transferred."""
+    """A driver for tests without transfers."""
 
     def start(self, request: object, token: object) -> None:
-        """Refuses: such a test has no request to send."""
+        """Fail: such a test has no requests."""
         raise AssertionError(f"nothing is transferred here, but {request!r} was, by {token!r}")
 
     def prepare(self, request: object) -> None:
-        """No connection needs to be opened here."""
+        """Do nothing: there are no connections."""
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
-        """Refuses: there is nothing to wait for."""
+        """Fail: there is nothing to wait for."""
         raise AssertionError(f"nothing is transferred here, but {timeout_seconds} s were waited for it")
 
     def cancel(self) -> None:
-        """Ends nothing."""
+        """Do nothing."""
 
 
 class Time:
-    """A loop's own time, in seconds since the start of the test."""
+    """A loop's time in seconds since the start of the test."""
 
     def __init__(self, also: Callable[[float], object] | None = None) -> None:
-        """`also` is told of each sleep: a FixedClock's `advance` keeps the wall clock in step."""
+        """`also` is called for each sleep, such as a FixedClock's `advance`, which keeps both clocks together."""
         self.seconds = 0.0
         self._also = also
 
     def sleep(self, seconds: float) -> None:
-        """Moves on, at once."""
+        """Move the time on at once."""
         self.seconds += seconds
         if self._also is not None:
             self._also(seconds)
 
     def run(self, work: Work[T], driver: Driver | None = None) -> T:
-        """The result of the work."""
+        """Run the work; return its result."""
         return run(work, driver or NoWire(), sleep=self.sleep, clock=lambda: self.seconds)

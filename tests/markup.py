@@ -1,4 +1,4 @@
-"""HTML read back by Python's own parser: elements in order, with attributes and text."""
+"""HTML parsed by Python's parser into elements with attributes and text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ VOID = frozenset({"link", "meta"})
 
 @dataclass
 class Node:
-    """An element, and what stands in it."""
+    """An element with its children."""
 
     tag: str
     attributes: dict[str, str | None]
@@ -18,14 +18,14 @@ class Node:
 
     @property
     def text(self) -> str:
-        """All text in it."""
-        return "".join(each if isinstance(each, str) else each.text for each in self.children)
+        """All text in the element."""
+        return "".join(entry if isinstance(entry, str) else entry.text for entry in self.children)
 
     def all(self, tag: str = "", of_class: str = "") -> list[Node]:
-        """Every element below it, in order, of that name and that class."""
-        below = [each for each in self.children if isinstance(each, Node)]
-        found = [node for each in below for node in (each, *each.all())]
-        return [each for each in found if tag in {"", each.tag} and (not of_class or of_class in each.classes)]
+        """Every element below it with this tag and class, in order."""
+        below = [entry for entry in self.children if isinstance(entry, Node)]
+        found = [node for entry in below for node in (entry, *entry.all())]
+        return [entry for entry in found if tag in {"", entry.tag} and (not of_class or of_class in entry.classes)]
 
     def one(self, tag: str = "", of_class: str = "") -> Node:
         """The only such element."""
@@ -38,7 +38,7 @@ class Node:
         return (self.attributes.get("class") or "").split()
 
     def __getitem__(self, name: str) -> str:
-        """An attribute that must be there and have a value."""
+        """An attribute that must exist and have a value."""
         value = self.attributes[name]
         assert value is not None
         return value
@@ -58,7 +58,7 @@ class _Reader(HTMLParser):
             self._open.append(node)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Of SVG: `<rect/>` ends where it begins."""
+        """Add a self-closing element, as in SVG."""
         self._open[-1].children.append(Node(tag, dict(attrs)))
 
     def handle_endtag(self, tag: str) -> None:
@@ -80,7 +80,7 @@ class _Reader(HTMLParser):
 
 
 def read(html: str) -> Node:
-    """The tree; fails where an element is left open, or something else than elements and text stands in it."""
+    """The tree; fails if an element is not closed, or for anything but elements and text."""
     reader = _Reader()
     reader.feed(html)
     return reader.end()

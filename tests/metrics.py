@@ -1,4 +1,4 @@
-"""OpenMetrics' text as Prometheus' own parser reads it."""
+"""OpenMetrics text, parsed by Prometheus' parser."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ Told = dict[str, list[tuple[dict[str, str], float]]]
 
 
 def read_metrics(text: str) -> Told:
-    """Name of a sample -> its labels and values, in the order of the text; raises ValueError for what is none."""
-    found: Told = {}
+    """Sample name -> its labels and values, in order; ValueError for invalid text."""
+    collected: Told = {}
     for family in text_string_to_metric_families(text):  # type: ignore[no-untyped-call]  # the package ships half its types
         for sample in family.samples:
-            found.setdefault(sample.name, []).append((dict(sample.labels), sample.value))
-    return found
+            collected.setdefault(sample.name, []).append((dict(sample.labels), sample.value))
+    return collected

@@ -1,4 +1,4 @@
-"""Mistakes to make in a configuration, as data: a kind, and every place of a file where it can be made."""
+"""Mistakes in a configuration, as data: a kind, and every place in a file where it can be made."""
 
 from __future__ import annotations
 
@@ -17,52 +17,52 @@ Content = dict[str, Any]
 
 
 class Place(NamedTuple):
-    """Keys from the top of the file downward."""
+    """A place in a file: keys from the top downward."""
 
     keys: tuple[str, ...]
 
     def within(self, content: Content) -> Content:
-        """The mapping that stands there."""
+        """The mapping at this place."""
         for key in self.keys:
             content = content[key]
         return content
 
 
 class Mistake(NamedTuple):
-    """Something done to the mapping of one place; `name` says what, for a failing test."""
+    """A change to the mapping at one place; `name` describes it for a failing test."""
 
     name: str
     place: Place
     make: Callable[[Content], None]
 
     def made(self, content: Content) -> Content:
-        """A copy with the mistake."""
+        """A copy of the content with the mistake."""
         content = copy.deepcopy(content)
         self.make(self.place.within(content))
         return content
 
 
 def configurations() -> dict[str, Content]:
-    """Each example's configuration that stands by itself, by the file's name."""
-    found = {}
+    """The complete configurations among the examples, by file name."""
+    collected = {}
     for path in sorted((ROOT / "examples").glob("*/dsops.yaml")):
         document = parse_yaml(path.read_text(encoding="utf-8"), path.name)
         content = to_plain(document.root) if document.root else None
         assert isinstance(content, dict)
-        found[f"{path.parent.name}/{path.name}"] = content
-    return found
+        collected[f"{path.parent.name}/{path.name}"] = content
+    return collected
 
 
 def documented() -> dict[str, Content]:
-    """Each configuration in the documentation that stands by itself, by its page and position there."""
-    found = {}
+    """The complete configurations in the documentation, by page and position."""
+    collected = {}
     for path in sorted((ROOT / "docs").rglob("*.md")):
         for index, text in enumerate(re.findall(r"(?ms)^```yaml\n(.*?)^```", path.read_text(encoding="utf-8"))):
             document = parse_yaml(text, path.name)
             content = to_plain(document.root) if document.root and not document.problems else None
             if isinstance(content, dict) and "secretStores" in content and "include" not in content:
-                found[f"{path.name} {index}"] = content
-    return found
+                collected[f"{path.name} {index}"] = content
+    return collected
 
 
 def _set(key: str, value: object) -> Callable[[Content], None]:

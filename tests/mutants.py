@@ -1,4 +1,4 @@
-"""Mutants of configurations: each differs from a good one in one place, and most are wrong."""
+"""Mutants of configurations: each differs from a valid one in one place, and most are invalid."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Content = dict[str, Any]
 Keys = tuple[str | int, ...]
 
 VALUES: tuple[object, ...] = (None, True, 7, -1, "", "x", "7", "x y", "é", [], ["x"], [7], [None], {}, {"x": "y"})
-"""What stands in for each value."""
+"""Replacements for each value."""
 
 PAIRS: tuple[tuple[str, object], ...] = (
     ("profile", "p"),
@@ -58,11 +58,11 @@ PAIRS: tuple[tuple[str, object], ...] = (
     ("extends", "nowhere"),
     ("colour", "red"),
 )
-"""Keys that are added to each mapping: unknown there, out of range, or in conflict with others."""
+"""Keys added to each mapping: unknown there, out of range, or in conflict with others."""
 
 
 class Mutant(NamedTuple):
-    """What was done, and where."""
+    """A changed configuration, with what was changed and where."""
 
     name: str
     place: Keys
@@ -70,7 +70,7 @@ class Mutant(NamedTuple):
 
 
 def mutants(content: Content) -> Iterator[Mutant]:
-    """In a fixed order: keys dropped, renamed and added, values replaced."""
+    """All mutants in a fixed order: keys dropped, renamed and added, values replaced."""
     for place, value in _values(content, ()):
         if place:
             yield _dropped(content, place)
@@ -117,7 +117,7 @@ def _dropped(content: Content, place: Keys) -> Mutant:
 
 
 def _renamed(content: Content, place: Keys) -> Mutant:
-    """The key with a letter too many, at its own position."""
+    """The configuration with a key longer by a letter, in the same position."""
     made = copy.deepcopy(content)
     within = _within(made, place[:-1])
     entries = [(f"{key}x" if key == place[-1] else key, value) for key, value in within.items()]

@@ -1,4 +1,4 @@
-"""Permission for found configurations, as a user gives it by `dsops allow`: for tests that are about something else."""
+"""Permissions for found configurations, as `dsops allow` gives them, for tests about other things."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def allow_found(folder: Path, environ: Mapping[str, str] = os.environ) -> None:
-    """Allows the configuration that is found in that folder as it is now; what is not valid, or has no home, is not."""
+    """Allow the configuration found in this folder as it is now; an invalid one, or one without HOME, is not."""
     try:
         config = load(folder=str(folder), environ=environ, types=StoreTypes())
         allow(config.files, environ, powers=[power.line for power in powers_of(config, StoreTypes())])

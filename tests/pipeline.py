@@ -1,4 +1,4 @@
-"""The pipeline from a configuration's text to values, against AWS in memory."""
+"""From a configuration's text to values, with AWS in memory."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ ADA = {"AWS_ACCESS_KEY_ID": "AKIAADAADAADAADAADA1", "AWS_SECRET_ACCESS_KEY": "ad
 """A user's long-term key."""
 
 RUNNER = {**ADA, "AWS_ACCESS_KEY_ID": "ASIARUNNERRUNNER0001", "AWS_SESSION_TOKEN": "runners-token"}
-"""A role's session, as on a runner."""
+"""A role session's credentials, as on a runner."""
 
 
 class Pipeline:
-    """One process: its AWS, its clock, its cache; each run plans and resolves anew."""
+    """One process with its AWS, clock and cache; each run plans and resolves from the start."""
 
     def __init__(self) -> None:
         self.clock = FixedClock()
@@ -59,7 +59,7 @@ class Pipeline:
         )
 
     def runtime(self) -> Runtime:
-        """The world of a run."""
+        """The Runtime of a run."""
         runtime = make_runtime(
             self.environ,
             now=self.clock,
@@ -72,7 +72,7 @@ class Pipeline:
         return runtime._replace(reason=self.reason)
 
     def resolver(self, plan: Plan, min_ttl_seconds: float | None = None) -> Resolver:
-        """A run that has not begun."""
+        """A resolver for the plan."""
         runtime = self.runtime()
         client = make_client(runtime)
         return Resolver(plan, runtime, client, self.cache, min_ttl_seconds=min_ttl_seconds)
@@ -88,7 +88,7 @@ class Pipeline:
         return self.time.run(work, self.aws)
 
     def errors(self, text: str, environment: str = "") -> list[DsopsError]:
-        """Everything that fails, in the order told."""
+        """All errors, in order."""
         try:
             self.resolve(text, environment)
         except Failures as failures:
@@ -99,5 +99,5 @@ class Pipeline:
 
 
 def words(error: DsopsError) -> str:
-    """All that an error says, for looking for what must not be in it."""
+    """All text of an error, to search for what must not be in it."""
     return f"{error.message} {error.why} {error.hint} {error.aws} {error.problems} {error!r}"

@@ -1,4 +1,4 @@
-"""Plans for tests: a configuration's text, an environment and an ambient identity in, a plan out."""
+"""Plans for tests, from a configuration's text, an environment and a base identity."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UNKNOWN = Ambient("default chain", "digest-of-a-machine", is_temporary=None)
 
 
 def config_of(text: str, *, is_allowed: bool = True) -> Config:
-    """The configuration that a plain YAML text says: `secretStores`, `envs`, long references, no shortcuts."""
+    """The configuration of a plain YAML text: `secretStores`, `envs` and long references only."""
     document = parse_yaml(text, FILE)
     assert not document.problems, document.problems
     stores: dict[str, StoreEntry] = {}
@@ -61,7 +61,7 @@ def plan_of(
     proof: Callable[[str, Settings], Proof] = no_proof,
     reason: str = "",
 ) -> Plan:
-    """The plan of an environment (the first one unless named), or of one store."""
+    """The plan of an environment (by default the first), or of one store."""
     config = config_of(text, is_allowed=is_allowed)
     find = (lambda _profile: ambient) if isinstance(ambient, Ambient) else ambient
     environ = {"AWS_REGION": "us-east-1"} if environ is None else environ

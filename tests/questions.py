@@ -1,4 +1,4 @@
-"""Who may do what in a sandbox, asked without a request on the wire."""
+"""Authorization questions to a sandbox, without an HTTP request."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ ANONYMOUS = Caller(Principal("anonymous", "", ""), "aws", "", "", REGION, None, 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Asks the sandbox's own judge about what its own resources say."""
+    """Asks the sandbox's authorization about its own resources."""
 
     lab: Lab
 
     def caller(self, name: str, account: str = ACCOUNT, region: str = REGION) -> Caller:
-        """A user of the seed, with a long-term key."""
+        """A user of the seed with a long-term key."""
         world = self.lab.sandbox.world
         user = world.user_named(account, name)
         assert user is not None, f"no user {name} in {account}"
@@ -35,22 +35,25 @@ class Desk:
     def questions(
         self, caller: Caller, service: str, operation: str, /, **parameters: object
     ) -> list[AuthorizationQuestion]:
-        """What has to be allowed."""
+        """All permissions that the operation needs."""
         return list(self._resources().questions(service, operation, parameters, caller))
 
     def asked(self, caller: Caller, service: str, operation: str, /, **parameters: object) -> list[tuple[str, str]]:
         """Action and resource of each question."""
-        return [(each.action, each.resource) for each in self.questions(caller, service, operation, **parameters)]
+        return [
+            (question.action, question.resource)
+            for question in self.questions(caller, service, operation, **parameters)
+        ]
 
     def refused(self, caller: Caller, service: str, operation: str, /, **parameters: object) -> str:
-        """The first action that is not allowed; "" when all are."""
+        """The first action that is not allowed; "" if all are."""
         sandbox = self.lab.sandbox
         now = sandbox.clock.now()
         request = HttpRequest("POST", "/", "", {"user-agent": "tests"}, b"", PEER)
         common = unsigned_context(REGION, request, now)
         if caller.account:
             common = request_context(sandbox.world, caller, request, now)
-        # One by one: what comes after a question is seen only by who may.
+        # Lazily, one by one: later questions are only asked if the earlier ones are allowed.
         for question in self._resources().questions(service, operation, parameters, caller):
             context = {**common, "aws:ResourceAccount": (question.account,), **question.context}
             if not sandbox.judge.decide(caller, question._replace(context=context), "request", now).is_allowed:
@@ -58,7 +61,7 @@ class Desk:
         return ""
 
     def allows(self, caller: Caller, service: str, operation: str, /, **parameters: object) -> bool:
-        """Whether it would be done."""
+        """Whether the operation would be allowed."""
         return not self.refused(caller, service, operation, **parameters)
 
     def _resources(self) -> ResourceResolver:

@@ -1,4 +1,4 @@
-"""Receivers of the audit trail on this machine: of datagrams, and of a stream of messages that tell their length."""
+"""Receivers of the audit trail on this machine: datagrams, and streams of messages with lengths."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 
 PATIENCE_SECONDS = 20
 
-# RFC 5424, 6: HEADER SP STRUCTURED-DATA SP MSG; the fields of the header are printable ASCII without spaces.
+# RFC 5424, 6: HEADER SP STRUCTURED-DATA SP MSG; header fields are printable ASCII without spaces.
 _MESSAGE = re.compile(
     rb"<(\d{1,3})>1 (-|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ([!-~]{1,255}) ([!-~]{1,48}) ([!-~]{1,128}) ([!-~]{1,32})"
     rb" - (.*)",
@@ -21,7 +21,7 @@ _MESSAGE = re.compile(
 
 
 class Message(NamedTuple):
-    """A message of syslog."""
+    """A syslog message."""
 
     facility: int
     severity: int
@@ -34,7 +34,7 @@ class Message(NamedTuple):
 
 
 def parse(data: bytes) -> Message:
-    """The message, as RFC 5424 has it."""
+    """Parse an RFC 5424 message."""
     match = _MESSAGE.fullmatch(data)
     assert match is not None, data[:200]
     priority, *fields, text = match.groups()
@@ -43,7 +43,7 @@ def parse(data: bytes) -> Message:
 
 
 class Datagrams:
-    """A socket that takes datagrams: a path's, or one of UDP."""
+    """A datagram socket: Unix with a path, or UDP."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.socket = socket.socket(socket.AF_UNIX if path else socket.AF_INET, socket.SOCK_DGRAM)
@@ -58,12 +58,12 @@ class Datagrams:
         self.socket.close()
 
     def take(self, count: int) -> list[bytes]:
-        """The next ones."""
+        """Receive the next datagrams."""
         return [self.socket.recv(1 << 20) for _ in range(count)]
 
 
 class Stream:
-    """A listener that reads all that comes, or with `is_deaf` nothing; with `breaks` it breaks off."""
+    """A stream listener that reads everything; with `is_deaf` nothing, with `breaks` it closes early."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class Stream:
                     self._held.append(connection)
                     continue
                 if self._breaks:
-                    # Closed with something unread: the other side gets a reset.
+                    # Closing with unread data sends a reset to the other side.
                     connection.recv(1)
                     connection.close()
                     continue
@@ -120,7 +120,7 @@ class Stream:
                 connection.close()
 
     def messages(self) -> list[bytes]:
-        """All that came until somebody hung up, by their octet counts (RFC 6587, 3.4.1)."""
+        """All messages until the connection was closed, split by octet counts (RFC 6587, 3.4.1)."""
         assert self._ended.wait(PATIENCE_SECONDS)
         data, found = b"".join(self._parts), []
         while data:

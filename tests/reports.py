@@ -1,4 +1,4 @@
-"""Reports as the engine gives them, made up: a busy week of an organisation, and an empty one."""
+"""Invented audit reports: a busy week of an organization, and an empty one."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ PIPELINE = f"arn:aws:iam::{ACCOUNTS[0]}:role/ci/github-actions"
 
 
 def answer(question: str, *rows: tuple[object, ...]) -> Answer:
-    """That question's rows, under its columns."""
+    """An answer with these rows under the question's columns."""
     return Answer(question, tuple(COLUMNS[question].split()), rows)
 
 
 def report_of(*answers: Answer, **facts: object) -> AuditReport:
-    """A report with those answers, and no rows for every other question."""
+    """A report with these answers, and no rows for all other questions."""
     given = {each.question: each for each in answers}
     values: dict[str, object] = {
         "answers": tuple(given.get(question, answer(question)) for question in COLUMNS if question != "history"),
@@ -54,12 +54,12 @@ def report_of(*answers: Answer, **facts: object) -> AuditReport:
 
 
 def empty_report() -> AuditReport:
-    """Of a folder without a log."""
+    """A report on a folder without logs."""
     return report_of(first=None, last=None, boundary=None, calls=0, records=0, files=0)
 
 
 def busy_report() -> AuditReport:
-    """A week in which something of each kind happened."""
+    """A report on a week with findings of every kind."""
     return report_of(
         *_metrics(),
         *_unusual(),
@@ -91,7 +91,7 @@ def many_pairs(number: int) -> tuple[tuple[object, ...], ...]:
 
 def _metrics() -> tuple[Answer, ...]:
     hours = [START + timedelta(hours=index) for index in range(168)]
-    busy = [max(0, 40 - abs((each.hour - 13) * 5)) // (4 if each.weekday() >= 5 else 1) for each in hours]
+    busy = [max(0, 40 - abs((hour.hour - 13) * 5)) // (4 if hour.weekday() >= 5 else 1) for hour in hours]
     return (
         answer(
             "timeline",

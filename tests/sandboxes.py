@@ -1,4 +1,4 @@
-"""A sandbox without a socket, and people who sign their requests to it with botocore's signer."""
+"""A sandbox without a socket, and callers that sign requests with botocore."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HOST = "127.0.0.1:4566"
 
 
 class RefusedError(Exception):
-    """What AWS answered."""
+    """An error response of AWS."""
 
     def __init__(self, code: str, message: str, status: int) -> None:
         super().__init__(f"{status} {code}: {message}")
@@ -41,7 +41,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """What a client signs with."""
+    """Credentials of a client."""
 
     access_key_id: str
     secret_access_key: str
@@ -49,7 +49,7 @@ class Keys:
 
     @classmethod
     def of(cls, credentials: Mapping[str, str]) -> Keys:
-        """The `Credentials` of an STS answer."""
+        """The credentials in an STS answer."""
         return cls(
             access_key_id=credentials["AccessKeyId"],
             secret_access_key=credentials["SecretAccessKey"],
@@ -57,26 +57,26 @@ class Keys:
         )
 
     def botocore(self) -> Credentials:
-        """For botocore's signers."""
+        """The credentials for botocore's signers."""
         return Credentials(self.access_key_id, self.secret_access_key, self.session_token)
 
 
 @dataclass(slots=True)
 class Lab:
-    """One sandbox with a seed in it."""
+    """A sandbox with a seed."""
 
     sandbox: Sandbox
     region: str = "us-east-1"
 
     @classmethod
     def of(cls, seed: str | Seed, clock: MovableClock | None = None) -> Lab:
-        """A new one; there is one at a time in a process."""
+        """Make a new one; a process has one at a time."""
         sandbox = Sandbox(clock)
         plant(sandbox, read_seed(seed, "seed.yaml") if isinstance(seed, str) else seed)
         return cls(sandbox)
 
     def user(self, name: str, account: str = ACCOUNT) -> Person:
-        """A user of the seed, with a long-term key."""
+        """A user of the seed with a long-term key."""
         world = self.sandbox.world
         user = world.user_named(account, name)
         assert user is not None, f"no user {name} in {account}"
@@ -84,13 +84,13 @@ class Lab:
         return Person(self, Keys(access_key_id=key_id, secret_access_key=secret))
 
     def with_keys(self, keys: Keys) -> Person:
-        """Whoever these keys make."""
+        """The caller with these credentials."""
         return Person(self, keys)
 
 
 @dataclass(slots=True)
 class Person:
-    """A client with keys."""
+    """A caller with credentials."""
 
     lab: Lab
     keys: Keys
@@ -116,7 +116,7 @@ class Person:
         )
 
     def answer(self, service: str, operation: str, /, **parameters: object) -> HttpAnswer:
-        """The answer as it stands on the wire."""
+        """The raw HTTP answer."""
         return self.lab.sandbox.handle(self.request(service, operation, **parameters)).answer
 
     def call(self, service: str, operation: str, /, **parameters: object) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class Person:
         return parse(service, operation, answer)
 
     def refused(self, service: str, operation: str, /, **parameters: object) -> RefusedError:
-        """The error that this call is answered with; fails the test when there is none."""
+        """The error of a call that must be refused; fails the test otherwise."""
         try:
             answer = self.call(service, operation, **parameters)
         except RefusedError as error:
@@ -133,17 +133,17 @@ class Person:
         raise AssertionError(f"{operation} was not refused: {sorted(answer)}")
 
     def assume(self, role_arn: str, session: str = "session", **more: object) -> Person:
-        """Whoever the role's session is."""
+        """The caller with the role's session."""
         answer = self.call("sts", "AssumeRole", RoleArn=role_arn, RoleSessionName=session, **more)
         return Person(self.lab, Keys.of(answer["Credentials"]), self.region, self.peer)
 
     def refused_role(self, role_arn: str, session: str = "session", **more: object) -> RefusedError:
-        """The error that assuming the role is answered with."""
+        """The error of an AssumeRole that must be refused."""
         return self.refused("sts", "AssumeRole", RoleArn=role_arn, RoleSessionName=session, **more)
 
     @property
     def arn(self) -> str:
-        """What GetCallerIdentity says."""
+        """The caller's ARN by GetCallerIdentity."""
         arn: str = self.call("sts", "GetCallerIdentity")["Arn"]
         return arn
 
@@ -161,7 +161,7 @@ def sign(
     peer: str = PEER,
     presigned_seconds: int = 0,
 ) -> HttpRequest:
-    """A request signed by botocore, in the header or, with `presigned_seconds`, in the query."""
+    """A request signed by botocore in the header or, with `presigned_seconds`, in the query."""
     url = f"http://{HOST}{path}" + (f"?{query}" if query else "")
     request = AWSRequest(method=method, url=url, data=body, headers={"Host": HOST, **headers})
     query_auth, auth = (S3SigV4QueryAuth, S3SigV4Auth) if service == "s3" else (SigV4QueryAuth, SigV4Auth)
@@ -176,7 +176,7 @@ def sign(
 
 
 def parse(service: str, operation: str, answer: HttpAnswer) -> dict[str, Any]:
-    """An answer as botocore reads it; RefusedError for an error."""
+    """An answer as botocore parses it; RefusedError for an error."""
     parser = create_parser(BOTOCORES_NAME.get(protocols(service)[0], protocols(service)[0]))
     shape = operation_model(service, operation).output_shape
     headers = {name.lower(): value for name, value in answer.headers}

@@ -1,4 +1,4 @@
-"""Parameters made up out of botocore's shapes, and the requests that botocore writes of them."""
+"""Random parameters for botocore's shapes, and the requests that botocore writes of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DEEPEST = 4
 
 
 class ShapeMaker:
-    """Makes values; what it makes survives the wire by the protocol's own rules."""
+    """Makes values that survive serialization in the given protocol."""
 
     def __init__(self, random: Random, protocol: Protocol) -> None:
         self._random = random
@@ -44,7 +44,7 @@ class ShapeMaker:
         return found
 
     def _header(self, shape: Any) -> object:
-        """Headers hold letters of ASCII, and no spaces at their ends."""
+        """A header value: ASCII without spaces at its ends."""
         if shape.type_name == "map":
             return {"one": "1", "two-b": "two words"}
         if shape.type_name == "list":
@@ -61,17 +61,17 @@ class ShapeMaker:
         members = list(shape.members.items())
         if getattr(shape, "is_tagged_union", False):
             members = [self._random.choice(members)]
-        found = {}
+        collected = {}
         for name, member in members:
             is_needed = name in shape.required_members or getattr(shape, "is_tagged_union", False)
             is_loop = member.name in above or depth > _DEEPEST
             if is_needed or (not is_loop and self._random.random() < 0.5):
-                found[name] = self._value(member, depth + 1, above)
-        if self._is_query and members and not found:
-            # The query protocols have no way to write that there is nothing.
+                collected[name] = self._value(member, depth + 1, above)
+        if self._is_query and members and not collected:
+            # The query protocols cannot express an empty value.
             name, member = min(members, key=lambda item: item[1].type_name in {"structure", "list", "map"})
-            found[name] = self._value(member, depth + 1, above)
-        return found
+            collected[name] = self._value(member, depth + 1, above)
+        return collected
 
     def _value(self, shape: Any, depth: int, above: tuple[str, ...]) -> object:
         kind = shape.type_name
@@ -114,7 +114,7 @@ class ShapeMaker:
 def written_request(
     service: str, operation: str, parameters: Mapping[str, object], protocol: Protocol, region: str = "us-east-1"
 ) -> HttpRequest:
-    """What botocore sends, with a signature that nobody checks."""
+    """botocore's request with a dummy signature."""
     serializer = create_serializer(BOTOCORES_NAME.get(protocol, protocol), include_validation=False)
     serialized = serializer.serialize_to_request(dict(parameters), operation_model(service, operation))
     path, _, query = serialized["url_path"].partition("?")

@@ -1,4 +1,4 @@
-"""A terminal for tests: a command line runs on it, and a test types and reads."""
+"""A pseudo-terminal for tests: runs a command, types and reads."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ import time
 from typing import Self
 
 PATIENCE_SECONDS = 20
-"""How long a test waits for what should come at once."""
+"""Timeout for things that should happen at once."""
 
 
 def python(body: str, *arguments: str) -> list[str]:
-    """A command line that runs this code in a new Python."""
+    """The command line that runs this code in a new Python."""
     return [sys.executable, "-c", textwrap.dedent(body), *arguments]
 
 
 class Terminal:
-    """A terminal with a session of its own, in which a command line runs; tests type and read."""
+    """A terminal with its own session in which a command runs."""
 
     def __init__(self, command: list[str]) -> None:
         self.pid, self._descriptor = pty.fork()
@@ -44,15 +44,15 @@ class Terminal:
             pass
 
     def resize(self, columns: int) -> None:
-        """Gives the terminal another width."""
+        """Resize the terminal."""
         fcntl.ioctl(self._descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
 
     def type(self, text: str) -> None:
-        """Types; the control characters of ASCII are Ctrl and a letter."""
+        """Type text; ASCII control characters are Ctrl and a letter."""
         os.write(self._descriptor, text.encode())
 
     def expect(self, text: str) -> str:
-        """Waits until that is on the screen, takes it away with all before it, and gives that."""
+        """Wait until the text is on the screen; remove and return everything up to it."""
         end = time.monotonic() + PATIENCE_SECONDS
         while text not in self.text:
             ready, _, _ = select.select([self._descriptor], [], [], max(0, end - time.monotonic()))
@@ -65,7 +65,7 @@ class Terminal:
         return before + text
 
     def code(self) -> int:
-        """Waits for the end; the exit code, negative for a signal."""
+        """Wait for the end; return the exit code, negative for a signal."""
         end = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < end:
             pid, status = os.waitpid(self.pid, os.WNOHANG)

@@ -1,4 +1,4 @@
-"""ARNs, account ids, regions and partitions: what their text says, without asking anybody."""
+"""ARNs, account ids, regions and partitions: parsed from their text, without any request."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dsops.startup import NamedTuple
 
 
 class Partition(NamedTuple):
-    """One of AWS's separate worlds: names, credentials and endpoints don't cross from one to another."""
+    """A partition of AWS: names, credentials and endpoints of one are not valid in another."""
 
     name: str
     dns_suffix: str
@@ -58,7 +58,7 @@ class Arn(NamedTuple):
 
 
 def parse_arn(text: str) -> Arn | None:
-    """The parts of an ARN; None when the text is not one (fewer than six parts, or an empty partition or service)."""
+    """Parse an ARN; None for a text that has fewer than six parts, or no partition or service."""
     parts = text.split(":", 5)
     if len(parts) != 6 or parts[0] != "arn" or not parts[1] or not parts[2] or not parts[5]:
         return None
@@ -71,9 +71,9 @@ def is_account_id(text: str) -> bool:
 
 
 def account_of_key_id(key_id: str) -> str:
-    """The account in an access key id; "" where none is: keys from before 2019 have none, nor has what is no key id.
+    """The account id in an access key id; "" for keys from before 2019, which have none, and for other text.
 
-    It stands in the 48 bits behind the prefix, as clients of AWS's read it; the first bit says that it is there.
+    It is in the 48 bits after the prefix, as AWS's own clients decode it; the first bit says that it is there.
     """
     bits = 0
     for character in key_id[4:14]:
@@ -86,7 +86,7 @@ def account_of_key_id(key_id: str) -> str:
 
 
 def partition_of_region(region: str) -> Partition:
-    """The partition that a region belongs to; `aws` for names that no other one claims."""
+    """The partition of a region; `aws` for a name without another partition's prefix."""
     for partition in PARTITIONS:
         if region.startswith(partition.region_prefixes):
             return partition
@@ -102,10 +102,10 @@ def partition_named(name: str) -> Partition | None:
 
 
 def role_session_arn(role_arn: Arn, session_name: str) -> str:
-    """The caller that assuming the role gives, `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`: without its path."""
+    """The ARN of a role session, `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`, which leaves out the role's path."""
     return f"arn:{role_arn.partition}:sts::{role_arn.account}:assumed-role/{role_arn.resource_name}/{session_name}"
 
 
 def is_session_of(session_arn: str, role_arn: Arn) -> bool:
-    """Whether that is the ARN of a session of the role, whose path it does not have."""
+    """Whether the ARN is that of a session of the role; a session's ARN leaves out the role's path."""
     return session_arn.startswith(role_session_arn(role_arn, ""))

@@ -1,7 +1,7 @@
-"""Fingerprint -> credentials, in memory only: one issue at a time for each, and only success is shared.
+"""Credentials by fingerprint, in memory only. Each is issued by one task at a time, and only success is shared.
 
-Several runs, threads or (in the agent) clients may share one cache. Waiting is by looking again after a
-short pause: no thread is ever blocked by another one, and whoever dies inside leaves the door open.
+Runs, threads and (in the agent) clients may share one cache. A task that waits looks again after a short pause, so no
+thread blocks another, and a thread that dies inside a gate leaves it open.
 """
 
 from __future__ import annotations
@@ -20,38 +20,38 @@ _FIRST_LOOK_SECONDS = 0.001
 _LONGEST_LOOK_SECONDS = 0.05
 _MOST_VALUES = 10_000
 _FACT_LIFETIME = timedelta(hours=1)
-"""How long something learnt about a session is believed: a role's permissions may change meanwhile."""
+"""How long a fact about a session is kept: a role's permissions may change meanwhile."""
 
 
 class Obtained(NamedTuple):
-    """One snapshot, and whether it was held already: then AWS may know better whether it still works."""
+    """A snapshot of credentials, and whether it came from the cache: AWS may have revoked a cached one."""
 
     credentials: Credentials
     is_cached: bool
 
 
 class CachedSession(NamedTuple):
-    """A session that the cache has, for people."""
+    """A session in the cache, for display."""
 
     credentials: Credentials
     store: str
-    """The store that it was last obtained for; "" for base credentials."""
+    """The store that it was last used for; "" for base credentials."""
     hop: int
-    """1 where the base credentials signed its issue, 0 for themselves."""
+    """1 for a session that base credentials signed for, 0 for base credentials."""
     uses: int
-    """How often it was handed out."""
+    """How often it was given out."""
 
 
 class LifetimeNeed(NamedTuple):
-    """How much life credentials must have left for what is planned with them."""
+    """The lifetime that credentials must have left for their use."""
 
     is_handed_on: bool = False
-    """False: they sign a call now. True: a child goes on working with them, so renewal is tried earlier."""
+    """False: they sign a call now. True: a child process goes on using them, so they are renewed earlier."""
     min_ttl_seconds: float | None = None
-    """The user's own limit; stands in for both of ours."""
+    """The user's `--min-ttl`, which replaces both of our limits."""
 
     def is_met(self, credentials: Credentials, now: datetime) -> bool:
-        """Whether these need no renewal for that."""
+        """Whether the credentials need no renewal for this use."""
         if self.min_ttl_seconds is not None:
             return credentials.seconds_left(now) >= self.min_ttl_seconds
         return credentials.is_fresh(now) if self.is_handed_on else credentials.is_usable(now)
@@ -62,53 +62,53 @@ HAND_ON = LifetimeNeed(is_handed_on=True)
 
 
 class Gates:
-    """Doors that one passes at a time, by name: a fingerprint, an MFA device."""
+    """Locks by name (a fingerprint, an MFA device) that coroutines and threads wait for without blocking."""
 
     def __init__(self) -> None:
         self._inside: dict[str, object] = {}
         self._pid = os.getpid()
 
     async def enter(self, name: str) -> None:
-        """Waits for its turn; `leave` belongs in a `finally`."""
+        """Wait for the lock; `leave` belongs in a `finally`."""
         if self._pid != os.getpid():
-            # Who is inside in the process that this one was forked from never leaves here.
+            # After a fork, the threads that held locks in the parent do not exist here.
             self._pid, self._inside = os.getpid(), {}
         visitor, look = object(), _FIRST_LOOK_SECONDS
-        # setdefault is one step also between threads: exactly one of several visitors finds itself inside.
+        # setdefault is atomic between threads, too: exactly one of several visitors gets the lock.
         while self._inside.setdefault(name, visitor) is not visitor:
             await pause(look)
             look = min(look * 2, _LONGEST_LOOK_SECONDS)
 
     def leave(self, name: str) -> None:
-        """Opens the door for the next one."""
+        """Release the lock."""
         self._inside.pop(name, None)
 
 
 class Memory:
-    """What was learnt from AWS's answers and should not be asked again: refused ways, used MFA codes."""
+    """Facts from AWS's responses that need not be asked for again: refused ways to call, used MFA codes."""
 
     def __init__(self, now: Callable[[], datetime], *, is_of_one_run: bool = False) -> None:
         self.gates = Gates()
         self.is_of_one_run = is_of_one_run
-        """Whether nothing that is held outlives the run that has got it."""
+        """Whether the cache ends with this run."""
         self._now = now
         self._facts: dict[tuple[str, str], datetime] = {}
         self._codes: dict[str, Secret] = {}
 
     def learn(self, about: str, fact: str) -> None:
-        """Remembers it for an hour; `about` is a fingerprint."""
+        """Remember a fact for an hour; `about` is a fingerprint."""
         now = self._now()
         for key in [key for key, until in list(self._facts.items()) if until <= now]:
             self._facts.pop(key, None)
         self._facts[about, fact] = now + _FACT_LIFETIME
 
     def knows(self, about: str, fact: str) -> bool:
-        """Whether that was learnt within the last hour."""
+        """Whether the fact was learnt within the last hour."""
         until = self._facts.get((about, fact))
         return until is not None and self._now() < until
 
     def take_code(self, serial_number: str, code: Secret) -> bool:
-        """True once for a device and code, then False: AWS takes it once. Call inside the device's gate."""
+        """True once per device and code, then False: AWS accepts a code once. Call inside the device's gate."""
         if self._codes.get(serial_number) == code:
             return False
         self._codes[serial_number] = code
@@ -116,20 +116,20 @@ class Memory:
 
 
 class ValueCache:
-    """Secrets' values, for stores that ask for it (`cache_seconds`); never an error, never longer than was asked."""
+    """Values of secrets, for stores with `cache_seconds`. Errors are not cached."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
         self._kept: dict[object, tuple[Secret, datetime]] = {}
         self.era = object()
-        """Another one after each `clear`."""
+        """A token that `clear` replaces; a value that was requested in an earlier era is not kept."""
 
     def __len__(self) -> int:
         now = self._now()
         return sum(until > now for _, until in list(self._kept.values()))
 
     def get(self, key: object) -> Secret | None:
-        """The value kept under that key, if its time is not over."""
+        """The cached value, unless it has expired."""
         kept = self._kept.get(key)
         return kept[0] if kept is not None and self._now() < kept[1] else None
 
@@ -138,22 +138,22 @@ class ValueCache:
         if era is not self.era:
             return  # everything was to be forgotten meanwhile
         now = self._now()
-        for each in [each for each, (_, until) in list(self._kept.items()) if until <= now]:
-            self._kept.pop(each, None)
+        for expired in [name for name, (_, until) in list(self._kept.items()) if until <= now]:
+            self._kept.pop(expired, None)
         if len(self._kept) < _MOST_VALUES:
             self._kept[key] = (value, now + timedelta(seconds=seconds))
 
     def clear(self) -> None:
-        """Forgets every value, and those that are being read now."""
+        """Forget every value, and do not keep those that are being read now."""
         self.era = object()
         self._kept.clear()
 
 
 class CredentialCache:
-    """The sessions that this process holds."""
+    """The sessions and secrets that this process holds in memory."""
 
     def __init__(self, now: Callable[[], datetime], *, is_of_one_run: bool = False, is_of_many: bool = False) -> None:
-        """`is_of_one_run`: no other plan will be carried out with it; `is_of_many`: those of several clients will."""
+        """`is_of_one_run`: the cache serves one plan; `is_of_many`: it serves plans of several clients."""
         self.memory = Memory(now, is_of_one_run=is_of_one_run)
         self.is_of_many = is_of_many
         self.values = ValueCache(now)
@@ -162,14 +162,14 @@ class CredentialCache:
         self._uses: dict[str, tuple[str, int, int]] = {}
 
     def apart(self) -> CredentialCache:
-        """For the rest of a run that is another's than planned; what is being asked for now is not kept here either."""
+        """A new cache for the rest of a run whose caller is not the planned one. Drops pending requests."""
         self.values.era = object()
         other = CredentialCache(self._now)
         other.memory = self.memory
         return other
 
     def held(self) -> list[CachedSession]:
-        """Every session that may still sign a call, in the order in which they were issued."""
+        """All sessions that can still sign a call, in the order in which they were issued."""
         now = self._now()
         return [
             CachedSession(held, *self._uses.get(fingerprint, ("", 0, 0)))
@@ -178,29 +178,29 @@ class CredentialCache:
         ]
 
     def peek(self, fingerprint: str) -> Credentials | None:
-        """The session held, if it may still sign a call."""
+        """The cached session, if it can still sign a call."""
         held = self._held.get(fingerprint)
         return held if held is not None and held.is_usable(self._now()) else None
 
     def has_held(self, fingerprint: str) -> bool:
-        """Whether a session was held under that name until now, though it may have ended."""
+        """Whether a session with that fingerprint is in the cache, even if it has expired."""
         return fingerprint in self._held
 
     def evict(self, fingerprint: str, credentials: Credentials) -> None:
-        """Forgets these credentials, which AWS refused; newer ones under the same fingerprint stay."""
+        """Forget credentials that AWS refused, unless newer ones have taken their place."""
         if self._held.get(fingerprint) is credentials:
             self._drop(fingerprint)
 
     def clear(self) -> None:
-        """Forgets every session and every value, and those that are being asked for now."""
+        """Forget every session and value, and do not keep those that are being requested now."""
         self.values.clear()
         for fingerprint in list(self._held):
             self._drop(fingerprint)
 
     def forget(self, is_meant: Callable[[Credentials], bool]) -> int:
-        """Forgets the sessions that are meant, every value, and all that is being asked for; gives how many they were.
+        """Forget the sessions that match, and all values and pending requests; return how many sessions matched.
 
-        A value may have been read with one of them, and what is being asked for may become one.
+        A value may have been read with one of them, and a pending request may become one.
         """
         self.values.clear()
         meant = [fingerprint for fingerprint, held in list(self._held.items()) if is_meant(held)]
@@ -217,12 +217,11 @@ class CredentialCache:
         store: str = "",
         hop: int = 0,
     ) -> Obtained:
-        """A session that meets the need; `issue` is called when none is held that does.
+        """Return a session that meets the need; call `issue` if the cache has none.
 
-        `store` and `hop` say for people whose it is.
-        `issue(may_ask)` gives new credentials; with `may_ask` False it must not ask a person, because a
-        session that still works is at hand, and serves when renewal fails. Raises what `issue` raises, or
-        TooLittleTimeLeft.
+        `store` and `hop` are for display. `issue(may_ask)` returns new credentials. With `may_ask` False it must not
+        prompt, because a session that still works is there, and is used if the renewal fails. Raises what `issue`
+        raises, or TooLittleTimeLeft.
         """
         held = self.peek(fingerprint)
         if held is not None and need.is_met(held, self._now()):
@@ -268,7 +267,7 @@ class CredentialCache:
 
 
 def _check_life(issued: Credentials, need: LifetimeNeed, now: datetime) -> None:
-    """Refuses even a new session when it is shorter than the user's limit: a command must not start on it."""
+    """Refuse a new session that is shorter than the user's limit: a command must not start with it."""
     if need.min_ttl_seconds is None or issued.seconds_left(now) >= need.min_ttl_seconds:
         return
     raise TooLittleTimeLeft(

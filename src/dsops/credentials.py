@@ -1,4 +1,4 @@
-"""AWS credentials as one snapshot, and when they may sign a call or be handed on.
+"""One snapshot of AWS credentials, and how long they may be used.
 
 Two ages (docs/explanation): *usable* credentials may sign the next call; *fresh* ones may be handed to a child.
 """
@@ -13,20 +13,19 @@ if TYPE_CHECKING:
     from dsops.secret import Secret
 
 USABLE_SECONDS = 60
-"""Credentials with less than this left sign nothing any more."""
+"""Credentials with less time left are not used to sign any more."""
 
 FRESH_SECONDS = 15 * 60
-"""The most time that must be left before credentials are handed on; a quarter of the lifetime if that is shorter."""
+"""The time that must be left before credentials are handed to a child; a quarter of the lifetime if that is less."""
 
 
 class Credentials:
-    """The three parts of one session (or of a long-term key), never mixed with another's; secret parts don't print.
+    """The three parts of one session or long-term key, never mixed with another's. Secret parts don't print.
 
     `expiration` and `issued_at` are aware UTC datetimes, None for long-term keys and for keys from the environment
-    whose expiry nobody told us. `arn` is the caller that these credentials make (an assumed-role ARN), "" when not
-    known. `source` says for people where it all began: of a session, where the base credentials below it came from.
-    `is_of_sandbox` says that a sandbox on this machine issued them.
-    `request_id` is that of the call that issued them, `source_identity` what AWS says the session has; "" elsewhere.
+    whose expiry is unknown. `arn` is the caller's ARN (an assumed-role ARN), "" if unknown. `source` describes where
+    the base credentials below came from. `is_of_sandbox`: a sandbox on this machine issued them. `request_id` is that
+    of the issuing call, `source_identity` the session's; "" elsewhere.
     """
 
     __slots__ = (
@@ -68,7 +67,7 @@ class Credentials:
         self.is_of_sandbox = is_of_sandbox
 
     def from_source(self, source: str, *, is_of_sandbox: bool = False) -> Credentials:
-        """The same, with the words for where it all began, and whether a sandbox issued it."""
+        """A copy with another `source` and `is_of_sandbox`."""
         return Credentials(
             self.access_key_id,
             self.secret_access_key,
@@ -84,12 +83,12 @@ class Credentials:
 
     @property
     def is_temporary(self) -> bool:
-        """Whether a role assumed with these is a chained one, with its one-hour limit."""
+        """Whether these are temporary: a role assumed with them is chained, and limited to one hour."""
         return self.session_token is not None
 
     @property
     def masked_key_id(self) -> str:
-        """The key id's prefix and last four characters: enough to tell two apart, not enough to be one."""
+        """The key id's prefix and last four characters: enough to tell two keys apart."""
         return f"{self.access_key_id[:4]}...{self.access_key_id[-4:]}"
 
     @property
@@ -98,11 +97,11 @@ class Credentials:
         return self.expiration.strftime("%Y-%m-%dT%H:%M:%SZ") if self.expiration else ""
 
     def seconds_left(self, now: datetime) -> float:
-        """Seconds until expiry; infinite when no expiry is known."""
+        """Seconds until expiry; infinite if no expiry is known."""
         return float("inf") if self.expiration is None else (self.expiration - now).total_seconds()
 
     def is_usable(self, now: datetime) -> bool:
-        """At least 60 seconds left: may sign a call, such as the next hop."""
+        """At least 60 seconds left: may sign a call, such as the next hop's."""
         return self.seconds_left(now) >= USABLE_SECONDS
 
     def is_fresh(self, now: datetime) -> bool:

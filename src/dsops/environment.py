@@ -1,4 +1,4 @@
-"""Parent environment + secrets -> the child's environment; pure."""
+"""The environment of the child process: the parent's variables and the secrets. Pure."""
 
 from __future__ import annotations
 
@@ -12,19 +12,14 @@ from dsops.startup import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from dsops.credentials import Credentials
 
-IDENTITY = (
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_SECURITY_TOKEN",
-    "AWS_PROFILE",
-    "AWS_DEFAULT_PROFILE",
-    "AWS_ROLE_ARN",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+IDENTITY = tuple(
+    """
+    AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_SECURITY_TOKEN AWS_PROFILE AWS_DEFAULT_PROFILE
+    AWS_ROLE_ARN AWS_WEB_IDENTITY_TOKEN_FILE AWS_CONTAINER_CREDENTIALS_RELATIVE_URI
+    AWS_CONTAINER_CREDENTIALS_FULL_URI
+    """.split()
 )
-"""What decides who an AWS SDK is. One of ours beside an inherited one would be somebody else, or nobody."""
+"""Variables that decide an AWS SDK's identity. A mix of ours and inherited ones would be another identity, or none."""
 
 _ATTENDANTS = (
     "AWS_CREDENTIAL_EXPIRATION",
@@ -35,10 +30,10 @@ _ATTENDANTS = (
     "AWS_ACCESS_KEY",
     "AWS_SECRET_KEY",
 )
-"""What belongs to an identity and misleads without it: the expiry of a session that is not there."""
+"""Variables that belong to an identity and mislead without it, such as the expiry of another session."""
 
 _BEARER_TOKEN = "AWS_BEARER_TOKEN_"  # noqa: S105 - how such a variable's name begins
-"""`AWS_BEARER_TOKEN_BEDROCK` goes before every key for its service (AWS SDKs and Tools Reference Guide)."""
+"""`AWS_BEARER_TOKEN_BEDROCK` takes precedence over every key for its service (AWS SDKs and Tools Reference Guide)."""
 
 REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
 """The newer name, and the one that boto3 and older SDKs read."""
@@ -49,26 +44,26 @@ _PRISTINE = frozenset(
     SYSTEMDRIVE WINDIR COMSPEC PATHEXT USERPROFILE
     """.split()
 )
-"""What a program needs to find itself on a machine and to talk to a person, and `LC_*`."""
+"""Variables that programs need on any machine and at any terminal; `LC_*` are kept as well."""
 
 
 class ChildIdentity(NamedTuple):
-    """An AWS identity that a command is given by name, whatever it would inherit."""
+    """The AWS identity that the user asked for by name; it replaces whatever is inherited."""
 
     variables: Mapping[str, Secret]
-    """Of `session_variables` or `endpoint_variables`."""
+    """As `session_variables` or `endpoint_variables` returns them."""
     region: str
-    """Where its calls go, unless a variable says otherwise."""
+    """The region of its calls, unless a variable sets one."""
 
 
 class ChildEnvironment(NamedTuple):
-    """What the child gets. Values that were inherited are plain text, ours are secrets."""
+    """The child's variables. Inherited values are plain text, values from stores are secrets."""
 
     variables: Mapping[str, str | Secret]
     removed: tuple[str, ...]
-    """Inherited variables that name another AWS identity than ours, and so were left out."""
+    """Inherited variables that were left out because they name another AWS identity."""
     kept: tuple[str, ...]
-    """Ours that an inherited value stands in for."""
+    """Variables of ours that were left out because an inherited value has precedence."""
 
 
 def child_environment(
@@ -79,12 +74,12 @@ def child_environment(
     is_pristine: bool = False,
     keeps_existing: bool = False,
 ) -> ChildEnvironment:
-    """The parent's variables with ours over them.
+    """Merge the secrets into the parent's variables.
 
-    `is_pristine` leaves out what no program needs; `keeps_existing` lets an inherited value win over ours.
-    The variables of an AWS identity count as one value: where an inherited one is kept, all of ours give
-    way; where ours are set, all inherited ones are removed. Two sessions are never mixed. A `session` is what the
-    user has asked for by name: nothing that was inherited is kept in its place.
+    `is_pristine` keeps only the inherited variables that every program needs; `keeps_existing` lets an inherited
+    value win over a secret. The variables of an AWS identity count as one value, so that two sessions never mix: if
+    an inherited one is kept, all of ours are dropped; if ours are set, all inherited ones are removed. With a
+    `session` no inherited identity is kept.
     """
     # A variable without a name (`=x`) can be inherited, and Python's exec refuses to hand it on.
     inherited = {name: value for name, value in parent.items() if name and (not is_pristine or _is_plain(name))}
@@ -106,7 +101,7 @@ def child_environment(
 
 
 def session_variables(credentials: Credentials) -> dict[str, Secret]:
-    """What makes an AWS SDK work with these credentials, until they end."""
+    """The variables that give an AWS SDK these credentials, with their expiry."""
     variables = {
         "AWS_ACCESS_KEY_ID": Secret(credentials.access_key_id),
         "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
@@ -119,10 +114,10 @@ def session_variables(credentials: Credentials) -> dict[str, Secret]:
 
 
 def endpoint_variables(address: str, token: Secret, empty_file: str) -> dict[str, Secret]:
-    """What makes an AWS SDK fetch its credentials from an endpoint, as in a container, and from nowhere else.
+    """The variables that make an AWS SDK fetch credentials from a container endpoint, and only from there.
 
-    The SDKs look into the files first: with keys under `[default]` in one, the command would have another identity.
-    `empty_file` is the path of one that holds nothing.
+    SDKs read the credential files first, and keys under `[default]` there would be another identity. `empty_file` is
+    the path of an empty file to read instead.
     """
     return {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": Secret(address),
@@ -133,10 +128,10 @@ def endpoint_variables(address: str, token: Secret, empty_file: str) -> dict[str
 
 
 def encode(environment: ChildEnvironment) -> dict[bytes, bytes]:
-    """The environment as the bytes that a process is started with.
+    """The environment as the bytes with which the process is started.
 
-    Inherited values go back through the locale's encoding to the bytes that they came as; ours are UTF-8,
-    or the bytes of a binary secret. Raises ValueUnusable for what no variable can hold.
+    Inherited values are encoded back to the bytes that they came as; secrets are UTF-8, or the bytes of a binary
+    secret. Raises ValueUnusable for a value that no variable can hold.
     """
     return {
         os.fsencode(name): _secret_bytes(name, value) if isinstance(value, Secret) else os.fsencode(value)
@@ -145,11 +140,13 @@ def encode(environment: ChildEnvironment) -> dict[bytes, bytes]:
 
 
 def _name_region(variables: dict[str, str | Secret], region: str) -> None:
-    """Sets both names to what one of them says, or else to that region: no SDK reads both."""
-    said = next((variables[name] for name in REGION if variables.get(name) not in {None, "", Secret("")}), region)
+    """Set both region variables to what one of them says, or else to `region`: no SDK reads both."""
+    chosen_region = next(
+        (variables[name] for name in REGION if variables.get(name) not in {None, "", Secret("")}), region
+    )
     for name in REGION:
-        if said and variables.get(name) in {None, "", Secret("")}:
-            variables[name] = said
+        if chosen_region and variables.get(name) in {None, "", Secret("")}:
+            variables[name] = chosen_region
 
 
 def _is_plain(name: str) -> bool:

@@ -1,8 +1,7 @@
-"""Every exception of dsops: what happened, why, what to do next, and the exit code.
+"""All exceptions of dsops: message, reason, next step, and exit code.
 
-This is the only file that defines exceptions. A class is one stable dotted `code`; its docstring is the
-text that a user reads when asking what that code means. Instances carry the particulars.
-Nothing in here is ever the value of a secret.
+Exceptions are defined in this file only. A class has one stable dotted `code`; its docstring is the text that `dsops
+help CODE` shows. Instances carry the particulars. None of them ever holds the value of a secret.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ class Where(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """One thing wrong in a document: where, under which dotted path (`secretStores.a.region`), what, and the cure."""
+    """One problem of a document: place, dotted path (`secretStores.a.region`), message and hint."""
 
     where: Where
     path: str
@@ -33,10 +32,10 @@ class Problem(NamedTuple):
 
 
 def nearest(word: str, names: Iterable[str]) -> str:
-    """The name that was probably meant, for a hint; "" when none is near. Case, `-` and `_` hardly count.
+    """The name that was probably meant, for a hint; "" if none is similar. Case, `-` and `_` hardly count.
 
-    Swapped letters come first: `us-esat-1` is us-east-1, and not us-west-1. Where none is spelled alike, it is the
-    only one that begins like the word, or that the word begins like: `production` for `prod`, `--env` for
+    Swapped letters come first: `us-esat-1` is us-east-1, and not us-west-1. If no spelling is similar, it is the only
+    name that begins like the word, or that the word begins like: `production` for `prod`, `--env` for
     `--environment`.
     """
     from difflib import get_close_matches
@@ -59,7 +58,7 @@ def nearest(word: str, names: Iterable[str]) -> str:
 
 _SHORTEST_BEGINNING = 3
 _LONGEST_NAME, _MOST_NAMES = 200, 1000
-"""Comparing takes the product of the lengths, for each name."""
+"""The comparison takes time in proportion to the product of the lengths, for each name."""
 
 
 def _plain(word: str) -> str:
@@ -67,7 +66,7 @@ def _plain(word: str) -> str:
 
 
 class AwsAnswer(NamedTuple):
-    """What AWS itself said. `endpoint` is short (`sts.us-east-1`); empty strings where AWS said nothing."""
+    """AWS's error response. `endpoint` is short (`sts.us-east-1`); fields are "" where the response has none."""
 
     code: str
     message: str
@@ -77,61 +76,66 @@ class AwsAnswer(NamedTuple):
 
     @property
     def authorization_id(self) -> str:
-        """Under which AWS keeps what it weighed when it refused (a preview of 2026); "" where there is none."""
+        """The id of AWS's record of the refused request (a preview of 2026); "" if the message has none."""
         _, mark, rest = self.message.rpartition(_ID_FOLLOWS)
-        found = rest.split(maxsplit=1)[0].rstrip(".") if mark and rest.split() else ""
-        is_id = found.isascii() and found.isalnum() and found == found.lower() and len(found) <= _LONGEST_ID
-        return found if is_id else ""
+        candidate = rest.split(maxsplit=1)[0].rstrip(".") if mark and rest.split() else ""
+        is_id = (
+            candidate.isascii()
+            and candidate.isalnum()
+            and candidate == candidate.lower()
+            and len(candidate) <= _LONGEST_ID
+        )
+        return candidate if is_id else ""
 
     @property
     def words(self) -> str:
-        """The message, without what it says of that id: where to look it up in the console, and by which API."""
+        """The message without its sentences about the authorization id: where to look it up, and by which API."""
         return self.message.partition(_ID_IS_TOLD)[0] if self.authorization_id else self.message
 
 
 _ID_FOLLOWS = "authorization id: "
 _ID_IS_TOLD = ". Go to https://"
 _LONGEST_ID = 256
-"""Characters, by the service model."""
+"""In characters, by the service model."""
 
 
 class Hop(NamedTuple):
-    """What a hop before the one that failed has given; "" for what is not known."""
+    """A hop that succeeded before the one that failed; "" for unknown facts."""
 
     store: str
     session: str
-    """The ARN that its session has."""
+    """The ARN of the session."""
     expires: str
 
 
 class Tried(NamedTuple):
-    """What was being done when it failed, fact by fact; "" and 0 for what is not known, or does not apply."""
+    """The operation that failed, and its circumstances; "" and 0 for facts that are unknown or do not apply."""
 
     operation: str
-    """Of AWS's API: `AssumeRole`."""
+    """The API operation: `AssumeRole`."""
     caller: str = ""
-    """An ARN, or the masked id of the key that signed where no ARN is known."""
+    """An ARN, or the masked id of the signing key if no ARN is known."""
     store: str = ""
     role: str = ""
     secret: str = ""
-    """What was read, by its name."""
+    """The name of the secret that was read."""
     hop: int = 0
     hops: int = 0
-    """In the longest chain that needs this hop."""
+    """The number of hops in the longest chain that needs this hop."""
     before: tuple[Hop, ...] = ()
-    """In the order in which they were made."""
+    """Earlier hops, in the order in which they were made."""
     region: str = ""
     endpoint: str = ""
-    """Short, as AwsAnswer has it; "" where no request was made."""
+    """Short, as in AwsAnswer; "" if no request was made."""
     asks: tuple[str, ...] = ()
-    """What `dsops explain` is asked to find the reason of a denial: `--env`, the environment, the store."""
+    """The arguments with which `dsops explain` finds the reason of a denial: `--env`, the environment, the store."""
 
     def joined(self, other: Tried) -> Tried:
-        """The same with those of the other's facts that it lacks."""
+        """The facts of both; where both have one, this one's."""
         return self._replace(**{name: fact for name, fact in other._asdict().items() if not getattr(self, name)})
 
     def text(self, said: str) -> str:
-        """One line of what `said` does not say yet; "" where it says it all, or nothing had begun."""
+        """One line with the facts that `said` lacks; "" if it has all, or no request was made."""
         if not self.operation or not (self.endpoint or self.hops >= _CHAIN):
             return ""
         of = f" of {self.role}" if self.role and self.role not in said else ""
@@ -142,7 +146,7 @@ class Tried(NamedTuple):
         return f"{self.operation}{facts}" if facts else ""
 
     def texts_before(self) -> list[str]:
-        """What each hop before gave, a line for each; [] for what is no hop."""
+        """One line for each earlier hop: its store, session and expiry."""
         if not self.hop:
             return []
         return [
@@ -153,7 +157,7 @@ class Tried(NamedTuple):
 
 
 _CHAIN = 2
-"""Hops; of a single one the number tells nothing."""
+"""In hops: the number of a single hop says nothing."""
 
 
 class DsopsError(Exception):
@@ -172,7 +176,7 @@ class DsopsError(Exception):
         aws: AwsAnswer | None = None,
         problems: tuple[Problem, ...] = (),
     ) -> None:
-        """`message` says what was tried and failed, `why` one sentence, `hint` the very command or edit to make."""
+        """`message` says what failed, `why` the reason in one sentence, `hint` the command or edit to make."""
         super().__init__(message)
         self.message = message
         self.why = why.replace(aws.message, aws.words) if aws is not None and aws.authorization_id else why
@@ -184,14 +188,14 @@ class DsopsError(Exception):
         self._tell()
 
     def add_tried(self, tried: Tried) -> None:
-        """Notes what was being done. What is noted already stays: it was noted nearer to the failure."""
+        """Add facts of the failed operation; those that are known already stay, as they are closer to the failure."""
         self.tried = tried if self.tried is None else self.tried.joined(tried)
         self._tell()
 
     def retell(self, message: str, *, why: str = "", hint: str = "", where: Where | None = None) -> None:
-        """Puts it into the words of somebody who knows more about it; what is left empty stays as it was.
+        """Replace the texts by those of a caller that knows more; an empty argument leaves its text unchanged.
 
-        It stays the same error: what raised it first, and how far a request got, are not lost.
+        The error itself stays: its class, its cause, and how far a request got are not lost.
         """
         self.args = (message,)
         self.message = message
@@ -201,7 +205,7 @@ class DsopsError(Exception):
         self._tell()
 
     def _tell(self) -> None:
-        """Gives tracebacks and pytest, which know only the message, the rest as notes (PEP 678)."""
+        """Add why, hint and problems as notes (PEP 678), for tracebacks and pytest, which show only the message."""
         notes = [f"at: {self.where}"] if self.where else []
         tried = self.tried.text(f"{self.message} {self.why} {self.hint}") if self.tried else ""
         notes += [f"tried: {tried}"] if tried else []
@@ -223,7 +227,8 @@ class Failures(DsopsError):
         """`errors` has at least two members, in the order in which the user wrote what they belong to."""
         super().__init__(f"{len(errors)} things failed")
         self.errors = errors
-        # One exit code for many failures: the gravest that a user can act on first (config, then access, ...).
+        # One exit code for many failures: the lowest, which is what a user has to fix first (configuration, then
+        # access, ...).
         self.exit_code = min(error.exit_code for error in errors)
 
 
@@ -236,9 +241,9 @@ class UsageError(DsopsError):
     code = "usage"
     exit_code = 2
     missing = ""
-    """The operand that was left out, or the flag whose value was."""
+    """The operand that is missing, or the flag whose value is missing."""
     stray = ""
-    """The word that stands before `--`, where only flags may."""
+    """A word before `--`, where only flags may stand."""
 
 
 class ConfigError(DsopsError):
@@ -273,7 +278,7 @@ class SyntaxInvalid(ConfigError):
 
 
 class NotAllowed(ConfigError):
-    """The configuration was found, not named, and the user has not allowed it as it is now."""
+    """The configuration was found, not named, and the user has not allowed its present content."""
 
     code = "config.not-allowed"
 
@@ -321,7 +326,7 @@ class LimitExceeded(ConfigError):
 
 
 class SessionForNothing(ConfigError):
-    """A session with `session_policy: auto` would be allowed nothing, for nothing is done with it."""
+    """`session_policy: auto` would allow this session nothing, because nothing uses it."""
 
     code = "config.session-for-nothing"
 
@@ -339,7 +344,7 @@ class PolicyUnreadable(ConfigError):
 
 
 class PolicyIncomplete(ConfigError):
-    """A policy can't be generated: a part that can't be left open is not known."""
+    """A policy can't be generated: a part that has to be known is not."""
 
     code = "policy.incomplete"
 
@@ -363,7 +368,7 @@ class SeedInvalid(ConfigError):
 
 
 class SandboxRefusal(DsopsError):
-    """The sandbox says no as AWS would; its server turns this into the answer, so that only an AWS client sees it."""
+    """The sandbox refuses a request as AWS would; its server turns this into the response, for AWS clients only."""
 
     code = "sandbox.refusal"
 
@@ -375,7 +380,7 @@ class SandboxUnavailable(ConfigError):
 
 
 class AgentUnavailable(ConfigError):
-    """The agent can't be started here, or fell silent when it may have used an MFA code already."""
+    """The agent can't be started here, or it stopped answering after it may have used an MFA code."""
 
     code = "agent.unavailable"
 
@@ -387,19 +392,19 @@ class ExtraMissing(ConfigError):
 
 
 class SeedRefused(UsageError):
-    """What was given as the seed of an MFA device can't be one."""
+    """The text given as the seed of an MFA device can't be one."""
 
     code = "mfa.seed-invalid"
 
 
 class ReasonMissing(UsageError):
-    """A store passes on to AWS why it is used (`reason_to`), and no `--reason` says so."""
+    """A store passes the reason of a run on to AWS (`reason_to`), and the run has no `--reason`."""
 
     code = "usage.reason-missing"
 
 
 class KeysRefused(UsageError):
-    """What was given as a long-term key is none, or is not one that should be kept."""
+    """The text given as a long-term key is no key, or not one that should be kept."""
 
     code = "keys.invalid"
 
@@ -412,9 +417,9 @@ class FileNotWritten(DsopsError):
 
 
 class AuditFailed(DsopsError):
-    """The audit trail could not be written, and your own configuration says `audit: required`: nothing is handed out.
+    """The audit trail could not be written, and your own configuration says `audit: required`.
 
-    Without `required` the same is a warning, and the run goes on.
+    No session or secret is given out. Without `required` this is a warning, and the run goes on.
     """
 
     code = "audit.not-written"
@@ -422,7 +427,7 @@ class AuditFailed(DsopsError):
 
 
 class UserConfigInvalid(ConfigError):
-    """Your own configuration, ~/.config/dsops/config.yaml, says something that can't be done, or can't be trusted."""
+    """Your own configuration, ~/.config/dsops/config.yaml, can't be used as it is, or can't be trusted."""
 
     code = "audit.config-invalid"
 
@@ -434,13 +439,13 @@ class TrailUnreadable(UsageError):
 
 
 class LogsUnreadable(UsageError):
-    """None of the CloudTrail logs that were named can be read, or there is no room to put them in order."""
+    """None of the CloudTrail logs that were named can be read, or the disk has no room to sort them."""
 
     code = "audit.logs-unreadable"
 
 
 class QueryRefused(UsageError):
-    """Athena or CloudTrail Lake can't answer as it was asked: workgroup, place of the result, table, or length."""
+    """Athena can't run the query as it was asked: workgroup, place of the result, table, or length."""
 
     code = "audit.query-refused"
 
@@ -496,7 +501,7 @@ class AssumeRoleDenied(CredentialsError):
 
     code = "sts.access-denied"
     speaks_of: tuple[str, str, str] | None = None
-    """Issuer, subject and audience of the token or assertion that was sent; None where none was."""
+    """Issuer, subject and audience of the token or assertion that was sent; None if none was."""
 
 
 class StsRefused(CredentialsError):
@@ -506,7 +511,7 @@ class StsRefused(CredentialsError):
 
 
 class RoleNotOffered(CredentialsError):
-    """The SAML response does not give the role that the store names, or gives several and the store names none."""
+    """The SAML response does not offer the role that the store names, or offers several and the store names none."""
 
     code = "saml.role"
 
@@ -518,13 +523,13 @@ class RegionDisabled(CredentialsError):
 
 
 class LoginRequired(CredentialsError):
-    """Nobody has logged in to IAM Identity Center, or the login has ended: `dsops login STORE` is the next step."""
+    """There is no login to IAM Identity Center, or it has ended: run `dsops login STORE`."""
 
     code = "sso.login-required"
 
 
 class NotAssigned(CredentialsError):
-    """Whoever has logged in to IAM Identity Center does not have that permission set in that account."""
+    """The user who is logged in to IAM Identity Center does not have that permission set in that account."""
 
     code = "sso.not-assigned"
 
@@ -536,25 +541,25 @@ class SsoRefused(CredentialsError):
 
 
 class LoginFailed(CredentialsError):
-    """A login did not come to its end: it was refused, took too long, or its answer did not arrive."""
+    """A login was not completed: it was refused, took too long, or its answer did not arrive."""
 
     code = "login.failed"
 
 
 class ConsoleRefused(CredentialsError):
-    """The console is not opened for these credentials."""
+    """AWS can't open the console with these credentials."""
 
     code = "console.refused"
 
 
 class RevocationRefused(CredentialsError):
-    """The sessions can't be revoked by a policy: AWS keeps the role, or no role is behind them."""
+    """The sessions can't be revoked by a policy: AWS manages the role, or there is no role."""
 
     code = "revoke.refused"
 
 
 class MfaRequired(CredentialsError):
-    """An MFA code is needed and there is nobody to ask."""
+    """An MFA code is needed and there is no terminal to ask for it."""
 
     code = "mfa.required"
 
@@ -578,19 +583,19 @@ class KeyringUnavailable(KeyringFailed):
 
 
 class KeyringLocked(KeyringFailed):
-    """The keyring is locked, its question was answered with no, or nobody answered in time."""
+    """The keyring is locked: its prompt was refused, or was not answered in time."""
 
     code = "keyring.locked"
 
 
 class KeyringEntryMissing(KeyringFailed):
-    """The keyring has no MFA seed or key of that name, or another one than dsops has put there."""
+    """The keyring has no MFA seed or key of that name, or its content has changed since dsops stored it."""
 
     code = "keyring.entry-missing"
 
 
 class KeyRotationStopped(CredentialsError):
-    """A key could not be rotated to the end; the message says which key works, and how to go on."""
+    """The rotation of a key stopped half way; the message says which key works, and how to go on."""
 
     code = "keys.rotation-stopped"
 
@@ -662,24 +667,24 @@ class ServiceError(DsopsError):
     code = "service.failed"
     exit_code = 5
     how_far = "answered"
-    # `unsent`: the request never left; `sent`: no byte of an answer came, so it may have been carried out;
-    # `answered`: an answer had begun. It decides whether the same request may be sent again.
+    # `unsent`: the request never left. `sent`: no byte of a response came, so the request may have been carried out.
+    # `answered`: a response had begun. Decides whether the same request may be sent again.
 
 
 class QueryFailed(ServiceError):
-    """Athena or CloudTrail Lake took a query and did not bring it to its end."""
+    """Athena accepted a query and it failed."""
 
     code = "audit.query-failed"
 
 
 class QueryCancelled(ServiceError):
-    """Somebody stopped the query in AWS."""
+    """The query was stopped in AWS, by a user or by a limit of the workgroup."""
 
     code = "audit.query-cancelled"
 
 
 class QueryTooSlow(ServiceError):
-    """The query was not done within `--timeout`, and was stopped."""
+    """The query took longer than `--timeout`, and was stopped."""
 
     code = "audit.query-too-slow"
 
@@ -703,31 +708,31 @@ class TlsRefused(ServiceError):
 
 
 class Throttled(ServiceError):
-    """AWS asked to slow down until the call's time was up, retries included."""
+    """AWS throttled the call, retries included, until its time was up."""
 
     code = "service.throttled"
 
 
 class AnswerInvalid(ServiceError):
-    """Something answered, but not as AWS does."""
+    """Something other than AWS answered, or a response was damaged."""
 
     code = "service.answer-invalid"
 
 
 class SinkFailed(ServiceError):
-    """A receiver of the audit trail, `syslog` or `otlp`, did not take its lines: they wait in the file."""
+    """A receiver of the audit trail, `syslog` or `otlp`, did not accept lines: they stay in the file for later."""
 
     code = "audit.not-sent"
     seconds = 0
-    # How long it wants to be left alone.
+    # Seconds to wait before the next attempt, as the receiver asked.
 
 
 class LineRefused(SinkFailed):
-    """A receiver of the audit trail does not take a line as it is, now or later: it is left out, and that is told."""
+    """A receiver of the audit trail rejects a line for good: it is left out, and a warning says so."""
 
     code = "audit.line-refused"
     taken: int | None = None
-    # How many lines before it were taken; None where none was, and it is not known which one it is about.
+    # How many lines before it were accepted; None if none was, and it is not known which line was rejected.
 
 
 # --- 6: a check found something -----------------------------------------------------------------------------
@@ -744,7 +749,7 @@ class CheckFailed(DsopsError):
 
 
 class CommandFailed(DsopsError):
-    """The command could not be run, or not to its end."""
+    """The command could not be run, or did not run to its end."""
 
     code = "exec.failed"
     exit_code = 126

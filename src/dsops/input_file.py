@@ -1,7 +1,7 @@
-"""Reads a file that a configuration or a person named, bounded in size, and without waiting for what may never come.
+"""Read a file that a configuration or user names: bounded in size, and without blocking.
 
-A path can name anything: a pipe without a writer, a terminal, a device without an end, a file of /proc that says it is
-regular and blocks. Every failure is an OSError that is about this file.
+A path can name a pipe without a writer, a terminal, an endless device, or a file of /proc that claims to be regular
+and blocks. Every failure is an OSError about this file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PART_BYTES = 1 << 20
 
 
 class InputFile(NamedTuple):
-    """What was read, and the status of the very file that it was read from."""
+    """The bytes, and the status of the open file that they were read from."""
 
     data: bytes
     status: os.stat_result
@@ -35,11 +35,10 @@ def read_file(
     follows_links: bool = True,
     check: Callable[[os.stat_result], None] | None = None,
 ) -> InputFile:
-    """The first bytes of the file, at most so many; a caller that has a limit asks for one more than that.
+    """Read at most `most_bytes` from the start of the file; a caller with a limit asks for one byte more.
 
-    `takes_pipes` is for paths of a command line, where a shell's `<(...)` is a pipe that is worth waiting for. `check`
-    sees the status of the open file before anything is read, and may raise. Raises OSError for what can't be read, and
-    for what is no regular file.
+    `takes_pipes` is for paths of a command line, where a shell's `<(...)` is a pipe. `check` gets the status of the
+    open file before anything is read, and may raise. Raises OSError if the file can't be read or is not regular.
     """
     try:
         descriptor = os.open(path, _FLAGS if follows_links else _FLAGS | _NO_FOLLOW)
@@ -61,7 +60,7 @@ def read_file(
 
 
 def read_whole(path: str, most_bytes: int, *, takes_pipes: bool = False, follows_links: bool = True) -> bytes:
-    """All of the file. Raises OSError as `read_file` does, and for one that has more than so many bytes."""
+    """Read the whole file. Raises OSError as `read_file` does, and if the file is larger than `most_bytes`."""
     data = read_file(path, most_bytes + 1, takes_pipes=takes_pipes, follows_links=follows_links).data
     if len(data) > most_bytes:
         raise OSError(errno.EFBIG, f"it has more than {most_bytes:,} bytes")
@@ -69,7 +68,7 @@ def read_whole(path: str, most_bytes: int, *, takes_pipes: bool = False, follows
 
 
 def read_at(descriptor: int, size: int, offset: int) -> bytes:
-    """So many bytes from there, fewer only at the file's end: one call of pread(2) may give fewer anywhere."""
+    """Read `size` bytes from an offset, fewer only at the end of the file: one pread(2) may return fewer anywhere."""
     parts: list[bytes] = []
     while size > 0 and (part := os.pread(descriptor, size, offset)):
         parts.append(part)
@@ -79,7 +78,7 @@ def read_at(descriptor: int, size: int, offset: int) -> bytes:
 
 
 def reason(error: OSError) -> str:
-    """Why it can't be read, for an error's text."""
+    """The reason of an OSError, for an error message."""
     return (error.strerror or "unknown reason").lower()
 
 

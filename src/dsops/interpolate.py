@@ -1,4 +1,4 @@
-"""`${NAME}` in the texts of a configuration; pure.
+"""Expands `${NAME}` in the texts of a configuration; pure.
 
 The whole grammar, NAME being `[A-Za-z_][A-Za-z0-9_]*`:
 
@@ -8,24 +8,25 @@ The whole grammar, NAME being `[A-Za-z_][A-Za-z0-9_]*`:
 - `$${`: a literal `${`
 
 Everything else stays as it is: `$HOME`, `${}`, and what IAM calls policy variables (`${aws:username}`).
-A default and a message end at the `}` that belongs to them, and may hold further `${...}`.
-What a variable holds is not looked at again.
+A default or message ends at its own `}` and may contain further `${...}`.
+The value of a variable is not expanded again.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from dsops.document import Mapping as MappingNode
 from dsops.document import Node, Scalar, Sequence
 from dsops.errors import ConfigTooLarge, VariableUnset, Where
 from dsops.model import MAX_RUN_CHARACTERS, MAX_VALUE_CHARACTERS, Budget
-from dsops.startup import NamedTuple, pattern
+from dsops.startup import NamedTuple
 
-_TOKEN = pattern(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(\}|:-|:\?))?|\}")
+_TOKEN = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(\}|:-|:\?))?|\}")
 
 _MAX_DEPTH = 20
-"""How deep defaults may stand in defaults; what is deeper stays literal."""
+"""How deep defaults may nest; deeper ones stay literal."""
 
 TIMESTAMP = "TIMESTAMP"
 USER = "USER"
@@ -34,7 +35,7 @@ _USER_VARIABLES = ("USER", "LOGNAME", "USERNAME")
 
 
 class _Use(NamedTuple):
-    """One `${NAME...}`: its operator ("" for none) and what follows that."""
+    """One `${NAME...}`: its operator ("" for none) and the text after the operator."""
 
     name: str
     operator: str
@@ -45,18 +46,18 @@ _Parts = tuple["str | _Use", ...]
 
 
 class InterpolationNames(NamedTuple):
-    """Where names get their values: the environment, and what stands in for `USER` and `TIMESTAMP` there."""
+    """The values of names: environment variables, and substitutes for `USER` and `TIMESTAMP`."""
 
     environ: Mapping[str, str]
     timestamp: str = ""
     user: str = ""
     symbolic_timestamp: bool = False
-    """Whether a generated timestamp stays `${TIMESTAMP}`: else fingerprints would differ at every run."""
+    """Whether a generated timestamp stays `${TIMESTAMP}`: otherwise fingerprints would differ at every run."""
     budget: Budget | None = None
-    """What all texts together may grow to; None where they are not kept."""
+    """The limit for all expanded texts together; None for texts that are not kept."""
 
     def get(self, name: str) -> str | None:
-        """The value, None where the variable is not set."""
+        """The name's value; None if the variable is not set."""
         value = self.environ.get(name)
         if value:
             return value
@@ -69,7 +70,7 @@ class InterpolationNames(NamedTuple):
 
 
 def names_in(text: str) -> tuple[str, ...]:
-    """The names that a text refers to, each once, in order; those in defaults too."""
+    """The names that a text refers to, each once, in order, including those in defaults."""
     return tuple(dict.fromkeys(_walk_names(_parse(text)[0]))) if "${" in text else ()
 
 
@@ -92,7 +93,7 @@ def expand(
     user: str = "",
     symbolic_timestamp: bool = False,
 ) -> str:
-    """The text with its names replaced. `path` is the field's dotted path, for the error.
+    """Expand the text's names. `path` is the field's dotted path, for the error.
 
     USER is taken from USER, LOGNAME, USERNAME, then `user`; TIMESTAMP from the environment, then `timestamp`.
     With `symbolic_timestamp`, a timestamp that would be generated stays `${TIMESTAMP}`.
@@ -102,14 +103,14 @@ def expand(
 
 
 def expand_text(text: str, names: InterpolationNames, where: Where, path: str) -> str:
-    """The text with its names replaced, as `expand` does it."""
+    """Expand a text with these names; raises what `expand` raises."""
     return _evaluate(_parse(text)[0], names, where, path) if "${" in text else text
 
 
 def expand_node(node: Node, names: InterpolationNames, file: str, path: str) -> Node:
-    """A node with every text in it expanded, keys of mappings too; VariableUnset has the text's own line.
+    """Expand every text of a node, including keys of mappings; VariableUnset names the text's own line.
 
-    A scalar in which something was replaced is a text, whatever it looked like before.
+    A scalar in which something was replaced becomes a text, whatever it looked like before.
     """
     if isinstance(node, Scalar):
         return _expand_scalar(node, names, file, path)
@@ -124,7 +125,7 @@ def expand_node(node: Node, names: InterpolationNames, file: str, path: str) -> 
 
 
 def mask(text: str) -> str:
-    """A text of the same length with a run of `_` for each `${NAME...}`: to find separators around them."""
+    """The text with each `${NAME...}` replaced by as many `_`, so that separators around them can be found."""
     if "${" not in text:
         return text
     pieces: list[str] = []
@@ -183,9 +184,9 @@ def _value(use: _Use, names: InterpolationNames, where: Where, path: str) -> str
 
 
 class _Frame:
-    """Something that a `}` will close: the whole text, a `${NAME:-` or `${NAME:?`, or a literal `${`.
+    """A part that a `}` closes: the whole text, a `${NAME:-` or `${NAME:?`, or a literal `${`.
 
-    What stands in a literal one is collected by the frame around it.
+    The content of a literal part is collected by the frame around it.
     """
 
     __slots__ = ("name", "opener", "operator", "parts", "start")
@@ -201,7 +202,7 @@ class _Frame:
 
 
 def _parse(text: str) -> tuple[_Parts, list[tuple[int, int]]]:
-    """The parts of a text, and the outermost spans of its names. What is never closed is literal."""
+    """The parts of a text, and the outermost spans of its names. Unclosed parts are literal."""
     stack = [_Frame([], "")]
     spans: list[tuple[int, int]] = []
     depth = 0

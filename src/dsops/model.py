@@ -1,8 +1,7 @@
-"""What a configuration says, after every include, default and `extends` was followed; no I/O.
+"""The parsed configuration, with every include, default and `extends` followed; no I/O.
 
-Texts may still hold `${NAME}`: they are expanded by `plan`, for the one environment that is asked for, so that a
-variable which nobody needs may stay unset. Everything that can be checked without the environment has been checked by
-`config`.
+Texts may still contain `${NAME}`. `plan` expands them for the requested environment only, so that variables of other
+environments may stay unset. `config` has checked everything that does not depend on environment variables.
 """
 
 from __future__ import annotations
@@ -14,14 +13,14 @@ from dsops.errors import Where
 from dsops.startup import NamedTuple
 
 MAX_VALUE_CHARACTERS = 1 << 20
-"""The longest value that is made of what a configuration says: a variable of Linux has 128 KiB, a secret of AWS 64."""
+"""The longest value that a configuration can produce. Linux allows 128 KiB for a variable, AWS 64 KiB for a secret."""
 
 MAX_RUN_CHARACTERS = 1 << 26
-"""How much a run may make of it altogether, what stands between two transforms included."""
+"""The most characters that one run can produce from a configuration, intermediate results of transforms included."""
 
 
 class Budget:
-    """What a run may still make of a configuration: a line of it can name the same long value a hundred times."""
+    """The number of characters that a run may still produce; references can repeat a long value many times."""
 
     __slots__ = ("_left",)
 
@@ -29,20 +28,20 @@ class Budget:
         self._left = characters
 
     def take(self, characters: int) -> bool:
-        """Whether so many more may be made; they count from then on."""
+        """Count so many characters; whether they were still within the budget."""
         self._left -= characters
         return self._left >= 0
 
 
 class Field(NamedTuple):
-    """One key of a store as written: its value, and where that stands (the file of an included or local part)."""
+    """One key of a store as written: its value, and the file and line where it stands."""
 
     node: Node
     where: Where
 
 
 class StoreEntry(NamedTuple):
-    """One entry of `secretStores` (or `providers`): its type and its fields under their canonical names."""
+    """One entry of `secretStores` (or `providers`): its type, and its fields under their canonical names."""
 
     name: str
     type: str
@@ -51,24 +50,24 @@ class StoreEntry(NamedTuple):
 
 
 class Text(NamedTuple):
-    """A text as written, possibly with `${NAME}` in it, and where it stands."""
+    """A text as written, which may contain `${NAME}`, and where it stands."""
 
     text: str
     where: Where
 
 
 class Transform(NamedTuple):
-    """One step of a `transform`: its name and argument (`json_extract`, `.password`); "" where it takes none."""
+    """One step of a `transform`: name and argument (`json_extract`, `.password`); "" for no argument."""
 
     name: str
     argument: str
     where: Where
     replacement: str = ""
-    """What `replace` puts where its argument stood."""
+    """The second argument of `replace`: the new text."""
 
 
 class Reference(NamedTuple):
-    """What `from` points at, whichever of the four forms it was written in."""
+    """The target of a variable's `from`, in any of its four notations."""
 
     store: str
     key: Text
@@ -90,7 +89,7 @@ class Variable(NamedTuple):
 
 
 class Environment(NamedTuple):
-    """One entry of `envs`, its `extends` followed, variables in the order written."""
+    """One entry of `envs` with its `extends` followed; variables in the order written."""
 
     name: str
     variables: Mapping[str, Variable]
@@ -98,29 +97,29 @@ class Environment(NamedTuple):
 
 
 class SourceFile(NamedTuple):
-    """A file that the configuration was read from: its absolute path and the SHA-256 of its bytes (hex)."""
+    """A file of the configuration: its absolute path and the SHA-256 of its bytes, in hex."""
 
     path: str
     sha256: str
     shown: str = ""
-    """How `Where` names it: from the working folder, by the way that led there."""
+    """The path as errors show it: relative to the working folder."""
     written: str = ""
-    """Where it stands by its own name: the folder's links are followed, its own is not."""
+    """The path with the folder's links resolved, but not a link in the place of the file itself."""
     owners: tuple[int, int] = (0, 0)
-    """The user ids of what has that name (a link, perhaps) and of the file that was read."""
+    """The user ids of the owner of that name (which can be a link) and of the file's owner."""
     is_shared: bool = False
-    """Whether another user may write it."""
+    """Whether another user can write the file."""
 
 
 class Config(NamedTuple):
-    """A configuration in which nothing can be wrong any more that can be seen without the environment variables."""
+    """A configuration without any error that can be seen without environment variables."""
 
     stores: Mapping[str, StoreEntry]
     environments: Mapping[str, Environment]
     default_environment: str
     files: tuple[SourceFile, ...]
-    """The main file first, then the local one and the included ones."""
+    """The main file, then the local file, then the included files."""
     is_allowed: bool
-    """Whether it may be carried out: the user named it, or has allowed these files as they were read."""
+    """Whether dsops may carry it out: the user named the file, or allowed these files with this content."""
     notes: tuple[str, ...]
-    """One line each, for stderr: old key names accepted, and the like."""
+    """One line each, for stderr: deprecated key names, and the like."""

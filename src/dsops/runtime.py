@@ -1,4 +1,4 @@
-"""What dsops needs of the world, as one value that is passed in: clock, environment, prompt, progress, randomness."""
+"""The outside world as one value that is passed in: clock, environment, prompts, progress, randomness."""
 
 from __future__ import annotations
 
@@ -14,78 +14,80 @@ from dsops.startup import NamedTuple, Protocol
 
 
 class Event(NamedTuple):
-    """Something worth telling while work goes on; `name` is stable (`secrets.fetched`), `facts` never hold a value."""
+    """An event of work in progress. `name` is stable (`secrets.fetched`); `facts` never hold a secret's value."""
 
     name: str
     facts: Mapping[str, str]
 
 
 CLOCK_CORRECTED = "clock.corrected"
-"""This machine's clock is far from AWS's: told to everybody, not only to who watches."""
+"""This machine's clock is far from AWS's. Shown in every run, not only with `--verbose`."""
 
 
 class Act(NamedTuple):
-    """Something done with an identity or a secret, for the audit trail.
+    """An action with an identity or a secret, for the audit trail.
 
-    Never in it: a value, the secret parts of a session, an external ID, an MFA code, a token.
+    It never holds a value, the secret parts of a session, an external ID, an MFA code or a token.
     """
 
     name: str
-    """AWS's operation, such as `AssumeRole`; for what is not AWS's a word of dsops' own."""
+    """AWS's operation, such as `AssumeRole`, or dsops' own word for what is no call."""
     service: str = ""
-    """The service that was called, by its endpoint prefix (`sts`); "" for what was done without a call."""
+    """The service's endpoint prefix (`sts`); "" if there was no call."""
     region: str = ""
     caller: str = ""
-    """The ARN that signed; "" where it is not known."""
+    """The ARN of the signing identity; "" if unknown."""
     key: str = ""
-    """The id of the key that signed."""
+    """The id of the signing key."""
     identity: Mapping[str, object] = {}
-    """More of who asked, where nothing signs: CloudTrail's `userIdentity`."""
+    """CloudTrail's `userIdentity`, for calls that are not signed."""
     asked: Mapping[str, object] = {}
-    """What was asked for, under AWS's names for it."""
+    """The request's parameters, under AWS's names."""
     answer: Mapping[str, object] = {}
     request_id: str = ""
     error: DsopsError | None = None
     facts: Mapping[str, object] = {}
-    """What only dsops knows: the store, the hop, whether it was held already."""
+    """Facts of dsops' own: store, hop, whether the session came from the cache."""
     is_of_sandbox: bool | None = None
-    """Whether it was done in a sandbox; None for what has no endpoint, which counts as the run does."""
+    """Whether it happened in a sandbox; None without an endpoint, where the run's own mark counts."""
 
 
 SANDBOX = "sandbox"
-"""The fact of the audit trail that marks what was done in a sandbox."""
+"""The key that marks an event of the audit trail as a sandbox's."""
 
 
 def note_who_answered(facts: dict[str, object], *, is_sandbox: bool) -> None:
-    """Keeps among a run's facts whether only sandboxes have answered its calls."""
+    """Record whether a call was answered by a sandbox: a run is marked only if all were."""
     if is_sandbox:
-        facts.setdefault(SANDBOX, True)  # in one step: another thread may be noting the opposite, which counts more
+        facts.setdefault(
+            SANDBOX, True
+        )  # One atomic step: another thread may be recording an answer of AWS, which takes precedence.
     else:
         facts[SANDBOX] = False
 
 
 class Journal(Protocol):
-    """Takes what is done, and keeps it."""
+    """Collects acts for the audit trail, and writes them."""
 
     @property
     def run(self) -> str:
-        """What everything of this run is kept under."""
+        """The id of this run in the audit trail."""
 
     def add(self, act: Act) -> None:
-        """Takes one more, which is kept by the next `write`."""
+        """Collect one act; the next `write` writes it."""
 
     def write(self) -> None:
-        """Keeps what was taken. Raises AuditFailed where the user wants nothing done that is not on record."""
+        """Write the collected acts. Raises AuditFailed if they can't be written and the user requires the trail."""
 
     def about(self, **facts: object) -> None:
-        """Facts that all that follows has in common: the environment, the configuration."""
+        """Set facts that all later acts share: environment, configuration."""
 
     def answered_by(self, *, is_sandbox: bool) -> None:
-        """Notes who answered a call: a run is a sandbox's when only sandboxes have."""
+        """Record whether a sandbox answered a call; a run is a sandbox's only if sandboxes answered all."""
 
 
 def no_terminal(_question: str) -> bool | None:
-    """There is no terminal to ask at."""
+    """A `confirm` for processes without a terminal."""
     return None
 
 
@@ -97,72 +99,71 @@ def _here() -> bool:
 
 
 def _unmeasured(_name: str, _labels: tuple[str, ...], _value: float) -> None:
-    """Nobody counts."""
+    """A `measure` that counts nothing."""
 
 
 class Runtime(NamedTuple):
-    """The outside world. Tests pass a fixed clock, a dict, a list's `append`; only `cli` makes the real one."""
+    """What dsops uses of the outside world. Tests pass fakes; only `cli` makes the real one."""
 
     environ: Mapping[str, str]
-    """The environment that counts: the client's, not necessarily this process's."""
+    """The environment to use: the client's, which may not be this process's."""
     now: Callable[[], datetime]
-    """The time, aware and in UTC."""
+    """Returns the present time, aware and in UTC."""
     ask: Callable[[str], Secret | None]
-    """Asks a person on the terminal, hidden input, never on stdout or stderr; None when there is nobody to ask."""
+    """Prompts on the terminal with hidden input, never on stdout or stderr; None if there is no terminal."""
     report: Callable[[Event], None]
-    """Takes progress; decides by itself whether and how it looks."""
+    """Takes progress events, and decides whether and how to show them."""
     random: Callable[[], float]
-    """A number in [0, 1), for jitter."""
+    """Returns a number in [0, 1), for jitter."""
     folder: str
-    """The working folder, absolute."""
+    """The absolute path of the working folder."""
     timestamp: str
-    """`${TIMESTAMP}` where the environment has none: the same text for the whole run, such as 20261124T150718Z."""
+    """The value of `${TIMESTAMP}` if the environment has none: one text for the whole run, such as 20261124T150718Z."""
     tell: Callable[[bytes], None] | None = None
-    """Puts what a user's program says on the person's stderr; None where the program has that as its own."""
+    """Writes a helper program's stderr to the user's; None if the helper inherits it."""
     measure: Measure = _unmeasured
-    """Takes numbers of what was done, for metrics: a name, the labels that belong to it, how much."""
+    """Takes a measurement for metrics: name, labels, value."""
     has_left: Callable[[], bool] = _here
-    """Whether whoever asked is gone, for what only a person can bring to an end: nobody waits for that then."""
+    """Whether the client is gone, so that prompts and logins for it can be given up."""
     journal: Journal | None = None
-    """Keeps the audit trail; None where nobody keeps one."""
+    """Writes the audit trail; None if it is off."""
     monotonic: Callable[[], float] = system_monotonic
-    """Seconds of a clock that is never set, for time limits and pauses."""
+    """Seconds of a clock that is never adjusted, for time limits and pauses."""
     confirm: Callable[[str], bool | None] = no_terminal
-    """Shows a text on the terminal and asks for a yes, which is seen; None when there is no terminal."""
+    """Shows a text on the terminal and asks yes or no, visibly; None if there is no terminal."""
     reason: str = ""
-    """Why it is done, in the user's words; "" where nobody says."""
+    """The reason of the run, in the user's words; "" if none was given."""
 
 
 REASON_CHARACTERS = 256
-"""The most of a reason: what fits a source identity and the value of a tag, if its characters do."""
+"""The longest reason: it has to fit into a source identity and a tag's value."""
 
 
 def is_reason(text: str) -> bool:
-    """Whether it is one line that can be shown, and no longer than a reason may be."""
+    """Whether the text is a printable line of at most that length."""
     return text.isprintable() and len(text) <= REASON_CHARACTERS
 
 
 def nobody(_question: str) -> Secret | None:
-    """There is nobody to ask."""
+    """An `ask` for processes without a terminal."""
     return None
 
 
 def ignore(_event: Event) -> None:
-    """Nobody watches."""
+    """A `report` that shows nothing."""
 
 
 def random_fraction() -> float:
     """A number in [0, 1)."""
-    # `random` costs a cold run 3 ms of imports, and jitter is all that is wanted.
+    # Importing `random` costs a cold run 3 ms.
     return int.from_bytes(os.urandom(6), "big") / 2**48
 
 
 def empty_file() -> str:
     """The path of an empty regular file, for variables such as AWS_CONFIG_FILE; some programs refuse `/dev/null`.
 
-    It is part of the installed package, so it lasts as long as any child. It is closed to writing, since
-    `aws configure` in one child would change who all the others are. Where a program of root's has written to it all
-    the same, the null device stands in.
+    It is a file of the installed package, so it lasts as long as any child. It is read-only: `aws configure` in one
+    child would change the identity of all others. If root has written to it all the same, /dev/null is used.
     """
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "empty_file")
     try:
@@ -176,7 +177,7 @@ def empty_file() -> str:
 
 
 def user_name() -> str:
-    """`${USER}` where the environment has none: the account's name; "" where the system has no name for it."""
+    """The value of `${USER}` if the environment has none: the account's name, or "" if the system has none."""
     try:
         from pwd import getpwuid
 

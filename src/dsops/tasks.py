@@ -1,8 +1,8 @@
-"""Work that goes on side by side in one thread: coroutines, driven by whoever moves the bytes.
+"""Concurrent work in one thread: coroutines on an event loop that a `Driver` moves bytes for.
 
 `async def` functions of dsops await only what stands here (`transfer`, `prepare`, `pause`, `settle`, `gather`,
-`spawn`, `blocking`), directly or through each other. asyncio is not used: importing it costs more than the whole of a
-cold run's Python. A `Driver` moves the bytes; `aws/http/transport.py` has one on a CurlMulti.
+`spawn`, `blocking`), directly or through each other. asyncio is not used: importing it takes longer than the Python
+of a whole cold run. `aws/http/transport.py` has a driver on a CurlMulti.
 """
 
 from __future__ import annotations
@@ -17,36 +17,37 @@ from dsops.errors import DsopsError
 from dsops.startup import Any, Generic, Protocol, TypeVar, cast
 
 T = TypeVar("T")
-# What an effect is answered with depends on the effect: the one place where this loop can't be typed further.
+# The result of an effect depends on the effect, so `Any` stands here: the loop can't be typed further.
 Work = Coroutine[Any, Any, T]
 
 _POLL_SECONDS = 1.0
-"""The longest uninterrupted wait: Ctrl-C is noticed in between also where a driver swallows the signal."""
+"""The longest uninterrupted wait: Ctrl-C is noticed after at most this time, even if a driver swallows the signal."""
 
 
 class Driver(Protocol):
     """Moves bytes for many transfers at once."""
 
     def start(self, request: object, token: object) -> None:
-        """Begins a transfer; it comes back from `poll` with this token. A DsopsError: it never began."""
+        """Start a transfer, which `poll` returns with this token. Raises DsopsError if it can't begin."""
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
-        """Waits until something happened, then gives (token, outcome) of what is finished.
+        """Wait until a transfer ends, then return (token, outcome) of all that ended.
 
-        An exception is an outcome too. Nothing finished within the time: an empty list.
+        An outcome may be an exception. The list is empty after the timeout.
         """
 
     def prepare(self, request: object) -> None:
-        """Makes it likely that a later request to the same server goes out sooner; nothing else comes of this one."""
+        """Open a connection that a later request to the same server may use. Has no result."""
 
     def cancel(self) -> None:
-        """Ends every transfer that is under way and forgets it."""
+        """Abort and forget all transfers."""
 
 
 class Task(Generic[T]):
-    """A coroutine that runs by itself; awaiting it gives its result or raises its error, as often as wanted.
+    """A coroutine that runs by itself. Awaiting it returns its result or raises its error, any number of times.
 
-    An error that nobody awaits is lost: whoever starts work that may turn out unneeded need not look at it.
+    The error of a task that is never awaited is lost: work started ahead need not be looked at if it turns out
+    unneeded.
     """
 
     __slots__ = ("error", "is_done", "result", "waiting", "work")
@@ -67,7 +68,7 @@ class Task(Generic[T]):
 
 
 class _Effect:
-    """Something that a coroutine asks of the loop; the answer is what `await` gives."""
+    """A request of a coroutine to the loop; `await` returns the loop's answer."""
 
     __slots__ = ()
 
@@ -118,35 +119,35 @@ class _Join(_Effect):
 
 
 async def transfer(request: object) -> object:
-    """The driver's outcome for this request; raises it when it is an exception."""
+    """Send the request and return the driver's outcome; raise it if it is an exception."""
     return await _Transfer(request)
 
 
 async def prepare(request: object) -> None:
-    """Has the driver open a connection that a later request to the same server may find; doesn't wait for it."""
+    """Ask the driver to open a connection for a later request to the same server; do not wait for it."""
     await _Preparation(request)
 
 
 async def pause(seconds: float) -> None:
-    """Lets the others go on for that long."""
+    """Let other tasks run for that long."""
     await _Pause(seconds)
 
 
 async def blocking(work: Callable[[], T]) -> T:
-    """The result of a call that stops everything, such as asking a person or waiting for a process.
+    """Run a call that blocks the whole loop, such as a prompt or waiting for a process, and return its result.
 
-    It is made when no transfer is under way: one that nobody moves while a person types would time out.
+    It runs when no transfer is under way: a transfer would time out while the user types.
     """
     return cast("T", await _Blocking(work))
 
 
 async def spawn(work: Work[T]) -> Task[T]:
-    """A task that runs on its own; whoever awaits it gets the same result."""
+    """Start a task that runs by itself; every `await` of it gives the same result."""
     return cast("Task[T]", await _Spawn(work))
 
 
 async def settle(*works: Work[T]) -> list[T | DsopsError]:
-    """The results of all, side by side, in the order given; a dsops error takes its result's place."""
+    """Run all concurrently; the results in the order given, with a DsopsError in place of a failed one's result."""
     tasks = [await spawn(work) for work in works]
     outcomes: list[T | DsopsError] = []
     for task in tasks:
@@ -158,7 +159,7 @@ async def settle(*works: Work[T]) -> list[T | DsopsError]:
 
 
 async def gather(*works: Work[T]) -> list[T]:
-    """The results of all, side by side, in the order given; when all are done the first error is raised."""
+    """Run all concurrently; the results in the order given. Once all are done, the first error is raised."""
     results: list[T] = []
     for outcome in await settle(*works):
         if isinstance(outcome, DsopsError):
@@ -168,7 +169,7 @@ async def gather(*works: Work[T]) -> list[T]:
 
 
 class Once(Generic[T]):
-    """Work whose result, or error, is shared by all who ask for it; the first one starts it."""
+    """Work that starts at the first `get`; all callers share its result or error."""
 
     def __init__(self, work: Callable[[], Work[T]]) -> None:
         self._work = work
@@ -176,17 +177,17 @@ class Once(Generic[T]):
         self._is_started = False
 
     async def get(self) -> T:
-        """The result."""
+        """Return the result, starting the work if needed."""
         if not self._is_started:
             self._is_started = True
             self._task = await spawn(self._work())
         while self._task is None:
-            # Somebody else is just starting it: that takes one turn of the loop.
+            # Another task is just starting the work, which takes one turn of the loop.
             await pause(0)
         return await self._task
 
     def peek(self) -> T | None:
-        """The result, where there is one already."""
+        """The result, if it is there already."""
         return None if self._task is None else self._task.result
 
 
@@ -197,7 +198,7 @@ def run(
     sleep: Callable[[float], None] = system_sleep,
     clock: Callable[[], float] = monotonic,
 ) -> T:
-    """The result of the coroutine, after all that it started; on an error or Ctrl-C every transfer is ended.
+    """Run the coroutine and all that it starts; return its result. An error or Ctrl-C aborts every transfer.
 
     `sleep` and `clock` belong together: a test that passes time by hand passes both.
     """
@@ -205,7 +206,7 @@ def run(
 
 
 class _Loop:
-    """One run: who can go on, who waits for a moment, who waits for the wire to be quiet."""
+    """The state of one `run`: tasks that are ready, timers, and calls that wait until no transfer is under way."""
 
     def __init__(self, driver: Driver, sleep: Callable[[float], None], clock: Callable[[], float]) -> None:
         self._driver = driver
@@ -238,7 +239,7 @@ class _Loop:
         return task
 
     def _turn(self) -> None:
-        """Lets everybody go on who can, then waits for the next thing to happen."""
+        """Resume one ready task; if there is none, wait for the next event."""
         if self._ready:
             self._step(*self._ready.popleft())
             return
@@ -271,7 +272,7 @@ class _Loop:
             self._ready.append((heappop(self._timers)[2], None, None))
 
     def _step(self, task: Task[Any], value: object, error: BaseException | None) -> None:
-        """Resumes one task up to the next thing that it waits for."""
+        """Resume one task until its next effect."""
         try:
             effect = task.work.throw(error) if error is not None else task.work.send(value)
         except StopIteration as stop:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from dsops.plan import Plan, Step
 from dsops.startup import NamedTuple
-from dsops.stores import StoreTypes
 
 _OF_A_TOKEN = {
     "AssumeRoleWithWebIdentity": "the token",
@@ -40,10 +39,10 @@ class Carried(NamedTuple):
 
 def hops_of(plan: Plan, name: str) -> tuple[Step, ...]:
     """The steps that issue a session on the way to the store's, in the order of their calls."""
-    types, hops = StoreTypes(), list[Step]()
+    hops: list[Step] = []
     while name:
         step = plan.steps[name]
-        if types[step.type].gives_credentials:
+        if step.type.gives_credentials:
             hops.append(step)
         name = step.credentials_from
     return tuple(reversed(hops))
@@ -54,7 +53,7 @@ def base_is_session(plan: Plan, name: str) -> bool | None:
     while plan.steps[name].credentials_from:
         name = plan.steps[name].credentials_from
     step = plan.steps[name]
-    if step.proof is not None or not StoreTypes()[step.type].takes_credentials:
+    if step.proof is not None or not step.type.takes_credentials:
         return False
     return plan.ambient[step.profile].is_temporary
 
@@ -75,11 +74,11 @@ def carried(hops: tuple[Step, ...], *, is_from_session: bool | None) -> Carried:
         goes_on = (*[tag.key for tag in kept], *text_values(step, "transitive_tag_keys"))
         if not identity and "source_identity" in step.settings:
             identity, setter = str(step.settings["source_identity"]), step.name
-        if step.operation in _OF_A_TOKEN or step.type == "aws.sso":
+        if step.operation in _OF_A_TOKEN or step.type.session_action:
             who = _OF_A_TOKEN.get(step.session_source, "the issuer")
             not_known.append(f"the tags and the source identity that {who} gives `{step.name}`")
-        elif not step.type.startswith("aws."):
-            not_known.append(f"what the plugin of the type {step.type} put on the session of `{step.name}`")
+        elif not step.operation and not step.type.gives_long_term:
+            not_known.append(f"what the plugin of the type {step.type.name} put on the session of `{step.name}`")
     return Carried(tags, identity, setter, tuple(not_known))
 
 

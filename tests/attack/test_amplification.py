@@ -1,4 +1,4 @@
-"""Small configurations that would grow without measure: the work stays bounded, and the error says what is too much."""
+"""Small configurations that expand without limit: time and memory stay bounded, and the error names the limit."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from tests.plans import plan_of
 
 HERE = Where("dsops.yaml", 1)
 MOST_MEMORY = 64 << 20
-"""Bytes; a configuration of the largest size takes less."""
+"""Memory limit in bytes; the largest valid configuration takes less."""
 
 
 def peak(work: Callable[[], object]) -> tuple[object, int]:
-    """What the work gives, or its DsopsError, and how many bytes it took at most."""
+    """The result of the work or its DsopsError, and its peak memory in bytes."""
     tracemalloc.start()
     try:
         try:
@@ -41,7 +41,7 @@ def peak(work: Callable[[], object]) -> tuple[object, int]:
 
 
 def steps(work: Callable[[], object]) -> int:
-    """How many calls of functions the work takes, those into C included."""
+    """The number of function calls that the work makes, calls into C included."""
     count = 0
 
     def see(_frame: object, event: str, _argument: object) -> None:
@@ -59,13 +59,13 @@ def steps(work: Callable[[], object]) -> int:
 
 
 def loaded(folder: Path, text: str, environ: Mapping[str, str] | None = None) -> Config:
-    """The configuration that says this."""
+    """Load a configuration with this text."""
     (folder / "dsops.yaml").write_text(text)
     return load(folder=str(folder), environ=environ or {}, named="dsops.yaml")
 
 
 def refusal(folder: Path, text: str) -> ConfigError:
-    """Why it can't be used; fails the test where that takes much memory."""
+    """The error of a configuration; asserts that finding it took little memory."""
     ended, most = peak(lambda: loaded(folder, text))
     assert isinstance(ended, ConfigError), ended
     assert most < MOST_MEMORY
@@ -73,7 +73,7 @@ def refusal(folder: Path, text: str) -> ConfigError:
 
 
 def said(error: DsopsError) -> str:
-    """Everything that an error says."""
+    """All text of an error."""
     return " ".join([error.message, error.why, *(problem.message for problem in error.problems)])
 
 
@@ -81,7 +81,7 @@ def said(error: DsopsError) -> str:
 
 
 def chain(yaml: str) -> tuple[Transform, ...]:
-    """The transforms of a `transform:` written so."""
+    """The transforms of this `transform:` value."""
     root = parse_yaml(yaml, "dsops.yaml").root
     assert root is not None
     transforms, problems = parse_transforms(root, "dsops.yaml", "")
@@ -99,7 +99,10 @@ GROWING = {
 
 @pytest.mark.parametrize("written", GROWING.values(), ids=GROWING.keys())
 def test_a_chain_of_transforms_makes_no_huge_value(written: str) -> None:
-    """1.2 kB of configuration made 1 GB: now the step that would is refused before it is made."""
+    """A transform step that would exceed the maximum length is refused before the value is built.
+
+    1.2 kB of configuration once made 1 GB.
+    """
     transforms = chain(written)
     ended, most = peak(lambda: apply(Secret("a,n\nb,c\n" * 500), transforms))
     assert isinstance(ended, TransformFailed), ended
@@ -108,7 +111,7 @@ def test_a_chain_of_transforms_makes_no_huge_value(written: str) -> None:
 
 
 def test_a_long_value_may_still_be_made_shorter() -> None:
-    """The counter-example: only growth is bounded, and up to the bound anything goes."""
+    """A value above the maximum may be shortened, and values up to the maximum may grow (counter-example)."""
     value = json.dumps({"a": "x" * (2 * MAX_VALUE_CHARACTERS), "b": "y"})
     assert apply(Secret(value), chain("json_extract:.b")).reveal() == "y"
     grown = apply(Secret("x" * (MAX_VALUE_CHARACTERS // 8)), chain('["replace:x:12345678"]')).reveal()
@@ -116,7 +119,7 @@ def test_a_long_value_may_still_be_made_shorter() -> None:
 
 
 def test_all_values_of_a_run_have_a_bound_together() -> None:
-    """A thousand variables, each made as long as one may be."""
+    """All values of a run share one budget: a thousand variables of maximum length are refused."""
     budget, transforms = Budget(), chain('["replace:x:12345678"]')
     value = Secret("x" * (MAX_VALUE_CHARACTERS // 8))
     for _ in range(MAX_RUN_CHARACTERS // MAX_VALUE_CHARACTERS):
@@ -127,14 +130,14 @@ def test_all_values_of_a_run_have_a_bound_together() -> None:
 
 @pytest.mark.parametrize("written", ["|".join(["trim"] * 33), ["trim"] * 100_000])
 def test_a_chain_has_a_bound(tmp_path: Path, written: str | list[str]) -> None:
-    """Of 32 steps, in one text or as a list."""
+    """A chain has at most MAX_STEPS transforms, as one string or as a list."""
     text = json.dumps({"envs": {"p": {"A": {"literal": "x", "transform": written}}}})
     assert f"at most {MAX_STEPS} steps" in said(refusal(tmp_path, text))
     assert len(chain(json.dumps(["trim"] * MAX_STEPS))) == MAX_STEPS
 
 
 def test_a_yaml_value_with_aliases_is_no_bomb() -> None:
-    """A secret of 64 KiB whose field repeats one long text."""
+    """A secret of 64 KiB whose YAML aliases repeat a long text is refused before it is expanded."""
     value = f"a: &a {'x' * 32000}\nb: [{', '.join(['*a'] * 8000)}]\n"
     ended, most = peak(lambda: apply(Secret(value), chain("yaml_extract:.b")))
     assert isinstance(ended, TransformFailed), ended
@@ -142,7 +145,7 @@ def test_a_yaml_value_with_aliases_is_no_bomb() -> None:
 
 
 def test_splitting_a_chain_takes_no_more_than_its_length() -> None:
-    """Quotes, separators and escapes that begin and never end."""
+    """Splitting a chain takes linear time for unclosed quotes, separators and escapes."""
 
     def work(text: str) -> Callable[[], object]:
         return lambda: parse_transforms(Scalar(text, "text", 1), "dsops.yaml", "")
@@ -157,7 +160,7 @@ def test_splitting_a_chain_takes_no_more_than_its_length() -> None:
 
 
 def test_aliases_of_aliases_are_counted(tmp_path: Path) -> None:
-    """Ten lists of ten of the list before."""
+    """Nested aliases (ten lists of ten of the previous list) are refused by the number of values."""
     lines = ["x-0: &a0 [1,1,1,1,1,1,1,1,1,1]"]
     lines += [f"x-{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
     assert f"{MAX_NODES:,} values" in said(refusal(tmp_path, "\n".join(lines)))
@@ -165,14 +168,14 @@ def test_aliases_of_aliases_are_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("use", ["A{}: {{literal: *a}}", "A{}: {{<<: *m}}"])
 def test_an_alias_of_a_long_text_is_counted_by_its_length(tmp_path: Path, use: str) -> None:
-    """One text of half a megabyte in thousands of variables."""
+    """Thousands of aliases of one long text are refused by its total length."""
     text = f"x-a: &a {'x' * 500_000}\nx-m: &m {{literal: *a}}\nenvs:\n  p:\n"
     text += "".join(f"    {use.format(number)}\n" for number in range(5000))
     assert "characters: an alias counts" in said(refusal(tmp_path, text))
 
 
 def test_anchors_as_people_use_them_are_none(tmp_path: Path) -> None:
-    """The counter-example: a common block in a hundred stores."""
+    """A common block as an anchor in a hundred stores is accepted (counter-example)."""
     text = "x-s: &s {type: aws.sts, region: us-east-1, role_session_name: me}\nsecretStores:\n"
     text += "".join(f"  s{n}: {{<<: *s, role_arn: 'arn:aws:iam::111122223333:role/R{n}'}}\n" for n in range(100))
     assert len(loaded(tmp_path, text).stores) == 100
@@ -180,7 +183,7 @@ def test_anchors_as_people_use_them_are_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["[" * 200_000, '{"a":' * 100_000, "[" * 200_000 + "]" * 200_000])
 def test_depth_is_bounded(tmp_path: Path, text: str) -> None:
-    """In YAML, in JSON policies and in values."""
+    """Nesting depth is limited in YAML, JSON policies and values."""
     assert isinstance(refusal(tmp_path, text), ConfigError)
     assert parse_json(text, "policy.json").problems
     with pytest.raises(TransformFailed):
@@ -192,7 +195,7 @@ def test_depth_is_bounded(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("number", ["9" * 100_000, "0x" + "f" * 100_000, "1e999999999", "-" + "9" * 5000])
 def test_numbers_without_measure_are_no_numbers(tmp_path: Path, number: str) -> None:
-    """Python itself refuses to read an integer of more than 4,300 digits."""
+    """Integers over 4,300 digits, which Python refuses to parse, are an error or kept as text."""
     store = "{{type: aws.sts, region: us-east-1, role_arn: 'arn:aws:iam::111122223333:role/R', {}: {}}}"
     for key in ("duration_seconds", "timeout_ms"):
         assert "whole number" in said(refusal(tmp_path, f"secretStores:\n  s: {store.format(key, number)}\n"))
@@ -206,12 +209,12 @@ def test_numbers_without_measure_are_no_numbers(tmp_path: Path, number: str) -> 
 
 
 def planned(text: str, environ: Mapping[str, str]) -> Plan:
-    """What a run of the environment `p` would do."""
+    """The plan of the environment `p`."""
     return plan_of(text, environment="p", environ=environ)
 
 
 def test_a_text_full_of_variables_has_a_bound() -> None:
-    """100,000 times a variable of 100 kB."""
+    """A text with 100,000 references to a variable of 100 kB is refused; ten references are expanded."""
     names = InterpolationNames({"A": "x" * 100_000})
     ended, most = peak(lambda: expand_text("${A}" * 100_000, names, HERE, "envs.p.A.literal"))
     assert isinstance(ended, ConfigTooLarge)
@@ -221,7 +224,7 @@ def test_a_text_full_of_variables_has_a_bound() -> None:
 
 
 def test_all_texts_together_have_a_bound() -> None:
-    """Thousands of variables that each grow up to what one may have."""
+    """All interpolated texts of a run share one budget."""
     text = "envs:\n  p:\n" + "".join(f"    A{n}: {{literal: '{'${A}' * 8}'}}\n" for n in range(2000))
     ended, most = peak(lambda: planned(text, {"A": "x" * 130_000}))
     assert isinstance(ended, ConfigTooLarge)
@@ -230,7 +233,7 @@ def test_all_texts_together_have_a_bound() -> None:
 
 @pytest.mark.parametrize("piece", ["${A:-", "$${", "${", "}", "${A:?", "${A:-}", "${A:-${A}"])
 def test_defaults_in_defaults_take_no_more_than_their_length(piece: str) -> None:
-    """Closed or not."""
+    """Nested defaults, closed or not, are parsed in linear time."""
 
     def work(text: str) -> Callable[[], object]:
         return lambda: expand_text(text, InterpolationNames({"A": "x"}), HERE, "")
@@ -244,7 +247,7 @@ def test_defaults_in_defaults_take_no_more_than_their_length(piece: str) -> None
 
 
 def test_files_that_include_each_other_in_layers_are_bounded(tmp_path: Path) -> None:
-    """Ten layers, each including the next one ten times: ten thousand million includes."""
+    """Ten layers of files that each include the next one ten times are refused after 200 includes."""
     for layer in range(9):
         below = f"[{', '.join([f'{layer + 1}.yaml'] * 10)}]"
         (tmp_path / f"{layer}.yaml").write_text(f"include: {below}\n")
@@ -253,7 +256,7 @@ def test_files_that_include_each_other_in_layers_are_bounded(tmp_path: Path) -> 
 
 
 def test_a_common_file_may_be_included_by_many(tmp_path: Path) -> None:
-    """The counter-example: fifty files that each include one."""
+    """Fifty included files that all include a common one are loaded (counter-example)."""
     (tmp_path / "common.yaml").write_text("secretStores: {s: {type: env}}\n")
     for number in range(50):
         text = f"include: common.yaml\nenvs: {{e{number}: {{A: {{from: 's:X'}}}}}}\n"
@@ -278,19 +281,19 @@ BASES = {
 
 @pytest.mark.parametrize("text", BASES.values(), ids=BASES.keys())
 def test_what_is_inherited_is_counted(tmp_path: Path, text: str) -> None:
-    """As often as it is inherited."""
+    """Inherited variables count each time they are inherited."""
     assert f"more than {MAX_NODES:,} entries" in said(refusal(tmp_path, text))
 
 
 def test_many_environments_may_extend_one(tmp_path: Path) -> None:
-    """The counter-example: two hundred with a hundred common variables."""
+    """Two hundred environments may extend one with a hundred variables (counter-example)."""
     text = "envs:\n  b: {" + ", ".join(f"V{n}: {{literal: x}}" for n in range(100)) + "}\n"
     text += "".join(f"  e{n}: {{extends: b, A: {{literal: x}}}}\n" for n in range(200))
     assert len(loaded(tmp_path, text).environments["e199"].variables) == 101
 
 
 def test_hints_of_a_wrong_file_take_no_more_than_the_file(tmp_path: Path) -> None:
-    """Thousands of unknown names among thousands of known ones: only the first problems are compared at all."""
+    """Suggestions for thousands of unknown names take linear time: only the first problems are compared."""
 
     def work(count: int) -> Callable[[], object]:
         text = "secretStores:\n" + "".join(f"  s{n}: {{type: env}}\n" for n in range(count))
@@ -302,20 +305,20 @@ def test_hints_of_a_wrong_file_take_no_more_than_the_file(tmp_path: Path) -> Non
 
 
 def test_a_name_without_measure_is_compared_with_nothing() -> None:
-    """Comparing takes the product of the lengths."""
+    """Overlong names are not compared, since comparing takes the product of the lengths."""
     assert nearest("a" * 100_000, ["b" * 100_000, "ab"]) == ""
     assert nearest("prodution", ["production", "b" * 100_000]) == "production"
 
 
-# --- what is written out -------------------------------------------------------------------------------------------
+# --- output --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("character", ["x", "'", "\\", "é", "\x01"])
 def test_no_format_grows_by_more_than_quoting(name: str, character: str) -> None:
-    """At most sixteen times, for what has to be escaped in each format."""
+    """No format makes a value more than sixteen times longer, whatever has to be escaped."""
     try:
         text = renderer(name)({"A": Secret(character * 10_000)})
     except DsopsError:
-        return  # not every format can hold every character
+        return  # not every format can represent every character
     assert len(text) <= 16 * 10_000

@@ -1,4 +1,4 @@
-"""An account's administrator changes nothing in IAM that belongs to AWS: managed policies, roles of services."""
+"""An account's administrator cannot change AWS's own IAM entities: managed policies, service-linked roles."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ VALUES = {
 
 
 def model(operation: str) -> OperationModel:
-    """What botocore says of the operation."""
+    """botocore's model of an IAM operation."""
     found: OperationModel = operation_model("iam", operation)
     return found
 
 
 def taking(parameter: str, without: set[str]) -> list[str]:
-    """The operations of IAM that have the parameter and change something."""
+    """IAM's changing operations with this required parameter."""
     return [
         name
         for name in sorted(operation_names("iam"))
@@ -64,13 +64,13 @@ def taking(parameter: str, without: set[str]) -> list[str]:
 
 
 def required(operation: str) -> dict[str, object]:
-    """Values for everything that the operation needs."""
+    """Values for all required parameters of the operation."""
     return {name: VALUES[name] for name in model(operation).input_shape.required_members}
 
 
 @pytest.fixture
 def lab() -> Lab:
-    """Two accounts, and a service-linked role in the first."""
+    """Two accounts, with a service-linked role in the first."""
     lab = Lab.of(f'accounts: {{"{ACCOUNT}": {{}}, "{OTHER}": {{}}}}', MovableClock())
     lab.user("admin").call("iam", "CreateServiceLinkedRole", AWSServiceName="batch.amazonaws.com")
     return lab
@@ -78,13 +78,13 @@ def lab() -> Lab:
 
 @pytest.fixture
 def admin(lab: Lab) -> Person:
-    """Who may do anything in the first account."""
+    """The administrator of the first account."""
     return lab.user("admin")
 
 
 @pytest.mark.parametrize("operation", taking("PolicyArn", USES_A_POLICY))
 def test_a_managed_policy_of_aws_is_nobodys_to_change(admin: Person, operation: str) -> None:
-    """Every operation of the model that takes a policy's ARN and changes the policy is refused."""
+    """Every operation that changes a managed policy is refused for a policy of AWS."""
     refused = admin.refused("iam", operation, **required(operation))
 
     assert ("AccessDenied", "Policy is outside your own account.") == (refused.code, refused.message)
@@ -92,7 +92,7 @@ def test_a_managed_policy_of_aws_is_nobodys_to_change(admin: Person, operation: 
 
 @pytest.mark.parametrize("operation", taking("PolicyArn", USES_A_POLICY))
 def test_another_accounts_policy_is_not_ones_own(lab: Lab, operation: str) -> None:
-    """Its account's administrator changes it, and no other's."""
+    """A policy is changed by its own account's administrator and by no other account's."""
     arn = lab.user("admin").call("iam", "CreatePolicy", PolicyName="own", PolicyDocument=ALLOW_ALL)["Policy"]["Arn"]
 
     refused = lab.user("admin", OTHER).refused("iam", operation, **(required(operation) | {"PolicyArn": arn}))
@@ -102,7 +102,7 @@ def test_another_accounts_policy_is_not_ones_own(lab: Lab, operation: str) -> No
 
 
 def test_what_a_managed_policy_of_aws_allows_stays(lab: Lab, admin: Person) -> None:
-    """A refused version counts for none of the principals that have the policy."""
+    """After a refused new version, a managed policy still allows exactly what it did."""
     admin.call("iam", "CreateUser", UserName="reader")
     admin.call("iam", "CreateAccessKey", UserName="reader")
     admin.call("iam", "AttachUserPolicy", UserName="reader", PolicyArn=AWS_POLICY)
@@ -115,7 +115,7 @@ def test_what_a_managed_policy_of_aws_allows_stays(lab: Lab, admin: Person) -> N
 
 @pytest.mark.parametrize("operation", taking("RoleName", USES_A_ROLE | DESCRIBES))
 def test_a_service_linked_role_is_nobodys_to_change(admin: Person, operation: str) -> None:
-    """Every operation of the model that takes a role's name and changes the role is refused."""
+    """Every operation that changes a role is refused for a service-linked role."""
     refused = admin.refused("iam", operation, **required(operation))
 
     message = f"Cannot perform the operation on the protected role '{LINKED}' - this role is only modifiable by AWS"
@@ -123,7 +123,7 @@ def test_a_service_linked_role_is_nobodys_to_change(admin: Person, operation: st
 
 
 def test_of_a_service_linked_role_the_description_may_change(admin: Person) -> None:
-    """IAM User Guide, "Edit a service-linked role"; how long its sessions last is not part of it."""
+    """Only the description of a service-linked role may be edited (IAM User Guide), not its session duration."""
     for operation in sorted(DESCRIBES):
         admin.call("iam", operation, RoleName=LINKED, Description=operation)
         assert operation == admin.call("iam", "GetRole", RoleName=LINKED)["Role"]["Description"]
@@ -133,7 +133,7 @@ def test_of_a_service_linked_role_the_description_may_change(admin: Person) -> N
 
 @pytest.mark.parametrize("path", ["/aws-service-role/batch.amazonaws.com/", "/aws-reserved/sso.amazonaws.com/"])
 def test_no_account_makes_a_role_that_looks_like_awss(admin: Person, path: str) -> None:
-    """Service control policies spare service-linked roles: one that can be made would escape them."""
+    """No role can be created under AWS's reserved paths: SCPs do not apply to service-linked roles."""
     refused = admin.refused("iam", "CreateRole", RoleName="Mine", Path=path, AssumeRolePolicyDocument=TRUST)
 
     assert "InvalidInput" == refused.code
@@ -155,7 +155,7 @@ def test_no_account_makes_a_role_that_looks_like_awss(admin: Person, path: str) 
 def test_a_service_linked_roles_policy_is_for_nothing_else(
     admin: Person, operation: str, named: dict[str, str]
 ) -> None:
-    """PolicyNotAttachable, as a boundary too; an ordinary policy of AWS's is taken."""
+    """A service-linked role's policy cannot be attached elsewhere or be a boundary (PolicyNotAttachable)."""
     admin.call("iam", "CreateRole", RoleName="Mine", AssumeRolePolicyDocument=TRUST)
     admin.call("iam", "CreateGroup", GroupName="group")
     parameter = "PolicyArn" if operation.startswith("Attach") else "PermissionsBoundary"
@@ -169,7 +169,10 @@ def test_a_service_linked_roles_policy_is_for_nothing_else(
 
 @pytest.mark.parametrize("path", ["/x:role/aws-service-role/y/", "/x:role/aws-reserved/y/"])
 def test_a_path_that_holds_the_text_of_another_makes_no_role_awss(admin: Person, path: str) -> None:
-    """A path may have colons: what counts is where it begins."""
+    """A path that contains a reserved path, but does not begin with it, makes an ordinary role.
+
+    IAM accepts colons in a path.
+    """
     admin.call("iam", "CreateRole", RoleName="Mine", Path=path, AssumeRolePolicyDocument=TRUST)
 
     admin.call("iam", "TagRole", RoleName="Mine", Tags=[{"Key": "k", "Value": "v"}])

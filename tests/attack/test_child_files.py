@@ -1,4 +1,4 @@
-"""What we put into a child's environment works with programs that look before they read."""
+"""The config file variables in a child's environment name an empty regular file, not /dev/null."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ secretStores:
 
 
 def looked(words: list[str], environ: dict[str, str], folder: Path) -> dict[str, tuple[str, bool, int]]:
-    """What a child that is started by these words finds behind its variables."""
+    """What a child started by this command line finds behind its AWS file variables."""
     done = subprocess.run(
         [*words, sys.executable, "-c", LOOK],
         cwd=folder,
@@ -44,36 +44,36 @@ def looked(words: list[str], environ: dict[str, str], folder: Path) -> dict[str,
         timeout=60,
         check=True,
     )
-    found: dict[str, tuple[str, bool, int]] = json.loads(done.stdout)
-    return found
+    document: dict[str, tuple[str, bool, int]] = json.loads(done.stdout)
+    return document
 
 
 def own_environment(folder: Path) -> dict[str, str]:
-    """A user's, with no AWS in it."""
+    """A user's environment without AWS variables."""
     return {"PATH": os.environ["PATH"], "HOME": str(folder), "DSOPS_AGENT": "off", "DSOPS_AUDIT": "off"}
 
 
 def both_are_regular(found: dict[str, tuple[str, bool, int]]) -> bool:
-    """Whether both variables, and no others, name an empty regular file."""
+    """Whether exactly the two AWS file variables name an empty regular file."""
     return sorted(found) == ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] and all(
         is_file and not size and path != os.devnull for path, is_file, size in found.values()
     )
 
 
 def test_a_command_of_the_sandbox_finds_regular_files(tmp_path: Path) -> None:
-    """`dsops sandbox run`: dvc, for one, says of the null device that it could not be found."""
+    """A command in `dsops sandbox run` finds regular files: dvc, for one, rejects the null device."""
     assert both_are_regular(looked([DSOPS, "sandbox", "run", "--"], own_environment(tmp_path), tmp_path))
 
 
 def test_a_shell_in_the_sandbox_finds_regular_files(sandbox: LocalAws, tmp_path: Path) -> None:
-    """`dsops sandbox env`, evaluated."""
+    """A shell after `dsops sandbox env` finds regular files."""
     port = sandbox.url.rpartition(":")[2]
     shell = ["sh", "-c", f'eval "$({DSOPS} sandbox env --port {port})"; exec "$@"', "sh"]
     assert both_are_regular(looked(shell, own_environment(tmp_path), tmp_path))
 
 
 def test_a_command_that_is_served_finds_regular_files(sandbox: LocalAws, tmp_path: Path) -> None:
-    """`dsops exec --serve`, in a shell whose own variables name the null device."""
+    """A command under `dsops exec --serve` finds regular files, even if its own variables name the null device."""
     account = sandbox.account()
     role = account.add_role("Reader", trust=trust(account.root_arn), policies=[allow("s3:*")])
     (tmp_path / "dsops.yaml").write_text(CONFIG.replace("ROLE", role))
@@ -84,13 +84,13 @@ def test_a_command_that_is_served_finds_regular_files(sandbox: LocalAws, tmp_pat
 
 
 def test_a_test_suites_child_finds_regular_files(sandbox: LocalAws, tmp_path: Path) -> None:
-    """`sandbox.environment()` of the pytest fixture."""
+    """A child with `sandbox.environment()` of the pytest fixture finds regular files."""
     assert both_are_regular(looked([], sandbox.environment(environ=own_environment(tmp_path)), tmp_path))
 
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file in an installation of this test's own, as pip writes it."""
+    """The empty file in an installation of this test's own, as pip writes it."""
     (tmp_path / "dsops").mkdir()
     file = tmp_path / "dsops" / "empty_file"
     shutil.copyfile(empty_file(), file)
@@ -100,13 +100,13 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_empty_file_is_closed_to_writing(installed: Path) -> None:
-    """`aws configure` in one child must not change who another one is."""
+    """The empty file is read-only: `aws configure` in one child must not change another child's identity."""
     assert empty_file() == str(installed)
     assert stat.S_IMODE(installed.stat().st_mode) == 0o444
 
 
 def test_a_file_that_holds_something_is_not_handed_out(installed: Path) -> None:
-    """Root can write to it all the same, and so can a package that is broken be without it."""
+    """If the empty file has content (root can write it) or is missing, the null device is used."""
     installed.write_text("[default]\naws_access_key_id = of-another\n")
     assert empty_file() == os.devnull
     installed.unlink()

@@ -1,4 +1,4 @@
-"""No process of ours that holds a secret leaves a core dump; the user's command has the user's own limit."""
+"""No process of dsops that holds a secret can dump core; the user's command keeps the user's own limit."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ pytestmark = [
 ]
 
 SOFT = 4096
-"""The limit of the user: not what a machine has by itself."""
+"""The user's core limit, different from a machine's default."""
 TELL = "awk '/core file/ {print \"limit\", $5}' /proc/$PPID/limits"
-"""A line of shell that tells the limit of the process that started it; `ulimit` would tell the shell's."""
+"""Shell code that prints the core limit of the shell's parent; `ulimit` would print the shell's own."""
 BESIDE = (
     'n=0; until [ "$limit" = 0 ] || [ $n = 1000 ]; do n=$((n + 1)); '
     "limit=$(awk '/core file/ {print $5}' /proc/$PPID/limits); done; echo limit $limit"
 )
-"""The same for the command itself, which may begin before the limit of what started it is lowered again."""
+"""The same for a command that may start before its parent's limit is lowered: it waits for that."""
 OWN = "awk '/core file/ {print \"own\", $5}' /proc/$$/limits"
 
 MFA = """\
@@ -49,7 +49,7 @@ envs:
 
 @pytest.fixture
 def dsops(tmp_path: Path) -> Iterator[Dsops]:
-    """The program, for a user whose core dumps are on."""
+    """dsops for a user with core dumps enabled."""
     before = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (SOFT, before[1]))
     with StubAws() as aws:
@@ -58,7 +58,7 @@ def dsops(tmp_path: Path) -> Iterator[Dsops]:
 
 
 def told(dsops: Dsops, *words: str) -> list[str]:
-    """What a run prints."""
+    """The output lines of a run."""
     done = dsops.run(*words)
     assert done.returncode == 0, done.stderr
     return done.stdout.decode().splitlines()
@@ -69,18 +69,18 @@ PRODUCTION = ("exec", "--no-agent", "--env", "production")
 
 @pytest.mark.parametrize("flags", [("--timeout", "60"), ("--mask",)], ids=["timeout", "mask"])
 def test_a_process_that_stays_beside_the_command(dsops: Dsops, flags: tuple[str, ...]) -> None:
-    """The watcher of --timeout, and what masks the output."""
+    """The process beside the command (--timeout, --mask) has core limit 0."""
     assert told(dsops, *PRODUCTION, *flags, "--", "sh", "-c", f"{BESIDE}; {OWN}") == ["limit 0", f"own {SOFT}"]
 
 
 def test_a_process_that_serves_a_session(dsops: Dsops) -> None:
-    """`exec --serve` holds it, and what renews it."""
+    """The process that serves a session (`exec --serve`) has core limit 0."""
     words = ("exec", "--no-agent", "--credentials", "target", "--serve", "--", "sh", "-c", f"{BESIDE}; {OWN}")
     assert told(dsops, *words) == ["limit 0", f"own {SOFT}"]
 
 
 def test_the_leader_of_a_masked_commands_terminal(dsops: Dsops) -> None:
-    """Between dsops and the command there is one more, which is given the command's environment."""
+    """The session leader between dsops and a masked command's terminal has core limit 0."""
     environ = [f"{name}={value}" for name, value in dsops.environ.items()]
     line = f"{BESIDE}; {OWN}; exec 3</proc/$PPID/stat; read -r _ _ _ above _ <&3; "
     line += "awk '/core file/ {print \"above\", $5}' /proc/$above/limits"
@@ -92,7 +92,7 @@ def test_the_leader_of_a_masked_commands_terminal(dsops: Dsops) -> None:
 
 
 def test_the_command_that_takes_over(dsops: Dsops) -> None:
-    """It is as it would be without us."""
+    """A command that replaces dsops (execve) has the user's core limit."""
     assert told(dsops, *PRODUCTION, "--", "sh", "-c", OWN) == [f"own {SOFT}"]
 
 
@@ -102,7 +102,7 @@ def test_the_command_that_takes_over(dsops: Dsops) -> None:
     ids=["exec", "credential_process"],
 )
 def test_a_process_that_does_the_work_itself(dsops: Dsops, words: tuple[str, ...]) -> None:
-    """Seen by a program that it asks for a code."""
+    """dsops has core limit 0 while it works: a program that it runs for an MFA code sees that."""
     (dsops.folder / "dsops.yaml").write_text(MFA)
     program = dsops.folder / "code"
     program.write_text(f"#!/bin/sh\n{TELL} > told\necho 123456\n")
@@ -112,7 +112,7 @@ def test_a_process_that_does_the_work_itself(dsops: Dsops, words: tuple[str, ...
 
 
 def test_the_process_that_looks_for_base_credentials(dsops: Dsops) -> None:
-    """Seen by a `credential_process` that it runs."""
+    """The child that looks for base credentials has core limit 0, as its `credential_process` sees."""
     answer = '{"Version": 1, "AccessKeyId": "AKIAEXAMPLEEXAMPLE02", "SecretAccessKey": "hush"}'
     script = f"{TELL} > {dsops.folder}/told; echo {shlex.quote(answer)}"
     program = dsops.folder / "keys"
@@ -126,7 +126,7 @@ def test_the_process_that_looks_for_base_credentials(dsops: Dsops) -> None:
 
 
 def test_a_limit_that_was_given_up_is_not_asked_for() -> None:
-    """An agent starts programs too, and its hard limit is nothing."""
+    """With a hard limit of 0 (as under the agent) the user's limit is not restored, without an error."""
     program = (
         "import resource; from dsops import dumps; dumps.leave_no_core_dump(); core = resource.RLIMIT_CORE\n"
         "with dumps.UsersLimit(): print(resource.getrlimit(core)[0])\n"

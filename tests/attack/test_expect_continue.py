@@ -1,4 +1,4 @@
-"""`Expect: 100-continue` in every combination with a body: each request gets its final answer, and so does the next."""
+"""`Expect: 100-continue` with every kind of body: each request gets its answer, and so does the next one."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def server() -> Iterator[SandboxServer]:
 
 
 class Client:
-    """A connection that reads one answer at a time."""
+    """A client connection that reads one answer at a time."""
 
     def __init__(self, server: SandboxServer) -> None:
         self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=10)
@@ -68,19 +68,19 @@ class Client:
         self.socket.close()
 
     def send(self, data: bytes) -> None:
-        """Sends the bytes."""
+        """Send bytes."""
         self.socket.sendall(data)
 
     def status(self, *, is_head: bool = False) -> int:
-        """The status of the next answer; 0 when the server closed the connection. TimeoutError when none comes."""
+        """The next answer's status; 0 if the server closed the connection. TimeoutError if none arrives."""
         while b"\r\n\r\n" not in self._came:
             part = self.socket.recv(65536)
             if not part:
                 return 0
             self._came += part
         head, _, rest = self._came.partition(b"\r\n\r\n")
-        found = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
-        length = int(found[1]) if found and not is_head else 0
+        match = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+        length = int(match[1]) if match and not is_head else 0
         while len(rest) < length:
             rest += self.socket.recv(65536)
         self._came = rest[length:]
@@ -88,14 +88,14 @@ class Client:
 
 
 def head(method: str, framing: bytes) -> bytes:
-    """A request's head that asks for `100 Continue`."""
+    """A request head that asks for `100 Continue`."""
     return f"{method} /b/k HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n".encode() + framing + b"\r\n"
 
 
 @pytest.mark.parametrize("framing", NO_CONTENT.values(), ids=NO_CONTENT.keys())
 @pytest.mark.parametrize("method", METHODS)
 def test_a_request_without_content_is_answered_at_once(server: SandboxServer, method: str, framing: bytes) -> None:
-    """There is nothing to continue with: the first answer is the final one, and the connection stays in use."""
+    """A request without body gets its final answer at once, and the connection stays usable."""
     with Client(server) as client:
         client.send(head(method, framing))
         assert client.status(is_head=method == "HEAD") // 100 == 4
@@ -108,7 +108,7 @@ def test_a_request_without_content_is_answered_at_once(server: SandboxServer, me
 def test_a_request_with_content_is_asked_for_it_once(
     server: SandboxServer, method: str, framing: bytes, body: bytes
 ) -> None:
-    """The counter-example: the content is waited for, then comes the final answer."""
+    """A request with a body gets `100 Continue` once, then the final answer (counter-example)."""
     with Client(server) as client:
         client.send(head(method, framing))
         assert client.status() == 100
@@ -120,7 +120,7 @@ def test_a_request_with_content_is_asked_for_it_once(
 
 @pytest.mark.parametrize(("framing", "status"), REFUSED.values(), ids=REFUSED.keys())
 def test_a_refused_head_is_refused_at_once(server: SandboxServer, framing: bytes, status: int) -> None:
-    """The client hears the refusal instead of `100 Continue`, and the connection ends."""
+    """A refused request gets the refusal instead of `100 Continue`, and the connection is closed."""
     with Client(server) as client:
         client.send(head("PUT", framing))
         assert client.status() == status
@@ -129,7 +129,7 @@ def test_a_refused_head_is_refused_at_once(server: SandboxServer, framing: bytes
 
 @pytest.mark.parametrize("framing", NO_CONTENT.values(), ids=NO_CONTENT.keys())
 def test_pipelined_requests_are_all_answered(server: SandboxServer, framing: bytes) -> None:
-    """In one piece: without content, with content that came along, and one whose content is still to come."""
+    """Pipelined requests without body, with their body, and with a body still to come are all answered."""
     with Client(server) as client:
         whole = head("PUT", b"Content-Length: 5\r\n") + b"hello"
         begun = head("PUT", b"Content-Length: 5\r\n")
@@ -142,14 +142,14 @@ def test_pipelined_requests_are_all_answered(server: SandboxServer, framing: byt
 
 @pytest.mark.parametrize("expectation", ["100-Continue", "100-continue, 100-continue", "200-ok", ""])
 def test_any_expectation_is_answered(server: SandboxServer, expectation: str) -> None:
-    """What is not understood is ignored: the request is complete without it."""
+    """An unknown expectation is ignored."""
     with Client(server) as client:
         client.send(head("PUT", b"Content-Length: 0\r\n").replace(b"100-continue", expectation.encode()))
         assert client.status() == 403
 
 
 def test_boto3_puts_and_gets_an_empty_object(server: SandboxServer) -> None:
-    """As `aws s3 cp empty s3://bucket/` does: botocore sends the header with length 0."""
+    """boto3 puts and gets an empty object: botocore sends `Expect: 100-continue` with length 0."""
     user = ask(server.url, "identity?as=alice")
     s3 = boto3.client(
         "s3",

@@ -1,4 +1,4 @@
-"""A configuration that was found does nothing before the user says so, whichever way it is asked for."""
+"""A configuration found in a folder does nothing before the user has allowed it, by whatever command."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ HANDING_OUT = {
     "plan --sandbox": "plan --env production --check --sandbox http://127.0.0.1:9",
     "audit sql": "audit sql summary --run --begin 2026-11-01 --store target",
 }
-"""Every command line that calls out with a configuration, or hands something of it on."""
+"""Every command line that makes calls with a configuration or passes on something from it."""
 
 COMPUTING = {
     "validate": "validate",
@@ -83,7 +83,7 @@ def aws() -> Iterator[StubAws]:
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: StubAws) -> Dsops:
-    """The program, beside a configuration that is not allowed."""
+    """dsops beside a configuration that is not allowed."""
     (tmp_path / "message.txt").write_text(f"User: x is not authorized to perform: sts:AssumeRole on resource: {ROLE}\n")
     (tmp_path / "seed.json").write_text("{}")
     return Dsops(tmp_path, aws)
@@ -93,7 +93,7 @@ PROGRAM = [sys.executable, "-c", "import sys; from dsops.__main__ import main; s
 
 
 def run(dsops: Dsops, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """One run without a terminal, of which the user has allowed nothing (`Dsops.run` allows)."""
+    """One run without a terminal and without a permission (`Dsops.run` allows first)."""
     return subprocess.run(
         [*PROGRAM, *words],
         cwd=dsops.folder,
@@ -109,7 +109,7 @@ def run(dsops: Dsops, *words: str, **environ: str) -> subprocess.CompletedProces
 
 @pytest.mark.parametrize("line", HANDING_OUT.values(), ids=HANDING_OUT)
 def test_no_command_carries_it_out(dsops: Dsops, aws: StubAws, line: str) -> None:
-    """No call with its roles, no file, nothing on stdout; the error names the file and the command to type."""
+    """No command uses it: no AWS call, no file, no stdout; the error names the file and `dsops allow`."""
     done = run(dsops, *line.split())
     assert "error[config.not-allowed]: you have not allowed dsops.yaml as it is now" in done.stderr + done.stdout
     assert "`dsops allow" in done.stderr + done.stdout
@@ -121,23 +121,23 @@ def test_no_command_carries_it_out(dsops: Dsops, aws: StubAws, line: str) -> Non
 
 @pytest.mark.parametrize("line", COMPUTING.values(), ids=COMPUTING)
 def test_what_only_computes_asks_nothing(dsops: Dsops, aws: StubAws, line: str) -> None:
-    """And makes no call."""
+    """Commands that only compute (such as `plan`) work without permission and make no call."""
     done = run(dsops, *line.split())
     assert (0, []) == (done.returncode, aws.calls), done.stderr
     assert "config.not-allowed" not in done.stderr
 
 
 def test_once_it_is_allowed_it_works(dsops: Dsops) -> None:
-    """Until its permission is taken back."""
-    shown = run(dsops, "allow").stdout
-    assert f"assumes  {ROLE} (target)" in shown
+    """After `dsops allow` the configuration works, until `allow --revoke`."""
+    stdout = run(dsops, "allow").stdout
+    assert f"assumes  {ROLE} (target)" in stdout
     assert "hush-token\n" == run(dsops, *HANDING_OUT["exec"].split()).stdout
     assert 0 == run(dsops, "allow", "--revoke").returncode
     assert 125 == run(dsops, *HANDING_OUT["exec"].split()).returncode
 
 
 def test_a_pipeline_owns_its_checkout(dsops: Dsops) -> None:
-    """`CI=true` allows; DSOPS_TRUST=ask does not, nor does a CI that is not one."""
+    """`CI=true` allows a checkout's configuration; DSOPS_TRUST=ask or another value of CI does not."""
     line = HANDING_OUT["get of a literal"].split()
     for environ, expected in (({"CI": "true"}, 0), ({"CI": "true", "DSOPS_TRUST": "ask"}, 2), ({"CI": "false"}, 2)):
         assert expected == run(dsops, *line, **environ).returncode
@@ -146,7 +146,7 @@ def test_a_pipeline_owns_its_checkout(dsops: Dsops) -> None:
 @pytest.mark.parametrize("name", ["DSOPS_CONFIG", "DSOPS_HOOK_VARS", "DSOPS_HOOK_WAS_PATH", "dsops_config"])
 @pytest.mark.parametrize("line", ["validate", "plan --env dev", "exec --env dev -- true", "get X", "render", "allow"])
 def test_an_environment_never_sets_a_variable_of_dsops(dsops: Dsops, name: str, line: str) -> None:
-    """Allowed or not: `DSOPS_CONFIG` would name another file for every dsops that the command starts."""
+    """An environment cannot set DSOPS_* variables, allowed or not: DSOPS_CONFIG would redirect nested runs."""
     (dsops.folder / "dsops.yaml").write_text(
         "version: 1\nsecretStores: {lit: {type: literal, values: {a: b}}}\ndefault_env: dev\n"
         f"envs: {{dev: {{X: {{literal: x}}, {name}: {{literal: ./tools/x.yaml}}}}}}\n"
@@ -158,7 +158,7 @@ def test_an_environment_never_sets_a_variable_of_dsops(dsops: Dsops, name: str, 
 
 
 def test_a_nested_dsops_asks_for_the_file_that_it_finds(dsops: Dsops) -> None:
-    """The permission of the outer file is none for another one below it."""
+    """A nested dsops asks for the file that it finds, whatever the outer run allowed."""
     inner = dsops.folder / "inner"
     inner.mkdir()
     (inner / "dsops.yaml").write_text("version: 1\nenvs: {dev: {X: {literal: inner}}}\n")
@@ -170,7 +170,7 @@ def test_a_nested_dsops_asks_for_the_file_that_it_finds(dsops: Dsops) -> None:
 
 
 def test_the_library_asks_as_well(dsops: Dsops, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`dsops.open()` finds a file; one that is named is the program's own."""
+    """`dsops.open()` asks for a file that it finds; a path passed by the program is used."""
     monkeypatch.chdir(dsops.folder)
     with pytest.raises(NotAllowed) as raised:
         library.open(environ=dsops.environ)
@@ -179,7 +179,7 @@ def test_the_library_asks_as_well(dsops: Dsops, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_plan_of_it_can_not_be_carried_out_whichever_command_made_it(dsops: Dsops) -> None:
-    """What stands behind the commands' own question."""
+    """A plan of a configuration that is not allowed cannot be carried out, whichever command made it."""
     config = load(folder=str(dsops.folder), environ={})
     assert not config.is_allowed
     plan = Plan("plain", (), {}, {}, 0, (), unallowed=config.files[0].shown)
@@ -192,11 +192,11 @@ def test_a_plan_of_it_can_not_be_carried_out_whichever_command_made_it(dsops: Ds
 
 
 class TestThroughTheAgent:
-    """The agent reads the file by itself, and judges what it has read."""
+    """The agent reads the file itself and checks the permission of what it has read."""
 
     @pytest.fixture
     def agent(self, tmp_path: Path, aws: StubAws) -> Iterator[Agent]:
-        """One that runs already."""
+        """A running agent."""
         with Agent(tmp_path, aws) as program:
             program.run("exec", "--env", "plain", "--", "true")
             run(program, "allow", "--revoke")
@@ -206,7 +206,7 @@ class TestThroughTheAgent:
         "line", ["exec --env plain -- printenv PLAIN", "get --env plain PLAIN", "credentials target"]
     )
     def test_it_answers_nothing_before(self, agent: Agent, aws: StubAws, line: str) -> None:
-        """Neither an `exec` nor what is answered whole; then it does, without asking."""
+        """The agent refuses `exec` and `get` before the permission and serves them after it."""
         done = run(agent, *line.split())
         assert "error[config.not-allowed]" in done.stderr
         assert ("", []) == (done.stdout, aws.calls)
@@ -214,7 +214,7 @@ class TestThroughTheAgent:
         assert 0 == run(agent, *line.split()).returncode
 
     def test_a_file_that_is_swapped_behind_the_clients_back_is_judged_again(self, agent: Agent) -> None:
-        """The client has read and allowed one content, and the agent finds another: the client's own counts."""
+        """A file swapped between client and agent has no effect: the content that the client allowed is used."""
         run(agent, "allow")
         program = (
             "import sys\n"
@@ -243,10 +243,10 @@ class TestThroughTheAgent:
 
 
 class TestTheQuestion:
-    """On a terminal; the answer is no unless it is yes."""
+    """The question on the terminal; only yes allows."""
 
     def asked(self, folder: Path, *, answer: bool | None) -> tuple[str, bool]:
-        """What was shown, and whether it is allowed then."""
+        """The question, and whether the configuration is allowed after the answer."""
         questions: list[str] = []
 
         def confirm(question: str) -> bool | None:
@@ -264,7 +264,7 @@ class TestTheQuestion:
 
     @pytest.mark.parametrize(("answer", "expected"), [(True, True), (False, False), (None, False)])
     def test_only_yes_allows(self, tmp_path: Path, *, answer: bool | None, expected: bool) -> None:
-        """It is remembered as it was read."""
+        """Only the answer yes allows, and it is remembered."""
         (tmp_path / "dsops.yaml").write_text("version: 1\nenvs: {dev: {A: {literal: x}}}\n")
         question, allowed = self.asked(tmp_path, answer=answer)
         assert "sets     A (dev)" in question
@@ -272,7 +272,7 @@ class TestTheQuestion:
         assert expected is load(folder=str(tmp_path), environ={"HOME": str(tmp_path)}).is_allowed
 
     def test_it_is_asked_on_the_terminal_and_never_on_stdout(self, dsops: Dsops) -> None:
-        """A pipe gets the value alone; a no is an error, and the next run asks again."""
+        """The question goes to the terminal, not stdout; no is an error, and the next run asks again."""
         (dsops.folder / "ask").write_text(
             "cd "
             + str(dsops.folder)
@@ -283,14 +283,14 @@ class TestTheQuestion:
         )
         for typed, expected, code in (("\n", "", 2), ("y\n", "info", 0)):
             with Terminal(["sh", str(dsops.folder / "ask")]) as terminal:
-                shown = terminal.expect("? [y/N] ")
+                screen = terminal.expect("? [y/N] ")
                 terminal.type(typed)
                 assert code == terminal.code()
-            assert f"assumes  {ROLE} (target)\r\n" in shown
+            assert f"assumes  {ROLE} (target)\r\n" in screen
             assert expected == (dsops.folder / "out").read_text()
 
     def test_what_leaves_in_a_request_is_shown(self, tmp_path: Path) -> None:
-        """A session name sends a token of the user's to the trail of a foreign account."""
+        """The question shows what leaves in a request: a session name could send a token to a foreign account."""
         (tmp_path / "dsops.yaml").write_text(
             "version: 1\nsecretStores:\n  evil:\n    type: aws.sts\n"
             "    role_arn: arn:aws:iam::999999999999:role/Evil\n    role_session_name: ${GITHUB_TOKEN}\n"
@@ -316,7 +316,7 @@ class TestTheQuestion:
         assert "hush" not in question
 
     def test_what_has_changed_is_shown(self, tmp_path: Path) -> None:
-        """What is new and what is gone, next to the question."""
+        """The question shows, right before it, what was added and removed since the last permission."""
         (tmp_path / "dsops.yaml").write_text("version: 1\nenvs: {dev: {A: {literal: x}, B: {literal: x}}}\n")
         self.asked(tmp_path, answer=True)
         (tmp_path / "dsops.yaml").write_text(
@@ -331,7 +331,7 @@ class TestTheQuestion:
         assert expected in question
 
     def test_a_text_of_the_file_is_no_line_of_the_question(self, tmp_path: Path) -> None:
-        """Newlines would let a file write lines of its own, or push a command out of sight."""
+        """Newlines and control characters in the file's texts cannot add or hide lines of the question."""
         folder = tmp_path / "repo\nAllow nothing?"
         folder.mkdir()
         (folder / ".git").mkdir()
@@ -363,7 +363,7 @@ class TestTheQuestion:
     def test_all_that_a_steering_variable_can_get_from_the_file_is_shown(
         self, tmp_path: Path, source: str, expected: str
     ) -> None:
-        """A default, a value of a `literal` store, and what is made of it: else the name alone would be allowed."""
+        """Every value that the file can give a steering variable is shown: default, literal store, transforms."""
         (tmp_path / "dsops.yaml").write_text(
             "version: 1\nsecretStores:\n  none: {type: env}\n"
             "  lit: {type: literal, values: {good: ./good.so, late: ./late.so, '${NOT:-late}': ./hidden.so}}\n"
@@ -373,7 +373,7 @@ class TestTheQuestion:
         assert f"by LD_PRELOAD{expected} (dev)\n" in question
 
     def test_a_default_with_a_variable_of_the_users_says_so(self, tmp_path: Path) -> None:
-        """As a literal does."""
+        """A default that reads one of the user's variables is shown as such."""
         (tmp_path / "dsops.yaml").write_text(
             "version: 1\nsecretStores: {none: {type: env}}\n"
             "envs: {dev: {A: {from: {store: none, key: X}, default: '${GITHUB_TOKEN}'}}}\n"
@@ -382,7 +382,7 @@ class TestTheQuestion:
         assert "  sets     A from none: X or with your $GITHUB_TOKEN (dev)\n" in question
 
     def test_the_field_and_the_audience_are_shown(self, tmp_path: Path) -> None:
-        """Another field of a secret is another value, and an identity token for another audience opens other doors."""
+        """A secret's field and version and an identity token's audience are shown: others give other access."""
         (tmp_path / "dsops.yaml").write_text(
             "version: 1\nsecretStores:\n  web:\n    type: aws.sts\n    role_arn: arn:aws:iam::111122223333:role/R\n"
             "    web_identity: github\n    web_identity_audience: vault.corp\n"
@@ -394,7 +394,7 @@ class TestTheQuestion:
         assert "  sets     A from sec: k, f, v1 (dev)\n" in question
 
     def test_the_files_that_it_is_made_of_are_shown(self, tmp_path: Path) -> None:
-        """An include can bring in another project's stores; the diff tells of one that is new."""
+        """The files that it includes are shown, and the diff names a new one."""
         other = tmp_path / "other.yaml"
         other.write_text("version: 1\nsecretStores: {prod: {type: env}}\n")
         (tmp_path / "repo").mkdir()
@@ -407,7 +407,7 @@ class TestTheQuestion:
         assert f"  + reads    {other}, a part of it\n" in question
 
     def test_a_long_list_is_counted_next_to_the_question(self, tmp_path: Path) -> None:
-        """What has gone out of sight is told by its kind."""
+        """A long list is summed up by kind right before the question."""
         variables = ", ".join(f"GIT_{number}: {{literal: x}}" for number in range(200))
         (tmp_path / "dsops.yaml").write_text(
             "version: 1\nsecretStores:\n  evil:\n    type: aws.sts\n    role_arn: arn:aws:iam::1:role/R\n"
@@ -419,7 +419,7 @@ class TestTheQuestion:
         assert expected == question.split("\n")[-2]
 
     def test_control_characters_of_the_file_do_not_reach_the_terminal(self, tmp_path: Path) -> None:
-        """A file can't draw over its own description."""
+        """Control characters of the file do not reach the terminal, where they could overwrite its description."""
         (tmp_path / "dsops.yaml").write_text('version: 1\nenvs: {dev: {PATH: {literal: "\\e[2K\\rfine\\nsets"}}}\n')
         done = subprocess.run(
             [*PROGRAM, "allow"],
@@ -434,7 +434,7 @@ class TestTheQuestion:
 
 
 class TestLinksAndSwaps:
-    """A link is its own file, and what was read is what counts."""
+    """Symbolic links and files swapped during the check."""
 
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
@@ -448,17 +448,17 @@ class TestLinksAndSwaps:
         return tmp_path
 
     def is_allowed(self, folder: Path, name: str) -> bool:
-        """Whether the file that is found there may be carried out."""
+        """Whether the file found there is allowed."""
         return load(folder=str(folder / name), environ={"HOME": str(folder)}).is_allowed
 
     def test_a_link_has_not_its_targets_permission(self, folder: Path) -> None:
-        """Relative commands run elsewhere there, and the link may point elsewhere tomorrow."""
+        """A link to an allowed file needs its own permission: relative commands differ, and its target can change."""
         assert [True, False] == [self.is_allowed(folder, name) for name in ("real", "linked")]
         allow_found(folder / "linked", {"HOME": str(folder)})
         assert self.is_allowed(folder, "linked")
 
     def test_a_link_that_points_elsewhere_asks_again(self, folder: Path) -> None:
-        """Also to the same content."""
+        """A link whose target changes needs permission again, even for the same content."""
         allow_found(folder / "linked", {"HOME": str(folder)})
         (folder / "copy.yaml").write_bytes((folder / "real" / "dsops.yaml").read_bytes())
         (folder / "linked" / "dsops.yaml").unlink()
@@ -466,14 +466,14 @@ class TestLinksAndSwaps:
         assert not self.is_allowed(folder, "linked")
 
     def test_a_linked_folder_is_the_folder(self, folder: Path) -> None:
-        """Folders are resolved: `cd` through a link is the same place."""
+        """A folder reached through a link is the same folder."""
         (folder / "alias").symlink_to(folder / "real")
         assert self.is_allowed(folder, "alias")
 
     def test_a_link_that_is_swapped_while_it_is_opened_is_not_followed(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Between the look at the path and the opening: the file that was looked at is opened, or none."""
+        """A link swapped in between check and open is not followed."""
         path, evil = folder / "real" / "dsops.yaml", folder / "evil.yaml"
         evil.write_text("version: 1\nenvs: {dev: {A: {literal: evil}}}\n")
         real_open = os.open
@@ -491,7 +491,7 @@ class TestLinksAndSwaps:
     def test_a_file_that_is_swapped_after_it_was_judged_is_not_what_runs(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """One read: what is judged is what is planned."""
+        """A file swapped after the check has no effect: it is read once."""
         path = folder / "real" / "dsops.yaml"
         real_digest = config_files.digest
 
@@ -506,7 +506,7 @@ class TestLinksAndSwaps:
         assert (True, "real") == (config.is_allowed, literal.text)
 
     def test_a_file_that_others_may_write_is_refused_by_name(self, dsops: Dsops) -> None:
-        """`dsops allow` allows it no more than a command carries it out; `doctor --fix` closes it."""
+        """`dsops allow` refuses a file that others may write; `doctor --fix` tightens its mode."""
         path = dsops.folder / "dsops.yaml"
         run(dsops, "allow")
         path.chmod(0o666)
@@ -517,7 +517,7 @@ class TestLinksAndSwaps:
 
     @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
     def test_another_owner_asks_again_or_is_refused(self, folder: Path) -> None:
-        """Of root's own files too: who owns a file can change it."""
+        """A file owned by another user (also under sudo) needs permission or is refused: its owner can change it."""
         os.chown(folder / "real" / "dsops.yaml", 12345, -1)
         with pytest.raises(ConfigUnreadable):
             self.is_allowed(folder, "real")
@@ -526,10 +526,10 @@ class TestLinksAndSwaps:
 
 
 class TestTheHook:
-    """Entering a folder."""
+    """The shell hook on entering a folder."""
 
     def hook_load(self, folder: Path) -> str:
-        """Why the folder's environment is not loaded."""
+        """The reason why the folder's environment is not loaded."""
         runtime = make_runtime({"HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)}, folder=str(folder))
         arguments = parse(hook_load.COMMAND, ["bash", "1"], runtime.environ, name="hook-load")
         with pytest.raises(NotAllowed) as raised:
@@ -540,7 +540,10 @@ class TestTheHook:
     def test_nothing_is_parsed_that_is_not_allowed(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_known: bool
     ) -> None:
-        """A hundred included files of a megabyte took three minutes at every prompt."""
+        """The hook parses nothing that is not allowed.
+
+        A hundred included files of a megabyte took three minutes at every prompt.
+        """
         path = tmp_path / "dsops.yaml"
         path.write_text("version: 1\n")
         if is_known:
@@ -561,7 +564,7 @@ class TestTheHook:
         assert expected == self.hook_load(tmp_path)
 
     def test_a_pipeline_is_no_permission_for_it(self, tmp_path: Path) -> None:
-        """A shell with CI=true loads no folder that is entered."""
+        """CI=true is no permission for the shell hook."""
         (tmp_path / "dsops.yaml").write_text("version: 1\nenvs: {dev: {A: {literal: x}}}\n")
         config = load(folder=str(tmp_path), environ={"HOME": str(tmp_path), "CI": "true"}, permission="hook-allow")
         assert not config.is_allowed
@@ -569,7 +572,7 @@ class TestTheHook:
 
 @pytest.mark.parametrize("line", ["import aws-config --out dsops.yaml", "migrate --write dsops.yaml"])
 def test_what_import_and_migrate_write_is_allowed(dsops: Dsops, line: str) -> None:
-    """As it was written, and no longer once it is edited."""
+    """A file written by `import` or `migrate` is allowed as written, until it is edited."""
     path, home = dsops.folder / "dsops.yaml", {"HOME": str(dsops.folder)}
     if line.startswith("import"):
         path.unlink()
@@ -588,7 +591,7 @@ def test_what_import_and_migrate_write_is_allowed(dsops: Dsops, line: str) -> No
 
 
 def test_what_migrate_finds_and_rewrites_is_asked_about(dsops: Dsops, aws: StubAws) -> None:
-    """All but a few words of it are still the stranger's who wrote it."""
+    """A file that `migrate` found and rewrote needs permission: most of it is still its author's."""
     path = dsops.folder / "dsops.yaml"
     path.write_text(path.read_text().replace("secretStores:", "providers:"))
     assert 0 == run(dsops, "migrate", "--write").returncode
@@ -597,7 +600,7 @@ def test_what_migrate_finds_and_rewrites_is_asked_about(dsops: Dsops, aws: StubA
 
 
 def test_what_init_writes_is_allowed(dsops: Dsops) -> None:
-    """The user has just asked for it; but not what another file adds to it."""
+    """A file written by `init` is allowed, but not what another file adds to it."""
     run(dsops, "init", "--force")
     line = ["get", "--env", "development", "LOG_LEVEL"]
     assert "debug" == run(dsops, *line).stdout
@@ -607,7 +610,10 @@ def test_what_init_writes_is_allowed(dsops: Dsops) -> None:
 
 
 def test_nothing_but_permissions_is_removed(tmp_path: Path) -> None:
-    """Another user may have put a link in the place of their folder: in a `sudo` that keeps HOME, or a shared one."""
+    """Revoking removes permission files only, even if their folder is a link to another user's files.
+
+    That happens in a `sudo` that keeps HOME, or in a shared home.
+    """
     mine, environ = tmp_path / "mine", {"XDG_DATA_HOME": str(tmp_path / "data")}
     mine.mkdir()
     names = [f"file{number}" for number in range(60)]
@@ -626,7 +632,7 @@ def test_nothing_but_permissions_is_removed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("line", ["init --force", "graph --config real.yaml --out dsops.yaml --format text"])
 def test_a_link_of_the_repository_is_not_written_through(dsops: Dsops, line: str) -> None:
-    """A checkout can have a link to any file of the user's."""
+    """`--out` does not write through a link in the repository, which could point to any file of the user's."""
     mine, path = dsops.folder / "profile", dsops.folder / "dsops.yaml"
     mine.write_text("mine\n")
     path.rename(dsops.folder / "real.yaml")
@@ -637,13 +643,13 @@ def test_a_link_of_the_repository_is_not_written_through(dsops: Dsops, line: str
 
 
 def test_a_configuration_of_no_power_says_so(tmp_path: Path) -> None:
-    """The list is empty then, and the file is asked for all the same."""
+    """A configuration that can do nothing is asked for with an empty list."""
     (tmp_path / "dsops.yaml").write_text("version: 1\n")
     assert [] == powers_of(load(folder=str(tmp_path), environ={}), StoreTypes())
 
 
 def test_a_broken_file_is_an_error_of_the_file(dsops: Dsops) -> None:
-    """What can't be read is not asked about."""
+    """A broken file is an error, and the user is not asked."""
     (dsops.folder / "dsops.yaml").write_text("version: [")
     with pytest.raises(ConfigError):
         load(folder=str(dsops.folder), environ={})

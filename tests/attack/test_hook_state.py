@@ -1,4 +1,4 @@
-"""The hook puts back what it saved itself in this shell; nothing that comes with an environment is taken for that."""
+"""The hook restores only what it saved itself in this shell; state in the inherited environment is ignored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STATE = ("names", "was", "plain", "new", "own", "key", "found", "files", "marks"
 
 
 def forged(path: str) -> dict[str, str]:
-    """An environment that says that a hook has loaded PATH, LD_PRELOAD and EDITOR, in every form that ours ever had."""
+    """An environment with forged hook state for PATH, LD_PRELOAD and EDITOR, in every form that dsops ever used."""
     values = {"PATH": "/evil", "LD_PRELOAD": "/evil.so", "EDITOR": "/evil.sh"}
     loaded = {"PATH": path, "EDITOR": "vi"}
     environ = {
@@ -39,7 +39,7 @@ def forged(path: str) -> dict[str, str]:
 
 
 def as_before(path: str) -> list[str]:
-    """What `show` prints of the three variables in a shell to which nothing was done."""
+    """The output of `show` for the three variables in an untouched shell."""
     return [f"PATH={path}", "LD_PRELOAD=unset", "EDITOR=vi"]
 
 
@@ -48,7 +48,7 @@ LEFT = "env | grep -c -E '^(__dsops_|DSOPS_HOOK_WAS_)'"
 
 
 def test_a_hostile_environment_puts_nothing_back(house: House, shell: str) -> None:
-    """From a parent process or a `.env`: neither at the first prompt, nor in a loaded folder, nor behind it."""
+    """Forged state in the inherited environment has no effect: at the first prompt, in a folder, or after it."""
     house.allow()
     path = house.dsops.environ["PATH"]
     printed = house.shell(
@@ -58,7 +58,7 @@ def test_a_hostile_environment_puts_nothing_back(house: House, shell: str) -> No
 
 
 def test_what_is_exported_into_a_running_shell_puts_nothing_back(house: House, shell: str) -> None:
-    """By a tool that loads a `.env` there and knows nothing of ours to refuse."""
+    """Forged state exported in a running shell (by a tool that loads `.env`) has no effect."""
     house.allow()
     path = house.dsops.environ["PATH"]
     word = "set -gx {} '{}'" if shell == "fish" else "export {}='{}' 2>/dev/null"
@@ -67,9 +67,9 @@ def test_what_is_exported_into_a_running_shell_puts_nothing_back(house: House, s
     assert printed == ["GREETING=hello", *as_before(path) * 2]
 
 
-@pytest.mark.parametrize("name", ["DSOPS_HOOK_VARS", "DSOPS_HOOK_WAS_PATH", *(f"__dsops_{each}" for each in STATE)])
+@pytest.mark.parametrize("name", ["DSOPS_HOOK_VARS", "DSOPS_HOOK_WAS_PATH", *(f"__dsops_{entry}" for entry in STATE)])
 def test_a_configuration_may_not_set_the_state(name: str) -> None:
-    """Allowed or not."""
+    """A configuration cannot set the hook's state variables, allowed or not."""
     with pytest.raises(NotAllowed):
         require_harmless([name])
 
@@ -79,13 +79,16 @@ def test_a_configuration_may_not_set_the_state(name: str) -> None:
     ["PROMPT2", "PROMPT3", "PROMPT4", "BAUD", "PERIOD", "REPORTMEMORY", "MENUSCROLL", "LISTPROMPT", "TEXTDOMAINDIR"],
 )
 def test_what_a_shell_evaluates_is_not_set(name: str) -> None:
-    """zsh runs a command that stands in a prompt or in `path[$(command)]`; bash takes its texts from a folder."""
+    """Variables whose value a shell evaluates cannot be set.
+
+    zsh runs a command in a prompt or in `path[$(command)]` of a number; bash reads its messages from TEXTDOMAINDIR.
+    """
     with pytest.raises(NotAllowed):
         require_harmless([name])
 
 
 def test_no_program_sees_what_was_there_before(house: House, shell: str) -> None:
-    """The state is the shell's own, also where it exports all that is assigned; DSOPS_HOOK_VARS has names alone."""
+    """Saved values are not exported, even with `set -a`; DSOPS_HOOK_VARS has names only."""
     house.allow()
     everything = [] if shell == "fish" else ["set -a"]
     printed = house.shell(
@@ -104,7 +107,7 @@ def test_no_program_sees_what_was_there_before(house: House, shell: str) -> None
 
 
 def test_the_next_command_of_the_line_has_nothing_of_the_folder(house: House, shell: str) -> None:
-    """`cd .. && cmd`: zsh and fish say when the folder changes; bash does not, and takes it away at the prompt."""
+    """With `cd .. && cmd` the command has none of the folder's variables in zsh and fish; bash waits for a prompt."""
     if shell == "bash":
         pytest.skip("bash has no hook for a change of folder: docs/how-to/shell-hook.md says so")
     house.allow()
@@ -123,7 +126,7 @@ def test_the_next_command_of_the_line_has_nothing_of_the_folder(house: House, sh
 
 
 def test_a_subshell_that_leaves_has_nothing_of_the_folder(house: House) -> None:
-    """And the shell itself keeps it."""
+    """A subshell that leaves the folder loses its variables; the shell itself keeps them."""
     house.allow()
     if not which("zsh"):
         pytest.skip("zsh is not installed")
@@ -132,7 +135,7 @@ def test_a_subshell_that_leaves_has_nothing_of_the_folder(house: House) -> None:
 
 
 def test_a_list_of_paths_is_put_away_as_well(house: House, shell: str) -> None:
-    """fish takes `a:b` for two values where a name ends in PATH: it stayed in the shell, and in the next folder's."""
+    """A list variable such as DATA_PATH is removed in fish, too, which splits `a:b` where a name ends in PATH."""
     (house.project / "dsops.yaml").write_text("version: 1\nenvs: {dev: {DATA_PATH: {literal: 'a:b'}}}\n")
     house.allow()
     changed = "set -gx DATA_PATH a c" if shell == "fish" else "export DATA_PATH=a:c"

@@ -1,4 +1,4 @@
-"""A library does not damage its host: what belongs to the whole process is the program's, not ours."""
+"""The library leaves its host process unchanged: process-wide state belongs to the program."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ print(json.dumps({"changed": changed, "errors": errors[:3], "rounds": rounds[0],
 
 
 class Told(NamedTuple):
-    """What a host says of itself after it used the library."""
+    """What a host program reports after using the library."""
 
     changed: dict[str, object]
     errors: list[str]
@@ -128,7 +128,7 @@ class Told(NamedTuple):
 
 
 def used_in_a_host(sandbox: LocalAws, folder: Path, threads: int) -> Told:
-    """Runs a program that uses the library beside that many threads which compile patterns."""
+    """Run a program that uses the library beside this many threads that compile patterns."""
     account = sandbox.account()
     from dsops.testing import allow, trust
 
@@ -152,16 +152,16 @@ def used_in_a_host(sandbox: LocalAws, folder: Path, threads: int) -> Told:
 
 
 def test_a_host_with_threads_is_as_it_was(sandbox: LocalAws, tmp_path: Path) -> None:
-    """Other threads compile patterns all the while and get real ones, and nothing process-wide is another."""
-    told = used_in_a_host(sandbox, tmp_path, threads=2)
-    assert told.rounds > 100
-    assert (told.errors, told.changed) == ([], {})
+    """Threads that compile patterns while the library is used get real ones; process-wide state is unchanged."""
+    result_text = used_in_a_host(sandbox, tmp_path, threads=2)
+    assert result_text.rounds > 100
+    assert (result_text.errors, result_text.changed) == ([], {})
 
 
 def test_a_host_without_threads_is_as_it_was(sandbox: LocalAws, tmp_path: Path) -> None:
-    """One thread alone could not see a swapped function, but a library has no reason to swap one."""
-    told = used_in_a_host(sandbox, tmp_path, threads=0)
-    assert (told.errors, told.changed) == ([], {})
+    """A host without other threads is unchanged, too."""
+    result_text = used_in_a_host(sandbox, tmp_path, threads=0)
+    assert (result_text.errors, result_text.changed) == ([], {})
 
 
 OWN = {
@@ -186,9 +186,8 @@ OWN = {
     "sandbox/state/handlers.py": "the sandbox's server",
     "sandbox/http/loop.py": "the sandbox's server",
     "testing/child.py": "the process of a test suite's sandbox",
-    "startup.py": "the command: nothing before own_process() was called, which only __main__ does",
 }
-"""Files that change something process-wide, and whose process that is."""
+"""Files that change process-wide state, and the process in which they run."""
 
 CHANGES = (
     "atexit.register",
@@ -234,11 +233,11 @@ CHANGES = (
 
 
 def what_it_changes(path: Path) -> list[str]:
-    """What a file changes of its process: calls of functions that do, and anything assigned to a standard module."""
-    found = []
+    """Process-wide changes in a file: calls that make them, and assignments to standard modules."""
+    collected = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in CHANGES:
-            found.append(ast.unparse(node.func))
+            collected.append(ast.unparse(node.func))
         targets: list[ast.expr] = []
         if isinstance(node, ast.Assign | ast.Delete):
             targets = node.targets
@@ -246,17 +245,17 @@ def what_it_changes(path: Path) -> list[str]:
             targets = [node.target]
         for text in map(ast.unparse, targets):
             module, dot, _ = text.partition(".")
-            found += [text] if dot and module in sys.stdlib_module_names else []
-    return found
+            collected += [text] if dot and module in sys.stdlib_module_names else []
+    return collected
 
 
 def test_only_processes_of_our_own_are_changed(sandbox: LocalAws, tmp_path: Path) -> None:
-    """Each file that changes something process-wide runs in a process of ours, and no program imports it by dsops."""
+    """Each file that changes process-wide state runs in a process of dsops and is not imported by a host."""
     changing = {str(path.relative_to(ROOT)) for path in ROOT.rglob("*.py") if what_it_changes(path)}
     assert sorted(changing) == sorted(OWN)
     names = {f"dsops.{name.removesuffix('.py').removesuffix('/__init__').replace('/', '.')}" for name in OWN}
     in_a_program = set(used_in_a_host(sandbox, tmp_path, threads=0).modules)
-    assert in_a_program & names == {"dsops.startup"}
+    assert in_a_program & names == set()
 
 
 FORKING_HOST = '''
@@ -311,7 +310,7 @@ print(json.dumps([status, sorted(runs) == sorted([os.getpid(), child]), len(set(
 
 
 def test_a_child_that_is_forked_waits_for_no_thread_of_its_parent(tmp_path: Path) -> None:
-    """It hung for ever where a thread was just getting the same session; on record each has its own process id."""
+    """A forked child does not wait for locks of its parent's threads, and its records have its own process id."""
     role = "arn:aws:iam::029608264753:role/Reader"
     (tmp_path / "dsops.yaml").write_text(
         "version: 1\nsecretStores:\n"
@@ -333,7 +332,7 @@ def test_a_child_that_is_forked_waits_for_no_thread_of_its_parent(tmp_path: Path
 
 
 def test_a_forked_child_of_a_test_gets_no_answers_of_its_parent() -> None:
-    """Two processes on one pipe got each other's answers; the child has a clear error, or a sandbox of its own."""
+    """A forked child does not read its parent's sandbox answers: it gets an error, or starts its own sandbox."""
     reader, writer = os.pipe()
     with SandboxProcess() as process:
         process.do("open", kind="seed", seed=None, folder="")
@@ -346,22 +345,22 @@ def test_a_forked_child_of_a_test_gets_no_answers_of_its_parent() -> None:
         os.close(writer)
         answers = {type(process.do("clock")[0]) for _ in range(50)}
         with open(reader, "rb") as file:
-            said = file.read()
+            message_text = file.read()
         os.waitpid(child, 0)
-        assert json.loads(said) == ["a forked child process can't control the sandbox of its parent", "3" * 12]
+        assert json.loads(message_text) == ["a forked child process can't control the sandbox of its parent", "3" * 12]
         assert answers == {float}
         assert process.do("account", account_id="")[0] != "3" * 12
 
 
 def as_a_child(process: SandboxProcess) -> list[str]:
-    """What a child is told of its parent's sandbox, and then has of its own."""
-    said = []
+    """The child's error for its parent's sandbox, then the account of its own."""
+    message_text = []
     try:
         process.do("account", account_id="3" * 12)
     except SandboxUnavailable as error:
-        said.append(error.message)
+        message_text.append(error.message)
     with process:
         process.do("close")
         process.do("open", kind="seed", seed=None, folder="")
-        said.append(process.do("account", account_id="3" * 12)[0])
-    return said
+        message_text.append(process.do("account", account_id="3" * 12)[0])
+    return message_text

@@ -1,4 +1,4 @@
-"""IAM asks about a thing by the name and path that it has, and by those that it will have; no name is taken over."""
+"""IAM checks a rename for the old and the new ARN; no entity can take over another's name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
 
 @pytest.fixture
 def admin() -> Person:
-    """Who may do anything; there is a group, a profile and a certificate below `/admin/`."""
+    """An administrator with a group, a profile and a certificate below `/admin/`."""
     admin = Lab.of(f'accounts: {{"{ACCOUNT}": {{}}}}').user("admin")
     admin.call("iam", "CreateGroup", GroupName="bosses", Path="/admin/")
     admin.call("iam", "CreateInstanceProfile", InstanceProfileName="machines", Path="/admin/")
@@ -51,7 +51,7 @@ def attacker(admin: Person, *statements: object) -> Person:
 def test_what_is_denied_by_path_is_denied(
     admin: Person, operation: str, parameters: dict[str, object], kind: str
 ) -> None:
-    """The request has a name alone; policies are about the ARN, which has the path."""
+    """A denial by path holds for requests that have the name alone."""
     denied = {"Effect": "Deny", "Action": "*", "Resource": f"{PREFIX}{kind}/admin/*"}
 
     refused = attacker(admin, ALL, denied).refused("iam", operation, **parameters)
@@ -62,7 +62,7 @@ def test_what_is_denied_by_path_is_denied(
 
 
 def test_a_certificate_that_is_new_has_its_path(admin: Person) -> None:
-    """As everything that is new."""
+    """A denial by path holds for the upload of a new certificate."""
     denied = {"Effect": "Deny", "Action": "*", "Resource": f"{PREFIX}server-certificate/own/*"}
     upload = {"CertificateBody": PEM, "PrivateKey": "key", "Path": "/own/"}
 
@@ -89,7 +89,7 @@ def test_a_certificate_that_is_new_has_its_path(admin: Person) -> None:
 def test_who_renames_or_moves_may_do_it_to_both(
     admin: Person, operation: str, kind: str, parameters: dict[str, str]
 ) -> None:
-    """IAM API Reference, UpdateUser: leave for the source alone is not enough."""
+    """Renaming or moving needs permission for both source and target (IAM API Reference, UpdateUser)."""
     alone = {"Effect": "Allow", "Action": "iam:*", "Resource": f"{PREFIX}{kind}"}
 
     refused = attacker(admin, alone).refused("iam", operation, **parameters)
@@ -103,7 +103,7 @@ def test_who_renames_or_moves_may_do_it_to_both(
 
 @pytest.mark.parametrize("name", ["admin", "ADMIN"])
 def test_nobody_becomes_another_user_by_a_new_name(admin: Person, name: str) -> None:
-    """moto dropped the user who had it, and the renamed one had that user's ARN."""
+    """A user cannot be renamed to an existing name: moto dropped the other user, whose ARN the new one got."""
     eve = attacker(admin, ALL)
 
     refused = eve.refused("iam", "UpdateUser", UserName="eve", NewUserName=name)
@@ -114,14 +114,14 @@ def test_nobody_becomes_another_user_by_a_new_name(admin: Person, name: str) -> 
 
 
 def test_a_name_in_another_case_is_ones_own(admin: Person) -> None:
-    """Names differ by more than case, but a user may have a new case of the own one."""
+    """A name that differs only in case is taken, except for the user's own name."""
     admin.call("iam", "CreateUser", UserName="dora")
     admin.call("iam", "UpdateUser", UserName="dora", NewUserName="Dora")
     assert "Dora" == admin.call("iam", "GetUser", UserName="Dora")["User"]["UserName"]
 
 
 def test_groups_have_names_of_their_own(admin: Person) -> None:
-    """Whether new or renamed."""
+    """A group cannot be created with, or renamed to, an existing name."""
     admin.call("iam", "CreateGroup", GroupName="other")
 
     created = admin.refused("iam", "CreateGroup", GroupName="BOSSES")

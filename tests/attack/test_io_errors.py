@@ -1,4 +1,4 @@
-"""A disk that fails, is full, interrupts or gives a byte at a time: an error of the file, or the same result."""
+"""Failing, full, interrupted and slow disks: dsops reports the file's error or gives the same result."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ SECONDS = 60
 READS = {"EIO": errno.EIO, "ESTALE": errno.ESTALE}
 WRITES = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO, "EDQUOT": errno.EDQUOT}
 GENTLE = ("short", "interrupted")
-"""What POSIX allows at any time."""
+"""Behaviour that POSIX allows at any time."""
 
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The library that stands between a program and its files."""
+    """A preloaded library that injects I/O errors."""
     built = tmp_path_factory.mktemp("library") / "io_errors.so"
     source = Path(__file__).with_name("io_errors.c")
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", built, source, "-ldl"], check=True)
@@ -49,7 +49,7 @@ def dsops(tmp_path: Path) -> Iterator[Dsops]:
 
 
 class Ended(NamedTuple):
-    """A run on a bad disk."""
+    """The outcome of a run on a bad disk."""
 
     code: int
     out: str
@@ -57,7 +57,7 @@ class Ended(NamedTuple):
 
 
 def run(dsops: Dsops, library: Path, path: str, words: tuple[str, ...], **how: str) -> Ended:
-    """Runs it with the files whose path has that in it on a bad disk."""
+    """Run dsops with I/O errors on files whose path contains this text."""
     environ = {**dsops.environ, "LD_PRELOAD": str(library), "IO_ERRORS_PATH": path, **how}
     done = subprocess.run(
         dsops.command(*words),
@@ -140,7 +140,7 @@ READ = {
     "a configuration": Case("/dsops.yaml", PLAIN, 125),
     "a configuration, by validate": Case("/dsops.yaml", ("validate",), 2),
     "an include": Case("/more.yaml", PLAIN, 125, _include),
-    # A note, as for one that is wrong.
+    # a note, as for a malformed one
     "the user's configuration": Case("/config.yaml", PLAIN, 0, _home(CONFIG, "audit: on\n")),
     "a profile": Case(
         "/.aws/config",
@@ -171,7 +171,7 @@ WRITE = {
 @pytest.mark.parametrize("error", READS)
 @pytest.mark.parametrize("name", READ)
 def test_what_can_not_be_read_is_an_error_of_the_file(dsops: Dsops, library: Path, name: str, error: str) -> None:
-    """With its path and the system's reason, and never a bug of ours."""
+    """A read error is reported with path and system reason, never as a bug of dsops."""
     case = READ[name]
     case.prepare(dsops)
     ended = run(dsops, library, case.path, case.words, IO_ERRORS_READ=str(READS[error]))
@@ -183,7 +183,7 @@ def test_what_can_not_be_read_is_an_error_of_the_file(dsops: Dsops, library: Pat
 @pytest.mark.parametrize("how", GENTLE)
 @pytest.mark.parametrize("name", READ)
 def test_a_disk_may_give_a_byte_at_a_time_or_be_interrupted(dsops: Dsops, library: Path, name: str, how: str) -> None:
-    """The result is the same as on any other disk."""
+    """Short and interrupted reads give the same result as any other disk."""
     case = READ[name]
     case.prepare(dsops)
     plain = run(dsops, library, "/nothing", case.words)
@@ -194,7 +194,7 @@ def test_a_disk_may_give_a_byte_at_a_time_or_be_interrupted(dsops: Dsops, librar
 @pytest.mark.parametrize("error", WRITES)
 @pytest.mark.parametrize("name", WRITE)
 def test_what_can_not_be_written_is_an_error_of_the_file(dsops: Dsops, library: Path, name: str, error: str) -> None:
-    """A full disk leaves no half of a file, hands out nothing that has to be on record, and is told."""
+    """A write error leaves no partial file, hands out nothing that must be on record, and is reported."""
     case = WRITE[name]
     case.prepare(dsops)
     ended = run(dsops, library, case.path, case.words, IO_ERRORS_WRITE=str(WRITES[error]))
@@ -207,7 +207,7 @@ def test_what_can_not_be_written_is_an_error_of_the_file(dsops: Dsops, library: 
 
 @pytest.mark.parametrize("error", WRITES)
 def test_an_answer_that_can_not_be_written_is_no_success(dsops: Dsops, library: Path, error: str) -> None:
-    """`dsops get ... > answer` on a full disk."""
+    """An answer that cannot be written to stdout (full disk) is an error exit."""
     environ = {
         **dsops.environ,
         "LD_PRELOAD": str(library),
@@ -233,7 +233,7 @@ def test_an_answer_that_can_not_be_written_is_no_success(dsops: Dsops, library: 
 
 @pytest.mark.parametrize("how", GENTLE)
 def test_a_disk_may_take_a_byte_at_a_time(dsops: Dsops, library: Path, how: str) -> None:
-    """Files are whole all the same; a line of the trail is written by one call, and is told where that took a part."""
+    """Short writes leave complete files; a trail line, which is one write, is reported if only part of it went in."""
     for words in (("render", "--env", "plain", "--out", "out.env"), ("allow",)):
         ended = run(dsops, library, str(dsops.folder), words, IO_ERRORS_WRITE=how)
         assert ended.code == 0 or "no space left on device" in ended.err, ended

@@ -1,4 +1,4 @@
-"""A writer of the trail that is killed at any step: what it wrote is whole, and what was lost before is still told."""
+"""A trail writer killed at any system call leaves a valid trail, and earlier losses are still reported."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ CALLS = (
 MOST_CALLS = 100
 ROOM = TrailLimits(max_bytes=1 << 20)
 FULL = TrailLimits(max_bytes=450)
-"""Five lines are more than that: the next ones begin a new file."""
+"""A limit that five lines exceed, so the next lines start a new file."""
 
 
 def mark(name: str, facts: Mapping[str, object]) -> bytes:
-    """A line about the trail."""
+    """The JSON body of a line about the trail."""
     return json.dumps({"eventName": name, "additionalEventData": facts}).encode()
 
 
 def write(path: Path, limits: TrailLimits, *names: str) -> None:
-    """Adds lines."""
+    """Append lines."""
     append(str(path), [json.dumps({"eventName": name}).encode() for name in names], mark, NOW, limits)
 
 
 def killed_at(step: int, path: Path, limits: TrailLimits, *, is_half_way: bool) -> bool:
-    """Adds two lines in a process that is killed at that call of the system; whether it was, or had ended before."""
+    """Append two lines in a process that is killed at this system call; returns whether it was killed."""
     child = os.fork()
     if child:
         return os.WIFSIGNALED(os.waitpid(child, 0)[1])
@@ -82,7 +82,7 @@ def killed_at(step: int, path: Path, limits: TrailLimits, *, is_half_way: bool) 
 def test_a_writer_that_is_killed_leaves_a_whole_trail(
     tmp_path: Path, lines: int, limits: TrailLimits, *, is_half_way: bool
 ) -> None:
-    """Its lines are there or not; one that breaks off is marked, the chain goes on, and the loss before it is told."""
+    """Whatever the system call, the chain continues, a torn line is marked, and the earlier loss is reported."""
     for step in range(1, MOST_CALLS):
         path = tmp_path / str(step) / "audit.jsonl"
         for name in "ABCDE":
@@ -91,10 +91,10 @@ def test_a_writer_that_is_killed_leaves_a_whole_trail(
             assert count_lost(str(path), Author(7, "get"), lines, "held", NOW)
         was_killed = killed_at(step, path, limits, is_half_way=is_half_way)
         write(path, ROOM, "Z")
-        findings = [each.message for each in verify(find_trail(str(path))).findings if not each.is_harmless]
-        # Twice where the process was killed after its line told of the loss, and before the count began again.
-        told = [each for each in findings if each.startswith("3 lines were lost before this line")]
-        assert (findings, bool(told)) == (told, bool(lines)), step
+        findings = [finding.message for finding in verify(find_trail(str(path))).findings if not finding.is_harmless]
+        # Twice if the process was killed between its line that reports the loss and the reset of the count.
+        result_text = [finding for finding in findings if finding.startswith("3 lines were lost before this line")]
+        assert (findings, bool(result_text)) == (result_text, bool(lines)), step
         if not was_killed:
             assert step > 10
             return

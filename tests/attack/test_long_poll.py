@@ -1,4 +1,4 @@
-"""Long polls: while some clients wait, all others are served, and what comes meanwhile is delivered."""
+"""While clients wait in long polls, other clients are served, and what arrives meanwhile is delivered."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ EMPTY = HttpAnswer(200, (), b"{}")
 
 
 class Wire:
-    """Alice's clients of a server, each on a connection of its own."""
+    """Alice's clients of a server, each on its own connection."""
 
     def __init__(self, server: SandboxServer) -> None:
         user = ask(server.url, "identity?as=alice")
@@ -50,11 +50,11 @@ class Wire:
         self._port = server.port
 
     def send(self, service: str, operation: str, **parameters: object) -> socket.socket:
-        """A connection on which the operation has been asked for."""
+        """A connection on which this operation was requested."""
         return self.send_all(1, service, operation, **parameters)[0]
 
     def send_all(self, count: int, service: str, operation: str, **parameters: object) -> list[socket.socket]:
-        """So many such connections, with one signed request: signing takes longer than all else."""
+        """This many connections with one signed request, since signing takes most of the time."""
         request = self.written(service, operation, **parameters)
         return [self.send_bytes(request) for _ in range(count)]
 
@@ -63,13 +63,13 @@ class Wire:
         return written(self._person.request(service, operation, **parameters))
 
     def send_bytes(self, data: bytes) -> socket.socket:
-        """A connection on which that has been sent."""
+        """A connection on which these bytes were sent."""
         connection = socket.create_connection(("127.0.0.1", self._port), timeout=30)
         connection.sendall(data)
         return connection
 
     def send_in(self, protocol: str, operation: str, **parameters: str) -> socket.socket:
-        """A connection on which SQS has been asked for the operation in its query protocol, or in CBOR."""
+        """A connection on which SQS was called in its query protocol, or in CBOR."""
         path, headers = "/", {"content-type": "application/x-www-form-urlencoded"}
         body = urlencode({"Action": operation, "Version": "2012-11-05", **parameters}).encode()
         if protocol == "cbor":
@@ -80,13 +80,13 @@ class Wire:
         return connection
 
     def call(self, service: str, operation: str, **parameters: object) -> Any:
-        """The answer's body, parsed where it is JSON."""
+        """The answer's body, parsed if it is JSON."""
         with self.send(service, operation, **parameters) as connection:
             return answer_on(connection)
 
 
 def written(request: HttpRequest) -> bytes:
-    """A request as it goes over the wire."""
+    """A request as sent on the wire."""
     target = request.path + (f"?{request.query}" if request.query else "")
     headers = {**request.headers, "content-length": str(len(request.body))}
     lines = [f"{request.method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
@@ -94,7 +94,7 @@ def written(request: HttpRequest) -> bytes:
 
 
 def answer_on(connection: socket.socket) -> Any:
-    """The next answer's body, parsed where it is JSON."""
+    """The next answer's body, parsed if it is JSON."""
     came = b""
     while b"\r\n\r\n" not in came:
         came += received(connection)
@@ -106,14 +106,14 @@ def answer_on(connection: socket.socket) -> Any:
 
 
 def received(connection: socket.socket) -> bytes:
-    """What comes next; fails the test when the server closed the connection."""
+    """The next bytes; fails the test if the server closed the connection."""
     part = connection.recv(65536)
     assert part, "the server closed the connection"
     return part
 
 
 def is_silent(connection: socket.socket) -> bool:
-    """Whether no answer has come so far."""
+    """Whether no answer has arrived so far."""
     connection.setblocking(False)
     try:
         return not connection.recv(1, socket.MSG_PEEK)
@@ -143,7 +143,7 @@ def queue(wire: Wire, name: str, **attributes: str) -> str:
 
 
 def test_two_hundred_long_polls_stop_no_other_client(wire: Wire) -> None:
-    """GetCallerIdentity is answered while all of them still wait; each message goes to one of them, oldest first."""
+    """While 200 polls wait, another call is answered; then each message goes to one poll, oldest first."""
     url = queue(wire, "many")
     with ExitStack() as stack:
         polls = wire.send_all(CLIENTS, "sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=20)
@@ -161,7 +161,7 @@ def test_two_hundred_long_polls_stop_no_other_client(wire: Wire) -> None:
 
 
 def test_polls_of_different_queues_are_served_as_well(wire: Wire) -> None:
-    """A message for the last of twenty queues is delivered while the polls of the others wait."""
+    """A message for one of twenty queues is delivered while the polls of the others wait."""
     urls = [queue(wire, f"one-of-{number}") for number in range(20)]
     with ExitStack() as stack:
         polls = [
@@ -173,7 +173,7 @@ def test_polls_of_different_queues_are_served_as_well(wire: Wire) -> None:
 
 
 def test_a_poll_whose_time_is_over_is_told_that_nothing_came(wire: Wire) -> None:
-    """By its own WaitTimeSeconds or the queue's, and on a connection that can be used again."""
+    """A poll that times out (own WaitTimeSeconds or the queue's) is answered empty; the connection stays usable."""
     url = queue(wire, "patient", ReceiveMessageWaitTimeSeconds="1")
     with wire.send("sqs", "ReceiveMessage", QueueUrl=url) as connection:
         assert b"user/alice" in wire.call("sts", "GetCallerIdentity")
@@ -184,7 +184,7 @@ def test_a_poll_whose_time_is_over_is_told_that_nothing_came(wire: Wire) -> None
 
 
 def test_what_is_there_is_not_waited_for(wire: Wire) -> None:
-    """The counter-examples: a message that is there, a queue without patience, and a wait of 0."""
+    """A waiting message, a queue without wait time and a wait of 0 are answered at once (counter-examples)."""
     url = queue(wire, "quick")
     assert "Messages" not in wire.call("sqs", "ReceiveMessage", QueueUrl=url)
     assert "Messages" not in wire.call("sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=0)
@@ -194,7 +194,7 @@ def test_what_is_there_is_not_waited_for(wire: Wire) -> None:
 
 @pytest.mark.parametrize("protocol", ["query", "cbor"])
 def test_a_long_poll_in_an_older_or_newer_protocol_waits_too(wire: Wire, protocol: str) -> None:
-    """The queue's own wait counts, the others are served meanwhile, and the message that comes is delivered."""
+    """Polls in the query protocol and CBOR use the queue's wait time and receive the message, too."""
     url = queue(wire, f"in-{protocol}", ReceiveMessageWaitTimeSeconds="20")
     with wire.send_in(protocol, "ReceiveMessage", QueueUrl=url) as waiting:
         assert is_silent(waiting)
@@ -206,14 +206,14 @@ def test_a_long_poll_in_an_older_or_newer_protocol_waits_too(wire: Wire, protoco
 
 @pytest.mark.parametrize("seconds", [21, -1])
 def test_a_wait_that_sqs_does_not_have_is_refused(wire: Wire, seconds: int) -> None:
-    """At once, with SQS's error."""
+    """A wait time out of SQS's range is refused at once with SQS's error."""
     url = queue(wire, "strict")
     answer = wire.call("sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=seconds)
     assert "InvalidParameterValue" in answer["__type"]
 
 
 def test_a_queue_that_is_deleted_ends_its_polls(wire: Wire) -> None:
-    """With the error that a new poll would get."""
+    """Deleting a queue ends its polls with the error that a new poll would get."""
     url = queue(wire, "gone")
     with wire.send("sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=20) as connection:
         wire.call("sqs", "DeleteQueue", QueueUrl=url)
@@ -222,7 +222,7 @@ def test_a_queue_that_is_deleted_ends_its_polls(wire: Wire) -> None:
 
 
 def test_a_client_that_left_takes_no_message(wire: Wire) -> None:
-    """The message goes to the one who waits behind it."""
+    """A client that disconnected takes no message; the next waiting client gets it."""
     url = queue(wire, "left")
     wire.send("sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=20).close()
     with wire.send("sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=20) as second:
@@ -231,7 +231,7 @@ def test_a_client_that_left_takes_no_message(wire: Wire) -> None:
 
 
 def test_a_request_behind_a_long_poll_is_answered_behind_it(wire: Wire) -> None:
-    """Pipelining: answers keep the order of their requests."""
+    """A pipelined request behind a long poll is answered after it."""
     url = queue(wire, "ordered")
     with wire.send("sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=1) as connection:
         connection.sendall(b"GET /_sandbox/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -244,7 +244,10 @@ def test_a_request_behind_a_long_poll_is_answered_behind_it(wire: Wire) -> None:
 
 
 def test_a_request_before_a_long_poll_is_answered_before_it(wire: Wire) -> None:
-    """At once, and not when the poll ends: meanwhile the answer kept the server's loop busy for nothing."""
+    """A pipelined request before a long poll is answered at once, not when the poll ends.
+
+    The unsent answer once kept the server's loop spinning.
+    """
     url = queue(wire, "pipelined")
     poll = wire.written("sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=20)
     with wire.send_bytes(b"GET /_sandbox/health HTTP/1.1\r\nHost: localhost\r\n\r\n" + poll) as connection:
@@ -254,7 +257,7 @@ def test_a_request_before_a_long_poll_is_answered_before_it(wire: Wire) -> None:
 
 
 def test_a_workflow_poll_does_not_stop_the_others_either(wire: Wire) -> None:
-    """moto sleeps for a second in each poll of SWF that finds nothing."""
+    """A waiting SWF poll does not block other clients: moto sleeps for a second in each empty poll."""
     wire.call("swf", "RegisterDomain", name="d", workflowExecutionRetentionPeriodInDays="1")
     task_list = {"name": "l"}
     with wire.send("swf", "PollForDecisionTask", domain="d", taskList=task_list) as poll:
@@ -279,7 +282,7 @@ def test_a_workflow_poll_does_not_stop_the_others_either(wire: Wire) -> None:
 def test_moto_is_never_asked_to_wait(
     wire: Wire, server: SandboxServer, seconds: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However the number is written."""
+    """moto is never called with a wait time, however the number is written."""
     waits: list[int] = []
 
     def wait(_: object, timeout: int) -> None:
@@ -296,7 +299,7 @@ def test_moto_is_never_asked_to_wait(
     assert waits == []
 
 
-# --- what else could wait ------------------------------------------------------------------------------------------
+# --- other waits ---------------------------------------------------------------------------------------------------
 
 WAITING = {
     "awslambda": "functions are never run: `handlers` replaces the method",
@@ -309,7 +312,7 @@ WAITING = {
 
 
 def _waits(path: Path) -> bool:
-    """Whether code in the file calls something named as what waits is."""
+    """Whether code in this file calls a function that waits."""
     text = path.read_text()
     for node in ast.walk(ast.parse(text)) if "sleep(" in text or "wait" in text else ():
         if isinstance(node, ast.Call):
@@ -320,7 +323,7 @@ def _waits(path: Path) -> bool:
 
 
 def test_it_is_known_what_in_moto_waits() -> None:
-    """Of the services that the sandbox serves; a new one in a later moto fails here until it has been looked at."""
+    """The list of moto's files that wait is complete for all served services, so a new one fails this test."""
     spec = find_spec("moto")
     assert spec is not None
     assert spec.origin is not None
@@ -331,13 +334,13 @@ def test_it_is_known_what_in_moto_waits() -> None:
 
 
 def test_a_function_of_lambda_is_run_by_no_other_service_either() -> None:
-    """moto runs those that SNS, SQS, S3 and streams call in Docker, whatever it is told."""
+    """Lambda functions called by SNS, SQS, S3 and streams are never run: moto would run them in Docker."""
     handlers.load("lambda")
     models = pytest.importorskip("moto.awslambda.models")
     assert models.LambdaFunction._invoke_lambda(None, event="{}") == ("", False, "")
 
 
-# --- the queue of those that wait -----------------------------------------------------------------------------------
+# --- the queue of waiting polls ------------------------------------------------------------------------------------
 
 
 class Bench:
@@ -358,7 +361,7 @@ class Bench:
         )
 
     def wait(self, client: str, source: str, seconds: float = 10) -> None:
-        """Has a client wait."""
+        """Add a waiting client."""
         self.waiting.add(client, EMPTY, Wait(seconds, source, lambda: self._ask(source)))
 
     def _ask(self, source: str) -> HttpAnswer | None:
@@ -368,13 +371,13 @@ class Bench:
         return EMPTY._replace(body=found.popleft()) if found else None
 
     def look(self) -> None:
-        """After the pause."""
+        """Look after the pause."""
         self.now += self.waiting.pause(3600)
         self.waiting.look()
 
 
 def test_of_one_source_only_the_first_is_asked_about() -> None:
-    """Two hundred polls of one queue cost one question."""
+    """200 polls of one queue cost one check per look."""
     bench = Bench(1000)
     for number in range(200):
         bench.wait(str(number), "queue")
@@ -384,7 +387,7 @@ def test_of_one_source_only_the_first_is_asked_about() -> None:
 
 
 def test_the_oldest_is_served_first() -> None:
-    """And as many as there are messages."""
+    """Messages go to the clients that have waited longest, one each."""
     bench = Bench()
     for client in ("a", "b", "c"):
         bench.wait(client, "queue")
@@ -395,7 +398,7 @@ def test_the_oldest_is_served_first() -> None:
 
 
 def test_a_look_is_short_and_the_next_one_goes_on() -> None:
-    """However many sources there are, each has its turn, and most of the time is for other requests."""
+    """A look is short: sources take turns over several looks, and other requests come in between."""
     bench = Bench(1000)
     bench.cost = 0.005
     for number in range(40):
@@ -409,7 +412,7 @@ def test_a_look_is_short_and_the_next_one_goes_on() -> None:
 
 
 def test_what_is_delivered_is_not_paused_for() -> None:
-    """A look that has found something goes on at the next turn of the loop, with other requests before it."""
+    """A look that found a message continues in the loop's next turn, without a pause."""
     bench = Bench()
     bench.cost = 0.015
     for number in range(4):
@@ -425,7 +428,7 @@ def test_what_is_delivered_is_not_paused_for() -> None:
 
 
 def test_between_looks_there_is_a_pause() -> None:
-    """A loop that turns for other reasons asks nothing."""
+    """Between two looks there is a pause, even if the loop runs for other reasons."""
     bench = Bench()
     bench.wait("a", "queue")
     bench.look()
@@ -434,7 +437,7 @@ def test_between_looks_there_is_a_pause() -> None:
 
 
 def test_who_is_gone_is_forgotten_and_who_waited_long_enough_is_answered() -> None:
-    """The one before anything is asked for it; the other after a last question."""
+    """A disconnected client is dropped without a check; a timed-out one is answered after a last check."""
     bench = Bench()
     bench.wait("gone", "queue", seconds=1)
     bench.wait("late", "other", seconds=1)
@@ -447,7 +450,7 @@ def test_who_is_gone_is_forgotten_and_who_waited_long_enough_is_answered() -> No
 
 
 def test_too_many_end_the_oldest() -> None:
-    """With the answer that nothing has come, which is true."""
+    """When too many clients wait, the oldest is answered empty."""
     bench = Bench(2)
     for client in ("a", "b", "c"):
         bench.now += 1
@@ -458,7 +461,7 @@ def test_too_many_end_the_oldest() -> None:
 
 
 def test_polls_behind_those_that_are_ended_early_wait_for_a_later_look() -> None:
-    """Pipelining: each answer makes room for the next poll of the same connection, a thousand times over."""
+    """Polls pipelined behind polls that were ended early wait for a later look, a thousand times over."""
     bench = Bench(2)
     left = dict.fromkeys(("a", "b", "c"), 1000)
 

@@ -1,4 +1,4 @@
-"""Hundreds of clients at once: none is refused, and each is served within the time that a client waits."""
+"""Hundreds of concurrent clients: none is refused, and each is served within a client's patience."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ accounts:
 
 
 class SlowAws(StubAws):
-    """Takes its time for a role."""
+    """A stub of AWS that is slow to issue a role."""
 
     def _answer(self, seen: Seen) -> Answer:
         is_role = parameters_of(seen).get("Action") == "AssumeRole"
@@ -43,14 +43,14 @@ class SlowAws(StubAws):
 
 
 def asked(program: Agent, environment: str) -> bytes:
-    """The request of an `exec`, as the client makes it."""
+    """The request of an `exec` as the client sends it."""
     words = [b"exec", b"--env", environment.encode(), b"--", b"true"]
     environ = [os.fsencode(f"{name}={value}") for name, value in program.environ.items()]
     return pack([stamp(), os.fsencode(program.folder), b"", b"%d" % len(words), *words, *environ])
 
 
 def ended(connections: list[socket.socket]) -> list[int]:
-    """The kind of the frame that ends each request, however they come in."""
+    """The kind of the last frame on each connection."""
     kinds = []
     for connection in connections:
         kind = HELLO
@@ -64,7 +64,7 @@ def ended(connections: list[socket.socket]) -> list[int]:
 @pytest.mark.parametrize("environment", ["plain", "keys"])
 @pytest.mark.parametrize("clients", [CLIENTS, ClientLimits().clients + 100])
 def test_an_agent_serves_all(tmp_path: Path, environment: str, clients: int) -> None:
-    """Also more than it has threads and connections for, cold, and while AWS takes its time: for one role only."""
+    """The agent serves more cold clients than it has threads, with one AssumeRole for all while AWS is slow."""
     with SlowAws() as aws, Agent(tmp_path, aws) as program, ExitStack() as stack:
         program.run("agent", "start")
         address = str(program.status()["socket"])
@@ -81,7 +81,7 @@ def test_an_agent_serves_all(tmp_path: Path, environment: str, clients: int) -> 
 
 
 def test_real_clients_are_all_served_among_them(tmp_path: Path) -> None:
-    """Thirty processes, while two hundred connections say nothing."""
+    """Thirty real clients are served while two hundred connections stay silent."""
     with SlowAws() as aws, Agent(tmp_path, aws) as program, ExitStack() as stack:
         program.run("agent", "start")
         address = str(program.status()["socket"])
@@ -95,7 +95,7 @@ def test_real_clients_are_all_served_among_them(tmp_path: Path) -> None:
 
 
 def test_a_sandbox_serves_all() -> None:
-    """Each on a connection of its own, all of them open at once."""
+    """The sandbox serves hundreds of concurrent connections."""
     with open_server(read_seed(SEED, "seed.yaml")) as server, ExitStack() as stack:
         user = ask(server.url, "identity?as=alice")
         keys = Keys(access_key_id=user["AccessKeyId"], secret_access_key=user["SecretAccessKey"])
@@ -122,10 +122,10 @@ def test_a_sandbox_serves_all() -> None:
 def test_a_sandbox_refuses_rubbish_and_serves_on(
     caplog: pytest.LogCaptureFixture, request_: bytes, status: bytes
 ) -> None:
-    """With an answer, without a traceback, and before it takes the square of its length."""
+    """The sandbox answers garbage with an error, in linear time, without a traceback, and serves on."""
     with open_server(read_seed(SEED, "seed.yaml")) as server:
         with socket.create_connection(("127.0.0.1", server.port), timeout=SECONDS) as connection:
-            with suppress(ConnectionError):  # it reads no more of what it refuses
+            with suppress(ConnectionError):  # the server stops reading what it refuses
                 connection.sendall(request_)
             assert connection.recv(12).split()[1] == status
         assert ask(server.url, "identity?as=alice")["AccessKeyId"]

@@ -1,4 +1,4 @@
-"""Hostile or unlucky output of a command with `--mask`: bounded, and nothing that can be shown stays behind."""
+"""`--mask` on hostile output: bounded time and memory, and no output stays held back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CODES = b"\x1b[m" * 20_000
 
 
 def test_codes_after_what_was_let_go_are_shown_at_once() -> None:
-    """A prompt that ends with the first letter of a secret, and then only moves the cursor."""
+    """Held-back output is released at once when only cursor codes follow the first letter of a secret."""
     masker = TerminalMasker([SECRET])
     assert masker.feed(b"name: h") + masker.release() == b"name: h"
     assert masker.feed(b"\x1b[2J") == b"\x1b[2J"
@@ -26,25 +26,25 @@ def test_codes_after_what_was_let_go_are_shown_at_once() -> None:
 
 
 def test_codes_behind_the_beginning_of_a_secret_have_a_bound() -> None:
-    """A screen is drawn by codes for minutes after one letter: they are let go, and so is that letter."""
+    """A secret's first letter is released after a bounded number of codes, as when a screen is drawn."""
     masker, out = TerminalMasker([SECRET]), b"h"
-    shown = masker.feed(b"h")
+    shown_text = masker.feed(b"h")
     for _ in range(20):
-        shown += masker.feed(CODES)
+        shown_text += masker.feed(CODES)
         out += CODES
-        assert len(out) - len(shown) < 5 * len(CODES)
-    assert shown + masker.feed(b" there") + masker.finish() == out + b" there"
+        assert len(out) - len(shown_text) < 5 * len(CODES)
+    assert shown_text + masker.feed(b" there") + masker.finish() == out + b" there"
 
 
 def test_what_is_held_back_with_many_codes_is_let_go_after_a_pause() -> None:
-    """Codes alone are no reason to hold anything back."""
+    """Held-back output with many codes is released after a pause; codes alone are never held back."""
     masker = TerminalMasker([SECRET])
     assert masker.feed(b"hun" + CODES) + masker.release() == b"hun" + CODES
     assert masker.feed(CODES) == CODES
 
 
 def test_a_long_secret_in_colours_is_masked() -> None:
-    """The counter-example: a code or two around every letter of it, many thousand of them."""
+    """A long secret with colour codes around every letter is masked (counter-example)."""
     secret = bytes(ord("a") + (number * number) % 23 for number in range(8000))
     masker = TerminalMasker([secret])
     coloured = b"".join(b"\x1b[31m%c\x1b[0m" % letter for letter in secret)
@@ -55,7 +55,7 @@ def test_a_long_secret_in_colours_is_masked() -> None:
 
 @pytest.mark.parametrize("kind", [b"]", b"P", b"X", b"^", b"_"], ids=["OSC", "DCS", "SOS", "PM", "APC"])
 def test_strings_for_the_terminal_hide_no_secret(kind: bytes) -> None:
-    """All five kinds of ECMA-48, also where they come in pieces: no terminal shows them."""
+    """All five kinds of ECMA-48 strings, also in pieces, hide no secret: terminals do not display them."""
     code = b"\x1b" + kind + b"anything\x1b\\"
     for cut in range(len(code)):
         masker = TerminalMasker([SECRET])
@@ -63,12 +63,12 @@ def test_strings_for_the_terminal_hide_no_secret(kind: bytes) -> None:
         assert out == b"***" + code + b"!"
 
 
-# A limit that a command never keeps, and a reader that takes nothing: `yes | less`.
+# A command that never stops and a reader that reads nothing: `yes | less`.
 WRITER = "import sys\nwhile True: sys.stdout.write('y' * 4096)"
 
 
 def test_a_time_limit_counts_also_where_the_reader_takes_nothing(tmp_path: Path) -> None:
-    """What can't be written is not waited for once the command was ended."""
+    """--timeout ends the command and dsops even if stdout's reader takes nothing."""
     (tmp_path / "dsops.yaml").write_text("version: 1\nenvs: {a: {A: {literal: a}}}\n")
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DSOPS_AGENT": "off"}
     words = ["exec", "--config", "dsops.yaml", "--mask", "--timeout", "1", "--", sys.executable, "-c", WRITER]

@@ -1,4 +1,4 @@
-"""A server that runs for long gives memory back."""
+"""A server that runs for a long time returns memory."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ REQUESTS = 100
 
 
 def memory(pid: int) -> int:
-    """The bytes of a process's resident memory."""
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found is not None
-    return int(found[1]) * 1024
+    """The resident memory of a process in bytes."""
+    match = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert match is not None
+    return int(match[1]) * 1024
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_sandbox_keeps_no_bodies_of_requests(tmp_path: Path) -> None:
-    """Each leaves a cycle behind that holds its body, until the collector runs: after 2,700 there were 4.4 GB."""
+    """The sandbox frees request bodies, which reference cycles kept: 4.4 GB after 2,700 requests before."""
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DSOPS_AUDIT": "off"}
     command = [DSOPS, "sandbox", "serve", "--port", "0", "--events", "1"]
     with subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, text=True) as server:

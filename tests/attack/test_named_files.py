@@ -1,4 +1,4 @@
-"""Paths that name something else than a file: each reader says so, and waits for nothing."""
+"""Paths to pipes, folders and devices: each reader reports an error and never blocks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ POLICY_SEED = "accounts: {'111111111111': {users: {ada: {policies: [odd.json]}}}
 
 
 def within_time(work: Callable[[], object]) -> object:
-    """What the work gives, or its DsopsError. Fails the test when it waits or raises anything else."""
+    """The result of the work or its DsopsError. Fails the test if it blocks or raises anything else."""
     ended: list[object] = []
 
     def run() -> None:
@@ -136,15 +136,15 @@ READERS: dict[str, Callable[[Path], object]] = {
     "profiles to write to": lambda folder: old_text(str(folder / "odd")),
 }
 GIVE_NOTHING = {"a profile", "a token", "a file to merge"}
-"""What AWS's tools take for a file that is not there."""
+"""Readers that treat such a path as a missing file, as AWS's tools do."""
 TAKE_PIPES = ("a configuration that was named", "a seed", "a policy", "a secret")
-"""Their paths stand on a command line."""
+"""Readers whose paths come from the command line and may be pipes."""
 
 
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("reader", READERS)
 def test_no_reader_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: str, odd: str) -> None:
-    """It raises an error about the file, or takes it for one that is not there. A pipe without a writer is empty."""
+    """Each reader raises an error or treats the path as missing; an unwritten pipe is empty."""
     monkeypatch.chdir(tmp_path)
     ODD[odd](tmp_path / "odd")
     ended = within_time(lambda: READERS[reader](tmp_path))
@@ -158,11 +158,11 @@ def test_no_reader_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader
 
 @pytest.mark.parametrize("reader", TAKE_PIPES)
 def test_what_a_shell_makes_of_a_program_is_read(tmp_path: Path, reader: str) -> None:
-    """The counter-example: `--config <(make-one)`, `--seed <(...)`, `--from-file <(...)`, a policy `<(...)`."""
+    """Pipes of a shell's process substitution (`--config <(...)`) are read (counter-example)."""
     reading, writing = os.pipe()
 
     def write() -> None:
-        # In two parts, and late: a program has to start first.
+        # In two parts, and late, as from a program that has to start first.
         os.write(writing, b"{")
         os.write(writing, b"}")
         os.close(writing)
@@ -180,7 +180,7 @@ def test_what_a_shell_makes_of_a_program_is_read(tmp_path: Path, reader: str) ->
 
 
 def test_a_file_is_read_up_to_a_bound(tmp_path: Path) -> None:
-    """No more than was asked for; `read_whole` refuses one that has more."""
+    """`read_file` reads up to its limit; `read_whole` refuses a longer file."""
     (tmp_path / "file").write_bytes(b"abcdef")
     path = str(tmp_path / "file")
     assert read_file(path, 4).data == b"abcd"
@@ -190,12 +190,12 @@ def test_a_file_is_read_up_to_a_bound(tmp_path: Path) -> None:
 
 
 def test_a_file_of_proc_has_no_size_and_is_read_whole() -> None:
-    """Its status says 0 bytes."""
+    """A file in /proc, whose size is 0 by stat, is read whole."""
     assert read_file("/proc/self/status", 1 << 16).data.endswith(b"\n")
 
 
 def test_the_status_is_checked_before_anything_is_read(tmp_path: Path) -> None:
-    """A check that raises ends it, and the descriptor is closed."""
+    """A check that raises prevents reading and closes the descriptor."""
     (tmp_path / "file").write_bytes(b"abc")
     before = sorted(os.listdir("/proc/self/fd"))
 
@@ -208,7 +208,7 @@ def test_the_status_is_checked_before_anything_is_read(tmp_path: Path) -> None:
 
 
 def test_a_name_that_no_file_can_have_is_an_error_of_the_file() -> None:
-    """A NUL, or far too long."""
+    """A path with NUL or of excessive length is an OSError."""
     for path in ("a\0b", "a" * 5000):
         with pytest.raises(OSError, match=r"null byte|File name too long"):
             read_file(path, 10)

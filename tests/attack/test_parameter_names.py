@@ -1,4 +1,4 @@
-"""A parameter is the same one however it is named: by name or ARN, with a version or label, plain or for a secret."""
+"""SSM policies apply however a parameter is named: name or ARN, version or label, plain or as a secret."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SECRET = "/aws/reference/secretsmanager/hush"
 
 @pytest.fixture
 def admin() -> Person:
-    """Who has a parameter with a tag, one without a path, and a secret."""
+    """An administrator with a tagged parameter, one without a path, and a secret."""
     admin = Lab.of(f'accounts: {{"{ACCOUNT}": {{}}}}').user("admin")
     tags = [{"Key": "env", "Value": "prod"}]
     for name in ("/a/b", "plain"):
@@ -34,7 +34,7 @@ def attacker(admin: Person, *statements: object) -> Person:
 
 
 def calls(name: str) -> list[tuple[str, dict[str, object]]]:
-    """Everything that reads by that name."""
+    """Every operation that reads by this name."""
     return [
         ("GetParameter", {"Name": name, "WithDecryption": True}),
         ("GetParameters", {"Names": [name], "WithDecryption": True}),
@@ -60,7 +60,7 @@ def calls(name: str) -> list[tuple[str, dict[str, object]]]:
 )
 @pytest.mark.parametrize("by", ["name", "tag"])
 def test_a_denial_holds_for_every_form_of_the_name(admin: Person, name: str, by: str) -> None:
-    """By the exact ARN, which has no version, and by the parameter's tags."""
+    """A denial by ARN or tag holds for every form of a parameter's name."""
     deny: dict[str, object] = {"Effect": "Deny", "Action": "ssm:*", "Resource": [f"{ARN}/a/b", f"{ARN}/plain"]}
     if by == "tag":
         deny |= {"Resource": "*", "Condition": {"StringEquals": {"aws:ResourceTag/env": "prod"}}}
@@ -83,7 +83,7 @@ def test_a_denial_holds_for_every_form_of_the_name(admin: Person, name: str, by:
     ],
 )
 def test_leave_for_parameters_is_no_leave_for_secrets(admin: Person, name: str) -> None:
-    """Parameter Store reads a secret with the caller's permissions, whatever form of its name was sent."""
+    """Permission for parameters does not include secrets read through Parameter Store, whatever the name's form."""
     eve = attacker(admin, {"Effect": "Allow", "Action": "ssm:*", "Resource": "*"})
 
     for operation, parameters in calls(name):
@@ -92,7 +92,7 @@ def test_leave_for_parameters_is_no_leave_for_secrets(admin: Person, name: str) 
 
 @pytest.mark.parametrize("name", [SECRET, f"{SECRET}:AWSCURRENT", f"{SECRET}:1", f"{ARN}{SECRET}:AWSCURRENT"])
 def test_a_denial_of_one_secret_holds_behind_parameters(admin: Person, name: str) -> None:
-    """A label behind the name made it the name of no secret, which the denial was not about."""
+    """A denial of a secret holds for reads through Parameter Store, also with a label behind the name."""
     arn = admin.call("secretsmanager", "DescribeSecret", SecretId="hush")["ARN"]
     eve = attacker(admin, ALL, {"Effect": "Deny", "Action": "secretsmanager:*", "Resource": arn})
 
@@ -102,9 +102,9 @@ def test_a_denial_of_one_secret_holds_behind_parameters(admin: Person, name: str
 
 
 def test_an_arn_still_reads_what_it_names(admin: Person) -> None:
-    """Parameters and secrets; an ARN of nothing is told as it was written."""
+    """ARNs of parameters and secrets are read; an unknown ARN is returned as invalid, as written."""
     assert "v" == admin.call("ssm", "GetParameter", Name=f"{ARN}/a/b:1")["Parameter"]["Value"]
     assert "TOP" == admin.call("ssm", "GetParameter", Name=f"{ARN}{SECRET}", WithDecryption=True)["Parameter"]["Value"]
-    found = admin.call("ssm", "GetParameters", Names=[f"{ARN}/plain", f"{ARN}/missing", "absent"])
-    assert ["plain"] == [each["Name"] for each in found["Parameters"]]
-    assert {f"{ARN}/missing", "absent"} == set(found["InvalidParameters"])
+    answer = admin.call("ssm", "GetParameters", Names=[f"{ARN}/plain", f"{ARN}/missing", "absent"])
+    assert ["plain"] == [parameter["Name"] for parameter in answer["Parameters"]]
+    assert {f"{ARN}/missing", "absent"} == set(answer["InvalidParameters"])

@@ -1,7 +1,7 @@
-"""A request about a thing that is not there is refused in AWS's words, and leaves everything as it was.
+"""A request for a missing resource is refused with AWS's error and changes nothing.
 
-Each operation of twelve services is asked for missing things, with its required parameters and with all of them, out of
-botocore's models. moto fails at many of these, and used to keep half of what was asked for: after a label on a missing
+Each operation of twelve services is called for missing resources, with its required parameters and with all of them,
+from botocore's models. moto fails on many of these, and used to keep half of the change: after a label on a missing
 parameter no parameter could be listed or written any more.
 """
 
@@ -54,23 +54,23 @@ LISTS: dict[str, tuple[tuple[str, dict[str, object]], ...]] = {
     "ssm": (("DescribeParameters", {}), ("GetParametersByPath", {"Path": "/"}), ("ListDocuments", {})),
     "sts": (("GetCallerIdentity", {}),),
 }
-"""Service -> what shows what there is."""
+"""Service -> operations that list what exists."""
 MAKERS = ("Create", "Put", "Register", "Import", "Restore", "Subscribe")
 WITHOUT_A_FITTING_ERROR = {
-    # Nothing in the operation's model says that something is missing, and AWS's answer is not known.
+    # The operation's model has no error for a missing resource, and AWS's answer is unknown.
     ("ssm", "DeletePatchBaseline"),
     ("ssm", "GetPatchBaselineForPatchGroup"),
     ("sns", "DeletePlatformApplication"),
     ("events", "DeletePartnerEventSource"),
     ("events", "PutPartnerEvents"),
-    # AWS needs one of several parameters, of which the model requires none.
+    # AWS demands one of several parameters, none of which the model requires.
     ("dynamodb", "CreateTable"),
     ("dynamodb", "ListExports"),
     ("logs", "PutDeliveryDestination"),
     ("logs", "StartQuery"),
     ("sns", "Publish"),
 }
-"""Where moto fails and the answer is a 500: a known list, so that a new one shows."""
+"""Operations on which moto fails with a 500: listed, so that a new one shows."""
 
 
 @pytest.fixture
@@ -80,13 +80,13 @@ def admin() -> Person:
 
 
 class Missing:
-    """Parameters of a service's operations: well formed, and naming what is not there."""
+    """Well-formed parameters of a service's operations that name missing resources."""
 
     def __init__(self, service: str) -> None:
         self._service = service
 
     def of(self, operation: str, *, is_full: bool) -> dict[str, Any]:
-        """The required ones, or all, three levels deep."""
+        """The required parameters, or all, three levels deep."""
         shape = operation_model(self._service, operation).input_shape
         if shape is None:
             return {}
@@ -115,7 +115,7 @@ class Missing:
             return POLICY
         if "arn" in lower:
             return ARNS[self._service]
-        known = {
+        known_names = {
             ("sqs", "queueurl"): f"http://127.0.0.1:4566/{ACCOUNT}/missing",
             ("dynamodb", "statement"): 'SELECT * FROM "missing" WHERE "k" = \'v\'',
             ("kms", "aliasname"): "alias/missing",
@@ -123,11 +123,11 @@ class Missing:
         if self._service == "kms" and lower.endswith("keyid"):
             return KEY
         text = "2026-01-01T00:00:00Z" if "date" in lower else "missing"
-        return known.get((self._service, lower), text.ljust(shape.metadata.get("min", 0), "x"))
+        return known_names.get((self._service, lower), text.ljust(shape.metadata.get("min", 0), "x"))
 
 
 def seen(person: Person, service: str) -> list[str]:
-    """What the service lists, without what changes by itself."""
+    """Everything that the service lists, without ids and times that change by themselves."""
     bodies = []
     for operation, parameters in LISTS[service]:
         answer = person.answer(service, operation, **parameters)
@@ -139,10 +139,10 @@ def seen(person: Person, service: str) -> list[str]:
 
 @pytest.mark.parametrize("service", sorted(ARNS))
 def test_what_is_missing_is_refused_and_changes_nothing(service: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """No failure of moto's reaches the client, and an operation that was refused has made nothing."""
+    """No failure of moto reaches the client, and a refused operation has created nothing."""
     person = Lab.of(SEED).user("admin")
     failed, before = set(), seen(person, service)
-    # What makes something comes last, or nothing would be missing.
+    # Operations that create something come last, or nothing would be missing.
     for operation in sorted(operation_names(service), key=lambda name: (name.startswith(MAKERS), name)):
         for is_full in (False, True):
             parameters = Missing(service).of(operation, is_full=is_full)
@@ -155,26 +155,26 @@ def test_what_is_missing_is_refused_and_changes_nothing(service: str, capfd: pyt
             before = after
 
     assert {known for known in WITHOUT_A_FITTING_ERROR if known[0] == service} == failed
-    # Each failure is noted with its place in moto's code.
+    # Each failure is logged with its place in moto's code.
     noted = set(re.findall(r"moto failed at (\w+):(\w+): \w+ at \S+/moto/\S+:\d+", capfd.readouterr().err))
     assert failed <= noted
 
 
 def test_a_label_on_a_missing_parameter_leaves_no_parameter_behind(admin: Person) -> None:
-    """Parameters are listed, read and written afterwards."""
+    """After a label on a missing parameter, parameters can still be listed, read and written."""
     admin.call("ssm", "PutParameter", Name="/app/there", Value="v", Type="String")
 
     for operation in ("LabelParameterVersion", "UnlabelParameterVersion"):
         refused = admin.refused("ssm", operation, Name="/app/missing", Labels=["l"], ParameterVersion=1)
         assert refused.code == "ParameterNotFound"
 
-    assert ["/app/there"] == [each["Name"] for each in admin.call("ssm", "DescribeParameters")["Parameters"]]
+    assert ["/app/there"] == [parameter["Name"] for parameter in admin.call("ssm", "DescribeParameters")["Parameters"]]
     assert 1 == len(admin.call("ssm", "GetParametersByPath", Path="/app")["Parameters"])
     assert 1 == admin.call("ssm", "PutParameter", Name="/app/missing", Value="v", Type="String")["Version"]
 
 
 def test_a_new_parameter_has_no_tags_of_a_deleted_namesake(admin: Person) -> None:
-    """Tags decide who may read; with the first slash or without it is one name."""
+    """A new parameter has none of a deleted namesake's tags, with or without a leading slash."""
     for first, second in (("x", "/x"), ("/x", "x"), ("/a/x", "/a/x")):
         admin.call("ssm", "PutParameter", Name=first, Value="v", Type="String", Tags=[{"Key": "team", "Value": "blue"}])
         admin.call("ssm", "DeleteParameter", Name=second)

@@ -1,7 +1,7 @@
-"""A resource's policy lets in the user or role that it was written for, never one of the same name that came later.
+"""A resource policy admits the user or role it was written for, never a later one of the same name.
 
 AWS keeps a principal by its unique id (IAM User Guide, "AWS JSON policy elements: Principal"), and refuses a policy
-that names one that does not exist.
+with a principal that does not exist.
 """
 
 from __future__ import annotations
@@ -26,34 +26,34 @@ TOPIC = f"arn:aws:sns:us-east-1:{ACCOUNT}:t"
 TABLE = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/t"
 
 PLACE = "PRINCIPAL"
-"""Where the principal of a test stands."""
+"""Placeholder for the principal."""
 
 Call = tuple[str, str, dict[str, Any]]
 
 
 @pytest.fixture
 def admin() -> Person:
-    """The administrator of two accounts' first; its user `reader` is there, and has no policies."""
+    """The administrator of the first of two accounts; its user `reader` has no policies."""
     admin = Lab.of(f'accounts: {{"{ACCOUNT}": {{}}, "{OTHER}": {{}}}}').user("admin")
     admin.call("iam", "CreateUser", UserName="reader")
     return admin
 
 
 def policy(action: str, resource: str = "*", principal: str = READER) -> str:
-    """One that allows one principal one action, and nothing else."""
+    """A policy that allows one principal one action."""
     statement = {"Sid": "s", "Effect": "Allow", "Principal": {"AWS": principal}, "Action": action, "Resource": resource}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def key_policy(principal: str = READER) -> str:
-    """The account's own, and one for a principal."""
+    """A key policy that allows the account, and one principal."""
     own = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"}
     other = {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "kms:DescribeKey", "Resource": "*"}
     return json.dumps({"Version": "2012-10-17", "Statement": [own, other]})
 
 
 def bucket(admin: Person) -> Call:
-    """Reads an object."""
+    """A bucket whose policy lets the reader get an object."""
     admin.call("s3", "CreateBucket", Bucket="bucket")
     admin.call("s3", "PutObject", Bucket="bucket", Key="k", Body=b"x")
     admin.call("s3", "PutBucketPolicy", Bucket="bucket", Policy=policy("s3:GetObject", "arn:aws:s3:::bucket/*"))
@@ -61,32 +61,32 @@ def bucket(admin: Person) -> Call:
 
 
 def queue(admin: Person) -> Call:
-    """Sends a message."""
+    """A queue whose policy lets the reader send a message."""
     admin.call("sqs", "CreateQueue", QueueName="q", Attributes={"Policy": policy("sqs:SendMessage")})
     return "sqs", "SendMessage", {"QueueUrl": QUEUE_URL, "MessageBody": "m"}
 
 
 def topic(admin: Person) -> Call:
-    """Publishes."""
+    """A topic whose policy lets the reader publish."""
     admin.call("sns", "CreateTopic", Name="t", Attributes={"Policy": policy("sns:Publish", TOPIC)})
     return "sns", "Publish", {"TopicArn": TOPIC, "Message": "m"}
 
 
 def key(admin: Person) -> Call:
-    """Looks at a key."""
+    """A key whose policy lets the reader describe it."""
     key_id = admin.call("kms", "CreateKey", Policy=key_policy())["KeyMetadata"]["KeyId"]
     return "kms", "DescribeKey", {"KeyId": key_id}
 
 
 def grant(admin: Person) -> Call:
-    """Looks at a key by a grant."""
+    """A key with a grant for the reader."""
     key_id = admin.call("kms", "CreateKey")["KeyMetadata"]["KeyId"]
     admin.call("kms", "CreateGrant", KeyId=key_id, GranteePrincipal=READER, Operations=["DescribeKey"])
     return "kms", "DescribeKey", {"KeyId": key_id}
 
 
 def secret(admin: Person) -> Call:
-    """Reads a secret."""
+    """A secret whose policy lets the reader read it."""
     admin.call("secretsmanager", "CreateSecret", Name="s", SecretString="invented")
     text = policy("secretsmanager:GetSecretValue")
     admin.call("secretsmanager", "PutResourcePolicy", SecretId="s", ResourcePolicy=text)
@@ -94,7 +94,7 @@ def secret(admin: Person) -> Call:
 
 
 def table(admin: Person) -> Call:
-    """Reads an item."""
+    """A table whose policy lets the reader get an item."""
     admin.call(
         "dynamodb",
         "CreateTable",
@@ -108,7 +108,7 @@ def table(admin: Person) -> Call:
 
 
 def repository(admin: Person) -> Call:
-    """Lists images."""
+    """A repository whose policy lets the reader list images."""
     admin.call("ecr", "CreateRepository", repositoryName="r")
     document = json.loads(policy("ecr:ListImages"))
     del document["Statement"][0]["Resource"]
@@ -117,7 +117,7 @@ def repository(admin: Person) -> Call:
 
 
 def function(admin: Person) -> Call:
-    """Looks at a function."""
+    """A Lambda function whose policy lets the reader get it."""
     packed = BytesIO()
     with ZipFile(packed, "w") as archive:
         archive.writestr("h.py", "")
@@ -138,7 +138,7 @@ def function(admin: Person) -> Call:
 
 
 def event_bus(admin: Person) -> Call:
-    """Looks at a bus."""
+    """An event bus whose policy lets the reader describe it."""
     admin.call("events", "CreateEventBus", Name="b")
     arn = f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/b"
     admin.call("events", "PutPermission", EventBusName="b", Policy=policy("events:DescribeEventBus", arn))
@@ -146,14 +146,14 @@ def event_bus(admin: Person) -> Call:
 
 
 def reader(admin: Person) -> Person:
-    """The user of that name as it is now."""
+    """The current user named `reader`."""
     made = admin.call("iam", "CreateAccessKey", UserName="reader")["AccessKey"]
     keys = Keys(access_key_id=made["AccessKeyId"], secret_access_key=made["SecretAccessKey"])
     return admin.lab.with_keys(keys)
 
 
 def remake(admin: Person) -> Person:
-    """Another user of the same name."""
+    """Delete the user and create another one of the same name."""
     for held in admin.call("iam", "ListAccessKeys", UserName="reader")["AccessKeyMetadata"]:
         admin.call("iam", "DeleteAccessKey", UserName="reader", AccessKeyId=held["AccessKeyId"])
     admin.call("iam", "DeleteUser", UserName="reader")
@@ -166,7 +166,7 @@ RESOURCES = (bucket, queue, topic, key, grant, secret, table, repository, functi
 
 @pytest.mark.parametrize("make", RESOURCES, ids=lambda make: make.__name__)
 def test_a_namesake_is_not_let_in(admin: Person, make: Callable[[Person], Call]) -> None:
-    """Whatever kind of resource names the user that was deleted; a new policy lets the new one in."""
+    """A recreated user is denied by every kind of policy that names the deleted one; a new policy admits it."""
     service, operation, parameters = make(admin)
     before = reader(admin)
     assert before.answer(service, operation, **parameters).status == 200
@@ -178,7 +178,7 @@ def test_a_namesake_is_not_let_in(admin: Person, make: Callable[[Person], Call])
 
 @pytest.mark.parametrize("written", ["user\\/reader", "user/\\u0072eader"])
 def test_a_name_in_escapes_is_the_same_name(admin: Person, written: str) -> None:
-    """JSON has several spellings of one text, and a policy is kept as it was written."""
+    """A principal written with JSON escapes is pinned, too; the policy's text is kept as written."""
 
     def spelled(text: str) -> str:
         return text.replace("user/reader", written)
@@ -208,20 +208,20 @@ def test_a_name_in_escapes_is_the_same_name(admin: Person, written: str) -> None
 
 
 def test_a_new_policy_lets_the_new_user_in_and_the_old_text_shows_an_id(admin: Person) -> None:
-    """The administrator sees who is meant."""
+    """After a new policy the recreated user is admitted; the old policy's text shows the deleted user's id."""
     _, operation, parameters = bucket(admin)
     unique_id = admin.call("iam", "GetUser", UserName="reader")["User"]["UserId"]
     after = remake(admin)
 
-    shown = json.loads(admin.call("s3", "GetBucketPolicy", Bucket="bucket")["Policy"])
-    assert {"AWS": unique_id} == shown["Statement"][0]["Principal"]
+    document = json.loads(admin.call("s3", "GetBucketPolicy", Bucket="bucket")["Policy"])
+    assert {"AWS": unique_id} == document["Statement"][0]["Principal"]
     text = policy("s3:GetObject", "arn:aws:s3:::bucket/*")
     admin.call("s3", "PutBucketPolicy", Bucket="bucket", Policy=text)
     assert after.answer("s3", operation, **parameters).status == 200
 
 
 def test_a_renamed_user_stays_the_one_that_is_named(admin: Person) -> None:
-    """And a namesake of the old name is a stranger."""
+    """A renamed user stays admitted, and a new user of the old name is not."""
     _, operation, parameters = bucket(admin)
     before = reader(admin)
 
@@ -233,7 +233,7 @@ def test_a_renamed_user_stays_the_one_that_is_named(admin: Person) -> None:
 
 
 def writes(admin: Person, principal: str) -> dict[str, tuple[str, str, dict[str, Any]]]:
-    """Service -> a call that writes a policy which names the principal, on resources that exist."""
+    """Service -> a call that writes a policy with this principal, on resources that exist."""
     for make in (bucket, queue, topic, secret, table, repository, function, event_bus):
         make(admin)
     key_id = admin.call("kms", "CreateKey")["KeyMetadata"]["KeyId"]
@@ -299,12 +299,12 @@ def writes(admin: Person, principal: str) -> dict[str, tuple[str, str, dict[str,
     ],
 )
 def test_a_principal_that_is_missing_is_refused(admin: Person, kind: str, code: str, message: str) -> None:
-    """Users and roles of this sandbox's accounts, by name or by path; of accounts elsewhere nothing is known."""
+    """A policy with a missing user or role of the sandbox's accounts is refused; other accounts are not checked."""
     service, operation, parameters = writes(admin, PLACE)[kind]
 
     def asked(principal: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(json.dumps(parameters).replace(PLACE, principal))
-        return found
+        document: dict[str, Any] = json.loads(json.dumps(parameters).replace(PLACE, principal))
+        return document
 
     for principal in (
         f"arn:aws:iam::{ACCOUNT}:user/missing",
@@ -320,7 +320,7 @@ def test_a_principal_that_is_missing_is_refused(admin: Person, kind: str, code: 
 
 
 def test_a_queues_policy_may_name_any_resource(admin: Person) -> None:
-    """AWS takes `$sqs_queue_arn`, which is no ARN: that statement allows nothing, and other statements count."""
+    """A queue policy may have a resource that is no ARN (`$sqs_queue_arn`): that statement allows nothing."""
     text = json.loads(policy("sqs:SendMessage", "$sqs_queue_arn"))
     admin.call("sqs", "CreateQueue", QueueName="q", Attributes={"Policy": json.dumps(text)})
     sent = ("sqs", "SendMessage", {"QueueUrl": QUEUE_URL, "MessageBody": "m"})
@@ -345,7 +345,7 @@ def test_a_queues_policy_may_name_any_resource(admin: Person) -> None:
 def test_a_queues_policy_with_another_resource_never_lets_in_more(
     admin: Person, effect: str, element: str, status: int
 ) -> None:
-    """Whatever AWS takes the text for: such a Deny denies all, and such an Allow allows no one besides."""
+    """A queue policy's Deny with another resource denies all, and its Allow allows no further caller."""
     statement = {"Effect": effect, "Principal": "*", "Action": "sqs:SendMessage", element: "q"}
     text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     admin.call("sqs", "CreateQueue", QueueName="q", Attributes={"Policy": text})
@@ -357,7 +357,7 @@ def test_a_queues_policy_with_another_resource_never_lets_in_more(
 
 @pytest.mark.parametrize("statements", [5, None, True, 1.5, "x", [5], [[]], {}])
 def test_a_queues_policy_without_statements_is_refused(admin: Person, statements: object) -> None:
-    """What is read before the policy is checked takes any JSON."""
+    """A queue policy whose statements are no valid JSON list is refused before it is read further."""
     text = json.dumps({"Version": "2012-10-17", "Statement": statements})
 
     refused = admin.refused("sqs", "CreateQueue", QueueName="q", Attributes={"Policy": text})
@@ -366,7 +366,7 @@ def test_a_queues_policy_without_statements_is_refused(admin: Person, statements
 
 
 def test_a_condition_about_roots_lets_in_roots_alone(admin: Person) -> None:
-    """The text that moto has for everybody is read as that in the place of a principal, and nowhere else."""
+    """A condition on root ARNs admits roots only: moto's text for everybody counts as such only in Principal."""
     arn = f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/b"
     statement = {
         "Sid": "s",

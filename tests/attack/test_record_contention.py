@@ -1,4 +1,4 @@
-"""The audit trail under contention: every event is on record or counted as lost, and `required` refuses nothing."""
+"""The trail under contention: every event is recorded or counted as lost, and `required` refuses no run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if sys.platform == "win32":
 CLIENTS, ROUNDS = 200, 10
 PROCESSES, WRITES = 100, 20
 
-# Forks of one interpreter: a hundred interpreters would take longer to start than to write.
+# Forks of one interpreter, since a hundred interpreters take longer to start than to write.
 WRITERS = """
 import os, sys
 from datetime import UTC, datetime
@@ -63,7 +63,7 @@ for child in children:
 
 
 class Home:
-    """A user with an agent of their own, whose runs make no calls."""
+    """A user with an agent, whose runs make no AWS calls."""
 
     def __init__(self, agent: Agent) -> None:
         self.agent = agent
@@ -73,16 +73,18 @@ class Home:
         self.set_mode("on")
 
     def set_mode(self, mode: str) -> None:
-        """Writes the user's own configuration."""
+        """Write the user's configuration."""
         config = self.home / ".config" / "dsops" / "config.yaml"
         config.parent.mkdir(parents=True, exist_ok=True)
         config.write_text(f"audit: {mode}\n")
 
     def ask(self, words: list[str]) -> tuple[int, bytes]:
-        """One request by the agent's own protocol: what ended it, and its notes."""
+        """Send one request by the agent's protocol; return the last frame's kind and the notes."""
         environ = [f"{name}={value}".encode() for name, value in self.agent.environ.items()]
-        asked = [word.encode() for word in words]
-        request = pack([stamp(), str(self.agent.folder).encode(), b"", b"%d" % len(asked), *asked, *environ])
+        request_asked = [word.encode() for word in words]
+        request = pack(
+            [stamp(), str(self.agent.folder).encode(), b"", b"%d" % len(request_asked), *request_asked, *environ]
+        )
         notes = b""
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(60)
@@ -96,12 +98,12 @@ class Home:
                 notes += frame[1] if frame[0] == NOTE else b""
 
     def start_agent(self) -> None:
-        """Has an agent listen."""
+        """Start an agent."""
         assert self.agent.run("agent", "start").returncode == 0
         self.address = self.agent.status()["socket"]
 
     def writers(self, processes: int, writes: int) -> subprocess.Popen[bytes]:
-        """Processes that write to the same trail, without the agent."""
+        """Processes that write to the same trail without the agent."""
         command = [sys.executable, "-c", WRITERS, str(processes), str(writes)]
         return subprocess.Popen(command, env=self.agent.environ, cwd=self.agent.folder)
 
@@ -111,24 +113,24 @@ class Home:
         return [json.loads(line) for file in files for line in Path(file).read_bytes().splitlines()]
 
     def counts(self) -> Counter[str]:
-        """How many lines there are of each event."""
+        """The number of lines per event."""
         return Counter(record["eventName"] for record in self.records())
 
     def verify(self) -> tuple[int, list[str]]:
-        """The exit code and the findings of `dsops audit verify`."""
+        """The exit code and findings of `dsops audit verify`."""
         done = self.agent.run("audit", "verify", "--json")
-        return done.returncode, [each["message"] for each in json.loads(done.stdout)["findings"]]
+        return done.returncode, [finding["message"] for finding in json.loads(done.stdout)["findings"]]
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
-    """A home that has no trail yet."""
+    """A home without a trail."""
     with Agent(tmp_path) as agent:
         yield Home(agent)
 
 
 def test_with_required_none_of_many_clients_and_processes_is_refused(home: Home) -> None:
-    """200 clients of the agent beside 100 processes: all are answered, each event is on record once, in one chain."""
+    """200 clients of the agent and 100 processes are all served; each event is recorded once in one chain."""
     home.set_mode("required")
     home.start_agent()
     writers = home.writers(PROCESSES, WRITES)
@@ -137,14 +139,14 @@ def test_with_required_none_of_many_clients_and_processes_is_refused(home: Home)
         answers = list(pool.map(lambda _: [home.ask(words)[0] for _ in range(ROUNDS)], range(CLIENTS)))
 
     assert writers.wait(timeout=60) == 0
-    assert Counter(kind for each in answers for kind in each) == {RESULT: CLIENTS * ROUNDS}
+    assert Counter(kind for answer in answers for kind in answer) == {RESULT: CLIENTS * ROUNDS}
     counts = home.counts()
     assert (counts["Exec"], counts["Written"]) == (CLIENTS * ROUNDS, PROCESSES * WRITES)
     assert verify(find_trail(str(home.trail))).findings == ()
 
 
 def test_lines_that_a_stopped_process_keeps_from_the_trail_are_counted(home: Home) -> None:
-    """Its lock is held: runs go on with a note, and the next line says how many were lost, of which processes."""
+    """While a stopped process holds the lock, runs go on with a note; the next line reports the lost lines."""
     home.start_agent()
     words = ["exec", "--env", "plain", "--", "true"]
     assert home.ask(words)[0] == RESULT
@@ -170,7 +172,7 @@ def test_lines_that_a_stopped_process_keeps_from_the_trail_are_counted(home: Hom
 
 
 def test_with_required_a_stopped_process_refuses_and_the_refused_is_counted(home: Home) -> None:
-    """What was done for a run that is refused is on no line: that, too, is a loss."""
+    """With `required` runs are refused while a stopped process holds the lock, and their lines counted as lost."""
     home.set_mode("required")
     home.start_agent()
     words = ["exec", "--env", "plain", "--", "true"]
@@ -183,7 +185,7 @@ def test_with_required_a_stopped_process_refuses_and_the_refused_is_counted(home
 
 
 def test_an_interrupt_while_a_line_waits_is_counted(home: Home) -> None:
-    """Ctrl-C ends the wait at once; the line that it kept from the trail is counted."""
+    """Ctrl-C ends the wait for the lock at once, and the unwritten line is counted."""
     home.agent.environ["DSOPS_AGENT"] = "off"
     assert home.agent.run("get", "--env", "plain", "PLAIN").returncode == 0
     with home.trail.with_name("audit.jsonl.head").open("rb") as head:
@@ -200,7 +202,7 @@ def test_an_interrupt_while_a_line_waits_is_counted(home: Home) -> None:
 
 
 def test_an_agent_that_is_stopped_counts_what_waits(home: Home) -> None:
-    """`dsops agent stop` while a client's line waits for the lock: the agent stays until that line is counted."""
+    """`dsops agent stop` while a line waits for the lock: the agent counts that line before it ends."""
     home.start_agent()
     words = ["exec", "--env", "plain", "--", "true"]
     assert home.ask(words)[0] == RESULT
@@ -219,7 +221,7 @@ def test_an_agent_that_is_stopped_counts_what_waits(home: Home) -> None:
 
 
 def test_a_full_disk_is_counted_and_told_by_the_next_process(home: Home) -> None:
-    """The count has its room before the disk is full; here a limit on the size of files stands for that."""
+    """Lines lost to a full disk (here RLIMIT_FSIZE) are counted in space reserved before, and reported."""
     home.agent.environ["DSOPS_AGENT"] = "off"
     limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))\n" + WRITERS
     assert home.agent.run("get", "--env", "plain", "PLAIN").returncode == 0
@@ -227,11 +229,11 @@ def test_a_full_disk_is_counted_and_told_by_the_next_process(home: Home) -> None
     written = home.counts()["Written"]
     assert 0 < written < 30
     assert home.agent.run("get", "--env", "plain", "PLAIN").returncode == 0
-    [told] = [record for record in home.records() if record["eventName"] == "TrailLost"]
-    facts = told["additionalEventData"]
+    [told_once] = [record for record in home.records() if record["eventName"] == "TrailLost"]
+    facts = told_once["additionalEventData"]
     assert facts["lines"] == 30 - written
     assert facts["why"] == "no space left on device"
-    assert sum(each["lines"] for each in facts["processes"]) == facts["lines"]
+    assert sum(process["lines"] for process in facts["processes"]) == facts["lines"]
     listed = home.agent.run("audit", "--event", "TrailLost").stdout.decode().splitlines()
     assert f"  TrailLost  {30 - written} lines  " in listed[1]
     code, [found] = home.verify()
@@ -239,22 +241,22 @@ def test_a_full_disk_is_counted_and_told_by_the_next_process(home: Home) -> None
 
 
 def _wait_until_open(pid: int, name: str) -> None:
-    """Until the process has that file open."""
+    """Wait until the process has opened this file."""
     for _ in range(6000):
-        if any(os.path.basename(each) == name for each in _open_files(pid)):
+        if any(os.path.basename(open_file) == name for open_file in _open_files(pid)):
             return
         time.sleep(0.005)
     raise AssertionError(f"process {pid} did not open {name}")
 
 
 def _open_files(pid: int) -> list[str]:
-    found = []
+    collected = []
     folder = f"/proc/{pid}/fd"
     with contextlib.suppress(OSError):
         for number in os.listdir(folder):
             with contextlib.suppress(OSError):
-                found.append(os.readlink(f"{folder}/{number}"))
-    return found
+                collected.append(os.readlink(f"{folder}/{number}"))
+    return collected
 
 
 def _wait_until_gone(pid: int) -> None:

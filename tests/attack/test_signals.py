@@ -1,4 +1,4 @@
-"""A signal at any moment: no traceback, no command that runs all the same, and nothing left behind that is broken."""
+"""A signal at any moment: no traceback, no command that runs anyway, no broken state left behind."""
 
 from __future__ import annotations
 
@@ -50,17 +50,19 @@ def begin():
 
 sys.exit(begin())
 """
-"""Raises a signal at the call of that number, of Python's functions and C's, from the first line of main() on. With 0
-it tells how many calls there are until the command takes over, and which of them are callbacks."""
+"""A program that raises a signal at the nth call (of Python or C functions) from the first line of main().
+
+With n = 0 it prints the number of calls until the command takes over, and which of them are callbacks.
+"""
 
 FIRST = 4
-"""After main(), getsignal() and signal(): before, a Ctrl-C is Python's own."""
+"""Calls after main(): getsignal() and signal(). Before them Ctrl-C is handled by Python itself."""
 POINTS = 9
-"""In each command: spread evenly, and besides them some callbacks."""
+"""Number of points per command, spread evenly; some callbacks come in addition."""
 
 
 def run_at(dsops: Dsops, number: int, point: int, words: Sequence[str]) -> tuple[int, str] | None:
-    """The exit code and what went wrong, with that signal at that point; None where the run ended before it."""
+    """Exit code and stderr with this signal at this point; None if the run ended before it."""
     allow_found(dsops.folder, dsops.environ)
     done = subprocess.run(
         [sys.executable, "-c", RUNNER, str(number), str(point), *words],
@@ -71,21 +73,25 @@ def run_at(dsops: Dsops, number: int, point: int, words: Sequence[str]) -> tuple
         stdin=subprocess.DEVNULL,
         capture_output=True,
     )
-    told = done.stderr.decode()
+    result_text = done.stderr.decode()
     if not point:
-        return done.returncode, told
-    reached, told = "!" in told, told.replace("!", "", 1)
-    return (done.returncode, told if number != signal.SIGINT or is_a_trace(told) else "") if reached else None
+        return done.returncode, result_text
+    reached, result_text = "!" in result_text, result_text.replace("!", "", 1)
+    return (
+        (done.returncode, result_text if number != signal.SIGINT or is_a_trace(result_text) else "")
+        if reached
+        else None
+    )
 
 
 def is_a_trace(told: str) -> bool:
-    """Whether a person would take it for a bug."""
+    """Whether a user would take this output for a bug."""
     traces = ("Traceback", "KeyboardInterrupt", "Exception ignored", "something inside dsops went wrong")
     return any(trace in told for trace in traces)
 
 
 def interrupted(dsops: Dsops, words: Sequence[str], before: Callable[[], object] = lambda: None) -> list[object]:
-    """Ctrl-C at many points, each run after `before`: what was not as it should be; fails where none was reached."""
+    """Run with Ctrl-C at many points, each after `before`; return wrong outcomes. Fails if no point was reached."""
     where = points(dsops, words)
     found, wrong = 0, list[object]()
     for point in where:
@@ -99,20 +105,20 @@ def interrupted(dsops: Dsops, words: Sequence[str], before: Callable[[], object]
 
 
 def points(dsops: Dsops, words: Sequence[str]) -> list[int]:
-    """Where to interrupt: the first call, a late one, callbacks, and others between."""
+    """Points at which to interrupt: the first call, a late one, callbacks, and others in between."""
     ended = run_at(dsops, signal.SIGINT, 0, words)
     assert ended is not None
     code, told = ended
     assert code == 0, told
     count, *callbacks = map(int, told.split())
-    last = count * 19 // 20  # no two runs have exactly as many
+    last = count * 19 // 20  # no two runs make exactly the same number of calls
     spread = [FIRST + (last - FIRST) * step // (POINTS - 1) for step in range(POINTS)]
     return sorted({*spread, *callbacks[:: max(1, len(callbacks) // 3)]})
 
 
 @pytest.fixture
 def aws() -> Iterator[StubAws]:
-    """STS and Secrets Manager."""
+    """A stub of STS and Secrets Manager."""
     with StubAws() as server:
         yield server
 
@@ -124,23 +130,23 @@ PLAIN = ("plan", "--env", "plain", "--json")
 
 @pytest.mark.parametrize("words", [COLD, PLAIN], ids=["exec", "plan"])
 def test_ctrl_c_ends_a_cold_run(tmp_path: Path, aws: StubAws, words: tuple[str, ...]) -> None:
-    """During imports, calls and the last steps before the command: 130, or by the signal itself, and no command."""
+    """Ctrl-C in a cold run (imports, calls, last steps) exits with 130 or by the signal, and runs no command."""
     assert interrupted(Dsops(tmp_path, aws), words) == []
     assert not (tmp_path / "ran").exists()
 
 
 def test_ctrl_c_ends_a_warm_run(tmp_path: Path, aws: StubAws) -> None:
-    """While the agent works, and while it is started; it answers the next run."""
+    """Ctrl-C while the agent works or starts: the agent answers the next run."""
     with Agent(tmp_path, aws) as dsops:
         for before in (lambda: dsops.run("agent", "stop"), lambda: None):
             assert interrupted(dsops, WARM, before) == []
-            (tmp_path / "ran").unlink(missing_ok=True)  # of a run that ended before its point
+            (tmp_path / "ran").unlink(missing_ok=True)  # left by a run that ended before its point
             assert dsops.run(*WARM).returncode == 0
             assert (tmp_path / "ran").exists()
 
 
 def test_ctrl_c_reaches_the_command_of_a_watched_run(tmp_path: Path, aws: StubAws) -> None:
-    """With --timeout dsops stays: before the command it ends itself, from then on the command does."""
+    """With --timeout, Ctrl-C ends dsops before the command starts, and the command afterwards."""
     dsops, plain = Dsops(tmp_path, aws), ("exec", "--no-agent", "--env", "plain")
     for point in points(dsops, (*plain, "--", "true")):
         ended = run_at(dsops, signal.SIGINT, point, (*plain, "--timeout", "50", "--", "sleep", "40"))
@@ -149,7 +155,7 @@ def test_ctrl_c_reaches_the_command_of_a_watched_run(tmp_path: Path, aws: StubAw
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGPIPE"])
 def test_other_signals_end_a_run_quietly(tmp_path: Path, aws: StubAws, name: str) -> None:
-    """By the signal itself; Python ignores SIGPIPE, and so do we until the command takes over."""
+    """SIGTERM and others end a run by the signal itself; SIGPIPE is ignored until the command takes over."""
     dsops, number = Dsops(tmp_path, aws), getattr(signal, name)
     code = 0 if number == signal.SIGPIPE else -number
     for point in points(dsops, COLD)[::3]:
@@ -157,7 +163,7 @@ def test_other_signals_end_a_run_quietly(tmp_path: Path, aws: StubAws, name: str
 
 
 def test_a_reader_that_has_gone_is_no_bug(tmp_path: Path) -> None:
-    """`dsops ... | true`: the code of a broken pipe, and nothing on standard error."""
+    """A closed stdout pipe (`dsops ... | true`) gives the broken pipe's exit code and no output on stderr."""
     dsops = Dsops(tmp_path)
     for words in (["plan", "--env", "plain"], ["--help"], ["schema"], ["get", "PLAIN", "--env", "plain"]):
         reader, writer = os.pipe()
@@ -176,7 +182,7 @@ def test_a_reader_that_has_gone_is_no_bug(tmp_path: Path) -> None:
 
 
 def test_an_ignored_ctrl_c_stays_ignored(tmp_path: Path) -> None:
-    """Of a shell's background job: here, and in the command."""
+    """An ignored SIGINT, as of a shell's background job, stays ignored in dsops and in the command."""
     dsops = Dsops(tmp_path)
     words = dsops.command("exec", "--env", "plain", "--", "sh", "-c", 'kill -INT "$$"; echo goes on')
     shell = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *words]

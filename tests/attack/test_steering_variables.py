@@ -1,4 +1,4 @@
-"""Variables that steer programs: each is marked when it is shown, and none leaves a file that the user has not allowed.
+"""Variables that steer programs are marked when shown, and never set by a file that is not allowed.
 
 The catalogue in data/ was written from the documentation of the programs, not from `dsops.config.steering`.
 """
@@ -19,29 +19,29 @@ DATA = Path(__file__).parent / "data" / "steering_variables.txt"
 
 
 def catalogue() -> dict[str, str]:
-    """Variable -> the program that takes orders from it."""
-    found: dict[str, str] = {}
+    """Variable -> the program that reads it."""
+    collected: dict[str, str] = {}
     program = ""
     for line in DATA.read_text().splitlines():
         if line.startswith("["):
             program = line.partition("] ")[2]
         elif not line.startswith("#"):
-            found |= dict.fromkeys(line.split(), program)
-    return found
+            collected |= dict.fromkeys(line.split(), program)
+    return collected
 
 
 CATALOGUE = catalogue()
 
 
 def test_the_catalogue_is_large() -> None:
-    """Hundreds of names of about forty programs: a test over few would prove little."""
+    """The catalogue has over 500 variables of over 30 programs."""
     assert len(CATALOGUE) > 500
     assert len(set(CATALOGUE.values())) > 30
 
 
 @pytest.mark.parametrize("spelling", [str, str.lower, str.upper, str.title])
 def test_each_is_marked_with_its_family(spelling: object) -> None:
-    """However it is spelled: on Windows, and for npm everywhere, case is nothing."""
+    """Each variable is marked with its program, in any case for Windows and npm, where names ignore case."""
     assert callable(spelling)
     expected = {name: f"{program} (" for name, program in CATALOGUE.items()}
     marked = {name: steering(spelling(name)) for name in CATALOGUE}
@@ -51,7 +51,7 @@ def test_each_is_marked_with_its_family(spelling: object) -> None:
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "LOG_LEVEL", "PAGERDUTY_TOKEN", "EDITORIAL", "PATHS", "TOKEN_PATH"])
 def test_what_only_looks_alike_is_not(name: str) -> None:
-    """A mark on everything would be a mark on nothing."""
+    """Similar but harmless names are not marked: a mark on everything would mark nothing."""
     assert "" == steering(name)
 
 
@@ -71,13 +71,16 @@ def test_what_only_looks_alike_is_not(name: str) -> None:
     ],
 )
 def test_a_credential_is_told_from_an_order(name: str, *, expected: bool) -> None:
-    """It says as whom a program works: the hook may set it, and its literal is not shown. A place to get one is not."""
+    """A credential (which the hook may set and which is never shown) is told apart from other steering variables.
+
+    The path of a file that holds one is not a credential.
+    """
     assert steering(name)
     assert expected is is_credential(name)
 
 
 def test_none_reaches_a_child_of_a_file_that_is_not_allowed(tmp_path: Path) -> None:
-    """And all of them are shown, marked, before the user says yes; then the child has them."""
+    """All of them are shown with their mark before the user allows the file; only then a child gets them."""
     lines = [f"    {name}: {{literal: steered}}\n" for name in CATALOGUE if name not in {"PATH", "HOME"}]
     dsops = Dsops(tmp_path)
     (tmp_path / "dsops.yaml").write_text(f"version: 1\nenvs:\n  dev:\n{''.join(lines)}")
@@ -99,8 +102,8 @@ def test_none_reaches_a_child_of_a_file_that_is_not_allowed(tmp_path: Path) -> N
     assert (125, "") == (refused.returncode, refused.stdout)
     assert "error[config.not-allowed]" in refused.stderr
 
-    shown = run("allow").stdout
-    assert len(lines) == sum(line.startswith("  steers ") for line in shown.splitlines())
+    stdout = run("allow").stdout
+    assert len(lines) == sum(line.startswith("  steers ") for line in stdout.splitlines())
 
     allowed = run("exec", "--env", "dev", "--", os.path.realpath("/usr/bin/env"))
     assert len(lines) <= allowed.stdout.count("=steered\n")

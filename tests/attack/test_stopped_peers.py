@@ -1,4 +1,4 @@
-"""An agent or a client that is stopped, slow or garbled: the other side waits for a while, and never for ever."""
+"""A stopped, slow or garbled agent or client: the other side waits for a limited time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WHOLE = bytes((RESULT,)) + (9).to_bytes(4, "big") + pack([b"value"])
 
 @pytest.fixture
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client that loses patience soon."""
+    """A client with short timeouts."""
     monkeypatch.setattr(client, "SILENT_SECONDS", SILENT_SECONDS)
     monkeypatch.setattr(client, "_HEARD_SECONDS", SILENT_SECONDS)
     monkeypatch.setattr(client, "_PATIENCE_SECONDS", 4 * SILENT_SECONDS)
@@ -46,7 +46,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def agent(
     monkeypatch: pytest.MonkeyPatch, says: Callable[[socket.socket], None], *, accepts: bool = True
 ) -> Iterator[None]:
-    """An agent at this user's address, which does with its connection whatever `says` does."""
+    """An agent at this user's address that behaves on its connection as `says` does."""
     runtime = tempfile.mkdtemp(prefix="dsops-")
     monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
     folder = client.folder_of(os.environ)
@@ -78,12 +78,12 @@ def agent(
 
 
 def ask(person: Callable[[int, bytes], bytes | None] = lambda _kind, _data: None) -> tuple[int, bytes] | None:
-    """What a client gets."""
+    """The result of a client's request."""
     return client.ask([b"exec"], person, watches=False, starts=False)
 
 
 def drip(data: bytes) -> Callable[[socket.socket], None]:
-    """A byte now and then, each in less than the time of silence."""
+    """Send single bytes, each within the silence timeout."""
 
     def says(connection: socket.socket) -> None:
         send(connection, HELLO)
@@ -95,7 +95,7 @@ def drip(data: bytes) -> Callable[[socket.socket], None]:
 
 
 def sending(*parts: bytes) -> Callable[[socket.socket], None]:
-    """These bytes, and silence."""
+    """Send these bytes, then nothing."""
     return lambda connection: connection.sendall(b"".join(parts))
 
 
@@ -122,14 +122,14 @@ SILENT: dict[str, Callable[[socket.socket], None]] = {
 def test_the_client_does_the_work_itself(
     monkeypatch: pytest.MonkeyPatch, says: Callable[[socket.socket], None]
 ) -> None:
-    """When the agent is silent, slow or talks nonsense."""
+    """If the agent is silent, slow or sends garbage, the client does the work itself."""
     with agent(monkeypatch, says):
         assert ask() is None
 
 
 @pytest.mark.usefixtures("_quick")
 def test_an_agent_that_is_stopped_before_it_accepts_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernel accepts connections and a request for it, and no process reads them."""
+    """If the agent never accepts (the kernel does), the client does the work itself."""
     with agent(monkeypatch, sending(), accepts=False):
         assert ask() is None
 
@@ -139,7 +139,7 @@ def test_an_agent_that_is_stopped_before_it_accepts_is_done_without(monkeypatch:
 def test_what_may_have_used_a_code_is_not_done_twice(
     monkeypatch: pytest.MonkeyPatch, says: Callable[[socket.socket], None]
 ) -> None:
-    """AWS takes a code once: the client ends with an error that says what to do."""
+    """If an MFA code may have been used, the client fails with a hint: AWS accepts a code once."""
     with agent(monkeypatch, says):
         answer = ask()
     assert answer is not None
@@ -152,7 +152,7 @@ def test_what_may_have_used_a_code_is_not_done_twice(
 
 @pytest.mark.usefixtures("_quick")
 def test_an_agent_at_work_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The counter-example: it says so now and then, for longer than an agent may be silent."""
+    """An agent that keeps reporting that it works is waited for (counter-example)."""
 
     def says(connection: socket.socket) -> None:
         send(connection, HELLO)
@@ -167,7 +167,7 @@ def test_an_agent_at_work_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.usefixtures("_quick")
 def test_an_agent_that_is_at_work_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One whose worker hangs while it goes on to say that it lives."""
+    """An agent that reports work for ever is given up after the overall timeout."""
 
     def says(connection: socket.socket) -> None:
         while True:
@@ -180,7 +180,7 @@ def test_an_agent_that_is_at_work_for_ever_is_given_up(monkeypatch: pytest.Monke
 
 @pytest.mark.usefixtures("_quick")
 def test_a_person_may_take_longer_than_an_agent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a person types, the client itself is busy, and the agent's silence means nothing."""
+    """While the user types, the agent's silence does not count."""
 
     def says(connection: socket.socket) -> None:
         connection.sendall(frame(HELLO) + frame(ASK, b"code: "))
@@ -196,12 +196,12 @@ def test_a_person_may_take_longer_than_an_agent(monkeypatch: pytest.MonkeyPatch)
         assert ask(person) == (RESULT, pack([b"T", b"123456"]))
 
 
-# --- the agent's side --------------------------------------------------------------------------------------------
+# --- the agent's side ----------------------------------------------------------------------------------------------
 
 
 @contextmanager
 def serving(work: Callable[[AgentRequest, RequestClient], AgentAnswer], limits: ClientLimits) -> Iterator[str]:
-    """The address of a real server."""
+    """The address of a real agent server."""
     folder = tempfile.mkdtemp(prefix="dsops-")
     one = AgentServer(listen(f"{folder}/s"), work, limits, code=lambda: "installed")
     thread = threading.Thread(target=one.run, daemon=True)
@@ -215,7 +215,7 @@ def serving(work: Callable[[AgentRequest, RequestClient], AgentAnswer], limits: 
 
 
 def connect(address: str) -> socket.socket:
-    """A client that has asked."""
+    """A client connection that has sent its request."""
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(PATIENCE_SECONDS)
     connection.connect(address)
@@ -224,7 +224,7 @@ def connect(address: str) -> socket.socket:
 
 
 def kinds_until_the_end(connection: socket.socket) -> list[int]:
-    """The kinds of all frames that come."""
+    """The kinds of all frames until the end."""
     kinds = []
     while (one := client.receive(connection, PATIENCE_SECONDS)) is not None:
         kinds.append(one[0])
@@ -232,7 +232,7 @@ def kinds_until_the_end(connection: socket.socket) -> list[int]:
 
 
 def test_an_agent_says_that_it_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also while a person is asked, and no more once it has answered."""
+    """The agent reports that it works, also while the user is asked, and no more after the answer."""
     monkeypatch.setattr(server, "_PULSE_SECONDS", 0.01)
     go_on = threading.Event()
 
@@ -254,7 +254,7 @@ def test_an_agent_says_that_it_is_at_work(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_clients_that_are_stopped_delay_no_pulse_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Their sockets are full: the agent goes on to serve, and to say that it lives."""
+    """Stopped clients with full sockets do not delay the agent's reports to other clients."""
     monkeypatch.setattr(server, "_PULSE_SECONDS", 0.001)
     go_on = threading.Event()
 
@@ -266,7 +266,7 @@ def test_clients_that_are_stopped_delay_no_pulse_of_others(monkeypatch: pytest.M
     with serving(work, ClientLimits()) as address:
         stopped = [connect(address) for _ in range(5)]
         with connect(address) as reader:
-            # Many times what fits into the socket of one that does not read.
+            # Many times what fits into the socket of a client that does not read.
             for _ in range(1000):
                 assert client.receive(reader, PATIENCE_SECONDS) is not None
             go_on.set()
@@ -276,11 +276,11 @@ def test_clients_that_are_stopped_delay_no_pulse_of_others(monkeypatch: pytest.M
             connection.close()
 
 
-# --- real processes ----------------------------------------------------------------------------------------------
+# --- real processes ------------------------------------------------------------------------------------------------
 
 
 class SlowAws(StubAws):
-    """Takes its time for a role."""
+    """A stub of AWS that is slow to issue a role."""
 
     def _answer(self, seen: Seen) -> AwsAnswer:
         is_role = parameters_of(seen).get("Action") == "AssumeRole"
@@ -289,7 +289,7 @@ class SlowAws(StubAws):
 
 @pytest.mark.parametrize("uses_code", [False, True])
 def test_an_agent_that_is_stopped_in_the_middle(tmp_path: Path, *, uses_code: bool) -> None:
-    """The client does the work again and runs its command once; where a code was used it says so and stops."""
+    """If the agent is stopped midway, the client repeats the work and runs its command once; never with a used code."""
     words = ("exec", "--env", "keys", "--", "sh", "-c", "echo once >>ran")
     with SlowAws() as aws, Agent(tmp_path, aws) as dsops:
         if uses_code:

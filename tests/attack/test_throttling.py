@@ -1,6 +1,6 @@
-"""Many calls at a service that takes few: all succeed, about as fast as its limit allows, and nothing else gets slower.
+"""Many calls to a throttled service: all succeed at about the rate of its limit, and no other service slows down.
 
-The service is simulated: a token bucket as in `dsops.sandbox.state.rate_limits`; its time passes only while all wait.
+The service is simulated: a token bucket as in `dsops.sandbox.state.rate_limits`; time passes only while all calls wait.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Rule = Callable[[WireRequest, float], Response]
 
 
 class Service:
-    """A driver that answers each request by a rule, after half of a round trip, in a test's own time."""
+    """A driver that answers each request by a rule after half a round trip, on the test's own clock."""
 
     def __init__(self, time: Time, rule: Rule) -> None:
         self._time = time
@@ -50,18 +50,18 @@ class Service:
         self.arrivals: list[float] = []
 
     def start(self, request: object, token: object) -> None:
-        """Sends it on its way."""
+        """Send a request."""
         at = self._time.seconds + TRIP_SECONDS / 2
         heappush(self._arriving, (at, next(self._numbers), cast("WireRequest", request), token))
 
     def prepare(self, request: object) -> None:
-        """Connections are open."""
+        """Connections are open already."""
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
-        """Lets time pass until the first answer is there."""
+        """Let time pass until the first answer arrives."""
         until = self._time.seconds + timeout_seconds
         while True:
-            next_at = min([each[0][0] for each in (self._arriving, self._leaving) if each], default=until)
+            next_at = min([entry[0][0] for entry in (self._arriving, self._leaving) if entry], default=until)
             if next_at > until:
                 self._time.seconds = until
                 return []
@@ -75,13 +75,13 @@ class Service:
                 return [(token, response)]
 
     def cancel(self) -> None:
-        """Forgets all that is under way."""
+        """Drop everything in flight."""
         self._arriving.clear()
         self._leaving.clear()
 
 
 def limited(rate: float) -> Rule:
-    """The sandbox's own throttling."""
+    """The sandbox's own throttling, as a rule."""
     now = [0.0]
     throttle = Throttle(lambda: now[0])
     throttle.limit({"sts": rate})
@@ -98,7 +98,7 @@ def limited(rate: float) -> Rule:
 
 
 class Scene:
-    """Calls in a time of their own."""
+    """Calls on a clock of their own."""
 
     def __init__(self, rule: Rule, *, seed: int = 0) -> None:
         self.time = Time()
@@ -108,13 +108,13 @@ class Scene:
         self._random = Random(seed)  # noqa: S311 - jitter that a test can repeat
 
     def client(self, *, total_timeout_ms: int = 30_000) -> Client:
-        """A process, or an agent: whoever shares it shares its limits."""
+        """A client with its own limits, as of one process or agent."""
         runtime = make_runtime(random=self._random.random, report=self.reports, monotonic=lambda: self.time.seconds)
         runtime = runtime._replace(has_left=lambda: self.has_left)
         return make_client(runtime, total_timeout_ms=total_timeout_ms)
 
     def call(self, client: Client, *, key: str = ACCOUNT_KEYS[0], is_once: bool = False) -> Work[float]:
-        """One call to STS; gives the second at which it succeeded."""
+        """One call to STS; returns the second at which it succeeded."""
 
         async def work() -> float:
             credentials = Credentials(key, Secret("secret"), Secret("token"))
@@ -125,32 +125,32 @@ class Scene:
         return work()
 
     def run(self, *works: Work[float]) -> list[float | DsopsError]:
-        """What came of all, side by side."""
+        """The outcomes of concurrent calls."""
         return self.time.run(settle(*works), self.service)
 
 
 async def later(seconds: float, work: Work[float]) -> float:
-    """The work, begun so many seconds later."""
+    """Start the work this many seconds later."""
     await pause(seconds)
     return await work
 
 
 def common(_said: AwsAnswer, _doing: str) -> DsopsError | None:
-    """No refusal is told in a way of its own."""
+    """A refusal handler without errors of its own."""
     return None
 
 
 def failures(outcomes: list[float | DsopsError]) -> list[str]:
-    """What went wrong."""
-    return [f"{each.code}: {each.message}" for each in outcomes if isinstance(each, DsopsError)]
+    """The errors among the outcomes."""
+    return [f"{outcome.code}: {outcome.message}" for outcome in outcomes if isinstance(outcome, DsopsError)]
 
 
-# --- all get through ----------------------------------------------------------------------------------------
+# --- all calls succeed ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_fifty_clients_of_an_agent_get_through(seed: int) -> None:
-    """At two a second, within 1.3 times of what the limit allows, with few refused attempts."""
+    """Fifty calls through one agent at 2/s succeed within 1.3 times the minimum, with few refused attempts."""
     scene = Scene(limited(2), seed=seed)
     client = scene.client()
     outcomes = scene.run(*[scene.call(client) for _ in range(50)])
@@ -161,7 +161,7 @@ def test_fifty_clients_of_an_agent_get_through(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_fifty_processes_without_an_agent_get_through(seed: int) -> None:
-    """Each adapts alone, and they don't come back together."""
+    """Fifty processes without an agent succeed in the same time: each adapts alone, without synchronising."""
     scene = Scene(limited(2), seed=seed)
     outcomes = scene.run(*[scene.call(scene.client()) for _ in range(50)])
     assert failures(outcomes) == []
@@ -171,7 +171,7 @@ def test_fifty_processes_without_an_agent_get_through(seed: int) -> None:
 @settings(max_examples=25, deadline=None)
 @given(rate=st.floats(1, 5), seconds=st.floats(15, 23), seed=st.integers(0, 1 << 30))
 def test_whatever_the_limit_the_calls_that_fit_get_through(rate: float, seconds: float, seed: int) -> None:
-    """As many as the limit allows in so many seconds take no more than 1.3 times as long, and one interval."""
+    """Whatever the rate, the calls that fit into a time succeed in 1.3 times that, plus one interval."""
     scene = Scene(limited(rate), seed=seed)
     client, calls = scene.client(), int(rate * seconds)
     outcomes = scene.run(*[scene.call(client) for _ in range(calls)])
@@ -180,28 +180,28 @@ def test_whatever_the_limit_the_calls_that_fit_get_through(rate: float, seconds:
 
 
 def test_a_refused_call_keeps_its_turn() -> None:
-    """Calls that come all the time are served after those that came before, however often these were refused."""
+    """A refused call keeps its place before calls that start later, however often it is refused."""
     scene = Scene(limited(2))
     client = scene.client()
     begun = [number / 3 for number in range(60)]
     outcomes = scene.run(*[later(seconds, scene.call(client)) for seconds in begun])
     assert failures(outcomes) == []
     waited = [cast("float", done) - start for done, start in zip(outcomes, begun, strict=True)]
-    assert max(waited) < 13  # by the order of coming 15 to 24
+    assert max(waited) < 13  # in the order of arrival: 15 to 24
 
 
 def test_more_calls_than_fit_fail_in_time_and_the_others_succeed() -> None:
-    """A hundred at two a second: 30 s are enough for 50 or more, and none waits longer."""
+    """Of a hundred calls at 2/s with 30 seconds each, at least 50 succeed and none waits longer."""
     scene = Scene(limited(2))
     client = scene.client()
     outcomes = scene.run(*[scene.call(client) for _ in range(100)])
-    assert {type(each) for each in outcomes} == {float, Throttled}
-    assert sum(isinstance(each, float) for each in outcomes) >= 50
+    assert {type(outcome) for outcome in outcomes} == {float, Throttled}
+    assert sum(isinstance(outcome, float) for outcome in outcomes) >= 50
     assert scene.time.seconds <= 30 + TRIP_SECONDS
 
 
 def test_a_limit_of_one_account_slows_no_other() -> None:
-    """AWS counts by account; the account is in the key id."""
+    """A throttled account does not delay calls of another account (AWS throttles per account, known by key id)."""
     scene = Scene(limited(1))
     client = scene.client()
     outcomes = scene.run(*[scene.call(client) for _ in range(20)], later(10, scene.call(client, key=ACCOUNT_KEYS[1])))
@@ -220,18 +220,18 @@ def test_a_limit_of_one_account_slows_no_other() -> None:
     seed=st.integers(0, 1 << 30),
 )
 def test_no_call_goes_on_after_its_deadline(timeout_ms: int, asked: str, others: int, seed: int) -> None:
-    """Whatever the service asks for, a service that always refuses ends in an error in time."""
+    """A service that always refuses ends each call by its deadline, whatever Retry-After says."""
     headers = {"retry-after": asked} if asked else {}
     scene = Scene(lambda _request, _at: Response(400, headers, REFUSED), seed=seed)
     client = scene.client(total_timeout_ms=timeout_ms)
     outcomes = scene.run(*[scene.call(client) for _ in range(others + 1)])
-    assert {type(each) for each in outcomes} == {Throttled}
+    assert {type(outcome) for outcome in outcomes} == {Throttled}
     assert scene.time.seconds <= timeout_ms / 1000 + TRIP_SECONDS
 
 
 @given(st.lists(st.tuples(st.sampled_from(["spend", "refund"]), st.integers(1, 600)), max_size=50))
 def test_the_quota_is_never_negative_nor_more_than_full(steps: list[tuple[str, int]]) -> None:
-    """Whatever is taken and given back."""
+    """The retry quota stays between zero and its maximum in any sequence of operations."""
     limits = ServiceLimits()
     for name, amount in steps:
         before = limits.quota
@@ -243,12 +243,12 @@ def test_the_quota_is_never_negative_nor_more_than_full(steps: list[tuple[str, i
 
 
 def test_an_outage_is_not_made_worse() -> None:
-    """The quota of retries ends: then each call fails at its first attempt, until one succeeds again."""
+    """During an outage the retry quota runs out; then each call fails at its first attempt until one succeeds."""
     is_broken = [True]
     scene = Scene(lambda _request, _at: BROKEN if is_broken[0] else OK)
     client = scene.client()
     outcomes = scene.run(*[scene.call(client) for _ in range(200)])
-    assert {type(each) for each in outcomes} == {ServiceError}
+    assert {type(outcome) for outcome in outcomes} == {ServiceError}
     assert len(scene.service.arrivals) == 200 + 500 // 5
     is_broken[0] = False
     scene.run(*[scene.call(client) for _ in range(5)])
@@ -257,7 +257,7 @@ def test_an_outage_is_not_made_worse() -> None:
 
 
 def test_a_single_failure_slows_nothing() -> None:
-    """A 500 is retried within a tenth of a second, and other calls don't wait at all."""
+    """A single 500 is retried within a tenth of a second and delays no other call."""
     answers = [BROKEN]
     scene = Scene(lambda _request, _at: answers.pop() if answers else OK)
     client = scene.client()
@@ -269,12 +269,12 @@ def test_a_single_failure_slows_nothing() -> None:
 
 
 def test_services_are_not_remembered_without_end() -> None:
-    """An agent lives for days: beyond 256 the oldest is forgotten."""
-    known: dict[tuple[str, ...], ServiceLimits] = {}
-    kept = [limits_of(known, (str(number),)) for number in range(300)]
-    assert len(known) == 256
-    assert limits_of(known, ("299",)) is kept[299]
-    assert ("0",) not in known
+    """At most 256 services are remembered, the oldest forgotten: an agent runs for days."""
+    known_names: dict[tuple[str, ...], ServiceLimits] = {}
+    kept = [limits_of(known_names, (str(number),)) for number in range(300)]
+    assert len(known_names) == 256
+    assert limits_of(known_names, ("299",)) is kept[299]
+    assert ("0",) not in known_names
 
 
 @given(
@@ -283,7 +283,7 @@ def test_services_are_not_remembered_without_end() -> None:
     )
 )
 def test_what_is_taken_is_never_more_than_the_rate_brings(events: list[tuple[str, float, int]]) -> None:
-    """Over any time, not more than a second's worth at once and what the rate brings; and the rate never ends."""
+    """The limiter never admits more than its rate and a second's burst, and its rate never falls to zero."""
     limiter, now, taken, allowed = RateLimiter(0.0), 0.0, 0, 1.5
     places = [limiter.enter(60.0) for _ in range(10)]
     for name, seconds, index in events:
@@ -302,11 +302,11 @@ def test_what_is_taken_is_never_more_than_the_rate_brings(events: list[tuple[str
     assert taken <= allowed
 
 
-# --- what the service asks for, and who waits ----------------------------------------------------------------
+# --- Retry-After and waiting clients --------------------------------------------------------------------------
 
 
 def test_retry_after_holds_every_call_to_that_service() -> None:
-    """Nothing is sent before the time that the service named."""
+    """Retry-After delays every call to that service."""
     answers = [Response(400, {"retry-after": "9"}, REFUSED)]
     scene = Scene(lambda _request, _at: answers.pop() if answers else OK)
     client = scene.client()
@@ -317,7 +317,7 @@ def test_retry_after_holds_every_call_to_that_service() -> None:
 
 
 def test_a_retry_after_beyond_the_deadline_ends_the_call_at_once() -> None:
-    """Waiting for nothing helps nobody."""
+    """A Retry-After beyond the deadline ends the call at once."""
     scene = Scene(lambda _request, _at: Response(400, {"retry-after": "31"}, REFUSED))
     (error,) = scene.run(scene.call(scene.client()))
     assert isinstance(error, Throttled)
@@ -325,17 +325,17 @@ def test_a_retry_after_beyond_the_deadline_ends_the_call_at_once() -> None:
 
 
 def test_a_retry_after_without_measure_does_not_shut_the_service() -> None:
-    """An agent lives for days: a proxy's 999999 ends the call that it answers, and others only for a minute."""
+    """An excessive Retry-After (999999) ends its own call and delays others for at most a minute."""
     answers = [Response(429, {"retry-after": "999999"}, REFUSED)]
     scene = Scene(lambda _request, _at: answers.pop() if answers else OK)
     client = scene.client()
     outcomes = scene.run(scene.call(client), later(20, scene.call(client)), later(61, scene.call(client)))
-    assert [isinstance(each, Throttled) for each in outcomes] == [True, True, False]
+    assert [isinstance(outcome, Throttled) for outcome in outcomes] == [True, True, False]
     assert len(scene.service.arrivals) == 2
 
 
 def test_a_client_that_has_left_keeps_no_place() -> None:
-    """Ctrl-C in a client of the agent: its turn goes to the next one, and its call is not sent."""
+    """A client that disconnected loses its place, and its call is not sent."""
     scene = Scene(limited(2))
     client = scene.client()
     scene.run(*[scene.call(client) for _ in range(5)])
@@ -348,7 +348,7 @@ def test_a_client_that_has_left_keeps_no_place() -> None:
 
 
 def test_an_interrupt_ends_the_wait_and_leaves_the_queue_empty() -> None:
-    """Ctrl-C while a process waits for its turn."""
+    """Ctrl-C while waiting leaves the limiter's queue empty."""
     scene = Scene(lambda _request, _at: Response(400, {}, REFUSED))
     client = scene.client()
     slept = scene.time.sleep
@@ -367,23 +367,23 @@ def test_an_interrupt_ends_the_wait_and_leaves_the_queue_empty() -> None:
 
 
 def test_a_call_with_an_mfa_code_goes_first() -> None:
-    """Its code is good for half a minute; twenty calls at one a second would use that up."""
+    """A call with an MFA code goes first: the code is valid for half a minute."""
     scene = Scene(limited(1))
     client = scene.client()
     scene.run(scene.call(client), scene.call(client))
     ahead = [scene.call(client) for _ in range(20)]
     *others, code = scene.run(*ahead, scene.call(client, is_once=True))
     assert isinstance(code, float)
-    assert sum(isinstance(each, float) and each < code for each in others) <= 3
+    assert sum(isinstance(other, float) and other < code for other in others) <= 3
 
 
 def test_a_retry_is_told_with_its_wait() -> None:
-    """Who is asked for patience, which retry it is, and in how many seconds."""
+    """A retry is reported with service, number and wait."""
     scene = Scene(limited(1))
     client = scene.client()
     scene.run(*[scene.call(client) for _ in range(6)])
     scene.run(scene.call(client), scene.call(client), scene.call(client))
-    told = scene.reports.facts("call.delayed")
-    assert {each["why"] for each in told} == {"sts.us-east-1 asks to slow down"}
-    assert {"retry 1", "first attempt"} <= {each["attempt"] for each in told}
-    assert all(float(each["seconds"]) >= 0 for each in told)
+    result_text = scene.reports.facts("call.delayed")
+    assert {entry["why"] for entry in result_text} == {"sts.us-east-1 asks to slow down"}
+    assert {"retry 1", "first attempt"} <= {entry["attempt"] for entry in result_text}
+    assert all(float(entry["seconds"]) >= 0 for entry in result_text)

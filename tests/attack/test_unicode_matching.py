@@ -1,4 +1,4 @@
-"""Characters that look to Python like an ASCII letter or digit match none in a policy."""
+"""Unicode characters that Python maps to ASCII letters or digits match none in a policy."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LOOKALIKES = sorted(
         if letter.isascii() and letter.isalpha()
     }
 )
-"""A character outside of ASCII and the ASCII letter that one of Python's case mappings makes of it."""
+"""Non-ASCII characters with the ASCII letter that one of Python's case mappings makes of them."""
 ONE_FOR_ONE = [pair for pair in LOOKALIKES if pair[0] in "\u017f\u0130\u0131\u212a"]
 PATTERNS = sorted(
     {
@@ -38,40 +38,40 @@ PATTERNS = sorted(
         if (pattern := service_model(service).shape_for(name).metadata.get("pattern"))
     }
 )
-"""Every pattern of the two services' models."""
+"""Every pattern in the models of STS and IAM."""
 DIGITS = [chr(code) for code in range(128, sys.maxunicode + 1) if chr(code).isdigit()]
 
 
 def test_python_has_such_characters() -> None:
-    """The KELVIN SIGN, the long s and the Turkish i's are among them, so the tests below test something."""
+    """The list contains the KELVIN SIGN, long s and the Turkish i's, so the tests below test something."""
     assert {("\u212a", "k"), ("\u017f", "s"), ("\u0130", "i"), ("\u0131", "i")} <= set(ONE_FOR_ONE)
     assert len(DIGITS) > 500
 
 
 @pytest.mark.parametrize(("character", "letter"), LOOKALIKES)
 def test_no_character_becomes_an_ascii_letter(character: str, letter: str) -> None:
-    """Neither for names nor for StringEqualsIgnoreCase, which still knows `É` for `é`."""
+    """`lower_case` and `fold` make no ASCII letter of them; `fold` still equates `É` and `é`."""
     for case in (lower_case, fold):
-        assert not any(each.isascii() for each in case(character))
+        assert not any(entry.isascii() for entry in case(character))
         assert case(character) != letter
 
 
 @pytest.mark.parametrize(("character", "letter"), ONE_FOR_ONE)
 @pytest.mark.parametrize("action", ["kms:Sign", "k*:si*", "kms:?ign"])
 def test_an_action_is_met_by_its_own_letters_only(action: str, character: str, letter: str) -> None:
-    """In the policy and in the request, with wildcards and without."""
+    """An action matches only its own letters, in policy and request, with and without wildcards."""
     request = "kms:Sign"
     assert compile_actions([action], is_negated=False).matches(lower_case(request))
     wrong = action.replace(letter, character)
     assert wrong == action or not compile_actions([wrong], is_negated=False).matches(lower_case(request))
-    asked = lower_case(request.replace(letter, character))
+    request_asked = lower_case(request.replace(letter, character))
     literal = compile_actions([request], is_negated=False)
-    assert asked == lower_case(request) or not literal.matches(asked)
+    assert request_asked == lower_case(request) or not literal.matches(request_asked)
 
 
 @pytest.mark.parametrize("action", ["\u212ams:*", "kms:\u0130nvoke", "k\u017f:*"])
 def test_an_allow_in_other_letters_allows_nothing(action: str) -> None:
-    """The engine's own decision; the same in ASCII and any case allows."""
+    """An Allow for an action in lookalike letters allows nothing; ASCII in any case does."""
     assert not ask(Policies(identity=(identity(allow(action)),)), action="kms:Invoke", resource="*").is_allowed
     assert ask(Policies(identity=(identity(allow("KMS:inv*")),)), action="kms:Invoke", resource="*").is_allowed
 
@@ -79,7 +79,7 @@ def test_an_allow_in_other_letters_allows_nothing(action: str) -> None:
 @pytest.mark.parametrize("key", ["aws:PrincipalTag/task", "kms:ViaService", "aws:RequestTag/sink"])
 @pytest.mark.parametrize(("character", "letter"), ONE_FOR_ONE)
 def test_a_condition_key_is_met_by_its_own_letters_only(key: str, character: str, letter: str) -> None:
-    """Also a tag's key in it; an ASCII letter's case counts in neither."""
+    """A condition key, and a tag key in it, matches only its own letters, in either ASCII case."""
     condition = compile_condition("StringEquals", key, ["v"], 1, has_variables=True)
     assert condition.test(fold_context({key.upper(): ("v",)}))
     if letter in key:
@@ -88,7 +88,7 @@ def test_a_condition_key_is_met_by_its_own_letters_only(key: str, character: str
 
 @pytest.mark.parametrize(("character", "letter"), ONE_FOR_ONE)
 def test_a_variable_is_met_by_its_own_letters_only(character: str, letter: str) -> None:
-    """`${aws:PrincipalTag/...}` in another spelling has no value."""
+    """A variable `${aws:PrincipalTag/...}` in lookalike letters has no value."""
     key = f"aws:PrincipalTag/{letter}"
     condition = compile_condition("StringEquals", "x", [f"${{{key}}}"], 1, has_variables=True)
     assert condition.test(fold_context({"x": ("v",), key: ("v",)}))
@@ -97,14 +97,14 @@ def test_a_variable_is_met_by_its_own_letters_only(character: str, letter: str) 
 
 @pytest.mark.parametrize(("character", "letter"), ONE_FOR_ONE)
 def test_ignoring_case_ignores_no_more_than_case(character: str, letter: str) -> None:
-    """StringEqualsIgnoreCase takes `K` for `k`, and the KELVIN SIGN for neither."""
+    """StringEqualsIgnoreCase equates `K` and `k`, but neither with the KELVIN SIGN."""
     condition = compile_condition("StringEqualsIgnoreCase", "x", [letter], 1, has_variables=True)
     assert condition.test({"x": (letter.upper(),)})
     assert not condition.test({"x": (character,)})
 
 
 def test_true_and_false_are_ascii() -> None:
-    """A Bool or Null with a long s in `false` is refused in a policy and met by no request."""
+    """Bool and Null refuse `false` with a long s, and no request value with it meets them."""
     condition = compile_condition("Bool", "x", ["false"], 1, has_variables=True)
     assert condition.test({"x": ("FALSE",)})
     assert not condition.test({"x": ("fal\u017fe",)})
@@ -115,14 +115,14 @@ def test_true_and_false_are_ascii() -> None:
 
 @pytest.mark.parametrize("operator", ["\u017ftringEquals", "StringLi\u212ae", "Nu\u0130l", "ForAnyValue:L\u0131ke"])
 def test_an_operator_is_ascii(operator: str) -> None:
-    """One in other letters is no operator."""
+    """An operator in lookalike letters is unknown."""
     with pytest.raises(ValueError, match="condition operator"):
         parse_operator(operator)
 
 
 @pytest.mark.parametrize("digit", ["\u0663", "\u0967", "\uff13", "\u00b3"])
 def test_a_digit_is_ascii(digit: str) -> None:
-    """Arabic, Devanagari, fullwidth and superscript digits are none: in accounts, numbers, dates and addresses."""
+    """Non-ASCII digits are refused in accounts, numbers, dates and addresses."""
     assert digit.isdigit()
     assert read_number(f"1{digit}") is None
     assert read_moment(f"202{digit}-01-01T00:00:00Z") is None
@@ -144,20 +144,20 @@ def test_a_digit_is_ascii(digit: str) -> None:
     ],
 )
 def test_a_principal_is_ascii(kind: str, name: str) -> None:
-    """AWS has no name outside of ASCII for a user, role, provider or service."""
+    """Non-ASCII names of users, roles, providers and services are refused as principals."""
     with pytest.raises(ValueError, match="not a principal"):
         check_principal(kind, name)  # type: ignore[arg-type]
 
 
 def test_a_deny_of_everything_else_denies_a_lookalike() -> None:
-    """NotAction leaves out what it names, and a KELVIN SIGN is not named."""
+    """A Deny with NotAction also denies an action in lookalike letters: it is not the listed one."""
     policies = Policies(identity=(identity(allow(), {"Effect": "Deny", "NotAction": "kms:*", "Resource": "*"}),))
     assert ask(policies, action="kms:Decrypt", resource="*").is_allowed
     assert not ask(policies, action="\u212ams:Decrypt", resource="*").is_allowed
 
 
 def test_a_pattern_of_a_model_is_javas() -> None:
-    """Word characters and digits of a parameter's pattern are ASCII."""
+    r"""`\w` and `\d` in a model's pattern match ASCII only, as in Java."""
     for pattern, good, bad in ((r"[\w+=,.@-]*", "role_1", "rôle"), (r"[\d]*", "123456", "\u0661\u0662\u0663456")):
         assert _matcher(pattern)(good)
         assert not _matcher(pattern)(bad)
@@ -165,16 +165,16 @@ def test_a_pattern_of_a_model_is_javas() -> None:
 
 @pytest.mark.parametrize("text", ["\U0001f600", "\U00020000", "k\U00010400", "\U000e0041"])
 def test_a_character_beyond_u_ffff_is_in_no_pattern(text: str) -> None:
-    """AWS's patterns see two surrogates there, of which no class has one (measured, July 2026); letters included."""
+    """A character beyond U+FFFF matches no model pattern: AWS sees two surrogates (measured, July 2026)."""
     assert [] == [pattern for pattern in PATTERNS if _matcher(pattern)(text)]
     assert [] != [pattern for pattern in PATTERNS if _matcher(pattern)("k")]
 
 
 def test_the_engine_folds_case_in_one_place() -> None:
-    """`str.lower`, `upper` and `casefold` stand in letters.py alone, in the engine and in what explains it."""
+    """`str.lower`, `upper` and `casefold` are used only in letters.py within the policy engine and `explain`."""
     found = [
         f"{file.name}: {word}"
-        for folder in ("iam", "explain")
+        for folder in ("policy", "explain")
         for file in (ROOT / "src/dsops" / folder).rglob("*.py")
         for word in (".lower()", ".casefold()", ".upper()", "str.lower", "re.IGNORECASE")
         if file.name != "letters.py" and word in file.read_text(encoding="utf-8")

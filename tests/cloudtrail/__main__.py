@@ -10,7 +10,7 @@ from tests.cloudtrail.generator import generate, write
 
 
 def main() -> None:
-    """Writes them."""
+    """Write the logs and their answers."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.cloudtrail", description="make CloudTrail logs with known answers"
     )
@@ -29,7 +29,7 @@ def main() -> None:
         "--processes", type=int, default=os.cpu_count() or 1, help="how many at once (one for each core)"
     )
     options = parser.parse_args()
-    known = generate(
+    known_names = generate(
         options.folder,
         events=options.events,
         seed=options.seed,
@@ -40,7 +40,7 @@ def main() -> None:
         processes=options.processes,
     )
     answers = os.path.join(os.path.dirname(os.path.abspath(options.folder)), "answers.json")
-    write(answers, known)
+    write(answers, known_names)
     print(answers)
 
 

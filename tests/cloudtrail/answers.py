@@ -1,4 +1,4 @@
-"""What was tallied -> the answers: rows of each question, in the order that its definition names."""
+"""From the tally to the answers: rows of each question in the order of its definition."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tests.cloudtrail.tally import Key, Span, Tally, Used
 
 
 def median(values: Iterable[int]) -> int | None:
-    """The lower one."""
+    """The lower median; None for no values."""
     ordered = sorted(values)
     return ordered[(len(ordered) - 1) // 2] if ordered else None
 
 
 class Answers:
-    """Of a whole month."""
+    """The answers for a whole month."""
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
@@ -48,7 +48,7 @@ class Answers:
         return {name: [list(row) for row in found] for name, found in rows.items()}
 
     def histories(self) -> dict[str, list[Row]]:
-        """Of each watched session name: the hops of its latest session."""
+        """Session name -> the hops of its latest session, for each watched name."""
         return {name: history(hops[-1]) for name, hops in sorted(self._tally.histories.items())}
 
     def _timeline(self) -> Iterator[Row]:
@@ -67,24 +67,32 @@ class Answers:
             yield [*group.key, group.count, len(group.principals), spoken(group.first), spoken(group.last)]
 
     def _by_role(self) -> dict[str, list[Used]]:
-        found: dict[str, list[Used]] = {}
+        collected: dict[str, list[Used]] = {}
         for session in self._tally.used.elements():
-            found.setdefault(session[0], []).append(session)
-        return found
+            collected.setdefault(session[0], []).append(session)
+        return collected
 
     def _durations(self) -> Iterator[Row]:
         for role, sessions in sorted(self._by_role().items(), key=lambda one: (-len(one[1]), one[0])):
-            asked = [session[4] for session in sessions]
+            request_asked = [session[4] for session in sessions]
             used = [session[5] for session in sessions if session[5] >= 0]
             unused = len(sessions) - len(used)
-            yield [role, len(sessions), unused, median(asked), max(asked), median(used), max(used, default=None)]
+            yield [
+                role,
+                len(sessions),
+                unused,
+                median(request_asked),
+                max(request_asked),
+                median(used),
+                max(used, default=None),
+            ]
 
     def _groups(self, key_of: Callable[[Key], Key]) -> list[_Group]:
-        """Issues put together: `key_of` takes role, principal and both accounts."""
-        found: dict[Key, _Group] = {}
+        """Issues grouped by `key_of`, which takes role, principal and both accounts."""
+        collected: dict[Key, _Group] = {}
 
         def at(key: Key) -> _Group:
-            return found.setdefault(key_of(key), _Group(key_of(key)))
+            return collected.setdefault(key_of(key), _Group(key_of(key)))
 
         for key, span in self._tally.issues.items():
             at(key).add(span, key[1], key[0])
@@ -95,7 +103,7 @@ class Answers:
             group.sessions += count
             group.asked += [session[4]] * count
             group.used += [session[5]] * count if session[5] >= 0 else []
-        return list(found.values())
+        return list(collected.values())
 
     def _principals(self) -> Iterator[Row]:
         groups = self._groups(lambda key: key[:2])
@@ -103,7 +111,9 @@ class Answers:
             yield [*one.key, one.sessions, one.failures, spoken(one.first), spoken(one.last)]
 
     def _accounts(self) -> Iterator[Row]:
-        groups = [one for one in self._groups(lambda key: key[2:]) if all(one.key) and one.key[0] != one.key[1]]
+        groups = [
+            group for group in self._groups(lambda key: key[2:]) if all(group.key) and group.key[0] != group.key[1]
+        ]
         for one in sorted(groups, key=lambda one: (-one.count, one.key)):
             counts = one.count, one.failures, len(one.principals), len(one.roles)
             yield [*one.key, *counts, spoken(one.first), spoken(one.last)]
@@ -119,9 +129,9 @@ class Answers:
             yield [*one.key, *counts, median(one.asked), median(one.used), spoken(one.first), spoken(one.last)]
 
     def _new_principals(self) -> Iterator[Row]:
-        known = {role for (role, _), (before, *_) in self._tally.new_sessions.items() if before}
+        known_names = {role for (role, _), (before, *_) in self._tally.new_sessions.items() if before}
         for (role, principal), (before, after, first) in sorted(self._tally.new_sessions.items()):
-            if role in known and after and not before:
+            if role in known_names and after and not before:
                 yield [role, principal, after, spoken(first)]
 
     def _new_accounts(self) -> Iterator[Row]:
@@ -151,8 +161,8 @@ class Answers:
             used = [session for session in sessions if session[5] >= 0]
             short = [session for session in used if session[5] < 60 and session[4] > 900]
             if short and 2 * len(short) >= len(used):
-                asked = median(session[4] for session in short)
-                rows.append([role, len(short), len(used), asked, max(session[5] for session in short)])
+                request_asked = median(session[4] for session in short)
+                rows.append([role, len(short), len(used), request_asked, max(session[5] for session in short)])
         return iter(sorted(rows, key=_most_first))
 
     def _chains(self) -> Iterator[Row]:
@@ -162,7 +172,7 @@ class Answers:
 
 
 class _Group:
-    """Issues that are one row."""
+    """Issues that make one row."""
 
     def __init__(self, key: Key) -> None:
         self.key = key
@@ -182,7 +192,7 @@ class _Group:
 
 
 def history(session: Session) -> list[Row]:
-    """The hops of a session, the first one's caller on top."""
+    """The hops of a session, its first caller on top."""
     rows: list[Row] = []
     for number, hop in enumerate(session.hops(), 1):
         rows.append(

@@ -1,4 +1,4 @@
-"""The questions of a report by name, and the columns of each: the form of the known answers and of the naive ones."""
+"""The columns of each question: the format of known and naive answers."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ COLUMNS: Final[dict[str, str]] = {
     "history": "hop time name principal role session_name source_identity address signed_by key",
 }
 GROUPS: Final = ("role", "principal", "account")
-"""What `summary` can be asked by; its answers are named `summary-role` and so on."""
+"""Groupings of `summary`; their answers are named `summary-role` and so on."""
 
 Row = list[str | int | None]
 
 
 def spoken(seconds: int) -> str:
-    """The moment as answers print it."""
+    """A time as answers print it."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def columns_of(name: str) -> list[str]:
-    """Of a question, or of an answer to `summary` or `history`."""
+    """The columns of a question, or of an answer to `summary` or `history`."""
     return COLUMNS["summary" if name.startswith("summary-") else name].split()

@@ -1,4 +1,4 @@
-"""A company in AWS: its accounts, roles and people, the same for the same seed."""
+"""A company in AWS: accounts, roles and people, the same for the same seed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.cloudtrail.facts import Actor, Json, Role
 NAMES: Final = ("management", "security", "shared", "development", "staging", "production", "data", "vault")
 REGIONS: Final = ("eu-west-1", "us-east-1", "eu-central-1")
 SERVICES: Final = ("ecs-tasks", "lambda", "ec2", "states", "codebuild", "events", "config", "backup")
-# Role, its path, how its sessions are used, and the seconds that are asked for.
+# Role, path, how its sessions are used, and the duration requested in seconds.
 ROLES: Final[tuple[tuple[str, str, str, int | None], ...]] = (
     ("Deploy", "/", "mixed", 900),
     ("ReadOnly", "/", "mixed", None),
@@ -18,16 +18,16 @@ ROLES: Final[tuple[tuple[str, str, str, int | None], ...]] = (
     ("BreakGlass", "/", "never", 3600),
     ("SecretsReader", "/dsops/", "seconds", 3600),
     ("Migrator", "/dsops/", "end", 900),
-    ("Probe", "/", "seconds", 900),  # seconds of a session that can't be shorter
+    ("Probe", "/", "seconds", 900),  # the shortest duration that AWS allows
     ("Nightly", "/", "mixed", 43200),
-    ("Auditor", "/AWSReservedSSO_of_old/", "mixed", None),  # a path that looks like a person's role
+    ("Auditor", "/AWSReservedSSO_of_old/", "mixed", None),  # a path that resembles Identity Center's
 )
 PERMISSION_SETS: Final = (
     ("AdministratorAccess", "end", 3600),
     ("ReadOnlyAccess", "mixed", 43200),
     ("Billing", "never", 28800),
 )
-# What a company's directory may hold, and what a page must escape. Sorted by bytes these are no alphabet.
+# Names that a company directory may hold and a page must escape. Their byte order is not alphabetical.
 ODD_SUBJECTS: Final = (
     "<script>alert('cloudtrail')</script>",
     'Ann "the admin" O\'Neil',
@@ -45,7 +45,7 @@ OIDC: Final = "token.actions.githubusercontent.com"
 
 
 class Company:
-    """Who there is."""
+    """Accounts, roles and principals."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -61,7 +61,7 @@ class Company:
         }
         self.users = [self._user(NAMES[number % 4], f"user-{number:02}") for number in range(24)]
         self.early = [self._user("shared", f"early-{number:02}") for number in range(31)]
-        """Each comes once, in a shift of their own."""
+        """Each of them appears once, in one shift."""
         self.newcomers = [self._user("shared", f"newcomer-{number}") for number in range(4)]
         self.people = [f"person{number:02}@example.com" for number in range(30)]
         self.new_people = [f"starter{number}@example.com" for number in range(3)]
@@ -73,11 +73,11 @@ class Company:
         """Workloads whose sessions were issued before the logs begin."""
 
     def role_of(self, account: str, name: str) -> Role:
-        """By the names that the company uses."""
+        """A role by account and name."""
         return self.roles[account, name]
 
     def roles_of(self, principal: str) -> list[Role]:
-        """Three that somebody goes to, or the one that leads on; none in the account that nobody enters."""
+        """The roles that a principal uses: three, or one for a role; none in the account without visitors."""
         found = self._roles_of.get(principal)
         if found is None:
             chance = random.Random(f"{self._seed} {principal}")  # noqa: S311 - the same habits each time
@@ -141,7 +141,7 @@ class Company:
         return Actor(source, "", {"type": "AWSService", "invokedBy": source}, address=source, agent=source)
 
     def _partner(self, account: str, number: int) -> Actor:
-        """Somebody of another company: only the copy of our own account is in the logs."""
+        """A caller of another company: the logs have only our account's copy of the call."""
         unique = self._id("AROA" if number else "AIDA")
         identity: Json = {
             "type": "AWSAccount",
@@ -156,7 +156,7 @@ class Company:
 
 
 def act_as(role: Role, session_name: str, key: str, created: str, source_identity: str = "") -> Actor:
-    """Whoever holds a session of a role."""
+    """A session of a role as a caller."""
     arn = f"arn:aws:sts::{role.account}:assumed-role/{role.name}/{session_name}"
     unique = f"{role.unique_id}:{session_name}"
     identity: Json = {

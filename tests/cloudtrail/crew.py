@@ -1,4 +1,4 @@
-"""What whoever works in a shift can do: assume roles, use what they were given, at moments of the shift."""
+"""What callers do in a shift: assume roles and use their sessions, at random times of the shift."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from tests.cloudtrail.facts import Actor, Role
 from tests.cloudtrail.records import KINDS, WEIGHTS
 
 _SPARE: Final = 16
-"""Calls that a chain may still need when there are hardly any left."""
+"""Calls kept in reserve for a chain when few are left."""
 
 
 class Span(NamedTuple):
-    """Which part of the month it is."""
+    """One part of the month."""
 
     number: int
     start: int
     end: int
-    """The second after its last one."""
+    """The first second after it."""
     calls: int
     is_last: bool
-    """Newcomers start, and accounts that never spoke to each other do."""
+    """The last part, in which new principals and new account pairs appear."""
     month_end: int
 
 
 class Crew:
-    """The company's staff and machines in a part of the month."""
+    """The company's callers in one part of the month."""
 
     def __init__(self, company: Company, desk: Desk, span: Span, chance: random.Random) -> None:
         self.company = company
@@ -37,49 +37,49 @@ class Crew:
         self.chance = chance
 
     def left(self) -> int:
-        """How many calls are still to be made."""
+        """Number of calls still to be made."""
         return self.span.calls - self.desk.tally.calls
 
     def moment(self) -> int:
-        """A second of the shift."""
+        """A random second of the shift."""
         return self.chance.randrange(self.span.start, min(self.span.end, self.span.month_end + 1))
 
     def after(self, acting: Actor, seconds: int) -> int:
-        """A moment soon after a session was issued, in the month."""
+        """A time soon after the session was issued, within the month."""
         start = acting.session.time if acting.session is not None else self.span.start
         return min(start + 1 + self.chance.randrange(seconds), self.span.month_end)
 
     def any_account(self) -> str:
-        """But not the one that nobody enters before the last day."""
+        """A random account, except the one that is first used on the last day."""
         return self.chance.choice(NAMES[:-1])
 
     def any_role(self) -> Role:
-        """Of any account."""
+        """A random role of a random account."""
         return self.company.role_of(self.any_account(), self.chance.choice(ROLES)[0])
 
     def usual_role(self, actor: Actor) -> Role:
-        """One of those that they go to."""
+        """One of the roles that the caller uses."""
         return self.chance.choice(self.company.roles_of(actor.principal))
 
     def assume(
         self, actor: Actor, time: int, role: Role, *, has_serial: bool = False, source_identity: str = ""
     ) -> None:
-        """A role, what is done with it, and perhaps a further one."""
-        asked = role.duration if self.chance.random() < 0.9 else 1800
+        """Assume a role, use it, and perhaps assume another one with it."""
+        request_asked = role.duration if self.chance.random() < 0.9 else 1800
         acting = self.desk.issue(
             actor,
             time,
             "AssumeRole",
             role,
             session_name=f"work-{self.chance.randrange(50)}",
-            asked=asked,
+            asked=request_asked,
             has_serial=has_serial,
             source_identity=source_identity,
         )
         self.go_on(acting, role)
 
     def go_on(self, acting: Actor | None, role: Role, source_identity: str = "") -> None:
-        """Works with a session, and in a third of the cases goes on to another role with it."""
+        """Use a session; in a third of the cases assume another role with it."""
         if acting is None:
             return
         hops = len(acting.session.hops()) if acting.session is not None else 0
@@ -88,20 +88,20 @@ class Crew:
         self.use(acting, role.habit)
 
     def use(self, acting: Actor, habit: str, most: int = 9) -> None:
-        """Calls with a session as the habit has it."""
-        asked = acting.session.asked if acting.session is not None else 0
+        """Make calls with a session according to its role's habit."""
+        request_asked = acting.session.asked if acting.session is not None else 0
         chance = self.chance
         if habit == "never" or chance.random() < 0.1:
             return
         if habit == "seconds" and chance.random() < 0.85:
             self.use_until(acting, chance.randrange(60), most)
         elif habit == "end" and chance.random() < 0.7:
-            self.use_until(acting, asked - chance.randrange(61), most)
+            self.use_until(acting, request_asked - chance.randrange(61), most)
         else:
-            self.use_until(acting, chance.randrange(asked + 1), most)
+            self.use_until(acting, chance.randrange(request_asked + 1), most)
 
     def use_until(self, acting: Actor, last: int, most: int) -> None:
-        """At most that many calls, the last one that many seconds after the session was issued."""
+        """Make at most this many calls, the last of them `last` seconds after the session was issued."""
         if acting.session is None:
             return
         start = acting.session.time

@@ -1,4 +1,4 @@
-"""Acts -> facts for the tally, and records for the files: each call is told to both at once, by the same words."""
+"""Makes calls: adds each to the tally and as a record to the files, from the same values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.cloudtrail.tally import Tally
 
 DEFAULT_SECONDS: Final = {"GetSessionToken": 43200, "GetFederationToken": 43200, "AssumeRoot": 900}
 _KEY_LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-# Messages are nobody's answer; what stands in them must not break anything.
+# Error messages appear in no answer, but must not break the parsing.
 _MESSAGES: Final = (
     "User is not authorized to perform this action",
     'no "quotes" left: \'\\ </script><script>x()</script>',
@@ -24,7 +24,7 @@ _MESSAGES: Final = (
 
 
 class Desk:
-    """Where calls of a part of the month are made."""
+    """The place where calls of one part of the month are made."""
 
     def __init__(self, company: Company, chance: random.Random, tally: Tally, files: Files, *, is_dirty: bool) -> None:
         self.company = company
@@ -36,22 +36,22 @@ class Desk:
         self._inside = frozenset(company.accounts.values())
 
     def new_id(self) -> str:
-        """Of an event or a request."""
+        """The id of an event or request."""
         return uuid_of(self.chance.getrandbits(128))
 
     def new_key(self) -> str:
-        """Of a session."""
+        """The access key id of a session."""
         return "ASIA" + "".join(self.chance.choices(_KEY_LETTERS, k=16))
 
     def put(self, account: str, region: str, time: int, text: str) -> None:
-        """A record, now and then more than once."""
+        """Add a record; in a dirty folder now and then more than once."""
         self.files.add(account, region, time, text)
         if self.is_dirty and self.chance.random() < 0.02:
             late = self.chance.choice((0, 0, 7200, -7200))
             self.files.add(account, region, time + late, text)
 
     def call(self, actor: Actor, kind: Kind, time: int, code: str = "") -> None:
-        """An ordinary service's call."""
+        """A call of an ordinary service."""
         chance = self.chance
         self.tally.call(time, kind.category, kind.service)
         error = ""
@@ -93,9 +93,9 @@ class Desk:
         source_identity: str = "",
         without: str = "",
     ) -> Actor | None:
-        """A call for credentials, and who acts with them; `without`: `parameters` or `answer`, left out of the record.
+        """A call for credentials; returns its session's caller. `without` leaves `parameters` or `answer` out.
 
-        Without a role it is GetSessionToken or GetFederationToken; for AssumeRoot its account is what counts.
+        Without a role it is GetSessionToken or GetFederationToken; for AssumeRoot the role's account counts.
         """
         parameters = self._parameters(name, role, session_name, asked, source_identity, has_serial=has_serial)
         if without == "parameters":
@@ -125,7 +125,7 @@ class Desk:
         return acting
 
     def _session(self, it: Issue, actor: Actor, asked: int | None, source_identity: str) -> Session:
-        """What is issued; its name and ARN come later."""
+        """The issued session; name and ARN are set later."""
         return Session(
             key=self.new_key(),
             time=it.time,
@@ -143,7 +143,7 @@ class Desk:
         )
 
     def _given(self, session: Session, acting: Actor, source_identity: str, *, is_explicit: bool) -> Json:
-        """The answer on record."""
+        """The response elements of the record."""
         unique, arn = acting.identity["principalId"], acting.identity["arn"]
         if acting.identity["type"] == "AssumedRole":
             session.arn = arn
@@ -157,7 +157,7 @@ class Desk:
         return given
 
     def close(self) -> None:
-        """All uses of the sessions so far are made."""
+        """End all open sessions: their uses are complete."""
         for session in self._open:
             self.tally.session(session)
         self._open.clear()
@@ -174,7 +174,7 @@ class Desk:
     def _parameters(
         name: str, role: Role | None, session_name: str, asked: int | None, source_identity: str, *, has_serial: bool
     ) -> Json | None:
-        """What was asked for."""
+        """The request parameters of the record."""
         made: Json = {}
         if name == "AssumeRoot":
             target = role.account if role is not None else ""
@@ -204,7 +204,7 @@ class Desk:
     def _acting(
         self, actor: Actor, session: Session, role: Role | None, session_name: str, *, has_serial: bool
     ) -> Actor:
-        """Who holds the new session."""
+        """The caller with the new session."""
         created = spoken(session.time)
         if session.name == "AssumeRoot" and role is not None:
             arn = f"arn:aws:iam::{role.account}:root"
@@ -247,9 +247,9 @@ class Desk:
         return acting
 
     def _record(self, it: Issue, actor: Actor, role: Role | None, parameters: Json | None, given: Json | None) -> None:
-        """The record in the caller's trail, and its twin in that of the role."""
+        """Add the record to the caller's trail, and its copy to the role account's."""
         region = REGIONS[self.chance.random() < 0.4]
-        more: dict[str, Any] = {  # of a record there may be everything
+        more: dict[str, Any] = {  # any JSON value of a record
             "awsRegion": region,
             "sourceIPAddress": actor.address,
             "userAgent": actor.agent,

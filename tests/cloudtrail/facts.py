@@ -1,15 +1,15 @@
-"""What the model knows of what it made, before anything is written as JSON."""
+"""The model's knowledge of what it made, before it is written as JSON."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-Json = dict[str, Any]  # records are trees of whatever JSON has
+Json = dict[str, Any]  # records are JSON trees
 
 
 class Role(NamedTuple):
-    """A role of an account, with the habits of those who assume it."""
+    """A role of an account, with the habits of its callers."""
 
     account: str
     name: str
@@ -18,19 +18,19 @@ class Role(NamedTuple):
     habit: str
     """How long its sessions are used: `end`, `seconds`, `mixed` or `never`."""
     duration: int | None
-    """What its callers ask for; nothing: the hour that AWS gives."""
+    """The duration that callers request; None for AWS's default of an hour."""
     is_person: bool = False
-    """A permission set of Identity Center, whose session names are people."""
+    """Whether it is a permission set of Identity Center, whose session names are people."""
 
 
 @dataclass(slots=True)
 class Session:
-    """Credentials that were issued, and what became of them."""
+    """Issued credentials and their use."""
 
     key: str
     time: int
     name: str
-    """The call's."""
+    """The name of the call that issued them."""
     role: str
     principal: str
     session_name: str
@@ -39,39 +39,39 @@ class Session:
     parent: Session | None
     asked: int
     slack: int = 0
-    """Seconds that it ends later than was asked for: AWS's clocks are not one."""
+    """Seconds by which the session ends later than requested: AWS's clocks differ."""
     signed_by: str = ""
-    """The key that signed the call, also a long-term one."""
+    """The key that signed the call, possibly a long-term one."""
     arn: str = ""
-    """As the answer had it; sessions of users have none."""
+    """The ARN in the answer; sessions of users have none."""
     last_use: int | None = None
     pair: tuple[str, str] = ("", "")
 
     @property
     def expires(self) -> int:
-        """When it ends by itself."""
+        """The time at which it expires."""
         return self.time + self.asked + self.slack
 
     def use(self, time: int) -> None:
-        """It signed a call."""
+        """Note a call that it signed."""
         self.last_use = time if self.last_use is None else max(self.last_use, time)
 
     def hops(self) -> list[Session]:
-        """From the first in the logs to this one."""
+        """The chain of sessions from the first one in the logs to this one."""
         before = [] if self.parent is None else self.parent.hops()
         return [*before, self]
 
 
 @dataclass(slots=True)
 class Actor:
-    """Who signs a call: with what identity it is on record, and what answers call it."""
+    """A caller: its identity as recorded, and its name in answers."""
 
     principal: str
     account: str
-    """Of the caller as records have it; web identities and SAML users have none."""
+    """The caller's account; web identities and SAML users have none."""
     identity: Json
     twin: Json | None = None
-    """As the trail of another account has it."""
+    """The identity in the other account's copy of a record."""
     has_mfa: bool = False
     session: Session | None = None
     source_identity: str = ""
@@ -79,7 +79,7 @@ class Actor:
     address: str = "198.51.100.7"
     agent: str = "aws-cli/2.31.3 md/awscrt#0.27.6 ua/2.1 os/linux#6.8.0 md/arch#x86_64 lang/python#3.13.7 md/command#"
     text: str = ""
-    """The identity as JSON, made when it is first needed."""
+    """The identity as JSON, made on first use."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Texts of records -> log files in folders, as CloudTrail delivers them."""
+"""Writes records into log files and folders as CloudTrail delivers them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import random
 from datetime import UTC, datetime
 from typing import Final
 
-# The default of Python (9) takes four times as long.
+# Python's default level (9) takes four times as long.
 _LEVEL: Final = 4
 _DAY: Final = 86400
 ODD_FOLDER: Final = "it's a [copy] of *old* logs, 100%, <b>gr\u00fc\u00df</b>"
-"""Some of a dirty folder's files lie in there, and nowhere else; a name may have all this."""
+"""Some files of a dirty folder are only in here: a path may contain all of these characters."""
 
 
 class Files:
-    """Records of a part of the month that wait to be written."""
+    """Records of one part of the month, waiting to be written."""
 
     def __init__(self, folder: str, chance: random.Random, span: tuple[int, int], slots: int) -> None:
-        """`span` is cut into `slots` files for each account and region; what is later goes by days."""
+        """`span` is divided into `slots` files per account and region; later records go into files by day."""
         self.records = 0
         self.skipped = 0
         self.count = 0
@@ -34,7 +34,7 @@ class Files:
     def add(
         self, account: str, region: str, time: int, text: str, *, is_record: bool = True, is_single: bool = False
     ) -> None:
-        """A record, or what stands where one should be; the file of a single one is not delivered twice."""
+        """Add a record, or garbage in its place; the file of an `is_single` record is not delivered twice."""
         if self._first <= time < self._after:
             end = min(self._after, time + self._seconds - (time - self._first) % self._seconds)
         else:
@@ -48,7 +48,7 @@ class Files:
             self._garbage.add(text)
 
     def write(self, *, is_dirty: bool) -> None:
-        """All files; where it is dirty some are delivered twice, and none is in order."""
+        """Write all files; if dirty, some are delivered twice and records are unordered."""
         for (end, account, region), texts in sorted(self._waiting.items()):
             if is_dirty:
                 self._chance.shuffle(texts)
@@ -71,7 +71,7 @@ class Files:
     def deliver(
         self, account: str, region: str, time: int, data: bytes, *, above: str = "", ending: str = ".json.gz"
     ) -> None:
-        """One file."""
+        """Write one file."""
         moment = datetime.fromtimestamp(time, UTC)
         unique = "".join(self._chance.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", k=16))
         name = f"{account}_CloudTrail_{region}_{moment:%Y%m%dT%H%M}Z_{unique}{ending}"
@@ -80,12 +80,12 @@ class Files:
 
 
 def compressed(text: str) -> bytes:
-    """The same bytes for the same text."""
+    """Compress deterministically: the same bytes for the same text."""
     return gzip.compress(text.encode(), _LEVEL, mtime=0)
 
 
 def put(folder: str, path: str, data: bytes) -> None:
-    """A file and the folders above it."""
+    """Write a file and create its folders."""
     whole = os.path.join(folder, path)
     os.makedirs(os.path.dirname(whole), exist_ok=True)
     with open(whole, "wb") as file:

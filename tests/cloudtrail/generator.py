@@ -1,7 +1,7 @@
-"""Logs of CloudTrail of any size, with the answers to all questions known by construction.
+"""CloudTrail logs of any size, with the answers to all questions known by construction.
 
-A month of a company is cut into shifts, which are made independently of each other, on all cores. Each adds what it
-did to a tally, and the tallies are put together to the answers: no file is read for them.
+A month of a company is divided into shifts, which are made independently on all cores. Each shift adds its calls to a
+tally; the merged tallies give the answers without reading a file.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from tests.cloudtrail.tally import Tally
 
 START: Final = int(datetime(2026, 10, 1, tzinfo=UTC).timestamp())
 END: Final = int(datetime(2026, 10, 31, 23, 59, 59, tzinfo=UTC).timestamp())
-"""The moment of the last call."""
+"""The time of the last call."""
 LEAST: Final = 2500
-"""A shift must have room for its scenes."""
+"""Minimum number of calls, so that a shift has room for its scenes."""
 _SHIFTS: Final = 31
 _SHIFT_CALLS: Final = 50_000
 _PLACES: Final = 16
-"""Accounts and regions, which have files of their own."""
+"""Number of account and region pairs, which have files of their own."""
 
 
 class Made(NamedTuple):
-    """What one shift leaves."""
+    """The result of one shift."""
 
     tally: Tally
     records: int
@@ -47,7 +47,7 @@ class Made(NamedTuple):
 
 
 class Order(NamedTuple):
-    """All that a shift depends on."""
+    """All inputs of one shift."""
 
     folder: str
     seed: int
@@ -68,11 +68,11 @@ def generate(
     file_records: int = 400,
     processes: int = 1,
 ) -> dict[str, Any]:
-    """Writes that many calls below a folder, and gives the known answers; the same files whatever `since` is.
+    """Write this many calls into a folder and return the known answers; the files do not depend on `since`.
 
-    Answers are a tree for JSON: `counts`, `unreadable` paths, `boundary`, `answers` (question -> columns and rows) and
-    `histories` (session -> the same). dsops' own trail and a dirty folder's large file have a few calls more. A file
-    has about `file_records` records: with 1 there are nearly as many files as calls.
+    The answers are a tree for JSON: `counts`, `unreadable` paths, `boundary`, `answers` (question -> columns and
+    rows) and `histories` (session -> the same). dsops' own trail and a dirty folder's large file have a few calls
+    more. A file has about `file_records` records: with 1 there are nearly as many files as calls.
     """
     if events < LEAST:
         raise ValueError(f"at least {LEAST} events make a month")
@@ -104,14 +104,14 @@ def generate(
 
 
 def write(path: str | os.PathLike[str], known: Mapping[str, Any]) -> None:
-    """The answers as JSON."""
+    """Write the answers as JSON."""
     with open(path, "w", encoding="utf-8") as file:
         json.dump(known, file, indent=1, ensure_ascii=False)
         file.write("\n")
 
 
 def make(order: Order) -> Made:
-    """One shift, its files written."""
+    """Make one shift and write its files."""
     span = order.span
     chance = random.Random(f"{order.seed} {span.number}")  # noqa: S311 - the same logs each time
     company = Company(order.seed)
@@ -124,7 +124,7 @@ def make(order: Order) -> Made:
 
 
 def _spans(events: int) -> list[Span]:
-    """The month in equal parts, whose calls are as many as they should be together."""
+    """The month in equal parts, with the number of calls of each."""
     parts = max(_SHIFTS, -(-events // _SHIFT_CALLS))
     edges = [START + (END + 1 - START) * number // parts for number in range(parts + 1)]
     calls = [events * (number + 1) // parts - events * number // parts for number in range(parts)]
@@ -135,7 +135,7 @@ def _spans(events: int) -> list[Span]:
 
 
 def _work(orders: list[Order], processes: int) -> Iterator[Made]:
-    """What each shift left, in order."""
+    """The results of all shifts, in order."""
     if processes == 1:
         yield from map(make, orders)
         return
@@ -144,7 +144,7 @@ def _work(orders: list[Order], processes: int) -> Iterator[Made]:
 
 
 def _leftovers(folder: str, seed: int, tally: Tally, *, is_dirty: bool, has_own_trail: bool) -> Iterator[Left]:
-    """What lies beside the month's files."""
+    """The files beside the month's logs."""
     if is_dirty:
         yield damage(folder, Company(seed), tally, START)
     if has_own_trail:
@@ -152,7 +152,7 @@ def _leftovers(folder: str, seed: int, tally: Tally, *, is_dirty: bool, has_own_
 
 
 def _histories(tally: Tally, answers: Answers) -> dict[str, list[Row]]:
-    """By session name, key, and ARN of the session."""
+    """Histories by session name, key id, and session ARN."""
     found = answers.histories()
     for hops in list(tally.histories.values()):
         rows = found[hops[-1].session_name]

@@ -1,4 +1,4 @@
-"""Files that lie beside the logs of a month: damaged ones, digests, insights, and dsops' own trail."""
+"""Files beside the month's logs: damaged files, digests, Insights, and dsops' own trail."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DAY: Final = "2026/10/07"
 
 
 class Left(NamedTuple):
-    """What there is more to count."""
+    """Additional counts."""
 
     files: int
     records: int
@@ -27,9 +27,9 @@ class Left(NamedTuple):
 
 
 def damage(folder: str, company: Company, tally: Tally, start: int) -> Left:
-    """Damaged and foreign files, and a large one.
+    """Write damaged and foreign files, and a large one.
 
-    What would be read of the damaged ones, in part, would be seen: nothing else has `never`.
+    The readable parts of damaged files have the service `never`, so it would show if they were counted.
     """
     account = company.accounts["production"]
     below = f"AWSLogs/{account}/CloudTrail/eu-west-1/{_DAY}/{account}_CloudTrail_eu-west-1_20261007T1015Z_"
@@ -76,11 +76,11 @@ def damage(folder: str, company: Company, tally: Tally, start: int) -> Left:
             put(folder, path, data)
     os.makedirs(os.path.join(folder, f"AWSLogs/{account}/CloudTrail/ap-south-1/2026/10/08"), exist_ok=True)
     count = len(unreadable) + len(of_no_records) + len(more)
-    return Left(count, 3, 2 + 3, sorted(unreadable))  # of no records: null, other and list
+    return Left(count, 3, 2 + 3, sorted(unreadable))  # elements that are not records: null, another value, a list
 
 
 def _large(company: Company, tally: Tally, time: int) -> bytes:
-    """Three calls, and more blanks between them than some programs take for one object: 16 MB."""
+    """Three calls separated by 17 MB of blanks, more than some programs accept in one object."""
     records = []
     for number in range(3):
         tally.call(time, "Management", "ec2")
@@ -90,7 +90,7 @@ def _large(company: Company, tally: Tally, time: int) -> bytes:
 
 
 def _digests(account: str) -> dict[str, bytes]:
-    """Signed lists of files."""
+    """CloudTrail's signed digest files."""
     digest = {
         "awsAccountId": account,
         "digestStartTime": "2026-10-07T09:00:00Z",
@@ -106,7 +106,7 @@ def _digests(account: str) -> dict[str, bytes]:
 
 
 def _insights(account: str) -> dict[str, bytes]:
-    """Two records without the name of an event: that is what CloudTrail's insights are like."""
+    """Two records without an event name, as in CloudTrail Insights."""
     details = {
         "eventSource": "sts.amazonaws.com",
         "eventName": "AssumeRole",
@@ -132,7 +132,7 @@ def _insights(account: str) -> dict[str, bytes]:
 
 
 def own_trail(folder: str, company: Company, tally: Tally, start: int, chance: random.Random) -> Left:
-    """dsops' own lines of one user, who is in another company's account: sessions, reads, and what was held already."""
+    """dsops' own trail of a user in another company's account: sessions, reads and cache hits."""
     arn = "arn:aws:iam::900000000009:user/consultant"
     role = company.role_of("data", "SecretsReader")
     lines: list[str] = []
@@ -174,7 +174,7 @@ def own_trail(folder: str, company: Company, tally: Tally, start: int, chance: r
             pair=("900000000009", role.account),
             arn=f"arn:aws:sts::{role.account}:assumed-role/{role.name}/dsops-session",
         )
-        asked = {"roleArn": role.arn, "roleSessionName": "dsops-session", "durationSeconds": 3600}
+        request_asked = {"roleArn": role.arn, "roleSessionName": "dsops-session", "durationSeconds": 3600}
         given = {
             "credentials": {"accessKeyId": session.key, "expiration": spoken(session.expires)},
             "assumedRoleUser": {"arn": session.arn},
@@ -184,7 +184,7 @@ def own_trail(folder: str, company: Company, tally: Tally, start: int, chance: r
             "sts",
             "AssumeRole",
             session.signed_by,
-            requestParameters=asked,
+            requestParameters=request_asked,
             responseElements=given,
             additionalEventData={"cached": False, "hop": 1, "store": "<b>prod</b>"},
         )
@@ -210,7 +210,7 @@ def own_trail(folder: str, company: Company, tally: Tally, start: int, chance: r
             "dsops",
             "AssumeRole",
             session.signed_by,
-            requestParameters=asked,
+            requestParameters=request_asked,
             responseElements=given,
             additionalEventData={"cached": True},
         )

@@ -1,7 +1,6 @@
-"""The answers read from the files in plain Python: each record parsed, kept, and looked at.
+"""Answers from the files in plain Python: every record is parsed, kept and examined.
 
-Nothing of it is shared with the generator but the names of the columns. It is what somebody would write in an
-afternoon, and stands in the benchmark for that.
+It shares only the names of columns with the generator. It stands for an afternoon's script in the benchmark.
 
     python -m tests.cloudtrail.naive FOLDER [--since MOMENT]
 """
@@ -41,17 +40,17 @@ MINUTE = timedelta(minutes=1)
 
 
 def middle(values: list[int]) -> int | None:
-    """The lower median."""
+    """The lower median; None for no values."""
     return sorted(values)[(len(values) - 1) // 2] if values else None
 
 
 def say(time: datetime) -> str:
-    """As answers print it."""
+    """A time as answers print it."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def grouped(calls: list[Call], key: Callable[[Call], Any]) -> dict[Any, list[Call]]:
-    """Calls by what the function says of them."""
+    """Calls grouped by a key function."""
     groups: dict[Any, list[Call]] = defaultdict(list)
     for call in calls:
         groups[key(call)].append(call)
@@ -59,17 +58,17 @@ def grouped(calls: list[Call], key: Callable[[Call], Any]) -> dict[Any, list[Cal
 
 
 def span(calls: list[Call]) -> Row:
-    """First and last."""
+    """The times of the first and last call."""
     return [say(min(call.time for call in calls)), say(max(call.time for call in calls))]
 
 
 def distinct(calls: list[Call], name: str) -> int:
-    """How many different ones."""
+    """The number of distinct values of an attribute."""
     return len({getattr(call, name) for call in calls})
 
 
 class Naive:
-    """Answers, each by a look at all calls."""
+    """Answers, each computed by a pass over all calls."""
 
     def __init__(self, folder: str, since: datetime | None = None) -> None:
         self.read = Read(folder)
@@ -94,7 +93,7 @@ class Naive:
         return found | {f"summary-{by}": self.summary(by) for by in ("role", "principal", "account")}
 
     def timeline(self) -> Iterator[Row]:
-        """By hour."""
+        """Rows by hour."""
         for hour, calls in sorted(grouped(self.issues, lambda call: call.time.replace(minute=0, second=0)).items()):
             yield [
                 say(hour),
@@ -104,7 +103,7 @@ class Naive:
             ]
 
     def failures(self) -> list[Row]:
-        """By role and code."""
+        """Rows by role and error code."""
         groups = grouped([call for call in self.issues if call.code], lambda call: (call.role, call.code))
         rows: list[Row] = [
             [*key, len(calls), distinct(calls, "principal"), *span(calls)] for key, calls in groups.items()
@@ -112,18 +111,18 @@ class Naive:
         return sorted(rows, key=lambda row: (-row[2], *row[:2]))  # type: ignore[operator]
 
     def durations(self) -> list[Row]:
-        """By role."""
+        """Rows by role."""
         rows: list[Row] = []
         for role, calls in grouped(self.reported, lambda call: call.role).items():
-            asked = [call.asked for call in calls if call.asked is not None]
+            request_asked = [call.asked for call in calls if call.asked is not None]
             used = [call.used for call in calls if call.last_use]
             rows.append(
                 [
                     role,
                     len(calls),
                     len(calls) - len(used),
-                    middle(asked),
-                    max(asked, default=None),
+                    middle(request_asked),
+                    max(request_asked, default=None),
                     middle(used),
                     max(used, default=None),
                 ]
@@ -131,18 +130,18 @@ class Naive:
         return sorted(rows, key=lambda row: (-row[1], row[0]))  # type: ignore[operator]
 
     def principals(self) -> list[Row]:
-        """By role and principal."""
+        """Rows by role and principal."""
         rows: list[Row] = []
         for key, calls in grouped(self.issues, lambda call: (call.role, call.principal)).items():
             rows.append([*key, sum(bool(c.key) for c in calls), sum(bool(c.code) for c in calls), *span(calls)])
         return sorted(rows, key=lambda row: (row[0], -row[2], -row[3], row[1]))  # type: ignore[operator]
 
     def crossing(self, calls: list[Call]) -> dict[Any, list[Call]]:
-        """Calls from one account to another, by the pair."""
+        """Calls from one account to another, grouped by the pair."""
         return grouped([c for c in calls if all(c.pair) and c.pair[0] != c.pair[1]], lambda call: call.pair)
 
     def accounts(self) -> list[Row]:
-        """By pair."""
+        """Rows by account pair."""
         rows: list[Row] = []
         for pair, calls in self.crossing(self.issues).items():
             failed = sum(bool(call.code) for call in calls)
@@ -152,23 +151,23 @@ class Naive:
         return sorted(rows, key=lambda row: (-row[2], *row[:2]))  # type: ignore[operator]
 
     def throttling(self) -> list[Row]:
-        """By service, name and code."""
+        """Rows by service, operation and error code."""
         groups = grouped([call for call in self.calls if call.code in THROTTLES], lambda c: (c.service, c.name, c.code))
         rows: list[Row] = [[*key, len(calls), *span(calls)] for key, calls in groups.items()]
         return sorted(rows, key=lambda row: (-row[3], *row[:3]))  # type: ignore[operator]
 
     def events(self) -> list[Row]:
-        """By category and service."""
+        """Rows by category and service."""
         counted = Counter((call.category, call.service) for call in self.calls)
         return [[*key, count] for key, count in sorted(counted.items(), key=lambda one: (-one[1], one[0]))]
 
     def saved(self) -> list[Row]:
-        """By name."""
+        """Rows by operation."""
         counted = Counter(call.name for call in self.calls if call.is_cached)
         return [[name, count] for name, count in sorted(counted.items(), key=lambda one: (-one[1], one[0]))]
 
     def new_principals(self) -> Iterator[Row]:
-        """Of all sessions, whatever is reported."""
+        """New principals on roles, from all sessions whatever `since` is."""
         old = [call for call in self.sessions if call.time < self.boundary]
         roles, known = {call.role for call in old}, {(call.role, call.principal) for call in old}
         recent = [
@@ -180,7 +179,7 @@ class Naive:
             yield [*key, len(calls), span(calls)[0]]
 
     def new_accounts(self) -> Iterator[Row]:
-        """Of all issues, whatever is reported."""
+        """New account pairs, from all issues whatever `since` is."""
         pairs = self.crossing([call for call in self.all if call.is_issue])
         old = {pair for pair, calls in pairs.items() if min(call.time for call in calls) < self.boundary}
         for pair, calls in sorted(pairs.items()):
@@ -188,7 +187,7 @@ class Naive:
                 yield [*pair, len(calls), sum(bool(call.code) for call in calls), span(calls)[0]]
 
     def without_mfa(self) -> Iterator[Row]:
-        """By role and user."""
+        """Rows by role and user."""
         calls = [
             c for c in self.issues if c.name == "AssumeRole" and not c.code and at(c.identity, "type") == "IAMUser"
         ]
@@ -200,11 +199,11 @@ class Naive:
                 yield [role, principal, len(own) - with_mfa, with_mfa, len(others)]
 
     def used_by_role(self) -> dict[str, list[Call]]:
-        """Sessions that were used."""
+        """Sessions that were used, by role."""
         return grouped([call for call in self.reported if call.last_use], lambda call: call.role)
 
     def long_use(self) -> list[Row]:
-        """By role."""
+        """Rows by role."""
         rows: list[Row] = []
         for role, calls in self.used_by_role().items():
             long = [call for call in calls if call.last_use and call.expires and call.last_use >= call.expires - MINUTE]
@@ -213,7 +212,7 @@ class Naive:
         return sorted(rows, key=lambda row: (-row[1], row[0]))  # type: ignore[operator]
 
     def short_use(self) -> list[Row]:
-        """By role."""
+        """Rows by role."""
         rows: list[Row] = []
         for role, calls in self.used_by_role().items():
             short = [call for call in calls if call.used < 60 and (call.asked or 0) > 900]
@@ -224,14 +223,14 @@ class Naive:
         return sorted(rows, key=lambda row: (-row[1], row[0]))  # type: ignore[operator]
 
     def denials(self) -> list[Row]:
-        """By all that makes them alike."""
+        """Rows by principal, service, operation, role and error code."""
         denied = [call for call in self.calls if DENIAL.fullmatch(call.code)]
         groups = grouped(denied, lambda call: (call.principal, call.service, call.name, call.role, call.code))
         rows: list[Row] = [[*key, len(calls), *span(calls)] for key, calls in groups.items() if len(calls) >= 3]
         return sorted(rows, key=lambda row: (-row[5], *row[:5]))  # type: ignore[operator]
 
     def chains(self) -> list[Row]:
-        """By path."""
+        """Rows by path of the chain."""
         paths: dict[Any, list[Call]] = defaultdict(list)
         for call in self.reported:
             hops = call.hops()
@@ -241,11 +240,11 @@ class Naive:
         return sorted(rows, key=lambda row: (-row[1], -row[2], row[0]))  # type: ignore[operator]
 
     def history(self, wanted: str) -> list[Row]:
-        """Of the latest session with that key, name or ARN."""
-        found = [call for call in self.sessions if wanted in {call.key, call.session_name, call.arn}]
-        if not found:
+        """The hops of the latest session with this key id, name or ARN."""
+        sessions = [call for call in self.sessions if wanted in {call.key, call.session_name, call.arn}]
+        if not sessions:
             return []
-        hops = max(found, key=lambda call: call.time).hops()
+        hops = max(sessions, key=lambda call: call.time).hops()
         return [
             [
                 n,
@@ -263,7 +262,7 @@ class Naive:
         ]
 
     def summary(self, by: str) -> list[Row]:
-        """By role, principal or pair of accounts."""
+        """Rows by role, principal or account pair."""
         key = {
             "role": lambda call: call.role,
             "principal": lambda call: call.principal,
@@ -272,8 +271,8 @@ class Naive:
         rows: list[Row] = []
         for name, calls in grouped(self.issues, key).items():
             sessions = [call for call in calls if call.key]
-            asked = [call.asked for call in sessions if call.asked is not None]
-            medians = middle(asked), middle([call.used for call in sessions if call.last_use])
+            request_asked = [call.asked for call in sessions if call.asked is not None]
+            medians = middle(request_asked), middle([call.used for call in sessions if call.last_use])
             failed = sum(bool(call.code) for call in calls)
             counts = len(calls), len(sessions), failed, distinct(calls, "principal"), distinct(calls, "role")
             rows.append([name, *counts, *medians, *span(calls)])
@@ -281,7 +280,7 @@ class Naive:
 
 
 def main() -> None:
-    """Prints the answers as JSON."""
+    """Print the answers as JSON."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.cloudtrail.naive", description="read CloudTrail logs one by one"
     )

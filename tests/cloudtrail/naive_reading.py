@@ -1,4 +1,4 @@
-"""Files below a folder -> calls, each parsed and looked at by itself: the first half of the plain reading."""
+"""The first half of the naive answers: files below a folder to parsed calls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-Json = Any  # what stands in a file that anybody may have written
+Json = Any  # any JSON value: the file may come from anywhere
 ISSUES = (
     "AssumeRole",
     "AssumeRoleWithSAML",
@@ -22,7 +22,7 @@ ISSUES = (
 
 
 class Read:
-    """What stood in the files."""
+    """What was read from the files."""
 
     def __init__(self, folder: str) -> None:
         self.files = self.records = self.skipped = 0
@@ -39,7 +39,7 @@ class Read:
                 self.add(element)
 
     def add(self, element: Json) -> None:
-        """A call is kept once, in the record that says most."""
+        """Add a record; each call is kept once, in its most complete record."""
         time = moment(element.get("eventTime")) if isinstance(element, dict) else None
         if time is None or element.get("eventName") is None:
             self.skipped += 1
@@ -53,7 +53,7 @@ class Read:
 
 
 def paths(folder: str) -> Iterator[str]:
-    """Below the folder, of files that may be logs."""
+    """The paths below the folder that may be logs."""
     for above, _, names in os.walk(folder):
         for name in names:
             if name.endswith((".json.gz", ".json", ".jsonl")):
@@ -61,7 +61,7 @@ def paths(folder: str) -> Iterator[str]:
 
 
 def elements_of(path: str) -> Iterator[Json]:
-    """What stands in `Records`, or in the lines."""
+    """The elements of `Records`, or the lines of a file of lines."""
     with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
         if path.endswith(".jsonl"):
             for line in file:
@@ -74,12 +74,12 @@ def elements_of(path: str) -> Iterator[Json]:
     records = whole.get("Records") if isinstance(whole, dict) else None
     if isinstance(records, list):
         yield from records
-    elif "CloudTrail-Digest" not in path:  # which holds none
+    elif "CloudTrail-Digest" not in path:  # a digest has no records
         yield None
 
 
 def moment(text: Json) -> datetime | None:
-    """A time as CloudTrail writes it in one place or another, in whole seconds."""
+    """A time in any of CloudTrail's formats, in whole seconds; None if it is none."""
     if not isinstance(text, str):
         return None
     for way in (datetime.fromisoformat, lambda text: datetime.strptime(f"{text} +0000", "%b %d, %Y, %I:%M:%S %p %z")):
@@ -92,7 +92,7 @@ def moment(text: Json) -> datetime | None:
 
 
 def at(tree: Json, path: str) -> Json:
-    """What is found there; nothing where there is no such place."""
+    """The value at a dotted path; None if there is none."""
     for name in path.split("."):
         tree = tree.get(name) if isinstance(tree, dict) else None
     return tree
@@ -105,7 +105,7 @@ def account_of(arn: str) -> str:
 
 
 class Call:
-    """A record, looked at."""
+    """A parsed record."""
 
     def __init__(self, record: Json, time: datetime) -> None:
         self.time = time
@@ -134,7 +134,7 @@ class Call:
             self.look_at_issue(record)
 
     def look_at_issue(self, record: Json) -> None:
-        """What only calls for credentials have."""
+        """Read what only calls for credentials have."""
         asked, given = record.get("requestParameters"), record.get("responseElements")
         self.role = at(asked, "roleArn") or self.name
         target = at(asked, "targetPrincipal")
@@ -160,7 +160,7 @@ class Call:
         self.asked = seconds
 
     def principal_of(self) -> str:
-        """Who it was, in one word."""
+        """The caller's name in answers."""
         who, kind = self.identity, at(self.identity, "type")
         issuer = at(who, "sessionContext.sessionIssuer.arn")
         if kind == "AssumedRole" and issuer:
@@ -181,11 +181,11 @@ class Call:
 
     @property
     def used(self) -> int:
-        """Seconds."""
+        """Seconds between issue and last use."""
         return max(0, int(((self.last_use or self.time) - self.time).total_seconds()))
 
     def hops(self) -> list[Call]:
-        """From the first one; eight are followed back at most."""
+        """The chain from the first session; at most eight are followed back."""
         found = [self]
         while found[0].parent is not None and len(found) <= 8:
             found.insert(0, found[0].parent)

@@ -1,4 +1,4 @@
-"""What stands in logs of a few years and accounts beside what one expects, and how it counts."""
+"""Unusual records found in years of real logs, and how each must count."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ GARBAGE: Final[tuple[Any, ...]] = (
     {"Records": [{"eventTime": "2026-10-05T10:00:00Z", "eventName": "Nested", "eventSource": "sts.amazonaws.com"}]},
 )
 MOST: Final = 6
-"""Calls of one oddity."""
+"""Maximum number of calls of one oddity."""
 
 
 class Oddities:
-    """One after the other; each makes its records and tells the tally what they are by the definition."""
+    """Each method makes records of one kind and adds to the tally how the definition counts them."""
 
     def __init__(self, desk: Desk, chance: random.Random, moment: Callable[[], int]) -> None:
         self.desk = desk
@@ -58,16 +58,16 @@ class Oddities:
         )
 
     def all(self) -> None:
-        """Each once."""
+        """Make each oddity once."""
         for kind in self._kinds:
             kind()
 
     def one(self) -> None:
-        """Any of them."""
+        """Make a random oddity."""
         self.chance.choice(self._kinds)()
 
     def put(self, category: str, service: str, name: str, identity: Json | None, **more: Any) -> int:
-        """A record as it is, and the plain call that it is; when."""
+        """Add a record and count it as an ordinary call; returns its time."""
         time = self.moment()
         made = record(
             time,
@@ -81,35 +81,35 @@ class Oddities:
         return time
 
     def user(self) -> Actor:
-        """Anybody with a key."""
+        """A user with a long-term key."""
         return self.chance.choice(self.desk.company.users)
 
     def garbage(self) -> None:
-        """Elements that are no records."""
+        """Elements that are not records."""
         for element in self.chance.sample(GARBAGE, 3):
             self.desk.files.add(self.account, "eu-west-1", self.moment(), encode(element), is_record=False)
 
     def without_source(self) -> None:
-        """Nobody says what service it was."""
+        """Calls without a service."""
         self.put("Management", "", "Something", self.user().identity, eventSource=...)
         self.put("Management", "", "Something", self.user().identity, eventSource=None)
 
     def without_identity(self) -> None:
-        """Refused again and again, and nobody says who it was."""
+        """Repeated denials without a caller identity."""
         for number in range(3):
-            identity: Any = (None, ..., "root")[number]  # a text where an object should be
+            identity: Any = (None, ..., "root")[number]  # a string where an object should be
             time = self.put("Management", "s3", "ListBuckets", identity, errorCode="AccessDenied", errorMessage="no")
             self.desk.tally.refuse(time, ("unknown", "s3", "ListBuckets", ""), "AccessDenied")
 
     def old_version(self) -> None:
-        """Before there were categories."""
+        """Records of an old version without category."""
         old = {"eventVersion": "1.02", "eventCategory": ..., "tlsDetails": ..., "readOnly": ...}
         self.put("Management", "ec2", "RunInstances", self.user().identity, managementEvent=..., **old)
         self.put("Data", "s3", "GetObject", self.user().identity, managementEvent=False, **old)
         self.put("Management", "s3", "ListBuckets", self.user().identity, managementEvent=None, **old)
 
     def other_service(self) -> None:
-        """Services and categories that nobody has heard of."""
+        """Unknown services and categories."""
         self.put(
             "NetworkActivity",
             "quantum-notary",
@@ -124,8 +124,8 @@ class Oddities:
         self.put("Management", "not.sts", "AssumeRole", self.user().identity)
 
     def other_forms(self) -> None:
-        """More fields, deeper ones, and large numbers."""
-        deep: Any = 1  # grows
+        """Additional, deeply nested fields and large numbers."""
+        deep: Any = 1  # any nesting depth
         for _ in range(40):
             deep = {"deeper": [deep]}
         more = {
@@ -138,7 +138,7 @@ class Oddities:
         self.put("Management", "ec2", "RunInstances", self.user().identity, **more)
 
     def texts_for_trees(self) -> None:
-        """A call for credentials of which nothing is left but that it went well."""
+        """A call for credentials whose other fields are strings, so only its success counts."""
         actor = self.user()
         arguments: dict[str, Any] = {"without": "parameters"}
         self.desk.issue(
@@ -161,7 +161,7 @@ class Oddities:
         )
 
     def two_times(self) -> None:
-        """The same call, on record with two moments: the first one counts."""
+        """One call recorded with two times: the earlier one counts."""
         time = self.moment() - 5
         made = record(
             time,
@@ -177,7 +177,7 @@ class Oddities:
             self.desk.put(self.account, "us-east-1", time, encode(one))
 
     def without_id(self) -> None:
-        """Twice the same, but nothing says that it is one call."""
+        """Two equal records without event id are two calls."""
         time = self.moment()
         made = record(
             time, "sqs.amazonaws.com", "ListQueues", self.user().identity, eventID=None, recipientAccountId=self.account
@@ -187,7 +187,7 @@ class Oddities:
             self.desk.files.add(self.account, "eu-west-1", time, encode(made), is_single=True)
 
     def without_issuer(self) -> None:
-        """A session of which nobody says who issued it goes by its role all the same, without the path."""
+        """A session without session issuer is named by its role, without the path."""
         standing = self.chance.choice(self.desk.company.standing)
         identity = copy.deepcopy(standing.identity)
         del identity["sessionContext"]
@@ -198,16 +198,16 @@ class Oddities:
         )
 
     def refused_and_given(self) -> None:
-        """A refusal is no session, whatever its answer holds."""
+        """A refused call with an answer is no session."""
         actor, role = self.user(), self.desk.company.role_of("data", "Deploy")
-        asked = {"roleArn": role.arn, "roleSessionName": "both"}
+        request_asked = {"roleArn": role.arn, "roleSessionName": "both"}
         given = {"credentials": {"accessKeyId": self.desk.new_key(), "expiration": "Oct 31, 2026, 11:00:00 PM"}}
         time = self.put(
             "Management",
             "sts",
             "AssumeRole",
             actor.identity,
-            requestParameters=asked,
+            requestParameters=request_asked,
             responseElements=given,
             errorCode="AccessDenied",
         )
@@ -226,7 +226,7 @@ class Oddities:
         self.desk.tally.refuse(time, (actor.principal, "sts", "AssumeRole", role.arn), "AccessDenied")
 
     def outside_with_arn(self) -> None:
-        """A web identity goes by what its provider calls it, whatever else is known."""
+        """A web identity or SAML user is named by its provider's name, whatever else is known."""
         for kind, name in (("WebIdentityUser", "AssumeRoleWithWebIdentity"), ("SAMLUser", "AssumeRoleWithSAML")):
             identity = {
                 "type": kind,
@@ -243,7 +243,7 @@ class Oddities:
             )
 
     def early_use(self) -> None:
-        """A clock that is behind: used before it was issued."""
+        """A session used before its issue time (clock skew)."""
         time = self.moment()
         role = self.desk.company.role_of("data", "Probe")
         acting = self.desk.issue(self.user(), time, "AssumeRole", role, session_name="early", asked=3600)
@@ -261,7 +261,7 @@ class Oddities:
             self.desk.put(role.account, "eu-west-1", time - 3, encode(made))
 
     def odd_name(self) -> None:
-        """HTML where the name of a call should be, from an odd program."""
+        """A call whose name and error contain HTML."""
         name = '<img src=x onerror="alert(1)">'
         actor = self.user()
         for _ in range(3):

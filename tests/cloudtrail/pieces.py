@@ -1,4 +1,4 @@
-"""What happens in certain shifts whatever chance says: on either side of each bound that a definition names."""
+"""Events that happen in certain shifts whatever the seed: on both sides of every bound of a definition."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.cloudtrail.records import KINDS
 WATCHED: Final = "dsops-deploy-payments"
 """The session name at the end of each shift's longest chain."""
 HALF_PAST_FIVE: Final = 19_800
-"""Seconds of a shift after which somebody assumes a role: a moment to ask from."""
+"""Seconds into a shift at which a role is assumed: a report can begin at this time."""
 REAL: Final = (
     "AccessDenied",
     "AccessDeniedException",
@@ -54,7 +54,7 @@ class Pieces(Crew):
     """Scenes with fixed roles."""
 
     def pieces(self) -> None:
-        """Those of this shift."""
+        """Play the scenes of this shift."""
         self.longest_chain()
         self.edge(self.span.number)
         self.at_moments()
@@ -68,7 +68,7 @@ class Pieces(Crew):
             self.alone_with_mfa()
 
     def longest_chain(self) -> None:
-        """A chain of five hops, from somebody whose name is odd."""
+        """A chain of five hops from a caller with an odd name."""
         first = (self.company.subjects, self.company.pipelines)[self.span.number % 2]
         actor = first[self.span.number % len(first)]
         name = "AssumeRoleWithSAML" if actor.identity["type"] == "SAMLUser" else "AssumeRoleWithWebIdentity"
@@ -98,7 +98,7 @@ class Pieces(Crew):
             self.use(acting, "mixed", most=4)
 
     def newcomers(self) -> None:
-        """New people on roles that others had, and accounts that never spoke to each other."""
+        """New principals on used roles, and account pairs that never called before."""
         for number, actor in enumerate(self.company.newcomers):
             role = self.company.role_of(("development", "vault")[number % 2], "Deploy")
             time = self.moment()
@@ -119,7 +119,7 @@ class Pieces(Crew):
                 )
 
     def alone_with_mfa(self) -> None:
-        """Nobody else has MFA where somebody has it now and then; and who was refused has not done without."""
+        """A role where one user has MFA sometimes and no other has; a denied call does not count as without MFA."""
         role = self.company.role_of("vault", "Auditor")
         for has_serial in (True, False):
             self.desk.issue(
@@ -136,7 +136,7 @@ class Pieces(Crew):
         )
 
     def at_moments(self) -> None:
-        """Sessions in the very second that parts old from recent, and in one that a report may begin with."""
+        """Sessions at exactly the boundary between old and new, and at a time from which a report may begin."""
         span, company = self.span, self.company
         if span.start + HALF_PAST_FIVE < span.end:
             actor = company.early[span.number % len(company.early)]
@@ -165,7 +165,7 @@ class Pieces(Crew):
             )
 
     def denied(self) -> None:
-        """A workload that may not read its secret, three times; and somebody who gave up after two."""
+        """A workload denied three times, which counts; and a user denied twice, which does not."""
         actor, kind = self.company.standing[self.span.number % 5], KINDS[3]
         for _ in range(3):
             self.desk.call(actor, kind, self.moment(), "AccessDeniedException")
@@ -173,14 +173,14 @@ class Pieces(Crew):
             self.desk.call(self.company.early[0], kind, self.moment(), "AccessDenied")
 
     def codes(self) -> None:
-        """One that is of denial or throttling, and one that only looks like it, each as often as would count."""
+        """An error code that counts as denial or throttling, and one that only resembles it, equally often."""
         for codes in (REAL, LOOK_ALIKES):
             code = codes[self.span.number % len(codes)]
             for _ in range(3):
                 self.desk.call(self.company.standing[-1], KINDS[3], self.moment(), code)
 
     def half(self) -> None:
-        """A call that went well, but whose answer is not on record: no session."""
+        """A successful call whose answer is not recorded: no session."""
         actor = self.chance.choice([*self.company.users, *self.company.standing])
         self.desk.issue(
             actor,
@@ -193,11 +193,11 @@ class Pieces(Crew):
         )
 
     def any_root(self) -> None:
-        """For the time that is given, or for a shorter one."""
+        """AssumeRoot for the default time or a shorter one."""
         self.root(self.chance.choice((None, 300)))
 
     def root(self, asked: int | None) -> None:
-        """Central administration of members' root users."""
+        """AssumeRoot: central administration of member accounts' root users."""
         role = self.company.people_roles["management", "AdministratorAccess"]
         admin = self.desk.issue(
             self.company.subjects[-2], self.moment(), "AssumeRoleWithSAML", role, session_name=self.company.people[0]
@@ -210,17 +210,28 @@ class Pieces(Crew):
                 self.use(root, "mixed", most=3)
 
     def any_edge(self) -> None:
-        """One of them."""
+        """A random edge."""
         self.edge(self.chance.randrange(100))
 
     def edge(self, number: int) -> None:
-        """A session whose last use is on either side of a bound."""
+        """A session whose last use is on one side of a bound."""
         roles = ("Administrator", "SecretsReader", "Probe", "Nightly")
-        asked = (900, 901, 3600, 3600)[number % 4]
-        bounds = (0, 59, 60, 5, asked - 61, asked - 60, asked - 59, asked, asked + 1, asked + 30)
+        request_asked = (900, 901, 3600, 3600)[number % 4]
+        bounds = (
+            0,
+            59,
+            60,
+            5,
+            request_asked - 61,
+            request_asked - 60,
+            request_asked - 59,
+            request_asked,
+            request_asked + 1,
+            request_asked + 30,
+        )
         last = bounds[number % len(bounds)]
         role = self.company.role_of("security", "SecretsReader" if last < 100 else self.chance.choice(roles))
         actor = self.chance.choice(self.company.standing)
-        acting = self.desk.issue(actor, self.moment(), "AssumeRole", role, session_name="edge", asked=asked)
+        acting = self.desk.issue(actor, self.moment(), "AssumeRole", role, session_name="edge", asked=request_asked)
         if acting is not None:
             self.use_until(acting, last, most=3)

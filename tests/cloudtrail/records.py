@@ -1,6 +1,6 @@
-"""Facts -> the text of records, as CloudTrail writes them.
+"""The text of records as CloudTrail writes them.
 
-Most of a month are ordinary services' calls: their records are templates, made once, of which a few words change.
+Most calls of a month are ordinary services'. Their records are templates in which a few values change.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ class Kind(NamedTuple):
     category: str
     weight: int
     template: str
-    """For `%`: identity, error, time, region, address, agent, account, number, request and event."""
+    """A `%` template with identity, error, time, region, address, agent, account, number, request and event."""
 
 
 @lru_cache(maxsize=4096)
 def expiration(seconds: int) -> str:
-    """As CloudTrail speaks of it: `Nov 2, 2026, 9:05:00 AM`."""
+    """A time in CloudTrail's format for expirations: `Nov 2, 2026, 9:05:00 AM`."""
     moment = datetime.fromtimestamp(seconds, UTC)
     return f"{moment:%b} {moment.day}, {moment.year}, {moment.hour % 12 or 12}:{moment:%M:%S} {moment:%p}"
 
 
 def uuid_of(bits: int) -> str:
-    """128 random bits as an id."""
+    """128 random bits as a UUID."""
     text = f"{bits:032x}"
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
 
 
 def record(time: int, source: str, name: str, identity: Json | None, **more: Any) -> Json:
-    """What all records have; `more` is put over it, and what is `...` there is left out."""
+    """A record with the common fields; `more` overrides them, and a value of `...` removes a field."""
     made: Json = {
         "eventVersion": "1.11",
         "userIdentity": identity,
@@ -71,7 +71,7 @@ def record(time: int, source: str, name: str, identity: Json | None, **more: Any
 
 
 def answer(key: str, expires: str, arn: str, unique: str, source_identity: str) -> Json:
-    """What STS gave, without what is secret."""
+    """The response of STS without its secrets."""
     given: Json = {"credentials": {"accessKeyId": key, "sessionToken": HIDDEN, "expiration": expires}}
     if arn:
         given["assumedRoleUser"] = {"assumedRoleId": unique, "arn": arn}
@@ -81,7 +81,7 @@ def answer(key: str, expires: str, arn: str, unique: str, source_identity: str) 
 
 
 def _template(service: str, name: str, parameters: Json | None, more: Mapping[str, Any]) -> str:
-    """The text of a record with places for what changes."""
+    """The record's text with placeholders for the values that change."""
     made = record(
         0,
         f"{service}.amazonaws.com",

@@ -1,4 +1,4 @@
-"""A part of the month: what people, pipelines and services of the company do in it, until its calls are made."""
+"""One part of the month: scenes of users, pipelines and services until the number of calls is reached."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.cloudtrail.pieces import LOOK_ALIKES, REAL, Pieces
 from tests.cloudtrail.records import KINDS, WEIGHTS
 
 MOST: Final = 48
-"""Calls of one scene."""
+"""Maximum number of calls of one scene."""
 SCENES_SHARE: Final = 0.35
-"""Of the calls; the rest are ordinary services' of workloads that run since before the logs begin."""
+"""The share of scenes in all calls; the rest are ordinary calls of workloads with old sessions."""
 STS_CODES: Final = (
     "AccessDenied",
     "AccessDenied",
@@ -36,10 +36,10 @@ CODES: Final = (*REAL, *LOOK_ALIKES, "NoSuchKey", "ResourceNotFoundException")
 
 
 class Shift(Pieces):
-    """Makes exactly as many calls as it is told to."""
+    """Makes exactly the ordered number of calls."""
 
     def run(self) -> None:
-        """The whole shift."""
+        """Play the whole shift."""
         self.pieces()
         self.desk.close()
         scenes: dict[Callable[[], None], int] = {
@@ -71,7 +71,7 @@ class Shift(Pieces):
         self.noise()
 
     def noise(self) -> None:
-        """Ordinary services' calls, to the last one."""
+        """Make the remaining ordinary calls."""
         chance, end = self.chance, min(self.span.end, self.span.month_end + 1)
         actors = [*self.company.standing, *self.company.services[:3]]
         for left in range(self.left(), 0, -1):
@@ -83,21 +83,21 @@ class Shift(Pieces):
             self.desk.call(actor, chance.choices(KINDS, WEIGHTS)[0], time, code)
 
     def usual_code(self, actor: Actor) -> str:
-        """One of three that somebody is refused with."""
+        """One of the three error codes that this caller usually gets."""
         first = crc32(actor.principal.encode())
         return CODES[(first + self.chance.randrange(3)) % len(CODES)]
 
-    # --- who does what ------------------------------------------------------------------------------------------
+    # --- callers ------------------------------------------------------------------------------------------------
 
     def user(self) -> None:
-        """Somebody with a long-term key, with MFA always, sometimes or never."""
+        """A user with a long-term key, with MFA always, sometimes or never."""
         number = self.chance.randrange(len(self.company.users))
         actor = self.company.users[number]
         has_mfa = self.chance.random() < (1, 0.5, 0)[number % 3]
         time = self.moment()
         if has_mfa and self.chance.random() < 0.5:
-            asked = self.chance.choice((None, 3600, 129600))
-            acting = self.desk.issue(actor, time, "GetSessionToken", asked=asked, has_serial=True)
+            request_asked = self.chance.choice((None, 3600, 129600))
+            acting = self.desk.issue(actor, time, "GetSessionToken", asked=request_asked, has_serial=True)
             if acting is None:
                 return
             self.use(acting, "mixed", most=2)
@@ -105,7 +105,7 @@ class Shift(Pieces):
         self.assume(actor, time, self.usual_role(actor), has_serial=has_mfa)
 
     def person(self) -> None:
-        """Somebody of the directory, through Identity Center."""
+        """A person of the directory, through Identity Center."""
         role = self.company.people_roles[self.any_account(), self.chance.choice(PERMISSION_SETS)[0]]
         actor = self.chance.choice(self.company.subjects[:-1])
         person = self.chance.choice(self.company.people)
@@ -115,7 +115,7 @@ class Shift(Pieces):
         self.go_on(acting, role, person if self.chance.random() < 0.5 else "")
 
     def pipeline(self) -> None:
-        """A pipeline of GitHub's."""
+        """A GitHub Actions pipeline."""
         role = self.company.role_of(self.chance.choice(NAMES[3:6]), self.chance.choice(("Deploy", "Migrator", "Probe")))
         actor = self.chance.choice(self.company.pipelines)
         acting = self.desk.issue(
@@ -129,7 +129,7 @@ class Shift(Pieces):
         self.go_on(acting, role)
 
     def subject(self) -> None:
-        """Somebody of the old SAML directory."""
+        """A user of the old SAML directory."""
         actor = self.chance.choice(self.company.subjects)
         role = self.usual_role(actor)
         acting = self.desk.issue(
@@ -138,7 +138,7 @@ class Shift(Pieces):
         self.go_on(acting, role)
 
     def service(self) -> None:
-        """A workload, for which its service assumes the role."""
+        """A workload whose service assumes its role."""
         actor = self.chance.choice(self.company.services)
         role = self.any_role()
         acting = self.desk.issue(
@@ -147,20 +147,22 @@ class Shift(Pieces):
         self.go_on(acting, role)
 
     def partner(self) -> None:
-        """Another company's job: our account's copy of the call is all there is."""
+        """Another company's job, recorded only in our account's copy."""
         actor = self.chance.choice(self.company.partners)
         self.assume(actor, self.moment(), self.usual_role(actor))
 
     def federation(self) -> None:
-        """A broker of one's own."""
+        """A federation broker of the company (GetFederationToken)."""
         actor = self.chance.choice(self.company.users)
-        asked = self.chance.choice((None, 900, 7200))
-        acting = self.desk.issue(actor, self.moment(), "GetFederationToken", session_name="visitor", asked=asked)
+        request_asked = self.chance.choice((None, 900, 7200))
+        acting = self.desk.issue(
+            actor, self.moment(), "GetFederationToken", session_name="visitor", asked=request_asked
+        )
         if acting is not None:
             self.use(acting, self.chance.choice(("mixed", "seconds", "never")))
 
     def refusals(self) -> None:
-        """The same mistake a few times."""
+        """The same failing request for a session, several times."""
         company, chance = self.company, self.chance
         actor = chance.choice(
             [*company.users, *company.standing, *company.pipelines, *company.subjects, *company.partners]
@@ -187,7 +189,7 @@ class Shift(Pieces):
             )
 
     def troubles(self) -> None:
-        """An ordinary call that is refused, two times or more."""
+        """An ordinary call denied two times or more."""
         chance = self.chance
         actor = chance.choice([*self.company.standing, *self.company.users, *self.company.services])
         kind, code, time = chance.choice(KINDS), self.usual_code(actor), self.moment()

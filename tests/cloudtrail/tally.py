@@ -1,6 +1,6 @@
-"""Facts of the model -> the answers, counted while the month goes by; nothing is kept of single calls.
+"""Counts for the answers, collected while the month is made; single calls are not kept.
 
-Sessions are told when they are over. Tallies of parts of the month are merged.
+A session is counted when it is over. Tallies of parts of the month can be merged.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 from tests.cloudtrail.facts import Issue, Session
 
 Span = list[int]
-"""How many, the first, the last."""
+"""Count, first time, last time."""
 Key = tuple[str, ...]
 Used = tuple[str, str, str, str, int, int, bool]
-"""Role, principal, both accounts, seconds asked for, seconds used (-1: never), used to its end."""
+"""Role, principal, both accounts, seconds requested, seconds used (-1: never), used to its end."""
 
 THROTTLED = frozenset(
     [
@@ -37,12 +37,12 @@ DENIED_ENDS = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 
 
 def is_denial(code: str) -> bool:
-    """Whether that code says that somebody may not."""
+    """Whether this error code means access denied."""
     return code.startswith("AccessDenied") or code.endswith(DENIED_ENDS) or code in DENIED
 
 
 class Tally:
-    """What has been counted so far."""
+    """The counts so far."""
 
     def __init__(self, boundary: int, since: int, watched: Iterable[str] = ()) -> None:
         """`watched` are session names whose latest history is kept."""
@@ -59,24 +59,24 @@ class Tally:
         self.failed: dict[Key, Span] = {}
         self.chains: dict[Key, Span] = {}
         self.hours: dict[tuple[int, str], Span] = {}
-        """Calls, sessions, failures by hour and principal."""
+        """Calls, sessions and failures by hour and principal."""
         self.new_sessions: dict[Key, Span] = {}
-        """Sessions before the boundary, sessions after, the first of those."""
+        """Sessions before the boundary, sessions after it, and the first time of those."""
         self.new_pairs: dict[Key, Span] = {}
-        """The same of calls, and failures after."""
+        """Calls before and after the boundary, and failures after it."""
         self.mfa: dict[Key, list[int]] = {}
         self.histories: dict[str, list[Session]] = {}
 
-    # --- what happens -------------------------------------------------------------------------------------------
+    # --- counting ---------------------------------------------------------------------------------------------------
 
     def call(self, time: int, category: str, service: str) -> None:
-        """Each call once, whatever it is."""
+        """Count a call of any kind, once."""
         self.calls += 1
         if time >= self.since:
             self.events[category, service] += 1
 
     def refuse(self, time: int, who: tuple[str, str, str, str], code: str) -> None:
-        """`who`: principal, service, name of the call, and the role it was for."""
+        """Count a denial. `who`: principal, service, operation, and the role it was for."""
         if time < self.since:
             return
         if code in THROTTLED:
@@ -85,11 +85,11 @@ class Tally:
             _note(self.denied, (*who, code), time)
 
     def save(self, time: int, name: str) -> None:
-        """Something that dsops held already."""
+        """Count a cache hit of dsops."""
         self.saved[name] += time >= self.since
 
     def issue(self, it: Issue) -> None:
-        """A call for credentials, when it is made."""
+        """Count a call for credentials when it is made."""
         between = (it.from_account, it.to_account)
         if all(between) and it.from_account != it.to_account:
             self._new_pair(it, between)
@@ -109,7 +109,7 @@ class Tally:
             self.mfa.setdefault((it.role, it.principal), [0, 0])[it.has_mfa] += 1
 
     def session(self, it: Session) -> None:
-        """A session that is over: all its uses are known."""
+        """Count a session that is over, with all its uses."""
         if it.session_name in self.watched:
             self._remember(it.session_name, it)
         if it.time < self.since:
@@ -132,10 +132,10 @@ class Tally:
         if kept is None or kept[-1].time < it.time:
             self.histories[name] = it.hops()
 
-    # --- parts of the month -------------------------------------------------------------------------------------
+    # --- merging ----------------------------------------------------------------------------------------------------
 
     def merge(self, other: Tally) -> None:
-        """What another one has counted, of other calls."""
+        """Add another tally, of other calls."""
         self.calls += other.calls
         self.events += other.events
         self.saved += other.saved
@@ -143,7 +143,7 @@ class Tally:
         for name in ("throttled", "denied", "issues", "failed", "chains"):
             _merge_spans(getattr(self, name), getattr(other, name))
         for name in ("hours", "mfa"):
-            table: dict[Any, list[int]] = getattr(self, name)  # their keys differ
+            table: dict[Any, list[int]] = getattr(self, name)  # keys of different tables differ
             for key, counts in getattr(other, name).items():
                 table[key] = [a + b for a, b in zip(table.get(key, [0] * len(counts)), counts, strict=True)]
         for name in ("new_sessions", "new_pairs"):

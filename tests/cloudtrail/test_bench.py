@@ -1,4 +1,4 @@
-"""The benchmark measures only what tells the truth: each check passes right answers, and ends it for wrong ones."""
+"""The benchmark measures only correct programs: each check accepts right answers and ends it on wrong ones."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ SAY = "import sys; print(open(sys.argv[1]).read())"
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> bench.Logs:
-    """Logs of a size that can be read in a second."""
+    """Logs small enough to be read in a second."""
     folder = tmp_path_factory.mktemp("bench")
     return bench.Logs(folder, generate(folder / "logs", events=3000, seed=1))
 
 
 def environ() -> dict[str, str]:
-    """Just enough to find programs."""
+    """The minimum to find programs."""
     return {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
 
 
 def says(folder: Path, tree: Any) -> Case:
-    """A program that prints that as JSON."""
+    """A program that prints this as JSON."""
     file = folder / "said.json"
     file.write_text(json.dumps(tree))
     return Case("report", [sys.executable, "-c", SAY, str(file)], folder, environ())
@@ -47,23 +47,23 @@ def as_objects(known: Any) -> dict[str, list[dict[str, Any]]]:
 
 
 def test_a_right_report_passes_in_either_form(made: bench.Logs, tmp_path: Path) -> None:
-    """Rows as objects or as lists."""
+    """Rows as objects and rows as lists are both accepted."""
     bench.check_report(made, says(tmp_path, as_objects(made.known)))
     bench.check_report(made, says(tmp_path, {"answers": made.known["answers"]}))
 
 
 def test_a_summary_is_by_role_where_nothing_was_asked(made: bench.Logs, tmp_path: Path) -> None:
-    """A report has one summary; the others are not missed."""
-    told = as_objects(made.known)
-    told["summary"] = told.pop("summary-role")
-    del told["summary-principal"], told["summary-account"]
+    """A report has one summary, by role; the other groupings are not required."""
+    result_text = as_objects(made.known)
+    result_text["summary"] = result_text.pop("summary-role")
+    del result_text["summary-principal"], result_text["summary-account"]
 
-    bench.check_report(made, says(tmp_path, told))
+    bench.check_report(made, says(tmp_path, result_text))
 
 
 @pytest.mark.parametrize("name", ["failures", "chains", "events"])
 def test_a_wrong_or_missing_answer_ends_the_benchmark(name: str, made: bench.Logs, tmp_path: Path) -> None:
-    """One row too few is enough, and so is a question without an answer."""
+    """A missing row or a missing answer ends the benchmark."""
     short = as_objects(made.known)
     short[name] = short[name][:-1]
     without = as_objects(made.known)
@@ -75,7 +75,7 @@ def test_a_wrong_or_missing_answer_ends_the_benchmark(name: str, made: bench.Log
 
 
 def test_a_wrong_count_ends_the_benchmark(made: bench.Logs, tmp_path: Path) -> None:
-    """One record more than there are."""
+    """A wrong number of records ends the benchmark."""
     bench.check_count(made, says(tmp_path, made.records))
 
     with pytest.raises(SystemExit, match="another number of records"):
@@ -83,7 +83,7 @@ def test_a_wrong_count_ends_the_benchmark(made: bench.Logs, tmp_path: Path) -> N
 
 
 def test_jq_has_the_known_metrics(made: bench.Logs) -> None:
-    """Failures, principals, pairs of accounts, and what was asked for, of the same calls."""
+    """jq's failures, principals, account pairs and durations equal the known ones."""
     try:
         case = bench.with_jq(made, environ())
     except ToolMissingError as missing:
@@ -97,7 +97,7 @@ def test_jq_has_the_known_metrics(made: bench.Logs) -> None:
 
 
 def test_the_loop_has_the_known_answers(made: bench.Logs) -> None:
-    """As a program of its own."""
+    """The naive program's answers equal the known ones."""
     wrong = deepcopy(made.known)
     wrong["answers"]["events"]["rows"][0][2] += 1
 
@@ -107,7 +107,7 @@ def test_the_loop_has_the_known_answers(made: bench.Logs) -> None:
 
 
 def test_logs_are_made_once_for_a_size_and_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second time they are there; other seeds have their own."""
+    """Logs are generated once per size and seed, then reused."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
     first = bench.logs(3000, 1)
@@ -122,7 +122,7 @@ def test_logs_are_made_once_for_a_size_and_seed(tmp_path: Path, monkeypatch: pyt
 
 
 def test_the_table_has_each_ratio(made: bench.Logs) -> None:
-    """What took ten times as long on a tenth is a hundred times as slow."""
+    """The table has ratios per size: ten times the time for a tenth of the logs is a factor of 100."""
     assert made.records > 3000
     names = ("report", "report, part", "count", "fastest count", "jq", "python")
     took = dict(zip(names, (10.0, 2.0, 8.0, 5.0, 20.0, 100.0), strict=True))

@@ -1,4 +1,4 @@
-"""Logs whose times lie on both sides of each bound: the engine and the plain reading give the same answers."""
+"""Logs with times on both sides of every bound: the engine and the naive reading give the same answers."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ BOUND = datetime(2026, 11, 20, 10, tzinfo=UTC)
 SECONDS = (0, 1, -1, 59, 60, 61, 899, 900, 901, 3539, 3540, 3541, 3600, -86_399, -86_400, -86_401)
 ROLES = [f"arn:aws:iam::{account}:role/R{number}" for account in ("1" * 12, "2" * 12) for number in range(3)]
 CODES = ("", "AccessDenied", "Client.UnauthorizedOperation", "SlowDown", "Forbidden")
-Record = dict[str, Any]  # a tree as JSON has it
+Record = dict[str, Any]  # a JSON tree
 
 
 def log(chance: random.Random) -> list[Record]:
-    """Some calls; each key is issued once, and before it signs what issues another."""
+    """Some calls; each key is issued once, before it signs."""
     records: list[Record] = []
     for number in range(60):
         moment = BOUND + timedelta(seconds=chance.choice(SECONDS))
@@ -70,12 +70,12 @@ def log(chance: random.Random) -> list[Record]:
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("since", [None, BOUND, BOUND + timedelta(seconds=1)])
 def test_on_either_side_of_a_bound_both_say_the_same(tmp_path: Path, seed: int, since: datetime | None) -> None:
-    """With offsets, fractions of a second, sessions without an end, and codes that are empty."""
+    """Engine and naive reading agree on offsets, fractions of seconds, missing expirations and empty codes."""
     chance = random.Random(seed)  # noqa: S311 - the same each time
     (tmp_path / "a.json").write_text(json.dumps({"Records": log(chance)}))
-    known = Naive(str(tmp_path), since).answers()
+    known_names = Naive(str(tmp_path), since).answers()
     report = report_on(find_logs([str(tmp_path)]), ["logs"], since=since)
     for answer in report.answers:
         if answer.question not in {"summary", "chains"}:
-            assert (answer.question, known[answer.question]) == (answer.question, as_json(answer.rows))
-    assert known["short-use"] + known["long-use"] + known["denials"] + known["durations"]
+            assert (answer.question, known_names[answer.question]) == (answer.question, as_json(answer.rows))
+    assert known_names["short-use"] + known_names["long-use"] + known_names["denials"] + known_names["durations"]

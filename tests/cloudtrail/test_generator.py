@@ -1,4 +1,4 @@
-"""The generator of logs: the same for the same seed, and its known answers are those that a plain reading gives."""
+"""The log generator is deterministic, and its known answers equal a naive reading's."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from tests.cloudtrail.naive import Naive
 from tests.cloudtrail.pieces import LOOK_ALIKES, REAL, WATCHED
 
 EVENTS = 3000
-MORE_CALLS = 60 + 3  # of dsops' own trail and of the large file
+MORE_CALLS = 60 + 3  # of dsops' own trail and the large file
 SINCE = datetime(2026, 10, 12, 5, 30, tzinfo=UTC)
-Known = dict[str, Any]  # a tree as JSON has it
+Known = dict[str, Any]  # a JSON tree
 
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Known]:
-    """Logs without dirt, and their answers."""
+    """Clean logs and their answers."""
     folder = tmp_path_factory.mktemp("clean")
     return folder, generate(folder, events=EVENTS, seed=1)
 
 
 @pytest.fixture(scope="module")
 def dirty(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Known]:
-    """Logs with all there may be, and their answers."""
+    """Dirty logs with dsops' own trail, and their answers."""
     folder = tmp_path_factory.mktemp("dirty")
     return folder, generate(folder, events=EVENTS, seed=1, is_dirty=True, has_own_trail=True)
 
 
 def digest(folder: Path) -> str:
-    """One text for all names and bytes below a folder."""
+    """A hash over all names and contents below a folder."""
     found = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         found.update(f"{path.relative_to(folder)} {path.stat().st_size}\n".encode() + path.read_bytes())
@@ -49,13 +49,13 @@ def digest(folder: Path) -> str:
 
 
 def rows(known: Known, name: str) -> list[list[Any]]:
-    """Of an answer."""
+    """The rows of an answer."""
     found: list[list[Any]] = known["answers"][name]["rows"]
     return found
 
 
 def check(folder: Path, known: Known, since: datetime | None = None) -> None:
-    """Everything that is known, beside the plain reading."""
+    """Assert that everything known equals the naive reading."""
     naive = Naive(str(folder), since)
     counts = {
         "calls": len(naive.all),
@@ -73,26 +73,26 @@ def check(folder: Path, known: Known, since: datetime | None = None) -> None:
 
 
 def test_clean_logs_have_the_known_answers(clean: tuple[Path, Known]) -> None:
-    """All questions, read record by record."""
+    """All answers for clean logs equal the naive reading's."""
     check(*clean)
 
 
 def test_dirty_logs_have_the_known_answers(dirty: tuple[Path, Known]) -> None:
-    """Damaged files, duplicates, strange records and dsops' own trail count as the definition says."""
+    """All answers for dirty logs (damage, duplicates, odd records, dsops' own trail) equal the naive reading's."""
     check(*dirty)
 
 
 @pytest.mark.parametrize("seed", [2, 3, 4])
 def test_other_seeds_have_their_own_answers(seed: int, tmp_path: Path, dirty: tuple[Path, Known]) -> None:
-    """Other people, other calls, and what is known of them is right again, also from a moment on."""
-    known = generate(tmp_path, events=EVENTS, seed=seed, since=SINCE, is_dirty=True, has_own_trail=True)
+    """Other seeds give other answers, which equal the naive reading's too, also with `since`."""
+    known_names = generate(tmp_path, events=EVENTS, seed=seed, since=SINCE, is_dirty=True, has_own_trail=True)
 
-    check(tmp_path, known, SINCE)
-    assert dirty[1]["answers"] != known["answers"]
+    check(tmp_path, known_names, SINCE)
+    assert dirty[1]["answers"] != known_names["answers"]
 
 
 def test_the_same_seed_makes_the_same_files_on_any_number_of_cores(clean: tuple[Path, Known], tmp_path: Path) -> None:
-    """Byte by byte."""
+    """The same seed makes the same bytes on any number of cores."""
     again = generate(tmp_path / "again", events=EVENTS, seed=1, processes=2)
 
     assert clean[1] == again
@@ -100,7 +100,7 @@ def test_the_same_seed_makes_the_same_files_on_any_number_of_cores(clean: tuple[
 
 
 def test_since_changes_nothing_but_the_answers(dirty: tuple[Path, Known], tmp_path: Path) -> None:
-    """The files are the same."""
+    """`since` changes the answers and not the files."""
     late = generate(tmp_path, events=EVENTS, seed=1, since=SINCE, is_dirty=True, has_own_trail=True)
 
     assert dirty[1]["answers"] != late["answers"]
@@ -108,44 +108,44 @@ def test_since_changes_nothing_but_the_answers(dirty: tuple[Path, Known], tmp_pa
 
 
 def test_files_can_be_small(clean: tuple[Path, Known], tmp_path: Path) -> None:
-    """Many of them, for the same calls; two records of an account and region are seldom together."""
-    known = generate(tmp_path, events=EVENTS, seed=1, file_records=1)
+    """`file_records=1` makes many small files for the same calls."""
+    known_names = generate(tmp_path, events=EVENTS, seed=1, file_records=1)
 
-    assert known["counts"]["files"] > 3 * clean[1]["counts"]["files"]
-    assert clean[1]["answers"] == known["answers"]
+    assert known_names["counts"]["files"] > 3 * clean[1]["counts"]["files"]
+    assert clean[1]["answers"] == known_names["answers"]
 
 
 def test_another_seed_makes_other_files(clean: tuple[Path, Known], tmp_path: Path) -> None:
-    """The digest that tells the same from the same tells others apart."""
+    """Another seed makes other files, so the digest distinguishes them."""
     generate(tmp_path, events=EVENTS, seed=2)
 
     assert digest(clean[0]) != digest(tmp_path)
 
 
 def test_counts_add_up(clean: tuple[Path, Known], dirty: tuple[Path, Known]) -> None:
-    """As many calls as were ordered, told in every question that has all of them."""
-    for (_, known), calls in ((clean, EVENTS), (dirty, EVENTS + MORE_CALLS)):
-        issues = sum(row[1] for row in rows(known, "summary-role"))
-        sessions = sum(row[1] for row in rows(known, "durations"))
-        failures = sum(row[2] for row in rows(known, "failures"))
-        assert calls == known["counts"]["calls"] == sum(row[2] for row in rows(known, "events"))
-        assert issues == sum(row[1] for row in rows(known, "summary-principal"))
-        assert issues == sum(row[1] for row in rows(known, "summary-account"))
+    """The number of calls is the ordered one, and agrees between all questions that count calls."""
+    for (_, known_answers), calls in ((clean, EVENTS), (dirty, EVENTS + MORE_CALLS)):
+        issues = sum(row[1] for row in rows(known_answers, "summary-role"))
+        sessions = sum(row[1] for row in rows(known_answers, "durations"))
+        failures = sum(row[2] for row in rows(known_answers, "failures"))
+        assert calls == known_answers["counts"]["calls"] == sum(row[2] for row in rows(known_answers, "events"))
+        assert issues == sum(row[1] for row in rows(known_answers, "summary-principal"))
+        assert issues == sum(row[1] for row in rows(known_answers, "summary-account"))
         assert (
             sessions
-            == sum(row[1] for row in rows(known, "timeline"))
-            == sum(row[2] for row in rows(known, "principals"))
+            == sum(row[1] for row in rows(known_answers, "timeline"))
+            == sum(row[2] for row in rows(known_answers, "principals"))
         )
         assert (
             failures
-            == sum(row[2] for row in rows(known, "timeline"))
-            == sum(row[3] for row in rows(known, "principals"))
+            == sum(row[2] for row in rows(known_answers, "timeline"))
+            == sum(row[3] for row in rows(known_answers, "principals"))
         )
         assert 0 < sessions + failures < issues, "some went well, but their answer is not on record"
 
 
 def test_each_question_has_something_to_tell(dirty: tuple[Path, Known]) -> None:
-    """An answer without rows would agree with anything; each has the columns that the definition names."""
+    """Every question has rows with the defined columns: an empty answer would agree with anything."""
     _, known = dirty
 
     assert {*COLUMNS} - {"summary", "history"} <= {*known["answers"]}
@@ -158,29 +158,31 @@ def test_each_question_has_something_to_tell(dirty: tuple[Path, Known]) -> None:
 
 
 def test_each_rule_has_its_counter_example(dirty: tuple[Path, Known]) -> None:
-    """Roles that are used long, short and otherwise; sessions used beyond their end, in the same second, and never."""
-    folder, known = dirty
-    roles = {row[0] for row in rows(known, "durations")}
+    """Every rule has its counter-example: long, short, unused and overlong sessions, exact bounds, HTML."""
+    folder, known_answers = dirty
+    roles = {row[0] for row in rows(known_answers, "durations")}
     naive = Naive(str(folder))
     used = [(session.time, session.last_use, session.expires) for session in naive.sessions if session.last_use]
 
     for name in ("long-use", "short-use", "without-mfa", "new-principals"):
-        assert {row[0] for row in rows(known, name)} < roles, name
+        assert {row[0] for row in rows(known_answers, name)} < roles, name
     assert len(used) < len(naive.sessions)
     assert any(expires and last > expires for _, last, expires in used), "used after it had ended"
     assert any(last < time for time, last, _ in used), "a clock that is behind"
     assert any(last == time for time, last, _ in used), "used in the second it was issued"
     assert {*REAL, *LOOK_ALIKES} < {call.code for call in naive.all}
-    assert {*REAL} <= {row[4] for row in rows(known, "denials")} | {row[2] for row in rows(known, "throttling")}
-    assert any("<script>" in row[0] for row in rows(known, "chains")), "HTML that a page must escape"
+    assert {*REAL} <= {row[4] for row in rows(known_answers, "denials")} | {
+        row[2] for row in rows(known_answers, "throttling")
+    }
+    assert any("<script>" in row[0] for row in rows(known_answers, "chains")), "HTML that a page must escape"
 
 
 def test_files_lie_where_cloudtrail_puts_them(clean: tuple[Path, Known]) -> None:
-    """Account, region and day in folder and name; each file whole JSON of records of that account."""
-    folder, known = clean
+    """Files have CloudTrail's paths and names, and each contains records of its own account."""
+    folder, known_answers = clean
     files = [path for path in folder.rglob("*") if path.is_file()]
 
-    assert known["counts"]["files"] == len(files)
+    assert known_answers["counts"]["files"] == len(files)
     for path in files:
         _, account, _, region, year, month, day, name = path.relative_to(folder).parts
         assert name.startswith(f"{account}_CloudTrail_{region}_{year}{month}{day}T")
@@ -190,7 +192,7 @@ def test_files_lie_where_cloudtrail_puts_them(clean: tuple[Path, Known]) -> None
 
 
 def test_records_are_as_large_as_real_ones(clean: tuple[Path, Known]) -> None:
-    """One to two kilobytes in the mean, and most of them are ordinary services'."""
+    """Records have one to two kilobytes on average, and most are of ordinary services."""
     texts = [gzip.decompress(path.read_bytes()) for path in clean[0].rglob("*.json.gz")]
     records = [record for text in texts for record in json.loads(text)["Records"]]
     services = Counter(record["eventSource"] for record in records)
@@ -201,7 +203,7 @@ def test_records_are_as_large_as_real_ones(clean: tuple[Path, Known]) -> None:
 
 
 def test_twins_have_one_id_and_the_copy_knows_no_name(clean: tuple[Path, Known]) -> None:
-    """The trusting account sees an account and an id."""
+    """Both copies of a call share an id, and the role account's copy has only the caller's account and id."""
     twins: dict[str, list[dict[str, Any]]] = {}
     for path in clean[0].rglob("*.json.gz"):
         for record in json.loads(gzip.decompress(path.read_bytes()))["Records"]:
@@ -219,7 +221,7 @@ def test_twins_have_one_id_and_the_copy_knows_no_name(clean: tuple[Path, Known])
 
 
 def test_the_last_call_is_the_end_of_the_month(clean: tuple[Path, Known]) -> None:
-    """So the boundary between old and new is known beforehand: a day before it."""
+    """The last call is at the end of the month, so the boundary between old and new is a day before."""
     naive = Naive(str(clean[0]))
 
     assert END == max(call.time for call in naive.all).timestamp()
@@ -227,26 +229,26 @@ def test_the_last_call_is_the_end_of_the_month(clean: tuple[Path, Known]) -> Non
 
 
 def test_too_few_events_are_refused(tmp_path: Path) -> None:
-    """A month needs room for what happens in it."""
+    """Fewer calls than LEAST are refused."""
     with pytest.raises(ValueError, match=f"at least {LEAST}"):
         generate(tmp_path, events=LEAST - 1, seed=1)
 
 
 def test_other_logs_are_not_mixed_in(clean: tuple[Path, Known]) -> None:
-    """Answers are known of all logs in a folder, or of none."""
+    """A folder that has logs already is refused."""
     with pytest.raises(ValueError, match="there are logs already"):
         generate(clean[0], events=EVENTS, seed=2)
 
 
 def test_since_has_a_time_zone(tmp_path: Path) -> None:
-    """Records are in UTC; a moment without a zone would be the machine's."""
+    """`since` without a time zone is refused."""
     with pytest.raises(ValueError, match="time zone"):
         generate(tmp_path, events=EVENTS, seed=1, since=SINCE.replace(tzinfo=None))
 
 
 def test_the_plain_reading_sees_one_call_less(clean: tuple[Path, Known], tmp_path: Path) -> None:
-    """A reading that could not tell would be no check: one file gone, and the answers differ."""
-    folder, known = clean
+    """If one file is missing the comparison fails, so it can fail at all."""
+    folder, known_answers = clean
     path = max(folder.rglob("*.json.gz"), key=lambda path: path.stat().st_size)
     for other in folder.rglob("*.json.gz"):
         if other != path:
@@ -255,11 +257,11 @@ def test_the_plain_reading_sees_one_call_less(clean: tuple[Path, Known], tmp_pat
             os.link(other, copy)
 
     with pytest.raises(AssertionError):
-        check(tmp_path, known)
+        check(tmp_path, known_answers)
 
 
 def test_the_command_writes_logs_and_answers(tmp_path: Path, clean: tuple[Path, Known]) -> None:
-    """`python -m tests.cloudtrail`, for whoever wants to look at some."""
+    """`python -m tests.cloudtrail` writes the logs and their answers."""
     command = [sys.executable, "-m", "tests.cloudtrail", str(tmp_path / "logs"), "--events", str(EVENTS), "--no-own"]
 
     done = subprocess.run(command, cwd=Path(__file__).parents[2], check=True, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""The report over generated logs: every figure is the one that the generator knows."""
+"""The audit report on generated logs: every figure equals the generator's."""
 
 from __future__ import annotations
 
@@ -28,111 +28,111 @@ from dsops.errors import LogsUnreadable
 from tests.cloudtrail.generator import generate
 
 SINCE = datetime(2026, 10, 12, 5, 30, tzinfo=UTC)
-Known = dict[str, Any]  # a tree as JSON has it
+Known = dict[str, Any]  # a JSON tree
 
 
 def report_of(folder: Path, **more: Any) -> AuditReport:
-    """Over all that is below the folder."""
+    """The report on all logs below the folder."""
     return report_on(find_logs([str(folder)]), ["logs"], **more)
 
 
 def rows_of(report: AuditReport, name: str) -> list[list[Any]]:
-    """An answer as JSON has it."""
+    """The rows of an answer, as in JSON."""
     answer = report.answer(name)
     assert answer is not None
     return as_json(answer.rows)
 
 
 def as_json(rows: Iterable[Iterable[object]]) -> list[list[Any]]:
-    """Times as texts."""
+    """Rows with times as strings."""
     return [[f"{cell:%Y-%m-%dT%H:%M:%SZ}" if isinstance(cell, datetime) else cell for cell in row] for row in rows]
 
 
 @pytest.fixture(scope="module")
 def dirty(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Known]:
-    """Some twenty thousand calls with all the dirt there is, and their answers."""
+    """Twenty thousand dirty calls and their answers."""
     folder = tmp_path_factory.mktemp("logs")
     return folder, generate(folder, events=20_000, seed=7, is_dirty=True, has_own_trail=True)
 
 
 @pytest.fixture(scope="module")
 def reported(dirty: tuple[Path, Known]) -> AuditReport:
-    """The report over those."""
+    """The report on those."""
     return report_of(dirty[0])
 
 
 @pytest.mark.parametrize("question", REPORTED, ids=lambda each: each.name)
 def test_each_answer_is_the_known_one(reported: AuditReport, dirty: tuple[Path, Known], question: Any) -> None:
-    """Row for row and in the same order, out of files with duplicates, twins, disorder, damage and odd names."""
+    """Each answer equals the known one in rows and order, despite duplicates, damage and odd names."""
     name = "summary-role" if question is SUMMARY else question.name
-    known = dirty[1]["answers"][name]
+    known_names = dirty[1]["answers"][name]
     answer = reported.answer(question.name)
     assert answer is not None
-    assert known["columns"] == list(answer.columns)
-    assert known["rows"] == rows_of(reported, question.name)
-    assert known["rows"]
+    assert known_names["columns"] == list(answer.columns)
+    assert known_names["rows"] == rows_of(reported, question.name)
+    assert known_names["rows"]
 
 
 def test_what_was_read_is_told(reported: AuditReport, dirty: tuple[Path, Known]) -> None:
-    """Calls, records, what is none, files, and each file that can't be read with its reason."""
-    folder, known = dirty
+    """The report counts calls, records, skipped elements and files, and lists unreadable files with reasons."""
+    folder, known_answers = dirty
     counts = {name: getattr(reported, name) for name in ("calls", "records", "skipped", "files")}
-    digests = len(list(folder.rglob("*CloudTrail-Digest_*")))  # hashes of log files: not even opened
-    assert known["counts"] == {**counts, "files": reported.files + digests}
-    assert known["unreadable"] == [os.path.relpath(path, folder) for path, _ in reported.unreadable]
-    assert {"it is empty", "its gzip stream ends too early", "it is no JSON, or ends too early"} <= {
+    digests = len(list(folder.rglob("*CloudTrail-Digest_*")))  # digest files are not opened
+    assert known_answers["counts"] == {**counts, "files": reported.files + digests}
+    assert known_answers["unreadable"] == [os.path.relpath(path, folder) for path, _ in reported.unreadable]
+    assert {"it is empty", "its gzip stream ends too early", "it is not JSON, or ends too early"} <= {
         why for _, why in reported.unreadable
     }
-    assert known["boundary"] == f"{reported.boundary:%Y-%m-%dT%H:%M:%SZ}"
+    assert known_answers["boundary"] == f"{reported.boundary:%Y-%m-%dT%H:%M:%SZ}"
 
 
 @pytest.mark.parametrize("by", BY)
 def test_the_summary_can_be_grouped_otherwise(dirty: tuple[Path, Known], by: str) -> None:
-    """By role, principal, or pair of accounts."""
+    """The summary can be grouped by role, principal or account pair."""
     report = report_of(dirty[0], by=by, questions=(SUMMARY,))
     assert dirty[1]["answers"][f"summary-{by}"]["rows"] == rows_of(report, "summary")
 
 
 def test_a_session_is_followed_back_to_who_began(dirty: tuple[Path, Known]) -> None:
-    """Each by its name, its key's id and its ARN."""
-    folder, known = dirty
-    with_hops = {name: answer["rows"] for name, answer in known["histories"].items()}
+    """A session's history is found by name, key id and ARN."""
+    folder, known_answers = dirty
+    with_hops = {name: answer["rows"] for name, answer in known_answers["histories"].items()}
     assert max(len(rows) for rows in with_hops.values()) == 5
     for name in sorted(with_hops, key=lambda each: -len(with_hops[each]))[:3]:
         assert with_hops[name] == rows_of(report_of(folder, questions=(HISTORY,), session=name), "history"), name
 
 
 def test_a_session_that_is_not_there_has_no_history(dirty: tuple[Path, Known]) -> None:
-    """Nothing like it is taken for it."""
+    """A session name that does not exist has no history, even if a similar one does."""
     assert [] == rows_of(report_of(dirty[0], questions=(HISTORY,), session="dsops-deploy-paymen_s"), "history")
 
 
 @pytest.mark.parametrize("seed", [11, 12])
 def test_other_logs_have_their_own_answers_from_a_moment_on(tmp_path: Path, seed: int) -> None:
-    """`since` leaves out what is older, and divides what is new from it."""
-    known = generate(tmp_path, events=4000, seed=seed, since=SINCE, is_dirty=True)
+    """For other seeds the answers with `since` equal the known ones."""
+    known_names = generate(tmp_path, events=4000, seed=seed, since=SINCE, is_dirty=True)
     report = report_of(tmp_path, since=SINCE)
     for question in REPORTED:
         name = "summary-role" if question is SUMMARY else question.name
-        assert known["answers"][name]["rows"] == rows_of(report, question.name), name
+        assert known_names["answers"][name]["rows"] == rows_of(report, question.name), name
 
 
 def test_each_question_as_one_statement_gives_the_same(tmp_path: Path) -> None:
-    """What `dsops audit sql --dialect duckdb` prints, given to DuckDB as it is."""
-    known = generate(tmp_path, events=3000, seed=5)
+    """The statement of `audit sql --dialect duckdb` gives the same answers when run in DuckDB."""
+    known_names = generate(tmp_path, events=3000, seed=5)
     pattern = f"{tmp_path}/**/*.json.gz"
-    asked = QuestionOptions()
+    options = QuestionOptions()
     for question in REPORTED:
         name = "summary-role" if question is SUMMARY else question.name
-        rows = duckdb.execute(standalone(question, asked, pattern)).fetchall()
-        assert known["answers"][name]["rows"] == as_json(rows), name
-    session = max(known["histories"], key=lambda name: len(known["histories"][name]["rows"]))
+        rows = duckdb.execute(standalone(question, options, pattern)).fetchall()
+        assert known_names["answers"][name]["rows"] == as_json(rows), name
+    session = max(known_names["histories"], key=lambda name: len(known_names["histories"][name]["rows"]))
     rows = duckdb.execute(standalone(HISTORY, QuestionOptions(session=session), pattern)).fetchall()
-    assert len(known["histories"][session]["rows"]) == len(rows)
+    assert len(known_names["histories"][session]["rows"]) == len(rows)
 
 
 def record(number: int, name: str = "GetSecretValue", **more: Any) -> dict[str, Any]:
-    """As little as makes a record."""
+    """A minimal record."""
     service = "sts" if name.startswith("AssumeRole") else "secretsmanager"
     return {
         "eventTime": f"2026-11-20T{number // 3600:02d}:{number // 60 % 60:02d}:{number % 60:02d}Z",
@@ -145,13 +145,13 @@ def record(number: int, name: str = "GetSecretValue", **more: Any) -> dict[str, 
 
 
 def log(path: Path, records: list[Any]) -> None:
-    """A log file."""
+    """Write a log file."""
     text = json.dumps({"Records": records}).encode()
     path.write_bytes(gzip.compress(text) if path.name.endswith(".gz") else text)
 
 
 def test_a_long_chain_is_followed_so_far_and_no_further(tmp_path: Path) -> None:
-    """Of twelve hops the last eight."""
+    """A chain of twelve hops is followed back for eight."""
     records = [
         record(
             number,
@@ -175,7 +175,7 @@ def test_a_long_chain_is_followed_so_far_and_no_further(tmp_path: Path) -> None:
 
 
 def test_a_user_who_is_known_by_the_key_alone_is_that_key(tmp_path: Path) -> None:
-    """dsops' own trail has no more of them. A session's key is new each time, and nobody's name."""
+    """A user known only by key id is named by it (dsops' own trail); a session's key id names no principal."""
     issue = {"eventName": "AssumeRole", "eventSource": "sts.amazonaws.com", "eventTime": "2026-10-12T05:30:00Z"}
     keys = ("AKIAADA", "AKIABOB", "ASIAONE", "ASIATWO")
     lines = [json.dumps({**issue, "userIdentity": {"type": "Unknown", "accessKeyId": key}}) for key in keys]
@@ -187,7 +187,7 @@ def test_a_user_who_is_known_by_the_key_alone_is_that_key(tmp_path: Path) -> Non
 
 
 def test_a_session_whose_issuer_is_not_told_is_its_role(tmp_path: Path) -> None:
-    """dsops' own trail tells none. Session names are new in each run; that of a person stays."""
+    """A session without issuer is named by its role (dsops' own trail); a person's session name is kept."""
     issue = {"eventName": "AssumeRole", "eventSource": "sts.amazonaws.com", "eventTime": "2026-10-12T05:30:00Z"}
     session = "arn:aws-cn:sts::111111111111:assumed-role/"
     people = {f"{session}AWSReservedSSO_Dev_1a2b/{name}" for name in ("ada", "bob")}
@@ -202,7 +202,7 @@ def test_a_session_whose_issuer_is_not_told_is_its_role(tmp_path: Path) -> None:
 
 
 def test_an_empty_error_is_none(tmp_path: Path) -> None:
-    """What some tools make of a record that has no error."""
+    """An empty error code counts as success: some tools write it."""
     answer = {"credentials": {"accessKeyId": "ASIA1", "expiration": "2026-11-20T01:00:01Z"}}
     log(tmp_path / "a.json", [record(1, "AssumeRole", errorCode="", responseElements=answer)])
     report = report_of(tmp_path)
@@ -211,7 +211,7 @@ def test_an_empty_error_is_none(tmp_path: Path) -> None:
 
 
 def test_what_is_read_is_gone_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The database's folder is nobody else's while it is there, and nothing of it stays."""
+    """The temporary database has mode 0700 and is removed afterwards."""
     place = tmp_path / "temporary"
     place.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(place))
@@ -228,7 +228,7 @@ def test_what_is_read_is_gone_afterwards(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_file_names_are_no_patterns(tmp_path: Path) -> None:
-    """Stars, brackets, quotes, spaces and line ends in names; each file is read once and no other one for it."""
+    """File names with globs, quotes, spaces and newlines are taken literally, and each file is read once."""
     names = [
         "a*.json",
         "a?.json",
@@ -249,7 +249,7 @@ def test_file_names_are_no_patterns(tmp_path: Path) -> None:
 
 
 def test_several_members_of_gzip_are_one_text(tmp_path: Path) -> None:
-    """As `cat a.json.gz b.json.gz` makes it; what the last four bytes say of the length is too little."""
+    """A gzip file of several members is read completely; its length field covers only the last one."""
     big = gzip.compress(json.dumps({"Records": [record(n, pad="x" * 2000) for n in range(12_000)]}).encode())
     small = gzip.compress(json.dumps({"Records": [record(13_000)]}).encode())
     (tmp_path / "a.json.gz").write_bytes(big + small)
@@ -258,7 +258,7 @@ def test_several_members_of_gzip_are_one_text(tmp_path: Path) -> None:
 
 
 def test_a_damaged_file_costs_its_own_records_only(tmp_path: Path) -> None:
-    """Wherever it stands among a thousand."""
+    """A damaged file loses only its own records, wherever it stands among a thousand."""
     for number in range(1000):
         log(tmp_path / f"{number:04d}.json.gz", [record(number % 3000)])
     for number in (0, 499, 500, 999):
@@ -272,7 +272,7 @@ def test_a_damaged_file_costs_its_own_records_only(tmp_path: Path) -> None:
 
 
 def test_a_bomb_is_one_of_the_unreadable(tmp_path: Path) -> None:
-    """A few megabytes that would be 800, and say so or not."""
+    """A gzip bomb is an unreadable file, whether its length field is honest or not."""
     bomb = zlib.compressobj(1, wbits=31)
     zeros = bytes(1 << 20)
     content = b"".join(bomb.compress(zeros) for _ in range(800)) + bomb.flush()
@@ -287,9 +287,9 @@ def test_a_bomb_is_one_of_the_unreadable(tmp_path: Path) -> None:
 
 
 def test_where_nothing_can_be_read_it_says_so(tmp_path: Path) -> None:
-    """With the first file's reason."""
+    """If no file can be read, the error has the first file's reason."""
     (tmp_path / "a.json").write_text("no JSON")
-    with pytest.raises(LogsUnreadable, match=r"a\.json: it is no JSON, or ends too early"):
+    with pytest.raises(LogsUnreadable, match=r"a\.json: it is not JSON, or ends too early"):
         report_of(tmp_path)
     (tmp_path / "a.json").write_text("")
     with pytest.raises(LogsUnreadable, match="it is empty"):
@@ -297,7 +297,7 @@ def test_where_nothing_can_be_read_it_says_so(tmp_path: Path) -> None:
 
 
 def test_a_pipe_a_link_and_a_hidden_file_in_the_folder(tmp_path: Path) -> None:
-    """A pipe would be waited for without end; a link is what it leads to; a dot means that it is being written."""
+    """Pipes are skipped, links followed and hidden files ignored, since they are still being written."""
     os.mkfifo(tmp_path / "pipe.json")
     log(tmp_path / "a.json", [record(1)])
     log(tmp_path / ".b.json", [record(2)])
@@ -306,24 +306,24 @@ def test_a_pipe_a_link_and_a_hidden_file_in_the_folder(tmp_path: Path) -> None:
     os.symlink(tmp_path, tmp_path / "loop")
     report = report_of(tmp_path)
     assert (2, 1) == (report.records, report.calls)
-    assert [("d.json", "no such file or directory"), ("pipe.json", "it is no plain file")] == [
+    assert [("d.json", "no such file or directory"), ("pipe.json", "it is not a regular file")] == [
         (os.path.basename(path), why) for path, why in report.unreadable
     ]
 
 
 def test_lines_are_read_one_by_one(tmp_path: Path) -> None:
-    """A file of lines, by its name or as it is said; a line that was broken off is no record."""
+    """A file of lines is recognised by name or option; a torn last line is no record."""
     lines = f'{json.dumps(record(1))}\n{json.dumps(record(2))}\n{{"eventTime": "2026-'
     (tmp_path / "trail.jsonl").write_text(lines)
     report = report_of(tmp_path)
     assert (2, 1) == (report.records, report.skipped)
     shutil.copy(tmp_path / "trail.jsonl", tmp_path / "trail.log")
-    said = report_on(find_logs([str(tmp_path / "trail.log")], form=Form.LINES), ["trail.log"])
-    assert 2 == said.records
+    message_text = report_on(find_logs([str(tmp_path / "trail.log")], form=Form.LINES), ["trail.log"])
+    assert 2 == message_text.records
 
 
 def test_empty_logs_have_empty_answers(tmp_path: Path) -> None:
-    """No call, and so no time and no boundary."""
+    """Logs without calls have answers without rows, and no boundary."""
     log(tmp_path / "a.json", [])
     report = report_of(tmp_path)
     assert (0, None, None, None) == (report.calls, report.first, report.last, report.boundary)
@@ -343,7 +343,7 @@ def test_empty_logs_have_empty_answers(tmp_path: Path) -> None:
     ],
 )
 def test_a_time_that_no_calendar_here_has_makes_no_record(tmp_path: Path, time: str) -> None:
-    """It has no place in an answer, and would move what counts as recent."""
+    """A record with an impossible time is skipped: it would shift what counts as recent."""
     log(tmp_path / "a.json", [record(1), record(2, eventTime=time), record(3, "AssumeRole", eventTime=time)])
     report = report_of(tmp_path)
     assert (1, 2) == (report.records, report.skipped)
@@ -365,7 +365,7 @@ def test_a_time_that_no_calendar_here_has_makes_no_record(tmp_path: Path, time: 
 def test_an_offset_counts_and_none_is_utc(
     tmp_path: Path, time: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Wherever this machine is; so for the end of a session."""
+    """Times have their offset, or UTC without one, whatever the machine's time zone; expirations too."""
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     times = {"expiration": time, "accessKeyId": "ASIA1"}
     log(
@@ -377,19 +377,19 @@ def test_an_offset_counts_and_none_is_utc(
     )
     report = report_of(tmp_path)
     assert told == f"{report.last:%Y-%m-%dT%H:%M:%SZ}"
-    asked = datetime.fromisoformat(told) - datetime(1969, 12, 31, tzinfo=UTC)
-    assert asked.total_seconds() == rows_of(report, "durations")[0][4]
+    request_asked = datetime.fromisoformat(told) - datetime(1969, 12, 31, tzinfo=UTC)
+    assert request_asked.total_seconds() == rows_of(report, "durations")[0][4]
 
 
 def test_the_last_second_of_all_is_a_time(tmp_path: Path) -> None:
-    """Its day before too."""
+    """The last second of the year 9999 is a valid time, although the boundary computation subtracts a day."""
     log(tmp_path / "a.json", [record(1, eventTime="9999-12-31T23:59:59Z")])
     report = report_of(tmp_path)
     assert (1, 0) == (report.records, report.skipped)
 
 
 def test_a_folder_is_no_column(tmp_path: Path) -> None:
-    """DuckDB makes columns of folders such as `day=20`, also of one that is called as what it reads."""
+    """A folder named like `day=20` does not become a DuckDB column."""
     folder = tmp_path / "json=foo"
     folder.mkdir()
     log(folder / "a.json", [record(1)])
@@ -412,7 +412,7 @@ except LogsUnreadable as error:
 
 @pytest.mark.parametrize("room", [1000, 500_000])
 def test_where_there_is_no_room_it_says_so(tmp_path: Path, room: int) -> None:
-    """From the start or in the middle: no file is blamed, and nothing is answered from some of them."""
+    """If the disk is full at any point, the report fails instead of giving answers from some files."""
     for number in range(3):
         log(tmp_path / f"{number}.json", [record(each % 3000, eventID=os.urandom(16).hex()) for each in range(20_000)])
     words = [sys.executable, "-c", WITHOUT_ROOM, str(tmp_path), str(room)]
@@ -422,7 +422,7 @@ def test_where_there_is_no_room_it_says_so(tmp_path: Path, room: int) -> None:
 
 @pytest.mark.parametrize("text", ["[]", '{"Events": []}', '{"Records": null}', '{"Records": {"a": 1}}', "5"])
 def test_a_file_without_records_is_told(tmp_path: Path, text: str) -> None:
-    """As one element that is none: else another tool's export would be quiet logs."""
+    """A file without records counts as one skipped element, so another tool's export does not look like quiet logs."""
     (tmp_path / "a.json").write_text(text)
     log(tmp_path / "b.json", [record(1)])
     log(tmp_path / "c.json", [])
@@ -431,7 +431,7 @@ def test_a_file_without_records_is_told(tmp_path: Path, text: str) -> None:
 
 
 class Full:
-    """A connection whose disk is full as soon as something is written."""
+    """A connection whose disk is full on the first write."""
 
     def execute(self, sql: str, _values: object) -> Full:
         """Nothing, or DuckDB's error."""
@@ -445,7 +445,7 @@ class Full:
 
 
 def test_a_full_disk_is_no_files_fault(dirty: tuple[Path, Known]) -> None:
-    """All of it ends with the first file: otherwise a report would lack what came after it."""
+    """A full disk ends the report at the first file, rather than marking files as unreadable."""
     found = find_logs([str(dirty[0])])
     with pytest.raises(LogsUnreadable) as raised, open_database(), ThreadPoolExecutor(1) as apart:
         CallDatabase(Full(), apart, duckdb.Error, duckdb.FatalException).load(found.batches)
@@ -455,7 +455,7 @@ def test_a_full_disk_is_no_files_fault(dirty: tuple[Path, Known]) -> None:
 
 
 def test_a_folder_that_can_not_be_made_is_told(tmp_path: Path) -> None:
-    """As on a machine whose disks may only be read."""
+    """A temporary folder that cannot be created (read-only disks) is an error with a hint at TMPDIR."""
     with pytest.raises(LogsUnreadable, match="put in order") as raised, open_database(str(tmp_path / "absent")):
         pass
     assert raised.value.why == "no such file or directory"

@@ -1,4 +1,4 @@
-"""Who asks for what, and what policies and requests may say of it: few values, so that they meet."""
+"""Callers, and the values in policies and requests: few, so that they often match."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from tests.unit.policy.policies import ACCOUNT, GITHUB, OTHER
 
 Json = Any  # a JSON document, as `json.dumps` takes it
 
-# --- who ----------------------------------------------------------------------------------------------------
+# --- callers ------------------------------------------------------------------------------------------------
 
 USER = Principal("user", ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/team/alice", unique_id="AIDAEXAMPLEALICE00001")
-# Without a path: the other program knows a role only from the ARN of its session, which has none.
+# Without a path: iam-simulate knows a role only by its session's ARN, which has none.
 SESSION = Principal(
     "role-session",
     ACCOUNT,
@@ -20,7 +20,7 @@ SESSION = Principal(
     issuer_arn=f"arn:aws:iam::{ACCOUNT}:role/App",
     unique_id="AROAEXAMPLEAPP0000001",
 )
-# The federating user has the session's name, by which alone the other program can tell him.
+# The federating user has the session's name, the only way in which iam-simulate can identify him.
 FEDERATED = Principal(
     "federated-session",
     ACCOUNT,
@@ -35,7 +35,7 @@ WORKFLOW = Principal("web-identity", "", "", federated=GITHUB)
 PERSON = Principal("saml", "", "", federated=f"arn:aws:iam::{ACCOUNT}:saml-provider/Corp")
 
 SIGNED = (USER, USER, SESSION, SESSION, FEDERATED, FEDERATED)
-"""Callers with policies of their own."""
+"""Callers with identity policies."""
 
 PRINCIPAL_FORMS: dict[str, Json] = {
     "everyone": "*",
@@ -51,7 +51,7 @@ PRINCIPAL_FORMS: dict[str, Json] = {
     "identity provider": {"Federated": GITHUB},
     "SAML provider": {"Federated": PERSON.federated},
 }
-"""Every form of a principal that both programs know, but for ids: iam-simulate has no caller with an id."""
+"""Every principal form that both programs know, without ids: iam-simulate's callers have none."""
 
 STRANGERS: tuple[Json, ...] = (
     {"AWS": OTHER},
@@ -62,7 +62,7 @@ STRANGERS: tuple[Json, ...] = (
     {"Service": "ec2.amazonaws.com"},
 )
 
-# --- what ---------------------------------------------------------------------------------------------------
+# --- actions and resources ----------------------------------------------------------------------------------
 
 RESOURCES = {
     "s3:GetObject": "arn:aws:s3:::bucket/logs/a.txt",
@@ -85,7 +85,7 @@ ORDINARY = (
 
 # --- conditions ---------------------------------------------------------------------------------------------
 
-# What the other program knows of condition keys: which hold several values, and which exist at all.
+# The condition keys that iam-simulate knows, and which of them hold several values.
 TEXT_KEYS = ("aws:username", "aws:PrincipalTag/Team", "aws:UserAgent")
 SET_KEYS = ("aws:TagKeys", "aws:CalledVia")
 TEXTS = ("a", "A", "b", "ab", "a*", "")
@@ -102,7 +102,7 @@ _BYTES = ("aGVsbG8=", "aGVsbG9v", "QQ==")
 
 
 class Family(NamedTuple):
-    """Operators that compare alike: the keys they fit, what policies and requests may say."""
+    """Operators that compare alike, the keys they fit, and values for policies and requests."""
 
     operators: tuple[str, ...]
     keys: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What decides a request: an operator, an element, a principal or a policy whose change would change the answer."""
+"""Parts of a world (operator, element, principal, policy) whose change would change the answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Change = Callable[[Statement], Statement]
 
 
 class Doubt(NamedTuple):
-    """Something that may decide: where the two sets of policies are answered differently, it did."""
+    """A part that may decide: it did if both sets of policies give different answers."""
 
     names: tuple[str, ...]
     one: Policies
@@ -23,18 +23,18 @@ class Doubt(NamedTuple):
 
 
 def doubts(policies: Policies, caller: Principal) -> list[Doubt]:
-    """All that could decide a request of that caller under these policies."""
+    """All parts that could decide a request of this caller under these policies."""
     found = [Doubt((name,), policies, without) for name, without in _without_a_type(policies)]
     for statement in _all_statements(policies):
         found += [
-            Doubt(names, _changed(policies, statement, one), _changed(policies, statement, other))
-            for names, one, other in _doubts_about(statement, caller)
+            Doubt(names, _changed(policies, statement, entry), _changed(policies, statement, other))
+            for names, entry, other in _doubts_about(statement, caller)
         ]
     return found
 
 
 def deciding(doubted: list[Doubt], request: Request) -> Iterator[str]:
-    """The names of what decides that request."""
+    """The names of the parts that decide this request."""
     for doubt in doubted:
         if evaluate(request, doubt.one).effect != evaluate(request, doubt.other).effect:
             yield from doubt.names
@@ -133,7 +133,7 @@ def _alone(form: Json) -> Principals:
 
 
 def _is_written(form: Json, principals: Principals) -> bool:
-    # `"*"` and `{"AWS": "*"}` are read alike; the count of one is that of the other.
+    # `"*"` and `{"AWS": "*"}` are read alike, so they share one count.
     return _alone(form).written[0] in principals.written
 
 
@@ -152,12 +152,12 @@ def _all_policies(policies: Policies) -> Iterator[Policy]:
 
 
 def _changed(policies: Policies, doubted: Statement, change: Change) -> Policies:
-    """The policies, one statement of them changed."""
+    """The policies with one statement changed."""
 
     def one(policy: Policy) -> Policy:
         if not any(statement is doubted for statement in policy.statements):
             return policy
-        listed = (change(each) if each is doubted else each for each in policy.statements)
+        listed = (change(statement) if statement is doubted else statement for statement in policy.statements)
         return policy._replace(statements=tuple(listed))
 
     def groups(listed: tuple[tuple[Policy, ...], ...]) -> tuple[tuple[Policy, ...], ...]:

@@ -1,4 +1,4 @@
-"""For each difference from iam-simulate a smallest world that shows it."""
+"""The smallest world that shows each difference from iam-simulate."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ ROLE = "arn:aws:iam::{}:role/Target"
 
 
 def document(*statements: Json, version: str = "2012-10-17") -> Json:
-    """A policy."""
+    """A policy document."""
     return {"Version": version, "Statement": list(statements)}
 
 
 def reading(*statements: Json, version: str = "2012-10-17", context: Mapping[str, str] | None = None) -> World:
-    """A user who reads a file, with those statements in an identity-based policy."""
+    """A user reading a file, with these statements in an identity policy."""
     identity = [document(*statements, version=version)]
     values = {key: [value] for key, value in (context or {}).items()}
     return World(USER, "s3:GetObject", KEY, ACCOUNT, identity, [], [], [], [], [], [values])
 
 
 def under(operator: str, key: str, value: str, **context: list[str]) -> World:
-    """A user who reads a file if that one condition is met. In the context `__` is a key's colon."""
+    """A user who may read a file under this one condition. In the context `__` is a key's colon."""
     values = {name.replace("__", ":"): listed for name, listed in context.items()}
     return reading(allow(Condition={operator: {key: value}}))._replace(contexts=[values])
 
@@ -84,4 +84,4 @@ EXAMPLES: dict[str, World] = {
         resource_policy=[document(deny(NotPrincipal={"AWS": USER.arn}))]
     ),
 }
-"""By the names of the readings."""
+"""Name of the reading -> its world."""

@@ -38,13 +38,13 @@ from tests.unit.policy.policies import ACCOUNT, OTHER
 
 
 class World(NamedTuple):
-    """What one example is about. A place without a policy is empty."""
+    """One example: caller, action, policies by place (empty for none), and contexts."""
 
     caller: Principal
     action: str
     resource: str
     account: str
-    """Who owns the resource."""
+    """The account that owns the resource."""
     identity: list[Json]
     boundary: list[Json]
     session: list[Json]
@@ -55,15 +55,15 @@ class World(NamedTuple):
 
     @property
     def is_trust(self) -> bool:
-        """The resource's policy is a role's trust policy."""
+        """Whether the resource policy is a role's trust policy."""
         return self.action.startswith("sts:AssumeRole")
 
 
-# --- what policies say ------------------------------------------------------------------------------------
+# --- actions and resources -----------------------------------------------------------------------------------
 
 
 def _with_wildcards(text: str) -> tuple[str, ...]:
-    """Patterns of which some match the text."""
+    """Patterns with wildcards, some of which match the text."""
     head, colon, tail = text.rpartition(":")
     return (
         text,
@@ -105,15 +105,15 @@ def _lists(values: tuple[str, ...]) -> st.SearchStrategy[Json]:
 
 @st.composite
 def conditions(draw: st.DrawFn, first: str) -> tuple[Json, list[tuple[str, tuple[str, ...]]]]:
-    """A condition block, mostly of one operator, and the keys that it asks for with values they may have."""
+    """A condition block, mostly of one operator, and its keys with values that they may have."""
     block: dict[str, Json] = {}
-    asked: list[tuple[str, tuple[str, ...]]] = []
+    request_asked: list[tuple[str, tuple[str, ...]]] = []
     for number in range(draw(st.sampled_from((1, 1, 1, 2)))):
         operator = first if first and not number else draw(st.sampled_from(OPERATORS))
         if operator == "Null":
             key = draw(st.sampled_from((*TEXT_KEYS, *SET_KEYS, "aws:MultiFactorAuthAge")))
             block["Null"] = {key: draw(st.sampled_from(("true", "false")))}
-            asked.append((key, NUMBERS if key == "aws:MultiFactorAuthAge" else TEXTS))
+            request_asked.append((key, NUMBERS if key == "aws:MultiFactorAuthAge" else TEXTS))
             continue
         family = next(family for family in FAMILIES if operator in family.operators)
         key = draw(st.sampled_from(family.keys))
@@ -124,15 +124,15 @@ def conditions(draw: st.DrawFn, first: str) -> tuple[Json, list[tuple[str, tuple
         if draw(st.integers(0, 9)) == 0 and modifier.startswith("For"):
             name += "IfExists"
         block.setdefault(name, {})[key] = draw(_lists(family.wanted))
-        asked.append((key, family.actual))
-    return block, asked
+        request_asked.append((key, family.actual))
+    return block, request_asked
 
 
 # --- policies -----------------------------------------------------------------------------------------------
 
 
 class _Maker:
-    """Draws the policies of one world and remembers which context keys they ask for."""
+    """Draws the policies of one world, and remembers the context keys that they use."""
 
     def __init__(self, draw: st.DrawFn, topic: Topic, caller: Principal, action: str, resource: str) -> None:
         self._draw = draw
@@ -149,7 +149,7 @@ class _Maker:
         return self._draw(st.sampled_from(choices))
 
     def document(self, kind: str, *, is_focus: bool) -> Json:
-        """A policy; the one that an example is about has statements drawn freely, the others mostly allow all."""
+        """A policy: statements of the example's topic are drawn freely, other policies mostly allow everything."""
         statements = []
         if not is_focus:
             statements.append(self._statement(kind, "Allow", is_plain=True))
@@ -192,7 +192,7 @@ class _Maker:
         return statement
 
     def _narrow(self, statement: dict[str, Json], kind: str, *, is_trust: bool) -> None:
-        """Another Action or Resource, or their negations."""
+        """Narrow a statement's Action or Resource, or use their negations."""
         if is_trust or self._pick(0, 1):
             patterns = _action_patterns(self._action)
             can_negate = kind != "rcp" and not (kind == "scp" and statement["Effect"] == "Allow")
@@ -207,11 +207,11 @@ class _Maker:
             statement[key] = self._draw(_lists(_resource_patterns(self._resource)))
 
     def _principal(self) -> Json:
-        """Mostly one that has to do with the caller."""
+        """A principal, mostly one related to the caller."""
         if self._topic.principal and self._pick(1, 1, 0):
             return PRINCIPAL_FORMS[self._topic.principal]
         near = [form for form in PRINCIPAL_FORMS.values() if _concerns(form, self._caller)]
-        # Everyone is named often enough elsewhere.
+        # `*` is drawn often enough elsewhere.
         exact = [form for form in near if form not in ("*", {"AWS": "*"})]
         everything = [*near, *exact, *exact, *exact, *PRINCIPAL_FORMS.values(), *STRANGERS]
         chosen = self._pick(*everything)
@@ -243,13 +243,13 @@ def _merged(left: dict[str, Json], right: dict[str, Json]) -> Json:
 
 
 class Topic(NamedTuple):
-    """What a world is drawn around; the rest is drawn freely. Empty: everything is."""
+    """The topic around which a world is drawn; what it leaves empty is drawn freely."""
 
     operator: str = ""
     principal: str = ""
     """A key of PRINCIPAL_FORMS."""
     place: str = ""
-    """Of the policy that has statements drawn freely: identity, boundary, session, resource, trust, scp, rcp."""
+    """The place whose statements are drawn freely: identity, boundary, session, resource, trust, scp, rcp."""
 
 
 TOPICS = (
@@ -261,7 +261,7 @@ TOPICS = (
 
 @st.composite
 def worlds(draw: st.DrawFn, topic: Topic, requests: int) -> World:
-    """A caller, an action, the policies that bear on them, and that many contexts to ask with."""
+    """A caller, an action, policies, and this many contexts."""
     caller, action = _who_and_what(draw, topic)
     account = draw(st.sampled_from((ACCOUNT, ACCOUNT, ACCOUNT, OTHER)))
     resource = RESOURCES[action].format(account=account)
@@ -294,14 +294,14 @@ def worlds(draw: st.DrawFn, topic: Topic, requests: int) -> World:
 
 
 def _places(draw: st.DrawFn, caller: Principal) -> list[str]:
-    """Where policies stand, those twice that more often have something to say."""
+    """The places with policies; those that more often decide are listed twice."""
     if not caller.account:
         return ["resource"]
     places = ["identity", "identity", "resource", "resource"]
     places += [place for place in ("boundary", "session", "scp", "rcp") if draw(st.integers(0, 3)) == 0]
     if caller.kind == "federated-session":
         places.append("session")
-    # Neither a user nor the root has a session policy, and the root no boundary.
+    # Neither a user nor the root has a session policy, and the root has no boundary.
     absent = {"user": ["session"], "root": ["session", "boundary"]}.get(caller.kind, [])
     return [place for place in places if place not in absent]
 
@@ -323,7 +323,7 @@ _WHO: dict[str, tuple[Principal, ...]] = {
     "account id": SIGNED,
     "account root": SIGNED,
 }
-"""Whom a topic is about; everybody where it says nothing."""
+"""The callers of a topic; all callers if it names none."""
 
 
 def _who_and_what(draw: st.DrawFn, topic: Topic) -> tuple[Principal, str]:
@@ -345,7 +345,7 @@ def _who_and_what(draw: st.DrawFn, topic: Topic) -> tuple[Principal, str]:
 
 
 def _denying(document: Json) -> Json:
-    """A resource control policy only denies."""
+    """The document as a resource control policy, which only denies."""
     statements = document["Statement"]
     listed = statements if isinstance(statements, list) else [statements]
     return document | {"Statement": [statement | {"Effect": "Deny"} for statement in listed[-1:]]}

@@ -1,8 +1,8 @@
-"""Where iam-simulate reads AWS's rules another way than dsops.policy, as rewritings of a world.
+"""iam-simulate's different readings of AWS's rules, as rewritings of a world.
 
-Each is a section of docs/explanation/differences-from-iam-simulate.md, with the sentence of AWS that decides. A
-rewriting makes of a request and its policies those that dsops.policy must judge as iam-simulate judges the original:
-so a difference is not waved through, it is predicted.
+Each is a section of docs/explanation/differences-from-iam-simulate.md with AWS's deciding sentence. A rewriting turns
+a request and its policies into ones that dsops.policy must judge as iam-simulate judges the original: a difference is
+predicted, not ignored.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _statements(world: World) -> Iterator[Json]:
 
 
 def _conditions(world: World) -> Iterator[tuple[dict[str, Json], str]]:
-    """Each condition block and an operator in it."""
+    """Each condition block with each of its operators."""
     for statement in _statements(world):
         for operator in list(statement.get("Condition", {})):
             yield statement["Condition"], operator
@@ -49,12 +49,12 @@ def _fresh(world: World) -> World:
 
 
 def root_user(world: World) -> World:
-    """The root user is to it a user whom identity-based policies bind."""
+    """iam-simulate applies identity policies to the root user as to any user."""
     return world._replace(caller=world.caller._replace(kind="user")) if world.caller.kind == "root" else world
 
 
 def caller_of_a_provider(world: World) -> World:
-    """Whoever comes with a token or an assertion is to it a principal of the provider's account."""
+    """iam-simulate takes a caller with a token or assertion for a principal of the provider's account."""
     if world.caller.kind not in ("web-identity", "saml"):
         return world
     changed = _fresh(world)
@@ -66,7 +66,7 @@ def caller_of_a_provider(world: World) -> World:
 
 
 def _as_user(principal: dict[str, Json], provider: str) -> Json:
-    """The provider's name stands for a user, and the user's for somebody else."""
+    """Replace the provider's name by a user's, and the user's by another."""
     renamed: dict[str, list[str]] = {}
     for kind, texts in principal.items():
         for text in texts if isinstance(texts, list) else [texts]:
@@ -78,14 +78,14 @@ def _as_user(principal: dict[str, Json], provider: str) -> Json:
 
 
 def federated_session_without_a_policy(world: World) -> World:
-    """A GetFederationToken session without a session policy has to it all of its user's permissions."""
+    """iam-simulate gives a federated session without a session policy all of its user's permissions."""
     if world.caller.kind == "federated-session" and not world.session:
         return world._replace(session=[ALLOW_ALL])
     return world
 
 
 def role_without_a_trust_policy(world: World) -> World:
-    """A role whose trust policy it was not given may be assumed by whoever has the permission."""
+    """iam-simulate lets any caller with permission assume a role whose trust policy is not given."""
     if not world.is_trust or world.resource_policy or world.account != world.caller.account:
         return world
     trusted = {"Effect": "Allow", "Action": "sts:*", "Principal": {"AWS": ROOT.arn}}
@@ -93,7 +93,7 @@ def role_without_a_trust_policy(world: World) -> World:
 
 
 def variables_in_version_2008(world: World) -> World:
-    """Variables work to it in every version of the language."""
+    """iam-simulate replaces variables in every policy version."""
     changed = _fresh(world)
     for document in _documents(changed):
         document["Version"] = "2012-10-17"
@@ -101,7 +101,7 @@ def variables_in_version_2008(world: World) -> World:
 
 
 def if_exists_with_for_any_value(world: World) -> World:
-    """IfExists says nothing to it under ForAnyValue."""
+    """iam-simulate ignores IfExists under ForAnyValue."""
     changed = _fresh(world)
     for block, operator in _conditions(changed):
         if operator.startswith("ForAnyValue:") and operator.endswith("IfExists"):
@@ -111,7 +111,7 @@ def if_exists_with_for_any_value(world: World) -> World:
 
 
 def set_of_empty_text(world: World) -> World:
-    """A set whose only values are empty texts is to it a set of those."""
+    """iam-simulate takes a set of empty strings for a set with values."""
     contexts = [
         {key: ["~~" for _ in values] if values and not any(values) else values for key, values in context.items()}
         for context in world.contexts
@@ -120,7 +120,7 @@ def set_of_empty_text(world: World) -> World:
 
 
 def key_without_values(world: World) -> World:
-    """A key without any value is to it there."""
+    """iam-simulate takes a key without values for present."""
     changed = _fresh(world)
     for block, operator in _conditions(changed):
         for key in block[operator] if operator == "Null" else ():
@@ -130,7 +130,7 @@ def key_without_values(world: World) -> World:
 
 
 def epoch_seconds(world: World) -> World:
-    """A moment written as a number counts to it milliseconds."""
+    """iam-simulate reads a time given as a number as milliseconds."""
     contexts = [
         {
             key: [
@@ -152,7 +152,7 @@ def _in_milliseconds(value: str) -> str:
 
 
 def range_of_all_addresses(world: World) -> World:
-    """`0.0.0.0/0` holds to it no address."""
+    """iam-simulate's `0.0.0.0/0` contains no address."""
     changed = _fresh(world)
     for block, operator in _conditions(changed):
         for key, values in block[operator].items() if "IpAddress" in operator else ():
@@ -162,7 +162,7 @@ def range_of_all_addresses(world: World) -> World:
 
 
 def deny_that_spares_in_one_way(world: World) -> World:
-    """A Deny with NotPrincipal spares to it whoever is named in any way."""
+    """iam-simulate's Deny with NotPrincipal exempts a caller named in any one way."""
     changed = _fresh(world)
     caller = world.caller
     names = [name for name in (caller.arn, caller.issuer_arn) if name and caller.kind != "root"]
@@ -178,7 +178,7 @@ def deny_that_spares_in_one_way(world: World) -> World:
 
 
 def bare_address_of_the_other_version(world: World) -> World:
-    """An address without a range is, under NotIpAddress, never unlike one of the other version of the protocol."""
+    """iam-simulate's NotIpAddress without a range never matches an address of the other IP version."""
     has_colon = any(":" in value for value in world.contexts[0].get("aws:SourceIp", ()))
     changed = _fresh(world)
     for block, operator in _conditions(changed):
@@ -190,7 +190,7 @@ def bare_address_of_the_other_version(world: World) -> World:
 
 
 def empty_variable(world: World) -> World:
-    """A variable whose value is the empty text has to it none, and without a default is plain text."""
+    """iam-simulate takes a variable with an empty value for unset, and as literal text without a default."""
     text = json.dumps(world._replace(caller=None, contexts=[])._asdict())  # type: ignore[arg-type]
     for key, values in world.contexts[0].items():
         if values == [""]:
@@ -200,7 +200,7 @@ def empty_variable(world: World) -> World:
 
 
 def plain_operator_on_a_set(world: World) -> World:
-    """An operator without ForAnyValue or ForAllValues is to it never met by a key that can hold several values."""
+    """iam-simulate never meets an operator without ForAnyValue or ForAllValues for a multi-valued key."""
     changed = _fresh(world)
     for block, operator in _conditions(changed):
         for key in list(block[operator]):
@@ -211,7 +211,7 @@ def plain_operator_on_a_set(world: World) -> World:
 
 
 def unset_variable_under_a_negation(world: World) -> World:
-    """A variable without a value spoils to it what is negated: no condition is met, no NotResource matches."""
+    """iam-simulate never meets a negated condition or NotResource with an unset variable."""
     changed = _fresh(world)
     for block, operator in _conditions(changed):
         for key, values in list(block[operator].items()) if "Not" in operator else ():
@@ -230,7 +230,7 @@ def unset_variable_under_a_negation(world: World) -> World:
 
 
 def variable_that_begins_a_resource(world: World) -> World:
-    """A variable before any slash or colon of a resource's last part makes to it a pattern that matches nothing."""
+    """iam-simulate matches nothing for a resource whose last part begins with a variable before `/` or `:`."""
     changed = _fresh(world)
     for statement in _statements(changed):
         for element in ("Resource", "NotResource"):
@@ -254,10 +254,10 @@ def _has_unset(values: Json, world: World) -> bool:
 
 
 def session_policy_limits_all(world: World) -> World:
-    """A session policy limits to it also what the resource's policy grants to the very session or to everyone."""
+    """iam-simulate applies the session policy also to what the resource policy grants the session or everyone."""
     if not world.session:
         return world
-    # What binds everybody in every way is a service control policy.
+    # A policy that limits every caller in every way is an SCP.
     level = [document | {"Version": "2012-10-17"} for document in world.session]
     return world._replace(session=[ALLOW_ALL], scp=[*world.scp, level])
 
@@ -281,11 +281,11 @@ READINGS: dict[str, Reading] = {
     "session policies and grants to a session": session_policy_limits_all,
     "Deny with NotPrincipal": deny_that_spares_in_one_way,
 }
-"""By the headings of docs/explanation/differences-from-iam-simulate.md, in the order in which they are applied."""
+"""By headings of docs/explanation/differences-from-iam-simulate.md, in order of application."""
 
 
 def as_they_read(world: World, *names: str) -> World:
-    """The world, which has one context, as those readings have it; all of them when none is named."""
+    """The world, with its one context, as these readings have it; all readings if none is named."""
     for name in names or READINGS:
         world = READINGS[name](world)
     return world

@@ -1,4 +1,4 @@
-"""Our client against plain moto: a Secrets Manager, a Parameter Store and an STS that we did not write."""
+"""dsops' AWS client against plain moto: Secrets Manager, Parameter Store and STS."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from botocore.session import Session
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.moto_api._internal.models import moto_api_backend
 
-from dsops.audit.cloudtrail.engines import AthenaEngine, Query
+from dsops.audit.cloudtrail.athena_query import AthenaQuery
 from dsops.audit.cloudtrail.questions import SAVED
 from dsops.aws.apis.athena import Athena, get_query_execution, start_query_execution, stop_query_execution
 from dsops.aws.apis.secretsmanager import batch_get_secret_value, get_secret_value
@@ -54,9 +54,9 @@ KEYS = Credentials("AKIAIOSFODNN7EXAMPLE", Secret("secret"))
 
 @pytest.fixture(scope="module")
 def moto_url() -> Iterator[str]:
-    """A server with some secrets and parameters, put there by botocore.
+    """A moto server with secrets and parameters, created by botocore.
 
-    One process has one moto: what other tests have left in it goes, and they find it empty.
+    A process has one moto state: it is reset before and after.
     """
     moto_api_backend.reset()
     with StubServer(_Moto()) as server:
@@ -66,16 +66,16 @@ def moto_url() -> Iterator[str]:
 
 
 class _Moto:
-    """Answers as moto does. Its own server needs flask; this is the function behind it and behind its mocks."""
+    """Answers as moto does; moto's own server needs flask, so this calls the function behind it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._stubber = BotocoreStubber()
 
     def __call__(self, seen: Seen) -> Answer:
-        """What moto says to the service that the signature is for."""
+        """moto's answer for the service that the request is signed for."""
         signed = seen.header("Authorization")
-        service = signed.split("/")[3] if signed else "sts"  # whose calls with a token nothing signs
+        service = signed.split("/")[3] if signed else "sts"  # calls with a token are unsigned
         headers = HTTPHeaders()
         for name, value in seen.headers:
             headers[name] = value
@@ -101,7 +101,7 @@ def _fill(url: str) -> None:
 
 
 def _botocore_client(service: str, url: str) -> Any:
-    """A client that is not ours. Any: botocore makes its types at run time."""
+    """A botocore client. Any: botocore makes its types at run time."""
     return Session().create_client(
         service,
         region_name="us-east-1",
@@ -112,7 +112,7 @@ def _botocore_client(service: str, url: str) -> Any:
 
 
 class Caller:
-    """Our client, with one of the drivers."""
+    """dsops' client with one of the drivers."""
 
     def __init__(self, url: str, transport: str) -> None:
         self._url = url
@@ -120,7 +120,7 @@ class Caller:
         self.client: Client = make_client(make_runtime(now=lambda: datetime.now(UTC)))
 
     def at(self, service: str) -> Endpoint:
-        """Moto as the endpoint of a service."""
+        """moto as the endpoint of a service."""
         return resolve_endpoint(service, "us-east-1", {}, endpoint_url=self._url)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -135,24 +135,24 @@ def caller(request: pytest.FixtureRequest, moto_url: str) -> Caller:
 
 
 def test_secrets(caller: Caller) -> None:
-    """Text and bytes, by name and by ARN, with and without its suffix."""
+    """Secrets of text and bytes are read by name and by ARN, with and without suffix."""
     endpoint = caller.at("secretsmanager")
     text = caller.run(get_secret_value(caller.client, KEYS, endpoint, "prod/db"))
     assert text.value.reveal() == '{"password": "p\u00e4ss"}'
     binary = caller.run(get_secret_value(caller.client, KEYS, endpoint, "prod/key"))
-    assert (binary.value.reveal_bytes(), binary.is_binary) == (b"\x00\xff", True)
+    assert binary.value.reveal_bytes() == b"\x00\xff"
     again = [
         *(get_secret_value(caller.client, KEYS, endpoint, secret_id) for secret_id in (text.arn, text.arn[:-7])),
         get_secret_value(caller.client, KEYS, endpoint, "prod/db", version_stage="AWSCURRENT"),
         get_secret_value(caller.client, KEYS, endpoint, "prod/db", text.version_id),
     ]
-    answers = [caller.run(each) for each in again]
+    answers = [caller.run(entry) for entry in again]
     assert len({text.request_id, *(answer.request_id for answer in answers)}) == 5
     assert {text} == {answer._replace(request_id=text.request_id) for answer in answers}
 
 
 def test_secrets_that_are_not_to_be_had(caller: Caller) -> None:
-    """Missing, and scheduled for deletion."""
+    """Missing secrets, and secrets scheduled for deletion, are errors."""
     endpoint = caller.at("secretsmanager")
     with pytest.raises(SecretNotFound):
         caller.run(get_secret_value(caller.client, KEYS, endpoint, "nowhere"))
@@ -161,7 +161,7 @@ def test_secrets_that_are_not_to_be_had(caller: Caller) -> None:
 
 
 def test_a_batch_of_secrets(caller: Caller) -> None:
-    """Several at once."""
+    """Several secrets are read in a batch."""
     endpoint = caller.at("secretsmanager")
     batch = caller.run(batch_get_secret_value(caller.client, KEYS, endpoint, ["prod/key", "prod/db"]))
     assert batch.errors == {}
@@ -170,7 +170,7 @@ def test_a_batch_of_secrets(caller: Caller) -> None:
 
 
 def test_parameters(caller: Caller) -> None:
-    """Plain and decrypted, by version, and one that is missing."""
+    """Parameters are read plain, decrypted and by version; a missing one is listed."""
     names = ["/prod/host", "/prod/host:1", "token", "missing"]
     result = caller.run(get_parameters(caller.client, KEYS, caller.at("ssm"), names))
     found = {name: parameter.value.reveal() for name, parameter in result.found.items()}
@@ -180,7 +180,7 @@ def test_parameters(caller: Caller) -> None:
 
 
 def test_queries(caller: Caller) -> None:
-    """Begun, looked at, read with its row of headings and its NULL; one is stopped, one has no workgroup."""
+    """Athena queries are started, polled and read with header row and NULL; one is stopped, one has no workgroup."""
     columns = [{"Name": name, "Label": name, "Type": "varchar"} for name in ("name", "calls")]
     cells: list[list[str | None]] = [["name", "calls"], ["AssumeRole", "12"], [None, "1"]]
     rows = [{"Data": [{} if cell is None else {"VarCharValue": cell} for cell in row]} for row in cells]
@@ -188,7 +188,7 @@ def test_queries(caller: Caller) -> None:
     api = Athena(
         caller.client, KEYS, caller.at("athena"), "primary", "default", "AwsDataCatalog", "s3://bucket/prefix/"
     )
-    query = Query(AthenaEngine(api, "cloudtrail_logs", "t" * 32), SAVED, "SELECT 1", caller="ada")
+    query = AthenaQuery(api, SAVED, "SELECT 1", table="cloudtrail_logs", caller="ada")
 
     answer = caller.run(query.run(timeout_seconds=30))
     assert (answer.rows, query.scanned_bytes, query.is_under_way) == ((("AssumeRole", 12), (None, 1)), 0, False)
@@ -200,7 +200,7 @@ def test_queries(caller: Caller) -> None:
 
 
 def test_sts(caller: Caller) -> None:
-    """A role, a session token, and who the role's session is."""
+    """AssumeRole, GetSessionToken and GetCallerIdentity work."""
     endpoint = caller.at("sts")
     role = caller.run(
         assume_role(
@@ -220,7 +220,7 @@ def test_sts(caller: Caller) -> None:
 
 
 def test_sts_for_others_than_roles(caller: Caller) -> None:
-    """A federated user under the name that was given; whom a token or an assertion speaks of; contexts on the way."""
+    """Federated users, web identities, SAML and contexts work with the right names."""
     endpoint, client = caller.at("sts"), caller.client
     guest = caller.run(
         get_federation_token(client, KEYS, endpoint, name="guest", duration_seconds=900, policy='{"Statement":[]}')
@@ -245,7 +245,7 @@ def test_sts_for_others_than_roles(caller: Caller) -> None:
         )
     )
     assert job.credentials.arn == "arn:aws:sts::123456789012:assumed-role/Deploy/job"
-    known = caller.run(
+    known_names = caller.run(
         assume_role(
             client,
             KEYS,
@@ -255,15 +255,15 @@ def test_sts_for_others_than_roles(caller: Caller) -> None:
             provided_contexts=(("arn:aws:iam::aws:contextProvider/IdentityCenter", Secret("assertion")),),
         )
     )
-    assert known.credentials.is_temporary
+    assert known_names.credentials.is_temporary
 
 
 def test_a_root_task_is_as_in_the_service_model() -> None:
-    """moto has no AssumeRoot: botocore's own serializer says what the request looks like."""
+    """AssumeRoot's request equals botocore's serialization, since moto lacks it."""
     model = Session().get_service_model("sts").operation_model("AssumeRoot")
     task = "arn:aws:iam::aws:policy/root-task/S3UnlockBucketPolicy"
-    asked = {"TargetPrincipal": "222222222222", "TaskPolicyArn": {"arn": task}, "DurationSeconds": 600}
-    wanted = create_serializer("query").serialize_to_request(asked, model)["body"]
+    request_asked = {"TargetPrincipal": "222222222222", "TaskPolicyArn": {"arn": task}, "DurationSeconds": 600}
+    expected_values = create_serializer("query").serialize_to_request(request_asked, model)["body"]
     sent: list[dict[str, str]] = []
 
     def keep(seen: Seen) -> Answer:
@@ -283,4 +283,4 @@ def test_a_root_task_is_as_in_the_service_model() -> None:
         )
         with pytest.raises(DsopsError):
             caller.run(call)
-    assert sent == [{name: str(value) for name, value in wanted.items()}]
+    assert sent == [{name: str(value) for name, value in expected_values.items()}]

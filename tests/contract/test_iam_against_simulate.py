@@ -1,7 +1,7 @@
-"""dsops.policy beside iam-simulate, a simulator that we did not write, on generated policies and requests.
+"""dsops.policy compared with iam-simulate, an independent simulator, on generated policies and requests.
 
-`CI=true` puts 20,000 requests to both and counts what decided them; elsewhere a tenth of it. Where the two differ, a
-reading of `iam_readings.py` must have said so, and docs/explanation/differences-from-iam-simulate.md why.
+`CI=true` compares 20,000 requests and counts what decided them; otherwise a tenth of that. Each difference must be
+predicted by a reading in `iam_readings.py` and explained in docs/explanation/differences-from-iam-simulate.md.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from tests.contract.iam_alphabet import Json
 
-# Read before any test's own, emptied environment.
+# read before the tests empty the environment
 IS_CI = OUTSIDE.get("CI", "").lower() not in ("", "0", "false")
 EVERYTHING = 20_000
 ENOUGH = 100
@@ -55,7 +55,7 @@ RCP_FULL_ACCESS = {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource
 
 @pytest.fixture(scope="module")
 def oracle() -> Iterator[Oracle]:
-    """The other program, running; without node and npm its tests are skipped."""
+    """The running iam-simulate; without node and npm its tests are skipped."""
     try:
         folder = installed(OUTSIDE)
     except ToolMissingError as missing:
@@ -64,11 +64,11 @@ def oracle() -> Iterator[Oracle]:
         yield program
 
 
-# --- the same question for both -----------------------------------------------------------------------------
+# --- one question in both formats ---------------------------------------------------------------------------
 
 
 def our_policies(world: World) -> Policies:
-    """The world's documents as dsops.policy takes them."""
+    """The world's documents for dsops.policy."""
 
     def read(document: Json, kind: PolicyKind) -> Policy:
         return parse_policy(json.dumps(document), kind, name=kind)
@@ -87,18 +87,18 @@ def our_policies(world: World) -> Policies:
 
 
 def our_request(world: World, context: dict[str, list[str]]) -> Request:
-    """One of the world's requests as dsops.policy takes it."""
+    """One of the world's requests for dsops.policy."""
     values = {key: tuple(listed) for key, listed in context.items()}
     return Request(world.caller, world.action, world.resource, world.account, values)
 
 
 def our_answer(world: World) -> str:
-    """What dsops.policy says to a world of one context."""
+    """dsops.policy's answer for a world of one context."""
     return evaluate(our_request(world, world.contexts[0]), our_policies(world)).effect
 
 
 def their_policies(world: World) -> Json:
-    """The world's documents as iam-simulate takes them."""
+    """The world's documents for iam-simulate."""
 
     def named(documents: list[Json], name: str) -> list[Json]:
         return [{"name": f"{name}-{index}", "policy": document} for index, document in enumerate(documents)]
@@ -124,7 +124,7 @@ def their_policies(world: World) -> Json:
 
 
 def their_requests(world: World) -> list[Json]:
-    """The world's requests as iam-simulate takes them."""
+    """The world's requests for iam-simulate."""
     return [
         {
             "principal": world.caller.arn or world.caller.federated or "anonymous",
@@ -136,11 +136,11 @@ def their_requests(world: World) -> list[Json]:
     ]
 
 
-# --- the test -----------------------------------------------------------------------------------------------
+# --- comparison ---------------------------------------------------------------------------------------------
 
 
 class Tally:
-    """How many requests there were, what decided them, and which readings told them apart."""
+    """The number of requests, what decided them, and which readings explained differences."""
 
     def __init__(self) -> None:
         self.requests = 0
@@ -166,7 +166,7 @@ class Tally:
 
 
 def explaining(world: World, theirs: Json) -> list[str]:
-    """The readings that account for their answer to a world of one context; empty when none does."""
+    """The readings that explain iam-simulate's answer to a world of one context; empty if none does."""
     if THEIR_WORDS.get(our_answer(as_they_read(world)), "") != theirs:
         return []
     alone = [name for name in READINGS if THEIR_WORDS[our_answer(as_they_read(world, name))] == theirs]
@@ -174,7 +174,7 @@ def explaining(world: World, theirs: Json) -> list[str]:
 
 
 def compare(oracle: Oracle, world: World, tally: Tally) -> None:
-    """Both programs say the same, or what was foretold."""
+    """Assert that both programs agree, or differ as predicted."""
     policies = our_policies(world)
     doubted = doubts(policies, world.caller)
     answers = oracle.ask(their_policies(world), their_requests(world))
@@ -191,7 +191,7 @@ def compare(oracle: Oracle, world: World, tally: Tally) -> None:
 
 
 def ask_about(topic: Topic, oracle: Oracle, tally: Tally) -> None:
-    """Worlds drawn around that topic, put to both programs."""
+    """Compare both programs on worlds generated around this topic."""
 
     @settings(
         max_examples=WORLDS_EACH,
@@ -209,7 +209,7 @@ def ask_about(topic: Topic, oracle: Oracle, tally: Tally) -> None:
 def test_iam_simulate_decides_alike_but_for_what_is_written_down(
     oracle: Oracle, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every answer is the same, or the one that a written-down reading of the rules leads to."""
+    """iam-simulate and dsops.policy agree, or differ as a documented reading predicts."""
     tally = Tally()
     for topic in TOPICS:
         ask_about(topic, oracle, tally)
@@ -219,13 +219,13 @@ def test_iam_simulate_decides_alike_but_for_what_is_written_down(
         print(f"\n{tally}")
     assert tally.requests >= EVERYTHING
     assert tally.allowed >= 0.3 * tally.requests
-    wanted = (*TYPES, *ELEMENTS, *PRINCIPAL_FORMS, *OPERATORS, *MODIFIERS)
-    assert [] == [f"{name}: {tally.decided[name]}" for name in wanted if tally.decided[name] < ENOUGH]
+    expected_values = (*TYPES, *ELEMENTS, *PRINCIPAL_FORMS, *OPERATORS, *MODIFIERS)
+    assert [] == [f"{name}: {tally.decided[name]}" for name in expected_values if tally.decided[name] < ENOUGH]
 
 
 @pytest.mark.parametrize("name", READINGS)
 def test_iam_simulate_differs_as_it_is_written_down(oracle: Oracle, name: str) -> None:
-    """A difference that is no more, or is another one by now, leaves the page."""
+    """Each documented difference still exists and is as described."""
     world = EXAMPLES[name]
     (theirs,) = oracle.ask(their_policies(world), their_requests(world))
     assert THEIR_WORDS[our_answer(world)] != theirs
@@ -233,12 +233,12 @@ def test_iam_simulate_differs_as_it_is_written_down(oracle: Oracle, name: str) -
 
 
 def test_every_operator_is_generated() -> None:
-    """An operator that is new to dsops.policy is put to the other program too."""
+    """Every operator of dsops.policy is generated."""
     assert set(ALL_OPERATORS) == set(OPERATORS)
 
 
 def test_every_difference_is_written_down_with_awss_words() -> None:
-    """Each reading has a section, each section a reading, a source and a sentence that decides."""
+    """Each reading has a documented section with a source and AWS's deciding sentence, and vice versa."""
     sections = re.split(r"^## ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
     by_heading = {section.partition("\n")[0]: section for section in sections}
     assert [heading[0].lower() + heading[1:] for heading in by_heading] == [

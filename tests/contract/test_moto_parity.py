@@ -1,7 +1,7 @@
-"""What moto's own server passes of moto's own tests, the sandbox passes too, but for what AWS does otherwise.
+"""The sandbox passes every test of moto's that moto's own server passes, except where AWS differs.
 
-moto is the state behind the sandbox's other services; its tests know what its users rely on. They run twice through
-boto3: against moto's server, and against the sandbox with a caller who may do everything. `CI=true` runs all of them.
+moto is the state behind the sandbox's other services, and its tests show what users rely on. They run twice through
+boto3: against moto's server, and against the sandbox as an administrator. `CI=true` runs all of them.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ SERVICES: Mapping[str, Sequence[str]] = {
     ),
     "sts": ("test_sts", "test_sts_integration"),
 }
-"""Service -> moto's files of tests for it; others need CloudFormation, EC2 or the inside of moto's process."""
+"""Service -> moto's test files for it; others need CloudFormation, EC2 or moto's own process."""
 CALLERS: Mapping[str, Callable[[], Lab]] = {"sts": sandbox_of_admin}
-# The others take a minute and a half.
+# The other services take a minute and a half.
 IS_CI = OUTSIDE.get("CI", "").lower() not in ("", "0", "false")
 CHOSEN = tuple(SERVICES) if IS_CI else ("secretsmanager", "sts")
 MOST_DIFFERENT = 0.25
-"""The share of a service's tests that may be told apart; STS, which is not moto's here, has no such bound."""
+"""The maximum share of a service's tests that may be listed as different; STS, which is our own, has no limit."""
 
 
 @pytest.fixture(scope="module")
 def suite() -> Suite:
-    """moto's tests; skipped where they can't be had."""
+    """moto's tests; skipped if they cannot be installed."""
     try:
         return moto_suite(OUTSIDE)
     except ToolMissingError as missing:
@@ -70,7 +70,7 @@ def suite() -> Suite:
 def test_what_motos_server_passes_the_sandbox_passes(
     suite: Suite, service: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every test but those that differences.py tells apart, each of which does fail here."""
+    """The sandbox passes the tests that moto's server passes, and fails exactly those in differences.py."""
     files = [f"test_{service}/{name}.py" for name in SERVICES[service]]
     sandbox = front(CALLERS.get(service, sandbox_of_root))
     folders = [tmp_path / "theirs", tmp_path / "ours"]
@@ -90,7 +90,7 @@ def test_what_motos_server_passes_the_sandbox_passes(
 
 
 def test_each_difference_has_one_rule() -> None:
-    """No test stands under two, and no rule without tests."""
+    """No test is listed under two rules, and no rule is without tests."""
     names = [name for listed in DIFFERENCES.values() for name in listed]
 
     assert sorted(names) == sorted(set(names))

@@ -1,8 +1,8 @@
-"""`dsops plan --check` against the sandbox itself: a hop is told as allowed if and only if the sandbox gives the role.
+"""`dsops plan --check` predicts what the sandbox does: a hop is `allowed` if and only if the role is given.
 
-The two share the evaluation of policies and nothing before it: the one reads the seed's text and a plan, the other
-plants the seed and answers signed requests. The set-ups are invented: users, trust policies, boundaries, organizations,
-and what a store sends.
+Both share policy evaluation and nothing before it: one reads the seed's text and a plan, the other loads the seed and
+answers signed requests. The setups are generated: users, trust policies, boundaries, organizations, and what a store
+sends.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ Statement = dict[str, Any]
 
 
 def policy(*statements: Statement) -> dict[str, Any]:
-    """A document of these."""
+    """A document of these statements."""
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
 def allow(*actions: str, resource: str = "*", **more: Any) -> Statement:
-    """A statement of an identity-based policy."""
+    """A statement of an identity policy."""
     return {"Effect": "Allow", "Action": list(actions), "Resource": resource, **more}
 
 
 def often(usual: Any, others: list[Any]) -> st.SearchStrategy[Any]:
-    """The usual one in half of the cases: several things have to fit for a role to be given."""
+    """The usual value in half of the cases, since several things must fit for a role to be given."""
     return st.one_of(st.just(usual), st.sampled_from(others))
 
 
@@ -142,7 +142,7 @@ SECRET_POLICIES = often(
 
 @st.composite
 def trusts(draw: st.DrawFn) -> dict[str, Any]:
-    """A trust policy of one statement or two, the second of which may deny."""
+    """A trust policy of one or two statements, the second of which may deny."""
     statements = []
     for effect in ("Allow", draw(st.sampled_from(["", "", "Allow", "Deny"]))):
         condition = draw(CONDITIONS)
@@ -154,7 +154,7 @@ def trusts(draw: st.DrawFn) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Sent:
-    """What a store sends with its role."""
+    """The parameters that a store sends with its role."""
 
     session_name: str
     external_id: str
@@ -165,7 +165,7 @@ class Sent:
     session_policy: dict[str, Any] | None
 
     def keys(self) -> dict[str, Any]:
-        """As a store has it."""
+        """The parameters as keys of a store."""
         found: dict[str, Any] = {"role_session_name": self.session_name, "duration_seconds": self.duration}
         found |= {"external_id": self.external_id} if self.external_id else {}
         found |= {"tags": self.tags} if self.tags else {}
@@ -175,7 +175,7 @@ class Sent:
         return found
 
     def parameters(self) -> dict[str, Any]:
-        """As AssumeRole takes it."""
+        """The parameters as AssumeRole's."""
         found: dict[str, Any] = {"DurationSeconds": self.duration}
         found |= {"ExternalId": self.external_id} if self.external_id else {}
         found |= {"Tags": [{"Key": key, "Value": value} for key, value in self.tags.items()]} if self.tags else {}
@@ -186,7 +186,7 @@ class Sent:
 
 
 def sent(longest: int) -> st.SearchStrategy[Sent]:
-    """What a store may send; the duration is at most that."""
+    """Parameters of a store with at most this duration."""
     return st.builds(
         Sent,
         session_name=st.sampled_from(["ada-at-work", "bob"]),
@@ -194,14 +194,14 @@ def sent(longest: int) -> st.SearchStrategy[Sent]:
         tags=often({}, [{"team": "core"}, {"team": "other"}, {"team": "core", "cost": "1"}]),
         transitive=st.booleans(),
         source_identity=often("", ["ada", "bob"]),
-        duration=st.sampled_from([each for each in (900, 3600, 7200) if each <= longest]),
+        duration=st.sampled_from([number for number in (900, 3600, 7200) if number <= longest]),
         session_policy=LIMITS,
     )
 
 
 @st.composite
 def seeds(draw: st.DrawFn) -> dict[str, Any]:
-    """Two accounts: a user, a role in his account, and one in the other; and perhaps an organization above."""
+    """Two accounts with a user, a role in the user's account and one in the other, and perhaps an organization."""
     boundary = draw(LIMITS)
     limits = {"boundary": f"arn:aws:iam::{HOME}:policy/Limit"} if boundary else {}
     home = {
@@ -241,7 +241,7 @@ TAGS = st.sampled_from([{}, {"team": "core"}, {"team": "other"}])
 
 
 def happened(person: Person, role: str, sends: Sent) -> tuple[str, Person | None]:
-    """The code with which the sandbox refuses the role, "" and whoever its session is when it gives it."""
+    """The sandbox's error code, or "" and the session's caller."""
     try:
         return "", person.assume(role, sends.session_name, **sends.parameters())
     except RefusedError as refused:
@@ -263,7 +263,7 @@ OUTCOMES = {("allowed", ""), *(("denied", code) for code in REFUSALS)}
 
 
 def test_what_is_told_of_each_hop_happens(tmp_path: Path) -> None:
-    """Into a role of the same account, from there into another, straight into that one, and its secret is read."""
+    """The prediction for each of three hops and the secret comes true."""
     counts = dict.fromkeys(("allowed", "denied", "unknown"), 0)
 
     @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=300)
@@ -278,7 +278,7 @@ def test_what_is_told_of_each_hop_happens(tmp_path: Path) -> None:
 
 
 def compared(seed: dict[str, Any], sends: tuple[Sent, Sent, Sent], folder: Path) -> list[str]:
-    """The verdict on each hop, after each that the sandbox could be asked about turned out as told."""
+    """The verdict on each hop, after asserting that the sandbox agrees."""
     first, second, third = sends
     (folder / "seed.yaml").write_text(json.dumps(seed, indent=1))
     stores: dict[str, Any] = {
@@ -293,15 +293,15 @@ def compared(seed: dict[str, Any], sends: tuple[Sent, Sent, Sent], folder: Path)
     plan = plan_of(json.dumps({"secretStores": stores, "envs": {"e": variables}}))
     world = make_runtime(folder=str(folder))
     policies = GivenPolicies([read_policy_file("seed.yaml", world)], {}, {})
-    told = {hop.step.name: hop.verdict for hop in hops_of(plan, policies, policies.complete, USER, world)}
+    result_text = {hop.step.name: hop.verdict for hop in hops_of(plan, policies, policies.complete, USER, world)}
 
     ada = Lab.of(json.dumps(seed)).user("ada", HOME)
     code, session = happened(ada, JUMP, first)
-    assert (told["jump"], code) in OUTCOMES, "jump"
+    assert (result_text["jump"], code) in OUTCOMES, "jump"
     code, reader = happened(ada, TARGET, third)
-    assert (told["straight"], code) in OUTCOMES, "straight"
+    assert (result_text["straight"], code) in OUTCOMES, "straight"
     if reader is not None:
-        assert ("allowed" if may_read(reader) else "denied") == told["of-straight"], "of-straight"
+        assert ("allowed" if may_read(reader) else "denied") == result_text["of-straight"], "of-straight"
     if session is not None:
-        assert (told["target"], happened(session, TARGET, second)[0]) in OUTCOMES, "target"
-    return list(told.values())
+        assert (result_text["target"], happened(session, TARGET, second)[0]) in OUTCOMES, "target"
+    return list(result_text.values())

@@ -1,4 +1,4 @@
-"""The sandbox's check of signatures beside the test vectors that AWS publishes."""
+"""The sandbox's signature check on AWS's published test vectors."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from dsops.sandbox.wire.signature import _canonical_request, check_scope, check_
 from tests.contract.signature_vectors.vectors import MOMENT, SECRET, Vector, vectors
 from tests.installed import OUTSIDE, ToolMissingError
 
-# The first run fetches botocore's sources.
+# The first run downloads botocore's sources.
 pytestmark = pytest.mark.timeout(300)
 MINUTES = 15
 TOKEN_AFTERWARDS = "post-sts-token/post-sts-header-after"
-"""The vector whose session token is added to a request that was signed without it."""
+"""The vector whose session token is added after signing."""
 
 
 @pytest.fixture(scope="module")
 def published() -> list[Vector]:
-    """All vectors, without a token that nobody signed; skipped where they can't be had."""
+    """All vectors, without the unsigned token; skipped if they cannot be downloaded."""
     try:
         return [_as_signed(vector) for vector in vectors(OUTSIDE)]
     except ToolMissingError as missing:
@@ -36,12 +36,12 @@ def _as_signed(vector: Vector) -> Vector:
 
 
 def test_there_are_as_many_as_aws_publishes(published: list[Vector]) -> None:
-    """Thirty-four, each with a name of its own."""
+    """There are 34 vectors with unique names."""
     assert len({vector.name for vector in published}) == len(published) == 34
 
 
 def test_every_canonical_request_is_awss(published: list[Vector]) -> None:
-    """Byte for byte: path, query and headers in their order, the body's hash."""
+    """Every canonical request equals AWS's byte for byte."""
     for vector in published:
         claim = read_claim(vector.signed, MOMENT, MINUTES)
         canonical = _canonical_request(vector.signed, claim, sha256(vector.signed.body).hexdigest())
@@ -51,7 +51,7 @@ def test_every_canonical_request_is_awss(published: list[Vector]) -> None:
 
 
 def test_every_signature_of_aws_is_accepted(published: list[Vector]) -> None:
-    """Under the scope that it was made for."""
+    """Every signature of AWS is accepted within its scope."""
     for vector in published:
         claim = read_claim(vector.signed, MOMENT, MINUTES)
         check_scope(claim, "service")
@@ -62,7 +62,7 @@ def test_every_signature_of_aws_is_accepted(published: list[Vector]) -> None:
 
 
 def test_no_signature_fits_another_request(published: list[Vector]) -> None:
-    """Nor another secret: with one more header value, path, query or body byte it is refused."""
+    """A changed header, path, query, body or secret makes each signature invalid."""
     for vector in published:
         request = vector.signed
         headers = {**request.headers, "host": "example.amazonaws.con"}
@@ -80,7 +80,7 @@ def test_no_signature_fits_another_request(published: list[Vector]) -> None:
 
 
 def test_a_token_that_was_not_signed_is_refused(published: list[Vector]) -> None:
-    """AWS's suite has it for services that take it so; of those that the sandbox serves none does."""
+    """An unsigned session token is refused: no service of the sandbox accepts one, unlike some of AWS's."""
     vector = next(vector for vector in published if vector.name == TOKEN_AFTERWARDS)
     late = vector.signed._replace(headers={**vector.signed.headers, "x-amz-security-token": "token"})
 

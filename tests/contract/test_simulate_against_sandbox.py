@@ -1,6 +1,7 @@
-"""`dsops policy simulate --sandbox` against the sandbox itself: what it foretells of AssumeRole is what happens.
+"""`dsops policy simulate --sandbox` predicts what the sandbox does on AssumeRole.
 
-The two share the evaluation and nothing before it: who asks, what a request carries, which policies bear on it.
+Both share policy evaluation and nothing before it: caller, context keys and applicable policies are determined
+separately.
 """
 
 from __future__ import annotations
@@ -89,13 +90,13 @@ QUESTIONS = list(product(USERS, (HOME, OTHER), ROLES, EXTERNAL_IDS))
 
 @pytest.fixture(params=["", ORGANIZATION], ids=["no organization", "an organization"])
 def server(request: pytest.FixtureRequest) -> Iterator[SandboxServer]:
-    """A sandbox that listens."""
+    """A running sandbox."""
     with open_server(read_seed(SEED + request.param, "seed.yaml")) as listening:
         yield listening
 
 
 def foretold(server: SandboxServer, folder: Any, capfd: pytest.CaptureFixture[str]) -> list[str]:
-    """What simulate says of each question, asked as one table."""
+    """The verdict of `simulate` on each question, asked in one table."""
     cases = [
         {
             "name": f"{user} {account} {role} {external_id}",
@@ -113,7 +114,7 @@ def foretold(server: SandboxServer, folder: Any, capfd: pytest.CaptureFixture[st
 def simulated(
     server: SandboxServer, cases: list[dict[str, Any]], folder: Any, capfd: pytest.CaptureFixture[str]
 ) -> list[dict[str, Any]]:
-    """The answers to a table, asked over the sandbox."""
+    """The answers to a table of cases about the sandbox."""
     table = folder / "cases.json"
     table.write_text(json.dumps({"cases": cases}))
     cli.main(["policy", "simulate", "--cases", str(table), "--sandbox", server.url, "--json"])
@@ -124,7 +125,7 @@ def simulated(
 
 
 def refusal(person: Person, role: str, external_id: str) -> str:
-    """The code with which the sandbox refuses the role; "" when it gives it."""
+    """The sandbox's error code; "" if it gives the role."""
     more = {"ExternalId": external_id} if external_id else {}
     try:
         person.assume(role, **more)
@@ -134,18 +135,18 @@ def refusal(person: Person, role: str, external_id: str) -> str:
 
 
 def test_what_is_foretold_happens(server: SandboxServer, tmp_path: Any, capfd: pytest.CaptureFixture[str]) -> None:
-    """Of every user, role, account and external ID; none is unknown, and many go either way."""
-    told = foretold(server, tmp_path, capfd)
+    """Predictions for every user, role, account and external ID come true; none is unknown."""
+    result_text = foretold(server, tmp_path, capfd)
     lab = Lab(server.sandbox)
     people = {user: lab.user(user, HOME) for user in USERS}
 
     wrong = []
-    for question, verdict in zip(QUESTIONS, told, strict=True):
+    for question, verdict in zip(QUESTIONS, result_text, strict=True):
         user, account, role, external_id = question
         happened = refusal(people[user], f"arn:aws:iam::{account}:role/{role}", external_id)
         if happened != ("" if verdict == "allow" else "AccessDenied"):
             wrong.append((question, verdict, happened))
-    counts = {verdict: told.count(verdict) for verdict in set(told)}
+    counts = {verdict: result_text.count(verdict) for verdict in set(result_text)}
     assert wrong == []
     assert "unknown" not in counts
     assert min(counts["allow"], counts["implicit-deny"], counts["explicit-deny"]) >= 20, counts
@@ -168,11 +169,11 @@ def test_an_organization_makes_the_difference_that_it_should(
     alone: str,
     together: str,
 ) -> None:
-    """Its id opens a role, an RCP of the role's account and an SCP of the caller's close one each."""
+    """In an organization its id admits to one role; an RCP and an SCP each deny another."""
     has_organization = server.sandbox.world.organizations.membership(HOME) is not None
-    told = foretold(server, tmp_path, capfd)[QUESTIONS.index(question)]  # type: ignore[arg-type]  # of that shape
+    result_text = foretold(server, tmp_path, capfd)[QUESTIONS.index(question)]  # type: ignore[arg-type]  # of that shape
 
-    assert told == (together if has_organization else alone)
+    assert result_text == (together if has_organization else alone)
 
 
 SECRETS_SEED = f"""\
@@ -200,7 +201,7 @@ accounts:
 
 
 def test_what_is_foretold_of_secrets_happens(tmp_path: Any, capfd: pytest.CaptureFixture[str]) -> None:
-    """With policies of their own and without, in one account and across."""
+    """Predictions for secrets come true, with and without resource policies, within and across accounts."""
     with open_server(read_seed(SECRETS_SEED, "seed.yaml")) as server:
         lab = Lab(server.sandbox)
         arns = [
@@ -219,12 +220,12 @@ def test_what_is_foretold_of_secrets_happens(tmp_path: Any, capfd: pytest.Captur
             }
             for user, arn in questions
         ]
-        told = [case["verdict"] for case in simulated(server, cases, tmp_path, capfd)]
+        result_text = [case["verdict"] for case in simulated(server, cases, tmp_path, capfd)]
         happened = [may_read(lab.user(user, HOME), arn) for user, arn in questions]
 
     assert len(arns) == 8
-    assert [verdict == "allow" for verdict in told] == happened
-    assert {verdict: told.count(verdict) for verdict in sorted(set(told))} == {
+    assert [verdict == "allow" for verdict in result_text] == happened
+    assert {verdict: result_text.count(verdict) for verdict in sorted(set(result_text))} == {
         "allow": 7,
         "explicit-deny": 6,
         "implicit-deny": 11,

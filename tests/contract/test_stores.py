@@ -1,4 +1,4 @@
-"""Our own stores keep the contract that a plugin's have to keep."""
+"""Built-in stores fulfil the contract that plugins' stores must fulfil."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def subject_of(
     credentials: Credentials | None = None,
     pipeline: Pipeline | None = None,
 ) -> SecretSubject:
-    """A store of that step's type, in memory."""
+    """A store of the step's type, with these values in memory."""
     world = pipeline or Pipeline()
-    store = secret_store(step.type)
+    store = secret_store(step.type.name)
 
     def fetch(references: Sequence[SecretReference]) -> Mapping[SecretReference, Secret | DsopsError]:
         return world.time.run(store.fetch(step, references, credentials, context_of(world, step)), world.aws)
@@ -51,7 +51,7 @@ def subject_of(
 
 
 def context_of(pipeline: Pipeline, step: Step) -> Context:
-    """What a store may use."""
+    """The context that a store receives."""
     from dsops.aws.http.client import make_client
     from dsops.stores.interface import Context
 
@@ -65,7 +65,7 @@ class TestLiteral(SecretStoreContract):
 
     @pytest.fixture
     def subject(self) -> SecretSubject:
-        """Its values stand in the step."""
+        """A subject whose values are in the step."""
         values = tuple((name, Secret(value)) for name, value in VALUES.items())
         step = step_of(secret_store("literal").store_type, values=values)
         return subject_of(step, VALUES, json_key="prod-db", missing_key="prod-nothing")
@@ -76,7 +76,7 @@ class TestEnv(SecretStoreContract):
 
     @pytest.fixture
     def subject(self) -> SecretSubject:
-        """Its values stand in the environment that counts."""
+        """A subject whose values are in the environment."""
         pipeline = Pipeline()
         pipeline.environ = VALUES
         step = step_of(secret_store("env").store_type)
@@ -84,11 +84,11 @@ class TestEnv(SecretStoreContract):
 
 
 class TestSecretsManager(SecretStoreContract):
-    """`aws.secretsmanager`, single reads."""
+    """`aws.secretsmanager` with single reads."""
 
     @pytest.fixture
     def subject(self) -> SecretSubject:
-        """Three secrets."""
+        """A subject with three secrets."""
         pipeline = Pipeline()
         pipeline.aws.secrets = dict(VALUES)
         step = step_of(secret_store("aws.secretsmanager").store_type)
@@ -98,11 +98,11 @@ class TestSecretsManager(SecretStoreContract):
 
 
 class TestSecretsManagerInBatches(SecretStoreContract):
-    """`aws.secretsmanager`, enough secrets for batches."""
+    """`aws.secretsmanager` with enough secrets for batches."""
 
     @pytest.fixture
     def subject(self) -> SecretSubject:
-        """Forty-three secrets."""
+        """A subject with forty-three secrets."""
         values = VALUES | {f"key-{number}": f"value-{number}" for number in range(40)}
         pipeline = Pipeline()
         pipeline.aws.secrets = dict(values)
@@ -117,7 +117,7 @@ class TestParameterStore(SecretStoreContract):
 
     @pytest.fixture
     def subject(self) -> SecretSubject:
-        """Twenty-three parameters."""
+        """A subject with twenty-three parameters."""
         values = VALUES | {f"/key/{number}": f"value-{number}" for number in range(20)}
         pipeline = Pipeline()
         pipeline.aws.parameters = dict(values)

@@ -1,7 +1,7 @@
-"""The bytes of requests and answers, alike for every transport: what libcurl and urllib3 must not do by themselves.
+"""Both transports send and read the same bytes: libcurl and urllib3 must not add headers or retries.
 
-What a request means (signature, certificates, proxies, time limits, kept connections) is in
-`tests/unit/aws/test_transport.py`, over both transports, too. A new release of either has to pass both files.
+Signatures, certificates, proxies, time limits and kept connections are in `tests/unit/aws/test_transport.py`, for
+both transports too. A new release of either has to pass both files.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.stubs.server import Answer, StubServer
 SIGNING = Signing("AKIAEXAMPLE", Secret("se/cr+et"), Secret("to/ken+=="), "sts", "eu-west-1", "20261124T120000Z")
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 SAFE = {"host", "user-agent", "content-length", "authorization", "x-amz-date", "x-amz-security-token", "content-type"}
-"""All that a request may have besides its own headers; `accept-encoding: identity` is what urllib3 adds."""
+"""All headers that a request may have besides its own; urllib3 adds `accept-encoding: identity`."""
 
 
 @pytest.fixture(params=["pycurl", "urllib3"])
@@ -39,7 +39,7 @@ def driver(request: pytest.FixtureRequest) -> Iterator[CurlDriver | ThreadDriver
 
 
 def send(driver: Driver, request: WireRequest) -> Response:
-    """Its answer; raises what a caller would see."""
+    """The response; raises its error."""
     return cast("Response", run(transfer(request), driver))
 
 
@@ -50,7 +50,7 @@ def send(driver: Driver, request: WireRequest) -> Response:
 @pytest.mark.parametrize("size", [0, 1, 1023, 1025, 1_048_577])
 @pytest.mark.parametrize("is_signed", [True, False])
 def test_no_header_is_sent_that_was_not_asked_for(driver: Driver, method: str, size: int, *, is_signed: bool) -> None:
-    """No `Expect`, which a server may not know; no `Accept`, `Connection` or content type; the length, once."""
+    """No header is added: no `Expect`, `Accept`, `Connection` or content type; Content-Length appears once."""
     body = b"x" * (size if method in ("POST", "PUT") else 0)
     headers = (("Content-Type", "application/x-amz-json-1.1"),) if body else ()
     with StubServer(lambda _: Answer(body=b"fine")) as server:
@@ -70,7 +70,7 @@ def test_no_header_is_sent_that_was_not_asked_for(driver: Driver, method: str, s
 
 @pytest.mark.parametrize("text", ["a\r\nX-Evil: 1", "a\nb", "a\0b", " a", "a ", "\u00e9"])
 def test_a_header_can_not_end_early(driver: Driver, text: str) -> None:
-    """Nothing is sent: neither a second header nor a second request."""
+    """A header value with a line break is refused and nothing is sent."""
     with StubServer(lambda _: Answer(body=b"fine")) as server:
         with pytest.raises(ValueError, match="can't be sent"):
             send(driver, WireRequest("POST", server.url, (("X-Amz-Target", text),), b"x"))
@@ -93,14 +93,14 @@ def test_a_header_can_not_end_early(driver: Driver, text: str) -> None:
     ],
 )
 def test_every_framing_of_an_answer_is_read(driver: Driver, raw: bytes, body: bytes) -> None:
-    """In chunks, with a length, up to the end of the connection, empty, and after an interim answer."""
+    """Every framing is read: chunks, Content-Length, until close, empty, and after an interim answer."""
     with StubServer(lambda _: Answer(raw=raw)) as server:
         assert send(driver, WireRequest("POST", server.url, (), b"x")).body == body
 
 
 @pytest.mark.parametrize("chunks", [b"4\r\nfi", b"4\r\nfine\r\n", b"zz\r\nfine\r\n0\r\n\r\n"])
 def test_chunks_that_break_off_are_no_answer(driver: Driver, chunks: bytes) -> None:
-    """Half of a session would be worse than none."""
+    """Truncated chunks are an error: half a session is worse than none."""
     with (
         StubServer(lambda _: Answer(raw=CHUNKED + chunks)) as server,
         pytest.raises((Unreachable, AnswerInvalid)) as caught,
@@ -110,7 +110,7 @@ def test_chunks_that_break_off_are_no_answer(driver: Driver, chunks: bytes) -> N
 
 
 def test_chunks_without_end_are_bounded(driver: Driver) -> None:
-    """At 16 MB, although no length was announced."""
+    """Chunks without end are cut off at 16 MB."""
     chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
     raw = CHUNKED + chunk * (MAX_ANSWER_BYTES // 0x100000 + 2)
     with StubServer(lambda _: Answer(raw=raw)) as server, pytest.raises(AnswerInvalid, match="more than 16 MB"):
@@ -119,7 +119,7 @@ def test_chunks_without_end_are_bounded(driver: Driver) -> None:
 
 @pytest.mark.parametrize("before", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhal"])
 def test_a_reset_is_told_as_a_lost_connection(driver: Driver, before: bytes) -> None:
-    """Before any answer, and in the middle of one, which the reset may overtake: the request may have been done."""
+    """A connection reset is Unreachable, before an answer or within it; the request may have been carried out."""
     with ResettingServer(before) as url, pytest.raises(Unreachable, match="lost the connection") as caught:
         send(driver, WireRequest("POST", url, (), b"x", is_once=True))
     assert caught.value.how_far in (("sent", "answered") if before else ("sent",))
@@ -153,19 +153,19 @@ class ResettingServer:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-# --- pycurl beside its own package ---------------------------------------------------------------------------
+# --- pycurl and its own package -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("modules", ["pycurl, dsops.aws.http.transport as t", "dsops.aws.http.transport as t, pycurl"])
 def test_a_program_may_import_all_of_pycurl_besides(modules: str) -> None:
-    """Before or after: both have the same classes, and the package is whole."""
+    """A program may import all of pycurl before or after dsops: the classes are the same."""
     checks = "assert (pycurl.Curl, pycurl.error) == (t.pycurl.Curl, t.pycurl.error); pycurl.AsyncCurlMulti"
     script = f"import {modules}; t.CurlDriver().close(); {checks}"
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
 def test_the_asyncio_layer_of_pycurl_is_not_imported() -> None:
-    """It takes longer than all of dsops' own imports."""
+    """pycurl's asyncio layer is not imported: it takes longer than all of dsops' own imports."""
     script = "import sys, dsops.aws.http.transport as t; assert t.pycurl; "
     script += "assert not {'pycurl', 'asyncio'} & {*sys.modules}"
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

@@ -1,7 +1,7 @@
-"""The examples do what they say: each run.sh is run, and what it prints stands in its expected.txt.
+"""Each run.sh of the examples runs and prints what expected.txt says.
 
-A folder of `examples/` with a run.sh is an example; a new one is tested by being there. DSOPS_UPDATE_GOLDEN=1 writes
-expected.txt and the outputs in README.md anew.
+A folder of `examples/` with a run.sh is an example; a new one is tested without being listed anywhere.
+DSOPS_UPDATE_GOLDEN=1 rewrites expected.txt and the outputs in README.md.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/run.sh"))
 REFUSED = {"role-chain/long.yaml"}
 """Configurations of examples that show what dsops refuses."""
 ACCEPTED = {
-    # An account as principal is what the founding page recommends; the note says what that means.
+    # The founding page recommends an account as principal; the note says what that means.
     "trust.whole-account",
-    # A single user as principal is narrower, and says so.
+    # A single user as principal is narrower; the note says so.
     "principal.one-user",
-    # Likewise for a user's unique id, which is what that example shows.
+    # Likewise for a user's unique id, which is the subject of that example.
     "condition.userid-of-user",
 }
 """Notes that `dsops policy check` may make about an example's policies."""
@@ -45,13 +45,13 @@ ACCEPTED = {
 VARYING = (
     r"\b[0-9a-f]{32}\b",  # a task of ECS
     r"(?<=-app-)[0-9a-f]{6}\b",  # a pod
-    r"(?<=_)[0-9a-f]{16}\b",  # a role of Identity Center's
+    r"(?<=_)[0-9a-f]{16}\b",  # a role of Identity Center
     r"(?<=agent )\d+",  # a process
-    r"\b\d+ (?:min|h)\b",  # what a session has left
-    r"\S*/tmp\.\w+(?=/)",  # a folder that was made for the run
-    r"(?<!\d)\d{10}(?!\d)",  # a moment, as AWS tells it in a refusal
+    r"\b\d+ (?:min|h)\b",  # the remaining lifetime of a session
+    r"\S*/tmp\.\w+(?=/)",  # a temporary folder of the run
+    r"(?<!\d)\d{10}(?!\d)",  # a timestamp in a refusal by AWS
 )
-"""What differs from run to run, besides what does in the documentation."""
+"""What differs from run to run, in addition to what differs in the documentation."""
 
 PAGE = {
     "With External ID": "third-party",
@@ -64,13 +64,13 @@ PAGE = {
     "Service Account Pattern": "service-account",
     "Break Glass Access": "break-glass",
 }
-"""A pattern of the founding page, by its heading, and the example that shows it."""
+"""Heading of a pattern on the founding page -> the example that shows it."""
 
 OTHERWISE = {
-    # The page itself, further down: `external_id: ${EXTERNAL_ID}  # Keep this secret!`
+    # The page itself says further down: `external_id: ${EXTERNAL_ID}  # Keep this secret!`
     ("With External ID", "external_id")
 }
-"""What an example says in another way."""
+"""Settings that an example writes in another way than the page."""
 
 LINK = r"\]\(([^)#\s]+)\)"
 AT_ONCE = 3
@@ -80,7 +80,7 @@ each_example = pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: pat
 
 
 def played(example: Path, home: Path) -> tuple[Step, set[str]]:
-    """What run.sh did in a copy of the folder, and the names that are in it then."""
+    """The result of run.sh in a copy of the folder, and the names in the copy afterwards."""
     folder = home / "examples" / example.name
     shutil.copytree(example, folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(example.parent / "show.sh", folder.parent)
@@ -90,21 +90,21 @@ def played(example: Path, home: Path) -> tuple[Step, set[str]]:
 
 @pytest.fixture(scope="module")
 def steps(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Steps]:
-    """What each run.sh did. They run side by side: a sandbox, and what waits for it, uses half a core."""
+    """The result of each run.sh; they run side by side, since a sandbox and its client use half a core."""
     ours = [item for item in request.session.items if item.path == request.path]
     items = [item for item in ours if isinstance(item, pytest.Function)]
-    asked = [item.callspec.params["example"] for item in items if "steps" in item.fixturenames]
+    requested = [item.callspec.params["example"] for item in items if "steps" in item.fixturenames]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {
             example: pool.submit(played, example, tmp_path_factory.mktemp("home"))
-            for example in asked
+            for example in requested
             if isinstance(example, Path)
         }
 
 
 @each_example
-def test_an_example_does_what_it_shows(example: Path, steps: Steps) -> None:
-    """It ends well, prints what expected.txt says, and leaves no file behind."""
+def test_an_example_prints_its_expected_output(example: Path, steps: Steps) -> None:
+    """An example succeeds, prints what expected.txt says, and leaves no file behind."""
     not_its_own = {"__pycache__", "expected.txt"}
     step, after = steps[example].result()
 
@@ -122,7 +122,7 @@ def test_an_example_does_what_it_shows(example: Path, steps: Steps) -> None:
 
 @each_example
 def test_a_readme_shows_its_example(example: Path) -> None:
-    """What it shows of files stands in them, and what it shows of the run in expected.txt."""
+    """A README quotes files as they are, and output as in expected.txt."""
     readme = example / "README.md"
     text = readme.read_text(encoding="utf-8")
     paths = [path for path in example.rglob("*") if path.suffix in {".json", ".yaml", ".yml"}]
@@ -137,7 +137,7 @@ def test_a_readme_shows_its_example(example: Path) -> None:
 
 @each_example
 def test_an_examples_policies_are_sound(example: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """`dsops policy check` finds no more than is accepted, and the sandbox of the example is seeded with each file."""
+    """`dsops policy check` finds only accepted notes, and the example's sandbox is seeded with each file."""
     policies = sorted(path.relative_to(example).as_posix() for path in example.glob("*/*.json"))
 
     assert policies
@@ -150,7 +150,7 @@ def test_an_examples_policies_are_sound(example: Path, capfd: pytest.CaptureFixt
 
 @each_example
 def test_an_examples_configurations_are_valid(example: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Each file with stores in it passes `dsops validate`, but for those that show what is refused."""
+    """Each file with stores passes `dsops validate`, except those that show a refusal."""
     files = [path for path in example.glob("*.yaml") if "\nsecretStores:" in path.read_text("utf-8")]
     expected = [6 if f"{example.name}/{path.name}" in REFUSED else 0 for path in files]
 
@@ -159,8 +159,8 @@ def test_an_examples_configurations_are_valid(example: Path, capfd: pytest.Captu
 
 
 @pytest.mark.parametrize(("heading", "name"), PAGE.items())
-def test_an_example_says_what_the_founding_page_says(heading: str, name: str) -> None:
-    """Each store of the page's pattern is in it, under its name, with every key and value; it may have more of them."""
+def test_an_example_has_the_settings_of_the_founding_page(heading: str, name: str) -> None:
+    """The example has each store of the page's pattern with all its keys and values; it may have more."""
     block = next(block for block in blocks("yaml") if block.heading == heading)
     text = (ROOT / "examples" / name / "dsops.yaml").read_text(encoding="utf-8")
     ours = yaml.safe_load(text)["secretStores"]
@@ -172,7 +172,7 @@ def test_an_example_says_what_the_founding_page_says(heading: str, name: str) ->
 
 @pytest.mark.parametrize("page", ["examples/README.md", "docs/how-to/README.md"])
 def test_every_example_is_in_the_list(page: str) -> None:
-    """Each table leads to each example's page, and every link to something that is there."""
+    """Each table links to each example's page, and every link leads to an existing file."""
     text = (ROOT / page).read_text(encoding="utf-8")
     linked = {(ROOT / page).parent.joinpath(link).resolve() for link in re.findall(LINK, text)}
 
@@ -181,7 +181,7 @@ def test_every_example_is_in_the_list(page: str) -> None:
 
 
 def test_every_page_is_in_the_list() -> None:
-    """Who looks for a way in finds each page of docs/how-to from its first one."""
+    """The first page of docs/how-to links to every other page there."""
     folder = ROOT / "docs" / "how-to"
     linked = {link.partition("#")[0] for link in re.findall(LINK, (folder / "README.md").read_text(encoding="utf-8"))}
 
@@ -189,20 +189,22 @@ def test_every_page_is_in_the_list() -> None:
 
 
 def played_commands(expected: str) -> list[Shown]:
-    """What run.sh showed: each command with what it printed, to the next command or the comment before it."""
+    """Parts of run.sh's output: each command with its output, up to the next command or comment."""
     parts = re.split(r"^\n# .*\n", expected, flags=re.MULTILINE)
     return [shot for part in parts for shot in shown(ROOT, part)]
 
 
 def with_outputs(readme: Path, expected: str) -> str:
-    """The page with each command's output as expected.txt has it; its commands are some of the run's, in that order."""
+    """The page with the outputs from expected.txt; its commands are a subsequence of the run's commands."""
     played = iter(played_commands(expected))
 
     def as_played(match: re.Match[str]) -> str:
         if match[1] != "console":
             return match[0]
         shots = [
-            next((one for one in played if one.command == shot.command), shot._replace(output="(not in run.sh)\n"))
+            next(
+                (entry for entry in played if entry.command == shot.command), shot._replace(output="(not in run.sh)\n")
+            )
             for shot in shown(readme, match[2])
         ]
         lines = "\n".join(f"$ {shot.command}\n{shot.output}".rstrip() for shot in shots)
@@ -212,7 +214,7 @@ def with_outputs(readme: Path, expected: str) -> str:
 
 
 def steady(text: str) -> str:
-    """The text without what differs from run to run."""
+    """The text without the parts that differ from run to run."""
     text = settled(text)
     for varying in VARYING:
         text = re.sub(varying, "<...>", text)
@@ -220,12 +222,12 @@ def steady(text: str) -> str:
 
 
 def is_part(block: str, file: str) -> bool:
-    """Whether the block's lines stand in the file, one after the other."""
+    """Whether the block's lines are consecutive lines of the file."""
     return "\n" + block.strip("\n") + "\n" in f"\n{file}\n"
 
 
 def test_an_excerpt_is_whole_lines_in_a_row() -> None:
-    """Not a part of a line, and none left out."""
+    """An excerpt has no partial line and leaves no line out."""
     assert is_part("b\nc\n", "a\nb\nc\nd\n")
     assert not is_part("b\nd\n", "a\nb\nc\nd\n")
     assert not is_part("b\n", "ab\nc\n")
@@ -233,20 +235,20 @@ def test_an_excerpt_is_whole_lines_in_a_row() -> None:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """One with a short name, as the address of a socket wants it."""
+    """A folder with a short name, which the address of a socket needs."""
     with tempfile.TemporaryDirectory(prefix="dsops-") as name:
         yield Path(name)
 
 
 def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, folder: Path) -> None:
-    """Neither the folder that an example made for itself, nor its agent; the sandbox ends, too."""
+    """Ctrl-C removes the example's folder and ends its agent and the sandbox."""
     environ = {"HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "TMPDIR": str(folder)}
     command = ["sh", str(ROOT / "examples" / "credential-caching" / "run.sh")]
     with subprocess.Popen(
         command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     ) as running:
         assert running.stdout is not None
-        # With the first secret there is an agent.
+        # The first secret implies a running agent.
         assert any("postgres://" in line for line in running.stdout)
         assert [made.name for path in folder.iterdir() for made in path.iterdir()] == ["dsops"]
         os.killpg(running.pid, signal.SIGINT)
@@ -259,7 +261,7 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, folder: Path) -> None:
 
 
 def test_a_surprise_ends_an_example(tmp_path: Path) -> None:
-    """What works but should have been refused, what fails but should work, and a refusal for another reason."""
+    """An example fails on unexpected success, on unexpected failure, and on a refusal for another reason."""
     shutil.copy(ROOT / "examples" / "show.sh", tmp_path)
     for line, surprise in (
         ("refused x.y 'true'", "that should have been refused"),

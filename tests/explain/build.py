@@ -1,4 +1,4 @@
-"""A set-up -> a sandbox that serves it, and a run of its environment against it."""
+"""Starts a sandbox for a set-up, and runs the set-up's environment against it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _OF_A_CALLER = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN
 
 
 class Built:
-    """A set-up that can be run."""
+    """A set-up that is ready to run."""
 
     def __init__(self, set_up: SetUp, sandbox: LocalAws, server: SandboxServer, folder: Path) -> None:
         self.set_up = set_up
@@ -38,7 +38,7 @@ class Built:
         self.folder = folder
         self._environ = self._callers() | dict(set_up.environ)
         self.asked_of_the_sandbox: list[str] = []
-        """Paths below `/_sandbox/` that were asked for since, which AWS does not have."""
+        """Requests below `/_sandbox/` after the start; AWS has no such paths."""
         answer = server.control.handle
 
         def handle(request: HttpRequest) -> HttpAnswer:
@@ -48,16 +48,16 @@ class Built:
         server.control.handle = handle  # type: ignore[method-assign]  # to see who asks
 
     def environ(self) -> dict[str, str]:
-        """A whole environment, with MFA codes that nobody has used yet; the user has allowed the file as it is."""
+        """A complete environment with unused MFA codes; the user has allowed the file in its present state."""
         allow_found(self.folder, self._environ)
         if self.set_up.codes:
-            # A code works once, and one of the step before is accepted still.
+            # A code works once, and the code of the previous step is still accepted.
             self.sandbox.clock.advance(60)
         codes = {name: self.sandbox.totp(serial) for name, serial in self.set_up.codes.items()}
         return self._environ | codes
 
     def error(self) -> DsopsError | None:
-        """What the environment fails with; None when every variable has its value."""
+        """The error of the environment; None if every variable has its value."""
         try:
             dsops.open(environ=self.environ(), folder=self.folder).secrets(self.set_up.environment)
         except Failures as failures:
@@ -67,11 +67,11 @@ class Built:
         return None
 
     def with_ids(self) -> None:
-        """From now on refusals have authorization ids, as in AWS's preview."""
+        """Adds authorization ids to refusals from now on, as in AWS's preview."""
         self._server.sandbox.authorization_records.services = frozenset({EVERY_SERVICE})
 
     def _callers(self) -> dict[str, str]:
-        """The variables of whoever runs it."""
+        """The variables of the caller."""
         sandbox, set_up = self.sandbox, self.set_up
         outside = {"HOME": str(self.folder), "USER": "dev", "DSOPS_AGENT": "off"}
         environ = sandbox.environment(set_up.caller or "", outside)
@@ -92,10 +92,10 @@ class Built:
 
 @contextmanager
 def built(set_up: SetUp, folder: Path, *, denial: str = "") -> Iterator[Built]:
-    """The set-up, for as long as the block lasts. With `denial` AWS says no in these words, whatever the reason."""
+    """The set-up during the block; with `denial`, AWS refuses in these words for any reason."""
     folder.mkdir()
     (folder / "dsops.yaml").write_text(set_up.config, encoding="utf-8")
-    keeper = SandboxKeeper()  # in this process: what AWS answers is looked at, and changed
+    keeper = SandboxKeeper()  # in this process: the tests inspect and change AWS's answers
     with LocalAws(keeper.do, set_up.seed, folder) as sandbox:
         found = Built(set_up, sandbox, keeper.server, folder)
         if denial:
@@ -117,7 +117,7 @@ def _reword(server: SandboxServer, denial: str) -> None:
 
 
 def _session(sandbox: LocalAws, set_up: SetUp) -> dict[str, str]:
-    """The three variables of a session of the caller's."""
+    """The three variables of the caller's session."""
     parameters = dict(set_up.session["parameters"])
     if "SerialNumber" in parameters:
         parameters["TokenCode"] = sandbox.totp(parameters["SerialNumber"])
@@ -127,6 +127,6 @@ def _session(sandbox: LocalAws, set_up: SetUp) -> dict[str, str]:
 
 
 def _carry_out(sandbox: LocalAws, step: Mapping[str, Any]) -> None:
-    """One call of an administrator's."""
+    """Makes one call as an administrator."""
     admin = sandbox.user(f"admin@{step['account']}").boto3_session()
     admin.client(step["service"])._make_api_call(step["operation"], step["parameters"])

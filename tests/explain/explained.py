@@ -1,4 +1,4 @@
-"""What `dsops explain` says of a set-up, and whether that is where it is broken."""
+"""Compares the findings of `dsops explain` with the broken place of a set-up."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ POLICY_TYPES = {
 }
 
 Finding = dict[str, Any]
-"""As `--json` prints it."""
+"""A finding as printed by `--json`."""
 
 
 def explained(found: Built, capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, list[Finding]]:
-    """The exit code, and the findings in their order."""
+    """The exit code, and the findings in order."""
     environ = found.environ()
     arguments = parse(COMMAND, ["--env", found.set_up.environment, "--json", *words], environ, name="explain")
     timestamp = utc_now().strftime("%Y%m%dT%H%M%SZ")
@@ -46,25 +46,25 @@ def explained(found: Built, capfd: pytest.CaptureFixture[str], *words: str) -> t
 
 
 def names(finding: Finding, place: BrokenPlace) -> bool:
-    """Whether the finding is about that place: its store, kind of policy or cause, and statement as far as it says one.
+    """Whether the finding names that place: its store, kind of policy or cause, and statement if it has one.
 
-    Where several statements come near, whichever is named has to be ours. What is wanted and not met is looked at too.
+    If several statements nearly match, the named one has to be ours. The condition that is not met is compared, too.
     """
-    said = finding["place"]
-    if (said["store"] or "") != place.store:
+    found_place = finding["place"]
+    if (found_place["store"] or "") != place.store:
         return False
     if place.cause:
         return bool(finding["cause"] == place.cause)
-    if said["policy_type"] != POLICY_TYPES[place.policy]:
+    if found_place["policy_type"] != POLICY_TYPES[place.policy]:
         return False
-    if said["statement"] and place.statement and said["sid"] != place.statement:
+    if found_place["statement"] and place.statement and found_place["sid"] != place.statement:
         return False
     elements = [str(mismatch["element"]) for mismatch in finding["mismatches"]]
     return not (place.key and elements) or any(_is_about(element, place.key) for element in elements)
 
 
 def claims(findings: list[Finding], place: BrokenPlace) -> list[Mapping[str, Any]]:
-    """What is said to be proven and is not so."""
+    """Findings that are called proven and name another place."""
     return [
         finding["place"] | {"cause": finding["cause"]}
         for finding in findings
@@ -73,14 +73,14 @@ def claims(findings: list[Finding], place: BrokenPlace) -> list[Mapping[str, Any
 
 
 def has_record(finding: Finding) -> bool:
-    """Whether AWS's answer carries an authorization id."""
+    """Whether AWS's answer contains an authorization id."""
     return "authorization id: " in (finding["aws"] or {}).get("message", "")
 
 
 def is_record_whole(finding: Finding) -> bool:
-    """Whether it does, and both sides are of one account."""
-    said = (finding["aws"] or {}).get("message", "")
-    sides = re.search(r"User: arn:[^:]+:[^:]+::(\d+):.*? on resource: arn:[^:]+:[^:]+:[^:]*:(\d+):", said)
+    """Whether the record exists, and both sides belong to one account."""
+    message_text = (finding["aws"] or {}).get("message", "")
+    sides = re.search(r"User: arn:[^:]+:[^:]+::(\d+):.*? on resource: arn:[^:]+:[^:]+:[^:]*:(\d+):", message_text)
     return has_record(finding) and sides is not None and sides[1] == sides[2]
 
 

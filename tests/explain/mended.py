@@ -1,4 +1,4 @@
-"""A fault and what `dsops explain` says to add -> the set-up with that added."""
+"""Applies the remedy that `dsops explain` suggests to a set-up with a fault."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ POLICY: dict[str, Any] = {"Version": "2012-10-17"}
 
 
 def can_be_mended(fault: Fault) -> bool:
-    """Whether one more statement is all that is missing, and whoever runs it can know which.
+    """Whether one more statement is all that is missing, and the caller can know which one.
 
-    Not where a statement denies or has a condition; and session policies are texts in dsops.yaml, those of an
-    organization bind many: people edit these by hand.
+    False for a statement that denies or has a condition. Session policies are texts in dsops.yaml and policies of an
+    organization affect many accounts: people edit these by hand.
     """
     place = fault.place
     is_denied = bool(place.statement) and not place.key
@@ -32,9 +32,9 @@ def can_be_mended(fault: Fault) -> bool:
 
 
 def mended(broken: SetUp, finding: Finding) -> SetUp:
-    """The set-up with the statement of the remedy in the policy that the finding is about."""
+    """The set-up with the remedy's statement added to the policy that the finding names."""
     place = finding["place"]
-    # The six letters behind a secret's name are others in the next sandbox.
+    # The random six letters after a secret's name differ in the next sandbox.
     statement = {
         key: re.sub(r"(:secret:.*)-\w{6}$", r"\1-??????", value) if key == "Resource" else value
         for key, value in finding["remedy"]["statement"].items()
@@ -71,15 +71,15 @@ def _to_resource(seed: dict[str, Any], arn: str, statement: object) -> None:
 
 
 def _holder(seed: dict[str, Any], arn: str) -> dict[str, Any]:
-    """The user or role."""
+    """The user or role with this ARN."""
     account, kind, name = arn.split(":")[4], arn.split(":")[5].partition("/")[0], arn.rpartition("/")[2]
     found: dict[str, Any] = seed["accounts"][account][f"{kind}s"][name]
     return found
 
 
 def _append(document: dict[str, Any], statement: object) -> None:
-    held = document["Statement"]
-    document["Statement"] = [*(held if isinstance(held, list) else [held]), statement]
+    statements = document["Statement"]
+    document["Statement"] = [*(statements if isinstance(statements, list) else [statements]), statement]
 
 
 _ADD = {

@@ -1,7 +1,7 @@
-"""Set-ups as data: what works, and the one small change that breaks it, with the place where it is broken.
+"""Set-ups as data: a working one, and the one small change that breaks it, with the broken place.
 
-A file of `broken/` has a set-up that works and its faults; one of `held_back/` has more faults of one of those.
-README.md says what stands in them.
+A file of `broken/` has a working set-up and its faults; a file of `held_back/` has more faults of one of those.
+README.md describes the format.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 POLICIES = frozenset(get_args(PolicyPlace)) - {"context"}
 LOOKS = frozenset({"Look", "Policies"})
-"""The Sids of statements that let policies be read, and nothing else."""
+"""Sids of statements that only allow reading policies."""
 _SECRETS = ("secretsmanager:GetResourcePolicy", "secretsmanager:DescribeSecret")
 _KEYS = ("kms:DescribeKey", "kms:GetKeyPolicy")
 TOOLBOX = ("iam:GetRequestAuthorizationDetails", "iam:GetRequestAuthorizationPolicy")
 READERS = {
-    # They may look up refusals that have an id, of which there are none unless a set-up asks for them.
+    # They may look up refusals that have an id; refusals have one only if a set-up requests it.
     "nobody": TOOLBOX,
     "no role and no user": (
         "iam:List*",
@@ -53,7 +53,7 @@ READERS = {
     "nothing of the organization": ("iam:List*", "iam:Get*", *_SECRETS, *_KEYS),
     "IAM alone": ("iam:List*", "iam:Get*", "organizations:*"),
 }
-"""What people may still look at when they may not see everything."""
+"""What callers with restricted read access may still read."""
 CAUSES = frozenset(
     {
         "base-expired",
@@ -79,23 +79,23 @@ CAUSES = frozenset(
         "token-provider",
     }
 )
-"""What can be broken besides a policy."""
+"""What can be broken apart from a policy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokenPlace:
-    """Where a set-up is broken first, as a person who sees everything would say."""
+    """The first broken place of a set-up, as a person with full access would name it."""
 
     store: str
-    """The store whose call is refused, or whose session policy refuses it; "" for the base credentials."""
+    """The store whose call is refused, or whose session policy refuses the call; "" for the base credentials."""
     policy: str = ""
-    """The kind of policy; "" when it is none."""
+    """The kind of policy; "" if the cause is not a policy."""
     cause: str = ""
-    """What it is otherwise, one of CAUSES."""
+    """The cause if it is not a policy, one of CAUSES."""
     statement: str = ""
-    """The Sid of the statement that denies, or that would allow but for one thing; "" for nothing that comes near."""
+    """Sid of the statement that denies, or that would allow except for one thing; "" if no statement nearly matches."""
     key: str = ""
-    """The condition key that is not met, or the element of that statement; for no policy the key of dsops.yaml."""
+    """The condition key that is not met, or that statement's element; without a policy, the key of dsops.yaml."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,67 +104,67 @@ class SetUp:
 
     name: str
     caller: str
-    """Whose keys the environment holds, NAME@ACCOUNT; "" for nobody's."""
+    """Owner of the keys in the environment as NAME@ACCOUNT; "" for no keys."""
     environment: str
     config: str
     seed: Mapping[str, Any]
     environ: Mapping[str, str] = field(default_factory=dict)
     codes: Mapping[str, str] = field(default_factory=dict)
-    """Variable -> the MFA device whose code it holds."""
+    """Variable -> the MFA device whose code is its value."""
     github: Mapping[str, str] = field(default_factory=dict)
-    """The job of GitHub Actions that this is."""
+    """The job of GitHub Actions in which it runs."""
     saml: Mapping[str, Any] = field(default_factory=dict)
-    """What the SAML response in `response.b64` says."""
+    """Contents of the SAML response in `response.b64`."""
     session: Mapping[str, Any] = field(default_factory=dict)
-    """Of the caller's, whose keys the environment holds instead."""
+    """Parameters of the caller's session, whose keys are in the environment instead."""
     later_seconds: int = 0
-    """How long ago the session and the response were had."""
+    """Age of the session and of the response."""
     then: tuple[Mapping[str, Any], ...] = ()
-    """What administrators did since."""
+    """Later calls of administrators."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """A set-up that used to work."""
+    """A set-up that worked before a change."""
 
     kind: str
     change: Mapping[str, Any]
     broken: SetUp
     code: str
-    """Of dsops's error."""
+    """The code of dsops's error."""
     aws: str
-    """AWS's own code; "" when dsops knows before it asks."""
+    """AWS's own code; "" if dsops reports the error before a call."""
     place: BrokenPlace
     can_be_proven: bool
-    """Whether whoever runs it may read enough to be sure, or AWS itself says it."""
+    """Whether the caller may read enough for certainty, or AWS's answer proves the cause."""
     is_held_back: bool
     missed: str
-    """What `dsops explain` says instead, as far as it is known to be wrong; "" where it is right."""
+    """The known wrong answer of `dsops explain`; "" where it is right."""
 
 
 def working() -> dict[str, SetUp]:
-    """By the name of their file."""
+    """The working set-ups by the name of their file."""
     return {path.stem: _set_up(path.stem, _read(path)["working"]) for path in sorted((HERE / "broken").glob("*.yaml"))}
 
 
 def faults() -> Iterator[Fault]:
-    """All of them."""
+    """All faults."""
     whole = working()
     for folder, is_held_back in (("broken", False), ("held_back", True)):
         for path in sorted((HERE / folder).glob("*.yaml")):
             base = whole[path.stem]
-            for name, found in _read(path)["broken"].items():
-                yield _fault(base, f"{path.stem}: {name}", found, is_held_back=is_held_back)
+            for name, value in _read(path)["broken"].items():
+                yield _fault(base, f"{path.stem}: {name}", value, is_held_back=is_held_back)
 
 
 def together(first: Fault, second: Fault) -> SetUp | None:
-    """Both faults of one set-up at once; None where they are about the same lines, places or statement."""
+    """Both faults of one set-up combined; None if they share lines, places or a statement."""
     if first.place.statement and replace(first.place, key="") == replace(second.place, key=""):
         return None
     others = (set(first.change) & set(second.change)) - {"config", "seed"}
     touched = product(_touched(first), _touched(second))
     lines = second.change.get("config", {})
-    if others or any(one.startswith(other) or other.startswith(one) for one, other in touched):
+    if others or any(entry.startswith(other) or other.startswith(entry) for entry, other in touched):
         return None
     if any(line in first.change.get("config", {}) or first.broken.config.count(line) != 1 for line in lines):
         return None
@@ -172,13 +172,13 @@ def together(first: Fault, second: Fault) -> SetUp | None:
 
 
 def _touched(fault: Fault) -> Iterator[str]:
-    """Paths of the seed; what is taken out of a list moves the others."""
+    """Changed paths of the seed; removing an element of a list moves the others."""
     for path, value in fault.change.get("seed", {}).items():
         yield path.rpartition(".")[0] if value is None or path.endswith("+") else path
 
 
 def with_less(set_up: SetUp, actions: Sequence[str]) -> SetUp:
-    """The same, run by people and roles that may read no more than these actions let them."""
+    """The same set-up with the read access of people and roles limited to these actions."""
     seed = deepcopy(set_up.seed)
     for statement in _statements(seed):
         if statement.get("Sid") in LOOKS:
@@ -187,7 +187,7 @@ def with_less(set_up: SetUp, actions: Sequence[str]) -> SetUp:
 
 
 def _statements(content: Any) -> Iterator[dict[str, Any]]:  # YAML of any shape
-    """Every mapping, statements among them."""
+    """All mappings in the content, statements among them."""
     if isinstance(content, dict):
         yield content
         content = list(content.values())
@@ -197,7 +197,7 @@ def _statements(content: Any) -> Iterator[dict[str, Any]]:  # YAML of any shape
 
 @cache
 def _read(path: Path) -> dict[str, Any]:
-    """What stands in the file; each is asked for by several modules, whenever tests are collected."""
+    """Contents of the file, cached because several modules read it at each collection."""
     content: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     return content
 
@@ -226,8 +226,10 @@ def _fault(base: SetUp, name: str, found: Mapping[str, Any], *, is_held_back: bo
 
 
 def _changed(base: SetUp, name: str, change: Mapping[str, Any]) -> SetUp:
-    """The set-up after a change: texts of dsops.yaml give way to others, everything else is put in or taken out."""
-    fields: dict[str, Any] = {each: getattr(base, each) for each in SetUp.__dataclass_fields__}
+    """The set-up after a change: replaces texts in dsops.yaml, and sets or removes everything else."""
+    fields: dict[str, Any] = {
+        dataclass_field: getattr(base, dataclass_field) for dataclass_field in SetUp.__dataclass_fields__
+    }
     for key, what in change.items():
         where = "caller" if key == "as" else key
         if where == "config":
@@ -247,7 +249,7 @@ def _changed(base: SetUp, name: str, change: Mapping[str, Any]) -> SetUp:
 
 
 def _put(content: Any, path: Sequence[str], value: object) -> None:  # YAML of any shape
-    """Sets what stands there, takes it out (None), or adds it to a list (`+`)."""
+    """Sets the element at the path, removes it (None), or appends to a list (`+`)."""
     first, *rest = path
     key = int(first) if isinstance(content, list) and first != "+" else first
     if rest:

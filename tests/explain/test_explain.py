@@ -1,7 +1,7 @@
-"""`dsops explain` names the broken place first, and claims nothing that is not so.
+"""`dsops explain` names the broken place first and claims nothing false.
 
-It runs with the keys and the environment of the set-up, against a sandbox that answers as AWS does: it gets no policy
-that those keys may not read, and nothing of the data.
+It runs with the keys and the environment of the set-up, against a sandbox that answers like AWS: it reads no policy
+without permission, and nothing of the test's data.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CASES = [
 
 
 def test_at_most_one_in_twenty_is_missed() -> None:
-    """Of those held back too, which nobody has looked at while writing it."""
+    """The limit also holds for the faults that were held back during development."""
     for group in (FAULTS, [fault for fault in FAULTS if fault.is_held_back]):
         found = [fault for fault in group if not fault.missed]
         print(f"explain names the broken place first in {len(found)} of {len(group)} set-ups")
@@ -39,15 +39,16 @@ def test_at_most_one_in_twenty_is_missed() -> None:
 
 @pytest.mark.parametrize("fault", CASES)
 def test_the_broken_place_is_named_first(fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Store, kind of policy, statement and key; with 6 as exit code, and never by asking the sandbox itself.
+    """The first finding has the right store, kind of policy, statement and key, with exit code 6.
 
-    The same where AWS's answers carry ids, and its records of the refusals are read too.
+    It never uses the sandbox's own paths. The result is the same if AWS's answers have ids and the records of the
+    refusals are read.
     """
     with built(fault.broken, tmp_path / "project") as found:
         before = len(found.sandbox.decisions())
         code, findings = explained(found, capfd)
 
-        assert [] == strangers(fault.broken, {each["caller"] for each in found.sandbox.decisions()[before:]})
+        assert [] == strangers(fault.broken, {decision["caller"] for decision in found.sandbox.decisions()[before:]})
         assert code == 6
         assert [] == claims(findings, fault.place)
         assert names(findings[0], fault.place), findings[0]
@@ -65,7 +66,7 @@ def test_the_broken_place_is_named_first(fault: Fault, tmp_path: Path, capfd: py
 
 
 def strangers(set_up: SetUp, callers: set[str]) -> list[str]:
-    """Of those who asked for something while it was explained, whoever does not belong to the chain."""
+    """Callers during the explanation that do not belong to the chain."""
     name, _, account = set_up.caller.partition("@")
     stores = yaml.safe_load(set_up.config)["secretStores"].values()
     base = set_up.session.get("parameters", {}).get("RoleArn", "")
@@ -80,7 +81,7 @@ def strangers(set_up: SetUp, callers: set[str]) -> list[str]:
 
 
 def line_of(fault: Fault) -> int:
-    """Where the key of the data stands in dsops.yaml, or the store that could have it."""
+    """The line of the key in dsops.yaml, or of the store that could have it."""
     lines = fault.broken.config.splitlines()
     store = lines.index(f"  {fault.place.store}:")
     below = takewhile(lambda line: line.startswith("    "), lines[store + 1 :])
@@ -89,11 +90,10 @@ def line_of(fault: Fault) -> int:
 
 
 @pytest.mark.parametrize("number", range(len(FAULTS)), ids=[fault.broken.name for fault in FAULTS])
-def test_who_may_read_less_claims_nothing_wrong(number: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """What AWS itself says may be proven, and what follows from the rest; whatever else is called so would be a guess.
-
-    One kind of thing may not be read.
-    """
+def test_with_less_read_access_no_claim_is_wrong(
+    number: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """With one kind of thing unreadable, only AWS's own statements and what follows from the rest are called proven."""
     fault = FAULTS[number]
     partly = PARTLY[number % len(PARTLY)]
     with built(with_less(fault.broken, READERS[partly]), tmp_path / "project") as found:
@@ -104,13 +104,13 @@ def test_who_may_read_less_claims_nothing_wrong(number: int, tmp_path: Path, cap
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.broken.name)
-def test_who_may_only_look_up_refusals_knows_what_aws_has_on_record(
+def test_access_to_records_of_refusals_alone_gives_their_contents(
     fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing may be read: then nothing wrong is claimed, and the place is named as far as AWS's answer tells it.
+    """With nothing readable, no claim is wrong, and the place is named as far as AWS's answer allows.
 
-    Where that carries an id, its record names the place without one policy being read in IAM, and proves it but for
-    what is another account's.
+    If the answer has an id, the record of the refusal gives the place without reading any policy in IAM. That proves
+    the place, except for what belongs to another account.
     """
     with built(with_less(fault.broken, READERS["nobody"]), tmp_path / "project") as found:
         code, findings = explained(found, capfd)
@@ -129,10 +129,10 @@ def test_who_may_only_look_up_refusals_knows_what_aws_has_on_record(
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.broken.name)
-def test_an_answer_in_another_language_is_one_without_words(
+def test_an_answer_in_another_language_is_not_read(
     fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """What AWS says of the kind of policy, the action and the resource is not needed, and nothing else is proven."""
+    """AWS's words about policy, action and resource are not needed, and nothing else is proven without them."""
     with built(fault.broken, tmp_path / "project", denial="Zugriff verweigert") as found:
         code, findings = explained(found, capfd)
 
@@ -153,13 +153,13 @@ PAIRS = [
 def test_of_two_faults_one_is_named_first(
     first: Fault, second: Fault, both: SetUp, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """And what is called proven is one of the two."""
+    """The finding that is called proven is one of the two."""
     with built(both, tmp_path / "project") as found:
         code, findings = explained(found, capfd)
 
     assert code == 6
     assert names(findings[0], first.place) or names(findings[0], second.place), findings[0]
-    assert [] == [each for each in claims(findings, first.place) if each in claims(findings, second.place)]
+    assert [] == [claim for claim in claims(findings, first.place) if claim in claims(findings, second.place)]
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_of_two_faults_one_is_named_first(
     ],
 )
 def test_a_trust_policy_can_be_given_as_a_file(fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Then its statement is named, and what it wants."""
+    """A trust policy from a file leads to its statement and the value that the statement requires."""
     with built(fault.broken, tmp_path / "project") as found:
         trust = trust_policy(fault)
         (found.folder / "trust.json").write_text(json.dumps(trust), encoding="utf-8")
@@ -192,10 +192,10 @@ def test_a_trust_policy_can_be_given_as_a_file(fault: Fault, tmp_path: Path, cap
         if fault.broken.github and fault.place.policy == "trust" and fault.place.key.endswith(":sub")
     ],
 )
-def test_what_a_token_said_is_known_by_its_refusal(
+def test_a_refused_token_is_compared_with_the_trust_policy(
     fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """One that is had at run time too: with the trust policy the subject is proven to be another."""
+    """The same for a token obtained at run time: with the trust policy, the different subject is proven."""
     with built(fault.broken, tmp_path / "project") as found:
         (found.folder / "trust.json").write_text(json.dumps(trust_policy(fault)), encoding="utf-8")
         findings = explained(found, capfd, "--trust-policy", f"{fault.place.store}=trust.json")[1]
@@ -209,8 +209,10 @@ def test_what_a_token_said_is_known_by_its_refusal(
 @pytest.mark.parametrize(
     "fault", [fault for fault in FAULTS if can_be_mended(fault)], ids=lambda fault: fault.broken.name
 )
-def test_what_is_to_be_added_mends_it(fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """With the statement in the policy that is named the environment has all its values."""
+def test_the_suggested_statement_mends_the_set_up(
+    fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """After the statement is added to the named policy, every variable of the environment has its value."""
     with built(fault.broken, tmp_path / "broken") as found:
         findings = explained(found, capfd)[1]
     with built(mended(fault.broken, findings[0]), tmp_path / "mended") as found:
@@ -218,14 +220,14 @@ def test_what_is_to_be_added_mends_it(fault: Fault, tmp_path: Path, capfd: pytes
 
 
 def trust_policy(fault: Fault) -> object:
-    """That of the role which the store assumes."""
+    """Trust policy of the role that the store assumes."""
     arn = yaml.safe_load(fault.broken.config)["secretStores"][fault.place.store]["role_arn"]
     account, name = arn.split(":")[4], arn.rpartition("/")[2]
     return fault.broken.seed["accounts"][account]["roles"][name]["trust"]
 
 
 @pytest.mark.parametrize("set_up", WORKING.values(), ids=WORKING)
-def test_nothing_is_wrong_with_what_works(set_up: SetUp, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """No finding, and 0."""
+def test_a_working_set_up_has_no_findings(set_up: SetUp, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A working set-up gives no finding and exit code 0."""
     with built(set_up, tmp_path / "project") as found:
         assert explained(found, capfd) == (0, [])

@@ -1,6 +1,6 @@
-"""Each set-up works, and each change breaks it where the data say, with AWS's own answer.
+"""Each set-up works, and each change breaks it at the stated place, with AWS's own answer.
 
-A yardstick has to be right itself: the sandbox's own decision, which nobody who explains a refusal sees, names the
+The data have to be right themselves: the sandbox's internal decision, which `dsops explain` never sees, names the
 policy that refuses.
 """
 
@@ -23,7 +23,7 @@ WORKING = working()
 FAULTS = list(faults())
 
 NO_ROLE = "no role has this ARN"
-"""What the sandbox notes down; its answer does not tell."""
+"""The sandbox's record; its answer does not contain this."""
 
 SECRETS = {"aws.secretsmanager": "secretsmanager:", "aws.ssm": "ssm:"}
 
@@ -40,20 +40,20 @@ DECIDED_BY = {
 
 @pytest.mark.parametrize("set_up", WORKING.values(), ids=WORKING)
 def test_a_set_up_works(set_up: SetUp, tmp_path: Path) -> None:
-    """Every variable of the environment has its value."""
+    """Every variable of the environment has a value."""
     with built(set_up, tmp_path / "project") as found:
         assert found.error() is None
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.broken.name)
 def test_a_change_breaks_it(fault: Fault, tmp_path: Path) -> None:
-    """The environment fails as expected, and the sandbox names the policy, the statement and the key of the data."""
+    """The environment fails as expected, and the sandbox names the stated policy, statement and key."""
     with built(fault.broken, tmp_path / "project") as found:
         error = found.error()
 
         assert error is not None
         assert (fault.code, fault.aws) == (error.code, error.aws.code if error.aws else "")
-        refusals = [each for each in found.sandbox.decisions() if not each["is_allowed"]]
+        refusals = [decision for decision in found.sandbox.decisions() if not decision["is_allowed"]]
         if fault.place.policy:
             assert is_call_of(fault, refusals[-1])
             assert refusals[-1]["decided_by"] == DECIDED_BY[fault.place.policy]
@@ -61,25 +61,25 @@ def test_a_change_breaks_it(fault: Fault, tmp_path: Path) -> None:
         elif fault.place.cause == "role-missing":
             assert NO_ROLE in {reason["note"] for reason in refusals[-1]["reasons"]}
         elif fault.place.cause == "secret-missing":
-            # Who may not read does not learn what exists, so this is a refusal too.
+            # Without read permission a caller does not learn what exists, so this is a refusal too.
             assert not any(re.search(r"-\w{6}$", refusal["resource"]) for refusal in refusals)
         else:
             assert [] == refusals
 
 
 def is_call_of(fault: Fault, refusal: Mapping[str, Any]) -> bool:
-    """Whether that is what the store of the data asks for. A session policy refuses what others ask for."""
+    """Whether it is the call of the store in the data; a session policy refuses calls of other stores."""
     if fault.place.policy == "session":
         return True
     store = yaml.safe_load(fault.broken.config)["secretStores"][fault.place.store]
     if store["type"] in SECRETS:
-        # Its key is asked for by the service in the name of whoever reads.
+        # The service uses its key in the name of the reader.
         return str(refusal["action"]).startswith((SECRETS[store["type"]], "kms:"))
     return bool(refusal["resource"] == store["role_arn"])
 
 
 def test_there_are_enough_of_them() -> None:
-    """At least 60, of 25 kinds, over 6 set-ups that work; 10 are held back."""
+    """At least 60 faults of 25 kinds in 6 working set-ups; 10 of them are held back."""
     held_back = [fault for fault in FAULTS if fault.is_held_back]
 
     assert len(FAULTS) >= 60
@@ -90,7 +90,7 @@ def test_there_are_enough_of_them() -> None:
 
 
 def named(refusal: Mapping[str, Any], policy: str) -> set[tuple[str, str]]:
-    """Statement and key of whatever may be called the reason: what denies, and what kept a statement from allowing."""
+    """Statement and key of each possible reason: a denial, and what kept a statement from allowing."""
     pairs = {("", "")} if refusal["effect"] == "ImplicitDeny" else set()
     for reason in refusal["reasons"]:
         if reason["policy_type"] != DECIDED_BY[policy]:

@@ -1,4 +1,4 @@
-"""Fuzzes one target or all of them: `python -m tests.fuzz [TARGET] --seconds 60`, or runs given files once."""
+"""Fuzzes one target or all of them (`python -m tests.fuzz [TARGET] --seconds 60`), or runs given files once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _run_files(target: str, files: list[str]) -> int:
 
 
 def _fuzz_here(target: str, seconds: int, folder: Path) -> int:
-    """Fuzzes in this process, which libFuzzer ends. New inputs go to a folder that is thrown away."""
+    """Fuzzes in this process, which libFuzzer ends; new inputs go to a temporary folder."""
     import atheris
 
     with atheris.instrument_imports(include=["dsops"]):
@@ -48,7 +48,7 @@ def _fuzz_here(target: str, seconds: int, folder: Path) -> int:
 
 
 def fuzz(target: str, seconds: int, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Fuzzes a target in a process of its own; exit code 0 where nothing was found.
+    """Fuzzes a target in a separate process; returns exit code 0 without findings.
 
     An input that fails is written to the folder.
     """
@@ -59,7 +59,7 @@ def fuzz(target: str, seconds: int, folder: Path) -> subprocess.CompletedProcess
 
 
 def main() -> int:
-    """The exit code: 1 where a target found something."""
+    """Returns the exit code: 1 if a target found something."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
     parser.add_argument("target", nargs="?", help="one of the folders of corpus/; all of them by default")
     parser.add_argument("files", nargs="*", help="inputs to run once, without fuzzing")

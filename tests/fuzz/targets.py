@@ -1,6 +1,6 @@
-"""One function for each parser that reads bytes from outside: it returns whether they were accepted.
+"""One function for each parser of external bytes; it returns whether the bytes were accepted.
 
-An exception that leaves a target is a bug: the errors that a parser is documented to raise are caught here.
+Any exception that a target raises is a bug: documented errors of the parsers are caught here.
 """
 
 from __future__ import annotations
@@ -81,14 +81,14 @@ def _text(data: bytes) -> str:
 
 @lru_cache
 def _folder() -> str:
-    """A folder with an empty `input.yaml`: the bytes count instead of it."""
+    """A folder with an empty `input.yaml`, which stands for the bytes."""
     folder = os.path.realpath(tempfile.mkdtemp(prefix="dsops-fuzz-"))
     Path(folder, _FILE).touch()
     return folder
 
 
 def config(data: bytes) -> bool:
-    """A `dsops.yaml`: found sound, or refused with every problem."""
+    """A `dsops.yaml`: valid, or refused with every problem."""
     folder = _folder()
     drafts = {os.path.join(folder, _FILE): data}
     try:
@@ -99,7 +99,7 @@ def config(data: bytes) -> bool:
 
 
 def yaml(data: bytes) -> bool:
-    """A YAML text: what is read can be written as JSON, and that is JSON to Python, too."""
+    """A YAML text: an accepted document can be written as JSON that Python's reader accepts."""
     document = parse_yaml(_text(data), _FILE, has_functions=data.startswith(b"#cfn"))
     if document.root is None or document.problems:
         return False
@@ -108,7 +108,7 @@ def yaml(data: bytes) -> bool:
 
 
 def json_text(data: bytes) -> bool:
-    """A JSON text: Python's reader accepts what is read without a problem."""
+    """A JSON text: Python's reader accepts every text that has no problem."""
     text = _text(data)
     document = parse_json(text, _FILE)
     parse_json(text, _FILE, comments=True)
@@ -119,7 +119,7 @@ def json_text(data: bytes) -> bool:
 
 
 def policy(data: bytes) -> bool:
-    """An IAM policy, of each kind; what is accepted can be evaluated, and denies whoever a Deny of all is added for."""
+    """An IAM policy of each kind: an accepted one can be evaluated, and an added Deny of everything denies."""
     accepted = [one for kind in _KINDS if (one := _parsed(_text(data), kind)) is not None]
     for one in accepted:
         if one.kind in {"identity", "session"}:
@@ -143,7 +143,7 @@ def _parsed(text: str, kind: PolicyKind) -> Policy | None:
 
 
 def words(data: bytes) -> bool:
-    """What stands in a single field: ARNs, addresses, and the values of conditions."""
+    """Values of single fields: ARNs, addresses, and the values of conditions."""
     text = _text(data)
     arn = parse_arn(text)
     assert arn is None or str(arn) == text
@@ -153,7 +153,7 @@ def words(data: bytes) -> bool:
 
 
 def interpolation(data: bytes) -> bool:
-    """`${NAME}` in a text: a mask is as long as the text, and with every name set nothing is missing."""
+    """`${NAME}` in a text: a mask is as long as the text, and with every name set, none is missing."""
     text = _text(data)
     assert len(mask(text)) == len(text)
     environ = dict.fromkeys(names_in(text), "value")
@@ -166,7 +166,7 @@ def interpolation(data: bytes) -> bool:
 
 
 def transforms(data: bytes) -> bool:
-    """The first line is a chain of transforms, the rest a value that goes through it."""
+    """A chain of transforms in the first line, applied to the rest."""
     line, _, value = data.partition(b"\n")
     steps, problems = parse_transforms(Scalar(_text(line), "text", 1), _FILE, "transform")
     if problems:
@@ -179,7 +179,7 @@ def transforms(data: bytes) -> bool:
 
 
 def profiles(data: bytes) -> bool:
-    """`~/.aws/config`, and after a line `--` the credentials file."""
+    """`~/.aws/config`, then a line `--` and the credentials file."""
     parts = _text(data).partition("\n--\n")
     try:
         read_profiles(SourceText(text=parts[0], shown="config"), SourceText(text=parts[2], shown="credentials"))
@@ -189,7 +189,7 @@ def profiles(data: bytes) -> bool:
 
 
 def saml(data: bytes) -> bool:
-    """A SAML response as a store reads it, and the XML as the sandbox does."""
+    """A SAML response as a store reads it, and the XML as the sandbox reads it."""
     _raises(ValueError, lambda: read_metadata(_text(data)))
     _raises(ValueError, lambda: parse_saml(data))
     try:
@@ -200,7 +200,7 @@ def saml(data: bytes) -> bool:
 
 
 def cbor(data: bytes) -> bool:
-    """CBOR: what is read can be written, and is read again."""
+    """CBOR: an accepted value can be written and read again."""
     try:
         value = decode(data)
     except ValueError:
@@ -211,7 +211,7 @@ def cbor(data: bytes) -> bool:
 
 
 def request(data: bytes) -> bool:
-    """A request to the sandbox: a line `METHOD PATH?QUERY`, headers, an empty line, the body."""
+    """A request to the sandbox: a line `METHOD PATH?QUERY`, headers, an empty line, and the body."""
     http = _request(data)
     guess_protocol(http)
     try:
@@ -224,7 +224,7 @@ def request(data: bytes) -> bool:
 
 
 def signature(data: bytes) -> bool:
-    """What a request says of its signature, and a body in chunks."""
+    """The signature in a request, and a body in chunks."""
     http = _request(data)
     with suppress(SandboxRefusal):
         opened(http, stated_payload(http, http.headers.get("x-amz-content-sha256")), None)
@@ -247,7 +247,7 @@ def _request(data: bytes) -> HttpRequest:
 
 
 def seed(data: bytes) -> bool:
-    """A sandbox's seed."""
+    """The seed of a sandbox."""
     try:
         read_seed(_text(data), _FILE, _folder())
     except SeedInvalid:
@@ -256,19 +256,19 @@ def seed(data: bytes) -> bool:
 
 
 def answer(data: bytes) -> bool:
-    """What AWS answers, in XML and JSON."""
+    """AWS's answers, in XML and JSON."""
     return read_xml_answer(data) is not None or read_json_answer(data) is not None
 
 
 def denial(data: bytes) -> bool:
-    """The message of a refusal, as it was printed or decoded."""
+    """The message of a refusal, printed or decoded."""
     text = _text(data)
     _raises(UsageError, lambda: encoded_in(text))
     return not (_raises(UsageError, lambda: read_sentence(text)) and _raises(UsageError, lambda: read_decoded(text)))
 
 
 def frames(data: bytes) -> bool:
-    """What passes between an agent and its client; what is read is packed as the same bytes."""
+    """Frames between an agent and its client; an accepted frame packs to the same bytes."""
     try:
         fields = unpack(data)
     except ValueError:
@@ -278,7 +278,7 @@ def frames(data: bytes) -> bool:
 
 
 def trail(data: bytes) -> bool:
-    """A line of the audit trail, and the head of one."""
+    """A line of the audit trail, and the trail's head."""
     head = parse_head(data)
     return link_of(record_in(data)) is not None or head is not None
 
@@ -313,4 +313,4 @@ TARGETS: Final[Mapping[str, Callable[[bytes], bool]]] = {
         yaml,
     )
 }
-"""By the name of their folder in `corpus/`."""
+"""Targets by the name of their folder in `corpus/`."""

@@ -1,4 +1,4 @@
-"""Configurations that nobody would write."""
+"""Generated configurations: any content loads or gives problems."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ KEYS = sorted({key.name for one in BUILTIN_TYPES.values() for key in one.keys} |
 
 
 def mapping(keys: list[str], values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
-    """Some of those keys, or anything at all."""
+    """A mapping with some of these keys, or any value at all."""
     return st.dictionaries(st.sampled_from(keys), values, max_size=6) | ANYTHING
 
 
@@ -84,7 +84,7 @@ CONFIG = st.fixed_dictionaries(
 
 
 def some(values: dict[str, st.SearchStrategy[object]]) -> st.SearchStrategy[dict[str, object]]:
-    """A mapping with some of those keys."""
+    """A mapping with some of these keys."""
     return st.fixed_dictionaries({}, optional=values)
 
 
@@ -114,17 +114,17 @@ GOOD_CONFIG = some(
         "default_env": st.sampled_from(["p", "q"]),
     }
 )
-"""Mostly right: what is wrong is a name that doesn't exist, a cycle, a key that is missing."""
+"""Mostly valid configurations; the mistakes are unknown names, cycles and missing keys."""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder for all examples; each writes its files anew."""
+    """One folder for all examples, which overwrite their files."""
     return tmp_path_factory.mktemp("config")
 
 
 def loaded(folder: Path, content: object) -> Config | ConfigError:
-    """The configuration, or why there is none."""
+    """The configuration, or its error."""
     (folder / "dsops.yaml").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
     try:
         return load(folder=str(folder), environ={"HOME": str(folder)})
@@ -134,7 +134,7 @@ def loaded(folder: Path, content: object) -> Config | ConfigError:
 
 @given(CONFIG | GOOD_CONFIG)
 def test_there_is_a_configuration_or_problems_with_their_lines(folder: Path, content: dict[str, object]) -> None:
-    """Never another exception; and what is loaded can be judged."""
+    """Any content gives a configuration or a ConfigError with lines; limits of what loads can be checked."""
     found = loaded(folder, content)
     if isinstance(found, ConfigError):
         assert found.problems
@@ -147,7 +147,7 @@ def test_there_is_a_configuration_or_problems_with_their_lines(folder: Path, con
 
 @given(GOOD_CONFIG)
 def test_in_a_configuration_every_name_stands_for_something(folder: Path, content: dict[str, object]) -> None:
-    """Stores that are referred to exist, and following `credentials_from` ends."""
+    """In a loaded configuration every referenced store exists, and `credentials_from` ends."""
     found = loaded(folder, content)
     if isinstance(found, ConfigError):
         return
@@ -168,7 +168,7 @@ def test_in_a_configuration_every_name_stands_for_something(folder: Path, conten
 def test_loaded_fields_can_be_expanded_and_checked(
     folder: Path, content: dict[str, object], environ: dict[str, str]
 ) -> None:
-    """What `plan` does with them gives settings, problems or limits, and no other exception."""
+    """Expanding and checking loaded fields gives settings, problems or limits, never another exception."""
     found = loaded(folder, content)
     if isinstance(found, ConfigError):
         return
@@ -187,7 +187,7 @@ def test_loaded_fields_can_be_expanded_and_checked(
 
 @given(CONFIG | GOOD_CONFIG)
 def test_an_own_file_as_include_says_the_same(folder: Path, content: dict[str, object]) -> None:
-    """Moving everything into an included file changes nothing but the file's name."""
+    """Moving all content into an included file changes nothing but the file's name."""
     content.pop("include", None)
     direct = loaded(folder, content)
     (folder / "part.yaml").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
@@ -195,7 +195,7 @@ def test_an_own_file_as_include_says_the_same(folder: Path, content: dict[str, o
     if isinstance(direct, ConfigError) or isinstance(included, ConfigError):
         assert isinstance(direct, ConfigError)
         assert isinstance(included, ConfigError)
-        assert [one.message for one in direct.problems] == [one.message for one in included.problems]
+        assert [problem.message for problem in direct.problems] == [problem.message for problem in included.problems]
     else:
         assert list(direct.stores) == list(included.stores)
         assert list(direct.environments) == list(included.environments)
@@ -214,20 +214,20 @@ def texts_of(node: Node) -> Iterator[str]:
             yield from texts_of(value)
 
 
-# To YAML 1.1, and so to PyYAML, these three end a line.
+# characters that end a line in YAML 1.1, and so in PyYAML
 SAYABLE = st.characters(exclude_characters="\x85\u2028\u2029")
 
 
 @given(st.dictionaries(st.text(SAYABLE, min_size=1, max_size=8), st.text(SAYABLE, max_size=8), max_size=4))
 def test_values_of_a_literal_store_arrive_as_they_are(folder: Path, values: dict[str, str]) -> None:
-    """Any text that YAML can say, with `${` doubled."""
+    """Values of a `literal` store arrive unchanged, for any text that YAML can express, with `${` escaped."""
     escaped = {key.replace("${", "$${"): value.replace("${", "$${") for key, value in values.items()}
     text = json.dumps({"secretStores": {"a": {"type": "literal", "values": escaped}}}, ensure_ascii=False)
     (folder / "dsops.yaml").write_text(text, encoding="utf-8", errors="surrogatepass")
     try:
-        found = load(folder=str(folder), environ={"HOME": str(folder)})
+        settings = load(folder=str(folder), environ={"HOME": str(folder)})
     except ConfigError:
-        return  # control characters, lone surrogates: YAML can't say them
-    field = found.stores["a"].fields["values"]
+        return  # YAML cannot express control characters and lone surrogates
+    field = settings.stores["a"].fields["values"]
     node = expand_node(field.node, InterpolationNames({}), "f", "p")
     assert [text for pair in values.items() for text in pair] == list(texts_of(node))

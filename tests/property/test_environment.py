@@ -1,4 +1,4 @@
-"""The child's environment holds together whatever is inherited and set."""
+"""The child's environment is consistent for any inherited and resolved variables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ own = st.dictionaries(names, st.just(Secret("ours")))
 def test_an_identity_is_wholly_ours_or_wholly_theirs(
     parent: dict[str, str], secrets: dict[str, Secret], *, is_pristine: bool, keeps_existing: bool
 ) -> None:
-    """No mix of flags gives a child one session's key with another's token."""
+    """For any flags the child's AWS identity comes either from dsops or from the parent, never mixed."""
     child = encode(child_environment(parent, secrets, is_pristine=is_pristine, keeps_existing=keeps_existing))
     owners = {child[name.encode()] for name in IDENTITY if name.encode() in child}
     assert len(owners) <= 1
@@ -27,7 +27,7 @@ def test_an_identity_is_wholly_ours_or_wholly_theirs(
 def test_every_variable_is_there_removed_or_kept(
     parent: dict[str, str], secrets: dict[str, Secret], *, is_pristine: bool, keeps_existing: bool
 ) -> None:
-    """What was asked for is set, or told as kept; what was inherited is there, replaced, or told as removed."""
+    """Each variable is set, or reported as kept; each inherited one is there, replaced, or reported as removed."""
     child = child_environment(parent, secrets, is_pristine=is_pristine, keeps_existing=keeps_existing)
     assert child.variables.keys() <= parent.keys() | secrets.keys()
     for name, value in secrets.items():

@@ -1,4 +1,4 @@
-"""Whatever names, keys and values a configuration has: each thing is drawn once, and nothing of it is markup."""
+"""Graphs of any configuration draw each thing once, and no name becomes markup."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ HERE = Where("dsops.yaml", 1)
 
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
-    """A plan with chains of roles, stores and variables, all with names that mean harm."""
+    """A plan with chains, stores and variables, all with hostile names."""
     steps: dict[str, Step] = {}
     for name in draw(st.lists(texts, unique=True, max_size=8)):
         kind = draw(st.sampled_from(["aws.sts", "aws.secretsmanager", "literal"]))
-        hops = [each.name for each in steps.values() if each.type == "aws.sts"]
+        hops = [step.name for step in steps.values() if step.type.name == "aws.sts"]
         below = draw(st.sampled_from(["", *hops])) if kind != "literal" else ""
         account = draw(st.sampled_from(["111111111111", "222222222222"]))
         sent: dict[str, Setting] = {
@@ -63,7 +63,7 @@ def plans(draw: st.DrawFn) -> Plan:
         }
         steps[name] = Step(
             name,
-            kind,
+            BUILTIN_TYPES[kind],
             sent if kind == "aws.sts" else {},
             draw(regions),
             below,
@@ -86,7 +86,7 @@ def plans(draw: st.DrawFn) -> Plan:
 
 @st.composite
 def graphs(draw: st.DrawFn) -> Graph:
-    """Their graphs, some of whose nodes were tried."""
+    """Their graphs, with outcomes for some nodes."""
     plan = draw(plans())
     config = Config({}, {}, "", (), is_allowed=True, notes=())
     graph = make_graph(draw(texts), config, [plan], BUILTIN_TYPES)
@@ -96,14 +96,14 @@ def graphs(draw: st.DrawFn) -> Graph:
 
 
 def things(graph: Graph) -> list[GraphNode]:
-    """All but the callers."""
+    """All nodes but callers."""
     return [node for node in graph.nodes if node.kind != "caller"]
 
 
 @settings(max_examples=150, deadline=None)
 @given(plans())
 def test_every_variable_store_and_hop_is_drawn_exactly_once(plan: Plan) -> None:
-    """None is lost, whatever it is called, in the graph and in the order of the outline."""
+    """Every variable, store and hop is in the graph and in the outline exactly once."""
     config = Config({}, {}, "", (), is_allowed=True, notes=())
     graph = make_graph("all", config, [plan], BUILTIN_TYPES)
     variables = [("variable", "production", variable.name) for variable in plan.variables]
@@ -115,7 +115,7 @@ def test_every_variable_store_and_hop_is_drawn_exactly_once(plan: Plan) -> None:
 @settings(max_examples=150, deadline=None)
 @given(graphs())
 def test_mermaid_has_only_the_markup_that_is_ours(graph: Graph) -> None:
-    """Line by line it is of our grammar; in labels are breaks and codes, and nothing else that means something."""
+    """Every line of Mermaid output has our grammar; labels have only line breaks and character codes."""
     text = mermaid_text(graph)
     assert HUSH not in text
     label = r"(?:[^\x00-\x20\"#<>&\[\]{}();|`*\\]| |#\d+;|<br>)+"
@@ -131,18 +131,18 @@ def test_mermaid_has_only_the_markup_that_is_ours(graph: Graph) -> None:
     ]
     for line in text.removesuffix("\n").split("\n"):
         assert re.fullmatch("|".join(lines), line), line
-    shown = re.findall(r'^ +(n\d+)[\[(]+"', text, re.MULTILINE)
-    assert len(shown) == len(set(shown)) == len(graph.nodes)
+    shown_text = re.findall(r'^ +(n\d+)[\[(]+"', text, re.MULTILINE)
+    assert len(shown_text) == len(set(shown_text)) == len(graph.nodes)
 
 
 @settings(max_examples=150, deadline=None)
 @given(graphs())
 def test_svg_is_xml_and_has_only_elements_that_are_ours(graph: Graph) -> None:
-    """No name becomes an element, an attribute or a character that XML can't hold; each node is one group."""
+    """SVG output is XML with our elements only, one group per node, whatever the names contain."""
     text = svg_text(graph)
     assert HUSH not in text
     root = ET.fromstring(text.encode())  # noqa: S314 (our own)
-    assert {each.tag.removeprefix(SVG) for each in root.iter()} <= {
+    assert {element.tag.removeprefix(SVG) for element in root.iter()} <= {
         "svg",
         "title",
         "desc",
@@ -155,14 +155,14 @@ def test_svg_is_xml_and_has_only_elements_that_are_ours(graph: Graph) -> None:
     groups = root.findall(f"{SVG}g")
     assert len(groups) == len(graph.nodes)
     names = sorted("".join(plain(node.name).split()) for node in graph.nodes)
-    written = ["".join("".join(each.text or "" for each in group.iter(f"{SVG}text")).split()) for group in groups]
-    assert all(any(each.startswith(name) for each in written) for name in names)
+    written = ["".join("".join(entry.text or "" for entry in group.iter(f"{SVG}text")).split()) for group in groups]
+    assert all(any(entry.startswith(name) for entry in written) for name in names)
 
 
 @settings(max_examples=150, deadline=None)
 @given(graphs())
 def test_the_tree_is_one_line_for_each_node_and_moves_no_cursor(graph: Graph) -> None:
-    """A name with a line break or an escape in it does not begin a line of its own, nor colour one."""
+    """The text tree has one line per node; names add no line and no escape sequence."""
     text = graph_text(graph)
     assert HUSH not in text
     assert all(line.isprintable() for line in text.split("\n"))

@@ -1,4 +1,4 @@
-"""Whatever the values are: a shell's hook sets exactly them, and puts back exactly what was there."""
+"""The shell hook sets and restores exact values, for any bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OPTIONS = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["--no-config"]}
 
 
 def seen(file: Path) -> dict[bytes, bytes]:
-    """The environment that `env -0` has written down."""
+    """The environment written by `env -0`."""
     pairs = (entry.partition(b"=") for entry in file.read_bytes().split(b"\0"))
     return {name: value for name, _, value in pairs if name.startswith(b"VALUE_")}
 
@@ -30,7 +30,7 @@ def seen(file: Path) -> dict[bytes, bytes]:
 def test_a_shell_sets_what_it_is_told_and_puts_back_what_was_there(
     shell: str, values: list[tuple[bytes | None, bytes]], tmp_path: Path
 ) -> None:
-    """Any bytes before and after; nothing of them runs, and no shell has a word to say."""
+    """Each shell sets any bytes exactly and restores the previous ones; nothing is executed or printed."""
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not installed")
     word = quote_bytes if shell == "fish" else quote
@@ -38,7 +38,7 @@ def test_a_shell_sets_what_it_is_told_and_puts_back_what_was_there(
     after = {b"VALUE_%d" % index: new for index, (_, new) in enumerate(values)}
     calls = b"".join(b"__dsops_put %s %s\n" % (name, word(new)) for name, new in after.items())
     end = b"env -0 > after\n__dsops_unload\nenv -0 > back\n"
-    # As the hook does before it evaluates what `dsops hook-load` prints.
+    # The hook does this before it evaluates the output of `dsops hook-load`.
     begin = b"" if shell == "fish" else b"__dsops_begin\n"
     (tmp_path / "script").write_bytes(hook_code(shell, ["dsops"]) + begin + calls + end)
     environ = {b"PATH": b"/usr/bin:/bin", b"HOME": bytes(tmp_path), b"LC_ALL": b"C.UTF-8", **before}

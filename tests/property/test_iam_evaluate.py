@@ -1,4 +1,4 @@
-"""What holds for every request and every set of policies."""
+"""Properties of policy evaluation for all requests and policies."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 
 many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""Enough that what is added or taken away changes the answer in dozens of them."""
+"""Enough examples that added or removed statements change the answer in dozens of them."""
 
 PLACES: tuple[PolicyKind, ...] = ("identity", "boundary", "session", "scp", "trust", "resource")
 
 
 def decide(request: Request, places: dict[str, list[Json]]) -> Decision:
-    """The decision on freshly compiled documents."""
+    """The decision on newly compiled documents."""
     return evaluate(request, compiled(places))
 
 
 def with_statement(data: st.DataObject, places: dict[str, list[Json]], effect: str) -> dict[str, list[Json]]:
-    """The same documents, one of them with one statement more, at any place in it."""
+    """The documents with one more statement at any place in one of them."""
     filled = [kind for kind in PLACES if places.get(kind)]
     assume(filled)
     kind = data.draw(st.sampled_from(filled))
@@ -46,7 +46,7 @@ def with_statement(data: st.DataObject, places: dict[str, list[Json]], effect: s
 @many
 @given(worlds(), st.data())
 def test_adding_a_deny_never_allows_more(world: World, data: st.DataObject) -> None:
-    """Whatever it says and wherever it stands."""
+    """Adding a Deny anywhere never allows more."""
     request, places = world
     changed = with_statement(data, places, "Deny")
     if not decide(request, places).is_allowed:
@@ -56,7 +56,7 @@ def test_adding_a_deny_never_allows_more(world: World, data: st.DataObject) -> N
 @many
 @given(worlds(), st.data())
 def test_adding_an_allow_never_denies(world: World, data: st.DataObject) -> None:
-    """In a policy that is there already; a new boundary or session policy limits, that is what it is for."""
+    """Adding an Allow to an existing policy never denies."""
     request, places = world
     changed = with_statement(data, places, "Allow")
     if decide(request, places).is_allowed:
@@ -64,7 +64,7 @@ def test_adding_an_allow_never_denies(world: World, data: st.DataObject) -> None
 
 
 def shuffled(data: st.DataObject, node: Json) -> Json:
-    """The same JSON with other orders of keys and of list members."""
+    """The same JSON in another order of keys and list members."""
     if isinstance(node, dict):
         keys = data.draw(st.permutations(sorted(node)))
         return {key: shuffled(data, node[key]) for key in keys}
@@ -76,7 +76,7 @@ def shuffled(data: st.DataObject, node: Json) -> Json:
 @many
 @given(worlds(), st.data())
 def test_the_order_of_statements_keys_and_values_is_nothing(world: World, data: st.DataObject) -> None:
-    """Effect and the deciding type stay; only which of several statements is named may change."""
+    """The order of statements, keys and values changes neither effect nor deciding type."""
     request, places = world
     other = {place: shuffled(data, listed) for place, listed in places.items()}
     before, after = decide(request, places), decide(request, other)
@@ -86,7 +86,7 @@ def test_the_order_of_statements_keys_and_values_is_nothing(world: World, data: 
 @many
 @given(worlds((APP,)), documents("session"))
 def test_a_session_never_has_more_than_its_role(world: World, document: Json) -> None:
-    """A session policy on a role's session takes away or leaves, it never adds."""
+    """A session policy never allows more than its role."""
     request, places = world
     limited = places | {"session": [*places["session"], document]}
     if decide(request, limited).is_allowed:
@@ -106,7 +106,7 @@ def _count(tally: Counter[str], world: World, data: st.DataObject) -> None:
 
 
 def test_the_worlds_are_decided_in_every_way() -> None:
-    """Properties over worlds that nothing decides would show nothing."""
+    """The generated worlds are decided in every way often enough, so the properties mean something."""
     tally: Counter[str] = Counter()
     _count(tally)
     assert tally["allowed"] >= 0.3 * tally["worlds"]
@@ -124,7 +124,7 @@ def test_the_worlds_are_decided_in_every_way() -> None:
 
 @given(worlds())
 def test_the_reasons_tell_the_same_story(world: World) -> None:
-    """Allowed: nobody denies and nobody needed is silent. Refused: somebody does or is, and is the type named."""
+    """Reasons agree with the decision: if allowed, no needed type refuses; if denied, the named one does."""
     request, places = world
     decision = decide(request, places)
     denying = {reason.policy_type for reason in decision.reasons if reason.effect == "ExplicitDeny"}
@@ -142,7 +142,7 @@ def test_the_reasons_tell_the_same_story(world: World) -> None:
 
 @given(worlds())
 def test_the_deciding_statement_is_among_those_that_matched(world: World) -> None:
-    """And an Allow or Deny always has one, but for a root user's."""
+    """The deciding statement is among the matching ones, unless a root user needed none."""
     request, places = world
     decision = decide(request, places)
     matched = [found.statement for reason in decision.reasons for found in reason.matched]
@@ -156,7 +156,7 @@ def test_the_deciding_statement_is_among_those_that_matched(world: World) -> Non
 
 @given(worlds())
 def test_a_near_statement_has_a_failure_and_a_matching_one_has_none(world: World) -> None:
-    """Each failure has what was wanted and what there was."""
+    """A near statement has failures with wanted and actual values; a matching one has none."""
     request, places = world
     for reason in decide(request, places).reasons:
         assert not any(found.failures for found in reason.matched)

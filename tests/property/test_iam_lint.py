@@ -1,4 +1,4 @@
-"""The lint against anything that may be called a policy, and its comparison of patterns against trying all texts."""
+"""The linter on any document, and its pattern overlap compared with an exhaustive search."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TEXTS = ["".join(letters) for length in range(9) for letters in product("ab", r
 
 @given(st.text("ab*?", max_size=4), st.text("ab*?", max_size=4))
 def test_two_patterns_overlap_when_a_text_matches_both(left: str, right: str) -> None:
-    """A text as long as the fixed characters of both together is long enough: no `*` has to match more."""
+    """Two patterns overlap if and only if a text as long as their literal characters matches both."""
     is_left, is_right = glob(left), glob(right)
     longest = sum(character != "*" for character in left + right)
     found = any(is_left(text) and is_right(text) for text in _TEXTS if len(text) <= longest)
@@ -109,7 +109,7 @@ _KINDS = st.sampled_from([None, "identity", "trust", "session", "resource", "bou
 
 @given(_POLICY, _KINDS, st.booleans())
 def test_anything_gets_an_answer(document: object, kind: str | None, has_reference: bool) -> None:  # noqa: FBT001
-    """In line order, each in a line that is there, of a rule that is known, with a hint."""
+    """Any document gets findings in line order, with existing lines, known rules and hints."""
     text = json.dumps(document, indent=1)
     found = lint(
         parse_json(text, "p.json"),
@@ -127,7 +127,7 @@ def test_anything_gets_an_answer(document: object, kind: str | None, has_referen
 
 @given(st.lists(_STATEMENT, max_size=4), st.randoms(use_true_random=False))
 def test_the_order_of_statements_is_nothing(statements: list[object], random: object) -> None:
-    """The same is found, in other lines: but which of two equal Sids is the second."""
+    """The order of statements does not change the findings, except which of two equal Sids is reported."""
     shuffled = list(statements)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
 

@@ -1,4 +1,4 @@
-"""Matching against a plain definition of what wildcards mean."""
+"""Wildcard matching compared with a naive definition."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def matches(pattern: str, text: str) -> bool:
 
 @cache
 def is_like(pattern: str, text: str) -> bool:
-    """The definition, one character at a time."""
+    """The definition of wildcards, character by character."""
     if not pattern:
         return not text
     if pattern[0] == "*":
@@ -34,13 +34,13 @@ def is_like(pattern: str, text: str) -> bool:
 
 @given(PATTERNS, TEXTS)
 def test_a_pattern_matches_what_its_definition_says(pattern: str, text: str) -> None:
-    """On short patterns and texts, where every combination is met."""
+    """Compiled patterns agree with the definition on short patterns and texts."""
     assert is_like(pattern, text) is matches(pattern, text)
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_text_without_wildcards_matches_itself_alone(left: str, right: str) -> None:
-    """Escaped, every character is itself."""
+    """An escaped text matches only itself."""
     escaped = "".join(f"${{{character}}}" if character in "*?$" else character for character in left)
     condition = compile_condition("StringLike", "k", [escaped], 1, has_variables=True)
     assert condition.test({"k": (left,)})
@@ -49,7 +49,7 @@ def test_text_without_wildcards_matches_itself_alone(left: str, right: str) -> N
 
 @given(st.text(min_size=1, max_size=8), st.text(max_size=8))
 def test_what_a_variable_brings_is_literal(value: str, text: str) -> None:
-    """`${aws:username}` is like nothing but the user's name, whatever characters that has."""
+    """A variable's value is literal, whatever characters it has."""
     condition = compile_condition("StringLike", "k", ["${aws:username}"], 1, has_variables=True)
     assert (value == text) is bool(condition.test({"k": (text,), "aws:username": (value,)}))
 
@@ -71,7 +71,7 @@ SETS = st.lists(SOME_VALUES, max_size=3).map(tuple)
 def test_a_negated_operator_is_the_opposite_of_the_positive_one(
     pair: tuple[str, str, str], values: tuple[str, ...]
 ) -> None:
-    """For a missing key too; what can't be compared is undecided for both."""
+    """A negated operator is the opposite of the positive one, also for a missing key; both may be undecided."""
     positive, negative, wanted = pair
     yes = compile_condition(positive, "k", [wanted], 1, has_variables=True).test({"k": values})
     no = compile_condition(negative, "k", [wanted], 1, has_variables=True).test({"k": values})
@@ -91,7 +91,7 @@ def test_all_values_meet_an_operator_when_none_meets_its_opposite(
 
 @given(st.dictionaries(st.text(alphabet="aAbB", min_size=1, max_size=3), SETS, max_size=5))
 def test_folding_keys_loses_no_value(context: dict[str, tuple[str, ...]]) -> None:
-    """However many spellings of one key there are."""
+    """Folding keys loses no value, however many spellings a key has."""
     folded = fold_context(context)
     assert sum(map(len, context.values())) == sum(map(len, folded.values()))
     assert all(key == key.lower() for key in folded)
@@ -99,7 +99,7 @@ def test_folding_keys_loses_no_value(context: dict[str, tuple[str, ...]]) -> Non
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=6), st.integers(0, 3))
 def test_trailing_zeros_do_not_change_a_number(number: object, zeros: int) -> None:
-    """1.5 and 1.500 are one number."""
+    """Trailing zeros do not change a number."""
     text = f"{number:f}"
     plain, padded = read_number(text), read_number(text + "0" * zeros)
     if plain is not None and padded is not None:

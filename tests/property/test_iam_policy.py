@@ -1,4 +1,4 @@
-"""Reading policies: any text gives a policy or problems, never anything else."""
+"""Parsing policies: any text gives a policy or problems, never another exception."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ JSON = st.recursive(
 
 
 def refused(text: str, kind: PolicyKind) -> PolicyInvalid | None:
-    """The error, if it was refused."""
+    """The error, or None for a valid policy."""
     try:
         parse_policy(text, kind, file="p.json")
     except PolicyInvalid as error:
@@ -61,7 +61,7 @@ def refused(text: str, kind: PolicyKind) -> PolicyInvalid | None:
 
 @given(JSON, KINDS)
 def test_any_json_is_a_policy_or_has_problems_with_lines(value: Any, kind: PolicyKind) -> None:
-    """No shape of document is an error of ours."""
+    """Any JSON value is a policy or has problems with lines."""
     error = refused(json.dumps(value, indent=1), kind)
     if error is not None:
         assert error.problems
@@ -70,13 +70,13 @@ def test_any_json_is_a_policy_or_has_problems_with_lines(value: Any, kind: Polic
 
 @given(st.text(max_size=40), KINDS)
 def test_any_text_is_refused_in_words(text: str, kind: PolicyKind) -> None:
-    """What is no JSON is no policy."""
+    """Text that is not JSON is refused with an error."""
     assert refused(text, kind) is not None
 
 
 @given(documents("identity"))
 def test_lists_of_one_and_bare_values_are_the_same(document: dict[str, Any]) -> None:
-    """Every value that may be bare may be a list, and the other way round."""
+    """A single value and a list of one are equivalent everywhere."""
     listed = [_with_lists(statement) for statement in document["Statement"]]
     first = parse_policy(json.dumps(document), "identity")
     second = parse_policy(json.dumps(document | {"Statement": listed}), "identity")

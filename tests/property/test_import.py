@@ -1,4 +1,4 @@
-"""However profiles lean on each other: a store that is made of one is who botocore would be."""
+"""Imported stores have botocore's identity for any graph of profiles."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ ENVIRONMENT_KEY = "environment"
 
 
 class FakeSts:
-    """Gives credentials whose key id tells the whole way: `Role<Other<key`."""
+    """An STS whose key ids contain the whole chain: `Role<Other<key`."""
 
     def __init__(self, caller: str) -> None:
         self._caller = caller
 
     def assume_role(self, **asked: Any) -> dict[str, Any]:
-        """The credentials of the role."""
+        """The role's credentials."""
         role = asked["RoleArn"].rpartition("/")[2]
         return {
             "Credentials": {
@@ -41,16 +41,16 @@ class FakeSts:
 
 
 class OfflineSession(Session):  # type: ignore[misc]  # botocore ships no types
-    """botocore, with an STS that asks nobody."""
+    """botocore with an STS that makes no calls."""
 
     def create_client(self, service_name: str, *_: object, **options: Any) -> FakeSts:
-        """STS for whoever has these keys."""
+        """STS for these keys."""
         assert "sts" == service_name
         return FakeSts(options["aws_access_key_id"])
 
 
 def botocores_way(folder: Path, profile: str) -> str | None:
-    """Who botocore is with the profile, and by which way; None where it is nobody."""
+    """botocore's identity for the profile as a chain; None if it has none."""
     session = OfflineSession(profile=profile)
     session.set_config_variable("config_file", str(folder / "config"))
     session.set_config_variable("credentials_file", str(folder / "credentials"))
@@ -62,7 +62,7 @@ def botocores_way(folder: Path, profile: str) -> str | None:
 
 
 def our_way(made: Made, folder: Path, store: str) -> str | None:
-    """The same for a store; a profile that it begins with is botocore's business."""
+    """The store's identity as a chain; botocore decides for a profile from which it starts."""
     settings = {each.name: dict(each.settings) for each in made.stores}[store]
     role = settings["role_arn"].rpartition("/")[2]
     if "credentials_from" in settings:
@@ -76,15 +76,15 @@ def our_way(made: Made, folder: Path, store: str) -> str | None:
 
 @st.composite
 def profile(draw: st.DrawFn) -> dict[str, str]:
-    """What one profile says."""
-    found = {}
+    """One profile."""
+    collected = {}
     if draw(st.integers(0, 3)):
-        found["role_arn"] = f"arn:aws:iam::111111111111:role/{draw(st.sampled_from(['One', 'Two']))}"
+        collected["role_arn"] = f"arn:aws:iam::111111111111:role/{draw(st.sampled_from(['One', 'Two']))}"
     if draw(st.integers(0, 3)):
-        found["source_profile"] = draw(st.sampled_from([*NAMES, "gone"]))
+        collected["source_profile"] = draw(st.sampled_from([*NAMES, "gone"]))
     elif draw(st.booleans()):
-        found["credential_source"] = draw(st.sampled_from(["Environment", "Environment", "Moon"]))
-    return found
+        collected["credential_source"] = draw(st.sampled_from(["Environment", "Environment", "Moon"]))
+    return collected
 
 
 PROFILES = st.dictionaries(st.sampled_from(NAMES), profile(), min_size=2)
@@ -95,7 +95,7 @@ KEYS = st.sets(st.sampled_from(NAMES))
 def test_a_store_has_the_identity_of_its_profile(
     tmp_path_factory: pytest.TempPathFactory, profiles: Mapping[str, Mapping[str, str]], keys: set[str]
 ) -> None:
-    """A role that becomes no store is one that botocore can't be either, or one whose source has keys and a role."""
+    """A role without a store is one that botocore cannot assume either, or whose source has keys and a role."""
     folder = tmp_path_factory.mktemp("aws")
     config = "".join(
         f"[profile {name}]\n" + "".join(f"{key} = {value}\n" for key, value in entries.items())

@@ -1,4 +1,4 @@
-"""Whatever a token file holds and whatever comes to the port of a login, nothing breaks and nothing is made up."""
+"""Any token file and any request to a login's port is handled without an unexpected error."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CLIENTS = st.builds(ClientRegistration, st.text(min_size=1).filter(str.isprintab
 
 
 def read(data: bytes) -> Token | None:
-    """What is read of a file with these bytes."""
+    """The token in a file with these bytes."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "token.json"
         path.write_bytes(data)
@@ -43,7 +43,7 @@ def read(data: bytes) -> Token | None:
 
 @given(st.binary() | st.dictionaries(st.sampled_from(MEMBERS), JSON).map(lambda each: json.dumps(each).encode()))
 def test_any_file_is_a_token_or_says_why_not(data: bytes) -> None:
-    """Never an error, and never a token that a header could not carry."""
+    """Any file gives a token that fits into a header, or a reason; never an exception."""
     token = read(data)
     if token is not None:
         for each in filter(None, (token.access_token, token.refresh_token)):
@@ -57,7 +57,7 @@ def test_any_file_is_a_token_or_says_why_not(data: bytes) -> None:
 def test_what_is_written_is_read(
     access: str, moment: datetime, refresh: str | None, client: ClientRegistration | None
 ) -> None:
-    """All of it, and its mark with it."""
+    """A token that is written is read back equal, with its mark."""
     token = Token(Secret(access), moment, None if refresh is None else Secret(refresh), client)
     with TemporaryDirectory() as folder:
         path = f"{folder}/sso/cache/token.json"
@@ -69,7 +69,7 @@ def test_what_is_written_is_read(
 
 @given(TOKENS, TOKENS, MOMENTS)
 def test_only_the_same_refresh_token_has_the_same_mark(one: str, other: str, moment: datetime) -> None:
-    """Whatever the access token is; without a refresh token it is the access token that counts."""
+    """Tokens have the same mark if and only if their refresh tokens are equal; without one the access token counts."""
     marks = [Token(Secret("access"), moment, Secret(refresh), None).mark for refresh in (one, other)]
     assert (one == other) == (marks[0] == marks[1])
     assert marks[0] == Token(Secret(other), moment, Secret(one), None).mark
@@ -78,13 +78,13 @@ def test_only_the_same_refresh_token_has_the_same_mark(one: str, other: str, mom
 
 @given(st.text())
 def test_any_text_is_a_moment_or_none(text: str) -> None:
-    """Never an error."""
+    """Any text gives a UTC time or None, never an exception."""
     found = instant(text)
     assert found is None or found.tzinfo is UTC
 
 
 @given(st.text(st.characters(max_codepoint=255)))
 def test_any_head_of_a_request_is_read_without_an_error(head: str) -> None:
-    """Rubbish is no request, and no request has a state that nobody sent."""
-    asked = _parse(head)
-    assert "state" not in asked.query or "state" in head
+    """Any request head is parsed without an error, and none has a state that was not sent."""
+    request_asked = _parse(head)
+    assert "state" not in request_asked.query or "state" in head

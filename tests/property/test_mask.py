@@ -1,4 +1,4 @@
-"""Masking: the same output for every way of cutting the input, and nothing left of a secret in any of its forms."""
+"""Masking gives the same output however the input is cut, and leaves no form of a secret."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ TEXT = st.lists(FEW, max_size=60).map(b"".join)
 
 
 def masked(patterns: list[bytes], pieces: list[bytes]) -> bytes:
-    """All that comes out."""
+    """The complete output."""
     masker = Masker(patterns)
     return b"".join([*[masker.feed(piece) for piece in pieces], masker.finish()])
 
 
 def expected(patterns: list[bytes], text: bytes) -> bytes:
-    """The definition: every occurrence is covered, those that overlap are covered together."""
+    """The definition: every occurrence is masked, overlapping ones together."""
     found = sorted(
         (start, start + len(pattern))
         for pattern in set(patterns)
@@ -50,13 +50,13 @@ def expected(patterns: list[bytes], text: bytes) -> bytes:
 @given(patterns=st.lists(PATTERN, max_size=5), pieces=st.lists(TEXT, max_size=8))
 @example(patterns=[b"abab", b"bbbbbbb"], pieces=[b"abab", b"bbb", b"bbb"])
 def test_cutting_makes_no_difference(patterns: list[bytes], pieces: list[bytes]) -> None:
-    """The output is that of the whole, which is the definition."""
+    """The output for any pieces equals the definition on the whole text."""
     assert masked(patterns, pieces) == expected(patterns, b"".join(pieces))
 
 
 @given(patterns=st.lists(PATTERN, min_size=1, max_size=5), text=TEXT)
 def test_byte_by_byte_too(patterns: list[bytes], text: bytes) -> None:
-    """The finest cut, and never more is held than the longest pattern has."""
+    """Byte by byte the output is the same, and never more than the longest pattern is held back."""
     masker, out = Masker(patterns), b""
     for byte in text:
         out += masker.feed(bytes([byte]))
@@ -72,7 +72,7 @@ def test_byte_by_byte_too(patterns: list[bytes], text: bytes) -> None:
 def test_what_was_released_is_not_shown_again_and_the_rest_is_masked(
     patterns: list[bytes], pieces: list[tuple[bytes, bool]]
 ) -> None:
-    """After a pause everything is out; with it, every byte outside of all occurrences, and none twice."""
+    """After a pause everything is released; bytes outside of occurrences come out exactly once."""
     masker, out = Masker(patterns), b""
     for piece, is_pause_after in pieces:
         out += masker.feed(piece)
@@ -95,7 +95,7 @@ def test_what_was_released_is_not_shown_again_and_the_rest_is_masked(
 
 
 def ways(value: bytes) -> list[bytes]:
-    """How programs write a value: by libraries that did not write our forms."""
+    """The value as programs write it, by libraries other than the tested one."""
     text = value.decode("utf-8")
     percent = [quote_from_bytes(value, ""), quote_from_bytes(value), quote_plus(text)]
     in_json = [json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]]
@@ -114,8 +114,8 @@ def ways(value: bytes) -> list[bytes]:
         escape(text),
         quoteattr(text)[1:-1],
         html.escape(text).encode("ascii", "xmlcharrefreplace").decode(),
-        "".join(f"&#{ord(each)};" for each in text),
-        "".join(f"&#x{ord(each):x};" for each in text),
+        "".join(f"&#{ord(entry)};" for entry in text),
+        "".join(f"&#x{ord(entry):x};" for entry in text),
         re.sub("(....)", r"\\u\1", text.encode("utf-16-be").hex()),
         value.hex(),
         value.hex().upper(),
@@ -139,7 +139,7 @@ def ways(value: bytes) -> list[bytes]:
 
 
 def through(masker: TerminalMasker, stream: bytes, cuts: list[int]) -> bytes:
-    """What comes out of a stream in pieces."""
+    """The output of a stream in pieces."""
     out, position = b"", 0
     while position < len(stream):
         length = cuts[position % len(cuts)]
@@ -156,7 +156,7 @@ CUTS = st.lists(st.integers(1, 7), min_size=1, max_size=5)
 @given(value=VALUE, before=st.binary(max_size=7), after=st.binary(max_size=7), cuts=CUTS)
 @example(value='it\'s "so" <&> \\ $1/x\x07\x7f', before=b"", after=b"", cuts=[3])
 def test_no_form_survives(value: str, before: bytes, after: bytes, cuts: list[int]) -> None:
-    """In any encoding, as base64 by itself and in the middle of something, in any pieces."""
+    """No form of a value survives: any encoding, base64 alone or inside other data, any pieces."""
     raw = value.encode()
     whole = [base64.b64encode(before + raw + after), base64.urlsafe_b64encode(before + raw + after)]
     out = through(TerminalMasker(forms_of(raw)), b" | ".join([*ways(raw), *whole]), cuts)
@@ -188,7 +188,7 @@ CODES = st.sampled_from(
     cuts=CUTS,
 )
 def test_codes_between_its_letters_hide_no_secret(value: str, codes: list[list[bytes]], cuts: list[int]) -> None:
-    """What is left without them has three stars in its place, and every code is passed on in order."""
+    """Terminal codes between its letters hide no secret, and every code is passed on in order."""
     between = [b"".join(codes[index % len(codes)]) for index in range(len(value))]
     letters = [code + letter.encode() for code, letter in zip(between, value, strict=True)]
     stream = b"".join([b"x ", *letters, b"\x1b[0m y"])
@@ -207,7 +207,7 @@ def _without_codes(out: bytes) -> bytes:
 @settings(deadline=None)
 @given(pieces=st.lists(st.one_of(st.binary(max_size=30), CODES, st.just(b"\x1b")), max_size=12))
 def test_what_has_no_secret_in_it_passes_byte_for_byte(pieces: list[bytes]) -> None:
-    """Whatever codes, and beginnings of codes, are in it; and after a pause nothing is held back."""
+    """A stream without a secret passes byte for byte, with any codes; after a pause nothing is held back."""
     masker, out = TerminalMasker(forms_of(b"quite-another-thing")), b""
     for piece in pieces:
         out += masker.feed(piece)
@@ -224,7 +224,7 @@ BEGINS_NONE = "".join({*"ABCDEFGHIJKLMNOPQRSTUVWXYZ .:>$#?\n"} - {chr(form[0]) f
 
 @given(text=st.text(BEGINS_NONE, max_size=60), code=CODES.filter(lambda code: not code.endswith(b"\\")))
 def test_a_line_without_the_beginning_of_a_secret_is_out_at_once(text: str, code: bytes) -> None:
-    """A prompt, coloured or not, waits for nothing."""
+    """A line without a secret's first letter is released at once, with or without colour."""
     line = code + text.encode() + code
     assert TerminalMasker(HORSE).feed(line) == line
 
@@ -236,7 +236,7 @@ LEAF = st.one_of(TEXTS, st.integers(), st.booleans(), st.none())
 @settings(deadline=None)
 @given(fields=st.dictionaries(st.text(max_size=5), st.one_of(LEAF, st.lists(LEAF, max_size=3)), max_size=4))
 def test_a_field_of_a_json_secret_is_masked_by_itself(fields: dict[str, object]) -> None:
-    """Texts and numbers of four bytes or more, at any depth; `true`, `null` and what is shorter are not looked for."""
+    """Fields of a JSON secret are masked individually at any depth: strings and numbers of four bytes or more."""
     forms = forms_of(json.dumps({"deep": [fields, json.dumps(fields)]}).encode())
     leaves = [leaf for value in fields.values() for leaf in (value if isinstance(value, list) else [value])]
     for leaf in leaves:

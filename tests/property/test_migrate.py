@@ -1,4 +1,4 @@
-"""Whatever an original's file looks like: rewritten it says the same, in our words, and its comments are all there."""
+"""Rewriting any file of the original dsops keeps its meaning and its comments."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def store(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def variable(draw: st.DrawFn) -> dict[str, Any]:
-    """A variable of the original's."""
+    """A variable of the original."""
     store_key, key = draw(st.sampled_from(["provider", "store"])), draw(st.sampled_from(["key", "name"]))
     return {
         "from": {store_key: draw(NAMES), key: "k"},
@@ -64,33 +64,33 @@ CONFIGS = st.fixed_dictionaries(
 
 
 def ours(config: dict[str, Any]) -> dict[str, Any]:
-    """The same in our words."""
+    """The original's configuration in our keys."""
     stores = {
-        name: {STS_KEYS.get(key, key): value for key, value in one.items() if STS_KEYS.get(key, key) is not None}
-        for name, one in config["providers"].items()
+        name: {STS_KEYS.get(key, key): value for key, value in provider.items() if STS_KEYS.get(key, key) is not None}
+        for name, provider in config["providers"].items()
     }
     environments = {
-        name: {each: our_variable(one) for each, one in variables.items()} for name, variables in config["envs"].items()
+        name: {name: our_variable(one) for name, one in variables.items()} for name, variables in config["envs"].items()
     }
     return {"version": 1, "secretStores": stores, "envs": environments}
 
 
 def our_variable(one: dict[str, Any]) -> dict[str, Any]:
-    """A variable in our words."""
+    """A variable in our keys."""
     names = {"provider": "store", "name": "key"}
     found = {{"fallback": "default"}.get(key, key): value for key, value in one.items() if key != "rotation"}
     return {**found, "from": {names.get(key, key): value for key, value in one["from"].items()}}
 
 
 def rewritten(text: str) -> Rewritten:
-    """What becomes of the text."""
+    """The result of rewriting."""
     root = parse_yaml(text, "file").root
     assert isinstance(root, Mapping)
     return rewrite(text, root, "file", BUILTIN_TYPES)
 
 
 def said(text: str) -> dict[str, Any]:
-    """What a text says."""
+    """The parsed text."""
     document = parse_yaml(text, "file")
     assert () == document.problems
     assert document.root is not None
@@ -106,7 +106,7 @@ STYLES = st.fixed_dictionaries(
 
 @given(CONFIGS, STYLES, st.sampled_from(["\n", "\r\n"]))
 def test_one_key_a_line_is_always_rewritten(config: dict[str, Any], style: dict[str, Any], ending: str) -> None:
-    """However it is indented, quoted and ordered; nothing needs a person, and a second time nothing is left to do."""
+    """A file with one key per line is always rewritten completely, and rewriting it again changes nothing."""
     plain = yaml.safe_dump(config, default_flow_style=False, width=10**6, **style)
     commented = "".join(f"{line}\n# comment {number}\n" for number, line in enumerate(plain.splitlines()))
     text = commented.replace("\n", ending)
@@ -121,7 +121,7 @@ def test_one_key_a_line_is_always_rewritten(config: dict[str, Any], style: dict[
 
 @given(CONFIGS, STYLES, st.sampled_from([40, 10**6]))
 def test_braces_are_rewritten_or_left_to_a_person(config: dict[str, Any], style: dict[str, Any], width: int) -> None:
-    """What can't be told apart in a line is a problem; without one the text says what it should."""
+    """A file with inline mappings is rewritten, or its problems are reported; without problems the meaning is kept."""
     text = yaml.safe_dump(config, default_flow_style=None, width=width, **style)
     found = rewritten(text)
 

@@ -1,4 +1,4 @@
-"""`session_policy: auto`, over invented environments: exactly what they read is allowed, by our evaluation of IAM."""
+"""`session_policy: auto` for generated environments: our policy evaluation allows exactly what they read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ secretStores:
 """
 REGIONS = {"us": "us-east-1", "eu": "eu-west-1"}
 
-# Names that are beginnings, ends and neighbours of each other, with and without what looks like AWS's suffix.
+# Names that are prefixes, suffixes and neighbours of each other, with and without AWS's suffix.
 names = st.sampled_from(["a", "a-b", "a-bcdefg", "a-bcdefg-hijklm", "a/b", "b", "prod/a", "prod/a-b", "A"])
 versions = st.sampled_from(["", "", "AWSCURRENT", "AWSPREVIOUS", "11111111-2222-3333-4444-555555555555"])
 reads = st.lists(
@@ -37,7 +37,7 @@ Read = tuple[str, str, str]
 
 
 def planned(wanted: list[Read]) -> Plan:
-    """The plan of an environment that reads these, every other one where it exists."""
+    """The plan of an environment with these reads."""
     lines = [
         f"    V{n}: {{from: {{store: {store}, key: {key}, version: '{version if store != 'parameters' else ''}'}}, "
         f"optional: {'true' if n % 2 else 'false'}}}\n"
@@ -47,7 +47,7 @@ def planned(wanted: list[Read]) -> Plan:
 
 
 def policy_of(plan: Plan) -> Policy:
-    """What the session of the role may do at most."""
+    """The session policy of the role."""
     text = str(plan.steps["role"].settings["session_policy"])
     checked = check_policy(parse_json(text, "auto"), "session", name="auto")
     assert checked.policy is not None, checked.problems
@@ -76,14 +76,14 @@ def may(policy: Policy, action: str, resource: str, account: str = ROLE_ACCOUNT,
 
 
 def secret_context(version: str) -> dict[str, str]:
-    """The keys that a request for that version has."""
+    """The context keys of a request for this version."""
     if version.count("-") == 4:
         return {"secretsmanager__VersionId": version}
     return {"secretsmanager__VersionStage": version} if version else {}
 
 
 def meaning(version: str) -> str:
-    """AWSCURRENT is what a request without a version gets."""
+    """The version that a request without one means: AWSCURRENT."""
     return version or "AWSCURRENT"
 
 
@@ -96,13 +96,13 @@ def meaning(version: str) -> str:
 def test_a_secret_is_allowed_when_and_only_when_the_environment_reads_it(
     wanted: list[Read], asked: Read, suffix: str
 ) -> None:
-    """By region, name and version; whatever the six characters are that AWS put behind the name."""
+    """A secret is allowed if and only if the environment reads it, by region, name and version, for any suffix."""
     policy = policy_of(planned(wanted))
     store, name, version = asked
     arn = f"arn:aws:secretsmanager:{REGIONS[store]}:{ROLE_ACCOUNT}:secret:{name}-{suffix}"
-    # A request without a version is for the current one, and so is one that says AWSCURRENT.
+    # A request without a version and one for AWSCURRENT are the same.
     is_read = any((s, n, meaning(v)) == (store, name, meaning(version)) for s, n, v in wanted)
-    # The version that is asked for by its id alone is another than the current one, as far as a policy can tell.
+    # For a policy, a version requested by id differs from the current one.
     assert may(policy, "secretsmanager:GetSecretValue", arn, **secret_context(version)) == is_read
     other = arn.replace(ROLE_ACCOUNT, "333333333333")
     assert not may(policy, "secretsmanager:GetSecretValue", other, "333333333333", **secret_context(version))
@@ -113,7 +113,7 @@ def test_a_secret_is_allowed_when_and_only_when_the_environment_reads_it(
 def test_a_parameter_is_allowed_when_and_only_when_the_environment_reads_it(
     wanted: list[Read], asked: str, region: str
 ) -> None:
-    """In its region; a name is not the beginning of another."""
+    """A parameter is allowed if and only if the environment reads it, in its region and with its whole name."""
     policy = policy_of(planned(wanted))
     arn = f"arn:aws:ssm:{region}:{ROLE_ACCOUNT}:parameter/{asked}"
     is_read = region == "us-east-1" and any((s, n) == ("parameters", asked) for s, n, _ in wanted)
@@ -127,7 +127,7 @@ def test_a_parameter_is_allowed_when_and_only_when_the_environment_reads_it(
     region=st.sampled_from(["us-east-1", "eu-west-1", "eu-central-1"]),
 )
 def test_keys_decrypt_for_the_services_that_are_read_from_only(wanted: list[Read], service: str, region: str) -> None:
-    """Never directly."""
+    """Keys decrypt only through the services that are read, and never directly."""
     policy = policy_of(planned(wanted))
     key = f"arn:aws:kms:{region}:{ROLE_ACCOUNT}:key/1234"
     used = {("ssm", "us-east-1") if s == "parameters" else ("secretsmanager", REGIONS[s]) for s, _, _ in wanted}
@@ -156,7 +156,7 @@ def test_keys_decrypt_for_the_services_that_are_read_from_only(wanted: list[Read
     ),
 )
 def test_no_other_action_is_allowed_on_anything(wanted: list[Read], action: str) -> None:
-    """Not on what is read either."""
+    """No other action is allowed on any resource."""
     policy = policy_of(planned(wanted))
     resources = [resource for statement in json.loads(str(_text(wanted)))["Statement"] for resource in _list(statement)]
     assert not any(may(policy, action, str(resource).replace("?", "x")) for resource in [*resources, "*"])
@@ -165,14 +165,14 @@ def test_no_other_action_is_allowed_on_anything(wanted: list[Read], action: str)
 @settings(deadline=None)
 @given(count=st.integers(1, 45), length=st.integers(1, 60))
 def test_it_fits_or_is_refused(count: int, length: int) -> None:
-    """Never longer than AWS takes, and never widened to fit: each of the names stands in it."""
-    wanted = [("us", f"{'x' * length}{n}", "") for n in range(count)]
+    """The policy fits AWS's limit and names each secret, or is refused."""
+    expected_values = [("us", f"{'x' * length}{n}", "") for n in range(count)]
     try:
-        text = str(planned(wanted).steps["role"].settings["session_policy"])
+        text = str(planned(expected_values).steps["role"].settings["session_policy"])
     except LimitExceeded:
         reject()
     assert len(text) <= 2048
-    assert all(f":secret:{name}-??????" in text for _, name, _ in wanted)
+    assert all(f":secret:{name}-??????" in text for _, name, _ in expected_values)
 
 
 def _text(wanted: list[Read]) -> str:

@@ -1,4 +1,4 @@
-"""What render writes is what real shells and other readers read, and no part of a value ever runs."""
+"""Output of `render` is read back unchanged by real shells and other readers, and no value is executed."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ FRAGMENTS = (
     "-n",
     "--",
 )
-"""What one reader or another makes something of."""
+"""Text with a special meaning to some reader."""
 
 texts = st.lists(st.sampled_from(FRAGMENTS) | st.characters(codec="utf-8", exclude_characters="\0"), max_size=12).map(
     "".join
@@ -87,12 +87,12 @@ several = settings(max_examples=25, deadline=None, suppress_health_check=[Health
 
 
 def named(values: list[T]) -> dict[str, T]:
-    """Each value under a name of its own."""
+    """Each value under its own name."""
     return {f"VALUE_{index}": value for index, value in enumerate(values)}
 
 
 def read_by(shell: str, text: bytes, folder: Path) -> dict[str, bytes]:
-    """What a shell's child finds in its environment after the shell has read that file without a word."""
+    """The environment of a shell's child after the shell has read the file; the shell prints nothing."""
     file = folder / "rendered"
     file.write_bytes(text)
     source = "source" if shell == "fish" else "."
@@ -114,7 +114,7 @@ def read_by(shell: str, text: bytes, folder: Path) -> dict[str, bytes]:
 @several
 @given(values=st.lists(byte_strings, min_size=20, max_size=40))
 def test_shells_read_back_what_the_shell_format_says(shell: str, values: list[bytes], tmp_path: Path) -> None:
-    """Every value, binary ones too, comes through each shell of the Bourne family unchanged."""
+    """Every value, also binary, passes through each Bourne shell unchanged by the `shell` format."""
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not installed")
     secrets = named([Secret.from_bytes(value) for value in values])
@@ -124,7 +124,7 @@ def test_shells_read_back_what_the_shell_format_says(shell: str, values: list[by
 @several
 @given(values=st.lists(texts, min_size=20, max_size=40))
 def test_fish_reads_back_what_the_fish_format_says(values: list[str], tmp_path: Path) -> None:
-    """Newlines too, at which fish's own `export` stops."""
+    """Every value passes through fish by the `fish` format, also newlines."""
     if not shutil.which("fish"):
         pytest.skip("fish is not installed")
     rendered = renderer("fish")(named([Secret(value) for value in values]))
@@ -134,7 +134,7 @@ def test_fish_reads_back_what_the_fish_format_says(values: list[str], tmp_path: 
 @several
 @given(values=st.lists(texts, min_size=20, max_size=40))
 def test_fish_reads_the_quotes_of_the_shell_format_alike(values: list[str], tmp_path: Path) -> None:
-    """But for newlines, `export` lines mean the same to it."""
+    """fish reads the `shell` format's quotes alike, except for newlines."""
     if not shutil.which("fish"):
         pytest.skip("fish is not installed")
     values = [value.replace("\n", "") for value in values]
@@ -145,7 +145,7 @@ def test_fish_reads_the_quotes_of_the_shell_format_alike(values: list[str], tmp_
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(texts, min_size=1, max_size=20))
 def test_python_dotenv_reads_back_what_the_dotenv_format_says(values: list[str], tmp_path: Path) -> None:
-    """Also with interpolation on, which is its default, and which knows no escape."""
+    """python-dotenv reads the `dotenv` format unchanged, also with interpolation on (its default)."""
     file = tmp_path / ".env"
     file.write_bytes(renderer("dotenv")(named([Secret(value) for value in values])))
     assert dotenv_values(file) == named(values)
@@ -155,7 +155,7 @@ def test_python_dotenv_reads_back_what_the_dotenv_format_says(values: list[str],
 @several
 @given(values=st.lists(texts, min_size=20, max_size=40))
 def test_a_dotenv_file_that_is_sourced_says_the_value_or_nothing(shell: str, values: list[str], tmp_path: Path) -> None:
-    """Never another value, and never a part of one as a command: the original's files ran `$(id)`."""
+    """A dotenv file sourced by a shell gives the value or nothing, and never runs it as the original's did."""
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not installed")
     for index, value in enumerate(values):
@@ -177,7 +177,7 @@ def test_a_dotenv_file_that_is_sourced_says_the_value_or_nothing(shell: str, val
 @settings(max_examples=300, deadline=None)
 @given(values=st.dictionaries(st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}|NO|Y|NULL", fullmatch=True), texts))
 def test_json_and_yaml_readers_read_back_what_those_formats_say(values: dict[str, str]) -> None:
-    """Names and values are strings for both, whatever YAML 1.1 makes of `NO`."""
+    """JSON and YAML readers get names and values as strings, also `NO` in YAML 1.1."""
     secrets = {name: Secret(value) for name, value in values.items()}
     assert json.loads(renderer("json")(secrets)) == values
     assert yaml.safe_load(renderer("yaml")(secrets)) == values
@@ -186,9 +186,9 @@ def test_json_and_yaml_readers_read_back_what_those_formats_say(values: dict[str
 @settings(max_examples=100, deadline=None)
 @given(values=st.lists(texts, max_size=5))
 def test_rendering_keeps_the_order(values: list[str]) -> None:
-    """The variables stand in the file as they stand in the configuration."""
+    """Rendering keeps the configuration's order."""
     secrets = named([Secret(value.replace("\n", " ")) for value in values])
-    # What GitLab's format refuses has tests of its own.
+    # The format for GitLab, which refuses some values, has its own tests.
     for name in FORMATS.keys() - {"gitlab"}:
         rendered = renderer(name)(secrets).decode()
         places = [rendered.index(variable) for variable in secrets]
@@ -198,7 +198,10 @@ def test_rendering_keeps_the_order(values: list[str]) -> None:
 @several
 @given(values=st.lists(texts, min_size=20, max_size=40))
 def test_powershell_reads_back_what_the_powershell_format_says(values: list[str], tmp_path: Path) -> None:
-    """Read from a file, and line by line from a pipe. An empty value takes a variable away in older ones."""
+    """PowerShell reads the `powershell` format from a file and from a pipe.
+
+    Older versions remove a variable with an empty value.
+    """
     if not shutil.which("pwsh"):
         pytest.skip("pwsh is not installed")
     values = [value or "x" for value in values]
@@ -221,7 +224,7 @@ def test_powershell_reads_back_what_the_powershell_format_says(values: list[str]
 @settings(max_examples=300, deadline=None)
 @given(value=texts)
 def test_a_powershell_line_is_quoted_ascii_and_numbers(value: str) -> None:
-    """Read by PowerShell's rules for texts in single quotes: two quotes are one, and nothing else means anything."""
+    """A PowerShell line is ASCII in single quotes, with doubled quotes and character codes."""
     line = renderer("powershell")({"A": Secret(value)}).decode("ascii")
     assert re.fullmatch(r"\$env:A = '([^'\n]|'')*'( \+ (\[char\]0x[0-9a-f]{4}|'([^'\n]|'')*'))*\n", line)
     units = b""
@@ -233,13 +236,13 @@ def test_a_powershell_line_is_quoted_ascii_and_numbers(value: str) -> None:
 @settings(max_examples=200, deadline=None)
 @given(values=st.lists(texts, min_size=1, max_size=10))
 def test_githubs_file_is_read_back_as_its_runner_reads_it(values: list[str]) -> None:
-    """A name, `<<`, an end; then everything up to that end on a line of its own; only a newline ends a line."""
+    """The `github` format is read back by the rules of GitHub's runner: heredocs with their own delimiter."""
     lines = renderer("github")(named([Secret(value) for value in values])).decode().split("\n")
     assert lines.pop() == ""
-    found: dict[str, str] = {}
+    collected: dict[str, str] = {}
     while lines:
         name, _, end = lines.pop(0).partition("<<")
         place = lines.index(end)
-        found[name] = "\n".join(lines[:place])
+        collected[name] = "\n".join(lines[:place])
         del lines[: place + 1]
-    assert found == named(values)
+    assert collected == named(values)

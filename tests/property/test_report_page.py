@@ -1,4 +1,4 @@
-"""Whatever stands in a log is text on the report's page: no element, no attribute, no address comes of it."""
+"""Any text in a log stays text on the report's page: no element, attribute or URL."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _TIMES = frozenset({"hour", "first", "last"})
 
 
 def report_with(text: str, role: str) -> AuditReport:
-    """A report with that text in every cell that a log could have filled, and that role where there is one."""
+    """A report with this text in every cell that a log can fill, and this role."""
 
     def cell(column: str, other: str) -> object:
         if column == "path":
@@ -72,33 +72,33 @@ def report_with(text: str, role: str) -> AuditReport:
 
 
 def shape(page: Node) -> Counter[tuple[str, tuple[str, ...]]]:
-    """How often each element stands there with which attributes; lines of a drawing's boxes are broken by length."""
-    return Counter((each.tag, tuple(each.attributes)) for each in page.all() if each.tag != "text")
+    """The number of elements by tag and attributes; a drawing's wrapped text lines are left out."""
+    return Counter((element.tag, tuple(element.attributes)) for element in page.all() if element.tag != "text")
 
 
 @settings(max_examples=100, deadline=None)
 @given(HOSTILE)
 def test_no_text_adds_an_element_or_an_attribute(text: str) -> None:
-    """The page has the shape of one with letters in the same places."""
+    """The page with any text has the elements and attributes of one with plain letters."""
     text = f"x{text}"  # an empty name is shown as a dash
-    # What parts a chain and makes a name empty stays where it is.
-    harmless = "".join(each if each.isspace() or each == ">" else "x" for each in text)
-    role, other = (f"arn:aws:iam::111122223333:role/{each}" for each in (text, harmless))
+    # White space and the separator of chains keep their places.
+    harmless = "".join(entry if entry.isspace() or entry == ">" else "x" for entry in text)
+    role, other = (f"arn:aws:iam::111122223333:role/{entry}" for entry in (text, harmless))
     page = page_of(report_with(text, role))
     page.encode()
     read_back = read(page)
     assert shape(read_back) == shape(read(page_of(report_with(harmless, other))))
-    assert not [each for each in read_back.all() if "src" in each.attributes]
-    assert {each["href"][0] for each in read_back.all("a")} == {"#"}
+    assert not [element for element in read_back.all() if "src" in element.attributes]
+    assert {element["href"][0] for element in read_back.all("a")} == {"#"}
 
 
 @settings(max_examples=50, deadline=None)
 @given(HOSTILE)
 def test_every_text_can_be_read(text: str) -> None:
-    """As letters, the whole in a title where it is shortened; what a viewer would obey is written as its code."""
+    """Every text is visible, in a title if shortened; control characters are shown as codes."""
     page = read(page_of(report_with(f"x{text}", "r")))
     assert plain(shortened(f"x{text}")) in page.all("ul", "bad")[0].text
-    whole = {each.attributes.get("title") for each in page.all()}
+    whole = {element.attributes.get("title") for element in page.all()}
     assert len(text) < 80 or plain(f"x{text}") in whole
     assert not {"\u202e", "\x00", "\ud800"} & set(page.text)
 
@@ -110,7 +110,7 @@ _NUMBER = st.integers(min_value=0, max_value=10**15)
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(_WHEN, _NUMBER, _NUMBER, _NUMBER), max_size=30))
 def test_every_time_and_number_can_be_drawn(hours: list[tuple[datetime, int, int, int]]) -> None:
-    """Of any year; no shape leaves its plot."""
+    """Every time and number can be drawn, and no shape leaves its plot."""
     page = read(page_of(report_of(answer("timeline", *sorted(hours)), first=START)))
     for plot in page.all("svg", "plot"):
         for column in plot.all("rect", "fill"):

@@ -1,4 +1,4 @@
-"""Requests of every protocol with something wrong in them: they are read, or refused in AWS's way, and nothing else."""
+"""Malformed requests of every protocol are parsed or refused with AWS's error."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PARTS = st.sampled_from(["", "%ff", "%", "=", "&", "/", "//", "=%00", "=-9e9", "
 
 @st.composite
 def requests(draw: st.DrawFn) -> HttpRequest:
-    """What botocore writes, with bytes of it exchanged, or a piece of its path, query or headers."""
+    """A request of botocore with changed bytes, path, query or headers."""
     service = draw(st.sampled_from(SERVICES))
     operation = draw(st.sampled_from(sorted(operation_names(service))))
     protocol = draw(st.sampled_from(protocols(service)))
@@ -61,7 +61,7 @@ def requests(draw: st.DrawFn) -> HttpRequest:
 @settings(max_examples=400, deadline=None)
 @given(requests())
 def test_a_broken_request_is_read_or_refused(request: HttpRequest) -> None:
-    """No other exception comes out, and each refusal can be written in the protocol that was asked in."""
+    """No other exception is raised, and each refusal can be written in the request's protocol."""
     route = None
     try:
         route = find_route(request)
@@ -70,5 +70,5 @@ def test_a_broken_request_is_read_or_refused(request: HttpRequest) -> None:
     except SandboxRefusal as refused:
         answer = answer_refusal(request, route if isinstance(route, Route) else None, refused, "request-id")
         assert 400 <= answer.status <= 501
-        # A HEAD has an answer without a body (RFC 9110, 9.3.2).
+        # The answer to a HEAD has no body (RFC 9110, 9.3.2).
         assert bool(answer.body) is (request.method != "HEAD")

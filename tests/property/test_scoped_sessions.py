@@ -1,4 +1,4 @@
-"""GetScopedCredentials never gives more: whatever a scope says, the session that it came from may do it too."""
+"""GetScopedCredentials never allows more than the session it came from."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ LAYERS = POLICIES.map(lambda text: PolicyLayer(text, ()))
 
 @pytest.fixture(scope="module")
 def lab() -> Lab:
-    """A role that may do something of everything."""
+    """A role with some permissions on everything."""
     trust = f'{{Version: "2012-10-17", Statement: {{Effect: Allow, Principal: {{AWS: "{ACCOUNT}"}}, Action: "sts:*"}}}}'
     policy = '{Version: "2012-10-17", Statement: [{Effect: Allow, Action: ["s3:*", "sqs:*"], Resource: "*"}]}'
     return Lab.of(f'accounts: {{"{ACCOUNT}": {{roles: {{R: {{trust: {trust}, policies: [{policy}]}}}}}}}}')
 
 
 def allowed(lab: Lab, session: Session) -> set[str]:
-    """What a session of the role may do."""
+    """The actions that a session of the role may do."""
     role = lab.sandbox.world.role_named(ACCOUNT, "R")
     assert role is not None
     caller = role_caller(lab.sandbox.world, role, session, "ASIA", "us-east-1")
@@ -50,7 +50,7 @@ def allowed(lab: Lab, session: Session) -> set[str]:
 def test_a_scope_never_gives_more(
     lab: Lab, policy: PolicyLayer | None, scopes: list[PolicyLayer], more: PolicyLayer
 ) -> None:
-    """One layer more, at the end or at the beginning, and nothing that was not allowed before is."""
+    """An additional scope, first or last, allows only what was allowed before and what the scope allows."""
     session = Session("role", ACCOUNT, "", "s", 0, 9, policy=policy, scopes=tuple(scopes))
     before = allowed(lab, session)
 

@@ -1,4 +1,4 @@
-"""The sandbox's check of signatures beside botocore's signers: whatever they sign is accepted, and nothing else."""
+"""The sandbox accepts exactly the requests that botocore signs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SESSION = Keys(access_key_id="ASIAEXAMPLEEXAMPLE00", secret_access_key="s" * 40,
 MINUTES = 15
 
 anything = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), max_size=12)
-# No SDK sends a slash of a path in its encoded form.
+# no SDK sends a path's slash encoded
 names = anything.map(lambda text: text.replace("/", ""))
 segments = st.lists(st.one_of(names, st.sampled_from(["..", ".", "", "a b", "%41", "~", "*"])), max_size=5)
 paths = segments.map(lambda parts: "/" + "/".join(quote(part, safe="~") for part in parts))
@@ -61,7 +61,7 @@ def signed(
 
 
 def check(request: HttpRequest, keys: Keys, service: str) -> None:
-    """Accepts it; raises for what is refused."""
+    """Check the signature; raises if it is refused."""
     claim = read_claim(request, datetime.now(UTC).timestamp(), MINUTES)
     check_scope(claim, service)
     check_signature(request, claim, keys.secret_access_key)
@@ -72,7 +72,7 @@ def check(request: HttpRequest, keys: Keys, service: str) -> None:
 def test_what_botocore_signs_for_s3_is_accepted(
     keys: Keys, path: str, query: str, more: dict[str, str], body: bytes
 ) -> None:
-    """Dots and doubled slashes are letters of a key: S3's paths are not made normal."""
+    """Requests signed for S3 are accepted: its paths are not normalised (dots, double slashes)."""
     check(signed(keys, "s3", path, query, more, body, is_presigned=False), keys, "s3")
 
 
@@ -81,14 +81,14 @@ def test_what_botocore_signs_for_s3_is_accepted(
 def test_what_botocore_signs_for_other_services_is_accepted(
     keys: Keys, path: str, query: str, more: dict[str, str], body: bytes
 ) -> None:
-    """Any path, query, header and body."""
+    """Requests signed for other services are accepted with any path, query, headers and body."""
     check(signed(keys, "sqs", path, query, more, body, is_presigned=False), keys, "sqs")
 
 
 @settings(max_examples=150, deadline=None)
 @given(keys=everyone, service=st.sampled_from(["s3", "sqs"]), path=paths, query=queries)
 def test_what_botocore_presigns_is_accepted(keys: Keys, service: str, path: str, query: str) -> None:
-    """For a GET without a body."""
+    """Presigned GET requests are accepted."""
     check(signed(keys, service, path, query, {}, b"", is_presigned=True), keys, service)
 
 
@@ -105,7 +105,7 @@ def test_what_botocore_presigns_is_accepted(keys: Keys, service: str, path: str,
 def test_nothing_else_is_accepted(
     service: str, path: str, query: str, more: dict[str, str], body: bytes, change: str, *, is_presigned: bool
 ) -> None:
-    """Another path, query, host, method or secret."""
+    """A changed path, query, host, method or secret is refused."""
     request = signed(SESSION, service, path, query, more, b"" if is_presigned else body, is_presigned=is_presigned)
     keys = SESSION
     if change == "path":

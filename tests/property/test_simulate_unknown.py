@@ -1,4 +1,4 @@
-"""Whatever stands in what could not be read, an answer that simulate gives is the right one; else it says unknown."""
+"""An answer of `policy simulate` is right whatever the unread parts contain, or it is `unknown`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ many = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCh
 
 @st.composite
 def half_known(draw: st.DrawFn) -> tuple[World, World, list[Unread]]:
-    """A world, what could be read of it, and what could not: policies here and there, some condition keys."""
+    """A world, its known part, and what is hidden: some policies and context keys."""
     request, places = draw(worlds())
     hidden = draw(st.sets(st.sampled_from(("identity", "boundary", "session", "scp", "trust", "resource")), max_size=2))
     hidden = {place for place in hidden if place in places}
@@ -41,14 +41,14 @@ def half_known(draw: st.DrawFn) -> tuple[World, World, list[Unread]]:
 
 
 def verdict(found: Answers) -> str:
-    """In a word, as `Outcome` says it."""
+    """The verdict, in `Outcome`'s word."""
     if len(found.possible) == 1:
         return VERDICTS[next(iter(found.possible))]
     return "unknown" if "Allow" in found.possible else "deny"
 
 
 def test_an_answer_is_right_whatever_is_hidden() -> None:
-    """Every verdict but unknown, and each of them comes up often enough to mean something."""
+    """A definite verdict equals the decision with everything known, and each occurs often."""
     seen: Counter[str] = Counter()
 
     @many
@@ -56,10 +56,10 @@ def test_an_answer_is_right_whatever_is_hidden() -> None:
     def holds(case: tuple[World, World, list[Unread]]) -> None:
         (request, places), (known_request, known_places), unread = case
         true = VERDICTS[evaluate(request, compiled(places)).effect]
-        told = verdict(possible_answers(known_request, compiled(known_places), unread))
-        seen[told] += 1
+        result_text = verdict(possible_answers(known_request, compiled(known_places), unread))
+        seen[result_text] += 1
         allowed = {"allow": {"allow"}, "deny": {"explicit-deny", "implicit-deny"}}
-        assert told == "unknown" or true in allowed.get(told, {told})
+        assert result_text == "unknown" or true in allowed.get(result_text, {result_text})
 
     holds()
     assert min(seen["allow"], seen["explicit-deny"], seen["implicit-deny"], seen["unknown"]) >= 15, seen
@@ -68,7 +68,7 @@ def test_an_answer_is_right_whatever_is_hidden() -> None:
 @many
 @given(worlds())
 def test_where_nothing_is_hidden_the_answer_is_sure(world: World) -> None:
-    """And it is that of `evaluate`."""
+    """With nothing hidden the verdict is definite and equals `evaluate`."""
     request, places = world
     decision = evaluate(request, compiled(places))
 

@@ -1,4 +1,4 @@
-"""Texts that nobody thought of: documents, names, transforms."""
+"""Any text as document, name or transform."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from dsops.secret import Secret
 from dsops.transform import apply, describe, extract, parse_transforms
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
-# What these grammars are made of, so that examples are near their edges.
+# Characters with a meaning in these grammars, so that examples hit their edges.
 SYNTAX = st.text(st.sampled_from("${}:-?AB_ax/#[]\"'\\\n\t,|.!&*<>"), max_size=40)
 BMP_TEXT = st.text(st.characters(exclude_categories=["Cs"], max_codepoint=0xFFFF), max_size=30)
 
 
 def refuse(name: str) -> NoReturn:
-    """No constant such as NaN."""
+    """Refuse constants such as NaN."""
     raise ValueError(name)
 
 
 def json_values(texts: st.SearchStrategy[str]) -> st.SearchStrategy[object]:
-    """What JSON can say, with those texts in it."""
+    """JSON values with these texts."""
     scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
     return st.recursive(
         scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4), max_leaves=12
@@ -41,7 +41,7 @@ HERE = Where("f", 1)
 
 @given(json_values(TEXT), st.sampled_from([None, 1, "\t"]), st.booleans())
 def test_json_reads_what_json_writes(value: object, indent: int | str | None, ascii_only: bool) -> None:  # noqa: FBT001
-    """The standard library is the oracle, through our reader and our writer."""
+    """Our JSON reader and writer agree with the standard library."""
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
     document = parse_json(text, "f")
     assert document.problems == ()
@@ -52,7 +52,7 @@ def test_json_reads_what_json_writes(value: object, indent: int | str | None, as
 
 @given(json_values(BMP_TEXT))
 def test_yaml_reads_json(value: object) -> None:
-    """An ASCII JSON text is a YAML text, but for pairs of surrogates, which YAML doesn't join."""
+    """ASCII JSON is read as YAML, except for surrogate pairs, which YAML does not join."""
     document = parse_yaml(json.dumps(value), "f")
     assert document.problems == ()
     assert value is None or (document.root is not None and to_plain(document.root) == value)
@@ -60,7 +60,7 @@ def test_yaml_reads_json(value: object) -> None:
 
 @given(st.text(max_size=200) | SYNTAX)
 def test_no_text_breaks_the_readers(text: str) -> None:
-    """Whatever stands in a file, there is a tree or a problem, and never an exception."""
+    """Any text gives a tree or problems, never an exception."""
     for document in (parse_yaml(text, "f"), parse_json(text, "f"), parse_json(text, "f", comments=True)):
         if document.root is not None:
             json.loads(to_json(document.root))
@@ -71,7 +71,7 @@ def test_no_text_breaks_the_readers(text: str) -> None:
 
 @given(SYNTAX)
 def test_yaml_is_accepted_where_pyyaml_accepts_it(text: str) -> None:
-    """PyYAML's own loader is the oracle for what is well-formed."""
+    """Our YAML reader accepts what PyYAML's loader accepts."""
     try:
         yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError:
@@ -83,7 +83,7 @@ def test_yaml_is_accepted_where_pyyaml_accepts_it(text: str) -> None:
 
 @given(st.text(max_size=200) | SYNTAX)
 def test_json_is_accepted_where_json_accepts_it(text: str) -> None:
-    """The standard library is the oracle for what is well-formed, but for its NaN and lone surrogates."""
+    """Our JSON reader accepts what the standard library accepts, except NaN and lone surrogates."""
     try:
         json.loads(text, parse_constant=refuse)
     except ValueError:
@@ -96,7 +96,7 @@ def test_json_is_accepted_where_json_accepts_it(text: str) -> None:
 
 @given(SYNTAX, st.dictionaries(st.sampled_from(["A", "B", "_A", "AB"]), TEXT))
 def test_a_text_without_names_is_only_unescaped(text: str, environ: dict[str, str]) -> None:
-    """Where there is no name, `$${` becomes `${` and nothing else changes."""
+    """In a text without names only `$${` is unescaped."""
     if not names_in(text):
         assert text.replace("$${", "${") == expand(text, environ, HERE, "p")
     assert len(text) == len(mask(text))
@@ -104,13 +104,13 @@ def test_a_text_without_names_is_only_unescaped(text: str, environ: dict[str, st
 
 @given(TEXT)
 def test_an_escaped_text_comes_out_as_it_was(text: str) -> None:
-    """Doubling the dollar of each `${` is all it takes to be literal."""
+    """A text with every `${` doubled to `$${` is expanded to itself."""
     assert text == expand(text.replace("${", "$${"), {}, HERE, "p")
 
 
 @given(st.lists(st.tuples(st.sampled_from(["A", "B"]), st.text(string.ascii_letters, max_size=5))), TEXT, TEXT)
 def test_names_are_replaced_wherever_they_stand(pieces: list[tuple[str, str]], one: str, two: str) -> None:
-    """The text around them stays."""
+    """Names are replaced anywhere, and the text around them stays."""
     values = {"A": one, "B": two}
     text = "".join(f"${{{name}}}{plain}" for name, plain in pieces)
     assert "".join(values[name] + plain for name, plain in pieces) == expand(text, values, HERE, "p")
@@ -118,7 +118,7 @@ def test_names_are_replaced_wherever_they_stand(pieces: list[tuple[str, str]], o
 
 @given(st.dictionaries(TEXT, TEXT, min_size=1), st.data())
 def test_any_key_can_be_named_in_quotes(fields: dict[str, str], data: st.DataObject) -> None:
-    """Dots, quotes, brackets and all."""
+    """Any key can be addressed in quotes."""
     key = data.draw(st.sampled_from(sorted(fields)))
     value = Secret(json.dumps(fields))
     assert extract(value, f".{json.dumps(key)}") == Secret(fields[key])
@@ -127,21 +127,21 @@ def test_any_key_can_be_named_in_quotes(fields: dict[str, str], data: st.DataObj
 
 @given(st.binary(max_size=60))
 def test_base64_there_and_back(data: bytes) -> None:
-    """Any bytes survive."""
+    """base64_encode and base64_decode are inverse for any bytes."""
     steps = (Transform("base64_encode", "", HERE), Transform("base64_decode", "", HERE))
     assert data == apply(Secret.from_bytes(data), steps).reveal_bytes()
 
 
 @given(st.lists(TEXT, min_size=2), TEXT.filter(bool))
 def test_join_is_pythons_for_a_json_list(items: list[str], separator: str) -> None:
-    """The items as they are, the separator between them."""
+    """`join` equals Python's join for a JSON list."""
     joined = apply(Secret(json.dumps(items)), (Transform("join", separator, HERE),))
     assert joined == Secret(separator.join(items))
 
 
 @given(SYNTAX | st.text(st.sampled_from("trimjoin:,|\"' .a"), max_size=30))
 def test_no_transform_breaks_its_reader(text: str) -> None:
-    """There are steps or problems, and steps can be described."""
+    """Any text gives transforms that can be described, or problems."""
     document = parse_yaml(json.dumps(text), "f")
     if document.root is not None:
         transforms, problems = parse_transforms(document.root, "f", "p")
@@ -151,7 +151,7 @@ def test_no_transform_breaks_its_reader(text: str) -> None:
 
 @given(st.text(max_size=60), st.sampled_from(["json_extract:.a", "yaml_extract:.a", "base64_decode", "join:,", "trim"]))
 def test_a_failing_transform_never_shows_the_value(value: str, step: str) -> None:
-    """Neither its error nor anything that error leads to."""
+    """A failing transform's error, with all its causes, never shows the value."""
     marked = f"hunter2{value}"
     name, _, argument = step.partition(":")
     try:

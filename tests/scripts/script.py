@@ -1,21 +1,21 @@
-r"""A golden script: commands as a person types them, and what each must print.
+r"""A golden script: commands as typed by a person, and the expected output of each.
 
     # What this script shows.
-    needs zsh                     (skipped where that program is missing)
+    needs zsh                     (skipped if that program is missing)
     export NAME=value             (for the commands that follow; `unset NAME` takes it back)
 
     $ dsops get --env staging GREETING
     | hello                       (a line on stdout)
     ! dsops: a line on stderr
     \                             (the line above ends without a newline)
-    = 2                           (the exit code, left out when it is 0)
+    = 2                           (the exit code, left out if it is 0)
 
     -- dsops.yaml --
     version: 1                    (files, to the end of the script; they exist before the first command)
 
-Each command runs in `sh`, in one and the same folder below an empty home, with no terminal, no standard
-input and nothing of the outside in its environment. `<time>` and the other PLACEHOLDERS stand for what
-differs from run to run.
+Each command runs in `sh`, in the same folder below an empty home, without a terminal, without standard
+input, and without outside variables in its environment. `<time>` and the other PLACEHOLDERS stand for
+text that differs from run to run.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ PLACEHOLDERS = {
     ),
 }
 WRITTEN_BY_THEMSELVES = ("uuid", "time", "stamp", "key-id", "port", "authorization-id")
-"""The placeholders that a regenerated line gets; the others are for a person to write."""
+"""Placeholders that a regenerated line gets; the others are written by hand."""
 
 _PLACEHOLDER = re.compile("<(" + "|".join(re.escape(name) for name in PLACEHOLDERS) + ")>")
 _CONTROLS = {"\x1b": "<esc>", "\r": "<cr>", "\0": "<nul>", "\t": "<tab>"}
@@ -54,12 +54,12 @@ _SETTING = re.compile(r"export ([A-Za-z_]\w*)=(.*)")
 
 
 class ScriptInvalidError(ValueError):
-    """A line of a golden script that has no meaning."""
+    """A golden script contains a line without a meaning."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Step:
-    """One command and what it must do; streams as they are written down, placeholders and all."""
+    """One command and its expected result; streams are in script notation, with placeholders."""
 
     line: int
     command: str
@@ -69,14 +69,14 @@ class Step:
     exit_code: int = 0
 
     def render(self) -> str:
-        """The step as it stands in a script."""
+        """The step in script notation."""
         code = f"= {self.exit_code}\n" if self.exit_code else ""
         return f"$ {self.command}\n{_prefixed('|', self.stdout)}{_prefixed('!', self.stderr)}{code}"
 
 
 @dataclass(slots=True, kw_only=True)
 class Script:
-    """A whole script; `parts` are its steps, and between them the lines that are kept as they are."""
+    """A whole script; `parts` are its steps and the unchanged lines between them."""
 
     parts: list[Step | str] = field(default_factory=list)
     needs: list[str] = field(default_factory=list)
@@ -89,7 +89,7 @@ class Script:
         return [part for part in self.parts if isinstance(part, Step)]
 
     def render(self) -> str:
-        """The script's text; parsing it gives the same script."""
+        """The script's text; parsing the text gives the same script."""
         return "".join(p.render() if isinstance(p, Step) else p for p in self.parts) + self.file_text
 
 
@@ -117,7 +117,7 @@ def parse(text: str) -> Script:
 
 
 def run(step: Step, home: Path, folder: Path) -> Step:
-    """What the command did, written down as a step; paths of this run have become `<folder>` and `<home>`."""
+    """The result of the command as a step, with this run's paths replaced by `<folder>` and `<home>`."""
     done = subprocess.run(
         ["sh", "-c", step.command],
         cwd=folder,
@@ -141,13 +141,13 @@ def run(step: Step, home: Path, folder: Path) -> Step:
         environ=step.environ,
         stdout=readable(done.stdout),
         stderr=readable(done.stderr),
-        # As a shell has it: 128 + n for a command that ended by a signal.
+        # As in a shell: 128 + n for a command that a signal ended.
         exit_code=done.returncode if done.returncode >= 0 else 128 - done.returncode,
     )
 
 
 def adopt(expected: Step, actual: Step) -> Step:
-    """What really happened, in the expectation's words where they fit; equal to it when all is well."""
+    """The actual result in the words of the expectation where they match; equal to the expectation on success."""
     return Step(
         line=expected.line,
         command=expected.command,
@@ -159,7 +159,7 @@ def adopt(expected: Step, actual: Step) -> Step:
 
 
 def difference(name: str, expected: Step, adopted: Step) -> str:
-    """The two steps line against line; empty when they are the same."""
+    """A diff of the two steps; empty if they are the same."""
     return "".join(
         unified_diff(
             expected.render().splitlines(keepends=True),
@@ -172,7 +172,7 @@ def difference(name: str, expected: Step, adopted: Step) -> str:
 
 
 def _prefixed(mark: str, text: str) -> str:
-    """Each line behind its mark; a last line without a newline is followed by a backslash."""
+    """Each line after its mark; a last line without a newline gets a final backslash."""
     if not text:
         return ""
     lines = text.removesuffix("\n").split("\n")
@@ -181,7 +181,7 @@ def _prefixed(mark: str, text: str) -> str:
 
 
 def _expect(script: Script, words: str, line: int) -> None:
-    """Adds a line of expectation to the last command."""
+    """Adds a line to the expectation of the last command."""
     step = script.parts[-1] if script.parts else None
     if not isinstance(step, Step):
         raise ScriptInvalidError(f"line {line}: an expectation must follow its command: {words}")
@@ -199,7 +199,7 @@ def _expect(script: Script, words: str, line: int) -> None:
 
 
 def _set(script: Script, environ: dict[str, str], words: str, line: int) -> None:
-    """Carries out a line that is about the commands which follow."""
+    """Applies a line that concerns the commands after it."""
     if setting := _SETTING.fullmatch(words):
         environ[setting[1]] = setting[2]
     elif words.startswith("unset "):
@@ -223,7 +223,7 @@ def _parse_files(text: str) -> dict[str, str]:
 
 
 def _environ(home: Path) -> dict[str, str]:
-    """All that a command sees of the world, besides what the script exports."""
+    """The environment of a command, without the script's exports."""
     return {
         "HOME": str(home),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]),
@@ -232,13 +232,13 @@ def _environ(home: Path) -> dict[str, str]:
         "USER": "ada",
         "AWS_EC2_METADATA_DISABLED": "true",
         "DSOPS_AGENT": "off",
-        # Where a sandbox leaves its address: those of others who work on this machine don't count.
+        # A sandbox writes its address here: the sandboxes of other users of this machine don't count.
         "XDG_RUNTIME_DIR": str(home),
     }
 
 
 def _adopt_text(expected: str, actual: str) -> str:
-    """The actual lines, each replaced by the first expected line from there on that fits it."""
+    """The actual lines, each replaced by the next expected line that matches."""
     written = expected.splitlines(keepends=True)
     adopted = []
     position = 0

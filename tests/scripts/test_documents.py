@@ -1,10 +1,10 @@
-"""What the documentation shows is what happens.
+"""The documentation shows the actual output of its commands.
 
-README.md, the tutorial and the how-to pages are played from top to bottom: a ``` block whose first line is
+README.md, the tutorial and the how-to pages are run from top to bottom: a ``` block whose first line is
 `# NAME.yaml` (or .sh, .yml, .py) is a file, and each `$ command` of a ```console block runs among those files and must
-print what the page says. A page that does not show `dsops allow` itself is played by a user who has allowed the files
-before, as README.md shows it. `$ export NAME=VALUE` is for those that follow. Elsewhere `$ dsops ... --help` is
-compared. DSOPS_UPDATE_GOLDEN=1 writes outputs anew.
+print what the page says. For a page that does not show `dsops allow` itself, the files are allowed in advance, as
+README.md shows. `$ export NAME=VALUE` applies to the commands after it. On other pages `$ dsops ... --help` is
+compared. DSOPS_UPDATE_GOLDEN=1 rewrites the outputs.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ VARYING = [
     r"A(?:ROA|IDA)[A-Z0-9]{17}",
     r"(?<=:secret:)[\w/+=.@-]+-[A-Za-z0-9]{6}(?!\w)",
     r"[A-Z][a-z]{2} \d{1,2}, \d{4}, \d{1,2}:\d\d:\d\d [AP]M",
-    r"(?<=  )\d+s(?=\s)",  # for how long a session of a test was used
+    r"(?<=  )\d+s(?=\s)",  # how long a session of a test was used
 ]
-"""What differs from run to run; a page shows one that was real once."""
+"""What differs from run to run; a page shows values that were real once."""
 
 
 DSOPS_KEEPS = (".local/state/dsops", ".local/share/dsops", ".config/dsops", ".cache/dsops")
-"""What dsops keeps for itself in a home folder, whatever the page is about."""
+"""What dsops itself keeps in a home folder, on any page."""
 
 SCRATCH_HOME = re.compile(r"""^\s*(?:\$ )?export HOME=["']?(?:\$PWD/|\$\(mktemp -d)|\bHOME=\$\(mktemp -d""")
 _OUTSIDE = r"(?P<place>~|\$\{?HOME\b|/(?!dev/(?:null|stderr|stdout)))"
@@ -48,11 +48,11 @@ WRITES = re.compile(
     rf"""(?:>>?\s*|\b(?:rm|mkdir|rmdir|mv|tee|touch|chmod|truncate|sed\s+-i)\b[^|;&<>\n]*?\s)["']?{_OUTSIDE}"""
     rf"""|\b(?:cp|ln|install)\b[^|;&<>\n]*\s["']?{_OUTSIDE.replace("place", "last")}[^\s|;&<>]*\s*(?=$|[|;&<>)])"""
 )
-"""A redirection, or a command that writes, with a place outside of the working folder; of a copy, where it goes."""
+"""A redirection, or a command that writes, to a place outside the working folder; for a copy, its destination."""
 
 
 class Shown(NamedTuple):
-    """A command of a page, and what the page says that it prints."""
+    """A command of a page, and the output that the page shows."""
 
     page: Path
     command: str
@@ -60,9 +60,9 @@ class Shown(NamedTuple):
 
 
 def shown(page: Path, block: str) -> list[Shown]:
-    """The commands of a console block, in order; a line that ends in a backslash goes on.
+    """The commands of a console block, in order; a backslash at the end continues a line.
 
-    What `make` runs may show commands of its own, so it has a block to itself.
+    The output of `make` may contain commands, so `make` has a block to itself.
     """
     if block.startswith("$ make "):
         command, _, output = block.removeprefix("$ ").partition("\n")
@@ -78,7 +78,7 @@ def console(page: Path, text: str) -> list[Shown]:
 
 
 def settled(text: str) -> str:
-    """The text without what differs from run to run."""
+    """The text without the parts that differ from run to run."""
     for varying in VARYING:
         text = re.sub(varying, "<...>", text)
     return text.rstrip("\n")
@@ -95,7 +95,7 @@ HELP = [
 
 @pytest.mark.parametrize("page", PLAYED, ids=lambda page: page.name)
 def test_a_page_shows_what_happens(page: Path, tmp_path: Path) -> None:
-    """Each command prints what the page says, with the files that the page shows, in the order of the page."""
+    """Each command prints what the page says, with the page's files, in the page's order."""
     folder = tmp_path / "home" / "project"
     folder.mkdir(parents=True)
     text = page.read_text(encoding="utf-8")
@@ -130,9 +130,9 @@ def test_a_page_shows_what_happens(page: Path, tmp_path: Path) -> None:
 
 
 def outside(folder: Path) -> set[str]:
-    """The reader's files beside the page's folder, each with its content's age: a page leaves them as they are.
+    """The reader's files around the page's folder, each with its modification time; a page must not change them.
 
-    What dsops itself keeps in its own folders is not among them.
+    Dsops' own folders are left out.
     """
     home = folder.parent
     paths = {path.relative_to(home): path for path in home.rglob("*") if path.is_file()}
@@ -141,20 +141,22 @@ def outside(folder: Path) -> set[str]:
 
 
 def written_outside(text: str) -> list[str]:
-    """The commands of a text that write to the reader's home or to an absolute path, before HOME is another folder."""
-    found = []
+    """Commands of a text that write to the reader's home or to an absolute path, before HOME is changed."""
+    collected = []
     has_own_home = False
     for line in text.splitlines():
         has_own_home = has_own_home or SCRATCH_HOME.search(line) is not None
-        written = [one for one in WRITES.finditer(line) if not has_own_home or "/" in (one["place"], one["last"])]
-        found += [one[0] for one in written]
-    return found
+        written = [
+            match for match in WRITES.finditer(line) if not has_own_home or "/" in (match["place"], match["last"])
+        ]
+        collected += [one[0] for one in written]
+    return collected
 
 
 def play(command: str, folder: Path, environ: dict[str, str]) -> str:
-    """What a person sees of a command in that folder: both streams, in one."""
+    """A command's output in that folder as a person sees it: both streams in one."""
     if command == "make demo":
-        # Installing is not a test's business; what it runs then is.
+        # A test does not install anything; it runs the command that follows the installation.
         command = f"cd {ROOT} && {sys.executable} examples/demo/run.py"
     step = Step(line=0, command=f"exec 2>&1\n{command}", environ=environ)
     return run(step, folder.parent, folder).stdout
@@ -162,7 +164,7 @@ def play(command: str, folder: Path, environ: dict[str, str]) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_writes_to_no_place_outside_of_its_folder(page: Path) -> None:
-    """Neither to the reader's home nor to an absolute path, unless the page has made a folder of its own the home."""
+    """A page writes neither to an absolute path nor to the reader's home, unless it has set another home."""
     lines = []
     for kind, block in BLOCK.findall(page.read_text(encoding="utf-8")):
         if kind == "sh":
@@ -175,12 +177,12 @@ def test_a_page_writes_to_no_place_outside_of_its_folder(page: Path) -> None:
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_an_example_writes_to_no_place_outside_of_its_folder(script: Path) -> None:
-    """The same of the scripts that a reader is told to run."""
+    """The same holds for the scripts that a reader is told to run."""
     assert written_outside(script.read_text(encoding="utf-8")) == []
 
 
 def test_a_page_that_would_write_outside_is_found() -> None:
-    """What is removed, overwritten or made at home; with a home of the page's own, only absolute paths."""
+    """Removing, overwriting or creating at home is found; with the page's own home, only absolute paths are."""
     bad = ["rm -r ~/.aws; x", "cp a ~/b; x", "mv ~/a b", "cat > ~/.aws/config <<EOF", 'x >> "$HOME/b"', "cp a /etc/x"]
     good = ["rm -r .aws", "cat ~/.aws/config", "dsops plan > /dev/null 2>/dev/stderr", "ls $HOME; echo > x", "cp ~/a b"]
     for command in bad:
@@ -191,7 +193,7 @@ def test_a_page_that_would_write_outside_is_found() -> None:
 
 
 def test_a_page_that_wrote_outside_is_found(tmp_path: Path) -> None:
-    """Also where the words of the command don't tell; dsops' own folders are its own."""
+    """Changed files are found even if the command's words don't show it; dsops' own folders are left out."""
     folder = tmp_path / "home" / "project"
     folder.mkdir(parents=True)
     before = outside(folder)
@@ -203,7 +205,7 @@ def test_a_page_that_wrote_outside_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("entry", HELP, ids=lambda entry: f"{entry.page.name}: {entry.command}")
 def test_help_is_shown_as_it_is_printed(entry: Shown, tmp_path: Path) -> None:
-    """The page's text and the program's are the same, line by line."""
+    """The help on the page is the program's, line by line."""
     printed = run(Step(line=0, command=entry.command, environ={}), tmp_path, tmp_path)
 
     if UPDATE:
@@ -214,8 +216,8 @@ def test_help_is_shown_as_it_is_printed(entry: Shown, tmp_path: Path) -> None:
     assert (0, "") == (printed.exit_code, printed.stderr)
 
 
-def test_the_readme_shows_what_a_stranger_needs() -> None:
-    """The demo, the list of commands and a first run are among what is played."""
+def test_the_readme_plays_demo_commands_and_a_first_run() -> None:
+    """The README plays the demo, the list of commands and a first run."""
     page = ROOT / "README.md"
     commands = [entry.command for entry in console(page, page.read_text(encoding="utf-8"))]
 
@@ -223,8 +225,8 @@ def test_the_readme_shows_what_a_stranger_needs() -> None:
     assert any(command.startswith("dsops sandbox run --from dsops.yaml") for command in commands)
 
 
-def test_commands_and_their_outputs_are_told_apart() -> None:
-    """A block may show several commands, and a command may have several lines."""
+def test_commands_are_separated_from_their_outputs() -> None:
+    """A block may contain several commands, and a command may have several lines."""
     block = "$ dsops plan\nx\n\ny\n$ a \\\n    b \\\n    c\nz\n$ true\n"
 
     expected = [("dsops plan", "x\n\ny\n"), ("a \\\n    b \\\n    c", "z\n"), ("true", "")]
@@ -232,7 +234,7 @@ def test_commands_and_their_outputs_are_told_apart() -> None:
 
 
 def test_only_what_differs_from_run_to_run_may_differ() -> None:
-    """Times, ids and ports; not names, numbers or words."""
+    """Times, ids and ports may differ; names, numbers and words may not."""
     one = "ASIA...AB2C at 2026-11-24T12:00:00Z as ada-20261124T120000Z on http://127.0.0.1:4566\n"
     other = "ASIA...ZZ9Z at 2027-01-01T00:00:00Z as ada-20270101T000000Z on http://127.0.0.1:1\n"
 
@@ -243,14 +245,14 @@ def test_only_what_differs_from_run_to_run_may_differ() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
-    """Every link from one page of the repository to another names a file that exists."""
+    """Every link between pages of the repository names an existing file."""
     links = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
 
     assert [] == [link for link in links if "://" not in link and not (page.parent / link).exists()]
 
 
 def test_every_page_is_in_the_index() -> None:
-    """docs/README.md leads to every page, but to decisions by their own list."""
+    """docs/README.md links to every page; decisions are linked in their own list."""
     for index in (ROOT / "docs" / "README.md", ROOT / "docs" / "decisions" / "README.md"):
         text = index.read_text(encoding="utf-8")
         linked = {(index.parent / link).resolve() for link in re.findall(r"\]\(([^)#\s]+)", text)}

@@ -1,4 +1,4 @@
-"""The harness itself: a wrong golden script must fail, and regenerating must keep what a person wrote."""
+"""Tests of the harness: a wrong golden script fails, and regenerating keeps what a person wrote."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ from a file
 
 
 def write(folder: Path, text: str) -> Path:
-    """A script file of that text."""
+    """Writes a script file with that text."""
     path = folder / "script.txt"
     path.write_text(text, encoding="utf-8")
     return path
 
 
 def test_a_golden_script_passes(tmp_path: Path) -> None:
-    """A script that tells the truth has no differences."""
+    """A correct script has no differences."""
     assert [] == play(write(tmp_path, GOLDEN), tmp_path, update=False)
 
 
@@ -79,7 +79,7 @@ def test_a_golden_script_passes(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_golden_fails(tmp_path: Path, right: str, wrong: str) -> None:
-    """Whatever part of a script is wrong, the one command that it belongs to is reported."""
+    """Whichever part of a script is wrong, exactly its command is reported."""
     assert GOLDEN.count(right) == 1
 
     differences = play(write(tmp_path, GOLDEN.replace(right, wrong)), tmp_path, update=False)
@@ -88,8 +88,8 @@ def test_a_wrong_golden_fails(tmp_path: Path, right: str, wrong: str) -> None:
     assert "script.txt:" in differences[0]
 
 
-def test_regenerating_writes_what_happens_and_keeps_what_fits(tmp_path: Path) -> None:
-    """Wrong lines are replaced, varying parts of new ones become placeholders, a person's own ones stay."""
+def test_regenerating_replaces_wrong_lines_and_keeps_right_ones(tmp_path: Path) -> None:
+    """Wrong lines are replaced, varying parts of new lines become placeholders, and hand-written ones stay."""
     wrong = GOLDEN.replace("| hello\n", "| hallo\n").replace("| at <time> as <key-id>, <number> <...>\n", "")
     path = write(tmp_path, wrong)
 
@@ -102,7 +102,7 @@ def test_regenerating_writes_what_happens_and_keeps_what_fits(tmp_path: Path) ->
 
 
 def test_a_command_sees_nothing_of_the_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Variables of the process that runs the tests don't reach a script, and nobody types for it."""
+    """Variables of the test process don't reach a script, and a script has no terminal."""
     monkeypatch.setenv("AWS_PROFILE", "mine")
     monkeypatch.setenv("EDITOR", "vi")
     text = '$ echo "[$AWS_PROFILE$EDITOR]"; cat; tty\n| []\n| not a tty\n= 1\n'
@@ -111,14 +111,14 @@ def test_a_command_sees_nothing_of_the_outside(tmp_path: Path, monkeypatch: pyte
 
 
 def test_the_program_is_the_one_under_test(tmp_path: Path) -> None:
-    """`python` in a script is the interpreter that runs the tests, and with it comes its `dsops`."""
+    """`python` in a script is the interpreter of the tests, which has the `dsops` under test."""
     text = "$ python -c 'import pytest, dsops; print(1)'\n| 1\n"
 
     assert [] == play(write(tmp_path, text), tmp_path, update=False)
 
 
 def test_a_script_is_skipped_where_a_program_is_missing(tmp_path: Path) -> None:
-    """`needs` skips a script with the missing program's name, and does nothing when it is there."""
+    """`needs` skips a script and names the missing program; with the program it does nothing."""
     with pytest.raises(pytest.skip.Exception, match="no-such-shell"):
         play(write(tmp_path, "needs sh no-such-shell\n$ false\n"), tmp_path, update=False)
 
@@ -127,7 +127,7 @@ def test_a_script_is_skipped_where_a_program_is_missing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["| output of nothing\n", "# comment\n= 1\n", "echo without a dollar\n"])
 def test_a_line_without_meaning_is_refused(text: str) -> None:
-    """A line that would be silently ignored is an error."""
+    """A line without a meaning is an error instead of being ignored."""
     with pytest.raises(ScriptInvalidError, match="line "):
         parse(text)
 
@@ -138,7 +138,7 @@ STREAM = st.tuples(st.lists(LINE).map("\n".join), st.sampled_from(["", "\n"])).m
 
 @given(stdout=STREAM, stderr=STREAM, code=st.integers(0, 255))
 def test_any_output_can_be_written_down(stdout: str, stderr: str, code: int) -> None:
-    """What a step prints, whatever it is, reads back as the same step and fits itself."""
+    """The output of any step can be written and read back as the same step, which matches itself."""
     step = Step(line=1, command="true", environ={}, stdout=stdout, stderr=stderr, exit_code=code)
 
     (read,) = parse(step.render()).steps

@@ -1,7 +1,7 @@
-"""The golden scripts beside this file, run with the real program.
+"""The golden scripts in this folder run with the real program.
 
-A script that does not show `dsops allow` itself begins with its files allowed, as by a user who did that before.
-DSOPS_UPDATE_GOLDEN=1 writes into them what it does now.
+A script's files are allowed in advance unless it shows `dsops allow` itself. DSOPS_UPDATE_GOLDEN=1 writes the
+present output into the scripts.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from tests.permission import allow_found
 from tests.scripts.script import adopt, difference, parse, run
 
 SCRIPTS = sorted(Path(__file__).parent.glob("*.txt"))
-# Read before the guard of tests/conftest.py takes every DSOPS_* variable away.
+# Before the fixture in tests/conftest.py removes every DSOPS_* variable.
 UPDATE = os.environ.get("DSOPS_UPDATE_GOLDEN") == "1"
 
 
 def play(path: Path, outside: Path, *, update: bool) -> list[str]:
-    """The differences found by running every command of a script in a new home below `outside`."""
+    """Runs every command of a script in a new home below `outside`, and returns the differences."""
     script = parse(path.read_text(encoding="utf-8"))
     if missing := [program for program in script.needs if shutil.which(program) is None]:
         pytest.skip(f"{path.name} needs {', '.join(missing)}")

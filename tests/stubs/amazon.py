@@ -1,7 +1,8 @@
-"""AWS's own addresses, leading to a sandbox: for clients that nobody can tell of another endpoint.
+"""AWS's own addresses, connected to a sandbox: for clients without a setting for another endpoint.
 
-A proxy on loopback whose every tunnel ends at a TLS server with a certificate for AWS's names; what arrives there is
-handed to the sandbox as it is, `Host` included.
+A proxy on loopback whose tunnels all end at a TLS server with a certificate for AWS's names; requests are handed to
+the
+sandbox unchanged, `Host` included.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _SECONDS = 30
 
 @contextmanager
 def amazon(url: str, folder: Path) -> Iterator[dict[str, str]]:
-    """The variables that lead a client through the proxy to the sandbox at `url`, and make it trust what it finds."""
+    """Variables that lead a client through the proxy to the sandbox at `url`, and make it trust the certificate."""
 
     def hand_over(seen: Seen) -> Answer:
         address = urlsplit(url)

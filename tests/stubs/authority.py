@@ -1,4 +1,4 @@
-"""A certificate authority that lives as long as a test run, and servers' certificates signed by it."""
+"""A certificate authority for a test run, and servers' certificates signed by it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _MAY_SIGN = x509.KeyUsage(
 
 
 class Authority(NamedTuple):
-    """Who signs. `bundle` is the PEM file that a client trusts it by."""
+    """A signer of certificates; `bundle` is the PEM file with which a client trusts it."""
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
     bundle: Path
 
     def server(self, *names: str, expired: bool = False) -> ssl.SSLContext:
-        """TLS for a server under these names or addresses (`127.0.0.1` unless told otherwise)."""
+        """TLS for a server with these names or addresses (`127.0.0.1` by default)."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.server_file(*names, expired=expired))
         return context
@@ -54,7 +54,7 @@ class Authority(NamedTuple):
             .not_valid_before(now - timedelta(days=2))
             .not_valid_after(until)
             .add_extension(alternatives, critical=False)
-            # Python 3.13 verifies strictly (RFC 5280, 4.2.1.1): who signed has to be named.
+            # Python 3.13 verifies strictly (RFC 5280, 4.2.1.1): the signer has to be named.
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
             .sign(self.key, hashes.SHA256())
         )
@@ -69,7 +69,7 @@ class Authority(NamedTuple):
 
 
 def make_authority(folder: Path) -> Authority:
-    """A new authority; its bundle is `ca.pem` in the folder."""
+    """Makes an authority whose bundle is `ca.pem` in the folder."""
     key = ec.generate_private_key(ec.SECP256R1())
     now = datetime.now(UTC)
     certificate = (

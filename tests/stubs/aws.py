@@ -1,4 +1,4 @@
-"""Answers as AWS words them, and a check of signatures by botocore's signer, which we did not write."""
+"""Answers in AWS's words, and a check of signatures by botocore's independent signer."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from botocore.credentials import Credentials
 from tests.stubs.server import Answer, Seen
 
 REQUEST_ID = "aaaabbbb-cccc-dddd-eeee-ffff00001111"
-"""Of every answer."""
+"""Request id of every answer."""
 STS_NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 
 
 def signature_is_right(
     seen: Seen, base_url: str, secret_access_key: str, *, service: str, region: str = "us-east-1"
 ) -> bool:
-    """Whether botocore computes the signature that arrived; nothing that matters may be left unsigned."""
+    """Whether botocore computes the same signature; no relevant part may be unsigned."""
     prefix, _, rest = seen.header("Authorization").partition(" Credential=")
     credential, _, rest = rest.partition(", SignedHeaders=")
     names, _, signature = rest.partition(", Signature=")
     key, date, scope_region, scope_service, terminator = credential.split("/")
     timestamp = seen.header("X-Amz-Date")
     signed = names.split(";")
-    wanted = {"host", "x-amz-date"} | {
+    required = {"host", "x-amz-date"} | {
         name.lower() for name, _ in seen.headers if name.lower().startswith("x-amz-") or name.lower() == "content-type"
     }
     if (prefix, scope_region, scope_service) != ("AWS4-HMAC-SHA256", region, service):
         return False
-    if not wanted <= set(signed) or (date, terminator) != (timestamp[:8], "aws4_request"):
+    if not required <= set(signed) or (date, terminator) != (timestamp[:8], "aws4_request"):
         return False
     request = AWSRequest(seen.method, base_url + seen.target, {}, seen.body)
     request.context["timestamp"] = timestamp
@@ -44,14 +44,14 @@ def signature_is_right(
 
 
 class _SignerOf(SigV4Auth):  # type: ignore[misc]  # botocore ships no types
-    """Signs the headers that the client signed, with the values that arrived."""
+    """Signs the headers that the client signed, with the received values."""
 
     def __init__(self, names: list[str], seen: Seen, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._names, self._seen = names, seen
 
     def headers_to_sign(self, _request: object) -> Message:
-        """The client's choice instead of the signer's own."""
+        """Gives the headers of the client's choice."""
         headers = Message()
         for name in self._names:
             headers[name] = self._seen.header(name)
@@ -59,7 +59,7 @@ class _SignerOf(SigV4Auth):  # type: ignore[misc]  # botocore ships no types
 
 
 def parameters_of(seen: Seen) -> dict[str, str]:
-    """The form that a query API was sent."""
+    """The form in a request to a query API."""
     pairs = parse_qsl(seen.body.decode(), keep_blank_values=True, strict_parsing=True)
     assert len(dict(pairs)) == len(pairs), "a parameter was sent twice"
     return dict(pairs)
@@ -75,7 +75,7 @@ def assume_role_answer(
     extra: str = "",
     action: str = "AssumeRole",
 ) -> Answer:
-    """What STS says to AssumeRole (and with another `action` to its sisters)."""
+    """STS's answer to AssumeRole (or to the similar `action`)."""
     return Answer(
         body=f"""<{action}Response xmlns="{STS_NAMESPACE}">
   <{action}Result>
@@ -105,7 +105,7 @@ def assume_role_answer(
 
 
 def sts_error(code: str, message: str, status: int = 403, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
-    """What a query API says when it refuses."""
+    """A refusal by a query API."""
     text = message.replace("&", "&amp;").replace("<", "&lt;")
     return Answer(
         status=status,
@@ -123,7 +123,7 @@ def sts_error(code: str, message: str, status: int = 403, headers: tuple[tuple[s
 
 
 def json_answer(content: Mapping[str, object], status: int = 200) -> Answer:
-    """What a JSON API says."""
+    """An answer of a JSON API."""
     return Answer(
         status=status,
         body=json.dumps(content).encode(),
@@ -132,5 +132,5 @@ def json_answer(content: Mapping[str, object], status: int = 200) -> Answer:
 
 
 def json_error(code: str, message: str, status: int = 400) -> Answer:
-    """What a JSON API says when it refuses."""
+    """A refusal by a JSON API."""
     return json_answer({"__type": code, "Message": message}, status)

@@ -1,4 +1,4 @@
-"""A keyring in a file, for tests: a backend of the package `keyring`, which is what loads and calls it."""
+"""A keyring in a file, for tests: a backend that the package `keyring` loads and calls."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.stubs.keyrings import MOOD_FILE, SECRETS_FILE
 
 
 class FileKeyring(KeyringBackend):
-    """Keeps everything in the folder that KEYRING_PROPERTY_FOLDER names; a file there says what mood it is in."""
+    """Keeps everything in the folder of KEYRING_PROPERTY_FOLDER, where a file sets its mood."""
 
     priority = 1
     folder = ""
@@ -43,11 +43,11 @@ class FileKeyring(KeyringBackend):
         return secrets
 
     def get_password(self, service: str, username: str) -> str | None:
-        """The secret, if there is one."""
+        """The secret, or None."""
         return self._secrets().get(f"{service}/{username}")
 
     def set_password(self, service: str, username: str, password: str) -> None:
-        """Keeps it, unless the mood is another."""
+        """Keeps the secret, unless the mood prevents it."""
         secrets = self._secrets()
         mood = Path(self.folder, MOOD_FILE)
         if mood.exists() and mood.read_text() == "hangs at new ones":
@@ -60,7 +60,7 @@ class FileKeyring(KeyringBackend):
         Path(self.folder, SECRETS_FILE).write_text(json.dumps(secrets))
 
     def delete_password(self, service: str, username: str) -> None:
-        """Removes it."""
+        """Removes the secret."""
         secrets = self._secrets()
         if secrets.pop(f"{service}/{username}", None) is None:
             raise PasswordDeleteError("not there")

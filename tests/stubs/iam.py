@@ -1,4 +1,4 @@
-"""IAM on loopback, read only: users, groups, roles and managed policies, in AWS's XML, in pages, and with refusals."""
+"""IAM on loopback, read-only: users, groups, roles and managed policies in AWS's XML, with pages and refusals."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Entity:
 
 
 class StubIam:
-    """One account. `denied` are the actions that its caller may not call; `page` is how much a page holds."""
+    """One account; `denied` are actions that its caller may not call, and `page` is the size of a page."""
 
     def __init__(
         self,
@@ -48,9 +48,10 @@ class StubIam:
         secrets: Mapping[str, Document | None] | None = None,
         keys: Mapping[str, Document] | None = None,
     ) -> None:
-        """Without `organizations` the account is in none. `secrets` are their policies by ARN, each tagged `team`.
+        """Without `organizations`, the account is in none.
 
-        `keys` are policies of KMS keys by ARN; all of them are enabled.
+        `secrets` are the secrets' policies by ARN, each tagged `team`. `keys` are the KMS keys' policies by ARN; all
+        keys are enabled.
         """
         self.users = users or {}
         self.roles = roles or {}
@@ -62,7 +63,7 @@ class StubIam:
         self._secrets = secrets or {}
         self._keys = keys or {}
         self.calls: list[str] = []
-        """Each action with the name that it was about."""
+        """Each action with the name in its request."""
 
     def __call__(self, seen: Seen) -> Answer:
         """The answer to one request."""
@@ -147,11 +148,11 @@ class StubIam:
 
     def _list(self, action: str, name: str, members: Sequence[str], parameters: Mapping[str, str]) -> Answer:
         start = int(parameters.get("Marker", "0"))
-        shown = "".join(f"<member>{member}</member>" for member in members[start : start + self._page])
+        shown_text = "".join(f"<member>{member}</member>" for member in members[start : start + self._page])
         end = start + self._page
         more = end < len(members)
         tail = f"<IsTruncated>{str(more).lower()}</IsTruncated>" + (f"<Marker>{end}</Marker>" if more else "")
-        return _answer(action, f"<{name}>{shown}</{name}>{tail}")
+        return _answer(action, f"<{name}>{shown_text}</{name}>{tail}")
 
 
 CALLER = f"arn:aws:iam::{ACCOUNT}:user/ada"
@@ -175,7 +176,7 @@ def _described(kind: str, name: str, entity: Entity) -> str:
 
 
 def _quoted(document: Document) -> str:
-    """As IAM sends policies: percent-encoded."""
+    """Policies in IAM's form: percent-encoded."""
     return quote(json.dumps(document, indent=2), safe="")
 
 

@@ -1,4 +1,4 @@
-"""A test's own keyring: a folder, which the package `keyring` finds by its configuration file."""
+"""A keyring for one test: a folder that the package `keyring` finds through its configuration file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class StubKeyring:
-    """The keyring of a home folder, as `keyringrc.cfg` there names it."""
+    """The keyring of a home folder, according to `keyringrc.cfg` there."""
 
     def __init__(self, home: Path) -> None:
         self.folder = home / "the-keyring"
@@ -21,20 +21,20 @@ class StubKeyring:
             f"[backend]\ndefault-keyring=tests.stubs.file_keyring.FileKeyring\nkeyring-path={ROOT}\n"
         )
         self.environ = {"HOME": str(home), "KEYRING_PROPERTY_FOLDER": str(self.folder)}
-        """What a process needs to find it."""
+        """Variables with which a process finds it."""
         self.list = home / ".local" / "share" / "dsops" / "keyring.json"
-        """dsops' list of what is in there."""
+        """Dsops' list of the keyring's contents."""
 
     def set_mood(self, mood: str) -> None:
-        """How it behaves from now on: `locked`, `absent`, `hangs`, `breaks`, `dies`, `refuses`, `forgets`, ``.
+        """Sets its behaviour: `locked`, `absent`, `hangs`, `breaks`, `dies`, `refuses`, `forgets`, ``.
 
-        `hangs at new ones` gives what it has, and leaves a file `waiting` where it takes none.
+        `hangs at new ones` gives what it has, and leaves a file `waiting` when it should take a new one.
         """
         (self.folder / MOOD_FILE).write_text(mood)
 
     @property
     def secrets(self) -> dict[str, str]:
-        """All that it holds, by service and account."""
+        """Everything in it, by service and account."""
         path = self.folder / SECRETS_FILE
         secrets: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
         return secrets

@@ -1,4 +1,4 @@
-"""Organizations on loopback, read only: a tree of units and accounts, with control policies attached to them."""
+"""Organizations on loopback, read-only: a tree of units and accounts with control policies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FULL: Mapping[str, Document] = {
 
 
 class StubOrganizations:
-    """The organization of its caller. `parents` leads from each account or unit to what it is in."""
+    """The organization of its caller; `parents` maps each account or unit to its parent."""
 
     def __init__(
         self,
@@ -44,8 +44,8 @@ class StubOrganizations:
         """The answer to one request."""
         target, _, action = seen.header("X-Amz-Target").partition(".")
         assert target == "AWSOrganizationsV20161128"
-        asked = json.loads(seen.body)
-        self.calls.append(" ".join([action, *asked.values()]).strip())
+        request_parameters = json.loads(seen.body)
+        self.calls.append(" ".join([action, *request_parameters.values()]).strip())
         if action in self._denied:
             return json_error("AccessDeniedException", "You don't have permissions to access this resource.")
         answers = {
@@ -55,14 +55,14 @@ class StubOrganizations:
             "ListPoliciesForTarget": self._page,
             "DescribePolicy": self._policy,
         }
-        return answers[action](asked)
+        return answers[action](request_parameters)
 
     def _organization(self, _: Mapping[str, str]) -> Answer:
-        told = {"Id": ID, "MasterAccountId": self._management, "FeatureSet": self._feature_set}
-        return json_answer({"Organization": told})
+        organization = {"Id": ID, "MasterAccountId": self._management, "FeatureSet": self._feature_set}
+        return json_answer({"Organization": organization})
 
     def _roots(self, _: Mapping[str, str]) -> Answer:
-        types = [{"Type": each, "Status": "ENABLED"} for each in self._enabled]
+        types = [{"Type": entry, "Status": "ENABLED"} for entry in self._enabled]
         return json_answer({"Roots": [{"Id": ROOT, "PolicyTypes": types}]})
 
     def _parents_of(self, asked: Mapping[str, str]) -> Answer:
@@ -76,11 +76,11 @@ class StubOrganizations:
         return json_answer({"Policy": {"Content": json.dumps(self._documents()[asked["PolicyId"]])}})
 
     def _page(self, asked: Mapping[str, str]) -> Answer:
-        """One policy a page."""
+        """One policy per page."""
         names = list(self._attached[asked["Filter"]].get(asked["TargetId"], {}))
         start = int(asked.get("NextToken", "0"))
-        shown = names[start : start + 1]
-        policies = [{"Id": name, "Arn": f"arn:aws:organizations::aws:policy/{name}"} for name in shown]
+        page_names = names[start : start + 1]
+        policies = [{"Id": name, "Arn": f"arn:aws:organizations::aws:policy/{name}"} for name in page_names]
         more = {"NextToken": str(start + 1)} if start + 1 < len(names) else {}
         return json_answer({"Policies": policies, **more})
 

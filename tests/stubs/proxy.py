@@ -10,9 +10,9 @@ from tests.stubs.server import Answer, Seen, StubServer
 
 
 class StubProxy(StubServer):
-    """Every CONNECT leads to `target`, a port of 127.0.0.1, whatever host it names.
+    """Every CONNECT leads to `target`, a port of 127.0.0.1, for any host name.
 
-    With `refuses` it answers that status instead. A request that is not CONNECT is answered 200 `plain`.
+    With `refuses`, it answers that status instead. Any other request is answered 200 `plain`.
     """
 
     def __init__(self, target: int = 0, *, refuses: int = 0) -> None:
@@ -38,7 +38,7 @@ class StubProxy(StubServer):
 
 
 def _pump(source: socket.socket, drain: socket.socket) -> None:
-    """Bytes one way until either side has no more."""
+    """Copies bytes in one direction until either side ends."""
     with suppress(OSError):
         while data := source.recv(65536):
             drain.sendall(data)

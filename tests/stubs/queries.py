@@ -1,4 +1,4 @@
-"""Athena and CloudTrail Lake, as much of them as a query needs: begun, looked at, read page by page, stopped."""
+"""A stub of Athena with the four actions of a query: start, poll, read page by page, stop."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from tests.stubs.aws import json_answer, json_error
 from tests.stubs.server import Answer, Seen
 
 ATHENA_ID = "11111111-2222-3333-4444-555555555555"
-LAKE_ID = "aaaaaaaa-2222-3333-4444-555555555555"
 Rows = Sequence[Sequence[str | None]]
 
 
 @dataclass
 class StubQueries:
-    """Both services; `states` are told one after another, the last of them again and again."""
+    """Athena with one query; each poll gives the next of `states`, and the last one repeats."""
 
     columns: Sequence[str] = ()
     rows: Rows = ()
     states: Sequence[str] = ("QUEUED", "RUNNING", "SUCCEEDED")
     reason: str = ""
     page: int = 1000
-    """So many rows each page has, the headings not among them."""
+    """Rows per page, without the headings."""
     refused: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Action -> code and message of its refusal."""
     answer_to: Callable[[str], tuple[Sequence[str], Rows]] | None = None
@@ -36,26 +35,23 @@ class StubQueries:
 
     @property
     def actions(self) -> list[str]:
-        """What was called."""
+        """The actions that were called."""
         return [action for action, _ in self.seen]
 
     def parameters(self, action: str) -> dict[str, Any]:
-        """Those of the first call of that action."""
-        return next(parameters for each, parameters in self.seen if each == action)
+        """Parameters of the first call of that action."""
+        return next(parameters for entry, parameters in self.seen if entry == action)
 
     def __call__(self, seen: Seen) -> Answer:
-        """The answer of whichever is asked."""
-        target, _, action = seen.header("X-Amz-Target").rpartition(".")
-        asked = json.loads(seen.body)
-        self.seen.append((action, asked))
+        """The response to the request."""
+        action = seen.header("X-Amz-Target").rpartition(".")[2]
+        request_parameters = json.loads(seen.body)
+        self.seen.append((action, request_parameters))
         if action in self.refused:
             return json_error(*self.refused[action])
-        text = asked.get("QueryString") or asked.get("QueryStatement")
-        if text and self.answer_to is not None:
-            self.columns, self.rows = self.answer_to(text)
-        if target == "AmazonAthena":
-            return json_answer(self._athena(action, asked))
-        return json_answer(self._lake(action, asked))
+        if "QueryString" in request_parameters and self.answer_to is not None:
+            self.columns, self.rows = self.answer_to(request_parameters["QueryString"])
+        return json_answer(self._athena(action, request_parameters))
 
     def _look(self) -> str:
         self.looks += 1
@@ -73,28 +69,10 @@ class StubQueries:
             return {"QueryExecution": {"QueryExecutionId": ATHENA_ID, "Status": status, "Statistics": statistics}}
         assert action == "GetQueryResults"
         rows, token = self._page(asked)
-        told = [list(self.columns), *rows] if "NextToken" not in asked else rows
+        page_rows = [list(self.columns), *rows] if "NextToken" not in asked else rows
         columns = [{"Name": name, "Label": name, "Type": "varchar"} for name in self.columns]
-        data = [{"Data": [{} if cell is None else {"VarCharValue": cell} for cell in row]} for row in told]
+        data = [{"Data": [{} if cell is None else {"VarCharValue": cell} for cell in row]} for row in page_rows]
         return {"ResultSet": {"Rows": data, "ResultSetMetadata": {"ColumnInfo": columns}}, **token}
-
-    def _lake(self, action: str, asked: dict[str, Any]) -> dict[str, object]:
-        if action == "StartQuery":
-            return {"QueryId": LAKE_ID}
-        assert asked["QueryId"] == LAKE_ID
-        if action == "CancelQuery":
-            return {"QueryId": LAKE_ID, "QueryStatus": "CANCELLED"}
-        if action == "DescribeQuery":
-            state = {"SUCCEEDED": "FINISHED"}.get(state := self._look(), state)
-            statistics = {} if self.scanned is None else {"BytesScanned": self.scanned}
-            more = {"ErrorMessage": self.reason} if self.reason else {}
-            return {"QueryId": LAKE_ID, "QueryStatus": state, "QueryStatistics": statistics, **more}
-        assert action == "GetQueryResults"
-        rows, token = self._page(asked)
-        told = [
-            [{name: cell} for name, cell in zip(self.columns, row, strict=True) if cell is not None] for row in rows
-        ]
-        return {"QueryStatus": "FINISHED", "QueryResultRows": told, **token}
 
     def _page(self, asked: dict[str, Any]) -> tuple[list[Sequence[str | None]], dict[str, str]]:
         begin = int(asked.get("NextToken", "0000"))

@@ -1,7 +1,7 @@
-"""An HTTP server on loopback that answers what a test tells it to, rubbish and silence included.
+"""An HTTP server on loopback that gives a test's answers, including garbage and silence.
 
-One thread a connection; connections are kept open, as AWS keeps them. A test (or a benchmark) gives a
-function from `Seen` to `Answer` and reads afterwards in `seen` what arrived.
+One thread per connection; connections are kept open, as AWS does. A test (or a benchmark) gives a function from
+`Seen` to `Answer` and reads the received requests in `seen`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import BinaryIO, NamedTuple, Self
 
 
 class Seen(NamedTuple):
-    """A request as it arrived."""
+    """A received request."""
 
     method: str
     target: str
@@ -25,41 +25,41 @@ class Seen(NamedTuple):
     """Names as sent, in order."""
     body: bytes
     connection: int
-    """Counts the connections of this server from 0."""
+    """Number of the connection to this server, from 0."""
 
     def header(self, name: str) -> str:
-        """The value of a header, "" where there is none; two of one name are a failure of the test."""
+        """The value of a header, or ""; a repeated header fails the test."""
         values = [value for key, value in self.headers if key.lower() == name.lower()]
         assert len(values) <= 1, f"{name} was sent {len(values)} times"
         return values[0] if values else ""
 
 
 class Answer(NamedTuple):
-    """What is sent back. Its length and `Connection` are added, unless `raw` says every byte."""
+    """An answer; its length and `Connection` are added, unless `raw` gives every byte."""
 
     status: int = 200
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
     delay_seconds: float = 0.0
-    """Before the first byte; for benchmarks."""
+    """Delay before the first byte; for benchmarks."""
     raw: bytes | None = None
-    """Sent as it stands instead of an answer, then the connection is closed."""
+    """Sent unchanged instead of an answer; then the connection is closed."""
     cut_after: int | None = None
-    """As many bytes of the body are sent of those promised, then the connection is closed."""
+    """Number of bytes of the body to send before the connection is closed."""
     is_silent: bool = False
-    """Nothing is ever sent; the connection stays open until the server ends."""
+    """Sends nothing; the connection stays open until the server ends."""
     closes: bool = False
-    """The connection is closed after the answer, without saying so before."""
+    """Closes the connection after the answer without announcing it."""
 
 
 Handler = Callable[[Seen], Answer]
 
 
 class StubServer:
-    """A server on 127.0.0.1 and a free port for the length of a `with` block."""
+    """A server on a free port of 127.0.0.1 during a `with` block."""
 
     def __init__(self, handler: Handler, *, tls: ssl.SSLContext | None = None, is_deaf: bool = False) -> None:
-        """With `is_deaf` it takes connections and reads nothing from them."""
+        """With `is_deaf` it accepts connections and reads nothing from them."""
         self._handler = handler
         self._is_deaf = is_deaf
         self._tls = tls
@@ -71,7 +71,7 @@ class StubServer:
         self.port: int = self._listener.getsockname()[1]
         self.seen: list[Seen] = []
         self.connections = 0
-        """How many were opened, also those whose handshake failed."""
+        """Number of opened connections, including those with a failed handshake."""
 
     @property
     def url(self) -> str:
@@ -84,10 +84,10 @@ class StubServer:
 
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
-        # On Linux a closed listener does not wake its accept(); a shut-down one does.
+        # On Linux, accept() does not return when its listener is closed, but it does when it is shut down.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
-        # Before its descriptor is free: an accept() that only begins would take the next server's connection.
+        # Before the descriptor is free: a late accept() would take the next server's connection.
         self._acceptor.join(timeout=10)
         self._listener.close()
         with self._lock:
@@ -108,7 +108,7 @@ class StubServer:
 
     def _serve(self, connection: socket.socket, number: int) -> None:
         try:
-            # A client that gives up at once may have ended the server already, and this connection with it.
+            # A client that gives up at once may already have ended the server together with this connection.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._is_deaf:
                 self._stopping.wait()
@@ -118,7 +118,7 @@ class StubServer:
                 with self._tls.wrap_socket(connection, server_side=True) as wrapped:
                     self._converse(wrapped, number)
         except (OSError, ValueError):
-            # The client went away, refused our certificate, or the server is ending.
+            # The client left or refused our certificate, or the server is ending.
             pass
         finally:
             with self._lock:
@@ -137,7 +137,7 @@ class StubServer:
                     return
 
     def _answer(self, connection: socket.socket, answer: Answer, *, with_body: bool) -> bool:
-        """Sends it; whether the connection may be used again."""
+        """Sends the answer; returns whether the connection may be used again."""
         if answer.is_silent:
             self._stopping.wait()
             return False
@@ -149,13 +149,13 @@ class StubServer:
         head = f"HTTP/1.1 {answer.status} Whatever\r\nContent-Length: {len(answer.body)}\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in answer.headers)
         body = answer.body if answer.cut_after is None else answer.body[: answer.cut_after]
-        # One write: a head and a body that travel apart meet Nagle and a delayed acknowledgement, 40 ms.
+        # One write: separate writes of head and body cost 40 ms (Nagle and delayed acknowledgement).
         connection.sendall(head.encode("latin-1") + b"\r\n" + (body if with_body else b""))
         return answer.cut_after is None and not answer.closes
 
 
 def read_request(reader: BinaryIO, connection: int) -> Seen | None:
-    """The next request; None when the client has no more."""
+    """The next request; None when the client sends no more."""
     line = reader.readline(65537).decode("latin-1").rstrip("\r\n")
     if not line:
         return None

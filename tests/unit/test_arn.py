@@ -1,4 +1,4 @@
-"""What the text of an ARN, an account id or a region says."""
+"""Parsing of ARNs, account ids and regions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PARTITION_DATA: list[dict[str, Any]] = Loader().load_data("partitions")["partiti
 
 @pytest.mark.parametrize("theirs", PARTITION_DATA, ids=[data["id"] for data in PARTITION_DATA])
 def test_the_partition_table_is_botocores(theirs: dict[str, Any]) -> None:
-    """Suffixes and the global region of every partition are those of partitions.json."""
+    """Each partition's suffixes and global region are those in botocore's partitions.json."""
     ours = partition_named(theirs["id"])
     assert ours is not None
     outputs = theirs["outputs"]
@@ -46,7 +46,7 @@ def test_no_partition_is_missing_or_invented() -> None:
 
 @pytest.mark.parametrize("theirs", PARTITION_DATA, ids=[data["id"] for data in PARTITION_DATA])
 def test_every_region_is_found_in_its_partition(theirs: dict[str, Any]) -> None:
-    """Known regions, and those that the partition's pattern would take tomorrow."""
+    """Every known region, and every future one that matches the partition's pattern, is found in its partition."""
     regions = [region for region in theirs["regions"] if not region.endswith("-global")]
     pattern = theirs["regionRegex"]
     prefixes = re.sub(r"[\\^$]|w\+|d\+", "", pattern).replace("(", "").replace(")", "").rstrip("-").split("|")
@@ -59,18 +59,18 @@ def test_every_region_is_found_in_its_partition(theirs: dict[str, Any]) -> None:
 
 
 def test_an_unknown_region_is_taken_for_the_main_partition() -> None:
-    """New regions appear there first."""
+    """An unknown region belongs to the main partition, in which new regions appear."""
     assert partition_of_region("xx-new-1").name == "aws"
     assert partition_of_region("").name == "aws"
 
 
 def test_an_unknown_partition_has_no_entry() -> None:
-    """A name is not guessed."""
+    """An unknown partition name gives None."""
     assert partition_named("aws-moon") is None
 
 
 def test_an_arn_is_read_and_written_back() -> None:
-    """Six parts; the resource keeps its own colons."""
+    """An ARN is parsed into six parts and written back unchanged; the resource keeps its colons."""
     text = "arn:aws:secretsmanager:us-east-1:098765432109:secret:prod/db:x-AbCdEf"
     arn = parse_arn(text)
     assert arn == Arn("aws", "secretsmanager", "us-east-1", "098765432109", "secret:prod/db:x-AbCdEf")
@@ -90,7 +90,7 @@ def test_an_arn_is_read_and_written_back() -> None:
     ],
 )
 def test_a_text_with_a_missing_part_is_no_arn(text: str) -> None:
-    """Partition, service and resource must be there."""
+    """A text without partition, service or resource is no ARN."""
     assert parse_arn(text) is None
 
 
@@ -104,7 +104,7 @@ def test_a_text_with_a_missing_part_is_no_arn(text: str) -> None:
     ],
 )
 def test_type_and_name_of_a_resource(resource: str, kind: str, name: str) -> None:
-    """The type ends at the first slash or colon, the name starts after the last slash."""
+    """A resource's type ends at the first slash or colon, its name starts after the last slash."""
     arn = Arn("aws", "iam", "", "123456789012", resource)
     assert (kind, name) == (arn.resource_type, arn.resource_name)
 
@@ -122,19 +122,19 @@ def test_type_and_name_of_a_resource(resource: str, kind: str, name: str) -> Non
     ],
 )
 def test_account_ids_are_twelve_ascii_digits(text: str, *, expected: bool) -> None:
-    """Leading zeros count; other scripts' digits are none."""
+    """An account id is twelve ASCII digits, including leading zeros."""
     assert expected == is_account_id(text)
 
 
 def test_a_session_arn_drops_the_roles_path() -> None:
-    """What GetCallerIdentity says of a role with a path."""
+    """A session's ARN lacks the role's path, as in GetCallerIdentity."""
     role = parse_arn("arn:aws-cn:iam::123456789012:role/team/a/Deploy")
     assert role is not None
     assert role_session_arn(role, "me") == "arn:aws-cn:sts::123456789012:assumed-role/Deploy/me"
 
 
 def test_sessions_of_a_role_are_told_by_their_arn() -> None:
-    """Without the role's path, of that account and partition, and not of a role whose name only begins so."""
+    """A session belongs to a role of the same name, account and partition, whatever the role's path."""
     role = parse_arn("arn:aws:iam::123456789012:role/team/Deploy")
     assert role is not None
     others = (
@@ -151,7 +151,7 @@ def test_sessions_of_a_role_are_told_by_their_arn() -> None:
 
 @given(st.integers(0, 10**12 - 1), st.sampled_from(["AKIA", "ASIA"]))
 def test_a_key_id_names_its_account(number: int, prefix: str) -> None:
-    """As the sandbox makes them, which agrees with moto's and AWS's own."""
+    """An access key id contains its account, as in the sandbox, moto and AWS."""
     account = f"{number:012d}"
 
     assert account_of_key_id(access_key_id(prefix, account)) == account
@@ -159,5 +159,5 @@ def test_a_key_id_names_its_account(number: int, prefix: str) -> None:
 
 @pytest.mark.parametrize("key_id", ["", "AKIA", "AKIAI44QH8DHBEXAMPLE", "AKIARTXV5AHDS6WLS3E", "AKIARTXV5aHDS6WLS3E7"])
 def test_what_names_no_account(key_id: str) -> None:
-    """A key from before 2019, one that is too short, and what is no base32."""
+    """A key id from before 2019, a short one, and one that is not base32 have no account."""
     assert account_of_key_id(key_id) == ""

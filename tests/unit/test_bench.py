@@ -1,4 +1,4 @@
-"""The stub that benchmarks measure against: AWS's own client understands it, and it keeps its delay."""
+"""The benchmarks' stub works with boto3 and keeps its delay."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def allowed() -> Iterator[str]:
 
 
 def client(service: str, address: str) -> Any:  # boto3 ships no types
-    """boto3's client of that service, at the stub."""
+    """boto3's client of this service at the stub."""
     return boto3.client(
         service,
         region_name="us-east-1",
@@ -42,7 +42,7 @@ def client(service: str, address: str) -> Any:  # boto3 ships no types
 
 
 def test_a_role_is_assumed(allowed: str) -> None:
-    """The answer names the role and session that were asked for."""
+    """AssumeRole's answer names the requested role and session."""
     role = "arn:aws:iam::123456789012:role/ProdAccessRole"
 
     answer = client("sts", allowed).assume_role(RoleArn=role, RoleSessionName="ada")
@@ -52,12 +52,12 @@ def test_a_role_is_assumed(allowed: str) -> None:
 
 
 def test_the_caller_is_told(allowed: str) -> None:
-    """Always the same one, whoever signs."""
+    """GetCallerIdentity always returns the same caller, whoever signs."""
     assert client("sts", allowed).get_caller_identity()["Arn"] == "arn:aws:iam::123456789012:user/bench"
 
 
 def test_secrets_are_read_singly_and_in_a_batch(allowed: str) -> None:
-    """Each secret's value follows from its name, in both ways of reading."""
+    """A secret's value follows from its name, in single reads and batches."""
     secrets = client("secretsmanager", allowed)
 
     single = secrets.get_secret_value(SecretId="a")
@@ -68,7 +68,7 @@ def test_secrets_are_read_singly_and_in_a_batch(allowed: str) -> None:
 
 
 def test_a_batch_is_denied_and_counted() -> None:
-    """The stub that denies the batch call answers as AWS does, keeps its delay, and tells what was called."""
+    """The denying stub answers as AWS does, keeps its delay and counts calls."""
     with stub(delay_ms=50, batch="denied") as address:
         secrets = client("secretsmanager", address)
         begin = perf_counter()
@@ -83,7 +83,7 @@ def test_a_batch_is_denied_and_counted() -> None:
 
 
 def test_the_script_beside_dsops_does_the_same_two_calls(allowed: str, tmp_path: Path) -> None:
-    """The boto3 script that dsops is compared with hands the command the same value."""
+    """The boto3 script of the benchmark gives the command the same value."""
     command = [sys.executable, str(BENCH / "with_boto3.py"), "printenv", "SECRET_000"]
 
     done = subprocess.run(command, env=environment(tmp_path, allowed), check=True, capture_output=True, text=True)
@@ -91,10 +91,10 @@ def test_the_script_beside_dsops_does_the_same_two_calls(allowed: str, tmp_path:
     assert "value of bench/000\n" == done.stdout
 
 
-# Python 3.12 warns of a fork beside threads, which plugins of pytest may have; this child only executes.
+# Python 3.12 warns of a fork beside threads, which pytest plugins may have; this child only executes.
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_run_is_timed_from_start_to_end(tmp_path: Path) -> None:
-    """Each round gives a run with its time and memory; a command that fails ends the benchmark."""
+    """Each round is measured with time and memory; a failing command ends the benchmark."""
     folder = write_config(tmp_path / "project", 1)
     environ = environment(tmp_path, "http://127.0.0.1:1")
     sleeper = Case("sleeper", [sys.executable, "-I", "-c", "import time; time.sleep(0.05)"], folder, environ)
@@ -102,14 +102,14 @@ def test_a_run_is_timed_from_start_to_end(tmp_path: Path) -> None:
     runs = measure([sleeper], 2)["sleeper"]
 
     assert 2 == len(runs)
-    # The peak is that of the process which forked it, too: here pytest's, which may be anything.
+    # The peak includes the forking process, here pytest, so it may be any number.
     assert all(run.wall_ms >= 50 and run.cpu_ms > 0 and run.peak_mb > 1 for run in runs)
     with pytest.raises(SystemExit, match="exit code 3"):
         measure([sleeper._replace(command=["/bin/sh", "-c", "exit 3"])], 1)
 
 
 def test_several_roles_behind_one_device_take_one_code() -> None:
-    """Each in a run of its own, with what the agent keeps between them."""
+    """Several roles in separate runs use one MFA code by the session in the agent."""
     calls, codes, times = run(4)
     assert (codes, calls["GetSessionToken"], calls["AssumeRole"], calls["GetSecretValue"]) == (1, 1, 4, 4)
     assert len(times) == 4

@@ -1,4 +1,4 @@
-"""Sessions in memory: who waits for whom, when renewal is tried, what is forgotten."""
+"""The session cache: concurrent requests, renewal, and forgetting."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Issuer:
-    """Issues sessions of the given length, numbered; fails when told; counts."""
+    """Issues numbered sessions of this lifetime, fails when told, and counts its calls."""
 
     def __init__(self, clock: FixedClock, *, lifetime: float = 3600, takes: float = 0.0) -> None:
         self.clock = clock
@@ -49,17 +49,17 @@ def time() -> Time:
 
 @pytest.fixture
 def cache(clock: FixedClock) -> CredentialCache:
-    """An empty one."""
+    """An empty cache."""
     return CredentialCache(clock)
 
 
 def obtained(time: Time, cache: CredentialCache, issuer: Issuer, need: LifetimeNeed = SIGN) -> Obtained:
-    """What a caller with that need gets."""
+    """The result for a caller with this need."""
     return time.run(cache.obtain("f", issuer, need))
 
 
 def test_a_session_is_issued_once_and_then_served(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """The second caller gets the very snapshot of the first, and is told that it was held."""
+    """The second caller gets the first one's session, marked as cached."""
     issuer = Issuer(clock)
     first = obtained(time, cache, issuer)
     second = obtained(time, cache, issuer)
@@ -69,7 +69,7 @@ def test_a_session_is_issued_once_and_then_served(time: Time, cache: CredentialC
 
 
 def test_another_fingerprint_is_another_session(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """What is held under one fingerprint never answers for another."""
+    """A cached session is never returned for another fingerprint."""
     issuer = Issuer(clock)
     first = time.run(cache.obtain("one", issuer))
     second = time.run(cache.obtain("two", issuer))
@@ -77,7 +77,7 @@ def test_another_fingerprint_is_another_session(time: Time, cache: CredentialCac
 
 
 def test_many_at_once_make_one_call(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """Twenty callers at the same instant share one issue, also when it takes long."""
+    """Twenty concurrent callers share one issue, however long it takes."""
     issuer = Issuer(clock, takes=0.3)
 
     async def all_at_once() -> list[Obtained | DsopsError]:
@@ -85,11 +85,11 @@ def test_many_at_once_make_one_call(time: Time, cache: CredentialCache, clock: F
 
     outcomes = time.run(all_at_once())
     assert len(issuer.calls) == 1
-    assert len({id(each.credentials) for each in outcomes if isinstance(each, Obtained)}) == 1
+    assert len({id(outcome.credentials) for outcome in outcomes if isinstance(outcome, Obtained)}) == 1
 
 
 def test_failure_is_not_shared(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """When the one who asks fails, the next in line asks for itself and its success serves the rest."""
+    """If the issuing caller fails, the next one issues for itself, and its success serves the rest."""
     issuer = Issuer(clock, takes=0.1)
     issuer.failures = [MfaRequired("nobody to ask")]
 
@@ -103,7 +103,7 @@ def test_failure_is_not_shared(time: Time, cache: CredentialCache, clock: FixedC
 
 
 def test_one_who_is_killed_inside_leaves_the_door_open(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """A run that ends in the middle of an issue (Ctrl-C, a client that goes away) stops nobody else."""
+    """A caller that is interrupted while issuing (Ctrl-C, disconnect) does not block others."""
 
     async def interrupted() -> None:
         unwatched = await spawn(cache.obtain("f", Issuer(clock, takes=60)))
@@ -144,7 +144,10 @@ def test_renewal_is_tried_when_too_little_is_left(
     *,
     is_renewed: bool,
 ) -> None:
-    """60 s sign a call, 15 minutes or a quarter of the life go to a child; a user's limit beats both."""
+    """A session is renewed with under 60 s left for signing, and 15 min or a quarter of its life for a child.
+
+    A user's own minimum takes precedence over both.
+    """
     issuer = Issuer(clock, lifetime=lifetime)
     obtained(time, cache, issuer)
     clock.advance(lifetime - left)
@@ -153,7 +156,7 @@ def test_renewal_is_tried_when_too_little_is_left(
 
 
 def test_a_valid_session_serves_when_renewal_fails(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """Between usable and fresh an outage of STS breaks nothing, and nobody is asked for a code."""
+    """If renewal fails, a session that is still valid is used, and no MFA code is asked for."""
     issuer = Issuer(clock)
     first = obtained(time, cache, issuer)
     clock.advance(3600 - 300)
@@ -166,7 +169,7 @@ def test_a_valid_session_serves_when_renewal_fails(time: Time, cache: Credential
 def test_a_session_that_ends_during_a_failing_renewal_does_not_serve(
     time: Time, cache: CredentialCache, clock: FixedClock
 ) -> None:
-    """What expired while renewal was tried is not handed out; its error is."""
+    """A session that expires during a failing renewal is not used; the renewal's error is raised."""
     obtained(time, cache, Issuer(clock))
     clock.advance(3600 - 70)
 
@@ -180,7 +183,7 @@ def test_a_session_that_ends_during_a_failing_renewal_does_not_serve(
 
 
 def test_min_ttl_is_never_undercut(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """With --min-ttl a held session that is too short does not serve, and asking a person is worth it."""
+    """With --min-ttl a cached session that is too short is not used, even if that means a prompt."""
     issuer = Issuer(clock)
     obtained(time, cache, issuer)
     clock.advance(1800)
@@ -191,13 +194,13 @@ def test_min_ttl_is_never_undercut(time: Time, cache: CredentialCache, clock: Fi
 
 
 def test_min_ttl_beyond_the_lifetime_is_an_error(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """A new session that is still too short is refused, with both figures."""
+    """A new session shorter than --min-ttl is an error with both durations."""
     with pytest.raises(TooLittleTimeLeft, match=r"last 3600 s, and at least 7200 s"):
         obtained(time, cache, Issuer(clock), LifetimeNeed(min_ttl_seconds=7200))
 
 
 def test_evicted_credentials_are_issued_anew(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """A session that AWS refused is forgotten; eviction of an older snapshot leaves the newer one."""
+    """A session that AWS rejected is issued again; evicting an older session keeps a newer one."""
     issuer = Issuer(clock)
     old = obtained(time, cache, issuer).credentials
     cache.evict("f", old)
@@ -208,7 +211,7 @@ def test_evicted_credentials_are_issued_anew(time: Time, cache: CredentialCache,
 
 
 def test_expired_sessions_are_dropped(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """The memory of a long-lived process holds no session that can do nothing any more."""
+    """Expired sessions are removed from memory."""
     time.run(cache.obtain("old", Issuer(clock)))
     clock.advance(3600)
     time.run(cache.obtain("new", Issuer(clock)))
@@ -216,7 +219,7 @@ def test_expired_sessions_are_dropped(time: Time, cache: CredentialCache, clock:
 
 
 def test_clear_forgets_what_is_being_issued_too(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """Whoever waits for it gets it, and nobody after: who leaves the desk leaves nothing behind."""
+    """A session in progress during `clear` is returned to its waiting caller and not kept."""
     issuer = Issuer(clock, takes=1)
 
     async def clear_meanwhile() -> Obtained:
@@ -232,7 +235,7 @@ def test_clear_forgets_what_is_being_issued_too(time: Time, cache: CredentialCac
 
 
 def test_clear_forgets_values_that_are_being_read_too(cache: CredentialCache) -> None:
-    """A value that was asked for before is not kept after."""
+    """A value whose reading began before `clear` is not kept."""
     era = cache.values.era
     cache.values.keep("before", Secret("s"), 60, era)
     cache.clear()
@@ -242,14 +245,14 @@ def test_clear_forgets_values_that_are_being_read_too(cache: CredentialCache) ->
 
 
 def test_clear_forgets_every_session(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """After `clear` the next one is issued."""
+    """After `clear` the next session is issued."""
     obtained(time, cache, Issuer(clock))
     cache.clear()
     assert cache.peek("f") is None
 
 
 def test_forget_takes_what_is_meant_and_no_other(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """And every value: nobody knows with which session one was read."""
+    """`forget` drops the selected sessions and all values, since a value's session is unknown."""
     for fingerprint in ("f", "g"):
         time.run(cache.obtain(fingerprint, Issuer(clock)))
     revoked = cache.peek("f")
@@ -261,7 +264,7 @@ def test_forget_takes_what_is_meant_and_no_other(time: Time, cache: CredentialCa
 
 
 def test_two_threads_share_one_issue(cache: CredentialCache, clock: FixedClock) -> None:
-    """Two loops in two threads, one fingerprint: one call, one snapshot."""
+    """Two event loops in two threads share one issue per fingerprint."""
     from threading import Barrier, Thread
 
     issuer = Issuer(clock, takes=0.05)
@@ -283,12 +286,12 @@ def test_two_threads_share_one_issue(cache: CredentialCache, clock: FixedClock) 
 
 @pytest.fixture
 def memory(clock: FixedClock) -> Memory:
-    """An empty one."""
+    """An empty memory."""
     return Memory(clock)
 
 
 def test_what_was_learnt_is_believed_for_an_hour(memory: Memory, clock: FixedClock) -> None:
-    """A refused way is not tried again at once, but a changed permission is noticed some day."""
+    """A learned fact is kept for an hour, so a changed permission is noticed."""
     memory.learn("session", "batch-denied")
     assert memory.knows("session", "batch-denied")
     assert not memory.knows("other", "batch-denied")
@@ -297,7 +300,7 @@ def test_what_was_learnt_is_believed_for_an_hour(memory: Memory, clock: FixedClo
 
 
 def test_a_code_is_taken_once_a_device(memory: Memory) -> None:
-    """The same code again is refused for that device; the next code, or another device, is not."""
+    """A code is accepted once per device; the next code and other devices are not affected."""
     assert memory.take_code("mfa/ada", Secret("012345"))
     assert not memory.take_code("mfa/ada", Secret("012345"))
     assert memory.take_code("mfa/bob", Secret("012345"))
@@ -305,7 +308,7 @@ def test_a_code_is_taken_once_a_device(memory: Memory) -> None:
 
 
 def test_a_gate_lets_one_in_at_a_time(time: Time, memory: Memory) -> None:
-    """Whoever comes second enters after the first left; another gate is another matter."""
+    """A gate lets one caller in at a time; different gates are independent."""
     inside: list[str] = []
 
     async def visit(name: str, gate: str) -> None:

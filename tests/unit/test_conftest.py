@@ -1,4 +1,4 @@
-"""What every test may rely on: an empty home, nobody's settings, no way out of this machine."""
+"""The test environment: an empty home, no settings of the user, no network beyond loopback."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.installed import OUTSIDE
 
 
 def test_home_is_an_empty_folder_of_this_test(home: Path) -> None:
-    """HOME, Python's and a child's idea of it are one and the same empty folder."""
+    """HOME is the same empty folder for the shell, Python and child processes."""
     child = subprocess.run(["sh", "-c", "echo ~"], check=True, capture_output=True, text=True)
 
     assert [] == list(home.iterdir())
@@ -28,13 +28,13 @@ def test_home_is_an_empty_folder_of_this_test(home: Path) -> None:
 
 
 def test_other_peoples_programs_are_installed_for_all_tests(home: Path) -> None:
-    """In the HOME of whoever started pytest: a test's own one is empty, and each would install them anew."""
+    """Third-party programs are installed in the HOME in which pytest was started, once for all tests."""
     assert "HOME" in OUTSIDE
     assert Path(OUTSIDE["HOME"]) not in {home, *home.parents}
 
 
 def test_nobodys_settings_are_inherited(tmp_path: Path) -> None:
-    """A variable that says whose account or settings count never reaches a test, whatever started pytest."""
+    """No variable with the user's account or settings reaches a test, whatever started pytest."""
     probe = tmp_path / "test_probe.py"
     probe.write_text("import os\ndef test_probe():\n    assert 'mine' not in os.environ.values()\n")
     names = ("AWS_PROFILE", "DSOPS_CONFIG", "https_proxy", "CI", "MFA_TOKEN")
@@ -51,21 +51,21 @@ def test_nobodys_settings_are_inherited(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("address", [("192.0.2.1", 80), ("2001:db8::1", 80)])
 def test_a_connection_off_loopback_is_refused(address: tuple[str, int]) -> None:
-    """Connecting to an address that is not this machine's raises at once, and not as an OSError."""
+    """Connecting beyond loopback raises at once, and not an OSError."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     with socket.socket(family) as connection, pytest.raises(OutsideNetworkError, match="only reach loopback"):
         connection.connect(address)
 
 
 def test_a_name_off_loopback_is_not_looked_up() -> None:
-    """A host name of the outside is refused before anybody asks a name server."""
+    """A foreign host name is refused before any name server is asked."""
     with pytest.raises(OutsideNetworkError, match=r"sts\.amazonaws\.com"):
         socket.create_connection(("sts.amazonaws.com", 443), timeout=1)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_loopback_is_reached(host: str) -> None:
-    """A server of the test's own on loopback can be reached by address and by name."""
+    """A server on loopback is reachable by address and by name."""
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
         socket.create_connection((host, server.getsockname()[1]), timeout=5) as connection,
@@ -75,13 +75,13 @@ def test_loopback_is_reached(host: str) -> None:
 
 @given(number=st.integers())
 def test_properties_run_under_the_guard(number: int) -> None:
-    """Hypothesis accepts the guard, which is made once for all of a property's examples."""
+    """The guard works with hypothesis, which sets it up once for all examples of a property."""
     assert number == int(str(number))
     assert "AWS_PROFILE" not in os.environ
 
 
 def test_a_runtime_is_the_tests_own_world(runtime: RuntimeFactory, clock: FixedClock, reports: Reports) -> None:
-    """Clock and reports are the fixtures that the test holds; nothing is inherited."""
+    """A Runtime uses the test's clock and reports, and inherits nothing."""
     world = runtime({"USER": "ada"})
 
     clock.advance(90)
@@ -95,7 +95,7 @@ def test_a_runtime_is_the_tests_own_world(runtime: RuntimeFactory, clock: FixedC
 
 
 def test_a_person_answers_in_turn() -> None:
-    """Answers come in the order given, then nobody is there; the questions are remembered."""
+    """A Person gives its answers in order, then None, and remembers the questions."""
     person = Person("123456")
 
     assert Secret("123456") == person("first?")

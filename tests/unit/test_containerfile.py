@@ -23,7 +23,7 @@ DSOPS = [sys.executable, "-c", "import sys; from dsops.cli import main; sys.exit
 
 
 class Step(NamedTuple):
-    """An instruction and what stands behind it."""
+    """An instruction with its arguments."""
 
     name: str
     text: str
@@ -31,7 +31,7 @@ class Step(NamedTuple):
 
 @pytest.fixture(scope="module")
 def steps() -> list[Step]:
-    """The instructions, continued lines joined, without comments."""
+    """The instructions without comments, continued lines joined."""
     lines = (ROOT / "Containerfile").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
     found = [line.strip().partition(" ") for line in lines if line.strip() and not line.startswith("#")]
     return [Step(name, text.strip()) for name, _, text in found]
@@ -49,16 +49,16 @@ def copied(steps: list[Step]) -> list[str]:
 
 
 def test_it_knows_its_instructions(steps: list[Step]) -> None:
-    """Only such as every engine has, from a base image without a registry's address."""
-    known = {"FROM", "ENV", "WORKDIR", "COPY", "RUN", "USER", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT"}
+    """Only instructions that every engine knows are used, with a base image without a registry's host."""
+    known_names = {"FROM", "ENV", "WORKDIR", "COPY", "RUN", "USER", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT"}
 
-    assert {step.name for step in steps} == known
+    assert {step.name for step in steps} == known_names
     assert steps[0].name == "FROM"
     assert re.fullmatch(r"python:3\.1\d-slim", steps[0].text)
 
 
 def test_what_is_copied_is_there_and_not_ignored(steps: list[Step]) -> None:
-    """`.dockerignore` leaves everything else at home: no key that lies around gets into an image."""
+    """Every copied file exists, and `.dockerignore` excludes everything else, such as keys."""
     rules = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     kept = [rule[1:] for rule in rules if rule.startswith("!")]
 
@@ -70,7 +70,7 @@ def test_what_is_copied_is_there_and_not_ignored(steps: list[Step]) -> None:
 
 
 def test_what_is_installed_is_pinned(steps: list[Step]) -> None:
-    """Others' packages by version and hash, our own from what was copied, without asking for more."""
+    """Dependencies are installed by version and hash, dsops itself from the copied files without dependencies."""
     others, own = (step.text for step in steps if step.name == "RUN")
 
     assert "--require-hashes" in others
@@ -79,7 +79,7 @@ def test_what_is_installed_is_pinned(steps: list[Step]) -> None:
 
 
 def test_it_runs_as_nobody_in_particular(steps: list[Step]) -> None:
-    """By numbers, which a cluster can check; and not before all is installed."""
+    """The container runs as a numeric user, which clusters can check, set after everything is installed."""
     user, group = only(steps, "USER").split(":")
     names = [step.name for step in steps]
 
@@ -89,7 +89,7 @@ def test_it_runs_as_nobody_in_particular(steps: list[Step]) -> None:
 
 
 def test_what_it_starts_serves_until_it_is_told_to_end(steps: list[Step], tmp_path: Path) -> None:
-    """Healthy while it serves and not after; exit code 0; with no variable but PATH and nowhere to write."""
+    """The entry point serves, is healthy until SIGTERM, and exits 0, with only PATH set and no writable folder."""
     entry, health = (
         json.loads(only(steps, name).partition("[")[1] + only(steps, name).partition("[")[2])
         for name in ("ENTRYPOINT", "HEALTHCHECK")
@@ -99,7 +99,7 @@ def test_what_it_starts_serves_until_it_is_told_to_end(steps: list[Step], tmp_pa
     environ |= {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
     assert (entry[0], health[0], health[-1]) == ("dsops", "dsops", port)
 
-    # Tests listen on loopback only, and on a free port.
+    # Tests listen on loopback, on a free port.
     words = ["127.0.0.1" if word == "0.0.0.0" else word for word in entry[1:]]  # noqa: S104
     with subprocess.Popen(
         [*DSOPS, *words, "--port", "0"],

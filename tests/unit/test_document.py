@@ -1,4 +1,4 @@
-"""YAML and JSON text -> a tree with a line for every value."""
+"""Parsing YAML and JSON into a tree with a line for every value."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.founding_page import blocks
 
 
 def value(document: Document, key: str) -> Node:
-    """The value under a top-level key of a document without problems."""
+    """The value of a top-level key in a document without problems."""
     assert document.problems == ()
     assert isinstance(document.root, Mapping)
     node = document.root.get(key)
@@ -36,7 +36,7 @@ def value(document: Document, key: str) -> Node:
 
 
 def told(document: Document) -> list[tuple[int, str]]:
-    """The lines and messages of the problems."""
+    """Line and message of each problem."""
     return [(problem.where.line, problem.message) for problem in document.problems]
 
 
@@ -64,16 +64,16 @@ class TestYaml:
         ],
     )
     def test_a_plain_scalar_keeps_its_text(self, text: str, kind: Kind) -> None:
-        """What is written stays; only the kind tells what YAML would make of it."""
+        """A plain scalar keeps its text; its kind says how YAML would read it."""
         assert value(parse_yaml(f"a: {text}", "f"), "a") == Scalar(text, kind, 1)
 
     @pytest.mark.parametrize("written", ['"007"', "'007'", "!!str 007", "! 007", "|-\n  007"])
     def test_a_quoted_scalar_is_text(self, written: str) -> None:
-        """Quotes, block style and !!str make a text of what would be a number."""
+        """Quotes, block style and !!str make text of a number."""
         assert value(parse_yaml(f"a: {written}", "f"), "a") == Scalar("007", "text", 1)
 
     def test_every_value_has_its_line(self) -> None:
-        """Keys, values, lists and mappings stand where the editor shows them, with CRLF and a BOM too."""
+        """Every key, value, list and mapping has its line, also with CRLF and a BOM."""
         text = "\ufeffa: 1\r\nb:\r\n  - x\r\n  - {c: y}\r\n"
         root = parse_yaml(text, "f").root
         expected = Mapping(
@@ -92,11 +92,11 @@ class TestYaml:
 
     @pytest.mark.parametrize("text", ["", "# nothing\n", "\n\n", "---\n", "\ufeff", "---\n...\n", "~"])
     def test_nothing_is_no_problem(self, text: str) -> None:
-        """An empty document has neither root nor problems."""
+        """An empty document has no root and no problem."""
         assert parse_yaml(text, "f") == Document(None, ())
 
     def test_a_repeated_key_is_a_problem_with_both_lines(self) -> None:
-        """The first value stays, and reading goes on."""
+        """A repeated key is a problem with both lines; the first value is kept."""
         document = parse_yaml("a: 1\nb: 2\na: 3\nb: 4\n", "f")
         assert [(3, "`a` stands twice: on line 1 and here"), (4, "`b` stands twice: on line 2 and here")] == told(
             document
@@ -105,11 +105,11 @@ class TestYaml:
         assert document.root.get("a") == Scalar("1", "integer", 1)
 
     def test_the_same_key_in_two_mappings_is_none(self) -> None:
-        """Only a key of one mapping can stand twice in it."""
+        """The same key in two mappings is no problem."""
         assert parse_yaml("a: {x: 1}\nb: {x: 2}\n", "f").problems == ()
 
     def test_keys_that_yaml_reads_as_numbers_or_booleans_are_texts(self) -> None:
-        """Account ids and `on` are good names."""
+        """Keys such as account ids and `on` are texts."""
         root = parse_yaml("012345678901: a\non: b\n1.0: c\n", "f").root
         assert isinstance(root, Mapping)
         assert [key.text for key, _ in root.entries] == ["012345678901", "on", "1.0"]
@@ -118,21 +118,21 @@ class TestYaml:
         ("text", "what"), [("[a]: 1", "a list or mapping"), ("~: 1", "nothing"), ("? \n: 1", "nothing")]
     )
     def test_other_keys_are_a_problem(self, text: str, what: str) -> None:
-        """A list, a mapping or nothing is no key."""
+        """A list, a mapping or null as a key is a problem."""
         assert told(parse_yaml(text, "f")) == [(1, f"{what} can't be a key")]
 
     def test_a_template_left_unquoted_tells_to_quote_it(self) -> None:
-        """`{{ x }}` is a mapping to YAML."""
+        """An unquoted template `{{ x }}`, a mapping in YAML, has a hint to quote it."""
         document = parse_yaml("a: {{ x }}\n", "f")
         assert document.problems[0].hint == "put text that starts with `{` or `[` in quotes"
 
     def test_a_merge_takes_what_is_not_there(self) -> None:
-        """Own keys win over `<<`, and the earlier of several mappings over the later."""
+        """Own keys override `<<`, and of several merged mappings the earlier overrides the later."""
         text = "x: &x {a: 1, b: 1}\ny: &y {b: 2, c: 2}\nz:\n  <<: [*x, *y]\n  a: 0\n"
         assert to_plain(value(parse_yaml(text, "f"), "z")) == {"a": 0, "b": 1, "c": 2}
 
     def test_merged_values_keep_the_line_they_are_written_on(self) -> None:
-        """An error in an anchor is found where it is."""
+        """Merged values keep the line where they are written."""
         node = value(parse_yaml("x: &x\n  a: 1\nz:\n  <<: *x\n", "f"), "z")
         assert isinstance(node, Mapping)
         assert node.get("a") == Scalar("1", "integer", 2)
@@ -146,11 +146,11 @@ class TestYaml:
         ],
     )
     def test_a_wrong_merge_is_a_problem(self, text: str, message: str) -> None:
-        """`<<` takes mappings, once."""
+        """`<<` with anything but mappings, or twice, is a problem."""
         assert [problem.message for problem in parse_yaml(text, "f").problems] == [message]
 
     def test_a_quoted_merge_key_is_a_key(self) -> None:
-        """Only the plain `<<` merges."""
+        """A quoted `<<` is an ordinary key."""
         assert to_plain(value(parse_yaml('a: {"<<": 1}', "f"), "a")) == {"<<": 1}
 
     @pytest.mark.parametrize(
@@ -175,11 +175,11 @@ class TestYaml:
         ],
     )
     def test_what_is_wrong_is_told_in_plain_words(self, text: str, line: int, message: str) -> None:
-        """Each mistake has its line, and words for a person."""
+        """Each syntax error has its line and a plain message."""
         assert told(parse_yaml(text, "f")) == [(line, message)]
 
     def test_a_syntax_error_never_quotes_the_line(self) -> None:
-        """What stands next to the mistake may be a secret."""
+        """A syntax error never quotes the text, which may be a secret."""
         for text in (
             "a: 'hunter2\n",
             "password: hunter2: x\n",
@@ -204,20 +204,20 @@ class TestYaml:
         ids=["size", "depth", "depth of a megabyte", "alias bomb", "merge bomb"],
     )
     def test_what_is_too_large_is_refused_at_once(self, text: str) -> None:
-        """Size, depth and expansion have limits, and finding out costs little."""
+        """Texts over the limits of size, depth or expansion are refused quickly."""
         started = time.process_time()
         document = parse_yaml(text, "f")
         assert time.process_time() - started < 5
         assert (document.root, document.is_too_large, len(document.problems)) == (None, True, 1)
 
     def test_the_limits_leave_room(self) -> None:
-        """What is just within is read."""
+        """Texts just within the limits are read."""
         deep = "[" * MAX_DEPTH + "]" * MAX_DEPTH
         assert parse_yaml(deep, "f").problems == ()
         assert parse_yaml("a: &a [1, 2]\nb: [" + "*a, " * 1000 + "]", "f").problems == ()
 
     def test_the_parser_without_libyaml_reads_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Where PyYAML has no C extension, the founding page gives the same trees."""
+        """PyYAML without its C extension gives the same trees."""
         texts = [block.text for block in blocks("yaml")]
         with_libyaml = [parse_yaml(text, "f") for text in texts]
         monkeypatch.setattr(yaml_reader, "_LOADER", yaml.SafeLoader)
@@ -232,7 +232,7 @@ class TestJson:
     """`parse_json`."""
 
     def test_values_have_kinds_and_lines(self) -> None:
-        """Numbers keep their text; line breaks of Windows count once."""
+        """JSON values have kinds and lines; numbers keep their text, CRLF counts as one line break."""
         document = parse_json('{"a": 1,\r\n "b": [1.50, "x", true, null]}', "f")
         expected = Sequence(
             (
@@ -247,13 +247,13 @@ class TestJson:
         assert value(document, "a") == Scalar("1", "integer", 1)
 
     def test_escapes_are_read(self) -> None:
-        """Every escape of RFC 8259, pairs of surrogates included."""
+        """Every escape of RFC 8259 is read, surrogate pairs included."""
         assert parse_json(r'"\" \\ \/ \b\f\n\r\t \u00e9 \ud83d\ude00 \\u0041"', "f").root == Scalar(
             '" \\ / \b\f\n\r\t é 😀 \\u0041', "text", 1
         )
 
     def test_the_founding_pages_mistakes_are_all_reported_in_line_order(self) -> None:
-        """Comments, the missing comma and the repeated key of the trust policy with mistakes."""
+        """Comments, a missing comma and a repeated key on the founding page are reported in line order."""
         text = next(block.text for block in blocks("json") if block.heading == "Trust Policy Issues")
         expected = [
             (6, "a comment: JSON has none"),
@@ -268,7 +268,7 @@ class TestJson:
 
     @pytest.mark.parametrize("comment", ["// x", "/* x */", "/* x\n y */", "// x // y", "/**/", "//"])
     def test_comments_can_stand_anywhere_where_they_are_allowed(self, comment: str) -> None:
-        """With `comments` they are white space, between any two tokens."""
+        """With `comments`, comments may stand between any two tokens."""
         text = '{~"a"~:~[~1~,~2~]~}~'.replace("~", f" {comment}\n")
         document = parse_json(text, "f", comments=True)
         assert document.problems == ()
@@ -288,7 +288,7 @@ class TestJson:
         ],
     )
     def test_reading_goes_on_after_small_mistakes(self, text: str, expected: list[tuple[int, str]]) -> None:
-        """Commas and halves of characters are reported, and the rest is read."""
+        """Stray commas and lone surrogates are reported, and the rest is read."""
         document = parse_json(text, "f")
         assert expected == told(document)
         assert document.root is not None
@@ -317,7 +317,7 @@ class TestJson:
         ],
     )
     def test_what_can_not_be_read_ends_it(self, text: str, message: str) -> None:
-        """Nonsense gives no root, and a message that doesn't quote it."""
+        """Unreadable text gives no root and a message that does not quote it."""
         document = parse_json(text, "f", comments=True)
         assert (document.root, [(1, message)]) == (None, told(document))
 
@@ -338,14 +338,14 @@ class TestJson:
         ids=["lists", "mappings", "backslashes", "no commas", "comments", "lines of comments"],
     )
     def test_no_text_takes_long(self, text: str) -> None:
-        """Time grows with the length, whatever the text tries."""
+        """Parsing takes linear time for any text."""
         started = time.process_time()
         document = parse_json(text, "f")
         assert time.process_time() - started < 5
         assert document.problems
 
     def test_depth_is_bounded(self) -> None:
-        """As deep as the limit is read; one deeper is refused."""
+        """Nesting up to the limit is read, deeper nesting refused."""
         assert parse_json("[" * MAX_DEPTH + "]" * MAX_DEPTH, "f").problems == ()
         assert parse_json("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "f").is_too_large
 
@@ -354,7 +354,7 @@ class TestWriting:
     """`to_json`, `to_plain`."""
 
     def test_numbers_keep_their_text_and_other_notations_become_strings(self) -> None:
-        """No digit is lost: what JSON can't write as a number is a string."""
+        """Numbers keep all digits; notations that JSON lacks become strings."""
         text = "{a: 1.50, b: 12345678901234567890, c: 012345678901, d: 0x1f, e: .5, f: +1, g: 1e400, h: .inf}"
         document = parse_yaml(text, "f")
         assert document.root is not None
@@ -364,17 +364,17 @@ class TestWriting:
         )
 
     def test_booleans_and_nulls_are_jsons(self) -> None:
-        """YAML's spellings become true, false and null; quoted ones stay texts."""
+        """YAML's booleans and nulls become JSON's; quoted ones stay strings."""
         document = parse_yaml('[yes, Off, TRUE, ~, "yes", "null"]', "f")
         assert document.root is not None
         assert to_plain(document.root) == [True, False, True, None, "yes", "null"]
 
     @pytest.mark.parametrize("text", ["0", "-0", "10", "1.0", "1e5", "1E-5"])
     def test_json_numbers(self, text: str) -> None:
-        """What JSON takes for a number."""
+        """Texts that are JSON numbers."""
         assert is_json_number(text)
 
     @pytest.mark.parametrize("text", ["", "01", "+1", ".5", "1.", "1e", "٣", "1 ", "1\n", "0x1"])
     def test_other_texts_are_no_json_numbers(self, text: str) -> None:
-        """What JSON does not."""
+        """Texts that are not JSON numbers."""
         assert not is_json_number(text)

@@ -1,4 +1,4 @@
-"""Which address gets the credentials."""
+"""Resolving the endpoint that receives the credentials."""
 
 from __future__ import annotations
 
@@ -12,19 +12,7 @@ from botocore.loaders import Loader
 from dsops.endpoint import Address, is_aws_host, is_loopback, parse_address, resolve_endpoint
 from dsops.errors import ConfigError
 
-SERVICES = (
-    "sts",
-    "secretsmanager",
-    "ssm",
-    "iam",
-    "organizations",
-    "sso",
-    "sso-oidc",
-    "iam-toolbox",
-    "kms",
-    "athena",
-    "cloudtrail",
-)
+SERVICES = ("sts", "secretsmanager", "ssm", "iam", "organizations", "sso", "sso-oidc", "iam-toolbox", "kms", "athena")
 LOADER = Loader()
 PARTITION_DATA: dict[str, Any] = LOADER.load_data("partitions")
 REGIONS = [
@@ -37,7 +25,7 @@ REGIONS = [
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_addresses_are_those_of_botocores_rules(service: str) -> None:
-    """Host and signing region are botocore's in every region, with and without FIPS and dual stack."""
+    """Host and signing region equal botocore's in every region, with and without FIPS and dual stack."""
     rules = LOADER.load_service_model(service, "endpoint-rule-set-1")
     oracle = EndpointProvider(rules, PARTITION_DATA)
     assert len(REGIONS) > 40
@@ -50,7 +38,7 @@ def test_addresses_are_those_of_botocores_rules(service: str) -> None:
 
 
 def test_the_iam_toolbox_is_signed_for_iam() -> None:
-    """At its own address, and at one that somebody has set."""
+    """IAM's toolbox endpoint is signed for `iam`, at its own address and a configured one."""
     for environ in ({}, {"AWS_ENDPOINT_URL": "https://one.example"}):
         endpoint = resolve_endpoint("iam-toolbox", "eu-west-1", environ)
         assert endpoint.service == LOADER.load_service_model("iam-toolbox", "service-2")["metadata"]["signingName"]
@@ -58,7 +46,7 @@ def test_the_iam_toolbox_is_signed_for_iam() -> None:
 
 
 def test_the_global_sts_endpoint_is_signed_for_us_east_1() -> None:
-    """The pseudo-region aws-global is https://sts.amazonaws.com."""
+    """The pseudo-region aws-global is https://sts.amazonaws.com, signed for us-east-1."""
     endpoint = resolve_endpoint("sts", "aws-global", {})
     assert (endpoint.url, endpoint.signing_region) == ("https://sts.amazonaws.com", "us-east-1")
     assert endpoint.short == "sts.aws-global"
@@ -66,13 +54,13 @@ def test_the_global_sts_endpoint_is_signed_for_us_east_1() -> None:
 
 @pytest.mark.parametrize(("service", "fips"), [("ssm", False), ("secretsmanager", False), ("sts", True)])
 def test_the_global_region_exists_for_plain_sts_only(service: str, *, fips: bool) -> None:
-    """Other services, and FIPS, have no global endpoint."""
+    """Only STS without FIPS has a global endpoint."""
     with pytest.raises(ConfigError, match="aws-global has no such endpoint"):
         resolve_endpoint(service, "aws-global", {}, fips=fips)
 
 
 def test_an_endpoint_of_the_store_wins_over_every_variable() -> None:
-    """`endpoint_url` counts first, also where variables are ignored."""
+    """The store's `endpoint_url` precedes every variable, also when variables are ignored."""
     environ = {
         "AWS_ENDPOINT_URL_STS": "https://two.example",
         "AWS_ENDPOINT_URL": "https://three.example",
@@ -95,13 +83,12 @@ def test_an_endpoint_of_the_store_wins_over_every_variable() -> None:
         ("iam-toolbox", "AWS_ENDPOINT_URL_IAM_TOOLBOX"),
         ("kms", "AWS_ENDPOINT_URL_KMS"),
         ("athena", "AWS_ENDPOINT_URL_ATHENA"),
-        ("cloudtrail", "AWS_ENDPOINT_URL_CLOUDTRAIL"),
         ("sso", "AWS_ENDPOINT_URL_SSO"),
         ("sso-oidc", "AWS_ENDPOINT_URL_SSO_OIDC"),
     ],
 )
 def test_a_services_own_variable_wins_over_the_general_one(service: str, variable: str) -> None:
-    """AWS_ENDPOINT_URL_<SERVICE> comes before AWS_ENDPOINT_URL, which serves the others."""
+    """AWS_ENDPOINT_URL_<SERVICE> precedes AWS_ENDPOINT_URL."""
     environ = {variable: "http://127.0.0.1:4566", "AWS_ENDPOINT_URL": "https://general.example"}
     for each in SERVICES:
         expected = "http://127.0.0.1:4566" if each == service else "https://general.example"
@@ -109,7 +96,7 @@ def test_a_services_own_variable_wins_over_the_general_one(service: str, variabl
 
 
 def test_configured_endpoints_can_be_ignored() -> None:
-    """AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true switches the variables off; any other value does not."""
+    """AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true disables the variables; other values do not."""
     environ = {"AWS_ENDPOINT_URL": "https://general.example", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "TRUE"}
     assert resolve_endpoint("sts", "us-east-1", environ).url == "https://sts.us-east-1.amazonaws.com"
     environ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] = "1"
@@ -117,13 +104,13 @@ def test_configured_endpoints_can_be_ignored() -> None:
 
 
 def test_an_empty_variable_is_an_unset_one() -> None:
-    """AWS_ENDPOINT_URL_STS= does not hide AWS_ENDPOINT_URL."""
+    """An empty AWS_ENDPOINT_URL_STS does not hide AWS_ENDPOINT_URL."""
     environ = {"AWS_ENDPOINT_URL_STS": "", "AWS_ENDPOINT_URL": "https://general.example"}
     assert resolve_endpoint("sts", "us-east-1", environ).url == "https://general.example"
 
 
 def test_fips_and_dual_stack_come_from_the_environment_too() -> None:
-    """AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT count when they say `true`."""
+    """AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT apply if they are `true`."""
     environ = {"AWS_USE_FIPS_ENDPOINT": "true", "AWS_USE_DUALSTACK_ENDPOINT": "true"}
     assert resolve_endpoint("sts", "us-east-2", environ).url == "https://sts-fips.us-east-2.api.aws"
     assert (
@@ -136,7 +123,7 @@ def test_fips_and_dual_stack_come_from_the_environment_too() -> None:
     "url", ["http://sts.us-east-1.amazonaws.com", "http://10.0.0.1:4566", "http://localhost.evil.example"]
 )
 def test_unencrypted_endpoints_off_loopback_are_refused(url: str) -> None:
-    """A session token never travels in the clear; the hint names the https address."""
+    """An http endpoint beyond loopback is refused; the hint has the https address."""
     with pytest.raises(ConfigError) as caught:
         resolve_endpoint("sts", "us-east-1", {"AWS_ENDPOINT_URL": url})
     assert "AWS_ENDPOINT_URL would send credentials unencrypted" in caught.value.message
@@ -147,7 +134,7 @@ def test_unencrypted_endpoints_off_loopback_are_refused(url: str) -> None:
     "url", ["http://127.0.0.1:5000", "http://localhost:5000", "http://[::1]:5000", "http://127.9.9.9"]
 )
 def test_unencrypted_endpoints_on_loopback_are_taken(url: str) -> None:
-    """A local sandbox speaks http."""
+    """An http endpoint on loopback is accepted, as for the sandbox."""
     assert url == resolve_endpoint("sts", "us-east-1", {"AWS_ENDPOINT_URL": url}).url
 
 
@@ -181,7 +168,7 @@ def test_unencrypted_endpoints_on_loopback_are_taken(url: str) -> None:
     ],
 )
 def test_an_address_that_is_not_plain_is_refused(url: str) -> None:
-    """User parts, queries, fragments, bad ports and paths that signers read differently are no endpoint's."""
+    """An endpoint with user, query, fragment, bad port or ambiguous path is refused."""
     with pytest.raises(ConfigError, match="AWS_ENDPOINT_URL_STS is not an address"):
         resolve_endpoint("sts", "us-east-1", {"AWS_ENDPOINT_URL_STS": url})
 
@@ -190,26 +177,26 @@ def test_an_address_that_is_not_plain_is_refused(url: str) -> None:
     "region", ["evil.example/", "us-east-1.evil", "US-EAST-1", "-a", "a-", "us east", "x@y", "a" * 64, "é"]
 )
 def test_a_region_that_would_change_the_host_is_refused(region: str) -> None:
-    """A region is one lower-case label: it goes into the host name that gets the credentials."""
+    """A region must be one lower-case label, since it becomes part of the host name."""
     with pytest.raises(ConfigError, match="is not the name of a region"):
         resolve_endpoint("sts", region, {})
 
 
 def test_no_region_is_an_error_that_says_where_to_set_one() -> None:
-    """Nothing is guessed here: the plan decides about STS's default."""
+    """A missing region is an error that says where to set one; no default is assumed here."""
     with pytest.raises(ConfigError, match="no region is known for ssm") as caught:
         resolve_endpoint("ssm", "", {})
     assert "AWS_REGION" in caught.value.hint
 
 
 def test_the_short_name_is_service_and_region() -> None:
-    """Errors name `sts.us-east-1`, and IAM, which has no region, just so."""
+    """The short name is `sts.us-east-1`, and just `iam` for IAM, which has no region."""
     assert resolve_endpoint("sts", "us-east-1", {}).short == "sts.us-east-1"
     assert resolve_endpoint("iam", "us-east-1", {}).short == "iam"
 
 
 def test_parsing_an_address() -> None:
-    """Host in lower case without its final dot, port by scheme, IPv6 without brackets."""
+    """A host is lower-cased without its final dot; the port defaults to the scheme's."""
     assert parse_address("HTTPS://Host.Example./p/q") == Address("https", "host.example", 443, "/p/q")
     assert parse_address("http://[::1]:80") == Address("http", "::1", 80, "")
     assert Address("http", "::1", 8080, "").authority == "[::1]:8080"
@@ -218,7 +205,7 @@ def test_parsing_an_address() -> None:
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "localhost.", "127.0.0.1", "127.255.0.3", "::1", "[::1]"])
 def test_loopback_hosts(host: str) -> None:
-    """Names and addresses that never leave this machine."""
+    """Names and addresses of loopback are recognised."""
     assert is_loopback(host)
 
 
@@ -238,7 +225,7 @@ def test_loopback_hosts(host: str) -> None:
     ],
 )
 def test_hosts_that_may_be_elsewhere(host: str) -> None:
-    """Names that a resolver decides about are not loopback, whatever they look like."""
+    """Names that a resolver decides about are not loopback."""
     assert not is_loopback(host)
 
 
@@ -261,7 +248,7 @@ def test_hosts_that_may_be_elsewhere(host: str) -> None:
     ],
 )
 def test_hosts_of_aws(host: str) -> None:
-    """A service's own names, VPC endpoints included."""
+    """A service's own hosts are AWS's, VPC endpoints included."""
     assert is_aws_host(host)
 
 
@@ -280,7 +267,7 @@ def test_hosts_of_aws(host: str) -> None:
         "vpce-1.vpce-svc-2.us-east-1.vpce.amazonaws.com",
         "vpce-1.sts.us-east-1.amazonaws.com",
         "sts-fips.example.com",
-        # Buckets, load balancers and endpoint services of whoever took the name.
+        # buckets, load balancers and endpoint services that customers name
         "sts.s3.amazonaws.com",
         "secretsmanager.s3.amazonaws.com",
         "sts.elb.amazonaws.com",
@@ -297,5 +284,5 @@ def test_hosts_of_aws(host: str) -> None:
     ],
 )
 def test_hosts_that_anybody_could_own(host: str) -> None:
-    """Names under amazonaws.com that customers get, and look-alikes, are not AWS."""
+    """Hosts that customers can own under amazonaws.com, and look-alikes, are not AWS's."""
     assert not is_aws_host(host)

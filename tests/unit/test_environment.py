@@ -1,4 +1,4 @@
-"""The child's environment: whose value wins, what is left out, and what no process can take."""
+"""The child's environment: precedence, removed variables, and unusable values."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from dsops.secret import Secret
 
 
 def test_a_variable_without_a_name_is_not_handed_on() -> None:
-    """Only C can make one (`=x`); Python's exec refuses it."""
+    """A variable with an empty name, which only C can create and exec refuses, is dropped."""
     assert encode(child_environment({"": "x", "HOME": "/h"}, {})) == {b"HOME": b"/h"}
 
 
 def test_own_values_win_over_inherited_ones() -> None:
-    """A variable of the configuration replaces the parent's; all others are inherited."""
+    """The configuration's variables replace inherited ones; all others are inherited."""
     child = child_environment({"TOKEN": "theirs", "HOME": "/h"}, {"TOKEN": Secret("ours")})
     assert encode(child) == {b"TOKEN": b"ours", b"HOME": b"/h"}
     assert child.kept == ()
 
 
 def test_keeping_existing_turns_that_round() -> None:
-    """With keeps_existing the inherited value stays, an empty one too, and ours fills what is not there."""
+    """With keeps_existing an inherited value stays, also an empty one, and missing ones are added."""
     secrets = {"TOKEN": Secret("ours"), "EMPTY": Secret("ours"), "NEW": Secret("ours")}
     child = child_environment({"TOKEN": "theirs", "EMPTY": ""}, secrets, keeps_existing=True)
     assert encode(child) == {b"TOKEN": b"theirs", b"EMPTY": b"", b"NEW": b"ours"}
@@ -33,7 +33,7 @@ def test_keeping_existing_turns_that_round() -> None:
 
 
 def test_pristine_passes_ours_and_what_every_program_needs() -> None:
-    """Only PATH, HOME, the locale, the terminal and the like are inherited."""
+    """With is_pristine only PATH, HOME, locale, terminal and the like are inherited."""
     needed = dict.fromkeys(("PATH", "HOME", "TERM", "LANG", "LC_TIME", "USER", "TZ", "TMPDIR"), "theirs")
     others = {"GITHUB_TOKEN": "t", "AWS_REGION": "eu-west-1", "LD_PRELOAD": "x.so", "LCD": "no locale"}
     child = child_environment({**needed, **others}, {"A": Secret("1")}, is_pristine=True)
@@ -42,7 +42,7 @@ def test_pristine_passes_ours_and_what_every_program_needs() -> None:
 
 @pytest.mark.parametrize("name", IDENTITY)
 def test_another_identity_is_removed_when_ours_is_set(name: str) -> None:
-    """Whatever would make an SDK somebody else goes, with what belongs to it, and is named."""
+    """If an identity is set, every inherited variable that would select another is removed and reported."""
     parent = {name: "theirs", "AWS_CREDENTIAL_EXPIRATION": "soon", "AWS_REGION": "eu-west-1"}
     secrets = {"AWS_ACCESS_KEY_ID": Secret("AKIA"), "AWS_SECRET_ACCESS_KEY": Secret("s")}
     child = child_environment(parent, secrets)
@@ -52,14 +52,14 @@ def test_another_identity_is_removed_when_ours_is_set(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*IDENTITY[:3], "AWS_PROFILE"])
 def test_any_part_of_our_identity_removes_theirs(name: str) -> None:
-    """One of ours is enough: an inherited key beside our token would be a mix of two sessions."""
+    """One variable of the identity removes all inherited ones: key and token of two sessions must not mix."""
     parent = dict.fromkeys(IDENTITY, "theirs")
     assert set(child_environment(parent, {name: Secret("ours")}).variables) == {name}
 
 
 @pytest.mark.parametrize("name", ["AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY", "AWS_SECRET_KEY"])
 def test_what_only_some_sdks_read_is_an_identity_too(name: str) -> None:
-    """A bearer token goes before every key for its service; Java's older SDK has names of its own for the keys."""
+    """Bearer tokens and the older Java SDK's key names are identities, too: some SDKs prefer them."""
     child = child_environment({name: "theirs", "AWS_REGION": "eu-west-1"}, {"AWS_PROFILE": Secret("ours")})
     assert dict(child.variables) == {"AWS_REGION": "eu-west-1", "AWS_PROFILE": Secret("ours")}
     assert child.removed == (name,)
@@ -67,7 +67,7 @@ def test_what_only_some_sdks_read_is_an_identity_too(name: str) -> None:
 
 
 def test_an_inherited_identity_stays_when_we_set_none() -> None:
-    """The command may use AWS as the caller does, when the environment has other variables only."""
+    """An inherited identity stays if none is set, so the command uses AWS as its caller."""
     parent = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_PROFILE": "p"}
     child = child_environment(parent, {"AWS_REGION": Secret("eu-west-1"), "TOKEN": Secret("t")})
     assert child.variables["AWS_ACCESS_KEY_ID"] == "AKIA"
@@ -75,7 +75,7 @@ def test_an_inherited_identity_stays_when_we_set_none() -> None:
 
 
 def test_keeping_existing_keeps_an_identity_whole() -> None:
-    """Their key without a token is not given our token: as one of theirs is there, none of ours is."""
+    """With keeps_existing an inherited identity is kept as a whole: its key never gets our token."""
     secrets = {name: Secret("ours") for name in IDENTITY[:3]} | {"TOKEN": Secret("t")}
     child = child_environment({"AWS_ACCESS_KEY_ID": "theirs"}, secrets, keeps_existing=True)
     assert dict(child.variables) == {"AWS_ACCESS_KEY_ID": "theirs", "TOKEN": Secret("t")}
@@ -83,7 +83,7 @@ def test_keeping_existing_keeps_an_identity_whole() -> None:
 
 
 def test_keeping_existing_does_not_keep_an_expiry_without_its_session() -> None:
-    """An inherited expiry alone is no identity: ours is set, and that expiry goes."""
+    """An inherited expiry without a session is no identity and is removed."""
     secrets = {name: Secret("ours") for name in IDENTITY[:3]}
     child = child_environment({"AWS_CREDENTIAL_EXPIRATION": "soon"}, secrets, keeps_existing=True)
     assert dict(child.variables) == secrets
@@ -91,19 +91,19 @@ def test_keeping_existing_does_not_keep_an_expiry_without_its_session() -> None:
 
 
 def test_values_that_are_not_utf8_survive() -> None:
-    """Bytes of a binary secret and of an inherited variable reach the child as they are."""
+    """Values that are not UTF-8 reach the child unchanged."""
     child = child_environment({"LATIN": "caf\udce9"}, {"BINARY": Secret.from_bytes(b"\xff\xfe\x01")})
     assert encode(child) == {b"LATIN": b"caf\xe9", b"BINARY": b"\xff\xfe\x01"}
 
 
 def test_an_empty_secret_is_an_empty_variable() -> None:
-    """An empty value is a value."""
+    """An empty secret is an empty variable."""
     assert encode(child_environment({}, {"EMPTY": Secret("")})) == {b"EMPTY": b""}
 
 
 @pytest.mark.parametrize("value", ["hush\0hush", "hush\ud800"])
 def test_a_value_that_no_variable_can_hold_is_refused_by_name(value: str) -> None:
-    """NUL and half a surrogate pair: the variable is named, its value is not."""
+    """A value with NUL or a lone surrogate is refused by its variable's name without being shown."""
     with pytest.raises(ValueUnusable) as caught:
         encode(child_environment({}, {"TOKEN": Secret(value)}))
     assert "`TOKEN`" in caught.value.message
@@ -112,7 +112,7 @@ def test_a_value_that_no_variable_can_hold_is_refused_by_name(value: str) -> Non
 
 
 def test_the_child_environment_does_not_print_secrets() -> None:
-    """Its repr, in a traceback or a failing test, has no value of ours."""
+    """The repr of a child environment shows no value."""
     assert "hush" not in repr(child_environment({}, {"TOKEN": Secret("hush")}))
 
 
@@ -120,7 +120,7 @@ KEYS = Credentials("ASIAEXAMPLE", Secret("key"), Secret("token"), datetime(2026,
 
 
 def test_a_session_is_its_three_parts_and_its_end() -> None:
-    """As every SDK reads them; a long-term key has neither token nor end."""
+    """A session is key id, secret key, token and expiry; a long-term key has neither token nor expiry."""
     assert session_variables(KEYS) == {
         "AWS_ACCESS_KEY_ID": Secret("ASIAEXAMPLE"),
         "AWS_SECRET_ACCESS_KEY": Secret("key"),
@@ -133,7 +133,7 @@ def test_a_session_is_its_three_parts_and_its_end() -> None:
 @pytest.mark.parametrize("name", IDENTITY)
 @pytest.mark.parametrize("keeps_existing", [False, True])
 def test_a_session_that_was_asked_for_wins_over_everything_inherited(name: str, *, keeps_existing: bool) -> None:
-    """Nothing else of an identity stays, not even with keeps_existing: the command line names who the command is."""
+    """The session of `--credentials` replaces every inherited identity, even with keeps_existing."""
     parent = {name: "theirs", "AWS_CREDENTIAL_EXPIRATION": "soon", "HOME": "/h"}
     session = ChildIdentity(session_variables(KEYS), "us-east-1")
     child = child_environment(parent, {}, session=session, keeps_existing=keeps_existing)
@@ -142,7 +142,7 @@ def test_a_session_that_was_asked_for_wins_over_everything_inherited(name: str, 
 
 
 def test_an_endpoint_leaves_no_other_place_to_look() -> None:
-    """Neither keys nor profile are inherited, and both files are empty ones."""
+    """With a served endpoint neither keys nor profile are inherited, and both AWS files are empty."""
     parent = {
         "AWS_ACCESS_KEY_ID": "a",
         "AWS_SECRET_ACCESS_KEY": "b",
@@ -173,7 +173,7 @@ def test_an_endpoint_leaves_no_other_place_to_look() -> None:
 def test_the_region_is_the_stores_unless_a_variable_names_one(
     parent: dict[str, str], secrets: dict[str, Secret], region: str
 ) -> None:
-    """Under both names: boto3 reads one, others read the other."""
+    """The region is the store's unless a variable sets one; it is set under both names that SDKs read."""
     child = child_environment(parent, secrets, session=ChildIdentity(session_variables(KEYS), "us-east-1"))
     found = encode(child)
     assert (found[b"AWS_REGION"], found[b"AWS_DEFAULT_REGION"]) == (region.encode(), region.encode())

@@ -1,6 +1,6 @@
-"""docs/reference/errors.md lists every code that dsops can end with, as `dsops help CODE` explains it.
+"""docs/reference/errors.md lists every error code with the text of `dsops help CODE`.
 
-DSOPS_UPDATE_GOLDEN=1 writes the page anew.
+DSOPS_UPDATE_GOLDEN=1 writes the page again.
 """
 
 from __future__ import annotations
@@ -67,16 +67,16 @@ command that it runs. What each exit code means in general: [the command line](c
 This page is made from the program (`tests/unit/test_errors.py`).
 """
 FORMS = {SandboxRefusal, Failures}
-"""What no user of dsops sees: an answer of the sandbox to its client, and the bundle of several errors."""
+"""Errors that users never see: the sandbox's answers to clients, and the bundle of several errors."""
 
 
 def family(root: type[DsopsError]) -> list[type[DsopsError]]:
-    """The class and all that are derived from it."""
+    """The class and all its subclasses."""
     return [root, *(error for child in root.__subclasses__() for error in family(child))]
 
 
 def page() -> str:
-    """The page as it has to be."""
+    """The page as generated from the errors."""
     kinds = [kind for kind in family(DsopsError) if kind not in FORMS]
     kinds.sort(key=lambda kind: (kind.exit_code, kind.code))
     text = HEAD
@@ -86,33 +86,33 @@ def page() -> str:
 
 
 def section(kind: type[DsopsError]) -> str:
-    """One code, under an anchor that is the code itself with `-` for `.`."""
+    """One error's section, with the code as anchor (`-` for `.`)."""
     causes = "".join(f"- {what}: {remedy}\n" for what, remedy in CAUSES.get(kind.code, ()))
     head = f'\n<a id="{anchor(kind.code)}"></a>\n\n### `{kind.code}`\n\n'
     return f"{head}{' '.join((kind.__doc__ or '').split())}\n{causes and chr(10)}{causes}"
 
 
 def anchor(code: str) -> str:
-    """What stands behind `#` in a link to that code."""
+    """The anchor of a code."""
     return code.replace(".", "-")
 
 
 def test_the_page_lists_every_error() -> None:
-    """An error that is added, renamed or reworded changes the page."""
+    """The page equals the generated text, so every changed error changes the page."""
     if UPDATE:
         PAGE.write_text(page(), encoding="utf-8")
     assert page() == PAGE.read_text(encoding="utf-8")
 
 
 def test_every_code_has_an_anchor_of_its_own() -> None:
-    """A link to a code leads to that code."""
+    """Every code has its own anchor."""
     anchors = re.findall(r'<a id="([^"]+)"></a>', page())
     assert len(anchors) == len(set(anchors))
     assert set(anchors) == {anchor(kind.code) for kind in family(DsopsError) if kind not in FORMS}
 
 
 def test_what_ends_a_run_has_its_causes_told() -> None:
-    """Whatever AWS, the keyring or a secret's value is behind; and nothing is told of a code that is none."""
+    """Every error that depends on AWS, the keyring or a value lists its causes; other codes have none."""
     codes = {kind.code for kind in family(DsopsError) if kind not in FORMS}
     ending = {kind.code for kind in family(DsopsError) if kind.exit_code in {3, 4, 5}} - {SecretError.code}
     assert set() == set(CAUSES) - codes
@@ -120,7 +120,7 @@ def test_what_ends_a_run_has_its_causes_told() -> None:
 
 
 def test_remedies_name_commands_that_there_are() -> None:
-    """What is in backticks can be typed."""
+    """Commands in backticks in remedies exist."""
     texts = [part for causes in CAUSES.values() for cause in causes for part in cause]
     commands = [match.split() for text in texts for match in re.findall(r"`dsops ([^`]+)`", text)]
     assert commands
@@ -130,7 +130,7 @@ def test_remedies_name_commands_that_there_are() -> None:
 
 
 def test_every_error_has_a_code_of_its_own_and_a_sentence() -> None:
-    """Programs look at the code, people read the sentence."""
+    """Every error has a unique code and a sentence."""
     kinds = family(DsopsError)
     codes = [kind.code for kind in kinds]
 
@@ -140,14 +140,14 @@ def test_every_error_has_a_code_of_its_own_and_a_sentence() -> None:
 
 
 def test_exit_codes_are_the_documented_ones() -> None:
-    """0 to 6, and those of a shell for the command that exec runs."""
+    """Exit codes are 0 to 6, and a shell's codes for the command that exec runs."""
     for kind in family(DsopsError):
         allowed = {124, 126, 127} if issubclass(kind, CommandFailed) else {1, 2, 3, 4, 5, 6}
         assert kind.exit_code in allowed, kind.code
 
 
 def test_no_other_module_defines_an_exception() -> None:
-    """Whoever asks what can go wrong reads one file."""
+    """All exceptions are defined in one module."""
     found = [kind.__name__ for kind in family(DsopsError) if kind.__module__ != errors.__name__]
 
     assert [] == found
@@ -167,25 +167,25 @@ def test_no_other_module_defines_an_exception() -> None:
     ],
 )
 def test_the_nearest_name_is_the_one_that_was_probably_meant(word: str, names: list[str], meant: str) -> None:
-    """Typos, swapped letters, a beginning, another case; no guess where two would do or none is near."""
+    """The suggested name corrects typos, swapped letters, prefixes and case; ambiguous or distant names give none."""
     assert nearest(word, names) == meant
 
 
 def test_a_traceback_tells_all_that_the_command_line_would() -> None:
-    """For programs and tests, which know nothing of `why`, `hint` and problems; an error that is retold too."""
+    """A traceback shows why, hint and problems, also of the errors that caused it."""
     problem = Problem(Where("a.yaml", 3), "Statement.Acton", "`Acton` is not an element of a policy", "write `Action`")
     error = PolicyInvalid("no policy", why="AWS says no", problems=(problem, problem._replace(path="", hint="")))
-    told = [
+    result_text = [
         "a.yaml:3: Statement.Acton: `Acton` is not an element of a policy",
         "  hint: write `Action`",
         "a.yaml:3: `Acton` is not an element of a policy",
         "why: AWS says no",
     ]
-    assert "".join(format_exception_only(error)).splitlines() == ["dsops.errors.PolicyInvalid: no policy", *told]
+    assert "".join(format_exception_only(error)).splitlines() == ["dsops.errors.PolicyInvalid: no policy", *result_text]
     error.retell("still none", hint="correct it", where=Where("b.yaml", 1))
     assert "".join(format_exception_only(error)).splitlines() == [
         "dsops.errors.PolicyInvalid: still none",
         "at: b.yaml:1",
-        *told,
+        *result_text,
         "hint: correct it",
     ]

@@ -1,4 +1,4 @@
-"""What installs an extra: this interpreter, and what this dsops was installed from."""
+"""The command that installs an extra into this interpreter, from where dsops was installed."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ REQUIRES = distribution("dsops").requires
 
 
 class Distribution:
-    """One that pip has installed, with what it wrote down of it."""
+    """A fake distribution with pip's direct_url.json."""
 
     def __init__(self, direct_url: object) -> None:
         self.requires = REQUIRES
         self._text = direct_url if isinstance(direct_url, str | None) else json.dumps(direct_url)
 
     def read_text(self, name: str) -> str | None:
-        """The content of a file of its metadata; None where there is none."""
+        """The content of a metadata file; None if there is none."""
         assert name == "direct_url.json"
         return self._text
 
 
 def words_with(monkeypatch: pytest.MonkeyPatch, direct_url: object, extra: str = "sandbox") -> list[str]:
-    """What a shell makes of the command, after `pip install`."""
+    """The words of the install command after `pip install`, as a shell splits them."""
     monkeypatch.setattr("importlib.metadata.distribution", lambda _name: Distribution(direct_url))
     words = shlex.split(install_command(extra))
     assert words[:4] == [sys.executable, "-m", "pip", "install"]
@@ -40,7 +40,7 @@ def words_with(monkeypatch: pytest.MonkeyPatch, direct_url: object, extra: str =
 
 @pytest.mark.parametrize("name", ["clone", "a clone's folder", "café"])
 def test_a_folder_is_installed_from_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
-    """As it was: editable or not; whatever is in its path."""
+    """An installation from a folder installs the extra from that folder, editable as before, whatever its path."""
     folder = tmp_path / name
     folder.mkdir()
     url = {"url": folder.as_uri(), "dir_info": {}}
@@ -49,7 +49,7 @@ def test_a_folder_is_installed_from_again(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 def test_so_is_a_wheel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """While it is there."""
+    """An installation from a wheel installs the extra from that wheel while it exists."""
     wheel = tmp_path / "dsops-1-py3-none-any.whl"
     url = {"url": wheel.as_uri(), "archive_info": {}}
     wheel.touch()
@@ -57,7 +57,7 @@ def test_so_is_a_wheel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_an_address_is_named_with_its_commit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a repository; a file's address by itself."""
+    """An installation from a repository names its URL and commit; from a file's URL that URL."""
     url = {"url": "https://git.example/dsops.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}}
     assert words_with(monkeypatch, url) == ["dsops[sandbox] @ git+https://git.example/dsops.git@abc"]
     archive = {"url": "https://files.example/dsops.whl", "archive_info": {}}
@@ -69,24 +69,24 @@ def test_an_address_is_named_with_its_commit(monkeypatch: pytest.MonkeyPatch) ->
 def test_where_nothing_is_known_the_packages_are_named(
     monkeypatch: pytest.MonkeyPatch, direct_url: object, extra: str, package: str
 ) -> None:
-    """And not dsops, which an index may have from others."""
+    """If the origin is unknown the extra's packages are named, and not dsops: an index may have another one."""
     words = words_with(monkeypatch, direct_url, extra)
     assert any(re.match(rf"{package}\b", word) for word in words)
     assert not any("dsops" in word or ";" in word for word in words)
 
 
 def test_this_one_says_where_it_is() -> None:
-    """In a virtual environment of the clone: the clone."""
+    """The real installation gives its own origin."""
     assert "dsops" in install_command("policy") or str(ROOT) in install_command("policy")
 
 
 def test_words_are_quoted() -> None:
-    """A bracket is a pattern to zsh."""
+    """Brackets are quoted: they are patterns in zsh."""
     assert shlex.quote("moto[glacier]") in pip_install("moto[glacier]")
 
 
 def test_nowhere_else_is_dsops_installed_by_its_name() -> None:
-    """Neither in code nor on a page: `pip install dsops` would be another project's, or none."""
+    """No code and no page says `pip install dsops`, which could install another project."""
     named = re.compile(r"pip\s+install\s+(?:-\S+\s+(?:\.\s+)?)*['\"]?dsops(?!\S*/|\[\w+\] @ )\b")
     texts = [ROOT / "README.md", ROOT / "action.yml", *(ROOT / "changes").glob("*.md")]
     for folder, pattern in (("src", "*.py"), ("docs", "*.md"), ("examples", "*"), ("ci", "*"), ("templates", "*")):

@@ -1,4 +1,4 @@
-"""The forms in which a value is looked for: each by an example, and what is none."""
+"""The forms in which a value is searched for in output, by examples and counter-examples."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ VALUE = "pa ss/wörd<1>\n".encode()
     ],
 )
 def test_a_value_is_looked_for_as(form: bytes) -> None:
-    """What libraries of several languages write for it."""
+    """Encodings that libraries of several languages write are among the forms."""
     assert form in forms_of(VALUE)
 
 
@@ -59,7 +59,7 @@ def test_a_value_is_looked_for_as(form: bytes) -> None:
     ],
 )
 def test_quoting_of_several_languages_is_known(form: bytes) -> None:
-    """Python, Go (`%q`, `%+q`), Go's html and a browser's, JSON, od, xxd at both alignments, UTF-16, a shell."""
+    """Quoted forms of Python, Go, HTML, JSON, od, xxd, UTF-16 and shells are among the forms."""
     assert form in forms_of("it's \"\\\x01ö🔑\x7f".encode())
 
 
@@ -67,7 +67,7 @@ def test_quoting_of_several_languages_is_known(form: bytes) -> None:
 @pytest.mark.parametrize("value", ["it's", 'a b$c`d"e\\f', "one,two=~{}[]", "line\nbreak\ttab\x1b", "wörd key🔑"])
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
 def test_what_bash_writes_for_a_value_is_known(value: str, locale: str) -> None:
-    """By `printf %q`, by `${x@Q}`, and by `declare -p` and `set -x`."""
+    """bash's `printf %q`, `${x@Q}`, `declare -p` and `set -x` write one of the forms."""
     forms = [form for form in forms_of(value.encode()) if len(form) >= len(value.encode())]
     for script in ('printf %q "$1"', 'echo "${1@Q}"', 'exec 2>&1; set -x; : "$1"', "x=$1; declare -p x"):
         environ = {"LC_ALL": locale, "PATH": "/usr/bin:/bin"}
@@ -76,7 +76,7 @@ def test_what_bash_writes_for_a_value_is_known(value: str, locale: str) -> None:
 
 
 def test_the_fields_of_a_json_secret_are_looked_for() -> None:
-    """A password is hidden where it is printed alone; so is a number as it is written, and JSON in a text of JSON."""
+    """Fields of a JSON secret are searched for individually: passwords, numbers as written, nested JSON."""
     inner = rb'"{\"pin\": 0.12340}"'
     forms = forms_of(b'{"user": "administrator", "deep": [{"port": 54321, "on": true, "no": null}, %s]}' % inner)
     assert {b"administrator", b"54321", b"0.12340"} <= forms
@@ -85,7 +85,7 @@ def test_the_fields_of_a_json_secret_are_looked_for() -> None:
 
 @pytest.mark.parametrize("value", [b"[" * 100_000, b'{"a": ', b"{1: 2}", b"[\xff, 12345]", b'["\\ud800abcd"]'])
 def test_what_is_no_json_is_looked_for_as_it_is(value: bytes) -> None:
-    """Whatever it begins with, and however deep."""
+    """A value that is not JSON is searched for as it is, whatever it starts with and however deep."""
     assert value in forms_of(value)
 
 
@@ -93,14 +93,14 @@ def test_what_is_no_json_is_looked_for_as_it_is(value: bytes) -> None:
 @pytest.mark.parametrize("before", [b"", b"u", b"us", b"user", b"user:"])
 @pytest.mark.parametrize("after", [b"", b"\n", b"xy", b"xyz"])
 def test_in_the_middle_of_base64_what_is_certain_is_found(value: bytes, before: bytes, after: bytes) -> None:
-    """At each of the three alignments; but for the two or three letters that hold bits of a neighbour, all of it."""
+    """Within base64 of more data the value is found at each of three alignments, except for shared edge letters."""
     for encoded in (base64.b64encode(before + value + after), base64.urlsafe_b64encode(before + value + after)):
         found = max((form for form in forms_of(value) if form in encoded), key=len)
         assert len(found) >= len(value) * 4 // 3 - 2
 
 
 def test_base64_in_lines_is_found_line_by_line() -> None:
-    """`base64` breaks lines after 76 letters, PEM after 64."""
+    """base64 in lines of 76 letters (`base64`) or 64 (PEM) is found line by line."""
     value = bytes(range(256))
     whole = base64.b64encode(value)
     for length in (76, 64):
@@ -109,7 +109,7 @@ def test_base64_in_lines_is_found_line_by_line() -> None:
 
 
 def test_lines_are_looked_for_by_themselves() -> None:
-    """A key of many lines may be shown in part, and a terminal ends lines in its own way."""
+    """Lines of a value are searched for individually: part of a key may be shown, with a terminal's line ends."""
     forms = forms_of(b"first line\r\nsecond line\n\nabc\n")
     assert {b"first line", b"second line"} <= forms
     assert b"abc" not in forms
@@ -117,5 +117,5 @@ def test_lines_are_looked_for_by_themselves() -> None:
 
 @pytest.mark.parametrize("value", [b"", b"a", b"abc"])
 def test_what_is_shorter_than_four_bytes_is_not_looked_for(value: bytes) -> None:
-    """It stands in every output by chance. Nor is any form of it."""
+    """Values under four bytes are not searched for, since they occur by chance."""
     assert forms_of(value) == frozenset()

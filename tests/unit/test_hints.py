@@ -1,4 +1,4 @@
-"""Every error says what to do next, or its problems do; what needs no word is listed here, with the reason."""
+"""Every error has a hint, or problems that have; exceptions are listed with a reason."""
 
 from __future__ import annotations
 
@@ -34,28 +34,30 @@ WITHOUT = {
     "stores/session_parts.py": "a bug of ours: the plan gives it some",
     "testing/child.py": "for the author of the test, whose traceback has the line",
 }
-"""File -> why its errors may come without a hint."""
+"""File -> why its errors need no hint."""
 
 
 @cache
 def without_hint() -> dict[str, list[str]]:
-    """File -> the errors that are made there with neither a hint nor problems."""
+    """File -> the errors created there without hint and problems."""
     names = {kind.__name__ for kind in family(DsopsError) if kind not in FORMS}
-    found: dict[str, list[str]] = {}
+    collected: dict[str, list[str]] = {}
     for file in sorted(SOURCE.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
                 given = {keyword.arg for keyword in node.keywords}
                 if not given & {"hint", "problems", None}:
-                    found.setdefault(str(file.relative_to(SOURCE)), []).append(f"{node.func.id}, line {node.lineno}")
-    return found
+                    collected.setdefault(str(file.relative_to(SOURCE)), []).append(
+                        f"{node.func.id}, line {node.lineno}"
+                    )
+    return collected
 
 
 def test_an_error_says_what_to_do_next() -> None:
-    """Whoever adds one without a hint gives a reason here."""
+    """Every error without a hint is in a listed file."""
     assert {} == {file: errors for file, errors in without_hint().items() if file not in WITHOUT}
 
 
 def test_no_exception_is_kept_for_nothing() -> None:
-    """A file whose errors all have their hint by now is taken off the list."""
+    """Every listed file still has errors without a hint."""
     assert [] == sorted(set(WITHOUT) - set(without_hint()))

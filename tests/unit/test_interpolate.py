@@ -14,7 +14,7 @@ HERE = Where("dsops.yaml", 9)
 
 
 def expanded(text: str, **environ: str) -> str:
-    """The text in an environment; no user and no timestamp but those."""
+    """The text in this environment, without user and timestamp."""
     return expand(text, environ, HERE, "secretStores.prod.region")
 
 
@@ -38,7 +38,7 @@ def expanded(text: str, **environ: str) -> str:
     ],
 )
 def test_names_are_replaced(text: str, expected: str) -> None:
-    """Values, defaults for what is unset or empty, defaults in defaults."""
+    """Names are replaced by values, or by defaults if unset or empty; defaults may contain names."""
     assert expected == expanded(text, A="one", B="two", EMPTY="", _x1="under")
 
 
@@ -63,7 +63,7 @@ def test_names_are_replaced(text: str, expected: str) -> None:
     ],
 )
 def test_everything_else_is_literal(text: str) -> None:
-    """What is not exactly a name, IAM's policy variables above all, stays as it is."""
+    """Text that is not exactly a name stays, above all IAM's policy variables."""
     assert text == expanded(text, A="one")
     assert names_in(text) == ()
 
@@ -82,17 +82,17 @@ def test_everything_else_is_literal(text: str) -> None:
     ],
 )
 def test_two_dollars_are_a_literal_one(text: str, expected: str) -> None:
-    """`$${` stands for `${`, and its `}` closes nothing else."""
+    """`$${` stands for `${`, and its `}` closes nothing."""
     assert expected == expanded(text, A="one")
 
 
 def test_what_a_variable_holds_is_not_expanded_again() -> None:
-    """A value cannot reach for other variables."""
+    """A variable's value is not expanded again."""
     assert expanded("${A}", A="${B}$${C}", B="x") == "${B}$${C}"
 
 
 def test_an_unset_variable_names_file_line_field_and_variable() -> None:
-    """The error has all that is needed to mend it."""
+    """An unset variable is an error with file, line, field, variable and remedy."""
     with pytest.raises(VariableUnset) as raised:
         expanded("dsops-${A}-${B}", A="x")
     error = raised.value
@@ -103,14 +103,14 @@ def test_an_unset_variable_names_file_line_field_and_variable() -> None:
 
 @pytest.mark.parametrize(("environ", "state"), [({}, "not set"), ({"A": ""}, "empty")])
 def test_a_message_is_the_reason(environ: dict[str, str], state: str) -> None:
-    """`:?` refuses what is unset or empty, in the words of whoever wrote it."""
+    """`${A:?message}` is an error with that message if A is unset or empty."""
     with pytest.raises(VariableUnset, match=f"A, which is {state}") as raised:
         expanded("${A:?ask ${WHO:-the team} for it}", **environ)
     assert raised.value.why == "ask the team for it"
 
 
 def test_an_empty_message_is_none() -> None:
-    """`${A:?}` needs no words."""
+    """`${A:?}` is an error without a message."""
     with pytest.raises(VariableUnset) as raised:
         expanded("${A:?}")
     assert raised.value.why == ""
@@ -127,25 +127,25 @@ def test_an_empty_message_is_none() -> None:
     ],
 )
 def test_user_works_without_being_set(environ: dict[str, str], user: str, expected: str) -> None:
-    """USER, LOGNAME, USERNAME, then the name that was passed in."""
+    """USER falls back to LOGNAME, USERNAME and the passed name."""
     assert expected == expand("${USER}", environ, HERE, "p", user=user)
 
 
 def test_user_is_unset_where_nobody_knows_it() -> None:
-    """Without any source it is an unset variable like others."""
+    """Without any source USER is an unset variable."""
     with pytest.raises(VariableUnset, match="USER"):
         expanded("${USER}")
 
 
 def test_timestamp_is_the_runs_own_unless_the_user_set_one() -> None:
-    """A generated one everywhere the same; a set one wins."""
+    """TIMESTAMP is the same throughout a run; one set by the user takes precedence."""
     assert expand("${TIMESTAMP}", {}, HERE, "p", timestamp="2026") == "2026"
     assert expand("${TIMESTAMP}", {"TIMESTAMP": "mine"}, HERE, "p", timestamp="2026") == "mine"
     assert expand("${TIMESTAMP:-x}", {}, HERE, "p", timestamp="2026") == "2026"
 
 
 def test_only_a_generated_timestamp_stays_symbolic() -> None:
-    """In a fingerprint two runs have the same session name; two names that the user set do not."""
+    """In fingerprints only a generated timestamp stays symbolic."""
     assert expand("a-${TIMESTAMP}", {}, HERE, "p", timestamp="1", symbolic_timestamp=True) == "a-${TIMESTAMP}"
     mine = {"TIMESTAMP": "mine"}
     assert expand("a-${TIMESTAMP}", mine, HERE, "p", timestamp="1", symbolic_timestamp=True) == "a-mine"
@@ -153,12 +153,12 @@ def test_only_a_generated_timestamp_stays_symbolic() -> None:
 
 
 def test_names_in_a_text() -> None:
-    """Each once, in order, those of defaults too."""
+    """Names in a text are listed once, in order, including those in defaults."""
     assert names_in("${B:-${A}} ${B} ${C:?${D}} $${E} ${aws:F}") == ("B", "A", "C", "D")
 
 
 def test_a_nodes_texts_are_expanded_with_their_own_lines() -> None:
-    """Keys, values and items; numbers stay numbers, and what was replaced is a text."""
+    """Keys, values and items of a node are expanded; numbers stay numbers, replaced texts are text."""
     root = parse_yaml("a: ${X}\n${X}:\n  - 007\n  - ${X}\n", "f").root
     assert root is not None
     assert has_names(root)
@@ -169,7 +169,7 @@ def test_a_nodes_texts_are_expanded_with_their_own_lines() -> None:
 
 @pytest.mark.parametrize(("text", "line"), [("a: 1\nb:\n  - ${X}", 3), ("a: 1\n${X}: 1", 2), ("a: {b: '${X}'}", 1)])
 def test_an_unset_variable_in_a_node_names_its_own_line(text: str, line: int) -> None:
-    """Not the line of the field, but that of the text in it."""
+    """An unset variable in a node is reported with the line of its text."""
     root = parse_yaml(text, "f").root
     assert root is not None
     with pytest.raises(VariableUnset) as raised:
@@ -178,7 +178,7 @@ def test_an_unset_variable_in_a_node_names_its_own_line(text: str, line: int) ->
 
 
 def test_separators_inside_of_names_are_masked() -> None:
-    """Only outermost names, and the length stays."""
+    """`mask` hides outermost names and keeps the length."""
     text = "store://a/${X:?m#${Y:-?}}#${Z}?v=$${q} ${aws:a#b}"
     masked = mask(text)
     assert len(masked) == len(text)
@@ -192,7 +192,7 @@ def test_separators_inside_of_names_are_masked() -> None:
     ids=["literal nests", "open defaults", "nested defaults", "many"],
 )
 def test_no_text_takes_long(text: str) -> None:
-    """One pass, however deep it nests."""
+    """Expansion takes linear time, however deep names are nested."""
     started = time.process_time()
     expanded(text, A="x")
     names_in(text)

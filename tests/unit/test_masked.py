@@ -1,4 +1,4 @@
-"""Masked commands as real processes: what comes out, how soon, and that pipes stay pipes and terminals terminals."""
+"""Masked commands as real processes: output, delay, and pipes and terminals as the command sees them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ sys.exit(code)
 
 
 def masked(*command: str) -> list[str]:
-    """A command line that runs this one masked."""
+    """The command line that runs this command masked."""
     return python(PROGRAM, *command)
 
 
@@ -48,7 +48,7 @@ def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*command: str, **options: object) -> subprocess.CompletedProcess[bytes]:
-    """A masked command to its end, with pipes."""
+    """Run a masked command with pipes until it ends."""
     arguments: dict[str, object] = {
         "stdout": subprocess.PIPE,
         "stderr": subprocess.PIPE,
@@ -60,15 +60,15 @@ def run(*command: str, **options: object) -> subprocess.CompletedProcess[bytes]:
 
 
 class TestPipes:
-    """No terminal anywhere."""
+    """All streams are pipes."""
 
     def test_both_streams_are_masked_and_stay_apart(self) -> None:
-        """And the exit code is the command's."""
+        """Both streams are masked separately, and the exit code is the command's."""
         done = run("sh", "-c", 'echo "out $SECRET."; echo "err $SECRET." >&2; exit 7')
         assert (done.returncode, done.stdout, done.stderr) == (7, b"out ***.\n", b"err ***.\n")
 
     def test_a_value_in_pieces_is_masked(self) -> None:
-        """Written byte by byte, slowly enough that each piece arrives by itself."""
+        """A secret written byte by byte, with pauses, is masked."""
         body = """
         import os, time
         for byte in b"[" + os.environb[b"SECRET"] + b"]":
@@ -77,12 +77,12 @@ class TestPipes:
         assert run(*python(body)).stdout == b"[***]"
 
     def test_what_is_written_to_both_keeps_its_order(self) -> None:
-        """`2>&1` is one stream to the command, too."""
+        """With `2>&1` output to both streams keeps its order."""
         done = run("sh", "-c", "for i in 1 2 3; do echo out; echo err >&2; done", stderr=subprocess.STDOUT)
         assert done.stdout == b"out\nerr\n" * 3
 
     def test_a_prompt_without_a_line_end_appears_at_once(self) -> None:
-        """Nothing waits for a line's end; what could begin a secret waits for a moment only."""
+        """A prompt without a line end appears at once; the possible start of a secret is held back briefly."""
         with subprocess.Popen(
             masked("sh", "-c", 'printf "who? h"; read who; printf "$who"'),
             stdin=subprocess.PIPE,
@@ -101,7 +101,7 @@ class TestPipes:
             assert process.stdout.read() == b"me"
 
     def test_after_a_pause_in_the_middle_the_rest_is_masked(self) -> None:
-        """What had to be shown is a beginning; never the value."""
+        """After a pause within a secret its beginning is shown and the rest masked."""
         body = """
         import os, time
         secret = os.environb[b"SECRET"]
@@ -111,11 +111,11 @@ class TestPipes:
         assert run(*python(body)).stdout == b"hu***!***!"
 
     def test_the_beginning_of_a_secret_at_the_end_is_shown(self) -> None:
-        """It is none."""
+        """The start of a secret at the end of the output is shown."""
         assert run("printf", "hush-hush").stdout == b"hush-hush"
 
     def test_large_output_passes_whole(self) -> None:
-        """Five megabytes, with the secret in it again and again; binary too."""
+        """Five megabytes of binary output with secrets pass completely and masked."""
         body = """
         import os, sys
         piece = bytes(range(256)) * 20 + os.environb[b"SECRET"]
@@ -124,7 +124,7 @@ class TestPipes:
         assert run(*python(body)).stdout == (bytes(range(256)) * 20 + b"***") * 1000
 
     def test_a_reader_that_leaves_ends_the_command(self) -> None:
-        """`dsops exec --mask -- yes | head` ends as `yes | head` does."""
+        """If the reader closes the pipe, the command ends as without masking (`yes | head`)."""
         done = subprocess.run(
             ["bash", "-c", '"$@" | head -n 2; echo ${PIPESTATUS[0]}', "bash", *masked("yes")],
             capture_output=True,
@@ -135,7 +135,7 @@ class TestPipes:
         assert done.stdout == f"y\ny\n{128 + signal.SIGPIPE}\n"
 
     def test_what_is_left_in_the_background_is_not_waited_for(self, tmp_path: Path) -> None:
-        """The command's end is the end, as without masking; what was written before is there."""
+        """Background processes of the command are not waited for; its own output is complete."""
         pid = tmp_path / "pid"
         began = time.monotonic()
         done = run("sh", "-c", f"(echo early; exec sleep 600) & echo $! > {pid}; sleep 0.2; echo end")
@@ -145,7 +145,7 @@ class TestPipes:
 
     @pytest.mark.parametrize("name", ["TERM", "INT", "HUP"])
     def test_signals_reach_the_command(self, name: str) -> None:
-        """And what it says of them is shown."""
+        """Signals are passed to the command, and its last output is shown."""
         number = signal.Signals[f"SIG{name}"]
         script = f'trap "echo got {name}; exit 5" {name}; echo ready; while :; do sleep 0.05; done'
         with subprocess.Popen(masked("sh", "-c", script), stdout=subprocess.PIPE, text=True) as process:
@@ -156,12 +156,12 @@ class TestPipes:
             assert process.wait(PATIENCE_SECONDS) == 5
 
     def test_the_time_limit_holds(self) -> None:
-        """124, and what was written is shown."""
+        """--timeout ends with 124, and the output so far is shown."""
         done = run("sh", "-c", 'echo "$SECRET"; exec sleep 600', env={**os.environ, "LIMIT": "0.5"})
         assert (done.returncode, done.stdout) == (124, b"***\n")
 
     def test_a_file_gets_all_of_it(self, tmp_path: Path) -> None:
-        """Appended to, as the shell opened it."""
+        """Output redirected to a file is appended completely."""
         path = tmp_path / "log"
         path.write_text("before\n")
         with path.open("ab") as file:
@@ -173,15 +173,15 @@ SIZE = "import os, sys; print(*os.get_terminal_size(1), [os.isatty(n) for n in (
 
 
 def resize(terminal: Terminal, rows: int, columns: int) -> None:
-    """Somebody drags a corner of the window."""
+    """Resize the terminal."""
     fcntl.ioctl(terminal._descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
 
 class TestTerminal:
-    """All three streams are a terminal: the command gets one of its own."""
+    """All three streams are a terminal: the command gets its own."""
 
     def test_it_is_masked_and_looks_like_ours(self) -> None:
-        """A terminal on all three, of our size, with everything masked."""
+        """The command sees a terminal of the same size on all three streams, and its output is masked."""
         script = 'stty size; "$0" -c "import os; print([os.isatty(n) for n in (0, 1, 2)])"; echo "<$SECRET>"'
         command = masked("sh", "-c", script, sys.executable)
         with Terminal(["sh", "-c", 'stty rows 33 cols 77; exec "$@"', "sh", *command]) as it:
@@ -191,7 +191,7 @@ class TestTerminal:
             assert it.code() == 0
 
     def test_a_new_size_reaches_the_command_by_a_signal(self) -> None:
-        """As a full-screen program needs it: the signal comes, and the size is the new one by then."""
+        """A resize reaches the command as SIGWINCH with the new size, as full-screen programs need."""
         body = f"""
         import os, signal, time
         def changed(*_): {SIZE.replace("import os, sys; ", "")}
@@ -205,7 +205,7 @@ class TestTerminal:
             it.expect("101 40 [True, True, True]")
 
     def test_what_is_typed_is_shown_once(self) -> None:
-        """By the command's own terminal; ours is raw meanwhile."""
+        """Typed text is echoed once, by the command's terminal."""
         with Terminal(masked("sh", "-c", 'read line; echo "got $line"')) as it:
             time.sleep(0.5)
             it.type("typed\r")
@@ -213,7 +213,7 @@ class TestTerminal:
             assert text.count("typed") == 2
 
     def test_a_command_may_hide_what_is_typed(self) -> None:
-        """A question for a password: nothing of it is on the screen."""
+        """A command can switch the echo off for a password."""
         body = 'import getpass; print("length", len(getpass.getpass("Password: ")), flush=True)'
         with Terminal(masked(*python(body))) as it:
             it.expect("Password: ")
@@ -223,7 +223,7 @@ class TestTerminal:
             assert "pass-word" not in text
 
     def test_a_command_may_read_keys_one_by_one(self) -> None:
-        """Raw input: Ctrl-C is a key then, and so is Ctrl-D."""
+        """A command can read single keys in raw mode, also Ctrl-C and Ctrl-D."""
         body = """
         import os, sys, tty
         tty.setraw(0)
@@ -237,7 +237,7 @@ class TestTerminal:
             assert it.code() == 0
 
     def test_ctrl_c_interrupts_the_command_once(self) -> None:
-        """Its own answer to that counts."""
+        """Ctrl-C interrupts the command exactly once, and its own handling decides."""
         body = """
         import signal, time
         seen = []
@@ -255,8 +255,8 @@ class TestTerminal:
             assert it.code() == 9
 
     def test_a_ctrl_c_that_ends_the_command_ends_the_script_around_us(self) -> None:
-        """As without masking: the loop does not make its next turn."""
-        # No shell in between: bash loses a signal that comes between its fork and its child's exec.
+        """If Ctrl-C ends the command, the surrounding script ends too, as without masking."""
+        # No shell in between: bash loses a signal between its fork and its child's exec.
         loop = 'for i in 1 2; do "$@"; echo went on; done'
         command = ["bash", "-c", loop, "bash", *masked("sh", "-c", "echo ready; exec sleep 600")]
         with Terminal(command) as it:
@@ -266,7 +266,7 @@ class TestTerminal:
             assert "went on" not in it.text
 
     def test_ctrl_z_stops_the_job_and_fg_goes_on(self) -> None:
-        """The shell gets its prompt back, in a terminal that shows what is typed; then the command goes on."""
+        """Ctrl-Z stops the job, the shell gets its prompt with echo, and `fg` continues the command."""
         body = 'print("ready", flush=True); print("read", input(), flush=True)'
         with Terminal(["bash", "--norc", "--noprofile", "-i"]) as it:
             quoted = " ".join("'" + word.replace("'", "'\\''") + "'" for word in masked(*python(body)))
@@ -287,7 +287,7 @@ class TestTerminal:
             it.expect("prompt> ")
 
     def test_a_shell_has_jobs_of_its_own(self) -> None:
-        """An interactive shell inside: Ctrl-Z stops what it runs, not the shell."""
+        """An interactive shell inside handles Ctrl-Z for its own jobs."""
         with Terminal(masked("bash", "--norc", "--noprofile", "-i")) as it:
             it.type("PS1='inner''> '\r")
             it.expect("inner> ")
@@ -308,14 +308,14 @@ class TestTerminal:
             assert it.code() == 4
 
     def test_the_terminal_is_as_it_was_afterwards(self) -> None:
-        """Whatever the command made of its own."""
+        """The terminal's settings are restored, whatever the command changed."""
         command = masked("sh", "-c", "stty raw -echo; exit 3")
         with Terminal(["sh", "-c", '"$@"; stty -a; echo end', "sh", *command]) as it:
             settings = it.expect("end")
             assert {"icanon", "echo", "isig", "opost"} <= set(settings.split())
 
     def test_a_closed_terminal_ends_the_command(self, tmp_path: Path) -> None:
-        """The window is closed: SIGHUP, as for any command in it."""
+        """Closing the terminal ends the command by SIGHUP."""
         pid = tmp_path / "pid"
         with Terminal(masked("sh", "-c", f"echo $$ > {pid}; echo ready; exec sleep 600")) as it:
             it.expect("ready")
@@ -328,7 +328,7 @@ class TestTerminal:
             time.sleep(0.02)
 
     def test_its_environment_is_exactly_what_was_given(self) -> None:
-        """The process of ours in between adds nothing."""
+        """The command's environment is exactly the given one."""
         body = """
         import os
         print(sorted(key for key in os.environ if key.startswith(("PYTHON", "_")) or key == "ODD"), flush=True)
@@ -339,14 +339,14 @@ class TestTerminal:
             assert str(expected) in text
 
     def test_the_time_limit_ends_it_with_all_it_started(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """124, said on a terminal that is ours again."""
+        """--timeout ends the command and everything it started, with 124 and a message on the restored terminal."""
         monkeypatch.setenv("LIMIT", "0.5")
         with Terminal(masked("sh", "-c", "sleep 600 & sleep 600")) as it:
             it.expect("`sh` ran longer than 0.5 s and was ended")
             assert it.code() == 124
 
     def test_a_command_that_can_not_be_started_is_told(self, tmp_path: Path) -> None:
-        """126, with the reason."""
+        """A command that cannot be started is 126 with the reason."""
         path = tmp_path / "deploy"
         path.write_text("#!/no/such/interpreter\n")
         path.chmod(0o755)
@@ -356,10 +356,10 @@ class TestTerminal:
 
 
 class TestInBetween:
-    """Some of the streams are a terminal."""
+    """Some streams are a terminal."""
 
     def test_a_pipe_into_it_leaves_a_terminal_on_the_other_side(self) -> None:
-        """Colours and width as without us; and the keyboard stays where it was."""
+        """With a pipe as input, output is still a terminal with colours and width."""
         body = textwrap.dedent("""
         import os, sys
         print(os.get_terminal_size(1).columns, [os.isatty(n) for n in (0, 1, 2)], sys.stdin.read().strip(), flush=True)
@@ -372,7 +372,7 @@ class TestInBetween:
             it.expect("code 0")
 
     def test_a_pipe_out_of_it_is_a_pipe(self) -> None:
-        """`... | cat`: errors go to the terminal, and what is read from it still comes from there."""
+        """With a pipe as output, stderr and input stay the terminal."""
         body = textwrap.dedent("""
         import os, sys
         print([os.isatty(n) for n in (0, 1, 2)], flush=True)

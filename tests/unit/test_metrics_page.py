@@ -1,4 +1,4 @@
-"""docs/how-to/metrics.md has every metric that is served. DSOPS_UPDATE_GOLDEN=1 writes its tables anew."""
+"""docs/how-to/metrics.md lists every metric. DSOPS_UPDATE_GOLDEN=1 writes its tables again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REGISTRIES = {
 
 
 def table(registry: Registry) -> str:
-    """Its metrics, a row each."""
+    """The table of a registry's metrics."""
     rows = [
         f"| `{metric.name}` | {metric.kind} | {', '.join(f'`{label}`' for label in metric.labels)} | {metric.said} |"
         for metric in registry.metrics
@@ -30,7 +30,7 @@ def table(registry: Registry) -> str:
 
 @pytest.mark.parametrize("name", sorted(REGISTRIES))
 def test_the_page_has_every_metric(name: str) -> None:
-    """In the order in which they are told."""
+    """The page has every metric in the order of output."""
     text = PAGE.read_text(encoding="utf-8")
     begin, end = f"<!-- metrics of the {name} -->\n", "<!-- end -->"
     before, _, rest = text.partition(begin)

@@ -1,4 +1,4 @@
-"""`templates/`: the dashboard and the alert rules ask for what the agent really serves, in PromQL that is one."""
+"""The dashboard and alert rules in `templates/` use metrics that the agent serves, in valid PromQL."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GRAFANA = {"$__rate_interval": "5m", "$__range": "1d", "$instance": "ci"}
 
 
 def labels_of(metric: Metric) -> set[str]:
-    """The labels of its series, as Prometheus has them once it has scraped them."""
+    """The labels of the metric's series after Prometheus has scraped them."""
     return {*metric.labels, *OF_PROMETHEUS, *(["le"] if isinstance(metric, Histogram) else [])}
 
 
@@ -46,7 +46,7 @@ def rules() -> Iterator[tuple[str, str]]:
 
 
 def queries() -> Iterator[tuple[str, str]]:
-    """Title and expression of each query of the dashboard, with a value for each of Grafana's variables."""
+    """Title and expression of each dashboard query, with values for Grafana's variables."""
     for panel in DASHBOARD["panels"]:
         for target in panel.get("targets", []):
             expression = target["expr"]
@@ -56,19 +56,19 @@ def queries() -> Iterator[tuple[str, str]]:
 
 
 def selectors(expression: str) -> Iterator[tuple[str, set[str]]]:
-    """Metrics that are asked for, each with the labels that are asked of it."""
+    """The metrics used in an expression, with the labels that it matches."""
     for node in walk(promql_parser.parse(expression)):
         if isinstance(node, promql_parser.VectorSelector):
             yield node.name or "", {matcher.name for matcher in node.matchers.matchers}
 
 
 def grouped(expression: str) -> set[str]:
-    """Labels by which anything is summed up."""
+    """The labels by which the expression groups."""
     return {label.strip() for labels in re.findall(r"\bby \(([^)]*)\)", expression) for label in labels.split(",")}
 
 
 def walk(node: object) -> Iterator[object]:
-    """It, and all below it."""
+    """The node and all nodes below it."""
     yield node
     for name in ("lhs", "rhs", "expr", "param", "vector_selector"):
         below = getattr(node, name, None)
@@ -79,20 +79,20 @@ def walk(node: object) -> Iterator[object]:
 
 
 def complaints(expression: str) -> list[str]:
-    """What the agent does not serve of what is asked for."""
-    known = SERVED | RECORDED
-    asked = list(selectors(expression))
-    found = [f"no metric {name}" for name, _ in asked if name not in known]
-    unknown = [(name, sorted(labels - known.get(name, labels))) for name, labels in asked]
+    """The metrics and labels in an expression that the agent does not serve."""
+    known_names = SERVED | RECORDED
+    requested = list(selectors(expression))
+    found = [f"no metric {name}" for name, _ in requested if name not in known_names]
+    unknown = [(name, sorted(labels - known_names.get(name, labels))) for name, labels in requested]
     found += [f"no label {labels} of {name}" for name, labels in unknown if labels]
-    whole = set().union(*(known.get(name, set()) for name, _ in asked))
+    whole = set().union(*(known_names.get(name, set()) for name, _ in requested))
     found += [f"nothing has the label {label}" for label in sorted(grouped(expression) - whole)]
-    return found if asked else [*found, "it asks for nothing"]
+    return found if requested else [*found, "it asks for nothing"]
 
 
 @pytest.mark.parametrize(("name", "expression"), [*rules(), *queries()])
 def test_what_is_asked_for_is_served(name: str, expression: str) -> None:
-    """Each metric by its name, each label that is matched or summed by; it is PromQL."""
+    """Every metric and label in rules and queries is served, and the expressions are PromQL."""
     assert complaints(expression) == [], name
 
 
@@ -107,30 +107,30 @@ def test_what_is_asked_for_is_served(name: str, expression: str) -> None:
     ],
 )
 def test_what_is_not_served_is_noticed(expression: str, complaint: str) -> None:
-    """The checks above can fail."""
+    """The check reports unknown metrics and labels."""
     assert complaint in complaints(expression)
 
 
 def test_what_is_no_promql_is_noticed() -> None:
-    """A bracket that is missing."""
+    """Invalid PromQL is an error."""
     with pytest.raises(ValueError, match=r"unclosed|unexpected|missing"):
         complaints("sum(dsops_principals")
 
 
 def test_every_metric_is_on_the_dashboard() -> None:
-    """But for those that only say which process it is."""
-    shown = {name for _, expression in queries() for name, _ in selectors(expression)}
+    """Every metric is on the dashboard, except those that only describe the process."""
+    shown_names = {name for _, expression in queries() for name, _ in selectors(expression)}
     unshown = {
         metric.name
         for metric in AgentMetrics(0.0, lambda: 0, lambda: 0).registry.metrics
-        if not shown & {f"{metric.name}{suffix}" for suffix in SUFFIXES[metric.kind]}
+        if not shown_names & {f"{metric.name}{suffix}" for suffix in SUFFIXES[metric.kind]}
     }
 
     assert unshown == {"dsops_build_info", "process_start_time_seconds", "process_max_fds"}
 
 
 def test_the_dashboard_is_one_for_grafana() -> None:
-    """Ids are unique, panels overlap nowhere, each has its data source by the variable."""
+    """The dashboard's ids are unique, its panels do not overlap, and data sources are variables."""
     panels = DASHBOARD["panels"]
     taken: set[tuple[int, int]] = set()
     for panel in panels:
@@ -143,27 +143,27 @@ def test_the_dashboard_is_one_for_grafana() -> None:
             assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
             assert panel["targets"]
     assert len({panel["id"] for panel in panels}) == len(panels)
-    assert [each["name"] for each in DASHBOARD["templating"]["list"]] == ["datasource", "instance"]
+    assert [entry["name"] for entry in DASHBOARD["templating"]["list"]] == ["datasource", "instance"]
 
 
 def test_the_four_metrics_have_alerts() -> None:
-    """A rule for each, and each rule has its case with a known answer."""
-    asked = {name for _, expression in rules() for name, _ in selectors(expression)}
+    """Each of the four metrics has an alert rule, and each rule a test case."""
+    requested = {name for _, expression in rules() for name, _ in selectors(expression)}
     cases = yaml.safe_load((TEMPLATES / "dsops-alerts-test.yaml").read_text(encoding="utf-8"))["tests"]
-    tested = {each["alertname"] for case in cases for each in case["alert_rule_test"] if each["exp_alerts"]}
+    tested = {entry["alertname"] for case in cases for entry in case["alert_rule_test"] if entry["exp_alerts"]}
 
     assert {
         "dsops_issue_failures_total",
         "dsops_session_duration_seconds_count",
         "dsops_principals",
         "dsops_cross_account_sessions_total",
-    } <= asked
+    } <= requested
     assert tested == {rule["alert"] for group in RULES["groups"] for rule in group["rules"] if "alert" in rule}
 
 
 @pytest.mark.parametrize("words", ["check rules --lint=all dsops-alerts.yaml", "test rules dsops-alerts-test.yaml"])
 def test_promtool_agrees(words: str) -> None:
-    """Prometheus' own checker takes the rules, and their cases have the answers that stand there."""
+    """promtool accepts the rules, and their test cases pass."""
     code, said = promtool(words)
 
     assert code == 0, said
@@ -171,7 +171,7 @@ def test_promtool_agrees(words: str) -> None:
 
 
 def test_the_older_format_is_understood_as_well() -> None:
-    """node_exporter's textfile collector reads by that; promtool only regrets what OpenMetrics writes otherwise."""
+    """The agent's output is valid in the older text format for node_exporter; promtool only warns of style."""
     metrics = AgentMetrics(0.0, lambda: 3, lambda: 1)
     metrics.measure("session.issued", ("AssumeRole", "r", "", ""), 900)
     metrics.measure("aws.call", ("sts", "AssumeRole", "ok"), 0.1)
@@ -183,7 +183,7 @@ def test_the_older_format_is_understood_as_well() -> None:
 
 
 def promtool(words: str, text: str = "") -> tuple[int, str]:
-    """Its exit code, and what it says."""
+    """promtool's exit code and output."""
     program = shutil.which("promtool")
     if program is None:
         pytest.skip("promtool is not installed")

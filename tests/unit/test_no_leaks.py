@@ -1,7 +1,7 @@
-"""Recognisable values are planted wherever a secret comes from; then every way out is searched for them.
+"""Recognisable values are planted as every kind of secret, and every output is searched for them.
 
-Real processes against a server that answers well, badly and with malice. What is searched: both streams, every file
-that was left, the arguments of every process that was started, and the environment of those that need no secret.
+Real processes run against a server that answers well, badly and with malice. Searched are both streams, all files
+left behind, the arguments of all started processes, and the environment of those that need no secret.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ SECRETS: Mapping[str, Mapping[str, object]] = {
     "number": {"SecretString": {"x": PLANTED["text"]}},
 }
 
-# What a process would be started with, seen from inside: arguments and environment of each.
+# Records arguments and environment of every started process, from inside.
 WATCHED = """
 import json, os, sys
 def text(value):
@@ -191,7 +191,7 @@ Malice = Callable[[Seen], Answer | None]
 
 
 class Started(NamedTuple):
-    """A process that dsops started, or became."""
+    """A process that dsops started or became."""
 
     how: str
     words: list[str]
@@ -199,7 +199,7 @@ class Started(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What one command line left behind."""
+    """Everything that one command line left behind."""
 
     code: int
     stdout: str
@@ -207,11 +207,11 @@ class Run(NamedTuple):
     started: list[Started]
     files: dict[str, str]
     trail: str
-    """The audit trail, which every run leaves that reads something."""
+    """The audit trail, which every reading run leaves."""
 
 
 def planted_in(text: str, *, but: tuple[str, ...] = ()) -> list[str]:
-    """The names of the planted values that stand in a text, as they are or in one of the usual disguises."""
+    """Names of planted values that are in a text, plain or in a usual encoding."""
     return [
         name for name, value in PLANTED.items() if name not in but and any(form in text for form in _disguises(value))
     ]
@@ -227,7 +227,7 @@ def _disguises(value: str) -> set[str]:
 
 
 class World:
-    """A folder, a home, and an AWS that may be made to misbehave."""
+    """A folder, a home, and an AWS that can be made to misbehave."""
 
     def __init__(self, folder: Path, home: Path) -> None:
         self.folder = folder
@@ -249,7 +249,7 @@ class World:
         self._before: dict[str, bytes] = {}
 
     def run(self, *words: str, **environ: str) -> Run:
-        """Runs dsops to its end; `environ` adds variables, an empty value removes one."""
+        """Run dsops and wait until it ends; `environ` adds variables, an empty value removes one."""
         watch = self.folder.parent / "watch.jsonl"
         watch.write_text("")
         variables = {
@@ -340,7 +340,7 @@ class World:
 
 
 def action_of(seen: Seen) -> str:
-    """What is called."""
+    """The AWS action of a request."""
     target = seen.header("X-Amz-Target")
     return target.rpartition(".")[2] if target else parameters_of(seen)["Action"]
 
@@ -358,7 +358,7 @@ def session(action: str) -> Answer:
 
 @pytest.fixture
 def world(tmp_path: Path, home: Path) -> Iterator[World]:
-    """One for each test."""
+    """A world for each test."""
     folder = tmp_path / "project"
     folder.mkdir()
     world = World(folder, home)
@@ -373,7 +373,7 @@ LOUD = ("--verbose", "--debug")
 def assert_tight(
     run: Run, *, shown: tuple[str, ...] = (), written: tuple[str, ...] = (), started: Sequence[str] = ()
 ) -> None:
-    """Nothing planted left by any way but those that were asked for; `started` is the command that gets the values."""
+    """Assert that no planted value left except as stated; `started` is the command that gets the values."""
     assert planted_in(run.stdout, but=shown) == []
     assert planted_in(run.stderr) == []
     assert planted_in(run.trail) == []
@@ -381,7 +381,7 @@ def assert_tight(
     for each in run.started:
         assert planted_in("\n".join(each.words)) == []
         if each.words != list(started) and each.how != "os.exec":
-            # What the user's own environment held, and nothing that was fetched.
+            # The user's own environment may be there, but nothing that was fetched.
             assert planted_in("\n".join(each.environ.values()), but=INHERITED) == []
 
 
@@ -398,7 +398,7 @@ INHERITED = (
 )
 
 
-# --- commands that succeed ----------------------------------------------------------------------------------
+# --- successful commands ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -431,7 +431,7 @@ INHERITED = (
     ids=" ".join,
 )
 def test_what_shows_no_values_holds_none(world: World, words: tuple[str, ...]) -> None:
-    """Tables, JSON and progress alike."""
+    """Commands that show no values leak none, in tables, JSON and progress."""
     flags = () if words[0] in {"complete", "completion", "help", "schema"} else (*NAMED, *LOUD)
     run = world.run(*words[:1], *flags, *words[1:])
     assert run.code == 0, run.stderr
@@ -444,7 +444,7 @@ def test_what_shows_no_values_holds_none(world: World, words: tuple[str, ...]) -
     ids=["replaced", "watched", "masked", "with a session", "served"],
 )
 def test_a_command_gets_the_values_and_nobody_else(world: World, flags: tuple[str, ...]) -> None:
-    """They stand in its environment alone; neither it nor anything else has one as an argument."""
+    """A command gets values in its environment only: no other process and no argument has them."""
     run = world.run("exec", *NAMED, *LOUD, *flags, "--env", "good", "--", "true")
     assert (run.code, run.stdout, run.files) == (0, "", {})
     assert_tight(run, started=["true"])
@@ -464,7 +464,7 @@ def test_a_command_gets_the_values_and_nobody_else(world: World, flags: tuple[st
 
 
 def test_codes_and_profiles_pass_by_pipes(world: World) -> None:
-    """A command that gives the code, and the process that looks for a profile's keys."""
+    """MFA codes of a command and keys of a profile's process pass through pipes only."""
     for environment, how in (("codes", "./code.sh"), ("profile", "-c")):
         run = world.run("exec", *NAMED, *LOUD, "--env", environment, "--", "true")
         assert run.code == 0, run.stderr
@@ -474,13 +474,13 @@ def test_codes_and_profiles_pass_by_pipes(world: World) -> None:
 
 @pytest.mark.parametrize("environment", ["tokens", "contexts"])
 def test_what_aws_repeats_of_a_proof_is_not_shown(world: World, environment: str) -> None:
-    """A refusal that quotes an assertion, as it is or in AWS's words for a parameter."""
+    """An assertion or token that AWS repeats in a refusal is masked."""
 
     def refuse(seen: Seen) -> Answer:
         sent = [value for name, value in parameters_of(seen).items() if name.endswith(("Assertion", "Token"))]
         place = "providedContexts.1.member.contextAssertion"
-        told = "; ".join(f"{one} is no good; Value '{one}' at '{place}'" for one in sent)
-        return sts_error("ValidationError", told, 400)
+        result_text = "; ".join(f"{entry} is no good; Value '{entry}' at '{place}'" for entry in sent)
+        return sts_error("ValidationError", result_text, 400)
 
     world.malice = lambda seen: None if seen.method == "GET" else refuse(seen)
     run = world.run("exec", *NAMED, *LOUD, "--env", environment, "--", "true")
@@ -490,30 +490,30 @@ def test_what_aws_repeats_of_a_proof_is_not_shown(world: World, environment: str
 
 
 def test_tokens_go_to_aws_alone(world: World) -> None:
-    """One out of a variable, one of GitHub's, those that commands print; the job's own goes to GitHub alone."""
+    """Identity tokens are sent to AWS only, and a GitHub job's request token to GitHub only."""
     run = world.run("exec", *NAMED, *LOUD, "--env", "tokens", "--", "true")
     assert run.code == 0, run.stderr
     assert_tight(run)
-    asked = [seen for seen in world.server.seen if seen.method == "GET"]
+    get_requests = [seen for seen in world.server.seen if seen.method == "GET"]
     calls = [seen for seen in world.server.seen if seen.method == "POST"]
-    assert [seen.header("Authorization") for seen in asked] == [f"Bearer {PLANTED['token of a job']}"]
+    assert [seen.header("Authorization") for seen in get_requests] == [f"Bearer {PLANTED['token of a job']}"]
     sent = [parameters_of(seen) for seen in calls]
-    assert {each["SAMLAssertion"] for each in sent if "SAMLAssertion" in each} == {PLANTED["SAML response"]}
-    tokens = {each.get("WebIdentityToken") for each in sent if "SAMLAssertion" not in each}
+    assert {entry["SAMLAssertion"] for entry in sent if "SAMLAssertion" in entry} == {PLANTED["SAML response"]}
+    tokens = {entry.get("WebIdentityToken") for entry in sent if "SAMLAssertion" not in entry}
     assert tokens == {PLANTED["web identity token"]}
     assert all(PLANTED["token of a job"] not in everything_sent(seen) for seen in calls)
 
 
 @pytest.mark.parametrize("format_name", ["dotenv", "shell", "powershell", "fish", "json", "yaml"])
 def test_a_file_holds_what_was_asked_for(world: World, format_name: str) -> None:
-    """Only that file does, and only its owner reads it."""
+    """`render --out` writes values into that file only, readable by its owner."""
     run = world.run("render", *NAMED, *LOUD, "--env", "good", "--format", format_name, "--out", "out")
     assert (run.code, run.stdout) == (0, "")
     assert list(run.files) == [str(world.folder / "out")]
     assert (world.folder / "out").stat().st_mode & 0o777 == 0o600
     assert_tight(run, written=tuple(PLANTED))
-    shown = set(planted_in(run.files[str(world.folder / "out")]))
-    assert not {"base key", "base token", "external ID", "MFA code"} & shown
+    shown_kinds = set(planted_in(run.files[str(world.folder / "out")]))
+    assert not {"base key", "base token", "external ID", "MFA code"} & shown_kinds
 
 
 @pytest.mark.parametrize(
@@ -531,7 +531,7 @@ def test_a_file_holds_what_was_asked_for(world: World, format_name: str) -> None
     ids=" ".join,
 )
 def test_what_is_asked_for_is_shown_and_no_more(world: World, words: tuple[str, ...], shown: tuple[str, ...]) -> None:
-    """One variable's value; one session's parts, not those that it was made with."""
+    """Commands that show a value show only that one, and a session's parts without those of its source."""
     run = world.run(*words[:1], *NAMED, *LOUD, *words[1:])
     assert run.code == 0, run.stderr
     assert set(planted_in(run.stdout)) == set(shown)
@@ -539,13 +539,13 @@ def test_what_is_asked_for_is_shown_and_no_more(world: World, words: tuple[str, 
 
 
 def test_a_file_of_profiles_and_a_steps_file_hold_the_session_and_no_more(world: World) -> None:
-    """A step's masks are on stdout, which its runner reads and does not show."""
-    shown = ("session key", "session token")
+    """A profile file and a step's file contain the session only; a step's masks on stdout are hidden by its runner."""
+    shown_kinds = ("session key", "session token")
     run = world.run("credentials", *NAMED, *LOUD, "target", "--format", "ini", "--out", "profiles")
     assert (run.code, run.stdout) == (0, "")
     assert list(run.files) == [str(world.folder / "profiles")]
-    assert set(planted_in(run.files[str(world.folder / "profiles")])) == set(shown)
-    assert_tight(run, written=shown)
+    assert set(planted_in(run.files[str(world.folder / "profiles")])) == set(shown_kinds)
+    assert_tight(run, written=shown_kinds)
 
     step = world.folder / "set_env"
     step.touch()
@@ -554,12 +554,12 @@ def test_a_file_of_profiles_and_a_steps_file_hold_the_session_and_no_more(world:
     )
     assert run.code == 0, run.stderr
     assert list(run.files) == [str(step)]
-    assert set(planted_in(run.files[str(step)])) == set(shown)
-    assert_tight(run, shown=shown, written=shown)
+    assert set(planted_in(run.files[str(step)])) == set(shown_kinds)
+    assert_tight(run, shown=shown_kinds, written=shown_kinds)
 
 
 def test_a_link_to_the_console_holds_no_part_of_the_session(world: World) -> None:
-    """The session goes to the federation endpoint alone; one that repeats it in its refusal tells nobody."""
+    """A console link contains no part of the session, which is sent to the federation endpoint only."""
     endpoint = f"{world.server.url}/federation"
     for status, body in ((200, b'{"SigninToken": "token"}'), (400, None)):
 
@@ -571,9 +571,9 @@ def test_a_link_to_the_console_holds_no_part_of_the_session(world: World) -> Non
         run = world.run("console", *NAMED, *LOUD, "target", "--endpoint", endpoint)
         assert run.code == (0 if status == 200 else 3), run.stderr
         assert_tight(run)
-    asked = [seen for seen in world.server.seen if seen.method == "GET"]
-    assert len(asked) == 2
-    for seen in asked:
+    get_requests = [seen for seen in world.server.seen if seen.method == "GET"]
+    assert len(get_requests) == 2
+    for seen in get_requests:
         assert set(planted_in(seen.target)) == {"session key", "session token"}
 
 
@@ -595,7 +595,7 @@ def test_a_link_to_the_console_holds_no_part_of_the_session(world: World) -> Non
     ],
 )
 def test_a_value_that_can_not_be_used_is_not_told(world: World, words: tuple[str, ...], environment: str) -> None:
-    """Wrong JSON, wrong base64, wrong YAML, a field that is not there, a NUL: what is wrong, never what it is."""
+    """A value that cannot be decoded or stored in a variable is an error that does not show it."""
     run = world.run(words[0], *NAMED, *LOUD, *words[1:])
     assert run.code != 0
     assert_tight(run)
@@ -604,20 +604,20 @@ def test_a_value_that_can_not_be_used_is_not_told(world: World, words: tuple[str
 
 
 def everything_sent(seen: Seen) -> str:
-    """All of a request that a server could repeat in a message."""
+    """Everything in a request that a server could repeat in a message."""
     pairs = parameters_of(seen).values() if not seen.header("X-Amz-Target") else ()
     return " | ".join([*pairs, *[value for _, value in seen.headers], seen.body.decode()])
 
 
 def refuse_with_everything(seen: Seen) -> Answer:
-    """A refusal that repeats the whole request, as a mismatch of signatures does."""
+    """A refusal that repeats the whole request, as a signature mismatch does."""
     if seen.header("X-Amz-Target"):
         return json_error("ValidationException", everything_sent(seen))
     return sts_error("ValidationError", everything_sent(seen), 400)
 
 
 def constraint(seen: Seen) -> Answer:
-    """AWS's own way to repeat a value."""
+    """AWS's message form that repeats a value."""
     if seen.header("X-Amz-Target"):
         return json_error("ValidationException", f"Value '{seen.body.decode()}' at 'secretId' failed to satisfy")
     sent = parameters_of(seen)
@@ -626,7 +626,7 @@ def constraint(seen: Seen) -> Answer:
 
 
 def denied(seen: Seen) -> Answer:
-    """As STS and the others deny."""
+    """A denial as AWS words it."""
     message = f"User: arn:aws:iam::1:user/a is not authorized ({everything_sent(seen)})"
     if seen.header("X-Amz-Target"):
         return json_error("AccessDeniedException", message)
@@ -634,7 +634,7 @@ def denied(seen: Seen) -> Answer:
 
 
 def expired(_: Seen) -> Answer:
-    """An answer that has a session in it, but not as AWS gives one."""
+    """An answer with a session that is not in AWS's format."""
     body = session("AssumeRole").body.replace(b"2099-01-01T00:00:00Z", b"soon")
     return Answer(body=body)
 
@@ -666,7 +666,7 @@ STAGES: dict[str, tuple[str, Callable[[Seen], bool]]] = {
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("malice", MALICE)
 def test_whatever_a_server_says_is_told_without_what_it_was_sent(world: World, malice: str, stage: str) -> None:
-    """A server repeats what it was sent, and half an answer holds half a session."""
+    """Whatever a server repeats of a request, or sends as half a session, no value is shown."""
     environment, is_met = STAGES[stage]
     world.malice = lambda seen: MALICE[malice](seen) if is_met(seen) else None
     run = world.run("exec", *NAMED, *LOUD, "--env", environment, "--", "true")
@@ -677,7 +677,7 @@ def test_whatever_a_server_says_is_told_without_what_it_was_sent(world: World, m
 
 @pytest.mark.parametrize("malice", ["refused with everything", "denied"])
 def test_a_list_of_what_is_broken_holds_no_value(world: World, malice: str) -> None:
-    """The same in doctor's tables and in JSON."""
+    """`doctor`'s tables and JSON show no value."""
     world.malice = lambda seen: MALICE[malice](seen) if re.search(b"ExternalId|TokenCode", seen.body) else None
     for words in (("--env", "good"), ("--env", "codes", "--json")):
         run = world.run("doctor", *NAMED, *LOUD, *words)
@@ -704,7 +704,7 @@ def test_a_list_of_what_is_broken_holds_no_value(world: World, malice: str) -> N
     ids=str,
 )
 def test_a_setting_that_can_not_be_used_is_not_told(world: World, environ: dict[str, str], transport: str) -> None:
-    """A proxy that is not there, a login in an address, half a key, a key with a line break."""
+    """An unusable setting (proxy, login in a URL, half a key pair, key with newline) is not shown."""
     for environment in ("good", "codes"):
         run = world.run("exec", *NAMED, *LOUD, "--env", environment, "--", "true", DSOPS_TRANSPORT=transport, **environ)
         assert_tight(run)
@@ -714,7 +714,7 @@ def test_a_setting_that_can_not_be_used_is_not_told(world: World, environ: dict[
 
 @pytest.mark.parametrize("transport", ["pycurl", "urllib3"])
 def test_a_proxy_that_refuses_learns_its_password_and_nobody_else_does(world: World, transport: str) -> None:
-    """407, and the tunnel that never was."""
+    """Only a refusing proxy (407) gets its password, and nothing else."""
     world.malice = lambda seen: Answer(status=407, body=b"no") if seen.method == "CONNECT" else None
     proxy = f"http://{PROXY}:{world.server.port}"
     run = world.run(
@@ -745,7 +745,7 @@ def test_a_proxy_that_refuses_learns_its_password_and_nobody_else_does(world: Wo
     ],
 )
 def test_a_profiles_process_that_prints_rubbish_is_not_quoted(world: World, body: str) -> None:
-    """Botocore's errors are told; what it could not read is not."""
+    """Garbage printed by a profile's credential_process is not quoted."""
     (world.folder / "keys.sh").write_text(f"#!/bin/sh\n{body}\n")
     (world.folder / "keys.sh").chmod(0o755)
     config = world.folder / "aws-config"
@@ -770,7 +770,7 @@ def test_a_profiles_process_that_prints_rubbish_is_not_quoted(world: World, body
     [("echo 12345", False), ("echo 'PLANTEDcode 493817'", False), ("echo 493817 >&2; exit 3", True), ("exit 3", False)],
 )
 def test_what_a_code_process_prints_is_its_own_affair(world: World, script: str, is_shown: bool) -> None:  # noqa: FBT001
-    """Its standard output is never shown; its standard error is the terminal's, for it may ask for a touch."""
+    """stdout of mfa_process is never shown; its stderr is the terminal, since it may ask for a touch."""
     (world.folder / "code.sh").write_text(f"#!/bin/sh\n{script}\n")
     run = world.run("exec", *NAMED, "--env", "codes", "--", "true")
     assert run.code == 125
@@ -778,7 +778,7 @@ def test_what_a_code_process_prints_is_its_own_affair(world: World, script: str,
 
 
 def test_a_configuration_in_which_values_stand_at_the_wrong_place_shows_none(world: World) -> None:
-    """Whoever writes the value where the reference belongs reads where, not what."""
+    """A value written in place of a reference is reported by its location only."""
     (world.folder / "wrong.yaml").write_text(
         f"""
 secretStores:

@@ -1,4 +1,4 @@
-"""Work that several ask for and one does."""
+"""Work shared by several callers and done once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.loop import Time
 
 
 def test_whoever_comes_first_starts_it_and_all_get_its_result() -> None:
-    """Those who ask at the same moment too."""
+    """The first caller starts the work, and all callers get its result."""
     starts = 0
 
     async def work() -> int:
@@ -32,7 +32,7 @@ def test_whoever_comes_first_starts_it_and_all_get_its_result() -> None:
 
 
 def test_its_error_is_shared_as_one_object() -> None:
-    """So that it is told once."""
+    """All callers get the same error object, so it is reported once."""
     error = DsopsError("no")
 
     async def work() -> int:

@@ -1,4 +1,4 @@
-"""Commands as real processes: found as a shell finds them, replaced, watched, signalled, ended."""
+"""Commands as real processes: found, replaced, watched, signalled and ended as by a shell."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ENVIRONMENT = {b"PATH": os.fsencode(os.environ["PATH"])}
 
 
 def script(folder: Path, name: str, text: str, mode: int = 0o755) -> str:
-    """The path of a new file with that text."""
+    """Write a script; return its path."""
     path = folder / name
     path.write_text(textwrap.dedent(text).lstrip())
     path.chmod(mode)
@@ -29,13 +29,13 @@ def script(folder: Path, name: str, text: str, mode: int = 0o755) -> str:
 
 
 def watched(*command: str, timeout_seconds: float | None = None, grace_seconds: float = 10) -> int:
-    """The exit code of a command that is watched by this very process."""
+    """The exit code of a command watched by this process."""
     path = find_command(command[0], os.environ["PATH"])
     return watch(path, command, ENVIRONMENT, timeout_seconds=timeout_seconds, grace_seconds=grace_seconds)
 
 
 def program(body: str) -> list[str]:
-    """A command line that runs this code in a new Python, with what these tests need of dsops at hand."""
+    """The command line that runs this code in a new Python with dsops' process functions."""
     head = """
     import os, signal, sys
     from dsops.errors import CommandFailed
@@ -47,7 +47,7 @@ def program(body: str) -> list[str]:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Returns as soon as the condition holds; a failure when that takes unreasonably long."""
+    """Wait until the condition holds; fail after PATIENCE_SECONDS."""
     end = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -55,7 +55,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def is_gone(pid: int) -> bool:
-    """Whether no such process runs any more; a zombie runs no more."""
+    """Whether the process has ended (zombies count as ended)."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
@@ -64,10 +64,10 @@ def is_gone(pid: int) -> bool:
 
 
 class TestFindCommand:
-    """As a shell looks a command up."""
+    """Finding a command as a shell does."""
 
     def test_the_first_folder_of_the_path_wins(self, tmp_path: Path) -> None:
-        """Folders are searched in the order of the PATH that is passed in, not of this process's own."""
+        """PATH of the passed environment is searched in order, not this process's."""
         (tmp_path / "a").mkdir()
         (tmp_path / "b").mkdir()
         first = script(tmp_path / "a", "tool", "")
@@ -76,7 +76,7 @@ class TestFindCommand:
         assert find_command("tool", f"{tmp_path}/none:{tmp_path}/b") == second
 
     def test_a_file_that_is_not_executable_does_not_hide_a_later_one(self, tmp_path: Path) -> None:
-        """A shell goes on looking, and so do we; a folder of that name does not count at all."""
+        """Files without execute permission and folders do not hide a later executable."""
         for name in "abc":
             (tmp_path / name).mkdir()
         script(tmp_path / "a", "tool", "", mode=0o644)
@@ -85,13 +85,13 @@ class TestFindCommand:
         assert find_command("tool", f"{tmp_path}/a:{tmp_path}/b:{tmp_path}/c") == found
 
     def test_a_name_with_a_slash_is_a_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """`./deploy.sh` is looked for in the working folder, not on the PATH."""
+        """A name with a slash is a file relative to the working folder."""
         script(tmp_path, "deploy.sh", "")
         monkeypatch.chdir(tmp_path)
         assert find_command("./deploy.sh", "/nowhere") == "./deploy.sh"
 
     def test_an_empty_entry_is_the_working_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """POSIX: a zero-length prefix in PATH means the current folder."""
+        """An empty PATH entry is the working folder (POSIX)."""
         script(tmp_path, "deploy.sh", "")
         monkeypatch.chdir(tmp_path)
         assert find_command("deploy.sh", "/nowhere:") == "./deploy.sh"
@@ -99,19 +99,19 @@ class TestFindCommand:
             find_command("deploy.sh", "/nowhere")
 
     def test_without_a_path_the_systems_own_is_searched(self) -> None:
-        """An unset PATH is not an empty one."""
+        """Without PATH the system's default path is searched."""
         assert find_command("sh", None) in {"/bin/sh", "/usr/bin/sh"}
 
     @pytest.mark.parametrize("name", ["no-such-tool", "./no-such-tool", ""])
     def test_what_is_not_there_is_127(self, name: str) -> None:
-        """The name is in the message, and the code is a shell's."""
+        """A missing command is an error with its name and exit code 127."""
         with pytest.raises(CommandNotFound, match=f"`{name}`") as caught:
             find_command(name, os.environ["PATH"])
         assert caught.value.exit_code == 127
         assert caught.value.why
 
     def test_a_file_of_the_working_folder_is_hinted_at(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """`deploy.sh` that lies here but not on the PATH: `./deploy.sh` was meant."""
+        """For a file in the working folder the hint is `./deploy.sh`."""
         script(tmp_path, "deploy.sh", "")
         monkeypatch.chdir(tmp_path)
         with pytest.raises(CommandNotFound) as caught:
@@ -119,13 +119,13 @@ class TestFindCommand:
         assert "`./deploy.sh`" in caught.value.hint
 
     def test_a_whole_line_is_hinted_at(self) -> None:
-        """A command with spaces is a line for a shell."""
+        """For a name with spaces the hint is `sh -c`."""
         with pytest.raises(CommandNotFound) as caught:
             find_command("echo $TOKEN | wc -c", os.environ["PATH"])
         assert "sh -c" in caught.value.hint
 
     def test_what_is_not_executable_is_126(self, tmp_path: Path) -> None:
-        """A file without the x bit, and a folder named outright."""
+        """A file without execute permission, or a folder, is an error with exit code 126."""
         path = script(tmp_path, "deploy.sh", "", mode=0o644)
         with pytest.raises(CommandNotExecutable) as caught:
             find_command(path, "")
@@ -136,10 +136,10 @@ class TestFindCommand:
 
 
 class TestReplace:
-    """This process becomes the command."""
+    """Replacing this process by the command."""
 
     def test_it_is_the_same_process_with_only_the_environment_given(self) -> None:
-        """The pid stays, arguments and variables are those given, bytes that are not UTF-8 too."""
+        """The process id stays; arguments and environment are exactly the given bytes."""
         body = """
         print(os.getpid(), flush=True)
         shown = "import os, sys; print(os.getpid(), sys.argv[1:], dict(os.environb))"
@@ -151,7 +151,7 @@ class TestReplace:
         assert after == f"{before} ['a b', '--', ''] {{b'A': b'\\xff', b'LC_ALL': b'C.UTF-8'}}"
 
     def test_a_closed_pipe_ends_the_command_as_it_does_from_a_shell(self) -> None:
-        """Python ignores SIGPIPE and SIGXFSZ; the command must not inherit that."""
+        """The command has default SIGPIPE and SIGXFSZ, which Python ignores."""
         body = "replace('/bin/sh', ['sh', '-c', 'grep SigIgn /proc/self/status'], environment)"
         out = subprocess.run(program(body), capture_output=True, text=True, check=True).stdout
         ignored = int(out.split()[1], 16)
@@ -159,38 +159,38 @@ class TestReplace:
             assert not ignored & 1 << (number - 1)
 
     def test_what_was_ignored_by_the_caller_stays_ignored(self) -> None:
-        """`nohup dsops exec ...` protects the command from SIGHUP."""
+        """Signals that the caller ignores stay ignored, such as SIGHUP under nohup."""
         body = "replace('/bin/sh', ['sh', '-c', 'grep SigIgn /proc/self/status'], environment)"
         command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *program(body)]
         out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         assert int(out.split()[1], 16) & 1 << (signal.SIGHUP - 1)
 
     def test_only_descriptors_that_were_handed_in_are_handed_on(self) -> None:
-        """Our own sockets and files close; `<(...)` of the caller's shell stays open."""
+        """Only inherited descriptors are passed on (`<(...)`), none of dsops' own."""
         body = """
         ours = open("/dev/null")
         replace("/bin/sh", ["sh", "-c", "ls /proc/self/fd; cat <&9"], environment)
         """
         command = ["bash", "-c", '"$@" 9<<<handed-in', "bash", *program(body)]
         out = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-        assert out == ["0", "1", "2", "3", "9", "handed-in"]  # 3 is what ls reads the folder with
+        assert out == ["0", "1", "2", "3", "9", "handed-in"]  # descriptor 3 is the folder that ls reads
 
     def test_a_script_without_a_first_line_runs_in_sh(self, tmp_path: Path) -> None:
-        """As execvp and every shell have it."""
+        """A script without `#!` runs in sh, as with execvp."""
         path = script(tmp_path, "deploy", 'echo "$0" "$1" "$A"\n')
         body = f"replace({path!r}, ['deploy', 'one'], {{b'A': b'two'}})"
         out = subprocess.run(program(body), capture_output=True, text=True, check=True).stdout
         assert out == f"{path} one two\n"
 
     def test_a_missing_interpreter_is_126(self, tmp_path: Path) -> None:
-        """The system says `no such file`, but the file is there: the reason names the interpreter."""
+        """A script with a missing interpreter is an error (126) that names the interpreter."""
         path = script(tmp_path, "deploy", "#!/no/such/interpreter\n")
         with pytest.raises(CommandNotExecutable) as caught:
             watch(path, ["deploy"], ENVIRONMENT, timeout_seconds=None)
         assert "interpreter" in caught.value.why
 
     def test_an_environment_that_is_too_large_names_its_largest_variable(self) -> None:
-        """E2BIG says nothing by itself; the value is not shown."""
+        """For an environment that is too large (E2BIG) the error names the largest variable without its value."""
         body = """
         try:
             replace("/bin/true", ["true"], {b"SMALL": b"x", b"LARGE": b"hush" * 1000000})
@@ -202,31 +202,31 @@ class TestReplace:
 
 
 class TestWatch:
-    """A command that is watched: its code, its signals, its end."""
+    """Watching a command: exit code, signals, end."""
 
     @pytest.mark.parametrize(
         ("command", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -KILL $$", 137), ("kill $$", 143)]
     )
     def test_the_code_is_the_commands(self, command: str, code: int) -> None:
-        """Its own exit code, or 128 + n for a signal, as a shell counts."""
+        """The exit code is the command's, or 128 + n for a signal."""
         assert watched("sh", "-c", command) == code
 
     def test_signal_dispositions_are_those_of_a_shell(self, tmp_path: Path) -> None:
-        """SIGPIPE and SIGXFSZ are at their defaults here too, and nothing of ours is blocked."""
+        """The command's signal dispositions and mask are a shell's."""
         out = tmp_path / "out"
         assert watched("sh", "-c", f"grep -E 'Sig(Ign|Blk)' /proc/self/status > {out}") == 0
         masks = [int(line.split()[1], 16) for line in out.read_text().splitlines()]
-        # glibc's posix_spawn ignores 32 and 33, which it uses itself.
+        # glibc's posix_spawn skips 32 and 33, which it uses itself
         assert [mask & 0x7FFFFFFF for mask in masks] == [0, 0]
 
     def test_a_script_without_a_first_line_runs_in_sh(self, tmp_path: Path) -> None:
-        """The same as when it replaces us."""
+        """A script without `#!` runs in sh when watched, too."""
         path = script(tmp_path, "deploy", 'test "$1" = one && exit 5\n')
         assert watched(path, "one") == 5
 
     @pytest.mark.parametrize("name", ["TERM", "HUP", "INT", "QUIT", "USR1", "USR2", "WINCH"])
     def test_signals_reach_the_command_once_and_its_code_comes_back(self, name: str) -> None:
-        """The original died of SIGTERM and left the command running with the secrets."""
+        """A signal reaches the command once, and its exit code is returned; the original left the command running."""
         number = signal.Signals[f"SIG{name}"]
         child = """
         import signal, sys, time
@@ -249,7 +249,7 @@ class TestWatch:
             assert process.wait(PATIENCE_SECONDS) == 41
 
     def test_a_signal_that_the_caller_ignores_is_ignored_by_all(self) -> None:
-        """Under `nohup` neither we nor the command end by SIGHUP."""
+        """A signal that the caller ignores is ignored by dsops and the command."""
         body = """
         words = ["sh", "-c", "echo ready; read line; exit 9"]
         sys.exit(watch("/bin/sh", words, environment, timeout_seconds=None))
@@ -265,7 +265,7 @@ class TestWatch:
             assert process.wait(PATIENCE_SECONDS) == 9
 
     def test_the_time_limit_ends_grandchildren_too(self, tmp_path: Path) -> None:
-        """At 124 nothing is left of what the command started: asked first, so that it can clean up."""
+        """--timeout ends with 124 and no descendant left; SIGTERM first lets them clean up."""
         pids = tmp_path / "pids"
         command = f"""
         trap 'echo asked >> {pids}; exit 0' TERM
@@ -280,7 +280,7 @@ class TestWatch:
         until(lambda: is_gone(int(grandchild)))
 
     def test_who_does_not_listen_is_killed_after_the_grace(self, tmp_path: Path) -> None:
-        """A grandchild that ignores SIGTERM outlives its parent only for the grace."""
+        """A descendant that ignores SIGTERM is killed after the grace period."""
         pids = tmp_path / "pids"
         stubborn = f"sh -c 'trap \"\" TERM; echo $$ >> {pids}; while :; do sleep 1; done'"
         with pytest.raises(CommandTimedOut):
@@ -288,14 +288,14 @@ class TestWatch:
         until(lambda: is_gone(int(pids.read_text())))
 
     def test_a_stopped_command_is_ended_too(self) -> None:
-        """SIGTERM waits for a stopped process to go on; so it is told to."""
+        """A stopped command is continued, so that SIGTERM can end it."""
         started = time.monotonic()
         with pytest.raises(CommandTimedOut):
             watched("sh", "-c", "kill -STOP $$", timeout_seconds=0.3, grace_seconds=PATIENCE_SECONDS)
         assert time.monotonic() - started < PATIENCE_SECONDS / 2
 
     def test_a_command_that_ends_in_time_is_not_touched(self, tmp_path: Path) -> None:
-        """The limit does nothing to what it left in the background either: that is what exec would do."""
+        """A command that ends in time keeps its background processes."""
         pids = tmp_path / "pids"
         command = f"sleep 600 & echo $! > {pids}; exit 3"
         assert watched("sh", "-c", command, timeout_seconds=PATIENCE_SECONDS) == 3
@@ -304,11 +304,11 @@ class TestWatch:
         os.kill(left, signal.SIGKILL)
 
     def test_the_time_limit_may_be_years(self) -> None:
-        """More than the system can wait for at once."""
+        """The timeout may be longer than the system can wait at once."""
         assert watched("sh", "-c", "exit 4", timeout_seconds=1e10) == 4
 
     def test_the_callers_handlers_come_back(self) -> None:
-        """Afterwards this process handles signals as before."""
+        """The caller's signal handlers are restored."""
         numbers = (signal.SIGINT, signal.SIGCHLD, signal.SIGTERM)
         before = [signal.getsignal(number) for number in numbers]
         watched("true")
@@ -329,7 +329,7 @@ DYING = "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL); print('rea
 
 
 def watching(child: str, *, then: str = "") -> list[str]:
-    """A command line that watches a Python child, prints the code, and exits with it."""
+    """The command line that watches a Python child, prints its exit code and exits with it."""
     return program(f"""
     code = watch(sys.executable, ["python", "-c", {child!r}], environment, timeout_seconds=60)
     print("code", code, flush=True)
@@ -339,10 +339,10 @@ def watching(child: str, *, then: str = "") -> list[str]:
 
 
 class TestTerminal:
-    """A command that is watched on a terminal."""
+    """Watching a command on a terminal."""
 
     def test_the_command_can_read_the_terminal_and_gets_one_interrupt_per_ctrl_c(self) -> None:
-        """The command's group is in the foreground; a Ctrl-C comes from the terminal, not again from us."""
+        """The command reads the terminal in the foreground and gets one SIGINT per Ctrl-C."""
         with Terminal(watching(COUNTING)) as terminal:
             terminal.expect("ready")
             terminal.type("\x03")
@@ -353,7 +353,7 @@ class TestTerminal:
             assert terminal.code() == 0
 
     def test_a_script_ends_by_ctrl_c_with_a_pipe_beside_it_too(self) -> None:
-        """Here the signal comes to us, and we pass it on; the loop around us does not make its next turn."""
+        """With a pipe beside it the command gets SIGINT from dsops, and the surrounding loop ends, too."""
         child = f"{DYING}; import time; time.sleep(600)"
         loop = 'for i in 1 2; do "$@" < /dev/null; done; echo went on'
         command = ["bash", "-c", loop, "bash", *watching(child)]
@@ -363,7 +363,7 @@ class TestTerminal:
             assert terminal.code() == -signal.SIGINT
 
     def test_with_a_pipe_beside_it_the_command_gets_the_terminal_when_it_asks(self) -> None:
-        """In `dsops exec ... | less` the terminal stays with the pipeline until the command reads it."""
+        """With a pipe beside it the command gets the terminal when it reads from it."""
         command = ["bash", "-c", '"$@" | cat', "bash", *watching(COUNTING)]
         with Terminal(command) as terminal:
             terminal.expect("ready")
@@ -372,14 +372,14 @@ class TestTerminal:
             terminal.expect("code 0")
 
     def test_a_command_that_asked_for_the_terminal_before_it_had_it_goes_on(self) -> None:
-        """It may read before we have given it the terminal: the system stops it then, and nobody typed Ctrl-Z."""
+        """A command stopped for reading the terminal too early is continued."""
         with Terminal(watching("import os; os.kill(os.getpid(), 21); print('went on', input())")) as terminal:
             terminal.type("hello\n")
             terminal.expect("went on hello")
             terminal.expect("code 0")
 
     def test_a_ctrl_c_that_ends_the_command_ends_the_script_around_us(self) -> None:
-        """The script would have got the signal from the terminal, had the command not had that for itself."""
+        """If Ctrl-C ends the command, the surrounding script ends, too, by the signal."""
         command = ["bash", "-c", '"$@"; echo went on', "bash", *watching(f"{DYING}; input()")]
         with Terminal(command) as terminal:
             terminal.expect("ready")
@@ -388,7 +388,7 @@ class TestTerminal:
             assert "went on" not in terminal.text
 
     def test_ctrl_z_stops_the_whole_job_and_fg_goes_on(self) -> None:
-        """An interactive shell gets its prompt back, and the command gets the terminal back."""
+        """Ctrl-Z stops the whole job, the shell gets its prompt, and `fg` gives the command the terminal back."""
         with Terminal(["bash", "--norc", "--noprofile", "-i"]) as terminal:
             quoted = " ".join("'" + word.replace("'", "'\\''") + "'" for word in watching(COUNTING))
             terminal.type("PS1='prompt''> '\n")
@@ -405,7 +405,7 @@ class TestTerminal:
             terminal.expect("prompt> ")
 
     def test_the_terminal_is_ours_again_afterwards(self) -> None:
-        """What runs after the command can read."""
+        """After the command the terminal is dsops' again."""
         with Terminal(watching("print('done')", then="print('typed', input(), flush=True)")) as terminal:
             terminal.expect("code 0")
             terminal.type("more\n")
@@ -414,7 +414,7 @@ class TestTerminal:
 
 
 def test_replace_raises_what_the_system_says(tmp_path: Path) -> None:
-    """Where execve fails for a reason of its own, that reason is told."""
+    """If execve fails, the system's reason is in the error."""
     path = script(tmp_path, "deploy", "", mode=0o644)
     body = f"""
     try:

@@ -1,4 +1,4 @@
-"""A clean clone has what it needs: every package that is imported is declared, and every one declared is imported."""
+"""A clean clone has what it needs: imported packages are declared, and declared packages imported."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ TOOLS = {
     "ruff",
     "types-pyyaml",
 }
-"""Of requirements/dev.in: run, not imported."""
+"""Packages in requirements/dev.in that are run, not imported."""
 
 
 def imported(files: Iterable[Path]) -> set[str]:
-    """The packages, neither Python's own nor of this repository, that the files import somewhere."""
+    """Third-party packages that the files import."""
     names = set()
     for file in files:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -56,7 +56,7 @@ def imported(files: Iterable[Path]) -> set[str]:
 
 
 def declared(lines: Iterable[str]) -> set[str]:
-    """The packages that lines of requirements name."""
+    """The packages named in lines of requirements."""
     found = (re.match(r"[A-Za-z0-9][\w.-]*", line) for line in lines)
     return {match[0].lower() for match in found if match}
 
@@ -76,48 +76,48 @@ OTHERS = set().union(*(packages for name, packages in EXTRAS.items() if name != 
 
 
 def test_what_dsops_imports_is_what_it_depends_on() -> None:
-    """Neither an import that only this machine has, nor a package that is installed for nothing; extras besides.
+    """dsops imports exactly the packages that it declares, apart from extras.
 
-    boto3 belongs to the program that asks the library for a session of it, which is told so where it has none.
+    boto3 is the calling program's: the library reports it missing only when a session is requested.
     """
     assert BASE | OTHERS | {"boto3"} == imported(SOURCES - SANDBOX - TESTING)
 
 
 def test_what_the_sandbox_imports_is_in_its_extra() -> None:
-    """Besides what dsops has anyway; AWS's lists it reads through `service_reference`."""
+    """The sandbox imports exactly what dsops and its extra declare; AWS's lists come by `service_reference`."""
     read = imported(SANDBOX | {ROOT / "src" / "dsops" / "service_reference.py"})
     assert BASE | EXTRA == read | BASE
     assert EXTRA <= read
 
 
 def test_what_the_pytest_plugin_imports_is_there() -> None:
-    """pytest is whoever runs it, and boto3 comes with moto."""
+    """The pytest plugin imports only dsops' and the sandbox's packages, pytest and boto3 (part of moto)."""
     assert imported(TESTING) <= BASE | EXTRA | {"pytest", "boto3"}
 
 
 def test_what_tests_import_is_in_the_list_for_tests() -> None:
-    """`make test` in a clean clone finds everything."""
-    wanted = imported(file for folder in ("tests", "bench", "examples") for file in (ROOT / folder).rglob("*.py"))
+    """Everything that tests import is in requirements/dev.in, and everything there is used."""
+    imports = imported(file for folder in ("tests", "bench", "examples") for file in (ROOT / folder).rglob("*.py"))
 
-    assert set() == wanted - declared(lines_of("dev.in")) - BASE - EXTRA - OTHERS
-    assert set() == declared(lines_of("dev.in")) - wanted - TOOLS - OTHERS
+    assert set() == imports - declared(lines_of("dev.in")) - BASE - EXTRA - OTHERS
+    assert set() == declared(lines_of("dev.in")) - imports - TOOLS - OTHERS
 
 
 @pytest.mark.parametrize(("listed", "pinned"), [("dev.in", "dev.txt"), ("pycurl.in", "pycurl.txt")])
 def test_what_is_asked_for_is_pinned(listed: str, pinned: str) -> None:
-    """A package that was added without `make lock` would be missing in a clean clone."""
+    """Every declared package is pinned, so `make lock` was not forgotten."""
     assert declared(lines_of(listed)) <= {line.partition("==")[0] for line in lines_of(pinned) if "==" in line}
 
 
 def test_the_demo_has_all_that_dsops_and_its_sandbox_want() -> None:
-    """But pycurl, which the Makefile adds where it has a wheel."""
+    """The demo's list pins everything that dsops and its sandbox need, except pycurl (added by the Makefile)."""
     pins = {line.partition("==")[0] for line in lines_of("demo.txt") if "==" in line}
 
     assert (BASE | EXTRA) - {"pycurl"} <= pins
 
 
 def test_pins_name_no_registry() -> None:
-    """They are installed from whichever index or mirror a machine uses, and every file's hash is checked."""
+    """Pins name no registry and have hashes for every file."""
     for name in ("demo.txt", "dev.txt", "pycurl.txt"):
         text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
         assert "://" not in text
@@ -125,7 +125,7 @@ def test_pins_name_no_registry() -> None:
 
 
 def test_ci_runs_what_the_readme_says() -> None:
-    """Lint, types and contracts, then `make test`, in an environment that make has made."""
+    """CI runs lint, types, contracts and `make test` in an environment made by make, as the README says."""
     steps = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
     assert steps.index("make lint types contracts") < steps.index("make test")

@@ -1,4 +1,4 @@
-"""docs/reference/promises.md: every promise names a test, and every named test exists."""
+"""tests/promises.md: every promise names a test, and every named test exists."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "reference" / "promises.md"
+PAGE = ROOT / "tests" / "promises.md"
 
 
 def rows(page: str, section: str) -> list[list[str]]:
@@ -34,26 +34,26 @@ def functions(path: Path) -> frozenset[str]:
 
 
 def complaints(page: str, root: Path) -> list[str]:
-    """What is wrong with the page; empty when every promise shown is shown by tests that exist."""
-    found = []
+    """The page's mistakes; empty if every shown promise names existing tests."""
+    collected = []
     for row in rows(page, "Shown"):
         if len(row) != 3 or not all(row):
-            found.append(f"not a promise, a place and a test: {row}")
+            collected.append(f"not a promise, a place and a test: {row}")
             continue
         for test in row[2].replace("`", "").split(", "):
             file, _, function = test.partition("::")
             if not (root / file).is_file():
-                found.append(f"no such file: {test}")
+                collected.append(f"no such file: {test}")
             elif function and function.partition("[")[0] not in functions(root / file):
-                found.append(f"no such test: {test}")
+                collected.append(f"no such test: {test}")
             elif not function and not file.startswith("tests/scripts/"):
-                found.append(f"names no test in that file: {test}")
-    found += [f"not a promise and a place: {row}" for row in rows(page, "Not yet shown") if len(row) != 2]
-    return found
+                collected.append(f"names no test in that file: {test}")
+    collected += [f"not a promise and a place: {row}" for row in rows(page, "Not yet shown") if len(row) != 2]
+    return collected
 
 
 def test_each_promise_names_tests_that_exist() -> None:
-    """A promise whose test was renamed or removed is noticed."""
+    """Every promise names existing tests, so a renamed or removed one is noticed."""
     page = PAGE.read_text(encoding="utf-8")
 
     assert 100 < len(rows(page, "Shown")) + len(rows(page, "Not yet shown"))
@@ -75,7 +75,7 @@ def test_each_promise_names_tests_that_exist() -> None:
     ],
 )
 def test_a_promise_without_its_test_is_noticed(tmp_path: Path, cells: str, complaint: str) -> None:
-    """The check itself: it accepts tests that exist, and nothing else."""
+    """The check reports missing tests and accepts existing ones."""
     (tmp_path / "tests" / "scripts").mkdir(parents=True)
     (tmp_path / "tests" / "scripts" / "it.txt").write_text("$ true\n")
     (tmp_path / "tests" / "test_it.py").write_text(

@@ -1,4 +1,4 @@
-"""The keys of store types and the one check that applies them."""
+"""The keys of store types and the check that applies them."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ STS = BUILTIN_TYPES["aws.sts"]
 
 
 def key_of(name: str, type_name: str = "aws.sts") -> StoreKey:
-    """The key of that name, in a store with a role."""
+    """A key by name, in a store with a role."""
     store_type = fitted(BUILTIN_TYPES[type_name], {"role_arn": field("arn")})
     return next(key for key in store_type.keys if key.name == name)
 
 
 def field(yaml: str) -> Field:
-    """What is written after `key: `."""
+    """The field `key: YAML`."""
     root = parse_yaml(f"key: {yaml}", "dsops.yaml").root
     assert isinstance(root, Mapping)
     return Field(root.entries[0][1], Where("dsops.yaml", 1))
@@ -49,7 +49,7 @@ def checked(name: str, yaml: str, type_name: str = "aws.sts") -> CheckedSetting:
 
 
 def setting(name: str, yaml: str, type_name: str = "aws.sts") -> Setting | None:
-    """The setting of something that nothing is wrong with."""
+    """The setting of a valid value."""
     found = checked(name, yaml, type_name)
     assert (found.problems, found.limits) == ((), ())
     return found.setting
@@ -65,7 +65,7 @@ def problem(name: str, yaml: str, type_name: str = "aws.sts") -> str:
 
 
 def limit(name: str, yaml: str, type_name: str = "aws.sts") -> Problem:
-    """The only limit that is broken; the setting stays."""
+    """The only exceeded limit; the setting stays."""
     found = checked(name, yaml, type_name)
     assert (found.problems, len(found.limits)) == ((), 1)
     return found.limits[0]
@@ -81,7 +81,7 @@ def store(yaml: str, type_name: str = "aws.sts") -> CheckedStore:
 
 
 class TestSettings:
-    """What becomes of what is written."""
+    """Values that become settings."""
 
     @pytest.mark.parametrize(
         ("name", "yaml", "expected"),
@@ -105,29 +105,29 @@ class TestSettings:
         ],
     )
     def test_of_every_kind(self, name: str, yaml: str, expected: Setting | None) -> None:
-        """Texts as written, numbers as numbers, lists of one, commands split, policies compact."""
+        """Values of every kind are converted: texts as written, numbers, single items to lists, commands split."""
         expected = '{"Version":"2012-10-17","Statement":[{"N":1.0}]}' if expected is None else expected
         assert expected == setting(name, yaml)
 
     @pytest.mark.parametrize(("yaml", "expected"), [("yes", True), ("False", False), ("'on'", True), ("OFF", False)])
     def test_booleans_have_many_spellings(self, yaml: str, expected: bool) -> None:  # noqa: FBT001
-        """YAML 1.1's and 1.2's, quoted or not."""
+        """Booleans may be spelled as in YAML 1.1 and 1.2, quoted or not."""
         assert setting("with_decryption", yaml, "aws.ssm") is expected
 
     def test_values_of_a_literal_store_are_secrets(self) -> None:
-        """They don't print, and keep their text."""
+        """Values of a literal store are Secrets with their text as written."""
         expected = (("a", Secret("007")), ("b", Secret("no")))
         assert expected == setting("values", "{a: 007, b: no}", "literal")
 
     def test_a_policy_beyond_latin_is_escaped(self) -> None:
-        """AWS takes characters up to U+00FF; as an escape any other goes through too, and means the same."""
+        """Non-Latin-1 characters in a policy are escaped: AWS accepts up to U+00FF."""
         text = setting("session_policy", "{Sid: é日😀}")
         assert text == '{"Sid":"é\\u65e5\\ud83d\\ude00"}'
         assert json.loads(str(text)) == {"Sid": "é日😀"}
 
 
 class TestProblems:
-    """What is wrong whoever reads it."""
+    """Problems that do not depend on the environment."""
 
     @pytest.mark.parametrize(
         ("name", "yaml", "message"),
@@ -154,44 +154,44 @@ class TestProblems:
         ],
     )
     def test_of_shape(self, name: str, yaml: str, message: str) -> None:
-        """The wrong kind of value."""
+        """A value of the wrong kind is a problem."""
         assert message == problem(name, yaml)
 
     @pytest.mark.parametrize(
         "host", ["sts.us-east-1.amazonaws.com", "10.0.0.1", "example.com:8080", "localhost.evil.com"]
     )
     def test_an_unencrypted_endpoint_off_loopback_is_refused(self, host: str) -> None:
-        """Whoever runs it: credentials would go over the wire in the clear."""
+        """An http endpoint beyond loopback is a problem for every user."""
         assert (
             problem("endpoint_url", f"http://{host}") == f"`endpoint_url` would send credentials unencrypted to {host}"
         )
         assert setting("endpoint_url", f"https://{host}") == f"https://{host}"
 
     def test_a_choice_is_offered(self) -> None:
-        """`never` was meant."""
+        """A misspelt choice has a suggestion."""
         found = checked("batch", "nevr", "aws.secretsmanager").problems
-        assert [(one.message, one.hint) for one in found] == [
+        assert [(entry.message, entry.hint) for entry in found] == [
             ("`batch` is one of auto, never", "did you mean `never`?")
         ]
 
     def test_a_boolean_is_one_of_two(self) -> None:
-        """Not a number, not a word of one's own."""
+        """A boolean must be true or false."""
         message = "`with_decryption` takes true or false, not `maybe`"
         assert message == problem("with_decryption", "maybe", "aws.ssm")
 
     def test_a_shape_is_checked_before_interpolation(self) -> None:
-        """A list is no region, whatever its `${NAME}`s hold."""
+        """The shape is checked before interpolation: a list is never a region."""
         assert check_shape(key_of("region"), field("['${A}']"), "p") is not None
         assert check_shape(key_of("region"), field("${A}"), "p") is None
 
     def test_the_line_is_that_of_the_value(self) -> None:
-        """In a list, the line of the item."""
+        """A problem in a list has its item's line."""
         found = checked("policy_arns", "\n  - arn:aws:iam::aws:policy/A\n  - nope")
         assert [one.where.line for one in found.limits] == [3]
 
 
 class TestLimits:
-    """What AWS would refuse."""
+    """Values that AWS would refuse."""
 
     @pytest.mark.parametrize(
         ("name", "good", "bad", "words"),
@@ -212,21 +212,21 @@ class TestLimits:
         ],
     )
     def test_of_numbers_and_lengths(self, name: str, good: list[str], bad: list[str], words: str) -> None:
-        """The last good value and the first bad one, on both sides."""
+        """Limits hold at the last good and first bad value on both sides."""
         for yaml in good:
             setting(name, yaml)
         for yaml in bad:
             assert re.search(words, limit(name, yaml).message), yaml
 
     def test_the_founding_pages_86400_seconds(self) -> None:
-        """The limit, and where it comes from."""
+        """86400 seconds exceed the limit, which is named with its source."""
         found = limit("duration_seconds", "86400")
         assert found.message == "`duration_seconds` is 86400, and the most is 43200 (the AssumeRole API reference)"
         assert found.hint == "write a number from 900 to 43200"
         assert found.where == Where("dsops.yaml", 1)
 
     def test_a_bad_character_is_named_with_a_name_that_would_do(self) -> None:
-        """A user's own name is never changed silently."""
+        """A bad character in a session name is named, with a valid alternative as hint."""
         found = limit("role_session_name", "DOMAIN\\user")
         assert found.message == (
             "`role_session_name` takes letters, digits and _+=,.@-; `\\` stands at position 7"
@@ -237,13 +237,13 @@ class TestLimits:
 
     @pytest.mark.parametrize(("yaml", "words"), [("'hunter2 '", "white space"), ("hunter2*", "something else")])
     def test_of_an_external_id_not_one_character_is_shown(self, yaml: str, words: str) -> None:
-        """It is a secret; that it ends in white space may be said."""
+        """No character of a bad external ID is shown, except that it ends in white space."""
         found = limit("external_id", yaml)
         assert words in found.message
         assert not any(part in f"{found.message}{found.hint}" for part in ("hunter2", "*"))
 
     def test_a_wrong_mfa_code_is_not_shown(self) -> None:
-        """Nor is a code that was pasted with something else."""
+        """A bad MFA code is not shown."""
         found = limit("token_code", "hunter2")
         assert "hunter2" not in f"{found.message}{found.hint}"
 
@@ -261,24 +261,27 @@ class TestLimits:
             ("arn:aws:iam::123456789012:role/", "the role's name is missing at its end"),
             ("arn:aws:iam::123456789012:role/App ", "remove the white space around it"),
             ("$ROLE_ARN", "a variable is written ${NAME}, with letters, digits and _"),
-            ("arn:aws:sts::123456789012:assumed-role/App/me", "this is a session of a role: name the role itself"),
+            (
+                "arn:aws:sts::123456789012:assumed-role/App/me",
+                "this is the ARN of a role session: name the role itself",
+            ),
             ("arn:aws:iam:us-east-1:123456789012:role/App", "an ARN of iam has no region"),
         ],
     )
     def test_a_bad_role_arn_tells_what_is_wrong_with_it(self, arn: str, hint: str) -> None:
-        """The parts that people get wrong."""
+        """A bad role ARN has a message about the part that is wrong."""
         found = checked("role_arn", f'"{arn}"').limits
         shape = f"`role_arn` takes a role's ARN, arn:aws:iam::ACCOUNT:role/NAME, not `{arn}`"
-        assert [(shape, hint)] == [(one.message, one.hint) for one in found]
+        assert [(shape, hint)] == [(entry.message, entry.hint) for entry in found]
 
     @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov", "aws-iso-b", "aws-eusc"])
     def test_roles_of_every_partition_and_path_are_good(self, partition: str) -> None:
-        """And an account id with leading zeros."""
+        """Role ARNs of every partition, with paths and leading zeros, are valid."""
         arn = f"arn:{partition}:iam::000000000012:role/a/b!c/App+=,.@-_"
         assert arn == setting("role_arn", f'"{arn}"')
 
     def test_policy_arns_are_at_most_ten(self) -> None:
-        """Each of them a policy's ARN."""
+        """At most ten policy ARNs are allowed, and each must be a policy's."""
         arn = "arn:aws:iam::aws:policy/A"
         setting("policy_arns", f"[{', '.join([arn] * 10)}]")
         assert "has 11 entries" in limit("policy_arns", f"[{', '.join([arn] * 11)}]").message
@@ -286,7 +289,7 @@ class TestLimits:
         assert hint == "this is the ARN of an IAM role, not of a policy"
 
     def test_tags_have_limits_of_number_length_and_characters(self) -> None:
-        """Letters of any script, no others; keys up to 128, values up to 256, 50 of them."""
+        """Tags: letters of any script, keys up to 128 characters, values up to 256, at most 50."""
         setting("tags", f"{{{'k' * 128}: {'v' * 256}, Straße: 日本 10.0/€uro}}".replace("€", ""))
         assert "128" in limit("tags", f"{{{'k' * 129}: v}}").message
         assert "256" in limit("tags", f"{{k: {'v' * 257}}}").message
@@ -297,7 +300,7 @@ class TestLimits:
         assert "has 51 entries, and the most is 50" in limit("tags", f"{{{entries}}}").message
 
     def test_a_session_policy_is_json_of_at_most_2048_characters(self) -> None:
-        """Counted as it is sent, without white space."""
+        """A session policy is JSON of at most 2048 characters as sent, without white space."""
         long = json.dumps({"Statement": "x" * (2048 - len('{"Statement":""}'))})
         setting("session_policy", f"'{long}'")
         setting("session_policy", "|\n  " + long.replace('{"', '{\n\n\n  "'))
@@ -316,12 +319,12 @@ class TestLimits:
         ],
     )
     def test_a_session_policy_that_is_not_json_tells_its_line(self, yaml: str, message: str) -> None:
-        """The policy's own, since the text's start is not known."""
+        """A malformed session policy has the line within the policy."""
         found = limit("session_policy", yaml)
         assert message == found.message
 
     def test_the_limits_of_assume_role_are_botocores(self) -> None:
-        """The service model of STS is the oracle, where it has a limit."""
+        """The limits of AssumeRole equal those in botocore's model, where it has them."""
         shapes = Loader().load_service_model("sts", "service-2")["shapes"]
         members = {
             "role_arn": "RoleArn",
@@ -349,7 +352,7 @@ class TestLimits:
         ],
     )
     def test_each_operation_is_as_in_botocores_model(self, operation: str, members: dict[str, str]) -> None:
-        """It takes those parameters, its durations have those limits, and it is signed or not."""
+        """Each operation has the parameters, durations and signing of botocore's model."""
         model = Loader().load_service_model("sts", "service-2")
         taken = model["shapes"][model["operations"][operation]["input"]["shape"]]["members"]
         ours = next(each for each in STS.operations if each.name == operation)
@@ -360,7 +363,7 @@ class TestLimits:
         assert (model["operations"][operation].get("authtype") != "none") == ours.is_signed
 
     def test_the_limits_of_names_are_botocores(self) -> None:
-        """Of what the other operations take."""
+        """The name limits of the other operations equal those in botocore's model."""
         shapes = Loader().load_service_model("sts", "service-2")["shapes"]
         name, contexts = shapes["userNameType"], shapes["ProvidedContextsListType"]
         key = key_of("federated_user_name")
@@ -372,16 +375,16 @@ class TestLimits:
 
 
 class TestStores:
-    """Keys together."""
+    """Keys of one store together."""
 
     def test_a_good_store(self) -> None:
-        """Every field becomes a setting."""
+        """Every field of a valid store becomes a setting."""
         found = store(ROLE + "duration_seconds: 900\n")
         expected = {"role_arn": "arn:aws:iam::123456789012:role/App", "duration_seconds": 900}
         assert (expected, (), ()) == (found.settings, found.problems, found.limits)
 
     def test_everything_wrong_is_told_at_once(self) -> None:
-        """Missing and unknown keys, problems and limits."""
+        """Missing and unknown keys, problems and limits are reported at once."""
         found = store("duraton_seconds: 900\nexternal_id: [x]\nrole_session_name: a\n")
         assert [(one.where.line, one.path, one.hint) for one in found.problems] == [
             (0, "secretStores.x", f"add `role_arn: ...`: t{key_of('role_arn').help[1:-1]}"),
@@ -396,13 +399,13 @@ class TestStores:
             ("token_code: '123456'", "token_code", "without `serial_number`"),
             ("mfa_process: code", "mfa_process", "without `serial_number`"),
             ("profile: a\ncredentials_from: b", "profile", "two sources of credentials"),
-            ("tags: {a: 1, A: 2}", "tags", "the tags `a` and `A` are one"),
+            ("tags: {a: 1, A: 2}", "tags", "the tags `a` and `A` are the same tag"),
             ("tags: {a: 1}\ntransitive_tag_keys: [b]", "transitive_tag_keys", "`b` is to be passed on"),
             ("transitive_tag_keys: b", "transitive_tag_keys", "`b` is to be passed on"),
         ],
     )
     def test_conflicts_between_keys(self, yaml: str, path: str, words: str) -> None:
-        """Right by themselves, wrong together."""
+        """Valid keys in conflict exceed one limit."""
         found = store(ROLE + yaml)
         assert (found.problems, len(found.limits)) == ((), 1)
         assert found.limits[0].path == f"secretStores.x.{path}"
@@ -418,7 +421,7 @@ class TestStores:
         ],
     )
     def test_no_conflict_without_reason(self, yaml: str) -> None:
-        """The same keys in agreement."""
+        """The same keys without a conflict are valid."""
         found = store(ROLE + yaml)
         assert (found.problems, found.limits) == ((), ())
 
@@ -441,11 +444,11 @@ class TestStores:
         ],
     )
     def test_an_unknown_key_gets_the_hint_that_fits(self, type_name: str, key: str, hint: str) -> None:
-        """A near name, or where such a key belongs."""
+        """An unknown key has a suggestion, or says where it belongs."""
         assert hint == unknown_key(BUILTIN_TYPES[type_name], key, Where("f"), "p").hint
 
     def test_a_plugins_type_is_checked_like_ours(self) -> None:
-        """The types are data that is passed in."""
+        """A plugin's store type is checked like a built-in one."""
         own = StoreType("vault", "A vault.", (StoreKey("address", "url", "Where it is.", is_required=True),))
         found = check_store(own, {}, Where("f"), "p")
         assert [one.message for one in found.problems] == ["`address` is missing"]
@@ -453,7 +456,7 @@ class TestStores:
 
 @pytest.mark.parametrize("store_type", BUILTIN_TYPES.values(), ids=lambda one: one.name)
 def test_every_key_is_described(store_type: StoreType) -> None:
-    """A sentence for the reference; no two keys or aliases of one name; patterns that compile, with their words."""
+    """Every key has a help sentence, unique names, and compilable patterns with an explanation."""
     names = [name for key in store_type.keys for name in (key.name, *key.aliases)]
     assert len(names) == len(set(names))
     for key in store_type.keys:

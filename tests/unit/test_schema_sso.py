@@ -1,4 +1,4 @@
-"""What an `aws.sso` store takes, and what is said of everything else."""
+"""The keys of an `aws.sso` store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GOOD = {
 
 
 def checked(**fields: str) -> CheckedStore:
-    """The check of a whole store; a field that is empty is left out."""
+    """The check of a whole store; empty fields are left out."""
     text = "\n".join(f"{name}: {value}" for name, value in {**GOOD, **fields}.items() if value)
     root = parse_yaml(text, "dsops.yaml").root
     assert isinstance(root, Mapping)
@@ -28,7 +28,7 @@ def checked(**fields: str) -> CheckedStore:
 
 
 def only(found: CheckedStore) -> Problem:
-    """The one thing that is wrong."""
+    """The only problem or limit."""
     (problem,) = (*found.problems, *found.limits)
     return problem
 
@@ -37,12 +37,12 @@ def only(found: CheckedStore) -> Problem:
     "url", [GOOD["start_url"], f"{GOOD['start_url']}#/", "https://start.us-gov-home.awsapps.com/directory/d-1"]
 )
 def test_a_start_url_is_kept_as_it_is_written(url: str) -> None:
-    """The name of the token file is made of it, by the AWS CLI too."""
+    """A start URL is kept as written: the token file's name depends on it, in the AWS CLI as well."""
     assert url == checked(start_url=f"'{url}'").settings["start_url"]
 
 
 def test_an_account_id_never_becomes_a_number() -> None:
-    """Leading zeros count, also where YAML would read digits as octal."""
+    """An account id keeps its leading zeros and is never read as octal."""
     assert "012345678901" == checked(account_id="012345678901").settings["account_id"]
     assert "000000000001" == checked(account_id="000000000001").settings["account_id"]
 
@@ -71,7 +71,7 @@ def test_an_account_id_never_becomes_a_number() -> None:
 def test_a_value_that_aws_would_refuse_is_told_with_what_was_meant(
     fields: dict[str, str], message: str, hint: str
 ) -> None:
-    """Before any call."""
+    """A value that AWS would refuse is reported with a hint before any call."""
     problem = only(checked(**fields))
     assert message in problem.message
     assert hint in problem.hint
@@ -88,14 +88,14 @@ def test_a_value_that_aws_would_refuse_is_told_with_what_was_meant(
     ],
 )
 def test_where_to_log_in_is_said_once_and_whole(fields: dict[str, str], message: str, hint: str) -> None:
-    """By a session's name, or by start URL and region."""
+    """The login is a session's name, or start URL and region, and not both."""
     problem = only(checked(**fields))
     assert message in problem.message
     assert hint in problem.hint
 
 
 def test_a_session_alone_is_enough() -> None:
-    """Its section in the AWS config file has the rest."""
+    """`sso_session` alone is enough: its section in the AWS config file has the rest."""
     found = checked(sso_session="corp", start_url="", sso_region="")
     assert ((), ()) == (found.problems, found.limits)
 
@@ -114,7 +114,7 @@ def test_a_session_alone_is_enough() -> None:
     ],
 )
 def test_a_key_that_it_does_not_take_is_told_with_what_to_do(name: str, hint: str) -> None:
-    """The names of ~/.aws/config, and what other stores take."""
+    """A key of ~/.aws/config or of other stores is refused with a hint."""
     problem = only(checked(**{name: "x"}))
     assert f"aws.sso has no key `{name}`" == problem.message
     assert hint in problem.hint
@@ -122,5 +122,5 @@ def test_a_key_that_it_does_not_take_is_told_with_what_to_do(name: str, hint: st
 
 @pytest.mark.parametrize("name", ["account_id", "role_name"])
 def test_account_and_permission_set_are_needed(name: str) -> None:
-    """There is no default for either."""
+    """`account_id` and `role_name` are required."""
     assert f"`{name}` is missing" == only(checked(**{name: ""})).message

@@ -1,4 +1,4 @@
-"""What a configuration names is what its sandbox has, and demands."""
+"""A sandbox seed made from a configuration has, and demands, what the configuration names."""
 
 from __future__ import annotations
 
@@ -52,37 +52,37 @@ secretStores:
 
 
 def seeded(folder: Path, text: str, **environ: str) -> SeedFromConfig:
-    """The seed of that configuration, with these variables set."""
+    """The seed of this configuration with these variables."""
     (folder / "dsops.yaml").write_text(text)
     config = load(folder=str(folder), environ={"HOME": str(folder)}, named="dsops.yaml")
     return seed_from_config(config, environ={"USER": "alice", **environ}, timestamp="20261124T150718Z")
 
 
 def account(made: SeedFromConfig, number: str) -> SeedAccount:
-    """The account of that number."""
+    """An account by number."""
     return next(one for one in made.seed.accounts if one.account == number)
 
 
 def trust(role: SeedRole) -> list[dict[str, Any]]:  # JSON
-    """The statements of a role's trust policy, which has to be a valid one."""
+    """The statements of a role's trust policy, which must be valid."""
     parse_policy(role.trust, "trust")
     statements: list[dict[str, Any]] = json.loads(role.trust)["Statement"]
     return statements
 
 
 def test_a_chain_trusts_the_hop_before(tmp_path: Path) -> None:
-    """The developer may assume the first role, only that role the second, and nobody else is named."""
+    """In a chain the developer may assume the first role, and only that role the second."""
     made = seeded(tmp_path, STORES)
 
     (jump,), (target,) = account(made, "111111111111").roles, account(made, "222222222222").roles
     developer, jump_role = "arn:aws:iam::111111111111:user/developer", "arn:aws:iam::111111111111:role/JumpRole"
-    assert {developer} == {arn for one in trust(jump) for arn in one["Principal"]["AWS"]}
-    assert {jump_role} == {arn for one in trust(target) for arn in one["Principal"]["AWS"]}
+    assert {developer} == {arn for entry in trust(jump) for arn in entry["Principal"]["AWS"]}
+    assert {jump_role} == {arn for entry in trust(target) for arn in entry["Principal"]["AWS"]}
     assert made.seed.default_identity == "developer@111111111111"
 
 
 def test_what_a_store_sends_is_demanded(tmp_path: Path) -> None:
-    """External ID, tags' permission and duration of a store are conditions and limits of its role, not of the next."""
+    """External ID, session tags and duration of a store are conditions and limits of its role only."""
     made = seeded(tmp_path, STORES)
 
     (jump,), (target,) = account(made, "111111111111").roles, account(made, "222222222222").roles
@@ -95,7 +95,7 @@ def test_what_a_store_sends_is_demanded(tmp_path: Path) -> None:
 
 
 def test_devices_belong_to_a_developer_of_their_account(tmp_path: Path) -> None:
-    """A named MFA device makes a developer in its account, who alone may assume the role that asks for it."""
+    """An MFA device creates a developer in its account, who alone may assume the role that asks for it."""
     made = seeded(
         tmp_path,
         """
@@ -119,7 +119,7 @@ secretStores:
 
 
 def test_secrets_have_the_fields_that_are_read(tmp_path: Path) -> None:
-    """Every field of every variable is in the invented JSON; a secret read whole is a text; regions are the stores'."""
+    """Secrets have a JSON field for every read field, or a text; parameters are in the store's region."""
     made = seeded(
         tmp_path,
         STORES
@@ -148,7 +148,7 @@ envs:
 
 
 def test_another_accounts_secret_lets_its_reader_in(tmp_path: Path) -> None:
-    """A secret named by another account's ARN gets a resource policy for the reader; one of the own account none."""
+    """A secret of another account has a resource policy for its reader; one of the own account has none."""
     made = seeded(
         tmp_path,
         STORES
@@ -168,7 +168,7 @@ envs:
 
 
 def test_what_cannot_be_satisfied_is_said(tmp_path: Path) -> None:
-    """A store with an unset variable and one that AWS would refuse are left out with a note; the rest is seeded."""
+    """A store with an unset variable or a refused value is left out with a note."""
     made = seeded(
         tmp_path,
         """
@@ -188,7 +188,7 @@ secretStores:
 
 
 def test_a_base_of_other_stores_is_nothing_to_satisfy(tmp_path: Path) -> None:
-    """A store that only lends its fields needs no role and no note; who extends it does."""
+    """A base store that only lends fields needs no role and no note."""
     made = seeded(
         tmp_path,
         """
@@ -205,7 +205,7 @@ secretStores:
 
 
 def test_policies_that_are_named_exist(tmp_path: Path) -> None:
-    """A customer's managed policy of `policy_arns` is made in its account; AWS's own is there anyway."""
+    """Customer-managed policies in `policy_arns` are created; AWS's own exist anyway."""
     made = seeded(
         tmp_path,
         """
@@ -221,7 +221,7 @@ secretStores:
 
 
 def test_an_empty_configuration_still_has_a_developer(tmp_path: Path) -> None:
-    """Without any role there is one account and its developer, so that a sandbox of it can start."""
+    """Without any role there is one account with a developer, so the sandbox can start."""
     made = seeded(tmp_path, "version: 1\nsecretStores: {}\n")
 
     assert [(one.account, [user.name for user in one.users]) for one in made.seed.accounts] == [
@@ -230,32 +230,34 @@ def test_an_empty_configuration_still_has_a_developer(tmp_path: Path) -> None:
 
 
 def test_a_token_is_trusted_as_its_store_sends_it(tmp_path: Path) -> None:
-    """Issuer and audience are the store's, the subject is the repository that is known, or whatever one it is."""
+    """A token's role trusts the store's issuer and audience, and the known repository or any."""
     token = "e30.eyJpc3MiOiJodHRwczovL2kuZXhhbXBsZSIsInN1YiI6InMiLCJhdWQiOiJhIn0.x"
     made = seeded(tmp_path, FEDERATED, TOKEN=token, GITHUB_REPOSITORY="org/app")
 
     (job,), (pod,) = account(made, "111111111111").roles, account(made, "222222222222").roles
     host = "token.actions.githubusercontent.com"
-    assert [one["Condition"] for one in trust(job)] == [
+    assert [entry["Condition"] for entry in trust(job)] == [
         {"StringEquals": {f"{host}:aud": audience}, "StringLike": {f"{host}:sub": "repo:org/app:*"}}
         for audience in ("sts.amazonaws.com", "mine")
     ]
-    assert {one["Principal"]["Federated"] for one in trust(job)} == {f"arn:aws:iam::111111111111:oidc-provider/{host}"}
-    assert [one["Condition"]["StringLike"] for one in trust(pod)] == [{"i.example:sub": "s"}]
+    assert {entry["Principal"]["Federated"] for entry in trust(job)} == {
+        f"arn:aws:iam::111111111111:oidc-provider/{host}"
+    }
+    assert [entry["Condition"]["StringLike"] for entry in trust(pod)] == [{"i.example:sub": "s"}]
     providers = [account(made, number).oidc_providers for number in ("111111111111", "222222222222")]
-    assert [(one.url, one.client_ids, one.is_issued_by_sandbox) for (one,) in providers] == [
+    assert [(entry.url, entry.client_ids, entry.is_issued_by_sandbox) for (entry,) in providers] == [
         (f"https://{host}", ("sts.amazonaws.com", "mine"), True),
         ("https://i.example", ("a",), True),
     ]
 
 
 def test_nobody_else_may_assume_what_a_token_is_for(tmp_path: Path) -> None:
-    """The developer is not let in besides; without a token at hand any repository's job is."""
+    """A token's role does not trust the developer; without a token it trusts any repository."""
     made = seeded(tmp_path, FEDERATED, TOKEN="none")
 
     (job,) = account(made, "111111111111").roles
-    assert {one["Action"] for one in trust(job)} == {"sts:AssumeRoleWithWebIdentity"}
-    assert {json.dumps(one["Condition"]["StringLike"]).split('"')[3] for one in trust(job)} == {"repo:*:*"}
+    assert {entry["Action"] for entry in trust(job)} == {"sts:AssumeRoleWithWebIdentity"}
+    assert {json.dumps(entry["Condition"]["StringLike"]).split('"')[3] for entry in trust(job)} == {"repo:*:*"}
 
 
 LOGINS = """
@@ -281,7 +283,7 @@ envs:
 
 
 def test_a_login_has_an_identity_center_with_what_it_needs(tmp_path: Path) -> None:
-    """Permission sets assigned to one person, who may do what is read and assumed; each login is approved as them."""
+    """A login creates an Identity Center with permission sets for one person who may read what is configured."""
     (tmp_path / "aws").write_text(
         "[sso-session corp]\nsso_start_url = https://d-1234567890.awsapps.com/start\nsso_region = eu-central-1\n"
     )
@@ -295,7 +297,7 @@ def test_a_login_has_an_identity_center_with_what_it_needs(tmp_path: Path) -> No
         center.auto_approve,
     )
     assert [("012345678901", "Developer"), ("222222222222", "Developer")] == [
-        (each.account, each.permission_set) for each in center.assignments
+        (assignment.account, assignment.permission_set) for assignment in center.assignments
     ]
     (permission_set,) = center.permission_sets
     allowed = permission_set.policies[0].text
@@ -305,14 +307,14 @@ def test_a_login_has_an_identity_center_with_what_it_needs(tmp_path: Path) -> No
 
 
 def test_a_second_identity_center_is_noted(tmp_path: Path) -> None:
-    """A sandbox has one: the first that is named."""
+    """A sandbox has one Identity Center, the first; others have a note."""
     made = seeded(tmp_path, LOGINS.replace("sso_session: corp", "sso_session: none"))
     assert any("store `elsewhere` logs in at https://d-0000000000.awsapps.com/start" in note for note in made.notes)
     assert any("store `same` is left out: there is no `[sso-session none]`" in note for note in made.notes)
 
 
 def test_without_a_login_there_is_no_identity_center(tmp_path: Path) -> None:
-    """Nobody needs one."""
+    """Without a login store there is no Identity Center."""
     assert seeded(tmp_path, STORES).seed.identity_center is None
 
 
@@ -351,7 +353,7 @@ envs:
 
 
 def test_a_users_own_session_is_the_user_with_a_device(tmp_path: Path) -> None:
-    """Roles behind it, and those that share one by themselves, ask for MFA and trust the developer."""
+    """Roles behind a user's own session ask for MFA and trust the developer."""
     made = seeded(tmp_path, WAYS)
 
     (developer,) = account(made, "111111111111").users
@@ -364,7 +366,7 @@ def test_a_users_own_session_is_the_user_with_a_device(tmp_path: Path) -> None:
 
 
 def test_a_user_may_vouch_for_a_guest_and_act_for_a_member(tmp_path: Path) -> None:
-    """With what the guest reads; the member is in an organization of the user's account."""
+    """The user may federate a guest with its reads, and act for a member account in its organization."""
     made = seeded(tmp_path, WAYS)
 
     (developer,) = account(made, "111111111111").users
@@ -386,14 +388,14 @@ def test_a_user_may_vouch_for_a_guest_and_act_for_a_member(tmp_path: Path) -> No
 
 
 def test_an_assertion_is_trusted_by_its_provider(tmp_path: Path) -> None:
-    """The one that the store names, or one that is made up, for the sign-in of the role's partition."""
+    """A SAML role trusts the store's provider, or an invented one, with its partition's sign-in URL."""
     made = seeded(tmp_path, WAYS)
 
     for number, name, place in (
         ("444444444444", "Company", "https://signin.aws.amazon.com/saml"),
         ("555555555555", "Idp", "https://signin.amazonaws.cn/saml"),
     ):
-        assert [one.name for one in account(made, number).saml_providers] == [name]
+        assert [saml_provider.name for saml_provider in account(made, number).saml_providers] == [name]
         (role,) = account(made, number).roles
         (statement,) = trust(role)
         assert statement["Principal"]["Federated"].endswith(f":saml-provider/{name}")

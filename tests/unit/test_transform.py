@@ -1,4 +1,4 @@
-"""What happens to a value between its store and its variable."""
+"""Transforms of a value between store and variable."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dsops.transform import apply, describe, extract, parse_path, parse_transfor
 
 
 def parsed(yaml: str) -> tuple[tuple[Transform, ...], tuple[Problem, ...]]:
-    """The transforms of a `transform:` written so."""
+    """The transforms of this `transform:`."""
     root = parse_yaml(f"transform: {yaml}", "dsops.yaml").root
     assert isinstance(root, Mapping)
     return parse_transforms(root.entries[0][1], "dsops.yaml", "envs.p.A.transform")
@@ -28,7 +28,7 @@ def transformed(yaml: str, value: str) -> str:
 
 
 def complaint(yaml: str) -> str:
-    """The only problem of a `transform:` written so."""
+    """The only problem of this `transform:`."""
     _, problems = parsed(yaml)
     assert len(problems) == 1
     assert (problems[0].where.file, problems[0].path) == ("dsops.yaml", "envs.p.A.transform")
@@ -36,14 +36,14 @@ def complaint(yaml: str) -> str:
 
 
 def failure(yaml: str, value: str) -> TransformFailed:
-    """The error of transforms that can't be applied; it never shows the value, nor does what caused it."""
+    """The error of transforms that cannot be applied; asserts that it never shows the value."""
     transforms, problems = parsed(yaml)
     assert problems == ()
     with pytest.raises(TransformFailed) as raised:
         apply(Secret(value), transforms)
     error = raised.value
-    shown = "".join(traceback.format_exception(error, chain=True))
-    assert value not in shown
+    shown_text = "".join(traceback.format_exception(error, chain=True))
+    assert value not in shown_text
     assert value not in f"{error.message} {error.why} {error.hint}"
     linked: BaseException | None = error
     while linked is not None:
@@ -53,7 +53,7 @@ def failure(yaml: str, value: str) -> TransformFailed:
 
 
 class TestSteps:
-    """Each transform by itself."""
+    """Each transform alone."""
 
     @pytest.mark.parametrize(
         ("yaml", "value", "expected"),
@@ -94,7 +94,7 @@ class TestSteps:
         ],
     )
     def test_gives(self, yaml: str, value: str, expected: str) -> None:
-        """The result, to the character."""
+        """The result of each transform, exactly."""
         assert expected == transformed(yaml, value)
 
     @pytest.mark.parametrize(
@@ -115,25 +115,25 @@ class TestSteps:
         ],
     )
     def test_what_can_not_be_applied_tells_why_and_never_the_value(self, yaml: str, value: str, why: str) -> None:
-        """Not in the message, not in its cause, not in what was being handled."""
+        """A failing transform gives a reason and never the value, nor do its causes."""
         error = failure(yaml, value)
         assert why == error.why
         assert error.message == f"the transform `{yaml.strip(chr(34))}` can't be applied"
         assert error.where == Where("dsops.yaml", 1)
 
     def test_a_missing_field_lists_the_names_that_there_are(self) -> None:
-        """Names are not values; the nearest is offered."""
+        """A missing field is an error that lists the existing names, with a suggestion."""
         error = failure('"json_extract:.pasword"', '{"password": "hunter2", "db2.user_v3": "ada"}')
         assert error.why == "the value has no `pasword`; it has password, db2.user_v3"
         assert error.hint == "did you mean `password`?"
 
     def test_of_yaml_no_names_are_listed(self) -> None:
-        """A secret of two words with a colon is a mapping to YAML."""
+        """For YAML no names are listed: a secret of two words with a colon is a mapping."""
         assert failure('"yaml_extract:.a"', "hunter2: x").why == "the value has no `a`"
         assert "hunter2" not in failure('"yaml_extract:.a"', "hunter2: x").hint
 
     def test_the_list_of_names_is_bounded(self) -> None:
-        """A large object does not fill the screen."""
+        """The list of names is limited."""
         fields = ", ".join(f'"key_{number}": 1' for number in range(500))
         error = failure('"json_extract:.other"', f"{{{fields}}}")
         assert len(error.why) < 200
@@ -144,7 +144,7 @@ class TestSteps:
         ["sk_live_51H8xyzPq0Z", "AKIAIOSFODNN7EXAMPLE1234", "4f3c2b1a", "correct horse", "k" * 41, "a/b+c==", "söd"],
     )
     def test_a_key_that_may_be_a_value_itself_is_not_listed(self, key: str) -> None:
-        """An object from API keys to their owners is a secret in its names; nor is it what was meant."""
+        """Names that may be secret themselves (API keys to owners) are counted, not listed."""
         error = failure('"json_extract:.corect horse"', f'{{"{key}": "ada", "user": "ada"}}')
         assert error.why == "the value has no `corect horse`; it has user and 1 more"
         assert error.hint == ""
@@ -152,7 +152,7 @@ class TestSteps:
 
 
 class TestForms:
-    """The ways to write them."""
+    """Notations of transforms."""
 
     @pytest.mark.parametrize(
         ("yaml", "expected"),
@@ -193,17 +193,17 @@ class TestForms:
         ],
     )
     def test_are_read(self, yaml: str, expected: list[str]) -> None:
-        """A text, a chain, a list of texts or of mappings."""
+        """Transforms are written as text, chain, or list of texts or mappings."""
         transforms, problems = parsed(yaml)
         assert problems == ()
         assert expected == [describe(transform) for transform in transforms]
 
     def test_a_colon_in_a_mapping_belongs_to_the_argument(self) -> None:
-        """What the text form can't say, the mapping can."""
+        """A mapping can have arguments with colons, which the text form cannot."""
         assert transformed("[{replace: {from: ':', to: '::'}}]", "a:b") == "a::b"
 
     def test_steps_run_from_left_to_right(self) -> None:
-        """Each works on what the one before gave."""
+        """Steps apply from left to right."""
         assert transformed('"base64_decode | json_extract:.a | trim"', "eyJhIjogIiB4ICJ9") == "x"
 
     @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ class TestForms:
             ("json_extract", "`json_extract` needs an argument"),
             ('"json_extract:.a..b"', "`.a..b` is not a path to a field"),
             ('"json_extract:.a["', "`.a[` is not a path to a field"),
-            ('"replace:a"', "`replace` needs what to put instead"),
+            ('"replace:a"', "`replace` needs the new text"),
             ('"replace::b"', "`replace` needs an argument"),
             ("[{replace: {from: a}}]", "`replace` needs `to`"),
             ("[{replace: {form: a, to: b}}]", "`replace` has no argument `form`"),
@@ -235,11 +235,11 @@ class TestForms:
         ],
     )
     def test_mistakes_are_problems(self, yaml: str, message: str) -> None:
-        """What can be seen without the value is told before any call."""
+        """Mistakes that do not depend on the value are problems before any call."""
         assert message == complaint(yaml)
 
     def test_each_wrong_step_is_told_with_its_line(self) -> None:
-        """All at once; the good steps stay."""
+        """Each wrong step is reported with its line; valid steps are kept."""
         transforms, problems = parsed("\n- trim\n- upperr\n- {jion: x}\n")
         assert ["trim"] == [describe(transform) for transform in transforms]
         assert [3, 4] == [problem.where.line for problem in problems]
@@ -247,7 +247,7 @@ class TestForms:
 
 
 class TestExtract:
-    """The same for `#.path` and `field` of stores."""
+    """Paths in `#.path` and `field`."""
 
     @pytest.mark.parametrize(
         ("path", "expected"),
@@ -268,7 +268,7 @@ class TestExtract:
         ],
     )
     def test_finds(self, path: str, expected: str) -> None:
-        """A name is first a key, then a path; quotes take anything."""
+        """A name is first looked up as a key, then as a path; quotes allow any key."""
         value = (
             '{"password": "p", "a.b": "dotted", "a": {"b": "nested"}, "list": ["x"], '
             '"with space-and:colon": "s", "é\\"": "quoted"}'
@@ -277,7 +277,7 @@ class TestExtract:
 
     @pytest.mark.parametrize("path", ["", "a..b", ".", "[", ".a]", "[1.5]", '["a]', ".a'b", "[9999999999]"])
     def test_a_path_that_can_not_be_read_says_so(self, path: str) -> None:
-        """Except for `.`, the whole value."""
+        """A malformed path is an error; `.` is the whole value."""
         if path == ".":
             assert parse_path(path) == ()
             return
@@ -285,14 +285,14 @@ class TestExtract:
             extract(Secret("{}"), path)
 
     def test_a_value_that_no_variable_could_hold_is_refused(self) -> None:
-        """Half a character."""
+        """A value with a lone surrogate is refused."""
         with pytest.raises(ValueUnusable) as raised:
             extract(Secret('{"a": "\\ud800"}'), ".a")
         assert raised.value.__context__ is None
 
     @pytest.mark.parametrize("depth", [10, 900, 5_000, 100_000])
     def test_a_nest_of_any_depth_comes_out_whole_or_is_an_error_of_ours(self, depth: int) -> None:
-        """How deep Python reads and writes differs from version to version."""
+        """Deeply nested JSON is returned whole or is a DsopsError, whatever Python's limits are."""
         nest = "[" * depth + "]" * depth
         found: Secret | DsopsError
         try:
@@ -305,9 +305,9 @@ class TestExtract:
             assert found.__context__ is None
 
     def test_bytes_that_are_no_text_survive(self) -> None:
-        """A binary secret's bytes come out as they went in."""
+        """A binary secret's bytes are kept."""
         assert extract(Secret.from_bytes(b'{"a": "\xff\xfe"}'), "a").reveal_bytes() == b"\xff\xfe"
 
     def test_a_bom_before_the_json_is_nothing(self) -> None:
-        """Secrets saved by Windows editors have one."""
+        """A BOM before JSON is ignored: Windows editors write one."""
         assert extract(Secret('\ufeff{"a": 1}'), "a") == Secret("1")

@@ -14,7 +14,7 @@ NAME = re.compile(
 )
 
 NOT_READ = {
-    # What `sandbox run` lets its command have.
+    # for the command of `sandbox run`
     "AWS_CLI_AUTO_PROMPT",
     "AWS_CLI_FILE_ENCODING",
     "AWS_DEFAULT_OUTPUT",
@@ -22,24 +22,24 @@ NOT_READ = {
     "AWS_PAGER",
     "AWS_RETRY_MODE",
     "AWS_SDK_UA_APP_ID",
-    # KMS's word for where a key is from.
+    # KMS's name for the origin of a key
     "AWS_KMS",
-    # What Lambda sets; `dsops sandbox env` does for a function that it plays.
+    # set by Lambda, and by `dsops sandbox env` for a function
     "AWS_LAMBDA_FUNCTION_NAME",
-    # A name of ours, in an `__all__`.
+    # a name in `__all__`
     "AWS_KEYS",
 }
 
 
 def written(file: Path) -> set[str]:
-    """The names of variables that stand in the file as texts of their own."""
+    """The variable names that are strings in the file."""
     nodes = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
     texts = (node.value for node in nodes if isinstance(node, ast.Constant))
     return {text for text in texts if isinstance(text, str) and NAME.fullmatch(text)}
 
 
 def test_every_variable_is_on_the_page() -> None:
-    """A variable that is read and not told would surprise somebody."""
+    """Every variable that dsops reads is on the page."""
     pages = PAGE.read_text(encoding="utf-8") + FLAGS.read_text(encoding="utf-8")
     read = set().union(*(written(file) for file in (ROOT / "src").rglob("*.py")))
 

@@ -14,7 +14,7 @@ from dsops.aws_config.profiles import Profile, ProfileEntry, Profiles
 from dsops.document import Scalar
 from dsops.errors import Where
 from dsops.model import Field
-from dsops.schema import BUILTIN_TYPES, check_store, fitted
+from dsops.schema import SSO_TYPE, STS_TYPE, StoreType, check_store, fitted
 
 _ROLE = {
     "role_arn": "role_arn",
@@ -119,12 +119,12 @@ class _Maker:
         if "role_arn" in entries and "web_identity_token_file" not in entries:
             return self._role(profile)
         if "web_identity_token_file" in entries:
-            return self._store(profile, "aws.sts", _TOKEN, (), self._token_comments(profile))
+            return self._store(profile, STS_TYPE, _TOKEN, (), self._token_comments(profile))
         if "sso_account_id" in entries or "sso_role_name" in entries:
             session = profile.text("sso_session")
             if session and session not in self._profiles.sso_sessions:
                 return self._leave(profile, f"there is no `[sso-session {session}]`", entries["sso_session"])
-            return self._store(profile, "aws.sso", _SSO, (), ())
+            return self._store(profile, SSO_TYPE, _SSO, (), ())
         self.as_they_are[profile.name] = profile
         return ""
 
@@ -150,7 +150,7 @@ class _Maker:
             f"With {_SOURCES[kind.text]} (credential_source = {kind.text}): dsops takes the first base credentials",
             "that it finds, and `dsops whoami` says which.",
         )
-        return self._store(profile, "aws.sts", _ROLE, (), comment)
+        return self._store(profile, STS_TYPE, _ROLE, (), comment)
 
     def _of_profile(self, profile: Profile, entry: ProfileEntry) -> str:
         """The store of a role that is assumed with another profile's credentials."""
@@ -164,7 +164,7 @@ class _Maker:
             return self._leave(profile, f"its sources go round: {loop}", entry)
         before = self.make(source)
         if before:
-            return self._store(profile, "aws.sts", _ROLE, (("credentials_from", before),), ())
+            return self._store(profile, STS_TYPE, _ROLE, (("credentials_from", before),), ())
         if source.name in self.as_they_are:
             return self._on_profile(profile, source)
         return self._leave(profile, f"its `source_profile` `{source.name}` became no store", entry)
@@ -178,14 +178,14 @@ class _Maker:
 
     def _on_profile(self, profile: Profile, source: Profile) -> str:
         self.as_they_are[source.name] = source
-        return self._store(profile, "aws.sts", _ROLE, (("profile", _literal(source.name)),), ())
+        return self._store(profile, STS_TYPE, _ROLE, (("profile", _literal(source.name)),), ())
 
     # --- a store ----------------------------------------------------------------------------------------------
 
     def _store(
         self,
         profile: Profile,
-        type_name: str,
+        store_type: StoreType,
         keys: dict[str, str],
         source: tuple[tuple[str, str], ...],
         comments: tuple[str, ...],
@@ -195,10 +195,12 @@ class _Maker:
         if "sso_session" in entries:
             # botocore takes these from the section of the session then, and asks that they agree.
             entries = {name: entry for name, entry in entries.items() if name not in {"start_url", "sso_region"}}
-        if not self._check(profile, type_name, entries, is_chained=any(key == "credentials_from" for key, _ in source)):
+        if not self._check(
+            profile, store_type, entries, is_chained=any(key == "credentials_from" for key, _ in source)
+        ):
             return ""
         name = self._free_name(profile.name)
-        settings = [("type", type_name), *source]
+        settings = [("type", store_type.name), *source]
         settings += [(key, self._text(key, entry, name)) for key, entry in entries.items()]
         made = MadeStore(
             name=name, profile=profile.name, where=profile.where, settings=tuple(settings), comments=comments
@@ -219,7 +221,9 @@ class _Maker:
         self.variables.append((variable, entry.where))
         return f"${{{variable}}}"
 
-    def _check(self, profile: Profile, type_name: str, entries: dict[str, ProfileEntry], *, is_chained: bool) -> bool:
+    def _check(
+        self, profile: Profile, store_type: StoreType, entries: dict[str, ProfileEntry], *, is_chained: bool
+    ) -> bool:
         """Whether that can be a store; takes away what AWS would refuse and it can do without."""
         seconds = entries.get("duration_seconds")
         if seconds is not None and is_chained and seconds.text.isdigit() and int(seconds.text) > _CHAINED_SECONDS:
@@ -229,7 +233,7 @@ class _Maker:
         fields = {
             name: Field(Scalar(entry.text, "text", entry.where.line), entry.where) for name, entry in entries.items()
         }
-        checked = check_store(fitted(BUILTIN_TYPES[type_name], fields), fields, profile.where, profile.name)
+        checked = check_store(fitted(store_type, fields), fields, profile.where, profile.name)
         for problem in (*checked.problems, *checked.limits):
             key = problem.path.rpartition(".")[2]
             if key not in _DROPPED:

@@ -1,8 +1,8 @@
-"""Text -> Config: the file is found and read, every key and reference checked, `include` and `extends` followed.
+"""Reads a configuration: finds and parses the files, checks every key and reference, follows `include` and `extends`.
 
-`load` raises one error with every problem that can be seen without the environment variables, and `examine` gives what
-could be read besides. What AWS would refuse of a store that may never be needed (a duration, the shape of a name) is
-left to `plan`; `limits.check_limits` gives it for all stores.
+`load` raises one error with every problem that can be seen without environment variables; `examine` also returns what
+could be read. Values that AWS would refuse (a duration, the shape of a name) in a store that may never be needed are
+left to `plan`; `limits.check_limits` reports them for all stores.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ __all__ = ["HOOKED", "RUNNING", "Examined", "examine", "find", "load", "local_pa
 
 
 class Examined(NamedTuple):
-    """A configuration as far as it can be read, and everything that is wrong with it."""
+    """A configuration as far as it can be read, and its problems."""
 
     config: Config
-    """Only what is right may be used: where there are problems, other parts of it can be wrong."""
+    """The part without problems; usable only if there are none, since a problem can affect other parts."""
     problems: Problems
     parts: tuple[StoreEntry, ...]
-    """Stores that lack what they inherit, since that can't be found."""
+    """Stores that lack inherited fields, since what they extend can't be found."""
     bases: frozenset[str]
-    """Stores that are only there to be inherited: they may be incomplete."""
+    """Names of stores that are only extended by others: they may be incomplete."""
     unusable: frozenset[str]
-    """The names of stores of which a plan would only tell again what is wrong."""
+    """Names of stores whose plan would only repeat the problems."""
 
 
 def load(
@@ -48,18 +48,17 @@ def load(
     is_chosen: bool = True,
     permission: str = RUNNING,
 ) -> Config:
-    """The configuration that counts in `folder`.
+    """Read the configuration that applies in `folder`.
 
-    `named` is the file that the user named (`--config`, DSOPS_CONFIG), relative to `folder`. Where that is "", the
-    nearest `dsops.yaml` upward is taken, no higher than the git root or the home folder (`find`), and refused when it
-    or a file that it includes belongs to neither the user nor root. `dsops.local.yaml` beside it overrides it, store by
-    store and field by field, environment by environment and variable by variable.
-    A file that was named by something written down earlier (`is_chosen` False) needs permission as one that was found:
-    it may have changed since. `permission` is the list that decides (`is_allowed`) for what was not named now.
-    `drafts` are contents that files are about to have, by their real paths: they count instead.
-    Raises ConfigError or one of its kinds.
+    `named` is the file that the user named (`--config`, DSOPS_CONFIG), relative to `folder`. If it is "", the nearest
+    `dsops.yaml` upward is taken, no higher than the git root or the home folder (`find`); it is refused if it, or a
+    file that it includes, belongs to neither the user nor root. `dsops.local.yaml` beside it overrides it, field by
+    field of a store and variable by variable of an environment. A file whose name was written down earlier
+    (`is_chosen` False) needs permission like a found one: it may have changed since. `permission` is the list that
+    decides (`is_allowed`) for files that were not named now. `drafts` replace the contents of files, by real path.
+    Raises ConfigError or a subclass.
     """
-    found = examine(
+    examined = examine(
         folder=folder,
         environ=environ,
         named=named,
@@ -69,8 +68,8 @@ def load(
         permission=permission,
         knows_all=False,
     )
-    found.problems.raise_any([file.shown for file in found.config.files])
-    return found.config
+    examined.problems.raise_any([file.shown for file in examined.config.files])
+    return examined.config
 
 
 def examine(
@@ -84,16 +83,16 @@ def examine(
     permission: str = RUNNING,
     knows_all: bool = True,
 ) -> Examined:
-    """The same with every problem instead of an error, as far as the files can be read at all.
+    """Like `load`, but return problems instead of raising them, as far as the files can be read at all.
 
-    `knows_all`: a type that is not among `types` is a problem, and its store is checked as one of the type that was
-    probably meant. A run leaves that to the plan: an environment that does not need such a store works.
+    `knows_all`: a type that is not in `types` is a problem, and its store is checked as one of the nearest known
+    type. A run leaves that to the plan: an environment that does not need such a store works.
     """
     types = KnownTypes(types)
     problems = Problems()
     reader = ConfigReader(folder, environ, problems, is_named=bool(named) and is_chosen, drafts=drafts)
     reader.read(named_path(named, folder) if named else find(folder, environ))
-    # Of our own types alone: to list those of plugins, all installed packages have to be looked at (15 ms).
+    # Only dsops' own types: listing those of plugins means reading the metadata of all installed packages (15 ms).
     store_keys = frozenset(key.name for store_type in BUILTIN_TYPES.values() for key in store_type.keys)
     sections = collect(reader.sources, store_keys, problems)
     stores = make_stores(sections, types, problems, knows_all=knows_all)

@@ -1,11 +1,10 @@
-"""Which found configurations may be carried out: those that the user has allowed as they are.
+"""Permissions to carry out found configurations: the user allows a configuration with its present content.
 
-A permission is for the paths as written, the folder, the content of every file that takes part, and the owners of
-links and targets: any difference asks again. Each is a file of the user's own, named after the digest of all that, in
-a folder per configuration. Beside the list of files it keeps what the configuration could do, to show the difference
-later. Files are judged by what was read (`SourceFile`), never by a second look.
-
-`dsops hook allow` keeps a list of its own: entering a folder loads its environment into a shell.
+A permission covers the paths as written, the folder, the content of every file that takes part, and the owners of
+links and targets; any difference asks again. It is a file of the user's, named after the digest of all that, in a
+folder per configuration. Besides the list of files it keeps what the configuration could do, to show the difference
+later. Files are judged by the bytes that were read (`SourceFile`), never by a second look. `dsops hook allow` keeps a
+list of its own, since entering a folder loads its environment into a shell.
 """
 
 from __future__ import annotations
@@ -21,30 +20,30 @@ from dsops.model import SourceFile
 from dsops.startup import NamedTuple
 
 RUNNING = "allow"
-"""The permissions to carry out a configuration, by the name of their folder."""
+"""The folder of the permissions to carry out a configuration."""
 HOOKED = "hook-allow"
-"""Those for a shell's hook to load an environment."""
+"""The folder of the permissions for a shell's hook to load an environment."""
 
 _HEAD = b"dsops permission 1 "
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _MOST_BYTES = 1 << 24
 _MOST_KEPT = 50
-"""Permissions of one configuration: its branches, not its history."""
+"""The most permissions kept for one configuration: enough for its branches, not its whole history."""
 
 
 class Permission(NamedTuple):
     """One content of a configuration that the user has allowed."""
 
     files: tuple[SourceFile, ...]
-    """The main file first."""
+    """The files, the main one first."""
     powers: tuple[str, ...]
-    """What it could do, as it was shown."""
+    """What the configuration could do, as the user saw it."""
 
 
 def is_allowed(files: tuple[SourceFile, ...], environ: Mapping[str, str], what: str = RUNNING) -> bool:
-    """Whether the user has allowed these files as they were read; in a pipeline the checkout is its own."""
+    """Whether the user has allowed these files as they were read. In a CI pipeline the checkout counts as allowed."""
     if what == RUNNING and is_pipeline(environ):
-        return True  # shared files too: GitLab's runner checks out with the umask 0
+        return True  # shared files too: GitLab's runner checks out with umask 0
     if any(file.is_shared for file in files):
         return False
     folder = permission_folder(files[0].written, environ, what)
@@ -53,13 +52,13 @@ def is_allowed(files: tuple[SourceFile, ...], environ: Mapping[str, str], what: 
 
 
 def refuse_shared(files: tuple[SourceFile, ...]) -> None:
-    """Raises NotAllowed for a file that another user may write: it would change behind the permission."""
+    """Raise NotAllowed for a file that another user can write: it could change after the permission."""
     for file in files:
         if file.is_shared:
             raise NotAllowed(
                 f"other users may write {file.shown}",
-                why="it was found, not named, and its writers decide which variables a command gets",
-                hint=f"take that away: `chmod go-w {file.shown}`",
+                why="it was found, not named, and these users could decide which variables a command gets",
+                hint=f"revoke that: `chmod go-w {file.shown}`",
             )
 
 
@@ -75,16 +74,16 @@ def not_allowed(file: str, why: str = "", *, flags: str = "", or_else: str = "")
 def allow(
     files: tuple[SourceFile, ...], environ: Mapping[str, str], what: str = RUNNING, powers: Iterable[str] = ()
 ) -> None:
-    """Remembers these files as they are; what was allowed before stays, for those who switch branches.
+    """Remember these files as allowed; earlier permissions stay, for users who switch branches.
 
-    Raises NotAllowed for a file that another user may write, ConfigError where there is no home folder to remember it
-    in, FileNotWritten where it can't be remembered.
+    Raises NotAllowed for a file that another user can write, ConfigError without a home folder, FileNotWritten if the
+    permission can't be written.
     """
     refuse_shared(files)
     folder, name = permission_folder(files[0].written, environ, what), _name(files)
     if not folder:
         raise ConfigError(
-            "there is no folder to remember it in",
+            "there is no folder to store the permission in",
             why="neither XDG_DATA_HOME nor HOME is set",
             hint="name the file: --config" if what == RUNNING else "set HOME to your home folder",
         )
@@ -99,7 +98,7 @@ def allow(
         os.replace(part, path)
         for old in _newest_first(folder)[_MOST_KEPT:]:
             _remove(old)
-        os.utime(folder)  # every shell with the hook looks again at its next prompt
+        os.utime(folder)  # the new time stamp makes every shell with the hook look again at its next prompt
     except OSError as error:
         _remove(part)
         raise _not_written(path, error) from error
@@ -112,7 +111,7 @@ def allow(
 
 
 def disallow(path: str, environ: Mapping[str, str], what: str = RUNNING) -> bool:
-    """Forgets every content that was allowed for the main file at that path, as written; whether there was any."""
+    """Remove every permission for the main file at that path, as written; returns whether there was any."""
     folder = permission_folder(path, environ, what)
     try:
         names = [name for name in os.listdir(folder) if _is_name(name)] if folder else []
@@ -128,16 +127,17 @@ def disallow(path: str, environ: Mapping[str, str], what: str = RUNNING) -> bool
 
 
 def permissions(path: str, environ: Mapping[str, str], what: str = RUNNING) -> list[Permission]:
-    """What was allowed for the main file at that path, as written: the latest first."""
+    """The permissions for the main file at that path, as written, the latest first."""
     folder = permission_folder(path, environ, what)
     read = [_read(each, os.path.basename(each)) for each in (_newest_first(folder) if folder else [])]
     return [_parse(lines) for lines in read if lines is not None]
 
 
 def is_as_allowed(path: str, allowed: Iterable[Permission]) -> bool:
-    """Whether the files that an allowed content was made of are all as they were: nothing is parsed for that.
+    """Whether the files of a permission are all unchanged; nothing is parsed.
 
-    It spares the parsing of a file that a stranger wrote; whether it is allowed is decided by what is read then.
+    That avoids parsing a file that an attacker wrote. Whether it is allowed is decided by the content that is read
+    then.
     """
     has_local = os.path.lexists(local_path(path))
     for permission in allowed:
@@ -148,22 +148,22 @@ def is_as_allowed(path: str, allowed: Iterable[Permission]) -> bool:
 
 
 def permissions_path(environ: Mapping[str, str], what: str = RUNNING) -> str:
-    """The folder of all that is allowed, by the XDG base directory specification; "" where there is no home."""
+    """The folder of all permissions, by the XDG base directory specification; "" without a home folder."""
     data = environ.get("XDG_DATA_HOME", "")
-    if not os.path.isabs(data):  # the specification: relative paths are to be ignored
+    if not os.path.isabs(data):  # the XDG specification says to ignore relative paths
         home = environ.get("HOME") or environ.get("USERPROFILE", "")
         data = os.path.join(home, ".local", "share") if os.path.isabs(home) else ""
     return os.path.join(data, "dsops", what) if data else ""
 
 
 def permission_folder(path: str, environ: Mapping[str, str], what: str) -> str:
-    """The folder of what is allowed for one main file, whose time tells of every change; "" without a home."""
+    """The folder of one main file's permissions, whose time shows every change; "" without a home folder."""
     parent = permissions_path(environ, what)
     return os.path.join(parent, digest(os.fsencode(path))[:32]) if parent else ""
 
 
 def _name(files: tuple[SourceFile, ...]) -> str:
-    """The digest of everything that a permission is for."""
+    """The digest of everything that a permission covers."""
     main, *others = _lines(files)
     return digest(b"\n".join([main, *sorted(others)]))
 
@@ -204,7 +204,7 @@ def _unquote(data: bytes) -> str:
 
 
 def _is_same(file: SourceFile) -> bool:
-    """Whether the file that stands there now has the content that was allowed."""
+    """Whether the file at that path still has the allowed content."""
     if os.path.realpath(file.written) != file.path:
         return False
     data = read_regular(file.path)
@@ -212,15 +212,15 @@ def _is_same(file: SourceFile) -> bool:
 
 
 def _read(path: str, name: str) -> list[bytes] | None:
-    """The lines of a permission; None where there is none, or where another user may have had a hand in it."""
+    """The lines of a permission; None if there is none, or if another user could have written it."""
     try:
-        # A pipe's other end may never come.
+        # opening a pipe could block for ever
         flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | _NO_FOLLOW
         descriptor = os.open(path, flags)
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(descriptor)
             is_ours = stat.S_ISREG(status.st_mode) and (not hasattr(os, "geteuid") or status.st_uid == os.geteuid())
-            # A file of a checkout is never for its owner alone.
+            # A checkout can't bring a permission along: git never creates a file with mode 0600.
             if not is_ours or (os.name == "posix" and status.st_mode & 0o077):
                 return None
             lines = file.read(_MOST_BYTES).split(b"\n")
@@ -230,7 +230,7 @@ def _read(path: str, name: str) -> list[bytes] | None:
 
 
 def _is_name(name: str) -> bool:
-    """Whether a file is one of ours: another user may have put a link to elsewhere in the place of the folder."""
+    """Whether a file name is one of ours: another user may have replaced the folder by a link to another one."""
     return len(name) == len(digest(b"")) and not name.strip("0123456789abcdef")
 
 

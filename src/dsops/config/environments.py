@@ -1,7 +1,8 @@
-"""What the files say of each environment -> its variables, `extends` followed and every variable checked."""
+"""Reads environments: follows `extends` and checks every variable."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from dsops.config.problems import Problems
@@ -11,10 +12,9 @@ from dsops.config.stores import MAX_EXTENDS, check_extends, extends_of, is_null,
 from dsops.document import MAX_NODES, Mapping, Node, Scalar
 from dsops.errors import Where, nearest
 from dsops.model import Environment, Field, Text, Transform, Variable
-from dsops.startup import pattern
 
-# POSIX, XBD 8.1: what a shell can read back. Anything else would be exported and then be out of reach.
-_VARIABLE_NAME = pattern(r"[A-Za-z_][A-Za-z0-9_]*")
+# POSIX, XBD 8.1: names that a shell can read. Other names would be exported and be out of its reach.
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KEYS = ("from", "literal", "optional", "default", "transform", "metadata")
 _MEANT = {"value": "literal", "fallback": "default", "transforms": "transform"}
 _OF_FROM = frozenset({"store", "provider", "key", "version", "field"})
@@ -22,11 +22,11 @@ _TRUE = frozenset({"true", "yes", "on"})
 _FALSE = frozenset({"false", "no", "off"})
 
 _Entries = dict[str, Variable | None]
-"""Variables by name; None for one that has a problem, so that nothing else is said of it."""
+"""Variables by name; None for a variable with a problem, so that nothing else is reported about it."""
 
 
 def make_environments(sections: Sections, references: References, problems: Problems) -> dict[str, Environment]:
-    """Every environment, its variables in the order written, those of its bases first."""
+    """All environments, their variables in the order written, those of bases first."""
     merger = _Merger(sections.environments, references, problems)
     environments: dict[str, Environment] = {}
     for name, parts in sections.environments.items():
@@ -36,7 +36,7 @@ def make_environments(sections: Sections, references: References, problems: Prob
 
 
 def pick_default(sections: Sections, environments: Iterable[str], problems: Problems) -> str:
-    """The name that `default_env` gives, "" where there is none."""
+    """The environment that `default_env` names; "" if none does."""
     if not sections.default_environment:
         return ""
     name, where = sections.default_environment[-1]
@@ -47,14 +47,14 @@ def pick_default(sections: Sections, environments: Iterable[str], problems: Prob
 
 
 def _name_hint(name: str) -> str:
-    """The rule, and a name of the kind that was meant."""
+    """A hint with the rule for names, and a valid name that is close."""
     fit = "".join([character if character.isascii() and character.isalnum() else "_" for character in name])
     rule = "use letters, digits and _, and no digit first"
     return f"{rule}: `{fit}`" if _VARIABLE_NAME.fullmatch(fit) else rule
 
 
 class _Merger:
-    """Follows `extends`; each environment is merged once, each variable read once."""
+    """Follows `extends`; merges each environment once and reads each variable once."""
 
     def __init__(self, parts: dict[str, list[Part]], references: References, problems: Problems) -> None:
         self._parts = parts
@@ -65,7 +65,7 @@ class _Merger:
         self._inherited = 0
 
     def merge(self, name: str) -> _Entries:
-        """The variables of an environment with those that it inherits; what can't be followed is left out."""
+        """The variables of an environment, inherited ones included, without those of bases that can't be found."""
         if name not in self._merged:
             self._open.append(name)
             self._merged[name] = self._merge(self._parts[name])
@@ -109,7 +109,9 @@ class _Merger:
                     del entries[name]
                 else:
                     hint = f"write `{name}: {{literal: ...}}` or `{name}: {{from: ...}}`"
-                    self._problems.add(field.where, path, f"`{name}` says nothing, and there is none to remove", hint)
+                    self._problems.add(
+                        field.where, path, f"`{name}` is null, and there is no inherited variable to remove", hint
+                    )
                 continue
             entries[name] = self._reader.read(name, field, path)
 
@@ -122,19 +124,19 @@ class _Reader:
         self._problems = problems
 
     def read(self, name: str, field: Field, path: str) -> Variable | None:
-        """The variable; None when something is wrong with it."""
+        """Read a variable; None if something is wrong with it."""
         node, where = field.node, field.where
         is_name = _VARIABLE_NAME.fullmatch(name) is not None
         if not is_name:
             self._problems.add(where, path, f"`{name}` can't be the name of an environment variable", _name_hint(name))
         elif name.upper().startswith("DSOPS_"):
-            # Else a dsops that the command runs would take another configuration for one that the user has named.
+            # With DSOPS_CONFIG, a dsops that the command starts would treat another file as named by the user.
             is_name = False
             message = f"`{name}` can't be set by an environment: dsops itself takes orders from DSOPS_*"
             self._problems.add(where, path, message, "give it another name; flags and your own environment set those")
         if not isinstance(node, Mapping):
             if is_name:
-                # Not shown: what stands here may be the value itself.
+                # The text is not shown: it may be the secret itself.
                 hint = f"write `{name}: {{literal: ...}}`, or `{name}: {{from: ...}}` for a store's secret"
                 self._problems.add(where, path, f"`{name}` takes `from` or `literal`", hint)
             return None
@@ -142,7 +144,7 @@ class _Reader:
         return variable if is_name else None
 
     def _variable(self, name: str, node: Mapping, where: Where, path: str) -> Variable | None:
-        """Every key is read, whatever is wrong with another: all of it is told at once."""
+        """Check every key, to report all problems at once."""
         says_what = self._check_keys(name, node, where, path)
         source = node.get("from")
         literal = self._text(node, "literal", where.file, path)
@@ -161,7 +163,7 @@ class _Reader:
         return Variable(name, reference, literal, default, is_optional, transforms, where)
 
     def _check_keys(self, name: str, node: Mapping, where: Where, path: str) -> bool:
-        """Adds the keys that a variable doesn't take; False where that tells also why it has no value."""
+        """Report unknown keys; False if one of them also explains why the variable has no value."""
         unknown = [key for key, _ in node.entries if key.text not in _KEYS]
         names = {key.text for key, _ in node.entries}
         if unknown and "from" not in names and names & _OF_FROM and names <= {*_OF_FROM, *_KEYS}:
@@ -172,8 +174,8 @@ class _Reader:
         holds_others = all(isinstance(value, Mapping) for _, value in node.entries)
         is_foreign = bool(unknown) and len(unknown) == len(node.entries) and holds_others
         if is_foreign and not any(key.text in _MEANT or nearest(key.text, _KEYS) for key in unknown):
-            hint = f"variables stand right below the environment's name: leave out `{name}:`"
-            self._problems.add(where, path, f"`{name}` is no variable: it holds others", hint)
+            hint = f"variables stand directly below the environment's name: leave out `{name}:`"
+            self._problems.add(where, path, f"`{name}` is not a variable: it contains variables", hint)
             return False
         for key in unknown:
             place, message = Where(where.file, key.line), f"a variable has no key `{key.text}`"

@@ -1,4 +1,4 @@
-"""The files of a configuration, read: the main one, the local one beside it, and what they include."""
+"""Reads the files of a configuration: the main file, the local file beside it, and included files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ try:  # `hashlib` loads OpenSSL for this, which costs a cold run 2.5 ms
 except ImportError:
     try:
         from _sha256 import sha256  # type: ignore[import-not-found,unused-ignore]  # Python 3.11
-    except ImportError:  # a Python built without its own hashes
+    except ImportError:  # for a Python that was built without its own hash modules
         from hashlib import sha256
 
 
@@ -33,11 +33,11 @@ _MAX_BYTES = MAX_CHARACTERS
 _MAX_DEPTH = 10
 _MAX_FILES = 100
 _MAX_INCLUDES = 200
-"""How many includes are followed: a file that several others include counts each time."""
+"""The most includes that are followed; a file that several files include counts each time."""
 
 
 class ConfigSource(NamedTuple):
-    """One file's content. `shown` is how errors name it."""
+    """One file's content. `shown` is its name in errors."""
 
     shown: str
     root: Mapping
@@ -55,7 +55,7 @@ class ConfigReader:
         is_named: bool,
         drafts: MappingOf[str, bytes] | None = None,
     ) -> None:
-        """`drafts` are contents, by real path, that count instead of those of the files."""
+        """`drafts` are contents, by real path, that replace those of the files."""
         self.sources: list[ConfigSource] = []
         self.files: list[SourceFile] = []
         self.shown: list[str] = []
@@ -67,7 +67,7 @@ class ConfigReader:
         self._followed = 0
 
     def read(self, path: str) -> None:
-        """Reads the main file, the local one beside it where there is one, and all that they include."""
+        """Read the main file, the local file beside it if there is one, and all included files."""
         main = self._source(path, is_main=True)
         has_local = os.path.lexists(local_path(path))
         local = self._source(local_path(path)) if has_local else None
@@ -79,7 +79,7 @@ class ConfigReader:
                 self._add(file, source, (os.path.realpath(file),))
 
     def _add(self, path: str, source: ConfigSource, chain: tuple[str, ...]) -> None:
-        """Adds what a file includes, then the file itself."""
+        """Add the files that a file includes, then the file itself."""
         for include in _includes(source, self._problems):
             where = Where(source.shown, include.line)
             wanted = os.path.join(os.path.dirname(path), include.text)
@@ -98,7 +98,7 @@ class ConfigReader:
                 self._problems.add(where, "include", message)
             elif self._followed >= _MAX_INCLUDES:
                 message = f"more than {_MAX_INCLUDES} includes: a file counts each time that it is included"
-                self._problems.add(where, "include", message, "include what is common once")
+                self._problems.add(where, "include", message, "include the common file once")
                 break
             else:
                 self._followed += 1
@@ -108,7 +108,7 @@ class ConfigReader:
         self.sources.append(source)
 
     def _source(self, path: str, *, is_main: bool = False) -> ConfigSource | None:
-        """The content of a file; None when it is empty or can't be parsed, which is then among the problems."""
+        """Parse a file; None if it is empty or can't be parsed, which is added to the problems."""
         real = os.path.realpath(path)
         if real in self._read:
             return self._read[real]
@@ -125,9 +125,10 @@ class ConfigReader:
         return source
 
     def _bytes(self, path: str, file: SourceFile, *, is_main: bool) -> tuple[bytes, SourceFile]:
-        """The bytes, and who may change them. Raises at once for what can't be read, or belongs to another user.
+        """Return the bytes and who can change them. Raises for an unreadable file, or one that belongs to another user.
 
-        Of a file that was found, the very file behind the link is opened: one that was swapped since is not followed.
+        Of a found file, the target of its link is opened by its real path: a link that was swapped since is not
+        followed.
         """
         shown, is_found = file.shown, self._owners is not None
         try:
@@ -136,7 +137,8 @@ class ConfigReader:
             data, status = read_file(
                 file.path if is_found else path,
                 _MAX_BYTES + 1,
-                takes_pipes=is_main and not is_found,  # `--config <(make-one)`
+                takes_pipes=is_main
+                and not is_found,  # process substitution, as in `--config <(make-one)`, gives a pipe
                 follows_links=not is_found,
                 check=lambda status: self._check_owner(status, shown),
             )
@@ -154,7 +156,7 @@ class ConfigReader:
         if self._owners is not None and status.st_uid not in self._owners:
             raise ConfigUnreadable(
                 f"{shown} belongs to another user",
-                why="it was found, not named, and whoever wrote it decides which variables a command gets",
+                why="it was found, not named, and its author decides which variables a command gets",
                 hint=f"if you trust it, name it: --config {shown}",
             )
 
@@ -180,13 +182,13 @@ class ConfigReader:
         return ConfigSource(shown, document.root)
 
     def _shown(self, path: str) -> str:
-        """The path as it is shortest to name from the working folder."""
+        """The shortest path to the file from the working folder."""
         relative = os.path.relpath(path, self._folder)
         return relative if len(relative) < len(path) else path
 
 
 def is_pipeline(environ: MappingOf[str, str]) -> bool:
-    """Whether a pipeline runs this, whose checkout counts as its own: `CI=true`, unless DSOPS_TRUST says otherwise."""
+    """Whether a CI pipeline runs this, whose checkout is trusted: `CI=true`, unless DSOPS_TRUST says otherwise."""
     return environ.get("CI", "").lower() in ("true", "1") and not environ.get("DSOPS_TRUST", "")
 
 
@@ -201,7 +203,7 @@ def is_own_group(gid: int) -> bool:
 
 
 def read_regular(path: str) -> bytes | None:
-    """The bytes of a regular file that is no link and no larger than a configuration may be; None for all else."""
+    """The bytes of a regular file, no link and no larger than a configuration may be; None for anything else."""
     try:
         return read_whole(path, _MAX_BYTES, follows_links=False)
     except OSError:
@@ -209,7 +211,7 @@ def read_regular(path: str) -> bytes | None:
 
 
 def is_shared(status: os.stat_result) -> bool:
-    """Whether another user may write the file."""
+    """Whether another user can write the file."""
     if os.name != "posix":
         return False
     by_group = status.st_mode & stat.S_IWGRP and not is_own_group(status.st_gid)
@@ -217,7 +219,7 @@ def is_shared(status: os.stat_result) -> bool:
 
 
 def _unreadable(path: str, shown: str, error: OSError) -> ConfigUnreadable:
-    """The error for a file that is there and can't be opened."""
+    """The error for a file that exists and can't be opened."""
     if isinstance(error, PermissionError):
         hint = f"let yourself read it: `chmod u+r {shown}`, or ask its owner"
     elif isinstance(error, FileNotFoundError):
@@ -248,9 +250,9 @@ def _includes(source: ConfigSource, problems: Problems) -> list[Scalar]:
 
 
 def _trusted_owners(environ: MappingOf[str, str]) -> frozenset[int] | None:
-    """Whose files may be found: the user's own, root's, and under sudo those of the user who called it.
+    """The user ids whose files are trusted when found: the user, root, and under sudo the user who called it.
 
-    None where files have no owners (Windows). Like git's safe.directory.
+    None on systems where files have no owners (Windows). Like git's safe.directory.
     """
     if not hasattr(os, "geteuid"):
         return None

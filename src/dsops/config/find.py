@@ -1,4 +1,4 @@
-"""Which file is the configuration."""
+"""Finds the file of the configuration."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ NAME = "dsops.yaml"
 def find(folder: str, environ: Mapping[str, str]) -> str:
     """The path of the nearest `dsops.yaml` in `folder` or above it.
 
-    The search ends with the first folder that holds `.git` or is the home folder, which are looked into, and goes no
-    higher: what stands above belongs to somebody else. Raises ConfigNotFound.
+    The search includes the first folder that holds `.git` or is the home folder, and ends there: files above may
+    belong to other users. Raises ConfigNotFound.
     """
     here = start = os.path.realpath(folder)
     home = os.path.realpath(environ["HOME"]) if environ.get("HOME") else ""
@@ -43,7 +43,7 @@ def find(folder: str, environ: Mapping[str, str]) -> str:
 
 
 def named_path(named: str, folder: str) -> str:
-    """The absolute path of a file that the user named. Raises ConfigNotFound when there is none."""
+    """The absolute path of a file that the user named. Raises ConfigNotFound if it does not exist."""
     path = os.path.join(folder, named)
     if not os.path.lexists(path):
         raise ConfigNotFound(f"there is no {named}", hint="check --config or DSOPS_CONFIG")
@@ -53,6 +53,6 @@ def named_path(named: str, folder: str) -> str:
 
 
 def local_path(path: str) -> str:
-    """The file beside a configuration that overrides it: `dsops.local.yaml` of `dsops.yaml`."""
+    """The file beside a configuration that overrides it: `dsops.local.yaml` for `dsops.yaml`."""
     stem, extension = os.path.splitext(path)
     return f"{stem}.local{extension}"

@@ -1,4 +1,4 @@
-"""What AWS would refuse in a configuration, as far as that can be seen without the environment variables."""
+"""Checks of what AWS would refuse, as far as it can be seen without environment variables."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from dsops.startup import NamedTuple
 
 
 def every_problem(found: Examined, types: MappingOf[str, StoreType]) -> tuple[Problem, ...]:
-    """All that is wrong with a configuration and can be seen without the environment variables, in the files' order."""
+    """Every problem and broken limit that can be seen without environment variables, in the order of files."""
     problems = found.problems
     problems.extend(check_limits(found.config, types, parts=found.parts, bases=found.bases))
     return problems.in_order([file.shown for file in found.config.files])
@@ -36,20 +36,20 @@ def every_problem(found: Examined, types: MappingOf[str, StoreType]) -> tuple[Pr
 def check_limits(
     config: Config, types: MappingOf[str, StoreType], *, parts: Iterable[StoreEntry] = (), bases: Collection[str] = ()
 ) -> tuple[Problem, ...]:
-    """One problem for each limit that a store breaks, in the order of the stores; an inherited field counts once.
+    """One problem for each broken limit, in the order of stores; an inherited field counts once.
 
-    `parts` are stores that lack what they inherit, `bases` the names of those that are only there to be inherited:
-    neither is judged for what it does not say.
+    `parts` are stores that lack inherited fields, `bases` the names of stores that are only extended: neither is
+    reported for missing keys.
     """
-    found: dict[tuple[int, str], Problem] = {}
+    problems: dict[tuple[int, str], Problem] = {}
     whole = [(store, store.name not in bases) for store in config.stores.values()]
     for store, is_whole in (*whole, *[(part, False) for part in parts]):
         if store.type in types:
             chain = _check_chain(store, config, types) if is_whole else ()
             for problem in (*_check(store, types[store.type], is_whole=is_whole), *chain):
                 field = store.fields.get(problem.path.removeprefix(f"secretStores.{store.name}."))
-                found.setdefault((id(field), problem.message), problem)
-    return tuple(found.values())
+                problems.setdefault((id(field), problem.message), problem)
+    return tuple(problems.values())
 
 
 def _check(store: StoreEntry, store_type: StoreType, *, is_whole: bool) -> tuple[Problem, ...]:
@@ -71,28 +71,27 @@ def _check(store: StoreEntry, store_type: StoreType, *, is_whole: bool) -> tuple
     ]
     is_written = checked.settings.get("session_policy", OWN_POLICY) != OWN_POLICY
     policy = expanded.get("session_policy") if is_written else None
-    is_readable = policy is not None and not any(one.path == f"{path}.session_policy" for one in checked.limits)
-    found = check_session_policy(policy, f"{path}.session_policy").problems if policy and is_readable else ()
-    return (*checked.limits, *[limit for limits in partly for limit in limits], *found)
+    is_readable = policy is not None and not any(broken.path == f"{path}.session_policy" for broken in checked.limits)
+    policy_problems = check_session_policy(policy, f"{path}.session_policy").problems if policy and is_readable else ()
+    return (*checked.limits, *[limit for limits in partly for limit in limits], *policy_problems)
 
 
 def _check_chain(store: StoreEntry, config: Config, types: MappingOf[str, StoreType]) -> tuple[Problem, ...]:
-    """What AWS refuses of a store since another store's session signs its call."""
+    """What AWS refuses because another store's session signs the store's call."""
     operation = operation_for(types[store.type], store.fields)
     source = config.stores.get(_text(store, "credentials_from"))
     source_type = types.get(source.type) if source is not None else None
-    # A plugin's credentials may be long-term ones, whether it says so or not.
-    is_session = source_type is not None and source_type.name.startswith("aws.") and not source_type.gives_long_term
+    is_session = source_type is not None and source_type.issues_sessions
     if operation is None or not operation.is_signed or source is None or not is_session:
         return ()
     path, why = f"secretStores.{store.name}", f"its credentials come from `{source.name}`"
     if operation.name in OF_A_USER:
         return (Problem(store.where, path, *user_session_of_session(operation.name, why)),)
     seconds = _text(store, "duration_seconds")
-    told = chained_seconds(int(seconds), why) if operation.name == "AssumeRole" and seconds.isdecimal() else None
-    if told is None:
+    too_long = chained_seconds(int(seconds), why) if operation.name == "AssumeRole" and seconds.isdecimal() else None
+    if too_long is None:
         return ()
-    return (Problem(store.fields["duration_seconds"].where, f"{path}.duration_seconds", *told),)
+    return (Problem(store.fields["duration_seconds"].where, f"{path}.duration_seconds", *too_long),)
 
 
 def _text(store: StoreEntry, key: str) -> str:
@@ -101,7 +100,7 @@ def _text(store: StoreEntry, key: str) -> str:
 
 
 def _known_part(key: StoreKey, node: Node) -> Node | None:
-    """The entries of a map or list that no variable decides; None for anything else, or of another shape."""
+    """The entries of a map or list that contain no `${NAME}`; None for another kind or shape."""
     if check_shape(key, Field(node, Where("")), ""):
         return None
     if key.kind == "map" and isinstance(node, Mapping):
@@ -113,16 +112,16 @@ def _known_part(key: StoreKey, node: Node) -> Node | None:
 
 
 class SessionPolicy(NamedTuple):
-    """What is to be said of a session policy that is JSON."""
+    """The problems of a session policy that is JSON."""
 
     problems: tuple[Problem, ...]
     only_denies: bool
-    """A session gets what its policy and the role both allow: with this one, nothing."""
+    """Whether it only denies: a session may do what its policy and the role both allow, so here nothing."""
 
 
 def check_session_policy(field: Field, path: str) -> SessionPolicy:
-    """What of an inline session policy is no policy."""
-    # Only where there is one: the policy language costs a cold run milliseconds.
+    """The problems of an inline session policy."""
+    # Imported only for a session policy: the policy language costs a cold run milliseconds.
     from dsops.policy.language.policy import check_policy
 
     text = field.node.text if isinstance(field.node, Scalar) else ""
@@ -130,7 +129,8 @@ def check_session_policy(field: Field, path: str) -> SessionPolicy:
     checked = check_policy(document, "session", file=field.where.file)
     problems = []
     for problem in checked.problems:
-        # A block text starts on the line after its key, others on it: only the policy's own line is sure.
+        # A block text starts on the line after its key, other texts on the same line: only the policy's own line is
+        # certain.
         where = field.where if text else problem.where
         line = f" (line {problem.where.line} of the policy)" if text else ""
         problems.append(Problem(where, path, f"{problem.message}{line}", problem.hint))

@@ -1,6 +1,6 @@
-"""What a configuration can do once it is carried out, told before: roles, commands, addresses, files, variables.
+"""Lists what a configuration can do once it is carried out: roles, commands, addresses, files, variables.
 
-Texts are shown as written, so that nothing of the user's is in them; those of secret keys are left out.
+Texts are shown as written, so that no value of the user's environment appears; texts of secret keys are left out.
 """
 
 from __future__ import annotations
@@ -22,42 +22,40 @@ _USED = {
     "profile": "your AWS profile {}",
     "sso_session": "your login {}",
     "key_name": "your key {} of the keyring",
-    "serial_number": "a code of your MFA device {}, the keyring's where it has the seed",
+    "serial_number": "a code of your MFA device {}, computed if the keyring has the seed",
     "prefix": "your environment variables {}*",
     "web_identity": "the platform's identity token: {}",
     "web_identity_audience": "an identity token for the audience {}",
 }
 _BY_KIND = {"command": "runs", "url": "calls", "page": "opens", "file": "reads"}
-_LOCAL = ("literal", "env")
-"""Stores that send nothing."""
 
 
 class Power(NamedTuple):
     """One thing that a configuration can do."""
 
     does: str
-    """`assumes`, `uses`, `reads`, `sends`, `calls`, `opens`, `runs`, `sets`, `steers`."""
+    """One of `assumes`, `uses`, `reads`, `sends`, `calls`, `opens`, `runs`, `sets`, `steers`."""
     text: str
     path: str
-    """`secretStores.prod.mfa_process`, `envs.production.LD_PRELOAD`."""
+    """The dotted path: `secretStores.prod.mfa_process`, `envs.production.LD_PRELOAD`."""
     where: Where
     family: str = ""
-    """What takes orders from a variable that is set: `Python (PYTHON*)`."""
+    """The program that obeys a variable, and the family of variables: `Python (PYTHON*)`."""
 
     @property
     def line(self) -> str:
-        """The power on one line; the place in the file is not in it, so that lines may move."""
+        """The power on one line; without the place in the file, so that lines may move."""
         return f"{self.does:<8} {f'{self.family} by ' if self.family else ''}{self.text}"
 
 
 def powers_of(config: Config, types: Mapping[str, StoreType]) -> list[Power]:
-    """Everything that the configuration can do, the most dangerous last: what stands beside a question is read."""
-    found = [power for store in config.stores.values() for power in _of_store(store, types.get(store.type))]
-    found += _of_environments(config)
-    # By absolute paths: the same line from whichever folder it is asked.
-    found += [Power("reads", f"{file.written}, a part of it", "", Where(file.shown)) for file in config.files[1:]]
+    """Everything that the configuration can do, the most dangerous last, next to the prompt, where it is read."""
+    powers = [power for store in config.stores.values() for power in _of_store(store, types.get(store.type))]
+    powers += _of_environments(config, types)
+    # Absolute paths, so that the line is the same from every folder.
+    powers += [Power("reads", f"{file.written}, a part of it", "", Where(file.shown)) for file in config.files[1:]]
     order = ("assumes", "uses", "reads", "sends", "sets", "calls", "opens", "runs", "steers")
-    return sorted({power.line: power for power in found}.values(), key=lambda power: order.index(power.does))
+    return sorted({power.line: power for power in powers}.values(), key=lambda power: order.index(power.does))
 
 
 def _of_store(store: StoreEntry, store_type: StoreType | None) -> Iterator[Power]:
@@ -79,38 +77,38 @@ def _of_store(store: StoreEntry, store_type: StoreType | None) -> Iterator[Power
             yield Power("calls", f"{_text(field)} to log in ({store.name})", place, field.where)
         elif does:
             yield Power(does, f"{_text(field)} ({store.name})", place, field.where)
-        if store.type not in _LOCAL:
+        if store_type is None or not store_type.is_local:
             for variable in _names(field.node):
                 yield Power("sends", f"your ${variable} in {name} ({store.name})", place, field.where)
 
 
-def _of_environments(config: Config) -> Iterator[Power]:
-    """Each variable with its source, once for all environments that have it so."""
-    told: dict[tuple[str, str], tuple[list[str], Variable]] = {}
+def _of_environments(config: Config, types: Mapping[str, StoreType]) -> Iterator[Power]:
+    """Each variable with its source, once for all environments that share it."""
+    sources: dict[tuple[str, str], tuple[list[str], Variable]] = {}
     for environment in config.environments.values():
         for variable in environment.variables.values():
-            source = _source(variable, config.stores)
-            told.setdefault((variable.name, source), ([], variable))[0].append(environment.name)
+            source = _source(variable, config.stores, types)
+            sources.setdefault((variable.name, source), ([], variable))[0].append(environment.name)
             for name in _names_sent(variable):
                 path = f"envs.{environment.name}.{variable.name}"
                 yield Power("sends", f"your ${name} in the name of a secret ({variable.name})", path, variable.where)
-    for (name, source), (environments, variable) in told.items():
+    for (name, source), (environments, variable) in sources.items():
         family, path = steering(name), f"envs.{environments[0]}.{name}"
         text = f"{name}{source} ({', '.join(environments)})"
         yield Power("steers" if family else "sets", text, path, variable.where, family)
 
 
-def _source(variable: Variable, stores: Mapping[str, StoreEntry]) -> str:
-    """Where its value is from; a literal is shown where it steers a program, else it may be what a person keeps."""
+def _source(variable: Variable, stores: Mapping[str, StoreEntry], types: Mapping[str, StoreType]) -> str:
+    """Where the variable's value comes from. A literal is shown only if it steers a program: others may be private."""
     is_shown = bool(steering(variable.name)) and not is_credential(variable.name)
     texts = [text.text for text in (variable.literal, variable.default) if text is not None]
     sources = []
     reference = variable.reference
     if reference is not None:
-        held = _held(reference, stores) if is_shown else []
-        texts = [*held, *texts]
+        store_values = _held(reference, stores, types) if is_shown else []
+        texts = [*store_values, *texts]
         parts = [part.text for part in (reference.key, reference.field, reference.version) if part is not None]
-        sources += [] if held else [f"from {reference.store}: {', '.join(parts)}"]
+        sources += [] if store_values else [f"from {reference.store}: {', '.join(parts)}"]
     for text in texts:
         names = [f"${name}" for name in names_in(text)]
         if is_shown:
@@ -123,11 +121,12 @@ def _source(variable: Variable, stores: Mapping[str, StoreEntry]) -> str:
     return f"{' ' if source and not source.startswith('=') else ''}{source}{through}"
 
 
-def _held(reference: Reference, stores: Mapping[str, StoreEntry]) -> list[str]:
-    """What a store that has its values in the file may give: a name with `${...}` may become any other."""
+def _held(reference: Reference, stores: Mapping[str, StoreEntry], types: Mapping[str, StoreType]) -> list[str]:
+    """The values that a store of literals may give; a name that contains `${...}` may match any of them."""
     store = stores.get(reference.store)
     node = store.fields["values"].node if store is not None and "values" in store.fields else None
-    if store is None or store.type != "literal" or not isinstance(node, MappingNode):
+    store_type = types.get(store.type) if store is not None else None
+    if store_type is None or not store_type.is_local or not isinstance(node, MappingNode):
         return []
     key, is_any = reference.key.text, bool(names_in(reference.key.text))
     return [
@@ -145,7 +144,7 @@ def _names_sent(variable: Variable) -> list[str]:
 
 
 def _text(field: Field | None) -> str:
-    """A field as written: a command with its arguments, so that two commands never look alike."""
+    """A field as written; a command with its arguments, so that two commands never look alike."""
     if field is None:
         return ""
     if isinstance(field.node, Sequence):
@@ -154,7 +153,7 @@ def _text(field: Field | None) -> str:
 
 
 def _names(node: Node) -> list[str]:
-    """The user's variables that are put into a field, each once."""
+    """The user's variables that a field uses, each once."""
     if isinstance(node, Scalar):
         return [name for name in dict.fromkeys(names_in(node.text)) if name != TIMESTAMP]
     if isinstance(node, MappingNode):

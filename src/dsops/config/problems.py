@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, collected so that all of it is told at once."""
+"""Collects the problems of a configuration, to report them all at once."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from dsops.errors import ConfigError, ConfigTooLarge, Problem, SyntaxInvalid, Where, nearest
 
 _MOST = 100
-"""A file that was mistaken for a configuration has thousands."""
+"""The most problems that are reported: a file that is no configuration has thousands."""
 
 _MOST_NAMES = 20
-"""A hint lists no more names than that."""
+"""The most names that a hint lists."""
 
 
 class Problems:
-    """Problems and notes. `files` gives the order in which the files were read."""
+    """Problems and notes. `files` gives the order in which files were read."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -26,15 +26,15 @@ class Problems:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is wrong so far."""
+        """Whether there is no problem so far."""
         return not self._found
 
     def add(
         self, where: Where, path: str, message: str, hint: str = "", *, word: str = "", known: Iterable[str] = ()
     ) -> None:
-        """One more problem, unless that place has it already.
+        """Add a problem, unless there is one at that place already.
 
-        Where `word` is near one of the `known` names, that becomes the hint, else all of them.
+        If `word` is close to one of the `known` names, the hint names it; otherwise all of them.
         """
         if (where, path, message) in self._seen:
             return
@@ -52,18 +52,18 @@ class Problems:
         self._found.append(Problem(where, path, message, hint))
 
     def extend(self, problems: Iterable[Problem]) -> None:
-        """Problems that have been put into words elsewhere."""
+        """Add problems that are in words already."""
         for problem in problems:
             self.add(*problem)
 
     def in_order(self, files: Sequence[str]) -> tuple[Problem, ...]:
         """Every problem, in the order of `files` and lines."""
         order = {file: index for index, file in enumerate(files)}
-        found = sorted(self._found, key=lambda problem: (order.get(problem.where.file, -1), problem.where.line))
-        return tuple(found)
+        problems = sorted(self._found, key=lambda problem: (order.get(problem.where.file, -1), problem.where.line))
+        return tuple(problems)
 
     def raise_any(self, files: Sequence[str]) -> None:
-        """Raises one error with every problem; nothing when there is none. `files` are in order, the main one first."""
+        """Raise one error with every problem; does nothing without any. The first of `files` is the main one."""
         if not self._found:
             return
         count = len(self._found) + self._more

@@ -1,7 +1,7 @@
-"""What `from` points at, in each of the forms it can be written in.
+"""Reads the `from` of a variable, in each of its forms.
 
-from: {store: NAME, key: KEY, version: V, field: F}     `provider` is another word for `store`
-from: store://NAME/KEY#FIELD?version=V                  also as {store: store://...}
+from: {store: NAME, key: KEY, version: V, field: F}   `provider` is an alias of `store`
+from: store://NAME/KEY#FIELD?version=V                also as {store: store://...}
 from: NAME:KEY
 """
 
@@ -30,7 +30,7 @@ _FORM = "write `{store: NAME, key: KEY}`, `store://NAME/KEY` or `NAME:KEY`"
 
 
 class References:
-    """Reads references and checks them against the stores; `used` are the names of those that it met."""
+    """Reads references and checks them against the stores; `used` are the names of the stores that they name."""
 
     def __init__(self, stores: Stores, types: MappingOf[str, StoreType], problems: Problems) -> None:
         self.used: set[str] = set()
@@ -39,7 +39,7 @@ class References:
         self._problems = problems
 
     def read(self, node: Node, file: str, path: str) -> Reference | None:
-        """The reference; None when it is not one, which is then among the problems."""
+        """Read a reference; None if it is invalid, which is added to the problems."""
         where = Where(file, node.line)
         if isinstance(node, Mapping):
             reference = self._mapping(node, file, path)
@@ -70,7 +70,7 @@ class References:
                 texts[key.text] = Text(value.text, Where(file, value.line))
         store = texts.get("store") or texts.get("provider")
         if not is_good:
-            # What the misspelled key would say is not missing besides.
+            # A required key that is misspelled is reported once, as unknown, and not also as missing.
             if store is not None and not store.text.startswith(_SCHEME):
                 self._check_store(store.text, Where(file, node.line), path)
             return None
@@ -93,7 +93,7 @@ class References:
         return Reference(store.text, texts["key"], texts.get("version"), texts.get("field"), where)
 
     def _with_url(self, store: Text, texts: dict[str, Text], path: str) -> Reference | None:
-        """`{store: store://NAME/KEY}`, where `version` and `field` may stand beside it."""
+        """Read `{store: store://NAME/KEY}`, which may also have `version` and `field`."""
         found = self._text(store.text, store.where, path)
         if found is None:
             return None
@@ -110,7 +110,7 @@ class References:
         return found._replace(version=version or found.version, field=field or found.field)
 
     def _text(self, text: str, where: Where, path: str) -> Reference | None:
-        # Separators inside of `${NAME:-...}` are none.
+        # Characters inside of `${NAME:-...}` separate nothing.
         masked = mask(text)
         if text.startswith(_SCHEME):
             return self._url(text, masked, where, path)
@@ -121,7 +121,7 @@ class References:
         return Reference(text[: len(name)].strip(), Text(text[len(name) + 1 :].strip(), where), None, None, where)
 
     def _without_key(self, text: str) -> tuple[str, str]:
-        """Message and hint for a text without a key; one that begins with no store's name may be the value itself."""
+        """Message and hint for a text without a key. If it names no store, it may be a secret: it is not shown."""
         name, slash, rest = text.rstrip(":").partition("/")
         if name not in self._stores.paths:
             return "`from` names no store and key", f"{_FORM}; a value itself is written `literal: ...`"

@@ -1,7 +1,7 @@
 """The JSON Schema of one key's value.
 
-Keywords for texts and for numbers stand side by side in one schema where they can: an editor then names the limit that
-is broken, and not the alternatives.
+Keywords for texts and for numbers share one schema where possible: an editor then names the broken limit instead of
+the alternatives.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from dsops.schema import StoreKey, check_setting
 Schema = dict[str, object]
 
 NAMES = r"(?:^|[^$])\$\{[A-Za-z_][A-Za-z0-9_]*(?:\}|:-|:\?)"
-"""A text with a `${NAME}` in it, of which nothing more is known."""
+"""A text that contains a `${NAME}`, so that its value is unknown."""
 
 STORE_NAME = r"[^\s/:#?$\x00-\x20\x7f-][^\s/:#?$\x00-\x20\x7f]*"
 TEXT: Schema = {"type": ["string", "number", "boolean"]}
-"""Any text: numbers and `true` are texts as they are written."""
+"""Any text: numbers and `true` are texts as written."""
 
-# Spelled out: a regular expression of JSON Schema has no flag for case.
+# Spelled out, since regular expressions in JSON Schema have no flag for case.
 _WORDS = "|".join(
     "".join(f"[{letter.upper()}{letter}]" for letter in word) for word in ("true", "false", "yes", "no", "on", "off")
 )
@@ -31,7 +31,7 @@ BOOLEAN: Schema = {"type": ["boolean", "string"], "pattern": f"^(?:{_WORDS})$", 
 
 _ANY = r"[\s\S]"
 _LONGEST_NUMBER = 20
-# What `parse_address` takes: https anywhere, http to loopback only.
+# The addresses that `parse_address` accepts: https anywhere, http to loopback only.
 _LOOPBACK = r"(?:127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|[Ll][Oo][Cc][Aa][Ll][Hh][Oo][Ss][Tt]\.?|\[::1\])"
 _PORT_AND_PATH = r"(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~!$&'()*+,;=:%/-]*)?"
 _ADDRESS = (
@@ -41,7 +41,7 @@ _ADDRESS = (
 
 
 def value_of(key: StoreKey) -> Schema:
-    """What a store may have under that key; null removes what is inherited."""
+    """The schema of a store key's value; null removes an inherited value."""
     special = {
         "integer": _integer,
         "boolean": _boolean,
@@ -60,7 +60,7 @@ def _boolean(_key: StoreKey) -> Schema:
 
 
 def _texts(key: StoreKey) -> Schema:
-    """One text or a list of such texts, in one schema: what is said of texts does not touch a list."""
+    """One text or a list of texts, in one schema: keywords for texts do not apply to a list."""
     text = _text(key)
     limits = {} if key.maximum_items is None else {"maxItems": key.maximum_items}
     return {**text, "type": ["array", *_types(text), "null"], "items": text, **limits}
@@ -102,7 +102,7 @@ def _integer(key: StoreKey) -> Schema:
 
 
 def _map(key: StoreKey) -> Schema:
-    """A map's keys and values have the same characters; lengths are each their own."""
+    """A map's keys and values share one class of characters and have lengths of their own."""
     characters = _class_of(key.characters)
     entries: Schema = {
         "type": ["object", "null"],
@@ -125,7 +125,7 @@ def _pattern(characters: str, minimum: int, maximum: int | None) -> Schema:
 
 
 def _text(key: StoreKey) -> Schema:
-    """A text with its limits, which only count where it holds no `${NAME}`."""
+    """A text with its limits, which apply only if it contains no `${NAME}`."""
     if key.choices:
         return {"anyOf": [{"enum": list(key.choices)}, {"type": "string", "pattern": NAMES}]}
     schema: Schema = {"type": _types_of(key), **_numbers(key)}
@@ -140,7 +140,7 @@ def _text(key: StoreKey) -> Schema:
 
 
 def _class_of(characters: str) -> str:
-    r"""The class of characters as every dialect reads it: `\w` of ECMA-262, which editors use, is ASCII."""
+    r"""The character class in a form that all dialects read alike: in ECMA-262, which editors use, `\\w` is ASCII."""
     if r"\w" not in characters:
         return characters
     refused = "".join(rf"\x{code:02x}" for code in range(128) if not re.fullmatch(characters, chr(code)))
@@ -148,19 +148,19 @@ def _class_of(characters: str) -> str:
 
 
 def _for_ecma(pattern: str) -> str:
-    r"""A pattern whose classes with `\w` are read alike everywhere."""
+    """The pattern with classes that all dialects read alike."""
     return re.sub(r"\[[^\]]*\\w[^\]]*\]", lambda match: _class_of(match.group()), pattern)
 
 
 def _takes(key: StoreKey, text: str) -> bool:
-    """Whether the loader would take that text."""
+    """Whether the loader accepts that text."""
     where = Where("")
     checked = check_setting(key, Field(Scalar(text, "text", 1), where), "")
     return not checked.problems and not checked.limits
 
 
 def _types_of(key: StoreKey) -> list[str]:
-    """A text first, and what else YAML may read such a text as."""
+    """The JSON types of a key: text, and what else YAML may read such a text as."""
     number = "number" if _takes(key, "1.5") else "integer"
     has_numbers = any(_takes(key, "1" * length) for length in range(1, _LONGEST_NUMBER))
     booleans = ["boolean"] if _takes(key, "true") or _takes(key, "false") else []
@@ -168,7 +168,7 @@ def _types_of(key: StoreKey) -> list[str]:
 
 
 def _numbers(key: StoreKey) -> Schema:
-    """The limits of a number that is written in the place of a text. Leading zeros are lost on the way to an editor."""
+    """The limits of a number in the place of a text. Editors see no leading zeros."""
     lengths = [length for length in range(1, _LONGEST_NUMBER) if _takes(key, "1" * length)]
     if not lengths:
         return {}

@@ -1,7 +1,7 @@
-"""The JSON Schema of stores: the keys of each type, and what has to hold between them.
+"""The JSON Schema of stores: the keys of each type, and the rules between them.
 
-What has to be there is only said of a file that stands by itself (`whole`): elsewhere a key may come from `defaults`,
-from a store that is extended, or from another file.
+Required keys are demanded only of a file that stands alone (`whole`): otherwise a key may come from `defaults`, from
+an extended store, or from another file.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dsops.config.schema_keys import STORE_NAME, Schema, value_of
 from dsops.schema import KeyRule, Operation, StoreKey, StoreType, keys_taken, of_operation
 
 BASES: Schema = {
-    "description": "What it inherits from: one name, or several of which the later win.",
+    "description": "The base to inherit from: one name, or a list, in which later names win.",
     "type": ["string", "array", "null"],
     "pattern": f"^{STORE_NAME}$",
     "items": {"type": "string", "pattern": f"^{STORE_NAME}$"},
@@ -20,15 +20,15 @@ BASES: Schema = {
 
 
 def store_definitions(types: Mapping[str, StoreType]) -> Schema:
-    """`store` and `whole store`, and for each type its keys and what makes a store of it whole."""
+    """The definitions `store` and `whole store`, and for each type its keys and the requirements of a whole store."""
     definitions: Schema = {"store": _store(types), "whole store": _whole_store(types)}
     for store_type in types.values():
         definitions[f"keys of {store_type.name}"] = _keys(store_type)
         definitions[f"whole {store_type.name}"] = _whole(store_type)
         for operation in store_type.operations:
-            if operation.told_by:
-                told = [_has(store_type, name) for name in operation.told_by]
-                definitions[f"{store_type.name} by {operation.name}"] = _any(told)
+            if operation.selected_by:
+                selected = [_has(store_type, name) for name in operation.selected_by]
+                definitions[f"{store_type.name} by {operation.name}"] = _any(selected)
     return definitions
 
 
@@ -84,7 +84,7 @@ def _keys(store_type: StoreType) -> Schema:
 
 
 def _of_any(key: StoreKey, operations: tuple[Operation, ...]) -> StoreKey:
-    """The key with the widest limits of the operations."""
+    """The key with the widest limits of all operations."""
     least = min(operation.least_seconds for operation in operations)
     return key._replace(minimum=least, maximum=max(operation.most_seconds for operation in operations))
 
@@ -117,14 +117,14 @@ def _rule(store_type: StoreType, rule: KeyRule) -> list[Schema]:
 
 
 def _apart(store_type: StoreType, group: tuple[str, ...]) -> Schema:
-    """At most one of them."""
+    """A schema that allows at most one of these keys."""
     pairs = [(first, second) for index, first in enumerate(group) for second in group[index + 1 :]]
     both: list[Schema] = [{"allOf": [_has(store_type, first), _has(store_type, second)]} for first, second in pairs]
     return {"not": _any(both), "errorMessage": f"only one of {', '.join(group)}"}
 
 
 def _operation(store_type: StoreType, operation: Operation) -> Schema:
-    """What the keys are held to where they mean that operation: those that it needs, and none that it does not take."""
+    """The schema for keys that select an operation: its required keys, and no key that it does not accept."""
     keys = [of_operation(key, operation) for key in store_type.keys]
     taken = keys_taken(operation)
     properties: Schema = {
@@ -140,31 +140,35 @@ def _operation(store_type: StoreType, operation: Operation) -> Schema:
         {**_has(store_type, name), "errorMessage": f"{operation.name} needs {name}"} for name in operation.needs
     ]
     if not operation.is_signed:
-        needs.append(_told(store_type, operation))
+        needs.append(_selected(store_type, operation))
         properties["operation"] = {"enum": [operation.name, None]}
     held: Schema = {"properties": properties, "allOf": needs} if needs else {"properties": properties}
     return {"if": _meant(store_type, operation), "then": held}
 
 
-def _told(store_type: StoreType, operation: Operation) -> Schema:
-    """Whether one of the keys that mean the operation is written."""
+def _selected(store_type: StoreType, operation: Operation) -> Schema:
+    """A schema that matches if one of the operation's selecting keys is present."""
     return {"$ref": f"#/$defs/{store_type.name} by {operation.name}"}
 
 
 def _meant(store_type: StoreType, operation: Operation) -> Schema:
-    """Whether the keys, or `operation`, mean that operation; a token or an assertion does whatever is written."""
+    """A schema that matches if keys or `operation` select the operation; a token or SAML response decides."""
     before = store_type.operations[: store_type.operations.index(operation)]
-    unsigned = [_told(store_type, each) for each in store_type.operations if not each.is_signed and each != operation]
-    by_keys: list[Schema] = [_told(store_type, operation)] if operation.told_by else []
-    by_keys += [{"not": _told(store_type, each)} for each in before]
+    unsigned = [
+        _selected(store_type, earlier)
+        for earlier in store_type.operations
+        if not earlier.is_signed and earlier != operation
+    ]
+    by_keys: list[Schema] = [_selected(store_type, operation)] if operation.selected_by else []
+    by_keys += [{"not": _selected(store_type, earlier)} for earlier in before]
     if operation.is_signed:
         by_keys.append({"not": _has(store_type, "operation")})
-    written = [_has(store_type, f"operation={operation.name}"), *[{"not": each} for each in unsigned]]
+    written = [_has(store_type, f"operation={operation.name}"), *[{"not": earlier} for earlier in unsigned]]
     return {"anyOf": [{"allOf": by_keys}, {"allOf": written}]} if by_keys else {"allOf": written}
 
 
 def _has(store_type: StoreType, name: str) -> Schema:
-    """Whether a key is written under any of its names, and not as null; `name=value`: whether it is that."""
+    """A schema that matches if the key is present under any name and not null, or for `name=value` equal."""
     name, equals, value = name.partition("=")
     if equals:
         return {"required": [name], "properties": {name: {"const": value}}}

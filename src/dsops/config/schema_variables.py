@@ -1,4 +1,4 @@
-"""The JSON Schema of environments: variables, what they refer to, and what is done to their values."""
+"""The JSON Schema of environments: variables, their references and transforms."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KEYS = {"none": (), "path": ("path",), "separator": ("separator",), "replacemen
 
 
 def variable_definitions() -> Schema:
-    """`environment`, `whole environment` and `variable`."""
+    """The definitions `environment`, `whole environment` and `variable`."""
     return {
         "environment": {
             "type": ["object", "null"],
@@ -28,7 +28,7 @@ def variable_definitions() -> Schema:
             "propertyNames": {"pattern": _VARIABLE_NAME},
             "additionalProperties": {"$ref": "#/$defs/variable"},
         },
-        # Null removes a variable that is inherited.
+        # Null removes an inherited variable.
         "whole environment": {
             "if": {"properties": {"extends": {"type": "null"}}},
             "then": {"properties": {"extends": True}, "additionalProperties": {"type": "object"}},
@@ -104,7 +104,7 @@ def _transform() -> Schema:
     item = "|".join(
         (rf"{plain}\s*:?", rf"{path}\s*:{_PATH}", rf"{separator}\s*:[\s\S]+", rf"{replacement}\s*:[^:]+:[\s\S]*")
     )
-    # In a text, an argument in quotes may hold anything, and right after the `:` a separator is the argument.
+    # A quoted argument may contain anything, and directly after the `:` a separator is the argument.
     step = "|".join(
         (
             rf"{plain}\s*:?",
@@ -135,7 +135,7 @@ def _forms() -> str:
 
 
 def _step_of_mapping() -> Schema:
-    """`{type: NAME, KEY: ARGUMENT}`, `{NAME: ARGUMENT}`, `{NAME: {KEY: ARGUMENT}}` or `{NAME: [ARGUMENT]}`."""
+    """A step as `{type: NAME, KEY: ARGUMENT}`, `{NAME: ARGUMENT}`, `{NAME: {KEY: ...}}` or `{NAME: [...]}`."""
     arguments: Schema = {
         "path": {**TEXT, "pattern": f"^{_PATH}$"},
         "separator": {**TEXT, "minLength": 1},

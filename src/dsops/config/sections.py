@@ -1,13 +1,15 @@
-"""The files' top level -> which file says what of each store, environment and default; nothing merged yet."""
+"""Sorts the files' top-level sections by store, environment and default; nothing is merged yet."""
 
 from __future__ import annotations
+
+import re
 
 from dsops.config.files import ConfigSource
 from dsops.config.problems import Problems
 from dsops.document import Mapping, Node, Scalar
 from dsops.errors import Where, nearest
 from dsops.model import Field, Text
-from dsops.startup import NamedTuple, pattern
+from dsops.startup import NamedTuple
 
 STORE_SECTIONS = ("secretStores", "providers")
 TOP_LEVEL_KEYS = (*STORE_SECTIONS, "envs", "default_env", "defaults", "include", "version")
@@ -18,8 +20,8 @@ UNUSED_KEYS = ("services", "transforms", "templates", "policies", "notifications
 
 _MEANT = {"environments": "envs", "environment": "envs", "env": "envs", "stores": "secretStores", "includes": "include"}
 
-# Names stand in `store://NAME/PATH` and `NAME:KEY`, and on the command line.
-_NAME = pattern(r"[^\s/:#?$\x00-\x20\x7f-][^\s/:#?$\x00-\x20\x7f]*")
+# Names are used in `store://NAME/PATH` and `NAME:KEY`, and on the command line.
+_NAME = re.compile(r"[^\s/:#?$\x00-\x20\x7f-][^\s/:#?$\x00-\x20\x7f]*")
 
 
 class Part(NamedTuple):
@@ -31,20 +33,20 @@ class Part(NamedTuple):
 
 
 class Sections(NamedTuple):
-    """Everything that the files say, later ones overriding earlier ones."""
+    """The content of all files, later files overriding earlier ones."""
 
     stores: dict[str, list[Part]]
     environments: dict[str, list[Part]]
     defaults: dict[str, list[Part]]
-    """Store type -> entries for all stores of that type."""
+    """Store type -> the default entries for all its stores."""
     default_environment: list[Text]
-    """The last one counts."""
+    """Every `default_env`; the last one counts."""
 
 
 def collect(sources: list[ConfigSource], store_keys: frozenset[str], problems: Problems) -> Sections:
-    """What stands in the sections; unknown keys and wrong shapes of the top level are problems.
+    """Collect the sections; unknown keys and wrong shapes at the top level are problems.
 
-    `store_keys` are those that any store takes: at the top level they are out of place rather than unknown.
+    `store_keys` are the keys of all store types: at the top level they are misplaced rather than unknown.
     """
     sections = Sections({}, {}, {}, [])
     section_of: dict[str, str] = {}
@@ -56,7 +58,8 @@ def collect(sources: list[ConfigSource], store_keys: frozenset[str], problems: P
             if into is not None:
                 _add_parts(source.shown, key, node, into, problems)
             elif (meant := _misnamed(key.text, node, store_keys)) and (into := _parts_of(meant, sections)) is not None:
-                # Read as what was meant: else each store that it holds would be missing as well.
+                # Read the section under the intended name: otherwise each of its stores would be reported as missing,
+                # too.
                 _add_unknown(key, node, Where(source.shown, key.line), problems)
                 _add_parts(source.shown, key._replace(text=meant), node, into, problems)
             elif key.text in store_keys:
@@ -68,14 +71,14 @@ def collect(sources: list[ConfigSource], store_keys: frozenset[str], problems: P
 
 
 def _misnamed(name: str, node: Node, store_keys: frozenset[str]) -> str:
-    """The section that a key of the top level was probably meant to be; "" for everything else."""
+    """The section that a misspelled top-level key probably means; "" otherwise."""
     if name in (*TOP_LEVEL_KEYS, *UNUSED_KEYS, *store_keys) or name.startswith("x-") or not isinstance(node, Mapping):
         return ""
     return _MEANT.get(name) or ("" if node.get("type") is not None else nearest(name, TOP_LEVEL_KEYS))
 
 
 def _parts_of(section: str, sections: Sections) -> dict[str, list[Part]] | None:
-    """Where the parts of a section go; None for what has no parts."""
+    """The list that the parts of a section go to; None for a section without parts."""
     if section in STORE_SECTIONS:
         return sections.stores
     return {"envs": sections.environments, "defaults": sections.defaults}.get(section)

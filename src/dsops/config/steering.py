@@ -1,12 +1,12 @@
-"""Families of environment variables that decide what a program runs, loads, trusts or talks to.
+"""Families of environment variables that decide what a program runs, loads, trusts or connects to.
 
-They are marked when a configuration's variables are shown to the user. No such list is whole: nothing is permitted or
-refused by it but what a shell's hook may set. `tests/attack/data/steering_variables.txt` is the outside check.
+They are marked when the user reviews a configuration. Such a list is never complete, so it permits and refuses
+nothing, except for what a shell's hook may set. `tests/attack/data/steering_variables.txt` is the independent check.
 """
 
 from __future__ import annotations
 
-from dsops.startup import pattern
+import re
 
 _PATTERNS = {
     "the dynamic loader": (
@@ -18,7 +18,7 @@ _PATTERNS = {
         "PROMPT* RPROMPT* TMPDIR TMP TEMP USER LOGNAME USERNAME HISTFILE INPUTRC SHELLOPTS TMOUT "
         "MAILPATH BASH* ZDOTDIR ZSH* FISH_* KSH* XDG_* TERM TERMCAP TERMINFO* USERPROFILE APPDATA "
         "LOCALAPPDATA PROGRAMDATA COMSPEC PATHEXT SYSTEMROOT WINDIR PSMODULEPATH POSIXLY_CORRECT STARSHIP_* "
-        # What zsh calculates, and runs `$(...)` in.
+        # Variables that zsh evaluates as arithmetic, which runs `$(...)` in them.
         "BAUD LISTMAX MENUSCROLL PERIOD REPORTMEMORY REPORTTIME TEXTDOMAIN* DIRENV_* MISE_* ASDF_*"
     ),
     "editors, pagers and helpers": (
@@ -99,19 +99,19 @@ for _program, _patterns in _PATTERNS.items():
 
 
 def steering(variable: str) -> str:
-    """The program that takes orders from the variable and the family, `Python (PYTHON*)`; "" where none is known."""
+    """The program that obeys the variable and the variable's family, `Python (PYTHON*)`; "" if none is known."""
     name = variable.upper()
     if name in _EXACT:
         return _EXACT[name]
-    # Of two that fit the longer one says more: `GOOGLE_*` before `GO*`.
-    found = [beginning for beginning in _BEGINNINGS if name.startswith(beginning)]
-    if found:
-        return _BEGINNINGS[max(found, key=len)]
+    # Of two matching families the longer one is more specific: `GOOGLE_*` before `GO*`.
+    matches = [beginning for beginning in _BEGINNINGS if name.startswith(beginning)]
+    if matches:
+        return _BEGINNINGS[max(matches, key=len)]
     return next((family for end, family in _ENDS.items() if name.endswith(end)), "")
 
 
-# `AWS_SESSION_TOKEN`, `PGPASSWORD`, `TF_VAR_size`; not what names a place to get a credential from.
-_CREDENTIAL = pattern(
+# Names such as `AWS_SESSION_TOKEN`, `PGPASSWORD`, `TF_VAR_size`; not names of places to get a credential from.
+_CREDENTIAL = re.compile(
     r"AWS_(?:ACCESS_KEY_ID|CREDENTIAL_EXPIRATION|REGION|DEFAULT_REGION)|TF_VAR_\w+|PG(?:USER|PASSWORD|DATABASE)"
     r"|(?:\w+_)?(?:TOKEN|PASSWORD|PASSWD|PWD|SECRET|SECRET_ID|ROLE_ID|CLIENT_ID|TENANT_ID|API_KEY|ACCESS_KEY|KEY_ID)"
 )

@@ -1,4 +1,4 @@
-"""What the files say of each store -> the stores: `defaults` and `extends` followed, keys and references checked."""
+"""Merges the stores of all files: follows `defaults` and `extends`, checks keys and references."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from dsops.schema import StoreKey, StoreType, check_setting, check_shape, fitted
 from dsops.startup import NamedTuple
 
 MAX_EXTENDS = 50
-"""How many names `extends` may follow one after the other."""
+"""The most `extends` that are followed one after the other."""
 
 _OWN_KEYS = ("type", "extends")
 _NO_NAMES = InterpolationNames({})
 
 
 class KnownTypes(Mapping[str, StoreType]):
-    """Store types that are looked up once each: one that is not ours costs a look at all installed packages."""
+    """Store types, each looked up once, since for a plugin's type all installed packages are searched."""
 
     def __init__(self, types: Mapping[str, StoreType]) -> None:
         self._types = types
@@ -43,30 +43,30 @@ class KnownTypes(Mapping[str, StoreType]):
 
 
 class Stores(NamedTuple):
-    """The stores that can be used, and the names that stand for none because something is wrong with them."""
+    """The usable stores, and the names of stores with a problem."""
 
     by_name: dict[str, StoreEntry]
     paths: dict[str, str]
-    """Name -> `secretStores.NAME`, also of the stores that are only a base for others or have a problem."""
+    """Name -> `secretStores.NAME`, also for stores that are only extended or have a problem."""
     bases: frozenset[str]
-    """Names that others extend: such a store may be incomplete as long as nothing uses it."""
+    """Names of stores that others extend: they may be incomplete as long as nothing uses them."""
     parts: tuple[StoreEntry, ...]
-    """Stores that lack what they inherit: what they extend can't be followed."""
+    """Stores that lack inherited fields, since what they extend can't be found."""
 
 
 class _Merged(NamedTuple):
-    """A store with all that it inherits. Fields that are null stay, so that they remove what a base has."""
+    """A store with all inherited fields. Null fields are kept, so that they remove those of a base."""
 
     type: str
     fields: dict[str, Field]
     is_whole: bool = True
-    """Whether all that it extends was found."""
+    """Whether everything that it extends was found."""
 
 
 def make_stores(
     sections: Sections, types: Mapping[str, StoreType], problems: Problems, *, knows_all: bool = False
 ) -> Stores:
-    """Every store, its fields under their canonical names; `knows_all` is that of `examine`."""
+    """All stores, their fields under canonical names; `knows_all` is that of `examine`."""
     merger = _Merger(sections, types, problems, knows_all=knows_all)
     checker = _Checker(types, problems)
     by_name: dict[str, StoreEntry] = {}
@@ -93,7 +93,7 @@ def make_stores(
 
 
 def _add_without_type(name: str, part: Part, types: Mapping[str, StoreType], problems: Problems) -> None:
-    """Adds the problem of a store without a type; where that has another name, or the store is none, that one."""
+    """Report a store without a type; if `type` is misspelled, or the entry is no store, report that instead."""
     where, path = part.where, part.path
     if name in TOP_LEVEL_KEYS:
         problems.add(where, path, f"`{name}` stands among the stores", f"move `{name}:` to the first column")
@@ -107,7 +107,7 @@ def _add_without_type(name: str, part: Part, types: Mapping[str, StoreType], pro
 
 
 def check_complete(stores: Stores, used: set[str], types: Mapping[str, StoreType], problems: Problems) -> None:
-    """Adds the required keys that are missing, but for a store that only others extend."""
+    """Report missing required keys, except of stores that are only extended."""
     for name, store in stores.by_name.items():
         if store.type in types and (name not in stores.bases or name in used):
             store_type = fitted(types[store.type], store.fields)
@@ -115,9 +115,9 @@ def check_complete(stores: Stores, used: set[str], types: Mapping[str, StoreType
 
 
 def check_graph(stores: Stores, types: Mapping[str, StoreType], problems: Problems) -> set[str]:
-    """Checks every `credentials_from`: that there is such a store, that it gives credentials, and that none goes round.
+    """Check every `credentials_from`: the store exists, gives credentials, and there is no cycle.
 
-    Gives the names of the stores that are used so.
+    Returns the names of the stores that are used in this way.
     """
     links: dict[str, str] = {}
     for name, store in stores.by_name.items():
@@ -160,22 +160,22 @@ def _add_cycles(links: dict[str, str], stores: Stores, problems: Problems) -> No
             if len(loop) == 1:
                 message = f"`{name}` takes its credentials from itself"
             problems.add(
-                field.where, path, message, "the first hop takes none from a store: remove its `credentials_from`"
+                field.where, path, message, "the first hop needs base credentials: remove its `credentials_from`"
             )
 
 
 def too_much_inherited(where: Where) -> ConfigTooLarge:
-    """The error for a configuration in which everything extends everything."""
+    """The error for a configuration that grows too large through `extends`."""
     return ConfigTooLarge(
         f"with all that they inherit by `extends`, there are more than {MAX_NODES:,} entries",
-        why="each base counts with everything that it has, as often as it is extended",
-        hint="extend one base that has what is common",
+        why="a base counts with all its entries each time it is extended",
+        hint="extend one base with the common keys",
         where=where,
     )
 
 
 class _Merger:
-    """Follows `extends`; each store is merged once."""
+    """Follows `extends`; merges each store once."""
 
     def __init__(
         self, sections: Sections, types: Mapping[str, StoreType], problems: Problems, *, knows_all: bool
@@ -191,7 +191,7 @@ class _Merger:
         self._aliases: dict[str, dict[str, str]] = {}
 
     def merge(self, name: str) -> _Merged:
-        """The store with its bases, without those that a cycle or a missing name makes unusable."""
+        """Merge a store with its bases, without bases that are missing or extend it in a cycle."""
         if name not in self._merged:
             self._open.append(name)
             self._merged[name] = self._merge(name)
@@ -257,7 +257,7 @@ class _Merger:
         return ""
 
     def _known_type(self, name: str, where: Where, path: str) -> str:
-        """The type; where all types have to be known, the one that a misspelled name stands for."""
+        """The type; with `knows_all`, the known type that a misspelled name is closest to."""
         if not self._knows_all or name in self._types:
             return name
         meant = nearest(name, self._types)
@@ -266,7 +266,7 @@ class _Merger:
         return meant or name
 
     def _canonical(self, part: Part, type_name: str) -> dict[str, Field]:
-        """The entries under the names that dsops uses; an old name is noted once."""
+        """The entries under canonical names; each old name is noted once."""
         aliases = self._aliases_of(type_name)
         fields: dict[str, Field] = {}
         for key, field in part.entries.items():
@@ -299,7 +299,7 @@ class _Checker:
         self._seen: set[tuple[int, str]] = set()
 
     def check(self, merged: _Merged, path: str) -> None:
-        """Adds what is wrong with a store's fields; those of an unknown type are not known."""
+        """Report problems of a store's fields; nothing is known about fields of an unknown type."""
         store_type = self._types.get(merged.type)
         if store_type is None:
             return
@@ -307,7 +307,8 @@ class _Checker:
         if keys is None:
             keys = self._keys[merged.type] = {key.name: key for key in store_type.keys}
         for name, field in merged.fields.items():
-            # By itself and not by its line, on which other stores may stand as well; the sections keep it alive.
+            # Identify a field by the object: other stores may stand on the same line. The sections keep the object
+            # alive.
             if (id(field), merged.type) in self._seen:
                 continue
             self._seen.add((id(field), merged.type))
@@ -317,7 +318,7 @@ class _Checker:
                 self._check_field(keys[name], field, f"{path}.{name}")
 
     def check_defaults(self, sections: Sections, used_types: set[str]) -> None:
-        """Adds what is wrong with defaults, also those for types of which there is no store."""
+        """Report problems in `defaults`, also for types that no store has."""
         for type_name, parts in sections.defaults.items():
             if type_name not in self._types and type_name not in used_types:
                 message = f"there is no store type `{type_name}`"
@@ -341,7 +342,7 @@ class _Checker:
 
 
 def check_extends(parts: list[Part]) -> list[Problem]:
-    """What is wrong with the shape of an `extends`."""
+    """Report an `extends` of a wrong shape."""
     problems: list[Problem] = []
     for part in parts:
         field = part.entries.get("extends")
@@ -354,7 +355,7 @@ def check_extends(parts: list[Part]) -> list[Problem]:
 
 
 def extends_of(parts: list[Part]) -> list[Scalar]:
-    """The names that the last part with an `extends` names."""
+    """The names in the last part's `extends`."""
     for part in reversed(parts):
         if "extends" in part.entries:
             node = part.entries["extends"].node
@@ -364,7 +365,7 @@ def extends_of(parts: list[Part]) -> list[Scalar]:
 
 
 def _aliases(store_type: StoreType | None) -> dict[str, str]:
-    """Old name -> name, for the keys of a type."""
+    """Old name -> canonical name, for the keys of a type."""
     return {alias: key.name for key in store_type.keys for alias in key.aliases} if store_type else {}
 
 
@@ -373,7 +374,7 @@ def _has_type(part: Part) -> bool:
 
 
 def _unreplaced(parts: list[Part]) -> list[Part]:
-    """The parts that count: an override with another type starts the store anew."""
+    """The parts that count: an override with another type replaces the earlier parts."""
     type_text = ""
     first = 0
     for index, part in enumerate(parts):
@@ -386,7 +387,7 @@ def _unreplaced(parts: list[Part]) -> list[Part]:
 
 
 def place_of(parts: list[Part], key: str) -> tuple[Where, str]:
-    """Where the last part with that key has it, and the part's path."""
+    """The place of a key in the last part that has it, and that part's path."""
     for part in reversed(parts):
         if key in part.entries:
             return part.entries[key].where, part.path
@@ -394,5 +395,5 @@ def place_of(parts: list[Part], key: str) -> tuple[Where, str]:
 
 
 def is_null(node: Node) -> bool:
-    """Whether nothing is written: what removes an inherited value."""
+    """Whether the value is null, which removes an inherited value."""
     return isinstance(node, Scalar) and node.kind == "null"

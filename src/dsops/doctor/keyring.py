@@ -26,7 +26,7 @@ def check_keyring(steps: Sequence[Step], environ: Mapping[str, str], *, is_insta
     except KeyringFailed as error:
         return Check("doctor.keyring", "keyring", "warning", error.message, error.why, error.hint)
     devices = {str(step.settings.get("serial_number", "")) for step in steps} & set(entries.seeds)
-    names = {str(step.settings.get("key_name", step.name)) for step in steps if step.type == "aws.keys"}
+    names = {str(step.settings.get(step.type.keyring_key, step.name)) for step in steps if step.type.keyring_key}
     if (devices or names) and not is_installed:
         wanted = ", ".join(sorted(devices | names))
         return Check(

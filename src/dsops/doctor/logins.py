@@ -23,7 +23,7 @@ def check_logins(steps: Iterable[Step], runtime: Runtime) -> Iterator[Check]:
     """One check for each login that a store uses, where there is a token."""
     now, seen = runtime.now(), set[str]()
     for step in steps:
-        if step.type != "aws.sso":
+        if step.type.service != "sso":
             continue
         try:
             session = session_of(step.settings, runtime.environ, runtime.folder)

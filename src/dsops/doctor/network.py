@@ -26,7 +26,6 @@ CODES = {
 }
 """Code -> what is true when the check is ok."""
 
-_SERVICES = {"aws.sts": "sts", "aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm", "aws.sso": "sso"}
 _PROXIES = ("https_proxy", "http_proxy", "no_proxy")
 _SOON = timedelta(days=14)
 _TOLD_SECONDS = 60
@@ -39,21 +38,21 @@ def endpoints_of_plan(plan: Plan, runtime: Runtime) -> Iterator[Endpoint]:
     for step in plan.steps.values():
         for region in _regions(step, plan, runtime):
             try:
-                yield endpoint_of(step, _SERVICES[step.type], runtime, region)
+                yield endpoint_of(step, step.type.service, runtime, region)
             except ConfigError:
                 continue
 
 
 def _regions(step: Step, plan: Plan, runtime: Runtime) -> Iterable[str]:
-    if step.type not in _SERVICES:
+    if not step.type.service:
         return ()
-    if step.type == "aws.sso":
+    if step.type.service == "sso":
         try:
             return (session_of(step.settings, runtime.environ, runtime.folder).region,)
         except ConfigError:
             return ()
     keys = [each.reference.key for each in plan.variables if each.step == step.name and each.reference is not None]
-    if step.type == "aws.secretsmanager" and keys:
+    if step.type.read_action and keys:
         return dict.fromkeys(region_of(key, step) for key in keys)
     return (step.region,)
 

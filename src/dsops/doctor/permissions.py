@@ -25,7 +25,7 @@ tags" and "Monitor and control actions taken with assumed roles")."""
 def check_batches(plan: Plan, memory: Memory) -> Iterator[Check]:
     """A warning for each store where BatchGetSecretValue was denied and secrets were read one by one."""
     for step in plan.steps.values():
-        if step.type == "aws.secretsmanager" and memory.knows(step.fingerprint, BATCH_DENIED):
+        if step.type.service == "secretsmanager" and memory.knows(step.fingerprint, BATCH_DENIED):
             yield Check(
                 "doctor.batch",
                 f"batches of {step.name}",

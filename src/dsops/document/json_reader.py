@@ -1,4 +1,4 @@
-"""JSON text -> a tree, going on after what can be told apart from nonsense."""
+"""Parses JSON, and continues after problems from which it can recover."""
 
 from __future__ import annotations
 
@@ -6,25 +6,24 @@ import re
 
 from dsops.document import MAX_DEPTH, Document, Mapping, Node, Scalar, Sequence
 from dsops.errors import ConfigTooLarge, Problem, SyntaxInvalid, Where
-from dsops.startup import pattern
 
-_SPACE = pattern(r"[ \t\n\r]*")
-_STRING = pattern(r'"([^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*)"')
-# What documents are mostly made of, taken at once where nothing is wrong with it: a comma, a key, and a text or the
-# bracket in which a value begins; a comma and a text of a list. Everything else goes the long way.
+_SPACE = re.compile(r"[ \t\n\r]*")
+_STRING = re.compile(r'"([^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*)"')
+# The most frequent parts of a document, each matched at once: a comma, a key, and a text or the opening bracket of a
+# value; a comma and a text of a list. Everything else takes the slow path.
 _W, _TEXT = r"[ \t\n\r]*", r'"([^"\\\x00-\x1f]*)"'
 _PAIR = rf"{_TEXT}{_W}:{_W}(?:{_TEXT}(?={_W}[,}}])|(?=[{{\[]))"
-_FIRST_PAIR, _NEXT_PAIR = pattern(_W + _PAIR), pattern(f"{_W},{_W}{_PAIR}")
+_FIRST_PAIR, _NEXT_PAIR = re.compile(_W + _PAIR), re.compile(f"{_W},{_W}{_PAIR}")
 _ITEM = rf"{_TEXT}(?={_W}[,\]])"
-_FIRST_ITEM, _NEXT_ITEM = pattern(_W + _ITEM), pattern(f"{_W},{_W}{_ITEM}")
-_NUMBER = pattern(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?(?![0-9A-Za-z_.+-])")
-_WORD = pattern(r"(?:true|false|null)(?![0-9A-Za-z_])")
-_ESCAPE = pattern(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))")
+_FIRST_ITEM, _NEXT_ITEM = re.compile(_W + _ITEM), re.compile(f"{_W},{_W}{_ITEM}")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?(?![0-9A-Za-z_.+-])")
+_WORD = re.compile(r"(?:true|false|null)(?![0-9A-Za-z_])")
+_ESCAPE = re.compile(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))")
 _LETTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
 def read(text: str, file: str, *, comments: bool = False) -> Document:
-    """What `dsops.document.parse_json` gives."""
+    """Parse a JSON text, as `dsops.document.parse_json` describes."""
     reader = _Reader(file, text, comments=comments)
     root = None
     is_too_large = False
@@ -40,7 +39,7 @@ def read(text: str, file: str, *, comments: bool = False) -> Document:
 
 
 class _Reader:
-    """Walks the text once; `_at` only grows, and lines are counted between two places that were asked for."""
+    """Reads the text once, from left to right. Lines are counted only between two positions that need a line number."""
 
     def __init__(self, file: str, text: str, *, comments: bool) -> None:
         self.problems: list[Problem] = []
@@ -51,12 +50,12 @@ class _Reader:
         self._line = 1
         self._counted = 0
         self._comma_line = 0
-        # Found once: finding a lazy pattern's method takes as long as a short match.
+        # Looked up once: finding a method takes as long as a short match.
         self._match_space, self._match_string = _SPACE.match, _STRING.match
         self._match_pair, self._match_item = _NEXT_PAIR.match, _NEXT_ITEM.match
 
     def document(self) -> Node | None:
-        """The only value; None when there is nothing but white space."""
+        """The only value; None for white space only."""
         if not self._skip():
             return None
         root = self._value(1)
@@ -132,7 +131,7 @@ class _Reader:
         return Sequence(tuple(items), line)
 
     def _another(self, end: str, *, is_first: bool) -> bool:
-        """Whether one more entry follows; goes past the comma before it, or past the end."""
+        """Whether another entry follows; moves past the comma before it, or past the end."""
         has_comma = False
         while True:
             following = self._skip()
@@ -173,13 +172,13 @@ class _Reader:
             return chr(0x10000 + ((int(high, 16) - 0xD800) << 10) + int(low, 16) - 0xDC00)
         number = int(code, 16)
         if 0xD800 <= number <= 0xDFFF:
-            # RFC 8259, 8.2: "unpredictable"; and no UTF-8 text can hold it.
+            # RFC 8259, section 8.2, calls lone surrogates "unpredictable", and UTF-8 can't encode them.
             self._note(self._line, f"`\\u{code}` is half a character", "write both halves, or the character itself")
             return "\ufffd"
         return chr(number)
 
     def _skip(self) -> str:
-        """The next character that is neither white space nor comment, "" at the end."""
+        """Move to the next character that is neither white space nor comment, and return it; "" at the end."""
         while True:
             match = self._match_space(self._text, self._at)
             self._at = match.end() if match else self._at

@@ -6,7 +6,10 @@ and drop the text of numbers.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+
+import yaml
 
 from dsops.document import (
     MAX_CHARACTERS,
@@ -21,14 +24,11 @@ from dsops.document import (
     Sequence,
 )
 from dsops.errors import ConfigTooLarge, Problem, SyntaxInvalid, Where
-from dsops.startup import Any, LazyPatterns, pattern
+from dsops.startup import Any
 
-with LazyPatterns():  # two thirds of PyYAML's import are patterns that the C parser never uses
-    import yaml
-
-# The C parser is about ten times as fast; builds of PyYAML without libyaml have only the other.
+# The C parser is about ten times as fast; builds of PyYAML without libyaml have only the Python parser.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# The attributes of PyYAML's events differ by class; its type stubs give the base class none of them.
+# Each class of PyYAML's events has its own attributes; the type stubs give the base class none of them.
 _Event = Any
 
 _LIBYAML_DEPTH = "exceeded maximum nesting depth"
@@ -38,17 +38,19 @@ _PLAIN_TAGS = frozenset({f"{_STANDARD}{name}" for name in ("int", "float", "bool
 _MERGE = "<<"
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-# YAML 1.1's booleans: the config takes either spelling where it wants one.
+# YAML 1.1's booleans: the configuration accepts each spelling where it expects a boolean.
 _BOOLEANS = frozenset(
     spelling for word in ("true", "false", "yes", "no", "on", "off") for spelling in (word, word.title(), word.upper())
 )
-# YAML 1.2's numbers. YAML 1.1's `1_000` and `12:30` stay text: nobody means 750 by the latter.
-_INTEGER = pattern(r"[-+]?[0-9]+|0x[0-9a-fA-F]+|0o[0-7]+")
-_NUMBER = pattern(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+# YAML 1.2's numbers. YAML 1.1's `1_000` and `12:30` stay texts: users do not mean 750 by the latter.
+_INTEGER = re.compile(r"[-+]?[0-9]+|0x[0-9a-fA-F]+|0o[0-7]+")
+_NUMBER = re.compile(
+    r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+)
 
 
 def read(text: str, file: str, *, has_functions: bool = False) -> Document:
-    """What `dsops.document.parse_yaml` gives."""
+    """Parse a YAML text, as `dsops.document.parse_yaml` describes."""
     if len(text) > MAX_CHARACTERS:
         message = f"the file has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read"
         return Document(None, (Problem(Where(file), "", message),), is_too_large=True)
@@ -73,7 +75,7 @@ def read(text: str, file: str, *, has_functions: bool = False) -> Document:
 
 
 class _Reader:
-    """Builds the tree; every list, mapping and scalar is counted, an alias as often as it is used."""
+    """Builds the tree. Counts every list, mapping and scalar, and an alias each time it is used."""
 
     def __init__(self, file: str, text: str, *, has_functions: bool = False) -> None:
         self._has_functions = has_functions
@@ -87,7 +89,7 @@ class _Reader:
         self._characters = 0
 
     def document(self) -> Node | None:
-        """The only document; None when there is nothing in it."""
+        """The only document; None for an empty text."""
         root: Node | None = None
         is_first = True
         for event in self._events:
@@ -183,7 +185,7 @@ class _Reader:
         return Mapping(tuple((merged | own).values()), start.start_mark.line + 1)
 
     def _merge(self, line: int, value: Node, into: dict[str, tuple[Scalar, Node]]) -> None:
-        # https://yaml.org/type/merge.html: of several mappings the earlier wins.
+        # https://yaml.org/type/merge.html: the earlier of several merged mappings wins.
         for source in value.items if isinstance(value, Sequence) else (value,):
             if not isinstance(source, Mapping):
                 self._note(
@@ -229,7 +231,7 @@ class _Reader:
 
 
 def _kind(text: str) -> Kind:
-    """What an unquoted text stands for."""
+    """The type of an unquoted text."""
     if text in _NULLS:
         return "null"
     if text[0] in "0123456789+-.":
@@ -240,7 +242,7 @@ def _kind(text: str) -> Kind:
     return "boolean" if text in _BOOLEANS else "text"
 
 
-# (part of PyYAML's words, what a person reads, what to do); the C parser's words first, where the two differ.
+# (part of PyYAML's message, message for users, hint); the C parser's message first, where the two differ.
 _CONTINUES = "this line doesn't continue what stands above it"
 _LIST = "a `[` list without its `]`, or two items without a `,` between them"
 _MAPPING = "a `{` mapping without its `}`, or two entries without a `,` between them"
@@ -264,7 +266,7 @@ _WORDS = (
 
 
 def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
-    """PyYAML's complaint in the words of a person who edits the file; never a piece of the file itself."""
+    """A syntax error of PyYAML in terms of the file's author; never shows a part of the file."""
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         words = error.problem or error.context or ""
@@ -274,7 +276,7 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
         opened = error.context_mark.line + 1 if error.context_mark is not None else 0
         return _marked_problem(words, text, Where(file, line + 1), column, opened)
     if isinstance(error, yaml.reader.ReaderError):
-        # libyaml gives an offset in bytes, the Python reader one in characters: good for a line either way.
+        # libyaml reports an offset in bytes, the Python reader one in characters; either gives the right line.
         line = text.encode("utf-8", "replace").count(b"\n", 0, error.position) + 1
         code = error.character if isinstance(error.character, int) else ord(error.character)
         return Problem(Where(file, line), "", f"the control character U+{code:04X} can't stand in YAML", "remove it")
@@ -282,7 +284,7 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
 
 
 def _marked_problem(words: str, text: str, where: Where, column: int, opened: int) -> Problem:
-    """The problem at a place; `opened` is the line where what it stands in begins, 0 where that is unknown."""
+    """The problem at a place; `opened` is the line where the enclosing structure begins, 0 if unknown."""
     lines = text.split("\n")
     for index in (where.line - 1, where.line - 2):
         if 0 <= index < len(lines):

@@ -21,6 +21,7 @@ from dsops.resolve import MISSING, Resolver, Trial
 from dsops.resolve.base import DEFAULT_REGION, base_region
 from dsops.resolve.identity import endpoints_of
 from dsops.runtime import Runtime
+from dsops.schema import STS_TYPE
 from dsops.tasks import blocking, gather, settle
 
 _AT_ONCE = 10
@@ -125,5 +126,5 @@ def _program_call(plan: Plan, store: str, runtime: Runtime) -> Step:
     region = (store and plan.steps[store].region) or base_region(runtime)
     endpoints = endpoints_of(runtime.environ, "", runtime.folder)
     return Step(
-        "", "aws.sts", {}, region or DEFAULT_REGION, store, "", Fingerprint(""), None, Where(""), endpoints=endpoints
+        "", STS_TYPE, {}, region or DEFAULT_REGION, store, "", Fingerprint(""), None, Where(""), endpoints=endpoints
     )

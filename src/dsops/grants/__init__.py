@@ -125,7 +125,7 @@ class _Making:
         roles: dict[Arn, list[Step]] = {}
         for step in self._steps.values():
             arn = parse_arn(str(step.settings.get("role_arn", "")))
-            if step.type == "aws.sts" and arn is not None:
+            if step.operation and arn is not None:
                 roles.setdefault(arn, []).append(step)
             elif step.operation == "AssumeRoleWithSAML":
                 told = "whose assertion says which role: name it in `role_arn` for the role's policies"

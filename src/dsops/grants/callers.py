@@ -43,8 +43,8 @@ class Callers:
         self._plan = plan
         self._steps = plan.steps
         names = dict.fromkeys(step.credentials_from for step in self._steps.values() if step.credentials_from)
-        self._sources = [self._steps[name] for name in names if self._steps[name].type != "aws.sts"]
-        unknown = [*plan.ambient, *[step for step in self._sources if step.type != "aws.sso"]]
+        self._sources = [self._steps[name] for name in names if not self._steps[name].operation]
+        unknown = [*plan.ambient, *[step for step in self._sources if step.type.service != "sso"]]
         found = _checked(named) if named else None
         # One ARN can't be that of two.
         self._named = found if len(unknown) == 1 else None
@@ -59,7 +59,7 @@ class Callers:
         if source is None:
             return self._base(self._first(step).profile)
         role = parse_arn(str(source.settings.get("role_arn", "")))
-        if source.type != "aws.sts" or role is None:
+        if not source.operation or role is None:
             return self._other(source)
         return RoleCaller(source.name, str(role), role.account, str(role), is_named=True, conditions={}, users=[])
 
@@ -86,7 +86,7 @@ class Callers:
 
     def _other(self, source: Step) -> RoleCaller:
         users = users_of(source.name, self._steps)
-        if source.type != "aws.sso":
+        if source.type.service != "sso":
             meaning = f"The ARN of the user or role whose credentials store `{source.name}` gives."
             return self._found(source.name, users, blank("arn", source.name, meaning))
         account, partition = str(source.settings["account_id"]), partition_of_region(source.region).name

@@ -95,7 +95,7 @@ class _Making:
             key = ("proof", proof.source, proof.digest)
             self._add(GraphNode(key, "caller", proof.source, facts_of_login(proof), None))
             return key
-        if not self._types[step.type].takes_credentials:
+        if not step.type.takes_credentials:
             return NOBODY
         return self._base(step.profile, plan.ambient[step.profile])
 
@@ -110,9 +110,9 @@ class _Making:
         target = str(step.settings.get("target_principal", ""))
         arn = parse_arn(step.role or target)
         account = arn.account if arn else target or str(step.settings.get("account_id", ""))
-        gives = self._types[step.type].gives_credentials
+        gives = step.type.gives_credentials
         above = self.nodes[parent].account if parent in self.nodes else ""
-        facts = facts_of_step(step) if gives else facts_of_store(step.type, step.region)
+        facts = facts_of_step(step) if gives else facts_of_store(step.type.name, step.region)
         key = ("step", step.name)
         return GraphNode(
             key, "hop" if gives else "store", step.name, facts, parent, account or above, where=str(step.where)

@@ -11,8 +11,6 @@ from dsops.schema import REASON_TO
 NOT_PLANNED = "as written"
 """Of what could not be planned."""
 
-_OPERATIONS = {"aws.sso": "GetRoleCredentials", "aws.keys": "keyring"}
-
 _MARKS = (
     ("serial_number", "MFA"),
     ("external_id", "external ID"),
@@ -33,7 +31,7 @@ def facts_of_step(step: Step) -> tuple[str, ...]:
 
 
 def _of_hop(step: Step) -> Iterator[str]:
-    yield step.operation or _OPERATIONS.get(step.type, step.type)
+    yield step.session_source
     settings = step.settings
     arn = parse_arn(str(settings.get("role_arn", "")))
     if arn is not None:

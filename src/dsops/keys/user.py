@@ -17,6 +17,7 @@ from dsops.keyring.index import KeysEntry
 from dsops.plan import Fingerprint, Step
 from dsops.resolve.base import base_endpoint, base_environ
 from dsops.runtime import Runtime
+from dsops.schema import STS_TYPE
 from dsops.secret import Secret
 from dsops.stores.interface import Context
 from dsops.stores.mfa import with_code
@@ -110,7 +111,7 @@ async def session_with_mfa(
 
     step = Step(
         name=f"dsops keys rotate {entry.name}",
-        type="aws.sts",
+        type=STS_TYPE,
         settings={"serial_number": serial_number},
         region=endpoint.region,
         credentials_from="",

@@ -1,4 +1,7 @@
-"""Config + environment name + ambient identity -> Plan: stores in order, every limit checked; no I/O."""
+"""Makes the plan: Config + environment name + base identity -> steps in order, every limit checked; no I/O.
+
+Commands, `resolve` and policy generation use its result. Imports nothing that opens a file or a socket.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores that are needed -> drafts of steps: texts expanded, keys checked, regions found, sources first."""
+"""Turns the stores that an environment needs into drafts: expands texts, checks keys, finds regions."""
 
 from __future__ import annotations
 
@@ -20,85 +20,19 @@ from dsops.errors import (
 )
 from dsops.interpolate import TIMESTAMP, USER, InterpolationNames, expand_node, expand_text, names_in
 from dsops.model import Config, Field, StoreEntry
+from dsops.plan.draft import Draft
 from dsops.plan.findings import PlanFindings
 from dsops.plan.limits import StepLocation
-from dsops.plan.types import Ambient, Fingerprint, Proof, Step
-from dsops.schema import (
-    REASON_TO,
-    Operation,
-    Setting,
-    Settings,
-    StoreType,
-    check_setting,
-    check_store,
-    fitted,
-    operation_for,
-)
+from dsops.plan.types import Ambient, Proof
+from dsops.schema import REASON_TO, Operation, Settings, StoreType, check_setting, check_store, fitted, operation_for
 
 _SYMBOL = "${TIMESTAMP}"
 _UNFIT = r"[^A-Za-z0-9_+=,.@-]"
 _SESSION_NAME_LENGTH = 64
 
 
-class Draft:
-    """A step in the making: what can still change until it is known who shares an MFA session with whom."""
-
-    __slots__ = (
-        "credentials_from",
-        "has_proof",
-        "identity",
-        "name",
-        "operation",
-        "place",
-        "profile",
-        "proof",
-        "region",
-        "settings",
-        "type",
-        "where",
-    )
-
-    def __init__(self, name: str, store_type: StoreType, place: StepLocation, where: Where) -> None:
-        self.name = name
-        self.type = store_type
-        self.place = place
-        self.where = where
-        self.settings: dict[str, Setting] = {}
-        self.identity: dict[str, Setting] = {}
-        """The settings with a generated timestamp still as `${TIMESTAMP}`, for the fingerprint."""
-        self.region = ""
-        self.credentials_from = ""
-        self.profile = ""
-        self.has_proof = False
-        """Whether something else stands for base credentials, be it something that is wrong."""
-        self.proof: Proof | None = None
-        self.operation = ""
-        """The API action by which it gets its session; "" for a store that issues none, or a plugin's."""
-
-    @property
-    def is_role(self) -> bool:
-        """Whether it assumes a role with credentials."""
-        return self.operation == "AssumeRole"
-
-    def step(self, fingerprint: Fingerprint) -> Step:
-        """The step, as far as it is known by now; whether it is chained is not."""
-        return Step(
-            name=self.name,
-            type=self.type.name,
-            settings=self.settings,
-            region=self.region,
-            credentials_from=self.credentials_from,
-            profile=self.profile,
-            fingerprint=fingerprint,
-            is_chained=False,
-            where=self.where,
-            operation=self.operation,
-            proof=self.proof,
-        )
-
-
 class Drafts:
-    """The stores that something needs, each once, in an order in which sources stand before their users."""
+    """The drafts of all needed stores, each once, each after the store whose credentials it uses."""
 
     def __init__(
         self,
@@ -115,8 +49,8 @@ class Drafts:
         self._config = config
         self._names = names
         self._symbolic = names._replace(symbolic_timestamp=True)
-        # A command starts in the folder of the file that names it, its links followed: in the working folder, or beside
-        # a link, a relative path would be another program than the one that was allowed.
+        # A command starts in the folder of the file that names it, with links resolved. In the working folder, or in a
+        # link's folder, a relative path could be another program than the allowed one.
         self._folders = {file.shown: os.path.dirname(file.path) for file in config.files}
         self._find_ambient = ambient
         self._find_proof = proof
@@ -126,10 +60,10 @@ class Drafts:
         self._failed: set[str] = set()
 
     def add(self, name: str, where: Where) -> Draft | None:
-        """The draft of that store, made at its first mention; None when something about it is wrong."""
+        """Add the store's draft, once, and return it; None if something is wrong with the store."""
         if name in self.by_name or name in self._failed:
             return self.by_name.get(name)
-        self._failed.add(name)  # until it turns out well; a cycle would end here too
+        self._failed.add(name)  # removed on success; this also ends a cycle
         store = self._config.stores.get(name)
         if store is None:
             near = nearest(name, self._config.stores)
@@ -151,13 +85,13 @@ class Drafts:
         return draft
 
     def ambient_of(self, profile: str) -> Ambient:
-        """The base identity of that profile ("" for none), looked up once."""
+        """The base identity of a profile ("" for none), looked up once."""
         if profile not in self.ambient:
             self.ambient[profile] = self._find_ambient(profile)
         return self.ambient[profile]
 
     def texts_of_others(self, type_name: str) -> Iterator[Mapping[str, str]]:
-        """The fields, as far as they are texts and can be expanded, of each store of that type that nothing needs."""
+        """The texts of each other store of that type, which the plan does not need; without what can't be expanded."""
         for store in self._config.stores.values():
             if store.type != type_name or store.name in self.by_name or store.name in self._failed:
                 continue
@@ -180,7 +114,7 @@ class Drafts:
         operation, store_type = operation_for(store_type, written), fitted(store_type, written)
         draft.operation = operation.name if operation else ""
         draft.has_proof = any(name in store.fields for name in store_type.proof_keys)
-        # A key whose text can't be expanded was told already.
+        # The problem with an unset variable was reported by `_expand`.
         unknown = {name: store.fields[name] for name in failed}
         checked = check_store(store_type, fields, store.where, path, unknown=unknown)
         for problem in checked.problems:
@@ -209,7 +143,7 @@ class Drafts:
         return None if is_broken else draft
 
     def _prove(self, draft: Draft) -> bool:
-        """Finds what stands for base credentials; False where the store names something that is not there."""
+        """Identify the token or login of the store; False if the settings name something that does not exist."""
         try:
             draft.proof = self._find_proof(draft.type.name, draft.settings)
         except ConfigError as error:
@@ -221,7 +155,7 @@ class Drafts:
         return True
 
     def _place_in_folder(self, draft: Draft) -> None:
-        """Puts commands and files into the folder of the file that names them."""
+        """Resolve commands and files relative to the folder of the file that names them."""
         for key in draft.type.keys:
             setting = draft.settings.get(key.name)
             folder = self._folders.get(draft.place.where(key.name).file)
@@ -233,14 +167,14 @@ class Drafts:
                 draft.settings[key.name] = os.path.join(folder, self._at_home(setting))
 
     def _at_home(self, path: str) -> str:
-        """With the home folder in the place of a leading `~/`, as in a shell; no other user's home is looked for."""
+        """Replace a leading `~/` by the home folder, as a shell does; `~ada/` is not supported."""
         home = self._names.environ.get("HOME") or self._names.environ.get("USERPROFILE", "")
         return os.path.join(home, path[2:]) if home and path.startswith("~/") else path
 
     def _expand(
         self, store: StoreEntry, store_type: StoreType, path: str
     ) -> tuple[dict[str, Field], frozenset[str], str]:
-        """The fields expanded, the names of those that can't be, the variable that may hold the MFA code."""
+        """Expand the fields; returns them, the names that failed, and the variable that may hold the MFA code."""
         fields: dict[str, Field] = {}
         failed: set[str] = set()
         variable = ""
@@ -249,7 +183,7 @@ class Drafts:
             try:
                 node = expand_node(field.node, self._names, field.where.file, f"{path}.{name}")
             except VariableUnset as error:
-                # `${MFA_TOKEN:?message}` says outright that the variable has to be there.
+                # `${MFA_TOKEN:?message}` requires the variable, so asking the user does not replace it.
                 if name not in askable or error.why:
                     failed.add(name)
                     self._findings.add_error(error, field.where, f"{path}.{name}")
@@ -264,7 +198,7 @@ class Drafts:
         return fields, frozenset(failed), variable
 
     def _keep_symbols(self, draft: Draft, store: StoreEntry, path: str) -> None:
-        """Fills `identity`: as the settings, but a timestamp that changes at every run stays a symbol."""
+        """Fill `identity`: the settings, with a timestamp that changes at every run left as `${TIMESTAMP}`."""
         draft.identity = {name: setting for name, setting in draft.settings.items() if name != "endpoint_url"}
         for key in draft.type.keys:
             field, setting = draft.place.field(key.name), draft.settings.get(key.name)
@@ -277,7 +211,7 @@ class Drafts:
                 draft.identity[key.name] = setting if symbolic is None else symbolic
 
     def _complete(self, draft: Draft, operation: Operation, variable: str) -> None:
-        """The operation's defaults, and where an MFA code was looked for, for the error without one."""
+        """Add the operation's defaults, and the variable of the MFA code, which the error without a code names."""
         for settings in (draft.settings, draft.identity):
             settings.setdefault("duration_seconds", operation.default_seconds)
             settings.pop("operation", None)
@@ -293,7 +227,7 @@ class Drafts:
 
     @staticmethod
     def default_session_name(names: InterpolationNames) -> str:
-        """`dsops-ada-20261124T120000Z`: made fit for AWS, unlike a name that the user wrote."""
+        """The default session name, `dsops-ada-20261124T120000Z`, with characters that AWS refuses replaced."""
         timestamp = names.get(TIMESTAMP) or ""
         if timestamp != _SYMBOL:
             timestamp = re.sub(_UNFIT, "-", timestamp)
@@ -303,7 +237,7 @@ class Drafts:
         return name if name.endswith(_SYMBOL) else name[:_SESSION_NAME_LENGTH]
 
     def _region(self, draft: Draft, source: Draft | None) -> str:
-        """The first region that is named, in the documented order; "" when there is none."""
+        """The region of the store, from the first source in the documented order that has one; "" if none has."""
         region = _taken(draft, "region")
         if not region and draft.profile and not draft.has_proof:
             region = self.ambient_of(draft.profile).region
@@ -313,9 +247,9 @@ class Drafts:
         if not region and source is not None:
             region = source.region
         if not region and source is None and not draft.credentials_from and not draft.has_proof:
-            # That of AWS_PROFILE or the default profile, where the base credentials are not keys in the environment.
+            # The region of AWS_PROFILE or the default profile, unless the base credentials are keys in the environment.
             region = self.ambient_of(draft.profile).region
-        if not region and draft.type.name == "aws.sts":
+        if not region and draft.operation:
             role = parse_arn(str(draft.settings.get("role_arn", "")))
             partition = partition_named(role.partition) if role else None
             region = partition.global_region if partition else "us-east-1"
@@ -323,7 +257,7 @@ class Drafts:
 
 
 def _with_origin(problem: Problem, store: StoreEntry, path: str) -> Problem:
-    """The problem with the variables that the value comes from: the file says only `${EXTERNAL_ID}`."""
+    """The problem with the variables that the value comes from, since the file shows only `${EXTERNAL_ID}`."""
     field = store.fields.get(problem.path.removeprefix(f"{path}."))
     names = names_in(field.node.text) if field is not None and isinstance(field.node, Scalar) else ()
     if not names:
@@ -333,13 +267,13 @@ def _with_origin(problem: Problem, store: StoreEntry, path: str) -> Problem:
 
 
 def _taken(draft: Draft, name: str) -> str:
-    """Moves a setting that has a place of its own in a Step out of the settings."""
+    """Move a setting that is an attribute of Step out of the settings."""
     draft.identity.pop(name, None)
     setting = draft.settings.pop(name, "")
     return setting if isinstance(setting, str) else ""
 
 
 def region_missing(draft: Draft) -> tuple[type[ConfigError], Where, str, str, str]:
-    """The problem of a store for which no region is known."""
+    """The problem of a store without a region."""
     hint = "write `region: us-east-1` (or another) into it, or set AWS_REGION"
     return ConfigError, draft.where, draft.place.path, "no region is known for this store", hint

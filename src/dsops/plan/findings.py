@@ -1,4 +1,4 @@
-"""What is wrong with the part of a configuration that is planned, collected so that all is told at once."""
+"""Collects the problems of the planned part of a configuration, to report them all at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dsops.errors import ConfigError, Problem, VariableUnset, Where
 
 
 class PlanFindings:
-    """Problems and notes, in the order in which they were met."""
+    """Problems and notes, in the order found."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -16,25 +16,25 @@ class PlanFindings:
         return len(self._found)
 
     def add(self, kind: type[ConfigError], where: Where, path: str, message: str, hint: str = "") -> None:
-        """One more problem; `kind` is the error to raise when it stays the only kind."""
+        """Add a problem. `kind` is the error class to raise if all problems are of this kind."""
         self._found.append((kind, Problem(where, path, message, hint)))
 
     def add_problem(self, problem: Problem, kind: type[ConfigError] = ConfigError) -> None:
-        """One more problem that somebody else has put into words."""
+        """Add a problem that is already in words."""
         self._found.append((kind, problem))
 
     def add_error(self, error: ConfigError, where: Where, path: str) -> None:
-        """What an error says, as a problem of that place unless it names one itself."""
+        """Add an error as a problem at this place, unless it names a place itself."""
         if error.problems:
             self._found += [(type(error), problem) for problem in error.problems]
             return
         why = f": {error.why}" if error.why else ""
-        # It begins with the path already: `secretStores.prod.role_arn` needs the environment variable ...
+        # The message begins with the path already: "`secretStores.prod.role_arn` needs the environment variable ..."
         path = "" if isinstance(error, VariableUnset) else path
         self.add(type(error), error.where or where, path, f"{error.message}{why}", error.hint)
 
     def raise_any(self, subject: str) -> None:
-        """Raises one error with every problem, in the order of files and lines; none: does nothing."""
+        """Raise one error with every problem, sorted by file and line; does nothing without problems."""
         if not self._found:
             return
         kinds = {kind for kind, _ in self._found}

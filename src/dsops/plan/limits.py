@@ -1,4 +1,4 @@
-"""What AWS would refuse though each key of a store is right by itself."""
+"""Checks of what AWS would refuse although each key of the store is valid alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dsops.schema import OWN_POLICY, Setting, Settings, chained_seconds, user_se
 
 
 class StepLocation:
-    """Where a step's fields stand, for its problems."""
+    """The places of a step's fields, for its problems."""
 
     __slots__ = ("_fields", "_where", "path")
 
@@ -24,29 +24,29 @@ class StepLocation:
         self._where = where
 
     def field(self, name: str) -> Field | None:
-        """The field as expanded; None where the store does not have it."""
+        """The expanded field; None if the store does not have it."""
         return self._fields.get(name)
 
     def where(self, name: str) -> Where:
-        """The field's place, or the store's where it has none."""
+        """The field's place, or the store's if the field is missing."""
         field = self._fields.get(name)
         return field.where if field else self._where
 
     def path_of(self, name: str) -> str:
-        """`secretStores.prod.role_arn`."""
+        """The dotted path of a field: `secretStores.prod.role_arn`."""
         return f"{self.path}.{name}"
 
 
 def check_session(step: Step, place: StepLocation, findings: PlanFindings) -> None:
-    """Checks of one aws.sts step between its keys and its region."""
+    """Check an aws.sts step: its keys against its region and partition."""
     partition = partition_of_region(step.region).name
     for name in ("role_arn", "principal_arn", "target_principal", "task_policy_arn"):
         arn = parse_arn(str(step.settings.get(name, "")))
         if arn is None:
             continue
         if arn.partition != partition:
-            what = "the role" if name == "role_arn" else f"`{name}`"
-            message = f"{what} is in the partition {arn.partition}, and the region {step.region} in {partition}"
+            noun = "the role" if name == "role_arn" else f"`{name}`"
+            message = f"{noun} is in the partition {arn.partition}, and the region {step.region} in {partition}"
             own = partition_named(arn.partition)
             hint = f"set `region` to one of {arn.partition}" + (f", such as {own.global_region}" if own else "")
             findings.add(LimitExceeded, place.where(name), place.path_of(name), message, hint)
@@ -59,24 +59,24 @@ def check_session(step: Step, place: StepLocation, findings: PlanFindings) -> No
 
 
 def check_user_session(step: Step, place: StepLocation, why: str, findings: PlanFindings) -> None:
-    """A user's own session is had with a long-term key only; `why` says that temporary credentials sign."""
+    """Report GetSessionToken or GetFederationToken signed by temporary credentials; `why` says why they are."""
     findings.add(LimitExceeded, step.where, place.path, *user_session_of_session(step.operation, why))
 
 
 def check_chain(step: Step, place: StepLocation, why: str, findings: PlanFindings) -> None:
-    """The one hour of a chained role; `why` says what makes it one."""
+    """Report a chained role that asks for over an hour; `why` says why it is chained."""
     message = chained_too_long(step, why)
     if message:
         findings.add(LimitExceeded, place.where("duration_seconds"), place.path_of("duration_seconds"), *message)
 
 
 def chained_too_long(step: Step, why: str) -> tuple[str, str] | None:
-    """Message and hint when a chained step asks for more than an hour, else None."""
+    """Message and hint if a chained step asks for more than an hour, else None."""
     return chained_seconds(step.settings.get("duration_seconds"), why)
 
 
 def _check_policies(settings: Settings, place: StepLocation, findings: PlanFindings) -> None:
-    """The inline policy's grammar; one that the plan writes itself has none to check."""
+    """Check the grammar of an inline session policy, but not of one that the plan derives itself."""
     inline, field = settings.get("session_policy", ""), place.field("session_policy")
     if inline and field is not None and not (isinstance(field.node, Scalar) and field.node.text == OWN_POLICY):
         _check_policy_grammar(field, place.path_of("session_policy"), findings)
@@ -96,11 +96,11 @@ def _check_policy_grammar(field: Field, path: str, findings: PlanFindings) -> No
 
 
 SAME_CALLER = ("session_policy", "policy_arns", "tags", "transitive_tag_keys")
-"""What a session may do or carries, and its ARN does not show."""
+"""Settings that change what a session may do or carries, but not its ARN."""
 
 
 def same_caller_note(stores: str, differing: list[str], caller: str) -> str:
-    """For people: two stores whose sessions nobody can tell apart afterwards."""
+    """A note about two stores whose sessions look the same in CloudTrail."""
     names = " and ".join([f"`{name}`" for name in differing])
     return (
         f"{stores} differ in {names}, and both are {caller}: "
@@ -109,7 +109,7 @@ def same_caller_note(stores: str, differing: list[str], caller: str) -> str:
 
 
 def note_same_callers(steps: Iterable[Step], findings: PlanFindings) -> None:
-    """Notes stores whose sessions may do different things, and are one and the same caller in AWS's records."""
+    """Add a note for stores whose sessions have different permissions but the same ARN in AWS's records."""
     first: dict[tuple[Setting, Setting], Step] = {}
     for step in steps:
         if "role_arn" not in step.settings:
@@ -118,5 +118,5 @@ def note_same_callers(steps: Iterable[Step], findings: PlanFindings) -> None:
         other = first.setdefault(caller, step)
         differing = [name for name in SAME_CALLER if step.settings.get(name) != other.settings.get(name)]
         if differing and step.fingerprint != other.fingerprint:
-            shown = f"`{other.name}` and `{step.name}` ({step.where})"
-            findings.notes.append(same_caller_note(shown, differing, f"{caller[1]} of {caller[0]}"))
+            both_stores = f"`{other.name}` and `{step.name}` ({step.where})"
+            findings.notes.append(same_caller_note(both_stores, differing, f"{caller[1]} of {caller[0]}"))

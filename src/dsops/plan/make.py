@@ -1,4 +1,4 @@
-"""The plan of an environment, or of one store."""
+"""Makes the plan of an environment or of one store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dsops.endpoint import is_aws_host, is_region_name, parse_address, resolve_e
 from dsops.errors import ConfigError, EnvironmentUnknown, StoreUnknown, VariableInvalid, VariableUnset, nearest
 from dsops.interpolate import InterpolationNames, expand_text
 from dsops.model import Budget, Config, Environment, Text, Variable
-from dsops.plan.drafts import Draft, Drafts, region_missing
+from dsops.plan.draft import Draft
+from dsops.plan.drafts import Drafts, region_missing
 from dsops.plan.findings import PlanFindings
 from dsops.plan.fingerprint import ambient_fingerprint, proof_fingerprint, session_fingerprint
 from dsops.plan.limits import check_chain, check_session, check_user_session, note_same_callers
@@ -20,8 +21,6 @@ from dsops.schema import OF_A_USER, OWN_POLICY, Settings, StoreType
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
-_SERVICES = {"aws.sts": "sts", "aws.sso": "sso", "aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm"}
-
 
 class _Read(NamedTuple):
     """A variable that is read from a store, its reference expanded."""
@@ -30,7 +29,7 @@ class _Read(NamedTuple):
     store: str
     reference: SecretReference
     is_whole: bool
-    """Whether every text of it could be expanded; else that was told already."""
+    """Whether every text of it could be expanded; if not, the problem is reported already."""
 
 
 def make_plan(
@@ -47,14 +46,13 @@ def make_plan(
     reason: str = "",
     proof: Callable[[str, Settings], Proof] = no_proof,
 ) -> Plan:
-    """Everything that a run of that environment ("" for the default one) will do.
+    """Make the plan of an environment ("" for the default one).
 
-    `also` is a store whose session is wanted besides; `lasts`: sessions will be renewed where nobody can be asked
-    for an MFA code. `ambient` gives the base identity of a profile ("" for none), `proof` what stands in its
-    place for a store of that type with those settings; both are only asked for what is used. `user` and `timestamp`
-    stand in for `${USER}` and `${TIMESTAMP}`; `reason` goes where stores have `reason_to`. Raises EnvironmentUnknown,
-    StoreUnknown, or one ConfigError (of a kind of its own where all problems are of that) with every problem of the
-    environment.
+    `also` is a store whose session is needed besides. `lasts`: sessions will be renewed when no user can enter an MFA
+    code. `ambient` gives the base identity of a profile ("" for none), `proof` identifies the token or login of a
+    store; both are only called for what is used. `user` and `timestamp` are the values of `${USER}` and
+    `${TIMESTAMP}`; `reason` is sent where a store has `reason_to`. Raises EnvironmentUnknown, StoreUnknown, or one
+    ConfigError with every problem of the environment (a subclass, if all problems are of that kind).
     """
     environment = find_environment(config, environment_name)
     if also:
@@ -78,10 +76,10 @@ def plan_store(
     reason: str = "",
     proof: Callable[[str, Settings], Proof] = no_proof,
 ) -> Plan:
-    """The same for one store and the chain below it: a plan without variables.
+    """Make the plan of one store and the chain below it; it has no variables.
 
-    `is_carried_out`: not where only whose roles and logins these are is asked. Then no session is begun, and what one
-    may do (`session_policy: auto`) does not matter.
+    `is_carried_out` is False when only roles and logins of the chain are of interest: then no session is issued, and
+    `session_policy: auto` is left as it is.
     """
     _require_store(config, store_name)
     names = InterpolationNames(environ, timestamp, user, budget=Budget())
@@ -99,7 +97,7 @@ def _require_store(config: Config, name: str) -> None:
 
 
 def find_environment(config: Config, name: str) -> Environment:
-    """The one of that name, the default one for "". Raises EnvironmentUnknown."""
+    """The environment of that name, or the default one for "". Raises EnvironmentUnknown."""
     name = name or config.default_environment
     if not name:
         raise EnvironmentUnknown("no environment is named", hint="name one with --env, or set `default_env`")
@@ -113,7 +111,7 @@ def find_environment(config: Config, name: str) -> Environment:
 
 
 class _Planner:
-    """One planning: what it has found so far."""
+    """The state of making one plan."""
 
     def __init__(
         self,
@@ -136,7 +134,7 @@ class _Planner:
         self._steps: dict[str, Step] = {}
 
     def plan_environment(self, environment: Environment, also: str) -> Plan:
-        """The plan of everything that the environment's variables need, and of one more store's session."""
+        """The plan of everything that the environment's variables need, and of the store `also`."""
         path = f"envs.{environment.name}"
         reads = []
         literals: dict[str, PlannedVariable] = {}
@@ -226,7 +224,7 @@ class _Planner:
         )
 
     def _text(self, text: Text | None, path: str) -> str:
-        """The text expanded; "" where there is none, or where it can't be, which is a problem then."""
+        """Expand a text; "" for None, and for a text that can't be expanded, which is reported."""
         if text is None:
             return ""
         try:
@@ -236,18 +234,18 @@ class _Planner:
             return ""
 
     def _finish_steps(self, reads: list[_Read]) -> None:
-        """Drafts -> steps, each after the one whose credentials it uses."""
+        """Turn drafts into steps, each after the step whose credentials it uses."""
         drafts = self._drafts
         for draft in drafts.by_name.values():
             if draft.type.takes_credentials and not draft.region and not draft.type.gives_long_term:
                 draft.region = _region_of_arns([read for read in reads if read.store == draft.name])
-                # A login always has a region; where it is not said where to log in, that has been told.
+                # A login always has a region; if the login itself is not named, that is reported already.
                 has_login = draft.proof is not None and draft.proof.login is not None
                 if not draft.region and not has_login:
                     self._findings.add(*region_missing(draft))
         has_own = any(draft.settings.get("session_policy") == OWN_POLICY for draft in drafts.by_name.values())
         if has_own and self._is_carried_out:
-            # Only where there is one: what sessions need costs a cold run milliseconds.
+            # Imported only if a store has `session_policy: auto`: it costs a cold run milliseconds.
             from dsops.plan.own_policy import write_own_policies
 
             own_reads = [(read.store, read.reference, _may_be_missing(read.variable)) for read in reads]
@@ -259,7 +257,7 @@ class _Planner:
 
     def _finish(self, draft: Draft) -> Step:
         step = draft.step(self._session(draft))._replace(endpoints=self._endpoints(draft))
-        if draft.type.name == "aws.sts":
+        if draft.operation:
             step = self._checked(draft, step)
         return step
 
@@ -275,25 +273,23 @@ class _Planner:
         return step
 
     def _chain(self, draft: Draft) -> tuple[bool | None, str]:
-        """Whether temporary credentials sign the step, and the words for it."""
+        """Whether temporary credentials sign the step (None: unknown), and the reason in words."""
         if draft.proof is not None:
             return False, ""
         source = self._drafts.by_name.get(draft.credentials_from)
         if source is not None:
-            # A plugin's credentials may be long-term ones, whether it says so or not; every other store of ours gives
-            # a session.
-            is_ours = source.type.name.startswith("aws.")
-            is_session = False if source.type.gives_long_term else True if is_ours else None
+            # Credentials that no known API action issues, such as a plugin's, may be long-term ones.
+            is_session = False if source.type.gives_long_term else source.type.issues_sessions or None
             return is_session, f"its credentials come from `{source.name}`"
         ambient = self._drafts.ambient_of(draft.profile)
         return ambient.is_temporary, f"the base credentials are temporary ({ambient.source})"
 
     def _session(self, draft: Draft) -> Fingerprint:
-        """Of the session that the step issues or, where it issues none, reads with."""
+        """The fingerprint of the session that the step issues, or reads with."""
         if not draft.type.takes_credentials:
             if not draft.type.gives_credentials:
                 return Fingerprint("")
-            # A plugin's, which starts from nobody's: two of them are two identities all the same.
+            # A plugin's store without base credentials: two such stores are still two identities.
             return session_fingerprint(draft.type, draft.identity, Fingerprint(""), partition="", endpoint="")
         source = self._drafts.by_name.get(draft.credentials_from)
         if draft.proof is not None:
@@ -309,7 +305,7 @@ class _Planner:
         )
 
     def _endpoints(self, draft: Draft) -> tuple[tuple[str, str], ...]:
-        """What the profile says of them that the store's chain begins with, or its token's environment names."""
+        """The endpoint settings of the AWS profile at the start of the store's chain, or of its token's environment."""
         while draft.credentials_from in self._drafts.by_name:
             draft = self._drafts.by_name[draft.credentials_from]
         if draft.proof is not None:
@@ -317,30 +313,25 @@ class _Planner:
         return self._drafts.ambient_of(draft.profile).endpoints if draft.type.takes_credentials else ()
 
     def _endpoint(self, draft: Draft) -> str:
-        """The address that was set in place of AWS's own, "" for AWS's; finds unusable ones."""
-        service, endpoint_url = _SERVICES.get(draft.type.name), draft.settings.get("endpoint_url", "")
-        if service is None or not draft.region:
+        """The endpoint that replaces AWS's own; "" for AWS's. Reports one that can't be used."""
+        service, endpoint_url = draft.type.service, draft.settings.get("endpoint_url", "")
+        if not service or not draft.region:
             return str(endpoint_url)
         source = self._drafts.by_name.get(draft.credentials_from)
         own = any(draft.place.field(name) is not None for name in ("region", "sso_region"))
         if (own or source is not None) and not is_region_name(draft.region):
-            return ""  # as was told of the key itself, or of the store that it is from
+            return ""  # reported already, for the key itself or for the store that the region comes from
         try:
             endpoints = self._endpoints(draft)
             environ = {**self._names.environ, **dict(endpoints)} if endpoints else self._names.environ
             url = resolve_endpoint(service, draft.region, environ, endpoint_url=str(endpoint_url)).url
         except VariableInvalid:
-            raise  # no line of a file is to blame, and it is the same for every store
+            raise  # an environment variable is to blame, and the error is the same for every store
         except ConfigError as error:
             self._findings.add_error(error, draft.where, draft.place.path)
             return ""
         address = parse_address(url)
         return "" if address is None or is_aws_host(address.host) else url
-
-
-def _is_issued(store_type: StoreType) -> bool:
-    """Whether its credentials cost a call."""
-    return store_type.gives_credentials and not store_type.gives_long_term
 
 
 def _may_be_missing(variable: Variable) -> bool:
@@ -354,7 +345,7 @@ def _source(store: str, reference: SecretReference) -> str:
 
 
 def _region_of_arns(reads: Iterable[_Read]) -> str:
-    """The first one's region where every secret is named by its ARN: then no other region is needed."""
+    """The first secret's region if all secrets are named by ARN: then the store needs no region of its own. Else ""."""
     arns = [parse_arn(read.reference.key) for read in reads]
     regions = [arn.region if arn else "" for arn in arns]
     return regions[0] if regions and all(regions) else ""

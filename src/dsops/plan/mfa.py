@@ -1,7 +1,7 @@
-"""One code for several roles: it works once, so a GetSessionToken session stands before those that share it.
+"""Shares MFA codes: a code works only once, so one GetSessionToken session serves all roles that name the device.
 
-Only where it can: GetSessionToken is for a user's long-term key, and a role assumed with its session is a
-chained one, with one hour at the most. A role with a longer session asks for a code of its own.
+GetSessionToken needs a user's long-term key, and a role assumed with its session is a chained role, limited to one
+hour. A role with a longer session gets a code of its own.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 
 from dsops.errors import LimitExceeded
-from dsops.plan.drafts import Draft, Drafts
+from dsops.plan.draft import Draft
+from dsops.plan.drafts import Drafts
 from dsops.plan.findings import PlanFindings
 from dsops.schema import CHAINED_SECONDS
 from dsops.secret import Secret
@@ -18,25 +19,24 @@ from dsops.secret import Secret
 _CODE_KEYS = ("token_code", "mfa_process", "mfa_process_folder", "token_code_variable")
 
 SERVES = "serves"
-"""The setting of a session that stands before several roles: which ones, for people."""
+"""The setting of a shared MFA session that lists the roles it serves, for messages."""
 
 _Group = tuple[str, str, str, str]
-"""Device, and what signs: the store with the keys, the profile, at which address."""
+"""Device and signer: serial number, credential store, profile, endpoint."""
 
 
 LASTING_SECONDS = 12 * 3600
-"""What GetSessionToken gives a user who asks for nothing else: a working day with one code."""
+"""The default duration of GetSessionToken for a user: one code lasts a working day."""
 
 
 def share_mfa_sessions(
     drafts: Drafts, session_of: Callable[[Draft], str], findings: PlanFindings, *, lasts: bool = False
 ) -> None:
-    """Puts one GetSessionToken before the roles that name one device; finds a fixed code needed twice.
+    """Put one GetSessionToken session before the roles that name one device; report a fixed code that is needed twice.
 
-    `session_of` tells sessions apart: two stores that make the same session need one code anyway. A role that this
-    plan needs alone shares it with those of other plans: whoever keeps sessions (the agent) asks once for all of them.
-    With `lasts` sessions will be renewed where nobody can be asked: then it stands before a single role, too, and
-    for hours.
+    `session_of` gives fingerprints: two stores with the same session need one code anyway. A role that is the only
+    one in this plan shares its session with roles of other plans, so that the agent asks once for all of them. With
+    `lasts`, sessions are renewed when no user can be asked: then even a single role gets a shared session, for hours.
     """
     groups: dict[_Group, dict[str, list[Draft]]] = {}
     for draft in drafts.by_name.values():
@@ -56,7 +56,7 @@ def share_mfa_sessions(
             why = f"for {LASTING_SECONDS // 3600} hours" if lasts else "a code works once"
             more = f" and {len(others)} more of the configuration" if others else ""
             findings.notes.append(f"one MFA session of {_serial(session)} serves {names}{more}: {why}")
-    # In front: every user of a session stands after it, and it after the key that it is had with.
+    # Sessions come before their users, and after the key that signs for them.
     keys = {name: draft for name, draft in drafts.by_name.items() if draft.type.gives_long_term}
     drafts.by_name = {**keys, **shared, **drafts.by_name}
     _check_fixed_codes(drafts, session_of, findings)
@@ -76,7 +76,7 @@ def _can_share(draft: Draft, drafts: Drafts) -> bool:
 
 
 def _starts_from_own_key(draft: Draft, drafts: Drafts) -> bool:
-    """Whether a user's long-term key signs it, or may do so: of the environment, a profile, or a store that has one."""
+    """Whether a long-term key signs it, or may sign it: from the environment, a profile or a store."""
     source = drafts.by_name.get(draft.credentials_from)
     if source is not None:
         return source.type.gives_long_term
@@ -88,16 +88,16 @@ def _group(draft: Draft) -> _Group:
 
 
 def _others(group: _Group, members: list[Draft], drafts: Drafts) -> list[int]:
-    """How long the roles of this file that the plan does not need live, which would share the session."""
-    found, roles = list[int](), [str(member.settings["role_arn"]) for member in members]
-    for texts in drafts.texts_of_others("aws.sts"):
+    """The durations of roles that this plan does not need but that would share the session."""
+    durations, roles = list[int](), [str(member.settings["role_arn"]) for member in members]
+    for texts in drafts.texts_of_others(members[0].type.name):
         named = tuple([texts.get(key, "") for key in ("serial_number", "credentials_from", "profile", "endpoint_url")])
         seconds = texts.get("duration_seconds", str(CHAINED_SECONDS))
         shares = texts.get("mfa_session", "").strip().lower() not in ("false", "no", "off")
         is_another = texts.get("role_arn", "") not in ("", *roles)
         if named == group and is_another and shares and re.fullmatch(r"[0-9]{1,5}", seconds):
-            found += [int(seconds)] if int(seconds) <= CHAINED_SECONDS else []
-    return found
+            durations += [int(seconds)] if int(seconds) <= CHAINED_SECONDS else []
+    return durations
 
 
 def _serial(draft: Draft) -> str:
@@ -105,13 +105,13 @@ def _serial(draft: Draft) -> str:
 
 
 def _free_name(serial_number: str, shared: Mapping[str, Draft]) -> str:
-    """A name that no session has yet: two profiles may name one device, and each signs its own."""
+    """An unused name: two profiles may name one device, and each signs a session of its own."""
     name = f"MFA session of {serial_number}"
     return name if name not in shared else f"{name} ({len(shared) + 1})"
 
 
 def _session_before(members: list[Draft], name: str, seconds: int) -> Draft:
-    """The session that serves these roles: no longer than the longest of them lives, to reach no further."""
+    """The shared session of these roles; it ends no later than the longest of them."""
     first = members[0]
     session = Draft(name, first.type, first.place, first.where)
     session.region, session.profile, session.credentials_from = first.region, first.profile, first.credentials_from

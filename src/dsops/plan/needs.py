@@ -1,7 +1,7 @@
-"""What a session of a plan does: the actions that it needs, on what, under which conditions; nothing besides.
+"""Derives the permissions that a session needs: actions, resources, conditions, and nothing else.
 
-One derivation for three: the session policy that `auto` stands for, the policies that `dsops policy generate` prints,
-and what a sandbox made from a configuration allows.
+Used for three purposes: the session policy that `auto` stands for, `dsops policy generate`, and a sandbox made from a
+configuration.
 """
 
 from __future__ import annotations
@@ -15,25 +15,24 @@ from dsops.plan.types import SecretReference, Step
 from dsops.startup import NamedTuple
 
 Condition = tuple[str, str, tuple[str, ...]]
-"""An operator, a key, and the values of which one has to be."""
+"""Operator, condition key, and the values of which one has to match."""
 
 _CURRENT = "AWSCURRENT"
 _SUFFIX = r"-[A-Za-z0-9]{6}\Z"
 _SELECTOR = r":[^:/]*\Z"
 _OF_A_USER = ("GetSessionToken", "GetFederationToken")
-_SERVICES = {"aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm"}
 
-# Whoever's account is not known: a name means something of the caller's own account, whichever that is.
+# For a caller whose account is unknown: a name without an ARN means a resource of the caller's own account.
 _OWN_ACCOUNT: Condition = ("StringEquals", "aws:ResourceAccount", ("${aws:PrincipalAccount}",))
 
 
 class SecretRead(NamedTuple):
-    """A secret or parameter that is read from a step."""
+    """A secret or parameter that is read with a step."""
 
     step: str
     reference: SecretReference
     may_be_missing: bool = False
-    """Whether a variable has a default, or is left out, where it does not exist."""
+    """Whether the variable has a default, or is optional, so that the secret may not exist."""
 
 
 class Need(NamedTuple):
@@ -45,9 +44,9 @@ class Need(NamedTuple):
 
 
 def users_of(session: str, steps: Mapping[str, Step], *, profile: str = "") -> list[Step]:
-    """The steps that call AWS as the identity of that one; "" for base credentials (of a profile).
+    """The steps that call AWS with the credentials of the step `session`; "" for the base credentials of a profile.
 
-    What is done with a user's own session, or one that a user vouches for, the user has to be allowed.
+    The user also needs what is done with the user's own session (GetSessionToken, GetFederationToken).
     """
     users = [step for step in steps.values() if step.credentials_from == session and step.proof is None]
     if not session:
@@ -57,26 +56,26 @@ def users_of(session: str, steps: Mapping[str, Step], *, profile: str = "") -> l
 
 
 def is_same_identity(step: Step) -> bool:
-    """Whether its session is its caller under another key."""
+    """Whether the session keeps the caller's IAM identity (GetSessionToken)."""
     return step.operation == "GetSessionToken"
 
 
 def session_needs(
     users: Iterable[Step], account: str, steps: Mapping[str, Step], reads: Iterable[SecretRead]
 ) -> tuple[Need, ...]:
-    """What those steps do together, as one identity of that account ("" where it is not known)."""
-    wanted = list(dict.fromkeys(reads))
+    """The permissions that these steps need together, as one identity of that account ("" if unknown)."""
+    distinct_reads = list(dict.fromkeys(reads))
     needs: list[Need] = []
     for step in users:
-        if step.type == "aws.sts":
+        if step.operation:
             needs += issue_needs(step, account, steps)
-        elif step.type in _SERVICES:
-            needs += _read_needs(step, account, [read for read in wanted if read.step == step.name])
+        elif step.type.read_action:
+            needs += _read_needs(step, account, [read for read in distinct_reads if read.step == step.name])
     return tuple(dict.fromkeys(needs))
 
 
 def issue_needs(step: Step, account: str, steps: Mapping[str, Step]) -> list[Need]:
-    """What whoever calls for the session of that step has to be allowed; GetSessionToken is anybody's."""
+    """The permissions that the caller needs to issue the step's session; GetSessionToken needs none."""
     settings, partition = step.settings, partition_of_region(step.region).name
     if step.operation == "AssumeRole":
         return [Need(tuple(assume_actions(step, steps)), _literal(str(settings["role_arn"])))]
@@ -92,12 +91,12 @@ def issue_needs(step: Step, account: str, steps: Mapping[str, Step]) -> list[Nee
 
 
 def assume_actions(step: Step, steps: Mapping[str, Step]) -> list[str]:
-    """sts:AssumeRole, and what tags, source identity (of the hops before it as well) and contexts need besides."""
+    """sts:AssumeRole, and the actions for tags, source identity (earlier hops' too) and contexts."""
     actions = ["sts:AssumeRole"]
     hops = [step]
     while hops[-1].credentials_from in steps:
         hops.append(steps[hops[-1].credentials_from])
-    # sts:TagSession is checked for inherited tags too, and only transitive ones are inherited.
+    # AWS checks sts:TagSession for inherited tags too, and only transitive tags are inherited.
     if step.sends_tags or any("transitive_tag_keys" in hop.settings for hop in hops[1:]):
         actions.append("sts:TagSession")
     if any(hop.sends_source_identity for hop in hops):
@@ -108,9 +107,9 @@ def assume_actions(step: Step, steps: Mapping[str, Step]) -> list[str]:
 
 
 def _literal(arn: str) -> str:
-    """The ARN as it stands in a policy, where `*` and `?` would mean others too: a role's path may have them in it.
+    """Escape `*`, `?` and `$` of an ARN for a policy, where they would be wildcards; a role's path can contain them.
 
-    IAM User Guide, IAM policy elements: Variables and tags, Specifying default characters.
+    IAM User Guide, "IAM policy elements: Variables and tags", specifying default characters.
     """
     return re.sub(r"[*?$]", r"${\g<0>}", arn)
 
@@ -121,24 +120,25 @@ def _literal(arn: str) -> str:
 def _read_needs(step: Step, account: str, reads: list[SecretRead]) -> list[Need]:
     if not reads:
         return []
-    is_secret = step.type == "aws.secretsmanager"
+    is_secret = step.type.service == "secretsmanager"
     references = [read.reference for read in reads]
-    needs = [each for one in reads for each in (_secret if is_secret else _parameter)(step, account, one)]
+    needs = [need for read in reads for need in (_secret if is_secret else _named)(step, account, read)]
     regions = dict.fromkeys(region_of(reference.key, step) for reference in references)
     for region in regions if is_secret else ():
         here = {one._replace(field="") for one in references if region_of(one.key, step) == region}
         if len(here) > SINGLE_READS and reads_of(step, here) < len(here):
-            # It has no resource; each secret in a batch takes secretsmanager:GetSecretValue besides.
+            # BatchGetSecretValue has no resource; each secret of the batch also needs secretsmanager:GetSecretValue.
             needs.append(Need(("secretsmanager:BatchGetSecretValue",), "*"))
-    if is_secret or step.settings.get("with_decryption") is not False:
-        # Which key encrypts them is not known here; through the service the session can decrypt what it may read.
-        services = [name for region in regions for name in _via(_SERVICES[step.type], region)]
+    is_parameter = step.type.service == "ssm"
+    if is_secret or (is_parameter and step.settings.get("with_decryption") is not False):
+        # The KMS key is not known here. The condition limits decryption to secrets that the session may read anyway.
+        services = [name for region in regions for name in _via(step.type.service, region)]
         needs += [Need(("kms:Decrypt",), "*", (("StringEquals", "kms:ViaService", (each,)),)) for each in services]
     return needs
 
 
 def _via(service: str, region: str) -> list[str]:
-    """The service as KMS names it. Its guide has amazonaws.com only; of other partitions it does not say, so both."""
+    """The service in kms:ViaService; AWS documents amazonaws.com only, so other partitions get both suffixes."""
     return [f"{service}.{region}.{suffix}" for suffix in {"amazonaws.com", partition_of_region(region).dns_suffix}]
 
 
@@ -153,7 +153,7 @@ def _secret(step: Step, account: str, read: SecretRead) -> list[Need]:
 
 
 def _of_version(version: str) -> tuple[Condition, ...]:
-    """The keys that GetSecretValue has of the version asked for, which is the current one where none is named."""
+    """The conditions for the requested version; without one, for the current version."""
     if is_version_id(version):
         return (("StringEquals", "secretsmanager:VersionId", (version,)),)
     if version not in ("", _CURRENT):
@@ -165,11 +165,11 @@ def _of_version(version: str) -> tuple[Condition, ...]:
 
 
 def secret_resources(step: Step, account: str, key: str, *, may_be_missing: bool = False) -> list[str]:
-    """The ARN of the secret with that name or ARN: `?` for each of the six characters that AWS puts behind a name.
+    """The ARNs of a secret with that name or ARN; six `?` stand for the characters that AWS appends to a name.
 
-    That is exact: an ARN of this length that begins like this is of this name and no other. An ARN that ends like a
-    whole one is taken as it is, and as that of a secret whose name ends so. A secret that does not exist has no such
-    characters: only who may read the bare name is told that there is none, others are denied.
+    That is exact: no other name gives an ARN of this length and beginning. An ARN that looks complete stands for
+    itself, and for a secret whose name ends like that. A secret that does not exist has no suffix: only a caller that
+    may read the bare name gets ResourceNotFound instead of AccessDenied.
     """
     arn = parse_arn(key)
     if arn is None:
@@ -180,14 +180,25 @@ def secret_resources(step: Step, account: str, key: str, *, may_be_missing: bool
     return [*([text] if is_whole or may_be_missing else []), f"{text}-??????"]
 
 
-def _parameter(step: Step, account: str, read: SecretRead) -> list[Need]:
+def _named(step: Step, account: str, read: SecretRead) -> list[Need]:
     key = read.reference.key
     conditions = () if account or parse_arn(key) else (_OWN_ACCOUNT,)
-    return [Need(("ssm:GetParameters",), parameter_resource(step, account, key), conditions)]
+    return [Need((step.type.read_permission,), read_resource(step, account, key), conditions)]
+
+
+def read_resource(step: Step, account: str, key: str) -> str:
+    """The ARN of what is read under a name or ARN, for services that append nothing to the name."""
+    if step.type.service == "ssm":
+        return parameter_resource(step, account, key)
+    resource = _literal(key)
+    if parse_arn(key) is not None:
+        return resource
+    partition = partition_of_region(step.region).name
+    return str(Arn(partition, step.type.service, step.region, account or "*", f"{step.type.read_prefix}{resource}"))
 
 
 def parameter_resource(step: Step, account: str, key: str) -> str:
-    """The ARN of the parameter, without the version or label that may stand behind its name."""
+    """The ARN of the parameter, without the version or label after its name."""
     arn = parse_arn(key)
     if arn is not None:
         return _literal(re.sub(_SELECTOR, "", key))

@@ -1,6 +1,7 @@
-"""`session_policy: auto` -> the policy that lets a session do what this plan does with it, and nothing else.
+"""Replaces `session_policy: auto` by a policy that allows what the plan does with the session, and nothing else.
 
-It is a part of the fingerprint like one that was written out: what another environment reads is another session.
+The policy is part of the fingerprint like an explicit one: another environment that reads other secrets gets another
+session.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from dsops.arn import parse_arn
 from dsops.errors import ConfigError, LimitExceeded, SessionForNothing
-from dsops.plan.drafts import Draft
+from dsops.plan.draft import Draft
 from dsops.plan.findings import PlanFindings
 from dsops.plan.needs import SecretRead, session_needs, users_of
 from dsops.plan.references import canonical_reference, region_of
@@ -18,30 +19,29 @@ from dsops.plan.types import Fingerprint, SecretReference, Step
 from dsops.schema import OWN_POLICY
 
 COVERS = "session_policy_covers"
-"""The setting that says in words what a policy made here is for."""
+"""The setting that says in words what a derived policy covers."""
 
 POLICY_CHARACTERS = 2048
-_KNOWN = ("aws.sts", "aws.secretsmanager", "aws.ssm")
 
 
 def write_own_policies(
     drafts: Mapping[str, Draft], reads: Iterable[tuple[str, SecretReference, bool]], findings: PlanFindings
 ) -> None:
-    """Puts the policy in the place of each `auto`; finds those that would allow nothing, or be too long.
+    """Replace each `session_policy: auto` by a policy; report policies that allow nothing or are too long.
 
-    `reads` are stores, what is read from them, as written, and whether it may be missing.
+    `reads` are tuples of store, reference as written, and whether the secret may be missing.
     """
     steps = {name: draft.step(Fingerprint("")) for name, draft in drafts.items()}
-    # What is wrong with a reference is told where the variables are planned.
+    # Problems with references are reported where variables are planned.
     scratch = PlanFindings()
-    wanted = [
+    secret_reads = [
         SecretRead(name, canonical_reference(steps[name], reference, steps[name].where, scratch), may_be_missing)
         for name, reference, may_be_missing in reads
         if name in steps
     ]
     for name, draft in drafts.items():
         if draft.settings.get("session_policy") == OWN_POLICY:
-            _write(draft, users_of(name, steps), steps, wanted, findings)
+            _write(draft, users_of(name, steps), steps, secret_reads, findings)
 
 
 def _write(
@@ -49,9 +49,10 @@ def _write(
 ) -> None:
     where, path = draft.place.where("session_policy"), draft.place.path_of("session_policy")
     own = [read for read in reads if any(step.name == read.step for step in users)]
-    strange = next((steps[read.step] for read in own if steps[read.step].type not in _KNOWN), None)
+    readers = [steps[read.step] for read in own]
+    strange = next((step for step in readers if not step.operation and not step.type.read_action), None)
     if strange is not None:
-        message = f"`auto` does not know what store `{strange.name}` asks AWS for: its type is {strange.type}"
+        message = f"`auto` does not know what store `{strange.name}` asks AWS for: its type is {strange.type.name}"
         findings.add(ConfigError, where, path, message, "write out what the session may do")
         return
     role = parse_arn(str(draft.settings.get("role_arn", "")))
@@ -81,14 +82,17 @@ def _write(
 
 
 def _covers(users: list[Step], reads: list[SecretRead], steps: Mapping[str, Step]) -> str:
-    """For people: `3 secrets in 1 region, and 1 role`."""
+    """What the policy covers, in words: `3 secrets in 1 region, and 1 role`."""
     parts = []
-    for kind, noun in (("aws.secretsmanager", "secret"), ("aws.ssm", "parameter")):
-        names = {(read.step, read.reference.key) for read in reads if steps[read.step].type == kind}
-        if names:
-            regions = {region_of(key, steps[step]) for step, key in names}
-            keys = {(region_of(key, steps[step]), key) for step, key in names}
-            parts.append(f"{_counted(len(keys), noun)} in {_counted(len(regions), 'region')}")
+    by_noun: dict[str, set[tuple[str, str]]] = {}
+    for read in reads:
+        step = steps[read.step]
+        if step.type.read_action:
+            region = region_of(read.reference.key, step)
+            by_noun.setdefault(step.type.read_noun, set()).add((region, read.reference.key))
+    for noun, keys in sorted(by_noun.items(), reverse=True):
+        regions = {region for region, _ in keys}
+        parts.append(f"{_counted(len(keys), noun)} in {_counted(len(regions), 'region')}")
     roles = {str(step.settings["role_arn"]) for step in users if "role_arn" in step.settings}
     if roles:
         parts.append(_counted(len(roles), "role"))

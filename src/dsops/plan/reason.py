@@ -1,25 +1,21 @@
-"""The reason of a run -> the source identity or the session tag that a store with `reason_to` makes of it.
+"""Sends the reason of a run to AWS as source identity or session tag, for stores with `reason_to`.
 
-A session issued for one reason is another one than for the next: both are part of its fingerprint.
+The reason is part of the fingerprint: another reason needs another session.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dsops.document import Scalar
 from dsops.errors import LimitExceeded
 from dsops.model import Field
+from dsops.plan.draft import Draft
 from dsops.plan.findings import PlanFindings
 from dsops.schema import REASON_TO, StoreKey, check_setting
 from dsops.schema.reason import SOURCE_IDENTITY, reason_tag
 
-if TYPE_CHECKING:
-    from dsops.plan.drafts import Draft
-
 
 def give_reason(draft: Draft, reason: str, findings: PlanFindings) -> None:
-    """Puts the reason where the store says; one that AWS would not take there is found, and never changed."""
+    """Put the reason where the store says. One that AWS would refuse is reported, never changed."""
     key = _key(draft)
     place, path = draft.place.where(REASON_TO), draft.place.path_of(REASON_TO)
     checked = check_setting(key, Field(Scalar(reason, "text", place.line), place), path)
@@ -37,7 +33,7 @@ def give_reason(draft: Draft, reason: str, findings: PlanFindings) -> None:
 
 
 def _key(draft: Draft) -> StoreKey:
-    """What AWS takes there, as of a key that is called what people type."""
+    """The limits of the source identity or tag value, as a key named `--reason` for messages."""
     name = "tags" if reason_tag(draft.settings) else SOURCE_IDENTITY
     key = next(key for key in draft.type.keys if key.name == name)
     if name == "tags":

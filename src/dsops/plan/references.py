@@ -1,4 +1,4 @@
-"""What secret stores are asked for: one spelling a secret, what AWS would refuse, the requests it takes."""
+"""Checks references to secrets: one spelling for each secret, AWS's limits, and the number of requests."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from dsops.plan.findings import PlanFindings
 from dsops.plan.types import SecretReference, Step
 
 SINGLE_READS = 10
-"""The most secrets that a store reads one by one; more go through BatchGetSecretValue."""
+"""The most secrets that are read one by one; more are read by BatchGetSecretValue."""
 
 SECRETS_PER_CALL = 20
-"""The most that BatchGetSecretValue takes (its API reference, SecretIdList)."""
+"""The most secrets of one BatchGetSecretValue call (its API reference, SecretIdList)."""
 
 PARAMETERS_PER_CALL = 10
-"""The most that ssm:GetParameters takes (its API reference, Names)."""
+"""The most parameters of one GetParameters call (its API reference, Names)."""
 
 PARTS = {
     "access_key_id": ("AccessKeyId", "AWS_ACCESS_KEY_ID"),
@@ -27,18 +27,12 @@ PARTS = {
     "assumed_role_arn": (),
     "credentials": ("all",),
 }
-"""What an aws.sts store gives as secrets, each with its other spellings: AWS's own and the original tool's."""
+"""The parts of a session, each with its other spellings: AWS's own and the original tool's."""
 
-_PARTS_OF = {
-    "aws.sts": tuple(PARTS),
-    # The access portal does not say which role it is that somebody has become.
-    "aws.sso": tuple([part for part in PARTS if part != "assumed_role_arn"]),
-    "aws.keys": ("access_key_id", "secret_access_key", "credentials"),
-}
 _PART_OF = {spelling: part for part, spellings in PARTS.items() for spelling in (part, *spellings)}
 
-# Patterns are compiled where they are first used. The CreateSecret API reference has /_+=.@-; its error message
-# names `!` too.
+# Patterns, compiled where they are first used. The CreateSecret API reference allows /_+=.@-; its error message also
+# allows `!`.
 _NAME_IN_SECRETSMANAGER = r"[A-Za-z0-9/_+=.@!-]{1,512}\Z"
 _NAME_IN_SSM = r"[A-Za-z0-9_./-]{1,2048}(?::[A-Za-z0-9_.-]{1,100})?\Z"
 _SELECTOR = r":[^:/]*\Z"
@@ -50,10 +44,11 @@ _UNFIT_FOR_A_PARAMETER = r"[^A-Za-z0-9_./:-]"
 def canonical_reference(
     step: Step, reference: SecretReference, where: Where, findings: PlanFindings
 ) -> SecretReference:
-    """The same reference as every other spelling of it is given: `name#.field` and `field` are one."""
-    if step.type in _PARTS_OF:
+    """The canonical spelling of a reference: `name#.field` and `name` with the field `field` become one."""
+    if step.type.session_parts:
         return _part(step, reference, where, findings)
-    if step.type not in ("aws.secretsmanager", "aws.ssm"):
+    check = _CHECKS.get(step.type.service)
+    if check is None:
         return reference
     key, separator, field = reference.key.partition("#")
     if separator and reference.field:
@@ -61,16 +56,13 @@ def canonical_reference(
             ConfigError, where, "", f"a field is named twice: `{field}` in the key and `{reference.field}`", "keep one"
         )
     version = "" if reference.version.lower() == "latest" else reference.version
-    found = SecretReference(key, version, field or reference.field)
-    if step.type == "aws.ssm":
-        _check_parameter(step, found, where, findings)
-    else:
-        _check_secret(step, found, where, findings)
-    return found
+    canonical = SecretReference(key, version, field or reference.field)
+    check(step, canonical, where, findings)
+    return canonical
 
 
 def _part(step: Step, reference: SecretReference, where: Where, findings: PlanFindings) -> SecretReference:
-    parts = _PARTS_OF[step.type]
+    parts = step.type.session_parts
     part = _PART_OF.get(reference.key)
     if part not in parts:
         near = nearest(reference.key, parts)
@@ -86,11 +78,11 @@ def _check_secret(step: Step, reference: SecretReference, where: Where, findings
     if not key:
         findings.add(ConfigError, where, "", "the secret's name is empty")
     elif key.startswith("arn:"):
-        _check_arn(step, key, ("secretsmanager", "secret:"), where, findings)
+        _check_arn(step, key, where, findings)
     elif not re.match(_NAME_IN_SECRETSMANAGER, key):
         bad = re.search(_UNFIT_FOR_A_NAME, key)
-        what = f"has {_shown(bad.group())} in it" if bad else f"has {len(key)} characters, and 512 are the most"
-        message = f"the secret's name `{key[:80]}` {what}: AWS takes letters, digits and /_+=.@-"
+        fault = f"has {_shown(bad.group())} in it" if bad else f"has {len(key)} characters, and 512 are the most"
+        message = f"the secret's name `{key[:80]}` {fault}: AWS takes letters, digits and /_+=.@-"
         findings.add(LimitExceeded, where, "", message)
     if len(version) > 256:
         findings.add(LimitExceeded, where, "", "a staging label has at most 256 characters")
@@ -101,22 +93,22 @@ def _check_parameter(step: Step, reference: SecretReference, where: Where, findi
     if not key:
         findings.add(ConfigError, where, "", "the parameter's name is empty")
     elif key.startswith("arn:"):
-        _check_arn(step, key, ("ssm", "parameter/"), where, findings)
+        _check_arn(step, key, where, findings)
     elif not re.match(_NAME_IN_SSM, key):
         bad = re.search(_UNFIT_FOR_A_PARAMETER, key)
-        what = f"has {_shown(bad.group())} in it" if bad else "is not one that AWS takes"
+        fault = f"has {_shown(bad.group())} in it" if bad else "is not one that AWS takes"
         findings.add(
-            LimitExceeded, where, "", f"the parameter's name `{key[:80]}` {what}: letters, digits and _.-/ make one"
+            LimitExceeded, where, "", f"the parameter's name `{key[:80]}` {fault}: letters, digits and _.-/ make one"
         )
     selector = key.rpartition("/")[2].partition(":")[2]
     if version and selector:
         findings.add(ConfigError, where, "", f"a version is named twice: `{selector}` and `{version}`", "keep one")
 
 
-def _check_arn(step: Step, text: str, wanted: tuple[str, str], where: Where, findings: PlanFindings) -> None:
-    service, beginning = wanted
+def _check_arn(step: Step, text: str, where: Where, findings: PlanFindings) -> None:
+    service, beginning = step.type.service, step.type.read_prefix
     arn = parse_arn(text)
-    # `*` in the account's place would be a pattern in a policy that is made of it.
+    # `*` in the place of the account would be a wildcard in a policy made from the ARN.
     is_one = (
         arn is not None
         and arn.service == service
@@ -126,7 +118,7 @@ def _check_arn(step: Step, text: str, wanted: tuple[str, str], where: Where, fin
     if arn is None or not is_one or not re.match(_REGION, arn.region):
         example = f"arn:aws:{service}:REGION:ACCOUNT:{beginning}NAME"
         findings.add(
-            ConfigError, where, "", f"`{text}` is not the ARN of a {_noun(service)}", f"it looks like {example}"
+            ConfigError, where, "", f"`{text}` is not the ARN of a {step.type.read_noun}", f"it looks like {example}"
         )
         return
     if partition_of_region(arn.region).name != arn.partition:
@@ -143,37 +135,43 @@ def _check_arn(step: Step, text: str, wanted: tuple[str, str], where: Where, fin
 
 
 def region_of(secret_id: str, step: Step) -> str:
-    """The region in which a secret is read: the one in its ARN, which can be found nowhere else; else the step's."""
+    """The region that a secret is read in: its ARN's, since it exists nowhere else; otherwise the step's."""
     arn = parse_arn(secret_id) if secret_id.startswith("arn:") else None
     return arn.region if arn is not None and arn.region else step.region
 
 
 def count_calls(steps: Mapping[str, Step], references: Mapping[str, Iterable[SecretReference]], *, issues: int) -> int:
-    """The requests of a cold run: one for each session, and what the secrets take when nothing is refused."""
+    """The number of requests of a run without cached sessions, if AWS refuses none of them."""
     calls = issues
-    for name, wanted in references.items():
+    for name, step_references in references.items():
         step = steps[name]
-        if step.type not in ("aws.secretsmanager", "aws.ssm"):
+        if not step.type.read_action:
             continue
         regions: dict[str, set[SecretReference]] = {}
-        for reference in wanted:
+        for reference in step_references:
             whole = reference._replace(field="")
             regions.setdefault(region_of(reference.key, step), set()).add(whole)
         for secrets in regions.values():
-            calls += len(in_calls(map(parameter_name, secrets))) if step.type == "aws.ssm" else reads_of(step, secrets)
+            calls += _reads_in_region(step, secrets)
     return calls
 
 
+def _reads_in_region(step: Step, secrets: set[SecretReference]) -> int:
+    """The number of requests that read these secrets, all of one region."""
+    if step.type.service == "ssm":
+        return len(in_calls(map(parameter_name, secrets)))
+    return reads_of(step, secrets) if step.type.service == "secretsmanager" else len(secrets)
+
+
 def parameter_name(reference: SecretReference) -> str:
-    """What GetParameters is asked for: the name or ARN, and the version or label after a colon."""
+    """The name that GetParameters gets: name or ARN, then the version or label after a colon."""
     return f"{reference.key}:{reference.version}" if reference.version else reference.key
 
 
 def in_calls(names: Iterable[str]) -> list[list[str]]:
-    """Parameter names divided among as few calls as hold them, ten each and none with one parameter twice.
+    """Divide parameter names among as few calls as possible: ten each, and no parameter twice in one call.
 
-    Whether AWS takes two versions of a parameter in one call is not documented; servers that stand in for it mix
-    them up.
+    AWS does not document whether one call may name two versions of a parameter; emulators mix them up.
     """
     calls: list[dict[str, str]] = []
     for name in names:
@@ -188,7 +186,7 @@ def in_calls(names: Iterable[str]) -> list[list[str]]:
 
 
 def reads_of(step: Step, secrets: set[SecretReference]) -> int:
-    """Requests to one region's Secrets Manager. A batch gives current versions only; others are read one by one."""
+    """The number of requests to one region's Secrets Manager; batches return current versions only."""
     current = sum(not reference.version for reference in secrets)
     if len(secrets) <= SINGLE_READS or current < 2 or step.settings.get("batch") == "never":
         return len(secrets)
@@ -196,7 +194,7 @@ def reads_of(step: Step, secrets: set[SecretReference]) -> int:
 
 
 def is_version_id(version: str) -> bool:
-    """Whether a version of a secret is named by its id, a UUID; anything else is a staging label."""
+    """Whether a version is a version id (a UUID); anything else is a staging label."""
     parts = version.split("-")
     return [len(part) for part in parts] == [8, 4, 4, 4, 12] and all(
         character in "0123456789abcdefABCDEF" for part in parts for character in part
@@ -207,5 +205,5 @@ def _shown(character: str) -> str:
     return "a space" if character == " " else f"`{character}`" if character.isprintable() else repr(character)
 
 
-def _noun(service: str) -> str:
-    return "parameter" if service == "ssm" else "secret"
+_CHECKS = {"secretsmanager": _check_secret, "ssm": _check_parameter}
+"""Service -> the check of a reference against that service's rules."""

@@ -1,4 +1,4 @@
-"""What a plan is made of; values only."""
+"""The plan's data: steps, variables, base identities, logins."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from dsops.errors import Where
 from dsops.model import Transform
-from dsops.schema import REASON_TO, Settings
+from dsops.schema import REASON_TO, Settings, StoreType
 from dsops.secret import Secret
 from dsops.startup import NamedTuple, NewType
 
@@ -14,103 +14,108 @@ Fingerprint = NewType("Fingerprint", str)
 
 
 class Ambient(NamedTuple):
-    """What is known, without asking anybody, of the identity that signs the first hop."""
+    """The identity that signs the first hop, as far as it is known without starting a process."""
 
     source: str
     """`environment`, `profile NAME`, or `default chain`."""
     digest: str
-    """Differs whenever the identity may differ; an HMAC, so that it tells nothing about the key."""
+    """Differs whenever the identity may differ. An HMAC, so that it reveals nothing about the key."""
     is_temporary: bool | None
-    """Whether a role assumed with it is chained; None when only the subprocess can tell."""
+    """Whether a role assumed with it is chained, since it is temporary; None if only botocore can tell."""
     region: str = ""
-    """The region that its profile names; "" where it names none, or there is no profile."""
+    """The region of its profile; "" if the profile names none, or there is no profile."""
     endpoints: tuple[tuple[str, str], ...] = ()
-    """What its profile says of endpoints, as variables that the environment does not have."""
+    """The endpoint settings of its profile, as environment variables that are not set."""
     mark: str = ""
-    """As `digest`, for this process to compare: another one once the files say something else; "" for plain keys."""
+    """Like `digest`, but only for this process: changes when the files change; "" for keys in variables."""
 
 
 class Login(NamedTuple):
-    """What is known of a login before it is used."""
+    """A login to IAM Identity Center, as known before it is used."""
 
     told: str
-    """For people: until when it lasts, or that there is none."""
+    """The state of the login in words: when it ends, or that there is none."""
     mark: str
-    """Differs for another login; "" where nobody has logged in."""
+    """Differs for another login; "" without a login."""
     region: str
-    """Of the place where people log in."""
+    """The region of the Identity Center instance."""
     note: str = ""
-    """What somebody should see to."""
+    """A note for the user, such as a login that ends soon."""
 
 
 class Proof(NamedTuple):
-    """What stands where base credentials stand elsewhere, as known before it is sent: a web identity token, a login."""
+    """What takes the place of base credentials: a web identity token, SAML response or login, not sent yet."""
 
     source: str
-    """For people: `the token from GitHub Actions`."""
+    """The source in words: `the token from GitHub Actions`."""
     digest: str
-    """Differs whenever another token, or another way to it, is meant; it tells nothing about the token."""
+    """Differs for another token or another source of it. Reveals nothing about the token."""
     speaks_of: tuple[str, str, str] | None = None
-    """Issuer, subject and audience, which nobody has verified; None where the token comes only at run time."""
+    """Issuer, subject and audience, unverified; None if the token is available only at run time."""
     is_fetched: bool = False
-    """Whether it comes only at run time: from a command or a platform's service."""
+    """Whether the token is available only at run time: from a command or a platform's endpoint."""
     login: Login | None = None
-    """Where it is what a person's login has left behind."""
+    """The login, if a user's login takes the place of base credentials."""
     endpoints: tuple[tuple[str, str], ...] = ()
-    """What the profile of the environment says of endpoints, as variables that the environment does not have."""
+    """The endpoint settings of the profile that the environment names, as environment variables that are not set."""
 
     @property
     def may_change(self) -> bool:
-        """Whether it may be another one at the next use: it was not at hand, or somebody may log in once more."""
+        """Whether the identity can change between plan and use: there is no token yet, or the user may log in again."""
         return self.login is not None or (self.speaks_of is None and not self.is_fetched)
 
 
 def no_proof(store_type: str, settings: Settings) -> Proof:
-    """Stands in where nobody said how tokens are told apart: a plan without that would share sessions."""
+    """The default for `proof`: refuses, since different tokens would share sessions without it."""
     raise TypeError(f"a plan of {store_type} with {sorted(settings)} needs `proof`")
 
 
-_SESSION_SOURCES = {"aws.sso": "GetRoleCredentials", "aws.keys": "keyring"}
-
-
 class Step(NamedTuple):
-    """One store that the environment needs, its texts expanded and every limit checked."""
+    """One store that the environment needs: texts expanded, limits checked."""
 
     name: str
-    type: str
+    type: StoreType
     settings: Settings
-    """Under their canonical names, without `region`, `credentials_from` and `profile`, which stand below."""
+    """The settings by canonical name, without `region`, `credentials_from` and `profile`, which are attributes."""
     region: str
     credentials_from: str
-    """The step whose credentials it uses; "" for the ambient ones (of `profile`, where that is set)."""
+    """The step whose credentials sign its calls; "" for base credentials (of `profile`, if that is set)."""
     profile: str
     fingerprint: Fingerprint
-    """Of the session it issues (credential stores) or reads with (secret stores)."""
+    """The fingerprint of the session that it issues (credential stores) or reads with (secret stores)."""
     is_chained: bool | None
-    """Whether temporary credentials sign its AssumeRole, so that one hour is the most; None: not known."""
+    """Whether temporary credentials sign its AssumeRole call, which limits the session to an hour; None if unknown."""
     where: Where
     operation: str = ""
-    """The API action that issues its session; "" for a store that issues none, or a plugin's."""
+    """The STS operation that issues its session; "" for other store types."""
     proof: Proof | None = None
-    """What stands for base credentials; then nothing signs the call."""
+    """The token or login that takes the place of base credentials; then nothing signs the call."""
     endpoints: tuple[tuple[str, str], ...] = ()
-    """What the profile that it all begins with says of endpoints, as variables that the environment does not have."""
+    """The endpoint settings of the profile at the start of its chain, as environment variables that are not set."""
 
     @property
     def role(self) -> str:
-        """The role that it becomes: an ARN, or account and permission set; "" where it becomes none."""
-        if self.type == "aws.sso":
-            return f"{self.settings['account_id']}/{self.settings['role_name']}"
-        return str(self.settings.get("role_arn", ""))
+        """The role of its session: an ARN, or account and permission set; "" for a session without a role."""
+        return "/".join([str(self.settings[key]) for key in self.type.role_keys if key in self.settings])
+
+    @property
+    def session_action(self) -> str:
+        """The API action that issues its session; "" if no API call does."""
+        return self.operation or self.type.session_action
+
+    @property
+    def session_permission(self) -> str:
+        """The IAM action of `session_action`, such as `sts:AssumeRole`; "" if no API call issues its session."""
+        return f"{self.type.service}:{self.session_action}" if self.session_action else ""
 
     @property
     def session_source(self) -> str:
-        """What issues its session, as `plan` and `graph` show it: an API action, `keyring`, or the store type."""
-        return self.operation or _SESSION_SOURCES.get(self.type, self.type)
+        """The issuer of its session, as `plan` and `graph` show it: an API action, `keyring`, or the store type."""
+        return self.session_action or self.type.shown_as or self.type.name
 
     @property
     def lacks_reason(self) -> bool:
-        """Whether its session takes a reason, and nobody gave one."""
+        """Whether the session needs a reason and none is given."""
         to = str(self.settings.get(REASON_TO, ""))
         if not to.startswith("tag:"):
             return bool(to) and to not in self.settings
@@ -119,17 +124,17 @@ class Step(NamedTuple):
 
     @property
     def sends_tags(self) -> bool:
-        """Whether tags go along, be it only that of a reason which is not known yet."""
+        """Whether the call sends session tags, including a reason that is not known yet."""
         return "tags" in self.settings or str(self.settings.get(REASON_TO, "")).startswith("tag:")
 
     @property
     def sends_source_identity(self) -> bool:
-        """Whether a source identity goes along, be it a reason which is not known yet."""
+        """Whether the call sends a source identity, including a reason that is not known yet."""
         return "source_identity" in self.settings or self.settings.get(REASON_TO) == "source_identity"
 
 
 class SecretReference(NamedTuple):
-    """What a secret store is asked for; equal references are fetched once."""
+    """One read from a secret store; equal references are fetched once."""
 
     key: str
     version: str
@@ -147,21 +152,21 @@ class PlannedVariable(NamedTuple):
     optional: bool
     transforms: tuple[Transform, ...]
     source: str
-    """For people: `store://aws-secrets-prod/prod/database/connection`, or `literal`."""
+    """The source in words: `store://aws-secrets-prod/prod/database/connection`, or `literal`."""
     where: Where
 
 
 class Plan(NamedTuple):
-    """Everything that a run will do, before it does anything."""
+    """Everything that a run will do, known before it does anything."""
 
     environment: str
     variables: tuple[PlannedVariable, ...]
     steps: Mapping[str, Step]
-    """In an order in which each stands after the one whose credentials it uses."""
+    """The steps; each stands after the one whose credentials it uses."""
     ambient: Mapping[str, Ambient]
-    """Profile name ("" for none) -> the ambient identity, for those that some step uses."""
+    """Profile name ("" for none) -> base identity, for the profiles that steps use."""
     calls: int
-    """How many requests a cold run makes to AWS."""
+    """The number of requests to AWS without cached sessions."""
     notes: tuple[str, ...]
     unallowed: str = ""
-    """The file, where it was found and the user has not allowed it: such a plan is shown, and never carried out."""
+    """The file, if dsops found it and the user has not allowed it: such a plan is shown, never carried out."""

@@ -1,4 +1,8 @@
-"""Plan -> secrets. By demand, from the leaves down: a cached role means that nothing below it is touched."""
+"""Carries out a plan: issues sessions and reads secrets.
+
+Works on demand: a cached session means that no hop below it is called. Commands, the agent and the library call it;
+the result is the variables' values, or every error.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run did, as acts for the audit trail: a session issued or held, a secret read, each with its outcome."""
+"""The audit records of a run: sessions issued or reused, secrets read, each with its outcome."""
 
 from __future__ import annotations
 
@@ -14,13 +14,9 @@ from dsops.stores.endpoints import endpoint_of
 from dsops.stores.interface import SecretMetadata
 
 HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
-"""What CloudTrail writes for what it does not record."""
+"""CloudTrail's text for values that it does not record."""
 
-_SERVICES = {"aws.sts": "sts", "aws.sso": "sso", "aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm"}
-
-_NO_PLACE = ("literal", "env")
-
-# As CloudTrail names what AssumeRole and its like are asked for. What is not here is not recorded.
+# Setting -> CloudTrail's name of the request parameter. Other settings are not recorded.
 _ASKED = {
     "role_arn": "roleArn",
     "role_session_name": "roleSessionName",
@@ -40,13 +36,12 @@ _ASKED = {
 
 
 def issued(step: Step, source: Credentials | None, given: Credentials | DsopsError, hop: int, runtime: Runtime) -> Act:
-    """A session that was asked for, with the one that came or the reason why none did."""
+    """The record of a requested session: the session, or the error."""
     error = given if isinstance(given, DsopsError) else None
     is_asked = error is None or _was_asked(error)
-    # A type of AWS's where this one asks nobody, such as keys out of the keyring, has no operation.
-    service = _SERVICES.get(step.type, "") if step.operation or step.type == "aws.sso" else ""
+    service = step.type.service if step.session_action else ""
     return Act(
-        step.operation or ("GetRoleCredentials" if step.type == "aws.sso" else "IssueCredentials"),
+        step.session_action or "IssueCredentials",
         service if is_asked else "",
         step.region,
         caller=source.arn if source is not None else "",
@@ -61,7 +56,7 @@ def issued(step: Step, source: Credentials | None, given: Credentials | DsopsErr
 
 
 def held(step: Step, session: Credentials, hop: int, runtime: Runtime) -> Act:
-    """A session that somebody held already, used by this run: no call was made for it."""
+    """The record of a cached session that this run uses; no call was made."""
     act = issued(step, None, session, hop, runtime)
     facts = {**act.facts, "source": session.source, "cached": True}
     return act._replace(service="", identity={}, request_id="", facts=facts)
@@ -77,46 +72,46 @@ def reads(
     *,
     is_cached: bool = False,
 ) -> Iterable[Act]:
-    """One for each secret that was read, whatever number of variables it is for."""
+    """One record for each secret that was read, however many variables it is for."""
     secrets: dict[tuple[str, str], list[SecretReference]] = {}
     for reference in outcomes:
         secrets.setdefault((reference.key, reference.version), []).append(reference)
     of_step, variables = _of_step(step, runtime), _variables(plan, step)
     for (key, version), references in secrets.items():
-        told = next((found[reference] for reference in references if reference in found), SecretMetadata())
+        metadata = next((found[reference] for reference in references if reference in found), SecretMetadata())
         failures = [outcome for outcome in map(outcomes.get, references) if isinstance(outcome, DsopsError)]
-        # A secret that was read has been read, also where the field that a variable wants is not in it.
-        error = failures[0] if len(failures) == len(references) or (failures and not told.version) else None
+        # A missing field is no failed read: the secret itself was read.
+        error = failures[0] if len(failures) == len(references) or (failures and not metadata.version) else None
         names = [name for reference in references for name in variables.get(reference, ())]
         facts: dict[str, object] = {
             **of_step,
             "secret": key,
-            "version": told.version,
+            "version": metadata.version,
             "variables": names,
             "cached": is_cached,
         }
-        if told.arn:
-            facts["arn"] = told.arn
-        if told.operation:
-            facts["operation"] = told.operation
-        service = "" if is_cached else _SERVICES.get(step.type, "")
-        if step.type in ("aws.sts", "aws.sso") or (error is not None and not _was_asked(error)):
-            service = ""  # a part of a session, which has an act of its own; or what failed before it was asked for
+        if metadata.arn:
+            facts["arn"] = metadata.arn
+        if metadata.operation:
+            facts["operation"] = metadata.operation
+        service = "" if is_cached else step.type.service
+        if step.type.gives_credentials or (error is not None and not _was_asked(error)):
+            service = ""  # parts of a session have their own record, and some errors come before any request
         yield Act(
-            _READS.get(step.type, "ReadSecret"),
+            step.type.read_action or "ReadSecret",
             service,
-            told.region or step.region,
+            metadata.region or step.region,
             caller=reader.arn if reader is not None else "",
             key=reader.access_key_id if reader is not None else "",
             asked=_asked_of(step, key, version),
-            request_id=told.request_id,
+            request_id=metadata.request_id,
             error=error,
             facts=facts,
         )
 
 
 def _variables(plan: Plan, step: Step) -> Mapping[SecretReference, list[str]]:
-    """The variables that each reference of the step is for."""
+    """Reference -> the variables of the step that it is for."""
     names: dict[SecretReference, list[str]] = {}
     for variable in plan.variables:
         if variable.step == step.name and variable.reference is not None:
@@ -124,16 +119,13 @@ def _variables(plan: Plan, step: Step) -> Mapping[SecretReference, list[str]]:
     return names
 
 
-_READS = {"aws.secretsmanager": "GetSecretValue", "aws.ssm": "GetParameters"}
-
-
 def _was_asked(error: DsopsError) -> bool:
-    """Whether AWS was called, as far as that is known: what was refused before has no answer of AWS's."""
+    """Whether AWS was called, as far as the error shows: errors raised before the request carry no answer of AWS."""
     return error.aws is not None or isinstance(error, ServiceError)
 
 
 def _asked_of(step: Step, key: str, version: str) -> Mapping[str, object]:
-    if step.type == "aws.ssm":
+    if step.type.service == "ssm":
         name = key if key.startswith("arn:") else f"{step.settings.get('parameter_prefix', '')}{key}"
         names = [f"{name}:{version}" if version else name]
         return {"names": names, "withDecryption": step.settings.get("with_decryption") is not False}
@@ -141,34 +133,34 @@ def _asked_of(step: Step, key: str, version: str) -> Mapping[str, object]:
 
 
 def _of_step(step: Step, runtime: Runtime) -> dict[str, object]:
-    """What every act of a store has."""
-    facts: dict[str, object] = {"store": step.name, "storeType": step.type, "where": str(step.where)}
+    """The facts that every record of a store has."""
+    facts: dict[str, object] = {"store": step.name, "storeType": step.type.name, "where": str(step.where)}
     if step.credentials_from:
         facts["credentialsFrom"] = step.credentials_from
     if step.profile:
         facts["profile"] = step.profile
     address = parse_address(_url(step, runtime))
     endpoint = "" if address is None or is_aws_host(address.host) else f"{address.scheme}://{address.authority}"
-    if endpoint:  # a sandbox, a VPC endpoint
+    if endpoint:  # a sandbox or a VPC endpoint
         facts["endpoint"] = endpoint
     return facts
 
 
 def is_of_sandbox(step: Step, runtime: Runtime, sandboxes: Container[str]) -> bool | None:
-    """Whether the step's calls go to one of these sandboxes; None for literals and variables, which count as the run.
+    """Whether the step's calls go to one of these sandboxes; None for literals and variables.
 
-    Another store's credentials or secrets are never a sandbox's: a key of the keyring, a plugin's.
+    Credentials or secrets of other origin are never a sandbox's: a key of the keyring, a plugin's secret.
     """
-    if step.type in _NO_PLACE:
+    if step.type.is_local:
         return None
     return _url(step, runtime) in sandboxes
 
 
 def _url(step: Step, runtime: Runtime) -> str:
-    """Where the store's calls go; "" for a store that calls no service of AWS."""
-    service = _SERVICES.get(step.type)
+    """The endpoint of the store's calls; "" for a store that calls no AWS service."""
+    service = step.type.service
     try:
-        return "" if service is None else endpoint_of(step, service, runtime).url
+        return endpoint_of(step, service, runtime).url if service else ""
     except DsopsError:
         return ""
 
@@ -180,7 +172,7 @@ def _begun_by(step: Step, source: Credentials | None) -> Mapping[str, object]:
 
 
 def _identity(step: Step) -> Mapping[str, object]:
-    """Who asked, where a token stands for credentials, as CloudTrail has it: what is known before it is sent."""
+    """The caller of an unsigned call in CloudTrail's form, as known before the token is sent."""
     if step.operation == "AssumeRoleWithSAML":
         return {"type": "SAMLUser"}
     if step.operation != "AssumeRoleWithWebIdentity":
@@ -193,32 +185,32 @@ def _identity(step: Step) -> Mapping[str, object]:
 
 
 def _asked(step: Step) -> Mapping[str, object]:
-    asked: dict[str, object] = {}
-    for name, shown in _ASKED.items():
+    parameters: dict[str, object] = {}
+    for name, parameter_name in _ASKED.items():
         value = step.settings.get(name)
         if isinstance(value, Secret):
-            asked[shown] = HIDDEN
+            parameters[parameter_name] = HIDDEN
         elif isinstance(value, (str, int)):
-            asked[shown] = value
+            parameters[parameter_name] = value
         elif isinstance(value, tuple):
-            asked[shown] = [each for each in value if isinstance(each, str)]
+            parameters[parameter_name] = [text for text in value if isinstance(text, str)]
     if isinstance(step.settings.get("external_id"), str):
-        asked["externalId"] = HIDDEN
+        parameters["externalId"] = HIDDEN
     arns = step.settings.get("policy_arns")
     if isinstance(arns, tuple):
-        asked["policyArns"] = [{"arn": arn} for arn in arns if isinstance(arn, str)]
+        parameters["policyArns"] = [{"arn": arn} for arn in arns if isinstance(arn, str)]
     tags = step.settings.get("tags")
     if isinstance(tags, tuple):
-        asked["tags"] = [
+        parameters["tags"] = [
             {"key": pair[0], "value": HIDDEN if isinstance(pair[1], Secret) else pair[1]}
             for pair in tags
             if isinstance(pair, tuple)
         ]
-    return asked
+    return parameters
 
 
 def _session(session: Credentials) -> Mapping[str, object]:
-    """CloudTrail's `responseElements`, without the token that it records."""
+    """CloudTrail's `responseElements`, without the session token."""
     credentials: dict[str, object] = {"accessKeyId": session.access_key_id}
     if session.session_token is not None:
         credentials["sessionToken"] = HIDDEN
@@ -236,4 +228,4 @@ def _session(session: Credentials) -> Mapping[str, object]:
 
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-"""As CloudTrail writes them, whatever the locale: `Nov 25, 2026, 1:20:11 AM`."""
+"""Months as CloudTrail writes them in every locale: `Nov 25, 2026, 1:20:11 AM`."""

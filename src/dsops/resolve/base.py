@@ -42,9 +42,9 @@ def base_endpoint(runtime: Runtime, region: str = "", profile: str = "") -> Endp
 def session_endpoint(plan: Plan, name: str, runtime: Runtime) -> Endpoint:
     """STS as the store that issues the session calls it; the address of a secret store is another service's."""
     step = plan.steps[name]
-    while step.type != "aws.sts" and step.credentials_from:
+    while not step.operation and step.credentials_from:
         step = plan.steps[step.credentials_from]
-    return endpoint_of(step, "sts", runtime) if step.type == "aws.sts" else base_endpoint(runtime, step.region)
+    return endpoint_of(step, "sts", runtime) if step.operation else base_endpoint(runtime, step.region)
 
 
 def base_source(source: str, caller_arn: str) -> str:

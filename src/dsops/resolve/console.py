@@ -30,7 +30,7 @@ def refuse_chained(plan: Plan, name: str, seconds: int | None) -> None:
     IAM User Guide, "Enable custom identity broker access to the AWS console".
     """
     step = plan.steps[name]
-    while step.type != "aws.sts" and step.credentials_from:
+    while not step.operation and step.credentials_from:
         step = plan.steps[step.credentials_from]
     if seconds is not None and step.is_chained:
         raise UsageError(

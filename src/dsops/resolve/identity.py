@@ -1,7 +1,8 @@
-"""Who signs the first hop, as far as can be told without asking anybody: a digest that differs when that may differ.
+"""Identifies the signer of the first hop without a request: a digest that differs whenever the signer may differ.
 
-Keys in the environment are the identity. Everything else is decided by botocore from files and variables, so their
-contents are: a new login, an edited profile or another variable is another identity, and no session is mixed up.
+Keys in environment variables are the identity itself. botocore decides everything else from files and variables, so
+the digest covers their contents: a new login, an edited profile or another variable counts as another identity, and
+no session is shared by mistake.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from dsops.config.files import digest
 from dsops.plan import Ambient, Proof, Settings
 from dsops.stores import proving_store
 
-# What an SSO, `aws login` or other token cache holds; botocore and the AWS CLI name each file by a hash.
+# The token caches of SSO, `aws login` and others; botocore and the AWS CLI name each file by a hash.
 _SSO_CACHE = "~/.aws/sso/cache"
 _LOGIN_CACHE = "~/.aws/login/cache"
 _MOST_CACHE_FILES = 1000
@@ -35,15 +36,15 @@ _TOKEN_FILE_VARIABLES = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZA
 _BOTO_FILES = ("/etc/boto.cfg", "~/.boto")
 _TOKEN_FILE_KEY = rb"(?m)^\s*web_identity_token_file\s*=\s*(.+?)\s*$"
 
-# Besides all AWS_*: where files and programs are looked for, and who the user is.
+# Variables besides AWS_* that matter: where files and programs are searched, and who the user is.
 _OTHER_VARIABLES = ("BOTO_CONFIG", "HOME", "USERPROFILE", "PATH")
 
 
 def ambient_of(environ: Mapping[str, str], key: bytes, folder: str) -> Callable[[str], Ambient]:
-    """The function that `make_plan` asks for the identity of a profile, for a client in that folder.
+    """Return the function by which `make_plan` gets a profile's base identity, for a client in that folder.
 
-    `key` is a secret of this process, so that a digest tells nothing about a key or token. Raises AmbientFailed for
-    half a key pair, ConfigUnreadable for files that can't be read.
+    `key` is a secret of this process, so that digests reveal nothing about keys and tokens. Raises AmbientFailed for
+    half a key pair, ConfigUnreadable for unreadable files.
     """
 
     def ambient(profile: str) -> Ambient:
@@ -69,31 +70,31 @@ def ambient_of(environ: Mapping[str, str], key: bytes, folder: str) -> Callable[
 
 
 def is_as_planned(ambient: Ambient, environ: Mapping[str, str], profile: str, folder: str) -> bool:
-    """Whether the files still say what they said when that was found; a login that was renewed counts as another."""
+    """Whether the files still have the content that the plan was made with; a renewed login counts as a change."""
     return ambient.mark == ambient_of(environ, _MARK_KEY, folder)(profile).digest
 
 
 def proof_of(environ: Mapping[str, str], key: bytes, folder: str = "") -> Callable[[str, Settings], Proof]:
-    """The function that `make_plan` asks what stands for base credentials at a store, for a client in that folder."""
+    """Return the function by which `make_plan` identifies a store's token or login, for a client in that folder."""
 
     def proof(store_type: str, settings: Settings) -> Proof:
         def digest_of(parts: Iterable[str]) -> str:
             return _keyed(key, ("proof", store_type, *parts, *_ways(environ)))
 
-        found = proving_store(store_type).identify(settings, environ, digest_of, folder)
-        return found._replace(endpoints=endpoints_of(environ, "", folder))
+        proof_of_store = proving_store(store_type).identify(settings, environ, digest_of, folder)
+        return proof_of_store._replace(endpoints=endpoints_of(environ, "", folder))
 
     return proof
 
 
 def endpoints_of(environ: Mapping[str, str], profile: str, folder: str) -> tuple[tuple[str, str], ...]:
-    """What the profile, or the one that the environment names, says of endpoints: variables that are not set.
+    """The endpoint settings of a profile (or of the one that the environment names), as variables that are not set.
 
-    Raises ConfigUnreadable for a file that can't be read, or an address in it that can't be used.
+    Raises ConfigUnreadable for an unreadable file, or an unusable address in it.
     """
     text = content(config_file(environ, folder)) + content(credentials_file(environ, folder))
     if b"endpoint" not in text:
-        return ()  # most files: to parse them costs a cold run milliseconds
+        return ()  # true for most files; parsing them costs a cold run milliseconds
     from dsops.aws.identity.profile_endpoints import profile_endpoints
 
     name = profile or environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or "default"
@@ -101,7 +102,7 @@ def endpoints_of(environ: Mapping[str, str], profile: str, folder: str) -> tuple
 
 
 def _keyed(key: bytes, parts: Iterable[str]) -> str:
-    """An HMAC in all but name (RFC 2104's two passes); `hmac` and `hashlib` cost a cold run 3 ms."""
+    """HMAC by hand (RFC 2104), since `hmac` and `hashlib` cost a cold run 3 ms."""
     data = b"".join(
         b"%d:%s" % (len(part), part) for part in (part.encode("utf-8", "surrogateescape") for part in parts)
     )
@@ -110,17 +111,17 @@ def _keyed(key: bytes, parts: Iterable[str]) -> str:
 
 
 def _ways(environ: Mapping[str, str]) -> Iterator[str]:
-    """Through whom AWS is asked, and who may say that he is AWS: another one could answer with another's session."""
+    """The proxies and trust settings: a request through another proxy could be answered with another user's session."""
     for name in sorted(environ):
         if name.lower().endswith("_proxy") or name in TRUST_VARIABLES:
             yield f"{name}={environ[name]}"
 
 
 def _evidence(environ: Mapping[str, str], folder: str) -> Iterator[str]:
-    """Everything that botocore may decide by."""
+    """Everything that botocore may base its choice of credentials on."""
     config = content(config_file(environ, folder))
     credentials = content(credentials_file(environ, folder))
-    # A credential_process may look at any variable, and at what is in the folder.
+    # A credential_process may read any variable, and the files of its folder.
     has_process = b"credential_process" in config + credentials
     if has_process:
         yield folder
@@ -136,7 +137,7 @@ def _evidence(environ: Mapping[str, str], folder: str) -> Iterator[str]:
 
 
 def _older_files(environ: Mapping[str, str], folder: str) -> Iterator[str]:
-    """Of boto 2 and of the first EC2 tools: botocore still looks at them."""
+    """The files of boto 2 and the first EC2 tools, which botocore still reads."""
     for path in (environ["BOTO_CONFIG"],) if "BOTO_CONFIG" in environ else _BOTO_FILES:
         yield located(path, environ, folder)
     if environ.get("AWS_CREDENTIAL_FILE"):
@@ -144,7 +145,7 @@ def _older_files(environ: Mapping[str, str], folder: str) -> Iterator[str]:
 
 
 def _token_files(environ: Mapping[str, str], folder: str, text: bytes) -> Iterator[str]:
-    """Those that variables name, and those that the files with this text do; opened as they stand."""
+    """Token files that variables or these files name; paths are used as they stand."""
     named = [os.fsdecode(path) for path in re.findall(_TOKEN_FILE_KEY, text)]
     for path in (*[environ.get(variable, "") for variable in _TOKEN_FILE_VARIABLES], *named):
         if path:

@@ -1,4 +1,4 @@
-"""The variables of a plan -> their values, or every reason why there are none."""
+"""Gets the values of a plan's variables, or every error."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dsops.errors import (
 from dsops.model import Budget
 from dsops.plan import Fingerprint, Plan, PlannedVariable, SecretReference, Step
 from dsops.resolve import acts
-from dsops.resolve.sessions import PlanSessions, gives_credentials, require_reason
+from dsops.resolve.sessions import PlanSessions, require_reason
 from dsops.runtime import Event, Runtime
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
@@ -36,36 +36,37 @@ _Outcomes = Mapping[SecretReference, Secret | DsopsError]
 
 
 class Trial(NamedTuple):
-    """What became of everything that a plan does."""
+    """The results of a trial of the whole plan."""
 
     sessions: Mapping[str, Credentials | DsopsError]
-    """By step, for those that issue one. Where the session below failed, it is that very error."""
+    """Step -> its session, for steps that issue one. If a session below failed, it is the same error object."""
     outcomes: Mapping[str, _Outcomes | DsopsError]
-    """By step, for those that variables read from: each reference's value or error, or the error that fails all."""
+    """Step -> value or error of each reference, for steps that variables read from; one error if all of it failed."""
 
 
 MISSING = (SecretNotFound, FieldMissing)
-"""What `default` and `optional` are for. Not AccessDenied: it must not turn into a default unseen (AWS answers so for
-a secret that is not there, too, to those who may not see it). Not a secret scheduled for deletion: the days until
-then are for noticing."""
+"""The errors that `default` and `optional` cover.
+
+Not AccessDenied, which must not silently become a default: AWS also gives it for a missing secret that the caller may
+not see. Not a secret scheduled for deletion: the days until then are for noticing."""
 
 _OF_THE_STORE = (ServiceError, CredentialsInvalid, CredentialsExpired, ClockSkewed, RegionDisabled)
-"""Errors that are not about the secret that was asked for."""
+"""Errors that concern the store, not one secret."""
 
 _NAMES_SHOWN = 5
 
 _NO_SOURCE = ("batch", "cache_seconds", "timeout_ms")
 _PLACES = ("AWS_ENDPOINT_URL", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_USE_")
-"""Variables by which an address is chosen."""
+"""The prefixes of variables that choose an endpoint."""
 
 
 async def resolve(
     plan: Plan, runtime: Runtime, client: Client, cache: CredentialCache, *, min_ttl_seconds: float | None = None
 ) -> Mapping[str, Secret]:
-    """The value of every variable, in the plan's order; an optional one that does not exist is left out.
+    """Return the value of every variable, in the plan's order, without optional ones that do not exist.
 
-    Independent stores and reads go out side by side, each secret once. Everything that can fail has failed before
-    this raises: one error, or Failures with all, in the order of variables, each naming those that it is for.
+    Independent stores and reads run in parallel; each secret is read once. On failure everything has been tried:
+    raises one error, or Failures with all errors in the order of variables, each naming its variables.
     """
     return await Resolver(plan, runtime, client, cache, min_ttl_seconds=min_ttl_seconds).secrets()
 
@@ -79,7 +80,7 @@ async def issue_credentials(
     *,
     min_ttl_seconds: float | None = None,
 ) -> Credentials:
-    """The session that a step of the plan issues, or that it reads with, fresh enough to be handed to somebody."""
+    """The session that a step issues, or reads with, fresh enough to be handed to a client."""
     return await Resolver(plan, runtime, client, cache, min_ttl_seconds=min_ttl_seconds).credentials(step_name)
 
 
@@ -95,9 +96,9 @@ class Resolver:
         *,
         min_ttl_seconds: float | None = None,
     ) -> None:
-        """Raises NotAllowed for a plan of a found configuration that the user has not allowed."""
+        """Raises NotAllowed for the plan of a found configuration that the user has not allowed."""
         if plan.unallowed:
-            # Commands ask for permission when they load the file; this stands behind one that forgets to.
+            # Commands ask for permission when they load the file; this is the second barrier.
             raise not_allowed(plan.unallowed)
         self._plan = plan
         self._runtime = runtime
@@ -106,12 +107,12 @@ class Resolver:
         self._hand_on = HAND_ON if min_ttl_seconds is None else LifetimeNeed(True, min_ttl_seconds)
 
     async def credentials(self, step_name: str) -> Credentials:
-        """The session of a step, fresh enough to be handed on; of a secret store, what it reads with."""
+        """The session of a step, fresh enough to be handed on; for a secret store, the session that it reads with."""
         step = self._plan.steps[step_name]
-        while not gives_credentials(step) and step.credentials_from:
+        while not step.type.gives_credentials and step.credentials_from:
             step = self._plan.steps[step.credentials_from]
         sessions = self._open({step.fingerprint: self._hand_on})
-        if gives_credentials(step):
+        if step.type.gives_credentials:
             return (await sessions.of_step(step.name)).credentials
         return (await sessions.base(step.profile)).credentials
 
@@ -120,16 +121,16 @@ class Resolver:
         return (await self._open({}).base(profile)).credentials
 
     async def trial(self) -> Trial:
-        """Everything that the plan can do, done: each session issued once, each secret read; nothing is raised."""
-        issuing = [step for step in self._plan.steps.values() if gives_credentials(step)]
+        """Issue every session and read every secret of the plan; errors are results, not raised."""
+        issuing = [step for step in self._plan.steps.values() if step.type.gives_credentials]
         sessions, reads = self._begin()
         tried = await settle(*[sessions.of_step(step.name) for step in issuing])
-        obtained = [each if isinstance(each, DsopsError) else each.credentials for each in tried]
+        obtained = [outcome if isinstance(outcome, DsopsError) else outcome.credentials for outcome in tried]
         names = [step.name for step in issuing]
         return Trial(dict(zip(names, obtained, strict=True)), await self._outcomes(sessions, reads))
 
     async def secrets(self) -> Mapping[str, Secret]:
-        """What `resolve` gives."""
+        """The value of every variable, as `resolve` returns them."""
         for step in self._plan.steps.values():
             require_reason(step)
         outcomes = await self._outcomes(*self._begin())
@@ -146,15 +147,15 @@ class Resolver:
         return values
 
     def _begin(self) -> tuple[PlanSessions, Mapping[str, list[SecretReference]]]:
-        """The sessions of this run, none of them issued yet; and step name -> what variables read from it."""
-        wanted: dict[str, dict[SecretReference, None]] = {}
+        """The sessions of this run, not issued yet, and step -> the references that variables read from it."""
+        by_step: dict[str, dict[SecretReference, None]] = {}
         for variable in self._plan.variables:
             if variable.reference is not None:
-                wanted.setdefault(variable.step, {})[variable.reference] = None
-        steps = [self._plan.steps[name] for name in wanted]
-        # A session that is itself read as a secret goes to the child.
-        sessions = self._open({step.fingerprint: self._hand_on for step in steps if gives_credentials(step)})
-        return sessions, {name: list(references) for name, references in wanted.items()}
+                by_step.setdefault(variable.step, {})[variable.reference] = None
+        steps = [self._plan.steps[name] for name in by_step]
+        # A session that is read as a secret is handed to the child process.
+        sessions = self._open({step.fingerprint: self._hand_on for step in steps if step.type.gives_credentials})
+        return sessions, {name: list(references) for name, references in by_step.items()}
 
     async def _outcomes(
         self, sessions: PlanSessions, reads: Mapping[str, list[SecretReference]]
@@ -166,7 +167,7 @@ class Resolver:
         return PlanSessions(self._plan, self._runtime, self._client, self._cache, handed_on)
 
     async def _read(self, sessions: PlanSessions, step: Step, references: list[SecretReference]) -> _Outcomes:
-        """A step's secrets, out of memory where its values may be kept: then no session is needed for them."""
+        """A step's secrets. Cached values are used first; they need no session."""
         seconds = step.settings.get("cache_seconds")
         if not isinstance(seconds, int):
             return await self._fetch(sessions, step, references)
@@ -188,36 +189,36 @@ class Resolver:
         return found
 
     async def _fetch(self, sessions: PlanSessions, step: Step, references: list[SecretReference]) -> _Outcomes:
-        """A step's secrets; those that were refused because of a session that was held, once more with a new one."""
-        store = secret_store(step.type)
+        """Read a step's secrets; if AWS refuses a cached session, read the refused ones again with a new session."""
+        store = secret_store(step.type.name)
 
         async def fetch(wanted: list[SecretReference], credentials: Credentials | None) -> _Outcomes:
-            known: dict[SecretReference, SecretMetadata] = {}
+            metadata: dict[SecretReference, SecretMetadata] = {}
             try:
-                found = await store.fetch(step, wanted, credentials, sessions.context(step, found=known))
+                found = await store.fetch(step, wanted, credentials, sessions.context(step, found=metadata))
             except DsopsError as error:
                 sessions.add_read(error, step, "", credentials)
-                self._add_reads(step, dict.fromkeys(wanted, error), known, credentials)
+                self._add_reads(step, dict.fromkeys(wanted, error), metadata, credentials)
                 raise
             _name_reads(found, sessions, step, credentials)
-            self._add_reads(step, found, known, credentials)
+            self._add_reads(step, found, metadata, credentials)
             return found
 
         if not store.store_type.takes_credentials:
             outcomes = await fetch(references, None)
         else:
-            get = partial(sessions.of_step, step.name) if gives_credentials(step) else partial(sessions.below, step)
+            get = partial(sessions.of_step, step.name) if step.type.gives_credentials else partial(sessions.below, step)
             prepare: Callable[..., Work[None]] | None = getattr(store, "prepare", None)
-            # Who issues its own session opens its connection for that.
-            if prepare is not None and not gives_credentials(step) and not sessions.is_held(step):
+            # A store that issues its own session opens the connection when it issues it.
+            if prepare is not None and not step.type.gives_credentials and not sessions.is_held(step):
                 await prepare(step, references, sessions.context(step))
             obtained = await get()
             outcomes = await fetch(references, obtained.credentials)
             refused = _refused(outcomes)
             if refused and obtained.is_cached:
                 sessions.forget(obtained.credentials, str(outcomes[refused[0]]), step)
-                anew = (await get()).credentials
-                outcomes = {**outcomes, **await fetch(refused, anew)}
+                renewed = (await get()).credentials
+                outcomes = {**outcomes, **await fetch(refused, renewed)}
         found = sum(isinstance(outcome, Secret) for outcome in outcomes.values())
         self._runtime.report(
             Event("secrets.fetched", {"store": step.name, "count": str(found), "of": str(len(references))})
@@ -233,7 +234,7 @@ class Resolver:
         *,
         is_cached: bool = False,
     ) -> None:
-        """Puts what was read on the audit trail, where one is kept."""
+        """Add the reads to the audit trail, if there is one."""
         journal = self._runtime.journal
         if journal is not None:
             is_of_sandbox = acts.is_of_sandbox(step, self._runtime, self._client.sandboxes)
@@ -243,7 +244,7 @@ class Resolver:
 
 
 def _name_reads(outcomes: _Outcomes, sessions: PlanSessions, step: Step, credentials: Credentials | None) -> None:
-    """Notes in each error which secret it is about; in one that several share, none."""
+    """Note in each error which secret it is about; not in an error that several secrets share."""
     keys: dict[int, str] = {}
     for reference, outcome in outcomes.items():
         keys[id(outcome)] = "" if id(outcome) in keys else reference.key
@@ -253,10 +254,10 @@ def _name_reads(outcomes: _Outcomes, sessions: PlanSessions, step: Step, credent
 
 
 def _source_of(step: Step, runtime: Runtime) -> object:
-    """Everything that decides which value a reference of that step has: who reads, and where."""
+    """The key of cached values: everything that decides which value a reference has, such as caller and endpoint."""
     settings = [(name, value) for name, value in sorted(step.settings.items()) if name not in _NO_SOURCE]
     places = [(name, value) for name, value in sorted(runtime.environ.items()) if name.startswith(_PLACES)]
-    return (step.fingerprint, step.type, step.region, *settings, *places, *step.endpoints)
+    return (step.fingerprint, step.type.name, step.region, *settings, *places, *step.endpoints)
 
 
 def _refused(outcomes: _Outcomes) -> list[SecretReference]:
@@ -270,7 +271,7 @@ def _refused(outcomes: _Outcomes) -> list[SecretReference]:
 def _value(
     variable: PlannedVariable, outcomes: Mapping[str, _Outcomes | DsopsError], budget: Budget
 ) -> Secret | DsopsError | None:
-    """The variable's value, its error, or None where it is to be left out."""
+    """The variable's value, its error, or None if the variable is left out."""
     value: Secret | DsopsError | None = variable.literal
     if variable.reference is not None:
         of_step = outcomes[variable.step]
@@ -288,22 +289,21 @@ def _value(
 
 
 class _FailureList:
-    """Errors with the variables that each is for; one error for what fails many."""
+    """Errors with their variables; an error that affects many variables is kept once."""
 
     def __init__(self) -> None:
         self._errors: dict[object, tuple[DsopsError, list[PlannedVariable]]] = {}
         self._keys: dict[int, object] = {}
 
     def add(self, error: DsopsError, variable: PlannedVariable) -> None:
-        """One more variable without a value."""
-        # One role that fails is one error of all stores that use it; ten reads that can't reach their store are one
-        # thing to mend.
+        """Add a variable without a value."""
+        # A failed role is one error for all its stores, and ten reads from an unreachable store are one error, too.
         of_the_store = isinstance(error, _OF_THE_STORE)
         key = self._keys.setdefault(id(error), (variable.step, type(error)) if of_the_store else id(error))
         self._errors.setdefault(key, (error, []))[1].append(variable)
 
     def raise_any(self) -> None:
-        """Raises the one error, or all of them together; nothing when there is none."""
+        """Raise the only error, or Failures with all; does nothing without errors."""
         errors = tuple([_told(error, variables) for error, variables in self._errors.values()])
         if len(errors) == 1:
             raise errors[0]

@@ -1,4 +1,4 @@
-"""The sessions of a run: each issued at most once, its source first, and anew when AWS refuses one that was held."""
+"""The sessions of a run: each issued at most once, its source first, and issued again if AWS refuses a cached one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from dsops.resolve.identity import is_as_planned
 from dsops.runtime import Act, Event, Runtime, nobody
 from dsops.schema import REASON_TO
 from dsops.startup import TypeVar
-from dsops.stores import credential_store, find_store
+from dsops.stores import credential_store
 from dsops.stores.interface import Context, SecretMetadata
 from dsops.tasks import Once, Work, blocking
 
@@ -32,10 +32,10 @@ T = TypeVar("T")
 
 
 class PlanSessions:
-    """Credentials of a plan's steps, and the base ones.
+    """The credentials of a plan's steps, and the base credentials.
 
-    `handed_on` are the sessions that a child gets, with what they need for that: one session of a run is obtained
-    once, for the most that is planned with it.
+    `handed_on` are the sessions that the child process gets, with the lifetime that they need; each session is
+    obtained once, for the longest use planned with it.
     """
 
     def __init__(
@@ -53,12 +53,12 @@ class PlanSessions:
         self._needs = handed_on
         self._obtained: dict[Fingerprint, Once[Obtained]] = {}
         self._heirs: set[str] = set()
-        """Steps whose connection one of their users takes over."""
+        """Steps whose connection is reused by one of their users."""
 
     def context(
         self, step: Step, *, may_ask: bool = True, found: dict[SecretReference, SecretMetadata] | None = None
     ) -> Context:
-        """What the step's store may use: the client with the step's time limit."""
+        """The context for the step's store: the client with the step's time limits."""
         milliseconds = step.settings.get("timeout_ms")
         client = self._client
         if isinstance(milliseconds, int):
@@ -75,29 +75,29 @@ class PlanSessions:
         async def issue(may_ask: bool) -> Credentials:  # noqa: FBT001 (the cache's own call)
             return await self._issue(step, may_ask=may_ask)
 
-        if find_store(step.type).store_type.gives_long_term:
-            # Had once in a run, and not held by the agent: whoever locks the keyring wants it locked.
+        if step.type.gives_long_term:
+            # Read once in a run and never cached by the agent: a user who locks the keyring expects that it is locked.
             return await self._once(step.fingerprint, lambda: self._not_held(issue))
         return await self._share(step.fingerprint, issue, step)
 
     async def below(self, step: Step) -> Obtained:
-        """The credentials that sign a step's calls: another step's session, or the base ones of its profile."""
+        """The credentials that sign a step's calls: another step's session, or the base credentials of its profile."""
         if step.credentials_from:
             return await self.of_step(step.credentials_from)
         return await self.base(step.profile)
 
     def is_held(self, step: Step) -> bool:
-        """Whether the step's calls can be signed at once: nothing has to be issued for them."""
+        """Whether the credentials that sign the step's calls are cached, so that nothing has to be issued."""
         if step.credentials_from:
             return self._cache.peek(self._plan.steps[step.credentials_from].fingerprint) is not None
         return not step.profile and ambient_from_environment(self._runtime.environ, self._runtime.now()) is not None
 
     async def base(self, profile: str) -> Obtained:
-        """The base credentials of a profile ("" for none): keys in the environment at once, else botocore's answer."""
+        """The base credentials of a profile ("" for none): keys in the environment, else what botocore finds."""
         if not profile:
             keys = ambient_from_environment(self._runtime.environ, self._runtime.now())
             if keys is not None:
-                # Nobody could issue these anew.
+                # Keys in the environment can't be renewed.
                 return Obtained(keys, is_cached=False)
 
         if profile not in self._plan.ambient:
@@ -110,7 +110,7 @@ class PlanSessions:
             found = await blocking(lambda: load_ambient(environ, folder, profile, now=now))
             self._report("ambient.loaded", source=found.source, key=found.masked_key_id)
             if self._cache.is_of_many and not is_as_planned(ambient, environ, profile, folder):
-                # Somebody has logged in or edited a file since: it would be kept under the name of the one before.
+                # The user logged in or edited a file since planning: don't cache this under the planned identity.
                 self._cache = self._cache.apart()
             return found
 
@@ -119,7 +119,7 @@ class PlanSessions:
     async def signed(
         self, step: Step, get: Callable[[], Awaitable[Obtained]], use: Callable[[Credentials], Awaitable[T]]
     ) -> T:
-        """What `use` gives with the credentials; once more with new ones where AWS refuses some that were held."""
+        """Call `use` with credentials; if AWS refuses cached ones, call it again with new ones."""
         obtained = await get()
         try:
             return await use(obtained.credentials)
@@ -130,20 +130,20 @@ class PlanSessions:
         return await use((await get()).credentials)
 
     def forget(self, credentials: Credentials, why: str, step: Step) -> None:
-        """Evicts credentials that AWS refused, so that the next one who asks gets new ones."""
+        """Evict credentials that AWS refused, so that the next request gets new ones."""
         for key, once in list(self._obtained.items()):
             obtained = once.peek()
             if obtained is not None and obtained.credentials is credentials:
                 del self._obtained[key]
         for ambient in self._plan.ambient.values():
             self._cache.evict(ambient_fingerprint(ambient), credentials)
-        for each in self._plan.steps.values():
-            self._cache.evict(each.fingerprint, credentials)
+        for other_step in self._plan.steps.values():
+            self._cache.evict(other_step.fingerprint, credentials)
         self._runtime.measure("session.evicted", (), 1)
         self._report("credentials.evicted", store=step.name, key=credentials.masked_key_id, why=why)
 
     def hop(self, step: Step) -> int:
-        """1 for a step that the base credentials sign, 2 for the next one."""
+        """The hop's number: 1 for a step that base credentials sign, 2 for the next."""
         return 1 + (self.hop(self._plan.steps[step.credentials_from]) if step.credentials_from else 0)
 
     async def _share(
@@ -176,7 +176,7 @@ class PlanSessions:
         return obtained
 
     async def _issue(self, step: Step, *, may_ask: bool) -> Credentials:
-        store = credential_store(step.type)
+        store = credential_store(step.type.name)
 
         async def use(source: Credentials | None) -> Credentials:
             if source is not None:
@@ -192,8 +192,8 @@ class PlanSessions:
             self._measure_issued(step, source, issued)
             self.add_act(step, lambda: acts.issued(step, source, issued, self.hop(step), self._runtime))
             self._tell_issued(step, source, issued)
-            begun = source.source if source else step.proof.source if step.proof else ""
-            return issued.from_source(begun, is_of_sandbox=self.is_of_sandbox(step) is True)
+            origin = source.source if source else step.proof.source if step.proof else ""
+            return issued.from_source(origin, is_of_sandbox=self.is_of_sandbox(step) is True)
 
         if not store.store_type.takes_credentials or step.proof is not None:
             return await use(None)
@@ -203,7 +203,7 @@ class PlanSessions:
         return await self.signed(step, lambda: self.below(step), use)
 
     def _will_connect(self, step: Step) -> bool:
-        """Whether its call comes later, and finds no connection then: the call below leaves its own to one user."""
+        """Whether the step's call needs a connection of its own: one user inherits that of the call below."""
         if self.is_held(step):
             return False
         below = self._plan.steps.get(step.credentials_from)
@@ -213,11 +213,11 @@ class PlanSessions:
         return False
 
     def _add_hop(self, error: DsopsError, step: Step, source: Credentials | None) -> None:
-        """Notes which hop failed, who made it, and what the hops before it gave."""
+        """Add to the error which hop failed, its caller, and the sessions of the hops before it."""
         token = step.proof.source if step.proof is not None else ""
         caller = (source.arn or source.masked_key_id) if source is not None else token
-        issuing = [each for each in self._plan.steps.values() if gives_credentials(each)]
-        hops = max(self.hop(each) for each in issuing if self._is_below(step, each))
+        issuing = [issuer for issuer in self._plan.steps.values() if issuer.type.gives_credentials]
+        hops = max(self.hop(issuer) for issuer in issuing if self._is_below(step, issuer))
         error.add_tried(
             Tried(
                 step.operation,
@@ -233,30 +233,30 @@ class PlanSessions:
         )
 
     def add_read(self, error: DsopsError, step: Step, secret: str, credentials: Credentials | None) -> None:
-        """Notes what was read, who read it, and by which hops that one came to be."""
+        """Add to the error which secret was read, by which caller, and the hops that led to it."""
         caller = (credentials.arn or credentials.masked_key_id) if credentials is not None else ""
         before, asks = self._hops_before(step), self._asks(step)
         error.add_tried(Tried("", caller, step.name, secret=secret, before=before, region=step.region, asks=asks))
 
     def _asks(self, step: Step) -> tuple[str, ...]:
-        """The words by which `dsops explain` is asked about the step; none for one that the plan has added."""
+        """The words after `dsops explain` for this step; () for a step that the plan has added."""
         if SERVES in step.settings:
             return ()
         environment = self._plan.environment
         return (*(("--env", environment) if environment else ()), step.name)
 
     def add_act(self, step: Step, act: Callable[[], Act], is_of_sandbox: bool | None = None) -> None:  # noqa: FBT001
-        """Puts it on the audit trail, where one is kept; a session that was held knows where it came from."""
+        """Add a record to the audit trail, if there is one; a cached session remembers `is_of_sandbox`."""
         if self._runtime.journal is not None:
             known = self.is_of_sandbox(step) if is_of_sandbox is None else is_of_sandbox
             self._runtime.journal.add(act()._replace(is_of_sandbox=known))
 
     def is_of_sandbox(self, step: Step) -> bool | None:
-        """Whether the step's calls were answered by a sandbox; None for a step that makes none."""
+        """Whether a sandbox answered the step's calls; None for a step that makes none."""
         return acts.is_of_sandbox(step, self._runtime, self._client.sandboxes)
 
     def _is_below(self, step: Step, other: Step) -> bool:
-        """Whether the other one is that step, or comes by it to its session."""
+        """Whether `other` is the step, or gets its session through it."""
         while other.name != step.name and other.credentials_from:
             other = self._plan.steps[other.credentials_from]
         return other.name == step.name
@@ -271,13 +271,16 @@ class PlanSessions:
         return (*self._hops_before(before), Hop(before.name, arn, expires))
 
     def _measure_issued(self, step: Step, source: Credentials | None, issued: Credentials) -> None:
-        """Counts it, for how long it was asked, and who asked: a key id is for telling callers apart, and not told."""
+        """Count the session by operation, role and caller, with its requested duration.
+
+        The key id only tells callers apart and is not exported.
+        """
         asked = step.settings.get("duration_seconds")
         if not isinstance(asked, int):
             ends = issued.expiration
             asked = round((ends - self._runtime.now()).total_seconds()) if ends is not None else 0
         caller, key_id = (source.arn, source.access_key_id) if source is not None else ("", "")
-        self._runtime.measure("session.issued", (step.operation or step.type, step.role, caller, key_id), asked)
+        self._runtime.measure("session.issued", (step.operation or step.type.name, step.role, caller, key_id), asked)
 
     def _tell_issued(self, step: Step, source: Credentials | None, issued: Credentials) -> None:
         token = step.proof.source if step.proof is not None else ""
@@ -288,7 +291,7 @@ class PlanSessions:
             hop=str(self.hop(step)),
             caller=caller,
             role=str(step.settings.get("role_arn", "")),
-            permission_set=step.role if step.type == "aws.sso" else "",
+            permission_set="" if "role_arn" in step.settings else step.role,
             session=issued.arn,
             key=issued.masked_key_id,
             expires=issued.expiration_text,
@@ -299,7 +302,7 @@ class PlanSessions:
 
 
 def require_reason(step: Step) -> None:
-    """Refuses a step that passes on why it is used, where nobody has said why. Raises ReasonMissing."""
+    """Refuse a step that passes on the reason of the run if none is given. Raises ReasonMissing."""
     if step.lacks_reason:
         to = str(step.settings[REASON_TO])
         raise ReasonMissing(
@@ -310,18 +313,13 @@ def require_reason(step: Step) -> None:
         )
 
 
-def gives_credentials(step: Step) -> bool:
-    """Whether the step issues a session of its own."""
-    return find_store(step.type).store_type.gives_credentials
-
-
 def _place(step: Step) -> tuple[str, str, object]:
-    """Equal for steps that call the same address."""
-    return (step.type, step.region, step.settings.get("endpoint_url"))
+    """Equal for steps that call the same endpoint."""
+    return (step.type.name, step.region, step.settings.get("endpoint_url"))
 
 
 def _check_chain(step: Step, source: Credentials) -> None:
-    """The one hour of a chained role, where only now it is known what signs it; else the plan has refused it."""
+    """Enforce the hour of a chained role if only now it is known to be chained; else the plan has refused it."""
     if not source.is_temporary:
         return
     too_long = chained_too_long(step, "the base credentials turned out to be temporary")

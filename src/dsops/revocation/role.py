@@ -55,7 +55,7 @@ def role_of_store(plan: Plan, name: str) -> Role:
 
 
 def _without_role(name: str, step: Step) -> RevocationRefused:
-    if step.type == "aws.sso":
+    if step.type.service == "sso":
         return RevocationRefused(
             f"the role of store `{name}` is a permission set's, and can't be changed in IAM",
             why="IAM Identity Center keeps it",

@@ -1,13 +1,24 @@
-"""For each store type its keys, limits and identity fields, as data, and the one check that applies them.
+"""Store types as data: keys, limits, identity fields, service and actions; and the check that applies them.
 
-A plugin's types are passed in beside `BUILTIN_TYPES`.
+Callers pass the types of plugins beside `BUILTIN_TYPES`. Imports only what is pure.
 """
 
 from __future__ import annotations
 
 from dsops.schema.aws import AWS_KEYS, AWS_TYPES
 from dsops.schema.check import CheckedSetting, check_setting, check_shape, check_store, missing_keys, unknown_key
-from dsops.schema.key import REASON_TO, Conflict, KeyKind, KeyRule, Operation, Setting, Settings, StoreKey, StoreType
+from dsops.schema.key import (
+    REASON_TO,
+    SESSION_PARTS,
+    Conflict,
+    KeyKind,
+    KeyRule,
+    Operation,
+    Setting,
+    Settings,
+    StoreKey,
+    StoreType,
+)
 from dsops.schema.keys import KEYS_TYPE
 from dsops.schema.local import COMMON_KEYS, LOCAL_TYPES
 from dsops.schema.operation import (
@@ -34,6 +45,9 @@ __all__ = [
     "OWN_POLICY",
     "REASON_TO",
     "SAML_SOURCES",
+    "SESSION_PARTS",
+    "SSO_TYPE",
+    "STS_TYPE",
     "WEB_IDENTITY_SOURCES",
     "CheckedSetting",
     "Conflict",
@@ -60,4 +74,4 @@ __all__ = [
 BUILTIN_TYPES = {
     store_type.name: store_type for store_type in (STS_TYPE, SSO_TYPE, KEYS_TYPE, *AWS_TYPES, *LOCAL_TYPES)
 }
-"""Type name -> what it takes, for the types that come with dsops."""
+"""The store types that come with dsops, by name."""

@@ -1,4 +1,4 @@
-"""What every AWS store type takes, and the types that secrets are read from."""
+"""The keys that every AWS store type takes, and the store types that read secrets from AWS."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ AWS_KEYS = (
     StoreKey(
         "region",
         "text",
-        "The AWS region; else its profile's, AWS_REGION, AWS_DEFAULT_REGION, or that of `credentials_from`.",
+        "The AWS region. Default: the profile's region, AWS_REGION, AWS_DEFAULT_REGION, or that of `credentials_from`.",
         is_identity=False,
         pattern=_REGION,
         shape="a region's name, such as us-east-1",
@@ -20,25 +20,25 @@ AWS_KEYS = (
     StoreKey(
         "profile",
         "text",
-        "The AWS profile whose credentials are used; not together with `credentials_from`.",
+        "The AWS profile whose credentials sign the calls; excludes `credentials_from`.",
         is_identity=False,
         minimum=1,
     ),
     StoreKey(
         "credentials_from",
         "store",
-        "The store whose credentials are used; else those that the environment has.",
+        "The store whose credentials sign the calls. Default: the base credentials of the environment.",
         is_identity=False,
     ),
-    StoreKey("endpoint_url", "url", "The address to use instead of AWS's own.", aliases=("endpoint",)),
+    StoreKey("endpoint_url", "url", "The endpoint to call instead of AWS's own.", aliases=("endpoint",)),
 )
-"""What every AWS type takes besides `COMMON_KEYS`."""
+"""The keys that every AWS store type takes, besides `COMMON_KEYS`."""
 
 
 _CACHE_SECONDS = StoreKey(
     "cache_seconds",
     "integer",
-    "How long the agent keeps the values that were read, in memory; each run reads them anew if it isn't set.",
+    "How long the agent caches the values in memory. Default: every run reads them.",
     is_identity=False,
     minimum=1,
     maximum=3600,
@@ -54,7 +54,7 @@ def _check_source(settings: Settings) -> list[Conflict]:
 
 
 ONE_SOURCE = KeyRule(_check_source, apart=(("profile", "credentials_from"),))
-"""Credentials come from one place."""
+"""`profile` and `credentials_from` exclude each other."""
 
 
 AWS_TYPES = (
@@ -67,13 +67,16 @@ AWS_TYPES = (
             StoreKey(
                 "batch",
                 "text",
-                "`auto`: more than ten secrets are read by BatchGetSecretValue; `never`: each by itself.",
+                "`auto` (default): read over ten secrets by BatchGetSecretValue; `never`: read each alone.",
                 is_identity=False,
                 choices=("auto", "never"),
             ),
             _CACHE_SECONDS,
         ),
         takes_credentials=True,
+        service="secretsmanager",
+        read_action="GetSecretValue",
+        read_prefix="secret:",
         rules=(ONE_SOURCE,),
     ),
     StoreType(
@@ -85,15 +88,15 @@ AWS_TYPES = (
             StoreKey(
                 "with_decryption",
                 "boolean",
-                "Whether SecureString parameters are decrypted; true if it isn't set.",
+                "Whether SecureString parameters are decrypted (default true).",
                 is_identity=False,
             ),
             StoreKey(
                 "parameter_prefix",
                 "text",
-                "What is put before each key to get the parameter's name: `/prod/`.",
+                "The prefix of all parameter names: `/prod/`.",
                 is_identity=False,
-                # In a policy that is made of it `*` would be a pattern.
+                # A session policy is made of the prefix, and `*` would be a wildcard there.
                 characters=r"[A-Za-z0-9_./-]",
                 shape="letters, digits and _./-",
                 source="the PutParameter API reference",
@@ -101,6 +104,10 @@ AWS_TYPES = (
             _CACHE_SECONDS,
         ),
         takes_credentials=True,
+        service="ssm",
+        read_action="GetParameters",
+        read_noun="parameter",
+        read_prefix="parameter/",
         rules=(ONE_SOURCE,),
     ),
 )

@@ -1,8 +1,8 @@
-"""A key and what is written for it -> a setting, or what is wrong with it.
+"""Check a store's fields and convert them to settings.
 
-`config` applies this to texts without `${NAME}`, `plan` after interpolation to all that an environment needs.
-*Problems* are wrong whoever reads them: a list where a text belongs. *Limits* are what AWS would refuse; they
-only count for a store that is needed.
+`config` applies this to texts without `${NAME}`, `plan` after interpolation to every store that an environment needs.
+A *problem* is an error in any case, such as a list in the place of a text. A *limit* is a value that AWS would
+refuse; it counts only for a store that is needed.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from dsops.model import Field
 from dsops.schema.key import Conflict, Setting, Settings, StoreKey, StoreType
 from dsops.schema.operation import given_names
 from dsops.secret import Secret
-from dsops.startup import NamedTuple, pattern
+from dsops.startup import NamedTuple
 
 _TRUE = frozenset({"true", "yes", "on"})
 _FALSE = frozenset({"false", "no", "off"})
-_INTEGER = pattern(r"[-+]?[0-9]{1,15}")
+_INTEGER = re.compile(r"[-+]?[0-9]{1,15}")
 
 _WANTED = {"integer": "a whole number", "boolean": "true or false", "store": "the name of a store"}
 
@@ -31,7 +31,7 @@ _KEY_PAIR = frozenset({"access_key_id", "secret_access_key", "session_token"})
 
 
 class CheckedSetting(NamedTuple):
-    """`setting` is None when there are problems; limits leave it as it is."""
+    """The result for one field. `setting` is None when there are problems; broken limits don't change it."""
 
     setting: Setting | None
     problems: tuple[Problem, ...]
@@ -39,7 +39,7 @@ class CheckedSetting(NamedTuple):
 
 
 class CheckedStore(NamedTuple):
-    """The settings that have no problems, under their canonical names, and what is wrong."""
+    """The result for a store: the settings without problems, under their canonical names, and what is wrong."""
 
     settings: Settings
     problems: tuple[Problem, ...]
@@ -55,10 +55,11 @@ def check_store(
     unknown: MappingOf[str, Field] = _NONE,
     is_whole: bool = True,
 ) -> CheckedStore:
-    """Every field of a store, its texts expanded; missing keys are problems, conflicts of keys are limits.
+    """Check every field of a store whose texts are expanded.
 
-    `unknown` are fields whose texts can't be expanded: they count as given. Of a store that is not whole, because
-    what it inherits is missing or it is only there to be inherited, no key is missing.
+    Missing keys are problems, conflicts between keys are limits. Fields in `unknown` have texts that can't be
+    expanded: they count as present. With `is_whole` false, missing keys are no problem: the store's base is missing,
+    or the store itself is only a base.
     """
     keys = {key.name: key for key in store_type.keys}
     settings: dict[str, Setting] = {}
@@ -74,9 +75,9 @@ def check_store(
         limits += checked.limits
         if checked.setting is not None:
             settings[name] = checked.setting
-    given = given_names(store_type, [*unknown, *fields])
-    for conflict in _conflicts(store_type, settings, given, is_whole=is_whole):
-        field = fields.get(given[conflict.key]) or unknown[given[conflict.key]]
+    names_as_written = given_names(store_type, [*unknown, *fields])
+    for conflict in _conflicts(store_type, settings, names_as_written, is_whole=is_whole):
+        field = fields.get(names_as_written[conflict.key]) or unknown[names_as_written[conflict.key]]
         limits.append(Problem(field.where, f"{path}.{conflict.key}", conflict.message, conflict.hint))
     return CheckedStore(settings, tuple(problems), tuple(limits))
 
@@ -84,7 +85,7 @@ def check_store(
 def _conflicts(
     store_type: StoreType, settings: Settings, given: MappingOf[str, str], *, is_whole: bool
 ) -> list[Conflict]:
-    """What is wrong between keys, as far as it follows from the values that are known."""
+    """Conflicts between keys, as far as the known values show them."""
     not_known = given.keys() - settings.keys()
     written = {**dict.fromkeys(not_known, ""), **settings}
     found: list[Conflict] = []
@@ -97,7 +98,7 @@ def _conflicts(
 
 
 def check_setting(key: StoreKey, field: Field, path: str) -> CheckedSetting:
-    """One field whose texts are expanded. `path` is its dotted path, `secretStores.prod.role_arn`."""
+    """Check one field whose texts are expanded. `path` is its dotted path, such as `secretStores.prod.role_arn`."""
     found = _Findings(key, field.where.file, path)
     if problem := check_shape(key, field, path):
         return CheckedSetting(None, (problem,), ())
@@ -108,7 +109,7 @@ def check_setting(key: StoreKey, field: Field, path: str) -> CheckedSetting:
 
 
 def check_shape(key: StoreKey, field: Field, path: str) -> Problem | None:
-    """What is wrong with a field whatever its `${NAME}`s hold: a list where a text belongs, and the like."""
+    """Problems that a field has whatever its `${NAME}`s stand for, such as a list in the place of a text."""
     node = field.node
     if key.kind == "map":
         good = isinstance(node, Mapping) and all(isinstance(value, Scalar) for _, value in node.entries)
@@ -128,11 +129,11 @@ def check_shape(key: StoreKey, field: Field, path: str) -> Problem | None:
 
 
 def missing_keys(store_type: StoreType, fields: MappingOf[str, Field], where: Where, path: str) -> list[Problem]:
-    """One problem for each required key that is not there."""
+    """One problem for each required key that is missing."""
     missing = [key for key in store_type.keys if key.is_required and key.name not in fields]
     if not missing:
         return []
-    # A misspelled key is told with the one that was meant: that one is not missing besides.
+    # A misspelled required key is reported once, as unknown, and not also as missing.
     meant = given_names(store_type, fields)
     return [
         Problem(where, path, f"`{key.name}` is missing", f"add `{key.name}: ...`{_explained(key)}")
@@ -142,7 +143,7 @@ def missing_keys(store_type: StoreType, fields: MappingOf[str, Field], where: Wh
 
 
 def unknown_key(store_type: StoreType, name: str, where: Where, path: str) -> Problem:
-    """The problem of a key that the store's type does not take, with what was probably meant."""
+    """The problem for a key that the store type does not take, with the nearest known key as a hint."""
     names = [key.name for key in store_type.keys]
     hint = f"its keys are {', '.join(names)}"
     if name in store_type.refused_keys:
@@ -157,7 +158,7 @@ def unknown_key(store_type: StoreType, name: str, where: Where, path: str) -> Pr
 
 
 class _Findings:
-    """Collects what is wrong with one key's value while it is converted."""
+    """Collects the problems and broken limits of one value while it is converted."""
 
     def __init__(self, key: StoreKey, file: str, path: str) -> None:
         self.key = key
@@ -167,7 +168,7 @@ class _Findings:
         self._path = path
 
     def convert(self, node: Node) -> Setting | None:
-        """The setting, as far as it can be made of a node of the right shape."""
+        """Convert a node of the right shape to a setting; None when that is impossible."""
         if isinstance(node, Mapping):
             return self._policy(node, to_json(node)) if self.key.kind == "policy" else self._map(node)
         if isinstance(node, Sequence):
@@ -262,7 +263,8 @@ class _Findings:
             return None
         document = parse_json(text, self._file)
         for problem in document.problems:
-            # A block text starts on the line after its key, others on the same: the policy's line is sure.
+            # A block text starts on the line after its key, other texts on the same line: only the policy's own line is
+            # certain.
             place = f"line {problem.where.line} of the policy"
             message = f"`{self.key.name}` is not JSON: {problem.message} ({place})"
             self._limit(line, message, problem.hint, with_source=False)
@@ -273,7 +275,8 @@ class _Findings:
 
     def _policy(self, root: Mapping, compact: str, line: int = 0) -> Setting:
         line = line or root.line
-        # Beyond U+00FF only an escape passes AWS's pattern; outside of strings JSON has nothing there.
+        # AWS's pattern refuses characters beyond U+00FF. They can only occur in JSON strings, so an escape always
+        # works.
         text = re.sub(r"[^\x00-\xff]", _json_escape, compact)
         self._check_length(text, line, self.key.minimum, self.key.maximum)
         self._check_characters(text, line)
@@ -332,7 +335,7 @@ class _Findings:
             if not re.fullmatch(key.characters, character):
                 from dsops.schema.hints import for_name
 
-                # Of a secret not even one character is shown, unless it is the usual mistake: white space.
+                # A secret shows no character at all, except white space, which is the usual mistake.
                 shown = f"`{character}`" if not key.is_secret else "something else"
                 shown = "white space" if character.isspace() else shown
                 message = f"`{key.name}` takes {key.shape}; {shown} stands at position {index + 1}"
@@ -360,7 +363,7 @@ def _kind(node: Node) -> str:
 
 
 def _explained(key: StoreKey) -> str:
-    """The key's help as the end of a sentence."""
+    """The key's help text as the end of a sentence."""
     return f": {key.help[0].lower()}{key.help[1:].removesuffix('.')}" if key.help else ""
 
 

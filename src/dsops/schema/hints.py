@@ -1,4 +1,4 @@
-"""What to write instead of a value that a key does not take; imported when there is one."""
+"""Hints for values that a key does not take; imported only when there is such a value."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LONGEST_NAME = 60
 
 
 def for_number(text: str, key: StoreKey) -> str:
-    """The whole number that was meant: `1h`, `15 minutes`, `3600.0`, `3_600`; "" for what can't be told."""
+    """The whole number that a text probably means (`1h`, `15 minutes`, `3_600`), as a hint; "" when unclear."""
     match = re.fullmatch(r"([0-9][0-9_]{0,8})(?:\.0*)?\s*([a-z]*)", text.strip().lower())
     if match is None:
         return ""
@@ -26,7 +26,7 @@ def for_number(text: str, key: StoreKey) -> str:
 
 
 def for_name(text: str, key: StoreKey) -> str:
-    """A name that AWS takes; the user's own is never changed silently."""
+    """A hint with a name that AWS accepts. dsops never changes the user's own name silently."""
     if is_misspelled_reference(text):
         return "a variable is written ${NAME}, with letters, digits and _"
     if key.is_secret:
@@ -36,7 +36,7 @@ def for_name(text: str, key: StoreKey) -> str:
 
 
 def for_shape(text: str, key: StoreKey) -> str:
-    """What is wrong with a text that should be an ARN or a region's name."""
+    """A hint for a text that should be an ARN, a region or a field of a login."""
     if is_misspelled_reference(text):
         return "a variable is written ${NAME}, with letters, digits and _"
     if key.is_secret:
@@ -50,7 +50,7 @@ def for_shape(text: str, key: StoreKey) -> str:
 
 
 def is_misspelled_reference(text: str) -> bool:
-    """Whether a text was probably to be replaced, and isn't: `$NAME`, `${NAME-x}`, `${NAME`."""
+    """Whether a text looks like a misspelled reference: `$NAME`, `${NAME-x}`, `${NAME`."""
     return re.search(r"\$\{?[A-Za-z_]", text) is not None
 
 
@@ -63,9 +63,9 @@ def _for_arn(text: str, key: StoreKey) -> str:
 
 
 def _for_kind(arn: Arn, wanted: str) -> str:
-    """What it names instead; "" where that is right."""
+    """What kind of ARN this is, when it is not one of `wanted`; "" for the right kind."""
     if arn.resource_type == "assumed-role":
-        return "this is a session of a role: name the role itself"
+        return "this is the ARN of a role session: name the role itself"
     if arn.service != "iam" or arn.resource_type.lower() != wanted:
         kind = f"an IAM {arn.resource_type}" if arn.service == "iam" else f"{arn.resource_type} of {arn.service}"
         return f"this is the ARN of {kind}, not of a {wanted}"
@@ -91,7 +91,7 @@ def _for_no_arn(text: str, wanted: str) -> str:
 
 
 def _for_account(text: str) -> str:
-    """What an account id that lost its leading zeros, or is something else, should have been."""
+    """A hint for an account id that lost its leading zeros or is not twelve digits."""
     digits = re.sub(r"[\s-]", "", text)
     if not digits.isascii() or not digits.isdigit():
         return "the access portal shows it beside the account's name"

@@ -1,4 +1,4 @@
-"""The type `aws.keys`: a user's long-term key out of the keyring of the system."""
+"""The store type `aws.keys`: an IAM user's long-term key in the system's keyring."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ _REGION = AWS_KEYS[0]
 
 KEYS_TYPE = StoreType(
     "aws.keys",
-    "A user's long-term key that `dsops keys add` has put into the keyring of the system. Other stores use it by "
-    "`credentials_from`: a role that is assumed with it is no chained one. Of the keys of every `aws.*` type it takes "
+    "An IAM user's long-term key in the system's keyring, added by `dsops keys add`. Other stores use it with "
+    "`credentials_from`; a role assumed with it is not chained. Of the keys of every `aws.*` type it takes "
     "`region`.",
     (
         *COMMON_KEYS,
-        _REGION._replace(help="The region of stores that use it; else AWS_REGION or AWS_DEFAULT_REGION."),
+        _REGION._replace(help="The region of stores that use this one. Default: AWS_REGION or AWS_DEFAULT_REGION."),
         StoreKey(
             "key_name",
             "text",
-            "The name that the key was given: `dsops keys list` shows them.",
+            "The name of the key in the keyring; `dsops keys list` shows the names.",
             is_required=True,
             characters=r"[A-Za-z0-9_+=,.@-]",
             shape="letters, digits and _+=,.@-",
@@ -31,6 +31,9 @@ KEYS_TYPE = StoreType(
     gives_credentials=True,
     gives_long_term=True,
     takes_credentials=True,
+    shown_as="keyring",
+    session_parts=("access_key_id", "secret_access_key", "credentials"),
+    keyring_key="key_name",
     proof_keys=("key_name",),
     refused_keys={
         "profile": "its credentials are in the keyring: remove it",

@@ -1,4 +1,4 @@
-"""The store types that ask nobody: values in the file itself, and the environment dsops was started in."""
+"""The store types that call no service: values in the configuration, and environment variables."""
 
 from __future__ import annotations
 
@@ -8,34 +8,36 @@ COMMON_KEYS = (
     StoreKey(
         "timeout_ms",
         "integer",
-        "How long one call of this store may take with its retries, in milliseconds; 30000 if it isn't set.",
+        "Time limit for one call of this store, retries included, in milliseconds (default 30000).",
         is_identity=False,
         minimum=1,
         maximum=600_000,
         source="dsops: ten minutes are enough for any request",
     ),
 )
-"""What every type takes."""
+"""The keys that every store type takes."""
 
 LOCAL_TYPES = (
     StoreType(
         "literal",
-        "Values that stand in the configuration itself, for defaults and tests.",
+        "Values in the configuration itself, for defaults and tests.",
         (
             *COMMON_KEYS,
             StoreKey(
                 "values",
                 "map",
-                "The store's secrets: key to value, each kept as it is written.",
+                "The secrets: key to value, unchanged.",
                 is_required=True,
                 is_secret=True,
                 is_identity=False,
             ),
         ),
+        is_local=True,
     ),
     StoreType(
         "env",
         "Variables of the environment that dsops was started in.",
-        (*COMMON_KEYS, StoreKey("prefix", "text", "What is put before each key to get the variable's name: `APP_`.")),
+        (*COMMON_KEYS, StoreKey("prefix", "text", "The prefix of all variable names: `APP_`.")),
+        is_local=True,
     ),
 )

@@ -1,4 +1,4 @@
-"""Which API action a store gets its session by: it follows from the keys that are written, and takes only some."""
+"""Which API action issues a store's session: the keys that are present select it, and it accepts only some keys."""
 
 from __future__ import annotations
 
@@ -10,38 +10,42 @@ from dsops.model import Field
 from dsops.schema.key import Conflict, Operation, Settings, StoreKey, StoreType
 
 OF_A_USER = ("GetSessionToken", "GetFederationToken")
-"""What only a long-term key may ask for."""
+"""The operations that only a long-term key may call."""
 
 CHAINED_SECONDS = 3600
-"""The most that AssumeRole gives to a caller with temporary credentials (its reference, DurationSeconds)."""
+"""The longest session that AssumeRole gives to temporary credentials (AssumeRole API reference, DurationSeconds)."""
 
 _ALWAYS = frozenset({"operation", "duration_seconds", "region", "endpoint_url", "timeout_ms"})
 _SIGNING = frozenset({"credentials_from", "profile"})
 
 
 def operation_of(store_type: StoreType, names: Collection[str], written: object = "") -> Operation | None:
-    """The operation that keys of these names mean: `written` is what `operation` says. None for a type without any."""
+    """The operation that these keys select; `written` is the value of `operation`. None for a type without any."""
     operations = store_type.operations
-    meant = [each for each in operations if each.name == written]
-    meant += [each for each in operations if not each.told_by or any(name in names for name in each.told_by)]
+    meant = [operation for operation in operations if operation.name == written]
+    meant += [
+        operation
+        for operation in operations
+        if not operation.selected_by or any(name in names for name in operation.selected_by)
+    ]
     return meant[0] if meant else None
 
 
 def keys_taken(operation: Operation) -> frozenset[str]:
-    """The keys that go with the operation."""
+    """The keys that the operation accepts."""
     return _ALWAYS | operation.takes | (_SIGNING if operation.is_signed else frozenset())
 
 
 def conflicts_of(store_type: StoreType, settings: Settings) -> list[Conflict]:
-    """The keys that the operation does not take."""
+    """One conflict for each key that the operation does not accept."""
     operation = operation_of(store_type, settings)
     if operation is not None and operation.is_signed:
-        # A token or an assertion stays one, whatever `operation` says besides.
+        # A token or SAML response decides the operation, even if `operation` names another one.
         operation = operation_of(store_type, settings, settings.get("operation"))
     if operation is None:
         return []
     taken = keys_taken(operation)
-    by = next((name for name in operation.told_by if name in settings), "")
+    by = next((name for name in operation.selected_by if name in settings), "")
     with_what = f"`{by}`" if by and not operation.is_signed else operation.name
     return [
         Conflict(
@@ -62,17 +66,17 @@ def operation_for(store_type: StoreType, fields: Mapping[str, Field]) -> Operati
 
 
 def given_names(store_type: StoreType, names: Collection[str]) -> dict[str, str]:
-    """The keys that are written, also those that a misspelled name stands for -> the name that was written."""
-    known = [key.name for key in store_type.keys]
-    given = {name: name for name in names if name in known}
+    """Present keys -> the name as written. A misspelled name counts as the key that is nearest to it."""
+    key_names = [key.name for key in store_type.keys]
+    written = {name: name for name in names if name in key_names}
     for name in names:
-        if name not in given and name not in store_type.refused_keys and (meant := nearest(name, known)):
-            given.setdefault(meant, name)
-    return given
+        if name not in written and name not in store_type.refused_keys and (meant := nearest(name, key_names)):
+            written.setdefault(meant, name)
+    return written
 
 
 def fitted(store_type: StoreType, fields: Mapping[str, Field]) -> StoreType:
-    """The type as it is for a store with these fields: its keys with what the operation says of them."""
+    """The store type with the requirements and limits of the operation that these fields select."""
     operation = operation_for(store_type, fields)
     return (
         store_type
@@ -82,7 +86,7 @@ def fitted(store_type: StoreType, fields: Mapping[str, Field]) -> StoreType:
 
 
 def of_operation(key: StoreKey, operation: Operation) -> StoreKey:
-    """The key with what the operation says of it."""
+    """The key with the operation's requirements and limits."""
     if key.name in operation.needs:
         return key._replace(is_required=True)
     if key.name == "duration_seconds":
@@ -93,18 +97,21 @@ def of_operation(key: StoreKey, operation: Operation) -> StoreKey:
 
 
 def chained_seconds(seconds: object, why: str) -> tuple[str, str] | None:
-    """Message and hint where a chained role is to last over an hour; `why` says what makes it a chained one."""
+    """Message and hint for a chained role with more than an hour; None when the duration is fine.
+
+    `why` says why the role is chained.
+    """
     if not isinstance(seconds, int) or seconds <= CHAINED_SECONDS:
         return None
     message = (
         f"{seconds} is over {CHAINED_SECONDS} seconds (1 hour), the most that a chained role gets, "
-        f"whatever the role itself allows ({reference_of('AssumeRole')}); {why}"
+        f"whatever maximum the role has ({reference_of('AssumeRole')}); {why}"
     )
     return message, f"set `duration_seconds: {CHAINED_SECONDS}` or less, or start from long-term credentials"
 
 
 def user_session_of_session(operation: str, why: str) -> tuple[str, str]:
-    """Message and hint for a user's own session that temporary credentials would sign."""
+    """Message and hint for an operation that only a long-term key may call, signed by temporary credentials."""
     message = f"{operation} takes a user's long-term key and no session ({reference_of(operation)}); {why}"
     return message, "use the user's own key, or assume a role: `role_arn`"
 
@@ -116,5 +123,5 @@ def _reason(name: str, operation: Operation) -> str:
 
 
 def reference_of(operation: str) -> str:
-    """Where AWS says what the operation takes."""
+    """The page of the AWS documentation for the operation, as errors name it."""
     return f"the {operation} API reference"

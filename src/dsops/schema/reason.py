@@ -1,4 +1,4 @@
-"""`reason_to`: what may not stand where the reason is to go; imported by who has such a store."""
+"""Checks of `reason_to`; imported only for a store that has it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _INSTEAD = f"write `{REASON_TO}: tag:Reason`"
 
 
 def reason_tag(settings: Settings) -> str:
-    """The key of the tag that the reason goes into; "" where it goes into none."""
+    """The key of the session tag that carries the reason; "" when no tag does."""
     to = settings.get(REASON_TO, "")
     return to.removeprefix(_TAG) if isinstance(to, str) and to.startswith(_TAG) else ""
 
 
 def check_reason_tag(settings: Settings, tags: Sequence[str]) -> list[Conflict]:
-    """Finds a tag that stands there already, or can't; `tags` are the keys of those that are sent anyway."""
+    """Conflicts of the reason's tag with the store's own tags or AWS's limits; `tags` are the keys of the own tags."""
     tag = reason_tag(settings)
     if not tag:
         return []
@@ -27,7 +27,7 @@ def check_reason_tag(settings: Settings, tags: Sequence[str]) -> list[Conflict]:
         message = f"the reason is to become the tag `{tag}`, and `tags` has `{same[0]}`"
         return [Conflict(REASON_TO, message, "remove one of the two")]
     if len(tags) >= MOST_TAGS:
-        message = f"with the reason's there are {len(tags) + 1} tags, and the most is {MOST_TAGS}"
+        message = f"with the tag of the reason there are {len(tags) + 1} tags, and the most is {MOST_TAGS}"
         return [Conflict(REASON_TO, message, "remove one of `tags`")]
     if tag.lower().startswith("aws:"):
         message = f"the tag `{tag}` begins with `aws:`, which AWS keeps for itself"
@@ -36,11 +36,11 @@ def check_reason_tag(settings: Settings, tags: Sequence[str]) -> list[Conflict]:
 
 
 def check_reason_identity(settings: Settings) -> list[Conflict]:
-    """Finds a source identity that stands there already, or can't."""
+    """Conflicts of the reason with `source_identity`, when the reason becomes the source identity."""
     if settings[REASON_TO] != SOURCE_IDENTITY:
         return []
     if SOURCE_IDENTITY in settings:
-        message = "the reason is to become the source identity, and `source_identity` is another one"
+        message = "`reason_to` makes the reason the source identity, and `source_identity` is set, too"
         return [Conflict(REASON_TO, message, f"remove one of the two, or {_INSTEAD}")]
     if "federated_user_name" in settings:
         return [Conflict(REASON_TO, "GetFederationToken takes no source identity", _INSTEAD)]

@@ -1,9 +1,9 @@
-"""The type `aws.sso`: a permission set of IAM Identity Center in an account, reached by somebody's login."""
+"""The store type `aws.sso`: a permission set of IAM Identity Center in an account, reached by a login."""
 
 from __future__ import annotations
 
 from dsops.schema.aws import AWS_KEYS
-from dsops.schema.key import Conflict, KeyRule, Settings, StoreKey, StoreType
+from dsops.schema.key import SESSION_PARTS, Conflict, KeyRule, Settings, StoreKey, StoreType
 from dsops.schema.local import COMMON_KEYS
 
 _REGION, _ENDPOINT = AWS_KEYS[0], AWS_KEYS[3]
@@ -22,7 +22,7 @@ def _check_named_twice(settings: Settings) -> list[Conflict]:
 
 
 def _check_named(settings: Settings) -> list[Conflict]:
-    """Finds a login that is named by half, or not at all."""
+    """A conflict when the login is named only in part, or not at all."""
     if "sso_session" in settings:
         return []
     if "start_url" not in settings:
@@ -45,30 +45,32 @@ _RULES = (
 
 SSO_TYPE = StoreType(
     "aws.sso",
-    "A permission set of IAM Identity Center in an account, by the login that `dsops login` and `aws sso login` "
-    "leave behind. Other stores use it by `credentials_from`, and variables can read its credentials. Of the keys of "
-    "every `aws.*` type it takes `region` and `endpoint_url`.",
+    "A permission set of IAM Identity Center in an account, with the login of `dsops login` or `aws sso login`. "
+    "Other stores use it with `credentials_from`, and variables can read its credentials. Of the keys of every "
+    "`aws.*` type it takes `region` and `endpoint_url`.",
     (
         *COMMON_KEYS,
         _ENDPOINT,
-        _REGION._replace(help="The region of stores that use it; else AWS_REGION, AWS_DEFAULT_REGION or `sso_region`."),
+        _REGION._replace(
+            help="The region of stores that use this one. Default: AWS_REGION, AWS_DEFAULT_REGION or `sso_region`."
+        ),
         StoreKey(
             "sso_session",
             "text",
-            "The `[sso-session NAME]` of the AWS config file that says where to log in.",
+            "The `[sso-session NAME]` section of the AWS config file with address and region of the login.",
             minimum=1,
         ),
         StoreKey(
             "start_url",
             "text",
-            "The address of the access portal, where there is no `sso_session`; exactly as the AWS CLI has it.",
+            "The address of the access portal, exactly as the AWS CLI has it; excludes `sso_session`.",
             pattern=r"https://[!-~]+",
             shape="an https address, such as https://d-1234567890.awsapps.com/start",
         ),
         StoreKey(
             "sso_region",
             "text",
-            "The region of the Identity Center instance; goes with `start_url`.",
+            "The region of the Identity Center instance; required with `start_url`.",
             pattern=_REGION.pattern,
             shape=_REGION.shape,
         ),
@@ -83,7 +85,7 @@ SSO_TYPE = StoreType(
         StoreKey(
             "role_name",
             "text",
-            "The permission set, by the name that the access portal shows.",
+            "The name of the permission set, as the access portal shows it.",
             is_required=True,
             pattern=r"(?!AWSReservedSSO_)[A-Za-z0-9_+=,.@-]{1,32}",
             shape="a permission set's name: up to 32 letters, digits and _+=,.@-",
@@ -92,6 +94,11 @@ SSO_TYPE = StoreType(
     ),
     gives_credentials=True,
     takes_credentials=True,
+    service="sso",
+    session_action="GetRoleCredentials",
+    role_keys=("account_id", "role_name"),
+    # GetRoleCredentials does not return the ARN of the assumed role.
+    session_parts=tuple([part for part in SESSION_PARTS if part != "assumed_role_arn"]),
     proof_keys=(*_WHERE, "account_id", "role_name"),
     refused_keys={
         "profile": "its credentials come from a login: remove it",

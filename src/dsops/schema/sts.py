@@ -1,14 +1,14 @@
-r"""The type `aws.sts`. Limits are those of the STS service model 2011-06-15, where no other source is named.
+r"""The store type `aws.sts`. Limits come from the STS service model 2011-06-15, unless a key names another source.
 
-AWS counts lengths in code points. Its `\w` is ASCII. Python's `re` has no `\p{L}\p{Z}\p{N}` for tags: its
-`\w` is letters, numbers and `_`, and the separators are spelled out.
+AWS counts lengths in code points, and its `\\w` is ASCII only. Python's `re` has no `\\p{L}\\p{Z}\\p{N}`, which AWS
+uses for tags: Python's `\\w` covers letters, numbers and `_`, and the separators are spelled out.
 """
 
 from __future__ import annotations
 
 from dsops.arn import parse_arn
 from dsops.schema.aws import AWS_KEYS, ONE_SOURCE
-from dsops.schema.key import MOST_TAGS, REASON_TO, Conflict, KeyRule, Settings, StoreKey, StoreType
+from dsops.schema.key import MOST_TAGS, REASON_TO, SESSION_PARTS, Conflict, KeyRule, Settings, StoreKey, StoreType
 from dsops.schema.local import COMMON_KEYS
 from dsops.schema.operation import conflicts_of, reference_of
 from dsops.schema.sts_operations import OPERATIONS, ROOT_TASKS, SAML_SOURCES, SOURCE_RULES, WEB_IDENTITY_SOURCES
@@ -20,10 +20,10 @@ _TAG_CHARACTERS = rf"[\w.:/=+\-@{_SPACES}]"
 _NAME_CHARACTERS = r"[A-Za-z0-9_+=,.@-]"
 _NAME_SHAPE = "letters, digits and _+=,.@-"
 DEFAULT_AUDIENCE = "sts.amazonaws.com"
-"""Whom a web identity token is for, where the platform asks and the configuration does not say."""
+"""The audience of a web identity token, where the platform asks for one and the configuration does not name one."""
 
 OWN_POLICY = "auto"
-"""A session policy that the plan writes: what the environment does with the session, and no more."""
+"""The value of `session_policy` for a policy that dsops derives from the plan."""
 
 _NOT_TOLD_TWICE = frozenset({*WEB_IDENTITY_SOURCES, *SAML_SOURCES, "web_identity_audience", "saml_login_port"})
 
@@ -34,7 +34,7 @@ def _check_operation(settings: Settings) -> list[Conflict]:
 
 def _check_device(settings: Settings) -> list[Conflict]:
     return [
-        Conflict(key, f"`{key}` without `serial_number`", "name the MFA device that the code is of")
+        Conflict(key, f"`{key}` without `serial_number`", "name the MFA device of the code")
         for key in _CODES
         if key in settings and "serial_number" not in settings
     ]
@@ -43,7 +43,7 @@ def _check_device(settings: Settings) -> list[Conflict]:
 def _check_own_policy(settings: Settings) -> list[Conflict]:
     if settings.get("session_policy") != OWN_POLICY or "policy_arns" not in settings:
         return []
-    # Session policies add up: what one of them allows is allowed (IAM User Guide, Session policies).
+    # Session policies add up: what one of them allows is allowed (IAM User Guide, "Session policies").
     message = "with `policy_arns` the session could do more than `session_policy: auto` says"
     return [Conflict("policy_arns", message, "remove one of the two")]
 
@@ -54,7 +54,7 @@ def _check_tag_names(settings: Settings) -> list[Conflict]:
     names: dict[str, str] = {}
     for name in _tag_names(settings):
         if name.lower() in names:
-            message = f"the tags `{names[name.lower()]}` and `{name}` are one to AWS, which ignores case"
+            message = f"the tags `{names[name.lower()]}` and `{name}` are the same tag to AWS, which ignores case"
             conflicts.append(Conflict("tags", message, "remove one of them"))
         names[name.lower()] = name
         if name.lower().startswith("aws:"):
@@ -75,7 +75,7 @@ def _check_policy_size(settings: Settings) -> list[Conflict]:
 
 
 def _check_policy_accounts(settings: Settings) -> list[Conflict]:
-    """Finds managed policies of another account than the session's."""
+    """Conflicts for managed policies that belong to another account than the role."""
     named = (parse_arn(str(settings.get(name, ""))) for name in _NAMING_ACCOUNTS)
     account = next((arn.account for arn in named if arn is not None and arn.account), "")
     return [
@@ -173,7 +173,7 @@ _STS_KEYS = (
     StoreKey(
         "role_session_name",
         "text",
-        "The session's name, as CloudTrail shows it; one made of `dsops` and your user name if it isn't set.",
+        "The name of the session in CloudTrail. Default: `dsops`, your user name and the time.",
         characters=_NAME_CHARACTERS,
         shape=_NAME_SHAPE,
         minimum=2,
@@ -183,15 +183,14 @@ _STS_KEYS = (
     StoreKey(
         "duration_seconds",
         "integer",
-        "How long the session lives, in seconds. A role's: 900 to 43200, 3600 if it isn't set, and at most that where "
-        "it is chained. A user's own (GetSessionToken, GetFederationToken): 900 to 129600, 43200 if it isn't set. "
-        "A root user's: at most 900.",
+        "The duration of the session in seconds. A role: 900 to 43200, default 3600; a chained role: at most 3600. "
+        "GetSessionToken and GetFederationToken: 900 to 129600, default 43200. AssumeRoot: at most 900.",
         aliases=("duration",),
     ),
     StoreKey(
         "external_id",
         "text",
-        "The external ID that the role's trust policy asks for; never shown.",
+        "The external ID that the role's trust policy requires; never shown.",
         is_secret=True,
         characters=r"[A-Za-z0-9_+=,.@:/-]",
         shape="letters, digits and _+=,.@:/-",
@@ -202,7 +201,7 @@ _STS_KEYS = (
     StoreKey(
         "serial_number",
         "text",
-        "The MFA device: the ARN of a virtual one or the number of a hardware one.",
+        "The MFA device: the ARN of a virtual device, or the serial number of a hardware device.",
         aliases=("mfa_serial_number",),
         characters=r"[A-Za-z0-9_+=/:,.@-]",
         shape="letters, digits and _+=/:,.@-",
@@ -213,7 +212,7 @@ _STS_KEYS = (
     StoreKey(
         "token_code",
         "text",
-        "The MFA device's current code; where it isn't set, that of its seed in the keyring, or a person is asked.",
+        "The MFA device's current code. Default: computed from the seed in the keyring, or asked for on the terminal.",
         is_secret=True,
         is_identity=False,
         is_askable=True,
@@ -225,20 +224,20 @@ _STS_KEYS = (
     StoreKey(
         "mfa_process",
         "command",
-        "A command that prints the MFA device's current code; it starts in the folder of this file.",
+        "A command that prints the MFA device's current code. It runs in the folder of this file.",
         is_identity=False,
     ),
     StoreKey(
         "mfa_session",
         "boolean",
-        "Whether one MFA session (GetSessionToken) stands before this role and others with the same device; if it "
-        "isn't set, it does where several roles name the device, and before none that lives over an hour.",
+        "Whether this role shares one MFA session (GetSessionToken) with other roles of the same device. Default: "
+        "yes, if several roles name the device, but not for roles with over an hour.",
         is_identity=False,
     ),
     StoreKey(
         "session_policy",
         "policy",
-        "What the session may do at most, as JSON text or as YAML, or `auto`: what the environment reads with it.",
+        "A policy that limits the session, as JSON text or YAML; `auto`: only what the environment does with it.",
         choices=(OWN_POLICY,),
         characters=r"[\t\n\r -ÿ]",
         shape="characters up to U+00FF (others as \\uXXXX)",
@@ -249,7 +248,7 @@ _STS_KEYS = (
     StoreKey(
         "policy_arns",
         "texts",
-        "Managed policies of the role's account that limit the session like `session_policy`.",
+        "ARNs of managed policies of the role's account that limit the session, like `session_policy`.",
         pattern=r"arn:[a-z0-9-]+:iam::(?:[0-9]{12}|aws):policy/[!-~]+",
         shape="a policy's ARN, arn:aws:iam::ACCOUNT:policy/NAME",
         minimum=20,
@@ -260,7 +259,7 @@ _STS_KEYS = (
     StoreKey(
         "tags",
         "map",
-        "Session tags, key to value; the trust policy has to allow sts:TagSession.",
+        "Session tags, key to value. The trust policy has to allow sts:TagSession.",
         characters=_TAG_CHARACTERS,
         shape="letters, digits, spaces and _.:/=+-@",
         minimum=1,
@@ -272,7 +271,7 @@ _STS_KEYS = (
     StoreKey(
         "transitive_tag_keys",
         "texts",
-        "The keys of `tags` that go on to the roles that this session assumes.",
+        "The keys of `tags` that are passed on to roles assumed with this session.",
         characters=_TAG_CHARACTERS,
         shape="letters, digits, spaces and _.:/=+-@",
         minimum=1,
@@ -283,7 +282,7 @@ _STS_KEYS = (
     StoreKey(
         "source_identity",
         "text",
-        "Who is behind the session, through every hop; the trust policy has to allow sts:SetSourceIdentity.",
+        "The source identity, the same through every hop. The trust policy has to allow sts:SetSourceIdentity.",
         characters=_NAME_CHARACTERS,
         shape=_NAME_SHAPE,
         minimum=2,
@@ -294,8 +293,8 @@ _STS_KEYS = (
     StoreKey(
         REASON_TO,
         "text",
-        "Where the reason that `--reason` gives goes besides the audit trail: `source_identity`, or `tag:KEY` for a "
-        "session tag; the store can't be used without a reason then.",
+        "Sends the reason of `--reason` to AWS, as `source_identity` or as a session tag, `tag:KEY`. Then the "
+        "store can't be used without a reason.",
         pattern=rf"source_identity|tag:{_TAG_CHARACTERS}{{1,128}}",
         shape="source_identity, or tag: and the key of a tag",
         minimum=1,
@@ -303,14 +302,14 @@ _STS_KEYS = (
     StoreKey(
         "operation",
         "text",
-        "The API action, which follows from the other keys; written out, it is checked against them.",
+        "The API action. It follows from the other keys; if it is set, it has to agree with them.",
         is_identity=False,
         choices=tuple([operation.name for operation in OPERATIONS]),
     ),
     StoreKey(
         "web_identity_token",
         "text",
-        "A token of an OpenID Connect provider, by which the role is assumed without credentials; never shown.",
+        "An OpenID Connect token with which the role is assumed, without credentials; never shown.",
         is_secret=True,
         is_identity=False,
         minimum=4,
@@ -320,26 +319,26 @@ _STS_KEYS = (
     StoreKey(
         "web_identity_token_file",
         "file",
-        "The file with the token, read anew for each session; relative to the folder of this file, or `~/...`.",
+        "The file with the token, read for each new session; relative to the folder of this file, or `~/...`.",
         is_identity=False,
         minimum=1,
     ),
     StoreKey(
         "web_identity_process",
         "command",
-        "A command that prints the token; it starts in the folder of this file.",
+        "A command that prints the token. It runs in the folder of this file.",
         is_identity=False,
     ),
     StoreKey(
         "web_identity",
         "text",
-        "The platform whose own variables lead to the token: GitHub Actions, GitLab CI, EKS (IRSA), and so on.",
+        "The platform that provides the token: GitHub Actions, GitLab CI, EKS (IRSA), and so on.",
         choices=("github", "gitlab", "kubernetes", "circleci", "buildkite"),
     ),
     StoreKey(
         "web_identity_audience",
         "text",
-        "Whom the token is for, where the platform asks: `github`, `buildkite`; sts.amazonaws.com if it isn't set.",
+        "The token's audience, for `github` and `buildkite` (default sts.amazonaws.com).",
         characters=r"[!-~]",
         shape="printable ASCII without spaces",
         minimum=1,
@@ -349,28 +348,28 @@ _STS_KEYS = (
     StoreKey(
         "saml_assertion_file",
         "file",
-        "The file with a SAML response of the company's identity provider, in base64 or as XML; relative to the folder "
-        "of this file, or `~/...`.",
+        "The file with a SAML response of the identity provider, in base64 or XML; relative to the folder of this "
+        "file, or `~/...`.",
         is_identity=False,
         minimum=1,
     ),
     StoreKey(
         "saml_process",
         "command",
-        "A command that prints the SAML response; it starts in the folder of this file.",
+        "A command that prints the SAML response. It runs in the folder of this file.",
         is_identity=False,
     ),
     StoreKey(
         "saml_login_url",
         "page",
-        "The page of the identity provider where one logs in; it has to bring the response to a port of this machine.",
+        "The login page of the identity provider. It has to post the SAML response to a port of this machine.",
         pattern=r"https://[^\s@/]+(?:/\S*)?|http://(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]+)?(?:/\S*)?",
         shape="an https address",
     ),
     StoreKey(
         "saml_login_port",
         "integer",
-        "The port of 127.0.0.1 where the response is awaited; 35001 if it isn't set.",
+        "The port of 127.0.0.1 that receives the SAML response (default 35001).",
         is_identity=False,
         minimum=1024,
         maximum=65535,
@@ -379,7 +378,7 @@ _STS_KEYS = (
     StoreKey(
         "principal_arn",
         "text",
-        "The SAML provider in IAM; the one that the response names with the role if it isn't set.",
+        "The SAML provider in IAM. Default: the one that the response names with the role.",
         pattern=r"arn:[a-z0-9-]+:iam::[0-9]{12}:saml-provider/[A-Za-z0-9._-]{1,128}",
         shape="a SAML provider's ARN, arn:aws:iam::ACCOUNT:saml-provider/NAME",
         minimum=20,
@@ -389,8 +388,8 @@ _STS_KEYS = (
     StoreKey(
         "federated_user_name",
         "text",
-        "The name of a session that a user vouches for (GetFederationToken); it may do what `session_policy` and the "
-        "user both allow.",
+        "The name of a federated user (GetFederationToken), who may do what `session_policy` and the calling user "
+        "both allow.",
         characters=_NAME_CHARACTERS,
         shape=_NAME_SHAPE,
         minimum=2,
@@ -400,7 +399,7 @@ _STS_KEYS = (
     StoreKey(
         "target_principal",
         "text",
-        "The member account, by id or its root user's ARN, for one privileged task there (AssumeRoot).",
+        "The member account for a privileged task (AssumeRoot): its id, or the ARN of its root user.",
         pattern=r"[0-9]{12}|arn:[a-z0-9-]+:iam::[0-9]{12}:root",
         shape="an account's id, or arn:aws:iam::ACCOUNT:root",
         source=reference_of("AssumeRoot"),
@@ -408,7 +407,7 @@ _STS_KEYS = (
     StoreKey(
         "task_policy_arn",
         "text",
-        "The task: AWS's managed policy that says what the root user's session may do.",
+        "The task: the AWS managed policy with the permissions of the root user's session.",
         pattern=rf"arn:[a-z0-9-]+:iam::aws:policy/root-task/(?:{'|'.join(ROOT_TASKS)})",
         shape=f"arn:aws:iam::aws:policy/root-task/ and one of {', '.join(ROOT_TASKS)}",
         source=reference_of("AssumeRoot"),
@@ -416,7 +415,7 @@ _STS_KEYS = (
     StoreKey(
         "provided_contexts",
         "map",
-        "Who is behind the call, as a context provider says: its ARN and its assertion, which is never shown.",
+        "Context assertions: the ARN of the context provider to its assertion, which is never shown.",
         is_secret=True,
         characters=r"[!-~]",
         shape="an ARN and an assertion, in printable ASCII",
@@ -430,11 +429,13 @@ _STS_KEYS = (
 
 STS_TYPE = StoreType(
     "aws.sts",
-    "A session of AWS STS: of a role, or of whom the keys say. Other stores use it by `credentials_from`, "
-    "and variables can read its credentials.",
+    "An AWS STS session: an assumed role, or the caller's own (GetSessionToken). Other stores use it with "
+    "`credentials_from`, and variables can read its credentials.",
     (*COMMON_KEYS, *AWS_KEYS, *_STS_KEYS),
     gives_credentials=True,
     takes_credentials=True,
+    service="sts",
+    session_parts=SESSION_PARTS,
     proof_keys=(*WEB_IDENTITY_SOURCES, *SAML_SOURCES),
     operations=OPERATIONS,
     rules=_RULES,

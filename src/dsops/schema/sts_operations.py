@@ -1,14 +1,14 @@
-"""The six operations of STS that a store of type `aws.sts` gets its session by (STS API Reference)."""
+"""The six STS operations that can issue the session of an `aws.sts` store (STS API Reference)."""
 
 from __future__ import annotations
 
 from dsops.schema.key import Conflict, KeyRule, Operation, Settings
 
 WEB_IDENTITY_SOURCES = ("web_identity_token", "web_identity_token_file", "web_identity_process", "web_identity")
-"""The keys that say where a web identity token comes from; a store has one of them, or signs with credentials."""
+"""The keys that name the source of a web identity token. A store has one of them, or signs with credentials."""
 
 SAML_SOURCES = ("saml_assertion_file", "saml_process", "saml_login_url")
-"""The keys that say where a SAML assertion comes from."""
+"""The keys that name the source of a SAML response."""
 
 ROOT_TASKS = (
     "IAMAuditRootUserCredentials",
@@ -17,7 +17,7 @@ ROOT_TASKS = (
     "S3UnlockBucketPolicy",
     "SQSUnlockQueuePolicy",
 )
-"""The names of the policies that AssumeRoot takes (its API reference, TaskPolicyArn)."""
+"""The names of the task policies that AssumeRoot takes (AssumeRoot API reference, TaskPolicyArn)."""
 
 _POLICIES = frozenset({"session_policy", "policy_arns"})
 _MFA = frozenset({"serial_number", "token_code", "mfa_process"})
@@ -104,18 +104,18 @@ OPERATIONS = (
     ),
     Operation("GetSessionToken", (), _MFA, default_seconds=43200, most_seconds=129600, reasons=_USERS_OWN),
 )
-"""The first that a store's keys mean is the one."""
+"""The STS operations; the first one that a store's keys select is used."""
 
 _WITH_AUDIENCE = ("github", "buildkite")
 
 
 def _check_sources(settings: Settings) -> list[Conflict]:
-    """Finds two tokens or assertions, and one of each."""
+    """Conflicts for two tokens, two SAML responses, or one of each."""
     tokens, assertions = _given(WEB_IDENTITY_SOURCES, settings), _given(SAML_SOURCES, settings)
     conflicts = [
-        Conflict(name, f"`{given[0]}` and `{name}` name two {what}s", "remove one")
-        for given, what in ((tokens, "token"), (assertions, "assertion"))
-        for name in given[1:]
+        Conflict(name, f"`{present[0]}` and `{name}` name two {noun}s", "remove one")
+        for present, noun in ((tokens, "token"), (assertions, "assertion"))
+        for name in present[1:]
     ]
     if tokens and assertions:
         message = f"`{tokens[0]}` is a token and `{assertions[0]}` an assertion, and a role is assumed with one"
@@ -124,18 +124,18 @@ def _check_sources(settings: Settings) -> list[Conflict]:
 
 
 def _check_written_operation(settings: Settings) -> list[Conflict]:
-    """Finds no token or assertion where the operation wants one, and one where it wants none."""
+    """Conflicts for an operation without the token or response that it needs, and for one that it does not take."""
     written, conflicts = settings.get("operation"), list[Conflict]()
-    for operation, sources, what in (
+    for operation, sources, noun in (
         ("AssumeRoleWithWebIdentity", WEB_IDENTITY_SOURCES, "a token"),
         ("AssumeRoleWithSAML", SAML_SOURCES, "an assertion"),
     ):
-        given = _given(sources, settings)
-        if written == operation and not given:
+        present = _given(sources, settings)
+        if written == operation and not present:
             hint = f"set one of {', '.join(f'`{name}`' for name in sources)}"
-            conflicts.append(Conflict("operation", f"{operation} needs {what}", hint))
-        elif given and written not in (None, operation):
-            message = f"{written} takes no {what.partition(' ')[2]}, and `{given[0]}` is one"
+            conflicts.append(Conflict("operation", f"{operation} needs {noun}", hint))
+        elif present and written not in (None, operation):
+            message = f"{written} takes no {noun.partition(' ')[2]}, and `{present[0]}` is one"
             conflicts.append(Conflict("operation", message, "remove one of the two"))
     return conflicts
 
@@ -144,18 +144,18 @@ def _check_audience(settings: Settings) -> list[Conflict]:
     if "web_identity_audience" not in settings or settings.get("web_identity") in _WITH_AUDIENCE:
         return []
     message = "`web_identity_audience` goes with `web_identity: github` or `buildkite`"
-    return [Conflict("web_identity_audience", message, "elsewhere the token's maker sets its audience")]
+    return [Conflict("web_identity_audience", message, "on other platforms the issuer sets the audience")]
 
 
 def _check_login(settings: Settings) -> list[Conflict]:
     conflicts: list[Conflict] = []
     if "saml_login_url" in settings and not set(_OF_A_LOGIN) & set(settings):
-        # Any page can post to a port of this machine: a foreign response must not choose the account.
+        # Any web page can post to a port of this machine: a foreign response must not choose the account.
         message = "`saml_login_url` needs `role_arn`, or `principal_arn` where the response says which role"
         conflicts.append(Conflict("saml_login_url", message, "name the account's SAML provider: `principal_arn: ...`"))
     if "saml_login_port" in settings and "saml_login_url" not in settings:
         message = "`saml_login_port` goes with `saml_login_url`"
-        conflicts.append(Conflict("saml_login_port", message, "it is where the browser brings the assertion"))
+        conflicts.append(Conflict("saml_login_port", message, "it is the port that receives the SAML response"))
     return conflicts
 
 
@@ -175,4 +175,4 @@ SOURCE_RULES = (
     ),
     KeyRule(_check_login, needs=(("saml_login_url", _OF_A_LOGIN), ("saml_login_port", ("saml_login_url",)))),
 )
-"""What has to hold between tokens, assertions and the operation that is written out."""
+"""The rules between tokens, SAML responses and an explicit `operation`."""

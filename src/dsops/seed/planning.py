@@ -46,7 +46,7 @@ class Planning:
             step
             for plan in self.store_plans.values()
             for step in plan.steps.values()
-            if step.type == "aws.sts" and is_a_users(plan.steps.get(step.credentials_from))
+            if step.operation and is_a_users(plan.steps.get(step.credentials_from))
         ]
 
     def _plan(self, name: str, *, is_store: bool) -> Plan | None:
@@ -74,7 +74,7 @@ class Planning:
 
 def is_a_users(source: Step | None) -> bool:
     """Whether that store's session acts as the user: base credentials, a user's key, a GetSessionToken session."""
-    return source is None or source.type == "aws.keys" or source.operation == "GetSessionToken"
+    return source is None or source.type.gives_long_term or source.operation == "GetSessionToken"
 
 
 def _without_own_policies(config: Config) -> Config:

@@ -8,17 +8,52 @@ from dsops.arn import Arn, parse_arn, partition_of_region
 from dsops.grants.trust import trust_in_callers
 from dsops.plan import Plan, PlannedVariable, Step
 from dsops.plan.needs import assume_actions, issue_needs, parameter_resource, secret_resources
-from dsops.sandbox.seed.model import DEFAULT_ACCOUNT, Seed, SeedAccount, SeedDevice, SeedRegion, SeedSecret, SeedUser
+from dsops.sandbox.seed.model import (
+    DEFAULT_ACCOUNT,
+    Seed,
+    SeedAccount,
+    SeedDevice,
+    SeedNode,
+    SeedOrganization,
+    SeedRegion,
+    SeedSecret,
+    SeedUser,
+)
 from dsops.sandbox.state.iam_backend import StoredPolicy
 from dsops.secret import Secret
 from dsops.seed.federation import Companies, Providers
 from dsops.seed.holders import Holder, PlannedRole, arn_of, document
 from dsops.seed.logins import PlannedIdentityCenter
-from dsops.seed.members import Members
 from dsops.seed.value import Value, extracted
 
 DEVELOPER = "developer"
 _DEVICES_PER_USER = 8
+
+
+class _Members:
+    """The organization that AssumeRoot needs, its members being collected; a sandbox has one organization."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self._manager = ""
+        self._members: dict[str, None] = {}
+
+    def add(self, manager: str, member: str) -> None:
+        """Add a member; adds a note if it belongs to another organization."""
+        self._manager = self._manager or manager
+        if manager != self._manager:
+            self.notes.append(
+                f"{member} is left out of {manager}'s organization: a sandbox has only one, {self._manager}'s"
+            )
+            return
+        self._members[member] = None
+
+    def organization(self) -> SeedOrganization | None:
+        """Return the organization with centralized root access; None if it is not needed."""
+        if not self._members:
+            return None
+        root = SeedNode(accounts=tuple((member, SeedNode()) for member in self._members))
+        return SeedOrganization(self._manager, root, root_access=("RootCredentialsManagement", "RootSessions"))
 
 
 class SeedWorld:
@@ -35,7 +70,7 @@ class SeedWorld:
         self._providers = Providers(environ)
         self._companies = Companies()
         self._logins = PlannedIdentityCenter(environ)
-        self._members = Members()
+        self._members = _Members()
         for step in first_hops:
             self._add_device(step)
         self._developers = {account: Holder("") for account in self._devices}
@@ -55,7 +90,7 @@ class SeedWorld:
         """Add what a step's session needs; nothing for the user's own session."""
         if "role_arn" in step.settings:
             self._add_role(step, steps)
-        elif step.type == "aws.sso":
+        elif step.type.service == "sso":
             self._add_login(step)
         elif step.operation == "GetFederationToken":
             self._add_guest(step)
@@ -132,7 +167,7 @@ class SeedWorld:
         if source is not None and "role_arn" in source.settings:
             arn = arn_of(source.settings["role_arn"])
             return [self._roles.setdefault(str(arn), PlannedRole(arn))]
-        if source is not None and source.type == "aws.sso":
+        if source is not None and source.type.service == "sso":
             assigned = self._logins.assigned(source)
             return [] if assigned is None else [assigned]
         owner = self._device_of(step, steps)
@@ -177,13 +212,13 @@ class SeedWorld:
     def add_read(self, variable: PlannedVariable, plan: Plan) -> None:
         """Add the secret or parameter that a variable reads, and the permission to read it."""
         step, reference = plan.steps[variable.step], variable.reference
-        if reference is None or step.type not in ("aws.secretsmanager", "aws.ssm"):
+        if reference is None or step.type.service not in ("secretsmanager", "ssm") or not step.type.read_action:
             return
         paths = [reference.field] if reference.field else []
         is_encoded = bool(variable.transforms) and variable.transforms[0].name == "base64_decode"
         paths += extracted(variable.transforms)
         for reader in self._readers(step, plan.steps):
-            if step.type == "aws.ssm":
+            if step.type.service == "ssm":
                 self._add_parameter(reader, step, reference.key, paths, is_encoded=is_encoded)
             else:
                 self._add_secret(reader, step, reference.key, paths, is_encoded=is_encoded)
@@ -193,7 +228,7 @@ class SeedWorld:
         if source is not None and "role_arn" in source.settings:
             role = self._roles.get(str(source.settings["role_arn"]))
             return [] if role is None else [role]
-        if source is not None and source.type == "aws.sso":
+        if source is not None and source.type.service == "sso":
             assigned = self._logins.assigned(source)
             return [] if assigned is None else [assigned]
         return list(self._developers.values())

@@ -1,4 +1,7 @@
-"""The table of store types, and the seam for those of others."""
+"""Finds the store of a type: a module of this package, or a plugin's entry point.
+
+A store gets a plan step and credentials, and returns secrets or a session. `resolve` and the commands call it.
+"""
 
 from __future__ import annotations
 
@@ -14,31 +17,20 @@ if TYPE_CHECKING:
     from dsops.stores.interface import CredentialStore, ProvingStore, SecretStore, Store
 
 ENTRY_POINT_GROUP = "dsops.stores"
-"""A plugin's entry point: its name is the store type, its object a Store (stores/interface.py)."""
-
-_MODULES = {
-    "aws.sts": "aws_sts",
-    "aws.sso": "aws_sso",
-    "aws.keys": "aws_keys",
-    "aws.secretsmanager": "aws_secretsmanager",
-    "aws.ssm": "aws_ssm",
-    "literal": "literal",
-    "env": "env",
-}
+"""The group of plugins' entry points: the name is the store type, the object a Store (stores/interface.py)."""
 
 
 def find_store(type_name: str) -> Store:
-    """The store of that type, imported now. Raises StoreTypeUnknown."""
-    module_name = _MODULES.get(type_name)
-    if module_name is not None:
+    """Import and return the store of a type: `aws.sts` from `dsops.stores.aws_sts`. Raises StoreTypeUnknown."""
+    if type_name in BUILTIN_TYPES:
         from importlib import import_module
 
-        return cast("Store", import_module(f"dsops.stores.{module_name}").STORE)
+        return cast("Store", import_module(f"dsops.stores.{type_name.replace('.', '_')}").STORE)
     return _load_plugin(type_name)
 
 
 def secret_store(type_name: str) -> SecretStore:
-    """The same, for reading secrets."""
+    """The store of a type that gives secrets. Raises StoreTypeUnknown."""
     store = find_store(type_name)
     if not store.store_type.gives_secrets:
         raise StoreTypeUnknown(f"stores of the type `{type_name}` give no secrets")
@@ -46,7 +38,7 @@ def secret_store(type_name: str) -> SecretStore:
 
 
 def credential_store(type_name: str) -> CredentialStore:
-    """The same, for issuing credentials."""
+    """The store of a type that gives credentials. Raises StoreTypeUnknown."""
     store = find_store(type_name)
     if not store.store_type.gives_credentials:
         raise StoreTypeUnknown(f"stores of the type `{type_name}` give no credentials")
@@ -54,15 +46,15 @@ def credential_store(type_name: str) -> CredentialStore:
 
 
 def proving_store(type_name: str) -> ProvingStore:
-    """The same, for telling who stands behind a token or a login."""
+    """The store of a type with `proof_keys`, which can identify its caller. Raises StoreTypeUnknown."""
     store = find_store(type_name)
     if not store.store_type.proof_keys:
-        raise StoreTypeUnknown(f"stores of the type `{type_name}` take no proof")
+        raise StoreTypeUnknown(f"stores of the type `{type_name}` take no token or login")
     return cast("ProvingStore", store)
 
 
 class StoreTypes(Mapping[str, StoreType]):
-    """Every store type by name: ours, and the installed plugins', which are looked for when a name is not ours."""
+    """All store types by name: ours, and those of plugins, which are only looked up for a name that is not ours."""
 
     def __init__(self) -> None:
         self._others: dict[str, StoreType | None] = {}
@@ -71,7 +63,8 @@ class StoreTypes(Mapping[str, StoreType]):
         if name in BUILTIN_TYPES:
             return BUILTIN_TYPES[name]
         if name not in self._others:
-            # Once a name: to look costs 15 ms, and a configuration may have many stores of a type that nobody knows.
+            # Each unknown name is looked up once: a lookup costs 15 ms, and a configuration can have many stores of
+            # that type.
             try:
                 self._others[name] = _load_plugin(name).store_type
             except StoreTypeUnknown:
@@ -90,7 +83,7 @@ class StoreTypes(Mapping[str, StoreType]):
 
 
 def _plugins() -> tuple[EntryPoint, ...]:
-    # 15 ms: only a configuration with a type that is not ours pays for it.
+    # Costs 15 ms, paid only by a configuration with a type that is not ours.
     from importlib.metadata import entry_points
 
     return tuple(entry_points(group=ENTRY_POINT_GROUP))
@@ -98,9 +91,9 @@ def _plugins() -> tuple[EntryPoint, ...]:
 
 def _load_plugin(name: str) -> Store:
     plugins = _plugins()
-    point = next((each for each in plugins if each.name == name), None)
+    point = next((plugin for plugin in plugins if plugin.name == name), None)
     if point is None:
-        near = nearest(name, [*BUILTIN_TYPES, *[each.name for each in plugins]])
+        near = nearest(name, [*BUILTIN_TYPES, *[plugin.name for plugin in plugins]])
         hint = f"did you mean `{near}`?" if near else "install the package that provides it"
         raise StoreTypeUnknown(f"nothing installed provides the store type `{name}`", hint=hint)
     package = f" of {point.dist.name}" if point.dist else ""

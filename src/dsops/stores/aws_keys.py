@@ -1,4 +1,4 @@
-"""A user's long-term key out of the system's keyring, for other stores to start from."""
+"""An IAM user's long-term key from the system's keyring, which signs the first hop of a chain."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class KeysStore:
         digest_of: Callable[[Iterable[str]], str],
         folder: str = "",
     ) -> Proof:
-        """Whose key it is, by dsops' list: the keyring itself is asked by `issue`. A rotated key is another one."""
+        """Identify the key by dsops' own index; only `issue` reads the keyring. A rotated key is another identity."""
         del folder
         name = str(settings["key_name"])
         if index.is_off(environ):
@@ -39,13 +39,13 @@ class KeysStore:
         try:
             entry = index.contents(environ).keys.get(name)
         except KeyringFailed:
-            entry = None  # `issue` says why
+            entry = None  # `issue` raises the error
         if entry is None:
             return Proof(f"key `{name}`, which the keyring does not have", digest_of(("none", name)))
         return Proof(_told(name, entry.key_id, entry.arn), digest_of((entry.key_id, entry.arn)))
 
     async def issue(self, step: Step, source: Credentials | None, context: Context) -> Credentials:
-        """The key itself."""
+        """Read the key from the keyring."""
         del source
         environ = context.runtime.environ
         if index.is_off(environ):
@@ -53,34 +53,35 @@ class KeysStore:
         keyring = Keyring(environ, context.runtime.folder)
         name = str(step.settings["key_name"])
         try:
-            found = await blocking(lambda: get_credentials(keyring, name))
+            key = await blocking(lambda: get_credentials(keyring, name))
         except DsopsError as error:
             error.retell(f"store `{step.name}`: {error.message}", where=step.where)
             raise
-        if step.proof is not None and not step.proof.source.endswith(f" of {found.arn}"):
-            # What starts from it would be kept as the session of the key before. A rotated one is the same user's.
+        if step.proof is not None and not step.proof.source.endswith(f" of {key.arn}"):
+            # Sessions are cached under the planned key's identity, so another user's key must not sign. A rotated key
+            # is the same user's.
             raise NoCredentials(
-                f"store `{step.name}`: the key `{name}` is another user's than when this run was planned",
+                f"store `{step.name}`: the key `{name}` belongs to another user than when this run was planned",
                 hint="run it again",
                 where=step.where,
             )
-        return found
+        return key
 
     async def fetch(
         self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context
     ) -> Mapping[SecretReference, Secret | DsopsError]:
-        """Parts of the key, all of the one snapshot."""
+        """Return the requested parts of the key."""
         del context
         return parts_of(step, references, credentials)
 
 
 def _told(name: str, key_id: str, arn: str) -> str:
-    """The key for people."""
+    """The key in words: name, key id, ARN."""
     return f"key `{name}` of the keyring, {key_id[:4]}...{key_id[-4:]} of {arn}"
 
 
 def _of_environment(name: str, environ: Mapping[str, str], digest_of: Callable[[Iterable[str]], str]) -> Proof:
-    """The same where the keyring is switched off."""
+    """Identify the key by the environment, when the keyring is switched off."""
     keys = ambient_from_environment(environ)
     if keys is None:
         source = f"key `{name}`, in whose place the environment has none: {index.VARIABLE} is off"

@@ -1,4 +1,4 @@
-"""AWS Secrets Manager: each secret once, side by side, in batches where that saves requests and is allowed."""
+"""Reads from AWS Secrets Manager: each secret once, in parallel, in batches where they save requests."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from dsops.stores.interface import Context, SecretMetadata
 from dsops.tasks import gather, settle
 
 BATCH_DENIED = "secretsmanager:BatchGetSecretValue is denied"
-"""What is remembered of a session, so that the denied call is made once and not at every run."""
+"""A fact remembered for a session, so that the denied call is made only once."""
 
 BATCH_STATEMENT = '{"Effect": "Allow", "Action": "secretsmanager:BatchGetSecretValue", "Resource": "*"}'
-"""What the reader's policy needs for it: the action takes no narrower resource."""
+"""The statement that the reader's policy needs for batches; the action has no narrower resource."""
 
-# Servers that stand in for AWS may not know the newer action.
+# Emulators of AWS may not know the newer action.
 _UNKNOWN_ACTION = frozenset({"UnknownOperationException", "InvalidAction", "NotImplemented", "InternalFailure"})
 
 
 class _Id(NamedTuple):
-    """One version of one secret; `version` is a version's id, a staging label, or "" for the current one."""
+    """One version of one secret; `version` is a version id, a staging label, or "" for the current one."""
 
     secret: str
     version: str
@@ -40,16 +40,16 @@ _Outcome = Secret | DsopsError
 
 
 class SecretsManagerStore:
-    """`type: aws.secretsmanager`."""
+    """The store type `aws.secretsmanager`."""
 
     store_type = BUILTIN_TYPES["aws.secretsmanager"]
 
     async def fetch(
         self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context
     ) -> Mapping[SecretReference, Secret | DsopsError]:
-        """The value of each secret, or its field."""
+        """Return the value of each secret, or of its field."""
         if credentials is None:
-            hint = "name a store that gives some in `credentials_from`"
+            hint = "name a store that gives credentials in `credentials_from`"
             raise NoCredentials(f"store `{step.name}` needs credentials", hint=hint, where=step.where)
         regions = _by_region(step, references)
         readers = [
@@ -58,28 +58,28 @@ class SecretsManagerStore:
         ]
         outcomes: dict[_Id, _Outcome] = {}
         try:
-            for each in await gather(
+            for region_outcomes in await gather(
                 *[reader.read(list(ids)) for reader, ids in zip(readers, regions.values(), strict=True)]
             ):
-                outcomes.update(each)
+                outcomes.update(region_outcomes)
         finally:
             _note(references, readers, context)
         return {reference: _picked(outcomes, reference, step) for reference in references}
 
     async def prepare(self, step: Step, references: Sequence[SecretReference], context: Context) -> None:
-        """Connections for the reads, while the role is still being assumed."""
+        """Open connections for the reads while the role is still being assumed."""
         for region, ids in _by_region(step, references).items():
             endpoint = endpoint_of(step, "secretsmanager", context.runtime, region)
-            wanted = {SecretReference(each.secret, each.version, "") for each in ids}
-            await preconnect(context.client, endpoint, reads_of(step, wanted))
+            unique = {SecretReference(secret_id.secret, secret_id.version, "") for secret_id in ids}
+            await preconnect(context.client, endpoint, reads_of(step, unique))
 
 
 def _note(references: Sequence[SecretReference], readers: Sequence[_Reader], context: Context) -> None:
-    found = {each: told for reader in readers for each, told in reader.found.items()}
+    by_id = {secret_id: metadata for reader in readers for secret_id, metadata in reader.metadata.items()}
     for reference in references:
-        told = found.get(_Id(reference.key, reference.version))
-        if told is not None:
-            context.note(reference, told)
+        metadata = by_id.get(_Id(reference.key, reference.version))
+        if metadata is not None:
+            context.note(reference, metadata)
 
 
 def _by_region(step: Step, references: Sequence[SecretReference]) -> Mapping[str, Mapping[_Id, None]]:
@@ -90,26 +90,26 @@ def _by_region(step: Step, references: Sequence[SecretReference]) -> Mapping[str
 
 
 class _Reader:
-    """Reads from one region."""
+    """Reads secrets of one region."""
 
     def __init__(self, step: Step, credentials: Credentials, context: Context, endpoint: Endpoint) -> None:
         self._step = step
         self._credentials = credentials
         self._context = context
         self._endpoint = endpoint
-        self.found: dict[_Id, SecretMetadata] = {}
-        """What is known of each secret that was read, besides its value."""
+        self.metadata: dict[_Id, SecretMetadata] = {}
+        """The metadata of each secret that was read."""
 
     async def read(self, ids: list[_Id]) -> dict[_Id, _Outcome]:
-        """A value or an error for each."""
-        current = [each for each in ids if not each.version]
+        """Read these secrets; returns a value or an error for each."""
+        current = [secret_id for secret_id in ids if not secret_id.version]
         if len(ids) <= SINGLE_READS or len(current) < 2 or not self._may_batch():
             return await self._singly(ids)
         chunks = [current[start : start + SECRETS_PER_CALL] for start in range(0, len(current), SECRETS_PER_CALL)]
-        others = self._singly([each for each in ids if each.version])
+        others = self._singly([secret_id for secret_id in ids if secret_id.version])
         parts = await gather(others, *[self._batch(chunk) for chunk in chunks])
-        outcomes = {each: outcome for part in parts for each, outcome in part.items()}
-        left = [each for each in ids if each not in outcomes]
+        outcomes = {secret_id: outcome for part in parts for secret_id, outcome in part.items()}
+        left = [secret_id for secret_id in ids if secret_id not in outcomes]
         return outcomes | await self._singly(left) if left else outcomes
 
     def _may_batch(self) -> bool:
@@ -118,29 +118,29 @@ class _Reader:
         return not self._context.memory.knows(self._step.fingerprint, BATCH_DENIED)
 
     async def _singly(self, ids: list[_Id]) -> dict[_Id, _Outcome]:
-        outcomes = await settle(*[self._one(each) for each in ids])
+        outcomes = await settle(*[self._one(secret_id) for secret_id in ids])
         return dict(zip(ids, outcomes, strict=True))
 
-    async def _one(self, each: _Id) -> Secret:
-        is_id = is_version_id(each.version)
-        found = await get_secret_value(
+    async def _one(self, secret_id: _Id) -> Secret:
+        is_id = is_version_id(secret_id.version)
+        answer = await get_secret_value(
             self._context.client,
             self._credentials,
             self._endpoint,
-            each.secret,
-            version_id=each.version if is_id else "",
-            version_stage="" if is_id else each.version,
+            secret_id.secret,
+            version_id=secret_id.version if is_id else "",
+            version_stage="" if is_id else secret_id.version,
         )
-        self._keep(each, found)
-        return found.value
+        self._keep(secret_id, answer)
+        return answer.value
 
-    def _keep(self, each: _Id, found: SecretValue, operation: str = "") -> None:
+    def _keep(self, secret_id: _Id, answer: SecretValue, operation: str = "") -> None:
         region = self._endpoint.signing_region
-        self.found[each] = SecretMetadata(found.version_id, found.request_id, found.arn, region, operation)
+        self.metadata[secret_id] = SecretMetadata(answer.version_id, answer.request_id, answer.arn, region, operation)
 
     async def _batch(self, ids: list[_Id]) -> dict[_Id, _Outcome]:
-        """A value or an error for each; nothing at all where batches are not to be had."""
-        by_name = {each.secret: each for each in ids}
+        """Read one batch; returns a value or an error for each, or {} if batches are not allowed."""
+        by_name = {secret_id.secret: secret_id for secret_id in ids}
         try:
             batch = await batch_get_secret_value(self._context.client, self._credentials, self._endpoint, list(by_name))
         except DsopsError as error:
@@ -148,13 +148,13 @@ class _Reader:
                 return dict.fromkeys(ids, error)
             self._remember(error)
             return {}
-        for name, found in batch.values.items():
-            self._keep(by_name[name], found, "BatchGetSecretValue")
-        values: dict[_Id, _Outcome] = {by_name[name]: found.value for name, found in batch.values.items()}
+        for name, answer in batch.values.items():
+            self._keep(by_name[name], answer, "BatchGetSecretValue")
+        values: dict[_Id, _Outcome] = {by_name[name]: answer.value for name, answer in batch.values.items()}
         return values | {by_name[name]: error for name, error in batch.errors.items()}
 
     def _remember(self, error: DsopsError) -> None:
-        """Tells once, and not again for this session, that secrets are read one by one from now on."""
+        """Report once per session that secrets are read one by one from now on."""
         memory, step = self._context.memory, self._step
         if memory.knows(step.fingerprint, BATCH_DENIED):
             return
@@ -173,7 +173,7 @@ class _Reader:
 
 
 def _is_no_batch(error: DsopsError) -> bool:
-    """Whether single reads may succeed where the batch did not."""
+    """Whether the error refuses batches as such, so that single reads may succeed."""
     if isinstance(error, AccessDenied) and not isinstance(error, SecretAccessDenied):
         return True
     return isinstance(error, ServiceError) and error.aws is not None and error.aws.code in _UNKNOWN_ACTION

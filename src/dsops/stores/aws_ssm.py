@@ -1,4 +1,4 @@
-"""AWS Systems Manager Parameter Store: ten parameters a call, side by side."""
+"""Reads from AWS Systems Manager Parameter Store: ten parameters a call, calls in parallel."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ _Outcome = Secret | DsopsError
 
 
 class ParameterStore:
-    """`type: aws.ssm`; `parameter_prefix` is put before each key that is no ARN."""
+    """The store type `aws.ssm`; `parameter_prefix` is put before each key that is not an ARN."""
 
     store_type = BUILTIN_TYPES["aws.ssm"]
 
     async def fetch(
         self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context
     ) -> Mapping[SecretReference, Secret | DsopsError]:
-        """The value of each parameter, or its field."""
+        """Return the value of each parameter, or of its field."""
         if credentials is None:
-            hint = "name a store that gives some in `credentials_from`"
+            hint = "name a store that gives credentials in `credentials_from`"
             raise NoCredentials(f"store `{step.name}` needs credentials", hint=hint, where=step.where)
         names = {reference: _name(step, reference) for reference in references}
         regions: dict[str, dict[str, None]] = {}
         for name in names.values():
             regions.setdefault(region_of(name, step), {})[name] = None
         readers = []
-        known: dict[str, SecretMetadata] = {}
-        for region, wanted in regions.items():
-            reader = _Reader(step, credentials, context, endpoint_of(step, "ssm", context.runtime, region), known)
-            readers += [reader.read(each) for each in in_calls(wanted)]
+        metadata: dict[str, SecretMetadata] = {}
+        for region, names_there in regions.items():
+            reader = _Reader(step, credentials, context, endpoint_of(step, "ssm", context.runtime, region), metadata)
+            readers += [reader.read(batch) for batch in in_calls(names_there)]
         outcomes = {name: outcome for part in await gather(*readers) for name, outcome in part.items()}
         for reference, name in names.items():
-            if name in known:
-                context.note(reference, known[name])
+            if name in metadata:
+                context.note(reference, metadata[name])
         return {reference: _picked(outcomes[name], name, reference, step) for reference, name in names.items()}
 
 
 class _Reader:
-    """Reads from one region."""
+    """Reads parameters of one region."""
 
     def __init__(
         self,
@@ -56,20 +56,20 @@ class _Reader:
         credentials: Credentials,
         context: Context,
         endpoint: Endpoint,
-        found: dict[str, SecretMetadata],
+        metadata: dict[str, SecretMetadata],
     ) -> None:
-        """`found` gets what is known of each parameter that was read, besides its value."""
+        """`metadata` is filled with the metadata of each parameter that was read."""
         self._step = step
         self._credentials = credentials
         self._context = context
         self._endpoint = endpoint
-        self._found = found
+        self._metadata = metadata
 
     async def read(self, names: list[str]) -> dict[str, _Outcome]:
-        """A value or an error for each of up to ten.
+        """Read up to ten parameters; returns a value or an error for each.
 
-        AWS refuses all ten where one may not be read, or has a key that can't be used: then each is asked for by
-        itself, so that the others come and the error names the right one.
+        AWS refuses the whole call if one parameter may not be read or has an unusable key. Then each is read alone,
+        so that the others succeed and the error names the right one.
         """
         try:
             answer = await get_parameters(
@@ -88,9 +88,9 @@ class _Reader:
             return dict.fromkeys(names, error)
         for name, parameter in answer.found.items():
             version, region = str(parameter.version or ""), self._endpoint.signing_region
-            self._found[name] = SecretMetadata(version, answer.request_id, parameter.arn, region)
-        found: dict[str, _Outcome] = {name: parameter.value for name, parameter in answer.found.items()}
-        return found | {name: self._missing(name) for name in answer.invalid}
+            self._metadata[name] = SecretMetadata(version, answer.request_id, parameter.arn, region)
+        values: dict[str, _Outcome] = {name: parameter.value for name, parameter in answer.found.items()}
+        return values | {name: self._missing(name) for name in answer.invalid}
 
     def _missing(self, name: str) -> SecretNotFound:
         is_path = "/" in name and not name.startswith(("/", "arn:"))
@@ -101,7 +101,7 @@ class _Reader:
 
 
 def _name(step: Step, reference: SecretReference) -> str:
-    """What GetParameters is asked for, with the store's prefix."""
+    """The name that GetParameters gets, with the store's prefix."""
     prefix = "" if reference.key.startswith("arn:") else step.settings.get("parameter_prefix", "")
     return f"{prefix}{parameter_name(reference)}"
 

@@ -1,4 +1,4 @@
-"""IAM Identity Center: a session of a permission set, by the login that `dsops login` or the AWS CLI left behind."""
+"""A session of an IAM Identity Center permission set, issued with the login of `dsops login` or the AWS CLI."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Sso:
         digest_of: Callable[[Iterable[str]], str],
         folder: str = "",
     ) -> Proof:
-        """Whose login these settings lead to: nobody but who has logged in has that token."""
+        """Identify the login by its token, which only the user who logged in has."""
         session = session_of(settings, environ, folder)
         cached = read_token(token_path(session, environ, folder), session)
         mark = cached.token.mark if cached.token is not None else ""
@@ -40,7 +40,7 @@ class Sso:
         return Proof(session.shown, digest_of((session.start_url, session.region, mark)), login=login)
 
     async def issue(self, step: Step, source: Credentials | None, context: Context) -> Credentials:
-        """A new session of the permission set; a login that was ended meanwhile is renewed once, where it can be."""
+        """Issue a session of the permission set. If the portal refuses the login's token, renew it once and retry."""
         del source
         session = session_of(step.settings, context.runtime.environ, context.runtime.folder)
         token = await usable_token(step, session, context)
@@ -56,7 +56,7 @@ class Sso:
     async def fetch(
         self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context
     ) -> Mapping[SecretReference, Secret | DsopsError]:
-        """Parts of the step's own session, all of the one snapshot."""
+        """Return the requested parts of the step's own session."""
         del context
         return parts_of(step, references, credentials)
 
@@ -79,7 +79,7 @@ async def _credentials(step: Step, session: SsoSession, context: Context, token:
 
 
 async def _what_there_is(portal: PortalClient, account_id: str, role_name: str) -> str:
-    """What the login has instead; a general hint where nobody says."""
+    """A hint with the accounts or permission sets that the login does have; a general hint if AWS doesn't list them."""
     try:
         accounts = {account.account_id: account.name for account in await list_accounts(portal)}
         if account_id not in accounts:
@@ -88,7 +88,7 @@ async def _what_there_is(portal: PortalClient, account_id: str, role_name: str) 
             return f"did you mean {meant} ({accounts[meant]})?" if meant else f"its accounts: {_listed(named)}"
         roles = await list_account_roles(portal, account_id)
     except DsopsError:
-        return "the access portal shows what a login has; whoever administers Identity Center assigns more"
+        return "the access portal lists what a login may use; an administrator of Identity Center can assign more"
     meant = nearest(role_name, roles)
     return f"did you mean `{meant}`?" if meant else f"its permission sets there: {_listed(roles)}"
 

@@ -1,4 +1,4 @@
-"""AWS STS: a session of a role or of a user; for other stores to use, or to be read as secrets."""
+"""An STS session of a role or user, used by other stores or read as secrets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DENIAL = r"User: (\S+) is not authorized to perform: (\S+)"
 
 
 class StsStore:
-    """`type: aws.sts`. The plan says by which operation a step gets its session."""
+    """The store type `aws.sts`. The plan step names the operation that issues the session."""
 
     store_type = BUILTIN_TYPES["aws.sts"]
 
@@ -32,8 +32,8 @@ class StsStore:
         digest_of: Callable[[Iterable[str]], str],
         folder: str = "",
     ) -> Proof:
-        """Whose token or assertion these settings lead to."""
-        del folder  # paths of the settings are absolute by now
+        """Identify the caller by the token or SAML response that these settings name."""
+        del folder  # paths in the settings are absolute already
         if any(name in settings for name in SAML_SOURCES):
             from dsops.stores import saml
 
@@ -43,7 +43,7 @@ class StsStore:
         return web_identity.identify(settings, environ, digest_of)
 
     async def issue(self, step: Step, source: Credentials | None, context: Context) -> Credentials:
-        """A new session of the role, or of the user who signs."""
+        """Issue a new session of the role, or of the signing user."""
         if step.operation == "AssumeRoleWithSAML":
             from dsops.stores.saml import assume_with_assertion
 
@@ -72,7 +72,7 @@ class StsStore:
         return await with_code(step, context, call)
 
     async def prepare(self, step: Step, references: Sequence[SecretReference], context: Context) -> None:
-        """A connection for the call, while what signs it is still being had; a code's call opens its own."""
+        """Open a connection while the signing credentials are being obtained; a call with an MFA code opens its own."""
         del references
         if "serial_number" not in step.settings:
             await preconnect(context.client, endpoint_of(step, "sts", context.runtime), 1)
@@ -80,7 +80,7 @@ class StsStore:
     async def fetch(
         self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context
     ) -> Mapping[SecretReference, Secret | DsopsError]:
-        """Parts of the step's own session, all of the one snapshot."""
+        """Return the requested parts of the step's own session."""
         del context
         from dsops.stores.session_parts import parts_of
 
@@ -146,7 +146,7 @@ async def _root(step: Step, source: Credentials, context: Context, _code: Secret
 
 
 _WAYS = {"AssumeRole": _assume, "GetSessionToken": _session, "GetFederationToken": _federation, "AssumeRoot": _root}
-"""How a session is had with credentials that sign."""
+"""Operation -> the function that calls it with signing credentials."""
 
 
 def _pairs(step: Step, name: str) -> list[tuple[str, str]]:
@@ -162,7 +162,7 @@ def _secret_pairs(step: Step, name: str) -> list[tuple[str, Secret]]:
 
 
 def _retell(error: DsopsError, step: Step, source: Credentials) -> None:
-    """Names store, line and caller; of a refusal to assume also what was sent, since AWS gives no reason."""
+    """Add store, line and caller to an error. AWS gives no reason for a refused AssumeRole, so list what was sent."""
     if not isinstance(error, AssumeRoleDenied):
         error.retell(f"store `{step.name}`: {error.message}", where=step.where)
         return
@@ -174,13 +174,13 @@ def _retell(error: DsopsError, step: Step, source: Credentials) -> None:
         why = f"{caller} is not allowed to {action} there, which this store needs"
         error.retell(message, why=why, where=step.where)
         return
-    # One answer for a role that does not exist, one that does not trust the caller, and a missing permission.
+    # AWS answers alike for a role that does not exist, a role that does not trust the caller, and a missing permission.
     why = f"AWS gives no reason to {caller}; a role that does not exist is refused in the same words"
     error.retell(message, why=why, hint=_what_to_check(step), where=step.where)
 
 
 def _what_to_check(step: Step) -> str:
-    """What a trust policy may ask for, next to what was sent; none of it is known to be the reason."""
+    """Hints: what a trust policy can require, next to what was sent. None of it is known to be the reason."""
     settings = step.settings
     checks = ["check that the role's trust policy names this caller, and that the caller may sts:AssumeRole on it"]
     if "external_id" in settings:

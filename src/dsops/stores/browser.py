@@ -1,4 +1,4 @@
-"""Open a page in the user's browser, in the user's own environment."""
+"""Opens a page in the user's browser, chosen by the client's environment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from threading import Thread
 from dsops.dumps import UsersLimit
 from dsops.runtime import Runtime
 
-# Not `-m webbrowser`: its exit code does not show whether a browser was found.
+# Not `-m webbrowser`: it does not report whether it found a browser.
 _OPEN = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
 
 
@@ -22,27 +22,27 @@ def can_open_browser(environ: Mapping[str, str], platform: str) -> bool:
 
 
 class Opening:
-    """A process that opens a page; some browsers end only when they are closed."""
+    """A browser process that was asked to open a page; some browsers exit only when the user closes them."""
 
     def __init__(self, process: subprocess.Popen[bytes] | None) -> None:
         self._process = process
 
     @property
     def has_failed(self) -> bool:
-        """Whether no browser could be opened, as far as is known yet."""
+        """Whether no browser could be started, as far as is known by now."""
         return self._process is None or self._process.poll() not in (None, 0)
 
     def wait(self) -> bool:
-        """Wait for the process; return whether a browser was opened. It may end only when the user closes the page."""
+        """Wait until it is known whether a browser opened; that can last until the user closes the page."""
         return self._process is not None and not self._process.wait()
 
 
 def open_page(url: str, runtime: Runtime) -> Opening:
-    """Start a process that opens the page. The address is an argument of it: no secret may be in it.
+    """Start a browser. The address is part of a command line, so it must not contain a secret.
 
-    In a process of its own with the client's environment, since `webbrowser` looks at DISPLAY, BROWSER and so on, and
-    in a session of its own: Ctrl-C ends us, and not it. Without TERM, since a browser in the terminal would be none
-    that one can log in with.
+    The browser runs in a process of its own with the client's environment, since `webbrowser` reads DISPLAY, BROWSER
+    and others; and in a session of its own, so that Ctrl-C ends only dsops. TERM is removed: a text browser
+    started there could not be used to log in.
     """
     environ = {name: value for name, value in runtime.environ.items() if name != "TERM"}
     try:
@@ -52,12 +52,12 @@ def open_page(url: str, runtime: Runtime) -> Opening:
                 env=environ,
                 cwd=runtime.folder,
                 stdin=subprocess.DEVNULL,
-                # Its output must not mix with this command's.
+                # The browser's output must not mix with the command's answer.
                 stdout=sys.stderr.fileno() if sys.stderr is not None else subprocess.DEVNULL,
                 start_new_session=True,
             )
     except (OSError, ValueError):
         return Opening(None)
-    # The caller may not wait for it; in the agent it would stay a zombie.
+    # The caller may not wait for the process; in the agent it would become a zombie.
     Thread(target=process.wait, daemon=True).start()
     return Opening(process)

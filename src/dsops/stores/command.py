@@ -1,4 +1,4 @@
-"""What a command of the configuration prints, within bounds of size and time."""
+"""Runs a command of the configuration and returns its output, limited in size and time."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     import subprocess
 
 _SECONDS = 60.0
-"""How long a command may take: somebody may have to touch a key."""
+"""How long a command may run: the user may have to touch a security key."""
 
 _PIECE_BYTES = 4096
 _TOLD_BYTES = 65536
-"""Of what a command says on its stderr, where it has to be passed on."""
+"""How much of a command's stderr is passed on to the client."""
 
 
 def output_of(
@@ -31,9 +31,9 @@ def output_of(
     *,
     too_much: str,
 ) -> bytes:
-    """Its stdout, which is never shown. Its stderr is the person's: it may ask for a touch.
+    """Run the command and return its stdout, which is never shown. Its stderr goes to the user: it may ask for a touch.
 
-    Raises what `failed` makes of a reason; `too_much` is the one for more than `most_bytes`.
+    Raises `failed(reason)`; `too_much` is the reason for more than `most_bytes`.
     """
     import subprocess
 
@@ -70,12 +70,12 @@ def _read(
     failed: Callable[[str], DsopsError],
     too_much: str,
 ) -> bytes:
-    """All that the process prints before its end, which is awaited for a minute; what it says meanwhile is told."""
+    """Read the process's output until it ends, for a minute at most, passing on its stderr meanwhile."""
     import subprocess
 
     too_long = failed(f"it did not end within {_SECONDS:.0f} s")
     until = monotonic() + _SECONDS
-    if os.name == "nt" or process.stdout is None:  # select takes no pipes there
+    if os.name == "nt" or process.stdout is None:  # Windows' select takes no pipes
         try:
             return process.communicate(timeout=_SECONDS)[0]
         except subprocess.TimeoutExpired:
@@ -103,17 +103,17 @@ def _read(
 
 
 class _Said:
-    """What the command says on its stderr, where that is not the person's own."""
+    """The command's stderr, where it has to be sent to the client."""
 
     def __init__(self, pipe: IO[bytes] | None, tell: Callable[[bytes], None] | None) -> None:
         self.pipes = [] if pipe is None else [pipe]
-        """The one that is still open."""
+        """The pipe, as long as it is open."""
         self._tell = tell
         self.left = _TOLD_BYTES
-        """How much more will be told."""
+        """The number of bytes that are still passed on."""
 
     def pass_on(self) -> None:
-        """Some more of it. What is too much is read as well: a command that can't write would wait."""
+        """Pass on one piece. Beyond the limit, read and drop: a command that can't write to the pipe would block."""
         piece = os.read(self.pipes[0].fileno(), _PIECE_BYTES)
         if not piece:
             self.pipes.clear()

@@ -1,4 +1,4 @@
-"""Where an AWS store's calls go."""
+"""The endpoints that AWS stores call."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dsops.runtime import Runtime
 
 
 def endpoint_of(step: Step, service: str, runtime: Runtime, region: str = "") -> Endpoint:
-    """The address of the service for that step, in its own region unless another one is named."""
+    """The service's endpoint for the step, in the step's region unless another one is given."""
     url = step.settings.get("endpoint_url", "")
     environ = {**runtime.environ, **dict(step.endpoints)} if step.endpoints else runtime.environ
     return resolve_endpoint(service, region or step.region, environ, endpoint_url=str(url))

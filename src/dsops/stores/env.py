@@ -1,4 +1,4 @@
-"""Variables of the environment that dsops was started in."""
+"""Reads variables of the environment that dsops was started in."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from dsops.stores.interface import Context
 
 
 class Env:
-    """`type: env`; `prefix` is put before each key."""
+    """The store type `env`; `prefix` is put before each key."""
 
     store_type = BUILTIN_TYPES["env"]
 
     async def fetch(
         self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context
     ) -> Mapping[SecretReference, Secret | DsopsError]:
-        """The value of each variable; an empty one is a value."""
+        """Return the value of each variable; an empty value counts as a value."""
         del credentials
         return {reference: _value(step, context.runtime.environ, reference) for reference in references}
 

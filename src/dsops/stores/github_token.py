@@ -1,4 +1,4 @@
-"""GitHub Actions' token endpoint -> the job's token (GitHub Docs, "OpenID Connect reference")."""
+"""Requests the job's token from GitHub Actions (GitHub Docs, "OpenID Connect reference")."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FIRST_PAUSE_SECONDS = 0.2
 
 
 async def github_token(context: Context, audience: str) -> Secret:
-    """A new token for that audience. Asked again while GitHub is down, not where it says no."""
+    """Request a new token for that audience. Retries while GitHub is down, not after a refusal."""
     request = _request(context, audience)
     attempt = 0
     while True:
@@ -31,10 +31,10 @@ async def github_token(context: Context, audience: str) -> Secret:
         try:
             response = cast("Response", await transfer(request))
         except (Unreachable, TimedOut) as error:
-            # What else is there to say of an address was said for AWS's own.
+            # The hints about addresses are about AWS's endpoints, not GitHub's.
             error.retell(
                 f"GitHub's token endpoint: {error.message}",
-                hint="try again later; a runner of your own needs a way to it, through its proxy too",
+                hint="try again later; a self-hosted runner needs access to it, through its proxy too",
             )
             failure: DsopsError = error
         else:
@@ -43,7 +43,7 @@ async def github_token(context: Context, audience: str) -> Secret:
             if response.status < 500 and response.status != 429:
                 raise NoCredentials(
                     f"GitHub gives this job no token: it answered {response.status}",
-                    hint="give the job `permissions: {id-token: write}`; a token is had while the job runs",
+                    hint="give the job `permissions: {id-token: write}`; tokens are issued only while the job runs",
                 )
             failure = ServiceError(f"GitHub's token endpoint answered {response.status}", hint="try again")
         if attempt >= context.client.attempts:
@@ -63,9 +63,9 @@ def _request(context: Context, audience: str) -> WireRequest:
     address = parse_address(place)
     is_safe = address is not None and (address.scheme == "https" or is_loopback(address.host))
     if address is None or not is_safe or not re.fullmatch(_QUERY, query):
-        raise NoCredentials(f"{URL} is not an https address", hint="it is GitHub who sets it: leave it as it is")
+        raise NoCredentials(f"{URL} is not an https address", hint="GitHub sets it: leave it unchanged")
     if not (bearer.isascii() and bearer.isprintable()) or " " in bearer:
-        raise NoCredentials(f"{BEARER} is not a token", hint="it is GitHub who sets it: leave it as it is")
+        raise NoCredentials(f"{BEARER} is not a token", hint="GitHub sets it: leave it unchanged")
     return WireRequest(
         "GET",
         f"{place}?{query}{'&' if query else ''}audience={quote(audience)}",
@@ -80,5 +80,5 @@ def _request(context: Context, audience: str) -> WireRequest:
 def _value(response: Response) -> Secret:
     value = (parse_json(response.body) or {}).get("value")
     if not isinstance(value, str) or not value:
-        raise NoCredentials(f"what answers at {URL} gives no token", hint="is it really GitHub's?")
+        raise NoCredentials(f"what answers at {URL} gives no token", hint="check that it is GitHub's endpoint")
     return Secret(value)

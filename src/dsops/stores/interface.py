@@ -1,7 +1,7 @@
-"""The two protocols that a store can fulfil. One file per store type implements them; a plugin does the same.
+"""The protocols of a store. One file per store type implements them; so does a plugin.
 
-A store gets its plan step (texts expanded, limits checked) and, where it uses AWS, the credentials to work with as a
-value: it never knows who made them. It reads no environment, clock or file except through the runtime.
+A store gets its plan step (texts expanded, limits checked) and, if it uses AWS, credentials as a value: it does not
+know where they come from. It reads environment, clock and files only through the runtime.
 """
 
 from __future__ import annotations
@@ -20,57 +20,57 @@ from dsops.startup import NamedTuple, Protocol
 
 
 class SecretMetadata(NamedTuple):
-    """What AWS said of a secret that was read, besides its value; for the audit trail. "" for what is not known."""
+    """Facts about a secret that was read, for the audit trail; never its value. "" for unknown."""
 
     version: str = ""
     request_id: str = ""
     arn: str = ""
     region: str = ""
     operation: str = ""
-    """By which it was read, where that is another than its store's usual one: BatchGetSecretValue."""
+    """The API action that read it, if it is not the store's usual one: BatchGetSecretValue."""
 
 
 class Context(NamedTuple):
-    """What a store may use besides its own settings."""
+    """What a store may use besides its settings."""
 
     runtime: Runtime
     client: Client
-    """The thin AWS client, with this step's time limits."""
+    """The AWS client, with this step's time limits."""
     memory: Memory
-    """What was learnt from AWS's answers so far, in this run or an earlier one of this process."""
+    """Facts learnt from AWS's answers, in this run or an earlier one of this process."""
     found: dict[SecretReference, SecretMetadata] | None = None
-    """Where `fetch` may note what else is known of a secret; None where nobody wants that."""
+    """The mapping that `fetch` fills with metadata; None where no audit trail is kept."""
 
     def note(self, reference: SecretReference, found: SecretMetadata) -> None:
-        """Notes for the audit trail what is known of a secret besides its value."""
+        """Record metadata of a secret for the audit trail."""
         if self.found is not None:
             self.found[reference] = found
 
 
 class Store(Protocol):
-    """What every store has."""
+    """The part of a store that every kind of store has."""
 
     store_type: StoreType
-    """Its name and keys; a plugin's is what makes its keys known to the configuration."""
+    """The type's name, keys and properties; a plugin's type makes its keys known to the configuration."""
 
 
 class CredentialStore(Store, Protocol):
-    """A store that other stores can take credentials from.
+    """A store that issues credentials for other stores.
 
-    One whose call goes over the network may have `prepare` too, as a SecretStore has; it is called with no references
-    while the credentials that sign the call are still being had.
+    It may also have `prepare`, as a SecretStore has. It is then called with no references, while the credentials that
+    sign the call are still being obtained.
     """
 
     async def issue(self, step: Step, source: Credentials | None, context: Context) -> Credentials:
-        """New credentials, as one snapshot.
+        """Issue new credentials.
 
-        `source` signs the call; None for a store that needs none. Raises CredentialsError or ServiceError, and
-        MfaRequired where a person would be needed and `context.runtime.ask` finds none.
+        `source` signs the call; None for a store that needs no credentials. Raises CredentialsError or ServiceError,
+        and MfaRequired if the user has to enter a code and `context.runtime.ask` reaches no user.
         """
 
 
 class ProvingStore(CredentialStore, Protocol):
-    """A store whose type has `proof_keys`: a token or a login stands where base credentials stand elsewhere."""
+    """A store whose type has `proof_keys`: a token or a login takes the place of base credentials."""
 
     def identify(
         self,
@@ -79,27 +79,26 @@ class ProvingStore(CredentialStore, Protocol):
         digest_of: Callable[[Iterable[str]], str],
         folder: str = "",
     ) -> Proof:
-        """Whose session these settings lead to, as far as that can be told without running or asking anything.
+        """Identify the caller from the settings, without running a command or asking a user.
 
-        `digest_of` makes a digest that tells nothing of what it is made of; `folder` is the client's. Raises
-        ConfigError where the settings name something that is not there.
+        `digest_of` makes a digest that reveals nothing about its parts; `folder` is the client's working folder.
+        Raises ConfigError if the settings name something that does not exist.
         """
 
 
 class SecretStore(Store, Protocol):
-    """A store that secrets are read from: a batch in, a batch out.
+    """A store that gives secrets, in batches.
 
-    One that can do something useful while its credentials are still being issued has besides
-    `async def prepare(step, references, context) -> None`: it may open connections that `fetch` will need, asks for
-    nothing, and waits for nothing.
+    It may also have `async def prepare(step, references, context) -> None`, which opens connections for `fetch` while
+    its credentials are still being issued. `prepare` must not wait for an answer or ask the user.
     """
 
     async def fetch(
         self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context
     ) -> Mapping[SecretReference, Secret | DsopsError]:
-        """A value, or the reason why there is none, for every reference asked for.
+        """Return a value or an error for every reference.
 
-        `credentials` are those of `step.credentials_from`, or the base ones; a store that issues credentials itself
-        gets its own. References differ from each other; each underlying secret is fetched once, and an error that
-        several references share is one object. Raises only what fails the whole batch.
+        `credentials` are those of `step.credentials_from`, or the base credentials; a store that issues credentials
+        gets its own. The references are distinct. Each underlying secret is fetched once, and an error that several
+        references share is one object. Raises only errors that fail the whole batch.
         """

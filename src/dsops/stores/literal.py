@@ -1,4 +1,4 @@
-"""Values that stand in the configuration itself."""
+"""Returns values that stand in the configuration itself."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from dsops.stores.interface import Context
 
 
 class Literal:
-    """`type: literal`, its values under `values`."""
+    """The store type `literal`, its values under `values`."""
 
     store_type = BUILTIN_TYPES["literal"]
 
     async def fetch(
         self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context
     ) -> Mapping[SecretReference, Secret | DsopsError]:
-        """The value of each key."""
+        """Return the value of each key."""
         del credentials, context
         values = _values(step)
         return {reference: _value(step, values, reference) for reference in references}

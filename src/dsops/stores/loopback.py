@@ -1,4 +1,4 @@
-"""One answer that a browser brings to this machine: a server on 127.0.0.1 that waits for it, and for nothing else."""
+"""A server on 127.0.0.1 that waits for one answer that the user's browser brings."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from urllib.parse import parse_qsl
 from dsops.errors import LoginFailed
 
 _MOST_BYTES = 16 * 1024
-"""Of a request without a body."""
+"""The largest request without a body."""
 
 _MOST_CONNECTIONS = 32
 _LOOK_SECONDS = 0.5
 _PATIENCE_SECONDS = 10.0
-"""How long a browser may take to say what it wants. Some open connections that they never use."""
+"""How long a browser may take to send its request. Some browsers open connections that they never use."""
 
 _PAGE = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>dsops</title></head>'
@@ -34,7 +34,7 @@ _NOT_HERE = ("There is nothing here", "dsops waits for one answer of a login, an
 
 
 class BrowserRequest(NamedTuple):
-    """What a browser wants."""
+    """A request from the browser."""
 
     method: str
     path: str
@@ -44,26 +44,27 @@ class BrowserRequest(NamedTuple):
 
 
 Judge = Callable[[BrowserRequest], bool]
-"""Whether that is the answer which is awaited."""
+"""Whether a request is the expected answer."""
 
 
 def has_state(state: str) -> Judge:
-    """Whether an answer belongs to the login that has this state."""
+    """A judge for the login with this state: it accepts only requests that carry the state."""
     return lambda asked: compare_digest(asked.query.get("state", "").encode(), state.encode())
 
 
 class LoopbackPort:
-    """A port of this machine on which one answer is awaited."""
+    """A port of this machine that waits for one answer."""
 
     def __init__(self, path: str, port: int = 0, *, method: str = "GET", most_bytes: int = _MOST_BYTES) -> None:
-        """Raises OSError where no port, or not this one, can be had."""
+        """Open the port. Raises OSError if no port, or not this one, is free."""
         self._path = path
         self._method = method
         self._most_bytes = most_bytes
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             if port:
-                # Connections of an earlier login may linger; another program's listener still stands in the way.
+                # Connections of an earlier login may linger on the port; another program's listener still makes bind
+                # fail.
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._socket.bind(("127.0.0.1", port))
             self._socket.listen(8)
@@ -84,33 +85,33 @@ class LoopbackPort:
 
     @property
     def address(self) -> str:
-        """Where the browser is sent to."""
+        """The address to which the browser is sent."""
         return f"http://127.0.0.1:{self.port}{self._path}"
 
     def wait(self, judge: Judge, seconds: float, look: Callable[[], None] = lambda: None) -> BrowserRequest:
-        """The first request for our path that `judge` takes. Raises LoginFailed when the time is up.
+        """Return the first request for our path that `judge` accepts. Raises LoginFailed when the time is up.
 
-        Everything else is answered and ignored: an icon, another login's window, a page that guesses. `look` is
+        Every other request is answered and ignored: an icon, another login's window, an attacker's page. `look` is
         called now and then, and may raise.
         """
         until = monotonic() + seconds
         while (left := until - monotonic()) > 0:
             look()
             ready, _, _ = select([self._socket, *self._waiting], [], [], min(left, _LOOK_SECONDS))
-            for each in ready:
-                if each is self._socket:
+            for connection_ready in ready:
+                if connection_ready is self._socket:
                     self._accept()
                     continue
-                # An older one may have had to go for a new one just now.
-                asked = self._read(each) if each in self._waiting else None
-                if asked is None:
+                # An older connection may have been dropped just now, to make room for a new one.
+                request = self._read(connection_ready) if connection_ready in self._waiting else None
+                if request is None:
                     continue
-                answer = self._answer(asked, judge)
-                _send(each, asked.method, *answer)
-                self._forget(each)
+                answer = self._answer(request, judge)
+                _send(connection_ready, request.method, *answer)
+                self._forget(connection_ready)
                 if answer[1] is _ARRIVED:
-                    return asked
-            for connection in [each for each, (_, end) in self._waiting.items() if end < monotonic()]:
+                    return request
+            for connection in [late for late, (_, end) in self._waiting.items() if end < monotonic()]:
                 self._forget(connection)
         raise LoginFailed("the browser brought no answer in time", hint="log in once more")
 
@@ -125,7 +126,7 @@ class LoopbackPort:
         self._waiting[connection] = (b"", monotonic() + _PATIENCE_SECONDS)
 
     def _read(self, connection: socket.socket) -> BrowserRequest | None:
-        """The request once it is complete; None before that, and for what is none."""
+        """Return the request once it is complete; None before that, and for a broken or too large one."""
         data, end = self._waiting[connection]
         try:
             piece = connection.recv(65536)
@@ -144,7 +145,7 @@ class LoopbackPort:
     def _answer(self, asked: BrowserRequest, judge: Judge) -> tuple[int, tuple[str, str]]:
         if asked.method not in ("GET", "HEAD", self._method) or asked.path != self._path:
             return 404, _NOT_HERE
-        # Under another name it is a page of somebody else's that was made to point here.
+        # DNS rebinding: another host name means that an attacker's page was made to resolve to this machine.
         if asked.host not in (f"127.0.0.1:{self.port}", f"localhost:{self.port}"):
             return 400, _NOT_HERE
         return (200, _ARRIVED) if asked.method == self._method and judge(asked) else (400, _NOT_OURS)
@@ -155,13 +156,13 @@ class LoopbackPort:
 
 
 def _length(head: bytes) -> int:
-    """How many bytes of a body follow; none where it is not said."""
+    """The length of the request's body, from Content-Length; 0 without that header."""
     length = re.search(rb"(?im)^content-length:[ \t]*([0-9]{1,7})[ \t]*\r?$", head)
     return int(length[1]) if length else 0
 
 
 def _parse(head: str) -> BrowserRequest:
-    """The request of this head; an empty one for what is none."""
+    """Parse a request's head; returns an empty request for anything that is not HTTP/1."""
     first, *lines = head.split("\r\n")
     words = first.split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1."):
@@ -187,7 +188,7 @@ def _send(connection: socket.socket, method: str, status: int, words: tuple[str,
         connection.setblocking(True)
         connection.settimeout(_PATIENCE_SECONDS)
         connection.sendall(head.encode() + (b"" if method == "HEAD" else page))
-        # What the browser still sends would turn the close into a reset, and the page would not be shown.
+        # Unread bytes from the browser would turn the close into a reset, and the page would not be shown.
         connection.shutdown(socket.SHUT_WR)
     except OSError:
-        pass  # it has left: what it brought is here
+        pass  # the browser has closed the connection, but its answer has been read

@@ -1,4 +1,4 @@
-"""The current code of an MFA device: from the store's setting, its command, the keyring's seed, or a person."""
+"""Gets the current code of an MFA device: from the store's setting, its command, the keyring's seed, or the user."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from dsops.errors import DsopsError, ExtraMissing, KeyringFailed, MfaRefused, Mf
 from dsops.plan import SERVES, Step
 from dsops.runtime import Event
 from dsops.secret import Secret
-from dsops.startup import pattern
 from dsops.stores.command import output_of
 from dsops.stores.endpoints import endpoint_of
 from dsops.stores.interface import Context
@@ -20,20 +19,21 @@ from dsops.tasks import blocking, pause
 T = TypeVar("T")
 
 _ASKED_AGAIN = 2
-"""How often a person is asked once more after a code that was not accepted."""
+"""How often the user is asked again after a code that was not accepted."""
 
 _PERIOD_SECONDS = 30
-"""How long a code is shown (RFC 6238, and AWS's devices)."""
+"""How long a device shows a code (RFC 6238, and AWS's devices)."""
 
 _PROCESS_BYTES = 4096
 
-_CODE = pattern(r"[0-9]{6}\Z", re.ASCII)
+_CODE = re.compile(r"[0-9]{6}\Z", re.ASCII)
 
 
 async def with_code(step: Step, context: Context, use: Callable[[Secret], Awaitable[T]]) -> T:
-    """What `use` gives with the device's current code. One at a time for each device, and no code is sent twice.
+    """Call `use` with the device's current code and return its result. One call at a time for each device.
 
-    Raises MfaRequired when there is no code and nobody to ask, MfaRefused when AWS does not accept it.
+    No code is sent twice. Raises MfaRequired if there is no code and no user to ask, MfaRefused if AWS does not
+    accept the code.
     """
     serial_number = str(step.settings["serial_number"])
     gate = f"mfa {serial_number}"
@@ -49,7 +49,7 @@ async def with_code(step: Step, context: Context, use: Callable[[Secret], Awaita
 
 
 async def _from_setting(step: Step, context: Context, serial_number: str, use: Callable[[Secret], Awaitable[T]]) -> T:
-    """With the code that is set; when that is no good (any more), with one of the person at the terminal."""
+    """Try the configured code; if AWS refuses it, ask the user at the terminal."""
     try:
         return await use(_fixed(step, context, serial_number))
     except MfaRefused as error:
@@ -73,7 +73,7 @@ def _fixed(step: Step, context: Context, serial_number: str) -> Secret:
 
 
 async def _from_process(step: Step, context: Context, serial_number: str) -> Secret:
-    """The command's code; when that was used already, the next one."""
+    """Run the command for a code; if that code was used already, wait for the next one."""
     for _ in range(3):
         code = await blocking(lambda: _run(step, context))
         if context.memory.take_code(serial_number, code):
@@ -90,7 +90,7 @@ async def _from_process(step: Step, context: Context, serial_number: str) -> Sec
 async def _from_keyring_or_person(
     step: Step, context: Context, serial_number: str, use: Callable[[Secret], Awaitable[T]]
 ) -> T:
-    """With codes of the seed that was put into the keyring; where none was, or it can't be had, of the person."""
+    """Compute codes from the keyring's seed; without a usable seed, ask the user."""
     try:
         seed = await _seed_in_keyring(context, serial_number)
     except (KeyringFailed, ExtraMissing) as error:
@@ -103,7 +103,7 @@ async def _from_keyring_or_person(
 
 
 async def _seed_in_keyring(context: Context, serial_number: str) -> Secret | None:
-    """The device's seed; None where none was put there."""
+    """The device's seed from the keyring; None if there is none."""
     from dsops.keyring import index
 
     environ, folder = context.runtime.environ, context.runtime.folder
@@ -116,9 +116,9 @@ async def _seed_in_keyring(context: Context, serial_number: str) -> Secret | Non
 
 
 async def _from_seed(step: Step, context: Context, seed: Secret, use: Callable[[Secret], Awaitable[T]]) -> T:
-    """With the current code; where that was used already, here or elsewhere, with the next one.
+    """Try the current code of the seed; if it was used already, here or elsewhere, the next one.
 
-    The code is that of AWS's time: when it is refused, and our clock is wrong, the right one is sent at once.
+    Codes follow AWS's time: if our clock is wrong and the code is refused, the right one is sent at once.
     """
     from dsops.aws.http.clock import time_at
     from dsops.keyring.seeds import code_at
@@ -140,7 +140,7 @@ async def _from_seed(step: Step, context: Context, seed: Secret, use: Callable[[
         theirs = await time_at(context.client, endpoint)
         off = 0.0 if theirs is None else (theirs - context.runtime.now()).total_seconds()
         if is_corrected or abs(off - ahead) < _PERIOD_SECONDS / 2:
-            # Not the clock, which nobody corrects twice: another program, or another run of ours, has used it.
+            # The clock was corrected already, so another program or another run has used this code.
             is_last = True
             await _wait_for_next(context, serial_number, "the code was not accepted, it may have been used", ahead)
         else:
@@ -161,7 +161,7 @@ def _wrong_seed(error: MfaRefused, step: Step, serial_number: str) -> MfaRefused
 
 
 async def _wait_for_next(context: Context, serial_number: str, why: str, ahead: float = 0.0) -> None:
-    """Until the device shows another code. Tells each second how long that takes; `ahead` is AWS's clock of ours."""
+    """Wait until the device shows another code, showing the seconds left. `ahead` is how far AWS's clock is ahead."""
     left = _seconds_to_next(context, ahead)
     while left > 0:
         facts = {"device": serial_number, "seconds": f"{left:.0f}", "why": why}
@@ -171,7 +171,7 @@ async def _wait_for_next(context: Context, serial_number: str, why: str, ahead: 
 
 
 def _seconds_to_next(context: Context, ahead: float = 0.0) -> float:
-    """Until the device shows another code, and a second more: clocks are never quite the same."""
+    """Seconds until the device shows another code, plus one, since clocks are never quite the same."""
     return _PERIOD_SECONDS - (context.runtime.now().timestamp() + ahead) % _PERIOD_SECONDS + 1
 
 
@@ -183,12 +183,12 @@ async def _from_person(
     failed: DsopsError | None,
     complaint: str,
 ) -> T:
-    """What `use` gives with a code that somebody types; `failed` is what came of one from elsewhere, if any."""
+    """Ask the user for a code and call `use` with it; `failed` is the error of a code from elsewhere, if any."""
     for again in reversed(range(_ASKED_AGAIN + (not isinstance(failed, MfaRefused)))):
         question = f"{complaint}MFA code of {serial_number} for {step.settings.get(SERVES, step.name)}: "
         answer = await blocking(partial(context.runtime.ask, question))
         if answer is None:
-            raise failed or _nobody(step, serial_number)
+            raise failed or _code_missing(step, serial_number)
         code = Secret(answer.reveal().strip())
         more = f"{again} more {'try' if again == 1 else 'tries'}"
         if not _CODE.match(code.reveal()):
@@ -210,17 +210,17 @@ async def _from_person(
 
 
 def _who(step: Step) -> str:
-    """Who needs a code: the store, or of a session that the plan has put in the roles that share it."""
+    """The store that needs a code; for a session that the plan has added, the roles that share it."""
     serves = step.settings.get(SERVES)
     return f"the MFA session of {serves}" if serves else f"store `{step.name}`"
 
 
 def _is_only_the_code(error: MfaRefused) -> bool:
-    """Whether another code may help: it was wrong or used. A wrong device stays wrong whatever the code."""
+    """Whether another code may help: this one was wrong or used. For a wrong device no code helps."""
     return error.aws is None or "invalid MFA one time pass code" in error.aws.message
 
 
-def _nobody(step: Step, serial_number: str) -> MfaRequired:
+def _code_missing(step: Step, serial_number: str) -> MfaRequired:
     variable = step.settings.get("token_code_variable")
     if variable:
         hint = f"set {variable} to the device's current code"
@@ -238,7 +238,7 @@ def _nobody(step: Step, serial_number: str) -> MfaRequired:
 
 
 def _run(step: Step, context: Context) -> Secret:
-    """The code that the command prints."""
+    """Run `mfa_process` and return the code that it prints."""
     argv = step.settings["mfa_process"]
     words = [word for word in argv if isinstance(word, str)] if isinstance(argv, tuple) else []
     output = output_of(

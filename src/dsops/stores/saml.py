@@ -1,7 +1,7 @@
-"""A SAML assertion -> a role's session: where the assertion comes from, which of its roles is meant.
+"""Exchanges a SAML response for a role's session: gets the response, and chooses one of its roles.
 
-An assertion is good for five minutes, so it is read or asked for when a session is needed, and the session is what is
-kept. When it is planned, a file that is at hand is read to tell sessions apart, and nothing is run or opened.
+A response is valid for five minutes, so it is read or requested when a session is needed, and only the session is
+cached. While planning, only a response in a file is read, to tell sessions apart; nothing is run or opened.
 """
 
 from __future__ import annotations
@@ -21,42 +21,42 @@ from dsops.stores.command import output_of
 from dsops.stores.endpoints import endpoint_of
 from dsops.stores.fields import seconds_of, texts_of
 from dsops.stores.interface import Context
-from dsops.stores.proven import CallerDescription, check_planned, of_store, saying_whose
+from dsops.stores.proof import CallerDescription, check_planned, naming_caller, naming_store
 from dsops.stores.saml_login import DEFAULT_PORT, log_in
 from dsops.stores.saml_response import MOST_CHARACTERS, RoleOffer, SamlResponse, read_response
 from dsops.tasks import blocking
 
 _MOST_LISTED: Final = 20
 _BROWSER_VARIABLES: Final = ("HOME", "USERPROFILE", "XDG_CONFIG_HOME")
-"""Whose profile the browser has."""
+"""The variables that decide which browser profile is used."""
 
 _ASKED: Final = 3
 
 
 def identify(settings: Settings, environ: Mapping[str, str], digest_of: Callable[[Iterable[str]], str]) -> Proof:
-    """Whose assertion these settings lead to, as far as that can be told without running or opening anything."""
+    """Identify the caller from the settings, without running a command or opening a browser."""
     source = _source(settings)
     if "saml_login_url" in settings:
-        # Who logs in there is known afterwards only: the next one who does is somebody else only after `agent clear`,
-        # or in another home, whose browser may have another one's login to the provider. BROWSER does not count: in an
-        # editor's terminal it is another one than in every other.
+        # The user is known only after the login. The same home folder counts as the same user until `agent clear`;
+        # another home folder has another browser profile, possibly with another login at the provider. BROWSER does not
+        # count: an editor's terminal sets its own.
         browser = [f"{name}={environ.get(name, '')}" for name in _BROWSER_VARIABLES]
         return Proof(source, digest_of(("saml login", str(settings["saml_login_url"]), *browser)), is_fetched=True)
     if "saml_process" in settings:
-        # A command may look at any variable, and at what is in its folder.
+        # A command may read any variable, and the files of its folder.
         command = [*_words(settings), str(settings.get("saml_process_folder", ""))]
         variables = [f"{name}={environ[name]}" for name in sorted(environ)]
         return Proof(source, digest_of(("saml command", *command, *variables)), is_fetched=True)
     try:
         response = _from_file(settings)
     except NoCredentials:
-        # Told when it is needed: a plan can be made where the assertion is not.
+        # The error is raised when the response is needed: a plan can be made without it.
         return Proof(source, digest_of(("no assertion", source)))
     return Proof(source, digest_of(("assertion", response.encoded.reveal())), response.speaks_of)
 
 
 def assertion_at_hand(settings: Settings) -> SamlResponse | None:
-    """The response in the file that these settings name; None where it comes only at run time, or is not there."""
+    """The response in the file that these settings name; None if it comes from elsewhere or does not exist."""
     if "saml_assertion_file" not in settings:
         return None
     try:
@@ -66,15 +66,15 @@ def assertion_at_hand(settings: Settings) -> SamlResponse | None:
 
 
 async def assume_with_assertion(step: Step, context: Context) -> Credentials:
-    """The session of the role that the store names, or the assertion gives. Raises NoCredentials, RoleNotOffered."""
-    return await of_store(_assume(step, context), step)
+    """Issue a session of the role that the store names or the response offers. Raises NoCredentials, RoleNotOffered."""
+    return await naming_store(_assume(step, context), step)
 
 
 async def _assume(step: Step, context: Context) -> Credentials:
     settings = step.settings
     response = await _response(step, context)
-    told = CallerDescription(_source(settings), "assertion", _told(response), response.speaks_of)
-    check_planned(step, response.speaks_of, told)
+    caller = CallerDescription(_source(settings), "assertion", _told(response), response.speaks_of)
+    check_planned(step, response.speaks_of, caller)
     offer = await _choose(step, context, response)
     call = assume_role_with_saml(
         context.client,
@@ -86,7 +86,7 @@ async def _assume(step: Step, context: Context) -> Credentials:
         policy=str(settings.get("session_policy", "")),
         policy_arns=texts_of(step, "policy_arns"),
     )
-    return (await saying_whose(call, step, offer.role_arn, told)).credentials
+    return (await naming_caller(call, step, offer.role_arn, caller)).credentials
 
 
 async def _response(step: Step, context: Context) -> SamlResponse:
@@ -102,7 +102,7 @@ async def _response(step: Step, context: Context) -> SamlResponse:
 
 
 async def _choose(step: Step, context: Context, response: SamlResponse) -> RoleOffer:
-    """The role that is meant, of those that the response gives. Raises RoleNotOffered."""
+    """Choose among the roles that the response offers. Raises RoleNotOffered."""
     role_arn, principal_arn = (str(step.settings.get(name, "")) for name in ("role_arn", "principal_arn"))
     if role_arn and principal_arn:
         return RoleOffer(role_arn, principal_arn)
@@ -122,7 +122,7 @@ async def _choose(step: Step, context: Context, response: SamlResponse) -> RoleO
 
 
 async def _ask(step: Step, context: Context, response: SamlResponse, offers: list[RoleOffer]) -> RoleOffer:
-    """The one that a person picks."""
+    """Let the user pick a role."""
     listed = "\n".join(f"  {number}  {offer.role_arn}" for number, offer in enumerate(offers[:_MOST_LISTED], 1))
     question = f"{_source(step.settings)} gives these roles:\n{listed}\nwhich of them is store `{step.name}`? "
     for _ in range(_ASKED):
@@ -173,7 +173,7 @@ def _partition(offer: RoleOffer) -> str:
 
 
 def _source(settings: Settings) -> str:
-    """What the assertion is called in messages."""
+    """The name of the response's source in messages."""
     if "saml_login_url" in settings:
         return f"the login at {str(settings['saml_login_url']).partition('?')[0]}"
     if "saml_process" in settings:
@@ -192,7 +192,7 @@ def _from_command(step: Step, context: Context) -> bytes:
         return NoCredentials(f"{_source(step.settings)} can't be had", why=why, hint=hint)
 
     folder = str(step.settings.get("saml_process_folder", ""))
-    most = MOST_CHARACTERS + MOST_CHARACTERS // 50  # with a line break after every 64 characters
+    most = MOST_CHARACTERS + MOST_CHARACTERS // 50  # base64 with a line break after every 64 characters
     return output_of(
         _words(step.settings), folder, context.runtime, most, failed, too_much="it prints more than a response"
     )
@@ -200,7 +200,7 @@ def _from_command(step: Step, context: Context) -> bytes:
 
 def _from_file(settings: Settings) -> SamlResponse:
     path = str(settings.get("saml_assertion_file", ""))
-    raw = content(path, 4 * MOST_CHARACTERS)  # in base64 with white space, or as XML
+    raw = content(path, 4 * MOST_CHARACTERS)  # base64 with white space, or XML
     if not raw.strip():
         hint = "check that it is there, not empty, a plain file, and readable by you"
         raise NoCredentials(f"there is no SAML response in {os.fspath(path)}", hint=hint)

@@ -1,7 +1,7 @@
-"""A login at the identity provider's page, whose response the browser brings to a port of this machine.
+"""Opens the identity provider's login page and receives the SAML response on a port of this machine.
 
-That is a second place for the provider to send its response to (an assertion consumer service), and it has to allow it.
-The recipient that the response names stays AWS's: STS takes no other.
+For the provider this is a second assertion consumer service, which it has to allow. The recipient in the response is
+still AWS: STS accepts no other.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from dsops.stores.loopback import BrowserRequest, LoopbackPort
 from dsops.stores.saml_response import MOST_CHARACTERS, SamlResponse, read_response
 
 DEFAULT_PORT: Final = 35001
-"""The one of AWS's VPN client, which many identity providers' settings name already."""
+"""The port of AWS's VPN client, which many identity providers allow already."""
 
 PATH: Final = "/saml"
 _SECONDS: Final = 300.0
 _MOST_BYTES: Final = 3 * MOST_CHARACTERS + 65536
-"""Of a request: each `+` and `/` of the response travels as three characters."""
+"""The largest request: each `+` and `/` of the response is encoded as three characters."""
 
 
 def log_in(url: str, port: int, store: str, runtime: Runtime, *, seconds: float = _SECONDS) -> SamlResponse:
-    """The response of whoever logs in on that page. It blocks, for five minutes at the most.
+    """Let the user log in on that page and return the SAML response. Blocks for at most five minutes.
 
-    Says what will happen and waits for the person's Enter before a browser opens. Raises NoCredentials where there is
-    nobody to ask, the port is taken, no browser opens, or no response comes.
+    Explains what will happen and waits for Enter before a browser opens. Raises NoCredentials if there is no
+    terminal, the port is taken, no browser opens, or no response comes.
     """
     here = f"http://127.0.0.1:{port}{PATH}"
     question = (
@@ -48,7 +48,8 @@ def log_in(url: str, port: int, store: str, runtime: Runtime, *, seconds: float 
 
         def look() -> None:
             if runtime.has_left():
-                # The next one who asks needs the port, and a response that comes now would be whose?
+                # The client has gone. Free the port for the next one, and don't take a response that could be another
+                # user's.
                 raise NoCredentials(f"the login at {url.partition('?')[0]} was given up")
             if browser.has_failed:
                 raise NoCredentials(
@@ -60,13 +61,13 @@ def log_in(url: str, port: int, store: str, runtime: Runtime, *, seconds: float 
 
 
 def await_response(loopback: LoopbackPort, seconds: float, look: Callable[[], None] = lambda: None) -> SamlResponse:
-    """The first usable response; what else comes to the port is answered, and changes nothing."""
-    found: list[SamlResponse] = []
+    """Return the first usable response; other requests are answered and ignored."""
+    responses: list[SamlResponse] = []
 
     def judge(asked: BrowserRequest) -> bool:
         try:
             values = parse_qs(asked.body.decode("latin-1"), max_num_fields=20).get("SAMLResponse", [])
-            found.append(read_response("".join(values[:1]).encode("latin-1", "replace"), "what was posted"))
+            responses.append(read_response("".join(values[:1]).encode("latin-1", "replace"), "what was posted"))
         except (NoCredentials, ValueError):
             return False
         return True
@@ -79,7 +80,7 @@ def await_response(loopback: LoopbackPort, seconds: float, look: Callable[[], No
             why=f"nothing usable was posted to {loopback.address} within {seconds:.0f} s",
             hint="check that the identity provider lists that address, and log in again",
         ) from error
-    return found[0]
+    return responses[0]
 
 
 def _open_port(port: int) -> LoopbackPort:

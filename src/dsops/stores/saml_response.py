@@ -1,4 +1,4 @@
-"""A SAML response -> whom it speaks of and which roles it gives; its signature is AWS's to verify.
+"""Parses a SAML response: its subject, and the roles that it offers. AWS verifies the signature, dsops does not.
 
 IAM User Guide, "Configure SAML assertions for the authentication response"; SAML V2.0 Core.
 """
@@ -17,12 +17,12 @@ from dsops.errors import NoCredentials
 from dsops.secret import Secret
 
 MOST_CHARACTERS: Final = 100_000
-"""Of a response in base64 (STS API Reference, AssumeRoleWithSAML)."""
+"""The longest response in base64 (STS API Reference, AssumeRoleWithSAML)."""
 
 _PROTOCOL = "urn:oasis:names:tc:SAML:2.0:protocol"
 _ASSERTION = "urn:oasis:names:tc:SAML:2.0:assertion"
 ATTRIBUTES: Final = "https://aws.amazon.com/SAML/Attributes/"
-"""What begins so is for AWS."""
+"""The prefix of the attributes that are meant for AWS."""
 SESSION_NAME: Final = f"{ATTRIBUTES}RoleSessionName"
 _ROLES = f"{ATTRIBUTES}Role"
 _ROLE = r"arn:[a-z0-9-]+:iam::[0-9]{12}:role/[!-~]+"
@@ -33,38 +33,38 @@ _MOST_SHOWN = 200
 
 
 class RoleOffer(NamedTuple):
-    """A role that the response gives, and the provider in IAM that vouches for it."""
+    """A role that the response offers, and the ARN of its SAML provider in IAM."""
 
     role_arn: str
     principal_arn: str
 
 
 class SamlResponse(NamedTuple):
-    """A response as STS takes it, and what it says; nobody has verified that."""
+    """A SAML response in the form that STS takes, and its unverified content."""
 
     encoded: Secret
-    """In base64, on one line."""
+    """The response in base64, on one line."""
     issuer: str
     subject: str
-    """The session's name, else the name id."""
+    """The name of the session, else the name id."""
     recipient: str
     roles: tuple[RoleOffer, ...]
     is_encrypted: bool
-    """Then only AWS can read the rest."""
+    """Whether the assertion is encrypted, so that only AWS can read the rest."""
     name_id: str = ""
     name_format: str = ""
-    """Empty where it says none."""
+    """The format of the name id; "" if there is none."""
     attributes: Mapping[str, tuple[str, ...]] = {}
     is_whole: bool = False
-    """Whether it is one assertion of which nothing is encrypted: then that is all that it says."""
+    """Whether the response is one assertion, none of it encrypted: then its content is complete."""
 
     def __repr__(self) -> str:
-        # Attributes are about a person.
+        # The attributes of the assertion, which describe a person.
         return f"SamlResponse(of {self.subject!r} by {self.issuer!r}, {len(self.roles)} roles)"
 
     @property
     def speaks_of(self) -> tuple[str, str, str]:
-        """Issuer, subject and recipient, fit to be shown; of what only AWS can read, another one for each response."""
+        """Issuer, subject and recipient, fit for display; a digest of the response if only AWS can read them."""
         subject = self.subject
         if self.is_encrypted and not subject:
             subject = f"encrypted {digest(self.encoded.reveal_bytes())[:16]}"
@@ -72,42 +72,42 @@ class SamlResponse(NamedTuple):
 
 
 def read_response(raw: bytes, source: str) -> SamlResponse:
-    """The response in bytes that are XML or its base64, white space being nothing.
+    """Parse a response from bytes that are XML or base64; white space is ignored.
 
-    Raises NoCredentials for what is no SAML response: nothing else is ever sent, so that a configuration which names
-    some other file does not make its content travel.
+    Raises NoCredentials for anything else. Only SAML responses are ever sent: otherwise a configuration could name
+    any file and send its content to AWS.
     """
     text, encoded = b"".join(raw.split()), ""
     try:
         xml = raw.strip() if text.startswith(b"<") else a2b_base64(text, strict_mode=True)
         encoded = b2a_base64(xml, newline=False).decode()
-        found = _read(xml) if len(encoded) <= MOST_CHARACTERS else None
+        content = _read(xml) if len(encoded) <= MOST_CHARACTERS else None
     except (Base64Error, ValueError, ExpatError):
-        found = None
-    if found is None or found.root != f"{_PROTOCOL} Response":
+        content = None
+    if content is None or content.root != f"{_PROTOCOL} Response":
         raise NoCredentials(
             f"{source} is not a SAML response, and is not sent",
             hint="it is what the identity provider's page posts to AWS as `SAMLResponse`, in base64 or as XML",
         )
-    attributes = found.attributes
-    name = next(iter(attributes.get(SESSION_NAME, ())), "") or found.name_id
+    attributes = content.attributes
+    name = next(iter(attributes.get(SESSION_NAME, ())), "") or content.name_id
     roles = [offer for value in attributes.get(_ROLES, ())[:_MOST_ROLES] if (offer := _offer(value)) is not None]
     return SamlResponse(
         Secret(encoded),
-        found.issuer,
+        content.issuer,
         name,
-        found.recipient,
+        content.recipient,
         tuple(dict.fromkeys(roles)),
-        found.is_encrypted,
-        found.name_id,
-        found.name_format,
+        content.is_encrypted,
+        content.name_id,
+        content.name_format,
         attributes,
-        found.assertions == 1 and not found.has_hidden,
+        content.assertions == 1 and not content.has_hidden,
     )
 
 
 def _offer(value: str) -> RoleOffer | None:
-    """The pair in `ROLE,PROVIDER`, in either order."""
+    """The role and the provider in `ROLE,PROVIDER`, in either order; None if they are not two such ARNs."""
     parts = [part.strip() for part in value.split(",")]
     if len(parts) != 2:
         return None
@@ -122,7 +122,7 @@ def _shown(text: str) -> str:
 
 
 class _Reader:
-    """What expat tells, as far as it is of use."""
+    """Collects the parts of the response that matter, from expat's events."""
 
     def __init__(self) -> None:
         self.root = ""
@@ -172,12 +172,12 @@ class _Reader:
 
     @staticmethod
     def document_type(*_: object) -> None:
-        # No response has one, and entity bombs need one.
+        # SAML responses have no DOCTYPE, and entity expansion attacks need one.
         raise ValueError("a document type")
 
 
 def _read(xml: bytes) -> _Reader:
-    """Raises ExpatError for what is no XML, ValueError for XML that no response would be."""
+    """Parse the XML. Raises ExpatError for broken XML, ValueError for XML that no SAML response contains."""
     reader = _Reader()
     parser = ParserCreate(namespace_separator=" ")
     parser.buffer_text = True

@@ -1,6 +1,6 @@
-"""A login's token that can be used now: as it is in its file, renewed where that is due, or what to do next.
+"""Gets the token of a login to IAM Identity Center: from its file, renewed when due, or an error that says what to do.
 
-Other programs read and renew the same file: it is read anew before anything is done about it, and after a refusal.
+Other programs read and renew the same file. It is read again before every decision, and after a refusal.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _EARLY = timedelta(minutes=15)
-"""Renewed with so much left, as botocore does it: what one program has renewed the next one need not."""
+"""Renew this long before the end, as botocore does, so that other programs find a renewed token."""
 
 _USABLE = timedelta(seconds=30)
 
 
 def session_of(settings: Settings, environ: Mapping[str, str], folder: str) -> SsoSession:
-    """Where people log in for a store with these settings. Raises ConfigError for a session that is not there."""
+    """The login session that a store's settings name. Raises ConfigError for one that does not exist."""
     name = str(settings.get("sso_session", ""))
     if name:
         return named_session(name, environ, folder)
@@ -34,9 +34,10 @@ def session_of(settings: Settings, environ: Mapping[str, str], folder: str) -> S
 
 
 async def usable_token(step: Step, session: SsoSession, context: Context, refused: Token | None = None) -> Token:
-    """The token to send. `refused` is one that the portal did not take, though its time was not over.
+    """Return the token to send. `refused` is a token that the portal rejected before its end.
 
-    Raises LoginRequired where only a person can get one, and ServiceError where nobody answers who could renew it.
+    Raises LoginRequired if the user has to log in, and ServiceError if the server that renews tokens can't be
+    reached.
     """
     runtime = context.runtime
     path = token_path(session, runtime.environ, runtime.folder)
@@ -61,7 +62,7 @@ async def usable_token(step: Step, session: SsoSession, context: Context, refuse
 
 
 def login_required(step: Step, session: SsoSession, why: str) -> LoginRequired:
-    """The error that only a person can do something about."""
+    """The error that asks the user to log in."""
     return LoginRequired(
         f"store `{step.name}` needs {session.shown}", why=why, hint=f"dsops login {step.name}", where=step.where
     )
@@ -70,14 +71,14 @@ def login_required(step: Step, session: SsoSession, why: str) -> LoginRequired:
 async def _renewed(
     step: Step, session: SsoSession, context: Context, path: str, token: Token, *, is_good: bool
 ) -> Token:
-    """The token renewed and put back; where that fails, the old one as long as it is good, or somebody else's."""
+    """Renew the token and save it; if that fails, return the old one while valid, or another process's new one."""
     from dsops.aws.apis.sso_oidc import refreshed
 
     endpoint = endpoint_of(step, "sso-oidc", context.runtime, session.region)
     try:
         new = await refreshed(context.client, endpoint, token)
     except SsoRefused as error:
-        # Another process may have been quicker, and a refresh token may work only once.
+        # Another process may have renewed it already, and a refresh token may work only once.
         other = read_token(path, session).token
         if other is not None and other.access_token != token.access_token and _is_good(other, context):
             _check_planned(step, session, other, context)
@@ -89,7 +90,7 @@ async def _renewed(
         if is_good:
             return token
         raise
-    # RFC 6749, 6: where no new refresh token comes, the old one goes on.
+    # RFC 6749, section 6: without a new refresh token in the answer, the old one stays valid.
     new = new._replace(refresh_token=new.refresh_token or token.refresh_token)
     for mark in {token.mark, _planned(step)}:
         context.memory.learn(new.mark, _follows(mark))
@@ -100,7 +101,7 @@ async def _renewed(
 
 
 def _keep(path: str, session: SsoSession, token: Token, new: Token) -> str:
-    """Puts the new token in the old one's place, unless somebody has logged in or out meanwhile; why it could not."""
+    """Save the new token in place of the old one, unless a login or logout came between; returns why it could not."""
     there = read_token(path, session).token
     if there is None or there.mark != token.mark:
         return ""
@@ -112,24 +113,24 @@ def _keep(path: str, session: SsoSession, token: Token, new: Token) -> str:
 
 
 def _check_planned(step: Step, session: SsoSession, token: Token | None, context: Context) -> None:
-    """Refuses another login than the one that the plan was made for, where sessions are kept under its name."""
+    """Refuse another login than the planned one, under whose name sessions are cached."""
     mark, planned = token.mark if token is not None else "", _planned(step)
     if mark == planned or context.memory.is_of_one_run or context.memory.knows(mark, _follows(planned)):
         return
     raise LoginRequired(
-        f"{session.shown} for store `{step.name}` is another one than when this run was planned",
+        f"{session.shown} for store `{step.name}` is another login than when this run was planned",
         hint="run it again",
         where=step.where,
     )
 
 
 def _planned(step: Step) -> str:
-    """The mark of the login that the plan was made for; "" where there was none."""
+    """The mark of the planned login; "" if there was none."""
     return step.proof.login.mark if step.proof is not None and step.proof.login is not None else ""
 
 
 def _follows(mark: str) -> str:
-    """What is learnt of a mark that has come of another one by renewal."""
+    """The fact in memory that a mark came from another one by renewal."""
     return f"renewal of {mark}"
 
 

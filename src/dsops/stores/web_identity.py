@@ -1,8 +1,8 @@
-"""A web identity token -> a role's session: where the token comes from, whose it is, what a refusal may be about.
+"""Exchanges a web identity token for a role's session: gets the token, identifies its subject, explains refusals.
 
-When it is planned, a token that is at hand (a text, a file, a variable) is read to tell sessions apart, and nothing
-is run or asked. It is read anew for each session: Kubernetes replaces it hourly. One that speaks of somebody else by
-then is not sent, since the session would be kept as the first one's.
+While planning, a token at hand (a text, a file, a variable) is read to tell sessions apart; nothing is run or
+requested. It is read again for each session, since Kubernetes replaces it hourly. A token with another subject by
+then is not sent: the session would be cached under the first one's name.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from dsops.stores.command import output_of
 from dsops.stores.endpoints import endpoint_of
 from dsops.stores.fields import seconds_of, texts_of
 from dsops.stores.interface import Context
-from dsops.stores.proven import CallerDescription, check_planned, of_store, saying_whose
+from dsops.stores.proof import CallerDescription, check_planned, naming_caller, naming_store
 from dsops.tasks import blocking
 
-_MOST_CHARACTERS = 20_000  # the AssumeRoleWithWebIdentity API reference
+_MOST_CHARACTERS = 20_000  # AssumeRoleWithWebIdentity API reference
 MOST_SHOWN: Final = 200
-"""Characters of a claim; a longer one is cut."""
+"""The most characters of a claim that are shown."""
 AUDIENCE: Final = DEFAULT_AUDIENCE
 
 _FILE_VARIABLE = "AWS_WEB_IDENTITY_TOKEN_FILE"
@@ -51,14 +51,14 @@ _MISSING: Final = {
 
 
 def identify(settings: Settings, environ: Mapping[str, str], digest_of: Callable[[Iterable[str]], str]) -> Proof:
-    """Whose token these settings lead to, as far as that can be told without running or asking anything."""
+    """Identify the caller from the settings, without running a command or sending a request."""
     source = _source(settings)
     audience = str(settings.get("web_identity_audience", ""))
     if settings.get("web_identity") == "github":
         parts = ("github", audience, *[environ.get(name, "") for name in _GITHUB_VARIABLES])
         return Proof(source, digest_of(parts), is_fetched=True)
     if settings.get("web_identity") == "buildkite" or "web_identity_process" in settings:
-        # A command may look at any variable, and at what is in its folder.
+        # A command may read any variable, and the files of its folder.
         command = [*_words(settings), str(settings.get("web_identity_process_folder", ""))]
         variables = [f"{name}={environ[name]}" for name in sorted(environ)]
         return Proof(source, digest_of(("command", audience, *command, *variables)), is_fetched=True)
@@ -66,22 +66,22 @@ def identify(settings: Settings, environ: Mapping[str, str], digest_of: Callable
         token = _at_hand(settings, environ)
         speaks_of = _speaks_of(token, source)
     except NoCredentials:
-        # Told when it is needed: a plan can be made where the token is not.
+        # The error is raised when the token is needed: a plan can be made without it.
         return Proof(source, digest_of(("none", source)))
     return Proof(source, digest_of(("token", token.reveal())), speaks_of)
 
 
 async def assume_with_token(step: Step, context: Context) -> Credentials:
-    """The role's session, with the token as it is now. Raises NoCredentials where there is none."""
-    return await of_store(_assume(step, context), step)
+    """Issue a session of the role with the current token. Raises NoCredentials if there is none."""
+    return await naming_store(_assume(step, context), step)
 
 
 async def _assume(step: Step, context: Context) -> Credentials:
     settings, source = step.settings, _source(step.settings)
     token = await _token(step, context)
     speaks_of = _speaks_of(token, source)
-    told = CallerDescription(source, "token", _told(speaks_of), speaks_of)
-    check_planned(step, speaks_of, told)
+    caller = CallerDescription(source, "token", _told(speaks_of), speaks_of)
+    check_planned(step, speaks_of, caller)
     role_arn = str(settings["role_arn"])
     call = assume_role_with_web_identity(
         context.client,
@@ -93,7 +93,7 @@ async def _assume(step: Step, context: Context) -> Credentials:
         policy=str(settings.get("session_policy", "")),
         policy_arns=texts_of(step, "policy_arns"),
     )
-    return (await saying_whose(call, step, role_arn, told)).credentials
+    return (await naming_caller(call, step, role_arn, caller)).credentials
 
 
 async def _token(step: Step, context: Context) -> Secret:
@@ -109,7 +109,7 @@ async def _token(step: Step, context: Context) -> Secret:
 
 
 def _source(settings: Settings) -> str:
-    """What the token is called in messages."""
+    """The name of the token's source in messages."""
     platform = settings.get("web_identity")
     if platform is not None:
         return f"the token from {_PLATFORMS[str(platform)]}"
@@ -119,7 +119,7 @@ def _source(settings: Settings) -> str:
 
 
 def _words(settings: Settings) -> list[str]:
-    """The command that prints the token; none where it comes in another way."""
+    """The command that prints the token; () for another source."""
     if settings.get("web_identity") == "buildkite":
         # Buildkite's documentation, "OpenID Connect in Buildkite Pipelines".
         audience = str(settings.get("web_identity_audience", AUDIENCE))
@@ -141,7 +141,7 @@ def _from_command(words: list[str], step: Step, context: Context) -> Secret:
 
 
 def _at_hand(settings: Settings, environ: Mapping[str, str]) -> Secret:
-    """The token that is a text, or stands in a variable or a file. Raises NoCredentials."""
+    """The token in the settings, a variable or a file. Raises NoCredentials."""
     written = settings.get("web_identity_token")
     if isinstance(written, Secret):
         return Secret(written.reveal().strip())
@@ -172,9 +172,9 @@ def _no_variable(platform: str, name: str) -> NoReturn:
 
 
 def _speaks_of(token: Secret, source: str) -> tuple[str, str, str]:
-    """Issuer, subject and audience, which AWS will verify. Raises NoCredentials for what is no JSON Web Token.
+    """Issuer, subject and audience, unverified. Raises NoCredentials for anything that is not a JSON Web Token.
 
-    Nothing else is ever sent: a configuration that names some other file must not make its content travel.
+    Only tokens are ever sent: otherwise a configuration could name any file and send its content to AWS.
     """
     text = token.reveal()
     parts = text.split(".")

@@ -164,7 +164,7 @@ def step_of(store_type: StoreType, **settings: object) -> Step:
     operation = operation_of(store_type, settings, settings.get("operation"))
     return Step(
         name="subject",
-        type=store_type.name,
+        type=store_type,
         settings=settings,  # type: ignore[arg-type]
         region="us-east-1",
         credentials_from="",

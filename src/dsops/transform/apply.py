@@ -1,4 +1,4 @@
-"""A value and its transforms -> the value after them. No error or its cause shows a piece of the value."""
+"""Applies transforms to a value. Neither an error nor its cause shows a part of the value."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _LIST_SEPARATORS = ("\n", ",", ";", "|", " ")
 
 
 def apply(value: Secret, transforms: tuple[Transform, ...], budget: Budget | None = None) -> Secret:
-    """The value after each transform in turn. TransformFailed names the step, never the value.
+    """Apply each transform in turn. Raises TransformFailed, which names the step and never the value.
 
-    How long a step's result will be is known before it is made; `budget` is what all values of a run may take.
+    The length of a step's result is checked before it is made; `budget` limits all values of a run together.
     """
     budget = budget or Budget()
     for transform in transforms:
@@ -28,18 +28,18 @@ def apply(value: Secret, transforms: tuple[Transform, ...], budget: Budget | Non
         length = _length_after(before, transform)
         if not budget.take(length) or length > max(len(before), MAX_VALUE_CHARACTERS):
             why = f"it would make more than {MAX_VALUE_CHARACTERS:,} characters, or all values {MAX_RUN_CHARACTERS:,}"
-            raise _failed(transform, why, "shorten the chain, or what it puts in")
+            raise _failed(transform, why, "shorten the chain, or its arguments")
         value = _FUNCTIONS[transform.name](value, transform)
     return value
 
 
 def _length_after(text: str, transform: Transform) -> int:
-    """At most how many characters a step makes of a text."""
+    """An upper limit for the number of characters that a step makes of a text."""
     if transform.name == "replace":
         growth = len(transform.replacement) - len(transform.argument)
         return len(text) + growth * text.count(transform.argument) if growth > 0 else len(text)
     if transform.name == "join":
-        # Each item but the first stands behind something in the text; a number or an empty text is an item, too.
+        # Each item but the first follows a separator in the text; a number or an empty text is an item, too.
         separators = max(text.count(separator) for separator in _LIST_SEPARATORS)
         return len(text) + len(transform.argument) * separators
     if transform.name == "multiline_to_single":
@@ -67,7 +67,7 @@ def _base64_decode(value: Secret, transform: Transform) -> Secret:
         decoded = binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
     except ValueError:
         decoded = None
-    if decoded is None:  # outside of the except: binascii's message tells the length of the value
+    if decoded is None:  # outside of the except: binascii's message contains the length of the value
         raise _failed(transform, "the value is not base64")
     return Secret.from_bytes(decoded)
 
@@ -77,7 +77,7 @@ def _json_extract(value: Secret, transform: Transform) -> Secret:
 
 
 def _yaml_extract(value: Secret, transform: Transform) -> Secret:
-    # The document's own problems may quote an anchor or a key of the value: only the line is told.
+    # The document's problems may quote an anchor or key of the value, so only the line is shown.
     document = parse_yaml(value.reveal(), "")
     root = document.root
     if root is None:

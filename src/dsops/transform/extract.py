@@ -1,4 +1,4 @@
-"""One field of a JSON value, by a path.
+"""Extracts one field of a JSON value by a path.
 
 `.a.b`, `.list[0]`, `.list[-1]`, `."key.with.dots"`, `["any key"]`; `.` is the whole value.
 A path that starts with neither `.` nor `[` is first taken as a key's name, then as a path without its dot.
@@ -7,30 +7,31 @@ A path that starts with neither `.` nor `[` is first taken as a key's name, then
 from __future__ import annotations
 
 import json
+import re
 from json.encoder import encode_basestring
 
 from dsops.document import Mapping, Node, Sequence, is_json_number
 from dsops.errors import FieldMissing, ValueUnusable, nearest
 from dsops.secret import Secret
-from dsops.startup import NoReturn, pattern
+from dsops.startup import NoReturn
 
-_STEP = pattern(
+_STEP = re.compile(
     r"""\.?\[\s*(?:(-?[0-9]{1,9})|("(?:[^"\\]|\\.)*"|'[^']*'))\s*\]|\.(?:("(?:[^"\\]|\\.)*"|'[^']*')|([^.\[\]"']+))"""
 )
 
 _NAMES_SHOWN = 12
-# What people call a field: short, and with few digits. A key or token, which may stand as a name too, has many.
-_NAME = pattern(r"(?=.{1,40}\Z)(?=(?:[^0-9]*[0-9]){0,3}[^0-9]*\Z)[A-Za-z_][A-Za-z0-9_.-]*\Z")
+# Field names are short and have few digits. A key or token, which could stand in the place of a name, has many.
+_NAME = re.compile(r"(?=.{1,40}\Z)(?=(?:[^0-9]*[0-9]){0,3}[^0-9]*\Z)[A-Za-z_][A-Za-z0-9_.-]*\Z")
 
 
 class _Number(str):
-    """The text of a JSON number: 1.0, 1e400 and 12345678901234567890 stay what they are."""
+    """The text of a JSON number, so that 1.0, 1e400 and 12345678901234567890 stay as written."""
 
     __slots__ = ()
 
 
 class _NotJson:
-    """What `_load` gives for a text that is not JSON; no exception, since json's hold the whole text."""
+    """The result of `_load` for a text that is not JSON; not an exception: those of `json` contain the text."""
 
     __slots__ = ()
 
@@ -39,7 +40,7 @@ _NOT_JSON = _NotJson()
 
 
 def parse_path(path: str) -> tuple[str | int, ...] | None:
-    """The keys and indexes of a path that starts with `.` or `[`; None when it can't be read."""
+    """The keys and indexes of a path that starts with `.` or `[`; None if it is not valid."""
     if path == ".":
         return ()
     steps: list[str | int] = []
@@ -62,9 +63,9 @@ def parse_path(path: str) -> tuple[str | int, ...] | None:
 
 
 def extract(value: Secret, path: str) -> Secret:
-    """The field: a text as it is, a number with its own text, true or false, "" for null, else compact JSON.
+    """The field's text: a text or number as written, true or false, "" for null, else compact JSON.
 
-    Raises FieldMissing when the value is not JSON or has no such field; names that there are stand in it.
+    Raises FieldMissing if the value is not JSON or has no such field; the error lists the names that exist.
     """
     plain = _load(value.reveal())
     if isinstance(plain, _NotJson):
@@ -75,15 +76,15 @@ def extract(value: Secret, path: str) -> Secret:
 
 
 def extract_from_yaml(root: Node, path: str) -> Secret:
-    """The same of a YAML document; texts, dates, numbers, `yes` and `off` stay as they were written.
+    """The field of a YAML document; texts, dates, numbers, `yes` and `off` stay as written.
 
-    FieldMissing names no other fields: `word: word` is YAML too, and may be all of a secret.
+    FieldMissing lists no other fields: `word: word` is YAML too, and may be a whole secret.
     """
     return _walk(_plain(root), path, shows_names=False)
 
 
 def items_of(value: Secret) -> list[str] | None:
-    """The texts of a JSON list's items, by the same rules; None when the value is not such a list."""
+    """The texts of a JSON list's items, by the rules of `extract`; None if the value is not such a list."""
     text = value.reveal()
     plain = _load(text) if text.lstrip().startswith("[") else _NOT_JSON
     if not isinstance(plain, list):
@@ -109,7 +110,7 @@ def _walk(plain: object, path: str, *, shows_names: bool) -> Secret:
     if text is None:
         raise ValueUnusable(
             f"the field `{path}` holds half a character (a lone surrogate), or is nested too deep",
-            hint="mend the secret: no variable can hold that",
+            hint="fix the secret: no variable can hold that",
         )
     return Secret(text)
 
@@ -140,10 +141,10 @@ def _raise_missing(path: str, here: str, step: str, names: list[str]) -> NoRetur
         raise FieldMissing(f"there is no field `{path}`", why=why, hint=hint)
     plain_names = [name for name in names[:1000] if _NAME.match(name)]
     meant = nearest(step, plain_names)
-    shown = plain_names[:_NAMES_SHOWN]
-    others = len(names) - len(shown)
-    if shown:
-        has = f"{', '.join(shown)} and {others} more" if others else ", ".join(shown)
+    listed_names = plain_names[:_NAMES_SHOWN]
+    others = len(names) - len(listed_names)
+    if listed_names:
+        has = f"{', '.join(listed_names)} and {others} more" if others else ", ".join(listed_names)
     else:
         has = f"{others} other field{'s' if others > 1 else ''}"
     raise FieldMissing(
@@ -189,7 +190,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _render(plain: object) -> str | None:
-    """The value's text; None where UTF-8 can't hold it or it nests too deep."""
+    """The value's text; None if UTF-8 can't encode it or it nests too deep."""
     try:
         text = "" if plain is None else str(plain) if isinstance(plain, str) else _write(plain)
         text.encode("utf-8", "surrogateescape")

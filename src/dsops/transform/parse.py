@@ -1,4 +1,4 @@
-"""The `transform` of a variable -> steps, whichever way it is written."""
+"""Parses the `transform` of a variable, in each of its notations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from dsops.document import Mapping, Node, Scalar, Sequence
 from dsops.errors import Problem, Where, nearest
 from dsops.model import Transform
-from dsops.startup import Literal, NamedTuple, pattern
+from dsops.startup import Literal, NamedTuple
 from dsops.transform.extract import parse_path
 
 _Argument = Literal["none", "path", "separator", "replacement"]
@@ -22,10 +22,10 @@ STEPS: dict[str, _Argument] = {
     "join": "separator",
     "multiline_to_single": "none",
 }
-"""Each transform, and what its argument is."""
+"""Each transform and the kind of its argument."""
 
 MAX_STEPS = 32
-"""Of one chain."""
+"""The most steps in one chain."""
 
 _KEYS: dict[_Argument, tuple[str, ...]] = {
     "none": (),
@@ -40,9 +40,9 @@ _FORMS: dict[_Argument, str] = {
     "replacement": "{name}:old:new",
 }
 
-_QUOTED = pattern(r""""(?:[^"\\]|\\.)*"|'[^']*'""")
-_FOLLOWING_STEP = pattern(rf"\s*(?:{'|'.join(STEPS)})\s*(?:$|[:|,])")
-_ESCAPE = pattern(r"\\(.)", re.DOTALL)
+_QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'""")
+_FOLLOWING_STEP = re.compile(rf"\s*(?:{'|'.join(STEPS)})\s*(?:$|[:|,])")
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -54,14 +54,14 @@ class _Step(NamedTuple):
 
 
 class _Wrong(NamedTuple):
-    """Why something is no step."""
+    """The reason why something is not a valid step."""
 
     message: str
     hint: str = ""
 
 
 def parse_transforms(node: Node, file: str, path: str) -> tuple[tuple[Transform, ...], tuple[Problem, ...]]:
-    """The steps in the order they are applied, and what is wrong with them; nothing written is no step."""
+    """The steps in the order of application, and their problems; no steps for an empty `transform`."""
     transforms: list[Transform] = []
     problems: list[Problem] = []
     for item in node.items if isinstance(node, Sequence) else (node,):
@@ -80,7 +80,7 @@ def parse_transforms(node: Node, file: str, path: str) -> tuple[tuple[Transform,
 
 
 def describe(transform: Transform) -> str:
-    """The step as one text, for people: `replace:,:;`."""
+    """The step as one text, for messages: `replace:,:;`."""
     argument = STEPS[transform.name]
     if argument == "none":
         return transform.name
@@ -93,7 +93,7 @@ def _steps(item: Node, *, is_item: bool) -> list[_Step | _Wrong]:
     if isinstance(item, Mapping):
         return [_step_of_mapping(item)]
     if isinstance(item, Sequence):
-        return [_Wrong("a step is a text or a mapping, not a list", "write one step an item")]
+        return [_Wrong("a step is a text or a mapping, not a list", "write each step as an item of its own")]
     if item.kind == "null":
         return [_Wrong("an empty step", "remove it")] if is_item else []
     if is_item:
@@ -102,7 +102,7 @@ def _steps(item: Node, *, is_item: bool) -> list[_Step | _Wrong]:
 
 
 def _check(step: _Step) -> _Wrong | None:
-    """What is wrong with a step's name or arguments."""
+    """The problem with a step's name or arguments."""
     kind = STEPS[step.name]
     form = _FORMS[kind].format(name=step.name)
     if kind == "none":
@@ -116,12 +116,12 @@ def _check(step: _Step) -> _Wrong | None:
         hint = 'write `.name`, `.name[0]`, `."any name"`'
         return None if readable else _Wrong(f"`{path}` is not a path to a field", hint)
     if kind == "replacement" and len(step.arguments) != 2:
-        return _Wrong("`replace` needs what to put instead", f"write `{form}`; `replace:old:` removes `old`")
+        return _Wrong("`replace` needs the new text", f"write `{form}`; `replace:old:` removes `old`")
     return None
 
 
 def _split(text: str) -> list[str]:
-    """The steps of a chain, quotes and what stands right after a `:` left whole."""
+    """The steps of a chain. Separators inside quotes, or directly after a `:`, do not split."""
     parts: list[str] = []
     start = at = 0
     before = ""
@@ -143,7 +143,7 @@ def _split(text: str) -> list[str]:
 
 
 def _step_of_text(text: str) -> _Step | _Wrong:
-    """A step of a chain: white space around it is nothing, and arguments may be quoted."""
+    """A step of a chain: surrounding white space is removed, and arguments may be quoted."""
     name, colon, rest = text.strip().partition(":")
     name = name.strip()
     if not name:
@@ -163,7 +163,7 @@ def _step_of_text(text: str) -> _Step | _Wrong:
 
 
 def _step_of_item(text: str) -> _Step | _Wrong:
-    """A step of a list: everything after the first `:` is its argument, as it is."""
+    """A step of a list: everything after the first `:` is its argument, unchanged."""
     name, colon, rest = text.partition(":")
     name = name.strip()
     if name not in STEPS:
@@ -175,23 +175,25 @@ def _step_of_item(text: str) -> _Step | _Wrong:
 
 
 def _step_of_mapping(mapping: Mapping) -> _Step | _Wrong:
-    """`{type: NAME, KEY: ARGUMENT}`, `{NAME: ARGUMENT}` or `{replace: {from: OLD, to: NEW}}`."""
+    """A step as `{type: NAME, KEY: ARGUMENT}`, `{NAME: ARGUMENT}` or `{replace: {from: OLD, to: NEW}}`."""
     kind = mapping.get("type")
-    given: Node
+    present: Node
     if kind is not None:
         name = kind.text if isinstance(kind, Scalar) else ""
-        given = Mapping(tuple(entry for entry in mapping.entries if entry[0].text != "type"), mapping.line)
+        present = Mapping(tuple(entry for entry in mapping.entries if entry[0].text != "type"), mapping.line)
     elif len(mapping.entries) == 1:
-        key, given = mapping.entries[0]
+        key, present = mapping.entries[0]
         name = key.text
     else:
         return _Wrong("a step names one transform", "write `{type: NAME, ...}` or `{NAME: ARGUMENT}`")
     if name not in STEPS:
         return _unknown(name)
     keys = _KEYS[STEPS[name]]
-    if isinstance(given, Mapping):
-        return _step_of_keys(name, keys, given)
-    items = given.items if isinstance(given, Sequence) else () if given.kind == "null" and not keys else (given,)
+    if isinstance(present, Mapping):
+        return _step_of_keys(name, keys, present)
+    items = (
+        present.items if isinstance(present, Sequence) else () if present.kind == "null" and not keys else (present,)
+    )
     texts = [item.text for item in items if isinstance(item, Scalar)]
     if len(texts) != len(keys) or len(texts) != len(items):
         hint = f"write `{{{name}: {{{', '.join(f'{key}: ...' for key in keys)}}}}}`" if keys else f"write `{name}`"
@@ -203,7 +205,7 @@ def _step_of_keys(name: str, keys: tuple[str, ...], given: Mapping) -> _Step | _
     texts: dict[str, str] = {}
     for key, value in given.entries:
         if key.text not in keys:
-            hint = f"it takes {', '.join(f'`{known}`' for known in keys)}" if keys else "it takes none"
+            hint = f"it takes {', '.join(f'`{keys_of_step}`' for keys_of_step in keys)}" if keys else "it takes none"
             return _Wrong(f"`{name}` has no argument `{key.text}`", hint)
         if not isinstance(value, Scalar):
             return _Wrong(f"`{key.text}` of `{name}` is a text")
@@ -218,12 +220,12 @@ def _unknown(name: str) -> _Wrong:
     meant = nearest(name, STEPS)
     if any(mark in name for mark in "|,"):
         return _Wrong(f"`{name}` is no transform", "in a list, each item is one step")
-    known = ", ".join(STEPS)
-    return _Wrong(f"there is no transform `{name}`", f"did you mean `{meant}`?" if meant else f"there are {known}")
+    step_names = ", ".join(STEPS)
+    return _Wrong(f"there is no transform `{name}`", f"did you mean `{meant}`?" if meant else f"there are {step_names}")
 
 
 def _unquote(text: str) -> str:
-    """The text between quotes, in double ones with its escapes; without quotes as it is."""
+    """The text between quotes, with escapes in double quotes; a text without quotes unchanged."""
     stripped = text.strip()
     if not _QUOTED.fullmatch(stripped):
         return text

@@ -1,4 +1,4 @@
-"""iam-simulate, a simulator of IAM that we did not write, as a program of its own that answers line by line.
+"""iam-simulate, an independent IAM simulator, run as a separate program that answers line by line.
 
 It is AGPL software: it is installed outside of this repository, run, and asked; nothing of it is imported into dsops
 or copied. `package-lock.json` pins its version and the hash of every package that it needs.
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from typing import Self
 
 HERE = Path(__file__).parent
-Json = Any  # policies and requests, as the other program takes them
+Json = Any  # policies and requests in iam-simulate's format
 
 
 class Oracle:
-    """The other program, running. One `ask` is a line to it and a line back."""
+    """The running program; each `ask` writes a line and reads a line."""
 
     def __init__(self, folder: Path) -> None:
         node = shutil.which("node")
@@ -55,7 +55,7 @@ class Oracle:
 
 
 def installed(environ: Mapping[str, str]) -> Path:
-    """The folder whose `node_modules` has iam-simulate; installed there once per lock file."""
+    """The folder with iam-simulate in `node_modules`; installed once per lock file."""
     npm_ci = [tool("npm", environ), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     tool("node", environ)
     return other_programs.installed(

@@ -1,6 +1,6 @@
-"""What moto's tests expect, moto's server does, and the sandbox doesn't: each with the rule of AWS that decides it.
+"""moto tests that moto's server passes and the sandbox does not, each with the AWS rule that decides.
 
-A test that passes by now, or that moto's own server fails, must not stand here: test_moto_parity.py says so.
+test_moto_parity.py fails for a listed test that passes by now, or that moto's own server fails.
 """
 
 from __future__ import annotations
@@ -290,4 +290,4 @@ DIFFERENCES: Mapping[str, tuple[str, ...]] = {
         "(Systems Manager User Guide, referencing Secrets Manager secrets)."
     ): ("test_ssm/test_ssm_secretsmanager.py::test_get_value_from_secrets_manager__by_name",),
 }
-"""The rule -> the tests that go against it."""
+"""Rule -> the tests that contradict it."""

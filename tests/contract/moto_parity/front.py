@@ -1,8 +1,8 @@
-"""The sandbox as moto's tests want a server: emptied at `/moto-api/reset`, and who calls is the administrator.
+"""The sandbox as a server for moto's tests: reset by `/moto-api/reset`, called by an administrator.
 
-Account 123456789012 has nobody but its root user, who signs with the keys that moto's decorator gives boto3: so lists
-have in them what a test has made, and nothing else. STS's tests assume roles, which the root user may not: there the
-keys are those of the user `admin`.
+Account 123456789012 has only its root user, who signs with the keys that moto's decorator gives boto3, so lists
+contain only what a test created. The tests for STS assume roles, which a root user may not: there the keys belong to
+the user `admin`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _RESET = "/moto-api/reset"
 
 
 def sandbox_of_root() -> Lab:
-    """A sandbox in which nobody is but the root user."""
+    """A sandbox whose only principal is the root user."""
     lab = Lab.of(Seed(accounts=(SeedAccount(ACCOUNT, root=_KEY),)))
     admin = lab.user("admin", ACCOUNT)
     root = lab.with_keys(Keys(access_key_id=_KEY.access_key_id, secret_access_key=_KEY.secret_access_key))
@@ -33,12 +33,12 @@ def sandbox_of_root() -> Lab:
 
 
 def sandbox_of_admin() -> Lab:
-    """A sandbox in which the keys are those of the user `admin`."""
+    """A sandbox in which the keys belong to the user `admin`."""
     return Lab.of(Seed(accounts=(SeedAccount(ACCOUNT, users=(SeedUser("admin", _KEY),)),)))
 
 
 def front(make: Callable[[], Lab]) -> Callable[[Seen], Answer]:
-    """What a StubServer answers with; `make` gives each new sandbox."""
+    """The handler for a StubServer; `make` creates a new sandbox for each reset."""
     lock = threading.Lock()
     lab = make()
 

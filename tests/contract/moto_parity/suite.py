@@ -1,7 +1,7 @@
-"""moto's own tests, as its source distribution has them, run against whatever answers at an address.
+"""moto's own tests, from its source distribution, run against a server.
 
-They are installed outside of this repository; nothing of them is copied into it. moto calls it its server mode: its
-decorator `mock_aws` points boto3 at TEST_SERVER_MODE_ENDPOINT and empties the server around each test.
+They are installed outside of this repository, and nothing is copied into it. In moto's server mode the decorator
+`mock_aws` points boto3 at TEST_SERVER_MODE_ENDPOINT and resets the server around each test.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from tests.installed import ToolMissingError, installed
 
 HERE = Path(__file__).parent
 _NO_LAMBDA = "not test_cancel_rotate_secret and not using_lambda"
-"""They run functions in Docker, under a role whose trust policy is the words "some policy": asked for without end where
-that is refused, as AWS does."""
+"""Excluded tests: they run functions in Docker under a role whose invalid trust policy is refused, as on AWS."""
 _STARTING_SECONDS = 20
 _RUNNING_SECONDS = 500
 
@@ -34,7 +33,7 @@ class Suite(NamedTuple):
     sources: Path
 
     def run(self, url: str, wanted: Sequence[str], folder: Path) -> dict[str, str]:
-        """`test_iam/test_iam.py::test_get_user` -> passed, skipped, or the first line of what failed."""
+        """Run tests: `test_iam/test_iam.py::test_get_user` -> passed, skipped, or the first line of the failure."""
         report = folder / "report.xml"
         environment = {
             "PATH": os.environ["PATH"],
@@ -43,7 +42,7 @@ class Suite(NamedTuple):
             "TEST_SERVER_MODE_ENDPOINT": url,
             "NO_PROXY": "127.0.0.1",
             "AWS_EC2_METADATA_DISABLED": "true",
-            # What fails fails at once.
+            # no retries: a failure fails at once
             "AWS_MAX_ATTEMPTS": "1",
         }
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""AWS's published test vectors of Signature Version 4, out of botocore's source distribution; none is copied here."""
+"""AWS's published test vectors of Signature Version 4, from botocore's source distribution; none is copied here."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tests.installed import installed
 
 HERE = Path(__file__).parent
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
-"""The secret key with which AWS signed them, for `AKIDEXAMPLE`; both are in AWS's documentation."""
+"""AWS's documented secret key of the vectors, for `AKIDEXAMPLE`."""
 MOMENT = 1440938160.0
-"""20150830T123600Z."""
+"""20150830T123600Z, the time of all vectors."""
 
 
 class Vector(NamedTuple):
-    """One of them: a request with its signature, and what a signer made of it on the way."""
+    """A test vector: a signed request, and the intermediate results of signing."""
 
     name: str
     signed: HttpRequest
@@ -28,7 +28,7 @@ class Vector(NamedTuple):
 
 
 def vectors(environ: Mapping[str, str]) -> list[Vector]:
-    """All of them. Raises ToolMissingError."""
+    """All vectors. Raises ToolMissingError."""
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"]
     folder = installed(
         "signature-vectors",
@@ -59,14 +59,14 @@ def _read(file: Path, suite: Path) -> Vector:
 
     name = str(file.parent.relative_to(suite))
     request = _request(text(".sreq"))
-    # In `get-vanilla-with-session-token` the signed request has another signature than the header of its own.
+    # In `get-vanilla-with-session-token` the signed request's signature differs from its own header's.
     signed = request._replace(headers={**request.headers, "authorization": text(".authz").strip()})
     return Vector(name, signed, text(".creq").encode(), text(".sts"))
 
 
 def _request(text: str) -> HttpRequest:
     head, _, body = text.partition("\n\n")
-    # A line that begins with a blank goes on where the one before ended (RFC 7230, 3.2.4).
+    # A line that begins with white space continues the previous one (RFC 7230, 3.2.4).
     first, *lines = re.sub(r"\n[ \t]+", " ", head).split("\n")
     method, target = first.removesuffix(" HTTP/1.1").split(" ", 1)
     path, _, query = target.partition("?")

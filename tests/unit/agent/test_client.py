@@ -1,4 +1,4 @@
-"""The client's small parts: frames, where the agent is, which command lines are plain."""
+"""Small parts of the client: frames, the agent's address, and which command lines are plain."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from dsops.agent import client
 
 @given(st.lists(st.binary(max_size=300), max_size=20))
 def test_what_is_packed_is_unpacked(fields: list[bytes]) -> None:
-    """Any texts come back as they were, in order."""
+    """Unpacking gives the packed texts in order."""
     assert client.unpack(client.pack(fields)) == fields
 
 
 @given(st.binary(max_size=60))
 def test_garbage_is_a_value_error_or_fields(data: bytes) -> None:
-    """What `pack` did not make is refused, and never read beyond its end."""
+    """Bytes that `pack` did not make are refused, and reading stops at their end."""
     try:
         fields = client.unpack(data)
     except ValueError:
@@ -34,7 +34,7 @@ def test_garbage_is_a_value_error_or_fields(data: bytes) -> None:
 
 
 def test_a_frame_comes_through_in_pieces() -> None:
-    """A frame that arrives byte by byte is one frame."""
+    """A frame that arrives byte by byte is received as one frame."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         client.send(theirs, client.NOTE, b"abc")
@@ -45,7 +45,7 @@ def test_a_frame_comes_through_in_pieces() -> None:
 
 
 def test_a_frame_that_is_too_long_is_refused() -> None:
-    """A length that nothing needs is not waited for."""
+    """A frame whose length exceeds the limit is refused at once."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.send(b"N" + (client.LONGEST + 1).to_bytes(4, "big"))
@@ -54,7 +54,7 @@ def test_a_frame_that_is_too_long_is_refused() -> None:
 
 
 def test_the_end_within_a_frame_is_the_end() -> None:
-    """An agent that dies in the middle of an answer has not answered."""
+    """An agent that dies in the middle of an answer gives no answer."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.send(b"X" + (10).to_bytes(4, "big") + b"half")
@@ -67,7 +67,7 @@ def test_the_end_within_a_frame_is_the_end() -> None:
     [[], ["--env", "production"], ["--env=production", "--pristine", "--json"], ["--config", "a", "--min-ttl", "60"]],
 )
 def test_these_command_lines_are_plain(words: list[str]) -> None:
-    """What only changes the environment goes to the agent."""
+    """Commands that only change the environment go to the agent."""
     assert client.is_plain(words)
 
 
@@ -88,7 +88,7 @@ def test_these_command_lines_are_plain(words: list[str]) -> None:
     ],
 )
 def test_these_command_lines_are_not(words: list[str]) -> None:
-    """What needs this process, or is wrong, is left to the whole command line."""
+    """Command lines that need this process, or are wrong, go to the complete command-line parser."""
     assert not client.is_plain(words)
 
 
@@ -106,12 +106,12 @@ def test_these_command_lines_are_not(words: list[str]) -> None:
     ],
 )
 def test_where_an_agent_is_wanted(environ: dict[str, str], *, expected: bool) -> None:
-    """Not in CI, and not where a variable says so."""
+    """No agent is wanted in CI, or if a variable says so."""
     assert client.is_wanted(environ) is expected
 
 
-def test_a_folder_is_safe_that_is_ours_alone(tmp_path: Path) -> None:
-    """Our own, closed to others, and no link: anything else is not."""
+def test_a_private_folder_of_this_user_is_safe(tmp_path: Path) -> None:
+    """Only a folder of this user, closed to others and not a link, is safe."""
     folder = tmp_path / "dsops"
     assert not client.is_safe(str(folder))
     folder.mkdir(mode=0o700)
@@ -128,8 +128,8 @@ def test_a_folder_is_safe_that_is_ours_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder somebody else's")
-def test_a_folder_of_somebody_else_is_not_safe(tmp_path: Path) -> None:
-    """Whoever owns the folder could put a socket of his own into it."""
+def test_a_folder_of_another_user_is_not_safe(tmp_path: Path) -> None:
+    """The owner of a folder could put another socket into it, so only this user's folder is safe."""
     folder = tmp_path / "dsops"
     folder.mkdir(mode=0o700)
     os.chown(folder, 12345, 12345)
@@ -137,7 +137,7 @@ def test_a_folder_of_somebody_else_is_not_safe(tmp_path: Path) -> None:
 
 
 def test_the_peer_of_a_connection_is_this_user() -> None:
-    """The kernel says whose the other end is; a dead agent's socket is no agent."""
+    """The kernel names the user at the other end; the socket of a dead agent is no agent."""
     folder = tempfile.mkdtemp(prefix="dsops-")
     path = f"{folder}/s"
     try:
@@ -157,7 +157,7 @@ def test_the_peer_of_a_connection_is_this_user() -> None:
     ("name", "mode", "found"), [("tool", 0o755, True), ("tool", 0o644, False), ("absent", 0, False)]
 )
 def test_a_command_is_found_as_a_shell_would(tmp_path: Path, name: str, mode: int, *, found: bool) -> None:
-    """An executable file of the PATH; all that has to be explained is left to others."""
+    """A command is found as an executable file in PATH; failures are left to the complete program."""
     if mode:
         (tmp_path / name).write_text("")
         (tmp_path / name).chmod(mode)
@@ -168,21 +168,21 @@ def test_a_command_is_found_as_a_shell_would(tmp_path: Path, name: str, mode: in
 
 
 class Peer:
-    """A connection of which the kernel says this, when it is asked for that."""
+    """A connection for which the kernel gives this answer to the expected option."""
 
     def __init__(self, asked: tuple[int, int], says: bytes) -> None:
         self.asked = asked
         self.says = says
 
     def getsockopt(self, level: int, option: int, _length: int) -> bytes:
-        """What the kernel says."""
+        """The kernel's answer."""
         if (level, option) != self.asked:
             raise OSError("no such option")
         return self.says
 
 
 def number(value: int) -> bytes:
-    """As the kernel writes it."""
+    """A number in the kernel's byte order."""
     return value.to_bytes(4, sys.byteorder)
 
 
@@ -197,7 +197,7 @@ UCRED = number(4321) + number(501) + number(20)
         ("linux", (socket.SOL_SOCKET, 17), UCRED[:8], -1),
         ("darwin", (0, 1), XUCRED, 501),
         ("freebsd14", (0, 1), XUCRED + bytes(8), 501),
-        # Another layout than the one that is known, none at all, or a system that has another option.
+        # An unknown layout, no answer, or a system with another option.
         ("darwin", (0, 1), number(1) + XUCRED[4:], -1),
         ("darwin", (0, 1), b"", -1),
         ("openbsd7", (0, 2), UCRED, -1),
@@ -207,13 +207,13 @@ UCRED = number(4321) + number(501) + number(20)
 def test_the_user_is_read_as_each_system_writes_it(
     platform: str, asked: tuple[int, int], says: bytes, expected: int
 ) -> None:
-    """unix(7) and unix(4): anything else than what is known is nobody."""
+    """An unknown layout of the answer (unix(7), unix(4)) means that the user is unknown."""
     connection: Any = Peer(asked, says)
     assert client.peer_uid(connection, platform) == expected
 
 
 def test_the_sockets_path_is_short_enough_everywhere() -> None:
-    """macOS takes 104 bytes: a longer folder is not used."""
+    """A folder is not used if the socket's path would exceed the 104 bytes of macOS."""
     longest = client.folder_of({"XDG_RUNTIME_DIR": "/" + "x" * 58})
     assert len(client.address_in(longest)) < 104
     too_long = client.folder_of({"XDG_RUNTIME_DIR": "/" + "x" * 60})

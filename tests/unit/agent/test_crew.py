@@ -1,4 +1,4 @@
-"""The agent's threads, where the system gives no more of them."""
+"""The agent's threads when the system allows no more of them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ PATIENCE_SECONDS = 20
 
 
 class Scarce:
-    """Starts so many threads and no more, as under a limit of processes or in a small container."""
+    """Starts a limited number of threads, as under a limit of processes or in a small container."""
 
     def __init__(self, threads: int) -> None:
         self.left = threads
 
     def __call__(self, run: Callable[[], None]) -> None:
-        """Starts one. Raises what `Thread.start` raises."""
+        """Starts a thread, or raises what `Thread.start` raises."""
         if not self.left:
             raise RuntimeError("can't start new thread")
         self.left -= 1
@@ -30,7 +30,7 @@ class Scarce:
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_with_fewer_threads_than_wanted_all_work_is_done(threads: int) -> None:
-    """One after the other, by those that there are."""
+    """The existing threads do the work one piece after another."""
     done: list[bytes] = []
     gate = threading.Event()
     all_done = threading.Event()
@@ -53,8 +53,8 @@ def test_with_fewer_threads_than_wanted_all_work_is_done(threads: int) -> None:
     assert crew.load == 0
 
 
-def test_without_any_thread_nobody_is_kept_waiting() -> None:
-    """The connection is closed at once: its client does the work by itself."""
+def test_without_threads_a_connection_is_closed_at_once() -> None:
+    """Without threads the connection is closed at once, and the client does the work itself."""
     crew = Crew(lambda _connection, _data: None, ClientLimits(), begin=Scarce(0))
     crew.start()
     ours, theirs = socket.socketpair()

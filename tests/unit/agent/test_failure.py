@@ -1,4 +1,4 @@
-"""Errors cross the socket whole."""
+"""Errors pass through the socket complete."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ KINDS = [
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_every_error_comes_back_as_what_it_was(kind: type[DsopsError]) -> None:
-    """Class, texts, place, what was tried and AWS's own words; people and programs read the same."""
+def test_every_error_is_restored_completely(kind: type[DsopsError]) -> None:
+    """Class, texts, place, attempt and AWS's words survive, for people and for programs."""
     error = kind.__new__(kind)
     DsopsError.__init__(
         error,
@@ -43,7 +43,7 @@ def test_every_error_comes_back_as_what_it_was(kind: type[DsopsError]) -> None:
 
 
 def test_several_failures_come_back_as_several() -> None:
-    """Each is an error of its own, with the exit code of the gravest."""
+    """Several failures stay separate errors, with the exit code of the most severe one."""
     several = Failures((errors.UsageError("a"), errors.SecretNotFound("b", where=Where("f"))))
 
     back = unpack_error(pack_error(several))
@@ -55,7 +55,7 @@ def test_several_failures_come_back_as_several() -> None:
 
 @pytest.mark.parametrize("kind", ["Where", "nearest", "Iterable", "NoSuchThing", "__builtins__"])
 def test_nothing_but_an_error_is_made(kind: str) -> None:
-    """A name that is none of an error is refused, or is an error of no kind."""
+    """A name that is not an error's is refused, or becomes a general error."""
     value = {**json.loads(pack_error(DsopsError("x"))), "kind": kind}
     try:
         made = unpack_error(json.dumps(value).encode())

@@ -1,4 +1,4 @@
-"""The agent's metrics, and the port that tells them to this machine and to no web page."""
+"""The agent's metrics, and the port that serves them to this machine but not to web pages."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ ROLE = "arn:aws:iam::222222222222:role/Target"
 
 @pytest.fixture
 def metrics() -> Iterator[AgentMetrics]:
-    """Those of an agent that holds three sessions; its port is closed in the end."""
+    """Metrics of an agent that holds three sessions; the port is closed at the end."""
     made = AgentMetrics(1_800_000_000.0, lambda: 3, lambda: 1)
     yield made
     made.close()
 
 
 def get(port: int, path: str = "/metrics", method: str = "GET", host: str = "") -> tuple[HTTPResponse, str]:
-    """What the port answers."""
+    """The port's answer."""
     connection = HTTPConnection("127.0.0.1", port, timeout=20)
     connection.request(method, path, headers={"Host": host} if host else {})
     answer = connection.getresponse()
@@ -35,8 +35,8 @@ def get(port: int, path: str = "/metrics", method: str = "GET", host: str = "") 
     return answer, text
 
 
-def test_what_the_pipeline_does_is_counted(metrics: AgentMetrics) -> None:
-    """Each word that it has for that."""
+def test_events_of_the_pipeline_are_counted(metrics: AgentMetrics) -> None:
+    """Each event of the pipeline increases its metric."""
     for name, labels, value in (
         ("session.issued", ("AssumeRole", ROLE, "arn:aws:iam::111111111111:user/alice", "AKIA"), 900.0),
         ("session.failed", ("sts.access-denied", ROLE), 1),
@@ -67,7 +67,7 @@ def test_what_the_pipeline_does_is_counted(metrics: AgentMetrics) -> None:
 
 
 def test_answers_are_counted_by_command(metrics: AgentMetrics) -> None:
-    """`get` and `credentials` by their own names; a name that none has is nobody's label."""
+    """Answers are counted by command (`get`, `credentials`); an unknown name does not become a label."""
     for words in ([b"exec"], [b"answer", b"get", b"TOKEN"], [b"answer", b"\xff"], [b"answer"]):
         metrics.answered(words, RESULT, 0.002)
     metrics.answered([b"exec"], FAILED, 0.002)
@@ -84,7 +84,7 @@ def test_answers_are_counted_by_command(metrics: AgentMetrics) -> None:
 
 
 def test_errors_are_counted_by_their_code(metrics: AgentMetrics) -> None:
-    """Of several at once each."""
+    """Each error of a group is counted by its code."""
     metrics.fail(AccessDenied("no"))
     metrics.fail(Failures((AccessDenied("no"), SecretNotFound("none"))))
 
@@ -94,7 +94,7 @@ def test_errors_are_counted_by_their_code(metrics: AgentMetrics) -> None:
 
 
 def test_the_port_answers_as_prometheus_asks(metrics: AgentMetrics) -> None:
-    """The same text, with its content type."""
+    """The answer is the registry's text with its content type."""
     answer, text = get(metrics.serve(0), "/metrics?x=y")
 
     assert (answer.status, answer.headers["Content-Type"]) == (200, CONTENT_TYPE)
@@ -112,15 +112,15 @@ def test_the_port_answers_as_prometheus_asks(metrics: AgentMetrics) -> None:
     ],
 )
 def test_nothing_else_is_answered(metrics: AgentMetrics, path: str, method: str, host: str, status: int) -> None:
-    """Least of all a page whose name was made to lead here."""
+    """Other requests are refused, including those of a page whose name was pointed at this address."""
     answer, text = get(metrics.serve(0), path, method, host)
 
     assert answer.status == status
     assert "dsops_" not in text
 
 
-def test_clients_that_say_nothing_keep_nobody_waiting(metrics: AgentMetrics) -> None:
-    """Forty of them, one byte each."""
+def test_silent_clients_do_not_delay_the_metrics(metrics: AgentMetrics) -> None:
+    """Forty silent clients, which sent one byte each, do not delay an answer."""
     port = metrics.serve(0)
     silent = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(40)]
     for connection in silent:
@@ -133,7 +133,7 @@ def test_clients_that_say_nothing_keep_nobody_waiting(metrics: AgentMetrics) -> 
 
 
 def test_one_port_at_a_time(metrics: AgentMetrics) -> None:
-    """Asked for again it stays; another one takes its place; one that is taken is told, and the old one stays."""
+    """The same port stays, another port replaces it, and a port in use is an error that keeps the old one."""
     first = metrics.serve(0)
     assert metrics.serve(0) == metrics.serve(first) == first
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UsageError, match="can't listen"):

@@ -1,4 +1,4 @@
-"""A session that is renewed in time: when, how often after a failure, and what is held meanwhile."""
+"""Renewal of a session in time: when, how often after a failure, and which session serves meanwhile."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HOUR = 3600.0
 
 
 class Counter:
-    """A clock that only goes on, moved by hand."""
+    """A monotonic clock that is moved by hand."""
 
     def __init__(self) -> None:
         self.time = 0.0
@@ -31,7 +31,7 @@ class Counter:
 
 
 class Issuer:
-    """STS: gives numbered sessions, or fails."""
+    """A stand-in for STS: issues numbered sessions, or fails."""
 
     def __init__(self, clock: FixedClock) -> None:
         self.clock = clock
@@ -41,14 +41,14 @@ class Issuer:
         self.held: list[str] = []
 
     def __call__(self, held: Credentials, _is_over: Callable[[], bool]) -> Credentials:
-        """A new session instead of that one."""
+        """Issues a new session in place of the held one."""
         self.held.append(held.access_key_id)
         if self.error is not None:
             raise self.error
         return self.issue()
 
     def issue(self) -> Credentials:
-        """The next session."""
+        """Issues the next session."""
         self.count += 1
         now = self.clock()
         end = now + timedelta(seconds=self.lifetime)
@@ -56,7 +56,7 @@ class Issuer:
 
 
 class World(NamedTuple):
-    """One renewal and what it depends on."""
+    """One renewal and its surroundings."""
 
     renewal: Renewal
     issuer: Issuer
@@ -65,13 +65,13 @@ class World(NamedTuple):
     reports: Reports
 
     def wait(self, seconds: float) -> None:
-        """Time goes by, and the loop has its turns."""
+        """Moves the clock, then runs the loop."""
         self.clock.advance(seconds)
         self.counter.time += seconds
         self.turn()
 
     def turn(self) -> None:
-        """One turn of the loop, and the thread that it may have sent out."""
+        """Runs one turn of the loop, and the thread that it started, if any."""
         self.renewal.turn(())
         if self.renewal.is_under_way:
             ready, _, _ = select.select(list(self.renewal.readers()), [], [], 20)
@@ -80,13 +80,13 @@ class World(NamedTuple):
 
     @property
     def key(self) -> str:
-        """Which session is handed out."""
+        """The access key id of the current session."""
         return self.renewal.current.access_key_id if self.renewal.current else "none"
 
 
 @contextmanager
 def world(*, lifetime: float = HOUR, random: float = 0.0) -> Iterator[World]:
-    """A session that has just been issued."""
+    """A session that was issued just now."""
     clock, counter, reports = FixedClock(), Counter(), Reports()
     issuer = Issuer(clock)
     issuer.lifetime = lifetime
@@ -98,11 +98,11 @@ def world(*, lifetime: float = HOUR, random: float = 0.0) -> Iterator[World]:
 
 
 def test_it_is_renewed_with_twenty_minutes_left_and_not_before() -> None:
-    """Before the first SDK asks: botocore does with 15 minutes left."""
+    """The session is renewed with twenty minutes left: botocore asks with 15 minutes left."""
     with world() as it:
         it.wait(39 * 60)
         assert it.key == "ASIA0001"
-        assert it.renewal.seconds() == 30  # it looks at the clock now and then
+        assert it.renewal.seconds() == 30  # it checks the clock regularly
         it.wait(60)
         assert it.key == "ASIA0002"
         assert it.reports.names == ["session.renewed"]
@@ -110,8 +110,8 @@ def test_it_is_renewed_with_twenty_minutes_left_and_not_before() -> None:
         assert it.key == "ASIA0002"
 
 
-def test_of_a_short_session_a_third_is_left() -> None:
-    """900 seconds are renewed after 600, not at once and again and again."""
+def test_a_short_session_is_renewed_with_a_third_left() -> None:
+    """A session of 900 seconds is renewed after 600, and only once."""
     with world(lifetime=900) as it:
         it.wait(599)
         assert it.key == "ASIA0001"
@@ -120,7 +120,7 @@ def test_of_a_short_session_a_third_is_left() -> None:
 
 
 def test_chance_makes_it_earlier_by_a_quarter_at_most() -> None:
-    """Commands that were started together don't call STS together; never later than the limit."""
+    """Randomness spreads the calls of commands that started together; it never delays them beyond the limit."""
     with world(random=0.999) as it:
         it.wait(34 * 60)
         assert it.key == "ASIA0001"
@@ -128,8 +128,8 @@ def test_chance_makes_it_earlier_by_a_quarter_at_most() -> None:
         assert it.key == "ASIA0002"
 
 
-def test_an_outage_leaves_what_is_valid_until_its_last_second() -> None:
-    """Attempts go on, further and further apart; when STS is back there is a new session."""
+def test_a_session_is_used_to_its_end_during_an_outage() -> None:
+    """During an outage the intervals between attempts grow; when STS is back, a new session is issued."""
     with world() as it:
         it.issuer.error = Unreachable("STS is not reachable")
         it.wait(40 * 60)
@@ -156,7 +156,7 @@ def test_an_outage_leaves_what_is_valid_until_its_last_second() -> None:
 
 @pytest.mark.parametrize("error", [DsopsError("refused"), RuntimeError("hush")])
 def test_whatever_the_thread_raises_does_not_stop_it(error: Exception) -> None:
-    """A bug too: it is told without its text, which could hold a value."""
+    """An unexpected error, too, is reported without its text, which could contain a value."""
     with world() as it:
         it.issuer.error = error
         it.wait(41 * 60)
@@ -168,8 +168,8 @@ def test_whatever_the_thread_raises_does_not_stop_it(error: Exception) -> None:
         assert it.key == "ASIA0002"
 
 
-def test_a_clock_that_is_set_back_does_not_put_it_off() -> None:
-    """The session ends an hour after it began, whatever the clock on the wall says then."""
+def test_setting_the_clock_back_does_not_delay_a_renewal() -> None:
+    """The session ends an hour after its start, even if the wall clock is set back."""
     with world() as it:
         it.clock.advance(-HOUR)
         it.wait(39 * 60)
@@ -179,7 +179,7 @@ def test_a_clock_that_is_set_back_does_not_put_it_off() -> None:
 
 
 def test_a_clock_that_went_on_while_the_machine_slept_counts() -> None:
-    """After the lid is opened the session has ended, and a new one is there at once."""
+    """A machine that slept past the end of the session renews it at once."""
     with world() as it:
         it.clock.advance(5 * HOUR)
         assert it.key == "none"
@@ -188,7 +188,7 @@ def test_a_clock_that_went_on_while_the_machine_slept_counts() -> None:
 
 
 def test_the_same_credentials_once_more_are_no_renewal() -> None:
-    """A login's keys, which somebody else renews: asked for again later, not at once, and no failure."""
+    """Unchanged login keys, which another program renews, are no failure; the next attempt comes later."""
     with world() as it:
         held = it.renewal.current
         assert held is not None
@@ -202,8 +202,8 @@ def test_the_same_credentials_once_more_are_no_renewal() -> None:
         renewal.end()
 
 
-def test_who_waits_hurries_it_but_not_right_after_a_failure() -> None:
-    """A child that asks ten times a second does not call STS ten times a second."""
+def test_a_waiting_client_hurries_a_renewal_except_after_a_failure() -> None:
+    """A waiting client makes the renewal earlier, but ten requests a second don't cause ten calls a second."""
     with world() as it:
         it.renewal.hurry()
         assert not it.renewal.is_under_way
@@ -215,14 +215,14 @@ def test_who_waits_hurries_it_but_not_right_after_a_failure() -> None:
         assert len(it.issuer.held) == 1
 
 
-def test_the_end_tells_the_thread(clock: FixedClock) -> None:
-    """What is under way is given up: the command's exit code does not wait for STS."""
-    told: list[bool] = []
+def test_ending_notifies_the_renewal_thread(clock: FixedClock) -> None:
+    """Ending abandons the running attempt: the command does not wait for STS."""
+    endings: list[bool] = []
 
     def issue(_held: Credentials, is_over: Callable[[], bool]) -> Credentials:
         while not is_over():
             pass
-        told.append(True)
+        endings.append(True)
         raise Unreachable("given up")
 
     first = Issuer(clock).issue()
@@ -231,4 +231,4 @@ def test_the_end_tells_the_thread(clock: FixedClock) -> None:
     renewal.turn(())
     assert renewal.is_under_way
     renewal.end()
-    assert told == [True]
+    assert endings == [True]

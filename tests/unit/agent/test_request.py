@@ -1,4 +1,4 @@
-"""A request's client, as whoever works for it sees it."""
+"""The client of a request, as the request's worker sees it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dsops.agent.request import ClientLimits, RequestClient
 
 
 def test_a_client_that_is_gone_is_seen() -> None:
-    """Without asking it anything; of one that has typed something nothing is taken."""
+    """A closed connection is noticed without a message to the client, and typed input is not consumed."""
     ours, theirs = socket.socketpair()
     with ours:
         ours.settimeout(10)

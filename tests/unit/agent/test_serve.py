@@ -1,4 +1,4 @@
-"""The container-credentials endpoint: who gets a session, and who can't hinder those who do."""
+"""The container-credentials endpoint: access to a session, and clients that cannot block others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SESSION = Credentials(
 
 
 class Source:
-    """A session that a test takes away and gives back."""
+    """A session that a test can take away and give back."""
 
     def __init__(self) -> None:
         self.current: Credentials | None = SESSION
@@ -39,12 +39,12 @@ class Source:
         self.hurried = 0
 
     def hurry(self) -> None:
-        """Counts."""
+        """Counts the request."""
         self.hurried += 1
 
 
 class Server:
-    """An endpoint that is served, as the command's loop does it."""
+    """A running endpoint, driven as by the command's loop."""
 
     def __init__(self, endpoint: CredentialEndpoint, source: Source) -> None:
         self.endpoint = endpoint
@@ -69,13 +69,13 @@ class Server:
             self.turns += 1
 
     def stop(self) -> None:
-        """Ends it as the end of the command does."""
+        """Ends the endpoint as the command does."""
         self._is_over = True
         self._thread.join()
         self.endpoint.end()
 
     def raw(self, data: bytes) -> bytes:
-        """All that is answered to these bytes."""
+        """The complete answer to these bytes."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
             connection.sendall(data)
             answer = b""
@@ -85,7 +85,7 @@ class Server:
             return answer
 
     def ask(self, method: str = "GET", path: str = "/credentials", **headers: str) -> tuple[int, dict[str, str]]:
-        """Status and content of an answer; with the right token unless another is given."""
+        """Status and content of an answer, by default with the right token."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
         given = {"Authorization": self.endpoint.token.reveal(), **headers}
         connection.request(method, path, headers={name: value for name, value in given.items() if value})
@@ -97,7 +97,7 @@ class Server:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """An endpoint on loopback."""
+    """A running endpoint on loopback."""
     source = Source()
     server = Server(CredentialEndpoint(source), source)
     yield server
@@ -105,7 +105,7 @@ def server() -> Iterator[Server]:
 
 
 def test_the_holder_of_the_token_gets_the_session(server: Server) -> None:
-    """In the form that the SDKs read, all parts of one snapshot; the account is known from the ARN."""
+    """The answer has the SDKs' form, with all parts of one session; the account is taken from the ARN."""
     assert server.ask() == (
         200,
         {
@@ -119,8 +119,8 @@ def test_the_holder_of_the_token_gets_the_session(server: Server) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "wrong", "Bearer {}", "{}0", "x{}"])
-def test_nobody_else_does(server: Server, token: str) -> None:
-    """Without the token, with another one, with one that is nearly it."""
+def test_a_wrong_token_is_refused(server: Server, token: str) -> None:
+    """Without the token, with another token, or with a similar one, access is refused."""
     status, content = server.ask(Authorization=token.format(server.endpoint.token.reveal()))
     assert status == 401
     assert "hush" not in json.dumps(content)
@@ -128,7 +128,7 @@ def test_nobody_else_does(server: Server, token: str) -> None:
 
 
 def test_tokens_are_random_and_never_shown() -> None:
-    """256 bits, another for each command."""
+    """Tokens have 256 bits and differ for each command."""
     endpoints = [CredentialEndpoint(Source()) for _ in range(2)]
     tokens = {endpoint.token.reveal() for endpoint in endpoints}
     assert [len(token) for token in tokens] == [64, 64]
@@ -139,14 +139,14 @@ def test_tokens_are_random_and_never_shown() -> None:
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "0.0.0.0:{port}"])
 def test_a_name_that_leads_here_is_refused(server: Server, host: str) -> None:
-    """DNS rebinding: a browser sends the name of the page's own host."""
+    """A foreign host name is refused: it means DNS rebinding by a web page."""
     assert server.ask(Host=host.format(port=server.port))[0] == 403
     assert server.ask(Host=f"localhost:{server.port}")[0] == 200
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "HEAD", "DELETE", "OPTIONS", "get"])
 def test_only_get_is_answered(server: Server, method: str) -> None:
-    """A form of a web page posts."""
+    """Methods other than GET are refused; a form of a web page sends POST."""
     request = (
         f"{method} /credentials HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
         f"Authorization: {server.endpoint.token.reveal()}\r\n\r\n"
@@ -155,7 +155,7 @@ def test_only_get_is_answered(server: Server, method: str) -> None:
 
 
 def test_there_is_one_path(server: Server) -> None:
-    """And a query is nothing."""
+    """Only one path is answered; a query is ignored."""
     assert server.ask(path="/")[0] == 404
     assert server.ask(path="/credentials/x")[0] == 404
     assert server.ask(path="/credentials?role=x")[0] == 200
@@ -179,7 +179,7 @@ def test_there_is_one_path(server: Server) -> None:
     ],
 )
 def test_garbage_is_refused_and_the_next_one_is_served(server: Server, request_text: bytes, status: int) -> None:
-    """Whatever is sent, nothing of the session is answered."""
+    """No garbage is answered with a session, and the next request is answered."""
     text = request_text.replace(b"HOST", f"127.0.0.1:{server.port}".encode())
     answer = server.raw(text.replace(b"TOKEN", server.endpoint.token.reveal_bytes()))
     assert answer.startswith(f"HTTP/1.1 {status} ".encode())
@@ -188,7 +188,7 @@ def test_garbage_is_refused_and_the_next_one_is_served(server: Server, request_t
 
 
 def test_a_request_may_come_byte_by_byte(server: Server) -> None:
-    """What is split is put together."""
+    """A request in pieces is put together."""
     request = (
         f"GET /credentials HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
         f"Authorization: {server.endpoint.token.reveal()}\r\n\r\n"
@@ -200,8 +200,8 @@ def test_a_request_may_come_byte_by_byte(server: Server) -> None:
         assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
 
 
-def test_silent_clients_keep_nobody_out(server: Server) -> None:
-    """Three hundred connections that say nothing, or half of something: the oldest have to go."""
+def test_silent_clients_do_not_block_others(server: Server) -> None:
+    """Of three hundred silent or unfinished connections, the oldest are closed."""
     silent = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(300)]
     for number, connection in enumerate(silent):
         if number % 2:
@@ -215,8 +215,8 @@ def test_silent_clients_keep_nobody_out(server: Server) -> None:
         connection.close()
 
 
-def test_a_client_that_never_reads_keeps_nobody_out(server: Server) -> None:
-    """Nor does one that goes away in the middle."""
+def test_a_client_that_never_reads_does_not_block_others(server: Server) -> None:
+    """A client that stops reading does not block others."""
     deaf = socket.create_connection(("127.0.0.1", server.port), timeout=20)
     deaf.sendall(b"GET / HTTP/1.1\r\n\r\n" * 100)
     assert server.ask()[0] == 200
@@ -225,7 +225,7 @@ def test_a_client_that_never_reads_keeps_nobody_out(server: Server) -> None:
 
 
 def test_a_connection_lasts_ten_seconds() -> None:
-    """By the loop's clock; then whoever it is has to come again."""
+    """A connection is closed after ten seconds by the loop's clock; the client has to connect again."""
     time = [0.0]
     endpoint = CredentialEndpoint(Source(), clock=lambda: time[0])
     with socket.create_connection(endpoint._listener.getsockname(), timeout=20) as connection:
@@ -240,7 +240,7 @@ def test_a_connection_lasts_ten_seconds() -> None:
 
 
 def test_without_a_free_descriptor_the_loop_sleeps() -> None:
-    """Who knocks then is let in a second later, and does not keep a processor busy."""
+    """Without free descriptors the loop pauses for a second instead of using the processor."""
     time = [0.0]
     endpoint = CredentialEndpoint(Source(), clock=lambda: time[0])
     listener = endpoint._listener.fileno()
@@ -260,8 +260,8 @@ def test_without_a_free_descriptor_the_loop_sleeps() -> None:
     endpoint.end()
 
 
-def test_who_asks_while_it_is_renewed_waits_for_that(server: Server) -> None:
-    """A laptop that slept past the end: the first request is answered with the new session."""
+def test_a_request_during_a_renewal_waits_for_it(server: Server) -> None:
+    """A request after the session's end, as on a laptop that slept, gets the new session."""
     server.source.current, server.source.is_under_way = None, True
     threading.Timer(0.2, lambda: setattr(server.source, "current", SESSION)).start()
     status, content = server.ask()
@@ -269,11 +269,11 @@ def test_who_asks_while_it_is_renewed_waits_for_that(server: Server) -> None:
     assert server.source.hurried
 
 
-def test_two_hundred_who_ask_while_it_is_renewed_all_wait_for_that() -> None:
-    """None is refused for the others, also not for those that connect and say nothing."""
+def test_two_hundred_requests_during_a_renewal_all_wait() -> None:
+    """All two hundred waiting requests are answered despite connections that stay silent."""
     source = Source()
     source.current, source.is_under_way = None, True
-    server = Server(CredentialEndpoint(source, clock=lambda: 0.0), source)  # however slow this machine is
+    server = Server(CredentialEndpoint(source, clock=lambda: 0.0), source)  # on however slow a machine
     asking = (
         f"GET /credentials HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
         f"Authorization: {server.endpoint.token.reveal()}\r\n\r\n"
@@ -287,12 +287,12 @@ def test_two_hundred_who_ask_while_it_is_renewed_all_wait_for_that() -> None:
         for _ in range(100):
             stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))
         source.current = SESSION
-        assert [one.recv(12) for one in clients] == [b"HTTP/1.1 200"] * 200
+        assert [client.recv(12) for client in clients] == [b"HTTP/1.1 200"] * 200
     server.stop()
 
 
-def test_but_not_for_longer_than_an_sdk_does(server: Server) -> None:
-    """503 and why, before it gives up by itself; and at once when nobody fetches one."""
+def test_a_request_waits_no_longer_than_its_sdk(server: Server) -> None:
+    """A request gets 503 with the reason before its SDK gives up, or at once if no renewal is running."""
     server.source.current, server.source.failure = None, Unreachable("STS is not reachable")
     began = monotonic()
     status, content = server.ask()
@@ -304,15 +304,15 @@ def test_but_not_for_longer_than_an_sdk_does(server: Server) -> None:
 
 
 def test_waiting_costs_no_processor_time(server: Server) -> None:
-    """A request that waits, or an idle endpoint, wakes the loop only when something happens."""
+    """A waiting request or an idle endpoint wakes the loop only for an event."""
     server.source.current, server.source.is_under_way = None, True
     before = server.turns
     server.ask()
-    assert server.turns - before < 200  # 1.8 s of looks, one every 20 ms
+    assert server.turns - before < 200  # 1.8 s of checks, one every 20 ms
 
 
-def test_at_the_end_the_port_is_free_and_nobody_is_left(server: Server) -> None:
-    """Connections that are open are closed."""
+def test_the_end_frees_the_port_and_closes_connections(server: Server) -> None:
+    """The end closes open connections."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         server.stop()
         assert connection.recv(1) == b""
@@ -321,13 +321,13 @@ def test_at_the_end_the_port_is_free_and_nobody_is_left(server: Server) -> None:
 
 
 def test_it_listens_on_loopback_only(server: Server) -> None:
-    """Nobody on the network can even connect."""
+    """The endpoint cannot be reached from the network."""
     assert server.endpoint._listener.getsockname()[0] == "127.0.0.1"
     assert server.endpoint.address == f"http://127.0.0.1:{server.port}/credentials"
 
 
 def test_another_address_has_to_be_this_machines() -> None:
-    """And its port free; IPv6 stands in brackets."""
+    """The address has to belong to this machine and its port be free; IPv6 is put in brackets."""
     with pytest.raises(UsageError, match=r"can't listen on 192\.0\.2\.1"):
         CredentialEndpoint(Source(), address="192.0.2.1")
     six = CredentialEndpoint(Source(), address="::1")

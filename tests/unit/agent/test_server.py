@@ -1,4 +1,4 @@
-"""The agent's server by itself: clients that are slow, silent, garbled or gone, and its end."""
+"""The agent's server alone: slow, silent, garbled and lost clients, and its end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PATIENCE_SECONDS = 20
 
 
 def echo(asked: AgentRequest, caller: RequestClient) -> AgentAnswer:
-    """Gives back what it was asked."""
+    """Returns the request's parts."""
     del caller
     return result([asked.folder, *asked.words, *asked.environ])
 
@@ -38,7 +38,7 @@ def serving(
     limits: ClientLimits = ClientLimits(),  # noqa: B008
     code: Callable[[], object] = lambda: "installed",
 ) -> Iterator[Running]:
-    """A server in a thread, in a folder with a short name."""
+    """Runs a server in a thread, in a folder with a short name."""
     folder = tempfile.mkdtemp(prefix="dsops-")
     address = f"{folder}/s"
     running = Running(AgentServer(listen(address), work, limits, code=code), address)
@@ -54,7 +54,7 @@ def serving(
 
 
 class Running:
-    """A server that runs."""
+    """A running server."""
 
     def __init__(self, one: AgentServer, address: str) -> None:
         self.server = one
@@ -62,26 +62,26 @@ class Running:
         self.thread = threading.Thread(target=one.run, daemon=True)
 
     def connect(self) -> socket.socket:
-        """A new connection."""
+        """Opens a connection."""
         connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(PATIENCE_SECONDS)
         connection.connect(self.address)
         return connection
 
     def ask(self, *words: bytes, mark: bytes = b"") -> tuple[int, list[bytes]]:
-        """The answer to one request."""
+        """Sends one request and returns the answer."""
         with self.connect() as connection:
             send(connection, REQUEST, request(*words, mark=mark))
             return answer(connection)
 
 
 def request(*words: bytes, mark: bytes = b"") -> bytes:
-    """A request as the client makes it."""
+    """A request in the client's form."""
     return pack([mark or client.stamp(), b"/folder", b"", b"%d" % len(words), *words, b"NAME=VALUE"])
 
 
 def answer(connection: socket.socket) -> tuple[int, list[bytes]]:
-    """What ends a request."""
+    """The frame that ends a request."""
     while True:
         frame = receive(connection)
         assert frame is not None, "the agent closed the connection"
@@ -91,7 +91,7 @@ def answer(connection: socket.socket) -> tuple[int, list[bytes]]:
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
-    """Waits for what should come at once."""
+    """Waits for a condition that should hold soon."""
     end = time.monotonic() + PATIENCE_SECONDS
     while not is_so():
         assert time.monotonic() < end
@@ -99,13 +99,13 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 
 def test_a_request_is_answered() -> None:
-    """Folder, words and environment arrive as they were sent."""
+    """Folder, words and environment arrive unchanged."""
     with serving() as running:
         assert running.ask(b"exec", b"--", b"x") == (RESULT, [b"/folder", b"exec", b"--", b"x", b"NAME=VALUE"])
 
 
 def test_an_error_is_an_answer() -> None:
-    """The client learns what failed."""
+    """A failure of the work is an answer for the client."""
     with serving(lambda _asked, _caller: failed(SecretNotFound("there is none"))) as running:
         kind, data = running.ask(b"exec")
     assert kind == FAILED
@@ -124,7 +124,7 @@ def test_an_error_is_an_answer() -> None:
     ],
 )
 def test_garbage_ends_its_connection_and_nothing_else(garbage: bytes) -> None:
-    """What is no request gets no answer, and the next client is served."""
+    """Garbage gets no answer, and the next client is served."""
     with serving() as running:
         with running.connect() as connection:
             connection.sendall(garbage)
@@ -132,8 +132,8 @@ def test_garbage_ends_its_connection_and_nothing_else(garbage: bytes) -> None:
         assert running.ask(b"exec")[0] == RESULT
 
 
-def test_silent_clients_keep_nobody_from_being_served() -> None:
-    """A hundred connections that say nothing, or half of something, cost no thread."""
+def test_silent_clients_use_no_threads() -> None:
+    """A hundred silent or unfinished connections use no thread."""
     with serving() as running:
         running.ask(b"exec")
         before = threading.active_count()
@@ -147,14 +147,14 @@ def test_silent_clients_keep_nobody_from_being_served() -> None:
 
 
 def test_a_silent_client_is_dropped() -> None:
-    """After a while its connection is closed."""
+    """A silent connection is closed after a while."""
     with serving(limits=ClientLimits(reading_seconds=0.05)) as running, running.connect() as connection:
         connection.sendall(b"R\0")
         assert connection.recv(10) == b""
 
 
 def test_a_client_that_takes_no_answer_is_given_up() -> None:
-    """Its thread is free again, and others are served meanwhile."""
+    """The thread of a client that does not read its answer becomes free, and others are served meanwhile."""
     huge = [b"x" * (client.LONGEST // 2)]
 
     def work(asked: AgentRequest, _caller: RequestClient) -> AgentAnswer:
@@ -167,7 +167,7 @@ def test_a_client_that_takes_no_answer_is_given_up() -> None:
 
 
 def test_more_clients_than_there_is_room_for_wait_and_are_served() -> None:
-    """Those above the limit stay in the kernel's queue until there is room."""
+    """Clients above the limit wait in the kernel's queue."""
     with serving(limits=ClientLimits(clients=4)) as running:
         connections = [running.connect() for _ in range(20)]
         for connection in connections:
@@ -178,7 +178,7 @@ def test_more_clients_than_there_is_room_for_wait_and_are_served() -> None:
 
 
 def test_work_of_many_goes_on_side_by_side() -> None:
-    """One that takes long holds up nobody."""
+    """Long work does not delay other requests."""
     gate = threading.Event()
 
     def work(asked: AgentRequest, _caller: RequestClient) -> AgentAnswer:
@@ -194,7 +194,7 @@ def test_work_of_many_goes_on_side_by_side() -> None:
 
 
 def test_two_hundred_at_once_are_all_served() -> None:
-    """Each gets its own answer."""
+    """Each of two hundred clients gets its own answer."""
     with serving() as running:
         connections = [running.connect() for _ in range(200)]
         for number, connection in enumerate(connections):
@@ -205,15 +205,15 @@ def test_two_hundred_at_once_are_all_served() -> None:
 
 
 def test_threads_do_not_grow_with_requests() -> None:
-    """One after the other need one thread, however many they are."""
+    """Successive requests use one thread, for any number of requests."""
     with serving() as running:
         for _ in range(50):
             running.ask(b"exec")
         assert running.server._crew._threads == ClientLimits().ready
 
 
-def test_an_agent_of_another_dsops_than_the_installed_one_ends() -> None:
-    """A newer client is told to ask again, and by then the socket is gone: it will start an agent of its own."""
+def test_an_agent_ends_after_an_upgrade_of_dsops() -> None:
+    """A client of a newer dsops is told to retry; the socket is gone by then, so it starts its own agent."""
     installed = ["old"]
     with serving(code=lambda: installed[0]) as running:
         installed[0] = "new"
@@ -223,15 +223,15 @@ def test_an_agent_of_another_dsops_than_the_installed_one_ends() -> None:
         assert not running.thread.is_alive()
 
 
-def test_a_client_of_another_dsops_than_the_installed_one_is_on_its_own() -> None:
-    """One that began before an upgrade, or talks nonsense, takes the sessions from nobody."""
+def test_a_client_of_another_version_does_its_own_work() -> None:
+    """A client of an older dsops, or with a wrong version, does not end the agent with its sessions."""
     with serving() as running:
         assert running.ask(b"exec", mark=b"0.0.9") == (DECLINED, [b""])
         assert running.ask(b"exec")[0] == RESULT
 
 
 def test_an_idle_agent_ends_and_takes_its_socket_along() -> None:
-    """Nothing is left to connect to."""
+    """An agent ends after idle time and removes its socket."""
     with serving(limits=ClientLimits(idle_seconds=0.1)) as running:
         assert running.ask(b"exec")[0] == RESULT
         running.thread.join(PATIENCE_SECONDS)
@@ -240,7 +240,7 @@ def test_an_idle_agent_ends_and_takes_its_socket_along() -> None:
 
 
 def test_an_agent_at_work_is_not_idle() -> None:
-    """A person may take longer to type a code than an agent waits for the next client."""
+    """An agent stays while it works: a person may need longer for a code than the idle time."""
     gate = threading.Event()
 
     def work(_asked: AgentRequest, _caller: RequestClient) -> AgentAnswer:
@@ -257,7 +257,7 @@ def test_an_agent_at_work_is_not_idle() -> None:
 
 
 def test_the_socket_of_a_successor_stays() -> None:
-    """An agent that ends removes its own socket only."""
+    """An agent that ends removes only its own socket."""
     with serving() as running:
         os.unlink(running.address)
         with listen(running.address):
@@ -267,7 +267,7 @@ def test_the_socket_of_a_successor_stays() -> None:
 
 
 def test_a_person_is_asked_through_the_client() -> None:
-    """The question goes to the client, what is typed comes back; a client that hangs up is nobody."""
+    """The question goes to the client and the typed text comes back; a closed connection counts as no answer."""
     answers: list[bytes | None] = []
 
     def work(_asked: AgentRequest, caller: RequestClient) -> AgentAnswer:
@@ -290,14 +290,14 @@ def test_a_person_is_asked_through_the_client() -> None:
 
 
 def be_asked(connection: socket.socket) -> None:
-    """Asks for something for which a person is asked."""
+    """Sends a request that leads to a question."""
     send(connection, REQUEST, request(b"exec"))
     assert receive(connection) == (HELLO, b"")
     assert receive(connection) == (client.ASK, b"code: ")
 
 
 def outcome_of(caller: RequestClient) -> bytes:
-    """What came of asking the person."""
+    """The outcome of the question."""
     try:
         return caller.ask("code: ") or b"nobody"
     except TimeoutError:
@@ -305,8 +305,8 @@ def outcome_of(caller: RequestClient) -> bytes:
 
 
 @pytest.mark.parametrize("drip", [b"", b"T\0\0"], ids=["silent", "half"])
-def test_a_client_that_does_not_answer_is_not_waited_for_without_end(drip: bytes) -> None:
-    """The next in line is asked instead."""
+def test_waiting_for_a_clients_answer_has_a_limit(drip: bytes) -> None:
+    """After a client does not answer, the next one is asked."""
     limits = ClientLimits(asking_seconds=0.05)
     with serving(lambda _, caller: result([outcome_of(caller)]), limits) as running, running.connect() as connection:
         be_asked(connection)
@@ -315,8 +315,8 @@ def test_a_client_that_does_not_answer_is_not_waited_for_without_end(drip: bytes
     assert frame == (RESULT, pack([b"too late"]))
 
 
-def test_a_client_that_answers_byte_by_byte_has_no_longer_than_others() -> None:
-    """The time is for all of the answer, not for the next byte of it."""
+def test_an_answer_byte_by_byte_has_the_same_time_limit() -> None:
+    """The time limit is for the whole answer, not for the next byte."""
     outcomes: list[bytes] = []
 
     def work(_asked: AgentRequest, caller: RequestClient) -> AgentAnswer:
@@ -339,7 +339,7 @@ def test_a_client_that_answers_byte_by_byte_has_no_longer_than_others() -> None:
     "typed", [b"T\0\0\0\003123", b"T\0\x10\0\0" + b"x" * 5000, b"R\0\0\0\0"], ids=["code", "long", "other"]
 )
 def test_what_is_typed_is_short(typed: bytes) -> None:
-    """A code, in any case; what is longer, or is nothing that was typed, is nobody."""
+    """A code is accepted; a longer text, or one that cannot have been typed, is not."""
     with serving(lambda _, caller: result([outcome_of(caller)])) as running, running.connect() as connection:
         be_asked(connection)
         connection.sendall(typed)
@@ -348,13 +348,13 @@ def test_what_is_typed_is_short(typed: bytes) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc says whether a process is stopped")
-def test_a_client_that_is_stopped_while_it_is_asked_has_a_shorter_time() -> None:
-    """Ctrl-Z at the question: after some seconds the next in line is asked."""
-    asked = threading.Event()
+def test_a_client_stopped_at_the_question_has_a_shorter_limit() -> None:
+    """If the client is stopped by Ctrl-Z at the question, the next one is asked after some seconds."""
+    was_asked = threading.Event()
     outcomes: list[bytes] = []
 
     def work(_asked: AgentRequest, caller: RequestClient) -> AgentAnswer:
-        asked.set()
+        was_asked.set()
         outcomes.append(outcome_of(caller))
         return result([])
 
@@ -367,17 +367,17 @@ def test_a_client_that_is_stopped_while_it_is_asked_has_a_shorter_time() -> None
             [sys.executable, "-c", program, running.address, frame.hex()], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         try:
-            assert asked.wait(PATIENCE_SECONDS)
+            assert was_asked.wait(PATIENCE_SECONDS)
             child.send_signal(signal.SIGSTOP)
-            # Sooner than the two minutes of somebody who looks for a telephone.
+            # Sooner than the two minutes for a person who looks for a telephone.
             wait_until(lambda: outcomes == [b"too late"])
         finally:
             child.kill()
             child.communicate()
 
 
-def test_a_client_that_takes_no_events_holds_up_the_work_once() -> None:
-    """After one event that it did not take in time it gets no more of them, and no half of an answer."""
+def test_a_client_that_misses_an_event_delays_the_work_once() -> None:
+    """A client that misses one event gets no further events, and no partial answer."""
     seconds: list[float] = []
 
     def work(_asked: AgentRequest, caller: RequestClient) -> AgentAnswer:
@@ -395,7 +395,7 @@ def test_a_client_that_takes_no_events_holds_up_the_work_once() -> None:
 
 
 def test_a_bug_in_the_work_costs_no_thread() -> None:
-    """Whatever it raises: its client gets no answer, and does the work by itself; the others go on."""
+    """After any exception the client gets no answer and does the work itself; the server continues."""
 
     def work(asked: AgentRequest, _caller: RequestClient) -> AgentAnswer:
         if asked.words[0] == b"bug":
@@ -414,7 +414,7 @@ def test_a_bug_in_the_work_costs_no_thread() -> None:
 
 
 def test_threads_of_a_burst_end_some_time_after() -> None:
-    """What fifty at once have needed is not kept for the rest of the day."""
+    """The threads of fifty simultaneous requests end later."""
     gate = threading.Event()
 
     def work(_asked: AgentRequest, _caller: RequestClient) -> AgentAnswer:
@@ -434,8 +434,8 @@ def test_threads_of_a_burst_end_some_time_after() -> None:
         assert running.ask(b"exec")[0] == RESULT
 
 
-def test_requests_that_are_worked_on_count_as_well() -> None:
-    """Many large ones can't grow the agent without end: one too many is dropped, and its client works by itself."""
+def test_requests_in_progress_count_towards_the_limit() -> None:
+    """Requests in progress count towards the limit: one above it is dropped, and its client does the work itself."""
     gate = threading.Event()
 
     def work(_asked: AgentRequest, _caller: RequestClient) -> AgentAnswer:

@@ -1,4 +1,4 @@
-"""How an agent is started: alone, and with nothing of whoever happens to start it."""
+"""How an agent is started: once, and without the settings of the client that starts it."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ SITE = "/venv/lib/python3/site-packages"
         (["/evil", "/lib/python3", SITE], "", SITE, ["/lib/python3", SITE]),
         (["", "/lib/python3", SITE], "", SITE, ["/lib/python3", SITE]),
         (["/tool.pyz", "/lib/python3"], "", "/tool.pyz", ["/tool.pyz", "/lib/python3"]),
-        # Where dsops itself comes from there, what it needs may, too.
+        # If dsops itself comes from there, its dependencies may, too.
         (["/bin", "/nix/a", "/nix/b", "/lib/python3"], "/nix/a:/nix/b", "/nix/a", ["/nix/a", "/nix/b", "/lib/python3"]),
     ],
 )
 def test_modules_come_from_where_dsops_is_installed(
     path: list[str], variable: str, root: str, expected: list[str]
 ) -> None:
-    """Not from the folder of a script, nor from one client's PYTHONPATH."""
+    """Modules come neither from a script's folder nor from one client's PYTHONPATH."""
     assert agent_path(path, {"PYTHONPATH": variable}, root, is_first_the_scripts=True) == expected
 
 
 def test_without_a_scripts_folder_nothing_is_left_out() -> None:
-    """`python -P` and `-I` have none in front."""
+    """With `python -P` and `-I` no folder precedes the path."""
     assert agent_path(["/lib/python3", SITE], {}, SITE, is_first_the_scripts=False) == ["/lib/python3", SITE]
 
 
-def test_a_lock_that_was_removed_is_taken_anew(tmp_path: Path) -> None:
-    """Who waited for the old file is not alone with it: somebody else may have made a new one."""
+def test_a_removed_lock_file_is_replaced(tmp_path: Path) -> None:
+    """A process that waited for a removed lock file takes the new one, since another process may hold it."""
     address = str(tmp_path / "s")
     inside: list[str] = []
     entered = threading.Event()

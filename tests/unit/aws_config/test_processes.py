@@ -1,4 +1,4 @@
-"""Profiles that ask dsops for a session, and a config file that keeps everything else."""
+"""Profiles that get a session from dsops, and a config file whose other contents stay."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ OWN = "# mine\n[default]\nregion = eu-west-1 \n\n\n[profile a]\noutput=json"
 
 
 def lines(name: str = "target", config: str = "/p/dsops.yaml", program: tuple[str, ...] = PROGRAM) -> list[str]:
-    """The section of a store of that name."""
+    """The section of a store with that name."""
     return profile_lines(ProcessProfile(name=name, store="target", region="us-east-1"), program, config)
 
 
 def merged(text: str, block: Block = BLOCK, credentials: SourceText = NOTHING) -> str:
-    """That config file with the block in it."""
+    """The config file with the block added."""
     return merge(SourceText(text=text, shown="config"), credentials, block)
 
 
 def test_a_profile_runs_dsops_for_its_store() -> None:
-    """Wherever the AWS client runs, and whichever profile its environment names."""
+    """The profile works wherever the AWS client runs, and with any profile in its environment."""
     words = "credentials target --config /p/dsops.yaml --format process --for-profile target"
     assert ["[profile target]", "region = us-east-1", f"credential_process = /opt/dsops {words}"] == lines()
 
 
 @pytest.mark.parametrize("region", ["us-east-1\n[default]\ncredential_process = evil", "us-east-1\r[x]", "a b", "${R}"])
 def test_a_region_never_writes_lines_of_its_own(region: str) -> None:
-    """Whoever wrote the configuration would else choose what every AWS client of the user runs."""
+    """A region with a line break is refused; otherwise the configuration could add a command for every AWS client."""
     with pytest.raises(ValueUnusable, match="region of store `target`"):
         profile_lines(ProcessProfile(name="target", store="target", region=region), PROGRAM, "/p/dsops.yaml")
 
@@ -48,7 +48,7 @@ PATHS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_character
 
 @given(st.lists(PATHS, min_size=2, max_size=2))
 def test_botocore_and_a_shell_split_the_command_line_alike(paths: list[str]) -> None:
-    """Into the words that were meant, with blanks, quotes, `$` and backslashes in them."""
+    """Both split the line into the same words, with blanks, quotes, `$` and backslashes in them."""
     program, config = (f"/{path}" for path in paths)
     (profile,) = read_profiles(
         SourceText(text="\n".join(lines(config=config, program=(program,))), shown="config"), NOTHING
@@ -61,7 +61,7 @@ def test_botocore_and_a_shell_split_the_command_line_alike(paths: list[str]) -> 
 
 @pytest.mark.parametrize("path", ["/a b/$HOME/`id`/it's", '/"x"/\\y', "/ö/*"])
 def test_a_shell_reads_the_words_back(path: str) -> None:
-    """The SDKs for Go, Java and JavaScript give the line to one."""
+    """A shell reads the same words; the SDKs for Go, Java and JavaScript use a shell."""
     line = lines(config=path, program=(sys.executable, "-c", "import sys; print(sys.argv[1:])"))[-1].partition(" = ")[2]
     done = subprocess.run(line, shell=True, capture_output=True, text=True, check=True)
 
@@ -70,14 +70,14 @@ def test_a_shell_reads_the_words_back(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/a #b", "/a ;b", "/a\nb", "/a\x1bb"])
 def test_a_path_that_would_end_the_line_is_refused(path: str) -> None:
-    """Some readers take what follows for a comment, or another key."""
+    """A path with a line end is refused, since some readers take the rest for a comment or another key."""
     with pytest.raises(ValueUnusable):
         lines(config=path)
 
 
 @pytest.mark.parametrize("name", ["default", "DEFAULT", "a b", "a]b", "ä", "-x", ""])
 def test_a_name_that_no_profile_can_have_is_refused(name: str) -> None:
-    """`default` is where dsops itself looks first: it would begin with itself."""
+    """`default` is refused, since dsops itself begins with it: it would depend on itself."""
     with pytest.raises(UsageError) as caught:
         lines(name)
     assert "--prefix" in caught.value.hint
@@ -85,8 +85,8 @@ def test_a_name_that_no_profile_can_have_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("ending", ["", "\n", "\n\n"])
 @pytest.mark.parametrize("own", ["", OWN])
-def test_what_is_there_stays_byte_for_byte(own: str, ending: str) -> None:
-    """The block comes last, after a blank line; another time nothing changes."""
+def test_other_contents_stay_byte_for_byte(own: str, ending: str) -> None:
+    """The block is added at the end after a blank line; a second merge changes nothing."""
     text = own + ending if own else ""
     once = merged(text)
 
@@ -99,7 +99,7 @@ def test_what_is_there_stays_byte_for_byte(own: str, ending: str) -> None:
 
 
 def test_an_older_block_is_replaced_in_its_place() -> None:
-    """With what stands behind it as it was."""
+    """The block is replaced in its place, and the text after it stays."""
     first = f"{merged(OWN)}\n[profile z]\nregion = x\n"
     other = Block(config=BLOCK.config, profiles=(("other", ("[profile other]",)),))
     second = merged(first, other)
@@ -109,7 +109,7 @@ def test_an_older_block_is_replaced_in_its_place() -> None:
 
 
 def test_each_configuration_has_a_block_of_its_own() -> None:
-    """Two projects share one file."""
+    """The blocks of two projects are in one file."""
     other = Block(config="/q/dsops.yaml", profiles=(("other", ("[profile other]",)),))
     both = merged(merged(OWN), other)
 
@@ -119,7 +119,7 @@ def test_each_configuration_has_a_block_of_its_own() -> None:
 
 
 def test_a_file_of_windows_keeps_its_line_ends() -> None:
-    """The added lines have them too."""
+    """The added lines have Windows line ends, too."""
     once = merged("[default]\r\nregion = x\r\n")
 
     assert once.count("\n") == once.count("\r\n")
@@ -130,8 +130,8 @@ def test_a_file_of_windows_keeps_its_line_ends() -> None:
     ("config", "credentials"),
     [("[profile target]\nregion = x\n", ""), ('[profile "target"]\n', ""), ("", "[target]\naws_access_key_id = x\n")],
 )
-def test_a_profile_of_somebodys_own_is_not_replaced(config: str, credentials: str) -> None:
-    """In the credentials file neither, where keys would win over the process."""
+def test_a_handwritten_profile_is_not_replaced(config: str, credentials: str) -> None:
+    """A profile in the config or credentials file is kept, since keys there would take precedence."""
     with pytest.raises(UsageError) as caught:
         merged(config, credentials=SourceText(text=credentials, shown="credentials"))
     assert caught.value.where is not None
@@ -139,20 +139,20 @@ def test_a_profile_of_somebodys_own_is_not_replaced(config: str, credentials: st
 
 
 def test_a_profile_of_another_configurations_block_is_not_replaced() -> None:
-    """Two projects with a store of one name: one of them takes a prefix."""
+    """For two projects with stores of one name, the error suggests a prefix."""
     with pytest.raises(UsageError):
         merged(merged(""), Block(config="/q/dsops.yaml", profiles=BLOCK.profiles))
 
 
 @pytest.mark.parametrize("kept", [BLOCK.begin, BLOCK.end, f"{BLOCK.end}\n{BLOCK.begin}", BLOCK.text() * 2])
-def test_half_a_block_is_told(kept: str) -> None:
-    """What belongs to whom is not guessed."""
+def test_half_a_block_is_an_error(kept: str) -> None:
+    """A block without its end is an error instead of a guess."""
     with pytest.raises(ConfigUnreadable):
         merged(f"{OWN}\n{kept}\n")
 
 
 def test_a_file_that_can_not_be_read_is_not_written() -> None:
-    """AWS's programs can't read it either: the line is told."""
+    """A file that AWS's programs can't read is an error with its line."""
     with pytest.raises(ConfigUnreadable) as caught:
         merged("[default]\nhush\n")
     assert "hush" not in str(caught.value.__notes__)

@@ -1,4 +1,4 @@
-"""The two files of AWS as botocore reads them, with lines, and without the value of a key."""
+"""Reads AWS's two files as botocore does, with line numbers and without values of keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dsops.errors import ConfigUnreadable, Where
 
 
 def read(config: str, credentials: str = "") -> Profiles:
-    """What the two texts say."""
+    """The profiles in the two texts."""
     return read_profiles(SourceText(text=config, shown="config"), SourceText(text=credentials, shown="credentials"))
 
 
@@ -42,7 +42,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("text", SHAPES.values(), ids=SHAPES.keys())
 def test_profiles_are_botocores(text: str, tmp_path: Path) -> None:
-    """Names, keys and values, however odd the file is."""
+    """Names, keys and values are botocore's, even for unusual files."""
     path = tmp_path / "config"
     path.write_bytes(text.encode())
     theirs = load_config(str(path))
@@ -69,8 +69,8 @@ def test_profiles_are_botocores(text: str, tmp_path: Path) -> None:
         ("[profile a]\n[profile b]\n[profile a]\n", 3),
     ],
 )
-def test_what_botocore_can_not_read_is_told_with_its_line(text: str, line: int, tmp_path: Path) -> None:
-    """And without the line's text, which may be a key."""
+def test_an_unreadable_file_is_an_error_with_its_line(text: str, line: int, tmp_path: Path) -> None:
+    """The error gives the line number without the line's text, which may be a key."""
     path = tmp_path / "config"
     path.write_text(text)
     with pytest.raises(ConfigParseError):
@@ -84,36 +84,36 @@ def test_what_botocore_can_not_read_is_told_with_its_line(text: str, line: int, 
 
 
 def test_each_key_has_its_line() -> None:
-    """Of the file that it stands in."""
-    found = read("\n[profile a]\n\nrole_arn = x\n", "[a]\nsource_profile = b\n").by_name["a"]
+    """Each key has the line number in its own file."""
+    parsed = read("\n[profile a]\n\nrole_arn = x\n", "[a]\nsource_profile = b\n").by_name["a"]
 
-    assert Where("config", 2) == found.where
-    assert [Where("config", 4), Where("credentials", 2)] == [each.where for each in found.entries.values()]
+    assert Where("config", 2) == parsed.where
+    assert [Where("config", 4), Where("credentials", 2)] == [entry.where for entry in parsed.entries.values()]
 
 
 def test_the_credentials_file_counts_where_both_say_something() -> None:
-    """As in botocore; and a profile may stand in it alone."""
-    found = read("[profile a]\nregion = x\noutput = json\n", "[a]\nregion = y\n[b]\nregion = z\n").by_name
+    """The credentials file takes precedence, as in botocore, and may contain a profile alone."""
+    parsed = read("[profile a]\nregion = x\noutput = json\n", "[a]\nregion = y\n[b]\nregion = z\n").by_name
 
-    assert ("y", "json", "z") == (found["a"].text("region"), found["a"].text("output"), found["b"].text("region"))
+    assert ("y", "json", "z") == (parsed["a"].text("region"), parsed["a"].text("output"), parsed["b"].text("region"))
 
 
 def test_the_value_of_a_key_is_dropped() -> None:
-    """Only that there is one is known."""
-    found = read("", "[a]\naws_access_key_id = AKIAHUSH\naws_secret_access_key = hush\naws_session_token = hush\n")
+    """Only the existence of a key is kept."""
+    parsed = read("", "[a]\naws_access_key_id = AKIAHUSH\naws_secret_access_key = hush\naws_session_token = hush\n")
 
-    assert found.by_name["a"].has_keys
-    assert "hush" not in repr(found).lower()
+    assert parsed.by_name["a"].has_keys
+    assert "hush" not in repr(parsed).lower()
 
 
 @pytest.mark.parametrize(("text", "has_keys"), [("aws_access_key_id = x", True), ("region = x", False)])
-def test_half_a_key_is_one_to_botocore(text: str, *, has_keys: bool) -> None:
-    """It fails on it then, rather than looking elsewhere."""
+def test_half_a_key_counts_as_a_key(text: str, *, has_keys: bool) -> None:
+    """Half a key counts as one, since botocore fails on it instead of looking elsewhere."""
     assert has_keys == read("", f"[a]\n{text}\n").by_name["a"].has_keys
 
 
-def test_sections_that_are_no_profiles_are_told() -> None:
-    """`[foo]` is the mistake that everybody makes once; `[services x]` is none."""
+def test_sections_that_are_not_profiles_give_a_note() -> None:
+    """`[foo]`, a common mistake, gives a note; `[services x]` does not."""
     (note,) = read("[foo]\nregion = x\n[services x]\n[sso-session y]\n[plugins]\n").notes
 
     assert "`[profile foo]`" in note
@@ -124,8 +124,8 @@ def test_sections_that_are_no_profiles_are_told() -> None:
     ("header", "meant", "name"),
     [("foo", "profile foo", "foo"), ("profile a b", "profile 'a b'", "a b"), ('profile a"b', "profile 'a\"b'", 'a"b')],
 )
-def test_a_header_that_is_told_is_one_that_works(header: str, meant: str, name: str) -> None:
-    """Written as the note says, it is the profile that was meant."""
+def test_the_header_in_a_note_works(header: str, meant: str, name: str) -> None:
+    """The header that the note suggests makes the intended profile."""
     (note,) = read(f"[{header}]\nregion = x\n").notes
     assert note.endswith(f"that is `[{meant}]`")
     assert list(read(f"[{meant}]\nregion = x\n").by_name) == [name]

@@ -1,4 +1,4 @@
-"""Profiles -> stores -> a dsops.yaml: what each shape becomes, and what becomes nothing."""
+"""Profiles -> stores -> a dsops.yaml: the result for each kind of profile, and profiles without a result."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KEYS = "[base]\naws_access_key_id = AKIAHUSH\naws_secret_access_key = hush\n"
 
 
 def made(config: str, *wanted: str, credentials: str = KEYS, keeps_external_ids: bool = False) -> Made:
-    """What becomes of that config file."""
+    """The result for that config file."""
     profiles = read_profiles(SourceText(text=config, shown="config"), SourceText(text=credentials, shown="credentials"))
     return make_stores(profiles, wanted, keeps_external_ids=keeps_external_ids)
 
@@ -31,7 +31,7 @@ def stores(found: Made) -> dict[str, dict[str, str]]:
 
 
 def test_a_role_with_a_source_is_a_store_on_that_profile() -> None:
-    """Every key that decides something about the session, under its name here."""
+    """Every key that affects the session becomes the store's setting."""
     found = made(
         f"[profile a]\n{ROLE}source_profile = base\nrole_session_name = me\nduration_seconds = 7200\n"
         "mfa_serial = arn:aws:iam::111111111111:mfa/me\nregion = eu-west-1\n"
@@ -50,7 +50,7 @@ def test_a_role_with_a_source_is_a_store_on_that_profile() -> None:
 
 
 def test_a_chain_is_made_from_its_beginning() -> None:
-    """Each hop names the one before it, also where it stands further below."""
+    """Each hop names its source, even one that is defined later in the file."""
     found = made(f"[profile b]\n{ROLE}source_profile = a\n[profile a]\n{ROLE}source_profile = base\n")
 
     assert ["a", "b"] == [store.name for store in found.stores]
@@ -58,7 +58,7 @@ def test_a_chain_is_made_from_its_beginning() -> None:
 
 
 def test_a_chained_role_has_an_hour() -> None:
-    """botocore would ask for more, and AWS refuses; the first hop keeps its own."""
+    """A chained role gets one hour, since AWS refuses more; the first hop keeps its own duration."""
     found = made(
         f"[profile a]\n{ROLE}source_profile = base\nduration_seconds = 7200\n"
         f"[profile b]\n{ROLE}source_profile = a\nduration_seconds = 7200\n"
@@ -69,8 +69,8 @@ def test_a_chained_role_has_an_hour() -> None:
     assert "config:8" in found.notes[0]
 
 
-def test_only_what_is_wanted_is_made_with_what_it_begins_with() -> None:
-    """And nothing beside."""
+def test_only_wanted_profiles_and_their_sources_are_made() -> None:
+    """Only the wanted profiles and their sources become stores."""
     text = "".join(f"[profile {name}]\n{ROLE}source_profile = {source}\n" for name, source in ("ab", "bc", "xc"))
     found = made(f"{text}[profile c]\n{ROLE}source_profile = base\n", "a")
 
@@ -81,8 +81,8 @@ def test_only_what_is_wanted_is_made_with_what_it_begins_with() -> None:
     ("source", "comment"),
     [("Environment", "keys of the environment"), ("Ec2InstanceMetadata", "instance"), ("EcsContainer", "container")],
 )
-def test_a_source_that_is_no_profile_is_what_there_is(source: str, comment: str) -> None:
-    """The store begins with the base credentials, and says so."""
+def test_a_source_that_is_not_a_profile_means_base_credentials(source: str, comment: str) -> None:
+    """A store with a source that is not a profile starts with the base credentials, and a comment says so."""
     (store,) = made(f"[profile a]\n{ROLE}credential_source = {source}\n").stores
 
     assert ["type", "role_arn"] == [key for key, _ in store.settings]
@@ -90,7 +90,7 @@ def test_a_source_that_is_no_profile_is_what_there_is(source: str, comment: str)
 
 
 def test_a_token_file_goes_before_a_source() -> None:
-    """As in botocore, which reads neither MFA nor an external ID with it."""
+    """A token file takes precedence as in botocore, which then ignores MFA and the external ID."""
     found = made(f"[profile a]\n{ROLE}web_identity_token_file = /t\nsource_profile = base\nexternal_id = hush\n")
 
     assert {"role_arn", "web_identity_token_file"} == stores(found)["a"].keys()
@@ -98,7 +98,7 @@ def test_a_token_file_goes_before_a_source() -> None:
 
 
 def test_a_permission_set_is_a_store_of_its_own_type() -> None:
-    """By a session, or by the older keys; and a role may begin with it."""
+    """A permission set, by session or by the older keys, is a store that a role may use as source."""
     session = "[sso-session corp]\nsso_start_url = https://x/start\nsso_region = eu-west-1\n"
     who = "sso_account_id = 012345678901\nsso_role_name = Admin\n"
     found = made(
@@ -113,7 +113,7 @@ def test_a_permission_set_is_a_store_of_its_own_type() -> None:
 
 
 def test_profiles_without_a_role_are_named_as_they_are() -> None:
-    """Keys, a program, or nothing of their own: botocore knows."""
+    """Profiles with keys, with a program or with nothing of their own are referred to by name."""
     text = "[profile p]\ncredential_process = x\nendpoint_url = http://localhost\noutput = json\n"
     found = made(f"{text}[profile a]\n{ROLE}source_profile = p\n")
 
@@ -144,8 +144,8 @@ def test_profiles_without_a_role_are_named_as_they_are() -> None:
         ("[profile a]\nweb_identity_token_file = /t\n", "role_arn"),
     ],
 )
-def test_what_can_not_be_said_the_same_way_is_left_out(text: str, says: str) -> None:
-    """With the reason and the line; a store that is somebody else would be worse than none."""
+def test_a_profile_without_an_equivalent_is_left_out(text: str, says: str) -> None:
+    """The note has the reason and the line; a store with another identity would be worse than none."""
     found = made(text)
 
     assert not [store for store in found.stores if store.profile in {"a", "base"}]
@@ -155,7 +155,7 @@ def test_what_can_not_be_said_the_same_way_is_left_out(text: str, says: str) -> 
 
 @pytest.mark.parametrize("written", ["soon", "10", "43201", "3600 # an hour"])
 def test_a_duration_that_aws_refuses_is_left_out_alone(written: str) -> None:
-    """It does not decide who somebody is."""
+    """A wrong duration is left out alone, since it does not affect the identity."""
     found = made(f"[profile a]\n{ROLE}source_profile = base\nduration_seconds = {written}\n")
 
     assert {"profile", "role_arn"} == stores(found)["a"].keys()
@@ -163,7 +163,7 @@ def test_a_duration_that_aws_refuses_is_left_out_alone(written: str) -> None:
 
 
 def test_an_external_id_is_a_variable_unless_it_is_kept() -> None:
-    """Names that would be the same get a number; the value is nowhere."""
+    """External IDs become variables, with a number for equal names; the values are left out."""
     text = "".join(
         f"[profile {name}]\n{ROLE}source_profile = base\nexternal_id = hush-{name}\n" for name in ("a-b", "a_b", "9")
     )
@@ -171,13 +171,13 @@ def test_an_external_id_is_a_variable_unless_it_is_kept() -> None:
 
     variables = ["A_B_EXTERNAL_ID", "A_B_EXTERNAL_ID_2", "_9_EXTERNAL_ID"]
     assert variables == [name for name, _ in found.variables]
-    assert [f"${{{name}}}" for name in variables] == [each["external_id"] for each in stores(found).values()]
+    assert [f"${{{name}}}" for name in variables] == [store["external_id"] for store in stores(found).values()]
     assert "hush" not in repr(found.stores) + repr(found.notes)
     assert "hush-9" == stores(made(text, keeps_external_ids=True))["9"]["external_id"]
 
 
-def test_names_that_no_store_can_have_are_changed_and_told() -> None:
-    """And kept apart."""
+def test_names_that_no_store_can_have_are_changed_with_a_note() -> None:
+    """Names that a store cannot have are changed, stay distinct, and give a note."""
     text = "".join(f"[profile '{name}']\n{ROLE}source_profile = base\n" for name in ("a b", "a/b", "a-b", "://"))
     found = made(text)
 
@@ -185,8 +185,8 @@ def test_names_that_no_store_can_have_are_changed_and_told() -> None:
     assert 4 == len(found.notes)
 
 
-def test_keys_without_a_meaning_here_are_told_once_a_profile() -> None:
-    """Addresses by themselves: requests would go elsewhere than before."""
+def test_keys_without_a_counterpart_give_one_note_per_profile() -> None:
+    """Keys without a counterpart give one note per profile; an address alone would redirect requests."""
     found = made(
         f"[profile a]\n{ROLE}source_profile = base\noutput = json\ns3 =\n  x = 1\nservices = local\n"
         "endpoint_url = http://localhost\n"
@@ -203,19 +203,19 @@ VALUES = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min
 
 @given(st.lists(st.tuples(NAMES, VALUES), min_size=1, max_size=4, unique_by=lambda pair: pair[0].strip()))
 def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, str]]) -> None:
-    """Whatever names profiles have: the file is valid, and each store has the settings that were made."""
+    """For any profile names the file is valid, and each store has the settings that were made."""
     path = tmp_path_factory.mktemp("yaml") / "dsops.yaml"
     text = "".join(
         f"[profile '{name}']\n{ROLE}source_profile = {source}\n" for name, source in pairs if name.strip() == name
     )
     sources = "".join(f"[{source}]\naws_access_key_id = x\n" for source in {source for _, source in pairs})
-    found = made(text, credentials=sources)
-    path.write_text(to_yaml(found, "~/.aws/config"), encoding="utf-8")
+    result = made(text, credentials=sources)
+    path.write_text(to_yaml(result, "~/.aws/config"), encoding="utf-8")
     config = load(folder=str(path.parent), environ={}, named=str(path))
 
     assert () == check_limits(config, BUILTIN_TYPES)
-    assert [store.name for store in found.stores] == list(config.stores)
-    for store in found.stores:
+    assert [store.name for store in result.stores] == list(config.stores)
+    for store in result.stores:
         for key, value in store.settings[1:]:
             node = config.stores[store.name].fields[key].node
             assert isinstance(node, Scalar)

@@ -31,11 +31,11 @@ dsops.cli.framework.world dsops.cli.run dsops.cli.run.exec dsops.config dsops.co
 dsops.config.environments dsops.config.files dsops.config.find dsops.config.problems dsops.config.references
 dsops.config.sections dsops.config.stores dsops.credentials dsops.document dsops.document.yaml_reader dsops.dumps
 dsops.endpoint dsops.environment dsops.errors dsops.input_file dsops.interpolate dsops.model dsops.plan
-dsops.plan.drafts dsops.plan.findings dsops.plan.fingerprint dsops.plan.limits dsops.plan.make dsops.plan.mfa
-dsops.plan.references dsops.plan.types dsops.process dsops.resolve dsops.resolve.acts dsops.resolve.identity
-dsops.resolve.resolver dsops.resolve.sessions dsops.runtime dsops.schema dsops.schema.aws dsops.schema.check
-dsops.schema.key dsops.schema.keys dsops.schema.local dsops.schema.operation dsops.schema.sso dsops.schema.sts
-dsops.schema.sts_operations dsops.secret dsops.startup dsops.stores dsops.stores.aws_secretsmanager
+dsops.plan.draft dsops.plan.drafts dsops.plan.findings dsops.plan.fingerprint dsops.plan.limits dsops.plan.make
+dsops.plan.mfa dsops.plan.references dsops.plan.types dsops.process dsops.resolve dsops.resolve.acts
+dsops.resolve.identity dsops.resolve.resolver dsops.resolve.sessions dsops.runtime dsops.schema dsops.schema.aws
+dsops.schema.check dsops.schema.key dsops.schema.keys dsops.schema.local dsops.schema.operation dsops.schema.sso
+dsops.schema.sts dsops.schema.sts_operations dsops.secret dsops.startup dsops.stores dsops.stores.aws_secretsmanager
 dsops.stores.aws_sts dsops.stores.endpoints dsops.stores.fields dsops.stores.interface dsops.tasks dsops.transform
 dsops.transform.apply dsops.transform.extract dsops.transform.parse
 """
@@ -49,7 +49,7 @@ yaml.tokens
 
 # `importlib` is a name for what every interpreter has loaded already. `math` and `warnings` go with newer versions.
 STANDARD = """
-base64 binascii collections copyreg datetime enum errno fcntl functools gc heapq importlib itertools json keyword
+base64 binascii collections copyreg datetime enum errno fcntl functools heapq importlib itertools json keyword
 operator pwd pyexpat re reprlib resource select signal struct types
 """
 STANDARD_IN_SOME = "math warnings"

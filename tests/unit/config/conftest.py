@@ -1,4 +1,4 @@
-"""Configurations written into a folder of the test's own."""
+"""Fixtures: configurations written into a folder of the test's own."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from dsops.model import Config
 
 
 class Configured(Protocol):
-    """Loads a `dsops.yaml` of that text; further files by their name, `__` for a dot and `_in_` for a slash."""
+    """Loads a `dsops.yaml` with this text; further files by name, with `__` for a dot and `_in_` for a slash."""
 
     def __call__(self, text: str, **files: str) -> Config:
-        """The configuration, found from the folder it stands in."""
+        """The configuration, found from its own folder."""
 
 
 class Refused(Protocol):
-    """The problems of a `dsops.yaml` of that text."""
+    """Gives the problems of a `dsops.yaml` with this text."""
 
     def __call__(self, text: str, **files: str) -> tuple[Problem, ...]:
-        """In the order in which they are told."""
+        """The problems in the order in which they are reported."""
 
 
 @pytest.fixture
 def configured(tmp_path: Path) -> Configured:
-    """`configured("envs: ...", part__yaml="...")`."""
+    """Load a configuration: `configured("envs: ...", part__yaml="...")`."""
 
     def make(text: str, **files: str) -> Config:
         for name, content in {"dsops.yaml": text, **files}.items():
@@ -42,7 +42,7 @@ def configured(tmp_path: Path) -> Configured:
 
 @pytest.fixture
 def refused(configured: Configured) -> Refused:
-    """What is wrong with a configuration."""
+    """The problems of a configuration that must have some."""
 
     def make(text: str, **files: str) -> tuple[Problem, ...]:
         with pytest.raises(ConfigError) as raised:

@@ -1,4 +1,4 @@
-"""Which found configurations may be carried out."""
+"""Permissions for configurations found in a folder: when they exist, and what invalidates them."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ needs_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0,
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    """A home of its own."""
+    """An environment with its own home folder."""
     (tmp_path / "home").mkdir()
     return {"HOME": str(tmp_path / "home")}
 
 
 def stored(environ: dict[str, str], path: str = MAIN) -> Path:
-    """The only permission of that configuration."""
+    """The only permission file of this configuration."""
     (found,) = Path(permission_folder(path, environ, "allow")).iterdir()
     return found
 
 
 class TestRemembering:
-    """`dsops allow`."""
+    """Remembering of `dsops allow`."""
 
     def test_nothing_is_allowed_before(self, environ: dict[str, str]) -> None:
-        """There is no file yet."""
+        """A configuration without a permission file is not allowed."""
         assert not is_allowed(FILES, environ)
 
     def test_what_was_allowed_is(self, environ: dict[str, str]) -> None:
-        """Once or twice, in one file, for the user only."""
+        """An allowed configuration has one permission file, readable by the user only, however often it is allowed."""
         allow(FILES, environ)
         allow(FILES, environ)
         assert is_allowed(FILES, environ)
@@ -87,19 +87,19 @@ class TestRemembering:
         ],
     )
     def test_any_difference_asks_again(self, environ: dict[str, str], files: tuple[SourceFile, ...]) -> None:
-        """Of content, of the list of files, of place, link and owner."""
+        """Any difference in content, list of files, path, link or owner needs a new permission."""
         allow(FILES, environ)
         assert not is_allowed(files, environ)
 
     def test_what_was_allowed_before_stays(self, environ: dict[str, str]) -> None:
-        """Going back to another branch asks nothing."""
+        """A content allowed earlier stays allowed, so switching branches does not ask again."""
         changed = (FILES[0]._replace(sha256="c" * 64), FILES[1])
         allow(FILES, environ)
         allow(changed, environ)
         assert [True, True] == [is_allowed(FILES, environ), is_allowed(changed, environ)]
 
     def test_the_oldest_are_forgotten(self, environ: dict[str, str]) -> None:
-        """A configuration that is edited for years has not thousands of permissions; the latest is kept."""
+        """The number of permissions per configuration is limited: the oldest are removed."""
         contents = [(FILES[0]._replace(sha256=f"{number:064}"),) for number in range(60)]
         for files in contents:
             allow(files, environ)
@@ -107,7 +107,7 @@ class TestRemembering:
         assert is_allowed(contents[-1], environ)
 
     def test_disallow_forgets_all_of_a_file(self, environ: dict[str, str]) -> None:
-        """Every content, and no other file's."""
+        """`disallow` removes all permissions of a file and none of another."""
         changed = (FILES[0]._replace(sha256="c" * 64), FILES[1])
         other = (FILES[0]._replace(written="/other/dsops.yaml"),)
         for files in (FILES, changed, other):
@@ -117,7 +117,7 @@ class TestRemembering:
         assert not disallow(MAIN, environ)
 
     def test_the_hook_has_a_list_of_its_own(self, environ: dict[str, str]) -> None:
-        """One permission is not the other, and taking back one leaves the other."""
+        """Permissions of `allow` and of the hook are separate lists."""
         allow(FILES, environ)
         assert not is_allowed(FILES, environ, HOOKED)
         allow(FILES, environ, HOOKED)
@@ -128,52 +128,52 @@ class TestRemembering:
         assert "HOME" in raised.value.hint
 
     def test_the_files_and_what_they_could_do_are_read_back(self, environ: dict[str, str]) -> None:
-        """Names with line breaks, spaces and backslashes too: they can't add a line."""
+        """Files and powers are read back from a permission, even with newlines and backslashes in names."""
         odd = (SourceFile("/a b\\n\\s", "a" * 64, "", f"/repo\n{'e' * 64} \\ \udcff.yaml", (1, 2)),)
         powers = ("runs     ./code\nfile x", "sets     A B\\")
         allow(odd, environ, powers=powers)
         assert [Permission(odd, powers)] == permissions(odd[0].written, environ)
 
     def test_xdg_data_home_is_used_when_absolute(self, environ: dict[str, str], tmp_path: Path) -> None:
-        """The specification ignores relative ones."""
+        """An absolute XDG_DATA_HOME is used; a relative one is ignored, as its specification says."""
         expected = [str(tmp_path / "data" / "dsops" / "allow"), f"{environ['HOME']}/.local/share/dsops/allow"]
         homes = [environ | {"XDG_DATA_HOME": data} for data in (str(tmp_path / "data"), "data")]
         assert expected == [permissions_path(home, "allow") for home in homes]
 
     def test_without_a_home_nothing_is_allowed_or_remembered(self) -> None:
-        """And it says what to do instead."""
+        """Without HOME nothing can be allowed, and the error says so."""
         assert not is_allowed(FILES, {})
         assert not disallow(MAIN, {})
-        with pytest.raises(ConfigError, match="no folder to remember it in"):
+        with pytest.raises(ConfigError, match="no folder to store the permission in"):
             allow(FILES, {})
 
     def test_a_home_that_can_not_be_written_is_an_error(self, environ: dict[str, str]) -> None:
-        """With the file's name."""
+        """A home that cannot be written is an error that names the file."""
         Path(environ["HOME"], ".local").touch()
         with pytest.raises(FileNotWritten, match="can't be written"):
             allow(FILES, environ)
 
 
 class TestThePermissionItself:
-    """A file in the permission's place that the user has not made allows nothing."""
+    """A permission file that the user did not create allows nothing."""
 
     @needs_posix
     @pytest.mark.parametrize("mode", [0o620, 0o602, 0o644])
     def test_a_file_that_is_not_the_users_alone(self, environ: dict[str, str], mode: int) -> None:
-        """A checkout's files are never 0600: an XDG_DATA_HOME in a repository allows nothing."""
+        """A permission readable by others is ignored: files of a checkout (an XDG_DATA_HOME in it) are never 0600."""
         allow(FILES, environ)
         stored(environ).chmod(mode)
         assert not is_allowed(FILES, environ)
 
     @needs_root
     def test_a_file_of_another_user(self, environ: dict[str, str]) -> None:
-        """They may have written it."""
+        """A permission file of another user is ignored."""
         allow(FILES, environ)
         os.chown(stored(environ), 12345, 12345)
         assert not is_allowed(FILES, environ)
 
     def test_a_link_to_a_real_permission(self, environ: dict[str, str]) -> None:
-        """A link is made by others as well."""
+        """A link to a real permission is ignored: a checkout may contain links."""
         allow(FILES, environ)
         path = stored(environ)
         path.rename(path.parent / "moved")
@@ -181,7 +181,7 @@ class TestThePermissionItself:
         assert not is_allowed(FILES, environ)
 
     def test_a_permission_under_another_name(self, environ: dict[str, str]) -> None:
-        """Its first line names what it is for."""
+        """A permission under another name is ignored: its first line names what it is for."""
         allow(FILES, environ)
         changed = (FILES[0]._replace(sha256="c" * 64), FILES[1])
         allow(changed, environ)
@@ -191,7 +191,7 @@ class TestThePermissionItself:
 
     @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
     def test_a_pipe_is_not_waited_for(self, environ: dict[str, str]) -> None:
-        """It allows nothing."""
+        """A pipe in place of a permission is ignored without waiting."""
         allow(FILES, environ)
         path = stored(environ)
         path.unlink()
@@ -200,7 +200,7 @@ class TestThePermissionItself:
 
 
 class TestInAPipeline:
-    """The checkout is the pipeline's own."""
+    """In CI the checkout's configuration is allowed."""
 
     @pytest.mark.parametrize(
         ("variables", "expected"),
@@ -215,7 +215,7 @@ class TestInAPipeline:
         ],
     )
     def test_a_checkout_is_allowed(self, variables: dict[str, str], expected: bool) -> None:  # noqa: FBT001
-        """Unless DSOPS_TRUST is set: what it says wrongly asks."""
+        """CI=true allows a checkout, unless DSOPS_TRUST has another value; it never allows for the hook."""
         assert expected is is_allowed(FILES, variables)
         assert not is_allowed(FILES, variables, HOOKED)
 
@@ -230,7 +230,7 @@ def folder_with(tmp_path: Path, **files: str) -> Path:
 
 
 def test_a_loaded_configuration_knows_whether_it_is_allowed(tmp_path: Path, environ: dict[str, str]) -> None:
-    """Allowed as it is; a change to any of its files asks again, and going back does not."""
+    """A loaded configuration knows whether it is allowed, after each change to any of its files."""
     folder = folder_with(tmp_path, dsops__yaml="include: part.yaml\n", part__yaml="version: 1\n")
 
     def allowed() -> bool:
@@ -248,7 +248,7 @@ def test_a_loaded_configuration_knows_whether_it_is_allowed(tmp_path: Path, envi
 
 
 def test_files_are_compared_without_being_parsed(tmp_path: Path, environ: dict[str, str]) -> None:
-    """The content that was allowed, a changed one, a local file that came or went, a link in a file's place."""
+    """Files are compared with the permission without parsing: changed, added, removed, or replaced by a link."""
     folder = folder_with(tmp_path, dsops__yaml="include: part.yaml\n", part__yaml="version: 1\n")
     path = str(folder / "dsops.yaml")
     allow(load(folder=str(folder), environ=environ).files, environ)
@@ -272,10 +272,10 @@ def test_files_are_compared_without_being_parsed(tmp_path: Path, environ: dict[s
 
 
 class TestWhoMayWrite:
-    """A found file that another user may write is not carried out, also where its content was allowed."""
+    """A found file that another user may write is refused even if its content was allowed."""
 
     def is_carried_out(self, folder: Path, environ: dict[str, str], *, named: str = "") -> bool:
-        """Whether it would be, after an attempt to allow it."""
+        """Whether the configuration is allowed after an attempt to allow it."""
         config = load(folder=str(folder), environ=environ, named=named)
         with suppress(NotAllowed):
             allow(config.files, environ)
@@ -283,7 +283,7 @@ class TestWhoMayWrite:
 
     @needs_posix
     def test_by_others(self, tmp_path: Path, environ: dict[str, str]) -> None:
-        """But where it is named, and in a pipeline: GitLab's runner checks out with umask 0."""
+        """A world-writable file is refused, except when named or in CI (GitLab's runner checks out with umask 0)."""
         folder = folder_with(tmp_path, dsops__yaml="version: 1\n")
         assert self.is_carried_out(folder, environ)
         (folder / "dsops.yaml").chmod(0o646)
@@ -294,7 +294,7 @@ class TestWhoMayWrite:
 
     @needs_posix
     def test_by_the_group(self, tmp_path: Path, environ: dict[str, str]) -> None:
-        """Unless it is the user's own primary group, as with a umask of 002."""
+        """A group-writable file is refused, unless the group is the user's own primary group (umask 002)."""
         folder = folder_with(tmp_path, dsops__yaml="include: part.yaml\n", part__yaml="version: 1\n")
         (folder / "part.yaml").chmod(0o664)
         assert self.is_carried_out(folder, environ)
@@ -304,7 +304,7 @@ class TestWhoMayWrite:
 
     @needs_posix
     def test_the_error_says_what_to_type(self, tmp_path: Path, environ: dict[str, str]) -> None:
-        """It names the file among all that take part."""
+        """The error has the chmod command for the file concerned."""
         folder = folder_with(tmp_path, dsops__yaml="include: part.yaml\n", part__yaml="version: 1\n")
         (folder / "part.yaml").chmod(0o666)
         with pytest.raises(NotAllowed, match=r"other users may write part\.yaml") as raised:
@@ -313,7 +313,7 @@ class TestWhoMayWrite:
 
     @needs_root
     def test_a_link_that_another_user_made(self, tmp_path: Path, environ: dict[str, str]) -> None:
-        """Its target is ours, and where it points next is not."""
+        """A link made by another user is refused: its owner decides where it points next."""
         folder = folder_with(tmp_path, real__yaml="version: 1\n")
         (folder / "dsops.yaml").symlink_to("real.yaml")
         assert self.is_carried_out(folder, environ)
@@ -324,7 +324,7 @@ class TestWhoMayWrite:
 
 @pytest.mark.parametrize("fitting", [1, 5])
 def test_a_full_disk_is_told_and_the_next_time_works(tmp_path: Path, fitting: int) -> None:
-    """Half a permission allows nothing."""
+    """A permission that could not be written completely (disk full) allows nothing; the next attempt works."""
     resource = pytest.importorskip("resource", reason="Windows has no such limits")
     environ = {"HOME": str(tmp_path)}
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

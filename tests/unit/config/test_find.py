@@ -1,4 +1,4 @@
-"""Which file is the configuration, and whose files are read."""
+"""Finding the configuration file, and the owners of the files that are read."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from dsops.errors import ConfigError, ConfigNotFound, ConfigTooLarge, ConfigUnre
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """`home/git/a/b`, `home/git` being a repository."""
+    """`home/git/a/b`, where `home/git` is a repository."""
     (tmp_path / "home" / "git" / ".git").mkdir(parents=True)
     (tmp_path / "home" / "git" / "a" / "b").mkdir(parents=True)
     return tmp_path / "home"
 
 
 def found(folder: Path, home: Path) -> str:
-    """What is found from a folder."""
+    """The path found from a folder."""
     return find(str(folder), {"HOME": str(home)})
 
 
 class TestFind:
-    """The way up."""
+    """The search upwards."""
 
     @pytest.mark.parametrize("place", ["git/a/b", "git/a", "git"])
     def test_the_nearest_file_upward_counts(self, tree: Path, place: str) -> None:
-        """From the folder itself to the git root, which is looked into."""
+        """The nearest dsops.yaml from the folder up to the git root is found."""
         for folder in ("git", place):
             (tree / folder / "dsops.yaml").touch()
         assert str(tree / place / "dsops.yaml") == found(tree / "git" / "a" / "b", tree)
 
     def test_nothing_above_the_git_root_counts(self, tree: Path) -> None:
-        """What is above belongs to another project."""
+        """A file above the git root is ignored: it belongs to another project."""
         (tree / "dsops.yaml").touch()
         with pytest.raises(ConfigNotFound) as raised:
             found(tree / "git" / "a", tree)
@@ -46,14 +46,14 @@ class TestFind:
         assert "dsops init" in raised.value.hint
 
     def test_a_worktree_has_a_git_file(self, tree: Path) -> None:
-        """`.git` may be a file."""
+        """A worktree's `.git` file ends the search as well."""
         (tree / "git" / "a" / ".git").write_text("gitdir: x")
         (tree / "git" / "dsops.yaml").touch()
         with pytest.raises(ConfigNotFound):
             found(tree / "git" / "a" / "b", tree)
 
     def test_home_is_the_end_and_is_looked_into(self, tree: Path) -> None:
-        """Without a repository, no higher than home."""
+        """Without a repository the search ends at home, which is included."""
         (tree / "plain").mkdir()
         (tree.parent / "dsops.yaml").touch()
         with pytest.raises(ConfigNotFound):
@@ -62,7 +62,7 @@ class TestFind:
         assert str(tree / "dsops.yaml") == found(tree / "plain", tree)
 
     def test_a_linked_home_is_the_end_too(self, tree: Path, tmp_path: Path) -> None:
-        """HOME may be a link to where the folder really is."""
+        """The search ends at home even if HOME is a symbolic link to it."""
         (tmp_path / "link").symlink_to(tree)
         (tmp_path / "dsops.yaml").touch()
         (tree / "plain").mkdir()
@@ -70,55 +70,55 @@ class TestFind:
             found(tree / "plain", tmp_path / "link")
 
     def test_a_folder_of_that_name_is_no_file(self, tree: Path) -> None:
-        """The search goes on above it."""
+        """A folder named dsops.yaml is skipped."""
         (tree / "git" / "a" / "dsops.yaml").mkdir()
         (tree / "git" / "dsops.yaml").touch()
         assert str(tree / "git" / "dsops.yaml") == found(tree / "git" / "a", tree)
 
     def test_a_file_with_another_ending_is_mentioned(self, tree: Path) -> None:
-        """`dsops.yml` is not read, but said to be there."""
+        """`dsops.yml` is not read, but the error mentions it."""
         (tree / "git" / "dsops.yml").touch()
         with pytest.raises(ConfigNotFound) as raised:
             found(tree / "git" / "a", tree)
         assert f"rename {tree}/git/dsops.yml" in raised.value.hint
 
     def test_a_local_file_has_the_name_of_its_own(self) -> None:
-        """Beside any name."""
+        """The local file's name derives from the configuration's: dsops.local.yaml."""
         assert local_path("/a/dsops.yaml") == "/a/dsops.local.yaml"
         assert local_path("/a/ci.yml") == "/a/ci.local.yml"
 
 
 class TestNamed:
-    """`--config`, `DSOPS_CONFIG`."""
+    """A file named by `--config` or DSOPS_CONFIG."""
 
     def test_a_named_file_counts_wherever_it_is(self, tree: Path) -> None:
-        """Relative to the working folder, or absolute; and it is trusted."""
+        """A named file, relative or absolute, is used and allowed."""
         (tree / "ci.yaml").write_text("version: 1")
         for named in ("../../ci.yaml", str(tree / "ci.yaml")):
             config = load(folder=str(tree / "git" / "a"), environ={}, named=named)
             assert (str(tree / "ci.yaml"), True) == (config.files[0].path, config.is_allowed)
 
     def test_a_found_file_is_not_trusted(self, tree: Path) -> None:
-        """Not before `dsops allow`."""
+        """A found file is not allowed before `dsops allow`."""
         (tree / "git" / "dsops.yaml").write_text("version: 1")
         config = load(folder=str(tree / "git" / "a"), environ={"HOME": str(tree)})
         assert not config.is_allowed
 
     def test_a_missing_file_is_an_error(self, tree: Path) -> None:
-        """The search is not started instead."""
+        """A missing named file is an error; nothing else is searched for."""
         (tree / "git" / "dsops.yaml").touch()
         with pytest.raises(ConfigNotFound, match=r"there is no nope\.yaml"):
             load(folder=str(tree / "git"), environ={}, named="nope.yaml")
 
     def test_a_folder_is_an_error(self, tree: Path) -> None:
-        """With the name that was probably meant."""
+        """A folder as the named file is an error with the probable path."""
         with pytest.raises(ConfigNotFound, match="a is a folder") as raised:
             load(folder=str(tree / "git"), environ={}, named="a")
         assert raised.value.hint == "name the file: --config a/dsops.yaml"
 
 
 class TestFiles:
-    """What is read of a file."""
+    """Reading of a file."""
 
     def refusal(self, tree: Path, *, named: str = "") -> ConfigError:
         """The error of a configuration in `git`."""
@@ -127,20 +127,22 @@ class TestFiles:
         return raised.value
 
     def test_an_empty_file_is_an_error(self, tree: Path) -> None:
-        """It says nothing, and what to write is told."""
+        """An empty file is an error with what to write."""
         (tree / "git" / "dsops.yaml").write_text("# nothing yet\n")
         error = self.refusal(tree)
-        assert [(str(one.where), one.message) for one in error.problems] == [("../dsops.yaml", "the file is empty")]
+        assert [(str(problem.where), problem.message) for problem in error.problems] == [
+            ("../dsops.yaml", "the file is empty")
+        ]
         assert error.exit_code == 2
 
     def test_an_empty_local_file_is_none(self, tree: Path) -> None:
-        """It overrides nothing."""
+        """An empty local file changes nothing."""
         (tree / "git" / "dsops.yaml").write_text("version: 1")
         (tree / "git" / "dsops.local.yaml").touch()
         assert len(load(folder=str(tree / "git"), environ={"HOME": str(tree)}).files) == 2
 
     def test_ten_megabytes_are_refused_at_once(self, tree: Path) -> None:
-        """Without being read."""
+        """A file of ten megabytes is refused without being read."""
         with (tree / "git" / "dsops.yaml").open("wb") as file:
             file.truncate(10_000_000)
         error = self.refusal(tree)
@@ -148,35 +150,35 @@ class TestFiles:
         assert error.message == "../dsops.yaml is too large to be a configuration"
 
     def test_an_alias_bomb_is_too_large(self, tree: Path) -> None:
-        """By what it expands to."""
+        """An alias bomb is refused by its expanded size."""
         lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
         lines += [f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True)]
         (tree / "git" / "dsops.yaml").write_text("\n".join(lines))
         assert isinstance(self.refusal(tree), ConfigTooLarge)
 
     def test_a_syntax_error_is_one(self, tree: Path) -> None:
-        """File, line, words."""
+        """A YAML syntax error has file, line and reason."""
         (tree / "git" / "dsops.yaml").write_text("version: 1\nenvs:\n\tp:\n")
         error = self.refusal(tree)
         assert isinstance(error, SyntaxInvalid)
-        assert [(str(one.where), one.message) for one in error.problems] == [
+        assert [(str(problem.where), problem.message) for problem in error.problems] == [
             ("../dsops.yaml:3", "a tab indents this line")
         ]
 
     def test_bytes_that_are_no_text_have_a_line(self, tree: Path) -> None:
-        """Latin-1 from an old editor."""
+        """Bytes that are not UTF-8 are an error with their line."""
         (tree / "git" / "dsops.yaml").write_bytes(b"version: 1\n# caf\xe9\n")
         error = self.refusal(tree)
         assert isinstance(error, SyntaxInvalid)
         assert str(error.problems[0].where) == "../dsops.yaml:2"
 
     def test_utf_16_is_read(self, tree: Path) -> None:
-        """PowerShell 5 writes it."""
+        """UTF-16 is read: PowerShell 5 writes it."""
         (tree / "git" / "dsops.yaml").write_bytes("version: 1\r\nenvs: {p: }\r\n".encode("utf-16"))
         assert list(load(folder=str(tree / "git"), environ={"HOME": str(tree)}).environments) == ["p"]
 
     def test_a_broken_link_is_unreadable(self, tree: Path) -> None:
-        """Rather than passed over for one further up."""
+        """A broken link is an error; the search does not go on above it."""
         (tree / "git" / "dsops.yaml").touch()
         (tree / "git" / "a" / "dsops.yaml").symlink_to("nowhere")
         error = self.refusal(tree)
@@ -185,13 +187,13 @@ class TestFiles:
 
     @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
     def test_a_pipe_that_was_found_is_not_read(self, tree: Path) -> None:
-        """It would wait for a writer."""
+        """A pipe that was found is refused, since reading would wait for a writer."""
         os.mkfifo(tree / "git" / "dsops.yaml")
         assert isinstance(self.refusal(tree), ConfigUnreadable)
 
     @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
     def test_a_pipe_that_was_named_is_read(self, tree: Path) -> None:
-        """`--config <(generate)`."""
+        """A pipe that was named (`--config <(generate)`) is read."""
         reading, writing = os.pipe()
         os.write(writing, b"envs: {p: }")
         os.close(writing)
@@ -204,10 +206,10 @@ class TestFiles:
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
 class TestOwners:
-    """A file that was found decides which variables a command gets: it has to be one's own, or root's."""
+    """A found file must be owned by the user or root, since it decides which variables commands get."""
 
     def test_somebody_elses_file_is_refused_when_found_and_read_when_named(self, tree: Path) -> None:
-        """Like git's safe.directory."""
+        """A file of another owner is refused when found (like git's safe.directory) and read when named."""
         path = tree / "git" / "dsops.yaml"
         path.write_text("version: 1")
         os.chown(path, 12345, 12345)
@@ -218,7 +220,7 @@ class TestOwners:
 
     @pytest.mark.parametrize("name", ["dsops.local.yaml", "part.yaml"])
     def test_so_are_the_files_beside_it(self, tree: Path, name: str) -> None:
-        """The local one and the included ones."""
+        """Local and included files of another owner are refused as well."""
         (tree / "git" / "dsops.yaml").write_text("include: part.yaml")
         (tree / "git" / "part.yaml").touch()
         (tree / "git" / name).touch()
@@ -227,7 +229,7 @@ class TestOwners:
             load(folder=str(tree / "git"), environ={"HOME": str(tree)})
 
     def test_under_sudo_the_callers_own_files_are_good(self, tree: Path) -> None:
-        """SUDO_UID says who called; anybody else's stay refused."""
+        """Under sudo files of the calling user (SUDO_UID) are accepted, and no other user's."""
         path = tree / "git" / "dsops.yaml"
         path.write_text("version: 1")
         os.chown(path, 12345, 12345)
@@ -238,7 +240,7 @@ class TestOwners:
 
 
 def test_files_have_the_hash_of_their_bytes(tmp_path: Path) -> None:
-    """SHA-256, in hex, whichever module it comes from."""
+    """A file's digest is the SHA-256 of its bytes in hex, whichever module computes it."""
     (tmp_path / "dsops.yaml").write_bytes(b"version: 1\n")
     reader = ConfigReader(str(tmp_path), {}, Problems(), is_named=True)
     reader.read(str(tmp_path / "dsops.yaml"))

@@ -19,19 +19,19 @@ POLICY = next(block for block in blocks("yaml") if block.text.startswith("sessio
 
 @pytest.mark.parametrize("block", WHOLE, ids=lambda block: block.heading)
 def test_each_block_loads_as_it_stands(configured: Configured, block: Block) -> None:
-    """Without a change, a note, or a limit broken."""
+    """Each of the page's configurations loads unchanged, without notes and within AWS's limits."""
     config = configured(block.text)
     assert config.stores
     assert (config.notes, check_limits(config, BUILTIN_TYPES)) == ((), ())
 
 
 def test_there_are_thirteen() -> None:
-    """Two more are pieces, and one is a workflow of another program."""
+    """The page has thirteen configurations, two fragments and another program's workflow."""
     assert (len(WHOLE), len(blocks("yaml"))) == (13, 16)
 
 
 def test_the_first_block_says_what_it_says(configured: Configured) -> None:
-    """Two stores, one on the other's credentials, and a variable that is read from the second."""
+    """The first block has two stores, one using the other's credentials, and a variable from the second."""
     config = configured(WHOLE[0].text)
     assert {name: (store.type, list(store.fields)) for name, store in config.stores.items()} == {
         "aws-sts-prod": ("aws.sts", ["region", "role_arn", "role_session_name", "duration_seconds"]),
@@ -43,18 +43,18 @@ def test_the_first_block_says_what_it_says(configured: Configured) -> None:
 
 
 def test_names_of_variables_are_kept_for_later(configured: Configured) -> None:
-    """`dsops-${USER}-${TIMESTAMP}` is expanded for the environment that needs it."""
-    block = next(one for one in WHOLE if one.heading == "Dynamic Role Selection")
+    """`dsops-${USER}-${TIMESTAMP}` stays unexpanded in the loaded configuration."""
+    block = next(entry for entry in WHOLE if entry.heading == "Dynamic Role Selection")
     node = configured(block.text).stores["aws-sts-dynamic"].fields["role_session_name"].node
     assert isinstance(node, Scalar)
     assert node.text == "dsops-${USER}-${TIMESTAMP}"
 
 
 def test_the_duration_block_loads_under_secret_stores_and_24_hours_are_too_long(configured: Configured) -> None:
-    """The page's own reason, and the store beside it is good."""
+    """The page's 24-hour duration exceeds the limit, with the page's reason; its other store is good."""
     config = configured("secretStores:\n" + indent(DURATION.text, "  "))
     limits = check_limits(config, BUILTIN_TYPES)
-    assert [(one.path, one.message) for one in limits] == [
+    assert [(limit.path, limit.message) for limit in limits] == [
         (
             "secretStores.aws-sts-long.duration_seconds",
             "`duration_seconds` is 86400, and the most is 43200 (the AssumeRole API reference)",
@@ -64,7 +64,7 @@ def test_the_duration_block_loads_under_secret_stores_and_24_hours_are_too_long(
 
 
 def test_the_policy_block_is_a_key_of_a_store(configured: Configured) -> None:
-    """A Deny alone is a policy, however little a session with it may do."""
+    """The page's deny-only policy is a valid `session_policy`."""
     store = "secretStores:\n  a:\n    type: aws.sts\n    role_arn: arn:aws:iam::123456789012:role/App\n"
     config = configured(store + indent(POLICY.text, "    "))
     assert check_limits(config, BUILTIN_TYPES) == ()
@@ -72,6 +72,6 @@ def test_the_policy_block_is_a_key_of_a_store(configured: Configured) -> None:
 
 
 def test_a_piece_by_itself_tells_where_it_belongs(refused: Refused) -> None:
-    """Copied from the page without its parent."""
-    assert [one.hint for one in refused(POLICY.text)] == ["put it into a store in `secretStores:`"]
-    assert {one.hint for one in refused(DURATION.text)} == {"it looks like a store: put it under `secretStores:`"}
+    """A fragment of the page loaded alone has a hint where it belongs."""
+    assert [entry.hint for entry in refused(POLICY.text)] == ["put it into a store in `secretStores:`"]
+    assert {entry.hint for entry in refused(DURATION.text)} == {"it looks like a store: put it under `secretStores:`"}

@@ -1,4 +1,4 @@
-"""The JSON Schema says what the loader says, as far as one file can tell."""
+"""The JSON Schema agrees with the loader as far as one file can tell."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VALIDATOR = Draft202012Validator(SCHEMA)
 
 
 def accepted_by_schema(text: str) -> bool:
-    """Whether the schema takes a configuration."""
+    """Whether the schema accepts a configuration."""
     document = parse_yaml(text, "f")
     assert document.problems == ()
     assert document.root is not None
@@ -37,7 +37,7 @@ def accepted_by_schema(text: str) -> bool:
 
 
 def accepted_by_validate(text: str, folder: Path) -> bool:
-    """Whether `dsops validate` does."""
+    """Whether `dsops validate` accepts a configuration."""
     path = folder / "dsops.yaml"
     path.write_text(text, encoding="utf-8")
     found = examine(folder=str(folder), environ={"HOME": str(folder)}, named=str(path))
@@ -45,18 +45,18 @@ def accepted_by_validate(text: str, folder: Path) -> bool:
 
 
 def test_it_is_a_json_schema() -> None:
-    """Of the version that it names."""
+    """The schema is valid for its declared version."""
     Draft202012Validator.check_schema(SCHEMA)
 
 
 @pytest.mark.parametrize("block", [one for one in blocks("yaml") if "secretStores:" in one.text])
 def test_it_accepts_the_founding_pages_configurations(block: Block) -> None:
-    """All thirteen."""
+    """The schema accepts the founding page's thirteen configurations."""
     assert accepted_by_schema(block.text)
 
 
 def test_it_knows_the_limits() -> None:
-    """An editor marks what AWS would refuse; with a `${NAME}` in it nothing is known."""
+    """The schema knows AWS's limits, and skips them for values with `${NAME}`."""
     store = "secretStores: {{a: {{type: aws.sts, role_arn: '{role}', {rest}}}}}"
     role = "arn:aws:iam::123456789012:role/App"
     assert accepted_by_schema(store.format(role=role, rest="duration_seconds: 43200"))
@@ -147,50 +147,50 @@ NOT_IN_A_SCHEMA = {
     r"session_policy": "the grammar of policies, which also stand in a text as JSON",
     r"is of another account": "whether a part of one text is a part of another",
 }
-"""What the message and path of a problem match -> what of it JSON Schema can't say."""
+"""Pattern of a problem's message and path -> the rule that JSON Schema cannot express."""
 
 OF_A_TYPE = {
-    str: r"`(duration_seconds|timeout_ms|cache_seconds)` is \d+, and",  # how large the number is that a text holds
-    int: r"takes (six|twelve) digits|takes an account's id",  # leading zeros, which a number has lost in an editor
+    str: r"`(duration_seconds|timeout_ms|cache_seconds)` is \d+, and",  # the number contained in a string
+    int: r"takes (six|twelve) digits|takes an account's id",  # leading zeros, which an editor drops from a number
 }
-"""The same of a mutant whose value is of that type."""
+"""Such patterns for mutants whose value has this type."""
 
 INHERITED = r"is missing|does not go with|goes with|needs|without|nothing says|takes no |could do more"
-"""Problems of keys that may come from elsewhere, in a file with `defaults`, `include` or `extends`."""
+"""Problems about keys that may be inherited by `defaults`, `include` or `extends`."""
 
 ONLY_IN_AN_EDITOR = {-1: "a number below zero as a name: an editor may say that a name is longer than one digit"}
-"""Values that the schema refuses, and the loader takes as the texts that they are."""
+"""Values that the schema refuses and the loader accepts as the strings they are."""
 
 STRIDE = 31
-"""Every so many mutants of a configuration are tried, beginning with another one in each: all of them take minutes."""
+"""Only every nth mutant of a configuration is tried, from a different start in each: all take minutes."""
 
 
 def is_left_to_validate(mutant: Mutant, problems: tuple[Problem, ...]) -> bool:
-    """Whether each problem is one that a schema can't know."""
+    """Whether no problem can be expressed in JSON Schema."""
     value: Any = mutant.content
     for key in mutant.place if mutant.name not in ("dropped", "renamed") else ():
         value = value[key]
-    told = [f"{problem.path} {problem.message}" for problem in problems]
-    known = [*NOT_IN_A_SCHEMA, *[pattern for kind, pattern in OF_A_TYPE.items() if type(value) is kind]]
+    result_text = [f"{problem.path} {problem.message}" for problem in problems]
+    known_names = [*NOT_IN_A_SCHEMA, *[pattern for kind, pattern in OF_A_TYPE.items() if type(value) is kind]]
     stores = mutant.content.get("secretStores")
     entries = stores.values() if isinstance(stores, dict) else ()
-    is_extending = any("extends" in one for one in entries if isinstance(one, dict))
+    is_extending = any("extends" in entry for entry in entries if isinstance(entry, dict))
     if is_extending or not {"defaults", "include"}.isdisjoint(mutant.content):
-        known.append(INHERITED)
-    return all(any(re.search(pattern, text) for pattern in known) for text in told)
+        known_names.append(INHERITED)
+    return all(any(re.search(pattern, text) for pattern in known_names) for text in result_text)
 
 
 def problems_of(content: object, folder: Path) -> tuple[Problem, ...]:
-    """What `validate` tells of a configuration."""
+    """The problems reported by `validate`."""
     path = folder / "dsops.yaml"
     path.write_text(json.dumps(content), encoding="utf-8")
     return every_problem(examine(folder=str(folder), environ={"HOME": str(folder)}, named=str(path)), BUILTIN_TYPES)
 
 
 def whole() -> dict[str, Content]:
-    """The documentation's configurations but for parts of a file, of which the rest stands elsewhere."""
+    """The configurations in the documentation, without those that are only part of one."""
     with tempfile.TemporaryDirectory() as folder:
-        return {name: one for name, one in documented().items() if not problems_of(one, Path(folder))}
+        return {name: value for name, value in documented().items() if not problems_of(value, Path(folder))}
 
 
 CONFIGURATIONS = {**configurations(), **whole()}
@@ -198,7 +198,7 @@ CONFIGURATIONS = {**configurations(), **whole()}
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_it_takes_what_validate_takes_and_no_more(name: str, tmp_path: Path) -> None:
-    """Of mutants of every example and of every configuration in the documentation, both ways."""
+    """Mutants of all examples: the schema accepts exactly what `validate` accepts, apart from listed rules."""
     content, first = CONFIGURATIONS[name], list(CONFIGURATIONS).index(name) % STRIDE
     assert VALIDATOR.is_valid(content)
     wrong = []
@@ -206,27 +206,31 @@ def test_it_takes_what_validate_takes_and_no_more(name: str, tmp_path: Path) -> 
         problems, is_accepted = problems_of(mutant.content, tmp_path), VALIDATOR.is_valid(mutant.content)
         if is_accepted and problems and not is_left_to_validate(mutant, problems):
             wrong.append(("accepted", mutant.name, mutant.place, problems[0].message))
-        elif not is_accepted and not problems and not any(mutant.name == f"becomes {one}" for one in ONLY_IN_AN_EDITOR):
+        elif (
+            not is_accepted
+            and not problems
+            and not any(mutant.name == f"becomes {entry}" for entry in ONLY_IN_AN_EDITOR)
+        ):
             wrong.append(("refused", mutant.name, mutant.place, ""))
     assert wrong == []
 
 
 @pytest.mark.parametrize("text", GOOD)
 def test_it_accepts_what_validate_accepts(text: str, tmp_path: Path) -> None:
-    """Every section and form."""
+    """Schema and `validate` accept every section and form."""
     assert accepted_by_validate(text, tmp_path)
     assert accepted_by_schema(text)
 
 
 @pytest.mark.parametrize("text", BAD)
 def test_it_refuses_what_validate_refuses_for_its_shape(text: str, tmp_path: Path) -> None:
-    """Every section and form, one mistake each."""
+    """Schema and `validate` refuse one mistake in every section and form."""
     assert not accepted_by_validate(text, tmp_path)
     assert not accepted_by_schema(text)
 
 
 def test_every_key_is_described_for_the_editor() -> None:
-    """Hovering over any key of any type says something."""
+    """Every key of every type has a description, which editors show."""
     for name, keys in SCHEMA["$defs"].items():
         if name.startswith("keys of "):
             described = {key for key, value in keys["properties"].items() if value is True or "description" in value}
@@ -244,20 +248,20 @@ def test_every_key_is_described_for_the_editor() -> None:
     ],
 )
 def test_a_message_names_the_limit_or_the_expected_type_first(key: str, value: object, message: str) -> None:
-    """One message for one mistake, of the key itself and not of an alternative to it; null comes last."""
+    """A mistake has one message about the key itself: the limit or the expected type, with null last."""
     store = {"type": "aws.sts", "role_arn": "arn:aws:iam::123456789012:role/App", key: value}
     errors = list(VALIDATOR.iter_errors({"secretStores": {"a": store}}))
     assert {error.message for error in errors} == {message}
 
 
 def test_no_title_stands_beside_a_description() -> None:
-    """The language server puts a title before each hover, and behind it again."""
+    """No schema has a title: language servers would show it twice beside the description."""
     assert '"title"' not in json.dumps(SCHEMA)
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no node here")
 def test_editors_can_read_every_pattern(tmp_path: Path) -> None:
-    """They are regular expressions of ECMA-262 as well, with its flag for Unicode, by which editors read them."""
+    """All patterns are valid in ECMA-262 with the Unicode flag, as editors read them."""
     (tmp_path / "schema.json").write_text(json.dumps(SCHEMA), encoding="utf-8")
     script = """
         const walk = (node) => { if (node && typeof node === "object") for (const [key, value] of Object.entries(node))

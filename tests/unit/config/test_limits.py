@@ -1,4 +1,4 @@
-"""What AWS would refuse, without an environment."""
+"""AWS's limits checked without an environment."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ ROLE = "arn:aws:iam::123456789012:role/App"
 
 
 def told(configured: Configured, text: str) -> list[tuple[int, str]]:
-    """Line and path of each limit that is broken."""
-    return [(one.where.line, one.path) for one in check_limits(configured(text), BUILTIN_TYPES)]
+    """Line and path of each exceeded limit."""
+    return [(check_limit.where.line, check_limit.path) for check_limit in check_limits(configured(text), BUILTIN_TYPES)]
 
 
 def test_an_inherited_field_is_told_once(configured: Configured) -> None:
-    """However many stores have it."""
+    """An inherited value is reported once, however many stores inherit it."""
     text = (
         "defaults: {aws.sts: {duration_seconds: 1}}\n"
         "secretStores:\n"
@@ -26,7 +26,7 @@ def test_an_inherited_field_is_told_once(configured: Configured) -> None:
 
 
 def test_what_depends_on_a_variable_is_not_judged(configured: Configured) -> None:
-    """Neither it, nor what it may agree with."""
+    """Values with variables, and values that must agree with them, are not checked."""
     good = f"secretStores:\n  a: {{type: aws.sts, role_arn: '{ROLE}', serial_number: '${{S}}', token_code: '123456'}}\n"
     assert told(configured, good) == []
     bad = good.replace("serial_number: '${S}'", "region: us-east-1")
@@ -34,19 +34,19 @@ def test_what_depends_on_a_variable_is_not_judged(configured: Configured) -> Non
 
 
 def test_escapes_are_read_as_what_they_stand_for(configured: Configured) -> None:
-    """`$${` is one character shorter after interpolation, and no variable."""
+    """`$${` is counted as `${`, its value after interpolation."""
     text = f"secretStores:\n  a: {{type: aws.sts, role_arn: '{ROLE}', role_session_name: '$${{A}}'}}\n"
     limits = check_limits(configured(text), BUILTIN_TYPES)
-    assert ["`$` stands at position 1" in one.message for one in limits] == [True]
+    assert ["`$` stands at position 1" in limit.message for limit in limits] == [True]
 
 
 def test_stores_of_unknown_types_have_none(configured: Configured) -> None:
-    """Nobody here knows them."""
+    """Stores of unknown types are not checked."""
     assert told(configured, "secretStores: {v: {type: vault, duration_seconds: 1}}") == []
 
 
 def test_a_session_policy_is_read_as_a_policy(configured: Configured) -> None:
-    """Its elements too, each with its line; of a text with the line inside of it."""
+    """A session policy is checked as a policy, with the lines of its elements or within its text."""
     head = f"secretStores:\n  a:\n    type: aws.sts\n    role_arn: {ROLE}\n"
     good = "{Effect: Allow, Action: 's3:*', Resource: '*'}"
     policy = f"    session_policy:\n      Version: '2012-10-17'\n      Statement: {good}\n"
@@ -61,7 +61,7 @@ def test_a_session_policy_is_read_as_a_policy(configured: Configured) -> None:
 
 
 def test_a_chain_is_judged_as_far_as_it_is_written(configured: Configured) -> None:
-    """The hour of a chained role, a user's own session by a role's; not where a long-term key of the keyring signs."""
+    """A chained role's limit of an hour is checked where the chain is written; keyring keys are long-term."""
     jump = f"secretStores:\n  jump: {{type: aws.sts, role_arn: '{ROLE}'}}\n  key: {{type: aws.keys, key_name: k}}\n"
     role = f"  t: {{type: aws.sts, role_arn: '{ROLE}', credentials_from: {{}}, duration_seconds: {{}}}}\n"
     assert told(configured, jump + role.replace("{}", "jump", 1).replace("{}", "3601")) == [
@@ -75,7 +75,7 @@ def test_a_chain_is_judged_as_far_as_it_is_written(configured: Configured) -> No
 
 
 def test_tags_and_policies_are_judged_together(configured: Configured) -> None:
-    """`aws:`, another account's policy: each without a plan."""
+    """Tag limits, and the account of managed policies, are checked without a plan."""
     store = f"secretStores:\n  a: {{type: aws.sts, role_arn: '{ROLE}', "
     other = "arn:aws:iam::111111111111:policy/P"
     assert told(configured, store + "tags: {'AWS:x': y}}\n") == [(2, "secretStores.a.tags")]

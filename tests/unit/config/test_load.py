@@ -1,4 +1,4 @@
-"""Text -> Config: sections, defaults, extends, includes, overrides."""
+"""Loading a configuration: sections, defaults, extends, includes, overrides."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def fields(config: Config, store: str) -> dict[str, object]:
 def literals(config: Config, environment: str) -> dict[str, str]:
     """An environment's literal values."""
     variables = config.environments[environment].variables
-    return {name: one.literal.text if one.literal else "" for name, one in variables.items()}
+    return {name: variable.literal.text if variable.literal else "" for name, variable in variables.items()}
 
 
 class TestTopLevel:
@@ -34,24 +34,24 @@ class TestTopLevel:
 
     @pytest.mark.parametrize("version", ["", "version: 1", "version: 0", 'version: "1"', "version:"])
     def test_versions_0_and_1_and_none_are_read(self, configured: Configured, version: str) -> None:
-        """The page says 1, the original's files 0, most blocks nothing."""
+        """Versions 0 (the original's) and 1 (the page's), and none, are accepted."""
         assert list(configured(f"{version}\nenvs: {{p: }}").environments) == ["p"]
 
     @pytest.mark.parametrize("version", ["2", '"one"', "1.0", "[1]", '""'])
     def test_other_versions_are_refused(self, refused: Refused, version: str) -> None:
-        """Rather than half understood."""
+        """Other versions are refused."""
         problems = refused(f"envs: {{}}\nversion: {version}")
         assert [(problem.where.line, problem.path, problem.hint) for problem in problems] == [
             (2, "version", "write `version: 1`")
         ]
 
     def test_sections_may_be_empty(self, configured: Configured) -> None:
-        """A key without a value says nothing."""
+        """A section without a value is empty."""
         config = configured("secretStores:\nproviders:\nenvs:\ndefaults:\n")
         assert (config.stores, config.environments, config.default_environment) == ({}, {}, "")
 
     def test_keys_that_begin_with_x_keep_anchors(self, configured: Configured) -> None:
-        """And are not read."""
+        """Keys that begin with `x-` are ignored and can hold anchors."""
         config = configured(
             f"x-sts: &sts {{type: aws.sts, role_arn: '{ROLE}'}}\nsecretStores: {{a: *sts, b: {{<<: *sts}}}}"
         )
@@ -59,7 +59,7 @@ class TestTopLevel:
         assert fields(config, "b") == {"role_arn": ROLE}
 
     def test_sections_of_the_original_get_a_note(self, configured: Configured) -> None:
-        """They mean nothing here, and that is said."""
+        """Sections of the original dsops without a meaning here are ignored with a note."""
         config = configured("envs: {}\npolicies: {a: 1}\nservices: []\n")
         assert config.notes == (
             "`policies` (dsops.yaml:2) is a key of the original dsops without a meaning here",
@@ -79,7 +79,7 @@ class TestTopLevel:
         ],
     )
     def test_other_keys_are_refused_with_what_was_meant(self, refused: Refused, text: str, hint: str) -> None:
-        """A typing error, another word, or a piece out of place."""
+        """An unknown key has a suggestion: a near name, or the section where it belongs."""
         assert [problem.hint for problem in refused(text)] == [hint]
 
     @pytest.mark.parametrize(
@@ -95,12 +95,12 @@ class TestTopLevel:
         ],
     )
     def test_wrong_shapes_are_refused(self, refused: Refused, text: str, path: str) -> None:
-        """A list where names belong."""
+        """A list in place of a mapping is refused."""
         assert [problem.path for problem in refused(text)] == [path]
 
     @pytest.mark.parametrize("name", ["a b", "a/b", "a:b", "a#b", "a?b", "-a", "${A}", '"a\\n"', '""'])
     def test_names_that_could_not_be_written_in_a_reference_are_refused(self, refused: Refused, name: str) -> None:
-        """Of stores and of environments."""
+        """Names of stores and environments that no reference can express are refused."""
         name = name if name.startswith('"') else f'"{name}"'
         problems = refused(f"secretStores:\n  {name}: {{type: literal, values: {{}}}}\nenvs:\n  {name}: {{}}\n")
         assert [problem.where.line for problem in problems] == [2, 4]
@@ -108,26 +108,26 @@ class TestTopLevel:
 
     @pytest.mark.parametrize("escape", [r"\x9b", r"\u202e", r"\u200b", r"\u2028"])
     def test_a_name_that_moves_a_cursor_or_hides_is_refused(self, refused: Refused, escape: str) -> None:
-        """Names stand in prompts and tables, and one that looks like another must not be another."""
+        """Names with control or invisible characters are refused: they could pass for another name."""
         problems = refused(f'secretStores:\n  "a{escape}b": {{type: literal, values: {{}}}}\n')
         assert ["can't be a name" in problem.message for problem in problems] == [True]
 
     @pytest.mark.parametrize("name", ["a", "aws-sts_prod.1", "012345678901", "プロダクション", "on"])
     def test_other_names_are_good(self, configured: Configured, name: str) -> None:
-        """Numbers keep their zeros."""
+        """Other names are accepted; numbers keep their leading zeros."""
         config = configured(f"secretStores: {{{name}: {{type: literal, values: {{}}}}}}\nenvs: {{{name}: {{}}}}")
         assert ([name], [name]) == (list(config.stores), list(config.environments))
 
     def test_default_env_has_to_exist(self, configured: Configured, refused: Refused) -> None:
-        """With the nearest name offered."""
+        """An unknown `default_env` is refused with a suggestion."""
         assert configured("default_env: prod\nenvs: {prod: }").default_environment == "prod"
         problems = refused("default_env: prd\nenvs: {prod: }")
-        assert [(one.message, one.hint) for one in problems] == [
+        assert [(problem.message, problem.hint) for problem in problems] == [
             ("there is no environment `prd`", "did you mean `prod`?")
         ]
 
     def test_all_problems_are_told_in_the_order_of_the_file(self, refused: Refused) -> None:
-        """Whatever finds them first."""
+        """All problems are reported in the order of the file."""
         problems = refused(
             "default_env: x\n"
             "envs:\n"
@@ -143,7 +143,7 @@ class TestTopLevel:
         assert all(problem.where.file == "dsops.yaml" for problem in problems)
 
     def test_very_many_problems_are_counted_but_not_all_told(self, configured: Configured) -> None:
-        """A file that was mistaken for a configuration."""
+        """Of very many problems the first hundred are shown and the rest counted."""
         started = time.process_time()
         with pytest.raises(ConfigError, match="it has 20000 problems") as raised:
             configured("\n".join(f"key{number}: 1" for number in range(20_000)))
@@ -153,33 +153,33 @@ class TestTopLevel:
 
 
 class TestStores:
-    """Fields, wherever they come from."""
+    """Stores and their fields."""
 
     def test_fields_keep_what_was_written_and_where(self, configured: Configured) -> None:
-        """Nothing is expanded yet; leading zeros stay."""
+        """Fields keep text and line as written: no expansion, leading zeros kept."""
         config = configured(f"secretStores:\n  a:\n    type: aws.sts\n    role_arn: {ROLE}\n    token_code: 012345\n")
         assert config.stores["a"].where == Where("dsops.yaml", 2)
         field = config.stores["a"].fields["token_code"]
         assert (field.node, field.where) == (Scalar("012345", "integer", 5), Where("dsops.yaml", 5))
 
     def test_providers_are_stores(self, configured: Configured) -> None:
-        """The original's word for them."""
+        """`providers` (the original's word) are stores."""
         config = configured(
             "providers: {a: {type: literal, values: {k: v}}}\nenvs: {p: {A: {from: {provider: a, key: k}}}}"
         )
         assert list(config.stores) == ["a"]
 
     def test_a_name_in_both_sections_is_refused(self, refused: Refused) -> None:
-        """The original silently took one."""
+        """A name in both `secretStores` and `providers` is refused; the original silently took one."""
         problems = refused(
             "secretStores: {a: {type: literal, values: {}}}\nproviders: {a: {type: literal, values: {}}}"
         )
-        assert [(one.where.line, one.message) for one in problems] == [
+        assert [(problem.where.line, problem.message) for problem in problems] == [
             (2, "`a` stands in both `secretStores` and `providers`")
         ]
 
     def test_old_names_become_new_ones_with_one_note_each(self, configured: Configured) -> None:
-        """However many stores use them."""
+        """Old key names become new ones, with one note each."""
         config = configured(
             "providers:\n"
             f"  a: {{type: aws.sts, assume_role: '{ROLE}', duration: 900}}\n"
@@ -195,12 +195,12 @@ class TestStores:
         )
 
     def test_an_old_name_beside_the_new_one_is_refused(self, refused: Refused) -> None:
-        """Nobody can tell which counts."""
+        """An old name beside its new one is refused."""
         problems = refused(f"secretStores: {{a: {{type: aws.sts, role_arn: '{ROLE}', assume_role: '{ROLE}'}}}}")
         assert [problem.hint for problem in problems] == ["remove `assume_role`"]
 
     def test_an_unknown_type_is_nobodys_business(self, configured: Configured) -> None:
-        """It loads with whatever it has, and can be referred to: an error only where it is needed."""
+        """A store of unknown type loads with any fields, and may be referred to; it fails only where used."""
         config = configured(
             "secretStores: {v: {type: vault, addr: [1], path: {a: b}}}\n"
             "envs: {p: {A: {from: 'v:k'}}, q: {B: {literal: x}}}\n"
@@ -208,7 +208,7 @@ class TestStores:
         assert (config.stores["v"].type, fields(config, "v")) == ("vault", {"addr": [1], "path": {"a": "b"}})
 
     def test_a_known_types_fields_are_checked(self, refused: Refused) -> None:
-        """Unknown and missing keys, wrong kinds."""
+        """Unknown, missing and mistyped fields of a known type are refused."""
         problems = refused(
             "secretStores:\n"
             "  a:\n"
@@ -219,7 +219,7 @@ class TestStores:
             "  c: {region: us-east-1}\n"
             "  d: {type: '${T}'}\n"
         )
-        assert [(one.where.line, one.path) for one in problems] == [
+        assert [(problem.where.line, problem.path) for problem in problems] == [
             (2, "secretStores.a"),
             (4, "secretStores.a.duraton_seconds"),
             (5, "secretStores.a.tags"),
@@ -229,28 +229,28 @@ class TestStores:
         ]
 
     def test_what_aws_would_refuse_is_left_to_the_plan(self, configured: Configured) -> None:
-        """A store that nobody needs stops nobody."""
+        """AWS's limits are left to the plan, so an unused store cannot fail."""
         config = configured(f"secretStores: {{a: {{type: aws.sts, role_arn: '{ROLE}', duration_seconds: 86400}}}}")
         assert fields(config, "a")["duration_seconds"] == 86400
 
     def test_texts_with_names_wait_for_the_plan(self, configured: Configured, refused: Refused) -> None:
-        """Only their shape is checked; and an IAM variable is no name."""
+        """A field with variables is checked in the plan; IAM policy variables are not variables."""
         config = configured(f"secretStores: {{a: {{type: aws.sts, role_arn: '{ROLE}', duration_seconds: '${{D}}'}}}}")
         assert fields(config, "a")["duration_seconds"] == "${D}"
         problems = refused("secretStores: {a: {type: aws.sts, role_arn: ['${A}'], duration_seconds: '${aws:x}'}}")
         assert [problem.path for problem in problems] == ["secretStores.a.role_arn", "secretStores.a.duration_seconds"]
 
     def test_an_unencrypted_endpoint_is_refused(self, refused: Refused) -> None:
-        """Also of a store that nobody needs."""
+        """An unencrypted endpoint is refused even in an unused store."""
         problems = refused("secretStores: {a: {type: aws.ssm, endpoint_url: 'http://ssm.example'}}")
         assert ["secretStores.a.endpoint_url"] == [problem.path for problem in problems]
 
 
 def test_a_type_is_looked_up_once_however_many_stores_have_it(tmp_path: Path) -> None:
-    """Whether a plugin provides it costs a look at all installed packages."""
+    """A plugin's type is looked up once for all its stores: a lookup scans all installed packages."""
 
     class Types(dict[str, StoreType]):
-        """Counts the looks."""
+        """Counts the lookups."""
 
         looks = 0
 
@@ -268,10 +268,10 @@ def test_a_type_is_looked_up_once_however_many_stores_have_it(tmp_path: Path) ->
 
 
 class TestDefaults:
-    """`defaults:` by type."""
+    """`defaults` by store type."""
 
     def test_stores_of_that_type_get_them(self, configured: Configured) -> None:
-        """Own fields win, null removes, old names count, other types get none."""
+        """Defaults apply to stores of their type; own fields override them, null removes them."""
         config = configured(
             "defaults:\n"
             "  aws.sts: {region: eu-west-1, duration: 900}\n"
@@ -285,11 +285,11 @@ class TestDefaults:
         assert fields(config, "c") == {}
 
     def test_they_can_give_what_is_required(self, configured: Configured) -> None:
-        """A store is complete with them."""
+        """Defaults can supply required fields."""
         assert configured(f"defaults: {{aws.sts: {{role_arn: '{ROLE}'}}}}\nsecretStores: {{a: {{type: aws.sts}}}}")
 
     def test_they_are_checked_once(self, refused: Refused) -> None:
-        """Not once for each store; also where there is no store."""
+        """Defaults are checked once, even without a store of the type."""
         problems = refused(
             "defaults:\n"
             "  aws.sts: {regoin: x}\n"
@@ -299,7 +299,7 @@ class TestDefaults:
             f"  a: {{type: aws.sts, role_arn: '{ROLE}'}}\n"
             f"  b: {{type: aws.sts, role_arn: '{ROLE}'}}\n"
         )
-        assert [(one.where.line, one.hint) for one in problems] == [
+        assert [(problem.where.line, problem.hint) for problem in problems] == [
             (2, "did you mean `region`?"),
             (3, ""),
             (3, ""),
@@ -307,15 +307,15 @@ class TestDefaults:
         ]
 
     def test_those_of_an_unknown_type_that_is_used_are_nobodys_business(self, configured: Configured) -> None:
-        """A plugin that is not installed here."""
+        """Defaults of an unknown type that is used are accepted: the plugin may be missing here."""
         assert configured("defaults: {vault: {addr: x}}\nsecretStores: {v: {type: vault}}")
 
 
 class TestExtends:
-    """Stores from stores, environments from environments."""
+    """`extends` of stores and environments."""
 
     def test_a_store_inherits_what_it_does_not_say(self, configured: Configured) -> None:
-        """Defaults under bases under own fields; of two bases the later wins."""
+        """Precedence is defaults, then bases (later ones override earlier), then own fields."""
         config = configured(
             "defaults: {aws.sts: {region: eu-west-1}}\n"
             "secretStores:\n"
@@ -328,26 +328,26 @@ class TestExtends:
         assert fields(config, "b") == {"region": "us-east-1", "role_session_name": "two", "role_arn": ROLE}
 
     def test_a_base_may_be_incomplete_while_nobody_uses_it(self, configured: Configured, refused: Refused) -> None:
-        """Then what it lacks is an error."""
+        """An unused base may lack required fields."""
         base = "secretStores:\n  base: {type: aws.sts, role_session_name: ada}\n"
         text = f"{base}  a: {{extends: base, role_arn: '{ROLE}'}}\n"
         assert list(configured(text).stores) == ["base", "a"]
         for use in ("envs: {p: {A: {from: 'base:access_key_id'}}}", "  m: {type: aws.ssm, credentials_from: base}"):
-            assert [one.message for one in refused(text + use)] == ["`role_arn` is missing"]
+            assert [entry.message for entry in refused(text + use)] == ["`role_arn` is missing"]
 
     def test_a_base_without_a_type_is_no_store(self, configured: Configured) -> None:
-        """It only lends its fields."""
+        """A base without a type only lends its fields and is no store."""
         config = configured("secretStores:\n  base: {region: us-east-1}\n  a: {extends: base, type: aws.ssm}\n")
         assert list(config.stores) == ["a"]
 
     def test_a_mistake_in_a_base_is_told_once(self, refused: Refused) -> None:
-        """Where it stands."""
+        """A mistake in a base is reported once, at the base."""
         stores = "\n".join(f"  s{number}: {{extends: base, role_arn: '{ROLE}'}}" for number in range(30))
         problems = refused(f"secretStores:\n  base: {{type: aws.sts, regoin: x}}\n{stores}\n")
-        assert [(one.where.line, one.path) for one in problems] == [(2, "secretStores.base.regoin")]
+        assert [(problem.where.line, problem.path) for problem in problems] == [(2, "secretStores.base.regoin")]
 
     def test_a_cycle_is_named_whole(self, refused: Refused) -> None:
-        """Of stores and of environments, once each."""
+        """A cycle of `extends` is reported once with all its names."""
         problems = refused(
             "secretStores:\n"
             "  x: {type: aws.ssm, extends: a}\n"
@@ -358,13 +358,13 @@ class TestExtends:
             "  p: {extends: q}\n"
             "  q: {extends: p}\n"
         )
-        assert [one.message for one in problems] == [
+        assert [problem.message for problem in problems] == [
             "stores extend each other: a -> b -> c -> a",
             "environments extend each other: p -> q -> p",
         ]
 
     def test_a_base_has_to_exist_and_be_of_the_same_type(self, refused: Refused) -> None:
-        """With the nearest name offered."""
+        """A base must exist (with a suggestion) and have the same type."""
         problems = refused(
             "secretStores:\n"
             "  base: {type: aws.ssm}\n"
@@ -374,7 +374,7 @@ class TestExtends:
             "envs:\n"
             "  prod: {extends: [prood]}\n"
         )
-        assert [(one.message, one.hint) for one in problems] == [
+        assert [(problem.message, problem.hint) for problem in problems] == [
             ("there is no store `bse`", "did you mean `base`?"),
             ("a store of type aws.secretsmanager can't extend one of another type", ""),
             ("`extends` takes one name or a list of names", ""),
@@ -382,16 +382,16 @@ class TestExtends:
         ]
 
     def test_a_chain_without_end_is_refused(self, refused: Refused) -> None:
-        """Deeper than anyone would write, for stores and environments."""
+        """`extends` deeper than 50 is refused for stores and environments."""
         stores = "\n".join(f"  s{number}: {{extends: s{number + 1}}}" for number in range(2000))
         environments = "\n".join(f"  e{number}: {{extends: e{number + 1}}}" for number in range(2000))
         problems = refused(
             f"secretStores:\n{stores}\n  s2000: {{type: aws.ssm}}\nenvs:\n{environments}\n  e2000: {{}}\n"
         )
-        assert {one.message for one in problems} == {"`extends` goes more than 50 deep"}
+        assert {problem.message for problem in problems} == {"`extends` goes more than 50 deep"}
 
     def test_an_environment_inherits_variables_in_order(self, configured: Configured) -> None:
-        """Own ones win in place, null removes, new ones follow."""
+        """An environment's own variables replace inherited ones in place; null removes, new ones follow."""
         config = configured(
             "envs:\n"
             "  base: {A: {literal: 1}, B: {literal: 2}, C: {literal: 3}}\n"
@@ -403,10 +403,10 @@ class TestExtends:
 
 
 class TestFiles:
-    """`include:` and the local file."""
+    """`include` and the local file."""
 
     def test_the_local_file_overrides_store_by_field_and_environment_by_variable(self, configured: Configured) -> None:
-        """What it doesn't mention stays."""
+        """The local file overrides stores by field and environments by variable."""
         config = configured(
             "default_env: p\nsecretStores:\n"
             f"  a: {{type: aws.sts, role_arn: '{ROLE}', region: us-east-1, profile: x}}\n"
@@ -423,7 +423,7 @@ class TestFiles:
         assert config.environments["p"].variables["B"].reference is not None
 
     def test_a_folder_in_the_local_files_place_is_told(self, configured: Configured, tmp_path: Path) -> None:
-        """As what it is, and nothing stays open."""
+        """A folder in place of the local file is an error, and no descriptor stays open."""
         (tmp_path / "dsops.local.yaml").mkdir()
         before = os.dup(0)
         os.close(before)
@@ -434,7 +434,7 @@ class TestFiles:
         assert after == before
 
     def test_another_type_in_the_local_file_starts_the_store_anew(self, configured: Configured) -> None:
-        """The old type's fields would be wrong."""
+        """Another store type in the local file replaces the whole store."""
         config = configured(
             "secretStores: {a: {type: aws.secretsmanager, region: us-east-1}}\n",
             dsops__local__yaml="secretStores: {a: {type: literal, values: {k: v}}}\n",
@@ -442,7 +442,7 @@ class TestFiles:
         assert fields(config, "a") == {"values": {"k": "v"}}
 
     def test_included_files_come_first_and_the_including_one_wins(self, configured: Configured) -> None:
-        """Of two includes the later; relative to the file that names them."""
+        """The including file overrides included ones, of which later override earlier; paths are relative to it."""
         config = configured(
             "include: [sub/a.yaml, b.yaml]\nenvs: {p: {C: {literal: main}}}\n",
             sub_in_a__yaml="include: deep.yaml\nenvs: {p: {A: {literal: a}, B: {literal: a}, C: {literal: a}}}\n",
@@ -460,7 +460,7 @@ class TestFiles:
         ]
 
     def test_problems_are_told_file_by_file(self, refused: Refused) -> None:
-        """Each with its own file's name, the main file first."""
+        """Problems are reported per file with its name, the main file first."""
         problems = refused(
             "nope: 1\ninclude: sub/a.yaml\n", sub_in_a__yaml="a: [\n", dsops__local__yaml="version: 7\nnope: 1\n"
         )
@@ -472,14 +472,14 @@ class TestFiles:
         ]
 
     def test_a_cycle_of_includes_is_named_whole(self, refused: Refused) -> None:
-        """From the file that comes round again."""
+        """A cycle of includes is reported with all its files."""
         problems = refused("include: a.yaml", a__yaml="include: b.yaml", b__yaml="include: ./a.yaml")
-        assert [(str(one.where), one.message) for one in problems] == [
+        assert [(str(problem.where), problem.message) for problem in problems] == [
             ("b.yaml:1", "files include each other: a.yaml -> b.yaml -> a.yaml")
         ]
 
     def test_the_same_file_by_two_ways_is_no_cycle(self, configured: Configured) -> None:
-        """It is read once."""
+        """A file included on two ways is read once."""
         config = configured(
             "include: [a.yaml, b.yaml]", a__yaml="include: c.yaml", b__yaml="include: c.yaml", c__yaml="envs: {p: }"
         )
@@ -498,22 +498,22 @@ class TestFiles:
         ],
     )
     def test_wrong_includes_are_refused(self, refused: Refused, include: str, message: str) -> None:
-        """With the line they stand on."""
+        """Invalid includes are refused with their line."""
         problems = refused(f"version: 1\ninclude: {include}\n", sub_in_x__yaml="")
-        assert [(one.where.line, one.message) for one in problems] == [(2, message)]
+        assert [(problem.where.line, problem.message) for problem in problems] == [(2, message)]
 
     def test_includes_end_somewhere(self, refused: Refused) -> None:
-        """A chain of twenty files is a mistake."""
+        """Includes deeper than the limit are refused."""
         files = {f"f{number}__yaml": f"include: f{number + 1}.yaml" for number in range(20)}
         problems = refused("include: f0.yaml", f20__yaml="version: 1", **files)
-        assert [str(one.where) for one in problems] == ["f9.yaml:1"]
+        assert [str(problem.where) for problem in problems] == ["f9.yaml:1"]
 
 
 class TestGraph:
-    """`credentials_from`."""
+    """The graph of `credentials_from`."""
 
     def test_a_cycle_is_named_whole(self, refused: Refused) -> None:
-        """Once, where its first store in the file has it; who leads into it is not blamed."""
+        """A cycle is reported once, at its first store in the file; stores leading into it are not blamed."""
         problems = refused(
             "secretStores:\n"
             f"  x: {{type: aws.ssm, credentials_from: a}}\n"
@@ -522,13 +522,13 @@ class TestGraph:
             f"  c: {{type: aws.sts, role_arn: '{ROLE}', credentials_from: a}}\n"
             f"  d: {{type: aws.sts, role_arn: '{ROLE}', credentials_from: d}}\n"
         )
-        assert [(one.where.line, one.path, one.message) for one in problems] == [
+        assert [(problem.where.line, problem.path, problem.message) for problem in problems] == [
             (3, "secretStores.a.credentials_from", "stores take their credentials from each other: a -> b -> c -> a"),
             (6, "secretStores.d.credentials_from", "`d` takes its credentials from itself"),
         ]
 
     def test_two_stores_may_share_a_hop(self, configured: Configured) -> None:
-        """A tree is no cycle."""
+        """Two stores may use the same source."""
         assert configured(
             "secretStores:\n"
             f"  a: {{type: aws.sts, role_arn: '{ROLE}', credentials_from: c}}\n"
@@ -537,7 +537,7 @@ class TestGraph:
         )
 
     def test_a_bad_source_is_refused(self, refused: Refused) -> None:
-        """Unknown, of a type that gives none, or not written out."""
+        """An unknown source, one without credentials, or one with a variable is refused."""
         problems = refused(
             "secretStores:\n"
             f"  prod: {{type: aws.sts, role_arn: '{ROLE}'}}\n"
@@ -546,7 +546,7 @@ class TestGraph:
             "  c: {type: aws.ssm, credentials_from: '${HOP}'}\n"
             "  d: {type: literal, values: {}, credentials_from: prod}\n"
         )
-        assert [(one.where.line, one.message) for one in problems] == [
+        assert [(problem.where.line, problem.message) for problem in problems] == [
             (3, "there is no store `prd`"),
             (4, "`a` is of type aws.ssm, which gives no credentials"),
             (5, "`credentials_from` names a store as it is written: `${...}` is not replaced"),
@@ -554,12 +554,12 @@ class TestGraph:
         ]
 
     def test_a_source_of_an_unknown_type_is_nobodys_business(self, configured: Configured) -> None:
-        """A plugin that is not installed here may give credentials."""
+        """A source of unknown type is accepted: the plugin may give credentials."""
         assert configured("secretStores: {v: {type: vault}, a: {type: aws.ssm, credentials_from: v}}")
 
 
 def test_a_thousand_stores_load_fast(configured: Configured) -> None:
-    """CPU time stays far below what a person notices (0.1 s when this was written)."""
+    """A thousand stores load in far less CPU time than a user notices (0.1 s when written)."""
     stores = "".join(
         f"  s{number}:\n    type: aws.sts\n    region: us-east-1\n    role_arn: {ROLE}{number}\n"
         f"    role_session_name: dsops-{number}\n    external_id: ${{EXTERNAL_ID}}\n    credentials_from: s0\n"

@@ -1,4 +1,4 @@
-"""docs/reference/configuration.md: its tables are what the schema says, its examples load."""
+"""docs/reference/configuration.md: its tables equal the schema, its examples load."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ KINDS = {
 def limits_of(key: StoreKey) -> str:
     """A key's limits in words."""
     what = "" if key.kind == "integer" else " characters"
-    found = []
+    collected = []
     if key.choices:
-        found.append(" or ".join(f"`{choice}`" for choice in key.choices))
+        collected.append(" or ".join(f"`{choice}`" for choice in key.choices))
     if key.minimum is not None and key.maximum is not None:
-        found.append(f"{key.minimum} to {key.maximum}{what}")
+        collected.append(f"{key.minimum} to {key.maximum}{what}")
     elif key.minimum is not None:
-        found.append(f"at least {key.minimum}{what}".replace("1 characters", "1 character"))
+        collected.append(f"at least {key.minimum}{what}".replace("1 characters", "1 character"))
     if key.maximum_value is not None:
-        found.append(f"values up to {key.maximum_value}{what}")
+        collected.append(f"values up to {key.maximum_value}{what}")
     if key.maximum_items is not None:
-        found.append(f"at most {key.maximum_items} entries")
+        collected.append(f"at most {key.maximum_items} entries")
     if key.shape:
-        found.append(key.shape)
-    return "; ".join(found)
+        collected.append(key.shape)
+    return "; ".join(collected)
 
 
 def row(key: StoreKey) -> str:
-    """A key's row in a table."""
+    """A key's table row."""
     name = f"`{key.name}`" + (" (required)" if key.is_required else "")
     if key.aliases:
         name += f"; old name {', '.join(f'`{alias}`' for alias in key.aliases)}"
@@ -71,7 +71,7 @@ def tables() -> str:
 
 
 def test_the_tables_are_the_schemas() -> None:
-    """A key that is added, renamed or limited otherwise changes the page."""
+    """The page's tables equal those generated from the schema."""
     start, end = TEXT.index("### Every type\n"), TEXT.index("\n## ", TEXT.index("### Every type\n"))
     if UPDATE:
         PAGE.write_text(f"{TEXT[:start]}{tables()}{TEXT[end:]}", encoding="utf-8")
@@ -83,11 +83,11 @@ def test_the_tables_are_the_schemas() -> None:
     "name", [*TOP_LEVEL_KEYS, *STEPS, "from", "literal", "default", "optional", "transform", "extends"]
 )
 def test_every_other_key_is_mentioned(name: str) -> None:
-    """Sections, transforms, the keys of a variable."""
+    """Every other key (sections, transforms, keys of a variable) is mentioned on the page."""
     assert f"`{name}`" in TEXT or f"`{name}:" in TEXT
 
 
 @pytest.mark.parametrize("example", re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL))
 def test_every_example_loads(configured: Configured, example: str) -> None:
-    """As it stands on the page."""
+    """Every example on the page loads unchanged."""
     configured(example, roles__yaml="version: 1\n")

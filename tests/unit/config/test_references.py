@@ -19,15 +19,15 @@ Parts = tuple[str, str, str | None, str | None]
 
 
 class VariableOf(Protocol):
-    """The variable that is written so."""
+    """Gives the variable with this YAML."""
 
     def __call__(self, yaml: str) -> Variable:
-        """On line 4 of `dsops.yaml`."""
+        """The variable, written on line 4 of `dsops.yaml`."""
 
 
 @pytest.fixture
 def variable(configured: Configured) -> VariableOf:
-    """`variable("{from: 'prod:key'}")`."""
+    """Read a variable: `variable("{from: 'prod:key'}")`."""
 
     def read(yaml: str) -> Variable:
         config = configured(f"{STORES}envs:\n  p:\n    A: {yaml}\n")
@@ -37,7 +37,7 @@ def variable(configured: Configured) -> VariableOf:
 
 
 def parts(variable: Variable) -> Parts:
-    """A reference as plain texts: store, key, version, field."""
+    """A reference's texts: store, key, version, field."""
     reference = variable.reference
     assert reference is not None
     version, field = reference.version, reference.field
@@ -45,7 +45,7 @@ def parts(variable: Variable) -> Parts:
 
 
 class TestReferences:
-    """What `from` points at."""
+    """What `from` refers to."""
 
     @pytest.mark.parametrize(
         ("written", "expected"),
@@ -82,11 +82,11 @@ class TestReferences:
         ],
     )
     def test_are_read_in_every_form(self, variable: VariableOf, written: str, expected: Parts) -> None:
-        """The same reference, however it is written."""
+        """Every form of `from` gives the same reference."""
         assert expected == parts(variable(f"{{from: {written}}}"))
 
     def test_every_text_has_its_place(self, configured: Configured) -> None:
-        """For errors after interpolation."""
+        """Every text of a reference has its line, for errors after interpolation."""
         config = configured(
             f"{STORES}envs:\n  p:\n    A:\n      from:\n        store: prod\n        key:\n          db\n"
         )
@@ -137,10 +137,10 @@ class TestReferences:
         ],
     )
     def test_mistakes_are_told(self, refused: Refused, written: str, path: str, message: str) -> None:
-        """Each with its path and line."""
+        """A malformed reference is refused with path and line."""
         problems = refused(f"{STORES}envs:\n  p:\n    A: {{from: {written}}}\n")
         expected = [(Where("dsops.yaml", 4), f"envs.p.A.{path}", message)]
-        assert expected == [(one.where, one.path, one.message) for one in problems]
+        assert expected == [(problem.where, problem.path, problem.message) for problem in problems]
 
     @pytest.mark.parametrize(
         ("written", "hint"),
@@ -153,37 +153,37 @@ class TestReferences:
         ],
     )
     def test_what_was_meant_is_offered(self, refused: Refused, written: str, hint: str) -> None:
-        """The nearest name, or the form that fits."""
-        assert [hint] == [one.hint for one in refused(f"{STORES}envs: {{p: {{A: {{from: {written}}}}}}}")]
+        """A malformed reference has a suggestion."""
+        assert [hint] == [entry.hint for entry in refused(f"{STORES}envs: {{p: {{A: {{from: {written}}}}}}}")]
 
     def test_a_store_without_secrets_is_refused(self, tmp_path: Path) -> None:
-        """A plugin's type may only give credentials."""
+        """A store of a type without secrets is refused."""
         (tmp_path / "dsops.yaml").write_text("secretStores: {v: {type: own}}\nenvs: {p: {A: {from: 'v:k'}}}")
         own = StoreType("own", "Own.", (), gives_credentials=True, gives_secrets=False)
         with pytest.raises(ConfigError) as raised:
             load(folder=str(tmp_path), environ={"HOME": str(tmp_path)}, types={**BUILTIN_TYPES, "own": own})
-        assert [one.message for one in raised.value.problems] == ["`v` is of type own, which gives no secrets"]
+        assert [problem.message for problem in raised.value.problems] == ["`v` is of type own, which gives no secrets"]
 
     def test_a_store_with_a_problem_of_its_own_is_not_called_unknown(self, refused: Refused) -> None:
-        """One mistake, one message."""
+        """A store with a problem of its own is not also reported as unknown."""
         problems = refused("secretStores: {a: {region: x}}\nenvs: {p: {A: {from: 'a:k'}}}")
-        assert [one.path for one in problems] == ["secretStores.a.type"]
+        assert [problem.path for problem in problems] == ["secretStores.a.type"]
 
 
 class TestVariables:
-    """The other keys."""
+    """The other keys of a variable."""
 
     @pytest.mark.parametrize(
         ("written", "expected"),
         [("x", "x"), ("007", "007"), ("True", "True"), ('""', ""), ("2026-01-02", "2026-01-02"), ("1.50", "1.50")],
     )
     def test_a_literal_is_the_text_as_written(self, variable: VariableOf, written: str, expected: str) -> None:
-        """Numbers and booleans too."""
+        """A literal is the text as written, also for numbers and booleans."""
         one = variable(f"{{literal: {written}}}")
         assert (one.reference, one.literal) == (None, Text(expected, Where("dsops.yaml", 4)))
 
     def test_all_keys(self, variable: VariableOf) -> None:
-        """`optional`, `default`, `transform`; `metadata` is not read."""
+        """`optional`, `default` and `transform` are read; `metadata` is ignored."""
         one = variable("{from: 'prod:db', optional: yes, default: ~x, transform: trim, metadata: {owner: me}}")
         assert (one.optional, one.default and one.default.text) == (True, "~x")
         assert [step.name for step in one.transforms] == ["trim"]
@@ -192,21 +192,21 @@ class TestVariables:
 
     @pytest.mark.parametrize("name", ["A", "_a1", "camelCase", "extends_"])
     def test_good_names(self, configured: Configured, name: str) -> None:
-        """Letters, digits and `_`."""
+        """A variable's name may have letters, digits and `_`."""
         assert list(configured(f"envs: {{p: {{{name}: {{literal: x}}}}}}").environments["p"].variables) == [name]
 
     @pytest.mark.parametrize("name", ["1A", "A-B", "'A B'", "'A=B'", "Ä", "''", "a.b"])
     def test_a_name_that_no_shell_could_read_back_is_refused(self, refused: Refused, name: str) -> None:
-        """The original exported `BAD NAME=`."""
+        """A variable name that no shell can export is refused; the original wrote `BAD NAME=`."""
         problems = refused(f"envs: {{p: {{{name}: {{literal: x}}}}}}")
-        assert ["can't be the name of an environment variable" in one.message for one in problems] == [True]
+        assert ["can't be the name of an environment variable" in problem.message for problem in problems] == [True]
 
     @pytest.mark.parametrize(
         ("written", "message"),
         [
             ("hunter2", "`A` takes `from` or `literal`"),
             ("[hunter2]", "`A` takes `from` or `literal`"),
-            ("", "`A` says nothing, and there is none to remove"),
+            ("", "`A` is null, and there is no inherited variable to remove"),
             ("{}", "`A` has neither `from` nor `literal`"),
             ("{default: hunter2}", "`A` has neither `from` nor `literal`"),
             ("{literal: hunter2, from: 'prod:db'}", "`from` and `literal` both say what the value is"),
@@ -221,9 +221,9 @@ class TestVariables:
         ],
     )
     def test_mistakes_are_told_without_the_value(self, refused: Refused, written: str, message: str) -> None:
-        """What stands there may be the secret itself."""
+        """Problems of a variable never show its value, which may be the secret itself."""
         problems = refused(f"{STORES}envs:\n  p:\n    A: {written}\n")
-        assert [message] == [one.message for one in problems]
+        assert [message] == [problem.message for problem in problems]
         assert problems[0].where == Where("dsops.yaml", 4)
         assert "hunter2" not in repr(problems)
 
@@ -236,5 +236,5 @@ class TestVariables:
         ],
     )
     def test_an_unknown_key_gets_the_one_that_was_meant(self, refused: Refused, key: str, hint: str) -> None:
-        """Also where the words differ."""
-        assert [hint] == [one.hint for one in refused(f"{STORES}envs: {{p: {{A: {{from: 'prod:x', {key}: 1}}}}}}")]
+        """An unknown key of a variable has a suggestion, even for a different word."""
+        assert [hint] == [entry.hint for entry in refused(f"{STORES}envs: {{p: {{A: {{from: 'prod:x', {key}: 1}}}}}}")]

@@ -1,4 +1,4 @@
-"""What doctor says of the agent, and what it mends of one that is gone."""
+"""Doctor's checks of the agent, and its repairs for an agent that is gone."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RUNNING = (RESULT, pack([b"4711", b"2", b"2026-11-24T12:00:00Z", SESSION, LONG_T
 
 @pytest.fixture
 def world() -> Iterator[dict[str, str]]:
-    """An environment with a folder for sockets: pytest's own have names that are too long."""
+    """An environment with a folder for sockets; pytest's own folders have too long names."""
     folder = tempfile.mkdtemp(prefix="dsops-")
     os.mkdir(f"{folder}/dsops", 0o700)
     yield {"XDG_RUNTIME_DIR": folder}
@@ -36,20 +36,20 @@ def world() -> Iterator[dict[str, str]]:
 
 
 def address_in(world: dict[str, str]) -> str:
-    """Where this dsops' agent listens."""
+    """The address of this dsops' agent."""
     return client.address_in(client.folder_of(world))
 
 
 def leave_socket(address: str) -> None:
-    """A socket on which nobody listens any more."""
+    """Leaves a socket without a listener."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as left:
         left.bind(address)
 
 
 @contextmanager
 def agent_that_answers(address: str, kind: int, data: bytes) -> Iterator[list[list[bytes]]]:
-    """An agent that says only that; gives what it was asked."""
-    asked: list[list[bytes]] = []
+    """An agent that gives one answer; yields the requests."""
+    requests: list[list[bytes]] = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(address)
         listener.listen(8)
@@ -64,12 +64,12 @@ def agent_that_answers(address: str, kind: int, data: bytes) -> Iterator[list[li
                     frame = receive(connection)
                     if frame is None:
                         continue
-                    asked.append(unpack(frame[1]))
+                    requests.append(unpack(frame[1]))
                     send(connection, HELLO)
                     send(connection, kind, data)
 
         threading.Thread(target=serve, daemon=True).start()
-        yield asked
+        yield requests
         listener.shutdown(socket.SHUT_RDWR)
 
 
@@ -82,51 +82,53 @@ def agent_that_answers(address: str, kind: int, data: bytes) -> Iterator[list[li
     ],
 )
 def test_why_no_agent_is_used_is_said(environ: dict[str, str], why: str) -> None:
-    """Nothing is wrong then."""
+    """A reason not to use an agent is no failure."""
     assert list(check_agent(environ)) == [Check("doctor.agent", "agent", "skipped", f"not used: {why}")]
 
 
-def test_where_none_is_wanted_none_is_looked_for(world: dict[str, str]) -> None:
-    """`--no-agent`."""
+def test_an_unwanted_agent_is_not_looked_for(world: dict[str, str]) -> None:
+    """With `--no-agent`, none is looked for."""
     [check] = check_agent(world, is_refused=True)
     assert check.detail == "not used: --no-agent was given"
 
 
-def test_none_that_runs_is_well(world: dict[str, str]) -> None:
-    """It is started on demand."""
+def test_a_missing_agent_is_fine(world: dict[str, str]) -> None:
+    """A missing agent is fine: it is started on demand."""
     [check] = check_agent(world)
     assert (check.status, check.detail) == ("ok", "none runs: the next `dsops exec` starts it")
 
 
-def test_one_that_runs_says_since_when_and_what_it_holds(world: dict[str, str]) -> None:
-    """It is sent nothing of this environment."""
-    with agent_that_answers(address_in(world), *RUNNING) as asked:
+def test_a_running_agent_reports_its_age_and_contents(world: dict[str, str]) -> None:
+    """The detail has the agent's age and contents; nothing of this environment is sent to it."""
+    with agent_that_answers(address_in(world), *RUNNING) as requests:
         agent, sessions = check_agent(world)
     assert agent.detail == f"dsops {__version__}, process 4711, since 2026-11-24T12:00:00Z"
     assert sessions.detail == "2 held: role until 2026-11-24T13:00:00Z, (base); and 2 values of secrets"
-    assert asked == [[client.stamp(), b"/", b"", b"1", b"status"]]
+    assert requests == [[client.stamp(), b"/", b"", b"1", b"status"]]
 
 
-def test_of_many_sessions_those_are_named_that_end_first(world: dict[str, str]) -> None:
-    """`dsops agent status` has all of them."""
-    held = [json.dumps({"store": f"s{n}", "expiration": f"2026-11-24T1{9 - n}:00:00Z"}).encode() for n in range(5)]
+def test_the_sessions_that_end_first_are_named(world: dict[str, str]) -> None:
+    """The sessions that end first are named; `dsops agent status` lists all."""
+    held_sessions = [
+        json.dumps({"store": f"s{n}", "expiration": f"2026-11-24T1{9 - n}:00:00Z"}).encode() for n in range(5)
+    ]
     first = "s4 until 2026-11-24T15:00:00Z, s3 until 2026-11-24T16:00:00Z, s2 until 2026-11-24T17:00:00Z"
-    for sessions, detail in ((held, f"5 held: {first}, 2 more"), ([], "0 held")):
+    for sessions, detail in ((held_sessions, f"5 held: {first}, 2 more"), ([], "0 held")):
         with agent_that_answers(address_in(world), RESULT, pack([b"1", b"0", b"2026-11-24T12:00:00Z", *sessions])):
             assert [check.detail for check in check_agent(world)][1] == detail
         os.unlink(address_in(world))
 
 
-def test_an_older_one_ends_when_it_is_asked(world: dict[str, str]) -> None:
-    """That is its own rule, and nothing to see to."""
+def test_an_older_agent_ends_when_asked(world: dict[str, str]) -> None:
+    """An older agent ends when asked; that is its own rule and needs no action."""
     with agent_that_answers(address_in(world), DECLINED, AGAIN):
         [check] = check_agent(world)
     assert check.status == "ok"
     assert "has just ended" in check.detail
 
 
-def test_one_of_another_python_is_a_warning_that_can_be_mended(world: dict[str, str]) -> None:
-    """Its socket goes; who asks next starts an agent of its own, and the other one ends when it is idle."""
+def test_an_agent_of_another_python_is_a_repairable_warning(world: dict[str, str]) -> None:
+    """Repair removes the socket; the next client starts its own agent, and the other one ends when idle."""
     address = address_in(world)
     with agent_that_answers(address, DECLINED, b""):
         [check] = check_agent(world)
@@ -136,23 +138,23 @@ def test_one_of_another_python_is_a_warning_that_can_be_mended(world: dict[str, 
     assert not os.path.lexists(address)
 
 
-def test_one_of_another_installation_is_left_alone(world: dict[str, str]) -> None:
-    """Its socket has another name, and somebody listens there."""
+def test_an_agent_of_another_installation_is_left_alone(world: dict[str, str]) -> None:
+    """The socket of another installation has another name and a listener, so it stays."""
     other = f"{client.folder_of(world)}/0123456789abcdef"
-    with agent_that_answers(other, DECLINED, b"") as asked:
+    with agent_that_answers(other, DECLINED, b"") as requests:
         assert [check.status for check in check_agent(world)] == ["ok"]
         assert list(agent_repairs(world)) == []
-    assert asked == []
+    assert requests == []
 
 
 @pytest.mark.parametrize("name", ["", "0123456789abcdef"])
 def test_a_socket_without_an_agent_is_a_warning_and_removed(world: dict[str, str], name: str) -> None:
-    """This dsops' own, or another one's; what is no socket of an agent's stays."""
+    """A socket without a listener is removed, whether of this dsops or another; other files stay."""
     address = f"{client.folder_of(world)}/{name}" if name else address_in(world)
     leave_socket(address)
     others = [f"{client.folder_of(world)}/notes", f"{client.folder_of(world)}/fedcba9876543210"]
-    for each in others:
-        Path(each).write_text("not a socket")
+    for other in others:
+        Path(other).write_text("not a socket")
 
     checks = [check for check in check_agent(world) if check.status == "warning"]
     assert [(check.code, check.name) for check in checks] == [("doctor.agent-socket", f"socket {address}")]
@@ -166,7 +168,7 @@ def test_a_socket_without_an_agent_is_a_warning_and_removed(world: dict[str, str
 
 
 def test_an_agent_that_comes_meanwhile_keeps_its_socket(world: dict[str, str]) -> None:
-    """It is looked at once more under the lock that those who start one take."""
+    """The repair checks the socket again under the lock that starting an agent takes."""
     address = address_in(world)
     leave_socket(address)
     [repair] = agent_repairs(world)
@@ -177,7 +179,7 @@ def test_an_agent_that_comes_meanwhile_keeps_its_socket(world: dict[str, str]) -
 
 
 def test_a_folder_that_others_can_enter_is_a_warning_and_closed(world: dict[str, str]) -> None:
-    """It is not used then; sockets in it are not looked at before it is closed."""
+    """Such a folder is not used, and sockets in it are not checked before it is closed."""
     folder = client.folder_of(world)
     Path(folder).chmod(0o755)
     [warning] = check_agent(world)
@@ -190,8 +192,8 @@ def test_a_folder_that_others_can_enter_is_a_warning_and_closed(world: dict[str,
     assert {check.status for check in check_agent(world)} == {"ok"}
 
 
-def test_the_folder_around_it_is_told_and_left_alone(world: dict[str, str]) -> None:
-    """It may be the user's home: others would be shut out of more than sockets."""
+def test_an_open_parent_folder_is_reported_and_left_alone(world: dict[str, str]) -> None:
+    """The surrounding folder may be the user's home, so its mode is not changed."""
     folder = world["XDG_RUNTIME_DIR"]
     Path(folder).chmod(0o755)
     warning, agent = check_agent(world)
@@ -200,8 +202,8 @@ def test_the_folder_around_it_is_told_and_left_alone(world: dict[str, str]) -> N
 
 
 @pytest.mark.parametrize("answer", [b"", pack([b"4711", b"2"])])
-def test_one_that_says_nothing_or_nonsense_is_a_warning(world: dict[str, str], answer: bytes) -> None:
-    """It is not ended: it may just be busy."""
+def test_an_unresponsive_agent_is_a_warning(world: dict[str, str], answer: bytes) -> None:
+    """An unresponsive agent is not ended: it may be busy."""
     address = address_in(world)
     with agent_that_answers(address, RESULT, answer):
         [check] = check_agent(world)
@@ -210,8 +212,8 @@ def test_one_that_says_nothing_or_nonsense_is_a_warning(world: dict[str, str], a
     assert address in check.hint
 
 
-def test_a_folder_behind_a_link_is_told_and_left_alone(world: dict[str, str]) -> None:
-    """Whoever made the link decides where it leads."""
+def test_a_folder_behind_a_link_is_reported_and_left_alone(world: dict[str, str]) -> None:
+    """A link's owner decides where it leads, so its target is not changed."""
     folder = client.folder_of(world)
     os.rename(folder, f"{folder}-real")
     Path(f"{folder}-real").chmod(0o755)
@@ -231,7 +233,7 @@ def test_a_folder_behind_a_link_is_told_and_left_alone(world: dict[str, str]) ->
 def test_a_runtime_folder_that_can_not_be_used_is_a_warning(
     world: dict[str, str], folder_of: Callable[[str], str], detail: str
 ) -> None:
-    """Nothing of this can be mended from here."""
+    """These problems cannot be repaired by doctor."""
     environ = {"XDG_RUNTIME_DIR": folder_of(world["XDG_RUNTIME_DIR"])}
     check = next(check for check in check_agent(environ) if check.code == "doctor.agent-folder")
     assert (check.status, check.detail) == ("warning", detail)

@@ -1,4 +1,4 @@
-"""Modes of files that decide who somebody is."""
+"""File modes of files that affect the identity."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ secretStores:
 
 
 def file_with(path: Path, mode: int, text: str = "") -> str:
-    """A file of that mode."""
+    """Creates a file with that mode."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     path.chmod(mode)
@@ -36,7 +36,7 @@ def file_with(path: Path, mode: int, text: str = "") -> str:
     [(0o644, READ, 0o600), (0o666, WRITTEN, 0o644), (0o604, READ, 0o600), (0o602, WRITTEN, 0o600)],
 )
 def test_a_mode_that_admits_others_is_found(tmp_path: Path, mode: int, forbidden: int, wanted: int) -> None:
-    """It becomes the same without what is too much."""
+    """The wanted mode is the file's mode without the excess bits."""
     path = file_with(tmp_path / "file", mode)
     [loose] = loose_files([Watched(path, forbidden)])
     assert loose == Loose(path, mode, forbidden, is_link=False, is_ours=True)
@@ -44,22 +44,22 @@ def test_a_mode_that_admits_others_is_found(tmp_path: Path, mode: int, forbidden
 
 
 @pytest.mark.parametrize(("mode", "forbidden"), [(0o600, READ), (0o400, READ), (0o644, WRITTEN), (0o755, WRITTEN)])
-def test_a_mode_that_admits_nobody_is_well(tmp_path: Path, mode: int, forbidden: int) -> None:
-    """Others may read what is no secret."""
+def test_a_private_mode_is_fine(tmp_path: Path, mode: int, forbidden: int) -> None:
+    """Others may read a file without secrets."""
     watched = [Watched(file_with(tmp_path / "file", mode), forbidden)]
     assert list(loose_files(watched)) == []
     assert [(check.status, check.detail) for check in check_files(watched, "/")] == [("ok", "1 file looked at")]
 
 
-def test_what_is_not_there_or_no_file_is_nothing_to_mind(tmp_path: Path) -> None:
-    """Most homes have no such file; a folder or a pipe in its place is told by whoever reads it."""
+def test_missing_and_special_files_are_ignored(tmp_path: Path) -> None:
+    """A missing file is normal; a folder or a pipe in its place is reported by its reader."""
     os.mkfifo(tmp_path / "pipe", 0o666)
     paths = [tmp_path / "missing", tmp_path, tmp_path / "pipe", Path(f"{tmp_path}/a\0b")]
     assert list(loose_files([Watched(str(path), READ) for path in paths])) == []
 
 
 def test_every_file_that_counts_is_looked_at(tmp_path: Path) -> None:
-    """The configuration, AWS's two, tokens that variables and stores name, caches of logins, and dsops' own lists."""
+    """Configuration, AWS's two files, tokens of variables and stores, login caches, and dsops' lists are checked."""
     file_with(tmp_path / ".aws" / "sso" / "cache" / "0123.json", 0o600)
     file_with(tmp_path / ".aws" / "sso" / "cache" / "notes.txt", 0o644)
     environ = {"HOME": str(tmp_path), "AWS_WEB_IDENTITY_TOKEN_FILE": "/var/run/token"}
@@ -80,20 +80,22 @@ def test_every_file_that_counts_is_looked_at(tmp_path: Path) -> None:
 
 
 def test_our_own_empty_file_is_not_looked_at(tmp_path: Path) -> None:
-    """It stands in for the user's own files in a sandbox, and every user may read it."""
+    """It replaces the user's own files in a sandbox, and every user may read it."""
     environ = {"HOME": str(tmp_path), "AWS_SHARED_CREDENTIALS_FILE": empty_file(), "AWS_CONFIG_FILE": empty_file()}
-    assert [each.path for each in watched_files([], [], environ, "/") if each.path == empty_file()] == []
+    assert [
+        watched_file.path for watched_file in watched_files([], [], environ, "/") if watched_file.path == empty_file()
+    ] == []
 
 
 @pytest.mark.parametrize(("text", "forbidden"), [("aws_secret_access_key = hush", READ), ("region = x", WRITTEN)])
 def test_a_config_file_is_a_secret_when_it_has_one(tmp_path: Path, text: str, forbidden: int) -> None:
-    """Keys may stand there as well; without any it is as public as the configuration."""
+    """A config file with keys is a secret; without keys it is as public as the configuration."""
     path = file_with(tmp_path / ".aws" / "config", 0o644, f"[default]\n{text}\n")
     assert Watched(path, forbidden) in watched_files([], [], {"HOME": str(tmp_path)}, "/")
 
 
 def test_a_warning_says_what_others_may_do_and_what_to_type(tmp_path: Path) -> None:
-    """Reading a secret and writing a configuration are different dangers."""
+    """Reading a secret and changing a configuration have different warnings."""
     secret, config = file_with(tmp_path / "credentials", 0o644), file_with(tmp_path / "dsops.yaml", 0o666)
     first, second = check_files([Watched(secret, READ), Watched(config, WRITTEN)], "/")
     assert (first.status, first.detail) == ("warning", "others may read it: its mode is 644")
@@ -102,8 +104,8 @@ def test_a_warning_says_what_others_may_do_and_what_to_type(tmp_path: Path) -> N
     assert "decides which roles are assumed" in second.why
 
 
-def test_a_file_is_named_as_somebody_there_would(tmp_path: Path) -> None:
-    """Below the working folder by what is below it; a name that a shell would take apart is quoted."""
+def test_a_file_has_the_name_that_a_user_would_type(tmp_path: Path) -> None:
+    """A file below the working folder has a relative name; a name with special characters is quoted."""
     watched = [Watched(file_with(tmp_path / "my config" / "dsops.yaml", 0o666), WRITTEN)]
     [here] = check_files(watched, str(tmp_path / "my config"))
     [above] = check_files(watched, str(tmp_path))
@@ -112,7 +114,7 @@ def test_a_file_is_named_as_somebody_there_would(tmp_path: Path) -> None:
 
 
 def test_mending_takes_away_no_more_than_that(tmp_path: Path) -> None:
-    """Who may execute it, and what its owner may do, stays."""
+    """The repair keeps the owner's permissions and execution bits."""
     path = file_with(tmp_path / "dsops.yaml", 0o777)
     [repair] = file_repairs([Watched(path, WRITTEN)])
     assert (repair.before, repair.after) == ("mode 777", "mode 755")
@@ -121,16 +123,16 @@ def test_mending_takes_away_no_more_than_that(tmp_path: Path) -> None:
     assert list(file_repairs([Watched(path, WRITTEN)])) == []
 
 
-def test_what_can_not_be_mended_says_why(tmp_path: Path) -> None:
-    """It is gone meanwhile."""
+def test_a_failed_repair_gives_its_reason(tmp_path: Path) -> None:
+    """A file that has disappeared gives an error with the reason."""
     path = file_with(tmp_path / "file", 0o666)
     [repair] = file_repairs([Watched(path, WRITTEN)])
     os.unlink(path)
     assert mend(repair) == "no such file or directory"
 
 
-def test_a_link_is_told_and_left_alone(tmp_path: Path) -> None:
-    """What it points at may be anybody's; the hint says where to look."""
+def test_a_link_is_reported_and_left_alone(tmp_path: Path) -> None:
+    """The target of a link may belong to another user; the hint names the file."""
     target = file_with(tmp_path / "target", 0o666)
     (tmp_path / "link").symlink_to(target)
     watched = [Watched(str(tmp_path / "link"), WRITTEN)]
@@ -140,7 +142,7 @@ def test_a_link_is_told_and_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_link_that_comes_meanwhile_is_not_followed(tmp_path: Path) -> None:
-    """Between the look and the change somebody else may have put one there."""
+    """Another process may put a link there between check and change."""
     path = file_with(tmp_path / "file", 0o666)
     [repair] = file_repairs([Watched(path, WRITTEN)])
     victim = file_with(tmp_path / "victim", 0o666)
@@ -150,18 +152,18 @@ def test_a_link_that_comes_meanwhile_is_not_followed(tmp_path: Path) -> None:
     assert os.stat(victim).st_mode & 0o777 == 0o666
 
 
-def test_a_token_that_a_platform_puts_there_is_its_own_business(tmp_path: Path) -> None:
-    """Kubernetes has links to files of root's, and the pod's others are nobody."""
+def test_a_platforms_token_file_is_not_checked(tmp_path: Path) -> None:
+    """Kubernetes has links to root's files, and a pod has no other users."""
     token = file_with(tmp_path / "data" / "token", 0o644)
     (tmp_path / "token").symlink_to(token)
     environ = {"HOME": str(tmp_path), "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token")}
     assert list(loose_files(watched_files([], [], environ, "/"))) == []
     environ["AWS_WEB_IDENTITY_TOKEN_FILE"] = token
-    assert [each.path for each in loose_files(watched_files([], [], environ, "/"))] == [token]
+    assert [loose_file.path for loose_file in loose_files(watched_files([], [], environ, "/"))] == [token]
 
 
-def test_a_secret_of_somebody_else_is_theirs_to_close(tmp_path: Path) -> None:
-    """They let this user read it."""
+def test_a_secret_of_another_user_is_not_checked(tmp_path: Path) -> None:
+    """The owner of another user's secret allowed this user to read it."""
     if os.geteuid() != 0:
         pytest.skip("only root can give a file away")
     path = file_with(tmp_path / "file", 0o644)
@@ -169,8 +171,8 @@ def test_a_secret_of_somebody_else_is_theirs_to_close(tmp_path: Path) -> None:
     assert list(loose_files([Watched(path, READ)])) == []
 
 
-def test_a_file_of_somebody_else_is_told_and_left_alone(tmp_path: Path) -> None:
-    """Its owner has to do it."""
+def test_a_file_of_another_user_is_reported_and_left_alone(tmp_path: Path) -> None:
+    """A file of another user has to be changed by its owner."""
     if os.geteuid() != 0:
         pytest.skip("only root can give a file away")
     path = file_with(tmp_path / "file", 0o666)

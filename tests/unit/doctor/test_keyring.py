@@ -1,4 +1,4 @@
-"""What doctor says of the keyring, by dsops' own list of what is in it."""
+"""Doctor's checks of the keyring, based on dsops' own list of its contents."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ def environ_with(home: Path, *serial_numbers: str) -> dict[str, str]:
     environ = {"HOME": str(home)}
     if serial_numbers:
         Path(index.path_of(environ)).parent.mkdir(parents=True)
-        seeds = {each: SeedEntry(each, "2026-11-24T12:00:00Z") for each in serial_numbers}
+        seeds = {serial_number: SeedEntry(serial_number, "2026-11-24T12:00:00Z") for serial_number in serial_numbers}
         index.write(environ, Contents(seeds, {}))
     return environ
 
 
 def steps() -> list[Step]:
-    """A store with an MFA device."""
+    """The steps of a store with an MFA device."""
     return list(plan_of(STORE, store="role").steps.values())
 
 
-def test_a_keyring_without_anything_of_dsops_is_nobodys_business(tmp_path: Path) -> None:
-    """The extra is not needed either."""
+def test_a_keyring_without_entries_of_dsops_is_skipped(tmp_path: Path) -> None:
+    """Without entries of dsops the check is skipped, and the extra is not needed."""
     assert check_keyring(steps(), environ_with(tmp_path), is_installed=False).status == "skipped"
 
 
 def test_a_keyring_that_is_switched_off_is_not_looked_at(tmp_path: Path) -> None:
-    """As it is in a sandbox."""
+    """A keyring that is switched off, as in a sandbox, is not checked."""
     check = check_keyring(steps(), {**environ_with(tmp_path, SERIAL), "DSOPS_KEYRING": "off"}, is_installed=False)
     assert (check.status, check.detail) == ("skipped", "not used: DSOPS_KEYRING is off")
 
 
 def test_a_seed_that_is_needed_wants_the_extra(tmp_path: Path) -> None:
-    """The hint installs it."""
+    """The hint says how to install the extra."""
     environ = environ_with(tmp_path, SERIAL)
     check = check_keyring(steps(), environ, is_installed=False)
     assert (check.status, check.hint) == ("warning", install_command("keyring"))
@@ -58,7 +58,7 @@ def test_a_seed_that_is_needed_wants_the_extra(tmp_path: Path) -> None:
 
 
 def test_a_seed_that_no_store_needs_wants_nothing(tmp_path: Path) -> None:
-    """It is said, since somebody has put it there."""
+    """The check still counts the seed, since a person added it."""
     check = check_keyring([], environ_with(tmp_path, SERIAL), is_installed=False)
     assert (check.status, check.detail) == (
         "ok",
@@ -67,7 +67,7 @@ def test_a_seed_that_no_store_needs_wants_nothing(tmp_path: Path) -> None:
 
 
 def test_a_list_that_can_not_be_relied_on_is_a_warning(tmp_path: Path) -> None:
-    """Others may write it, or it is no list."""
+    """A list that others may write, or with invalid contents, is a warning."""
     environ = environ_with(tmp_path, SERIAL)
     path = Path(index.path_of(environ))
     path.chmod(0o666)

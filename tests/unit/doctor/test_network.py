@@ -1,4 +1,4 @@
-"""Clock, proxies, certificates and servers, as doctor tells of them."""
+"""Doctor's checks of clock, proxies, certificates and servers."""
 
 from __future__ import annotations
 
@@ -41,34 +41,34 @@ SECRETS = resolve_endpoint("secretsmanager", "us-east-1", {})
     ],
 )
 def test_a_clock_is_well_within_a_minute_and_a_failure_over_five(ahead: float, status: str, detail: str) -> None:
-    """AWS's clock ahead means that ours is behind."""
+    """If AWS's clock is ahead, the detail says that ours is behind."""
     check = check_clock([STS], [Glance(NOON, ahead, None)])
     assert (check.status, check.detail) == (status, detail)
     assert ("set the clock" in check.hint) is (status != "ok")
 
 
 def test_the_time_of_sts_counts_before_others() -> None:
-    """Where it tells none, any other one's does."""
+    """Without a time from STS, the time of another server is used."""
     glances = [Glance(NOON, 90.0, None), Glance(NOON, 0.0, None)]
     assert check_clock([SECRETS, STS], glances).status == "ok"
     assert check_clock([SECRETS, STS], [glances[0], Unreachable("could not reach it")]).status == "warning"
 
 
 def test_without_a_time_nothing_is_said_of_the_clock() -> None:
-    """Nobody answered, or nobody had a date."""
+    """The check is skipped without an answer or without a date in it."""
     assert check_clock([STS, SECRETS], [Unreachable("x"), Glance(None, 0.0, None)]).status == "skipped"
 
 
 @pytest.mark.parametrize(("days", "status"), [(30, "ok"), (15, "ok"), (13, "warning"), (-1, "warning")])
 def test_a_certificate_that_ends_soon_is_a_warning(days: int, status: str) -> None:
-    """In two weeks it is somebody's turn."""
+    """A certificate that ends within two weeks is a warning."""
     [check] = check_endpoints([STS], [Glance(NOON, 0.0, NOON + timedelta(days=days))], NOON)
     assert check.status == status
     assert (NOON + timedelta(days=days)).strftime("%Y-%m-%d") in check.detail
 
 
 def test_a_server_that_can_not_be_reached_is_a_failure_with_its_error() -> None:
-    """The error has the hint."""
+    """An unreachable server is a failure whose error has the hint."""
     error = Unreachable("could not reach sts.us-east-1.amazonaws.com", hint="check the network")
     [check, other] = check_endpoints([STS, SECRETS], [error, Glance(None, 0.0, None)], NOON)
     assert (check.status, check.errors, check.hint) == ("failed", (error,), "check the network")
@@ -76,7 +76,7 @@ def test_a_server_that_can_not_be_reached_is_a_failure_with_its_error() -> None:
 
 
 def test_a_server_that_answers_calls_alone_is_a_warning() -> None:
-    """Something in between may let nothing else through: no run breaks on it."""
+    """Something between may block all but calls; a run still works, so this is a warning."""
     error = Unreachable("lost the connection to sts", why="connection reset", hint="try again")
     [check] = check_endpoints([STS], [error], NOON, is_all_well=True)
     assert (check.status, check.errors, check.hint) == ("warning", (), "try again")
@@ -109,18 +109,18 @@ def test_a_server_that_answers_calls_alone_is_a_warning() -> None:
     ],
 )
 def test_which_servers_are_reached_through_which_proxy(environ: dict[str, str], status: str, detail: str) -> None:
-    """A password in its address is not told."""
+    """A password in a proxy's address is not shown."""
     check = check_proxies([STS, SECRETS], environ)
     assert (check.status, check.detail) == (status, detail)
     assert "hush" not in str(check)
 
 
 def test_certificates_of_a_variable_are_counted(tmp_path: Path) -> None:
-    """A bundle with two, a folder with one, and where none is named the system's."""
-    one = make_authority(tmp_path).bundle.read_text()
-    (tmp_path / "two.pem").write_text(one + make_authority(tmp_path).bundle.read_text())
+    """The number of certificates in a bundle or a folder is shown; without a variable, the system's are used."""
+    text = make_authority(tmp_path).bundle.read_text()
+    (tmp_path / "two.pem").write_text(text + make_authority(tmp_path).bundle.read_text())
     (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "0a1b.0").write_text(one)
+    (tmp_path / "folder" / "0a1b.0").write_text(text)
     checks = [check_certificates([STS], {"AWS_CA_BUNDLE": name}, str(tmp_path)) for name in ("two.pem", "folder")]
     assert [(check.status, check.detail.partition(" in ")[0]) for check in checks] == [("ok", "2"), ("ok", "1")]
     assert check_certificates([STS], {}, str(tmp_path)).detail == "the system's"
@@ -128,7 +128,7 @@ def test_certificates_of_a_variable_are_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "no certificate", "cut off", "empty folder"])
 def test_certificates_that_can_not_be_used_are_a_failure(tmp_path: Path, kind: str) -> None:
-    """Half a certificate is none; the hint names the variable."""
+    """An incomplete certificate does not count; the hint names the variable."""
     text = make_authority(tmp_path).bundle.read_text()
     path = tmp_path / "bundle"
     if kind == "empty folder":
@@ -142,7 +142,7 @@ def test_certificates_that_can_not_be_used_are_a_failure(tmp_path: Path, kind: s
 
 
 def test_without_tls_no_certificates_are_needed() -> None:
-    """A sandbox on loopback speaks plain HTTP: then it is a warning."""
+    """A sandbox on loopback uses plain HTTP: then the check is only a warning."""
     plain = resolve_endpoint("sts", "us-east-1", {}, endpoint_url="http://127.0.0.1:4566")
     check = check_certificates([plain], {"AWS_CA_BUNDLE": "/no/such/file"}, "/")
     assert (check.status, check.errors) == ("warning", ())
@@ -164,7 +164,7 @@ envs:
 
 
 def test_every_server_that_a_plan_calls_is_named() -> None:
-    """A secret by its ARN may be in another region than its store; a literal has none."""
+    """A secret's ARN may name another region than its store; a literal has no server."""
     found = [endpoint.url for endpoint in endpoints_of_plan(plan_of(STORES, "e"), make_runtime())]
     assert sorted(found) == [
         "http://127.0.0.1:4566",
@@ -176,7 +176,7 @@ def test_every_server_that_a_plan_calls_is_named() -> None:
 
 @pytest.mark.parametrize(("silent", "requests"), [(True, 1), (False, 2)])
 def test_a_connection_that_breaks_is_tried_once_more_and_silence_is_not(*, silent: bool, requests: int) -> None:
-    """One that broke may be no more than that; whoever says nothing for so long says nothing later either."""
+    """A broken connection is retried, since it may be a coincidence; silence for the whole limit is not."""
     with StubServer(lambda _: _broken(silent=silent, number=len(server.seen))) as server:
         scene = Scene()
         client = scene.client._replace(connect_timeout_ms=300)

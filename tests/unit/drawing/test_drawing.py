@@ -1,4 +1,4 @@
-"""A forest of boxes: places in columns and rows, lines between them, words that are never markup."""
+"""A forest of boxes: positions in columns and rows, lines between them, and text without markup."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def child(name: str, parent: str, depth: int = 1, title: str = "") -> Item:
 
 
 def test_a_first_child_stands_beside_its_parent_and_a_second_below() -> None:
-    """Columns are steps from the root."""
+    """The column is the number of steps from the root."""
     root, first, second = lay_out([ROOT, child("one", "root"), child("two", "root")], 5).boxes
     assert (root.y, first.y) == (5, 5)
     assert second.y >= first.y + first.height
@@ -22,32 +22,32 @@ def test_a_first_child_stands_beside_its_parent_and_a_second_below() -> None:
 
 
 def test_every_child_has_a_line_and_no_root_has() -> None:
-    """From its parent's right side to its own left one."""
+    """A line leads from the right side of the parent to the left side of the child."""
     text = "\n".join(shapes(lay_out([ROOT, child("one", "root"), child("two", "one", 2)], 0)))
     assert text.count("<path") == 2
     assert "<path" not in "\n".join(shapes(lay_out([ROOT], 0)))
 
 
 def test_a_title_is_shown_where_there_is_one() -> None:
-    """`dsops graph` has none, and its files stay as they are."""
+    """A title is optional: `dsops graph` has none, and its files stay unchanged."""
     text = "\n".join(shapes(lay_out([ROOT, child("one", "root", title="a <whole> name")], 0)))
     assert text.count("<title>") == 1
     assert "<title>a &lt;whole&gt; name</title>" in text
 
 
 def test_nothing_is_drawn_of_nothing() -> None:
-    """An empty forest is an empty drawing with margins."""
+    """An empty forest gives an empty drawing with margins."""
     assert lay_out([], 0) == ((), (), 48, 24)
 
 
 def test_long_lines_are_broken_and_short_ones_are_not() -> None:
-    """At 38 characters; no text is one empty line."""
+    """Lines break at 38 characters; an empty text is one empty line."""
     assert broken(["a" * 38, ""]) == ("a" * 38, "")
     assert broken(["a" * 39]) == ("a" * 38, "a")
 
 
 def test_what_a_viewer_would_obey_is_written_as_its_code() -> None:
-    """Control characters, changes of direction, halves of characters; letters of any language stay."""
+    """Control characters, changes of direction and surrogates are escaped; letters of any language stay."""
     assert plain("a\x00b\u202ec\ud800d\ne") == "a\\x00b\\x202ec\\xd800d e"
     assert plain("żółć 名前") == "żółć 名前"
     assert width("名a") == 3

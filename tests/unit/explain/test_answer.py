@@ -1,4 +1,4 @@
-"""What the policies say -> the first broken place, its cause, how sure that is, and the cure."""
+"""From policies to findings: the first failing place, its cause, certainty and remedy."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ READ = "secretsmanager:GetSecretValue"
 
 
 def edit_at(store: str, key: str) -> Where:
-    """Where a key of a store stands, or would."""
+    """The location of a store's key in the configuration."""
     return Where(f"{store}.{key}", 1)
 
 
@@ -52,19 +52,19 @@ def findings(
     actions: tuple[str, ...] = (),
     **given: Any,
 ) -> list[RefusalFinding]:
-    """Those of a call with these policies; a policy that is not given is none."""
+    """The findings for a call with these policies; a policy that is not given does not exist."""
     places: dict[Place, tuple[tuple[Policy, ...], ...]] = {"scp": (), "rcp": (), "session": (), "resource": ()}
-    missing = {each.place for each in unread}
+    missing = {gap.place for gap in unread}
     for place in ("identity", "boundary"):
         if place not in missing:
             places[place] = ()
-    for place, each in given.items():
-        places[place] = ((each,),) if each is not None else ()  # type: ignore[index]  # names are places here
-    asked = CaseQuestion(
+    for place, gap in given.items():
+        places[place] = ((gap,),) if gap is not None else ()  # type: ignore[index]  # names are places here
+    question = CaseQuestion(
         principal, action, resource, resource.split(":")[4], {k: (v,) for k, v in (context or {}).items()}
     )
-    kept = {place: each for place, each in places.items() if place not in missing or place in given}
-    outcome = simulate(asked, kept, unread, NOON)
+    kept = {place: gap for place, gap in places.items() if place not in missing or place in given}
+    outcome = simulate(question, kept, unread, NOON)
     step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
     about = About(outcome.decision.request, step, 2, edit_at, actions=actions)
     error = AssumeRoleDenied("no", hint="check the trust policy", where=Where("dsops.yaml", 5))
@@ -75,7 +75,7 @@ ANY = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*",
 
 
 class TestCause:
-    """One word for each way to be refused."""
+    """Each way to be denied has its own cause."""
 
     @pytest.mark.parametrize(
         ("given", "context", "cause"),
@@ -136,11 +136,11 @@ class TestCause:
         ],
     )
     def test_a_trust_policy_refuses_for_a_reason(self, given: Policy, context: dict[str, str], cause: str) -> None:
-        """Everything is read, so it is proven."""
-        found = findings(identity=ALL, trust=given, context=context)
+        """A trust policy that denies has a cause, proven since everything was read."""
+        finding_list = findings(identity=ALL, trust=given, context=context)
 
         assert [(cause, "proven", "role trust policy")] == [
-            (each.cause, each.certainty, each.place.policy_type) for each in found
+            (finding.cause, finding.certainty, finding.place.policy_type) for finding in finding_list
         ]
 
     @pytest.mark.parametrize(
@@ -161,19 +161,23 @@ class TestCause:
         ],
     )
     def test_the_callers_side_refuses(self, given: dict[str, Any], cause: str, policy_type: str) -> None:
-        """The trust policy names the account, so the caller's own policies decide."""
-        found = findings(trust=trusting(ROOT), **given)
+        """If the trust policy names the account, the caller's own policies have the cause."""
+        finding_list = findings(trust=trusting(ROOT), **given)
 
-        assert (cause, "proven", policy_type) == (found[0].cause, found[0].certainty, found[0].place.policy_type)
+        assert (cause, "proven", policy_type) == (
+            finding_list[0].cause,
+            finding_list[0].certainty,
+            finding_list[0].place.policy_type,
+        )
 
     def test_a_session_policy_is_that_of_the_store_that_issued_the_session(self) -> None:
-        """The place is the hop before, where the policy is written."""
-        found = findings(APP, identity=ALL, trust=trusting(ROOT), session=policy("session", allow("s3:*")))
+        """A session policy's denial points to the store that issued the session, where the policy is written."""
+        finding_list = findings(APP, identity=ALL, trust=trusting(ROOT), session=policy("session", allow("s3:*")))
 
         assert ("session-policy", "app", Where("app.session_policy", 1)) == (
-            found[0].cause,
-            found[0].place.store,
-            found[0].remedy.where,
+            finding_list[0].cause,
+            finding_list[0].place.store,
+            finding_list[0].remedy.where,
         )
 
     @pytest.mark.parametrize(
@@ -185,39 +189,39 @@ class TestCause:
         ],
     )
     def test_an_action_besides_assume_role_is_missing(self, action: str, cause: str) -> None:
-        """Where the trust policy allows sts:AssumeRole to that caller."""
-        found = findings(action=action, actions=("sts:AssumeRole", action), identity=ALL, trust=trusting(ROOT))
+        """If only sts:AssumeRole is allowed, the missing action (TagSession, SetSourceIdentity) is the cause."""
+        finding_list = findings(action=action, actions=("sts:AssumeRole", action), identity=ALL, trust=trusting(ROOT))
 
-        assert (cause, "proven") == (found[0].cause, found[0].certainty)
-        assert found[0].remedy.statement is not None
-        assert ["sts:AssumeRole", action] == found[0].remedy.statement["Action"]
+        assert (cause, "proven") == (finding_list[0].cause, finding_list[0].certainty)
+        assert finding_list[0].remedy.statement is not None
+        assert ["sts:AssumeRole", action] == finding_list[0].remedy.statement["Action"]
 
     def test_what_is_allowed_is_no_reason(self) -> None:
-        """AWS said no, and all that was read says yes: then nothing is claimed."""
-        found = findings(identity=ALL, trust=trusting(ROOT))
+        """If everything read allows what AWS denied, the finding is `not-read` and claims no cause."""
+        finding_list = findings(identity=ALL, trust=trusting(ROOT))
 
-        assert [("not-read", "missing")] == [(each.cause, each.certainty) for each in found]
+        assert [("not-read", "missing")] == [(finding.cause, finding.certainty) for finding in finding_list]
 
     @pytest.mark.parametrize("is_by_files", [True, False])
     def test_files_that_allow_what_aws_refuses_may_be_others_than_what_is_there(self, *, is_by_files: bool) -> None:
-        """A template that is not deployed, or details of yesterday."""
+        """If only files allow what AWS denied, the remedy is to compare them with what is deployed."""
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
-        asked = CaseQuestion(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {})
+        question = CaseQuestion(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {})
         places: PolicySet = {"trust": ((trusting(ROOT),),), "identity": ((ALL,),), "scp": (), "rcp": ()}
-        outcome = simulate(asked, places, (), NOON)
+        outcome = simulate(question, places, (), NOON)
         about = About(outcome.decision.request, step, 1, edit_at, is_by_files=is_by_files)
 
-        (found,) = findings_of(outcome, Said(), about, AssumeRoleDenied("no"))
+        (finding,) = findings_of(outcome, Said(), about, AssumeRoleDenied("no"))
 
-        assert ("not-read", is_by_files) == (found.cause, found.remedy.text.startswith("compare the files"))
+        assert ("not-read", is_by_files) == (finding.cause, finding.remedy.text.startswith("compare the files"))
 
 
 class TestNearest:
-    """Which statement is named."""
+    """Choice of the statement that is named."""
 
     def test_the_statement_that_names_the_caller_is_nearer(self) -> None:
-        """Than one that only names somebody else."""
-        given = trust(
+        """The statement that names the caller is nearer than one that names another principal."""
+        trust_policy = trust(
             allow("sts:AssumeRole", None, Principal={"AWS": OTHER}, Sid="Others"),
             allow(
                 "sts:AssumeRole",
@@ -228,64 +232,70 @@ class TestNearest:
             ),
         )
 
-        found = findings(identity=ALL, trust=given)
+        finding_list = findings(identity=ALL, trust=trust_policy)
 
-        assert ("external-id-missing", 2, "Ours") == (found[0].cause, found[0].place.statement, found[0].place.sid)
+        assert ("external-id-missing", 2, "Ours") == (
+            finding_list[0].cause,
+            finding_list[0].place.statement,
+            finding_list[0].place.sid,
+        )
 
     def test_a_statement_about_another_service_is_not_near(self) -> None:
-        """Nobody wants to hear of S3 where sts:AssumeRole is not allowed."""
-        found = findings(identity=policy("identity", allow("s3:*")), trust=trusting(ROOT))
+        """A statement on another service is never named."""
+        finding_list = findings(identity=policy("identity", allow("s3:*")), trust=trusting(ROOT))
 
-        assert (0, ()) == (found[0].place.statement, found[0].mismatches)
+        assert (0, ()) == (finding_list[0].place.statement, finding_list[0].mismatches)
 
 
 class TestCertainty:
-    """Proven only where nothing unread could change it."""
+    """Certainty: proven only if nothing unread could change it."""
 
     def test_a_refusal_that_stands_whatever_is_unread_is_proven(self) -> None:
-        """The trust policy is read and does not name the caller."""
+        """A trust policy that does not name the caller is proven, whatever is unread."""
         unread = (Unread("identity", "denied"), Unread("scp", "denied"), Unread("boundary", "denied"))
 
-        found = findings(ALICE, "sts:AssumeRole", TARGET, *unread, trust=trusting({"AWS": OTHER}))
+        finding_list = findings(ALICE, "sts:AssumeRole", TARGET, *unread, trust=trusting({"AWS": OTHER}))
 
-        assert [("trust-principal", "proven", ())] == [(each.cause, each.certainty, each.facts) for each in found]
+        assert [("trust-principal", "proven", ())] == [
+            (finding.cause, finding.certainty, finding.facts) for finding in finding_list
+        ]
 
     def test_policies_that_are_half_read_are_likely(self) -> None:
-        """What was read does not allow; what was not might."""
+        """Identity policies that were partly read make the cause likely and list what is missing."""
         unread = Unread("identity", "not allowed to read policy B")
         half = policy("identity", allow("sts:AssumeRole", f"{TARGET}2"))
 
-        found = findings(ALICE, "sts:AssumeRole", TARGET, unread, identity=half, trust=trusting(ROOT))
+        finding_list = findings(ALICE, "sts:AssumeRole", TARGET, unread, identity=half, trust=trusting(ROOT))
 
-        assert ("identity-policy", "likely") == (found[0].cause, found[0].certainty)
-        assert ["the policies of user alice"] == [fact.what for fact in found[0].facts]
+        assert ("identity-policy", "likely") == (finding_list[0].cause, finding_list[0].certainty)
+        assert ["the policies of user alice"] == [fact.what for fact in finding_list[0].facts]
 
     def test_nothing_is_claimed_of_policies_that_nobody_may_read(self) -> None:
-        """Neither trust policy nor the caller's: each is a fact that is missing, with who can look it up."""
+        """If neither trust nor identity policies could be read, both are listed with a command that reads them."""
         unread = (Unread("trust", "denied"), Unread("identity", "denied"))
 
-        found = findings(ALICE, "sts:AssumeRole", TARGET, *unread)
+        finding_list = findings(ALICE, "sts:AssumeRole", TARGET, *unread)
 
-        assert [("trust-policy", "missing")] == [(each.cause, each.certainty) for each in found]
-        assert [f"an administrator of account {ACCOUNT}"] * 2 == [fact.who for fact in found[0].facts]
-        assert all(fact.command for fact in found[0].facts)
+        assert [("trust-policy", "missing")] == [(finding.cause, finding.certainty) for finding in finding_list]
+        assert [f"an administrator of account {ACCOUNT}"] * 2 == [fact.who for fact in finding_list[0].facts]
+        assert all(fact.command for fact in finding_list[0].facts)
 
     def test_what_is_left_is_likely(self) -> None:
-        """The caller's own policies allow it, so the other account's trust policy does not."""
-        found = findings(ALICE, "sts:AssumeRole", ELSEWHERE, Unread("trust", "another account"), identity=ALL)
+        """If the caller's policies allow, the unreadable trust policy of the other account is the likely cause."""
+        finding_list = findings(ALICE, "sts:AssumeRole", ELSEWHERE, Unread("trust", "another account"), identity=ALL)
 
-        assert [("trust-policy", "likely")] == [(each.cause, each.certainty) for each in found]
+        assert [("trust-policy", "likely")] == [(finding.cause, finding.certainty) for finding in finding_list]
 
     def test_what_is_allowed_under_a_condition_that_nobody_can_judge_is_not_told_as_allowed(self) -> None:
-        """Then the trust policy that nobody may read is not all that is left."""
+        """A permission under a condition that cannot be evaluated is not called allowed, so other causes stay open."""
         condition = {"StringEquals": {"aws:ResourceOrgID": "o-1"}}
         unread = (
             Unread("trust", "another account"),
             Unread("context", "not allowed to ask", ("aws:resourceorgid", "aws:resourceorgpaths")),
         )
-        given = policy("identity", allow("sts:*", Condition=condition))
+        identity_policy = policy("identity", allow("sts:*", Condition=condition))
 
-        first, lead = findings(ALICE, "sts:AssumeRole", ELSEWHERE, *unread, identity=given)
+        first, lead = findings(ALICE, "sts:AssumeRole", ELSEWHERE, *unread, identity=identity_policy)
 
         assert ("trust-policy", "missing", True) == (first.cause, first.certainty, "gives no reason" in first.message)
         assert ["the call's aws:resourceorgid", f"the trust policy of {ELSEWHERE}"] == [
@@ -294,17 +304,17 @@ class TestCertainty:
         assert ("organization", "missing", 1) == (lead.cause, lead.certainty, lead.place.statement)
 
     def test_a_variable_that_nobody_knows_is_not_told_as_having_no_value(self) -> None:
-        """A tag that a base session brings along; one that is known to be missing is told so."""
-        given = policy("identity", allow("sts:*", "arn:aws:iam::*:role/${aws:PrincipalTag/team}"))
+        """A variable with unknown value (a base session's tag) makes a cause likely; a known missing one proves it."""
+        identity_policy = policy("identity", allow("sts:*", "arn:aws:iam::*:role/${aws:PrincipalTag/team}"))
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
-        asked = CaseQuestion(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {})
-        places: PolicySet = {"trust": ((trusting(ROOT),),), "identity": ((given,),), "scp": (), "rcp": ()}
+        question = CaseQuestion(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {})
+        places: PolicySet = {"trust": ((trusting(ROOT),),), "identity": ((identity_policy,),), "scp": (), "rcp": ()}
         hints = []
         for unknown in (("aws:principaltag/",), ()):
-            outcome = simulate(asked, places, (Unread("context", "nobody tells", unknown),), NOON)
+            outcome = simulate(question, places, (Unread("context", "nobody tells", unknown),), NOON)
             about = About(outcome.decision.request, step, 1, edit_at, unknown_keys=unknown)
-            (found,) = findings_of(outcome, Said(), about, AssumeRoleDenied("no"))
-            hints.append((found.certainty, found.mismatches[0].hint))
+            (finding,) = findings_of(outcome, Said(), about, AssumeRoleDenied("no"))
+            hints.append((finding.certainty, finding.mismatches[0].hint))
 
         assert [
             ("likely", "what the call has of aws:principaltag/team is not known here"),
@@ -312,77 +322,84 @@ class TestCertainty:
         ] == hints
 
     def test_an_address_that_only_aws_sees_is_never_proven(self) -> None:
-        """The condition on it may be met."""
-        given = trusting(ROOT, Condition={"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}})
+        """A condition on the source address, which only AWS sees, is never proven."""
+        trust_policy = trusting(ROOT, Condition={"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}})
         unread = Unread("context", "only AWS sees it", ("aws:sourceip",))
 
-        found = findings(ALICE, "sts:AssumeRole", TARGET, unread, identity=ALL, trust=given)
+        finding_list = findings(ALICE, "sts:AssumeRole", TARGET, unread, identity=ALL, trust=trust_policy)
 
-        assert [("source-address", "likely")] == [(each.cause, each.certainty) for each in found]
+        assert [("source-address", "likely")] == [(finding.cause, finding.certainty) for finding in finding_list]
 
     def test_what_nobody_knows_of_the_call_is_not_told_as_missing(self) -> None:
-        """An external ID may well have been sent."""
-        given = trusting(ROOT, Condition={"StringEquals": {"sts:ExternalId": "a"}})
+        """A condition on a key whose value is unknown is likely, and the message says `not known`."""
+        trust_policy = trusting(ROOT, Condition={"StringEquals": {"sts:ExternalId": "a"}})
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
-        asked = CaseQuestion(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {})
+        question = CaseQuestion(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {})
         unread = (Unread("context", "left out", ("sts:externalid",)),)
-        outcome = simulate(asked, {"trust": ((given,),), "identity": ((ALL,),), "scp": (), "rcp": ()}, unread, NOON)
+        outcome = simulate(
+            question, {"trust": ((trust_policy,),), "identity": ((ALL,),), "scp": (), "rcp": ()}, unread, NOON
+        )
         about = About(outcome.decision.request, step, 1, edit_at, unknown_keys=("sts:externalid",))
 
-        (found,) = findings_of(outcome, Said(), about, AssumeRoleDenied("no"))
+        (finding,) = findings_of(outcome, Said(), about, AssumeRoleDenied("no"))
 
         assert ("external-id-different", "likely", False) == (
-            found.cause,
-            found.certainty,
-            found.mismatches[0].is_known,
+            finding.cause,
+            finding.certainty,
+            finding.mismatches[0].is_known,
         )
-        assert "is not known here" in found.message
+        assert "is not known here" in finding.message
 
     def test_a_deny_that_nobody_can_judge_here_is_likely_what_denies(self) -> None:
-        """All else that was read allows it; the statement keeps its number, and its condition."""
-        given = trust(
+        """A Deny whose condition cannot be evaluated is the likely cause if everything else allows.
+
+        The statement keeps its number and its condition.
+        """
+        trust_policy = trust(
             allow("sts:AssumeRole", None, Principal={"AWS": OTHER}, Condition={"Bool": {"aws:SourceIp": "true"}}),
             allow("sts:AssumeRole", None, Principal=ROOT),
             deny("sts:*", None, Principal="*", Condition={"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}),
         )
         unread = Unread("context", "only AWS sees it", ("aws:sourceip",))
 
-        (found,) = findings(ALICE, "sts:AssumeRole", TARGET, unread, identity=ALL, trust=given)
+        (finding,) = findings(ALICE, "sts:AssumeRole", TARGET, unread, identity=ALL, trust=trust_policy)
 
-        assert ("source-address", "likely", 3) == (found.cause, found.certainty, found.place.statement)
-        assert [("192.0.2.0/24",)] == [each.wanted for each in found.mismatches]
+        assert ("source-address", "likely", 3) == (finding.cause, finding.certainty, finding.place.statement)
+        assert [("192.0.2.0/24",)] == [mismatch.wanted for mismatch in finding.mismatches]
 
     @pytest.mark.parametrize(("denies", "statement"), [(1, 2), (2, 0)])
     def test_the_only_deny_that_may_be_meant_is_the_one_that_aws_means(self, denies: int, statement: int) -> None:
-        """AWS names the kind of policy; of two nobody here can tell which it was."""
+        """The only Deny of the policy kind that AWS names is proven; one of two is not."""
         office = deny("sts:*", Condition={"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}})
-        given = policy("identity", allow("sts:*"), *[office] * denies)
+        identity_policy = policy("identity", allow("sts:*"), *[office] * denies)
         unread = Unread("context", "only AWS sees it", ("aws:sourceip",))
-        said = Said(policy_type="identity-based policy", is_deny=True)
+        message_text = Said(policy_type="identity-based policy", is_deny=True)
 
-        (found,) = findings(ALICE, "sts:AssumeRole", TARGET, unread, said=said, identity=given, trust=trusting(ROOT))
+        (finding,) = findings(
+            ALICE, "sts:AssumeRole", TARGET, unread, said=message_text, identity=identity_policy, trust=trusting(ROOT)
+        )
 
-        assert ("proven", statement) == (found.certainty, found.place.statement)
+        assert ("proven", statement) == (finding.certainty, finding.place.statement)
 
     def test_a_statement_keeps_its_number_where_others_hang_on_what_is_unknown(self) -> None:
-        """They are left out while it is judged, and not while it is told of."""
-        given = trust(
+        """A statement keeps its number although statements with unknown conditions are left out of the evaluation."""
+        trust_policy = trust(
             allow("sts:AssumeRole", None, Principal=ROOT, Condition={"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}),
             deny("sts:*", None, Principal="*", Condition={"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}),
             deny("sts:AssumeRole", None, Principal="*", Sid="Closed"),
         )
         unread = Unread("context", "only AWS sees it", ("aws:sourceip",))
 
-        (found,) = findings(ALICE, "sts:AssumeRole", TARGET, unread, identity=ALL, trust=given)
+        (finding,) = findings(ALICE, "sts:AssumeRole", TARGET, unread, identity=ALL, trust=trust_policy)
 
-        assert ("proven", 3, "Closed") == (found.certainty, found.place.statement, found.place.sid)
+        assert ("proven", 3, "Closed") == (finding.certainty, finding.place.statement, finding.place.sid)
 
     def test_a_roles_tag_may_be_overruled_by_its_sessions(self) -> None:
-        """Of a base session nobody tells the tags."""
-        given = trusting(ROOT, Condition={"StringEquals": {"aws:PrincipalTag/team": "a"}})
+        """A role's tag may be overridden by a session tag, which is unknown for a base session: likely, not proven."""
+        trust_policy = trusting(ROOT, Condition={"StringEquals": {"aws:PrincipalTag/team": "a"}})
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
-        asked = CaseQuestion(APP, "sts:AssumeRole", TARGET, ACCOUNT, {"aws:PrincipalTag/team": ("b",)})
-        outcome = simulate(asked, {"trust": ((given,),), "identity": ((ALL,),)}, (), NOON)
+        question = CaseQuestion(APP, "sts:AssumeRole", TARGET, ACCOUNT, {"aws:PrincipalTag/team": ("b",)})
+        outcome = simulate(question, {"trust": ((trust_policy,),), "identity": ((ALL,),)}, (), NOON)
         about = About(outcome.decision.request, step, 1, edit_at)
 
         certainties = [
@@ -393,12 +410,12 @@ class TestCertainty:
         assert ["proven", "likely"] == certainties
 
     def test_a_role_whose_path_is_unknown_may_be_the_one_that_is_named(self) -> None:
-        """A session's ARN has no path, and roles of IAM Identity Center have one."""
+        """A role whose path is unknown (a session's ARN has none) may be the one that is named: likely."""
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
         caller = APP._replace(issuer_arn=f"arn:aws:iam::{ACCOUNT}:role/App")
-        asked = CaseQuestion(caller, "sts:AssumeRole", TARGET, ACCOUNT, {})
-        given = trusting({"AWS": APP.issuer_arn})
-        outcome = simulate(asked, {"trust": ((given,),), "identity": ((ALL,),)}, (), NOON)
+        question = CaseQuestion(caller, "sts:AssumeRole", TARGET, ACCOUNT, {})
+        trust_policy = trusting({"AWS": APP.issuer_arn})
+        outcome = simulate(question, {"trust": ((trust_policy,),), "identity": ((ALL,),)}, (), NOON)
 
         certainties = [
             findings_of(
@@ -414,93 +431,101 @@ class TestCertainty:
 
 
 class TestWhatAwsSays:
-    """AWS names the kind of policy in newer sentences."""
+    """The policy kind in AWS's message."""
 
     def test_its_word_counts_where_the_policy_is_unread(self) -> None:
-        """No statement is claimed then."""
-        said = Said(policy_type="service control policy", is_deny=True)
+        """If the policy that AWS names is unread, its kind is proven and no statement is named."""
+        message_text = Said(policy_type="service control policy", is_deny=True)
 
-        found = findings(
-            ALICE, "sts:AssumeRole", TARGET, Unread("scp", "denied"), said=said, identity=ALL, trust=trusting(ROOT)
+        finding_list = findings(
+            ALICE,
+            "sts:AssumeRole",
+            TARGET,
+            Unread("scp", "denied"),
+            said=message_text,
+            identity=ALL,
+            trust=trusting(ROOT),
         )
 
         assert [("service-control-policy", "proven", 0)] == [
-            (each.cause, each.certainty, each.place.statement) for each in found
+            (finding.cause, finding.certainty, finding.place.statement) for finding in finding_list
         ]
 
     def test_a_policy_that_nobody_evaluates_here_is_told_by_its_word(self) -> None:
-        """Which endpoint a call goes through only AWS sees."""
+        """A VPC endpoint policy, which cannot be evaluated here, is proven by AWS's message."""
         for is_deny in (True, False):
-            said = Said(policy_type="VPC endpoint policy", is_deny=is_deny)
+            message_text = Said(policy_type="VPC endpoint policy", is_deny=is_deny)
 
-            found = findings(said=said, identity=ALL, trust=trusting(ROOT))
+            finding_list = findings(said=message_text, identity=ALL, trust=trusting(ROOT))
 
-            assert [("endpoint-policy", "proven")] == [(each.cause, each.certainty) for each in found]
+            assert [("endpoint-policy", "proven")] == [(finding.cause, finding.certainty) for finding in finding_list]
 
     def test_a_statement_for_an_endpoints_policy_has_a_principal(self) -> None:
-        """It would not be taken without; one of a gateway endpoint names nobody but by a condition."""
-        (found,) = findings(APP, said=Said(policy_type="VPC endpoint policy"), identity=ALL, trust=trusting(ROOT))
+        """A statement suggested for an endpoint policy has a Principal; a gateway endpoint's names it by condition."""
+        (finding,) = findings(APP, said=Said(policy_type="VPC endpoint policy"), identity=ALL, trust=trusting(ROOT))
 
-        assert found.remedy.statement is not None
+        assert finding.remedy.statement is not None
         assert ("*", {"ArnEquals": {"aws:PrincipalArn": APP.issuer_arn}}) == (
-            found.remedy.statement["Principal"],
-            found.remedy.statement["Condition"],
+            finding.remedy.statement["Principal"],
+            finding.remedy.statement["Condition"],
         )
 
     def test_its_word_comes_before_what_would_refuse_as_well(self) -> None:
-        """Both are told."""
-        said = Said(policy_type="permissions boundary")
+        """The cause that AWS names comes first; other denying policies follow."""
+        message_text = Said(policy_type="permissions boundary")
 
-        found = findings(said=said, boundary=policy("boundary", allow("s3:*")), trust=trusting(ROOT))
+        finding_list = findings(said=message_text, boundary=policy("boundary", allow("s3:*")), trust=trusting(ROOT))
 
-        assert ["boundary", "identity-policy"] == [each.cause for each in found]
+        assert ["boundary", "identity-policy"] == [entry.cause for entry in finding_list]
 
 
 class TestSecrets:
-    """A secret's whole ARN may be unknown."""
+    """Secrets whose full ARN is unknown."""
 
     GUESS = SECRET.replace("-AbCdEf", "-??????")
 
     def test_a_statement_for_nearly_that_name_hints_at_a_slip(self) -> None:
-        """A misspelt name is refused in the same words."""
-        given = policy("identity", allow(READ, self.GUESS.replace("prod/db", "prod/dbs")))
+        """A statement for a similar secret name gives a hint at a misspelling."""
+        identity_policy = policy("identity", allow(READ, self.GUESS.replace("prod/db", "prod/dbs")))
 
-        found = findings(APP, READ, self.GUESS, Unread("resource", "denied"), identity=given)
+        finding_list = findings(APP, READ, self.GUESS, Unread("resource", "denied"), identity=identity_policy)
 
-        assert ("secret-missing", "likely") == (found[0].cause, found[0].certainty)
-        assert found[0].remedy.text.startswith("did you mean `prod/dbs`")
+        assert ("secret-missing", "likely") == (finding_list[0].cause, finding_list[0].certainty)
+        assert finding_list[0].remedy.text.startswith("did you mean `prod/dbs`")
 
     def test_a_condition_does_not_depend_on_the_name(self) -> None:
-        """So it is proven, whatever the six characters are."""
-        given = policy("identity", allow(READ, "*", Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}}))
+        """A failed condition is proven whatever the ARN's random suffix is."""
+        identity_policy = policy(
+            "identity", allow(READ, "*", Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}})
+        )
 
-        found = findings(APP, READ, self.GUESS, identity=given)
+        finding_list = findings(APP, READ, self.GUESS, identity=identity_policy)
 
-        assert ("mfa-missing", "proven") == (found[0].cause, found[0].certainty)
+        assert ("mfa-missing", "proven") == (finding_list[0].cause, finding_list[0].certainty)
 
 
 WANTS_NONE = "the trust policy of role Target wants none"
 
 
 class TestRemedy:
-    """What to do is an edit with its line, or a statement and where it belongs."""
+    """Remedies: an edit with its line, or a statement and the policy it belongs to."""
 
     def test_an_external_id_is_set_on_the_hop(self) -> None:
-        """Its value is never told."""
-        given = trusting(ROOT, Condition={"StringEquals": {"sts:ExternalId": "not-to-be-told"}})
+        """A missing external ID is set on the store of the hop; its value is never shown."""
+        trust_policy = trusting(ROOT, Condition={"StringEquals": {"sts:ExternalId": "not-to-be-told"}})
 
-        (found,) = findings(identity=ALL, trust=given)
+        (finding,) = findings(identity=ALL, trust=trust_policy)
 
-        assert Where("target.external_id", 1) == found.remedy.where
-        assert "not-to-be-told" not in repr(found)
+        assert Where("target.external_id", 1) == finding.remedy.where
+        assert "not-to-be-told" not in repr(finding)
 
     def test_white_space_is_told(self) -> None:
-        """The eye passes over it."""
-        given = trusting(ROOT, Condition={"StringEquals": {"sts:ExternalId": "same "}})
+        """Trailing white space in an external ID is pointed out."""
+        trust_policy = trusting(ROOT, Condition={"StringEquals": {"sts:ExternalId": "same "}})
 
-        (found,) = findings(identity=ALL, trust=given, context={"sts:ExternalId": "same"})
+        (finding,) = findings(identity=ALL, trust=trust_policy, context={"sts:ExternalId": "same"})
 
-        assert "white space" in found.message
+        assert "white space" in finding.message
 
     @pytest.mark.parametrize(
         ("operator", "value", "context", "message", "remedy"),
@@ -532,12 +557,15 @@ class TestRemedy:
     def test_what_null_wants_is_no_value(
         self, operator: str, value: str, context: dict[str, str], message: str, remedy: str
     ) -> None:
-        """`false` is no tag's value: something has to be there, or nothing."""
-        given = trusting(ROOT, Condition={operator: {"aws:RequestTag/team": value}})
+        """For Null `false` the remedy is to send some value, for `true` to send none."""
+        trust_policy = trusting(ROOT, Condition={operator: {"aws:RequestTag/team": value}})
 
-        (found,) = findings(ALICE, "sts:AssumeRole", TARGET, context=context, identity=ALL, trust=given)
+        (finding,) = findings(ALICE, "sts:AssumeRole", TARGET, context=context, identity=ALL, trust=trust_policy)
 
-        assert (message, remedy) == (found.message.removeprefix("the trust policy of role Target "), found.remedy.text)
+        assert (message, remedy) == (
+            finding.message.removeprefix("the trust policy of role Target "),
+            finding.remedy.text,
+        )
 
     @pytest.mark.parametrize(
         ("value", "context", "remedy"),
@@ -552,15 +580,15 @@ class TestRemedy:
         ids=["without one", "with one"],
     )
     def test_what_null_denies_is_to_be_the_other_way(self, value: str, context: dict[str, str], remedy: str) -> None:
-        """A Deny of whoever sends no tag, or of whoever does."""
-        given = trust(
+        """For a Deny with Null the remedy is the opposite."""
+        trust_policy = trust(
             allow("sts:AssumeRole", None, Principal=ROOT),
             deny("*", None, Principal="*", Condition={"Null": {"aws:RequestTag/team": value}}),
         )
 
-        (found,) = findings(ALICE, "sts:AssumeRole", TARGET, context=context, identity=ALL, trust=given)
+        (finding,) = findings(ALICE, "sts:AssumeRole", TARGET, context=context, identity=ALL, trust=trust_policy)
 
-        assert remedy == found.remedy.text
+        assert remedy == finding.remedy.text
 
     @pytest.mark.parametrize(
         ("key", "remedy"),
@@ -571,40 +599,40 @@ class TestRemedy:
         ],
     )
     def test_what_a_read_does_not_send_is_not_to_be_set_on_it(self, key: str, remedy: str) -> None:
-        """What its session has was sent when that was issued; a read has a region and nothing else."""
-        given = policy("identity", allow(READ, Condition={"StringEquals": {key: "x"}}))
+        """A read sends nothing but its region: keys of the session must be set where it is issued."""
+        identity_policy = policy("identity", allow(READ, Condition={"StringEquals": {key: "x"}}))
         config = CONFIG.replace("'{}'", f"'{ANY}'") + "  secrets: {type: aws.secretsmanager, credentials_from: app}\n"
         step = plan_of(config, store="secrets").steps["secrets"]
-        places: PolicySet = {"identity": ((given,),), "scp": (), "rcp": ()}
+        places: PolicySet = {"identity": ((identity_policy,),), "scp": (), "rcp": ()}
         outcome = simulate(CaseQuestion(APP, READ, SECRET, ACCOUNT, {}), places, (), NOON)
         about = About(outcome.decision.request, step, 0, edit_at)
 
-        (found,) = findings_of(outcome, Said(), about, SecretAccessDenied("no"))
+        (finding,) = findings_of(outcome, Said(), about, SecretAccessDenied("no"))
 
-        assert found.remedy.text.startswith(remedy)
+        assert finding.remedy.text.startswith(remedy)
 
     def test_an_external_id_that_is_not_wanted_is_left_out(self) -> None:
-        """By policies, of which there may be many, and so the sentence is about several."""
+        """If policies deny a call with an external ID, the remedy is to remove it."""
         identity = policy("identity", allow("sts:*", Condition={"Null": {"sts:ExternalId": "true"}}))
 
-        (found,) = findings(identity=identity, trust=trusting(ROOT), context={"sts:ExternalId": "A"})
+        (finding,) = findings(identity=identity, trust=trusting(ROOT), context={"sts:ExternalId": "A"})
 
-        assert found.remedy.text.startswith("leave `external_id` out of store `target`")
-        assert "policies of user alice ask for a call without" in found.message
+        assert finding.remedy.text.startswith("leave `external_id` out of store `target`")
+        assert "policies of user alice ask for a call without" in finding.message
 
     def test_what_a_deny_is_about_is_not_to_be_sent(self) -> None:
-        """On the key that sends it."""
-        given = trust(
+        """If a Deny depends on a key that the store sends, the remedy is to remove that key, with its line."""
+        trust_policy = trust(
             allow("sts:*", None, Principal=ROOT),
             deny("sts:*", None, Principal="*", Condition={"StringEquals": {"sts:TransitiveTagKeys": "team"}}),
         )
 
-        (found,) = findings(
-            action="sts:TagSession", identity=ALL, trust=given, context={"sts:TransitiveTagKeys": "team"}
+        (finding,) = findings(
+            action="sts:TagSession", identity=ALL, trust=trust_policy, context={"sts:TransitiveTagKeys": "team"}
         )
 
-        assert "`transitive_tag_keys` on store `target` to anything but team" in found.remedy.text
-        assert Where("target.transitive_tag_keys", 1) == found.remedy.where
+        assert "`transitive_tag_keys` on store `target` to anything but team" in finding.remedy.text
+        assert Where("target.transitive_tag_keys", 1) == finding.remedy.where
 
     @pytest.mark.parametrize(
         ("key", "context", "text"),
@@ -617,68 +645,68 @@ class TestRemedy:
     def test_what_an_assertion_says_is_the_identity_providers(
         self, key: str, context: dict[str, str], text: str
     ) -> None:
-        """The configuration has no key for it, and no line."""
+        """Keys from a SAML assertion are changed at the identity provider: there is no line to edit."""
         statement = allow("sts:*", None, Principal={"Federated": COMPANY}, Condition={"StringEquals": {key: "blue"}})
 
-        (found,) = findings(ASSERTION, "sts:AssumeRoleWithSAML", trust=trust(statement), context=context)
+        (finding,) = findings(ASSERTION, "sts:AssumeRoleWithSAML", trust=trust(statement), context=context)
 
-        assert found.remedy.text.startswith(text)
-        assert found.remedy.text.endswith("(blue)")
-        assert found.remedy.where is None
+        assert finding.remedy.text.startswith(text)
+        assert finding.remedy.text.endswith("(blue)")
+        assert finding.remedy.where is None
 
     def test_tags_of_an_assertion_need_an_action_besides(self) -> None:
-        """Named with the one that it comes with."""
+        """Tags of an assertion need sts:TagSession, which the remedy names beside the action."""
         statement = allow("sts:AssumeRoleWithSAML", None, Principal={"Federated": COMPANY})
         actions = ("sts:AssumeRoleWithSAML", "sts:TagSession")
 
-        (found,) = findings(ASSERTION, "sts:TagSession", trust=trust(statement), actions=actions)
+        (finding,) = findings(ASSERTION, "sts:TagSession", trust=trust(statement), actions=actions)
 
-        assert found.remedy.text == (
+        assert finding.remedy.text == (
             "allow sts:TagSession besides sts:AssumeRoleWithSAML, or have the identity provider send no "
             "`PrincipalTag:KEY`"
         )
-        assert found.remedy.statement == {
+        assert finding.remedy.statement == {
             "Effect": "Allow",
             "Principal": {"Federated": COMPANY},
             "Action": list(actions),
         }
 
     def test_a_missing_permission_is_a_statement_for_the_caller(self) -> None:
-        """For a session it is its role that gets it."""
-        (found,) = findings(APP, trust=trusting(ROOT))
+        """A missing permission is a statement for the caller; for a session, for its role."""
+        (finding,) = findings(APP, trust=trusting(ROOT))
 
         assert ({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": TARGET}, "role App") == (
-            found.remedy.statement,
-            found.remedy.add_to.rpartition("of ")[2],
+            finding.remedy.statement,
+            finding.remedy.add_to.rpartition("of ")[2],
         )
 
     def test_a_trust_policy_gets_the_role_and_not_its_session(self) -> None:
-        """Or the account, whose policies then decide."""
-        (found,) = findings(APP, identity=ALL, trust=trusting({"AWS": OTHER}))
+        """A suggested trust statement names the role, not the session; the account is the alternative."""
+        (finding,) = findings(APP, identity=ALL, trust=trusting({"AWS": OTHER}))
 
-        assert found.remedy.statement is not None
-        assert {"AWS": APP.issuer_arn} == found.remedy.statement["Principal"]
-        assert f"arn:aws:iam::{ACCOUNT}:root" in found.remedy.text
+        assert finding.remedy.statement is not None
+        assert {"AWS": APP.issuer_arn} == finding.remedy.statement["Principal"]
+        assert f"arn:aws:iam::{ACCOUNT}:root" in finding.remedy.text
 
     def test_all_that_the_hop_needs_is_allowed_at_once(self) -> None:
-        """Else the next refusal is the one for sts:TagSession."""
+        """The remedy allows all actions that the hop needs, so the next run does not fail on sts:TagSession."""
         needed = ("sts:AssumeRole", "sts:TagSession")
 
-        (found,) = findings(actions=needed, trust=trusting(ROOT))
+        (finding,) = findings(actions=needed, trust=trusting(ROOT))
 
-        assert found.remedy.statement is not None
-        assert [*needed] == found.remedy.statement["Action"]
+        assert finding.remedy.statement is not None
+        assert [*needed] == finding.remedy.statement["Action"]
 
     def test_a_permission_besides_is_the_callers_own_where_that_lacks(self) -> None:
-        """The trust policy allows it already."""
+        """If the trust policy allows an action already, the remedy adds it to the caller's policies."""
         both = trust(allow(["sts:AssumeRole", "sts:TagSession"], None, Principal=ROOT))
         identity = policy("identity", allow("sts:AssumeRole"))
 
-        (found,) = findings(action="sts:TagSession", identity=identity, trust=both)
+        (finding,) = findings(action="sts:TagSession", identity=identity, trust=both)
 
-        assert ("tag-session", "the identity-based policies of user alice") == (found.cause, found.remedy.add_to)
-        assert found.remedy.statement is not None
-        assert "Principal" not in found.remedy.statement
+        assert ("tag-session", "the identity-based policies of user alice") == (finding.cause, finding.remedy.add_to)
+        assert finding.remedy.statement is not None
+        assert "Principal" not in finding.remedy.statement
 
     @pytest.mark.parametrize(
         ("tags", "words"),
@@ -686,38 +714,38 @@ class TestRemedy:
         ids=["sent", "brought along"],
     )
     def test_what_a_session_brings_along_is_not_to_be_left_out(self, *, tags: bool, words: str) -> None:
-        """The configuration sends none."""
+        """Tags that a session brings along cannot be removed in the configuration, which sends none."""
         more = "    tags: {team: core}\n" if tags else ""
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'") + more, store="target").steps["target"]
-        asked = CaseQuestion(ALICE, "sts:TagSession", TARGET, ACCOUNT, {})
+        question = CaseQuestion(ALICE, "sts:TagSession", TARGET, ACCOUNT, {})
         trusted = trusting(ROOT)
-        outcome = simulate(asked, {"trust": ((trusted,),), "identity": ((ALL,),), "scp": (), "rcp": ()}, (), NOON)
+        outcome = simulate(question, {"trust": ((trusted,),), "identity": ((ALL,),), "scp": (), "rcp": ()}, (), NOON)
         about = About(outcome.decision.request, step, 1, edit_at)
 
-        (found,) = findings_of(outcome, Said(), about, AssumeRoleDenied("no"))
+        (finding,) = findings_of(outcome, Said(), about, AssumeRoleDenied("no"))
 
-        assert ("tag-session", True) == (found.cause, words in found.remedy.text)
+        assert ("tag-session", True) == (finding.cause, words in finding.remedy.text)
 
     def test_nobody_is_told_to_allow_what_is_denied(self) -> None:
-        """An Allow changes nothing there."""
-        found = findings(trust=trusting(ROOT), identity=policy("identity", allow("sts:*"), deny("sts:*")))
+        """If an explicit deny denies, no Allow is suggested."""
+        finding_list = findings(trust=trusting(ROOT), identity=policy("identity", allow("sts:*"), deny("sts:*")))
 
-        assert found[0].remedy.statement is None
+        assert finding_list[0].remedy.statement is None
 
 
 def test_one_reason_for_many_secrets_is_told_once() -> None:
-    """They fail for the same policy."""
-    found = findings(trust=trusting(ROOT))
+    """The same cause of several secrets is one finding."""
+    finding_list = findings(trust=trusting(ROOT))
 
-    assert found == distinct([*found, *found])
+    assert finding_list == distinct([*finding_list, *finding_list])
 
 
 def test_many_secrets_that_one_policy_lacks_are_one_finding() -> None:
-    """With one statement for all of them."""
+    """Secrets that one policy lacks are one finding, with one statement for all."""
     other = SECRET.replace("prod/db", "prod/api")
-    found = [each for secret in (SECRET, other, SECRET) for each in findings(APP, READ, secret)]
+    finding_list = [finding for secret in (SECRET, other, SECRET) for finding in findings(APP, READ, secret)]
 
-    (merged,) = distinct(found)
+    (merged,) = distinct(finding_list)
 
     assert merged.message.endswith(f"on {SECRET}, nor on 1 more")
     assert merged.remedy.statement is not None
@@ -725,14 +753,14 @@ def test_many_secrets_that_one_policy_lacks_are_one_finding() -> None:
 
 
 def test_what_two_policies_lack_is_two_findings() -> None:
-    """Each is to be mended in another place."""
-    found = [*findings(APP, READ, SECRET), *findings(ALICE, READ, SECRET)]
+    """Secrets that two policies lack are two findings."""
+    finding_list = [*findings(APP, READ, SECRET), *findings(ALICE, READ, SECRET)]
 
-    assert 2 == len(distinct(found))
+    assert 2 == len(distinct(finding_list))
 
 
 def test_a_full_policy_of_aws_is_no_reason() -> None:
-    """FullAWSAccess on a level lets through what the level below refuses."""
+    """An SCP level with FullAWSAccess is not the cause if the level below denies."""
     scp = policy("scp", deny("sts:*"))
     places: dict[Place, Any] = {
         "scp": ((full_access("scp"),), (full_access("scp"), scp)),
@@ -742,6 +770,8 @@ def test_a_full_policy_of_aws_is_no_reason() -> None:
     outcome = simulate(CaseQuestion(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {}), places, (), NOON)
     step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
 
-    found = findings_of(outcome, Said(), About(outcome.decision.request, step, 1, edit_at), SecretAccessDenied("no"))
+    finding_list = findings_of(
+        outcome, Said(), About(outcome.decision.request, step, 1, edit_at), SecretAccessDenied("no")
+    )
 
-    assert [("service-control-policy", 1)] == [(each.cause, each.place.statement) for each in found]
+    assert [("service-control-policy", 1)] == [(finding.cause, finding.place.statement) for finding in finding_list]

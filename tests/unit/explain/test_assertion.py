@@ -1,4 +1,4 @@
-"""A SAML response at hand -> what a trust policy is asked for it: the same as the sandbox judges by."""
+"""A SAML response read locally gives the same context keys by which the sandbox judges it."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ EVERYTHING = {
 
 @pytest.fixture
 def lab() -> Lab:
-    """An account that believes a company's identity provider; time stands still."""
+    """An account that trusts a company's identity provider; time stands still."""
     clock = MovableClock()
     clock.freeze(is_frozen=True)
     return Lab.of(SEED, clock)
 
 
 def told(response: SamlResponse, role: str = TAGGED, principal_arn: str = "") -> AssertedContext:
-    """For that role."""
+    """The context of a response for this role."""
     arn = parse_arn(role)
     assert arn is not None
     return read_told(response, arn, principal_arn)
 
 
 def read(text: str) -> SamlResponse:
-    """As it would be sent."""
+    """Parse a response."""
     return read_response(text.encode(), "it")
 
 
 @pytest.mark.parametrize("more", [{}, EVERYTHING], ids=["little", "everything"])
 def test_keys_and_actions_are_those_that_are_judged(lab: Lab, more: dict[str, list[str]]) -> None:
-    """Each with its value, and none besides but what the address, the time and the role are."""
+    """Exactly the keys and actions that the sandbox evaluates are known, apart from address, time and role."""
     directory = {"urn:oid:1.3.6.1.4.1.5923.1.1.1.1": ["staff", "member"], "urn:of:nobody": ["x"]}
     text = signed(lab, asked(TAGGED, PROVIDER, **more) | directory)
     assume(lab, text, TAGGED)
@@ -71,7 +71,7 @@ def test_keys_and_actions_are_those_that_are_judged(lab: Lab, more: dict[str, li
 
 
 def test_the_provider_is_the_one_that_was_named_or_given(lab: Lab) -> None:
-    """For that role; of two nobody knows which."""
+    """The provider is the store's, or the one that the response names for the role; of two it is unknown."""
     response = read(signed(lab, asked(TAGGED)))
     both = read(signed(lab, asked(TAGGED, Role=[f"{TAGGED},{PROVIDER}", f"{TAGGED},{OTHER_PROVIDER}"])))
 
@@ -82,14 +82,14 @@ def test_the_provider_is_the_one_that_was_named_or_given(lab: Lab) -> None:
 
 
 def test_a_name_id_without_a_format_has_the_unspecified_one(lab: Lab) -> None:
-    """As the sandbox has it, and SAML."""
+    """A NameID without Format has the `unspecified` format, as in SAML and the sandbox."""
     response = read(signed(lab, asked(TAGGED), name_id="<saml:NameID>alice</saml:NameID>"))
 
     assert told(response).context["SAML:sub_type"] == ("urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified",)
 
 
 def test_an_assertion_in_a_file_is_put_whole_to_the_trust_policy(lab: Lab, tmp_path: Path) -> None:
-    """One question for each action; nothing of what it says is unread."""
+    """A response in a file leaves nothing unread: one question per action with all its keys."""
     file = tmp_path / "response.b64"
     file.write_text(signed(lab, asked(ROLE, COMPANY, **EVERYTHING)), encoding="utf-8")
     settings = {**STEP.settings, "saml_assertion_file": str(file)}
@@ -103,7 +103,7 @@ def test_an_assertion_in_a_file_is_put_whole_to_the_trust_policy(lab: Lab, tmp_p
         "sts:TagSession",
     ]
     assert {question.principal.federated for question, _ in found} == {COMPANY}
-    unread = {key for _, each in found for one in each for key in one.keys}
+    unread = {key for _, entry in found for one in entry for key in one.keys}
     assert "aws:sourceip" in unread
     assert not [key for key in unread if key.startswith(("saml:", "sts:", "aws:requesttag"))]
 
@@ -120,7 +120,7 @@ def test_an_assertion_in_a_file_is_put_whole_to_the_trust_policy(lab: Lab, tmp_p
 def test_of_an_assertion_that_is_not_whole_it_is_told_what_is_not_known(
     lab: Lab, tmp_path: Path, content: str, why: str
 ) -> None:
-    """Then there is one question, and tags, source identity and the rest are unread."""
+    """An incomplete response is one question with tags, source identity and others unread."""
     xml = read(signed(lab, asked(ROLE, COMPANY, **EVERYTHING))).encoded.reveal_bytes()
     file = tmp_path / "response.b64"
     if content:
@@ -131,12 +131,12 @@ def test_of_an_assertion_that_is_not_whole_it_is_told_what_is_not_known(
     [(question, unread)] = unsigned_questions(step, "us-east-1")
 
     assert question.action == "sts:AssumeRoleWithSAML"
-    assert [each.why for each in unread if "saml:sub" in each.keys] == [why]
-    assert {"aws:requesttag/", "sts:sourceidentity"} <= {key for each in unread for key in each.keys}
+    assert [gap.why for gap in unread if "saml:sub" in gap.keys] == [why]
+    assert {"aws:requesttag/", "sts:sourceidentity"} <= {key for gap in unread for key in gap.keys}
 
 
 def test_a_response_shows_no_attributes(lab: Lab) -> None:
-    """They are about a person."""
+    """The repr of a response shows no attributes: they are personal data."""
     response = read(signed(lab, asked(TAGGED, PROVIDER, **EVERYTHING)))
 
     assert response.attributes

@@ -1,4 +1,4 @@
-"""A user or role -> its policies, and what could not be read of them."""
+"""The policies of a user or role, and what could not be read of them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ LIMIT = f"arn:aws:iam::{ACCOUNT}:policy/Limit"
 
 def document(action: str) -> dict[str, Any]:
     """A policy that allows one action."""
-    found: dict[str, Any] = json.loads(text({"Effect": "Allow", "Action": action, "Resource": "*"}))
-    return found
+    record_read: dict[str, Any] = json.loads(text({"Effect": "Allow", "Action": action, "Resource": "*"}))
+    return record_read
 
 
 def stub(**more: Any) -> StubIam:
@@ -40,7 +40,7 @@ def stub(**more: Any) -> StubIam:
 
 
 def read(iam: StubIam, kind: str, name: str) -> Attached:
-    """What a reader finds."""
+    """The policies that a reader finds."""
     with StubServer(iam) as server:
         asking = Asking(server)
         reader = AttachedReader(asking.iam)
@@ -48,28 +48,28 @@ def read(iam: StubIam, kind: str, name: str) -> Attached:
 
 
 def names(found: Attached) -> list[str]:
-    """Of the identity-based policies."""
+    """The names of the identity policies."""
     return sorted(policy.name for policy in found.identity)
 
 
 def test_a_user_has_its_own_policies_and_its_groups() -> None:
-    """Inline and managed ones, each with the name that answers show."""
-    found = read(stub(), "user", "alice")
+    """A user has inline, attached and group policies, each with its displayed name."""
+    parsed = read(stub(), "user", "alice")
 
-    assert names(found) == [SHARED, SHARED, "groups of group dev", "own of user alice"]
-    own, *_ = found.identity
+    assert names(parsed) == [SHARED, SHARED, "groups of group dev", "own of user alice"]
+    own, *_ = parsed.identity
     assert isinstance(own, PolicyText)
     assert json.loads(own.text) == document("s3:a")
-    assert (found.boundary, found.unread_entity, found.unread_identity, found.unread_boundary) == (None, "", (), "")
+    assert (parsed.boundary, parsed.unread_entity, parsed.unread_identity, parsed.unread_boundary) == (None, "", (), "")
 
 
 def test_a_role_has_policies_and_a_boundary() -> None:
-    """Each in its place."""
-    found = read(stub(), "role", "App")
+    """A role has policies and a boundary, each in its place."""
+    parsed = read(stub(), "role", "App")
 
-    assert names(found) == [SHARED, "own of role App"]
-    assert isinstance(found.boundary, PolicyText)
-    assert (found.boundary.name, json.loads(found.boundary.text)) == (LIMIT, document("s3:l"))
+    assert names(parsed) == [SHARED, "own of role App"]
+    assert isinstance(parsed.boundary, PolicyText)
+    assert (parsed.boundary.name, json.loads(parsed.boundary.text)) == (LIMIT, document("s3:l"))
 
 
 @pytest.mark.parametrize(
@@ -89,18 +89,18 @@ def test_a_role_has_policies_and_a_boundary() -> None:
 def test_what_may_not_be_read_is_named_and_the_rest_is_read(
     denied: str, left: list[str], unread: tuple[str, ...]
 ) -> None:
-    """Each missing thing by its name."""
-    found = read(stub(denied=[denied]), "role", "App")
+    """A denied read is named, and everything else is read."""
+    parsed = read(stub(denied=[denied]), "role", "App")
 
-    assert names(found) == left
-    assert found.unread_identity == unread
-    assert bool(found.unread_entity) == (denied == "GetRole")
-    assert bool(found.unread_boundary) == (denied in ("GetRole", "GetPolicyVersion"))
-    assert found.boundary is None or denied not in ("GetRole", "GetPolicyVersion")
+    assert names(parsed) == left
+    assert parsed.unread_identity == unread
+    assert bool(parsed.unread_entity) == (denied == "GetRole")
+    assert bool(parsed.unread_boundary) == (denied in ("GetRole", "GetPolicyVersion"))
+    assert parsed.boundary is None or denied not in ("GetRole", "GetPolicyVersion")
 
 
 def test_the_groups_of_a_user_may_be_hidden() -> None:
-    """Or what one of them may do."""
+    """The groups of a user, or a group's policies, may be unreadable; they are named."""
     assert read(stub(denied=["ListGroupsForUser"]), "user", "alice").unread_identity == (
         "not allowed to list the groups of the user alice",
     )
@@ -110,25 +110,25 @@ def test_the_groups_of_a_user_may_be_hidden() -> None:
 
 
 def test_a_managed_policy_that_many_have_is_read_once() -> None:
-    """Also by two roles side by side."""
+    """A managed policy attached to several roles is read once, also concurrently."""
     iam = stub()
     with StubServer(iam) as server:
         asking = Asking(server)
         reader = AttachedReader(asking.iam)
         found = asking.run(gather(reader.user("alice"), reader.role("App")))
 
-    assert [SHARED in names(each) for each in found] == [True, True]
+    assert [SHARED in names(entry) for entry in found] == [True, True]
     assert iam.calls.count(f"GetPolicy {SHARED}") == 1
 
 
 def test_who_does_not_exist_is_an_error() -> None:
-    """Not somebody without policies."""
+    """An unknown role is an error, not a role without policies."""
     with pytest.raises(EntityNotFound, match="IAM can't read the role Ap"):
         read(stub(), "role", "Ap")
 
 
 def test_a_failure_that_is_no_denial_ends_the_reading() -> None:
-    """Nobody knows what a service that failed would have said."""
+    """A failure other than a denial ends the reading: it says nothing about permissions."""
     with StubServer(lambda _: sts_error("LimitExceeded", "too much", 400)) as server:
         asking = Asking(server)
         with pytest.raises(ServiceError):
@@ -136,5 +136,5 @@ def test_a_failure_that_is_no_denial_ends_the_reading() -> None:
 
 
 def test_a_policys_text_is_what_iam_sent() -> None:
-    """Decoded."""
+    """A policy's text is IAM's, percent-decoded."""
     assert PolicyText("own of role App", json.dumps(document("s3:c"), indent=2)) in read(stub(), "role", "App").identity

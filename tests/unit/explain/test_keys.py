@@ -1,4 +1,4 @@
-"""The KMS key of a secret: what is said when it can't be looked up, and what AWS's answers are about keys."""
+"""The KMS key of a secret that cannot be looked up, and AWS answers that are about keys."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SECRET = "arn:aws:secretsmanager:us-east-1:222222222222:secret:shared/token"
     ],
 )
 def test_aws_says_that_it_is_the_key(code: str, message: str, is_about: bool) -> None:  # noqa: FBT001 - a column
-    """Or that it is something else: AWS's own key across accounts is told without asking for any policy."""
+    """AWS's message tells whether the key is the cause; the default key across accounts is a cause of its own."""
     assert is_about_keys(AwsAnswer(code, message, 400, "id", "secretsmanager")) is is_about
 
 
@@ -43,19 +43,19 @@ def test_aws_says_that_it_is_the_key(code: str, message: str, is_about: bool) ->
 def test_what_nobody_may_look_up_is_a_fact(
     actions: tuple[str, ...], cause: str, certainty: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Which key it is, who knows, and by which command; the rest follows from the caller's own policies."""
+    """If the key may not be looked up, that is a fact with a command and an administrator to ask."""
     fault = FAULTS["the key's policy names another account"]
     with built(with_less(fault.broken, actions), tmp_path / "project") as found:
         finding = explained(found, capfd)[1][0]
 
     assert (finding["cause"], finding["certainty"]) == (cause, certainty)
-    fact = next(each for each in finding["not_known"] if "KMS key" in each["what"])
+    fact = next(entry for entry in finding["not_known"] if "KMS key" in entry["what"])
     assert fact["command"] == f"aws secretsmanager describe-secret --secret-id {SECRET} --query KmsKeyId"
     assert fact["who"] == "an administrator of account 222222222222"
 
 
 def test_a_key_that_nobody_may_look_up_and_nobody_can_use(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """AWS says that it can't be used, and not why."""
+    """If the key cannot be used and not be looked up, AWS's message proves that it is the key, not why."""
     fault = FAULTS["the secret's key is switched off"]
     with built(with_less(fault.broken, ("s3:ListAllMyBuckets",)), tmp_path / "project") as found:
         finding = explained(found, capfd)[1][0]

@@ -1,4 +1,4 @@
-"""What another program printed -> the call that AWS refused."""
+"""From another program's output to the call that AWS denied."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENCODED = "Ab-_9" * 30
 
 
 def items(*entries: Any) -> dict[str, Any]:
-    """A list as AWS writes it."""
+    """A list as AWS encodes it."""
     return {"items": list(entries)}
 
 
@@ -34,27 +34,31 @@ DECODED: dict[str, Any] = {
 
 
 def test_a_sentence_may_be_broken_into_lines() -> None:
-    """Programs wrap and indent what they print; S3 puts its ARNs into quotes."""
-    asked = read_sentence(SENTENCE).asked
+    """A message is read across line breaks, indentation and quotes (S3's ARNs)."""
+    request_asked = read_sentence(SENTENCE).asked
 
-    assert (ADA, "s3:GetObject", "arn:aws:s3:::b/k") == (asked.principal.arn, asked.action, asked.resource)
+    assert (ADA, "s3:GetObject", "arn:aws:s3:::b/k") == (
+        request_asked.principal.arn,
+        request_asked.action,
+        request_asked.resource,
+    )
 
 
 def test_of_a_sentence_the_rest_of_the_call_is_not_known() -> None:
-    """Where it came from, and whether the user had MFA."""
-    keys = {key for each in read_sentence(SENTENCE).unread for key in each.keys}
+    """A message leaves source address and MFA of the call unknown."""
+    keys = {key for gap in read_sentence(SENTENCE).unread for key in gap.keys}
 
     assert {"aws:sourceip", "aws:multifactorauthpresent"} <= keys
 
 
 def test_a_decoded_message_tells_the_whole_call() -> None:
-    """But for external IDs, which stay out of it."""
-    found = read_decoded(json.dumps(DECODED))
+    """A decoded authorization message has all context keys; external IDs are left out."""
+    denied_call = read_decoded(json.dumps(DECODED))
 
-    assert {"aws:Region": ("us-east-1",)} == dict(found.asked.context)
-    assert "444455556666" == found.asked.resource_account
-    assert "AIDAEXAMPLEADA0000001" == found.asked.principal.unique_id
-    assert {"sts:externalid"} == {key for each in found.unread for key in each.keys}
+    assert {"aws:Region": ("us-east-1",)} == dict(denied_call.asked.context)
+    assert "444455556666" == denied_call.asked.resource_account
+    assert "AIDAEXAMPLEADA0000001" == denied_call.asked.principal.unique_id
+    assert {"sts:externalid"} == {key for gap in denied_call.unread for key in gap.keys}
 
 
 @pytest.mark.parametrize(
@@ -67,13 +71,13 @@ def test_a_decoded_message_tells_the_whole_call() -> None:
     ],
 )
 def test_an_encoded_message_is_found(text: str, encoded: str) -> None:
-    """Within an error, or alone, also in several lines."""
+    """An encoded authorization message is found in an error or alone, also across lines."""
     assert encoded == encoded_in(text)
 
 
 @pytest.mark.parametrize("before", ["", "Encoded authorization failure message: "])
 def test_more_than_aws_decodes_is_not_sent(before: str) -> None:
-    """It would come back whole in AWS's own words; the longest that AWS takes is taken."""
+    """An encoded message over AWS's limit of 10,240 characters is an error before any call."""
     assert len(encoded_in(before + "A" * 10_240)) == 10_240
     with pytest.raises(UsageError, match=r"10,241 characters, and AWS decodes 10,240 at most"):
         encoded_in(before + "A" * 10_241)
@@ -81,20 +85,20 @@ def test_more_than_aws_decodes_is_not_sent(before: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "it did not work", "User: somebody is not authorized to perform: s3:GetObject"])
 def test_a_text_without_a_refusal_is_no_message(text: str) -> None:
-    """Nothing is guessed of it."""
+    """A text without a denial is an error."""
     with pytest.raises(UsageError):
         read_sentence(text)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"context": 3}', '{"context": {"principal": {"arn": 5}}}', "[" * 100_000])
 def test_a_decoded_message_of_another_form_is_refused(text: str) -> None:
-    """It says so instead of explaining something else."""
+    """A decoded message of unknown form is an error."""
     with pytest.raises(UsageError):
         read_decoded(text)
 
 
 def recorded(said: Said, **context: str) -> Recorded:
-    """AWS's record of a refusal."""
+    """AWS's record of a denial."""
     keys = {f"aws:{key}": (value,) for key, value in context.items()}
     return Recorded(said, keys, {}, is_whole=True, lacks_role=False)
 
@@ -111,17 +115,20 @@ def recorded(said: Said, **context: str) -> Recorded:
     ],
 )
 def test_a_record_tells_the_whole_call(principal_arn: str, user_id: str, caller: str) -> None:
-    """Also where the message has no sentence that could be read; but for external IDs, which are hidden."""
-    said = Said("", "s3:GetObject", "arn:aws:s3:::b/k")
+    """A record has all context keys, even without a readable message; external IDs are hidden."""
+    message_text = Said("", "s3:GetObject", "arn:aws:s3:::b/k")
 
-    found = read_recorded(recorded(said, PrincipalARN=principal_arn, UserId=user_id))
+    denied_call = read_recorded(recorded(message_text, PrincipalARN=principal_arn, UserId=user_id))
 
-    assert (caller, user_id.partition(":")[0]) == (found.asked.principal.arn, found.asked.principal.unique_id)
-    assert ("s3:GetObject", "arn:aws:s3:::b/k") == (found.asked.action, found.asked.resource)
-    assert "sts:externalid" in {key for each in found.unread for key in each.keys}
+    assert (caller, user_id.partition(":")[0]) == (
+        denied_call.asked.principal.arn,
+        denied_call.asked.principal.unique_id,
+    )
+    assert ("s3:GetObject", "arn:aws:s3:::b/k") == (denied_call.asked.action, denied_call.asked.resource)
+    assert "sts:externalid" in {key for gap in denied_call.unread for key in gap.keys}
 
 
 def test_a_record_that_names_nobody_is_no_call() -> None:
-    """It says so instead of explaining something else."""
+    """A record without a principal is an error."""
     with pytest.raises(UsageError):
         read_recorded(recorded(Said("", "s3:GetObject"), UserId="AIDAEXAMPLEADA0000001"))

@@ -1,4 +1,4 @@
-"""A session that a token, an assertion or a login has opened -> what its calls have, and what is not known of them."""
+"""Sessions opened by a token, assertion or login: the keys of their calls, and what is unknown."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dsops.explain.questions.opened import is_opened, opened_caller
 from dsops.explain.questions.request import ChainCaller, questions, session_caller
 from dsops.plan import Proof, Step
 from dsops.sandbox.clock import MovableClock
+from dsops.schema import SSO_TYPE
 from tests.sandboxes import Lab
 from tests.unit.explain.test_request import STEPS, unread_keys
 from tests.unit.explain.test_unsigned import STEP, saml_step, token_step
@@ -25,30 +26,30 @@ OF_AN_ISSUER = {"aws:principaltag/", "aws:sourceidentity"}
 
 
 def opened(step: Step) -> ChainCaller:
-    """Its session."""
-    found = opened_caller(step, SESSION)
-    assert found is not None
-    return found
+    """The session that the step opens."""
+    chain_caller = opened_caller(step, SESSION)
+    assert chain_caller is not None
+    return chain_caller
 
 
 @pytest.fixture
 def response(tmp_path: Path) -> str:
-    """The file of a response with two tags, one of which goes on, and a source identity."""
+    """A file with a response that has two tags, one of them transitive, and a source identity."""
     clock = MovableClock()
     clock.freeze(is_frozen=True)
-    said = {
+    message_text = {
         "PrincipalTag:team": ["blue"],
         "PrincipalTag:cost": ["1"],
         "TransitiveTagKeys": ["Team"],
         "SourceIdentity": ["alice"],
     }
     file = tmp_path / "response.b64"
-    file.write_text(signed(Lab.of(SEED, clock), asked(TAGGED, PROVIDER, **said)), encoding="utf-8")
+    file.write_text(signed(Lab.of(SEED, clock), asked(TAGGED, PROVIDER, **message_text)), encoding="utf-8")
     return str(file)
 
 
 def test_an_assertion_at_hand_tells_all_that_the_session_has(response: str) -> None:
-    """Tags, source identity, provider and subject; what only the trust policy sees is not among them."""
+    """A response at hand gives tags, source identity, provider and subject; keys for the trust policy are left out."""
     caller = opened(saml_step(Proof("a file", "d"), saml_assertion_file=response, role_arn=TAGGED))
 
     assert (("blue",), ("1",)) == (caller.context["aws:PrincipalTag/team"], caller.context["aws:PrincipalTag/cost"])
@@ -59,11 +60,11 @@ def test_an_assertion_at_hand_tells_all_that_the_session_has(response: str) -> N
 
 
 def test_the_next_hop_gets_what_goes_on(response: str) -> None:
-    """A transitive tag in whatever case, and the source identity; the next session has them too, and no more."""
+    """The next hop gets transitive tags (in any case) and the source identity, and nothing else."""
     first = opened(saml_step(Proof("a file", "d"), saml_assertion_file=response, role_arn=TAGGED))
     hop = STEPS["target"]
 
-    actions = [each.action for each, _ in questions(hop, first, "us-east-1")]
+    actions = [entry.action for entry, _ in questions(hop, first, "us-east-1")]
     second = session_caller(hop, SESSION, first)
 
     assert ["sts:SetSourceIdentity", "sts:AssumeRole", "sts:TagSession"] == actions
@@ -73,7 +74,7 @@ def test_the_next_hop_gets_what_goes_on(response: str) -> None:
 
 
 def test_of_an_assertion_that_is_gone_nothing_is_known() -> None:
-    """Nor of what goes on to the next sessions, however many."""
+    """For an assertion of a command everything is unknown, also in all following sessions."""
     first = opened(saml_step(Proof("a command", "d", is_fetched=True)))
     second = session_caller(STEPS["target"], SESSION, first)
     assert second is not None
@@ -86,7 +87,7 @@ def test_of_an_assertion_that_is_gone_nothing_is_known() -> None:
 
 
 def test_a_tokens_provider_and_subject_are_the_sessions() -> None:
-    """Its tags are not known: nobody looks at the rest of it."""
+    """A token at hand gives provider and subject; its tags are unknown."""
     caller = opened(token_step(Proof("a file", "d", ("https://id.example.com", "ada", "sts.amazonaws.com"))))
 
     assert ("ada",) == caller.context["id.example.com:sub"]
@@ -95,7 +96,7 @@ def test_a_tokens_provider_and_subject_are_the_sessions() -> None:
 
 
 def test_of_a_token_that_comes_at_run_time_the_provider_is_known() -> None:
-    """And nothing that it says."""
+    """For a token fetched at run time only the provider is known."""
     caller = opened(token_step(Proof("the token from GitHub Actions", "d", is_fetched=True)))
 
     assert (GITHUB,) == caller.context["aws:FederatedProvider"]
@@ -103,14 +104,14 @@ def test_of_a_token_that_comes_at_run_time_the_provider_is_known() -> None:
 
 
 def test_what_a_login_gives_is_not_known() -> None:
-    """IAM Identity Center tags sessions by its own rules."""
-    step = STEP._replace(type="aws.sso", operation="", proof=Proof("a login", "d"))
+    """A login's tags are unknown: IAM Identity Center sets them by its own rules."""
+    step = STEP._replace(type=SSO_TYPE, operation="", proof=Proof("a login", "d"))
 
     assert is_opened(step)
     assert {*OF_AN_ISSUER, "aws:federatedprovider", "identitystore:userid"} <= unread_keys(opened(step))
 
 
 def test_a_session_that_credentials_sign_for_is_none_of_them() -> None:
-    """It inherits."""
+    """A session signed for by credentials is not an opened one: it inherits."""
     assert not is_opened(STEP)
     assert not is_opened(STEPS["target"])

@@ -1,4 +1,4 @@
-"""A question -> the same with what IAM tells; what it does not tell stands among what is unread."""
+"""Completing a question with what IAM knows; what cannot be read is listed as unread."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ NO_ORGANIZATION: PolicySet = {"scp": (), "rcp": ()}
 
 
 def document(*statements: Any) -> dict[str, Any]:
-    """A policy as JSON reads it."""
-    found: dict[str, Any] = json.loads(text(*statements))
-    return found
+    """A policy as parsed JSON."""
+    record_read: dict[str, Any] = json.loads(text(*statements))
+    return record_read
 
 
 def trust(principal: str, **elements: Any) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def trust(principal: str, **elements: Any) -> dict[str, Any]:
 
 
 def stub(**more: Any) -> StubIam:
-    """Users, a role that may assume another, and that other."""
+    """Users, a role that may assume another, and that other role."""
     team = {"StringEquals": {"aws:PrincipalTag/team": "core", "aws:ResourceTag/stage": "test"}}
     return StubIam(
         users={"alice": Entity(policies={"own": document(allow("sts:*"))}, tags={"Team": "core"})},
@@ -56,7 +56,7 @@ def stub(**more: Any) -> StubIam:
 
 
 def completer_of(asking: Asking) -> Completer:
-    """Who has keys of that one account."""
+    """A completer with keys of one account."""
     organization = OrganizationReader({ACCOUNT: asking.organizations}, lambda _: None)
     return Completer(
         {ACCOUNT: AttachedReader(asking.iam)},
@@ -67,32 +67,32 @@ def completer_of(asking: Asking) -> Completer:
 
 
 def complete(question: CaseQuestion, given: PolicySet, iam: StubIam) -> CompletedQuestion:
-    """The question over that account."""
+    """Complete the question from this account."""
     with StubServer(iam) as server:
         asking = Asking(server)
         return asking.run(completer_of(asking).complete(question, given))
 
 
 def verdict(completed: CompletedQuestion) -> str:
-    """The answer."""
+    """The verdict."""
     return simulate(completed.asked, completed.policies, completed.unread, NOON).verdict
 
 
 def missing(completed: CompletedQuestion) -> list[str]:
-    """What the answer depends on and is not known."""
-    found = simulate(completed.asked, completed.policies, completed.unread, NOON)
-    return [f"{each.place}: {each.why}" for each in found.unread]
+    """What the answer depends on and is unknown."""
+    outcome_read = simulate(completed.asked, completed.policies, completed.unread, NOON)
+    return [f"{gap.place}: {gap.why}" for gap in outcome_read.unread]
 
 
 def test_the_callers_policies_the_trust_policy_and_the_tags_of_both_are_read() -> None:
-    """And then there is an answer."""
+    """The caller's policies, the trust policy and both parties' tags are read, and give an answer."""
     assert verdict(complete(asked(resource=TARGET), {}, stub())) == "allow"
     untagged = StubIam(users={"alice": Entity(policies={"own": document(allow("sts:*"))})}, roles=stub().roles)
     assert verdict(complete(asked(resource=TARGET), {}, untagged)) == "implicit-deny"
 
 
 def test_what_the_author_says_wins_over_what_iam_knows() -> None:
-    """Tags in whatever case of letters; policies as they are given."""
+    """Context keys in the question override IAM's tags, ignoring case; policies in it replace IAM's."""
     question = asked(resource=TARGET)
     other = question._replace(context={"aws:principaltag/TEAM": ("other",)})
     denies: PolicySet = {"identity": ((policy("identity", deny()),),)}
@@ -102,7 +102,7 @@ def test_what_the_author_says_wins_over_what_iam_knows() -> None:
 
 
 def test_a_caller_whose_policies_are_given_is_not_read() -> None:
-    """It need not exist; its tags are the author's business too."""
+    """A caller whose policies are given is not read and need not exist."""
     iam = stub()
     given: PolicySet = {"identity": ((policy("identity", allow("sts:*")),),), "boundary": ()}
     complete(asked(resource=TARGET), given, iam)
@@ -111,7 +111,7 @@ def test_a_caller_whose_policies_are_given_is_not_read() -> None:
 
 
 def test_a_role_is_found_by_its_sessions_name_and_gets_its_path_and_id() -> None:
-    """Conditions look at the ARN with the path."""
+    """A role session's role is found by name and gets its path and id, which conditions check."""
     completed = complete(asked(resource=TARGET, principal=f"arn:aws:sts::{ACCOUNT}:assumed-role/App/run"), {}, stub())
 
     assert completed.asked.principal.issuer_arn == APP
@@ -132,7 +132,7 @@ def test_a_role_is_found_by_its_sessions_name_and_gets_its_path_and_id() -> None
     ],
 )
 def test_what_may_not_be_read_makes_the_answer_unknown_and_is_named(denied: list[str], words: str) -> None:
-    """Never a guess."""
+    """A denied read makes the answer unknown and is named."""
     completed = complete(asked(resource=TARGET), {}, stub(denied=denied))
 
     assert verdict(completed) == "unknown"
@@ -140,7 +140,7 @@ def test_what_may_not_be_read_makes_the_answer_unknown_and_is_named(denied: list
 
 
 def test_a_policy_that_is_no_policy_is_not_read_either() -> None:
-    """IAM would not have stored it; something else speaks for it."""
+    """An invalid policy counts as unread: IAM would not have stored it."""
     users = {"alice": Entity(policies={"own": {"Version": "3000"}})}
     iam = StubIam(users=users, roles={"Target": Entity(trust=trust(ACCOUNT))})
     completed = complete(asked(resource=TARGET), {}, iam)
@@ -150,10 +150,10 @@ def test_a_policy_that_is_no_policy_is_not_read_either() -> None:
 
 
 class TestElsewhere:
-    """Another account, other resources, the organization."""
+    """Other accounts, other resources, the organization."""
 
     def test_another_accounts_role_and_caller_are_not_read(self) -> None:
-        """IAM would answer with a namesake of the asking account's."""
+        """Roles and callers of another account are not read: IAM would answer with a namesake of this account."""
         iam = stub()
         role = complete(asked(resource=OTHER_ROLE), {"rcp": ()}, iam)
         open_to_all = StubIam(roles={"Target": Entity(trust=trust("*"))})
@@ -168,11 +168,11 @@ class TestElsewhere:
         assert open_to_all.calls.count("GetUser alice") == 0
 
     def test_whom_no_trust_policy_names_is_refused_for_sure(self) -> None:
-        """Whatever the other account allows."""
+        """A foreign caller that the trust policy does not name is denied, whatever its account allows."""
         assert verdict(complete(asked(resource=TARGET, principal=FOREIGNER), {}, stub())) == "deny"
 
     def test_of_a_federated_user_nobody_knows_who_federated(self) -> None:
-        """A session policy that is given limits, and more is not known."""
+        """The user behind a federated session is unknown, so its policies are."""
         question = asked("s3:GetObject", "arn:aws:s3:::b/k", f"arn:aws:sts::{ACCOUNT}:federated-user/bob")
         completed = complete(question, {"resource": (), "session": ((policy("session", allow()),),)}, stub())
 
@@ -180,7 +180,7 @@ class TestElsewhere:
         assert missing(completed)[0].startswith("identity: nobody tells which user federated")
 
     def test_the_policy_of_another_resource_is_not_read(self) -> None:
-        """It may allow and deny; given, or said to be none, the answer is sure."""
+        """The policy of another kind of resource is unknown, unless given or said to be none."""
         question = asked("s3:GetObject", "arn:aws:s3:::bucket/key")
 
         assert verdict(complete(question, {}, stub())) == "unknown"
@@ -189,7 +189,7 @@ class TestElsewhere:
         assert verdict(complete(asked("s3:ListAllMyBuckets", "*"), {}, stub())) == "implicit-deny"
 
     def test_an_organization_that_may_not_be_read_may_take_away(self) -> None:
-        """It is not taken for absent; its policies can be given."""
+        """An organization that cannot be read may deny; its policies can be given."""
         iam = stub(organizations=StubOrganizations(parents={}, denied=["DescribeOrganization"]))
         question = asked(resource=TARGET)
         completed = complete(question, {}, iam)
@@ -202,36 +202,36 @@ class TestElsewhere:
         assert verdict(complete(question, NO_ORGANIZATION, iam)) == "allow"
 
     def test_a_condition_on_an_organization_that_may_not_be_read_is_open(self) -> None:
-        """Unless the author says which it is; an account in none has no such key."""
+        """A condition on an organization that cannot be read is open, unless the question has the key."""
         condition = {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}
         roles = {"Target": Entity(trust=trust(ACCOUNT, Condition=condition))}
         hidden = StubOrganizations(parents={}, denied=["DescribeOrganization"])
         question = asked(resource=TARGET)
-        said = question._replace(context={"aws:PrincipalOrgID": ("o-1",)})
+        message_text = question._replace(context={"aws:PrincipalOrgID": ("o-1",)})
 
-        for context, expected in ((question, "unknown"), (said, "allow")):
+        for context, expected in ((question, "unknown"), (message_text, "allow")):
             iam = StubIam(users=stub().users, roles=roles, organizations=hidden)
             assert verdict(complete(context, NO_ORGANIZATION, iam)) == expected
         assert verdict(complete(question, {}, StubIam(users=stub().users, roles=roles))) == "implicit-deny"
 
 
 class TestSecret:
-    """A secret's own policy and tags."""
+    """A secret's policy and tags."""
 
     QUESTION = asked("secretsmanager:GetSecretValue", SECRET)
     NAMES_ALICE: ClassVar = document(allow("secretsmanager:GetSecretValue", Principal={"AWS": QUESTION.principal.arn}))
 
     def secrets(self, policy: Any, *denied: str) -> StubIam:
-        """One, of which alice's own policies say nothing."""
+        """A secret that alice's own policies do not mention."""
         return StubIam(users={"alice": Entity()}, secrets={SECRET: policy}, denied=denied)
 
     def test_its_policy_may_allow_by_itself(self) -> None:
-        """Without one only the caller's own count."""
+        """A secret's policy may allow by itself; without one only the caller's policies count."""
         assert verdict(complete(self.QUESTION, {}, self.secrets(self.NAMES_ALICE))) == "allow"
         assert verdict(complete(self.QUESTION, {}, self.secrets(None))) == "implicit-deny"
 
     def test_its_tags_are_condition_keys(self) -> None:
-        """By both names."""
+        """A secret's tags are condition keys under both prefixes."""
         for key in ("aws:ResourceTag/team", "secretsmanager:ResourceTag/team"):
             for team, expected in (("core", "allow"), ("other", "implicit-deny")):
                 own = policy("identity", allow(Condition={"StringEquals": {key: team}}))
@@ -239,7 +239,7 @@ class TestSecret:
                 assert verdict(complete(self.QUESTION, given, self.secrets(None))) == expected
 
     def test_what_may_not_be_read_of_it_leaves_the_answer_open(self) -> None:
-        """The policy always; the tags where a condition looks at them."""
+        """An unreadable secret policy makes the answer unknown; unreadable tags only if a condition checks them."""
         hidden = complete(self.QUESTION, {}, self.secrets(self.NAMES_ALICE, "GetResourcePolicy"))
         untagged = complete(self.QUESTION, {}, self.secrets(self.NAMES_ALICE, "DescribeSecret"))
         condition = {"StringEquals": {"secretsmanager:ResourceTag/team": "core"}}
@@ -251,7 +251,7 @@ class TestSecret:
         assert missing(tagged) == [f"context: not allowed to read the tags of {SECRET}"]
 
     def test_another_accounts_secret_is_not_read(self) -> None:
-        """It belongs to whoever has keys there."""
+        """A secret of another account is not read."""
         question = asked("secretsmanager:GetSecretValue", SECRET.replace(ACCOUNT, "444455556666"))
         own: PolicySet = {"identity": ((policy("identity", allow()),),), "boundary": (), "rcp": ()}
 
@@ -259,24 +259,24 @@ class TestSecret:
 
     @pytest.mark.parametrize("resource", [SECRET[:-7], f"{SECRET}x"])
     def test_its_arn_must_be_whole_and_right(self, resource: str) -> None:
-        """A partial one finds the secret, and matches no policy that names the whole."""
+        """A partial ARN is an error: it would find the secret, but match no policy with the full ARN."""
         with pytest.raises(EntityNotFound):
             complete(asked("secretsmanager:GetSecretValue", resource), {}, self.secrets(None))
 
 
 class TestOrganization:
-    """Read with keys that may: those of a management account, or of an administrator."""
+    """An organization read with keys of its management account."""
 
     UNIT: ClassVar = {ACCOUNT: "ou-1", "ou-1": ROOT}
     FULL: ClassVar = dict.fromkeys((ACCOUNT, "ou-1", ROOT), FULL)
 
     def verdict(self, **more: Any) -> str:
-        """Whether alice may assume the other role there."""
+        """The verdict on alice assuming the other role there."""
         organizations = StubOrganizations(**{"parents": self.UNIT, "policies": self.FULL, **more})
         return verdict(complete(asked(resource=TARGET), {}, stub(organizations=organizations)))
 
     def test_every_level_must_allow(self) -> None:
-        """A level without AWS's own policy allows only what its policies do."""
+        """Every SCP level must allow; without AWS's own policy a level allows only what its policies do."""
         s3_only = {**self.FULL, "ou-1": {"p-s3": document(allow("s3:*"))}}
         denies = {**self.FULL, ROOT: {**FULL, "p-no": document(deny("sts:*"))}}
 
@@ -285,13 +285,13 @@ class TestOrganization:
         assert self.verdict(policies=denies) == "explicit-deny"
 
     def test_resource_control_policies_are_read_too(self) -> None:
-        """Of the resource's account."""
+        """RCPs of the resource's account are read."""
         denies = {"ou-1": {"p-no": document(deny("sts:*", Principal="*"))}}
 
         assert self.verdict(resource_policies=denies) == "explicit-deny"
 
     def test_what_is_not_in_force_does_not_count(self) -> None:
-        """For a management account, without all features, or switched off."""
+        """SCPs have no effect on the management account, without all features, or when disabled."""
         s3_only = {**self.FULL, "ou-1": {"p-s3": document(allow("s3:*"))}}
 
         assert self.verdict(policies=s3_only, management=ACCOUNT) == "allow"
@@ -301,11 +301,11 @@ class TestOrganization:
 
     @pytest.mark.parametrize("denied", ["ListParents", "ListRoots", "ListPoliciesForTarget", "DescribePolicy"])
     def test_what_may_not_be_read_leaves_the_answer_open(self, denied: str) -> None:
-        """As for every member of an organization; which one it is in it knows."""
+        """If an SCP or level cannot be read, the answer is unknown."""
         assert self.verdict(denied=[denied]) == "unknown"
 
     def test_what_has_no_organizations_leaves_the_answer_open(self) -> None:
-        """Something else that speaks as IAM does; given the policies it is sure."""
+        """A service without Organizations (another implementation of IAM) makes the answer unknown."""
 
         class Without(StubOrganizations):
             def __call__(self, _: Seen) -> Answer:
@@ -317,7 +317,7 @@ class TestOrganization:
         assert verdict(complete(asked(resource=TARGET), NO_ORGANIZATION, iam)) == "allow"
 
     def test_requests_say_from_which_organization_they_come(self) -> None:
-        """And where in it; both in the caller's and in the resource's keys."""
+        """The organization's id and paths are context keys of caller and resource."""
         organizations = StubOrganizations(parents=self.UNIT, policies=self.FULL)
         context = complete(asked(resource=TARGET), {}, stub(organizations=organizations)).asked.context
 
@@ -325,7 +325,7 @@ class TestOrganization:
         assert context["aws:PrincipalOrgPaths"] == context["aws:ResourceOrgPaths"] == (f"{ID}/{ROOT}/ou-1/",)
 
     def test_each_thing_is_read_once(self) -> None:
-        """However many questions, and however many levels have a policy."""
+        """Everything in the organization is read once, however many questions."""
         organizations = StubOrganizations(parents=self.UNIT, policies=self.FULL)
         with StubServer(stub(organizations=organizations)) as server:
             asking = Asking(server)
@@ -336,7 +336,7 @@ class TestOrganization:
         assert "DescribePolicy p-FullAWSAccess" in organizations.calls
 
     def test_an_account_that_is_not_in_it_is_not_known(self) -> None:
-        """It may be in another one."""
+        """The organization of an account that is not in it is unknown."""
         completed = complete(
             asked(resource=TARGET, principal=FOREIGNER),
             {"identity": ((policy("identity", allow()),),), "boundary": ()},
@@ -348,7 +348,7 @@ class TestOrganization:
 
 
 class TestNames:
-    """Who is asked about must exist as it is written."""
+    """Names of callers and roles must exist."""
 
     @pytest.mark.parametrize(
         "question",
@@ -360,33 +360,33 @@ class TestNames:
         ],
     )
     def test_a_name_or_path_that_is_wrong_is_an_error(self, question: CaseQuestion) -> None:
-        """AWS would refuse it as well, for no reason that a policy has."""
+        """An unknown name or wrong path is an error."""
         with pytest.raises(EntityNotFound):
             complete(question, {}, stub())
 
     def test_a_caller_without_a_path_is_found_by_name(self) -> None:
-        """Its ARN is the one that IAM has."""
+        """A caller ARN without path is found by name and gets IAM's ARN."""
         question = asked(resource=TARGET, principal=f"arn:aws:iam::{ACCOUNT}:role/App")
 
         assert complete(question, {}, stub()).asked.principal.issuer_arn == APP
 
 
 def test_who_comes_up_in_many_questions_is_read_once() -> None:
-    """A table of a thousand cases asks as much as one of ten."""
+    """Callers and roles in many questions are read once."""
     iam = stub()
     with StubServer(iam) as server:
         asking = Asking(server)
-        found = asking.run(completer_of(asking).complete_all([(asked(resource=TARGET), {})] * 35))
+        completed = asking.run(completer_of(asking).complete_all([(asked(resource=TARGET), {})] * 35))
 
     assert sorted(iam.calls) == sorted(set(iam.calls))
-    assert [verdict(each) for each in found if isinstance(each, CompletedQuestion)] == ["allow"] * 35
+    assert [verdict(entry) for entry in completed if isinstance(entry, CompletedQuestion)] == ["allow"] * 35
 
 
 def test_of_many_questions_each_has_its_own_answer_or_error() -> None:
-    """In their order."""
+    """Many questions get their answers or errors in order."""
     questions = [asked(resource=TARGET), asked(resource=f"{TARGET}x")] * 12
     with StubServer(stub()) as server:
         asking = Asking(server)
-        found = asking.run(completer_of(asking).complete_all([(question, {}) for question in questions]))
+        completed = asking.run(completer_of(asking).complete_all([(question, {}) for question in questions]))
 
-    assert [isinstance(each, EntityNotFound) for each in found] == [False, True] * 12
+    assert [isinstance(entry, EntityNotFound) for entry in completed] == [False, True] * 12

@@ -1,4 +1,4 @@
-"""Several keys and files: what one may not see another may; and nothing that goes wrong ends the search."""
+"""Several keys and files: one may read what another may not, and failures do not end the search."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ OWN = PolicyText("own of role App", "{}")
 
 
 class Told:
-    """A reader that tells what a test wants it to."""
+    """A reader with a fixed outcome."""
 
     def __init__(self, outcome: Attached | Exception) -> None:
         self.outcome = outcome
         self.asked = 0
 
     async def role(self, name: str) -> Attached:
-        """What it was given."""
+        """The fixed outcome."""
         del name
         self.asked += 1
         if isinstance(self.outcome, Exception):
@@ -38,23 +38,23 @@ class Told:
 
 
 def read(*readers: Told, given: Any = None) -> Attached:
-    """The role App, as these readers tell together."""
+    """The role App as read by these readers together."""
     several = SeveralReaders(ACCOUNT, readers, given or {})  # type: ignore[arg-type]  # they read no managed policy
     return Time().run(several.role("App"))
 
 
 def test_each_part_is_of_who_may_read_it() -> None:
-    """One may list the policies, another may read the role."""
+    """Each part comes from a reader that may read it."""
     lists = NOTHING._replace(identity=(OWN,), unread_identity=())
     sees = NOTHING._replace(unread_entity="", unread_boundary="")
 
-    found = read(Told(lists), Told(sees))
+    parsed = read(Told(lists), Told(sees))
 
-    assert Attached(None, (OWN,), None, "", (), "") == found
+    assert Attached(None, (OWN,), None, "", (), "") == parsed
 
 
 def test_nobody_is_asked_once_everything_is_known() -> None:
-    """Each question costs several calls."""
+    """No further reader is used once everything is known."""
     whole, second = Attached(None, (OWN,), None, "", (), ""), Told(NOTHING)
 
     assert whole == read(Told(whole), second)
@@ -62,40 +62,40 @@ def test_nobody_is_asked_once_everything_is_known() -> None:
 
 
 def test_what_goes_wrong_is_not_read() -> None:
-    """A network that is down, for one."""
+    """A failing reader (no network) is listed as unread."""
     assert ("down",) == read(Told(Unreachable("down"))).unread_identity
 
 
 def test_a_role_that_is_not_there_is_told() -> None:
-    """That is a finding of its own."""
+    """A role that does not exist is an error."""
     with pytest.raises(EntityNotFound):
         read(Told(EntityNotFound("no such role")))
 
 
 def planned(account: str = ANY_ACCOUNT, **more: Any) -> dict[tuple[str, str, str], Attached]:
-    """The role App of a template, which does not say whose account it will be in."""
+    """The role App of a template without an account."""
     entity = Entity(f"arn:aws:iam::{account}:role/App", "", "", {}, "")
     own = (policy("identity", allow("s3:a")),)
-    found = Attached(entity, own, None, "", ("others may attach more",), "", is_template=True, **more)
-    return {(account, "role", "App"): found}
+    attached = Attached(entity, own, None, "", ("others may attach more",), "", is_template=True, **more)
+    return {(account, "role", "App"): attached}
 
 
 @pytest.mark.parametrize("account", [ANY_ACCOUNT, ACCOUNT], ids=["of no account", "of that one"])
 def test_a_template_tells_what_nobody_may_read(account: str) -> None:
-    """It is of the account that is asked about."""
-    found = read(Told(NOTHING), given=planned(account, unread_trust="left open"))
+    """A template fills in what could not be read, for the account of the question."""
+    parsed = read(Told(NOTHING), given=planned(account, unread_trust="left open"))
 
-    assert found.entity is not None
-    assert (f"arn:aws:iam::{ACCOUNT}:role/App", 1) == (found.entity.arn, len(found.identity))
+    assert parsed.entity is not None
+    assert (f"arn:aws:iam::{ACCOUNT}:role/App", 1) == (parsed.entity.arn, len(parsed.identity))
     assert ("", ("others may attach more",), "left open") == (
-        found.unread_entity,
-        found.unread_identity,
-        found.unread_trust,
+        parsed.unread_entity,
+        parsed.unread_identity,
+        parsed.unread_trust,
     )
 
 
 def test_what_is_there_counts_more_than_a_template() -> None:
-    """A role that IAM tells all of is read there; one that is not there is not there."""
+    """Deployed state takes precedence over a template; a role that is not deployed does not exist."""
     whole = Attached(Entity(f"arn:aws:iam::{ACCOUNT}:role/App", "AROA", "", {}, "{}"), (OWN,), None, "", (), "")
 
     assert whole == read(Told(whole), given=planned())
@@ -104,7 +104,7 @@ def test_what_is_there_counts_more_than_a_template() -> None:
 
 
 def test_an_account_without_keys_says_so() -> None:
-    """Nothing is taken for absent there."""
+    """An account without keys is unread, not absent."""
     assert f"no keys here are of account {ACCOUNT}" == read().unread_entity
 
 
@@ -148,13 +148,13 @@ DETAILS: dict[str, Any] = {
 
 
 def test_an_accounts_details_have_all_of_a_user() -> None:
-    """Its own policies, its groups', the managed ones in the version that counts, boundary and tags."""
-    given = read_details(json.dumps(DETAILS), "iam.json").given
+    """Account authorization details give a user's own, group and managed policies, boundary and tags."""
+    given_policies = read_details(json.dumps(DETAILS), "iam.json").given
 
-    found = given[ACCOUNT, "user", "ada"]
+    found = given_policies[ACCOUNT, "user", "ada"]
 
-    assert ["own of user ada", SHARED, "g of group dev"] == [each.name for each in found.identity]
-    assert {json.dumps(ALLOW)} == {each.text for each in found.identity if isinstance(each, PolicyText)}
+    assert ["own of user ada", SHARED, "g of group dev"] == [entry.name for entry in found.identity]
+    assert {json.dumps(ALLOW)} == {entry.text for entry in found.identity if isinstance(entry, PolicyText)}
     assert found.boundary is not None
     assert found.entity is not None
     assert (SHARED, "AIDAEXAMPLE", {"team": "core"}) == (
@@ -165,25 +165,25 @@ def test_an_accounts_details_have_all_of_a_user() -> None:
 
 
 def test_a_policy_that_is_not_in_the_file_is_not_read() -> None:
-    """The file may have been cut. A trust policy may be encoded, as the API has it."""
-    found = read_details(json.dumps(DETAILS), "iam.json").given[ACCOUNT, "role", "App"]
+    """A managed policy missing in the file is unread; an encoded trust policy is decoded."""
+    entity_read = read_details(json.dumps(DETAILS), "iam.json").given[ACCOUNT, "role", "App"]
 
-    assert ("arn:aws:iam::aws:policy/Elsewhere is not in the file",) == found.unread_identity
-    assert found.entity is not None
-    assert found.entity.trust_policy == '{"Version":"2012-10-17"}'
+    assert ("arn:aws:iam::aws:policy/Elsewhere is not in the file",) == entity_read.unread_identity
+    assert entity_read.entity is not None
+    assert entity_read.entity.trust_policy == '{"Version":"2012-10-17"}'
 
 
 def test_a_file_is_asked_before_aws() -> None:
-    """Whoever gives one knows more."""
-    given = read_details(json.dumps(DETAILS), "iam.json").given
+    """A file given by the user takes precedence over AWS."""
+    given_policies = read_details(json.dumps(DETAILS), "iam.json").given
     reader = Told(NOTHING)
 
-    assert given[ACCOUNT, "role", "App"] == read(reader, given=given)
+    assert given_policies[ACCOUNT, "role", "App"] == read(reader, given=given_policies)
     assert reader.asked == 0
 
 
 def test_details_that_are_cut_are_told_as_that() -> None:
-    """With the place, and not as something else than what the file begins with."""
+    """A truncated details file is an error with the position."""
     text = '{"UserDetailList": [\n  {"UserName": "ada", '
     with pytest.raises(PolicyInvalid) as caught:
         read_details(text, "iam.json")
@@ -193,13 +193,13 @@ def test_details_that_are_cut_are_told_as_that() -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"UserDetailList": 3}', "[" * 100_000, "Version: 2"])
 def test_what_is_something_else_is_refused(text: str) -> None:
-    """With the command that prints the right thing."""
+    """Another kind of file is an error with the command that prints the details."""
     with pytest.raises(PolicyInvalid, match="get-account-authorization-details"):
         read_details(text, "iam.json")
 
 
 def test_what_has_no_shape_is_left_out() -> None:
-    """Nulls and numbers where there should be names."""
+    """Malformed entries are left out."""
     odd = {"UserDetailList": [None, 3, {"Arn": 5}, {"Arn": f"arn:aws:iam::{ACCOUNT}:user/x", "UserPolicyList": [None]}]}
 
     assert [(ACCOUNT, "user", "x")] == list(read_details(json.dumps(odd), "iam.json").given)

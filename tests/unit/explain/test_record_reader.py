@@ -1,4 +1,4 @@
-"""Who is asked for AWS's record of a refusal, and what is said where nobody may."""
+"""Which keys are used to read AWS's record of a denial, and what is reported if none may."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ NOT_YET = Answer(404, b'{"message": "no"}', (("x-amzn-ErrorType", "ResourceNotFo
 
 
 class Toolbox:
-    """Answers by the key that signs; a list gives one answer after the other."""
+    """Answers by signing key; a list gives one answer after another."""
 
     def __init__(self, **by_key: list[Answer]) -> None:
         self.by_key = by_key
         self.asked: list[str] = []
 
     def __call__(self, request: Seen) -> Answer:
-        """Every policy is an empty one."""
+        """Every policy is empty."""
         key = "user" if USER.access_key_id in request.header("authorization") else "session"
         is_policy = "/policy?" in request.target
         self.asked.append(f"{key} {'policy' if is_policy else 'details'}")
@@ -50,7 +50,7 @@ def answer(content: dict[str, Any] | None = None) -> Answer:
 
 
 def keys(account: str = ACCOUNT, *, is_user: bool = False) -> ChainKeys:
-    """Of somebody of that account."""
+    """Keys of a user or session in this account."""
     arn = f"arn:aws:iam::{account}:user/ada" if is_user else f"arn:aws:sts::{account}:assumed-role/App/s"
     return ChainKeys(USER if is_user else SESSION, CallerIdentity(account, arn, "AIDAEXAMPLE"), None)
 
@@ -58,7 +58,7 @@ def keys(account: str = ACCOUNT, *, is_user: bool = False) -> ChainKeys:
 def read(
     toolbox: Toolbox, *chain: ChainKeys, message: str = MESSAGE, is_fresh: bool = True
 ) -> tuple[Recorded | Fact, list[float], list[Seen]]:
-    """What is read, the pauses on the way, and the requests."""
+    """The result, the pauses on the way, and the requests."""
     scene = Scene()
     with StubServer(toolbox) as server:
         plan = plan_of(
@@ -76,24 +76,24 @@ envs: {{dev: {{}}}}
 
 
 def test_the_account_that_was_refused_is_asked_first() -> None:
-    """Of another account's keys nothing is asked when those know it; the region is that of the link."""
+    """Keys of the denied account are used first, in the link's region; others only if those fail."""
     toolbox = Toolbox(user=[answer()], session=[])
 
-    found, _, seen = read(toolbox, keys(is_user=True), keys(OTHER))
+    looked_up, _, seen = read(toolbox, keys(is_user=True), keys(OTHER))
 
-    assert isinstance(found, Recorded)
+    assert isinstance(looked_up, Recorded)
     assert toolbox.asked == ["user details", "user policy"]
     assert "/eu-west-1/iam/aws4_request" in seen[0].header("authorization")
 
 
 def test_a_record_that_is_still_to_come_is_waited_for() -> None:
-    """A few seconds, of a refusal of this moment; an old message has none to come."""
+    """A record that does not exist yet is retried for some seconds after a fresh denial, not for an old message."""
     late = Toolbox(session=[NOT_YET, NOT_YET, answer()])
-    found, paused, _ = read(late, keys())
+    looked_up, paused, _ = read(late, keys())
     never, all_pauses, _ = read(Toolbox(session=[NOT_YET] * 4), keys())
     old, none, _ = read(Toolbox(session=[NOT_YET]), keys(), is_fresh=False)
 
-    assert isinstance(found, Recorded)
+    assert isinstance(looked_up, Recorded)
     assert (sum(paused), sum(all_pauses), none) == (1.5, 3.5, [])
     assert isinstance(never, Fact)
     assert isinstance(old, Fact)
@@ -101,19 +101,19 @@ def test_a_record_that_is_still_to_come_is_waited_for() -> None:
 
 
 def test_nobody_waits_with_the_keys_of_others() -> None:
-    """Whoever was refused may not ask, and another account has no record."""
-    found, paused, _ = read(Toolbox(user=[NOT_YET], session=[DENIED]), keys(OTHER, is_user=True), keys())
+    """There is no waiting if the account's own keys may not read records: others have no record."""
+    looked_up, paused, _ = read(Toolbox(user=[NOT_YET], session=[DENIED]), keys(OTHER, is_user=True), keys())
 
-    assert isinstance(found, Fact)
+    assert isinstance(looked_up, Fact)
     assert paused == []
-    assert found.why == "not allowed to iam:GetRequestAuthorizationDetails"
+    assert looked_up.why == "not allowed to iam:GetRequestAuthorizationDetails"
 
 
 def test_who_may_look_it_up_is_told_with_link_and_command() -> None:
-    """The permission, the account, the console's link as AWS gave it, and the region."""
-    found, _, _ = read(Toolbox(session=[DENIED]), keys())
+    """If no key may read it, the finding has the permission, the account, AWS's console link and the command."""
+    looked_up, _, _ = read(Toolbox(session=[DENIED]), keys())
 
-    assert found == Fact(
+    assert looked_up == Fact(
         f"AWS's own record of the refusal, {ID}",
         "not allowed to iam:GetRequestAuthorizationDetails",
         f"whoever has iam:GetRequestAuthorizationDetails in account {ACCOUNT} or its organization, or opens {LINK},",
@@ -123,7 +123,7 @@ def test_who_may_look_it_up_is_told_with_link_and_command() -> None:
 
 @pytest.mark.parametrize("region", ["cn-north-1", "us-gov-west-1"])
 def test_a_message_sends_no_keys_into_another_partition(region: str) -> None:
-    """It may come from anywhere; the region of the store counts then."""
+    """A message's region in another partition is ignored, so no keys are sent there."""
     message = MESSAGE.replace("eu-west-1", region)
 
     _, _, seen = read(Toolbox(session=[answer()]), keys(), message=message)
@@ -132,18 +132,18 @@ def test_a_message_sends_no_keys_into_another_partition(region: str) -> None:
 
 
 def test_a_record_without_a_refusal_proves_nothing() -> None:
-    """It is not what AWS writes."""
+    """A record without a denial proves nothing."""
     allowed = [{**DETAILS["evaluations"][0], "evaluatedEffect": "ALLOW"}]
 
-    found, _, _ = read(Toolbox(session=[answer({**DETAILS, "evaluations": allowed})]), keys())
+    looked_up, _, _ = read(Toolbox(session=[answer({**DETAILS, "evaluations": allowed})]), keys())
 
-    assert isinstance(found, Fact)
-    assert found.why == "AWS's record says of nothing that it was refused"
+    assert isinstance(looked_up, Fact)
+    assert looked_up.why == "AWS's record says of nothing that it was refused"
 
 
 def test_without_keys_there_is_nobody_to_ask() -> None:
-    """The fact is told all the same."""
-    found, _, seen = read(Toolbox())
+    """Without keys the fact is reported and no request made."""
+    looked_up, _, seen = read(Toolbox())
 
-    assert isinstance(found, Fact)
-    assert (found.why, seen) == ("no keys here can ask for it", [])
+    assert isinstance(looked_up, Fact)
+    assert (looked_up.why, seen) == ("no keys here can ask for it", [])

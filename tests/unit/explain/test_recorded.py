@@ -1,4 +1,4 @@
-"""What AWS's record of a refusal proves, and what it leaves open."""
+"""What AWS's record of a denial proves, and what stays open."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ CONTEXT = {"aws:PrincipalAccount": ACCOUNT, "aws:PrincipalARN": ROLE, "aws:UserI
 def check(
     kind: str, effect: str, *matched: MatchedPolicy, kinds: tuple[str, ...] = (), target: str = ""
 ) -> ToolboxCheck:
-    """One requirement."""
+    """One check of a record."""
     return ToolboxCheck(kind, effect, target, kinds, matched)
 
 
 def denies(uri: str, sid: str = "No") -> MatchedPolicy:
-    """A policy with a statement that denies."""
+    """A policy with a denying statement."""
     return MatchedPolicy(uri, (MatchedStatement("Yes", is_deny=False), MatchedStatement(sid, is_deny=True)))
 
 
 def listed(kind: str, uri: str = INLINE, *attached_to: str) -> ListedPolicy:
-    """A policy that was weighed."""
+    """A policy listed in the record."""
     return ListedPolicy(kind, not uri.startswith("arn:"), uri, attached_to or (ROLE,))
 
 
@@ -64,13 +64,13 @@ def record(
     matched: tuple[MatchedPolicy, ...] = (),
     context: Mapping[str, str] = CONTEXT,
 ) -> Recorded:
-    """What is read of a record with these checks; with none of one without any."""
+    """The parsed record with these checks, or with none."""
     evaluation = Evaluation(action, resource, {}, effect, checks or None, matched)
     details = AuthorizationDetails(context, (evaluation,), policies)
     return read_record(details, evaluation, documents or {}, said or Said())
 
 
-# --- what refuses ----------------------------------------------------------------------------------------------
+# --- the denying policy ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -85,38 +85,42 @@ def record(
     ],
 )
 def test_a_check_that_nothing_allows_is_its_kind_of_policy(kind: str, policy_type: str) -> None:
-    """The first of them, in AWS's order; all are told."""
-    said = record(check("RESOURCE", "ALLOW"), check(kind, "IMPLICIT_DENY")).said
+    """A check without Allow names its policy kind; several are listed in AWS's order."""
+    message_text = record(check("RESOURCE", "ALLOW"), check(kind, "IMPLICIT_DENY")).said
 
-    assert (policy_type, False, (policy_type,)) == (said.policy_type, said.is_deny, said.refusing)
+    assert (policy_type, False, (policy_type,)) == (
+        message_text.policy_type,
+        message_text.is_deny,
+        message_text.refusing,
+    )
 
 
 def test_a_deny_counts_before_a_missing_allow_and_is_told_with_its_statement() -> None:
-    """Whatever stands first; a managed policy is its ARN."""
+    """An explicit deny precedes a missing allow and is named with Sid and policy ARN."""
     managed = f"arn:aws:iam::{ACCOUNT}:policy/Denies"
-    said = record(
+    message_text = record(
         check("RESOURCE_CONTROL_POLICY", "IMPLICIT_DENY"),
         check("PERMISSIONS_BOUNDARY", "EXPLICIT_DENY", denies(managed)),
         policies=(listed("PERMISSIONS_BOUNDARY", managed),),
     ).said
 
-    assert (said.policy_type, said.is_deny) == ("permissions boundary", True)
-    assert (said.policy_arn, said.sid) == (managed, "No")
+    assert (message_text.policy_type, message_text.is_deny) == ("permissions boundary", True)
+    assert (message_text.policy_arn, message_text.sid) == (managed, "No")
 
 
 def test_the_policy_says_of_which_kind_a_deny_is() -> None:
-    """In one account a resource's own policy counts within the principal's check."""
-    said = record(
+    """The matched policy decides the kind of a deny: in one account a resource policy is in the principal's check."""
+    message_text = record(
         check("PRINCIPAL", "EXPLICIT_DENY", denies(INLINE), kinds=("IDENTITY_BASED_POLICY", "RESOURCE_BASED_POLICY")),
         policies=(listed("RESOURCE_BASED_POLICY", INLINE, SECRET),),
     ).said
 
-    assert said.policy_type == "resource-based policy"
-    assert said.policy_arn == f"the policy of {SECRET}"
+    assert message_text.policy_type == "resource-based policy"
+    assert message_text.policy_arn == f"the policy of {SECRET}"
 
 
 def test_a_deny_of_a_policy_that_is_not_listed_may_be_of_either_kind() -> None:
-    """Then the record names none; where only one kind is weighed it does."""
+    """A deny in an unlisted policy may be of any kind in the check; if there is one kind, it is that."""
     both = ("IDENTITY_BASED_POLICY", "RESOURCE_BASED_POLICY")
 
     assert record(check("PRINCIPAL", "EXPLICIT_DENY", kinds=both)).said.policy_type == ""
@@ -124,7 +128,7 @@ def test_a_deny_of_a_policy_that_is_not_listed_may_be_of_either_kind() -> None:
 
 
 def test_a_trust_policy_is_the_resources_of_a_role() -> None:
-    """Where one is listed: a role that is not there has none, and is refused in the same way."""
+    """A role's resource policy is its trust policy; without one listed, the role may not exist."""
     trust = listed("RESOURCE_BASED_POLICY", INLINE, ROLE)
     there = record(check("RESOURCE", "IMPLICIT_DENY"), policies=(trust,), action="sts:AssumeRole", resource=ROLE)
     gone = record(check("RESOURCE", "IMPLICIT_DENY"), action="sts:AssumeRole", resource=ROLE)
@@ -134,14 +138,16 @@ def test_a_trust_policy_is_the_resources_of_a_role() -> None:
 
 
 def test_a_role_of_others_may_be_there_though_nothing_is_listed() -> None:
-    """The record leaves out what is another organization's."""
-    found = record(check("RESOURCE", "IMPLICIT_DENY"), action="sts:AssumeRole", resource=ROLE.replace(ACCOUNT, OTHER))
+    """A role of another organization may exist though nothing is listed: AWS leaves its policies out."""
+    parsed_record = record(
+        check("RESOURCE", "IMPLICIT_DENY"), action="sts:AssumeRole", resource=ROLE.replace(ACCOUNT, OTHER)
+    )
 
-    assert (found.is_whole, found.lacks_role, found.said.policy_type) == (False, False, "")
+    assert (parsed_record.is_whole, parsed_record.lacks_role, parsed_record.said.policy_type) == (False, False, "")
 
 
 def test_without_checks_the_statement_that_denies_is_told() -> None:
-    """As the API had it before; of a missing Allow it said nothing."""
+    """Without checks (an older API) a matched denying statement is used; a missing allow is not recorded."""
     policies = (listed("IDENTITY_BASED_POLICY"),)
     denied = record(policies=policies, matched=(denies(INLINE),), effect="EXPLICIT_DENY").said
     missing = record(policies=policies, said=Said(policy_type="session policy")).said
@@ -151,13 +157,13 @@ def test_without_checks_the_statement_that_denies_is_told() -> None:
 
 
 def test_what_has_a_new_kind_or_effect_is_no_reason() -> None:
-    """AWS may add some."""
+    """Unknown kinds and effects are ignored."""
     assert record(check("SOMETHING_NEW", "IMPLICIT_DENY")).said.policy_type == ""
     assert record(check("PRINCIPAL", "SOMETHING_NEW")).said.policy_type == ""
 
 
 def test_the_refused_question_is_the_one_of_the_message() -> None:
-    """Else the first that was refused; one that was allowed is none."""
+    """The evaluation of the message's action is used, else the first denied one."""
     allowed = Evaluation("sts:AssumeRole", ROLE, {}, "ALLOW", None, ())
     tagging = Evaluation("sts:TagSession", ROLE, {}, "IMPLICIT_DENY", None, ())
     passing = Evaluation("iam:PassRole", ROLE, {}, "EXPLICIT_DENY", None, ())
@@ -172,7 +178,7 @@ def test_the_refused_question_is_the_one_of_the_message() -> None:
 
 
 def test_a_kind_is_given_when_all_of_it_is_there() -> None:
-    """One document that could not be read, or is no policy, leaves the kind to others."""
+    """A policy kind is given only if all its documents are readable and valid."""
     two = (listed("IDENTITY_BASED_POLICY"), listed("IDENTITY_BASED_POLICY", "inline:2"))
     refusing = check("PRINCIPAL", "IMPLICIT_DENY")
 
@@ -186,16 +192,21 @@ def test_a_kind_is_given_when_all_of_it_is_there() -> None:
 
 
 def test_what_is_not_checked_is_not_there() -> None:
-    """A boundary or a session policy is a check wherever it binds."""
-    given = record(check("PRINCIPAL", "IMPLICIT_DENY")).given
+    """A kind without a check does not apply: boundaries and session policies are checked wherever they exist."""
+    given_policies = record(check("PRINCIPAL", "IMPLICIT_DENY")).given
 
-    assert (given["boundary"], given["session"], given["scp"], given["rcp"]) == ((), (), (), ())
+    assert (given_policies["boundary"], given_policies["session"], given_policies["scp"], given_policies["rcp"]) == (
+        (),
+        (),
+        (),
+        (),
+    )
     assert "boundary" not in record(check("PERMISSIONS_BOUNDARY", "IMPLICIT_DENY")).given
 
 
 def test_what_refuses_nothing_need_not_be_read() -> None:
-    """AWS says that it allows; of a trust policy that does not tell whom it names."""
-    given = record(
+    """A kind that allows need not be read, except a trust policy, whose way of naming the caller matters."""
+    given_policies = record(
         check("RESOURCE", "ALLOW"),
         check("PRINCIPAL", "ALLOW"),
         check("PERMISSIONS_BOUNDARY", "NO_IMPACT"),
@@ -204,38 +215,40 @@ def test_what_refuses_nothing_need_not_be_read() -> None:
         policies=(listed("IDENTITY_BASED_POLICY"), listed("SERVICE_CONTROL_POLICY", FULL, ROOT)),
     ).given
 
-    assert {"identity", "boundary", "scp", "rcp"} == set(given)
-    assert all(policy.statements[0].effect == "Allow" for policy in given["identity"][0])
+    assert {"identity", "boundary", "scp", "rcp"} == set(given_policies)
+    assert all(policy.statements[0].effect == "Allow" for policy in given_policies["identity"][0])
 
 
 def test_control_policies_stand_by_level() -> None:
-    """One may be attached to several; a level on which there is none allows nothing."""
+    """Control policies are grouped by level; a level without any allows nothing."""
     checks = [check("SERVICE_CONTROL_POLICY", "IMPLICIT_DENY", target=target) for target in (ROOT, UNIT)]
-    found = record(*checks, policies=(listed("SERVICE_CONTROL_POLICY", FULL, ROOT),), documents={FULL: ANY}).given
+    parsed_record = record(
+        *checks, policies=(listed("SERVICE_CONTROL_POLICY", FULL, ROOT),), documents={FULL: ANY}
+    ).given
     nameless = record(check("SERVICE_CONTROL_POLICY", "IMPLICIT_DENY"), documents={FULL: ANY}).given
 
-    assert [[policy.name for policy in level] for level in found["scp"]] == [[FULL], []]
+    assert [[policy.name for policy in level] for level in parsed_record["scp"]] == [[FULL], []]
     assert "scp" not in nameless
 
 
 def test_the_policies_of_a_resource_are_its_own() -> None:
-    """A request may have asked about others too."""
+    """Only the resource's own policies are used, since a request may involve others."""
     other = listed("RESOURCE_BASED_POLICY", "inline:2", SECRET.replace("db", "other"))
     own = listed("RESOURCE_BASED_POLICY", INLINE, SECRET)
-    found = record(
+    parsed_record = record(
         check("PRINCIPAL", "IMPLICIT_DENY"),
         policies=(other, own),
         documents={INLINE: DENY.replace('"Sid"', '"Principal": "*", "Sid"'), "inline:2": ANY},
     ).given
 
-    assert [policy.name for policy in found["resource"][0]] == [f"the policy of {SECRET}"]
+    assert [policy.name for policy in parsed_record["resource"][0]] == [f"the policy of {SECRET}"]
 
 
 # --- the context -----------------------------------------------------------------------------------------------
 
 
 def test_context_is_read_as_awss_examples_write_it() -> None:
-    """An address without its length, a moment as seconds, lists without brackets; a plain text with some stays."""
+    """Context values are read as in AWS's examples: address with prefix length, time in seconds, lists as text."""
     found = condition_keys(
         {
             "aws:SourceIp": "192.0.2.1/32",
@@ -268,22 +281,22 @@ def test_context_is_read_as_awss_examples_write_it() -> None:
 
 
 def test_the_record_completes_the_question() -> None:
-    """The role with its path and id, and what the record says of a key counts; an external ID stays the plan's."""
+    """The record adds the role's path and id and context keys; the external ID stays the plan's."""
     principal = read_caller(f"arn:aws:sts::{ACCOUNT}:assumed-role/App/s")
-    asked = CaseQuestion(
+    question = CaseQuestion(
         principal, "sts:AssumeRole", ROLE, ACCOUNT, {"AWS:userid": ("x",), "sts:ExternalId": ("hidden",)}
     )
 
-    found = record(check("PRINCIPAL", "IMPLICIT_DENY")).complete(asked)
+    parsed_record = record(check("PRINCIPAL", "IMPLICIT_DENY")).complete(question)
 
-    assert (found.principal.issuer_arn, found.principal.unique_id) == (ROLE, "AROAEXAMPLEEXAMPLE001")
-    assert found.context["aws:UserId"] == ("AROAEXAMPLEEXAMPLE001:s",)
-    assert "AWS:userid" not in found.context
-    assert found.context["sts:ExternalId"] == ("hidden",)
+    assert (parsed_record.principal.issuer_arn, parsed_record.principal.unique_id) == (ROLE, "AROAEXAMPLEEXAMPLE001")
+    assert parsed_record.context["aws:UserId"] == ("AROAEXAMPLEEXAMPLE001:s",)
+    assert "AWS:userid" not in parsed_record.context
+    assert parsed_record.context["sts:ExternalId"] == ("hidden",)
 
 
 def test_what_the_record_has_is_not_unread() -> None:
-    """The external ID always is; of two organizations the resource's keys are; without a caller everything is."""
+    """Keys in the record are no longer unread, except external IDs and keys of another organization."""
     unread = [Unread("context", "", ("aws:sourceip", "aws:resourcetag/", "sts:externalid")), Unread("trust", "")]
     keys = [unread[0].keys[2:], unread[0].keys[1:], unread[0].keys]
     whole = record(check("PRINCIPAL", "IMPLICIT_DENY"))

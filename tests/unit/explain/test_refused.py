@@ -1,4 +1,4 @@
-"""Failures that no policy decides -> a cause in a stable word, and the key to edit."""
+"""Failures that no policy decides: their cause and the key to edit."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ STEPS = plan_of(CONFIG, store="target").steps
 
 
 def said(message: str, code: str = "AccessDenied") -> AwsAnswer:
-    """AWS's words."""
+    """An answer of AWS."""
     return AwsAnswer(code, message, 403, "r-1", "sts.us-east-1")
 
 
 def edit_at(store: str, key: str) -> Where:
-    """Where a key of a store stands, or would."""
+    """The location of a store's key in the configuration."""
     return Where(f"{store}.{key}", 1)
 
 
@@ -71,7 +71,7 @@ def edit_at(store: str, key: str) -> Where:
     ],
 )
 def test_a_failure_has_a_cause_and_the_key_to_edit(error: DsopsError, cause: str, key: str) -> None:
-    """Of the store that made the call; where no key can mend it, the line of the error."""
+    """A failure names a cause and the store's key to edit, or the error's line if no key helps."""
     found = finding_of(error, STEPS["target"], 2, edit_at)
 
     assert not is_policys(error)
@@ -89,21 +89,21 @@ def test_a_failure_has_a_cause_and_the_key_to_edit(error: DsopsError, cause: str
     ],
 )
 def test_it_is_who_signs_that_is_broken(error: DsopsError, store: str, cause: str) -> None:
-    """The hop before, or the base credentials: not the role that is to be assumed."""
+    """Failures of the signing session (expired, invalid) belong to the hop before, or the base credentials."""
     found = finding_of(error, STEPS[store], 1 if store == "jump" else 2, edit_at)
 
     assert (cause, STEPS[store].credentials_from) == (found.cause, found.place.store)
 
 
 def test_a_secret_of_another_account_needs_a_key_of_its_own() -> None:
-    """AWS says what is wrong, and dsops what to do."""
+    """A secret encrypted with the default KMS key cannot be read across accounts; the remedy is a key of its own."""
     error = SecretRefused("x", aws=said("encrypt the secret with the default KMS service key."))
 
     assert "--kms-key-id" in finding_of(error, STEPS["target"], 0, edit_at).remedy.text
 
 
 def test_a_server_that_fails_is_not_proven() -> None:
-    """It may work the next time."""
+    """A server failure is likely, not proven: the next run may work."""
     assert finding_of(ServiceError("x"), STEPS["jump"], 1, edit_at).certainty == "likely"
 
 
@@ -116,7 +116,7 @@ def test_a_server_that_fails_is_not_proven() -> None:
     ],
 )
 def test_a_denial_is_a_policys(error: DsopsError) -> None:
-    """Whatever the role is called, and in whatever language."""
+    """A denial is left to the policies, whatever the role's name or the message's language."""
     assert is_policys(error)
 
 
@@ -138,9 +138,14 @@ def test_a_denial_is_a_policys(error: DsopsError) -> None:
     ],
 )
 def test_what_aws_would_refuse_is_found_before_it_is_asked(message: str, path: str, cause: str) -> None:
-    """Each problem is a finding, with its line."""
+    """A value that AWS would refuse is found before any call, with its line."""
     where = Where("dsops.yaml", 9)
 
-    (found,) = limit_findings(LimitExceeded("x", problems=(Problem(where, path, message, "mend it"),)))
+    (finding,) = limit_findings(LimitExceeded("x", problems=(Problem(where, path, message, "mend it"),)))
 
-    assert (cause, "proven", "target", where) == (found.cause, found.certainty, found.place.store, found.remedy.where)
+    assert (cause, "proven", "target", where) == (
+        finding.cause,
+        finding.certainty,
+        finding.place.store,
+        finding.remedy.where,
+    )

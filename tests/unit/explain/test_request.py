@@ -1,4 +1,4 @@
-"""A hop and who makes it -> the questions that AWS puts to policies, with what is known of the call."""
+"""The questions that AWS evaluates for a hop and its caller, and the known context keys."""
 
 from __future__ import annotations
 
@@ -35,33 +35,33 @@ STEPS = plan_of(CONFIG, store="target").steps
 
 
 def base(identity: CallerIdentity = USER, *, is_temporary: bool = False) -> ChainCaller:
-    """Whoever signs the first hop."""
-    found = base_caller(identity, is_temporary=is_temporary)
-    assert found is not None
-    return found
+    """The caller who signs the first hop."""
+    chain_caller = base_caller(identity, is_temporary=is_temporary)
+    assert chain_caller is not None
+    return chain_caller
 
 
 def jump() -> ChainCaller:
     """The session of the first hop."""
-    found = session_caller(STEPS["jump"], SESSION, base())
-    assert found is not None
-    return found
+    chain_caller = session_caller(STEPS["jump"], SESSION, base())
+    assert chain_caller is not None
+    return chain_caller
 
 
 def unread_keys(caller: ChainCaller) -> set[str]:
-    """What is not known of its calls."""
-    return {key for each in caller.unread for key in each.keys}
+    """The unknown context keys of a caller's requests."""
+    return {key for gap in caller.unread for key in gap.keys}
 
 
 def test_aws_asks_in_its_order() -> None:
-    """A source identity before the role, tags after it."""
-    asked = questions(STEPS["jump"], base(), "us-east-1")
+    """The actions are in AWS's order: SetSourceIdentity, AssumeRole, TagSession."""
+    request_asked = questions(STEPS["jump"], base(), "us-east-1")
 
-    assert ["sts:SetSourceIdentity", "sts:AssumeRole", "sts:TagSession"] == [each.action for each, _ in asked]
+    assert ["sts:SetSourceIdentity", "sts:AssumeRole", "sts:TagSession"] == [entry.action for entry, _ in request_asked]
 
 
 def test_a_hop_has_what_it_sends() -> None:
-    """The external ID too, which is compared and never shown."""
+    """The request has all keys that the hop sends; an external ID is compared and never shown."""
     every = questions(STEPS["target"], jump(), "us-east-1")
     (asked,) = [asked for asked, _ in every if asked.action == "sts:AssumeRole"]
 
@@ -72,7 +72,7 @@ def test_a_hop_has_what_it_sends() -> None:
 
 
 def test_a_session_has_its_tags_and_hands_on_some() -> None:
-    """Transitive ones stand in for the role's own while its trust policy is judged; the source identity stays."""
+    """A session has its tags and passes transitive ones on; the source identity always stays."""
     asked, _ = questions(STEPS["target"], jump(), "us-east-1")[0]
 
     assert (("core",), ("7",)) == (asked.context["aws:PrincipalTag/team"], asked.context["aws:PrincipalTag/cost"])
@@ -83,29 +83,29 @@ def test_a_session_has_its_tags_and_hands_on_some() -> None:
 
 
 def test_a_session_is_known_by_its_roles_whole_arn() -> None:
-    """Its own ARN has no path, the configuration has it."""
+    """A session's role ARN has the path, which comes from the configuration."""
     assert f"arn:aws:iam::{ACCOUNT}:role/path/Jump" == jump().principal.issuer_arn
     assert jump().is_role_exact
     assert not base(SESSION, is_temporary=True).is_role_exact
 
 
 def test_of_a_base_session_nobody_knows_how_it_was_made() -> None:
-    """Its session policy, tags and age; of a long-term key there are none."""
+    """A base session's policy, tags and age are unknown; a long-term key has none."""
     session, user = base(SESSION, is_temporary=True), base()
 
-    assert "session" in {each.place for each in session.unread}
+    assert "session" in {gap.place for gap in session.unread}
     assert {"aws:tokenissuetime", "aws:principaltag/"} <= unread_keys(session)
-    assert {each.place for each in user.unread} == {"context"}
+    assert {gap.place for gap in user.unread} == {"context"}
     assert not {"aws:multifactorauthpresent", "aws:tokenissuetime"} & unread_keys(user)
 
 
 def test_of_a_users_session_nobody_knows_whether_it_had_mfa() -> None:
-    """GetSessionToken gives one with and without."""
+    """Whether a user's session had MFA is unknown (GetSessionToken gives both)."""
     assert "aws:multifactorauthpresent" in unread_keys(base(is_temporary=True))
 
 
 def test_what_a_base_session_brings_along_goes_on_and_on() -> None:
-    """Its transitive tags and source identity are in all sessions after it: nobody knows those either."""
+    """A base session's transitive tags and source identity stay unknown in all following sessions."""
     first = session_caller(STEPS["target"], SESSION, base(SESSION, is_temporary=True))
     assert first is not None
     second = session_caller(STEPS["target"], SESSION, first)
@@ -116,12 +116,12 @@ def test_what_a_base_session_brings_along_goes_on_and_on() -> None:
 
 
 def test_a_hop_sends_what_its_caller_brings_along() -> None:
-    """By other keys, which are not known either; of a long-term key's hop they are."""
+    """The tags that a base session adds to a hop's request are unknown; those of a long-term key are known."""
     (_, unread), *_ = questions(STEPS["target"], base(SESSION, is_temporary=True), "us-east-1")
-    (_, known), *_ = questions(STEPS["target"], base(), "us-east-1")
+    (_, known_answers), *_ = questions(STEPS["target"], base(), "us-east-1")
 
-    assert {"sts:sourceidentity", "aws:resourcetag/"} <= {key for each in unread for key in each.keys}
-    assert not {"sts:sourceidentity", "aws:resourcetag/"} & {key for each in known for key in each.keys}
+    assert {"sts:sourceidentity", "aws:resourcetag/"} <= {key for gap in unread for key in gap.keys}
+    assert not {"sts:sourceidentity", "aws:resourcetag/"} & {key for gap in known_answers for key in gap.keys}
 
 
 @pytest.mark.parametrize(
@@ -135,22 +135,22 @@ def test_a_hop_sends_what_its_caller_brings_along() -> None:
     ],
 )
 def test_the_action_that_aws_names_is_asked_for(refused: str, actions: list[str]) -> None:
-    """Tags that a base session brings along need one that the configuration says nothing of."""
-    asked = questions(STEPS["target"], base(SESSION, is_temporary=True), "us-east-1", refused)
+    """The action that AWS denied is included, even if the configuration sends no tags."""
+    request_asked = questions(STEPS["target"], base(SESSION, is_temporary=True), "us-east-1", refused)
 
-    assert actions == [each.action for each, _ in asked]
+    assert actions == [entry.action for entry, _ in request_asked]
 
 
 def test_only_aws_sees_the_address() -> None:
-    """Of any call."""
+    """The source address of any call is known to AWS only."""
     assert {"aws:sourceip", "aws:sourcevpc"} <= unread_keys(base()) & unread_keys(jump())
 
 
 def test_what_is_no_caller_of_policies_is_none() -> None:
-    """An ARN of a kind that is not known."""
+    """An ARN of unknown kind gives no caller."""
     assert base_caller(CallerIdentity(ACCOUNT, "arn:aws:sts::111122223333:new-kind/x", "X"), is_temporary=True) is None
 
 
 def test_an_external_id_stays_a_secret() -> None:
-    """In the plan, until it is put to a policy."""
+    """An external ID in the plan is a Secret."""
     assert isinstance(STEPS["target"].settings["external_id"], Secret)

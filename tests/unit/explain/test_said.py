@@ -1,4 +1,4 @@
-"""AWS's sentence of a refusal -> what it says; another form or language says nothing."""
+"""Parsing AWS's denial message; another form or language gives nothing."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SCP = "arn:aws:organizations::111122223333:policy/o-example/service_control_poli
     ],
 )
 def test_a_sentence_tells_who_what_and_which_kind_of_policy(message: str, said: Said) -> None:
-    """As far as it has the words that AWS documents, and no further."""
+    """Principal, action, resource and policy kind are read from documented messages only."""
     assert said == read_refusal(message)
 
 
@@ -52,7 +52,7 @@ TAIL = f"Go to {LINK} for complete details, or call the API with the following a
 
 
 def test_the_id_of_awss_record_is_read_with_region_and_link() -> None:
-    """Behind the sentence, of which nothing is lost; the dot before it belongs to no ARN."""
+    """The authorization id, region and link at the end are read; the dot before them is not part of an ARN."""
     denied = read_refusal(f"{DENIED} with an explicit deny in a service control policy: {SCP}. {TAIL}")
     bare = read_refusal(f"{DENIED}. {TAIL}")
 
@@ -68,7 +68,7 @@ def test_the_id_of_awss_record_is_read_with_region_and_link() -> None:
     [
         ("Zugriff verweigert. Siehe " + LINK, "5arhuwacg4o48y", LINK),
         ("No. The authorization id: 5arhuwacg4o48y", "5arhuwacg4o48y", ""),
-        # Nobody is sent where somebody else has written.
+        # A link to another host is not passed on.
         (TAIL.replace("aws.amazon.com", "example.com"), "5arhuwacg4o48y", ""),
         (TAIL.replace("5arhuwacg4o48y", "NOT-AN-ID"), "", ""),
         (TAIL.replace("5arhuwacg4o48y", "a" * 257), "", ""),
@@ -76,7 +76,7 @@ def test_the_id_of_awss_record_is_read_with_region_and_link() -> None:
     ],
 )
 def test_an_id_is_found_in_any_language_and_a_link_only_to_aws(message: str, authorization_id: str, link: str) -> None:
-    """Either of the two tells the id."""
-    said = read_refusal(message)
+    """The id is found in any language; the link only if it leads to AWS."""
+    message_text = read_refusal(message)
 
-    assert (authorization_id, link) == (said.authorization_id, said.link)
+    assert (authorization_id, link) == (message_text.authorization_id, message_text.link)

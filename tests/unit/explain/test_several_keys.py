@@ -1,4 +1,4 @@
-"""What several keys of a chain may read: of an organization and of a secret."""
+"""Reading an organization or secret with several keys of a chain."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def membership(first: StubIam, second: StubIam) -> AccountPlace:
-    """Of the account, as two keys of it tell together."""
+    """The account's membership as read by two keys together."""
     with StubServer(first) as one, StubServer(second) as other:
         asking = Asking(one)
         more = [Asking(other).organizations]
@@ -27,11 +27,11 @@ def membership(first: StubIam, second: StubIam) -> AccountPlace:
 
 
 def secret(*stubs: StubIam) -> KnownSecret:
-    """What they tell of the secret together."""
+    """The secret as read by these keys together."""
 
     def with_all(left: Sequence[StubIam], asked: tuple[Asking, ...]) -> KnownSecret:
         if not left:
-            return asked[0].run(read_with_any([each.secrets for each in asked], SECRET))
+            return asked[0].run(read_with_any([entry.secrets for entry in asked], SECRET))
         with StubServer(left[0]) as server:
             return with_all(left[1:], (*asked, Asking(server)))
 
@@ -39,7 +39,7 @@ def secret(*stubs: StubIam) -> KnownSecret:
 
 
 def test_an_organization_is_read_with_the_next_keys_where_the_first_may_not() -> None:
-    """The base credentials may read more than the role that was assumed with them."""
+    """If the first keys may not read the organization, the next keys do: base credentials may read more than a role."""
     blind = StubIam(organizations=StubOrganizations(parents={ACCOUNT: ROOT}, denied=["DescribeOrganization"]))
     seeing = StubIam(organizations=StubOrganizations(parents={ACCOUNT: ROOT}))
 
@@ -48,13 +48,13 @@ def test_an_organization_is_read_with_the_next_keys_where_the_first_may_not() ->
 
 
 def test_of_a_secret_each_part_is_of_who_may_read_it() -> None:
-    """One may read its policy, another its tags."""
+    """A secret's policy and tags may be read by different keys."""
     policy_only = StubIam(secrets={SECRET: {"Version": "2012-10-17", "Statement": []}}, denied=["DescribeSecret"])
     tags_only = StubIam(secrets={SECRET: None}, denied=["GetResourcePolicy"])
 
-    found = secret(policy_only, tags_only)
+    known_secret = secret(policy_only, tags_only)
 
-    assert found.policy is not None
-    assert (("team", "core"),) == found.tags
-    assert ("", "") == (found.unread_policy, found.unread_tags)
+    assert known_secret.policy is not None
+    assert (("team", "core"),) == known_secret.tags
+    assert ("", "") == (known_secret.unread_policy, known_secret.unread_tags)
     assert secret(tags_only).unread_policy

@@ -1,4 +1,4 @@
-"""A hop that a token or an assertion opens -> the question to the trust policy, with what is known of either."""
+"""Hops opened by a token or assertion: the trust policy's question and the known keys."""
 
 from __future__ import annotations
 
@@ -18,51 +18,51 @@ STEP = plan_of(CONFIG, store="ci").steps["ci"]
 
 
 def unsigned_question(step: Step, region: str, provider: str = "") -> Unsigned:
-    """The first that is asked."""
+    """The first question."""
     return unsigned_questions(step, region, provider)[0]
 
 
 def token_step(proof: Proof) -> Step:
-    """A hop that a token opens."""
+    """A hop opened by a token."""
     return STEP._replace(proof=proof, operation="AssumeRoleWithWebIdentity")
 
 
 def saml_step(proof: Proof, **settings: str) -> Step:
-    """A hop that an assertion opens."""
+    """A hop opened by an assertion."""
     return STEP._replace(proof=proof, operation="AssumeRoleWithSAML", settings={**STEP.settings, **settings})
 
 
 def test_a_token_is_judged_by_what_it_says() -> None:
-    """Its provider is one of the role's account."""
+    """A token is judged by its claims; its provider is in the role's account."""
     proof = Proof("a file", "d", ("https://id.example.com/x", "ada", "sts.amazonaws.com"))
 
-    found = unsigned_question(token_step(proof), "us-east-1")
+    question = unsigned_question(token_step(proof), "us-east-1")
 
-    assert f"arn:aws:iam::{ACCOUNT}:oidc-provider/id.example.com/x" == found[0].principal.federated
-    assert ("ada",) == found[0].context["id.example.com/x:sub"]
+    assert f"arn:aws:iam::{ACCOUNT}:oidc-provider/id.example.com/x" == question[0].principal.federated
+    assert ("ada",) == question[0].context["id.example.com/x:sub"]
 
 
 @pytest.mark.parametrize(("characters", "is_known"), [(199, True), (200, False)])
 def test_a_claim_that_is_cut_is_not_known(characters: int, *, is_known: bool) -> None:
-    """What a policy says of its end nobody can tell."""
+    """A truncated claim is unknown."""
     proof = Proof("a file", "d", ("https://id.example.com", "a" * characters, "sts.amazonaws.com"))
 
     asked, unread = unsigned_question(token_step(proof), "us-east-1")
 
     assert ("id.example.com:sub" in asked.context) is is_known
-    assert ("id.example.com:sub" in {key for each in unread for key in each.keys}) is not is_known
+    assert ("id.example.com:sub" in {key for gap in unread for key in gap.keys}) is not is_known
 
 
 def test_of_a_token_that_comes_at_run_time_the_claims_are_not_known() -> None:
-    """Whose it is may be."""
-    found = unsigned_question(token_step(Proof("the token from GitHub Actions", "d", is_fetched=True)), "us-east-1")
+    """For a token fetched at run time the claims are unknown, but the issuer may be known."""
+    question = unsigned_question(token_step(Proof("the token from GitHub Actions", "d", is_fetched=True)), "us-east-1")
 
-    assert GITHUB == found[0].principal.federated
-    assert "token.actions.githubusercontent.com:sub" in {key for each in found[1] for key in each.keys}
+    assert GITHUB == question[0].principal.federated
+    assert "token.actions.githubusercontent.com:sub" in {key for entry in question[1] for key in entry.keys}
 
 
 def test_of_a_token_of_a_command_not_even_the_issuer_is_known() -> None:
-    """Then the only provider that the trust policy names is taken, and what follows is never proven."""
+    """For a token of a command the issuer is unknown: the trust policy's only provider is assumed, and never proven."""
     step = token_step(Proof("a command", "d", is_fetched=True))
 
     nameless, taken = unsigned_question(step, "us-east-1"), unsigned_question(step, "us-east-1", GITHUB)
@@ -71,14 +71,14 @@ def test_of_a_token_of_a_command_not_even_the_issuer_is_known() -> None:
 
 
 def test_an_assertion_that_is_at_hand_tells_issuer_and_recipient() -> None:
-    """AWS has the recipient as `SAML:aud`."""
+    """An assertion at hand has issuer and recipient (`SAML:aud`)."""
     step = saml_step(Proof("a file", "d", ("idp", "ada", "https://signin.aws.amazon.com/saml")), principal_arn=COMPANY)
 
-    found = unsigned_question(step, "us-east-1")
+    question = unsigned_question(step, "us-east-1")
 
-    assert COMPANY == found[0].principal.federated
-    assert ("https://signin.aws.amazon.com/saml",) == found[0].context["SAML:aud"]
-    assert "saml:aud" not in {key for each in found[1] for key in each.keys}
+    assert COMPANY == question[0].principal.federated
+    assert ("https://signin.aws.amazon.com/saml",) == question[0].context["SAML:aud"]
+    assert "saml:aud" not in {key for entry in question[1] for key in entry.keys}
 
 
 @pytest.mark.parametrize(
@@ -92,8 +92,8 @@ def test_an_assertion_that_is_at_hand_tells_issuer_and_recipient() -> None:
     ],
 )
 def test_the_only_provider_of_the_kind_is_found(principals: list[dict[str, object]], provider: str) -> None:
-    """Of several nobody knows which it is."""
-    policy = trust(*[allow("sts:AssumeRoleWithSAML", None, Principal=each) for each in principals])
-    found = unsigned_question(saml_step(Proof("a login", "d", is_fetched=True)), "us-east-1")
+    """The only provider of its kind in the trust policy is used; of several none is."""
+    policy = trust(*[allow("sts:AssumeRoleWithSAML", None, Principal=principal) for principal in principals])
+    question = unsigned_question(saml_step(Proof("a login", "d", is_fetched=True)), "us-east-1")
 
-    assert provider == provider_in(found[0], {"trust": ((policy,),)})
+    assert provider == provider_in(question[0], {"trust": ((policy,),)})

@@ -1,6 +1,6 @@
-"""The policies as Terraform and CloudFormation: read by parsers that we did not write, they say what they said before.
+"""The policies as Terraform and CloudFormation: independent parsers read the same policies from them.
 
-Terraform itself judges where it is installed; it needs no provider for what is asked of it here.
+Terraform itself checks them where it is installed; it needs no provider for these tests.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ ALL = Selection("all")
 
 
 def arn(text: str) -> Any:
-    """An ARN that is one."""
+    """Parses a valid ARN."""
     found = parse_arn(text)
     assert found is not None
     return found
 
 
 def role(name: str, principal: object, external_id: object) -> RoleGrants:
-    """A role with one statement each."""
+    """A role with one statement in each policy."""
     return RoleGrants(
         arn(f"arn:aws:iam::222222222222:role/{name}"),
         (name.lower(),),
@@ -67,10 +67,10 @@ GRANTS = Grants("production", (JUMP, TARGET), (SESSION,), (BASE,), ())
 
 
 def test_terraform_is_read_by_a_parser_of_others() -> None:
-    """Each resource once, with the fields that it has to have."""
-    found = hcl2.loads(terraform(GRANTS, ALL, "made for a test"))
+    """Each resource exists once, with the required fields."""
+    document = hcl2.loads(terraform(GRANTS, ALL, "made for a test"))
 
-    kinds = [next(iter(each.items())) for each in found["resource"]]
+    kinds = [next(iter(entry.items())) for entry in document["resource"]]
     assert [(kind.strip('"'), next(iter(names)).strip('"')) for kind, names in kinds] == [
         ("aws_iam_role", "Jump-1"),
         ("aws_iam_role_policy", "Jump-1"),
@@ -78,16 +78,19 @@ def test_terraform_is_read_by_a_parser_of_others() -> None:
         ("aws_iam_role_policy", "Jump_1"),
         ("aws_iam_policy", "base_credentials"),
     ]
-    first = found["resource"][0]['"aws_iam_role"']['"Jump-1"']
+    first = document["resource"][0]['"aws_iam_role"']['"Jump-1"']
     assert (first["name"], first["path"], first["max_session_duration"]) == ('"Jump-1"', '"/apps/"', 7200)
-    second = found["resource"][2]['"aws_iam_role"']['"Jump_1"']
+    second = document["resource"][2]['"aws_iam_role"']['"Jump_1"']
     assert "aws_iam_role.Jump-1" in str(second["depends_on"])
-    assert [next(iter(each)).strip('"') for each in found["variable"]] == ["arn_of_base_caller", "external_id_of_jump"]
-    assert found["variable"][1]['"external_id_of_jump"']["sensitive"] is True
+    assert [next(iter(entry)).strip('"') for entry in document["variable"]] == [
+        "arn_of_base_caller",
+        "external_id_of_jump",
+    ]
+    assert document["variable"][1]['"external_id_of_jump"']["sensitive"] is True
 
 
 def ran(folder: Path, *words: str) -> str:
-    """What Terraform prints, there."""
+    """The output of Terraform in that folder."""
     environ = {
         "PATH": "/usr/bin:/bin",
         "HOME": str(folder),
@@ -103,7 +106,7 @@ def ran(folder: Path, *words: str) -> str:
 
 
 def evaluated(text: str, folder: Path) -> dict[str, Any]:
-    """Every policy of the text as Terraform itself computes it: its resources written as outputs, which need no AWS."""
+    """Policies as Terraform computes them: resources are rewritten as outputs, which need no AWS."""
     text = re.sub(r'resource "(\w+)" "([\w-]+)"', r'output "\1_\2"', text)
     text = re.sub(r"^  (?:assume_role_policy|policy) = ", "  value = ", text, flags=re.MULTILINE)
     others = "name|path|role|max_session_duration|depends_on|description"
@@ -113,12 +116,12 @@ def evaluated(text: str, folder: Path) -> dict[str, Any]:
     done = ""
     for words in (["init", "-backend=false"], ["apply", "-auto-approve", "-no-color"], ["output", "-json"]):
         done = ran(folder, *words)
-    return {name: json.loads(each["value"]) for name, each in json.loads(done).items()}
+    return {name: json.loads(load["value"]) for name, load in json.loads(done).items()}
 
 
 @needs_terraform
 def test_terraform_computes_the_policies_that_were_meant(tmp_path: Path) -> None:
-    """IAM's own `${...}`, quotes and backslashes come through; variables stand where something was left open."""
+    """IAM's `${...}`, quotes and backslashes survive; open values are variables."""
     found = evaluated(terraform(GRANTS, ALL, "made for a test"), tmp_path)
 
     [statement] = found["aws_iam_role_Jump-1"]["Statement"]
@@ -132,15 +135,15 @@ def test_terraform_computes_the_policies_that_were_meant(tmp_path: Path) -> None
 
 @needs_terraform
 def test_terraform_fmt_has_nothing_to_change(tmp_path: Path) -> None:
-    """What a repository's checks would find otherwise."""
+    """`terraform fmt -check`, which repositories run, finds nothing."""
     (tmp_path / "main.tf").write_text(terraform(GRANTS, ALL, "made for a test"))
     assert ran(tmp_path, "fmt", "-check", "-diff") == ""
 
 
 @needs_terraform
 def test_any_text_stays_a_text(tmp_path: Path) -> None:
-    """Every text of up to four of the characters that mean something to Terraform comes out as it went in."""
-    texts = ["".join(each) for length in range(5) for each in product('$%{}"\\\n', repeat=length)]
+    """Every text of up to four of Terraform's special characters survives."""
+    texts = ["".join(entry) for length in range(5) for entry in product('$%{}"\\\n', repeat=length)]
     found = evaluated(f'output "texts" {{\n  value = jsonencode({hcl(texts, 1)})\n}}\n', tmp_path)
     assert found["texts"] == texts
 
@@ -149,28 +152,28 @@ def test_any_text_stays_a_text(tmp_path: Path) -> None:
 
 
 def test_a_template_has_the_same_policies() -> None:
-    """With a reference for each value that is left open; a secret one is not echoed."""
-    found: dict[str, Any] = json.loads(json.dumps(template(GRANTS, ALL, "made for a test")))
+    """The template has a reference for each open value; a secret one is not echoed."""
+    parsed_template: dict[str, Any] = json.loads(json.dumps(template(GRANTS, ALL, "made for a test")))
 
-    assert list(found["Resources"]) == ["Jump1", "Jump12", "BaseCredentials"]
-    first, second, base = found["Resources"].values()
+    assert list(parsed_template["Resources"]) == ["Jump1", "Jump12", "BaseCredentials"]
+    first, second, base = parsed_template["Resources"].values()
     trust = first["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]
     assert trust["Principal"] == {"AWS": {"Ref": "ArnOfBaseCaller"}}
     assert trust["Condition"] == {"StringEquals": {"sts:ExternalId": {"Ref": "ExternalIdOfJump"}}}
-    assert found["Parameters"]["ExternalIdOfJump"]["NoEcho"] is True
-    assert "NoEcho" not in found["Parameters"]["ArnOfBaseCaller"]
+    assert parsed_template["Parameters"]["ExternalIdOfJump"]["NoEcho"] is True
+    assert "NoEcho" not in parsed_template["Parameters"]["ArnOfBaseCaller"]
     assert first["Properties"]["Policies"][0]["PolicyDocument"]["Statement"] == list(JUMP.permissions)
     assert second["DependsOn"] == ["Jump1"]
     assert "DependsOn" not in first
     assert second["Properties"]["AssumeRolePolicyDocument"]["Statement"] == filled(list(TARGET.trust))
     assert base["Properties"]["PolicyDocument"]["Statement"] == list(BASE.permissions)
-    assert json.loads(found["Outputs"]["SessionPolicyOfJump"]["Value"]) == SESSION.policy
+    assert json.loads(parsed_template["Outputs"]["SessionPolicyOfJump"]["Value"]) == SESSION.policy
 
 
 def test_permissions_alone_go_to_roles_that_are_there() -> None:
-    """By name: no role is made."""
+    """Permissions are attached to existing roles by name; no role is created."""
     found: dict[str, Any] = template(GRANTS, Selection("permissions"), "made for a test")
-    assert [each["Type"] for each in found["Resources"].values()] == [
+    assert [resource["Type"] for resource in found["Resources"].values()] == [
         "AWS::IAM::RolePolicy",
         "AWS::IAM::RolePolicy",
         "AWS::IAM::ManagedPolicy",
@@ -182,7 +185,7 @@ def test_permissions_alone_go_to_roles_that_are_there() -> None:
 
 
 def test_cfn_lint_finds_nothing_in_a_template(tmp_path: Path) -> None:
-    """Types, properties, references: by AWS's own schema of resources."""
+    """Types, properties and references match AWS's own schema of resources."""
     program = Path(sys.executable).with_name("cfn-lint")
     for kind in ("all", "trust", "permissions"):
         path = tmp_path / f"{kind}.json"
@@ -192,6 +195,6 @@ def test_cfn_lint_finds_nothing_in_a_template(tmp_path: Path) -> None:
 
 
 def test_names_are_fit_and_unique() -> None:
-    """A name that begins with a digit, one that differs in case or in what is left out."""
+    """Names that start with a digit, or differ only in case or in removed characters, become valid and unique."""
     names = UniqueNames(r"[^A-Za-z0-9]", "")
     assert [names.of(text) for text in ("a-b", "ab", "A.B", "1x")] == ["ab", "ab2", "AB3", "X1x"]

@@ -1,4 +1,4 @@
-"""What each hop of a plan needs in AWS: whom a role trusts, what it may do, what starts the chain."""
+"""What each hop of a plan needs in AWS: trusted principals, permissions, and the start of the chain."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROLE = "role_arn: 'arn:aws:iam::222222222222:role/Target'"
 
 
 def made(stores: str, variables: str = "", *, written: GrantInputs | None = None, **options: Any) -> Grants:
-    """The grants of an environment that reads one secret by the store `secrets`."""
+    """The grants of an environment that reads one secret through the store `secrets`."""
     variables = variables or "    A: {from: {store: secrets, key: prod/a}}\n"
     plan = plan_of(f"secretStores:\n{stores}envs:\n  e:\n{variables}", **options)
     return grants_of(plan, written or GrantInputs(ADA))
@@ -42,13 +42,13 @@ def target(more: str = "", source: str = "target") -> str:
 
 
 def trust(grants: Grants, role: int = 0) -> list[dict[str, Any]]:
-    """The statements of a role's trust policy, what is left open as it is shown."""
+    """The statements of a role's trust policy, with open values in their shown form."""
     found: list[dict[str, Any]] = filled(list(grants.roles[role].trust))  # type: ignore[assignment]
     return found
 
 
 def test_a_role_trusts_the_caller_and_the_caller_may_assume_it() -> None:
-    """Named by the user, since a configuration does not tell who starts it."""
+    """The user names the caller, since a configuration does not contain it."""
     grants = made(target())
 
     assert trust(grants) == [{"Effect": "Allow", "Principal": {"AWS": ADA}, "Action": "sts:AssumeRole"}]
@@ -65,13 +65,13 @@ def test_a_role_trusts_the_caller_and_the_caller_may_assume_it() -> None:
 
 
 def test_an_unknown_caller_and_an_external_id_are_left_open() -> None:
-    """The ID is secret; what stands for it in JSON is nothing that a request could hold."""
+    """The ID is secret; its placeholder in JSON cannot occur in a request."""
     grants = made(target(", external_id: an-id"), written=GrantInputs())
 
     assert trust(grants)[0]["Principal"] == {"AWS": "<arn of base caller>"}
     assert trust(grants)[0]["Condition"] == {"StringEquals": {"sts:ExternalId": "<external id of target>"}}
     blanks = list(blanks_in(list(grants.roles[0].trust)))
-    assert [(each.name, each.is_secret) for each in blanks] == [
+    assert [(blank.name, blank.is_secret) for blank in blanks] == [
         ("arn_of_base_caller", False),
         ("external_id_of_target", True),
     ]
@@ -79,7 +79,7 @@ def test_an_unknown_caller_and_an_external_id_are_left_open() -> None:
 
 
 def test_external_ids_of_stores_that_are_named_alike_stay_two() -> None:
-    """`a-b` and `a_b` would have one name in Terraform, and one vendor's ID would open the other's role."""
+    """`a-b` and `a_b` would get one name in Terraform, so that one vendor's ID would open the other's role."""
     stores = "".join(
         f"  {name}: {{type: aws.sts, role_arn: 'arn:aws:iam::222222222222:role/R{n}', external_id: id-{n}}}\n"
         f"  s{n}: {{type: aws.ssm, region: us-east-1, credentials_from: {name}}}\n"
@@ -87,8 +87,8 @@ def test_external_ids_of_stores_that_are_named_alike_stay_two() -> None:
     )
     grants = made(stores, "".join(f"    V{n}: {{from: {{store: s{n}, key: /a}}}}\n" for n in range(3)))
 
-    found = [each for role in grants.roles for each in blanks_in(list(role.trust))]
-    assert len({each.name for each in found}) == 3
+    roles = [entry for role in grants.roles for entry in blanks_in(list(role.trust))]
+    assert len({entry.name for entry in roles}) == 3
     resources: Any = template(grants, Selection("trust"), "")["Resources"]
     ids = [
         role["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]["Condition"]["StringEquals"]["sts:ExternalId"][
@@ -100,7 +100,7 @@ def test_external_ids_of_stores_that_are_named_alike_stay_two() -> None:
 
 
 def test_mfa_is_asked_for_in_a_way_that_long_term_keys_dont_slip_through() -> None:
-    """Plain Bool; the device's account is where the caller is, and the account answers for which of its users."""
+    """Conditions are plain Bool; the device's account is the caller's, which decides for its users."""
     grants = made(target(", serial_number: 'arn:aws:iam::111111111111:mfa/ada'"), written=GrantInputs())
 
     [statement] = trust(grants)
@@ -109,7 +109,7 @@ def test_mfa_is_asked_for_in_a_way_that_long_term_keys_dont_slip_through() -> No
 
 
 def test_roles_behind_a_shared_mfa_session_ask_for_mfa_too() -> None:
-    """The session of GetSessionToken is the user with MFA: the user is trusted, and has to be allowed."""
+    """A GetSessionToken session is the user with MFA: the user is trusted, and needs permission."""
     device = "serial_number: 'arn:aws:iam::111111111111:mfa/ada'"
     stores = (
         target(f", {device}")
@@ -135,7 +135,7 @@ JUMP = (
 
 
 def test_tags_and_source_identity_have_statements_of_their_own() -> None:
-    """With the keys that are sent and no others; what a hop inherits is allowed without saying which."""
+    """Statements allow exactly the keys that are sent; inherited ones are allowed without a list."""
     grants = made(JUMP + target(", credentials_from: jump"), written=GrantInputs(ADA, "", {"jump": "dev-*"}))
 
     entry, tags, identity = trust(grants)
@@ -152,18 +152,18 @@ def test_tags_and_source_identity_have_statements_of_their_own() -> None:
 
 
 def test_a_hop_within_an_account_needs_no_permission() -> None:
-    """Its trust policy names the role, which suffices there; across accounts both sides have to allow."""
+    """The trust policy suffices if it names the role; across accounts both sides have to allow."""
     grants = made(JUMP + target(", credentials_from: jump"))
 
     jump = grants.roles[0]
     assert jump.permissions == ()
     assert jump.path == "/hops/"
-    [told] = grants.notes
-    assert told == (
+    [note] = grants.notes
+    assert note == (
         "arn:aws:iam::222222222222:role/hops/Jump needs no permission to assume "
         "arn:aws:iam::222222222222:role/Target: a trust policy of its own account names it"
     )
-    # A session policy limits it all the same.
+    # A session policy still limits it.
     assert grants.sessions[0].policy["Statement"][0]["Action"] == [  # type: ignore[index]
         "sts:AssumeRole",
         "sts:TagSession",
@@ -172,7 +172,7 @@ def test_a_hop_within_an_account_needs_no_permission() -> None:
 
 
 def test_two_stores_of_one_role_make_one_role() -> None:
-    """Which may do what both do, as long as the longer one; the sessions stay two."""
+    """The role allows the actions of both stores and the longer duration; the sessions stay separate."""
     stores = (
         target(", duration_seconds: 7200")
         + f"  other: {{type: aws.sts, {ROLE}}}\n"
@@ -192,7 +192,7 @@ def test_two_stores_of_one_role_make_one_role() -> None:
 
 
 def test_what_base_credentials_read_themselves_is_of_their_own_account() -> None:
-    """Where that is not known, a condition says so: a name never means another account's secret."""
+    """If the account is not known, a condition restricts it: a name never means another account's secret."""
     stores = "  secrets: {type: aws.secretsmanager, region: us-east-1}\n"
     secret = made(stores, written=GrantInputs()).bases[0].permissions[0]
     assert secret["Resource"] == "arn:aws:secretsmanager:us-east-1:*:secret:prod/a-??????"
@@ -205,7 +205,7 @@ def test_what_base_credentials_read_themselves_is_of_their_own_account() -> None
 
 
 def test_each_profile_is_a_caller_of_its_own() -> None:
-    """One --caller can't be the ARN of two: both are left open, under their names."""
+    """One --caller cannot be the ARN of two profiles: both stay open, under their names."""
     stores = target(", profile: work") + "  own: {type: aws.ssm, region: us-east-1}\n"
     reads = "    A: {from: {store: secrets, key: a}}\n    B: {from: {store: own, key: /b}}\n"
     grants = made(stores, reads)
@@ -217,7 +217,7 @@ def test_each_profile_is_a_caller_of_its_own() -> None:
 
 
 def test_a_secret_of_another_account_is_noted() -> None:
-    """That account has to let the role in, which no policy of ours can say."""
+    """The other account has to allow the role, which our policies cannot do."""
     key = "arn:aws:secretsmanager:us-east-1:999999999999:secret:theirs-AbCdEf"
     grants = made(target(), f"    A: {{from: {{store: secrets, key: '{key}'}}}}\n")
     assert grants.notes == (
@@ -235,14 +235,14 @@ def test_a_secret_of_another_account_is_noted() -> None:
     ],
 )
 def test_a_caller_that_no_trust_policy_could_name_is_refused(caller: str, hint: str) -> None:
-    """With what to write."""
+    """The hint says what to write."""
     with pytest.raises(UsageError) as caught:
         made(target(), written=GrantInputs(caller))
     assert hint in caught.value.hint
 
 
 def test_a_permission_set_is_trusted_by_its_roles_name() -> None:
-    """Its ARN has characters that change; the account is the principal, and a condition says which of its roles."""
+    """A permission set's ARN has random characters; the account is the principal, with a condition on the role."""
     login = "{type: aws.sso, start_url: 'https://acme.awsapps.com/start', sso_region: us-east-1, "
     stores = f"  login: {login}account_id: '111111111111', role_name: Dev}}\n" + target(", credentials_from: login")
     proof = Proof("a login", "x", is_fetched=True, login=Login("", "", ""))
@@ -268,14 +268,14 @@ def test_a_permission_set_is_trusted_by_its_roles_name() -> None:
 
 
 def lets_in(statement: dict[str, Any], role_arn: str) -> bool:
-    """Whether a trust policy of that statement lets a session of the role in, which may assume any role."""
+    """Whether a trust policy with that statement admits a session of the role, which may assume any role."""
     name = role_arn.rpartition("/")[2]
     caller = Principal("role-session", "111111111111", f"arn:aws:sts::111111111111:assumed-role/{name}/ada", role_arn)
     documents = [{"Effect": "Allow", "Action": "*", "Resource": "*"}, statement]
     kinds: tuple[PolicyKind, PolicyKind] = ("identity", "trust")
     identity, found = [
-        check_policy(parse_json(compact(policy([each])), "x"), kind, name="x").policy
-        for each, kind in zip(documents, kinds, strict=True)
+        check_policy(parse_json(compact(policy([document])), "x"), kind, name="x").policy
+        for document, kind in zip(documents, kinds, strict=True)
     ]
     assert identity is not None
     context = {"aws:PrincipalArn": (role_arn,)}
@@ -284,8 +284,8 @@ def lets_in(statement: dict[str, Any], role_arn: str) -> bool:
     return evaluate(request, Policies(identity=(identity,), resource=found, must_resource_allow=True)).is_allowed
 
 
-def test_a_key_of_the_keyring_is_somebodys() -> None:
-    """Named by --caller like base credentials, where it is the only one."""
+def test_a_key_of_the_keyring_is_named_like_a_caller() -> None:
+    """It is named by --caller like base credentials, if it is the only one."""
     stores = "  key: {type: aws.keys, key_name: work}\n" + target(", credentials_from: key")
     proof = Proof("a key", "x", is_fetched=True)
     grants = made(stores, proof=lambda _type, _settings: proof)
@@ -297,14 +297,14 @@ def test_a_key_of_the_keyring_is_somebodys() -> None:
 
 
 def test_a_user_who_vouches_for_a_session_has_to_be_allowed_what_it_does() -> None:
-    """Such a session gets what its policy and the user both allow."""
+    """The session gets the intersection of its policy and the user's permissions."""
     stores = (
         "  vouched: {type: aws.sts, region: us-east-1, federated_user_name: ci, tags: {a: b}}\n"
         "  secrets: {type: aws.secretsmanager, region: us-east-1, credentials_from: vouched}\n"
     )
     grants = made(stores)
     assert grants.roles == ()
-    allowed = {str(each["Action"]): each["Resource"] for each in grants.bases[0].permissions}
+    allowed = {str(permission["Action"]): permission["Resource"] for permission in grants.bases[0].permissions}
     assert allowed == {
         "secretsmanager:GetSecretValue": "arn:aws:secretsmanager:us-east-1:111111111111:secret:prod/a-??????",
         "kms:Decrypt": "*",
@@ -315,7 +315,7 @@ def test_a_user_who_vouches_for_a_session_has_to_be_allowed_what_it_does() -> No
 
 
 def test_a_root_task_is_allowed_for_its_account_and_its_policy() -> None:
-    """Nothing in the member account has to say so."""
+    """The member account needs no grant."""
     task = "arn:aws:iam::aws:policy/root-task/IAMAuditRootUserCredentials"
     stores = f"  root: {{type: aws.sts, target_principal: '222222222222', task_policy_arn: '{task}'}}\n"
     grants = made(stores, "    A: {from: {store: root, key: access_key_id}}\n")
@@ -330,16 +330,16 @@ def test_a_root_task_is_allowed_for_its_account_and_its_policy() -> None:
 
 
 def test_contexts_that_are_provided_take_an_action_of_their_own() -> None:
-    """On both sides."""
+    """Provided contexts need their own action on both sides."""
     grants = made(target(", provided_contexts: {'arn:aws:iam::aws:contextProvider/x': an-assertion}"))
-    assert [each["Action"] for each in trust(grants)] == ["sts:AssumeRole", "sts:SetContext"]
+    assert [entry["Action"] for entry in trust(grants)] == ["sts:AssumeRole", "sts:SetContext"]
     assert grants.bases[0].permissions[0]["Action"] == ["sts:AssumeRole", "sts:SetContext"]
     assert "an-assertion" not in repr(grants)
 
 
 @pytest.mark.parametrize(("partition", "host"), [("aws", "signin.aws.amazon.com"), ("aws-cn", "signin.amazonaws.cn")])
 def test_a_saml_provider_is_trusted_for_aws(partition: str, host: str) -> None:
-    """By its ARN where the configuration has it; the audience is the sign-in of the partition."""
+    """The provider's ARN is used if the configuration has it; the audience is the partition's sign-in address."""
     provider = f"arn:{partition}:iam::222222222222:saml-provider/Idp"
     region = "us-east-1" if partition == "aws" else "cn-north-1"
     stores = target(f", saml_assertion_file: x, principal_arn: '{provider}', region: {region}")
@@ -356,7 +356,7 @@ def test_a_saml_provider_is_trusted_for_aws(partition: str, host: str) -> None:
 
 
 def test_a_role_that_only_an_assertion_names_is_noted() -> None:
-    """Its policies can't be made; a provider that is not named is left open."""
+    """No policies are generated for such a role; a provider without a name stays open."""
     proof = Proof("a file", "x")
     stores = target(", saml_assertion_file: x")
     grants = made(stores, proof=lambda _type, _settings: proof)
@@ -380,7 +380,7 @@ def tokens(more: str, proof: Proof, *, issuer: str = "") -> Grants:
 
 
 def test_githubs_tokens_are_trusted_for_whom_is_left_open() -> None:
-    """The repository is not in the configuration, and `*` would let everybody's workflow in."""
+    """The configuration does not contain the repository, and `*` would admit everyone's workflow."""
     grants = tokens(", web_identity: github", Proof("GitHub", "x", is_fetched=True))
 
     host = "token.actions.githubusercontent.com"
@@ -397,7 +397,7 @@ def test_githubs_tokens_are_trusted_for_whom_is_left_open() -> None:
 
 
 def test_a_token_at_hand_says_whose_it_is() -> None:
-    """Issuer, audience and subject to the letter; with a star in the subject it is no pattern."""
+    """Issuer, audience and subject are compared exactly; a star in the subject is not a pattern."""
     proof = Proof("a file", "x", ("https://idp.example.com/a", "repo:*", "dsops"))
     [statement] = trust(tokens(", web_identity_token_file: token", proof))
     assert statement["Condition"] == {
@@ -407,7 +407,7 @@ def test_a_token_at_hand_says_whose_it_is() -> None:
 
 @pytest.mark.parametrize("issuer", ["", "http://idp.example.com"])
 def test_an_unknown_issuer_is_an_error_with_what_to_type(issuer: str) -> None:
-    """Names in the policy are made of it."""
+    """An issuer is required, since the condition keys contain it."""
     with pytest.raises(PolicyIncomplete) as caught:
         tokens(", web_identity: kubernetes", Proof("EKS", "x", is_fetched=True), issuer=issuer)
     assert "--issuer https://" in caught.value.hint
@@ -416,14 +416,14 @@ def test_an_unknown_issuer_is_an_error_with_what_to_type(issuer: str) -> None:
     assert trust(grants)[0]["Condition"]["StringEquals"]["oidc.example/1:aud"] == "sts.amazonaws.com"
 
 
-def test_an_audience_that_nobody_says_is_left_open() -> None:
-    """Only some platforms have a usual one."""
+def test_an_unknown_audience_is_left_open() -> None:
+    """Only some platforms have a default audience."""
     grants = tokens(", web_identity: gitlab", Proof("GitLab", "x", is_fetched=True))
     assert trust(grants)[0]["Condition"]["StringEquals"]["gitlab.com:aud"] == "<audience of target>"
 
 
 def test_a_pattern_of_subjects_is_compared_as_one() -> None:
-    """For whoever makes a trust policy for more than one token: a sandbox."""
+    """A pattern of subjects is allowed for trust policies for several tokens, as in a sandbox."""
     role = parse_arn("arn:aws:iam::222222222222:role/Target")
     assert role is not None
     statement = trust_in_tokens(role, "https://gitlab.com", "x", "project_path:a/*", is_pattern=True)
@@ -437,7 +437,7 @@ def test_a_pattern_of_subjects_is_compared_as_one() -> None:
 
 
 def test_parts_of_it_can_be_had() -> None:
-    """One store's, one kind, one account's."""
+    """Grants can be limited to one store, one kind or one account."""
     grants = made(JUMP.replace("222222222222", "444444444444") + target(", credentials_from: jump"))
 
     assert [role.arn.resource_name for role in of_store(grants, "jump").roles] == ["Jump"]
@@ -449,8 +449,8 @@ def test_parts_of_it_can_be_had() -> None:
     assert list(by_account(made(target(), written=GrantInputs()))) == ["222222222222", "callers"]
 
 
-def test_nothing_that_is_made_is_found_wrong() -> None:
-    """The linter of `dsops policy check` has no error, no warning."""
+def test_the_linter_accepts_every_generated_policy() -> None:
+    """The linter of `dsops policy check` has no errors and no warnings."""
     jump = JUMP.replace("222222222222", "444444444444")
     grants = made(jump + target(", credentials_from: jump, external_id: some-id"))
     for role in grants.roles:
@@ -461,5 +461,5 @@ def test_nothing_that_is_made_is_found_wrong() -> None:
 
 
 def test_a_blank_has_a_name_for_every_language() -> None:
-    """Of letters, digits and `_`."""
+    """A blank's name has only letters, digits and `_`."""
     assert Blank("external_id_of_a_b", "What it is.").shown == "<external id of a b>"

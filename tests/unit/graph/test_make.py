@@ -1,4 +1,4 @@
-"""The graph of a configuration has each thing once, with who it comes from, and no secret."""
+"""The graph of a configuration has each thing once, with its source, and no secret."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ envs:
 
 
 class TestNodes:
-    """What is drawn."""
+    """Nodes of the graph."""
 
     def test_every_store_hop_and_variable_is_there_once(self) -> None:
-        """Of variables, once for each environment."""
+        """A variable has one node per environment."""
         graph = graph_of(TEXT)
         names = sorted((each.kind, each.environment, each.name) for each in graph.nodes if each.kind != "caller")
         assert names == [
@@ -57,15 +57,15 @@ class TestNodes:
             ("variable", "staging", "PLAIN"),
         ]
 
-    def test_each_comes_after_what_it_is_from(self) -> None:
-        """So that who draws can go through them once."""
+    def test_each_node_comes_after_its_source(self) -> None:
+        """A node follows its source, so that a renderer needs one pass."""
         seen = set()
         for each in graph_of(TEXT).nodes:
             assert each.parent is None or each.parent in seen
             seen.add(each.key)
 
-    def test_a_hop_says_who_and_how_and_marks_what_is_sent(self) -> None:
-        """The role with its path; MFA, external ID and the like without their values."""
+    def test_a_hop_shows_its_identity_and_marks_what_is_sent(self) -> None:
+        """The role has its path; MFA, external ID and similar settings are shown without values."""
         facts = node(graph_of(TEXT), "hop", "target").facts
         assert facts == (
             "AssumeRole",
@@ -81,7 +81,7 @@ class TestNodes:
         assert "external ID" not in node(graph_of(TEXT), "hop", "jump").facts
 
     def test_hops_without_a_role_say_whose_session_it_is(self) -> None:
-        """A root user by the account, whether as an id or an ARN; a federated user by the name; a user by nothing."""
+        """Root users are shown by account, federated users by name, and users without a name."""
         text = """\
 secretStores:
   root:
@@ -103,7 +103,7 @@ secretStores:
         assert ("GetSessionToken", "for 43200 s", "in us-east-1") == node(graph, "hop", "day").facts
 
     def test_a_store_works_in_the_account_of_its_hop(self) -> None:
-        """With base credentials nobody knows whose account that is."""
+        """With base credentials the account is unknown."""
         graph = graph_of(TEXT)
         assert ("222222222222", "") == (
             node(graph, "store", "secrets").account,
@@ -111,11 +111,11 @@ secretStores:
         )
 
     def test_no_value_is_in_it(self) -> None:
-        """Literals, defaults, external IDs, tags' values and source identities are not said."""
+        """Literals, defaults, external IDs, tags' values and source identities are left out."""
         assert "hush" not in repr(graph_of(TEXT))
 
     def test_environments_are_named_where_there_are_several(self) -> None:
-        """One alone is in the title."""
+        """A single environment is in the title."""
         assert node(graph_of(TEXT), "variable", "URL").facts[0] == "of production"
         plan = plan_of(TEXT, "production")
         one = make_graph("production", config_of(TEXT), [plan], BUILTIN_TYPES)
@@ -123,15 +123,15 @@ secretStores:
 
 
 class TestCallers:
-    """Where it begins."""
+    """The nodes where the graph begins."""
 
     def test_base_credentials_are_one_caller_for_each_profile(self) -> None:
-        """With what is known of them without asking."""
+        """They are shown with what is known without a call."""
         callers = [each.facts for each in graph_of(TEXT, ambient=TEMPORARY).nodes if each.name == "base credentials"]
         assert callers == [("environment", "temporary"), ("environment", "temporary")]
 
     def test_a_login_serves_all_stores_that_work_with_it(self) -> None:
-        """And another login is another caller, though it be called the same."""
+        """Another login is a separate caller, even with the same name."""
         text = """\
 secretStores:
   one: {type: aws.sso, start_url: "https://a.example/start", sso_region: us-east-1, account_id: "111111111111",
@@ -150,7 +150,7 @@ secretStores:
         ]
         graph = make_graph("logins", config_of(text), plans, BUILTIN_TYPES)
         callers = [each for each in graph.nodes if each.kind == "caller"]
-        assert [("the login", ("until noon",))] * 2 == [(each.name, each.facts) for each in callers]
+        assert [("the login", ("until noon",))] * 2 == [(caller.name, caller.facts) for caller in callers]
         assert node(graph, "hop", "one").parent == node(graph, "hop", "two").parent == callers[0].key
         assert node(graph, "hop", "three").parent == callers[1].key
         facts = node(graph, "hop", "one").facts
@@ -158,10 +158,10 @@ secretStores:
 
 
 class TestAsWritten:
-    """What can't be planned is drawn all the same."""
+    """Stores that cannot be planned are drawn, too."""
 
     def test_a_store_whose_variable_is_not_set_says_so(self) -> None:
-        """It, and what needs it, stand where they belong."""
+        """The store and its dependents keep their places."""
         text = TEXT.replace("${EXTERNAL_ID:-hush-external-id}", "${EXTERNAL_ID}")
         graph = graph_of(text)
         target, secrets = node(graph, "hop", "target"), node(graph, "store", "secrets")
@@ -173,7 +173,7 @@ class TestAsWritten:
         assert 11 == sum(1 for each in graph.nodes if each.kind != "caller")
 
     def test_all_of_a_chain_may_be_unplanned(self) -> None:
-        """The role's text stands as it is written."""
+        """The role is shown as written in the configuration."""
         graph = graph_of(TEXT.replace("arn:aws:iam::111111111111:role/Jump", "${JUMP_ROLE}"))
         assert "${JUMP_ROLE}" in node(graph, "hop", "jump").facts
         assert "base credentials: environment, long-term" == graph_text(graph).splitlines()[3]

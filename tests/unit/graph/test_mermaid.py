@@ -1,4 +1,4 @@
-"""The flowchart says what the tree says, in the words that Mermaid reads."""
+"""The flowchart has the contents of the tree, in Mermaid's syntax."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.unit.graph.test_make import TEXT
 
 
 def test_what_means_something_to_mermaid_is_a_code() -> None:
-    """Quotes, brackets, `#`, tags, and what Markdown would make a list or italics of; names stay readable."""
+    """Quotes, brackets, `#`, tags and Markdown's lists and italics are escaped; names stay readable."""
     assert label('a"b]#<c>') == "a#34;b#93;#35;#60;c#62;"
     assert label("1. one") == "1#46; one"
     assert label("_one_ *two*") == "#95;one#95; #42;two#42;"
@@ -22,7 +22,7 @@ def test_what_means_something_to_mermaid_is_a_code() -> None:
 
 
 def test_hops_and_stores_stand_in_the_box_of_their_account() -> None:
-    """Variables and callers in none."""
+    """Variables and callers are outside the boxes."""
     text = mermaid_text(graph_of(TEXT))
     box = re.search(r'subgraph a\d+\["account 222222222222"\]\n(.*?)\n  end', text, re.DOTALL)
     assert box is not None
@@ -30,7 +30,7 @@ def test_hops_and_stores_stand_in_the_box_of_their_account() -> None:
 
 
 def test_every_node_but_the_callers_has_one_edge() -> None:
-    """And each is declared once."""
+    """Each node is declared once."""
     graph = graph_of(TEXT)
     text = mermaid_text(graph)
     declared = re.findall(r'^\s+(n\d+)[\[(]+"', text, re.MULTILINE)
@@ -40,7 +40,7 @@ def test_every_node_but_the_callers_has_one_edge() -> None:
 
 
 def test_a_denied_hop_has_the_word_the_class_and_a_dotted_edge() -> None:
-    """Others have none of them."""
+    """Hops that were not denied have none of the three."""
     graph = graph_of(TEXT)
     target = node(graph, "hop", "target")
     text = mermaid_text(graph._replace(outcomes={target.key: NodeOutcome("denied", "sts.access-denied")}))
@@ -50,8 +50,8 @@ def test_a_denied_hop_has_the_word_the_class_and_a_dotted_edge() -> None:
     assert ":::denied" not in mermaid_text(graph)
 
 
-def test_a_large_one_has_no_more_edges_than_mermaid_draws() -> None:
-    """Variables become lines in the box of their store then, each once; one below the limit has boxes for them."""
+def test_a_large_graph_has_no_more_edges_than_mermaid_draws() -> None:
+    """Above the limit variables become lines in their store's box, each once; below it they have boxes."""
     large, small = graph_of(many(300, 5)), graph_of(many(100, 5))
     text = mermaid_text(large)
     assert 600 == sum(each.parent is not None for each in large.nodes)
@@ -63,7 +63,7 @@ def test_a_large_one_has_no_more_edges_than_mermaid_draws() -> None:
 
 
 def test_a_denied_variable_marks_the_box_that_it_is_in() -> None:
-    """The word stands beside it, so that it is seen which."""
+    """The word is next to the variable, so that it shows which one was denied."""
     graph = graph_of(many(300, 5))
     token = node(graph, "variable", "TOKEN_7")
     text = mermaid_text(graph._replace(outcomes={token.key: NodeOutcome("denied", "secret.access-denied")}))

@@ -1,4 +1,4 @@
-"""The drawing stands on its own: nothing overlaps, nothing is loaded, and who does not see it reads the tree."""
+"""The drawing needs nothing else: no overlaps, no external resources, and the tree as its description."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import xml.etree.ElementTree as ET
 from itertools import combinations
 
 from dsops.graph import NodeOutcome, graph_text, svg_text
-from dsops.graph.layout import lay_out
-from dsops.graph.svg import DARK, LIGHT
+from dsops.graph.svg import DARK, LIGHT, lay_out
 from tests.graphs import graph_of, many, node
 from tests.unit.graph.test_make import TEXT
 
@@ -28,7 +27,7 @@ def contrast(one: str, other: str) -> float:
 
 
 def test_boxes_do_not_overlap() -> None:
-    """Nor do they leave the drawing; a first child stands beside its parent."""
+    """Boxes stay inside the drawing; a first child is beside its parent."""
     for drawing in (lay_out(graph_of(TEXT), 64), lay_out(graph_of(many(60, 3)), 64)):
         for one, other in combinations(drawing.boxes, 2):
             apart_x = one.x + one.width <= other.x or other.x + other.width <= one.x
@@ -40,10 +39,10 @@ def test_boxes_do_not_overlap() -> None:
 
 
 def test_nothing_else_is_needed() -> None:
-    """No script, no picture, no font, no address but the name of the format."""
+    """It has no script, picture or font, and no address except the format's name."""
     text = svg_text(graph_of(TEXT))
     root = ET.fromstring(text)  # noqa: S314 (our own)
-    assert {each.tag.removeprefix(SVG) for each in root.iter()} == {
+    assert {element.tag.removeprefix(SVG) for element in root.iter()} == {
         "svg",
         "title",
         "desc",
@@ -57,8 +56,8 @@ def test_nothing_else_is_needed() -> None:
     assert not re.search(r"href|url\(|@import|@font-face|\bon\w+=", text)
 
 
-def test_who_does_not_see_it_reads_the_tree() -> None:
-    """The description is the text format; the title is named by the root."""
+def test_the_drawings_description_is_the_tree() -> None:
+    """The description is the text format; the root has the title's name."""
     graph = graph_of(TEXT)
     root = ET.fromstring(svg_text(graph))  # noqa: S314 (our own)
     assert ("img", "title desc") == (root.get("role"), root.get("aria-labelledby"))
@@ -67,7 +66,7 @@ def test_who_does_not_see_it_reads_the_tree() -> None:
 
 
 def test_colours_can_be_told_apart() -> None:
-    """7 to 1 for every text on its ground, 3 to 1 for lines (WCAG 2.2, 1.4.6 and 1.4.11), light and dark."""
+    """7 to 1 for each text on its background, 3 to 1 for lines (WCAG 2.2, 1.4.6 and 1.4.11), light and dark."""
     for palette in (LIGHT, DARK):
         for ink in ("ink", "bad"):
             assert contrast(palette[ink], palette["box"]) >= 7
@@ -76,12 +75,12 @@ def test_colours_can_be_told_apart() -> None:
 
 
 def test_what_is_denied_says_so_besides_the_colour() -> None:
-    """The word and the code, a thicker line and dashes; only on what was denied."""
+    """Denied nodes have the word and the code, a thicker line, and dashes; others have none of them."""
     graph = graph_of(TEXT)
     target = node(graph, "hop", "target")
     graph = graph._replace(outcomes={target.key: NodeOutcome("denied", "sts.access-denied")})
     root = ET.fromstring(svg_text(graph))  # noqa: S314 (our own)
-    (bad,) = [each for each in root.iter(f"{SVG}g") if "bad" in (each.get("class") or "")]
-    assert [each.text for each in bad.iter(f"{SVG}text")][:2] == ["target", "denied: sts.access-denied"]
-    assert 1 == sum("bad" in (each.get("class") or "") for each in root.iter(f"{SVG}path"))
+    (bad,) = [entry for entry in root.iter(f"{SVG}g") if "bad" in (entry.get("class") or "")]
+    assert [entry.text for entry in bad.iter(f"{SVG}text")][:2] == ["target", "denied: sts.access-denied"]
+    assert 1 == sum("bad" in (entry.get("class") or "") for entry in root.iter(f"{SVG}path"))
     assert ' bad"' not in svg_text(graph_of(TEXT))

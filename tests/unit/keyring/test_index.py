@@ -1,4 +1,4 @@
-"""The list of what the keyring has: who may be believed, what is kept of it, and what a newer dsops has written."""
+"""The list of the keyring's contents: which files are trusted, what is kept, and lists of a newer dsops."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ def environ(home: Path) -> dict[str, str]:
 
 
 def written(environ: dict[str, str]) -> Path:
-    """The file, with one entry of each kind."""
+    """Writes the file with one entry of each kind."""
     with index.changing(environ):
         index.write(environ, index.Contents({DEVICE: SEED}, {"ada": KEY}))
     return Path(index.path_of(environ))
 
 
 def test_what_is_written_is_read(environ: dict[str, str]) -> None:
-    """Every field; where nothing was written there is nothing."""
+    """Every field survives; a missing file gives an empty list."""
     assert index.contents(environ) == index.EMPTY
     written(environ)
     assert index.contents(environ) == index.Contents({DEVICE: SEED}, {"ada": KEY})
 
 
 def test_the_file_is_its_owners_alone(environ: dict[str, str]) -> None:
-    """Whatever the umask says; and nothing else is left beside it."""
+    """The file is private under any umask, and nothing else is left beside it."""
     before = os.umask(0)
     try:
         path = written(environ)
@@ -61,7 +61,7 @@ def test_the_file_is_its_owners_alone(environ: dict[str, str]) -> None:
 
 
 def test_the_variable_of_the_specification_counts(environ: dict[str, str], tmp_path: Path) -> None:
-    """XDG_DATA_HOME, if it is absolute; else the one in the home folder; without a home there is none."""
+    """XDG_DATA_HOME is used if it is absolute, else the home folder's default; without a home there is no path."""
     assert index.path_of({**environ, "XDG_DATA_HOME": str(tmp_path)}) == f"{tmp_path}/dsops/keyring.json"
     assert index.path_of({**environ, "XDG_DATA_HOME": "data"}) == f"{environ['HOME']}/.local/share/dsops/keyring.json"
     assert index.contents({}) == index.EMPTY
@@ -71,8 +71,8 @@ def test_the_variable_of_the_specification_counts(environ: dict[str, str], tmp_p
 
 @pytest.mark.skipif(sys.platform == "win32", reason="files have no such modes")
 @pytest.mark.parametrize("mode", [0o620, 0o602])
-def test_one_that_others_may_write_is_not_believed(environ: dict[str, str], mode: int) -> None:
-    """They would decide which key a name is."""
+def test_a_list_that_others_may_write_is_refused(environ: dict[str, str], mode: int) -> None:
+    """A file that others may write is refused, since it decides which key a name means."""
     path = written(environ)
     path.chmod(mode)
     with pytest.raises(KeyringFailed, match="can't be relied on") as caught:
@@ -95,8 +95,8 @@ def test_one_that_others_may_write_is_not_believed(environ: dict[str, str], mode
         '{"version": 1, "mfa": [], "keys": [{"name": "a", "key_id": null, "arn": "", "added": ""}]}',
     ],
 )
-def test_what_is_no_list_of_ours_is_told(environ: dict[str, str], text: str) -> None:
-    """Half written, changed by hand, or of a later dsops: never taken for an empty one, which would be written over."""
+def test_an_invalid_list_is_an_error(environ: dict[str, str], text: str) -> None:
+    """A damaged file, or one of a later dsops, is an error and not an empty list, which would overwrite it."""
     written(environ).write_text(text)
     with pytest.raises(KeyringFailed, match="is not the list"):
         index.contents(environ)
@@ -106,7 +106,7 @@ def test_what_is_no_list_of_ours_is_told(environ: dict[str, str], text: str) -> 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes")
 def test_a_pipe_is_not_waited_for(environ: dict[str, str]) -> None:
-    """Its other end may never come, and every run looks at the list."""
+    """A pipe in its place must not block a run, since every run reads the list."""
     path = written(environ)
     path.unlink()
     os.mkfifo(path)
@@ -115,7 +115,7 @@ def test_a_pipe_is_not_waited_for(environ: dict[str, str]) -> None:
 
 
 def test_a_list_that_can_not_be_written_leaves_nothing(environ: dict[str, str]) -> None:
-    """The one before stays, and no part of the new one beside it."""
+    """On a write error the old list stays, without parts of the new one beside it."""
     resource = pytest.importorskip("resource", reason="Windows has no such limits")
     path = written(environ)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -130,7 +130,7 @@ def test_a_list_that_can_not_be_written_leaves_nothing(environ: dict[str, str]) 
 
 
 def test_a_field_that_a_later_dsops_has_added_is_left_out(environ: dict[str, str]) -> None:
-    """The rest is as good as ever."""
+    """Unknown fields are ignored, and the rest is used."""
     path = written(environ)
     value = json.loads(path.read_text())
     value["keys"][0]["colour"] = {"of": "the key"}
@@ -138,8 +138,8 @@ def test_a_field_that_a_later_dsops_has_added_is_left_out(environ: dict[str, str
     assert index.contents(environ).keys == {"ada": KEY}
 
 
-def test_two_that_change_it_lose_nothing(environ: dict[str, str]) -> None:
-    """One after the other: each sees what the one before has written."""
+def test_concurrent_changes_lose_nothing(environ: dict[str, str]) -> None:
+    """Concurrent changes run one after another, and each starts from the previous result."""
 
     def add(number: int) -> None:
         with index.changing(environ) as before:
@@ -152,7 +152,7 @@ def test_two_that_change_it_lose_nothing(environ: dict[str, str]) -> None:
 
 
 def test_a_folder_that_can_not_be_written_is_told(environ: dict[str, str], home: Path) -> None:
-    """With the file that could not be."""
+    """The error names the file that could not be created."""
     (home / ".local").write_text("a file in the way")
     with pytest.raises(FileNotWritten, match="can't be written"), index.changing(environ):
         pass

@@ -1,4 +1,4 @@
-"""The system's keyring through the package `keyring`, in a process of its own: what it gives, and every way to fail."""
+"""The system's keyring through the package `keyring` in a separate process: its results and all its failures."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 
 @pytest.fixture
 def stub(home: Path) -> StubKeyring:
-    """An empty keyring of this test's home."""
+    """An empty keyring in this test's home."""
     return StubKeyring(home)
 
 
 def keyring(stub: StubKeyring, **more: str) -> Keyring:
-    """It, for a client with these variables."""
+    """The stub's keyring for a client with these variables."""
     return Keyring({"PATH": os.environ["PATH"], **stub.environ, **more}, "/", 30.0)
 
 
 def failure(keyring: Keyring) -> DsopsError:
-    """Why it does not keep a seed."""
+    """The error of an attempt to keep a seed."""
     with pytest.raises(DsopsError) as caught:
         keyring.put("dsops test", "ada", Secret(SEED))
     assert SEED not in words(caught.value)
@@ -40,8 +40,8 @@ def failure(keyring: Keyring) -> DsopsError:
     return caught.value
 
 
-def test_what_was_put_in_comes_out(stub: StubKeyring) -> None:
-    """By service and account; gone when it was deleted; deleting nothing is no error."""
+def test_a_kept_secret_is_returned(stub: StubKeyring) -> None:
+    """Secrets are found by service and account until deleted; deleting a missing one is no error."""
     ring = keyring(stub)
     assert ring.get("dsops test", "ada") is None
     assert ring.put("dsops test", "ada", Secret(f"{SEED} ü\n")) == "file keyring FileKeyring"
@@ -53,7 +53,7 @@ def test_what_was_put_in_comes_out(stub: StubKeyring) -> None:
 
 
 def test_the_clients_environment_decides_which_keyring_it_is(home: Path, stub: StubKeyring, tmp_path: Path) -> None:
-    """Not that of this process, in which the agent works for clients of several homes."""
+    """The agent works for clients with several homes, so its own environment does not count."""
     keyring(stub).put("dsops test", "ada", Secret("hers"))
     other = StubKeyring(tmp_path)
     assert os.environ["HOME"] == str(home)
@@ -62,7 +62,7 @@ def test_the_clients_environment_decides_which_keyring_it_is(home: Path, stub: S
 
 
 def test_a_backend_can_be_named_by_its_variable(stub: StubKeyring, tmp_path: Path) -> None:
-    """PYTHON_KEYRING_BACKEND, as the package has it; it wins over the file."""
+    """PYTHON_KEYRING_BACKEND takes precedence over the file, as in the package."""
     elsewhere = keyring(stub, PYTHON_KEYRING_BACKEND="keyring.backends.fail.Keyring")
     assert isinstance(failure(elsewhere), KeyringUnavailable)
     there = keyring(stub, PYTHON_KEYRING_BACKEND="tests.stubs.file_keyring.FileKeyring", HOME=str(tmp_path))
@@ -71,7 +71,7 @@ def test_a_backend_can_be_named_by_its_variable(stub: StubKeyring, tmp_path: Pat
 
 
 def test_noise_of_a_backend_is_not_taken_for_its_answer(stub: StubKeyring) -> None:
-    """What it prints goes elsewhere."""
+    """A backend's own output goes elsewhere."""
     keyring(stub).put("dsops test", "ada", Secret("x"))
     stub.set_mood("prints")
     assert keyring(stub).get("dsops test", "ada") == Secret("x")
@@ -89,15 +89,15 @@ def test_noise_of_a_backend_is_not_taken_for_its_answer(stub: StubKeyring) -> No
     ],
 )
 def test_each_failure_says_what_to_do(stub: StubKeyring, mood: str, kind: type[DsopsError], told: str) -> None:
-    """Locked, absent, broken, or one that says yes and keeps nothing; the secret is in none of the texts."""
+    """Locked, absent, broken or losing its contents: each has its hint, and no text contains the secret."""
     stub.set_mood(mood)
     error = failure(keyring(stub))
     assert type(error) is kind
     assert told in words(error)
 
 
-def test_one_that_never_answers_is_left_after_a_while(stub: StubKeyring) -> None:
-    """A minute, of which a test has less; it may be waiting for its password where nobody sees the question."""
+def test_waiting_for_the_keyring_has_a_limit(stub: StubKeyring) -> None:
+    """The limit is a minute, less in this test; it may be waiting for a password in a hidden question."""
     stub.set_mood("hangs")
     started = time.monotonic()
     with pytest.raises(KeyringLocked, match="did not answer within 1 s"):
@@ -106,8 +106,8 @@ def test_one_that_never_answers_is_left_after_a_while(stub: StubKeyring) -> None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS and Windows have a keyring without any variable")
-def test_without_a_desktop_there_is_none(tmp_path: Path) -> None:
-    """In CI, over ssh, in a container: told at once, with what works there."""
+def test_without_a_desktop_there_is_no_keyring(tmp_path: Path) -> None:
+    """In CI, over ssh and in a container it is reported at once, with an alternative."""
     error = failure(Keyring({"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, "/", 30.0))
     assert isinstance(error, KeyringUnavailable)
     assert "mfa_process" in error.hint
@@ -121,15 +121,15 @@ def test_without_a_desktop_there_is_none(tmp_path: Path) -> None:
         ("keyring.backends.null.NoSuchClass", "can't be loaded"),
     ],
 )
-def test_one_that_keeps_nothing_or_is_not_there_is_told(stub: StubKeyring, backend: str, told: str) -> None:
-    """Instead of taking a seed and losing it."""
+def test_a_backend_that_keeps_nothing_or_is_missing_is_an_error(stub: StubKeyring, backend: str, told: str) -> None:
+    """A backend that loses everything is reported instead of losing a seed."""
     error = failure(keyring(stub, PYTHON_KEYRING_BACKEND=backend))
     assert isinstance(error, KeyringUnavailable)
     assert told in error.message
 
 
 def test_the_extra_is_asked_for(stub: StubKeyring, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the package is not installed; it is looked for where dsops' own packages are."""
+    """A missing package is reported; it is searched for among dsops' own packages."""
     others = [entry for entry in sys.path if "site-packages" not in entry]
     monkeypatch.setattr("sys.path", [*others, str(Path(dsops.__file__).parents[1])])
     error = failure(keyring(stub))
@@ -139,7 +139,7 @@ def test_the_extra_is_asked_for(stub: StubKeyring, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no core dumps")
 def test_the_process_that_asks_leaves_no_core_dump(stub: StubKeyring) -> None:
-    """This one may go on to become the user's command, whose limit it would be."""
+    """Only the separate process has the limit, since this process may become the user's command."""
     import resource
 
     limits = resource.getrlimit(resource.RLIMIT_CORE)

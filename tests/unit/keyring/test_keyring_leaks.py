@@ -1,6 +1,6 @@
-"""A seed and a key that are typed in, kept, used and rotated, well and badly: neither is anywhere but in the keyring.
+"""A seed and a key stay in the keyring alone when entered, kept, used and rotated, with and without errors.
 
-What is searched: both streams, every file that was left, and arguments and environment of every process started.
+The tests search both streams, every file left behind, and the arguments and environment of every process.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ MOODS = ("", "locked", "absent", "breaks", "dies", "refuses", "forgets", "prints
 
 
 class Desk:
-    """A home with a keyring, and an AWS that may repeat what it was sent."""
+    """A home with a keyring, and a stand-in for AWS that may repeat requests."""
 
     def __init__(self, home: Path, folder: Path) -> None:
         self.keyring = StubKeyring(home)
@@ -52,14 +52,14 @@ class Desk:
 
     def _answer(self, seen: Seen) -> Answer:
         if self.is_careless:
-            # A proxy's page of an error, with the whole request in it.
+            # A proxy's error page with the whole request in it.
             return Answer(502, b"<html>" + seen.body + str(seen.headers).encode() + b"</html>")
         if seen.body and parameters_of(seen)["Action"] == "AssumeRole":
             return assume_role_answer(expiration="2099-01-01T00:00:00Z")
         return self._slow(seen) if seen.body else sts_error("AccessDenied", "no")
 
     def search(self, *words: str, given: str = "") -> int:
-        """Runs it; fails when a secret stands anywhere but in the keyring. The exit code."""
+        """Runs the command and returns the exit code; fails if a secret occurs outside the keyring."""
         watch = self.folder / "watched"
         watch.write_text("")
         done = subprocess.run(
@@ -93,21 +93,21 @@ class Desk:
         return done.returncode
 
     def processes(self) -> list[str]:
-        """Of the last run, the words of every process that was started."""
+        """Command lines of the processes that the last run started."""
         lines = (self.folder / "watched").read_text().splitlines()
         return [" ".join(json.loads(line)[1]) for line in lines]
 
 
 @pytest.fixture
 def desk(home: Path, tmp_path: Path) -> Iterator[Desk]:
-    """One where all is well."""
+    """A desk without errors."""
     desk = Desk(home, tmp_path)
     with desk.server:
         yield desk
 
 
 def test_when_all_is_well(desk: Desk) -> None:
-    """Added, listed, used and rotated; the secrets were in the keyring, and a process was started to ask it."""
+    """Adding, listing, using and rotating keep secrets in the keyring, which is used by a separate process."""
     assert desk.search("mfa", "add", DEVICE, given=SEED) == 0
     assert desk.search("keys", "add", "ada", given=f"{OLD}\n{OLD_SECRET}") == 0
     assert desk.search("mfa", "list") == desk.search("keys", "list") == 0
@@ -123,7 +123,7 @@ def test_when_all_is_well(desk: Desk) -> None:
 
 @pytest.mark.parametrize("mood", MOODS)
 def test_in_every_mood_of_the_keyring(desk: Desk, mood: str) -> None:
-    """Locked, broken, forgetful, or one that prints what it is given in its error."""
+    """Locked, broken or losing contents, or with its input in its error: nothing leaks."""
     desk.search("mfa", "add", DEVICE, given=SEED)
     desk.search("keys", "add", "ada", given=f"{OLD}\n{OLD_SECRET}")
     desk.keyring.set_mood(mood)
@@ -135,7 +135,7 @@ def test_in_every_mood_of_the_keyring(desk: Desk, mood: str) -> None:
 
 
 def test_when_aws_or_something_before_it_repeats_the_request(desk: Desk) -> None:
-    """Codes, signatures and all."""
+    """Nothing leaks even if codes and signatures are repeated."""
     desk.search("mfa", "add", DEVICE, given=SEED)
     desk.search("keys", "add", "ada", given=f"{OLD}\n{OLD_SECRET}")
     desk.is_careless = True
@@ -159,7 +159,7 @@ def test_when_aws_or_something_before_it_repeats_the_request(desk: Desk) -> None
     ids=range(8),
 )
 def test_when_what_is_given_is_wrong(desk: Desk, given: str) -> None:
-    """Swapped, in one line, cut off, too long: the error has a reason, and none of it."""
+    """Swapped, joined, cut-off and too long input gives an error with a reason, and without the input."""
     assert desk.search("keys", "add", "ada", given=given) == 2
     assert desk.search("mfa", "add", DEVICE, given=given) == 2
     assert desk.keyring.secrets == {}

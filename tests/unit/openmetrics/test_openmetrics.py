@@ -1,4 +1,4 @@
-"""OpenMetrics' text: what is counted is read back by Prometheus' own parser, whatever stands in a label."""
+"""OpenMetrics' text format: Prometheus' own parser reads the counts back, with any text in a label."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.metrics import read_metrics
 
 
 def text_of(*metrics: Metric) -> str:
-    """What a registry of these tells."""
+    """The text of a registry with these metrics."""
     registry = Registry()
     registry.add(*metrics)
     return registry.text()
@@ -31,7 +31,7 @@ def samples_of(*metrics: Metric) -> dict[tuple[str, frozenset[tuple[str, str]]],
 
 
 def test_every_kind_is_told_as_the_standard_writes_it() -> None:
-    """Character for character; nothing of a metric that has counted nothing, but 0 where there are no labels."""
+    """The text is exact; a metric without counts has no lines, or 0 if it has no labels."""
     calls = Counter("calls", "Calls.", ("service",))
     calls.add(("sts",))
     calls.add(("sts",), 2)
@@ -69,48 +69,50 @@ def test_every_kind_is_told_as_the_standard_writes_it() -> None:
 
 @given(st.lists(st.tuples(st.text(max_size=40), st.text(max_size=40)), max_size=6), st.text(max_size=40))
 def test_whatever_stands_in_a_label_is_read_back(pairs: list[tuple[str, str]], said: str) -> None:
-    """Quotes, backslashes, line ends, other alphabets: no label adds a line or a label."""
+    """Quotes, backslashes, line ends and other alphabets: no label adds a line or a label."""
     counter = Counter("calls", said, ("one", "two"))
     for pair in pairs:
         counter.add(pair)
 
-    told = samples_of(counter)
+    samples = samples_of(counter)
 
-    expected = {("calls_total", frozenset({("one", one), ("two", two)})): pairs.count((one, two)) for one, two in pairs}
-    assert expected == told
+    expected = {
+        ("calls_total", frozenset({("one", entry), ("two", two)})): pairs.count((entry, two)) for entry, two in pairs
+    }
+    assert expected == samples
 
 
 @given(st.lists(st.floats(0, 100, allow_nan=False), max_size=30))
 def test_a_histogram_counts_each_value_once(values: list[float]) -> None:
-    """Each bucket has what is at most its bound; the last one all."""
+    """Each bucket counts the values up to its bound, and the last one counts all."""
     histogram = Histogram("took", "Time.", (1, 10, 50))
     for value in values:
         histogram.observe(value)
 
-    told = samples_of(histogram)
+    samples = samples_of(histogram)
 
     for bound in (1.0, 10.0, 50.0) if values else ():
-        assert told["took_bucket", frozenset({("le", str(bound))})] == sum(value <= bound for value in values)
-    assert told.get(("took_count", frozenset()), 0) == len(values)
-    assert told.get(("took_sum", frozenset()), 0) == pytest.approx(sum(values))
+        assert samples["took_bucket", frozenset({("le", str(bound))})] == sum(value <= bound for value in values)
+    assert samples.get(("took_count", frozenset()), 0) == len(values)
+    assert samples.get(("took_sum", frozenset()), 0) == pytest.approx(sum(values))
 
 
 def test_series_have_an_end() -> None:
-    """A label that the world fills becomes `other`; closed labels still tell apart, and no count is lost."""
+    """Too many values of an open label become `other`; closed labels stay separate, and no count is lost."""
     counter = Counter("calls", "Calls.", ("result", "role"), open_labels=("role",))
     for number in range(5 * MOST_SERIES):
         counter.add(("ok", f"role-{number}"))
         counter.add(("failed", f"role-{number}"))
 
-    told = samples_of(counter)
+    samples = samples_of(counter)
 
-    assert len(told) == MOST_SERIES + 2
-    assert sum(told.values()) == 10 * MOST_SERIES
-    assert told["calls_total", frozenset({("result", "ok"), ("role", OTHER)})] > 4 * MOST_SERIES
+    assert len(samples) == MOST_SERIES + 2
+    assert sum(samples.values()) == 10 * MOST_SERIES
+    assert samples["calls_total", frozenset({("result", "ok"), ("role", OTHER)})] > 4 * MOST_SERIES
 
 
 def test_closed_labels_have_an_end_too() -> None:
-    """Should they not be as closed as was thought."""
+    """Closed labels have a limit, too, in case they are not as closed as assumed."""
     counter = Counter("calls", "Calls.", ("result",))
     for number in range(5 * MOST_SERIES):
         counter.add((f"result-{number}",))
@@ -119,7 +121,7 @@ def test_closed_labels_have_an_end_too() -> None:
 
 
 def test_a_label_without_measure_is_cut() -> None:
-    """256 characters are enough for every role."""
+    """Labels are cut at 256 characters, which suffice for every role."""
     counter = Counter("calls", "Calls.", ("role",))
     counter.add(("r" * 10_000,))
     counter.add(("r" * 10_001,))
@@ -127,8 +129,8 @@ def test_a_label_without_measure_is_cut() -> None:
     assert samples_of(counter) == {("calls_total", frozenset({("role", "r" * 256)})): 2}
 
 
-def test_names_that_are_none_are_refused() -> None:
-    """So is one that there is already."""
+def test_invalid_names_are_refused() -> None:
+    """Invalid names are refused, and so are existing ones."""
     with pytest.raises(ValueError, match="can't be names"):
         Counter("no-name", "Calls.")
     with pytest.raises(ValueError, match="can't be names"):
@@ -138,7 +140,7 @@ def test_names_that_are_none_are_refused() -> None:
 
 
 def test_threads_lose_nothing() -> None:
-    """Four of them, at the same counter and histogram."""
+    """Four threads use the same counter and histogram."""
     counter, histogram = Counter("calls", "Calls.", ("service",)), Histogram("took", "Time.", (1,))
 
     def work() -> None:
@@ -152,25 +154,25 @@ def test_threads_lose_nothing() -> None:
     for thread in threads:
         thread.join()
 
-    told = samples_of(counter, histogram)
-    assert told["calls_total", frozenset({("service", "sts")})] == 8000
-    assert told["took_count", frozenset()] == 8000
+    samples = samples_of(counter, histogram)
+    assert samples["calls_total", frozenset({("service", "sts")})] == 8000
+    assert samples["took_count", frozenset()] == 8000
 
 
-def test_a_process_tells_of_itself() -> None:
-    """Under the names that Prometheus' own libraries use; as the system counts it."""
-    told = samples_of(*process_metrics("dsops", 1_800_000_000.0))
+def test_a_process_has_its_own_metrics() -> None:
+    """Metrics of the process have the names of Prometheus' own libraries, and the system's values."""
+    samples = samples_of(*process_metrics("dsops", 1_800_000_000.0))
 
-    names = {name for name, _ in told}
+    names = {name for name, _ in samples}
     assert {"process_start_time_seconds", "process_cpu_seconds_total", "dsops_build_info"} <= names
-    assert told["process_start_time_seconds", frozenset()] == 1_800_000_000
+    assert samples["process_start_time_seconds", frozenset()] == 1_800_000_000
     if "process_resident_memory_bytes" in names:  # Linux
-        assert 5_000_000 < told["process_resident_memory_bytes", frozenset()] < 2_000_000_000
-    assert 3 <= told["process_open_fds", frozenset()] <= told.get(("process_max_fds", frozenset()), 1e9)
+        assert 5_000_000 < samples["process_resident_memory_bytes", frozenset()] < 2_000_000_000
+    assert 3 <= samples["process_open_fds", frozenset()] <= samples.get(("process_max_fds", frozenset()), 1e9)
 
 
 def test_counting_is_cheap() -> None:
-    """Far less than a tenth of a millisecond, also on a busy machine: a warm run has a few of them."""
+    """Counting takes much less than 0.1 ms even on a busy machine, since a warm run counts a few times."""
     counter = Counter("calls", "Calls.", ("service",))
 
     assert min(timeit.repeat(lambda: counter.add(("sts",)), number=1000, repeat=5)) / 1000 < 100e-6

@@ -1,4 +1,4 @@
-"""The four metrics of roles: who is one principal, and which session crosses a border."""
+"""The four metrics of roles: which identities are one principal, and which sessions cross accounts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def told(roles: RoleMetrics) -> Told:
 
 
 def test_issued_sessions_are_counted_by_operation_and_role() -> None:
-    """With the time for which they were asked; one without an end is in no bucket."""
+    """The requested duration is counted; a session without an end is in no bucket."""
     roles = RoleMetrics("dsops")
     for seconds in (900, 3600, 3600, 0):
         roles.count_issued("AssumeRole", ROLE, ALICE, "AKIA", seconds)
@@ -34,7 +34,7 @@ def test_issued_sessions_are_counted_by_operation_and_role() -> None:
 
 
 def test_failures_are_counted_by_code_and_role() -> None:
-    """What was not issued is not issued."""
+    """A failure does not count as an issued session."""
     roles = RoleMetrics("dsops")
     roles.count_failed("sts.access-denied", OTHERS)
 
@@ -45,7 +45,7 @@ def test_failures_are_counted_by_code_and_role() -> None:
 
 
 def test_a_principal_is_a_user_or_a_role_whatever_its_session_is_called() -> None:
-    """By its key where the ARN is not known; nobody is nobody."""
+    """A principal without an ARN is counted by its key; without either it is not counted."""
     roles = RoleMetrics("dsops")
     for caller, key in (
         (ALICE, "AKIA1"),
@@ -62,7 +62,7 @@ def test_a_principal_is_a_user_or_a_role_whatever_its_session_is_called() -> Non
 
 
 def test_a_border_is_crossed_where_the_accounts_differ() -> None:
-    """As the ARN says, else the key id; where neither does, and within an account, none is."""
+    """Accounts are taken from the ARN, else from the key id; unknown or equal accounts do not count."""
     roles = RoleMetrics("dsops")
     for role, caller, key in (
         (ROLE, ALICE, ""),

@@ -1,4 +1,4 @@
-"""Which program a command of a configuration is."""
+"""How a command in a configuration is resolved to a program."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ secretStores:
 
 
 def started(tree: Path, folder: str, environ: dict[str, str] | None = None) -> str:
-    """What the store's `mfa_process` prints when dsops is run in a folder of the tree."""
+    """The output of the store's `mfa_process` when dsops runs in this folder."""
     environ = {"HOME": str(tree.parent), **(environ or {})}
     config = load(folder=str(tree / folder), environ=environ)
     plan = plan_store(config, "s", environ=environ, ambient=lambda _: LONG_TERM, store_types=BUILTIN_TYPES)
@@ -37,7 +37,7 @@ def started(tree: Path, folder: str, environ: dict[str, str] | None = None) -> s
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A project with a folder of somebody else's in it, which has a program of the same name."""
+    """A project with a foreign folder in it that has a program of the same name."""
     (tmp_path / ".git").mkdir()
     for folder, word in (("", "ours"), ("vendor/package", "theirs"), ("shared", "shared")):
         (tmp_path / folder / "bin").mkdir(parents=True)
@@ -50,20 +50,23 @@ def tree(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("folder", ["", "vendor/package", "shared/bin"])
 @pytest.mark.parametrize("command", ["./bin/mfa", "sh bin/mfa"])
 def test_a_relative_path_is_the_configurations_wherever_one_stands(tree: Path, folder: str, command: str) -> None:
-    """Else an allowed configuration would run a stranger's program in the stranger's folder."""
+    """A relative command is relative to the configuration, not to the working folder.
+
+    Otherwise an allowed configuration would run a stranger's program in the stranger's folder.
+    """
     (tree / "dsops.yaml").write_text(f"{STORE}    mfa_process: {command}\n")
     assert started(tree, folder) == "ours"
 
 
 def test_it_is_the_folder_of_the_file_that_says_it(tree: Path) -> None:
-    """As with `include`: an included file's program stands beside that file."""
+    """A command in an included file is relative to that file."""
     (tree / "shared" / "base.yaml").write_text("defaults:\n  aws.sts:\n    mfa_process: [bin/mfa]\n")
     (tree / "dsops.yaml").write_text(f"include: shared/base.yaml\n{STORE}")
     assert started(tree, "vendor/package") == "shared"
 
 
 def test_a_link_to_a_configuration_runs_its_targets_program(tree: Path) -> None:
-    """A repository may hold a link to where people keep theirs, and a program beside the link."""
+    """For a linked configuration a command is relative to the link's target."""
     (tree / "dsops.yaml").write_text(f"{STORE}    mfa_process: ./bin/mfa\n")
     (tree / "vendor" / "package" / ".git").mkdir()
     (tree / "vendor" / "package" / "dsops.yaml").symlink_to("../../dsops.yaml")
@@ -71,7 +74,7 @@ def test_a_link_to_a_configuration_runs_its_targets_program(tree: Path) -> None:
 
 
 def test_one_code_for_several_roles_starts_there_too(tree: Path) -> None:
-    """The session that is put before them takes the folder along."""
+    """The MFA session made for several roles runs its command in the configuration's folder, too."""
     more = "".join(
         f"""  {name}:
     type: aws.sts
@@ -104,7 +107,7 @@ def test_one_code_for_several_roles_starts_there_too(tree: Path) -> None:
 def test_a_file_is_in_the_folder_of_the_configuration_or_at_home(
     tree: Path, written: str, environ: dict[str, str], expected: str
 ) -> None:
-    """`~/` is the home of whoever runs it, as in a shell; nobody else's."""
+    """A file is relative to the configuration; `~/` is the home of the user who runs dsops."""
     role = "region: us-east-1, role_arn: 'arn:aws:iam::111111111111:role/Role'"
     (tree / "dsops.yaml").write_text(
         f"secretStores:\n  s: {{type: aws.sts, {role}, web_identity_token_file: {written}}}\n"

@@ -1,4 +1,4 @@
-"""Whose session it is: what decides about it makes another fingerprint, and nothing else does."""
+"""Fingerprints of sessions: what changes the identity changes the fingerprint, and nothing else does."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BASE = {
 
 
 def fingerprint(fields: dict[str, str], *, name: str = "r", **options: object) -> Fingerprint:
-    """Of one role with these fields, in this order."""
+    """The fingerprint of a role with these fields in this order."""
     lines = "".join(f"    {key}: {value}\n" for key, value in fields.items())
     text = f"secretStores:\n  {name}:\n    type: aws.sts\n{lines}"
     return plan_of(text, store=name, **options).steps[name].fingerprint  # type: ignore[arg-type]
@@ -48,7 +48,7 @@ CHANGED = {
 
 @pytest.mark.parametrize("key", sorted(BASE))
 def test_each_identity_field_makes_another_session(key: str) -> None:
-    """Changed or left out, it is no longer the same session."""
+    """Changing or removing an identity field changes the fingerprint."""
     assert fingerprint({**BASE, key: CHANGED[key]}) != fingerprint(BASE)
     without = {name: value for name, value in BASE.items() if name not in {key, "transitive_tag_keys"}}
     if key != "role_arn":
@@ -57,7 +57,7 @@ def test_each_identity_field_makes_another_session(key: str) -> None:
 
 @given(st.permutations(sorted(BASE)))
 def test_the_order_of_keys_is_nothing(order: list[str]) -> None:
-    """However the fields are written down, it is one session."""
+    """The order of keys does not change the fingerprint."""
     assert fingerprint({key: BASE[key] for key in order}) == fingerprint(BASE)
 
 
@@ -80,30 +80,30 @@ def test_the_order_of_keys_is_nothing(order: list[str]) -> None:
     ],
 )
 def test_what_decides_nothing_makes_no_other_session(same: dict[str, str]) -> None:
-    """Order, white space, the region, how long we wait, how the code comes: one session."""
+    """White space, region, timeouts and the source of the MFA code do not change the fingerprint."""
     assert fingerprint({**BASE, **same}) == fingerprint(BASE)
 
 
 def test_the_stores_name_is_nothing() -> None:
-    """Two stores of one role, as in the founding page's regions, share a session."""
+    """The store's name does not change the fingerprint: stores of the same role share a session."""
     assert fingerprint(BASE, name="other") == fingerprint(BASE)
 
 
 def test_an_explicit_default_is_the_default() -> None:
-    """One hour is what AssumeRole gives anyway."""
+    """The explicit default duration (one hour) has the default's fingerprint."""
     fields = {"role_arn": BASE["role_arn"], "role_session_name": "s1"}
     assert fingerprint({**fields, "duration_seconds": "3600"}) == fingerprint(fields)
 
 
 def test_variables_count_by_what_they_hold() -> None:
-    """Another value is another session, the same value the same one."""
+    """A variable counts by its value."""
     fields = {**BASE, "external_id": "${E}"}
     assert fingerprint(fields, environ={"E": "an-external-id"}) == fingerprint(BASE)
     assert fingerprint(fields, environ={"E": "other"}) != fingerprint(BASE)
 
 
 def test_the_caller_below_counts() -> None:
-    """Another ambient identity is another session, through every hop."""
+    """The base identity and every hop are part of the fingerprint."""
     chain = f"""
 secretStores:
   jump: {{type: aws.sts, role_arn: "{ROLE}", role_session_name: j1}}
@@ -117,7 +117,7 @@ secretStores:
 
 
 def test_a_generated_timestamp_stays_a_symbol() -> None:
-    """Else a session name with a timestamp would never be found again; one that the user set is expanded."""
+    """A generated timestamp counts as a symbol, so the session is found again; one set by the user is expanded."""
     fields = {"role_arn": BASE["role_arn"], "role_session_name": "dsops-${USER}-${TIMESTAMP}"}
     assert fingerprint(fields, timestamp="1") == fingerprint(fields, timestamp="2")
     assert fingerprint(fields, environ={"TIMESTAMP": "1"}) != fingerprint(fields, environ={"TIMESTAMP": "2"})
@@ -125,14 +125,14 @@ def test_a_generated_timestamp_stays_a_symbol() -> None:
 
 
 def test_a_default_session_name_makes_one_session() -> None:
-    """Without a name written down the time is in it, and yet it is found again; the user is in it too."""
+    """The default session name, which contains the time, gives the same fingerprint in each run of a user."""
     fields = {"role_arn": BASE["role_arn"]}
     assert fingerprint(fields, timestamp="1") == fingerprint(fields, timestamp="2")
     assert fingerprint(fields, user="ada") != fingerprint(fields, user="bob")
 
 
 def test_an_endpoint_counts_and_aws_own_does_not() -> None:
-    """A sandbox's session is no session of AWS, whichever way its address was set."""
+    """A custom endpoint (a sandbox) is part of the fingerprint; AWS's own endpoint is not."""
     local = fingerprint({**BASE, "endpoint_url": "http://127.0.0.1:5000"})
     assert local == fingerprint(BASE, environ={"AWS_ENDPOINT_URL": "http://127.0.0.1:5000"})
     assert local != fingerprint(BASE, environ={"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:5001"})
@@ -142,7 +142,7 @@ def test_an_endpoint_counts_and_aws_own_does_not() -> None:
 
 
 def test_a_secret_store_reads_with_its_sources_session() -> None:
-    """Its fingerprint is that of what signs its calls, wherever it is."""
+    """A secret store has the fingerprint of its credentials' session."""
     steps = plan_of(
         f"""
 secretStores:
@@ -165,7 +165,7 @@ envs:
 
 
 def test_partitions_are_worlds_apart() -> None:
-    """A user's session with a hardware device in one partition is none in another, though all fields are equal."""
+    """Sessions in two partitions differ, even if all fields are equal (a user's session with a hardware device)."""
     text = """
 secretStores:
   a: {type: aws.sts, role_arn: "arn:PARTITION:iam::111111111111:role/A", serial_number: GAHT12345678}
@@ -180,7 +180,7 @@ envs: {e: {A: {from: {store: a, key: all}}, B: {from: {store: b, key: all}}}}
 
 
 def test_stores_of_a_plugin_that_start_from_nobody_are_told_apart() -> None:
-    """A store that issues credentials without any of AWS's is an identity by its own fields; so are the roles above."""
+    """Plugin stores without AWS credentials are told apart by their own fields, and so are roles from them."""
     vault = StoreType(
         "acme.vault",
         "Keys of Acme.",

@@ -1,4 +1,4 @@
-"""What AWS would refuse is refused here, with the limit and where it comes from; nothing is silently changed."""
+"""Values beyond AWS's limits are refused with the limit and its source, never changed silently."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ POLICY = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "
 
 
 def store(*fields: str, role: str = ROLE) -> str:
-    """A configuration with one role that has these fields, one a line from line 4 on."""
+    """A configuration of one role with these fields, one per line from line 4 on."""
     lines = ["secretStores:", "  r:", f'    {{type: aws.sts, role_arn: "{role}"' + ("," if fields else "}")]
     return "\n".join([*lines, ",\n".join(f"    {field}" for field in fields) + ("}" if fields else "")])
 
@@ -28,14 +28,14 @@ def refusal(text: str, **options: object) -> list[tuple[int, str]]:
 
 @pytest.mark.parametrize("seconds", [900, 3600, 43200])
 def test_durations_within_the_limits_are_planned(seconds: int) -> None:
-    """900 seconds to twelve hours, both included."""
+    """Durations from 900 seconds to 12 hours inclusive are accepted."""
     step = plan_of(store(f"duration_seconds: {seconds}"), store="r").steps["r"]
     assert step.settings["duration_seconds"] == seconds
 
 
 @pytest.mark.parametrize(("seconds", "limit"), [(899, "900"), (43201, "43200"), (86400, "43200"), (-900, "900")])
 def test_a_duration_beyond_the_limits_is_refused(seconds: int, limit: str) -> None:
-    """With the limit, where it comes from, and the line."""
+    """A duration beyond the limits is refused with limit, source and line."""
     ((line, message),) = refusal(store(f"duration_seconds: {seconds}"))
     assert line == 4
     assert str(seconds) in message
@@ -44,7 +44,7 @@ def test_a_duration_beyond_the_limits_is_refused(seconds: int, limit: str) -> No
 
 
 def test_a_chained_role_gets_one_hour() -> None:
-    """More is refused before any call, whatever the role allows; exactly one hour is good."""
+    """A chained role may last one hour; more is refused before any call."""
     chain = f"""
 secretStores:
   jump: {{type: aws.sts, role_arn: "{ROLE}", duration_seconds: 43200}}
@@ -54,13 +54,13 @@ secretStores:
     ((line, message),) = refusal(chain.replace("SECONDS", "3601"))
     assert line == 4
     assert message == (
-        "3601 is over 3600 seconds (1 hour), the most that a chained role gets, whatever the role itself allows "
+        "3601 is over 3600 seconds (1 hour), the most that a chained role gets, whatever maximum the role has "
         "(the AssumeRole API reference); its credentials come from `jump`"
     )
 
 
 def test_temporary_base_credentials_limit_the_first_hop_to_one_hour() -> None:
-    """A runner's keys are a session; when nobody knows yet, it is checked when they are there."""
+    """Temporary base credentials limit the first hop to one hour, checked as soon as they are known."""
     text = store("duration_seconds: 7200")
     assert plan_of(text, store="r", ambient=LONG_TERM).steps
     assert plan_of(text, store="r", ambient=UNKNOWN).steps["r"].is_chained is None
@@ -81,7 +81,7 @@ def test_temporary_base_credentials_limit_the_first_hop_to_one_hour() -> None:
     ],
 )
 def test_a_session_name_that_the_user_wrote_is_never_changed(name: str, shown: str) -> None:
-    """It is refused with the very character, also when that came from a variable."""
+    """An invalid character in a session name is refused and named, also if it came from a variable."""
     ((_, message),) = refusal(store(f'role_session_name: "{name}"'))
     assert shown in message
     ((_, message),) = refusal(store('role_session_name: "${N}"'), environ={"N": name.replace("\\\\", "\\")})
@@ -89,21 +89,21 @@ def test_a_session_name_that_the_user_wrote_is_never_changed(name: str, shown: s
 
 
 def test_a_session_name_of_allowed_characters_is_kept() -> None:
-    """Every character that AWS takes."""
+    """Every character that AWS allows in a session name is kept."""
     step = plan_of(store('role_session_name: "a_+=,.@-Z9"'), store="r").steps["r"]
     assert step.settings["role_session_name"] == "a_+=,.@-Z9"
 
 
 @pytest.mark.parametrize("code", ["12345", "1234567", "12345a", "\uff11\uff12\uff13\uff14\uff15\uff16"])
 def test_a_code_that_is_not_six_digits_is_refused_without_being_shown(code: str) -> None:
-    """It is a secret."""
+    """An invalid MFA code is refused without being shown."""
     fields = ("serial_number: arn:aws:iam::222222222222:mfa/ada", 'token_code: "${C}"')
     ((line, message),) = refusal(store(*fields), environ={"C": code})
     assert (line, message) == (5, "`token_code` takes six digits")
 
 
 def test_leading_zeros_of_a_code_stay() -> None:
-    """Also of an unquoted one, which plain YAML would read as a number."""
+    """An MFA code keeps its leading zeros, also unquoted in YAML."""
     step = plan_of(store("serial_number: arn:aws:iam::222222222222:mfa/ada", "token_code: 001234"), store="r").steps[
         "r"
     ]
@@ -112,7 +112,7 @@ def test_leading_zeros_of_a_code_stay() -> None:
 
 
 def test_an_unset_code_is_asked_for_later() -> None:
-    """Unset or empty, it is no error of the plan, which keeps the variable's name for whoever is to set it."""
+    """An unset or empty code is no error of the plan, which keeps the variable's name."""
     text = store("serial_number: arn:aws:iam::222222222222:mfa/ada", "token_code: '${MFA_TOKEN}'")
     for environ in ({}, {"MFA_TOKEN": ""}):
         settings = plan_of(text, store="r", environ=environ).steps["r"].settings
@@ -125,7 +125,7 @@ def test_an_unset_code_is_asked_for_later() -> None:
 
 @pytest.mark.parametrize(("length", "is_good"), [(1, False), (2, True), (1224, True), (1225, False)])
 def test_external_ids_have_2_to_1224_characters(length: int, *, is_good: bool) -> None:
-    """The value is in no message."""
+    """An external ID has 2 to 1224 characters and is in no message."""
     text = store("external_id: '${E}'")
     if is_good:
         assert plan_of(text, store="r", environ={"E": "x" * length}).steps
@@ -135,7 +135,7 @@ def test_external_ids_have_2_to_1224_characters(length: int, *, is_good: bool) -
 
 
 def test_a_role_and_a_region_of_two_partitions_never_meet() -> None:
-    """Credentials don't cross; the role's own partition is the cure."""
+    """A role and a region of different partitions are refused; without a region the role's partition decides."""
     ((_, message),) = refusal(store("region: us-east-1", role=ROLE.replace("arn:aws:", "arn:aws-us-gov:")))
     assert message == "the role is in the partition aws-us-gov, and the region us-east-1 in aws"
     assert plan_of(store("region: us-gov-west-1", role=ROLE.replace("arn:aws:", "arn:aws-us-gov:")), store="r").steps
@@ -153,7 +153,7 @@ def test_a_role_and_a_region_of_two_partitions_never_meet() -> None:
     ],
 )
 def test_what_is_not_the_arn_of_a_role_is_refused(role: str) -> None:
-    """Before any call, with the ARN's shape."""
+    """A text that is no role ARN is refused."""
     assert any("role" in message for _, message in refusal(store(role=role)))
 
 
@@ -161,7 +161,7 @@ def test_what_is_not_the_arn_of_a_role_is_refused(role: str) -> None:
 
 
 def test_a_session_policy_is_checked_as_a_policy() -> None:
-    """JSON that is no session policy is refused with its own line; a text and a mapping alike."""
+    """A session policy, as text or mapping, is checked as a policy with line numbers."""
     assert plan_of(store(f"session_policy: '{POLICY}'"), store="r").steps
     for wrong in (f"'{POLICY.replace('Deny', 'Forbid')}'", POLICY.replace("Deny", "Forbid")):
         with pytest.raises(PolicyInvalid, match="store `r`") as caught:
@@ -173,12 +173,12 @@ def test_a_session_policy_is_checked_as_a_policy() -> None:
 
 @pytest.mark.parametrize("text", ["not json", "{", "[]", '{"a": 1,}'])
 def test_a_session_policy_that_is_not_a_json_object_is_refused(text: str) -> None:
-    """At its line."""
+    """A session policy that is no JSON object is refused at its line."""
     assert all(line == 4 for line, _ in refusal(store(f"session_policy: '{text}'")))
 
 
 def sized_policy(size: int) -> str:
-    """A good policy of exactly that many characters as compact JSON."""
+    """A valid policy of this many characters as compact JSON."""
     statement = {"Sid": "", "Effect": "Deny", "Action": "iam:*", "Resource": "*"}
     policy = {"Version": "2012-10-17", "Statement": [statement]}
     statement["Sid"] = "x" * (size - len(json.dumps(policy, separators=(",", ":"))))
@@ -186,7 +186,7 @@ def sized_policy(size: int) -> str:
 
 
 def test_session_policies_have_2048_characters_together() -> None:
-    """Inline alone, and inline with the managed ones; white space does not count."""
+    """Inline and managed session policies have 2048 characters together; white space does not count."""
     arn = "arn:aws:iam::222222222222:policy/" + "p" * 17
     assert plan_of(store(f"session_policy: '{sized_policy(2048)}   '"), store="r").steps
     assert "2048" in refusal(store(f"session_policy: '{sized_policy(2049)}'"))[0][1]
@@ -196,7 +196,7 @@ def test_session_policies_have_2048_characters_together() -> None:
 
 
 def test_managed_policies_are_of_the_roles_account() -> None:
-    """Or AWS's own; ten at the most."""
+    """Managed policies must be the role account's or AWS's, ten at most."""
     good = ["arn:aws:iam::aws:policy/ReadOnlyAccess", "arn:aws:iam::222222222222:policy/P"]
     assert plan_of(store(f"policy_arns: {good}"), store="r").steps
     ((_, message),) = refusal(store("policy_arns: ['arn:aws:iam::333333333333:policy/P']"))
@@ -220,18 +220,18 @@ def test_managed_policies_are_of_the_roles_account() -> None:
     ],
 )
 def test_tags_that_aws_would_refuse_are_refused(tags: str, expected: str) -> None:
-    """Number, lengths, characters, reserved and repeated keys."""
+    """Tags beyond AWS's limits (number, length, characters, reserved or repeated keys) are refused."""
     assert expected in refusal(store(f"tags: {tags}"))[0][1]
 
 
 def test_tags_within_the_limits_are_planned() -> None:
-    """Fifty of full length; an empty value is one."""
+    """Fifty tags of full length, also with empty values, are accepted."""
     tags = "{" + ", ".join(f"{'k' * 126}{n:02}: {'v' * 256}" for n in range(49)) + ", empty: ''}"
     assert len(plan_of(store(f"tags: {tags}"), store="r").steps["r"].settings["tags"]) == 50  # type: ignore[arg-type]
 
 
 def test_transitive_keys_are_among_the_tags() -> None:
-    """In any case of letters, as AWS compares them."""
+    """Transitive tag keys must be among the tags, ignoring case as AWS does."""
     assert plan_of(store("tags: {Team: a}", "transitive_tag_keys: [team]"), store="r").steps
     ((_, message),) = refusal(store("tags: {Team: a}", "transitive_tag_keys: [project]"))
     assert "`project`" in message
@@ -241,7 +241,7 @@ def test_transitive_keys_are_among_the_tags() -> None:
     ("value", "is_good"), [("ab", True), ("x" * 256, True), ("x" * 257, False), ("a", False), ("a:b", False)]
 )
 def test_a_source_identity_has_2_to_256_characters(value: str, *, is_good: bool) -> None:
-    """Without a colon, so that `aws:` can't begin it."""
+    """A source identity has 2 to 256 characters without a colon (so no `aws:`)."""
     text = store(f"source_identity: '{value}'")
     if is_good:
         assert plan_of(text, store="r").steps
@@ -251,7 +251,7 @@ def test_a_source_identity_has_2_to_256_characters(value: str, *, is_good: bool)
 
 
 def test_a_session_policy_that_only_denies_is_noted() -> None:
-    """It is valid and leaves nothing, so it is planned with a word; one Allow beside the Deny needs none."""
+    """A session policy that only denies is planned with a note that nothing is allowed."""
     both = POLICY.replace("[{", '[{"Effect": "Allow", "Action": "*", "Resource": "*"}, {')
 
     (note,) = plan_of(store(f"session_policy: '{POLICY}'"), store="r").notes
@@ -284,13 +284,13 @@ def two_stores(first: str = "", second: str = "", name: str = "ada") -> tuple[st
     ],
 )
 def test_sessions_that_cant_be_told_apart_are_noted(second: str, differing: str) -> None:
-    """One role and one session name, and yet not the same rights: AWS's records show one caller."""
+    """Two stores with equal role and session name but different rights have a note: AWS records look alike."""
     (note,) = two_stores(second=second)
     assert note.startswith(f"`one` and `two` (dsops.yaml:4) differ in {differing}, and both are ada of {ROLE}: ")
 
 
 def test_sessions_that_may_share_a_name_are_not_noted() -> None:
-    """Equal ones are one session, others have names of their own, and how long they last is nobody's right."""
+    """Equal sessions, different session names and different durations have no note."""
     assert two_stores() == ()
     assert two_stores(first=", tags: {a: b, c: d}", second=", tags: {c: d, a: b}") == ()
     assert two_stores(second=", tags: {team: red}", name="bob") == ()

@@ -1,4 +1,4 @@
-"""A configuration -> the steps that an environment needs, and no others."""
+"""Planning: the steps that an environment needs, and no others."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def problems_of(error: ConfigError) -> list[tuple[int, str, str]]:
 
 
 def test_a_plan_holds_the_chain_below_each_store_and_nothing_else() -> None:
-    """Sources stand before their users, whatever the order in the file; an unset variable elsewhere is nothing."""
+    """A plan has the needed stores with their sources first; an unset variable elsewhere is ignored."""
     plan = plan_of(CHAIN, "production")
     assert list(plan.steps) == ["jump", "target", "secrets"]
     assert [variable.name for variable in plan.variables] == ["DATABASE_URL", "GREETING"]
@@ -50,30 +50,30 @@ def test_a_plan_holds_the_chain_below_each_store_and_nothing_else() -> None:
 
 
 def test_an_environment_without_variables_needs_nothing() -> None:
-    """No step, no ambient identity, no call."""
+    """An environment without variables needs no step, no base identity and no call."""
     plan = plan_of(CHAIN, "none")
     assert (plan.steps, plan.ambient, plan.calls) == ({}, {}, 0)
 
 
 def test_the_ambient_identity_is_asked_for_once_for_each_profile_in_use() -> None:
-    """Only profiles that a needed step starts from are looked at."""
-    asked: list[str] = []
+    """The base identity is looked up once per profile in use."""
+    request_asked: list[str] = []
 
     def ambient(profile: str) -> Ambient:
-        asked.append(profile)
+        request_asked.append(profile)
         return LONG_TERM
 
     assert list(plan_of(CHAIN, "other", ambient=ambient).ambient) == ["dev"]
-    assert asked == ["dev"]
+    assert request_asked == ["dev"]
 
 
 def test_the_default_environment_is_taken_when_none_is_named() -> None:
-    """An empty name means the configuration's own default."""
+    """Without a name the configuration's default environment is planned."""
     assert plan_of(CHAIN).environment == "production"
 
 
 def test_an_unknown_environment_offers_the_nearest() -> None:
-    """A typo is answered with what was probably meant; without anything near, with all there are."""
+    """An unknown environment has a suggestion, or the list of all."""
     with pytest.raises(EnvironmentUnknown) as caught:
         plan_of(CHAIN, "prodution")
     assert caught.value.hint == "did you mean `production`?"
@@ -83,20 +83,20 @@ def test_an_unknown_environment_offers_the_nearest() -> None:
 
 
 def test_one_store_is_planned_with_its_chain() -> None:
-    """`credentials STORE` and `whoami STORE` need no environment."""
+    """A single store is planned with its chain and without an environment."""
     plan = plan_of(CHAIN, store="target")
     assert (list(plan.steps), plan.variables, plan.calls) == (["jump", "target"], (), 2)
 
 
 def test_an_unknown_store_offers_the_nearest() -> None:
-    """The same for stores."""
+    """An unknown store has a suggestion."""
     with pytest.raises(StoreUnknown) as caught:
         plan_of(CHAIN, store="tarjet")
     assert caught.value.hint == "did you mean `target`?"
 
 
 def test_an_unknown_store_type_is_an_error_where_it_is_needed() -> None:
-    """It names file, line and the type that was probably meant."""
+    """An unknown store type is an error only where needed, with file, line and suggestion."""
     with pytest.raises(StoreTypeUnknown) as caught:
         plan_of(CHAIN, store="unknown")
     (problem,) = caught.value.problems
@@ -104,7 +104,7 @@ def test_an_unknown_store_type_is_an_error_where_it_is_needed() -> None:
 
 
 def test_an_unset_variable_names_file_line_field_and_variable() -> None:
-    """Only when its store is needed."""
+    """An unset variable is an error only where needed, with file, line, field and variable."""
     with pytest.raises(VariableUnset) as caught:
         plan_of(CHAIN, store="unused")
     (problem,) = caught.value.problems
@@ -114,7 +114,7 @@ def test_an_unset_variable_names_file_line_field_and_variable() -> None:
 
 
 def test_every_problem_of_an_environment_is_told_at_once() -> None:
-    """Different kinds make one ConfigError, in the order of lines; what is broken once is told once."""
+    """All problems of an environment are one ConfigError, in order of lines, each once."""
     with pytest.raises(ConfigError) as caught:
         plan_of(
             """
@@ -140,7 +140,7 @@ envs:
 
 
 def test_texts_are_expanded() -> None:
-    """Keys, fields, versions, literals and defaults; USER and TIMESTAMP work without being set."""
+    """Keys, fields, versions, literals and defaults are interpolated; USER and TIMESTAMP are built in."""
     plan = plan_of(
         """
 secretStores:
@@ -161,7 +161,7 @@ envs:
 
 
 def test_an_empty_literal_and_an_empty_default_are_values() -> None:
-    """Nothing is no missing value."""
+    """An empty literal or default is a value."""
     plan = plan_of(
         """
 secretStores: {s: {type: env}}
@@ -191,7 +191,7 @@ def regions(environ: dict[str, str], role: str = "", secrets: str = "") -> tuple
 
 
 def test_a_region_is_taken_from_the_store_first() -> None:
-    """Then AWS_REGION, then AWS_DEFAULT_REGION, then the source's; each step by itself."""
+    """A region is the store's, then AWS_REGION, then AWS_DEFAULT_REGION, then the source's."""
     both = {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2"}
     assert regions(both, ", region: us-west-1", ", region: us-west-2") == ("us-west-1", "us-west-2")
     assert regions(both, ", region: us-west-1") == ("us-west-1", "eu-west-1")
@@ -200,14 +200,14 @@ def test_a_region_is_taken_from_the_store_first() -> None:
 
 
 def test_sts_alone_has_a_region_of_its_own_without_any() -> None:
-    """us-east-1, or that of the role's partition; what uses the role gets that too."""
+    """STS alone has a default region: us-east-1 or its partition's; stores using the role get it, too."""
     assert regions({}) == ("us-east-1", "us-east-1")
     text = REGIONS.replace("arn:aws:", "arn:aws-cn:").replace('"ROLE', '"').replace("SECRETS", "")
     assert plan_of(text, environ={}).steps["role"].region == "cn-northwest-1"
 
 
 def test_a_profile_has_a_region() -> None:
-    """It goes before AWS_REGION, which is for the store that names no profile."""
+    """A profile's region precedes AWS_REGION for the store that names the profile."""
     profile = LONG_TERM._replace(region="ap-south-1")
     plan = plan_of(
         """
@@ -220,7 +220,7 @@ envs: {e: {A: {from: {store: s, key: a}}, B: {from: {store: t, key: a}}}}
 
 
 def test_a_secret_store_without_any_region_is_an_error() -> None:
-    """It names the store and both cures."""
+    """A secret store without any region is an error with both remedies."""
     text = "secretStores: {s: {type: aws.ssm}}\nenvs: {e: {A: {from: {store: s, key: a}}}}"
     with pytest.raises(ConfigError) as caught:
         plan_of(text, environ={})
@@ -230,7 +230,7 @@ def test_a_secret_store_without_any_region_is_an_error() -> None:
 
 
 def test_secrets_named_by_arn_need_no_other_region() -> None:
-    """The first ARN's region is the store's; with one plain name among them it is an error."""
+    """Secrets named by ARN use the ARN's region; a plain name among them needs one."""
     arn = "arn:aws:secretsmanager:eu-central-1:222222222222:secret:db-AbCdEf"
     text = f"""
 secretStores: {{s: {{type: aws.secretsmanager}}}}
@@ -245,7 +245,7 @@ envs:
 
 @pytest.mark.parametrize("region", ["us-east-1/", "evil.example.com#", "US EAST"])
 def test_a_region_that_is_no_name_is_refused(region: str) -> None:
-    """A region goes into a host name that gets credentials, also when it comes from the environment."""
+    """A malformed region is refused, also from the environment: it becomes part of a host name."""
     with pytest.raises(ConfigError):
         regions({"AWS_REGION": region})
 
@@ -254,24 +254,24 @@ def test_a_region_that_is_no_name_is_refused(region: str) -> None:
 
 
 def test_a_role_assumed_with_another_role_is_chained() -> None:
-    """The first one is not, when a long-term key signs it."""
+    """A role assumed with another role is chained; one assumed with a long-term key is not."""
     steps = plan_of(CHAIN).steps
     assert (steps["jump"].is_chained, steps["target"].is_chained) == (False, True)
 
 
 def test_temporary_base_credentials_make_the_first_hop_a_chained_one() -> None:
-    """As on a runner, whose keys are a role's session."""
+    """A role assumed with temporary base credentials is chained."""
     assert plan_of(CHAIN, ambient=TEMPORARY).steps["jump"].is_chained is True
 
 
 def test_nobody_knows_yet_what_the_default_chain_gives() -> None:
-    """Then it is decided when the credentials are there."""
+    """Whether a role is chained is unknown until the default credential chain was read."""
     unknown = LONG_TERM._replace(is_temporary=None)
     assert plan_of(CHAIN, ambient=unknown).steps["jump"].is_chained is None
 
 
 def test_defaults_of_a_role_stand_in_the_plan() -> None:
-    """One hour, and a session name made fit for AWS."""
+    """The plan shows defaults: one hour, and a session name made valid for AWS."""
     settings = plan_of(CHAIN, user="DOMAIN\\ada b").steps["jump"].settings
     assert settings["duration_seconds"] == 3600
     assert settings["role_session_name"] == "dsops-DOMAIN-ada-b-20261124T120000Z"
@@ -280,23 +280,23 @@ def test_defaults_of_a_role_stand_in_the_plan() -> None:
 @pytest.mark.parametrize("user", ["", "x" * 200, "añó/:", "root"])
 @pytest.mark.parametrize("environ", [{}, {"TIMESTAMP": "2026-11-24 12:00:00+00:00"}, {"TIMESTAMP": "t" * 90}])
 def test_a_default_session_name_is_always_one_that_aws_takes(user: str, environ: dict[str, str]) -> None:
-    """2 to 64 of letters, digits and _+=,.@-, whatever the user and the time are called."""
+    """A default session name is always valid, whatever user and time are."""
     import re
 
     settings = plan_of(CHAIN, store="jump", user=user, environ=environ).steps["jump"].settings
     assert re.fullmatch(r"[A-Za-z0-9_+=,.@-]{2,64}", str(settings["role_session_name"]))
 
 
-# --- what has to be allowed ---------------------------------------------------------------------------------
+# --- permissions --------------------------------------------------------------------------------------------
 
 
 def test_a_found_configuration_is_planned_and_its_plan_is_not_carried_out() -> None:
-    """The plan names the file; one that is named or allowed has no such mark."""
+    """The plan of a found configuration that is not allowed names the file."""
     assert [FILE, ""] == [plan_of(CHAIN, is_allowed=is_allowed).unallowed for is_allowed in (False, True)]
 
 
 def test_an_endpoint_of_the_users_own_environment_is_encrypted_or_on_this_machine() -> None:
-    """AWS_ENDPOINT_URL is the user's; unencrypted off loopback it is refused all the same."""
+    """An endpoint in the user's environment must be https or on loopback."""
     environ = {"AWS_ENDPOINT_URL": "https://aws.corp.example", "AWS_REGION": "us-east-1"}
     assert plan_of(CHAIN, environ=environ).steps
     with pytest.raises(VariableInvalid, match="AWS_ENDPOINT_URL would send credentials unencrypted") as caught:
@@ -305,7 +305,7 @@ def test_an_endpoint_of_the_users_own_environment_is_encrypted_or_on_this_machin
 
 
 def test_an_external_id_is_in_no_text_of_the_plan() -> None:
-    """It is a secret, also in repr."""
+    """An external ID is a Secret, also in repr."""
     text = """
 secretStores:
   r: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/R", external_id: unique-customer-id-12345}
@@ -316,7 +316,7 @@ secretStores:
 
 
 def test_a_store_may_be_planned_besides_an_environment() -> None:
-    """`exec --credentials`: what both need stands there once; a store that is not there is refused."""
+    """A store may be planned besides an environment (`exec --credentials`); shared steps appear once."""
     text = """
 secretStores:
   jump: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/Jump"}

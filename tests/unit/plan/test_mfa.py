@@ -1,4 +1,4 @@
-"""A code works once: which roles share one MFA session, and which ask for a code of their own."""
+"""MFA codes work once: which roles share an MFA session, and which ask for their own code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SESSION = f"MFA session of {DEVICE}"
 
 
 def planned(first: str = "", second: str = "", **options: object) -> Plan:
-    """Two roles behind one device, each with these fields too."""
+    """Two roles behind one device, with these additional fields."""
     text = f"""
 secretStores:
   a: {{type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/A", serial_number: "{DEVICE}"{first}}}
@@ -32,11 +32,11 @@ envs:
 
 
 def test_two_roles_behind_one_device_share_a_session() -> None:
-    """One GetSessionToken, one code, two AssumeRoles without a code; the plan says so."""
+    """Two roles behind one device share one GetSessionToken and one code; the plan says so."""
     plan = planned()
     assert next(iter(plan.steps)) == SESSION
     session, a, b = plan.steps[SESSION], plan.steps["a"], plan.steps["b"]
-    assert (session.type, session.settings["serial_number"]) == ("aws.sts", DEVICE)
+    assert (session.type.name, session.settings["serial_number"]) == ("aws.sts", DEVICE)
     assert "role_arn" not in session.settings
     assert (a.credentials_from, b.credentials_from) == (SESSION, SESSION)
     assert "serial_number" not in a.settings
@@ -45,12 +45,12 @@ def test_two_roles_behind_one_device_share_a_session() -> None:
 
 
 def test_a_role_assumed_with_an_mfa_session_is_a_chained_one() -> None:
-    """AWS counts a user's session as temporary too."""
+    """A role assumed with an MFA session is chained: AWS counts a user's session as temporary."""
     assert planned().steps["a"].is_chained is True
 
 
 def alone(fields: str = "", **options: object) -> Plan:
-    """The only role behind its device, with these fields too."""
+    """The only role behind its device, with these additional fields."""
     text = f"""
 secretStores:
   a: {{type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/A", serial_number: "{DEVICE}"{fields}}}
@@ -61,7 +61,7 @@ envs: {{e: {{A: {{from: {{store: sa, key: a}}}}}}}}
 
 
 def test_one_role_alone_sends_its_code_itself() -> None:
-    """No further call where nothing is shared."""
+    """A single role sends its code itself."""
     plan = alone()
     assert list(plan.steps) == ["a", "sa"]
     assert plan.steps["a"].settings["serial_number"] == DEVICE
@@ -69,7 +69,7 @@ def test_one_role_alone_sends_its_code_itself() -> None:
 
 
 def test_a_role_that_is_needed_alone_shares_with_those_of_other_runs() -> None:
-    """Twenty environments behind one device are one code, where an agent keeps the session between the runs."""
+    """With an agent, roles in different environments share the MFA session."""
     plan = planned(environment="one", second=", duration_seconds: 1800")
     assert list(plan.steps) == [SESSION, "a", "sa"]
     assert plan.notes == (f"one MFA session of {DEVICE} serves `a` and 1 more of the configuration: a code works once",)
@@ -88,26 +88,26 @@ def test_a_role_that_is_needed_alone_shares_with_those_of_other_runs() -> None:
     ],
 )
 def test_a_role_that_could_not_share_is_no_reason_for_a_session(second: str) -> None:
-    """It would ask for a code of its own, or is signed for by somebody else."""
+    """A role that could not share (own duration, other source) causes no MFA session."""
     assert SESSION not in planned(environment="one", second=second).steps
 
 
 def test_whether_a_session_stands_before_a_role_can_be_said() -> None:
-    """`mfa_session: true` for a single one, `false` for one that wants its own code each time."""
+    """`mfa_session: true` or `false` decides for one role."""
     assert list(alone(", mfa_session: true").steps) == [SESSION, "a", "sa"]
     assert SESSION not in planned(", mfa_session: false").steps
     assert SESSION not in planned(", mfa_session: false", lasts=True, environment="one").steps
 
 
 def test_a_session_that_would_cost_a_role_its_hours_is_told_with_its_price() -> None:
-    """Who asks for both gets neither silently."""
+    """An explicit MFA session with a duration over an hour is refused: it would make the role chained."""
     with pytest.raises(LimitExceeded) as caught:
         alone(", mfa_session: true, duration_seconds: 7200")
     assert "the most that a chained role gets" in caught.value.problems[0].message
 
 
 def test_but_where_nobody_can_be_asked_later_a_session_of_hours_stands_before_it() -> None:
-    """`exec --serve` renews the role again and again with one code; in no other run."""
+    """For `exec --serve` a long MFA session precedes the role, which is renewed without another code."""
     plan = alone(lasts=True)
     assert list(plan.steps) == [SESSION, "a", "sa"]
     assert plan.steps[SESSION].settings["duration_seconds"] == 12 * 3600
@@ -117,7 +117,7 @@ def test_but_where_nobody_can_be_asked_later_a_session_of_hours_stands_before_it
 
 
 def test_two_stores_that_make_the_same_session_need_no_further_call() -> None:
-    """One code is enough for one session: the founding page's regions."""
+    """Two stores that make the same session need one code and no MFA session."""
     text = f"""
 secretStores:
   us: {{type: aws.sts, region: us-east-1, role_arn: "arn:aws:iam::111111111111:role/A", serial_number: "{DEVICE}"}}
@@ -131,7 +131,7 @@ envs: {{e: {{A: {{from: {{store: us, key: all}}}}, B: {{from: {{store: eu, key: 
 
 
 def test_a_longer_session_asks_for_a_code_of_its_own() -> None:
-    """Chaining would cost it all but one hour."""
+    """A role longer than an hour uses its own code, since chaining would limit it to an hour."""
     plan = planned(first=", duration_seconds: 3601")
     assert SESSION not in plan.steps
     assert plan.steps["a"].settings["serial_number"] == DEVICE
@@ -139,26 +139,26 @@ def test_a_longer_session_asks_for_a_code_of_its_own() -> None:
 
 
 def test_the_shared_session_lives_no_longer_than_what_it_serves() -> None:
-    """A code given for a break-glass session of 15 minutes reaches no further than asked."""
+    """The shared session lasts no longer than the longest role that it serves."""
     session = planned(", duration_seconds: 900", ", duration_seconds: 1800").steps[SESSION]
     assert session.settings["duration_seconds"] == 1800
 
 
 def test_temporary_base_credentials_share_nothing() -> None:
-    """GetSessionToken is refused to sessions; who knows of the default chain finds out later."""
+    """With temporary base credentials there is no MFA session: GetSessionToken refuses sessions."""
     assert SESSION not in planned(ambient=TEMPORARY).steps
     assert SESSION in planned(ambient=UNKNOWN).steps
 
 
 def test_the_shared_session_takes_the_code_from_whoever_has_one() -> None:
-    """A setting of one of the roles is enough."""
+    """The shared session uses the code of the role that has one."""
     session = planned(second=", token_code: '012345'").steps[SESSION]
     assert session.settings["token_code"] == Secret("012345")
     assert "token_code" not in planned(second=", token_code: '012345'").steps["b"].settings
 
 
 def test_the_same_fixed_code_for_two_is_refused() -> None:
-    """When both need it for themselves the second one can't have it; the code is not shown."""
+    """The same fixed code for two roles that need their own is refused without showing it."""
     code = ", duration_seconds: 7200, token_code: '012345'"
     with pytest.raises(LimitExceeded, match="environment `e`") as caught:
         planned(code, code)
@@ -170,7 +170,7 @@ def test_the_same_fixed_code_for_two_is_refused() -> None:
 
 
 def test_two_devices_are_two_codes() -> None:
-    """Nothing is shared between them."""
+    """Roles behind two devices use two codes."""
     other = f', tags: {{a: b}}, external_id: "{DEVICE}"'
     text = f"""
 secretStores:
@@ -182,7 +182,7 @@ envs: {{e: {{A: {{from: {{store: a, key: all}}}}, B: {{from: {{store: b, key: al
 
 
 def test_a_code_behind_a_role_is_pointed_out() -> None:
-    """AWS checks a code for the user who calls, and a role's session has no device."""
+    """A code behind a role has a note: AWS checks it for the calling user, and a role has no device."""
     text = f"""
 secretStores:
   a: {{type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/A"}}

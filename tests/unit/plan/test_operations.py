@@ -1,4 +1,4 @@
-"""By which operation of STS a store gets its session: it follows from the keys, and takes only some of them."""
+"""The STS operation of a store follows from its keys, and each operation accepts certain keys only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def planned(fields: str, **options: object) -> Plan:
 
 
 def problems_of(fields: str, **options: object) -> list[str]:
-    """Path and message of everything that is wrong."""
+    """Path and message of each problem."""
     with pytest.raises(ConfigError) as caught:
         planned(fields, **options)
     return [f"{problem.path.removeprefix('secretStores.s.')}: {problem.message}" for problem in caught.value.problems]
@@ -43,7 +43,7 @@ def problems_of(fields: str, **options: object) -> list[str]:
     ],
 )
 def test_the_operation_follows_from_the_keys(fields: str, operation: str, seconds: int) -> None:
-    """Also where it is written out besides; each with the duration that AWS gives when nothing is asked for."""
+    """The operation follows from the keys (or is named), with AWS's default duration."""
     fields = fields.replace("'{}'", '{Version: "2012-10-17", Statement: {Effect: Allow, Action: "*", Resource: "*"}}')
     step = planned(fields).steps["s"]
     assert (step.operation, step.settings["duration_seconds"]) == (operation, seconds)
@@ -105,7 +105,7 @@ def test_the_operation_follows_from_the_keys(fields: str, operation: str, second
     ],
 )
 def test_what_does_not_go_together_is_refused(fields: str, problem: str) -> None:
-    """Before any call, with the key that is to blame, and once."""
+    """Keys that do not belong together are refused before any call, once, with the key to blame."""
     fields = fields.replace("'{}'", '{Version: "2012-10-17", Statement: {Effect: Allow, Action: "*", Resource: "*"}}')
     if "missing" in problem:
         problem = f"secretStores.s{problem}"
@@ -130,7 +130,7 @@ def test_what_does_not_go_together_is_refused(fields: str, problem: str) -> None
     ],
 )
 def test_each_operation_has_its_own_limits(fields: str, good: int, bad: int, limit: str) -> None:
-    """A role's session lasts 12 hours at the most, a user's own 36."""
+    """A role's session lasts at most 12 hours, a user's own 36."""
     together = f"{fields}, duration_seconds: " if fields else "duration_seconds: "
     assert planned(f"{together}{good}").steps["s"].settings["duration_seconds"] == good
     (problem,) = problems_of(f"{together}{bad}")
@@ -139,7 +139,7 @@ def test_each_operation_has_its_own_limits(fields: str, good: int, bad: int, lim
 
 @pytest.mark.parametrize("fields", ["", "federated_user_name: ada"])
 def test_a_users_session_is_not_had_with_a_session(fields: str) -> None:
-    """AWS refuses to give one; where only the run can tell, it finds out."""
+    """GetSessionToken with temporary base credentials is refused as soon as they are known."""
     with pytest.raises(LimitExceeded) as caught:
         planned(fields, ambient=TEMPORARY)
     assert "takes a user's long-term key and no session" in caught.value.problems[0].message
@@ -148,7 +148,7 @@ def test_a_users_session_is_not_had_with_a_session(fields: str) -> None:
 
 
 def test_a_role_behind_any_session_is_a_chained_one() -> None:
-    """One hour: a user's session counts, and one had by an assertion too."""
+    """A role behind any session (user's, federated, assertion) is chained: one hour."""
     for first in (f"serial_number: '{DEVICE}'", "saml_process: p"):
         text = (
             f"secretStores:\n  s: {{type: aws.sts, region: us-east-1, {first}}}\n"
@@ -162,14 +162,14 @@ def test_a_role_behind_any_session_is_a_chained_one() -> None:
 
 
 def test_a_federated_user_without_a_policy_may_do_nothing_and_the_plan_says_so() -> None:
-    """AWS gives what the policy and the user both allow."""
+    """A federated user without a policy may do nothing, and the plan has a note."""
     assert "may do nothing" in planned("federated_user_name: ada").notes[0]
     policy = '{Version: "2012-10-17", Statement: {Effect: Allow, Action: "*", Resource: "*"}}'
     assert planned(f"federated_user_name: ada, session_policy: {policy}").notes == ()
 
 
 def test_a_partition_that_does_not_fit_is_refused() -> None:
-    """For every ARN that goes to STS."""
+    """An ARN of another partition is refused, for every ARN sent to STS."""
     gov = TASK.replace("arn:aws:", "arn:aws-us-gov:")
     assert (
         "`task_policy_arn` is in the partition aws-us-gov"
@@ -178,7 +178,7 @@ def test_a_partition_that_does_not_fit_is_refused() -> None:
 
 
 def test_assertions_of_context_providers_are_secrets() -> None:
-    """They let somebody speak for a person."""
+    """Context assertions are secrets: their holder can act for a person."""
     provider = "arn:aws:iam::aws:contextProvider/IdentityCenter"
     step = planned(f"role_arn: '{ROLE}', provided_contexts: {{'{provider}': signed}}").steps["s"]
     assert step.settings["provided_contexts"] == ((provider, Secret("signed")),)

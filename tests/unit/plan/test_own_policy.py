@@ -1,4 +1,4 @@
-"""`session_policy: auto`: what a session may do is what the plan does with it."""
+"""`session_policy: auto`: the session may do exactly what the plan does with it."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def planned(variables: str, stores: str = STORES, **options: Any) -> Plan:
 
 
 def read(store: str, key: str, more: str = "", name: str = "A") -> str:
-    """A variable that is read."""
+    """A variable that reads this key."""
     return f"    {name}: {{from: {{store: {store}, key: '{key}'{more}}}}}\n"
 
 
 def statements(plan: Plan, store: str = "target") -> list[dict[str, Any]]:
-    """Those of the policy that was written for a store."""
+    """The statements of the generated policy of a store."""
     document = json.loads(str(plan.steps[store].settings["session_policy"]))
     assert document["Version"] == "2012-10-17"
     found: list[dict[str, Any]] = document["Statement"]
@@ -59,7 +59,10 @@ CURRENT = {
 
 
 def test_a_secret_that_is_named_is_allowed_in_the_roles_account_and_the_stores_region() -> None:
-    """`??????` stands for what AWS puts behind a name; the key is only known by the service it is used through."""
+    """A secret by name is allowed in the role's account and the store's region, with `??????` for AWS's suffix.
+
+    kms:Decrypt is limited by the service through which the key is used.
+    """
     plan = planned(read("secrets", "prod/db"))
 
     assert statements(plan) == [
@@ -80,7 +83,7 @@ def test_a_secret_that_is_named_is_allowed_in_the_roles_account_and_the_stores_r
 
 
 def test_regions_and_services_share_statements_but_no_resource() -> None:
-    """Each ARN has its own region; the services by which a key may be used are a list."""
+    """Statements are shared by resources of several regions and services."""
     plan = planned(read("secrets", "a") + read("far", "b", name="B") + read("parameters", "c/d:3", name="C"))
 
     secrets, parameters, keys = statements(plan)
@@ -103,14 +106,16 @@ def test_regions_and_services_share_statements_but_no_resource() -> None:
 
 
 def test_parameters_that_stay_encrypted_need_no_key() -> None:
-    """`with_decryption: false` leaves kms:Decrypt out."""
+    """`with_decryption: false` omits kms:Decrypt."""
     stores = STORES.replace("parameter_prefix: /prod/", "with_decryption: false")
-    assert [each["Action"] for each in statements(planned(read("parameters", "/a"), stores))] == ["ssm:GetParameters"]
+    assert [statement["Action"] for statement in statements(planned(read("parameters", "/a"), stores))] == [
+        "ssm:GetParameters"
+    ]
 
 
 @pytest.mark.parametrize("prefix", ["/*/", "?", "/${aws:username}/"])
 def test_a_prefix_is_no_pattern(prefix: str) -> None:
-    """It is a part of the resource, and would let the session read what nobody asked for."""
+    """A wildcard in a parameter prefix is refused: it would widen the resource."""
     stores = STORES.replace("parameter_prefix: /prod/", f"parameter_prefix: '{prefix}'")
     with pytest.raises(ConfigError) as caught:
         planned(read("parameters", "a"), stores.replace("${aws", "$${aws"))
@@ -118,7 +123,7 @@ def test_a_prefix_is_no_pattern(prefix: str) -> None:
 
 
 def test_a_version_that_is_asked_for_is_the_only_one_allowed() -> None:
-    """By its label or its id; AWSCURRENT is what a request without a version means."""
+    """A requested version is the only one allowed, by label or id; AWSCURRENT for none."""
     version = "11111111-2222-3333-4444-555555555555"
     plan = planned(
         read("secrets", "a", ", version: AWSPREVIOUS")
@@ -126,7 +131,7 @@ def test_a_version_that_is_asked_for_is_the_only_one_allowed() -> None:
         + read("secrets", "c", ", version: AWSCURRENT", name="C")
     )
 
-    conditions = {str(each["Resource"])[-8]: each.get("Condition") for each in statements(plan)[:3]}
+    conditions = {str(statement["Resource"])[-8]: statement.get("Condition") for statement in statements(plan)[:3]}
     assert conditions == {
         "a": {"StringEquals": {"secretsmanager:VersionStage": "AWSPREVIOUS"}},
         "b": {"StringEquals": {"secretsmanager:VersionId": version}},
@@ -135,7 +140,7 @@ def test_a_version_that_is_asked_for_is_the_only_one_allowed() -> None:
 
 
 def test_an_arn_is_allowed_as_it_is_and_without_its_six_characters() -> None:
-    """AWS finds a secret by both, and `master` may be the end of a name."""
+    """A secret ARN is allowed as written and with a suffix, since AWS finds a secret by both."""
     whole = "arn:aws:secretsmanager:us-east-1:333333333333:secret:db-AbCdEf"
     part = "arn:aws:secretsmanager:us-east-1:333333333333:secret:prod/db"
     plan = planned(read("secrets", whole) + read("secrets", part, name="B"))
@@ -143,7 +148,7 @@ def test_an_arn_is_allowed_as_it_is_and_without_its_six_characters() -> None:
 
 
 def test_a_secret_that_may_be_missing_is_asked_for_by_its_bare_name_too() -> None:
-    """AWS says that there is none only to who may read that; others are denied, and a default never comes."""
+    """An optional secret is also allowed without suffix: else AWS answers AccessDenied instead of NotFound."""
     bare = "arn:aws:secretsmanager:us-east-1:222222222222:secret:a"
     for more in (", optional: true", ", default: x"):
         plan = planned(read("secrets", "b") + f"    B: {{from: {{store: secrets, key: a}}{more}}}\n")
@@ -151,7 +156,7 @@ def test_a_secret_that_may_be_missing_is_asked_for_by_its_bare_name_too() -> Non
 
 
 def test_a_hop_may_assume_the_next_role_with_what_is_sent() -> None:
-    """The tags that go on and the source identity need actions of their own."""
+    """A hop may assume the next role, with TagSession and SetSourceIdentity if they are sent."""
     plan = planned(read("secrets", "a"))
 
     assert statements(plan, "jump") == [
@@ -165,7 +170,7 @@ def test_a_hop_may_assume_the_next_role_with_what_is_sent() -> None:
 
 
 def test_a_star_in_a_name_means_a_star() -> None:
-    """A role's path may have one; in a policy it would mean every path."""
+    """A `*` in a name is escaped as `${*}`, since it would be a wildcard; in an ARN's region it is refused."""
     stores = STORES.replace("role/apps/Target", "role/*/T?/${NAME}/Target").replace("${NAME}", "$")
     resource = statements(planned(read("secrets", "a"), stores), "jump")[0]["Resource"]
     assert resource == "arn:aws:iam::222222222222:role/${*}/T${?}/${$}/Target"
@@ -178,11 +183,11 @@ def test_a_star_in_a_name_means_a_star() -> None:
 
 
 def test_more_than_ten_secrets_may_be_read_in_batches() -> None:
-    """The action has no resource: of a batch, each secret is allowed by itself. Ten are read one by one."""
+    """Batches are allowed from eleven secrets on; each secret is still allowed individually."""
 
     def actions(count: int, stores: str = STORES) -> list[object]:
         plan = planned("".join(read("secrets", f"s{n}", name=f"V{n}") for n in range(count)), stores)
-        return [each["Action"] for each in statements(plan)]
+        return [statement["Action"] for statement in statements(plan)]
 
     batch = "secretsmanager:BatchGetSecretValue"
     single = STORES.replace("secrets: {", "secrets: {batch: never, ")
@@ -192,7 +197,7 @@ def test_more_than_ten_secrets_may_be_read_in_batches() -> None:
 
 
 def test_another_partition_has_other_arns_and_services() -> None:
-    """China's services may be named by its own domain: either name is of that service alone."""
+    """In China ARNs have their partition, and services are allowed under both domain names."""
     stores = STORES.replace("arn:aws:", "arn:aws-cn:").replace("us-east-1", "cn-north-1")
     plan = planned(read("secrets", "a"), stores, environ={"AWS_REGION": "cn-north-1"})
 
@@ -205,7 +210,7 @@ def test_another_partition_has_other_arns_and_services() -> None:
 
 
 def test_the_order_of_variables_makes_no_other_session_but_another_secret_does() -> None:
-    """The policy as written out is in the fingerprint, sorted."""
+    """The order of variables does not change the session; another secret does."""
     one = planned(read("secrets", "a") + read("secrets", "b", name="B"))
     two = planned(read("secrets", "b") + read("secrets", "a", name="B"))
     three = planned(read("secrets", "a") + read("secrets", "c", name="B"))
@@ -216,7 +221,7 @@ def test_the_order_of_variables_makes_no_other_session_but_another_secret_does()
 
 
 def test_a_policy_that_is_written_out_stays_as_it_is() -> None:
-    """Only the word `auto` is replaced."""
+    """A policy that is written out is not changed."""
     own = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
     stores = STORES.replace("session_policy: auto\n    tags", f"session_policy: '{own}'\n    tags")
     plan = planned(read("secrets", "a"), stores)
@@ -227,7 +232,7 @@ def test_a_policy_that_is_written_out_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize("options", [{"store": "target"}, {"also": "idle"}])
 def test_a_session_that_nothing_is_done_with_is_refused(options: dict[str, str]) -> None:
-    """Nothing is all that it could do: no policy says that, and a child that gets it would be of no use."""
+    """An `auto` session that nothing uses is refused."""
     stores = STORES + "  idle: {type: aws.sts, role_arn: 'arn:aws:iam::111111111111:role/Idle', session_policy: auto}\n"
     with pytest.raises(SessionForNothing) as caught:
         planned(read("secrets", "a"), stores, **options)
@@ -238,14 +243,14 @@ def test_a_session_that_nothing_is_done_with_is_refused(options: dict[str, str])
 
 
 def test_but_one_that_only_assumes_the_next_role_is_not() -> None:
-    """The chain below a store that is asked for by itself is used by that store."""
+    """A store that only assumes the next role counts as used."""
     stores = STORES.replace("    credentials_from: jump\n    session_policy: auto", "    credentials_from: jump")
     plan = planned(read("secrets", "a"), stores, store="target")
     assert plan.steps["jump"].settings["session_policy_covers"] == "1 role"
 
 
 def test_what_does_not_fit_is_refused_with_what_to_do() -> None:
-    """Nothing is widened to save characters."""
+    """A policy over AWS's size limit is refused with a remedy; nothing is widened to save characters."""
     names = [f"production/some-team/some-service/secret-number-{n:02}" for n in range(30)]
     with pytest.raises(LimitExceeded) as caught:
         planned("".join(read("secrets", name, name=f"V{n}") for n, name in enumerate(names)))
@@ -257,7 +262,7 @@ def test_what_does_not_fit_is_refused_with_what_to_do() -> None:
 
 
 def test_a_federated_user_reads_in_the_users_own_account_whichever_that_is() -> None:
-    """The configuration does not tell the account; a condition keeps other accounts' secrets of that name out."""
+    """A federated user's policy names no account and is limited to the user's own by a condition."""
     stores = (
         "secretStores:\n  vouched: {type: aws.sts, region: us-east-1, federated_user_name: ci, session_policy: auto}\n"
         "  secrets: {type: aws.secretsmanager, region: us-east-1, credentials_from: vouched}\n"
@@ -268,7 +273,7 @@ def test_a_federated_user_reads_in_the_users_own_account_whichever_that_is() -> 
 
 
 def test_stores_of_plugins_are_refused() -> None:
-    """What another package asks AWS for is not known here."""
+    """Stores of plugins are refused: their AWS calls are unknown."""
     plugin = StoreType("acme.vault", "", BUILTIN_TYPES["aws.ssm"].keys, takes_credentials=True)
     stores = STORES + "  vault: {type: acme.vault, region: us-east-1, credentials_from: target}\n"
     with pytest.raises(ConfigError, match="can't be used") as caught:
@@ -279,7 +284,7 @@ def test_stores_of_plugins_are_refused() -> None:
 
 
 def test_managed_policies_beside_it_are_refused() -> None:
-    """What one session policy allows is allowed: they would widen it."""
+    """Managed policies beside `auto` are refused, since they would widen the session."""
     stores = STORES.replace("    tags:", "    policy_arns: ['arn:aws:iam::aws:policy/ReadOnlyAccess']\n    tags:")
     with pytest.raises(LimitExceeded) as caught:
         planned(read("secrets", "a"), stores)
@@ -287,7 +292,7 @@ def test_managed_policies_beside_it_are_refused() -> None:
 
 
 def test_a_variable_may_say_auto() -> None:
-    """What counts is the text as expanded; a word that is neither is told with both."""
+    """A variable may have the value `auto`; any other word is an error that names it."""
     stores = STORES.replace("session_policy: auto\n    tags", "session_policy: ${POLICY}\n    tags")
     environ = {"AWS_REGION": "us-east-1", "POLICY": "auto"}
     plan = planned(read("secrets", "a"), stores, environ=environ)
@@ -299,10 +304,10 @@ def test_a_variable_may_say_auto() -> None:
 
 @pytest.mark.parametrize(("store", "most"), [("secrets", 19), ("parameters", 27)])
 def test_there_is_room_for_as_many_as_the_guide_says(store: str, most: int) -> None:
-    """With names of 19 characters, read in one region."""
+    """The number of secrets that fits is the one in the guide."""
 
     def reads(count: int) -> str:
-        # The store of parameters puts six of the characters before each.
+        # The parameter store puts a prefix of six characters before each.
         name = "x" * 17 if store == "secrets" else "x" * 11
         return "".join(read(store, f"{name}{n:02}", name=f"V{n}") for n in range(count))
 

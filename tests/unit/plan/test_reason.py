@@ -1,4 +1,4 @@
-"""`reason_to`: the reason of a run becomes a source identity or a tag, as it was written or not at all."""
+"""`reason_to`: the reason of a run as source identity or tag, unchanged or refused."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ ROLE_ARN = "role_arn: arn:aws:iam::222222222222:role/R"
 
 
 def store(*fields: str) -> str:
-    """A configuration with one role that has these fields, one a line from line 5 on."""
-    return "\n".join(["secretStores:", "  r:", *[f"    {each}" for each in ("type: aws.sts", ROLE_ARN, *fields)]])
+    """A configuration of one role with these fields, one per line from line 5 on."""
+    return "\n".join(["secretStores:", "  r:", *[f"    {entry}" for entry in ("type: aws.sts", ROLE_ARN, *fields)]])
 
 
 def step(*fields: str, reason: str = "") -> Step:
-    """The role as a run for that reason has it."""
+    """The role as planned for this reason."""
     return plan_of(store(*fields), store="r", reason=reason).steps["r"]
 
 
@@ -29,7 +29,7 @@ def refusal(*fields: str, reason: str = "") -> list[tuple[int, str, str]]:
 
 
 def test_it_becomes_the_source_identity() -> None:
-    """As it was written."""
+    """The reason becomes the source identity unchanged."""
     planned = step("reason_to: source_identity", reason="INC-4711")
     assert planned.settings["source_identity"] == "INC-4711"
     assert planned.sends_source_identity
@@ -37,7 +37,7 @@ def test_it_becomes_the_source_identity() -> None:
 
 
 def test_it_becomes_a_tag_besides_others() -> None:
-    """Which may be passed on, like others."""
+    """The reason becomes a tag besides others, and may be transitive."""
     planned = step(
         "tags: {team: blue}", "reason_to: tag:Reason", "transitive_tag_keys: [Reason]", reason="INC-4711: disk is full"
     )
@@ -48,7 +48,7 @@ def test_it_becomes_a_tag_besides_others() -> None:
 
 @pytest.mark.parametrize("to", ["source_identity", "tag:Reason"])
 def test_a_session_for_another_reason_is_another_session(to: str) -> None:
-    """One for the same reason is the same; nobody gets one that was issued without."""
+    """Sessions for different reasons, or for none, differ."""
     plain = step().fingerprint
     one, same, other, none = (
         step(f"reason_to: {to}", reason=reason).fingerprint for reason in ("INC-1", "INC-1", "INC-2", "")
@@ -58,7 +58,7 @@ def test_a_session_for_another_reason_is_another_session(to: str) -> None:
 
 
 def test_where_the_store_does_not_say_so_a_reason_is_no_part_of_the_session() -> None:
-    """It goes into the audit trail only, and the session that is held serves."""
+    """Without `reason_to` the reason is only in the audit trail, and the session stays the same."""
     assert step(reason="INC-1") == step()
 
 
@@ -66,7 +66,7 @@ def test_where_the_store_does_not_say_so_a_reason_is_no_part_of_the_session() ->
     ("to", "tags"), [("source_identity", ""), ("tag:Reason", ""), ("tag:Reason", "tags: {team: blue}")]
 )
 def test_without_a_reason_it_is_planned_and_lacks_one(to: str, tags: str) -> None:
-    """What it will send is known all the same: policies that are generated allow it."""
+    """Without a reason the role is planned, lacks one, and still counts as sending it."""
     planned = step(f"reason_to: {to}", *([tags] if tags else []))
     assert planned.lacks_reason
     assert (planned.sends_source_identity, planned.sends_tags) == (to == "source_identity", to != "source_identity")
@@ -74,12 +74,12 @@ def test_without_a_reason_it_is_planned_and_lacks_one(to: str, tags: str) -> Non
 
 @pytest.mark.parametrize("character", [*"+=,.@-_", "Z", "9"])
 def test_every_character_of_a_source_identity_is_taken(character: str) -> None:
-    """AWS's own: letters, digits and these."""
+    """Every character that AWS allows in a source identity is accepted."""
     assert step("reason_to: source_identity", reason=f"a{character}").settings["source_identity"] == f"a{character}"
 
 
 def test_what_a_source_identity_can_not_hold_is_refused_with_the_character() -> None:
-    """And what would do instead: it is never changed silently."""
+    """A character that a source identity cannot have is refused with its position and a valid alternative."""
     [problem] = refusal("reason_to: source_identity", reason="INC-1 disk: full")
     assert problem == (
         5,
@@ -91,7 +91,7 @@ def test_what_a_source_identity_can_not_hold_is_refused_with_the_character() -> 
 
 
 def test_what_a_tag_can_not_hold_is_refused_with_the_character() -> None:
-    """Spaces and colons are good there, and letters of every language."""
+    """A tag may have spaces, colons and letters of any language; other characters are refused."""
     step("reason_to: tag:Reason", reason="caf\u00e9: 100 @ home")
     [(line, message, hint)] = refusal("reason_to: tag:Reason", reason="disk (full)")
     assert (line, hint) == (5, "`disk -full-` would do")
@@ -100,7 +100,7 @@ def test_what_a_tag_can_not_hold_is_refused_with_the_character() -> None:
 
 @pytest.mark.parametrize(("reason", "limit"), [("x", "the least is 2"), ("x" * 257, "the most is 256")])
 def test_a_source_identity_has_its_length(reason: str, limit: str) -> None:
-    """Both limits are AWS's."""
+    """A source identity's length is checked against both of AWS's limits."""
     [(_, message, _)] = refusal("reason_to: source_identity", reason=reason)
     assert limit in message
 
@@ -108,26 +108,26 @@ def test_a_source_identity_has_its_length(reason: str, limit: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        (["source_identity: ada", "reason_to: source_identity"], "the reason is to become the source identity, and"),
+        (["source_identity: ada", "reason_to: source_identity"], "`reason_to` makes the reason the source identity"),
         (["tags: {reason: x}", "reason_to: tag:Reason"], "the reason is to become the tag `Reason`, and `tags` has"),
         (["reason_to: tag:aws:reason"], "the tag `aws:reason` begins with `aws:`"),
         (["reason_to: session_name"], "`reason_to` takes source_identity, or tag: and the key of a tag, not"),
         (['reason_to: "tag:"'], "`reason_to` takes source_identity, or tag: and the key of a tag, not `tag:`"),
         (
             [f"tags: {{{', '.join(f't{number}: x' for number in range(50))}}}", "reason_to: tag:Reason"],
-            "with the reason's there are 51 tags, and the most is 50",
+            "with the tag of the reason there are 51 tags, and the most is 50",
         ),
     ],
 )
 def test_what_stands_there_already_is_refused(fields: list[str], message: str) -> None:
-    """Whether a reason is given or not; each with what to do."""
+    """A source identity or tag that the store has already is refused, with or without a reason."""
     [(line, said, _)] = refusal(*fields)
     assert said.startswith(message)
     assert line == 4 + len(fields)
 
 
 def test_a_session_that_takes_neither_takes_no_reason() -> None:
-    """A user's own; one that a user vouches for has tags, and no source identity."""
+    """Sessions without tags and source identity refuse `reason_to`."""
     with pytest.raises(LimitExceeded, match="reason_to"):
         plan_of("secretStores:\n  r: {type: aws.sts, operation: GetSessionToken, reason_to: tag:R}", store="r")
     text = "secretStores:\n  r: {type: aws.sts, federated_user_name: ada, reason_to: TO}"

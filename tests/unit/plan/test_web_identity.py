@@ -1,4 +1,4 @@
-"""A role that is assumed with a token: what the plan says of it, what it refuses, whose session it is."""
+"""Roles assumed by web identity token: the plan, its errors, and the session's identity."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FETCHED = Proof("the token from GitHub Actions", "digest-of-a-job", is_fetched=T
 
 
 def no_ambient(profile: str) -> Ambient:
-    """Fails the test: nobody's credentials are needed."""
+    """Fails the test: no base identity may be looked up."""
     raise AssertionError(f"the base identity of {profile!r} was looked up")
 
 
@@ -33,27 +33,27 @@ def planned(fields: str, token: Proof = FETCHED) -> Plan:
 
 
 def problems_of(fields: str) -> list[str]:
-    """What the plan refuses."""
+    """The problems in the plan."""
     with pytest.raises(ConfigError) as caught:
         planned(fields)
     return [f"{problem.path}: {problem.message}" for problem in caught.value.problems]
 
 
 def test_no_base_credentials_are_looked_for() -> None:
-    """The token alone says who it is; the step is no chained one, so that the role's own maximum counts."""
+    """A web identity role needs no base credentials and is not chained, so the role's own maximum applies."""
     plan = planned("web_identity: github, duration_seconds: 43200")
     step = plan.steps["r"]
     assert (plan.ambient, step.proof, step.is_chained, plan.calls) == ({}, FETCHED, False, 1)
 
 
 def test_without_a_token_the_base_credentials_are() -> None:
-    """The same store otherwise."""
+    """The same store without a token uses the base credentials."""
     plan = plan_of(text_of("operation: AssumeRole"), store="r")
     assert (plan.steps["r"].proof, list(plan.ambient)) == (None, [""])
 
 
 def test_a_role_behind_it_is_a_chained_one() -> None:
-    """An hour at the most, as from every session."""
+    """A role behind a web identity role is chained: one hour."""
     text = text_of("web_identity: github") + (
         f"  next: {{type: aws.sts, role_arn: '{ROLE}2', credentials_from: r, duration_seconds: 7200}}\n"
     )
@@ -79,12 +79,12 @@ def test_a_role_behind_it_is_a_chained_one() -> None:
     ],
 )
 def test_what_a_token_does_not_go_with_is_refused(fields: str, problem: str) -> None:
-    """Before any call, with the key that is to blame."""
+    """Keys that do not go with a token are refused before any call."""
     assert [True] == [found.startswith(f"secretStores.r.{problem}") for found in problems_of(fields)]
 
 
 def test_an_operation_that_needs_a_token_is_refused_without_one() -> None:
-    """What is written out is checked."""
+    """`operation: AssumeRoleWithWebIdentity` without a token is refused."""
     with pytest.raises(ConfigError) as caught:
         plan_of(text_of("operation: AssumeRoleWithWebIdentity"), store="r")
     assert "AssumeRoleWithWebIdentity needs a token" in caught.value.problems[0].message
@@ -92,7 +92,7 @@ def test_an_operation_that_needs_a_token_is_refused_without_one() -> None:
 
 
 def test_a_token_whose_variable_is_not_set_is_told_once() -> None:
-    """It counts neither as given nor as missing, also for an operation that needs one."""
+    """A token whose variable is not set is reported once."""
     text = text_of("operation: AssumeRoleWithWebIdentity, web_identity_token: '${ID_TOKEN}'")
     with pytest.raises(ConfigError) as caught:
         plan_of(text, store="r", ambient=no_ambient, proof=lambda *_: FETCHED, environ={})
@@ -101,14 +101,14 @@ def test_a_token_whose_variable_is_not_set_is_told_once() -> None:
 
 
 def test_another_token_is_another_session() -> None:
-    """Whatever else is the same."""
+    """Another token makes another session."""
     first, again = (planned("web_identity: github").steps["r"].fingerprint for _ in range(2))
     other = planned("web_identity: github", FETCHED._replace(digest="of-another-job")).steps["r"].fingerprint
     assert first == again != other
 
 
 def test_a_token_is_asked_about_once_it_is_expanded() -> None:
-    """What decides whose token it is gets the settings, a secret one as a Secret."""
+    """The token is examined after interpolation and arrives as a Secret."""
     seen: list[Settings] = []
 
     def listen(_: str, settings: Settings) -> Proof:

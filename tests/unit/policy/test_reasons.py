@@ -88,9 +88,9 @@ def test_what_was_not_consulted_is_not_told() -> None:
 def test_matching_statements_are_listed_all_of_them() -> None:
     """All matching statements are listed, Allow and Deny alike (as by DecodeAuthorizationMessage)."""
     document = identity(allow(Sid="One"), deny(Sid="Two"), allow("s3:*", Sid="Three"))
-    policy_read = reason(ask(Policies(identity=(document,))), "identity-based policy")
-    assert "ExplicitDeny" == policy_read.effect
-    assert ["One", "Two"] == [match.statement.sid for match in policy_read.matched]
+    reason_found = reason(ask(Policies(identity=(document,))), "identity-based policy")
+    assert "ExplicitDeny" == reason_found.effect
+    assert ["One", "Two"] == [match.statement.sid for match in reason_found.matched]
 
 
 def test_a_failed_condition_is_told_with_key_wanted_and_actual() -> None:
@@ -260,8 +260,8 @@ def test_the_nearest_statement_comes_first_and_strangers_are_left_out() -> None:
         allow("s3:GetObject", "arn:aws:s3:::bucket/*", Sid="Stranger"),
         allow("secretsmanager:*", "arn:aws:s3:::x", Sid="One"),
     )
-    policy_read = reason(ask(Policies(identity=(document,))), "identity-based policy")
-    assert ["One", "Two"] == [near.statement.sid for near in policy_read.near]
+    reason_found = reason(ask(Policies(identity=(document,))), "identity-based policy")
+    assert ["One", "Two"] == [near.statement.sid for near in reason_found.near]
 
 
 def test_what_the_naming_of_the_caller_means_is_said() -> None:
@@ -282,12 +282,12 @@ def test_what_the_naming_of_the_caller_means_is_said() -> None:
 def test_across_accounts_both_sides_are_needed() -> None:
     """Across accounts both sides are needed; a missing resource policy is shown as missing."""
     decision = assume(Policies(identity=(identity(allow()),)), role=OTHER_ROLE)
-    policy_read = reason(decision, "resource-based policy")
-    assert policy_read.is_needed
+    reason_found = reason(decision, "resource-based policy")
+    assert reason_found.is_needed
     named = Policies(identity=(identity(allow()),), resource=trusting("*"), boundary=policy("boundary", allow("s3:*")))
     assert reason(assume(named, role=OTHER_ROLE), "permissions boundary").is_needed
     assert not reason(assume(named), "permissions boundary").is_needed
-    assert "no policy that could name the caller" in policy_read.note
+    assert "no policy that could name the caller" in reason_found.note
     assert reason(decision, "identity-based policy").is_needed
 
 

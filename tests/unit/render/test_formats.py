@@ -1,4 +1,4 @@
-"""The table of formats, what each writes, and what each refuses. That readers agree is in tests/property."""
+"""The table of formats, the output of each, and what each refuses; tests/property checks that readers agree."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ VALUES = {"TOKEN": Secret("it's $5"), "PLAIN": Secret("abc-123"), "NO": Secret("
     ],
 )
 def test_each_format_has_its_look(format_name: str, expected: str) -> None:
-    """The bytes are stable: people compare such files."""
+    """The bytes are stable, since users compare such files."""
     assert renderer(format_name)(VALUES).decode() == expected
 
 
@@ -44,13 +44,13 @@ def test_each_format_has_its_look(format_name: str, expected: str) -> None:
     ],
 )
 def test_a_files_name_tells_the_format(path: str, format_name: str) -> None:
-    """By its ending, whatever the case, and by the habit of `.env.NAME`."""
+    """The format follows from the ending in any case, and from the pattern `.env.NAME`."""
     assert format_of(path) == format_name
 
 
 @pytest.mark.parametrize("path", ["secrets.txt", "secrets.tmpl", "env", "dir.json/secrets"])
-def test_a_name_that_tells_nothing_is_refused(path: str) -> None:
-    """The original wrote an empty file for `.tmpl`."""
+def test_an_unknown_ending_is_refused(path: str) -> None:
+    """An unknown ending is refused; the original wrote an empty file for `.tmpl`."""
     with pytest.raises(UsageError) as caught:
         format_of(path)
     assert path in caught.value.message
@@ -58,15 +58,15 @@ def test_a_name_that_tells_nothing_is_refused(path: str) -> None:
 
 
 @pytest.mark.parametrize("format_name", sorted(FORMATS))
-def test_no_variables_make_a_file_that_says_so(format_name: str) -> None:
-    """Nothing for lines, an empty object or mapping for the others."""
+def test_no_variables_give_an_empty_document(format_name: str) -> None:
+    """No variables give no lines, or an empty object or mapping."""
     expected = b"{}\n" if format_name in {"json", "yaml"} else b""
     assert renderer(format_name)({}) == expected
 
 
 @pytest.mark.parametrize("format_name", ["dotenv", "json", "yaml", "powershell", "github", "gitlab"])
 def test_text_formats_refuse_bytes_that_are_not_utf8(format_name: str) -> None:
-    """The variable is named and its value is not, in the error or behind it."""
+    """The error names the variable without its value, and so does its cause."""
     with pytest.raises(ValueUnusable) as caught:
         renderer(format_name)({"BINARY": Secret.from_bytes(b"hush\xff")})
     assert "`BINARY`" in caught.value.message
@@ -76,20 +76,20 @@ def test_text_formats_refuse_bytes_that_are_not_utf8(format_name: str) -> None:
 
 @pytest.mark.parametrize("format_name", ["shell", "fish"])
 def test_shell_formats_take_bytes_that_are_not_utf8(format_name: str) -> None:
-    """A shell's variable is bytes."""
+    """Shell formats accept any bytes, as a shell's variables do."""
     assert b"'\xff'" in renderer(format_name)({"BINARY": Secret.from_bytes(b"\xff")})
 
 
 @pytest.mark.parametrize("format_name", ["dotenv", "shell", "fish", "powershell", "github", "gitlab"])
 @pytest.mark.parametrize("value", ["hush\0", "hush\ud800"])
 def test_what_no_variable_can_hold_is_refused(format_name: str, value: str) -> None:
-    """A NUL would cut the value silently."""
+    """A NUL is refused, since it would cut the value silently."""
     with pytest.raises(ValueUnusable, match="`TOKEN`"):
         renderer(format_name)({"TOKEN": Secret(value)})
 
 
 def test_json_and_yaml_hold_a_nul() -> None:
-    """Only a process's environment ends at one."""
+    """JSON and YAML accept a NUL; only a process's environment ends at one."""
     assert renderer("json")({"A": Secret("x\0")}) == b'{\n  "A": "x\\u0000"\n}\n'
     assert renderer("yaml")({"A": Secret("x\0")}) == b'"A": "x\\u0000"\n'
 
@@ -97,13 +97,13 @@ def test_json_and_yaml_hold_a_nul() -> None:
 @pytest.mark.parametrize("format_name", ["dotenv", "shell", "fish", "powershell", "github", "gitlab"])
 @pytest.mark.parametrize("name", ["A B", "A;touch x", "1A", "A-B", "Ä", "", "A\n"])
 def test_a_name_that_a_shell_would_run_is_refused(format_name: str, name: str) -> None:
-    """`export A;touch x=...` would run a command."""
+    """Such a name is refused: `export A;touch x=...` would run a command."""
     with pytest.raises(ValueUnusable):
         renderer(format_name)({name: Secret("value")})
 
 
 def test_powershell_gets_ascii_on_one_line() -> None:
-    """A newline, an umlaut, a quotation mark that ends a text there and a key outside the 16 bits, as numbers."""
+    """Newlines, umlauts, quotation marks and characters beyond 16 bits become numbers."""
     assert renderer("powershell")({"A": Secret("a\nb"), "B": Secret("\xe4\u2019"), "C": Secret("\U0001f511")}) == (
         b"$env:A = 'a' + [char]0x000a + 'b'\n"
         b"$env:B = '' + [char]0x00e4 + [char]0x2019\n"
@@ -112,7 +112,7 @@ def test_powershell_gets_ascii_on_one_line() -> None:
 
 
 def test_github_gets_another_end_for_each_value() -> None:
-    """Nobody can foresee it, so no value can hold it and go on with variables of its own."""
+    """The delimiter is unpredictable, so that no value can end it and add variables."""
     lines = renderer("github")({"A": Secret("x\nB=y\n"), "B": Secret("z")}).decode().splitlines()
     ends = [line.partition("<<")[2] for line in lines if "<<" in line]
     assert lines == [f"A<<{ends[0]}", "x", "B=y", "", ends[0], f"B<<{ends[1]}", "z", ends[1]]
@@ -120,8 +120,8 @@ def test_github_gets_another_end_for_each_value() -> None:
     assert ends[0] != ends[1]
 
 
-def test_github_is_not_asked_for_what_its_runner_refuses() -> None:
-    """Later steps would miss it; a name that is only like it is good."""
+def test_names_that_githubs_runner_refuses_are_an_error() -> None:
+    """Refused names are an error, since later steps would miss them; similar names are accepted."""
     with pytest.raises(ValueUnusable, match="NODE_OPTIONS"):
         renderer("github")({"NODE_OPTIONS": Secret("--require=x")})
     assert renderer("github")({"NODE_OPTION": Secret("x")})
@@ -129,12 +129,12 @@ def test_github_is_not_asked_for_what_its_runner_refuses() -> None:
 
 @pytest.mark.parametrize("value", ["a\nb", "a\r", " a", "a\t", "$HOME", "a$", "${A}", "%A%", "%%", "a\x1b"], ids=repr)
 def test_gitlab_is_not_given_what_it_would_change(value: str) -> None:
-    """It has no quotes and no escapes: blanks are taken away, `$NAME` and `%NAME%` replaced."""
+    """GitLab has no quotes and no escapes: it strips blanks and expands `$NAME` and `%NAME%`."""
     with pytest.raises(ValueUnusable, match="`A`"):
         renderer("gitlab")({"A": Secret(value)})
 
 
 @pytest.mark.parametrize("value", ["", "a b", "'a'", '"', "a=b", "#", "\\n", "100%", "\xe4", "a/b+c=="])
 def test_gitlab_is_given_everything_else_as_it_is(value: str) -> None:
-    """Quotes too, which it keeps."""
+    """Quotes are unchanged, since GitLab keeps them."""
     assert renderer("gitlab")({"A": Secret(value)}).decode() == f"A={value}\n"

@@ -1,4 +1,4 @@
-"""An environment that holds the keys of AWS, for the programs that start with nothing else."""
+"""An environment with AWS keys, for programs that accept only keys."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SESSION = {
 
 
 def test_a_session_is_whole() -> None:
-    """With its end: a program that is not told never asks again."""
+    """The output has the expiry, since a program without it never asks again."""
     assert json.loads(process(keys_of(SESSION, "process"))) == {
         "Version": 1,
         "AccessKeyId": "AKIAONE",
@@ -30,7 +30,7 @@ def test_a_session_is_whole() -> None:
 
 
 def test_a_long_term_key_has_no_token() -> None:
-    """Neither one that is not there nor an empty one, which SDKs would send."""
+    """A missing token and an empty one are both left out, since SDKs would send an empty one."""
     for values in (LONG_TERM, {**LONG_TERM, "AWS_SESSION_TOKEN": Secret("")}):
         assert process(keys_of(values, "process")) == (
             b'{\n  "Version": 1,\n  "AccessKeyId": "AKIAONE",\n  "SecretAccessKey": "hush/key+"\n}\n'
@@ -38,13 +38,13 @@ def test_a_long_term_key_has_no_token() -> None:
 
 
 def test_nothing_else_goes_with_them() -> None:
-    """A database's password has no place in a file of profiles."""
+    """Other values such as a database's password are left out of a file of profiles."""
     assert list(keys_of({"PASSWORD": Secret("hush"), **LONG_TERM}, "ini")) == ["AWS_SESSION_TOKEN", *LONG_TERM]
 
 
 @pytest.mark.parametrize("missing", sorted(LONG_TERM))
 def test_half_a_key_is_none(missing: str) -> None:
-    """Not there, or empty; the error names the variable."""
+    """A missing or empty part is an error that names the variable."""
     without = {name: value for name, value in LONG_TERM.items() if name != missing}
     for values in (without, {**without, missing: Secret("")}):
         with pytest.raises(ValueUnusable) as caught:
@@ -53,7 +53,7 @@ def test_half_a_key_is_none(missing: str) -> None:
 
 
 def test_a_key_that_is_no_text_is_refused_without_showing_it() -> None:
-    """JSON holds text."""
+    """The key is refused, since JSON holds text, and its value is not shown."""
     with pytest.raises(ValueUnusable) as caught:
         process(keys_of({**LONG_TERM, "AWS_SECRET_ACCESS_KEY": Secret.from_bytes(b"hush\xff")}, "process"))
     assert "AWS_SECRET_ACCESS_KEY" in caught.value.message

@@ -1,4 +1,4 @@
-"""A profile's section, and a file of profiles in which only one changes."""
+"""A profile's section, and a file of profiles in which one profile changes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ aws_access_key_id = AKIALAST
 
 
 def read(text: str) -> configparser.RawConfigParser:
-    """As botocore reads such a file."""
+    """The file as botocore reads it."""
     parser = configparser.RawConfigParser(default_section=None)  # type: ignore[call-overload]
     parser.read_string(text)
     assert isinstance(parser, configparser.RawConfigParser)
@@ -48,7 +48,7 @@ def read(text: str) -> configparser.RawConfigParser:
 
 
 def test_a_section_has_the_three_keys_and_says_when_they_end() -> None:
-    """The comment is for people: no reader of such files knows an expiry."""
+    """The comment is for people: readers of such files ignore an expiry."""
     assert section("target", SESSION) == (
         "[target]\n"
         "# these keys end at 2099-01-01T00:00:00Z\n"
@@ -59,12 +59,12 @@ def test_a_section_has_the_three_keys_and_says_when_they_end() -> None:
 
 
 def test_a_long_term_key_has_no_token() -> None:
-    """An empty token would be sent by some programs."""
+    """The token is left out, since some programs would send an empty one."""
     assert section("me", LONG_TERM) == "[me]\naws_access_key_id = ASIANEW\naws_secret_access_key = new/key+\n"
 
 
 def test_only_the_keys_of_that_profile_change() -> None:
-    """Other profiles, settings and comments stay, and of the old keys nothing does."""
+    """Other profiles, settings and comments stay, and the old keys are removed completely."""
     new = put(OLD, "target", SESSION)
     parser = read(new)
     assert dict(parser["target"]) == {
@@ -82,26 +82,26 @@ def test_only_the_keys_of_that_profile_change() -> None:
 
 
 def test_the_same_keys_twice_are_the_same_file() -> None:
-    """Renewing a session does not let the file grow."""
+    """Renewing a session does not make the file longer."""
     once = put(OLD, "target", SESSION)
     assert put(once, "target", SESSION) == once
 
 
 def test_a_token_that_is_left_over_goes() -> None:
-    """A long-term key with another session's token would be refused by AWS."""
+    """An old token is removed, since AWS would refuse it with a long-term key."""
     assert "token" not in put(OLD, "target", LONG_TERM)
 
 
 @pytest.mark.parametrize("old", ["", "[work]\nregion = eu-west-1", "[work]\nregion = eu-west-1\n"])
 def test_a_profile_that_is_not_there_comes_last(old: str) -> None:
-    """Also after a file that does not end with a newline."""
+    """A new profile is added at the end, even after a last line without a newline."""
     parser = read(put(old, "target", SESSION))
     assert parser.sections() == (["work", "target"] if old else ["target"])
     assert parser["target"]["aws_access_key_id"] == "ASIANEW"
 
 
 def test_lines_of_windows_stay_as_they_are() -> None:
-    """The sections of such a file are found as well."""
+    """Sections with Windows line ends are found, too."""
     new = put("[target]\r\naws_access_key_id = OLD\r\nregion = x\r\n[work]\r\nregion = y\r\n", "target", SESSION)
     assert "OLD" not in new
     assert new.endswith("region = x\r\n[work]\r\nregion = y\r\n")
@@ -109,14 +109,14 @@ def test_lines_of_windows_stay_as_they_are() -> None:
 
 @pytest.mark.parametrize("name", ["a]b", "a b", "a\n[b", "", "DEFAULT", "ä"])
 def test_a_name_that_can_not_head_a_section_is_refused(name: str) -> None:
-    """`[DEFAULT]` would lend its keys to every other profile."""
+    """`[DEFAULT]` is refused, since it would give its keys to all profiles."""
     with pytest.raises(UsageError):
         section(name, SESSION)
 
 
 @pytest.mark.parametrize("name", ["a.b", "default", "aws-sts_prod", "me@work", "a/b+c"])
 def test_other_names_are_good(name: str) -> None:
-    """A default profile too, by its name in lower case."""
+    """Other names are valid, including the default profile's in lower case."""
     assert read(section(name, SESSION)).sections() == [name]
 
 
@@ -124,7 +124,7 @@ def test_other_names_are_good(name: str) -> None:
     "value", ["hush x", "hush\nregion = x", "hush#", "'hush'", '"hush"', "hush;", "hush\xe4", "hush\0"]
 )
 def test_a_value_that_readers_differ_on_is_refused(value: str) -> None:
-    """None is a key of AWS's; the key is named, its value is not."""
+    """No AWS key has such a value; the error names the key without its value."""
     with pytest.raises(ValueUnusable, match="aws_secret_access_key") as caught:
         section("target", {**SESSION, "AWS_SECRET_ACCESS_KEY": Secret(value)})
     assert "hush" not in f"{caught.value.message}{caught.value.why}{caught.value.hint}"

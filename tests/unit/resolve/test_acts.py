@@ -1,4 +1,4 @@
-"""What a run puts on the audit trail: each session and secret once, with its outcome, and nothing secret."""
+"""The acts of a run for the audit trail: each session and secret once, with its outcome, and nothing secret."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dsops.audit.record import origin_here, record_of
 from dsops.errors import DsopsError
 from dsops.resolve.acts import is_of_sandbox
 from dsops.runtime import Act
+from dsops.schema import BUILTIN_TYPES, StoreType
 from tests.aws_in_memory import DENIED, Call, Refusal
 from tests.fakes import NOON, make_runtime
 from tests.pipeline import ADA, Pipeline
@@ -68,7 +69,7 @@ envs:
 
 @pytest.fixture
 def pipeline() -> Pipeline:
-    """A process with Ada's key, and the secrets that these tests read."""
+    """A process with Ada's key, and the secrets of these tests."""
     pipeline = Pipeline()
     pipeline.aws.secrets = {"db": "postgres://", "json": '{"user": "app", "password": "p4ss"}'}
     pipeline.aws.secrets |= {f"s{number}": "many" for number in range(20)}
@@ -83,13 +84,13 @@ def of(pipeline: Pipeline, name: str) -> Act:
 
 
 def fails(pipeline: Pipeline, text: str) -> None:
-    """Runs what is refused."""
+    """Runs a configuration that is refused."""
     with pytest.raises(DsopsError):
         pipeline.resolve(text)
 
 
-def test_each_session_and_each_secret_is_told_once(pipeline: Pipeline) -> None:
-    """However many variables read it; a secret of no service is one, too, and a literal variable is none."""
+def test_each_session_and_each_secret_is_recorded_once(pipeline: Pipeline) -> None:
+    """The number of variables doesn't matter; a secret of any type counts, a literal variable doesn't."""
     pipeline.resolve(CHAIN)
     assert sorted(pipeline.journal.told) == [
         "AssumeRole jump sts ok",
@@ -103,8 +104,8 @@ def test_each_session_and_each_secret_is_told_once(pipeline: Pipeline) -> None:
     assert of(pipeline, "json").facts["variables"] == ["PASSWORD", "USER_NAME"]
 
 
-def test_a_hop_has_who_asked_what_for_and_what_came(pipeline: Pipeline) -> None:
-    """Under CloudTrail's names; the external ID is hidden, and what is not given is not told."""
+def test_a_hop_has_caller_parameters_and_result(pipeline: Pipeline) -> None:
+    """The names are CloudTrail's; the external ID is hidden, and parameters that are not set are left out."""
     pipeline.resolve(CHAIN)
     jump, target = of(pipeline, "jump"), of(pipeline, "target")
 
@@ -131,7 +132,7 @@ def test_a_hop_has_who_asked_what_for_and_what_came(pipeline: Pipeline) -> None:
 
 
 def test_a_secret_has_its_reader_version_and_request(pipeline: Pipeline) -> None:
-    """Its name as the configuration has it, and its ARN."""
+    """The secret has its name from the configuration, and its ARN."""
     pipeline.resolve(CHAIN)
     read = of(pipeline, "db")
     assert read.caller.startswith("arn:aws:sts::222222222222:assumed-role/Target/")
@@ -141,28 +142,28 @@ def test_a_secret_has_its_reader_version_and_request(pipeline: Pipeline) -> None
     assert of(pipeline, "/c").facts["version"] == "1"
 
 
-def test_a_session_that_was_held_is_told_as_that(pipeline: Pipeline) -> None:
-    """No service was called for it; the reads are new ones."""
+def test_a_held_session_is_marked_as_held(pipeline: Pipeline) -> None:
+    """No service was called for the session; the reads are new."""
     pipeline.resolve(CHAIN)
     pipeline.journal.acts.clear()
     pipeline.resolve(CHAIN)
 
     assert "AssumeRole target - held" in pipeline.journal.told
-    held = of(pipeline, "target")
-    assert (held.request_id, held.facts["cached"]) == ("", True)
-    assert "arn:aws:sts::222222222222:assumed-role/Target/" in str(held.answer["assumedRoleUser"])
+    held_act = of(pipeline, "target")
+    assert (held_act.request_id, held_act.facts["cached"]) == ("", True)
+    assert "arn:aws:sts::222222222222:assumed-role/Target/" in str(held_act.answer["assumedRoleUser"])
     assert "GetSecretValue db secretsmanager ok" in pipeline.journal.told
 
 
-def test_a_value_that_was_held_is_told_as_that(pipeline: Pipeline) -> None:
-    """`cache_seconds`: the second run reads nothing."""
+def test_a_held_value_is_marked_as_held(pipeline: Pipeline) -> None:
+    """With `cache_seconds` the second run reads nothing."""
     pipeline.resolve(KEPT)
     pipeline.resolve(KEPT)
     assert pipeline.journal.told == ["GetSecretValue db secretsmanager ok", "GetSecretValue db - held"]
 
 
-def test_a_batch_is_told_secret_by_secret(pipeline: Pipeline) -> None:
-    """Twenty secrets of one call are twenty acts with one request id, and say by which call they came."""
+def test_a_batch_is_recorded_secret_by_secret(pipeline: Pipeline) -> None:
+    """Twenty secrets of one call are twenty acts with one request id, and name the call."""
     pipeline.resolve(MANY)
     assert pipeline.aws.actions == ["BatchGetSecretValue"]
     acts = pipeline.journal.acts
@@ -172,8 +173,8 @@ def test_a_batch_is_told_secret_by_secret(pipeline: Pipeline) -> None:
     assert {act.request_id for act in acts} == {"r-1"}
 
 
-def test_a_refusal_is_told_with_awss_words(pipeline: Pipeline) -> None:
-    """Of the hop, and of one secret of several; what follows it is not told, since it was not done."""
+def test_a_refusal_is_recorded_in_awss_words(pipeline: Pipeline) -> None:
+    """A refusal of the hop, or of one of several secrets; later steps are left out, since they did not happen."""
     pipeline.aws.rule = lambda call: DENIED if str(call) == "GetSecretValue db" else None
     fails(pipeline, CHAIN)
     assert "GetSecretValue db secretsmanager secret.access-denied" in pipeline.journal.told
@@ -192,21 +193,21 @@ def _is(call: Call) -> bool:
 
 
 def test_what_fails_before_a_call_names_no_service(pipeline: Pipeline) -> None:
-    """Nobody is there to type the code: STS was not asked."""
+    """Without a person to type the code, STS was not called."""
     fails(pipeline, CODE)
     assert pipeline.aws.actions == []
     assert pipeline.journal.told == ["AssumeRole guarded - mfa.required"]
 
 
 def test_a_secret_whose_field_is_missing_was_read(pipeline: Pipeline) -> None:
-    """The value came; that it lacks a field is the run's failure."""
+    """The read succeeded; the missing field is the run's failure."""
     text = 'secretStores: {s: {type: aws.secretsmanager}}\nenvs: {e: {A: {from: {store: s, key: "json#.no"}}}}'
     fails(pipeline, text)
     assert [(act.facts["version"], act.request_id) for act in pipeline.journal.acts] == [("v", "r-1")]
 
 
-def test_where_a_call_went_is_told_when_that_is_not_aws(pipeline: Pipeline) -> None:
-    """A sandbox, another host; of AWS's own address nothing."""
+def test_an_address_other_than_awss_is_recorded(pipeline: Pipeline) -> None:
+    """The address is given for a sandbox or another host, but not for AWS's own address."""
     pipeline.resolve(KEPT)
     assert "endpoint" not in of(pipeline, "db").facts
     pipeline.journal.acts.clear()
@@ -220,18 +221,22 @@ def test_where_a_call_went_is_told_when_that_is_not_aws(pipeline: Pipeline) -> N
     [("aws.sts", True), ("aws.ssm", True), ("literal", None), ("env", None), ("aws.keys", False), ("acme.it", False)],
 )
 def test_only_calls_of_aws_can_be_a_sandboxs(store_type: str, expected: bool | None) -> None:  # noqa: FBT001
-    """A key of the keyring and a plugin's secret are real, whatever else the run calls; a literal counts as the run."""
+    """A keyring's key and a plugin's secret are real in any run; a literal counts like the run."""
     step = plan_of(
         "secretStores: {a: {type: aws.sts, role_arn: 'arn:aws:iam::111111111111:role/R'}}\n"
         "envs: {e: {A: {from: {store: a, key: access_key_id}}}}"
     ).steps["a"]
     runtime = make_runtime({"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"})
-    found = is_of_sandbox(step._replace(type=store_type), runtime, {"http://127.0.0.1:4566"})
+    found = is_of_sandbox(
+        step._replace(type=BUILTIN_TYPES.get(store_type, StoreType(store_type, "", ()))),
+        runtime,
+        {"http://127.0.0.1:4566"},
+    )
     assert (found, is_of_sandbox(step, runtime, {"http://127.0.0.1:4567"})) == (expected, False)
 
 
-def test_nothing_secret_is_told(pipeline: Pipeline) -> None:
-    """Of none of these runs, as it stands on the trail."""
+def test_no_secret_is_recorded(pipeline: Pipeline) -> None:
+    """The trail of none of these runs contains a secret."""
     pipeline.resolve(CHAIN)
     pipeline.resolve(MANY)
     pipeline.aws.rule = lambda call: DENIED if call.action == "GetSecretValue" else None

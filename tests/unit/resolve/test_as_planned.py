@@ -1,4 +1,4 @@
-"""Files that change between plan and call: whoever they name then is used, and kept as nobody else's."""
+"""Files that change between plan and call: the new identity is used, and its sessions are not kept for others."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ADA, EVE = "AKIAADAADAADAADAADA1", "AKIAEVEEVEEVEEVEEVE1"
 
 @pytest.fixture
 def pipeline(home: Path) -> Pipeline:
-    """An agent, and a client whose key stands in a file: Ada's."""
+    """An agent, and a client with Ada's key in a file."""
     pipeline = Pipeline()
     pipeline.cache = CredentialCache(pipeline.clock, is_of_many=True)
     pipeline.environ, pipeline.folder = {"HOME": str(home)}, "/"
@@ -33,7 +33,7 @@ def pipeline(home: Path) -> Pipeline:
 
 
 def become(key_id: str, home: Path) -> None:
-    """What switching tools do: the default profile is another one's."""
+    """Changes the default profile to another identity, as switching tools do."""
     (home / ".aws").mkdir(exist_ok=True)
     (home / ".aws" / "credentials").write_text(
         f"[default]\naws_access_key_id = {key_id}\naws_secret_access_key = secret-of-{key_id}\n"
@@ -41,14 +41,14 @@ def become(key_id: str, home: Path) -> None:
 
 
 def signers(pipeline: Pipeline) -> set[str]:
-    """Whose keys signed the calls since this was asked."""
+    """Owners of the keys that signed the calls since the last query."""
     calls = {call.access_key_id for call in pipeline.aws.calls}
     pipeline.aws.calls.clear()
     return calls
 
 
-def test_a_switch_between_plan_and_call_is_kept_as_nobodys(pipeline: Pipeline, home: Path) -> None:
-    """Who switches back gets no session of the other one; neither of the base key, nor of a role behind it."""
+def test_a_switch_between_plan_and_call_is_not_kept(pipeline: Pipeline, home: Path) -> None:
+    """After switching back, no session of the other identity is used, neither the base key's nor a role's."""
     plan = pipeline.plan(CONFIG, "both")
     become(EVE, home)
     pipeline.time.run(pipeline.resolver(plan).secrets(), pipeline.aws)
@@ -59,7 +59,7 @@ def test_a_switch_between_plan_and_call_is_kept_as_nobodys(pipeline: Pipeline, h
 
 
 def test_without_a_switch_everything_is_kept(pipeline: Pipeline) -> None:
-    """The base key and both roles; the next run calls nobody."""
+    """The base key and both roles are kept; the next run makes no call."""
     pipeline.resolve(CONFIG, "both")
     assert signers(pipeline) == {ADA}
     assert sorted(held.store for held in pipeline.cache.held()) == ["", "q", "r"]
@@ -67,8 +67,8 @@ def test_without_a_switch_everything_is_kept(pipeline: Pipeline) -> None:
     assert signers(pipeline) == set()
 
 
-def test_what_others_ask_for_meanwhile_is_only_asked_for_again(pipeline: Pipeline, home: Path) -> None:
-    """What the agent holds already stays."""
+def test_sessions_of_others_survive_a_switch(pipeline: Pipeline, home: Path) -> None:
+    """Sessions that the agent already holds stay."""
     pipeline.resolve(CONFIG, "both")
     other = CONFIG.replace("role_arn", "profile: default, role_arn")
     plan = pipeline.plan(other, "both")

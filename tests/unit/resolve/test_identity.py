@@ -1,4 +1,4 @@
-"""The base identity's digest: differs whenever another identity may be meant, and tells nothing."""
+"""The digest of the base identity: it differs for each possible identity, and reveals nothing."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ KEYS = {"AWS_ACCESS_KEY_ID": "AKIAADA", "AWS_SECRET_ACCESS_KEY": "adas-key"}
 
 
 def digest(environ: dict[str, str], profile: str = "", key: bytes = KEY, folder: str = "/") -> str:
-    """Of that profile."""
+    """The digest for that profile."""
     return ambient_of(environ, key, folder)(profile).digest
 
 
 def test_keys_in_the_environment_are_the_identity() -> None:
-    """Whatever else is set; long-term without a token, temporary with one."""
+    """Other variables don't matter; keys without a token are long-term, those with a token temporary."""
     ada = ambient_of(KEYS, KEY, "/")("")
     assert (ada.source, ada.is_temporary, ada.region) == ("environment", False, "")
     assert ambient_of({**KEYS, "AWS_SESSION_TOKEN": "t"}, KEY, "/")("").is_temporary is True
@@ -31,24 +31,24 @@ def test_keys_in_the_environment_are_the_identity() -> None:
 
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"])
 def test_each_part_of_the_keys_counts(name: str) -> None:
-    """Two clients with different keys never get each other's session."""
+    """Two clients with different keys never share a session."""
     assert digest({**KEYS, name: "other"}) != digest(KEYS)
 
 
 def test_parts_don_t_run_into_each_other() -> None:
-    """`ab` + `c` is another pair than `a` + `bc`."""
+    """`ab` + `c` and `a` + `bc` are different pairs."""
     first = {"AWS_ACCESS_KEY_ID": "ab", "AWS_SECRET_ACCESS_KEY": "c"}
     second = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "bc"}
     assert digest(first) != digest(second)
 
 
 def test_the_digest_is_keyed() -> None:
-    """In another process it is another one: nobody can try keys against it."""
+    """The digest depends on the process, so that keys cannot be tested against it."""
     assert digest(KEYS, key=b"x" * 32) != digest(KEYS)
 
 
 def test_half_a_pair_is_an_error() -> None:
-    """It names the half that is missing."""
+    """The error names the missing half."""
     with pytest.raises(AmbientFailed, match="AWS_SECRET_ACCESS_KEY is not"):
         digest({"AWS_ACCESS_KEY_ID": "AKIAADA"})
 
@@ -66,7 +66,7 @@ def environ(home: Path) -> dict[str, str]:
 
 
 def test_a_profile_is_named_with_its_region(environ: dict[str, str]) -> None:
-    """Whether it is temporary nobody knows before botocore was asked; AWS_PROFILE counts where none is named."""
+    """Only botocore knows whether it is temporary; AWS_PROFILE counts if no profile is named."""
     dev = ambient_of(environ, KEY, "/")("dev")
     assert (dev.source, dev.is_temporary, dev.region) == ("profile dev", None, "eu-west-1")
     default = ambient_of(environ, KEY, "/")("")
@@ -76,7 +76,7 @@ def test_a_profile_is_named_with_its_region(environ: dict[str, str]) -> None:
 
 
 def test_a_named_profile_wins_over_keys_in_the_environment(environ: dict[str, str]) -> None:
-    """As in botocore."""
+    """The precedence is botocore's."""
     assert ambient_of({**environ, **KEYS}, KEY, "/")("dev").source == "profile dev"
 
 
@@ -84,7 +84,7 @@ def test_a_named_profile_wins_over_keys_in_the_environment(environ: dict[str, st
     "changed", [".aws/config", ".aws/credentials", ".aws/sso/cache/1.json", ".aws/login/cache/new.json", "token"]
 )
 def test_each_file_that_botocore_may_read_counts(environ: dict[str, str], changed: str) -> None:
-    """Edited, or newly there: another identity. Unchanged: the same."""
+    """A changed or a new file gives another identity; unchanged files give the same."""
     before = digest(environ, "dev")
     assert digest(environ, "dev") == before
     path = Path(environ["HOME"]) / changed
@@ -93,7 +93,7 @@ def test_each_file_that_botocore_may_read_counts(environ: dict[str, str], change
 
 
 def test_a_token_file_of_a_profile_counts(environ: dict[str, str]) -> None:
-    """It is named in the config file only."""
+    """A token file that only the config file names counts."""
     home = Path(environ.pop("HOME"))
     environ = {"HOME": str(home)}
     (home / ".aws/config").write_text(f"[profile dev]\nweb_identity_token_file = {home / 'token'}\n")
@@ -103,7 +103,7 @@ def test_a_token_file_of_a_profile_counts(environ: dict[str, str]) -> None:
 
 
 def test_variables_of_aws_count_and_others_only_for_a_process(environ: dict[str, str]) -> None:
-    """A credential_process may look at any variable."""
+    """A credential_process may read any variable."""
     assert digest({**environ, "AWS_ROLE_ARN": "x"}) != digest(environ)
     assert digest({**environ, "FOO": "x"}) == digest(environ)
     (Path(environ["HOME"]) / ".aws/config").write_text("[profile dev]\ncredential_process = x\n")
@@ -111,12 +111,12 @@ def test_variables_of_aws_count_and_others_only_for_a_process(environ: dict[str,
 
 
 def test_two_profiles_are_two_identities(environ: dict[str, str]) -> None:
-    """Also when they are in the same files."""
+    """Two profiles differ even within the same files."""
     assert digest(environ, "dev") != digest(environ, "prod")
 
 
 def test_the_home_is_the_clients(environ: dict[str, str], tmp_path: Path) -> None:
-    """Not this process's."""
+    """The client's home counts, not this process's."""
     assert os.environ["HOME"] == environ["HOME"]
     assert ambient_of({"HOME": str(tmp_path)}, KEY, "/")("dev").region == ""
 
@@ -132,20 +132,20 @@ def test_the_home_is_the_clients(environ: dict[str, str], tmp_path: Path) -> Non
     ],
 )
 def test_a_relative_path_starts_at_the_clients_folder(environ: dict[str, str], tmp_path: Path, variable: str) -> None:
-    """Two clients with the same variables in two folders have two identities; an edit there makes a third."""
+    """The same variables in two folders are two identities; a change of the file gives a third."""
     del environ["AWS_WEB_IDENTITY_TOKEN_FILE"]
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "here").write_text(f"# {name}\n")
-    told = {**environ, variable: "here"}
-    one, two = (digest(told, folder=str(tmp_path / name)) for name in ("one", "two"))
+    client = {**environ, variable: "here"}
+    one, two = (digest(client, folder=str(tmp_path / name)) for name in ("one", "two"))
     assert one != two
     (tmp_path / "two/here").write_text("# one\n")
-    assert digest(told, folder=str(tmp_path / "two")) == one
+    assert digest(client, folder=str(tmp_path / "two")) == one
 
 
 def test_a_relative_token_file_of_a_profile_starts_there_too(environ: dict[str, str], tmp_path: Path) -> None:
-    """The config file may say `web_identity_token_file = token`."""
+    """A relative `web_identity_token_file` in the config file starts at the client's folder."""
     (Path(environ["HOME"]) / ".aws/config").write_text("[profile dev]\nweb_identity_token_file = token\n")
     before = digest(environ, "dev", folder=str(tmp_path))
     (tmp_path / "token").write_text("jwt")
@@ -153,7 +153,7 @@ def test_a_relative_token_file_of_a_profile_starts_there_too(environ: dict[str, 
 
 
 def test_a_process_of_a_profile_runs_in_the_clients_folder(environ: dict[str, str]) -> None:
-    """`credential_process = ./who` is another program in another folder; without one the folder is nothing."""
+    """`credential_process = ./who` depends on the folder; without a process the folder doesn't matter."""
     assert digest(environ, folder="/a") == digest(environ, folder="/b")
     (Path(environ["HOME"]) / ".aws/config").write_text("[profile dev]\ncredential_process = ./who\n")
     assert digest(environ, folder="/a") != digest(environ, folder="/b")
@@ -161,18 +161,18 @@ def test_a_process_of_a_profile_runs_in_the_clients_folder(environ: dict[str, st
 
 @pytest.mark.parametrize("path", ["$PLACE/config", "${PLACE}/config", "~/config"])
 def test_variables_in_a_path_are_the_clients(environ: dict[str, str], tmp_path: Path, path: str) -> None:
-    """botocore expands them by the environment that it is given: so do we."""
+    """Variables in a path are expanded with the client's environment, as botocore does."""
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config").write_text(f"[default]\nregion = region-{name}\n")
-    told = [{**environ, "PLACE": str(tmp_path / name), "AWS_CONFIG_FILE": path} for name in ("one", "two")]
-    told = [{**each, "HOME": each["PLACE"]} if path.startswith("~") else each for each in told]
-    assert [ambient_of(each, KEY, "/")("").region for each in told] == ["region-one", "region-two"]
-    assert digest(told[0]) != digest(told[1])
+    environs = [{**environ, "PLACE": str(tmp_path / name), "AWS_CONFIG_FILE": path} for name in ("one", "two")]
+    environs = [{**entry, "HOME": entry["PLACE"]} if path.startswith("~") else entry for entry in environs]
+    assert [ambient_of(entry, KEY, "/")("").region for entry in environs] == ["region-one", "region-two"]
+    assert digest(environs[0]) != digest(environs[1])
 
 
 def test_a_login_cache_elsewhere_counts(environ: dict[str, str], tmp_path: Path) -> None:
-    """`AWS_LOGIN_CACHE_DIRECTORY` names its folder."""
+    """`AWS_LOGIN_CACHE_DIRECTORY` names the folder of the login cache."""
     environ["AWS_LOGIN_CACHE_DIRECTORY"] = str(tmp_path)
     before = digest(environ)
     (tmp_path / "1.json").write_text("{}")
@@ -181,19 +181,19 @@ def test_a_login_cache_elsewhere_counts(environ: dict[str, str], tmp_path: Path)
 
 @pytest.mark.parametrize("keys", [KEYS, {}], ids=["keys", "profile"])
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "SSL_CERT_FILE", "AWS_CA_BUNDLE"])
-def test_who_is_asked_for_a_session_counts(environ: dict[str, str], name: str, keys: dict[str, str]) -> None:
-    """What came through another proxy, or by other certificates, may be somebody else's session."""
+def test_the_issuer_of_a_session_counts(environ: dict[str, str], name: str, keys: dict[str, str]) -> None:
+    """A session through another proxy, or with other certificates, may have another issuer."""
     assert digest({**environ, **keys, name: "x"}) != digest({**environ, **keys})
 
 
 def test_a_pipe_in_a_files_place_is_not_waited_for(environ: dict[str, str], tmp_path: Path) -> None:
-    """botocore does not read it, and nobody may ever write to it."""
+    """A pipe is not read, since botocore does not read it, and it may never get a writer."""
     os.mkfifo(tmp_path / "pipe")
     assert digest({**environ, "AWS_CONFIG_FILE": str(tmp_path / "pipe")}) != digest(environ)
 
 
-def test_files_that_can_not_be_looked_at_just_now_are_not_nothing(environ: dict[str, str], tmp_path: Path) -> None:
-    """Taken for absent, two different ones would be the same identity: it fails instead."""
+def test_unreadable_files_are_an_error(environ: dict[str, str], tmp_path: Path) -> None:
+    """An unreadable file is an error, since treating it as absent would make two identities the same."""
     (tmp_path / "dead").symlink_to("dead")
     assert content(str(tmp_path / "dead")) == content(str(tmp_path / "absent")) == b""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,4 +1,4 @@
-"""A store that passes on why it is used: never used without a reason, and its sessions are for one reason each."""
+"""A store that passes on a reason is never used without one, and its sessions are bound to one reason each."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def pipeline() -> Pipeline:
 
 
 def assumed(pipeline: Pipeline) -> list[str]:
-    """The calls of AssumeRole, since the last time."""
+    """The calls of AssumeRole since the last query."""
     calls = [str(call) for call in pipeline.aws.calls if call.action == "AssumeRole"]
     pipeline.aws.calls.clear()
     return calls
@@ -38,7 +38,7 @@ def assumed(pipeline: Pipeline) -> list[str]:
 
 @pytest.mark.parametrize("text", [CHAIN, TAGGED])
 def test_without_a_reason_nothing_is_called(pipeline: Pipeline, text: str) -> None:
-    """Not even for what needs no reason beside it; what to type is told."""
+    """No call is made, not even for variables that need no reason; the hint says what to type."""
     [error] = pipeline.errors(text)
     assert isinstance(error, ReasonMissing)
     assert error.message == "store `jump` is only used for a reason, and none is given"
@@ -48,14 +48,14 @@ def test_without_a_reason_nothing_is_called(pipeline: Pipeline, text: str) -> No
 
 @pytest.mark.parametrize("store", ["jump", "target"])
 def test_no_session_is_issued_without_a_reason(pipeline: Pipeline, store: str) -> None:
-    """Of the store itself, and of one that is reached through it."""
+    """The store itself and stores that are reached through it need the reason."""
     with pytest.raises(ReasonMissing):
         pipeline.credentials(CHAIN, store)
     assert pipeline.aws.calls == []
 
 
 def test_a_reason_goes_to_aws(pipeline: Pipeline) -> None:
-    """Into the call of the store that says so."""
+    """The reason is part of that store's call."""
     pipeline.reason = "INC-1"
     assert pipeline.resolve(CHAIN)["VALUE"] == "postgres://"
     jump, target = (call.parameters for call in pipeline.aws.calls if call.action == "AssumeRole")
@@ -69,7 +69,7 @@ def test_a_reason_goes_to_aws(pipeline: Pipeline) -> None:
 
 
 def test_a_session_is_held_for_its_own_reason_only(pipeline: Pipeline) -> None:
-    """And so is one that was assumed with it; without a reason none serves."""
+    """The same holds for a session that it assumed; without a reason none is used."""
     pipeline.reason = "INC-1"
     pipeline.resolve(CHAIN)
     assert assumed(pipeline) == ["AssumeRole Jump", "AssumeRole Target"]
@@ -82,8 +82,8 @@ def test_a_session_is_held_for_its_own_reason_only(pipeline: Pipeline) -> None:
     assert [type(error) for error in pipeline.errors(CHAIN)] == [ReasonMissing]
 
 
-def test_a_session_that_was_issued_without_serves_nobody_who_needs_one(pipeline: Pipeline) -> None:
-    """Another store of the same role, which asks for no reason, holds one."""
+def test_a_session_without_a_reason_serves_no_store_that_needs_one(pipeline: Pipeline) -> None:
+    """Another store of the same role, which requires no reason, holds a session."""
     free = CHAIN.replace(", reason_to: source_identity", "")
     pipeline.credentials(free, "jump")
     assumed(pipeline)

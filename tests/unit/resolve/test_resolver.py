@@ -1,4 +1,4 @@
-"""From a plan to values: what is called, in which order, how often, and what is told when it fails."""
+"""Plan -> values: which calls are made, in which order and how often, and the errors."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ envs:
 
 @pytest.fixture
 def pipeline() -> Pipeline:
-    """A process with Ada's key, and the secrets that these tests read."""
+    """A process with Ada's key, and the secrets of these tests."""
     pipeline = Pipeline()
     pipeline.aws.secrets = {"db": "postgres://", "json": '{"user": "app", "password": "p4ss"}', "a": "1", "b": "2"}
     pipeline.aws.parameters = {"/c": "3"}
@@ -71,7 +71,7 @@ KEPT = CHAIN.replace("credentials_from: target", "credentials_from: target, cach
 
 
 def test_values_are_kept_where_the_store_says_so(pipeline: Pipeline) -> None:
-    """Within its time nothing is asked of AWS, no session either; after it the values are read anew."""
+    """Within that time AWS is not called, not even for a session; afterwards the values are read again."""
     first = pipeline.resolve(KEPT)
     pipeline.aws.calls.clear()
     pipeline.cache._held.clear()
@@ -85,8 +85,8 @@ def test_values_are_kept_where_the_store_says_so(pipeline: Pipeline) -> None:
     assert pipeline.resolve(KEPT)["DATABASE_URL"] == "mysql://"
 
 
-def test_values_are_not_kept_where_nobody_says_so(pipeline: Pipeline) -> None:
-    """Each run reads them anew."""
+def test_values_are_not_kept_by_default(pipeline: Pipeline) -> None:
+    """Each run reads the values again."""
     pipeline.resolve(CHAIN)
     pipeline.aws.secrets["db"] = "mysql://"
     assert pipeline.resolve(CHAIN)["DATABASE_URL"] == "mysql://"
@@ -103,14 +103,14 @@ def test_values_are_not_kept_where_nobody_says_so(pipeline: Pipeline) -> None:
     ids=["region", "endpoint", "role"],
 )
 def test_another_place_or_reader_has_values_of_its_own(pipeline: Pipeline, change: Callable[[str], str]) -> None:
-    """What one role may read somewhere is not handed to another one, or for another place."""
+    """Values are not shared with another role or another place."""
     pipeline.resolve(KEPT)
     pipeline.aws.secrets["db"] = "mysql://"
     assert pipeline.resolve(change(KEPT))["DATABASE_URL"] == "mysql://"
 
 
 def test_another_identity_has_values_of_its_own(pipeline: Pipeline) -> None:
-    """The base credentials decide, and where the environment leads its requests."""
+    """The base credentials count, and so does the endpoint in the environment."""
     pipeline.resolve(KEPT)
     pipeline.aws.secrets["db"] = "mysql://"
     pipeline.environ = {**ADA, "AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://127.0.0.1:1"}
@@ -120,8 +120,8 @@ def test_another_identity_has_values_of_its_own(pipeline: Pipeline) -> None:
     assert pipeline.resolve(KEPT)["DATABASE_URL"] == "oracle://"
 
 
-def test_what_was_missing_is_asked_for_again(pipeline: Pipeline) -> None:
-    """Only values are kept."""
+def test_a_missing_value_is_read_again(pipeline: Pipeline) -> None:
+    """Only existing values are kept."""
     value = pipeline.aws.secrets.pop("db")
     [error] = pipeline.errors(KEPT)
     assert isinstance(error, SecretNotFound)
@@ -133,7 +133,7 @@ def test_what_was_missing_is_asked_for_again(pipeline: Pipeline) -> None:
 
 
 def test_a_chain_gives_the_values_in_the_order_written(pipeline: Pipeline) -> None:
-    """Hop after hop, then each secret once, however many variables read it."""
+    """The hops come in order, then each secret once for any number of variables."""
     assert pipeline.resolve(CHAIN) == {
         "DATABASE_URL": "postgres://",
         "PASSWORD": "p4ss",
@@ -148,7 +148,7 @@ def test_a_chain_gives_the_values_in_the_order_written(pipeline: Pipeline) -> No
 
 
 def test_the_plan_knows_how_many_calls_a_cold_run_makes(pipeline: Pipeline) -> None:
-    """What it says is what happens."""
+    """The plan's number of calls is the actual number."""
     for text in (CHAIN, TWO_ROLES):
         pipeline.aws.calls.clear()
         pipeline.cache.clear()
@@ -157,7 +157,7 @@ def test_the_plan_knows_how_many_calls_a_cold_run_makes(pipeline: Pipeline) -> N
 
 
 def test_each_call_is_signed_by_the_session_of_its_own_source(pipeline: Pipeline) -> None:
-    """A store's credentials go where it says and nowhere else."""
+    """A store's credentials are used for its configured purpose only."""
     pipeline.resolve(TWO_ROLES)
     signers = {
         str(call): pipeline.aws.issued.get(call.access_key_id, call.access_key_id) for call in pipeline.aws.calls
@@ -169,9 +169,9 @@ def test_each_call_is_signed_by_the_session_of_its_own_source(pipeline: Pipeline
 
 
 def test_independent_stores_go_side_by_side(pipeline: Pipeline) -> None:
-    """Two roles in one round, then all reads, each in its store's own region."""
+    """Two roles in one round, then all reads, each in its store's region."""
     assert pipeline.resolve(TWO_ROLES) == {"A": "1", "B": "2", "C": "3"}
-    assert [sorted(each) for each in pipeline.aws.rounds] == [
+    assert [sorted(calls) for calls in pipeline.aws.rounds] == [
         ["AssumeRole One", "AssumeRole Two"],
         ["GetParameters", "GetSecretValue a", "GetSecretValue b"],
     ]
@@ -182,19 +182,19 @@ def test_independent_stores_go_side_by_side(pipeline: Pipeline) -> None:
 
 
 def test_a_cached_target_means_that_the_jump_role_is_not_touched(pipeline: Pipeline) -> None:
-    """The second run makes no call to STS at all, even when the jump role's session is long gone."""
+    """The second run makes no call to STS, even after the jump role's session ended."""
     pipeline.resolve(CHAIN)
     jump = pipeline.plan(CHAIN).steps["jump"].fingerprint
-    held = pipeline.cache.peek(jump)
-    assert held is not None
-    pipeline.cache.evict(jump, held)
+    held_credentials = pipeline.cache.peek(jump)
+    assert held_credentials is not None
+    pipeline.cache.evict(jump, held_credentials)
     pipeline.aws.calls.clear()
     pipeline.resolve(CHAIN)
     assert pipeline.aws.actions == ["GetSecretValue db", "GetSecretValue json"]
 
 
 def test_a_jump_role_shared_by_two_targets_is_assumed_once(pipeline: Pipeline) -> None:
-    """Also when both targets ask at the same moment."""
+    """This also holds if both targets need it at the same time."""
     text = """
 secretStores:
   jump: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/Jump"}
@@ -211,7 +211,7 @@ envs: {e: {A: {from: {store: first, key: a}}, B: {from: {store: second, key: b}}
 
 
 def test_two_stores_of_one_role_share_its_session(pipeline: Pipeline) -> None:
-    """The founding page's two regions: one AssumeRole, two places to read from."""
+    """The founding page's two regions: one AssumeRole for two regions."""
     text = """
 secretStores:
   us: {type: aws.sts, region: us-east-1, role_arn: "arn:aws:iam::123456789012:role/RegionalRole"}
@@ -224,8 +224,8 @@ envs: {e: {A: {from: {store: secrets-us, key: a}}, B: {from: {store: secrets-eu,
     assert pipeline.aws.actions.count("AssumeRole RegionalRole") == 1
 
 
-def test_a_session_that_signs_and_is_read_is_one(pipeline: Pipeline) -> None:
-    """For the more demanding of the two uses; when it is denied, that is one call and one error."""
+def test_a_session_for_signing_and_output_is_issued_once(pipeline: Pipeline) -> None:
+    """The session satisfies the stricter use; a denial is one call and one error."""
     text = CHAIN.replace("    GREETING: {literal: hello}", "    ROLE: {from: {store: target, key: assumed_role_arn}}")
     pipeline.aws.rule = lambda call: (
         Refusal("AccessDenied", DENIED.message, 403) if str(call) == "AssumeRole Target" else None
@@ -242,20 +242,20 @@ def test_a_session_that_signs_and_is_read_is_one(pipeline: Pipeline) -> None:
 
 
 def test_an_environment_of_literals_makes_no_call(pipeline: Pipeline) -> None:
-    """It needs no credentials either."""
+    """Literals need no credentials, either."""
     pipeline.environ = {}
     assert pipeline.resolve("envs: {e: {A: {literal: x}, B: {literal: ''}}}") == {"A": "x", "B": ""}
     assert pipeline.aws.calls == []
 
 
 def test_an_empty_secret_is_a_value(pipeline: Pipeline) -> None:
-    """Not a missing one."""
+    """An empty secret does not count as missing."""
     pipeline.aws.secrets["db"] = ""
     assert pipeline.resolve(CHAIN)["DATABASE_URL"] == ""
 
 
-def test_progress_tells_of_each_hop_and_no_value(pipeline: Pipeline) -> None:
-    """Caller, role, expiry, masked key; then what was read."""
+def test_progress_shows_each_hop_and_no_value(pipeline: Pipeline) -> None:
+    """Progress shows caller, role, expiry and masked key, then the reads."""
     pipeline.resolve(CHAIN)
     jump, target = pipeline.reports.facts("credentials.issued")
     assert (jump["store"], jump["hop"], jump["caller"]) == ("jump", "1", "AKIA...ADA1")
@@ -264,12 +264,12 @@ def test_progress_tells_of_each_hop_and_no_value(pipeline: Pipeline) -> None:
     assert (target["hop"], target["role"]) == ("2", "arn:aws:iam::222222222222:role/Target")
     assert target["expires"] == "2026-11-24T13:00:00Z"
     assert pipeline.reports.facts("secrets.fetched") == [{"store": "secrets", "count": "3", "of": "3"}]
-    told = str(pipeline.reports.events)
-    assert not any(text in told for text in ("p4ss", "postgres", "secret-ASIA", "token-ASIA", "adas-key"))
+    event_text = str(pipeline.reports.events)
+    assert not any(text in event_text for text in ("p4ss", "postgres", "secret-ASIA", "token-ASIA", "adas-key"))
 
 
 def test_timeout_ms_is_the_stores_own(pipeline: Pipeline) -> None:
-    """It limits the store's requests and no other's."""
+    """The time limit applies only to the store's own requests."""
     limits: dict[str, int] = {}
     start = pipeline.aws.start
 
@@ -297,7 +297,7 @@ envs:
 
 
 def test_defaults_stand_in_for_what_does_not_exist(pipeline: Pipeline) -> None:
-    """A missing secret or field; the default is taken as it is written, without the transforms."""
+    """A missing secret or field gives the default as written, without transforms."""
     assert pipeline.resolve(OPTIONAL) == {"WITH_DEFAULT": "fallback", "THERE": "YXBw"}
 
 
@@ -315,7 +315,7 @@ def test_defaults_stand_in_for_what_does_not_exist(pipeline: Pipeline) -> None:
     ],
 )
 def test_defaults_hide_no_refusal(pipeline: Pipeline, refusal: Refusal, kind: type[DsopsError]) -> None:
-    """What may not be read, or is about to be deleted, is an error also of an optional variable."""
+    """A denied secret, or one scheduled for deletion, is an error even for an optional variable."""
     pipeline.aws.rule = lambda call: refusal if str(call) == "GetSecretValue missing" else None
     (error,) = pipeline.errors(OPTIONAL)
     assert isinstance(error, kind)
@@ -323,7 +323,7 @@ def test_defaults_hide_no_refusal(pipeline: Pipeline, refusal: Refusal, kind: ty
 
 
 def test_transforms_are_applied(pipeline: Pipeline) -> None:
-    """To secrets and to literals; a failing one names the variable and shows nothing of the value."""
+    """Transforms apply to secrets and literals; an error names the variable and shows nothing of the value."""
     text = """
 secretStores: {s: {type: aws.secretsmanager}}
 envs:
@@ -343,7 +343,7 @@ envs:
 
 
 def test_one_denied_role_is_one_error_that_names_its_variables(pipeline: Pipeline) -> None:
-    """Twenty variables of one store are no twenty errors."""
+    """Twenty variables of one store give one error."""
     lines = "".join(f"    V{number}: {{from: {{store: secrets, key: k{number}}}}}\n" for number in range(20))
     pipeline.aws.rule = lambda call: (
         Refusal("AccessDenied", DENIED.message, 403) if call.action == "AssumeRole" else None
@@ -364,7 +364,7 @@ def test_one_denied_role_is_one_error_that_names_its_variables(pipeline: Pipelin
     ],
 )
 def test_a_failing_jump_role_of_two_targets_is_one_error(pipeline: Pipeline, outcome: Refusal | BaseException) -> None:
-    """The cause is told once, for all that hangs on it."""
+    """The cause is reported once for everything that depends on it."""
     text = """
 secretStores:
   jump: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/Jump"}
@@ -381,7 +381,7 @@ envs: {e: {A: {from: {store: first, key: a}}, B: {from: {store: second, key: b}}
 
 
 def test_a_failing_hop_is_named_with_the_one_before(pipeline: Pipeline) -> None:
-    """Which hop it was, who the caller was by then, and what the hops before it gave."""
+    """The error names the hop, its caller, and the results of the hops before it."""
     pipeline.aws.rule = lambda call: (
         Refusal("AccessDenied", DENIED.message, 403) if str(call) == "AssumeRole Target" else None
     )
@@ -403,8 +403,8 @@ def test_a_failing_hop_is_named_with_the_one_before(pipeline: Pipeline) -> None:
     )
 
 
-def test_the_first_hop_of_a_chain_is_the_one_that_is_told(pipeline: Pipeline) -> None:
-    """Nothing came before it, and the chain that needed it has two."""
+def test_a_failing_first_hop_is_reported(pipeline: Pipeline) -> None:
+    """The reported hop had no hop before it, although the chain that needed it has two."""
     pipeline.aws.rule = lambda _call: Refusal("AccessDenied", DENIED.message, 403)
     (error,) = pipeline.errors(CHAIN)
     assert error.tried is not None
@@ -412,8 +412,8 @@ def test_the_first_hop_of_a_chain_is_the_one_that_is_told(pipeline: Pipeline) ->
     assert "arn:aws:iam::111111111111:user/ada" == error.tried.caller
 
 
-def test_a_read_that_fails_tells_who_read_and_by_which_hops(pipeline: Pipeline) -> None:
-    """It is no hop itself; the secret is named."""
+def test_a_failing_read_names_reader_and_hops(pipeline: Pipeline) -> None:
+    """The read is not a hop itself; the error names the secret."""
     pipeline.aws.rule = lambda call: (
         Refusal("AccessDeniedException", "no", 400) if str(call) == "GetSecretValue db" else None
     )
@@ -425,8 +425,8 @@ def test_a_read_that_fails_tells_who_read_and_by_which_hops(pipeline: Pipeline) 
     assert tried.before[-1].session == tried.caller
 
 
-def test_everything_that_fails_is_told_in_the_order_of_variables(pipeline: Pipeline) -> None:
-    """A denied store does not hide what is wrong with another one."""
+def test_failures_come_in_the_order_of_variables(pipeline: Pipeline) -> None:
+    """A denied store does not hide the errors of another store."""
     text = TWO_ROLES + "    D: {from: {store: second, key: missing}}\n    E: {from: {store: second, key: 'b#.x'}}\n"
     pipeline.aws.rule = lambda call: (
         Refusal("AccessDenied", DENIED.message, 403) if str(call) == "AssumeRole One" else None
@@ -439,7 +439,7 @@ def test_everything_that_fails_is_told_in_the_order_of_variables(pipeline: Pipel
 
 
 def test_a_denied_secret_leaves_the_others_alone(pipeline: Pipeline) -> None:
-    """And names the secret, the variables and the caller in AWS's own words."""
+    """The error names the secret, the variables and the caller in AWS's words."""
     pipeline.aws.rule = lambda call: DENIED if str(call) == "GetSecretValue json" else None
     (error,) = pipeline.errors(CHAIN)
     assert isinstance(error, SecretAccessDenied)
@@ -448,8 +448,8 @@ def test_a_denied_secret_leaves_the_others_alone(pipeline: Pipeline) -> None:
     assert "assumed-role/Target/" in error.why
 
 
-def test_nothing_reachable_is_told_once(pipeline: Pipeline) -> None:
-    """An endpoint that is not there is one error for all that needs it."""
+def test_an_unreachable_endpoint_is_one_error(pipeline: Pipeline) -> None:
+    """A missing endpoint is one error for everything that needs it."""
     pipeline.environ = {**ADA, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
     pipeline.aws.rule = lambda call: unreachable(WireRequest("POST", "http://127.0.0.1:1/"), f"refused {call.action}")
     (error,) = pipeline.errors(CHAIN)
@@ -458,7 +458,7 @@ def test_nothing_reachable_is_told_once(pipeline: Pipeline) -> None:
 
 
 def test_a_store_that_is_not_reachable_is_one_error(pipeline: Pipeline) -> None:
-    """Its ten reads fail for one reason; another store's failure is another one."""
+    """Ten reads that fail for one reason are one error; another store's failure is separate."""
     pipeline.aws.rule = lambda call: (
         unreachable(WireRequest("POST", f"https://{call.host}/"), "no route") if call.service != "sts" else None
     )
@@ -467,8 +467,8 @@ def test_a_store_that_is_not_reachable_is_one_error(pipeline: Pipeline) -> None:
     assert [error.message.partition(" (for ")[2] for error in errors] == ["A, D, E)", "B)", "C)"]
 
 
-def test_throttling_is_repeated_and_then_told(pipeline: Pipeline) -> None:
-    """After the total time of a call it is an error of its own kind."""
+def test_throttling_is_retried_and_then_an_error(pipeline: Pipeline) -> None:
+    """After the total time of a call, throttling is a separate kind of error."""
     pipeline.aws.rule = lambda call: (
         Refusal("ThrottlingException", "Rate exceeded") if str(call) == "GetSecretValue db" else None
     )
@@ -481,8 +481,8 @@ def test_throttling_is_repeated_and_then_told(pipeline: Pipeline) -> None:
 # --- credentials that AWS no longer takes -------------------------------------------------------------------
 
 
-def test_a_held_session_that_aws_forgot_is_issued_anew_once(pipeline: Pipeline) -> None:
-    """The role was deleted and made again: the session dies, and the next one works."""
+def test_a_held_session_that_aws_rejects_is_replaced_once(pipeline: Pipeline) -> None:
+    """The session of a recreated role is invalid; it is replaced once."""
     pipeline.resolve(CHAIN)
     dead = pipeline.cache.peek(pipeline.plan(CHAIN).steps["target"].fingerprint)
     assert dead is not None
@@ -499,8 +499,8 @@ def test_a_held_session_that_aws_forgot_is_issued_anew_once(pipeline: Pipeline) 
     assert pipeline.reports.names.count("credentials.evicted") == 1
 
 
-def test_a_dead_jump_session_is_issued_anew_too(pipeline: Pipeline) -> None:
-    """Where the target has to be assumed again, and the session that would do it is dead."""
+def test_a_rejected_jump_session_is_replaced_too(pipeline: Pipeline) -> None:
+    """The dead session is replaced if the target has to be assumed again."""
     pipeline.resolve(CHAIN)
     steps = pipeline.plan(CHAIN).steps
     jump, target = pipeline.cache.peek(steps["jump"].fingerprint), pipeline.cache.peek(steps["target"].fingerprint)
@@ -515,7 +515,7 @@ def test_a_dead_jump_session_is_issued_anew_too(pipeline: Pipeline) -> None:
 
 
 def test_a_new_session_that_aws_refuses_is_not_tried_again(pipeline: Pipeline) -> None:
-    """What was issued a moment ago would be no better the second time."""
+    """A session that was issued just now would not be better the second time."""
     pipeline.aws.rule = lambda call: UNKNOWN_TOKEN if call.service == "secretsmanager" else None
     (error,) = pipeline.errors(CHAIN)
     assert isinstance(error, CredentialsInvalid)
@@ -523,8 +523,8 @@ def test_a_new_session_that_aws_refuses_is_not_tried_again(pipeline: Pipeline) -
     assert pipeline.aws.actions.count("AssumeRole Target") == 1
 
 
-def test_keys_that_aws_does_not_know_are_told_as_such(pipeline: Pipeline) -> None:
-    """The key is masked; nothing is repeated."""
+def test_keys_unknown_to_aws_are_their_own_error(pipeline: Pipeline) -> None:
+    """The key is masked, and nothing is retried."""
     invalid = Refusal("InvalidClientTokenId", UNKNOWN_TOKEN.message, 403)
     pipeline.aws.rule = lambda _call: invalid
     (error,) = pipeline.errors(CHAIN)
@@ -534,8 +534,8 @@ def test_keys_that_aws_does_not_know_are_told_as_such(pipeline: Pipeline) -> Non
     assert "adas-key" not in words(error)
 
 
-def test_expired_base_credentials_are_told_before_any_call(pipeline: Pipeline) -> None:
-    """AWS_CREDENTIAL_EXPIRATION in the past needs no call to be believed."""
+def test_expired_base_credentials_are_an_error_before_any_call(pipeline: Pipeline) -> None:
+    """If AWS_CREDENTIAL_EXPIRATION is in the past, no call is made."""
     pipeline.environ = {**RUNNER, "AWS_CREDENTIAL_EXPIRATION": "2026-11-24T11:59:00Z"}
     (error,) = pipeline.errors(CHAIN)
     assert isinstance(error, CredentialsExpired)
@@ -543,7 +543,7 @@ def test_expired_base_credentials_are_told_before_any_call(pipeline: Pipeline) -
 
 
 def test_expired_base_credentials_that_only_aws_knows_of(pipeline: Pipeline) -> None:
-    """The same kind of error from AWS's answer."""
+    """AWS's answer gives the same kind of error."""
     pipeline.environ = RUNNER
     expired = Refusal("ExpiredToken", "The security token included in the request is expired", 403)
     pipeline.aws.rule = lambda _call: expired
@@ -555,7 +555,7 @@ def test_expired_base_credentials_that_only_aws_knows_of(pipeline: Pipeline) -> 
 
 
 def test_a_signing_session_is_used_to_its_last_minute(pipeline: Pipeline) -> None:
-    """60 seconds are enough to sign a read; less is not."""
+    """A session with 60 seconds left signs a read; one with less is renewed."""
     pipeline.resolve(CHAIN)
     pipeline.aws.calls.clear()
     pipeline.clock.advance(3600 - 60)
@@ -577,7 +577,7 @@ envs:
 
 
 def test_a_session_that_goes_to_a_child_is_renewed_earlier(pipeline: Pipeline) -> None:
-    """15 minutes before its end; and when STS is down then, the valid one serves."""
+    """It is renewed 15 minutes before its end; if STS is down then, the valid one is used."""
     first = pipeline.resolve(PARTS)
     pipeline.clock.advance(3600 - 900)
     assert pipeline.resolve(PARTS) == first
@@ -589,7 +589,7 @@ def test_a_session_that_goes_to_a_child_is_renewed_earlier(pipeline: Pipeline) -
 
 
 def test_min_ttl_is_demanded_of_what_goes_to_a_child(pipeline: Pipeline) -> None:
-    """More than the session can have is refused, less is not."""
+    """A limit beyond the session's duration is refused, a lower one is not."""
     assert pipeline.resolve(PARTS, min_ttl_seconds=3600)
     pipeline.clock.advance(10)
     assert pipeline.resolve(PARTS, min_ttl_seconds=3600)
@@ -602,7 +602,7 @@ def test_min_ttl_is_demanded_of_what_goes_to_a_child(pipeline: Pipeline) -> None
 
 
 def test_the_session_of_a_store_is_one_snapshot(pipeline: Pipeline) -> None:
-    """Of a role its own, of a secret store what it reads with, of neither the base credentials."""
+    """For a role its own session, for a secret store the reader's, otherwise the base credentials."""
     target = pipeline.credentials(CHAIN, "target")
     assert target.arn.startswith("arn:aws:sts::222222222222:assumed-role/Target/")
     assert pipeline.credentials(CHAIN, "secrets") is target
@@ -611,7 +611,7 @@ def test_the_session_of_a_store_is_one_snapshot(pipeline: Pipeline) -> None:
 
 
 def test_base_credentials_that_turn_out_temporary_are_limited_before_the_call(pipeline: Pipeline) -> None:
-    """The plan could not know; two hours of a chained role are refused here without asking AWS."""
+    """The plan cannot know this; two hours for a chained role are refused without asking AWS."""
     text = 'secretStores: {r: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/R", duration_seconds: 7200}}'
     plan = pipeline.plan(text, store="r")
     unknown = plan.steps["r"]._replace(is_chained=None)
@@ -625,7 +625,7 @@ def test_base_credentials_that_turn_out_temporary_are_limited_before_the_call(pi
 
 
 def test_no_base_credentials_at_all(pipeline: Pipeline, home: object) -> None:
-    """It says where they were looked for, and makes no call."""
+    """The error lists where credentials were searched for; no call is made."""
     pipeline.environ = {"AWS_REGION": "us-east-1", "HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true"}
     pipeline.folder = str(home)
     (error,) = pipeline.errors(CHAIN)
@@ -635,7 +635,7 @@ def test_no_base_credentials_at_all(pipeline: Pipeline, home: object) -> None:
 
 
 def test_a_call_is_what_the_rule_sees() -> None:
-    """The helper of these tests prints calls as they expect."""
+    """The helper of these tests renders calls in the expected form."""
     call = Call("sts", "us-east-1", "AssumeRole", {"RoleArn": "arn:aws:iam::1:role/path/R"}, "k", "h")
     assert str(call) == "AssumeRole R"
 
@@ -660,9 +660,9 @@ STS_US, STS_EU = "sts.us-east-1.amazonaws.com", "sts.eu-west-1.amazonaws.com"
 
 
 def test_regions_and_accounts_go_side_by_side(pipeline: Pipeline) -> None:
-    """As many rounds as the longest way has calls, whatever stands beside it."""
+    """The rounds equal the longest path's calls, whatever runs beside it."""
     pipeline.resolve(WIDE)
-    assert [sorted(each) for each in pipeline.aws.rounds] == [
+    assert [sorted(calls) for calls in pipeline.aws.rounds] == [
         ["AssumeRole Jump"],
         ["AssumeRole T", "AssumeRole T"],
         ["GetSecretValue db", "GetSecretValue db", "GetSecretValue db"],
@@ -670,20 +670,20 @@ def test_regions_and_accounts_go_side_by_side(pipeline: Pipeline) -> None:
 
 
 def test_a_later_hop_in_another_region_finds_its_connection_open(pipeline: Pipeline) -> None:
-    """It is opened while the first call is under way, whose own serves the first of those that follow there."""
+    """The connection opens during the first call, whose own connection serves the first of the later calls there."""
     pipeline.resolve(WIDE)
     assert max(calls for calls, _ in pipeline.aws.prepared) <= 1
     assert [host for _, host in pipeline.aws.prepared if host.startswith("sts.")] == [STS_EU]
 
 
 def test_siblings_in_one_region_dont_wait_for_one_connection(pipeline: Pipeline) -> None:
-    """One of two takes over that of the hop below, for the other one is opened."""
+    """One of two siblings reuses the connection of the hop below; another one is opened for its sibling."""
     pipeline.resolve(WIDE.replace("region: eu-west-1, role_arn", "region: us-east-1, role_arn"))
     assert [host for _, host in pipeline.aws.prepared if host.startswith("sts.")] == [STS_US]
 
 
-def test_what_is_held_or_signed_at_once_opens_nothing_ahead(pipeline: Pipeline) -> None:
-    """A first hop's own call opens its connection, and sessions that are held need none."""
+def test_held_and_first_sessions_open_no_connection_ahead(pipeline: Pipeline) -> None:
+    """A first hop's call opens its own connection, and held sessions need none."""
     pipeline.resolve(CHAIN)
     assert [host for _, host in pipeline.aws.prepared if host.startswith("sts.")] == []
     pipeline.aws.prepared.clear()
@@ -694,7 +694,7 @@ def test_what_is_held_or_signed_at_once_opens_nothing_ahead(pipeline: Pipeline) 
 
 
 def test_a_call_with_a_code_opens_its_own_connection(pipeline: Pipeline) -> None:
-    """It is sent on a fresh one: a kept one that turned out dead would have it sent twice."""
+    """It uses a fresh connection: a dead kept one would cause it to be sent twice."""
     device = ', serial_number: "arn:aws:iam::111111111111:mfa/ada", token_code: "123456"}'
     pipeline.resolve(WIDE.replace('role/Jump"}', 'role/Jump"' + device))
     assert [host for _, host in pipeline.aws.prepared if host.startswith("sts.")] == [STS_EU]

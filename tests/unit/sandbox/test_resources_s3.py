@@ -148,6 +148,7 @@ def test_a_policy_for_certain_accounts_is_not_public(desk: Desk) -> None:
         ({"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}, False),
         ({"IpAddress": {"aws:SourceIp": "0.0.0.0/1"}}, True),
         ({"StringEquals": {"aws:UserAgent": "mine"}}, True),
+        ({"StringEquals": {"s3:x-amz-server-side-encryption-aws-kms-key-id": "arn:aws:kms:..."}}, False),
     ],
 )
 def test_block_public_policy_refuses_public_policies(desk: Desk, condition: object, *, is_public: bool) -> None:

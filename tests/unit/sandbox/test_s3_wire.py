@@ -246,6 +246,27 @@ def test_a_presigned_url_is_valid_for_its_request_only(lab: Lab, version: str) -
 
 
 @pytest.mark.parametrize("version", ["s3v4", "s3"])
+@pytest.mark.parametrize(
+    "header", ["CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType"]
+)
+def test_a_presigned_url_signs_the_headers_that_it_overrides(lab: Lab, version: str, header: str) -> None:
+    """`response-content-disposition` and its like belong to what either signature version signs."""
+    read = presigned(lab, version, "get_object", Key="k", **{f"Response{header}": "text/plain"})
+
+    assert 200 == lab.sandbox.handle(read).answer.status
+    assert 403 == lab.sandbox.handle(read._replace(query=read.query.replace("plain", "html"))).answer.status
+
+
+@pytest.mark.parametrize("name", ["X-Amz-Signature", "X-Amz-Security-Token", "x-amz-security-token", "Signature"])
+def test_a_query_with_a_part_of_a_signature_is_not_anonymous(lab: Lab, name: str) -> None:
+    """A presigned URL that lost the rest of its signature is refused, even where anonymous callers may read."""
+    let_anybody_read(lab)
+
+    assert 200 == lab.sandbox.handle(unsigned("GET", "/bucket/k")).answer.status
+    assert 403 == lab.sandbox.handle(unsigned("GET", "/bucket/k", f"{name}=x")).answer.status
+
+
+@pytest.mark.parametrize("version", ["s3v4", "s3"])
 def test_a_presigned_url_expires(lab: Lab, version: str) -> None:
     """A presigned URL expires after its time."""
     read = presigned(lab, version, "get_object", Key="k")

@@ -1,4 +1,4 @@
-"""A user's long-term key out of the keyring: whose it is, what starts from it, and that nothing holds it."""
+"""A user's long-term key in the keyring: its identity, what starts from it, and that it is not kept in memory."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ envs:
 
 
 def keep(stub: StubKeyring, key_id: str, secret: str, name: str = "ada", user: str = USER) -> None:
-    """Puts a key there, as `dsops keys add` does."""
+    """Put a key into the keyring as `dsops keys add` does."""
     put_secrets(Keyring(stub.environ, "/"), name, {key_id: Secret(secret)})
     with index.changing(stub.environ) as before:
         entry = KeysEntry(name, key_id, user, "2026-11-24T12:00:00Z")
@@ -53,7 +53,7 @@ def keep(stub: StubKeyring, key_id: str, secret: str, name: str = "ada", user: s
 
 @pytest.fixture
 def stub(home: Path) -> StubKeyring:
-    """A keyring that has Ada's key."""
+    """A keyring with Ada's key."""
     stub = StubKeyring(home)
     keep(stub, KEY, "kept-secret")
     return stub
@@ -69,14 +69,14 @@ def pipeline(stub: StubKeyring) -> Pipeline:
 
 
 def test_a_role_is_assumed_with_the_key(pipeline: Pipeline) -> None:
-    """And with no other credentials: the environment has none."""
+    """A role is assumed with the keyring's key."""
     pipeline.credentials(CONFIG, "r")
     (call,) = pipeline.aws.calls
     assert (call.access_key_id, call.action) == (KEY, "AssumeRole")
 
 
 def test_such_a_role_is_no_chained_one(pipeline: Pipeline) -> None:
-    """It may last for twelve hours; one behind it may not."""
+    """A role from a keyring key is not chained: it may last 12 hours; a role behind it may not."""
     text = f"""
 secretStores:
   ada: {{type: aws.keys, key_name: ada}}
@@ -90,7 +90,7 @@ secretStores:
 
 
 def test_the_key_itself_can_be_handed_on(pipeline: Pipeline) -> None:
-    """As credentials without an end, and as secrets."""
+    """The key itself is available as credentials without expiry and as secrets."""
     credentials = pipeline.credentials(CONFIG, "ada")
     assert (credentials.access_key_id, credentials.secret_access_key) == (KEY, Secret("kept-secret"))
     assert (credentials.is_temporary, credentials.expiration, credentials.arn) == (False, None, USER)
@@ -101,7 +101,7 @@ def test_the_key_itself_can_be_handed_on(pipeline: Pipeline) -> None:
 
 
 def test_what_only_a_session_has_is_not_there(pipeline: Pipeline) -> None:
-    """Told by the plan, with what it gives."""
+    """A session token of a key is refused in the plan, with what there is."""
     text = CONFIG.replace("key: access_key_id}}\n    ALL", "key: session_token}}\n    ALL")
     (error,) = pipeline.errors(text, "e")
     assert not isinstance(error, FieldMissing)
@@ -109,7 +109,7 @@ def test_what_only_a_session_has_is_not_there(pipeline: Pipeline) -> None:
 
 
 def test_one_run_asks_the_keyring_once_and_nothing_is_held(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """Two roles from one key; what the process holds afterwards are the two sessions."""
+    """One run reads the keyring once for two roles; afterwards only their sessions are cached."""
     pipeline.resolve(CONFIG, "both")
     assert pipeline.reports.names.count("credentials.issued") == 3
     assert sorted(held.store for held in pipeline.cache.held()) == ["q", "r"]
@@ -119,14 +119,14 @@ def test_one_run_asks_the_keyring_once_and_nothing_is_held(pipeline: Pipeline, s
 
 
 def test_a_session_that_is_held_needs_no_keyring(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """It was had with the very same key."""
+    """A cached session made with the same key needs no keyring."""
     first = pipeline.credentials(CONFIG, "r")
     stub.set_mood("locked")
     assert pipeline.credentials(CONFIG, "r") is first
 
 
 def test_another_key_of_that_name_is_another_identity(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """A session that was had with the key before is not handed to whoever has the name now."""
+    """A session made with an earlier key of the name is not used for the new key."""
     first = pipeline.credentials(CONFIG, "r")
     keep(stub, OTHER_KEY, "other-secret")
     assert pipeline.credentials(CONFIG, "r") is not first
@@ -134,10 +134,13 @@ def test_another_key_of_that_name_is_another_identity(pipeline: Pipeline, stub: 
 
 
 def test_a_key_that_is_replaced_while_a_run_begins_is_not_used(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """Its session would be kept as that of the key before, and be handed to whoever puts that one back."""
+    """A key of another user that replaced the planned one during the run is not used.
+
+    Its session would be cached as that of the former key.
+    """
     plan = pipeline.plan(CONFIG, store="r")
     keep(stub, OTHER_KEY, "other-secret", user=f"{USER}-is-bob")
-    with pytest.raises(NoCredentials, match="another user's than when this run was planned"):
+    with pytest.raises(NoCredentials, match="another user than when this run was planned"):
         pipeline.time.run(pipeline.resolver(plan).credentials("r"), pipeline.aws)
     assert (pipeline.aws.calls, pipeline.cache.held()) == ([], [])
     pipeline.credentials(CONFIG, "r")
@@ -145,7 +148,7 @@ def test_a_key_that_is_replaced_while_a_run_begins_is_not_used(pipeline: Pipelin
 
 
 def test_a_key_that_is_rotated_while_a_run_begins_is_used(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """It is the same user's, and a command that is served goes on."""
+    """A key of the same user rotated during the run is used."""
     plan = pipeline.plan(CONFIG, store="r")
     keep(stub, OTHER_KEY, "other-secret")
     pipeline.time.run(pipeline.resolver(plan).credentials("r"), pipeline.aws)
@@ -153,7 +156,7 @@ def test_a_key_that_is_rotated_while_a_run_begins_is_used(pipeline: Pipeline, st
 
 
 def test_two_names_are_two_identities(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """The fingerprints of what starts from them differ."""
+    """Stores with two key names have different fingerprints."""
     keep(stub, OTHER_KEY, "other-secret", "bob")
     fingerprints = [
         pipeline.plan(text, store="r").steps["r"].fingerprint
@@ -168,7 +171,7 @@ def test_two_names_are_two_identities(pipeline: Pipeline, stub: StubKeyring) -> 
 def test_a_keyring_that_does_not_give_it_is_told_with_the_store(
     pipeline: Pipeline, stub: StubKeyring, mood: str, kind: type[DsopsError]
 ) -> None:
-    """And nothing is sent."""
+    """If the keyring does not give the key, the error names the store's line, and nothing is sent."""
     stub.set_mood(mood)
     if mood == "emptied":
         (stub.folder / "secrets.json").write_text("{}")
@@ -179,7 +182,7 @@ def test_a_keyring_that_does_not_give_it_is_told_with_the_store(
 
 
 def test_what_dsops_did_not_put_there_is_not_used(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """Half a text, or another program's; what it says is in no error."""
+    """A damaged entry, or one of another program, is not used, and no error shows it."""
     Keyring(stub.environ, "/").put("dsops keys", "ada", Secret("kept-secret?"))
     with pytest.raises(KeyringEntryMissing) as caught:
         pipeline.credentials(CONFIG, "r")
@@ -188,7 +191,7 @@ def test_what_dsops_did_not_put_there_is_not_used(pipeline: Pipeline, stub: Stub
 
 
 def test_a_name_that_is_not_there_is_told_with_those_that_are(pipeline: Pipeline) -> None:
-    """A plan can be made all the same, and says that there is none."""
+    """A missing key name is shown in the plan and is an error with a suggestion."""
     text = CONFIG.replace("key_name: ada", "key_name: adda")
     step = pipeline.plan(text, store="r").steps["ada"]
     assert step.proof is not None
@@ -203,7 +206,7 @@ MFA = CONFIG.replace("credentials_from: ada}", f"credentials_from: ada, serial_n
 
 
 def test_one_code_serves_two_roles_that_start_from_the_key(pipeline: Pipeline) -> None:
-    """As with a key of the environment: a session of GetSessionToken stands between."""
+    """One MFA code serves two roles that start from the key, through one GetSessionToken."""
     pipeline.person = Person("123456")
     pipeline.resolve(MFA, "both")
     session, r, q = pipeline.aws.calls
@@ -213,7 +216,7 @@ def test_one_code_serves_two_roles_that_start_from_the_key(pipeline: Pipeline) -
 
 
 def test_roles_from_two_keys_share_no_session(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """Each is its own user; the device is only one of them's."""
+    """Roles from two keys share no MFA session: the device belongs to one user."""
     keep(stub, OTHER_KEY, "other-secret", "bob")
     text = MFA.replace("  q: ", "  bob: {type: aws.keys, key_name: bob}\n  q: ")
     text = text.replace('/Q", credentials_from: ada', '/Q", credentials_from: bob')
@@ -226,14 +229,14 @@ def test_roles_from_two_keys_share_no_session(pipeline: Pipeline, stub: StubKeyr
 
 
 def test_no_region_is_needed(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """A key has none; the role above goes by its partition."""
+    """A key store needs no region; the role's is its partition's default."""
     pipeline.environ = stub.environ
     assert pipeline.plan(CONFIG, store="r").steps["r"].region == "us-east-1"
     assert pipeline.plan(CONFIG, store="ada").steps["ada"].region == ""
 
 
 def test_the_plan_counts_no_call_for_it(pipeline: Pipeline) -> None:
-    """The keyring is no AWS."""
+    """The plan counts no AWS call for a key store."""
     assert pipeline.plan(CONFIG, "both").calls == 2
     assert pipeline.plan(CONFIG, "e").calls == 0
 
@@ -244,7 +247,7 @@ OFF = {"DSOPS_KEYRING": "off", "AWS_ACCESS_KEY_ID": "AKIAENVIRONMENT00001", "AWS
 def test_a_keyring_that_is_switched_off_has_the_environments_key_stand_in(
     pipeline: Pipeline, stub: StubKeyring
 ) -> None:
-    """One configuration for a desk and for CI; the plan says so, and the keyring is not asked."""
+    """With DSOPS_KEYRING=off the environment's key replaces the keyring's, as in CI; the plan says so."""
     stub.set_mood("breaks")
     pipeline.environ = {**pipeline.environ, **OFF}
     pipeline.credentials(CONFIG, "r")
@@ -255,7 +258,7 @@ def test_a_keyring_that_is_switched_off_has_the_environments_key_stand_in(
 
 
 def test_what_stands_in_is_an_identity_of_its_own(pipeline: Pipeline) -> None:
-    """No session of the keyring's key is handed to it, nor one of another environment's key."""
+    """A replaced key is an identity of its own: no session of the keyring's or another key is used."""
     others = [{}, OFF, {**OFF, "AWS_SECRET_ACCESS_KEY": "another"}, {**OFF, "AWS_SESSION_TOKEN": "a-session"}]
     environ, fingerprints = pipeline.environ, set()
     for other in others:
@@ -265,7 +268,7 @@ def test_what_stands_in_is_an_identity_of_its_own(pipeline: Pipeline) -> None:
 
 
 def test_a_session_that_stands_in_can_not_make_a_role_of_twelve_hours(pipeline: Pipeline) -> None:
-    """It is found out before the call."""
+    """A replacing session cannot make a 12-hour role, which is found before the call."""
     pipeline.environ = {**pipeline.environ, **OFF, "AWS_SESSION_TOKEN": "a-session"}
     text = CONFIG.replace('/R", credentials_from: ada', '/R", credentials_from: ada, duration_seconds: 43200')
     with pytest.raises(LimitExceeded):
@@ -274,7 +277,7 @@ def test_a_session_that_stands_in_can_not_make_a_role_of_twelve_hours(pipeline: 
 
 
 def test_with_nothing_to_stand_in_it_says_what_to_set(pipeline: Pipeline) -> None:
-    """The variables, or the one that is in the way."""
+    """Without a replacement the error names the variables to set."""
     pipeline.environ = {**pipeline.environ, "DSOPS_KEYRING": "off"}
     with pytest.raises(NoCredentials) as caught:
         pipeline.credentials(CONFIG, "r")

@@ -1,4 +1,4 @@
-"""Secrets Manager: each secret once, in batches where that helps and is allowed."""
+"""Secrets Manager: each secret is read once, in batches where useful and allowed."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def config(*sources: str, more: str = "") -> str:
 
 
 def many(pipeline: Pipeline, count: int) -> list[str]:
-    """The sources of that many secrets, which exist."""
+    """The sources of this many secrets, which exist."""
     pipeline.aws.secrets |= {f"k{number}": f"v{number}" for number in range(count)}
     return [f"key: k{number}" for number in range(count)]
 
 
 def denied_batch(call: Call) -> Refusal | None:
-    """What a role answers that may GetSecretValue and nothing else: the founding page's."""
+    """Answers of a role with GetSecretValue only, as on the founding page."""
     return DENIED if call.action == "BatchGetSecretValue" else None
 
 
@@ -49,12 +49,12 @@ def denied_batch(call: Call) -> Refusal | None:
     ],
 )
 def test_names_arns_and_fields(pipeline: Pipeline, source: str, value: str) -> None:
-    """Arrays, keys with dots; numbers keep their text, objects become compact JSON."""
+    """Secrets are read by name or ARN; fields include array items and dotted keys, numbers keep their text."""
     assert pipeline.resolve(config(source)) == {"V0": value}
 
 
 def test_versions_are_ids_or_stages(pipeline: Pipeline) -> None:
-    """A UUID is sent as VersionId, anything else as VersionStage, `latest` as neither."""
+    """A UUID is sent as VersionId, other versions as VersionStage, `latest` as neither."""
     pipeline.aws.secrets |= {f"db@{VERSION}": "by-id", "db@AWSPREVIOUS": "old"}
     sources = (f"key: db, version: {VERSION}", "key: db, version: AWSPREVIOUS", "key: 'db#.user', version: latest")
     assert pipeline.resolve(config(*sources)) == {"V0": "by-id", "V1": "old", "V2": "app"}
@@ -66,13 +66,13 @@ def test_versions_are_ids_or_stages(pipeline: Pipeline) -> None:
 
 
 def test_binary_secrets_keep_their_bytes(pipeline: Pipeline) -> None:
-    """Also those that are no UTF-8."""
+    """Binary secrets keep their bytes, UTF-8 or not."""
     pipeline.aws.secrets["db"] = b"\x00\xff\xfe"
     assert pipeline.resolve(config("key: db"))["V0"].encode("utf-8", "surrogateescape") == b"\x00\xff\xfe"
 
 
 def test_a_secret_in_another_region_is_read_there(pipeline: Pipeline) -> None:
-    """Signed for it, at its endpoint."""
+    """A secret ARN of another region is read there, signed for that region."""
     elsewhere = ARN.replace("us-east-1", "eu-central-1")
     pipeline.aws.secrets[elsewhere] = "far"
     assert pipeline.resolve(config(f"key: '{elsewhere}'", "key: 'db#.user'")) == {"V0": "far", "V1": "app"}
@@ -83,7 +83,7 @@ def test_a_secret_in_another_region_is_read_there(pipeline: Pipeline) -> None:
 
 
 def test_an_endpoint_of_its_own(pipeline: Pipeline) -> None:
-    """The store's before the environment's."""
+    """A store's endpoint takes precedence over the environment's."""
     pipeline.environ = {**ADA, "AWS_ENDPOINT_URL_SECRETS_MANAGER": "https://other.example"}
     pipeline.resolve(config("key: db", more=", endpoint_url: 'http://127.0.0.1:4566'"))
     assert pipeline.aws.calls[0].host == "127.0.0.1"
@@ -95,39 +95,39 @@ def test_an_endpoint_of_its_own(pipeline: Pipeline) -> None:
 
 
 def test_ten_secrets_are_read_one_by_one_at_once(pipeline: Pipeline) -> None:
-    """Side by side, in one round."""
+    """Up to ten secrets are read individually in one round."""
     assert len(pipeline.resolve(config(*many(pipeline, 10)))) == 10
-    assert [len(each) for each in pipeline.aws.rounds] == [10]
+    assert [len(calls) for calls in pipeline.aws.rounds] == [10]
     assert {call.action for call in pipeline.aws.calls} == {"GetSecretValue"}
 
 
 def test_a_hundred_secrets_are_five_requests_at_once(pipeline: Pipeline) -> None:
-    """Twenty a batch, in one round."""
+    """A hundred secrets are five batches of twenty in one round."""
     values = pipeline.resolve(config(*many(pipeline, 100)))
     assert values == {f"V{number}": f"v{number}" for number in range(100)}
     assert pipeline.aws.rounds == [["BatchGetSecretValue"] * 5]
 
 
 def test_versions_are_read_beside_the_batches(pipeline: Pipeline) -> None:
-    """A batch has current versions only; everything goes in one round all the same."""
+    """Versions are read individually in the same round: batches have current versions only."""
     pipeline.aws.secrets["k0@AWSPREVIOUS"] = "old"
     values = pipeline.resolve(config(*many(pipeline, 11), "key: k0, version: AWSPREVIOUS"))
     assert values["V11"] == "old"
-    assert [sorted(each) for each in pipeline.aws.rounds] == [["BatchGetSecretValue", "GetSecretValue k0"]]
+    assert [sorted(calls) for calls in pipeline.aws.rounds] == [["BatchGetSecretValue", "GetSecretValue k0"]]
 
 
 def test_a_denied_batch_falls_back_to_single_reads(pipeline: Pipeline) -> None:
-    """All values come, all reads side by side; the statement that is missing is told once."""
+    """After a denied batch all secrets are read individually, with one note on the missing permission."""
     pipeline.aws.rule = denied_batch
     assert len(pipeline.resolve(config(*many(pipeline, 100)))) == 100
-    assert [len(each) for each in pipeline.aws.rounds] == [5, 100]
-    (told,) = pipeline.reports.facts("secrets.batch-denied")
-    assert '"Action": "secretsmanager:BatchGetSecretValue"' in told["hint"]
-    assert "`batch: never`" in told["hint"]
+    assert [len(calls) for calls in pipeline.aws.rounds] == [5, 100]
+    (told_once,) = pipeline.reports.facts("secrets.batch-denied")
+    assert '"Action": "secretsmanager:BatchGetSecretValue"' in told_once["hint"]
+    assert "`batch: never`" in told_once["hint"]
 
 
 def test_a_denied_batch_is_remembered(pipeline: Pipeline) -> None:
-    """For that session, and for an hour: a denied call is an event in somebody's trail."""
+    """A denied batch is remembered for that session for an hour: each denial is an event in a trail."""
     pipeline.aws.rule = denied_batch
     text = config(*many(pipeline, 11))
     pipeline.resolve(text)
@@ -144,20 +144,20 @@ def test_a_denied_batch_is_remembered(pipeline: Pipeline) -> None:
 
 
 def test_a_server_that_has_no_batches_is_read_one_by_one(pipeline: Pipeline) -> None:
-    """Stand-ins for AWS may not know the newer action."""
+    """If the server does not know batches (a stand-in for AWS), secrets are read individually."""
     unknown = Refusal("UnknownOperationException", "")
     pipeline.aws.rule = lambda call: unknown if call.action == "BatchGetSecretValue" else None
     assert len(pipeline.resolve(config(*many(pipeline, 11)))) == 11
 
 
 def test_batch_never_makes_no_batch(pipeline: Pipeline) -> None:
-    """For roles that are known not to have the permission."""
+    """`batch: never` makes no batch."""
     pipeline.resolve(config(*many(pipeline, 30), more=", batch: never"))
-    assert [len(each) for each in pipeline.aws.rounds] == [30]
+    assert [len(calls) for calls in pipeline.aws.rounds] == [30]
 
 
 def test_members_of_a_batch_have_their_own_errors(pipeline: Pipeline) -> None:
-    """A denied one and a missing one fail their variables only."""
+    """A denied or missing secret in a batch fails only its own variables."""
     sources = [*many(pipeline, 20), "key: missing"]
     pipeline.aws.rule = lambda call: DENIED if str(call) == "GetSecretValue k3" else None
     errors = pipeline.errors(config(*sources))
@@ -170,7 +170,7 @@ def test_members_of_a_batch_have_their_own_errors(pipeline: Pipeline) -> None:
 
 
 def test_a_batch_that_fails_otherwise_is_an_error(pipeline: Pipeline) -> None:
-    """A server's failure is no reason to send a hundred single requests after it; the other batch still counts."""
+    """A failed batch is an error, without single reads after it; other batches still count."""
     sources = many(pipeline, 40)
 
     def rule(call: Call) -> Refusal | None:
@@ -188,7 +188,7 @@ def test_a_batch_that_fails_otherwise_is_an_error(pipeline: Pipeline) -> None:
 
 
 def test_a_missing_secret_names_it_and_where_it_was_looked_for(pipeline: Pipeline) -> None:
-    """One error for all fields of it."""
+    """A missing secret is one error for all its fields, with the region."""
     (error,) = pipeline.errors(config("key: 'missing#.a'", "key: 'missing#.b'"))
     assert isinstance(error, SecretNotFound)
     assert "`missing`" in error.message
@@ -197,7 +197,7 @@ def test_a_missing_secret_names_it_and_where_it_was_looked_for(pipeline: Pipelin
 
 
 def test_a_missing_field_names_the_fields_there_are(pipeline: Pipeline) -> None:
-    """And shows none of their values."""
+    """A missing field is an error that lists the existing fields without values."""
     (error,) = pipeline.errors(config("key: 'db#.usr'"))
     assert isinstance(error, FieldMissing)
     assert error.message == "secret `db` of store `s`: there is no field `.usr` (for V0)"

@@ -1,4 +1,4 @@
-"""Parameter Store: ten parameters a call, and what happens when one of the ten may not be read."""
+"""Parameter Store: ten parameters per call, and calls in which one is denied."""
 
 from __future__ import annotations
 
@@ -44,31 +44,31 @@ def config(*sources: str, more: str = "") -> str:
     ],
 )
 def test_names_versions_labels_and_arns(pipeline: Pipeline, source: str, value: str) -> None:
-    """Decrypted, whichever way they are named."""
+    """Parameters are read decrypted by name, version, label or ARN."""
     assert pipeline.resolve(config(source)) == {"V0": value}
     assert pipeline.aws.calls[0].parameters["WithDecryption"] is True
 
 
 def test_an_arn_of_another_region_is_read_there(pipeline: Pipeline) -> None:
-    """At that region's endpoint."""
+    """A parameter ARN of another region is read there."""
     pipeline.resolve(config(f"key: '{ARN}'"))
     assert pipeline.aws.calls[0].host == "ssm.eu-west-1.amazonaws.com"
 
 
 def test_a_prefix_stands_before_names_and_not_before_arns(pipeline: Pipeline) -> None:
-    """`parameter_prefix` is text, as the original has it."""
+    """`parameter_prefix` precedes names, not ARNs."""
     values = pipeline.resolve(config("key: db", f"key: '{ARN}'", more=", parameter_prefix: /prod/"))
     assert values == {"V0": '{"user": "app"}', "V1": "shared"}
 
 
 def test_decryption_can_be_switched_off(pipeline: Pipeline) -> None:
-    """For who wants to see that a parameter is there."""
+    """`with_decryption: false` reads SecureStrings encrypted, to see that they exist."""
     pipeline.resolve(config("key: plain", more=", with_decryption: false"))
     assert pipeline.aws.calls[0].parameters["WithDecryption"] is False
 
 
 def test_ten_parameters_a_call_side_by_side(pipeline: Pipeline) -> None:
-    """A hundred are ten calls in one round; each parameter is asked for once."""
+    """A hundred parameters are ten calls in one round, each parameter once."""
     pipeline.aws.parameters |= {f"/k{number}": f"v{number}" for number in range(100)}
     sources = [f"key: /k{number}" for number in range(100)]
     values = pipeline.resolve(config(*sources, "key: /k0"))
@@ -77,7 +77,7 @@ def test_ten_parameters_a_call_side_by_side(pipeline: Pipeline) -> None:
 
 
 def test_missing_parameters_are_named_each(pipeline: Pipeline) -> None:
-    """Those that are there come; a path without its slash gets a hint."""
+    """Each missing parameter has its own error; a path without leading slash has a hint."""
     errors = pipeline.errors(config("key: plain", "key: /nowhere", "key: prod/db"))
     assert [type(error) for error in errors] == [SecretNotFound, SecretNotFound]
     assert errors[0].message == "ssm.us-east-1 has no parameter `/nowhere` (store `s`) (for V1)"
@@ -85,7 +85,7 @@ def test_missing_parameters_are_named_each(pipeline: Pipeline) -> None:
 
 
 def test_one_denied_parameter_leaves_the_others_alone(pipeline: Pipeline) -> None:
-    """AWS refuses all ten for one: each is asked for by itself then, and the error names the right one."""
+    """AWS denies a call for one parameter: then each is read individually, and the error names the denied one."""
 
     def rule(call: Call) -> Refusal | None:
         names = call.parameters["Names"]
@@ -98,11 +98,11 @@ def test_one_denied_parameter_leaves_the_others_alone(pipeline: Pipeline) -> Non
     assert "`plain`" not in error.message
     assert error.message.endswith("(for V1)")
     assert "ssm:GetParameters" in error.hint
-    assert [len(each) for each in pipeline.aws.rounds] == [1, 2]
+    assert [len(calls) for calls in pipeline.aws.rounds] == [1, 2]
 
 
 def test_an_unreachable_store_is_not_asked_ten_times(pipeline: Pipeline) -> None:
-    """What fails for all of them is told once."""
+    """A failure that affects all parameters is reported once."""
     from dsops.aws.http.wire import WireRequest, unreachable
 
     pipeline.aws.rule = lambda _call: unreachable(

@@ -1,4 +1,4 @@
-"""A permission set of IAM Identity Center: whose login it is, when it is renewed, what a refusal says."""
+"""IAM Identity Center stores: whose login is used, when it is renewed, and errors."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ STORE = (
     "role_name: Admin}\n"
 )
 OTHER = STORE.splitlines(keepends=True)[1].replace(" r:", " s:").replace("Admin", "ReadOnly")
-"""Another permission set by the same login."""
+"""Another permission set of the same login."""
 
 OF_SESSION = "secretStores:\n  r: {type: aws.sso, sso_session: corp, account_id: 012345678901, role_name: Admin}\n"
 CONFIG = f"[sso-session corp]\nsso_start_url = {START_URL}\nsso_region = {REGION}\n"
 
 
 class Desk(Pipeline):
-    """A person's process: a home folder, and an Identity Center."""
+    """A user's process with a home folder and an Identity Center."""
 
     def __init__(self, home: Path) -> None:
         super().__init__()
@@ -37,17 +37,17 @@ class Desk(Pipeline):
         self.environ = {"HOME": str(home)}
 
     def config(self, text: str) -> None:
-        """The AWS config file."""
+        """Write the AWS config file."""
         path = self.home / ".aws" / "config"
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")
 
     def caller(self, text: str = STORE, store: str = "r") -> str:
-        """Who the store's session is."""
+        """The ARN of the store's session."""
         return self.center.issued[self.credentials(text, store).access_key_id]
 
     def failure(self, text: str = STORE) -> DsopsError:
-        """Why there is no session; no part of a token is told."""
+        """The error of the store's session; asserts that it shows no token."""
         with pytest.raises(DsopsError) as caught:
             self.credentials(text, "r")
         assert "PLANTED" not in words(caught.value)
@@ -56,12 +56,12 @@ class Desk(Pipeline):
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
-    """A person's process, where nobody has logged in."""
+    """A user's process without a login."""
     return Desk(tmp_path)
 
 
 def test_a_token_that_is_valid_takes_one_request(desk: Desk) -> None:
-    """GetRoleCredentials, unsigned, with account (its leading zero kept), permission set and the token in a header."""
+    """A valid token takes one GetRoleCredentials request, unsigned, with account, role and the token in a header."""
     desk.center.log_in(desk.home)
     assert f"arn:aws:sts::012345678901:assumed-role/AWSReservedSSO_Admin_0/{ADA}" == desk.caller()
     (request,) = desk.center.requests
@@ -75,16 +75,16 @@ def test_a_token_that_is_valid_takes_one_request(desk: Desk) -> None:
 
 
 def test_the_session_is_the_answers(desk: Desk) -> None:
-    """Key, secret, token and the end, which AWS gives in milliseconds."""
+    """The session has the answer's keys and expiry, which AWS gives in milliseconds."""
     desk.center.log_in(desk.home)
-    found = desk.credentials(STORE, "r")
-    assert "secret-ASIA0000000000000001" == found.secret_access_key.reveal()
-    assert "2026-11-24T13:00:00Z" == found.expiration_text
-    assert found.is_temporary
+    session = desk.credentials(STORE, "r")
+    assert "secret-ASIA0000000000000001" == session.secret_access_key.reveal()
+    assert "2026-11-24T13:00:00Z" == session.expiration_text
+    assert session.is_temporary
 
 
 def test_a_session_of_the_config_file_has_its_own_token(desk: Desk) -> None:
-    """The file is named by the session's name, not by its start URL, as the AWS CLI does it."""
+    """The token of an sso-session is found by the session's name, not its start URL, as in the AWS CLI."""
     desk.config(CONFIG)
     desk.center.log_in(desk.home, EVE)
     desk.center.log_in(desk.home, ADA, key="corp")
@@ -93,7 +93,7 @@ def test_a_session_of_the_config_file_has_its_own_token(desk: Desk) -> None:
 
 
 def test_the_config_file_is_the_clients(desk: Desk, tmp_path: Path) -> None:
-    """AWS_CONFIG_FILE counts, a relative one from the client's folder on."""
+    """AWS_CONFIG_FILE is used; a relative path is relative to the client's folder."""
     (tmp_path / "elsewhere").write_text(CONFIG, "utf-8")
     desk.folder = str(tmp_path)
     desk.environ = {**desk.environ, "AWS_CONFIG_FILE": "elsewhere"}
@@ -117,7 +117,7 @@ def test_the_config_file_is_the_clients(desk: Desk, tmp_path: Path) -> None:
 def test_a_session_that_is_not_there_is_told_when_it_is_planned(
     desk: Desk, config: str, message: str, hint: str
 ) -> None:
-    """Before any request, with the line of the store, what was meant, and what is missing."""
+    """A missing or incomplete sso-session is an error in the plan, with line and suggestion."""
     desk.config(config)
     with pytest.raises(ConfigError) as caught:
         desk.plan(OF_SESSION, store="r")
@@ -126,7 +126,7 @@ def test_a_session_that_is_not_there_is_told_when_it_is_planned(
 
 
 def test_a_line_that_cannot_be_read_is_named(desk: Desk) -> None:
-    """In the session's own section; one in somebody else's does not matter."""
+    """A malformed line in the sso-session's section is an error; one elsewhere is not."""
     desk.config(f"[default]\nregion = us-east-1\n{CONFIG}what is this\n")
     with pytest.raises(ConfigError) as caught:
         desk.plan(OF_SESSION, store="r")
@@ -137,7 +137,7 @@ def test_a_line_that_cannot_be_read_is_named(desk: Desk) -> None:
 
 
 def test_who_has_not_logged_in_is_told_the_command(desk: Desk) -> None:
-    """The hint is what to type; no browser is opened, and nobody is asked."""
+    """Without a login the hint is the `dsops login` command, and nothing is sent."""
     failure = desk.failure()
     assert isinstance(failure, LoginRequired)
     assert f"store `r` needs the login at {START_URL}" == failure.message
@@ -146,7 +146,7 @@ def test_who_has_not_logged_in_is_told_the_command(desk: Desk) -> None:
 
 
 def test_a_token_that_ends_soon_is_renewed_and_put_back(desk: Desk) -> None:
-    """As the CLI writes it: the same members, for the owner only; the next run asks nobody but the portal."""
+    """A token close to expiry is renewed and written back in the AWS CLI's format with mode 0600."""
     path = desk.center.log_in(desk.home, seconds=600)
     before = json.loads(path.read_text("utf-8"))
     desk.caller()
@@ -161,14 +161,14 @@ def test_a_token_that_ends_soon_is_renewed_and_put_back(desk: Desk) -> None:
 
 
 def test_a_token_with_time_left_is_left_alone(desk: Desk) -> None:
-    """Sixteen minutes are enough: no renewal."""
+    """A token valid for 16 minutes is not renewed."""
     desk.center.log_in(desk.home, seconds=16 * 60)
     desk.caller()
     assert ["GetRoleCredentials"] == desk.center.asked
 
 
 def test_an_expired_token_that_cannot_be_renewed_needs_a_person(desk: Desk) -> None:
-    """Without a refresh token, or once the registration has ended, nobody is asked."""
+    """An expired token without a refresh token, or with an expired registration, needs a login; nothing is sent."""
     desk.center.log_in(desk.home, seconds=-60, refreshToken=None)
     assert "it ended at 2026-11-24T11:59:00Z" == desk.failure().why
     desk.center.log_in(desk.home, seconds=-60, registrationExpiresAt="2026-11-24T11:00:00Z")
@@ -177,7 +177,7 @@ def test_an_expired_token_that_cannot_be_renewed_needs_a_person(desk: Desk) -> N
 
 
 def test_a_refresh_token_that_is_refused_needs_a_person(desk: Desk) -> None:
-    """The token endpoint's own words stand in the error; it is asked once, for it said no."""
+    """A refused refresh token needs a login; the error has the endpoint's message, after one attempt."""
     desk.center.log_in(desk.home, seconds=-60)
     desk.center.refresh_tokens.clear()
     failure = desk.failure()
@@ -186,14 +186,14 @@ def test_a_refresh_token_that_is_refused_needs_a_person(desk: Desk) -> None:
 
 
 def test_a_token_that_is_still_good_serves_when_renewal_fails(desk: Desk) -> None:
-    """Ten minutes are left, and nobody answers who could renew it."""
+    """If renewal fails, a token with ten minutes left is used."""
     desk.center.log_in(desk.home, seconds=600)
     desk.center.outage = lambda action, _: Response(503, {}, b"") if action == "CreateToken" else None
     assert desk.caller()
 
 
 def test_an_outage_is_tried_again_and_told_as_one(desk: Desk) -> None:
-    """Who is down is asked again, and an expired login is not called a missing one because of it."""
+    """A 5xx on renewal is retried and reported as such, not as a missing login."""
     desk.center.log_in(desk.home, seconds=-60)
     desk.center.outage = lambda *_: Response(503, {}, b"")
     failure = desk.failure()
@@ -203,7 +203,7 @@ def test_an_outage_is_tried_again_and_told_as_one(desk: Desk) -> None:
 
 @pytest.mark.parametrize("user", [ADA, EVE])
 def test_another_process_may_be_quicker(desk: Desk, user: str) -> None:
-    """Nothing says whose its new token is: where sessions are kept, the run is made once more, and gets its own."""
+    """If another process renewed the token first, the run is planned again: the new token's owner is unknown."""
 
     def quicker(action: str, _: WireRequest) -> None:
         if action == "CreateToken" and desk.center.refresh_tokens.pop("PLANTED-refresh-0", ""):
@@ -217,7 +217,7 @@ def test_another_process_may_be_quicker(desk: Desk, user: str) -> None:
 
 
 def test_a_run_by_itself_takes_what_another_process_has_renewed(desk: Desk) -> None:
-    """Of two that renew at once both work."""
+    """In a run without cache, the token that another process renewed is used."""
 
     def quicker(action: str, _: WireRequest) -> None:
         if action == "CreateToken" and desk.center.refresh_tokens.pop("PLANTED-refresh-0", ""):
@@ -231,7 +231,7 @@ def test_a_run_by_itself_takes_what_another_process_has_renewed(desk: Desk) -> N
 
 
 def test_a_login_that_changes_while_the_portal_is_asked_is_refused(desk: Desk) -> None:
-    """The portal does not take the first one's token any more, and the file has another one's by then."""
+    """A login that changes during the portal's call is refused; the next run uses the new login."""
 
     def elsewhere(action: str, _: WireRequest) -> None:
         if action == "GetRoleCredentials" and desk.center.tokens.pop("PLANTED-access-0", ""):
@@ -240,13 +240,13 @@ def test_a_login_that_changes_while_the_portal_is_asked_is_refused(desk: Desk) -
 
     desk.center.outage = elsewhere
     desk.center.log_in(desk.home, ADA)
-    assert "another one than when this run was planned" in desk.failure().message
+    assert "another login than when this run was planned" in desk.failure().message
     assert {} == desk.center.issued
     assert desk.caller().endswith(f"/{EVE}")
 
 
 def test_a_login_that_was_ended_elsewhere_is_renewed_once(desk: Desk) -> None:
-    """The portal refuses a token whose time is not over; the refresh token may still work."""
+    """A token that the portal rejects before its expiry is renewed once."""
     desk.center.log_in(desk.home)
     desk.center.tokens.clear()
     desk.center.tokens["other"] = EVE
@@ -255,7 +255,7 @@ def test_a_login_that_was_ended_elsewhere_is_renewed_once(desk: Desk) -> None:
 
 
 def test_a_login_that_was_ended_for_good_needs_a_person(desk: Desk) -> None:
-    """Neither token is accepted."""
+    """If token and refresh token are both rejected, a login is needed."""
     desk.center.log_in(desk.home)
     desk.center.tokens.clear()
     desk.center.refresh_tokens.clear()
@@ -272,7 +272,7 @@ def test_a_login_that_was_ended_for_good_needs_a_person(desk: Desk) -> None:
     ],
 )
 def test_what_is_not_assigned_is_told_with_what_is(desk: Desk, account: str, role: str, hint: str) -> None:
-    """The portal says only `No access`; its lists say what was meant."""
+    """A permission set that is not assigned is an error that lists assigned ones; the portal says only `No access`."""
     desk.center.log_in(desk.home)
     failure = desk.failure(STORE.replace("012345678901", account).replace("Admin", role))
     assert isinstance(failure, NotAssigned)
@@ -281,7 +281,7 @@ def test_what_is_not_assigned_is_told_with_what_is(desk: Desk, account: str, rol
 
 
 def test_two_permission_sets_of_one_login_are_two_sessions(desk: Desk) -> None:
-    """Neither account nor permission set is mixed up, and the login is renewed once for both."""
+    """Two permission sets of one login are two sessions, and the login is renewed once."""
     desk.center.log_in(desk.home, seconds=-60)
     text = (
         STORE
@@ -295,7 +295,7 @@ def test_two_permission_sets_of_one_login_are_two_sessions(desk: Desk) -> None:
 
 
 def test_a_renewal_keeps_the_session_that_is_held(desk: Desk) -> None:
-    """The refresh token is the same: so is the person, and what the agent holds serves on."""
+    """A renewed token with the same refresh token keeps the cached session: it is the same user."""
     desk.center.log_in(desk.home, seconds=1200)
     first = desk.caller()
     desk.clock.advance(600)
@@ -306,7 +306,7 @@ def test_a_renewal_keeps_the_session_that_is_held(desk: Desk) -> None:
 
 
 def test_another_login_gets_another_session(desk: Desk) -> None:
-    """Nobody is served with the session of whoever had logged in before, be it in the same file."""
+    """Another login in the same file never gets the first one's session."""
     desk.center.log_in(desk.home, ADA)
     assert desk.caller().endswith(f"/{ADA}")
     desk.center.log_in(desk.home, EVE)
@@ -314,34 +314,34 @@ def test_another_login_gets_another_session(desk: Desk) -> None:
 
 
 def test_a_login_that_changes_after_the_plan_is_refused(desk: Desk) -> None:
-    """The session would be kept as the first one's, for whoever comes with that login."""
+    """A login that changes after the plan is refused: the session would be cached as the first user's."""
     desk.center.log_in(desk.home, ADA)
     plan = desk.plan(STORE, store="r")
     desk.center.log_in(desk.home, EVE)
-    with pytest.raises(LoginRequired, match="another one than when this run was planned") as caught:
+    with pytest.raises(LoginRequired, match="another login than when this run was planned") as caught:
         desk.time.run(desk.resolver(plan).credentials("r"), desk.center)
     assert "run it again" == caught.value.hint
     assert [] == desk.center.asked
 
 
 def test_a_run_by_itself_takes_the_login_that_there_is(desk: Desk) -> None:
-    """Nothing that it holds outlives it, and of two that renew at once the second must not fail."""
+    """A run without cache uses the current login, since it keeps nothing."""
     desk.center.log_in(desk.home, ADA)
     plan = desk.plan(STORE, store="r")
     desk.center.log_in(desk.home, EVE)
     desk.cache = CredentialCache(desk.clock, is_of_one_run=True)
-    found = desk.time.run(desk.resolver(plan).credentials("r"), desk.center)
-    assert desk.center.issued[found.access_key_id].endswith(f"/{EVE}")
+    session = desk.time.run(desk.resolver(plan).credentials("r"), desk.center)
+    assert desk.center.issued[session.access_key_id].endswith(f"/{EVE}")
 
 
 def test_a_rotated_refresh_token_is_the_same_person_in_one_process(desk: Desk) -> None:
-    """Two stores of one plan: the first renews, and the second finds another token than the plan has seen."""
+    """A refresh token rotated within the process is the same user to the next store of the plan."""
     desk.center.rotates = True
     desk.center.log_in(desk.home, seconds=-60)
     plan, other = desk.plan(STORE + OTHER, store="r"), desk.plan(STORE + OTHER, store="s")
     desk.time.run(desk.resolver(plan).credentials("r"), desk.center)
-    found = desk.time.run(desk.resolver(other).credentials("s"), desk.center)
-    assert desk.center.issued[found.access_key_id].endswith(f"ReadOnly_0/{ADA}")
+    session = desk.time.run(desk.resolver(other).credentials("s"), desk.center)
+    assert desk.center.issued[session.access_key_id].endswith(f"ReadOnly_0/{ADA}")
 
 
 @pytest.mark.parametrize(
@@ -360,7 +360,7 @@ def test_a_rotated_refresh_token_is_the_same_person_in_one_process(desk: Desk) -
     ],
 )
 def test_a_file_with_something_else_is_no_login(desk: Desk, members: object, why: str) -> None:
-    """Nothing of it is sent, and the next step is a login."""
+    """A malformed token file counts as no login, and nothing of it is sent."""
     path = token_file(desk.home, members)
     if isinstance(members, str):
         path.write_text(members, "utf-8")
@@ -372,13 +372,13 @@ def test_a_file_with_something_else_is_no_login(desk: Desk, members: object, why
 
 @pytest.mark.parametrize("written", ["2026-11-24T13:00:00UTC", "2026-11-24T13:00:00.123Z", "2026-11-24T14:00:00+01:00"])
 def test_other_programs_write_times_in_other_ways(desk: Desk, written: str) -> None:
-    """The first CLIs, the SDKs with fractions, and offsets."""
+    """Expiry times of older CLIs, with fractions and with offsets are read."""
     desk.center.log_in(desk.home, expiresAt=written)
     assert desk.caller()
 
 
 def test_a_pipe_in_the_files_place_is_not_waited_for(desk: Desk) -> None:
-    """Who would write to it may never come."""
+    """A pipe in place of the token file is not waited for."""
     path = token_file(desk.home, {})
     path.unlink()
     os.mkfifo(path)
@@ -386,7 +386,7 @@ def test_a_pipe_in_the_files_place_is_not_waited_for(desk: Desk) -> None:
 
 
 def test_a_folder_in_the_files_place_is_none(desk: Desk) -> None:
-    """Nor does looking at it leave anything open: the agent looks at every run."""
+    """A folder in place of the token file is no login, and its descriptor is closed: the agent looks at every run."""
     path = token_file(desk.home, {})
     path.unlink()
     path.mkdir()
@@ -399,7 +399,7 @@ def test_a_folder_in_the_files_place_is_none(desk: Desk) -> None:
 
 
 def test_a_link_is_followed_and_replaced(desk: Desk) -> None:
-    """The token is read through it; what is written goes into its place and not to where it points."""
+    """A token file that is a link is read through it, and replaced when renewed; its target stays."""
     path = desk.center.log_in(desk.home, seconds=600)
     target = desk.home / "target.json"
     path.rename(target)
@@ -411,7 +411,7 @@ def test_a_link_is_followed_and_replaced(desk: Desk) -> None:
 
 
 def test_a_file_that_others_can_read_is_noted(desk: Desk) -> None:
-    """It is used, and the note has the command; one for the owner only is not noted."""
+    """A token file that others can read is used with a note on `chmod`."""
     path = desk.center.log_in(desk.home)
     assert () == desk.plan(STORE, store="r").notes
     path.chmod(0o644)
@@ -421,17 +421,17 @@ def test_a_file_that_others_can_read_is_noted(desk: Desk) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="giving a file to somebody else takes root")
 def test_a_file_of_somebody_else_decides_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would be their login: whoever could write it would choose whose secrets are read."""
+    """A token file of another user is refused: its owner would choose the identity."""
     path = desk.center.log_in(desk.home)
     os.chown(path, 12345, 12345)
-    assert desk.caller()  # for root, whose `sudo` keeps the HOME of another
+    assert desk.caller()  # accepted for root, whose `sudo` keeps another user's HOME
     monkeypatch.setattr(os, "geteuid", lambda: 54321)
     desk.cache.clear()
     assert f"{path} belongs to another user" == desk.failure().why
 
 
 def test_a_token_that_cannot_be_kept_still_serves(desk: Desk) -> None:
-    """A full disk is told where somebody watches, the run goes on, and the old file is left as it was."""
+    """If a renewed token cannot be written (disk full), the run goes on with a note, and the old file stays."""
     path = desk.center.log_in(desk.home, seconds=-60)
     before = path.read_bytes()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -448,7 +448,7 @@ def test_a_token_that_cannot_be_kept_still_serves(desk: Desk) -> None:
 
 @pytest.mark.parametrize("user", [EVE, ""])
 def test_who_logs_in_or_out_during_a_renewal_has_the_last_word(desk: Desk, user: str) -> None:
-    """The renewed token of the one before is not put in the place of the new login, nor of none."""
+    """A login or logout during a renewal is not overwritten by the renewed token."""
     path = desk.center.log_in(desk.home, ADA, seconds=-60)
 
     def meanwhile(action: str, _: WireRequest) -> None:
@@ -465,7 +465,7 @@ def test_who_logs_in_or_out_during_a_renewal_has_the_last_word(desk: Desk, user:
 
 
 def test_the_region_of_users_is_the_stores_then_the_logins(desk: Desk) -> None:
-    """`region`, else AWS_REGION, else `sso_region`: what uses the store has a region in any case."""
+    """The region is the store's, else AWS_REGION, else `sso_region`."""
     desk.center.log_in(desk.home)
     user = STORE + "  s: {type: aws.secretsmanager, credentials_from: r}\n"
     assert REGION == desk.plan(user, store="s").steps["s"].region
@@ -497,7 +497,7 @@ def test_the_region_of_users_is_the_stores_then_the_logins(desk: Desk) -> None:
     ],
 )
 def test_where_calls_go(desk: Desk, region: str, variables: dict[str, str], portal: str, oidc: str) -> None:
-    """The login's own region and partition, whatever AWS_REGION says; variables of each service; never the proxy's."""
+    """Calls go to the login's region and partition whatever AWS_REGION says; endpoint variables apply."""
     desk.environ = {**desk.environ, "AWS_REGION": "us-west-2", **variables}
     desk.center.log_in(desk.home, seconds=600, region=region)
     desk.caller(STORE.replace(REGION, region))
@@ -505,7 +505,7 @@ def test_where_calls_go(desk: Desk, region: str, variables: dict[str, str], port
 
 
 def test_another_address_is_another_session(desk: Desk) -> None:
-    """What was issued by one portal is not handed out as the other's."""
+    """Sessions of one portal address are not used for another."""
     desk.center.log_in(desk.home)
     desk.caller()
     desk.environ = {**desk.environ, "AWS_ENDPOINT_URL_SSO": "https://p.example"}
@@ -514,7 +514,7 @@ def test_another_address_is_another_session(desk: Desk) -> None:
 
 
 def test_a_role_behind_it_is_a_chained_one(desk: Desk) -> None:
-    """One hour is the most for it, and that is said before any call."""
+    """A role behind it is chained: one hour at most, checked before any call."""
     desk.center.log_in(desk.home)
     role = (
         "  t: {type: aws.sts, role_arn: 'arn:aws:iam::222222222222:role/Next', credentials_from: r, "
@@ -523,13 +523,13 @@ def test_a_role_behind_it_is_a_chained_one(desk: Desk) -> None:
     with pytest.raises(LimitExceeded, match="t") as caught:
         desk.plan(STORE + role, store="t")
     assert "the most that a chained role gets" in words(caught.value)
-    found = desk.credentials(STORE + role.replace("7200", "3600"), "t")
-    assert "arn:aws:sts::222222222222:assumed-role/Next/me" == found.arn
+    session = desk.credentials(STORE + role.replace("7200", "3600"), "t")
+    assert "arn:aws:sts::222222222222:assumed-role/Next/me" == session.arn
     assert ["GetRoleCredentials"] == desk.center.asked
 
 
 def test_its_parts_can_be_read(desk: Desk) -> None:
-    """Everything but the caller's ARN, which the portal does not tell: that is refused when it is planned."""
+    """Its credentials and ids can be read as secrets, but not the caller's ARN, which the portal does not give."""
     desk.center.log_in(desk.home)
     text = STORE + "envs:\n  e:\n    ALL: {from: {store: r, key: credentials}}\n"
     assert "ASIA0000000000000001" == json.loads(desk.resolve(text, "e")["ALL"])["AccessKeyId"]
@@ -539,7 +539,7 @@ def test_its_parts_can_be_read(desk: Desk) -> None:
 
 
 def test_keys_of_the_environment_have_no_say(desk: Desk) -> None:
-    """Who has keys there, and a profile, is still who has logged in."""
+    """Keys and profile in the environment are ignored."""
     desk.environ = {**desk.environ, "AWS_ACCESS_KEY_ID": "AKIAX", "AWS_SECRET_ACCESS_KEY": "x", "AWS_PROFILE": "x"}
     desk.center.log_in(desk.home)
     assert desk.caller().endswith(f"/{ADA}")
@@ -547,7 +547,7 @@ def test_keys_of_the_environment_have_no_say(desk: Desk) -> None:
 
 
 def test_what_the_plan_knows_of_the_login(desk: Desk) -> None:
-    """Where, until when, and what comes then; nobody is asked."""
+    """The plan shows the login's place, expiry and renewal without a request."""
 
     def told() -> str:
         proof = desk.plan(STORE, store="r").steps["r"].proof
@@ -575,7 +575,7 @@ def test_what_the_plan_knows_of_the_login(desk: Desk) -> None:
     ],
 )
 def test_an_answer_without_a_session_is_none_of_awss(desk: Desk, answer: object, lacks: str) -> None:
-    """What is missing is named, and nothing of what is there."""
+    """An answer without credentials is an error that names what is missing and shows nothing else."""
     desk.center.log_in(desk.home)
     desk.center.outage = lambda *_: Response(200, {}, json.dumps(answer).encode())
     assert lacks in desk.failure().why

@@ -1,4 +1,4 @@
-"""Codes of a seed in the keyring: the current one, the next one where that was used, AWS's time where ours is wrong."""
+"""MFA codes of a seed in the keyring: the current one, the next if it was used, AWS's time if the clock is wrong."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ STS = "https://sts.us-east-1.amazonaws.com/"
 
 @pytest.fixture
 def stub(home: Path) -> StubKeyring:
-    """A keyring that has the device's seed."""
+    """A keyring with the device's seed."""
     stub = StubKeyring(home)
     seeds.add_seed(Keyring(stub.environ, "/"), DEVICE, Secret(SEED), "2026-11-24T12:00:00Z", replaces=False)
     return stub
 
 
 class Account:
-    """A device of AWS's: takes each code once, by its own clock."""
+    """AWS's side of the device: accepts each code once, by its own clock."""
 
     def __init__(self, pipeline: Pipeline, ahead: timedelta = timedelta()) -> None:
         self.used: list[str] = []
@@ -50,15 +50,15 @@ class Account:
         pipeline.aws.pages[STS] = [Response(302, {"date": date}, b"")]
 
     def now(self) -> datetime:
-        """What its clock says."""
+        """The time of its clock."""
         return self._clock() + self._ahead
 
     def code(self) -> str:
-        """What the device shows."""
+        """The device's current code."""
         return totp.code_at(SEED, self.now().timestamp())
 
     def rule(self, call: Call) -> Refusal | None:
-        """Refuses a code that is wrong or was used."""
+        """Refuse a wrong or used code."""
         code = str(call.parameters["TokenCode"])
         if code != self.code() or code in self.used:
             return Refusal("AccessDenied", f"{FAILED} with invalid MFA one time pass code. ", 403)
@@ -68,7 +68,7 @@ class Account:
 
 @pytest.fixture
 def pipeline(stub: StubKeyring) -> Pipeline:
-    """A process with Ada's key whose clocks go together, and somebody at its terminal who knows no code."""
+    """A process with Ada's key on one clock, and a user who knows no code."""
     pipeline = Pipeline()
     pipeline.time = Time(also=pipeline.clock.advance)
     pipeline.environ = {**ADA, **stub.environ}
@@ -82,7 +82,7 @@ def sent(pipeline: Pipeline) -> list[object]:
 
 
 def test_the_seed_gives_the_code_and_nobody_is_asked(pipeline: Pipeline) -> None:
-    """The current one, at once."""
+    """The seed's current code is sent without a prompt."""
     account = Account(pipeline)
     pipeline.credentials(CONFIG, "r")
     assert sent(pipeline) == [account.code()]
@@ -90,7 +90,7 @@ def test_the_seed_gives_the_code_and_nobody_is_asked(pipeline: Pipeline) -> None
 
 
 def test_another_device_is_asked_for_as_ever(pipeline: Pipeline) -> None:
-    """A seed is for its own serial number; the keyring is not even opened."""
+    """A device without seed is asked for, and the keyring is not opened."""
     pipeline.person = Person("123456")
     pipeline.aws.rule = lambda _call: None
     pipeline.credentials(CONFIG.replace("mfa/ada", "mfa/bob"), "r")
@@ -99,7 +99,7 @@ def test_another_device_is_asked_for_as_ever(pipeline: Pipeline) -> None:
 
 @pytest.mark.parametrize("value", ["off", "0", "No", "false"])
 def test_a_keyring_that_is_switched_off_is_not_asked(pipeline: Pipeline, stub: StubKeyring, value: str) -> None:
-    """As in a sandbox, whose device of that name has another seed: somebody is asked."""
+    """With DSOPS_KEYRING=off (as in a sandbox, with other seeds) the user is asked."""
     stub.set_mood("breaks")
     pipeline.environ = {**pipeline.environ, "DSOPS_KEYRING": value}
     account = Account(pipeline)
@@ -109,7 +109,7 @@ def test_a_keyring_that_is_switched_off_is_not_asked(pipeline: Pipeline, stub: S
 
 
 def test_a_code_that_is_set_comes_first(pipeline: Pipeline) -> None:
-    """So does a command: what the configuration says counts."""
+    """A configured code or command takes precedence over the seed."""
     pipeline.aws.rule = lambda _call: None
     pipeline.environ = {**pipeline.environ, "MFA_TOKEN": "000123"}
     pipeline.credentials(CONFIG.replace("}", ", token_code: '${MFA_TOKEN}'}"), "r")
@@ -117,7 +117,7 @@ def test_a_code_that_is_set_comes_first(pipeline: Pipeline) -> None:
 
 
 def test_a_code_that_this_process_used_waits_for_the_next(pipeline: Pipeline) -> None:
-    """Nothing is sent meanwhile, and the countdown is told second by second."""
+    """If this process used the current code, it waits for the next, counting down, and sends nothing."""
     account = Account(pipeline)
     pipeline.credentials(CONFIG, "r")
     pipeline.cache.clear()
@@ -129,7 +129,7 @@ def test_a_code_that_this_process_used_waits_for_the_next(pipeline: Pipeline) ->
 
 
 def test_a_code_that_somebody_else_used_waits_for_the_next(pipeline: Pipeline) -> None:
-    """Another run without an agent, or the person's phone: AWS says no once."""
+    """If another process used the current code, AWS rejects it once and the next is sent."""
     account = Account(pipeline)
     account.used.append(account.code())
     pipeline.credentials(CONFIG, "r")
@@ -139,7 +139,7 @@ def test_a_code_that_somebody_else_used_waits_for_the_next(pipeline: Pipeline) -
 
 @pytest.mark.parametrize("minutes", [20, 3, -3, -20])
 def test_the_code_is_that_of_awss_time(pipeline: Pipeline, minutes: int) -> None:
-    """On a machine whose clock is wrong: after one refusal, without waiting."""
+    """With a wrong clock the code is computed for AWS's time after one rejection, without waiting."""
     account = Account(pipeline, ahead=timedelta(minutes=minutes))
     pipeline.credentials(CONFIG, "r")
     assert (len(sent(pipeline)), sent(pipeline)[1:]) == (2, account.used)
@@ -147,7 +147,7 @@ def test_the_code_is_that_of_awss_time(pipeline: Pipeline, minutes: int) -> None
 
 
 def test_a_clock_that_can_not_be_asked_is_taken_for_right(pipeline: Pipeline) -> None:
-    """Then the next code is tried, as where somebody used this one."""
+    """If AWS's time cannot be asked, the local clock is used, and the next code is tried."""
     account = Account(pipeline)
     account.used.append(account.code())
     pipeline.aws.pages[STS] = [Response(502, {}, b"")]
@@ -156,7 +156,7 @@ def test_a_clock_that_can_not_be_asked_is_taken_for_right(pipeline: Pipeline) ->
 
 
 def test_a_seed_of_something_else_ends_after_two_codes(pipeline: Pipeline) -> None:
-    """With what to compare; neither seed nor code is in the error, and nobody is asked for what can't help."""
+    """A seed of another device ends after two codes, with what to compare; no prompt, no code in the error."""
     account = Account(pipeline)
     pipeline.aws.pages[STS] *= 2
     other = seeds.code_at(Secret(SEED[::-1]), NOON.timestamp())
@@ -170,7 +170,7 @@ def test_a_seed_of_something_else_ends_after_two_codes(pipeline: Pipeline) -> No
 
 
 def test_a_server_whose_clock_jumps_gets_no_codes_of_all_times(pipeline: Pipeline) -> None:
-    """One correction is believed: who answers as STS could else collect tomorrow's codes, without an end."""
+    """Only one clock correction is accepted: else a server posing as STS could collect future codes."""
     pipeline.aws.rule = lambda _call: Refusal("AccessDenied", f"{FAILED} with invalid MFA one time pass code. ", 403)
     dates = [(NOON + timedelta(days=day)).strftime("%a, %d %b %Y %H:%M:%S GMT") for day in range(1, 40)]
     pipeline.aws.pages[STS] = [Response(302, {"date": date}, b"") for date in dates]
@@ -180,7 +180,7 @@ def test_a_server_whose_clock_jumps_gets_no_codes_of_all_times(pipeline: Pipelin
 
 
 def test_a_wrong_device_is_not_tried_again(pipeline: Pipeline) -> None:
-    """No code would help."""
+    """If the device is wrong, no further code is sent."""
     message = f"{FAILED}, unable to validate MFA code.  Please verify your MFA serial number"
     pipeline.aws.rule = lambda _call: Refusal("AccessDenied", message, 403)
     with pytest.raises(MfaRefused):
@@ -189,7 +189,7 @@ def test_a_wrong_device_is_not_tried_again(pipeline: Pipeline) -> None:
 
 
 def test_a_locked_keyring_asks_the_person_and_says_why(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """Somebody at the terminal can still type a code."""
+    """If the keyring is locked, the user is asked and told why."""
     stub.set_mood("locked")
     account = Account(pipeline)
     pipeline.person = Person(account.code())
@@ -202,7 +202,7 @@ def test_a_locked_keyring_asks_the_person_and_says_why(pipeline: Pipeline, stub:
 def test_with_nobody_there_the_keyring_is_the_reason(
     pipeline: Pipeline, stub: StubKeyring, mood: str, kind: type[DsopsError]
 ) -> None:
-    """Not that there is no terminal: unlocking the keyring, or adding the seed again, is what helps."""
+    """Without a terminal the keyring's problem is the error, not the missing terminal."""
     stub.set_mood(mood)
     (stub.folder / "secrets.json").write_text("{}")
     with pytest.raises(kind) as caught:
@@ -214,7 +214,7 @@ def test_with_nobody_there_the_keyring_is_the_reason(
 
 
 def test_without_the_extra_the_person_is_asked(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It was installed when the seed was added; with nobody there the error says what to install."""
+    """Without the keyring extra the user is asked; without a terminal the error says what to install."""
     account = Account(pipeline)
     monkeypatch.setattr("sys.path", [*(entry for entry in sys.path if "site-packages" not in entry), SOURCE])
     pipeline.person = Person(account.code())
@@ -227,7 +227,7 @@ def test_without_the_extra_the_person_is_asked(pipeline: Pipeline, monkeypatch: 
 
 
 def test_a_list_that_is_broken_asks_the_person(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """Whoever has the device is not kept from working by a file of ours."""
+    """If the index file is broken, the user is asked, with the reason."""
     stub.list.write_text("{")
     account = Account(pipeline)
     pipeline.person = Person(account.code())

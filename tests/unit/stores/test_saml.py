@@ -1,4 +1,4 @@
-"""A SAML assertion: where it comes from, which of its roles is meant, what is sent, what a refusal says."""
+"""SAML assertions: sources, choice of the role, the call, and refusals."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def provider_of(role: str) -> str:
 
 
 def response_of(*roles: str, name: str = "alice", values: tuple[str, ...] = (), encrypted: bool = False) -> str:
-    """A response that gives these roles, in XML; nobody checks signatures here."""
+    """A response with these roles as XML; its signature is never checked here."""
     pairs = [*values, *[f"{role},{provider_of(role)}" for role in roles]]
     listed = "".join(f"<a:AttributeValue>{value}</a:AttributeValue>" for value in pairs)
     attribute = f'<a:Attribute Name="https://aws.amazon.com/SAML/Attributes/Role">{listed}</a:Attribute>'
@@ -58,13 +58,13 @@ def response_of(*roles: str, name: str = "alice", values: tuple[str, ...] = (), 
 
 
 def encoded(response: str) -> str:
-    """In base64."""
+    """The response in base64."""
     return base64.b64encode(response.encode()).decode()
 
 
 @pytest.fixture
 def pipeline(tmp_path: Path) -> Pipeline:
-    """A process with no credentials at all."""
+    """A process without any credentials."""
     pipeline = Pipeline()
     pipeline.environ = REGION
     pipeline.folder = str(tmp_path)
@@ -73,7 +73,7 @@ def pipeline(tmp_path: Path) -> Pipeline:
 
 @pytest.fixture
 def put(tmp_path: Path) -> Callable[..., str]:
-    """Puts a response into a file; the configuration that reads it."""
+    """Write a response into a file; returns the configuration that reads it."""
 
     def write(response: str, fields: str = "") -> str:
         file = tmp_path / "response"
@@ -84,18 +84,18 @@ def put(tmp_path: Path) -> Callable[..., str]:
 
 
 def failure(pipeline: Pipeline, text: str) -> DsopsError:
-    """Why there is no session; the assertion is no part of it."""
+    """The error of the session; asserts that it shows nothing of the assertion."""
     with pytest.raises(DsopsError) as caught:
         pipeline.credentials(text, "r")
     assert "PLANTED" not in words(caught.value)
     return caught.value
 
 
-# --- what is sent -------------------------------------------------------------------------------------------
+# --- the call -----------------------------------------------------------------------------------------------
 
 
 def test_the_call_is_not_signed_and_says_what_the_store_says(pipeline: Pipeline, put: Callable[..., str]) -> None:
-    """The pair that the response gives, length, policies and the response in base64, whatever it was in."""
+    """The unsigned call has the response's role pair, duration, policies and the response in base64."""
     policy = '{Version: "2012-10-17", Statement: [{Effect: Allow, Action: "*", Resource: "*"}]}'
     response = response_of(DEPLOY)
     text = put(response, f", region: eu-west-1, duration_seconds: 7200, session_policy: {policy}")
@@ -116,7 +116,7 @@ def test_the_call_is_not_signed_and_says_what_the_store_says(pipeline: Pipeline,
 
 
 def test_a_command_is_a_source_like_any(pipeline: Pipeline, tmp_path: Path) -> None:
-    """One that prints something else, nothing, or fails, is told."""
+    """A command's output is the response; other output, none, or a failure is an error."""
     (tmp_path / "response").write_text(encoded(response_of(DEPLOY)))
 
     def text(*words_: str) -> str:
@@ -128,11 +128,11 @@ def test_a_command_is_a_source_like_any(pipeline: Pipeline, tmp_path: Path) -> N
     assert "ended with exit code 1" in failure(pipeline, text("'false'")).why
 
 
-# --- which role ---------------------------------------------------------------------------------------------
+# --- the role -----------------------------------------------------------------------------------------------
 
 
 def test_a_role_is_chosen_where_only_one_fits(pipeline: Pipeline, put: Callable[..., str]) -> None:
-    """By the store's role, its provider, or the partition of its region."""
+    """The role is the only one that fits the store's role, provider or partition."""
     several = response_of(DEPLOY, AUDIT, CHINA)
     for fields, role in (
         (f", role_arn: '{AUDIT}'", AUDIT),
@@ -144,7 +144,7 @@ def test_a_role_is_chosen_where_only_one_fits(pipeline: Pipeline, put: Callable[
 
 
 def test_of_several_a_person_picks_one(pipeline: Pipeline, put: Callable[..., str]) -> None:
-    """By its number; what is no number is asked again, and without a person the store has to say it."""
+    """Of several roles the user picks a number; without a terminal the store must name one."""
     text = put(response_of(DEPLOY, AUDIT))
     error = failure(pipeline, text)
     assert isinstance(error, RoleNotOffered)
@@ -157,7 +157,7 @@ def test_of_several_a_person_picks_one(pipeline: Pipeline, put: Callable[..., st
 
 
 def test_a_role_that_is_not_given_is_told_with_those_that_are(pipeline: Pipeline, put: Callable[..., str]) -> None:
-    """Nothing is sent."""
+    """A role that the response lacks is an error with its roles and a suggestion; nothing is sent."""
     error = failure(pipeline, put(response_of(DEPLOY, AUDIT), f", role_arn: '{DEPLOY}s'"))
     assert f"does not give {DEPLOY}s" in error.message
     assert error.why == f"it gives {DEPLOY}, {AUDIT}"
@@ -169,40 +169,40 @@ def test_a_role_that_is_not_given_is_told_with_those_that_are(pipeline: Pipeline
 def test_an_assertion_without_roles_is_told(
     pipeline: Pipeline, put: Callable[..., str], values: tuple[str, ...]
 ) -> None:
-    """The person at the identity provider has no role assigned, or it sends another attribute."""
+    """A response without roles is an error."""
     error = failure(pipeline, put(response_of(values=values)))
     assert "gives no role of AWS" in error.message
 
 
 def test_an_encrypted_assertion_needs_both_arns(pipeline: Pipeline, put: Callable[..., str]) -> None:
-    """Only AWS can read it."""
+    """An encrypted assertion, which only AWS can read, needs both ARNs in the store."""
     assert "only AWS can read" in failure(pipeline, put(response_of(encrypted=True))).message
     both = f", role_arn: '{DEPLOY}', principal_arn: '{provider_of(DEPLOY)}'"
     pipeline.credentials(put(response_of(encrypted=True), both), "r")
     assert pipeline.aws.calls[-1].parameters["RoleArn"] == DEPLOY
 
 
-# --- whose ---------------------------------------------------------------------------------------------------
+# --- identity ------------------------------------------------------------------------------------------------
 
 
 def test_another_assertion_is_another_session(pipeline: Pipeline, put: Callable[..., str]) -> None:
-    """The same one is asked for once."""
+    """Another user's response is another session; the same response is used once."""
     for name in ("alice", "alice", "bob"):
         pipeline.credentials(put(response_of(DEPLOY, name=name)), "r")
     assert len(pipeline.aws.calls) == 2
 
 
 def test_an_assertion_that_speaks_of_another_by_then_is_not_sent(pipeline: Pipeline, put: Callable[..., str]) -> None:
-    """Its session would be kept as the first one's."""
+    """A response whose user differs from the plan's is not sent: its session would be cached as the first one's."""
     plan = pipeline.plan(put(response_of(DEPLOY)), store="r")
     put(response_of(DEPLOY, name="bob"))
-    with pytest.raises(NoCredentials, match="another one's than when this run was planned"):
+    with pytest.raises(NoCredentials, match="another subject than when this run was planned"):
         pipeline.time.run(pipeline.resolver(plan).credentials("r"), pipeline.aws)
     assert pipeline.aws.calls == []
 
 
 def test_a_login_in_another_home_is_another_session(pipeline: Pipeline) -> None:
-    """Its browser may hold another one's login to the provider; what says nothing of that changes nothing."""
+    """A browser login with another HOME, browser or display is another session: another login may be open there."""
     text = f"secretStores:\n  r: {{type: aws.sts, role_arn: '{DEPLOY}', saml_login_url: 'http://127.0.0.1:1/'}}\n"
     fingerprints = []
     for more in ({}, {"BROWSER": "/an/editors/own"}, {"HOME": "/home/eve"}, {"XDG_CONFIG_HOME": "/eve"}):
@@ -213,12 +213,12 @@ def test_a_login_in_another_home_is_another_session(pipeline: Pipeline) -> None:
 
 
 def test_of_encrypted_assertions_no_two_are_the_same_persons(pipeline: Pipeline, put: Callable[..., str]) -> None:
-    """Nobody but AWS can tell whose they are: another one by then is not sent, and the very same one is."""
+    """Encrypted responses are compared as a whole, since only AWS can tell whose they are."""
     both = f", role_arn: '{DEPLOY}', principal_arn: '{provider_of(DEPLOY)}'"
     text = put(response_of(encrypted=True), both)
     plan = pipeline.plan(text, store="r")
     put(response_of(encrypted=True).replace("signature", "of-another-person"))
-    with pytest.raises(NoCredentials, match="another one's than when this run was planned"):
+    with pytest.raises(NoCredentials, match="another subject than when this run was planned"):
         pipeline.time.run(pipeline.resolver(plan).credentials("r"), pipeline.aws)
     assert pipeline.aws.calls == []
     put(response_of(encrypted=True))
@@ -255,7 +255,7 @@ def test_of_encrypted_assertions_no_two_are_the_same_persons(pipeline: Pipeline,
 def test_a_refusal_says_what_to_do_and_of_whom_it_spoke(
     pipeline: Pipeline, put: Callable[..., str], refusal: Refusal, kind: type[DsopsError], hint: str
 ) -> None:
-    """AWS's words beside."""
+    """A refusal has AWS's message, a hint, and the response's user and issuer."""
     pipeline.aws.rule = lambda _: refusal
     error = failure(pipeline, put(encoded(response_of(DEPLOY))))
     assert type(error) is kind
@@ -263,7 +263,7 @@ def test_a_refusal_says_what_to_do_and_of_whom_it_spoke(
     assert "speaks of `alice`, by `https://idp.example.com`" in error.hint
 
 
-# --- what is a response -------------------------------------------------------------------------------------
+# --- validation of responses --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -283,21 +283,21 @@ def test_a_refusal_says_what_to_do_and_of_whom_it_spoke(
     ],
 )
 def test_what_is_no_response_is_not_sent(raw: bytes) -> None:
-    """A configuration that names another file does not make its content travel; bombs are not read."""
+    """Content that is no SAML response is never sent, and XML bombs are not expanded."""
     with pytest.raises(NoCredentials, match="is not a SAML response, and is not sent"):
         read_response(raw, "it")
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_response_or_told(raw: bytes) -> None:
-    """Nothing else comes of them."""
+    """Any bytes are a response or NoCredentials, never another exception."""
     for each in (raw, base64.b64encode(raw)):
         with pytest.raises(NoCredentials):
             read_response(each, "it")
 
 
 def test_pairs_are_read_in_either_order() -> None:
-    """IAM's guide shows one, identity providers send the other."""
+    """Role and provider are read in either order, as identity providers and IAM's guide differ."""
     swapped = f" {provider_of(DEPLOY)} , {DEPLOY} "
     found = read_response(response_of(AUDIT, values=(swapped,)).encode(), "it")
     assert found.roles == (RoleOffer(DEPLOY, provider_of(DEPLOY)), RoleOffer(AUDIT, provider_of(AUDIT)))
@@ -305,11 +305,11 @@ def test_pairs_are_read_in_either_order() -> None:
     assert "PLANTED" not in repr(found)
 
 
-# --- the browser ---------------------------------------------------------------------------------------------
+# --- the browser --------------------------------------------------------------------------------------------
 
 
 class Window:
-    """The person's browser: posts what a test says to the port that waits."""
+    """The user's browser: posts what a test gives it to the waiting port."""
 
     def __init__(self) -> None:
         with socket.socket() as free:
@@ -318,7 +318,7 @@ class Window:
         self.answers: list[tuple[int, str]] = []
 
     def ask(self, path: str, fields: dict[str, str] | None, host: str = "") -> None:
-        """One request; its status and page are kept."""
+        """Send one request; keep status and page."""
         data = None if fields is None else urllib.parse.urlencode(fields).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, {"Host": host} if host else {})
         try:
@@ -329,7 +329,7 @@ class Window:
 
 
 def test_the_first_response_counts_and_nothing_else_does() -> None:
-    """Another page, another host's name, rubbish: each is answered; then the window may be closed."""
+    """The first valid response ends the wait; other pages, host names and garbage are answered and ignored."""
     window = Window()
     good = encoded(response_of(DEPLOY))
 
@@ -355,7 +355,7 @@ def test_the_first_response_counts_and_nothing_else_does() -> None:
 
 
 def test_a_login_is_announced_and_needs_a_person() -> None:
-    """The page and the port are told before; nobody at a terminal means no browser, and a second login no port."""
+    """A login prints page and port before it starts; it needs a terminal and a free port."""
     window = Window()
     person = Person()
     runtime = make_runtime(REGION, ask=person, folder="/")
@@ -371,7 +371,7 @@ def test_a_login_is_announced_and_needs_a_person() -> None:
 
 
 def test_a_login_is_not_waited_for_when_its_person_is_gone() -> None:
-    """The port is free for the next one, in the agent too; a response that comes late is nobody's."""
+    """If the client disconnects, the wait ends and its port is free for the next login, in the agent too."""
     window = Window()
     runtime = make_runtime({**REGION, "BROWSER": "true", "PATH": "/usr/bin:/bin"}, ask=Person(""), folder="/")
     looks = iter([False, False, False, True])
@@ -383,7 +383,7 @@ def test_a_login_is_not_waited_for_when_its_person_is_gone() -> None:
 
 @pytest.mark.parametrize("command", ["true", "false"])
 def test_a_login_without_an_end_ends(command: str) -> None:
-    """A browser that brings nothing is waited for so long; one that does not open is told at once."""
+    """A login without an answer times out; a browser that does not start is reported at once."""
     window = Window()
     runtime = make_runtime({**REGION, "BROWSER": command, "PATH": "/usr/bin:/bin"}, ask=Person(""), folder="/")
     start = partial(log_in, "https://idp.example.com/", window.port, "r", runtime, seconds=1)
@@ -397,7 +397,7 @@ def test_a_login_without_an_end_ends(command: str) -> None:
 
 
 def test_of_a_huge_file_only_the_beginning_is_read(pipeline: Pipeline, tmp_path: Path) -> None:
-    """A configuration may name any file."""
+    """Only the beginning of a huge file is read."""
     with (tmp_path / "huge").open("wb") as file:
         file.truncate(1 << 40)
     text = f"secretStores:\n  r: {{type: aws.sts, saml_assertion_file: '{tmp_path}/huge'}}\n"

@@ -1,4 +1,4 @@
-"""The table of store types: ours by name, others' by entry point, and nothing loaded that is not needed."""
+"""The table of store types: built-in by name, plugins by entry point, each imported on use."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Vault:
-    """Somebody else's store: gives its setting and the key it is asked for."""
+    """A plugin's store: returns its setting and the requested key."""
 
     store_type = StoreType("acme.vault", "A vault of Acme.", (StoreKey("address", "text", "Where.", is_required=True),))
 
@@ -44,7 +44,7 @@ BROKEN = object()
 
 @pytest.fixture
 def plugins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three installed plugins: a good one, one that can't be imported, one that is no store."""
+    """Three installed plugins: a valid one, one that cannot be imported, one that is no store."""
     points = tuple(
         EntryPoint(name, value, ENTRY_POINT_GROUP)
         for name, value in (
@@ -61,7 +61,7 @@ def plugins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", sorted(BUILTIN_TYPES))
 def test_each_type_of_ours_has_a_store(name: str) -> None:
-    """Whose own schema is the one in the table."""
+    """Each built-in type has a store with the schema of the table."""
     store = find_store(name)
     assert store.store_type is BUILTIN_TYPES[name]
     assert hasattr(store, "issue") is store.store_type.gives_credentials
@@ -70,7 +70,7 @@ def test_each_type_of_ours_has_a_store(name: str) -> None:
 
 @pytest.mark.usefixtures("plugins")
 def test_an_unknown_type_offers_the_nearest() -> None:
-    """Of ours and of the plugins'."""
+    """An unknown type has a suggestion from built-in and plugin types."""
     for typo, meant in (("aws.secretmanager", "aws.secretsmanager"), ("acme.vaults", "acme.vault")):
         with pytest.raises(StoreTypeUnknown) as caught:
             find_store(typo)
@@ -83,7 +83,7 @@ def test_an_unknown_type_offers_the_nearest() -> None:
 @pytest.mark.usefixtures("plugins")
 @pytest.mark.parametrize("name", ["acme.gone", "acme.broken"])
 def test_a_plugin_that_is_broken_is_named(name: str) -> None:
-    """With where it was to be found."""
+    """A broken plugin is an error that names it and its package."""
     with pytest.raises(StoreTypeUnknown, match=name) as caught:
         find_store(name)
     assert caught.value.hint == "update or remove that package"
@@ -91,7 +91,7 @@ def test_a_plugin_that_is_broken_is_named(name: str) -> None:
 
 @pytest.mark.usefixtures("plugins")
 def test_types_of_plugins_are_known_to_the_configuration() -> None:
-    """By the same mapping as ours; what is unknown or broken is in none."""
+    """Plugin types are in the same mapping as built-in ones; unknown and broken ones are not."""
     types = StoreTypes()
     assert types["acme.vault"] is VAULT.store_type
     assert "acme.vault" in types
@@ -103,7 +103,7 @@ def test_types_of_plugins_are_known_to_the_configuration() -> None:
 
 @pytest.mark.usefixtures("plugins")
 def test_a_plugin_is_planned_and_read_like_any_other() -> None:
-    """Its keys are checked, its texts expanded, its values come out."""
+    """A plugin's store is validated, interpolated and read like any other."""
     pipeline = Pipeline()
     pipeline.store_types = StoreTypes()
     pipeline.environ = {"A": "https://vault"}
@@ -115,14 +115,14 @@ envs: {e: {X: {from: {store: v, key: "a#b"}}}}
 
 
 def test_a_store_that_gives_something_else_is_refused() -> None:
-    """Secrets are no credentials."""
+    """A store used as the wrong kind (secrets as credentials) is refused."""
     with pytest.raises(StoreTypeUnknown, match="give no credentials"):
         credential_store("aws.ssm")
     assert secret_store("aws.sts").store_type.gives_credentials
 
 
 def test_only_the_types_that_are_used_are_imported() -> None:
-    """And the machinery for plugins only where a type is not ours."""
+    """Only used types are imported, and plugin discovery only for types that are not built in."""
     code = """
 import sys
 from dsops.stores import StoreTypes, find_store

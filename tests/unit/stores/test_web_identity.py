@@ -1,4 +1,4 @@
-"""A web identity token: where it comes from, what is sent, whose session it makes, what a refusal says."""
+"""Web identity tokens: sources, the call, whose session it is, and refusals."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REGION = {"AWS_REGION": "us-east-1"}
 
 
 def token_of(subject: str = "repo:org/app:ref:refs/heads/main", mark: str = "") -> str:
-    """A token whose signature nobody checks here."""
+    """A token whose signature is never checked here."""
     claims = {"iss": "https://token.example", "sub": subject, "aud": "sts.amazonaws.com", "mark": mark}
     body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
     return f"eyJhbGciOiJSUzI1NiJ9.{body}.PLANTEDsignature"
@@ -35,14 +35,14 @@ def store(fields: str) -> str:
 
 @pytest.fixture
 def pipeline() -> Pipeline:
-    """A process with no credentials at all."""
+    """A process without any credentials."""
     pipeline = Pipeline()
     pipeline.environ = REGION
     return pipeline
 
 
 def failure(pipeline: Pipeline, text: str) -> DsopsError:
-    """Why there is no session; the token is no part of it."""
+    """The error of the session; asserts that it shows nothing of the token."""
     with pytest.raises(DsopsError) as caught:
         pipeline.credentials(text, "r")
     assert "PLANTED" not in words(caught.value)
@@ -50,7 +50,7 @@ def failure(pipeline: Pipeline, text: str) -> DsopsError:
 
 
 def test_the_call_is_not_signed_and_says_what_the_store_says(pipeline: Pipeline) -> None:
-    """Name, length, policies and the token; the store's region; no key."""
+    """The unsigned call has session name, duration, policies and token, in the store's region."""
     pipeline.environ = {**REGION, "TOKEN": f"{token_of()}\n"}
     policy = '{Version: "2012-10-17", Statement: [{Effect: Allow, Action: "*", Resource: "*"}]}'
     pipeline.credentials(
@@ -74,7 +74,7 @@ def test_the_call_is_not_signed_and_says_what_the_store_says(pipeline: Pipeline)
     }
 
 
-# --- a token at hand ----------------------------------------------------------------------------------------
+# --- tokens in variables and files --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_the_call_is_not_signed_and_says_what_the_store_says(pipeline: Pipeline)
     [("gitlab", "GITLAB_OIDC_TOKEN"), ("circleci", "CIRCLE_OIDC_TOKEN_V2"), ("circleci", "CIRCLE_OIDC_TOKEN")],
 )
 def test_a_platforms_variable_is_the_token(pipeline: Pipeline, platform: str, variable: str) -> None:
-    """Where it is not set, the error names it."""
+    """A platform's variable holds the token; if it is not set, the error names it."""
     text = store(f"web_identity: {platform}")
     error = failure(pipeline, text)
     assert isinstance(error, NoCredentials)
@@ -93,7 +93,7 @@ def test_a_platforms_variable_is_the_token(pipeline: Pipeline, platform: str, va
 
 
 def test_a_file_is_read_anew_for_each_session(pipeline: Pipeline, tmp_path: Path) -> None:
-    """Kubernetes replaces it: the next session is made with the token that is there by then."""
+    """The token file is read for each session, since Kubernetes replaces it."""
     file = tmp_path / "token"
     pipeline.environ = {**REGION, "AWS_WEB_IDENTITY_TOKEN_FILE": str(file)}
     text = store("web_identity: kubernetes")
@@ -105,27 +105,27 @@ def test_a_file_is_read_anew_for_each_session(pipeline: Pipeline, tmp_path: Path
 
 
 def test_a_variable_names_a_file_wherever_one_works(pipeline: Pipeline) -> None:
-    """What EKS sets is absolute; a relative one would be another file in another folder, and is refused."""
+    """A relative path in the token file variable is refused: EKS sets an absolute one."""
     pipeline.environ = {**REGION, "AWS_WEB_IDENTITY_TOKEN_FILE": "token"}
     assert "no absolute path" in failure(pipeline, store("web_identity: kubernetes")).message
 
 
 def test_a_token_that_speaks_of_another_by_then_is_not_sent(pipeline: Pipeline, tmp_path: Path) -> None:
-    """Its session would be kept as the first one's; a file that appears only after the plan neither."""
+    """A token whose subject differs from the plan's is not sent, nor one that appears after the plan."""
     file = tmp_path / "token"
     text = store(f"web_identity_token_file: '{file}'")
     for before in (token_of("ada"), ""):
         file.write_text(before)
         plan = pipeline.plan(text, store="r")
         file.write_text(token_of("eve"))
-        with pytest.raises(NoCredentials, match="another one's than when this run was planned") as caught:
+        with pytest.raises(NoCredentials, match="another subject than when this run was planned") as caught:
             pipeline.time.run(pipeline.resolver(plan).credentials("r"), pipeline.aws)
         assert "sub `eve`" in caught.value.why
     assert pipeline.aws.calls == []
 
 
 def test_one_session_serves_one_token(pipeline: Pipeline) -> None:
-    """It is held for who comes with the same token again, and not for another."""
+    """A cached session serves only the same token."""
     text = store("web_identity_token: '${TOKEN}', role_session_name: job")
     for token in (token_of(), token_of(), token_of("eve"), token_of(mark="rotated")):
         pipeline.environ = {**REGION, "TOKEN": token}
@@ -136,7 +136,7 @@ def test_one_session_serves_one_token(pipeline: Pipeline) -> None:
 
 @pytest.mark.parametrize("content", ["PLANTED private key", "PLANTED.bm8.x", "a.b", f"{token_of()} x", "é.é.é", ""])
 def test_nothing_but_a_token_is_ever_sent(pipeline: Pipeline, tmp_path: Path, content: str) -> None:
-    """A configuration that was only found may name any file: what is no token does not travel."""
+    """Content that is no token is never sent: a configuration may name any file."""
     (tmp_path / "file").write_text(content)
     error = failure(pipeline, store(f"web_identity_token_file: '{tmp_path}/file'"))
     assert isinstance(error, NoCredentials)
@@ -145,23 +145,23 @@ def test_nothing_but_a_token_is_ever_sent(pipeline: Pipeline, tmp_path: Path, co
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no named pipes in folders")
 def test_a_pipe_is_not_waited_for(pipeline: Pipeline, tmp_path: Path) -> None:
-    """Its other end may never come."""
+    """A pipe is not waited for."""
     os.mkfifo(tmp_path / "pipe")
     assert "no token in" in failure(pipeline, store(f"web_identity_token_file: '{tmp_path}/pipe'")).message
 
 
 def test_of_a_huge_file_only_the_beginning_is_read(pipeline: Pipeline, tmp_path: Path) -> None:
-    """A configuration may name any file: it must not take all of the memory to find that it is no token."""
+    """Only the beginning of a huge file is read."""
     with (tmp_path / "huge").open("wb") as file:
         file.truncate(1 << 40)
     assert "is not a JSON Web Token" in failure(pipeline, store(f"web_identity_token_file: '{tmp_path}/huge'")).message
 
 
-# --- a command ----------------------------------------------------------------------------------------------
+# --- commands -----------------------------------------------------------------------------------------------
 
 
 def test_a_commands_output_is_the_token(pipeline: Pipeline, tmp_path: Path) -> None:
-    """Run anew for each session; what else it prints or how it ends is an error that shows none of it."""
+    """A command runs for each session and prints the token; other output is an error that does not show it."""
     pipeline.folder = str(tmp_path)
     program = tmp_path / "print.py"
     text = store(f"web_identity_process: ['{sys.executable}', '{program}']")
@@ -178,7 +178,7 @@ def test_a_commands_output_is_the_token(pipeline: Pipeline, tmp_path: Path) -> N
 
 
 def test_buildkites_agent_is_asked(pipeline: Pipeline, tmp_path: Path) -> None:
-    """The program that every job has on its PATH, as Buildkite documents it; without it the error says so."""
+    """`web_identity: buildkite` runs buildkite-agent from PATH; without it the error says so."""
     pipeline.folder = str(tmp_path)
     text = store("web_identity: buildkite, web_identity_audience: mine")
     pipeline.environ = {**REGION, "PATH": str(tmp_path)}
@@ -195,27 +195,27 @@ def test_buildkites_agent_is_asked(pipeline: Pipeline, tmp_path: Path) -> None:
 
 
 def answer(status: int, content: object) -> Response:
-    """What GitHub's endpoint says."""
+    """An answer of GitHub's endpoint."""
     return Response(status, {}, json.dumps(content).encode())
 
 
 @pytest.mark.parametrize("audience", ["sts.amazonaws.com", "a&b"])
 def test_github_is_asked_for_a_token(pipeline: Pipeline, audience: str) -> None:
-    """For the audience that is set, with the job's own token in a header and nowhere else."""
+    """GitHub's token is requested for the audience, with the job's token in a header only."""
     pipeline.environ = {**REGION, **GITHUB}
     quoted = audience.replace("&", "%26")
     pipeline.aws.pages[f"{URL}&audience={quoted}"] = [answer(200, {"value": token_of()})]
     pipeline.credentials(store(f"web_identity: github, web_identity_audience: '{audience}'"), "r")
     (get,) = pipeline.aws.gets
     assert dict(get.headers)["Authorization"] == "Bearer PLANTEDbearer"
-    told = [event.facts["caller"] for event in pipeline.reports.events if event.name == "credentials.issued"]
-    assert told == ["the token from GitHub Actions"]
+    result_text = [event.facts["caller"] for event in pipeline.reports.events if event.name == "credentials.issued"]
+    assert result_text == ["the token from GitHub Actions"]
     assert "PLANTED" not in repr(get)
     assert pipeline.aws.calls[-1].parameters["WebIdentityToken"] == token_of()
 
 
 def test_github_is_asked_again_while_it_is_down(pipeline: Pipeline) -> None:
-    """Four times at the most; a no is taken for an answer."""
+    """GitHub's endpoint is tried up to four times on 5xx; a refusal is final."""
     pipeline.environ = {**REGION, **GITHUB}
     page, text = f"{URL}&audience=sts.amazonaws.com", store("web_identity: github")
     pipeline.aws.pages[page] = [Unreachable("down"), answer(503, {}), answer(200, {"value": token_of()})]
@@ -247,14 +247,14 @@ def test_github_is_asked_again_while_it_is_down(pipeline: Pipeline) -> None:
     ],
 )
 def test_githubs_variables_are_checked(pipeline: Pipeline, broken: dict[str, str]) -> None:
-    """Nothing is asked where one is missing, or would send the job's token unencrypted."""
+    """If GitHub's variables are incomplete or not https, nothing is requested."""
     pipeline.environ = {**REGION, **GITHUB, **broken}
     assert isinstance(failure(pipeline, store("web_identity: github")), NoCredentials)
     assert pipeline.aws.gets == []
 
 
 def test_an_answer_without_a_token_is_an_error(pipeline: Pipeline) -> None:
-    """Whatever it is instead."""
+    """An answer without a token is an error."""
     pipeline.environ = {**REGION, **GITHUB}
     page = f"{URL}&audience=sts.amazonaws.com"
     contents: list[object] = [{"value": 7}, {}, [], {"value": "PLANTED"}]
@@ -291,7 +291,7 @@ def test_an_answer_without_a_token_is_an_error(pipeline: Pipeline) -> None:
     ],
 )
 def test_a_refusal_says_what_to_check(pipeline: Pipeline, refusal: Refusal, kind: type[DsopsError], hint: str) -> None:
-    """With what the token says of itself, which is no secret, and the store's line."""
+    """A refusal has a hint, the store's line, and issuer, subject and audience of the token."""
     pipeline.environ = {**REGION, "TOKEN": token_of()}
     pipeline.aws.rule = lambda _: refusal
     error = failure(pipeline, store("web_identity_token: '${TOKEN}'"))
@@ -305,7 +305,7 @@ def test_a_refusal_says_what_to_check(pipeline: Pipeline, refusal: Refusal, kind
 
 
 def test_a_message_that_repeats_the_token_is_told_without_it(pipeline: Pipeline) -> None:
-    """Whatever a server in AWS's place says."""
+    """A token that the server repeats in its message is masked."""
     pipeline.environ = {**REGION, "TOKEN": token_of()}
     pipeline.aws.rule = lambda call: Refusal("InvalidIdentityToken", f"bad: {call.parameters['WebIdentityToken']}")
     assert "bad: ***" in failure(pipeline, store("web_identity_token: '${TOKEN}'")).why

@@ -1,4 +1,4 @@
-"""The pytest plugin in somebody else's suite: a folder of its own that knows nothing of this one."""
+"""The pytest plugin in another project's suite: a separate folder that does not know this one."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ pytest_plugins = ["pytester"]
 
 @pytest.fixture
 def suite(pytester: pytest.Pytester) -> pytest.Pytester:
-    """An empty suite, run in a process of its own with strict markers."""
+    """An empty suite with strict markers that runs in a separate process."""
     pytester.makeini("[pytest]\naddopts = --strict-markers -p no:cacheprovider\n")
     return pytester
 
 
 def passes(suite: pytest.Pytester, text: str, tests: int = 1) -> None:
-    """Runs the file, in which that many tests have to pass and none may fail."""
+    """Runs the file, in which exactly that many tests have to pass."""
     suite.makepyfile(text)
     suite.runpytest_subprocess().assert_outcomes(passed=tests)
 
 
-def test_unused_it_costs_one_file(suite: pytest.Pytester) -> None:
-    """No moto, no botocore, nothing else of dsops: who doesn't ask for a sandbox pays nothing for it."""
+def test_an_unused_plugin_imports_one_file(suite: pytest.Pytester) -> None:
+    """Without a sandbox, neither moto nor botocore nor other parts of dsops are imported."""
     passes(
         suite,
         """
@@ -39,7 +39,7 @@ def test_unused_it_costs_one_file(suite: pytest.Pytester) -> None:
 
 
 def test_each_test_has_a_sandbox_of_its_own(suite: pytest.Pytester) -> None:
-    """It listens while the test runs, and is gone after it with all that was in it."""
+    """It listens during the test; after the test it is gone with its contents."""
     passes(
         suite,
         """
@@ -102,7 +102,7 @@ SEEDS = """
 
 
 def test_a_seed_is_given_in_every_way(suite: pytest.Pytester) -> None:
-    """A fixture of that name, a mark, a parameter; a mapping, YAML text, a file."""
+    """A seed is given by fixture, mark or parameter, as a mapping, YAML text or file."""
     suite.makefile(".yaml", seed='accounts: {"444444444444": {}}')
 
     passes(suite, SEEDS, 6)
@@ -123,7 +123,7 @@ FILES = """
 
 
 def test_policies_of_a_seed_are_files_beside_the_test(suite: pytest.Pytester) -> None:
-    """Whether the seed is a text, a mapping or a file itself, and wherever pytest was started."""
+    """Paths are relative to the test's folder for a text, a mapping or a file, wherever pytest was started."""
     policy = (
         '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": "111111111111"}, '
         '"Action": "sts:AssumeRole"}}'
@@ -135,8 +135,8 @@ def test_policies_of_a_seed_are_files_beside_the_test(suite: pytest.Pytester) ->
     suite.runpytest_subprocess().assert_outcomes(passed=3)
 
 
-def test_a_wrong_seed_is_told_with_its_line(suite: pytest.Pytester) -> None:
-    """As an error of the test that asked for it."""
+def test_a_wrong_seed_is_an_error_with_its_line(suite: pytest.Pytester) -> None:
+    """A wrong seed is an error of the test that requested it."""
     suite.makepyfile(
         """
         import pytest
@@ -214,7 +214,7 @@ ROLES = """
 
 
 def test_roles_are_assumed_as_their_policies_say(suite: pytest.Pytester) -> None:
-    """Accounts, trust, external IDs, MFA and time, without boto3."""
+    """Accounts, trust, external IDs, MFA and time work without boto3."""
     passes(suite, ROLES, 4)
 
 
@@ -269,7 +269,7 @@ CLIENTS = """
 
 
 def test_programs_and_boto3_talk_to_it(suite: pytest.Pytester) -> None:
-    """By an environment for a child, a session of boto3's, or this process's own environment."""
+    """They use a child's environment, a boto3 session, or this process's environment."""
     passes(suite, CLIENTS, 4)
 
 
@@ -311,7 +311,7 @@ MOTO = """
 
 
 def test_a_suite_may_use_moto_itself(suite: pytest.Pytester) -> None:
-    """In the same test: its users, its variables and its classes are what they were, and dsops imports no moto."""
+    """In the same test, moto's users, variables and classes are unchanged, and dsops imports no moto."""
     passes(suite, MOTO, 2)
 
 
@@ -329,7 +329,7 @@ WORKERS = """
 
 
 def test_each_worker_of_xdist_has_its_own(suite: pytest.Pytester) -> None:
-    """Tests that run side by side don't see each other's worlds."""
+    """Tests in different workers don't see each other's sandboxes."""
     pytest.importorskip("xdist", reason="pytest-xdist is not installed")
     suite.makepyfile(WORKERS)
     suite.runpytest_subprocess("-n", "2").assert_outcomes(passed=6)
@@ -375,12 +375,12 @@ GONE = """
 
 
 def test_a_sandbox_whose_process_is_gone_says_so(suite: pytest.Pytester) -> None:
-    """The test that loses it fails with the reason, and the next one starts another."""
+    """The test that loses it fails with the reason, and the next one starts a new sandbox."""
     passes(suite, GONE, 2)
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process exists that has not ended (one that nobody has waited for yet has)."""
+    """Whether a process exists and has not ended (an ended one exists until it is waited for)."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii") as file:
             return file.read().rpartition(") ")[2][0] not in "ZX"
@@ -408,8 +408,8 @@ CONTRACT = """
 """
 
 
-def test_a_store_that_breaks_the_contract_is_told_how(suite: pytest.Pytester) -> None:
-    """The contract's assertions explain themselves in a plugin author's suite too."""
+def test_a_broken_contract_is_shown_in_detail(suite: pytest.Pytester) -> None:
+    """The assertions of the contract show details in a plugin author's suite, too."""
     suite.makepyfile(CONTRACT)
 
     result = suite.runpytest_subprocess()

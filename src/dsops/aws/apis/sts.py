@@ -1,4 +1,4 @@
-"""STS: one function per API action; a role, a session or a question in, credentials or an answer out."""
+"""The actions of STS, one function each."""
 
 from __future__ import annotations
 
@@ -17,18 +17,15 @@ _VERSION = "2011-06-15"
 
 
 class AssumedRole(NamedTuple):
-    """A role's session. `credentials.arn` is the caller that it makes."""
+    """A role session; `credentials.arn` is its ARN."""
 
     credentials: Credentials
-    assumed_role_id: str
-    packed_policy_size: int | None
-    """Per cent of what a session may carry; None when neither policy nor tags were sent."""
     source_identity: str
-    """Also where it was inherited."""
+    """The session's source identity, also where it was inherited from the caller."""
 
 
 class CallerIdentity(NamedTuple):
-    """Who a call is made by."""
+    """The account, ARN and id of a caller."""
 
     account: str
     arn: str
@@ -53,7 +50,7 @@ async def assume_role(
     source_identity: str = "",
     provided_contexts: Sequence[tuple[str, Secret]] = (),
 ) -> AssumedRole:
-    """A session of the role. What is empty is not sent: AWS's default counts.
+    """Assume the role. A parameter that is empty is not sent, and AWS's default applies.
 
     `provided_contexts` are ARNs of context providers, each with its assertion.
 
@@ -61,10 +58,10 @@ async def assume_role(
     """
     parameters = [("RoleArn", role_arn), ("RoleSessionName", role_session_name)]
     parameters += _given(
-        DurationSeconds=str(duration_seconds) if duration_seconds is not None else "",
-        ExternalId=external_id.reveal() if external_id is not None else "",
+        DurationSeconds=duration_seconds,
+        ExternalId=external_id,
         SerialNumber=serial_number,
-        TokenCode=token_code.reveal() if token_code is not None else "",
+        TokenCode=token_code,
         Policy=policy,
         SourceIdentity=source_identity,
     )
@@ -98,13 +95,12 @@ async def assume_role_with_web_identity(
     policy: str = "",
     policy_arns: Sequence[str] = (),
 ) -> AssumedRole:
-    """A session of the role for whom the token speaks of; nothing signs the call.
+    """Assume the role with a web identity token; the call is not signed.
 
     Raises AssumeRoleDenied or StsRefused, besides what every call may raise.
     """
     parameters = [("RoleArn", role_arn), ("RoleSessionName", role_session_name), ("WebIdentityToken", token.reveal())]
-    parameters += _given(DurationSeconds=str(duration_seconds) if duration_seconds is not None else "", Policy=policy)
-    parameters += _listed_policies(policy_arns)
+    parameters += _given(DurationSeconds=duration_seconds, Policy=policy) + _listed_policies(policy_arns)
     action = "AssumeRoleWithWebIdentity"
     refusal = _refused_token(role_arn, duration_seconds)
     call = Call(endpoint, None, action, f"assume {role_arn} with a web identity", refusal, (token,))
@@ -123,13 +119,12 @@ async def assume_role_with_saml(
     policy: str = "",
     policy_arns: Sequence[str] = (),
 ) -> AssumedRole:
-    """A session of the role for whom the SAML response (base64) speaks of; nothing signs the call.
+    """Assume the role with a SAML response (base64); the call is not signed.
 
     Raises AssumeRoleDenied or StsRefused, besides what every call may raise.
     """
     parameters = [("RoleArn", role_arn), ("PrincipalArn", principal_arn), ("SAMLAssertion", assertion.reveal())]
-    parameters += _given(DurationSeconds=str(duration_seconds) if duration_seconds is not None else "", Policy=policy)
-    parameters += _listed_policies(policy_arns)
+    parameters += _given(DurationSeconds=duration_seconds, Policy=policy) + _listed_policies(policy_arns)
     action = "AssumeRoleWithSAML"
     refusal = _refused_assertion(role_arn, duration_seconds)
     call = Call(endpoint, None, action, f"assume {role_arn} with a SAML assertion", refusal, (assertion,))
@@ -148,7 +143,7 @@ async def assume_root(
 ) -> Credentials:
     """A session of a member account's root user for one task. STS takes this at regional endpoints only."""
     parameters = [("TargetPrincipal", target_principal), ("TaskPolicyArn.arn", task_policy_arn)]
-    parameters += _given(DurationSeconds=str(duration_seconds) if duration_seconds is not None else "")
+    parameters += _given(DurationSeconds=duration_seconds)
     task = task_policy_arn.rpartition("/")[2]
     call = Call(endpoint, credentials, "AssumeRoot", f"assume the root user of {target_principal} for {task}", _refused)
     reply = await call_query(client, call, _VERSION, parameters)
@@ -168,9 +163,8 @@ async def get_federation_token(
     policy_arns: Sequence[str] = (),
     tags: Sequence[tuple[str, str]] = (),
 ) -> Credentials:
-    """A session under that name, for which the user who signs vouches; it may do what policy and user both allow."""
-    parameters = [("Name", name)]
-    parameters += _given(DurationSeconds=str(duration_seconds) if duration_seconds is not None else "", Policy=policy)
+    """A federated session of that name. It may do what both the policy and the signing user's own policies allow."""
+    parameters = [("Name", name), *_given(DurationSeconds=duration_seconds, Policy=policy)]
     parameters += _listed_policies(policy_arns) + _listed_tags(tags)
     call = Call(endpoint, credentials, "GetFederationToken", f"get a federation token for {name}", _refused)
     reply = await call_query(client, call, _VERSION, parameters)
@@ -190,12 +184,8 @@ async def get_session_token(
     serial_number: str = "",
     token_code: Secret | None = None,
 ) -> Credentials:
-    """A session of the user who signs, with MFA where a code is given; its caller is that user still."""
-    parameters = _given(
-        DurationSeconds=str(duration_seconds) if duration_seconds is not None else "",
-        SerialNumber=serial_number,
-        TokenCode=token_code.reveal() if token_code is not None else "",
-    )
+    """A session of the signing user, with MFA if a code is given; its ARN stays the user's."""
+    parameters = _given(DurationSeconds=duration_seconds, SerialNumber=serial_number, TokenCode=token_code)
     doing = "get a session token" + (f" with {serial_number}" if serial_number else "")
     call = Call(
         endpoint, credentials, "GetSessionToken", doing, _refused, (token_code,), is_once=token_code is not None
@@ -205,7 +195,7 @@ async def get_session_token(
 
 
 async def get_caller_identity(client: Client, credentials: Credentials, endpoint: Endpoint) -> CallerIdentity:
-    """Who signs. No policy can forbid to ask."""
+    """The identity that signs the call. No policy can deny this action."""
     call = Call(endpoint, credentials, "GetCallerIdentity", "ask who makes the call", _refused)
     reply = await call_query(client, call, _VERSION, ())
     identity = CallerIdentity(
@@ -216,7 +206,7 @@ async def get_caller_identity(client: Client, credentials: Credentials, endpoint
     return identity
 
 
-# Refusals are rare, and telling them costs a cold run 0.1 ms of imports: it is imported where there is one.
+# Refusals are rare, and the module that explains them costs a cold run 0.1 ms: it is imported when there is one.
 
 
 def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
@@ -264,27 +254,23 @@ def _listed_tags(tags: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     ]
 
 
-def _given(**parameters: str) -> list[tuple[str, str]]:
-    return [(name, value) for name, value in parameters.items() if value]
+def _given(**parameters: str | int | Secret | None) -> list[tuple[str, str]]:
+    """The parameters that have a value, as text."""
+    texts = {name: value.reveal() if isinstance(value, Secret) else value for name, value in parameters.items()}
+    return [(name, str(text)) for name, text in texts.items() if text is not None and text != ""]
 
 
 def _assumed_role(client: Client, call: Call, reply: Reply) -> AssumedRole:
-    """The session in the answer of any action that assumes a role."""
+    """The role session in the response of any AssumeRole action."""
     user = reply.result.find("AssumedRoleUser")
     arn = user.text_of("Arn") if user is not None else ""
     if user is None or not arn:
         raise lacks(call.endpoint, call.action, "AssumedRoleUser")
-    size = reply.result.text_of("PackedPolicySize")
-    return AssumedRole(
-        _credentials(client, call, reply, arn=arn),
-        user.text_of("AssumedRoleId"),
-        int(size) if size.isascii() and size.isdigit() and len(size) <= 6 else None,
-        reply.result.text_of("SourceIdentity"),
-    )
+    return AssumedRole(_credentials(client, call, reply, arn=arn), reply.result.text_of("SourceIdentity"))
 
 
 def _credentials(client: Client, call: Call, reply: Reply, *, arn: str) -> Credentials:
-    """The `Credentials` of an answer; all four parts or an error that shows none of them."""
+    """The `Credentials` of a response: all four parts, or an error that shows none of them."""
     part: Element | None = reply.result.find("Credentials")
     if part is None:
         raise lacks(call.endpoint, call.action, "Credentials")

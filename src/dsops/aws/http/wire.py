@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from dsops import __version__
@@ -9,7 +10,7 @@ from dsops.aws.http.network import Proxy, Trust
 from dsops.endpoint import Address, parse_address
 from dsops.errors import AnswerInvalid, CredentialsInvalid, ServiceError, TimedOut, TlsRefused, Unreachable
 from dsops.secret import Secret
-from dsops.startup import NamedTuple, TypeVar, pattern
+from dsops.startup import NamedTuple, TypeVar
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 """More than any answer that we ask for: 20 secrets of 64 KB, all of it JSON escapes, are 8 MB."""
@@ -25,7 +26,7 @@ MAX_CONNECTIONS = 64
 _E = TypeVar("_E", bound=ServiceError)
 
 # Line breaks would end a header; a space at either end would be lost on the way, and with it the signature.
-_UNSAFE = pattern(r"[^\x20-\x7e]|^ | $")
+_UNSAFE = re.compile(r"[^\x20-\x7e]|^ | $")
 
 
 class Signing(NamedTuple):

@@ -7,7 +7,7 @@ import os
 import re
 from datetime import timedelta
 
-from dsops.audit.cloudtrail.dialects import ATHENA, DUCKDB
+from dsops.audit.cloudtrail.dialects import DUCKDB
 from dsops.audit.cloudtrail.whole import AskedQuestion, AthenaTarget
 from dsops.audit.report import Answer
 from dsops.cli.audit.report import SHOWN, TOP, answers_value, json_value, report_value, reported
@@ -32,10 +32,7 @@ _STORE = Flag(
     own_variable="DSOPS_AUDIT_RUN_STORE",
 )
 _REGION = Flag(
-    "--region",
-    "where Athena, or the event data store, is; the store's or yours if left out",
-    value="REGION",
-    own_variable="DSOPS_AUDIT_REGION",
+    "--region", "where Athena is; the store's or yours if left out", value="REGION", own_variable="DSOPS_AUDIT_REGION"
 )
 _WORKGROUP_FLAG = Flag(
     "--workgroup", "the workgroup of Athena (primary)", value="NAME", own_variable="DSOPS_AUDIT_WORKGROUP"
@@ -131,7 +128,7 @@ def _run_here(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) -> 
 
 
 def _run_there(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) -> None:
-    place = _place(wanted, arguments)
+    place = _place(arguments)
     if not wanted.begin and not arguments.switch(_EVERYTHING.name):
         week_ago = runtime.now() - _WEEK
         raise UsageError(
@@ -161,13 +158,10 @@ def _run_there(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) ->
     )
 
 
-def _place(wanted: AskedQuestion, arguments: Arguments) -> AthenaTarget:
+def _place(arguments: Arguments) -> AthenaTarget:
     """What the flags say. Raises UsageError for what can't be so, before anything is sent."""
     output, workgroup = arguments.text(_OUTPUT.name), arguments.text(_WORKGROUP_FLAG.name)
     named = arguments.text(_DATABASE_FLAG.name)
-    if wanted.dialect != ATHENA:
-        words = (_WORKGROUP_FLAG.name, _DATABASE_FLAG.name)
-        _refuse(arguments, f"{wanted.dialect.title} has no workgroups and databases", words, "")
     if output and not _BUCKET.fullmatch(output):
         raise UsageError(f"`--output {output}` is no place in S3", hint="write such as s3://BUCKET/PREFIX/")
     if workgroup and not _WORKGROUP.fullmatch(workgroup):

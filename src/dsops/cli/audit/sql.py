@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from dsops.audit.cloudtrail.dialects import ATHENA, DIALECTS, DUCKDB, Dialect
+from dsops.audit.cloudtrail.dialects import ATHENA, DIALECTS, DUCKDB
 from dsops.audit.cloudtrail.questions import (
     BY,
     HISTORY,
@@ -30,7 +30,6 @@ _BEFORE = timedelta(days=30)
 """So much before `--since` is read for what is new."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TABLE_NAME = re.compile(r'(?:[A-Za-z_][A-Za-z0-9_]*|"[^"\0]+")(?:\.(?:[A-Za-z_][A-Za-z0-9_]*|"[^"\0]+")){0,2}')
-_STORE_ID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
@@ -75,21 +74,16 @@ def wanted_by(question: AuditQuestion, arguments: Arguments, now: datetime) -> A
 
         files = named or _LOGS
         return AskedQuestion(question, asked, dialect, files, standalone(question, asked, files), begin)
-    table = _table(dialect, named)
-    sql = whole(question, asked, dialect, table, days_of(dialect, begin, end))
+    table = _table(named)
+    sql = whole(question, asked, dialect, table, days_of(begin, end))
     return AskedQuestion(question, asked, dialect, table, sql, begin)
 
 
-def _table(dialect: Dialect, named: str) -> str:
-    if dialect == ATHENA:
-        if named and not _TABLE_NAME.fullmatch(named):
-            hint = "write TABLE or DATABASE.TABLE, either in double quotes where it needs them"
-            raise UsageError(f"`--from {named}` is no table", hint=hint)
-        return named or _TABLE
-    if not _STORE_ID.fullmatch(named):
-        hint = "it is the last part of its ARN: `aws cloudtrail list-event-data-stores`"
-        raise UsageError("CloudTrail Lake needs `--from` with the id of an event data store", hint=hint)
-    return named
+def _table(named: str) -> str:
+    if named and not _TABLE_NAME.fullmatch(named):
+        hint = "write TABLE or DATABASE.TABLE, either in double quotes where it needs them"
+        raise UsageError(f"`--from {named}` is no table", hint=hint)
+    return named or _TABLE
 
 
 def _days(arguments: Arguments, question: AuditQuestion, since: datetime | None) -> tuple[str, str]:
@@ -120,8 +114,8 @@ COMMAND = Command(
     help=(
         "Prints a question of `dsops audit report` as SQL, and with --run asks it.\n"
         "\n"
-        "It is asked of a table of CloudTrail's logs in Athena, of an event data store of CloudTrail Lake, or\n"
-        "of files here by DuckDB. Without QUESTION the questions are listed.\n"
+        "It is asked of a table of CloudTrail's logs in Athena, or of files here by DuckDB. Without QUESTION\n"
+        "the questions are listed.\n"
         "\n"
         "Only the days from --begin to --end are read; without --begin those since --since, and thirty\n"
         "before them where it is asked what is new. In Athena the table is one of AWS's documentation,\n"
@@ -146,7 +140,7 @@ COMMAND = Command(
         ),
         Flag(
             "--from",
-            f"the table (Athena: {_TABLE}), the event data store's id, or a pattern of files",
+            f"the table (Athena: {_TABLE}), or a pattern of files",
             value="TABLE",
             own_variable="DSOPS_AUDIT_FROM",
         ),

@@ -274,17 +274,16 @@ _QUERIES: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
         ("the table is in another database or region", "name it: `--from DATABASE.TABLE`, `--region`"),
         ("there is no table yet", "create the one of docs/how-to/audit-sql.md, or of Athena's documentation"),
         ("the workgroup has no place for results", "name one with `--output s3://BUCKET/PREFIX/`"),
-        ("the account has no CloudTrail Lake, which takes no new customers", "ask the logs with `--dialect athena`"),
     ),
     "audit.query-failed": _causes(
-        ("too much is read at once", "ask of fewer days: `--begin`, `--end`"),
+        ("too much is read at once", "read fewer days: `--begin`, `--end`"),
         ("a log file is damaged", "AWS's words name it; `dsops audit report` passes over such files"),
     ),
     "audit.query-cancelled": _causes(
         ("somebody stopped it, or a limit of the workgroup did", "look at the query in Athena's history")
     ),
     "audit.query-too-slow": _causes(
-        ("it waits behind other queries, or reads a lot", "raise `--timeout`, or ask of fewer days")
+        ("it waits behind other queries, or reads a lot", "raise `--timeout`, or read fewer days")
     ),
 }
 

@@ -38,7 +38,6 @@ from dsops.render.shell import shell_bytes
 from dsops.resolve import issue_credentials, resolve
 from dsops.runtime import Runtime
 from dsops.secret import Secret
-from dsops.stores import StoreTypes
 from dsops.text import clean
 
 HOOK_ENVIRONMENT = Flag(
@@ -116,9 +115,8 @@ def _load(path: str, arguments: Arguments, runtime: Runtime, times: dict[str, in
 
 def _fetch(plan: Plan, arguments: Arguments, runtime: Runtime) -> tuple[Mapping[str, Secret], list[Credentials]]:
     """The values, and the sessions that some of them are parts of."""
-    types = StoreTypes()
     names = dict.fromkeys(each.step for each in plan.variables if each.step)
-    stores = [name for name in names if types[plan.steps[name].type].gives_credentials]
+    stores = [name for name in names if plan.steps[name].type.gives_credentials]
     if may_use_agent(arguments, runtime):
         values = agent_client.secrets(arguments, runtime, plan.environment)
         if values is not None:

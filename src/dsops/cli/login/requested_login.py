@@ -8,6 +8,7 @@ from dsops.errors import ConfigError, UsageError
 from dsops.model import Config
 from dsops.plan import Step
 from dsops.runtime import Runtime
+from dsops.stores import StoreTypes
 from dsops.stores.login_groups import RequestedLogin, grouped_logins, login_of
 
 STORE = Operand("STORE", "a store with a login, or one that works with its credentials", is_required=False)
@@ -20,7 +21,7 @@ def requested_login(arguments: Arguments, runtime: Runtime, command: str) -> Req
     plan = plan_one_store(config, name, runtime, is_carried_out=False) if name else None
     logins, failures = _logins(config, runtime)
     if plan is not None:
-        steps = [step for step in plan.steps.values() if step.type == "aws.sso"]
+        steps = [step for step in plan.steps.values() if step.type.service == "sso"]
         if not steps:
             hint = f"stores with a login are {', '.join(_names(logins))}" if logins else ""
             if any("saml_login_url" in step.settings for step in plan.steps.values()):
@@ -41,8 +42,9 @@ def _logins(config: Config, runtime: Runtime) -> tuple[list[RequestedLogin], lis
     """Every login of the configuration, and the errors of the stores that could not be planned."""
     steps: list[Step] = []
     failures: list[ConfigError] = []
+    types = StoreTypes()
     for name, store in config.stores.items():
-        if store.type != "aws.sso":
+        if store.type not in types or types[store.type].service != "sso":
             continue
         try:
             steps.append(plan_one_store(config, name, runtime, shows_notes=False).steps[name])

@@ -13,7 +13,6 @@ from dsops.plan import Ambient, Plan, PlannedVariable, Step
 from dsops.runtime import Runtime
 from dsops.schema import REASON_TO, Setting
 from dsops.secret import Secret
-from dsops.stores import StoreTypes
 from dsops.text import clean, counted
 
 HIDDEN = "***"
@@ -55,19 +54,19 @@ def _tree(plan: Plan) -> Iterator[str]:
     """The credential graph from its roots: each step below the one whose session it uses."""
     for profile, ambient in plan.ambient.items():
         steps = [step for step in plan.steps.values() if not step.credentials_from and step.profile == profile]
-        steps = [step for step in steps if StoreTypes()[step.type].takes_credentials and step.proof is None]
+        steps = [step for step in steps if step.type.takes_credentials and step.proof is None]
         if steps:
             yield f"base credentials: {_ambient_text(ambient)}"
             for step in steps:
                 yield from _branch(plan, step, "  ")
     for step in plan.steps.values():
         if step.proof is not None:
-            is_key = StoreTypes()[step.type].gives_long_term
+            is_key = step.type.gives_long_term
             base = f"base credentials: {step.proof.source}" if is_key else f"no base credentials: {step.proof.source}"
             yield clean(base)
             yield from _branch(plan, step, "  ")
     for step in plan.steps.values():
-        if not step.credentials_from and not StoreTypes()[step.type].takes_credentials:
+        if not step.credentials_from and not step.type.takes_credentials:
             yield f"no credentials: {clean(_does(plan, step))}"
 
 
@@ -89,12 +88,12 @@ def _ambient_text(ambient: Ambient) -> str:
 def _does(plan: Plan, step: Step) -> str:
     """What the step does: the call that gets its session, or how much is read from it."""
     references = {each.reference for each in plan.variables if each.step == step.name and each.reference}
-    if not StoreTypes()[step.type].gives_credentials:
+    if not step.type.gives_credentials:
         region = f" in {step.region}" if step.region else ""
         # Fields of one secret are one read.
         secrets = len({(each.key, each.version) for each in references})
         kept = f", kept by the agent for {step.settings['cache_seconds']} s" if "cache_seconds" in step.settings else ""
-        return f"{step.name}: {step.type}{region}, {counted(secrets, 'secret')}{kept}"
+        return f"{step.name}: {step.type.name}{region}, {counted(secrets, 'secret')}{kept}"
     chained = " (chained)" if step.is_chained else ""
     read = f", {counted(len(references), 'part')} of it read" if references else ""
     of = step.role or next((str(step.settings[name]) for name in _OF if name in step.settings), "")
@@ -103,7 +102,7 @@ def _does(plan: Plan, step: Step) -> str:
 
 def _session(step: Step) -> Iterator[str]:
     """What decides whose session it is and what it may do."""
-    if not StoreTypes()[step.type].gives_credentials:
+    if not step.type.gives_credentials:
         return
     if step.proof is not None and step.proof.speaks_of is not None:
         issuer, subject, audience = step.proof.speaks_of
@@ -189,8 +188,8 @@ def _variable_value(variable: PlannedVariable) -> Json:
 def _step_value(step: Step) -> Json:
     return {
         "name": step.name,
-        "type": step.type,
-        "operation": step.session_source if StoreTypes()[step.type].gives_credentials else None,
+        "type": step.type.name,
+        "operation": step.session_source if step.type.gives_credentials else None,
         "region": step.region or None,
         "credentials_from": step.credentials_from or None,
         "profile": step.profile or None,

@@ -19,7 +19,6 @@ from dsops.plan.needs import issue_needs
 from dsops.policy.language.policy import Policy, parse_policy
 from dsops.policy.simulate import Case, CaseQuestion, PolicySet, Unread, read_caller, simulate
 from dsops.runtime import Runtime
-from dsops.stores import StoreTypes
 
 Verdict = Literal["allowed", "denied", "unknown"]
 
@@ -58,10 +57,9 @@ class _Check:
 
     def hops(self) -> Iterator[HopResult]:
         """Each step that issues a session, or reads what is known, after the one whose session it uses."""
-        types = StoreTypes()
         for step in self._plan.steps.values():
             caller = self._caller_of(step)
-            if types[step.type].gives_credentials:
+            if step.type.gives_credentials:
                 yield self._hop(step, caller)
                 self._callers[step.name] = _session(step, caller)
             elif caller is not None and (asked := read_questions(step, caller, self._plan, self._given)):

@@ -20,7 +20,7 @@ def read_questions(
     step: Step, caller: ChainCaller, plan: Plan, given: GivenPolicies
 ) -> list[tuple[CaseQuestion, tuple[Unread, ...]]]:
     """One for each secret that variables need; none for those of accounts whose secrets nobody has given."""
-    if step.type != "aws.secretsmanager":
+    if step.type.service != "secretsmanager":
         return []
     found = []
     # One that may be missing is no reason to stop; fields of one secret are one read.

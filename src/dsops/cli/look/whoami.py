@@ -19,7 +19,6 @@ from dsops.plan import Plan, Step
 from dsops.resolve.base import base_endpoint, base_source, load_base, session_endpoint
 from dsops.runtime import Event, Runtime
 from dsops.startup import NamedTuple
-from dsops.stores import StoreTypes
 from dsops.text import clean, duration_text
 from dsops.whoami import (
     Carried,
@@ -191,7 +190,7 @@ def _end(credentials: Credentials, runtime: Runtime) -> str:
 
 def _hop_end(step: Step, ends: Mapping[str, str], runtime: Runtime) -> str:
     """When a hop's session ends; not known for a hop that was skipped because a later session was cached."""
-    if StoreTypes()[step.type].gives_long_term:
+    if step.type.gives_long_term:
         return "a long-term key"
     left = _seconds_left(ends.get(step.name, ""), runtime)
     return "its end is not known here" if left is None else f"{duration_text(left)} left"

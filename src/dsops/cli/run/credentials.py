@@ -16,7 +16,6 @@ from dsops.plan import Plan
 from dsops.render import renderer
 from dsops.runtime import Runtime
 from dsops.secret import Secret
-from dsops.stores import StoreTypes
 
 STDOUT = "-"
 _MOST_BYTES = 1 << 24
@@ -123,7 +122,7 @@ def old_text(path: str) -> str:
 
 def require_session(plan: Plan, name: str) -> None:
     """Refuses a store that has nothing to do with AWS credentials."""
-    store_type = StoreTypes()[plan.steps[name].type]
+    store_type = plan.steps[name].type
     if not store_type.gives_credentials and not store_type.takes_credentials:
         raise UsageError(
             f"store `{name}` has no credentials: its type is {store_type.name}",

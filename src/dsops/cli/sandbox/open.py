@@ -9,7 +9,6 @@ from dsops.cli.framework.output import note
 from dsops.errors import ConfigNotFound, ExtraMissing, UsageError
 from dsops.extras import install_command
 from dsops.runtime import Runtime, user_name
-from dsops.startup import serve_long
 
 if TYPE_CHECKING:
     from dsops.sandbox.control.server import SandboxServer
@@ -90,9 +89,7 @@ def open_sandbox(arguments: Arguments, runtime: Runtime, *, host: str = "127.0.0
         seed = seed._replace(authorization_ids=_with_ids(arguments.text("--authorization-ids")))
     kept_events = arguments.integer("--events") or 0
     trail = TrailWish(folder, note, has_data_events) if folder else None
-    server = open_server(seed, host=host, port=port, kept_events=kept_events, trail=trail)
-    serve_long()
-    return server
+    return open_server(seed, host=host, port=port, kept_events=kept_events, trail=trail)
 
 
 def _rates(text: str) -> dict[str, float]:

@@ -21,7 +21,6 @@ from dsops.plan.needs import parameter_resource
 from dsops.policy.simulate import CaseQuestion, Unread
 from dsops.startup import NamedTuple
 
-_SERVICES: Final = {"aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm"}
 _OF_KEYS: Final = (
     "aws:resourcetag/",
     "kms:resourcealiases",
@@ -84,7 +83,7 @@ class KeyAsker:
         """The question about the key; `named` is its ARN where AWS has said it. A finding where none can be put."""
         key = named or await self._key_of_secret(read, chain)
         is_unusable = read.aws is not None and read.aws.code.removesuffix("Exception") in _UNUSABLE
-        if not key and not is_unusable and read.step.type == "aws.secretsmanager":
+        if not key and not is_unusable and read.step.type.service == "secretsmanager":
             # What it takes to use any key is known all the same.
             key = UNKNOWN_KEY
         if not key:
@@ -95,12 +94,14 @@ class KeyAsker:
         if is_unusable:
             return self._unusable(read, known.arn if known is not None else key, "")
         arn = parse_arn(known.arn if known is not None else self._as_arn(key, read))
-        if arn is None or arn.service != "kms" or arn.resource_type != "key":
+        is_known = read.step.type.service in ("secretsmanager", "ssm")
+        if not is_known or arn is None or arn.service != "kms" or arn.resource_type != "key":
+            # Of other services it is not known which encryption context they send to KMS.
             return self._unknown(read, key)
         return self._question(read, arn)
 
     def _question(self, read: Encrypted, key: Arn) -> tuple[CaseQuestion, tuple[Unread, ...]]:
-        service, principal = _SERVICES[read.step.type], read.caller.principal
+        service, principal = read.step.type.service, read.caller.principal
         pair = ("SecretARN", read.resource)
         about: tuple[str, ...] = ("SecretARN", "SecretVersionId")
         if service == "ssm":
@@ -119,7 +120,7 @@ class KeyAsker:
 
     async def _key_of_secret(self, read: Encrypted, chain: Sequence[ChainKeys]) -> str:
         """The key as the secret has it; "" where nobody here may describe it."""
-        if read.step.type != "aws.secretsmanager":
+        if read.step.type.service != "secretsmanager":
             return ""
         for keys in reversed(chain):
             endpoint = self._chains.endpoint(read.step, "secretsmanager", read.region)
@@ -166,7 +167,7 @@ class KeyAsker:
         owner = parse_arn(read.resource)
         account = owner.account if owner is not None else read.caller.principal.account
         command = f"aws kms describe-key --key-id {self._as_arn(key, read)}" if key else ""
-        if not key and read.step.type == "aws.secretsmanager":
+        if not key and read.step.type.service == "secretsmanager":
             command = describe_command(read.resource)
         what = f"the key {key}" if key else f"the KMS key of {read.resource}"
         return Fact(what, "nobody here may look it up", f"an administrator of account {account}", command)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from dsops.arn import parse_arn
 from dsops.aws.apis.secret_policy import SecretsManagerClient, describe_secret, get_resource_policy, list_secret_names
@@ -18,16 +17,13 @@ from dsops.explain.questions.request import ChainCaller, context_of_call, questi
 from dsops.explain.questions.sentence import Said, read_refusal
 from dsops.explain.questions.unsigned import unsigned_questions
 from dsops.plan import Step
-from dsops.plan.needs import parameter_resource
+from dsops.plan.needs import read_resource
 from dsops.policy.language.letters import lower_case
 from dsops.policy.simulate import CaseQuestion, Unread
 from dsops.startup import NamedTuple
 from dsops.tasks import settle
 
 Questions = list[tuple[CaseQuestion, tuple[Unread, ...]]]
-
-_READS: Final = {"aws.secretsmanager": "secretsmanager:GetSecretValue", "aws.ssm": "ssm:GetParameters"}
-"""What is asked for by a store whose refusal does not say it."""
 
 
 class Failure(NamedTuple):
@@ -79,7 +75,7 @@ class Asker:
         """The call that AWS names, by the caller that it names."""
         step, region = failure.step, failure.region or failure.step.region
         resource = said.resource or "*"
-        if failure.secret and step.type == "aws.secretsmanager":
+        if failure.secret and step.type.service == "secretsmanager":
             found: str | RefusalFinding = said.resource
             # AWS tells the whole ARN of a secret that is there, and repeats what was asked for of one that isn't.
             if ":secret:" not in said.resource or said.resource == failure.secret:
@@ -87,9 +83,9 @@ class Asker:
             if isinstance(found, RefusalFinding):
                 return found
             resource = found
-        elif failure.secret and not said.resource and step.type == "aws.ssm":
-            resource = parameter_resource(step, caller.principal.account, failure.secret)
-        action = said.action or (_READS.get(step.type, "") if failure.secret else f"sts:{step.operation}")
+        elif failure.secret and not said.resource and step.type.read_action:
+            resource = read_resource(step, caller.principal.account, failure.secret)
+        action = said.action or (step.type.read_permission if failure.secret else step.session_permission)
         if not action:
             return _unknown(failure, self._chains.hop(step), self._edit_at)
         arn = parse_arn(resource)
@@ -108,7 +104,7 @@ class Asker:
         aws = failure.error.aws
         said = read_refusal(aws.message if aws is not None else "")
         resource: str | RefusalFinding = failure.secret
-        if step.type == "aws.secretsmanager":
+        if step.type.service == "secretsmanager":
             resource = await self._secret_arn(failure, region, chain)
         if isinstance(resource, RefusalFinding):
             return resource
@@ -118,7 +114,7 @@ class Asker:
     async def meant_secret(self, failure: Failure, chain: Sequence[ChainKeys]) -> str:
         """The secret that is nearly called so; "" where there is none, or nobody here may list them."""
         step, region = failure.step, failure.region or failure.step.region
-        if step.type != "aws.secretsmanager" or failure.secret.startswith("arn:"):
+        if step.type.service != "secretsmanager" or failure.secret.startswith("arn:"):
             return ""
         for keys in reversed(chain):
             endpoint = self._chains.endpoint(step, "secretsmanager", region)

@@ -40,7 +40,7 @@ class Chains:
     def hop(self, step: Step) -> int:
         """1 for a step whose session the base credentials sign for, 2 for the next one."""
         below = self.plan.steps.get(step.credentials_from)
-        own = 1 if step.operation or step.type == "aws.sso" else 0
+        own = 1 if step.session_action else 0
         return own + self.hop(below) if below is not None else own
 
     async def of(self, step: Step) -> list[ChainKeys]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from dsops.policy.language.letters import lower_case
-from dsops.startup import NamedTuple, pattern
+from dsops.startup import NamedTuple
 
 Context = Mapping[str, tuple[str, ...]]
 """Condition keys in lower case -> the request's values."""
@@ -41,9 +42,9 @@ Token = str | Wildcard | PolicyVariable
 Resolved = str | Wildcard
 
 
-_VARIABLE: Final = pattern(r"\$\{")
-_WILDCARD: Final = pattern(r"[*?]")
-_EITHER: Final = pattern(r"\$\{|[*?]")
+_VARIABLE: Final = re.compile(r"\$\{")
+_WILDCARD: Final = re.compile(r"[*?]")
+_EITHER: Final = re.compile(r"\$\{|[*?]")
 
 
 def tokenize(text: str, *, has_variables: bool, has_wildcards: bool) -> tuple[Token, ...]:

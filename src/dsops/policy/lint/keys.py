@@ -6,7 +6,7 @@ No package that we know ships them; the keys of single services come from one (s
 
 from __future__ import annotations
 
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 from dsops.policy.language.letters import lower_case
 
@@ -24,14 +24,13 @@ KeyType = Literal[
     "ArrayOfNumeric",
 ]
 """In the words of AWS's service authorization data; `ArrayOf...` is a key with several values."""
-KEY_TYPES: Final = frozenset(get_args(KeyType))
 
 
 def _typed(**names: str) -> dict[str, KeyType]:
     table: dict[str, KeyType] = {}
     for kind, keys in names.items():
         for key in keys.split():
-            table[key] = kind  # type: ignore[assignment]  # a test compares the kinds with KEY_TYPES
+            table[key] = kind  # type: ignore[assignment]  # a test compares the kinds with KeyType's
     return table
 
 

@@ -21,14 +21,14 @@ _BUCKET_IN_HOST = re.compile(
 )
 _SIGNATURES = frozenset(
     """
-    X-Amz-Algorithm X-Amz-Credential X-Amz-Signature AWSAccessKeyId Signature x-amz-security-token X-Amz-Security-
-    Token
+    X-Amz-Algorithm X-Amz-Credential X-Amz-Signature AWSAccessKeyId Signature x-amz-security-token
+    X-Amz-Security-Token
     """.split()
 )
 _ABOUT_SIGNATURES = frozenset(
     """
-    x-amz-algorithm x-amz-content-sha256 x-amz-credential x-amz-date x-amz-expires x-amz-security-token x-amz-
-    signature x-amz-signedheaders
+    x-amz-algorithm x-amz-content-sha256 x-amz-credential x-amz-date x-amz-expires x-amz-security-token
+    x-amz-signature x-amz-signedheaders
     """.split()
 )
 

@@ -23,9 +23,10 @@ _REGION = "us-east-1"
 _SIGNED_QUERY = frozenset(
     """
     accelerate acl analytics cors defaultObjectAcl delete inventory lifecycle location logging metrics
-    notification object-lock partNumber policy replication requestPayment response-cache-control response-content-
-    disposition response-content-encoding response-content-language response-content-type response-expires restore
-    select select-type storageClass tagging torrent uploadId uploads versionId versioning versions website
+    notification object-lock partNumber policy replication requestPayment response-cache-control
+    response-content-disposition response-content-encoding response-content-language response-content-type
+    response-expires restore select select-type storageClass tagging torrent uploadId uploads versionId versioning
+    versions website
     """.split()
 )
 _INCOMPLETE = "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters"

@@ -115,9 +115,9 @@ class TestLines:
 
     def test_paths_lead_from_the_top_of_the_policy(self) -> None:
         """A finding's path leads from the policy through the statement's index to the element."""
-        policy_read = report(policy(allow(), allow(Condition={"StringEquals": {"aws:userid": "x*"}}))).findings
+        findings = report(policy(allow(), allow(Condition={"StringEquals": {"aws:userid": "x*"}}))).findings
 
-        assert [finding.path for finding in policy_read] == ["Statement[1].Condition.StringEquals.aws:userid"]
+        assert [finding.path for finding in findings] == ["Statement[1].Condition.StringEquals.aws:userid"]
 
     def test_yaml_has_lines_too(self) -> None:
         """Findings in YAML have lines, too."""
@@ -151,16 +151,16 @@ class TestKinds:
     )
     def test_it_is_guessed_from_principals_and_actions(self, statement: Json, kind: PolicyKind) -> None:
         """The kind is guessed from principals and actions, and the report says why."""
-        policy_read = report(policy(statement))
+        lint_report = report(policy(statement))
 
-        assert policy_read.kind == kind
-        assert policy_read.reason
+        assert lint_report.kind == kind
+        assert lint_report.reason
 
     def test_a_given_kind_counts(self) -> None:
         """A kind that is passed is used, and the report gives no reason."""
-        policy_read = report(policy(allow("sts:AssumeRole")), "session")
+        lint_report = report(policy(allow("sts:AssumeRole")), "session")
 
-        assert (policy_read.kind, policy_read.reason) == ("session", "")
+        assert (lint_report.kind, lint_report.reason) == ("session", "")
 
     @pytest.mark.parametrize("text", ["", "[]", "{}", "12", '{"Statement": 3}', '{"Statement": [3, null]}', "{"])
     def test_what_is_no_policy_has_a_kind_too(self, text: str) -> None:
@@ -176,13 +176,13 @@ class TestCutShort:
 
     def test_a_hundred_of_each_rule_are_told_and_the_others_counted(self) -> None:
         """A hundred findings of each rule are listed and the rest counted; other rules' findings stay."""
-        policy_read = report(policy(*[allow("s3:GetObjects")] * 150, allow("s4:GetObject")), "identity")
+        lint_report = report(policy(*[allow("s3:GetObjects")] * 150, allow("s4:GetObject")), "identity")
 
-        assert [finding.rule.code for finding in policy_read.findings].count("action.unknown") == 100
-        assert [finding.rule.code for finding in policy_read.findings].count("action.unknown-service") == 1
-        assert policy_read.left_out == {"action.unknown": 50}
+        assert [finding.rule.code for finding in lint_report.findings].count("action.unknown") == 100
+        assert [finding.rule.code for finding in lint_report.findings].count("action.unknown-service") == 1
+        assert lint_report.left_out == {"action.unknown": 50}
         # ... and one for the policy's size
-        assert policy_read.counts == {"error": 0, "warning": 152, "note": 0}
+        assert lint_report.counts == {"error": 0, "warning": 152, "note": 0}
 
     def test_time_grows_with_the_size_and_no_faster(self) -> None:
         """Linting takes linear time: four times the statements take about four times as long."""

@@ -124,11 +124,11 @@ class TestAnswer:
     )
     def test_some_callers_are_refused_whatever_policies_say(self, principal: str, action: str, resource: str) -> None:
         """Some callers are refused whatever the policies say; a user with the same request is not."""
-        policy_read = given(identity=identity(allow()), session=policy("session", allow()))
+        policy_set = given(identity=identity(allow()), session=policy("session", allow()))
         if resource == ROLE:
-            policy_read = {**policy_read, **given(trust=trusting("*"))}
-        refused = outcome(asked(action, resource, principal), policy_read)
-        allowed = outcome(asked(action, resource), policy_read)
+            policy_set = {**policy_set, **given(trust=trusting("*"))}
+        refused = outcome(asked(action, resource, principal), policy_set)
+        allowed = outcome(asked(action, resource), policy_set)
 
         assert (refused.verdict, bool(refused.refusal)) == ("implicit-deny", True)
         assert (allowed.verdict, allowed.refusal) == ("allow", "")

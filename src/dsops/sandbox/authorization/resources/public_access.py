@@ -16,8 +16,8 @@ from dsops.sandbox.authorization.authorize import compiled
 _FIXING_KEYS: Final = frozenset(
     """
     aws:sourceip aws:sourcearn aws:sourcevpc aws:sourcevpce aws:sourceowner aws:sourceaccount aws:userid
-    aws:principalorgid aws:principalorgpaths aws:principalaccount aws:principalarn s3:x-amz-server-side-
-    encryption-aws-kms-key-id s3:dataaccesspointarn s3:dataaccesspointaccount
+    aws:principalorgid aws:principalorgpaths aws:principalaccount aws:principalarn
+    s3:x-amz-server-side-encryption-aws-kms-key-id s3:dataaccesspointarn s3:dataaccesspointaccount
     """.split()
 )
 _FIXING_OPERATORS: Final = frozenset(

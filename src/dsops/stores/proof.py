@@ -1,4 +1,4 @@
-"""What a call that brings a token or an assertion has in common: whose it is, and what a refusal says of that."""
+"""Helpers for calls that carry a token or a SAML response: check that it is the planned caller's, explain a refusal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class CallerDescription:
-    """Who is behind a call, for people: `the token in ./token`, `the token`, and of whom it speaks."""
+    """The caller behind a token or SAML response, in words: `the token in ./token`, `the token`, and its subject."""
 
     def __init__(self, source: str, noun: str, subject: str, speaks_of: tuple[str, str, str]) -> None:
         self.source = source
@@ -21,22 +21,22 @@ class CallerDescription:
         self.speaks_of = speaks_of
 
 
-def check_planned(step: Step, speaks_of: tuple[str, str, str], told: CallerDescription) -> None:
-    """Refuses to send what speaks of somebody else than when it was planned: the session is kept as the first one's.
+def check_planned(step: Step, speaks_of: tuple[str, str, str], caller: CallerDescription) -> None:
+    """Refuse a token or response with another subject than the planned one, under whose name the session is cached.
 
     Raises NoCredentials.
     """
     planned = step.proof
     if planned is not None and not planned.is_fetched and planned.speaks_of != speaks_of:
         raise NoCredentials(
-            f"{told.source} is another one's than when this run was planned",
-            why=f"it speaks of {told.subject}",
+            f"{caller.source} has another subject than when this run was planned",
+            why=f"its subject is now {caller.subject}",
             hint="start again",
         )
 
 
-async def of_store(work: Awaitable[T], step: Step) -> T:
-    """What it gives; its errors name the store, where they don't already."""
+async def naming_store(work: Awaitable[T], step: Step) -> T:
+    """Await the work; name the store in its errors, unless they do already."""
     try:
         return await work
     except DsopsError as error:
@@ -45,15 +45,15 @@ async def of_store(work: Awaitable[T], step: Step) -> T:
         raise
 
 
-async def saying_whose(call: Awaitable[T], step: Step, role_arn: str, told: CallerDescription) -> T:
-    """What the call gives; its refusals say of whom the proof spoke."""
-    subject = f"the {told.noun} speaks of {told.subject}"
+async def naming_caller(call: Awaitable[T], step: Step, role_arn: str, caller: CallerDescription) -> T:
+    """Await the call; add to its refusals the subject of the token or SAML response."""
+    subject = f"the {caller.noun} speaks of {caller.subject}"
     try:
         return await call
     except AssumeRoleDenied as error:
-        message = f"store `{step.name}` may not assume {role_arn} with {told.source}"
+        message = f"store `{step.name}` may not assume {role_arn} with {caller.source}"
         error.retell(message, hint=f"{error.hint}; {subject}", where=step.where)
-        error.speaks_of = told.speaks_of
+        error.speaks_of = caller.speaks_of
         raise
     except StsRefused as error:
         error.retell(error.message, hint="; ".join(filter(None, (error.hint, subject))))
