@@ -61,8 +61,8 @@ is null or has `operation`, `caller`, `store`, `role`, `secret`, `hop`, `hops`, 
 `expires`), `region` and `endpoint`, each null if unknown. Several independent errors are printed one after another,
 and the exit code is the smallest of theirs.
 
-`dsops exec` exits with 125 for every failure of dsops itself, whatever the table says, because the other codes belong to
-the command that it runs. For what each exit code means, see [the command line](cli.md).
+`dsops exec` exits with 125 for every failure of dsops itself, whatever the table says, because the other codes belong
+to the command that it runs. For what each exit code means, see [the command line](cli.md).
 
 This page is made from the program (`tests/unit/test_errors.py`).
 """

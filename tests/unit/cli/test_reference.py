@@ -23,10 +23,10 @@ HEAD = """\
 
     dsops COMMAND [FLAGS] ...
 
-Write flags as `--name VALUE` or `--name=VALUE`, before or after the command's name; they cannot be abbreviated. Each flag
-can also be set by a variable; the command line overrides it. A switch is on for `1`, `true`, `yes`, `on`, and off for
-`0`, `false`, `no`, `off`; an empty variable counts as unset. stdout carries only the answer. Errors, notes and progress
-go to stderr, prompts to the terminal.
+Write flags as `--name VALUE` or `--name=VALUE`, before or after the command's name; they cannot be abbreviated. Each
+flag can also be set by a variable; the command line overrides it. A switch is on for `1`, `true`, `yes`, `on`, and off
+for `0`, `false`, `no`, `off`; an empty variable counts as unset. stdout carries only the answer. Errors, notes and
+progress go to stderr, prompts to the terminal.
 
 This page is made from the program (`tests/unit/cli/test_reference.py`).
 
