@@ -1,4 +1,4 @@
-"""The entry point of `dsops`: a plain `exec` is handed to the agent; everything else runs in this process."""
+"""The entry point: a plain `exec` goes to the agent; this process does everything else, and what the agent declines."""
 
 import _signal  # type: ignore[import-not-found]
 import os
@@ -37,10 +37,9 @@ def main() -> int:
 
 
 def _on_interrupt(_number: int, _frame: "FrameType | None") -> None:
-    """Exit with 130 at once, unless a command is running.
+    """End with 130, at once before the work begins and after it has ended.
 
-    While one is (`_raises`), the first Ctrl-C raises KeyboardInterrupt so that files and processes are cleaned up,
-    and a second one exits.
+    In between (`_raises`) a Ctrl-C is a KeyboardInterrupt, so that the work can clean up. A second one ends at once.
     """
     global _raises  # noqa: PLW0603 - the same
     if not _raises:
@@ -49,11 +48,11 @@ def _on_interrupt(_number: int, _frame: "FrameType | None") -> None:
     raise KeyboardInterrupt
 
 
-def _on_unraisable(told: "sys.UnraisableHookArgs") -> None:
-    """Exit with 130 after a Ctrl-C in a callback that can't raise KeyboardInterrupt, such as a weak reference's."""
-    if issubclass(told.exc_type, KeyboardInterrupt):
+def _on_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
+    """End with 130 for a Ctrl-C within a callback, such as a weak reference's: Python can't raise it from there."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
         os._exit(INTERRUPTED)
-    sys.__unraisablehook__(told)
+    sys.__unraisablehook__(unraisable)
 
 
 def _run(words: "list[str]", *, is_agent_wanted: bool) -> int:
@@ -73,12 +72,12 @@ def _run(words: "list[str]", *, is_agent_wanted: bool) -> int:
 
 
 def _command(words: "list[str]") -> str:
-    """The command's name, if it is the first word or follows `--config FILE`."""
+    """The command's name; only `--config FILE` may stand before it."""
     return words[2] if words[:1] == ["--config"] and len(words) > 2 else "".join(words[:1])
 
 
 def _warm(name: str, words: "list[str]") -> "int | None":
-    """The exit code if the agent did the work; None if this process has to do it."""
+    """The exit code, where the agent has done the work; None where this process has to."""
     from dsops.agent import client
 
     if name != "exec":
@@ -121,16 +120,18 @@ def _fail(error: bytes, words: "list[str]", failure_code: int) -> int:
 
 
 class _Person:
-    """Answers the agent's questions on this terminal; the code for that is imported at the first question."""
+    """The person at this terminal; the modules that show and ask are loaded when the agent needs them."""
 
     def __init__(self) -> None:
         self._person: client.Person | None = None
 
     def __call__(self, kind: int, data: bytes) -> "bytes | None":
         if self._person is None:
-            from dsops.cli.run.agent_client import person_here
+            from dsops.agent.remote import AgentPerson
+            from dsops.cli.framework.world import asker, reporter
 
-            self._person = person_here()
+            report = reporter(is_verbose=False)
+            self._person = AgentPerson(asker(report), report)
         return self._person(kind, data)
 
 

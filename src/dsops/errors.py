@@ -6,6 +6,7 @@ help CODE` shows. Instances carry the particulars. None of them ever holds the v
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from itertools import islice
 
@@ -774,3 +775,20 @@ class CommandTimedOut(CommandFailed):
 
     code = "exec.timed-out"
     exit_code = 124
+
+
+# --- bugs ---------------------------------------------------------------------------------------------------
+
+
+def bug_of(error: Exception) -> DsopsError:
+    """The error for a bug of dsops: names its type and line, not its text, which may hold a value."""
+    from traceback import extract_tb
+
+    frame = extract_tb(error.__traceback__)[-1]
+    place = f"{frame.filename.rpartition(os.sep)[2]}:{frame.lineno}"
+    bug = DsopsError(
+        f"something inside dsops went wrong: {type(error).__name__} in {place}",
+        hint="run the same with `--debug` and report what it prints; no secret's value is in it",
+    )
+    bug.__cause__ = error
+    return bug

@@ -21,7 +21,10 @@ class Event(NamedTuple):
 
 
 CLOCK_CORRECTED = "clock.corrected"
-"""This machine's clock is far from AWS's. Shown in every run, not only with `--verbose`."""
+"""This machine's clock is far from AWS's."""
+
+NOTES = (CLOCK_CORRECTED,)
+"""Events that are shown as notes, also where no progress is shown."""
 
 
 class Act(NamedTuple):

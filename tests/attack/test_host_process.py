@@ -170,7 +170,7 @@ OWN = {
     "agent/start.py": "the command, and the child that becomes the agent",
     "aws/identity/ambient_child.py": "the child that looks for base credentials",
     "audit/sender.py": "the sender, a process of its own",
-    "cli/run/agent_guard.py": "the agent",
+    "agent/process.py": "the agent",
     "cli/framework/output.py": "the command, whose standard error is gone",
     "cli/framework/prompt.py": "the command, while it asks on the terminal",
     "cli/sandbox/sandbox.py": "the sandbox's server",

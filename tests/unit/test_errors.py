@@ -13,9 +13,9 @@ from traceback import format_exception_only
 import pytest
 
 from dsops import errors
-from dsops.cli import load
 from dsops.cli.framework.causes import CAUSES
 from dsops.cli.framework.command import Group
+from dsops.cli.framework.commands import load
 from dsops.errors import (
     CommandFailed,
     DsopsError,

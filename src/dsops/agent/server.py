@@ -1,7 +1,7 @@
-"""The agent's side of the socket: who may ask, one request each, work in threads, an end when nobody asks any more.
+"""The agent's server: accepts clients of this user, reads one request of each, works in threads, ends when idle.
 
-One thread reads what comes in without ever waiting for a client; only a request that is whole gets a
-thread. A client that is slow, silent, garbled or gone costs a descriptor for a few seconds, and nobody else anything.
+One thread reads from all clients without waiting for any; only a complete request gets a thread. A client that is slow,
+silent, garbled or gone costs a descriptor for a few seconds, and delays no other.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ SPARE_DESCRIPTORS = 64
 """Kept for files, programs and connections to AWS."""
 
 _PULSE_SECONDS = 2.0
-"""How often clients whose work is being done are told so; they wait five times as long for it."""
+"""How often clients get an ALIVE frame; they wait five times as long for it."""
 
 _LOOK_SECONDS = 0.1
-"""How soon it is looked again whether there is room for more clients."""
+"""How soon a full server checks whether there is room for more clients."""
 
 
 class AgentServer:
-    """Serves one listening socket until it is stopped, or has been idle for long enough."""
+    """Serves one listening socket until it is stopped, or idle for too long."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class AgentServer:
     ) -> None:
         """`work` runs in threads. The listener's address is unlinked at the end, if it still is this listener's.
 
-        `code` says what dsops is installed now.
+        `code` identifies the dsops that is installed now.
         """
         self._listener = listener
         self._work = work
@@ -72,7 +72,7 @@ class AgentServer:
         self._wake, self._woken = os.pipe()
 
     def run(self) -> None:
-        """Serves; returns when it is over."""
+        """Serves until the end."""
         self._listener.setblocking(False)
         os.set_blocking(self._wake, False)
         self._selector.register(self._wake, selectors.EVENT_READ)
@@ -119,7 +119,7 @@ class AgentServer:
         now = monotonic()
         if not self._is_listening and not self._is_ending and now >= self._look_at:
             self._listen(True)
-        for connection in [each for each, unread in self._unread.items() if unread.until <= now]:
+        for connection in [late for late, unread in self._unread.items() if unread.until <= now]:
             self._drop(connection)
 
     def _accept(self) -> None:
@@ -132,7 +132,7 @@ class AgentServer:
                 # No descriptor is free.
                 break
             if peer_uid(connection) != os.geteuid() or connection.fileno() > self._highest:
-                # Somebody else, or no descriptors are left for the work itself: the client does it.
+                # Another user, or no descriptors are left for the work itself: the client does it.
                 connection.close()
                 continue
             connection.setblocking(False)
@@ -167,7 +167,7 @@ class AgentServer:
             self._crew.take(connection, bytes(unread.data[5:length]))
 
     def _held_bytes(self) -> int:
-        return self._crew.held_bytes + sum(len(each.data) for each in self._unread.values())
+        return self._crew.held_bytes + sum(len(unread.data) for unread in self._unread.values())
 
     def _forget(self, connection: socket.socket) -> None:
         del self._unread[connection]
@@ -178,7 +178,7 @@ class AgentServer:
         connection.close()
 
     def _pulse(self) -> None:
-        """Tells the clients that wait, now and then, that their work goes on."""
+        """Sends ALIVE to the clients that wait, every two seconds."""
         if monotonic() < self._pulse_at:
             return
         self._pulse_at = monotonic() + _PULSE_SECONDS
@@ -202,8 +202,8 @@ class AgentServer:
                 send(connection, HELLO)
                 with self._serving(RequestClient(connection, self._limits)) as caller:
                     caller.answer(self._work(asked, caller))
-            except Exception:  # noqa: BLE001 - whatever it is, the thread goes on, and the client does it by itself
-                # Mostly a client that is gone or takes nothing; what was issued for it is kept for the next one.
+            except Exception:  # noqa: BLE001 - the thread goes on, and the client does the work itself
+                # Mostly a client that is gone or reads nothing; its session is kept for the next one.
                 return
             finally:
                 self._last_asked = monotonic()
@@ -220,7 +220,7 @@ class AgentServer:
             caller.leave()
 
     def _parse(self, data: bytes) -> AgentRequest | AgentAnswer | None:
-        """The request; the answer to one of another dsops; None for what is none."""
+        """The request; an answer for a client of another dsops; None for no valid request."""
         try:
             mark, folder, watches, count, *rest = unpack(data)
             number = int(count)
@@ -228,8 +228,8 @@ class AgentServer:
             return None
         if mark != self._mark:
             if self._code() == self._own_code:
-                # This agent is of the dsops that is installed: who asks began before an upgrade, and is not worth
-                # the sessions of all others.
+                # This agent is of the installed dsops, and the client was started before an upgrade: not worth
+                # losing the sessions of all others.
                 return DECLINE
             self._unlink()
             self.stop()
@@ -245,12 +245,12 @@ class AgentServer:
         return not is_busy and monotonic() - self._last_asked >= self._limits.idle_seconds
 
     def _end(self) -> None:
-        """Ends it unless somebody asks after all: who connects later finds no socket, and starts an agent."""
+        """Begins the end: a later client finds no socket, and starts an agent of its own."""
         self._unlink()
         self._is_ending = True
 
     def _drain(self) -> None:
-        """Serves those who connected before the socket was gone."""
+        """Serves the clients that connected before the socket was unlinked."""
         self._unlink()
         until = monotonic() + self._limits.ending_seconds
         self._accept()
@@ -268,7 +268,7 @@ class AgentServer:
 
 
 def _place_of(path: str) -> tuple[int, int, int] | None:
-    """What a file of that name is: another one may have taken the name since."""
+    """Identifies the file at that path: another one may have taken the name since."""
     try:
         status = os.lstat(path)
     except OSError:
@@ -277,14 +277,14 @@ def _place_of(path: str) -> tuple[int, int, int] | None:
 
 
 class _Unread:
-    """A request that is coming in."""
+    """A request that is being received."""
 
     def __init__(self, until: float) -> None:
         self.until = until
         self.data = bytearray()
 
     def length(self) -> int:
-        """How long it will be; -1 for what is no request."""
+        """The length that the request will have; -1 for no request."""
         if len(self.data) < 5:
             return 5 if not self.data or self.data[0] == REQUEST else -1
         length = int.from_bytes(self.data[1:5], "big")

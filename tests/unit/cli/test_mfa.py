@@ -129,7 +129,12 @@ def test_a_file_is_read_and_what_is_left_of_it_is_told(dsops: Given) -> None:
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("apple", "has 5 letters"), ("123456", "it is a code"), (SEED + "!", "it is not base32"), (" \n", "nobody gave")],
+    [
+        ("apple", "has 5 letters"),
+        ("123456", "it is a code"),
+        (SEED + "!", "it is not base32"),
+        (" \n", "was not entered"),
+    ],
 )
 def test_what_is_no_seed_is_not_kept(dsops: Given, text: str, told: str) -> None:
     """With the reason, and without repeating it."""

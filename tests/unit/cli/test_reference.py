@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dsops.cli import COMMANDS, load
 from dsops.cli.framework.command import COMMON, Command, Flag
+from dsops.cli.framework.commands import COMMANDS, load
 from dsops.cli.framework.help import command_text
 from tests.scripts.test_scripts import UPDATE
 

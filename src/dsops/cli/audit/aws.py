@@ -12,12 +12,13 @@ from dsops.aws.apis.athena import Athena, QueryState
 from dsops.aws.http.client import make_client
 from dsops.cli.framework.command import Arguments
 from dsops.cli.framework.output import note
-from dsops.cli.framework.project import carry_out, issue, load_config, plan_session
+from dsops.cli.framework.project import issue, load_config, plan_session
 from dsops.cli.framework.world import DONE
-from dsops.cli.run.credentials import require_session
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
 from dsops.errors import DsopsError, UsageError
+from dsops.pipeline.execution import carry_out
+from dsops.pipeline.plans import require_session
 from dsops.resolve.base import base_environ, base_region, load_base
 from dsops.runtime import Event, Runtime
 from dsops.text import counted

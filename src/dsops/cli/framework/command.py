@@ -47,7 +47,7 @@ class Flag(NamedTuple):
 
 
 class Operand(NamedTuple):
-    """One word of a command that is not a flag; those that may be left out come last."""
+    """One word of a command that is not a flag; optional ones come last."""
 
     name: str
     help: str
@@ -58,7 +58,7 @@ class Operand(NamedTuple):
 
 
 class Arguments:
-    """What the user asked for. Names that the command does not declare are a KeyError: a bug of ours."""
+    """A parsed command line. Names that the command does not declare raise KeyError: a bug of ours."""
 
     __slots__ = ("_operands", "_values", "command", "is_help", "name")
 
@@ -73,9 +73,9 @@ class Arguments:
     ) -> None:
         self._values = values
         self.name = name
-        """Of the command itself: `exec`, `keys rotate`."""
+        """The command's name: `exec`, `keys rotate`."""
         self.is_help = is_help
-        """Whether `--help` was among the words; nothing else is known then."""
+        """Whether `--help` was among the words; the other words are not parsed then."""
         self._operands = operands
         self.command = command
         """The words after `--`: a program and its arguments; () for commands that take none."""
@@ -110,7 +110,7 @@ class Arguments:
         return words[0] if words else ""
 
     def first_words(self) -> tuple[str, ...]:
-        """Those of the first operand, whatever it is called; () where there is none."""
+        """The words of the first operand; () without operands."""
         return next(iter(self._operands.values()), ())
 
     def words(self, name: str) -> tuple[str, ...]:
@@ -119,36 +119,36 @@ class Arguments:
 
 
 class Command(NamedTuple):
-    """One command: what it takes, what it says about itself, what it does."""
+    """One command: its help, its flags and operands, the function that runs it."""
 
     help: str
-    """What it does, for `--help`; the table in `cli` has the one-line summary."""
+    """The text of `--help`; the table in `commands` has the one-line summary."""
     run: Callable[[Arguments, Runtime], int]
-    """Gives the exit code; raises DsopsError for everything that a user can do something about."""
+    """Returns the exit code; raises DsopsError."""
     flags: tuple[Flag, ...] = ()
     operands: tuple[Operand, ...] = ()
     takes_command: bool = False
     """Whether `-- PROGRAM ARGUMENTS` follows; such a command has no operands."""
     hides_words: bool = False
-    """Whether a word too many may be a secret that should have been typed: it is not repeated in the error."""
+    """Whether a superfluous word may be a secret: it is not repeated in the error."""
     own_failure_code: int = 0
-    """The exit code of dsops' own failures, where the other codes belong to somebody else (`exec`: 125)."""
+    """The exit code of dsops' own failures, where the other codes are a program's (`exec`: 125)."""
     is_audited: bool = False
-    """Whether a failure of it goes on the audit trail: it hands out secrets or sessions, or changes who has some.
+    """Whether its failures go on the audit trail: it hands out secrets or sessions, or changes credentials.
 
-    One that hands something out puts that on the trail itself, before.
+    A command that hands something out records that itself, before it does.
     """
     changes_who: bool = False
-    """Whether it changes who has what, and goes on the audit trail once it is done: `login`, `keys rotate`."""
+    """Whether it changes credentials, and its success goes on the audit trail: `login`, `keys rotate`."""
 
 
 class Group(NamedTuple):
-    """A command that is a family: `dsops sandbox serve`."""
+    """A family of commands: `dsops sandbox serve`."""
 
     help: str
     commands: Mapping[str, Command]
     default: str = ""
-    """The one that is meant where none is named; "" for a family that shows its help then."""
+    """The command to run where none is named; "" shows the family's help."""
 
 
 CONFIG = Flag("--config", "the configuration file, not the dsops.yaml found here or above", value="FILE")
@@ -159,22 +159,22 @@ SESSION_ENVIRONMENT = Flag(
     value="NAME",
     own_variable="DSOPS_SESSION_ENV",
 )
-"""Of commands about one session: `session_policy: auto`. Not DSOPS_ENV, which is set for other reasons."""
+"""The flag of commands about one session, for `session_policy: auto`. Not DSOPS_ENV, which is set for `exec`."""
 NO_AGENT = Flag("--no-agent", "do all the work in this process", "switch")
 
 REASON = Flag("--reason", "why, for the audit trail, and for AWS where a store has `reason_to`", "reason", value="TEXT")
-"""Of every command that issues sessions or reads secrets."""
+"""The flag of every command that issues sessions or reads secrets."""
 
 # Every command takes these; `cli.main` itself acts on the last two.
 COMMON = (
-    Flag("--json", "answer in JSON where there is data to answer, errors on stderr too", "switch"),
-    Flag("--verbose", "tell on stderr what is done: roles assumed, secrets read", "switch", short="-v"),
+    Flag("--json", "print JSON; errors go to stderr as JSON", "switch"),
+    Flag("--verbose", "show each step on stderr", "switch", short="-v"),
     Flag("--debug", "show where an error comes from (never a secret)", "switch"),
 )
 
 
 def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str], *, name: str = "") -> Arguments:
-    """What those words, and for the flags not among them those variables, ask of the command.
+    """The command line of `argv`; a flag that is not among the words has the value of its variable.
 
     A flag is written `--name VALUE` or `--name=VALUE`, never abbreviated; the last one of a name counts, of a
     repeatable one all do.
@@ -183,7 +183,7 @@ def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str], *, 
     called = f"dsops {name}" if name else "dsops COMMAND"
     flags = command.flags + COMMON
     by_name = {name: flag for flag in flags for name in (flag.name, flag.short) if name}
-    given: dict[str, str] = {}
+    texts: dict[str, str] = {}
     words: list[str] = []
     position = 0
     while position < len(argv):
@@ -203,16 +203,16 @@ def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str], *, 
                 value = _next_word(argv, position, flag)
                 position += 1
             value = _checked(flag, value, f"`{written}`")
-            is_one_more = flag.is_repeatable and flag.name in given
-            given[flag.name] = f"{given[flag.name]}{_BETWEEN}{value}" if is_one_more else value
+            is_one_more = flag.is_repeatable and flag.name in texts
+            texts[flag.name] = f"{texts[flag.name]}{_BETWEEN}{value}" if is_one_more else value
         elif command.takes_command:
-            may_be_environment = ENVIRONMENT.name in by_name and ENVIRONMENT.name not in given
+            may_be_environment = ENVIRONMENT.name in by_name and ENVIRONMENT.name not in texts
             _refuse_words_before_dashes(argv, position - 1, may_be_environment=may_be_environment)
             words.extend(argv[position - 1 :])
             break
         else:
             words.append(word)
-    values = {flag.name: given[flag.name] if flag.name in given else _from_variable(flag, environ) for flag in flags}
+    values = {flag.name: texts[flag.name] if flag.name in texts else _from_variable(flag, environ) for flag in flags}
     if command.takes_command:
         return Arguments(values, {}, tuple(words), name=name)
     return Arguments(values, _operands(command, words, called), (), name=name)
@@ -228,7 +228,7 @@ def _refuse_flag(written: str, by_name: Mapping[str, Flag], called: str) -> NoRe
 
 
 def _next_word(argv: Sequence[str], position: int, flag: Flag) -> str:
-    """The value of a flag that stands in a word of its own."""
+    """The value of a flag, from the next word."""
     if position == len(argv) or argv[position].startswith("--"):
         error = UsageError(f"`{flag.name}` needs a value", hint=f"write `{flag.name}={flag.value or 'VALUE'}`")
         error.missing = flag.name
@@ -237,7 +237,7 @@ def _next_word(argv: Sequence[str], position: int, flag: Flag) -> str:
 
 
 def _refuse_words_before_dashes(argv: Sequence[str], position: int, *, may_be_environment: bool) -> None:
-    """Without `--` the first word begins the command; with one further on nobody knows what was meant."""
+    """Refuses words before a later `--`: it is not clear where the program begins."""
     if "--" in argv[position:]:
         word = argv[position]
         error = UsageError(
@@ -252,7 +252,7 @@ def _refuse_words_before_dashes(argv: Sequence[str], position: int, *, may_be_en
 
 
 def _operands(command: Command, words: Sequence[str], called: str) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+    operands: dict[str, tuple[str, ...]] = {}
     left = list(words)
     for operand in command.operands:
         if operand.is_required and not left:
@@ -264,7 +264,7 @@ def _operands(command: Command, words: Sequence[str], called: str) -> dict[str, 
         for word in taken:
             if operand.choices and word not in operand.choices:
                 raise UsageError(f"{operand.name} can't be `{word}`", hint=_one_of(operand.choices))
-        found[operand.name] = tuple(taken)
+        operands[operand.name] = tuple(taken)
     if left and command.hides_words:
         raise UsageError(
             "there is one word too many on the command line",
@@ -276,7 +276,7 @@ def _operands(command: Command, words: Sequence[str], called: str) -> dict[str, 
         if any(flag.name == ENVIRONMENT.name for flag in command.flags):
             hint = f"an environment is named by `--env {'NAME' if command.operands else left[0]}`; {hint}"
         raise UsageError(f"`{left[0]}` is one word too many", hint=hint)
-    return found
+    return operands
 
 
 def _from_variable(flag: Flag, environ: Mapping[str, str]) -> str:
@@ -291,7 +291,7 @@ def _from_variable(flag: Flag, environ: Mapping[str, str]) -> str:
 
 
 def is_on(value: str) -> bool:
-    """Whether a switch's variable of that value switches it on."""
+    """Whether this value of a switch's variable means on."""
     return value.lower() in _TRUE
 
 
@@ -304,7 +304,7 @@ def _switch(value: str, name: str) -> str:
 
 
 def _checked(flag: Flag, value: str, name: str) -> str:
-    """The value, when it is one that the flag takes."""
+    """The value, if the flag takes it. Raises UsageError."""
     if flag.choices and value not in flag.choices:
         raise UsageError(f"{name} can't be `{value}`", hint=_one_of(flag.choices))
     if flag.kind == "seconds" and not _is_seconds(value):

@@ -1,4 +1,4 @@
-"""A question in a window, where there is no terminal: an editor's plugin, a desktop program's `credential_process`."""
+"""Asks in a window where there is no terminal: an editor's plugin, a desktop program's `credential_process`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ VARIABLE = "DSOPS_DIALOG"
 _OFF = ("off", "0", "no", "false")
 
 _SECONDS = 110.0
-"""How long a window stays: less than the two minutes after which the agent asks the next one in line."""
+"""How long a window stays: less than the two minutes after which the agent asks its next client."""
 
 _LONGEST_ANSWER = 1024
 
-# The text comes as an argument of the script: it is no part of the program.
+# The question is an argument of the script, not part of its code.
 _APPLE_SCRIPT = (
     "on run argv",
     'display dialog (item 1 of argv) with title "dsops" default answer "" with hidden answer giving up after 110',
@@ -29,7 +29,7 @@ _APPLE_SCRIPT = (
 
 
 def ask(question: str, environ: Mapping[str, str], *, platform: str = sys.platform) -> Secret | None:
-    """What the person types, unseen; None at once where no window can be opened, and when it is closed.
+    """What the person types, without echo; None where no window can be opened, and when it is closed.
 
     The question is on the window's command line, which others can read; no answer ever is. On a desktop of X or
     Wayland by zenity or kdialog, on macOS by osascript; not in CI.

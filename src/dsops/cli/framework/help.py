@@ -1,11 +1,11 @@
-"""What `--help` and `dsops help` say, made from the same data that the command line is parsed with."""
+"""`--help` and `dsops help`, made from the data that command lines are parsed with."""
 
 from __future__ import annotations
 
 from textwrap import fill
 
-from dsops.cli import COMMANDS, load
 from dsops.cli.framework.command import COMMON, Arguments, Command, Flag, Group, Operand
+from dsops.cli.framework.commands import COMMANDS, load
 from dsops.cli.framework.output import answer, tell
 from dsops.errors import DsopsError, UsageError, nearest
 from dsops.runtime import Runtime
@@ -15,7 +15,7 @@ _INDENT = 26
 
 
 def show_overview(*, is_asked: bool) -> int:
-    """The table of commands: the answer when it was asked for, else the way out of an empty command line."""
+    """Shows the table of commands: on stdout for --help, on stderr for an empty command line."""
     lines = ["usage: dsops COMMAND [FLAGS] ...", "", "commands:"]
     lines.extend(_entry(name, entry.summary) for name, entry in COMMANDS.items() if entry.summary)
     lines.extend(["", "`dsops COMMAND --help` says more; `dsops --version` prints the version"])
@@ -23,10 +23,10 @@ def show_overview(*, is_asked: bool) -> int:
 
 
 def show_group(name: str, group: Group, *, is_asked: bool) -> int:
-    """The commands of a family."""
+    """Shows the commands of a family."""
     member = "[COMMAND]" if group.default else "COMMAND"
     lines = [f"usage: dsops {name} {member} [FLAGS] ...", "", group.help, "", "commands:"]
-    lines.extend(_entry(each, summary_of(command)) for each, command in group.commands.items())
+    lines.extend(_entry(member, summary_of(command)) for member, command in group.commands.items())
     if group.default:
         lines.extend(["", f"`dsops {name}` is `dsops {name} {group.default}`:"])
         lines.extend(_details(group.commands[group.default]))
@@ -34,7 +34,7 @@ def show_group(name: str, group: Group, *, is_asked: bool) -> int:
 
 
 def show_command(name: str, command: Command) -> int:
-    """Everything about one command."""
+    """Shows the help of one command."""
     return _show(command_text(name, command), is_asked=True)
 
 
@@ -44,7 +44,7 @@ def command_text(name: str, command: Command) -> str:
 
 
 def _details(command: Command) -> list[str]:
-    """The lines of its operands and flags."""
+    """The lines of the operands and flags."""
     lines = []
     if command.operands:
         lines.extend(["", "operands:", *(_entry(operand.name, operand.help) for operand in command.operands)])
@@ -67,7 +67,7 @@ def usage(name: str, command: Command) -> str:
 
 
 def flag_help(flag: Flag) -> str:
-    """What the flag does, what it may be, and its variable."""
+    """The flag's help with its choices, default and variable."""
     parts = [flag.help]
     if flag.choices:
         parts.append(f": {', '.join(flag.choices)}")
@@ -109,7 +109,7 @@ def _run(arguments: Arguments, _runtime: Runtime) -> int:
         return 0
     if topic[0] not in COMMANDS and "." in topic[0]:
         from dsops.doctor.examination import CODES
-        from dsops.policy.lint import RULES
+        from dsops.policy import RULES
 
         codes = sorted({*(error.code for error in _errors(DsopsError)), *(rule.code for rule in RULES), *CODES})
         meant = nearest(topic[0], codes)
@@ -131,7 +131,7 @@ def _explain_code(code: str) -> str:
 
 
 def _cause_lines(code: str) -> list[str]:
-    """Each cause that is known, and below it what to do about it."""
+    """Each known cause with its remedy."""
     from dsops.cli.framework.causes import CAUSES
 
     lines = []
@@ -142,7 +142,7 @@ def _cause_lines(code: str) -> list[str]:
 
 
 def _explain_finding(code: str) -> str:
-    from dsops.policy.lint import RULES
+    from dsops.policy import RULES
 
     rule = next((rule for rule in RULES if rule.code == code), None)
     if rule is None:

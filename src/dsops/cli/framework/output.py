@@ -1,4 +1,4 @@
-"""What people and programs read: answers on stdout, notes and errors on stderr. Nothing here is coloured."""
+"""Answers on stdout, notes and errors on stderr, without colours."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _ELSEWHERE = "send it somewhere else: `> FILE`, or into a program that reads it"
 
 
 def answer(text: str) -> None:
-    """Puts lines on stdout, in UTF-8 whatever the locale says."""
+    """Writes lines to stdout, in UTF-8 whatever the locale."""
     answer_bytes(f"{text}\n".encode("utf-8", "surrogateescape"))
 
 
 def answer_bytes(data: bytes) -> None:
-    """Puts exactly these bytes on stdout; raises FileNotWritten, or BrokenPipeError when its reader has left.
+    """Writes exactly these bytes to stdout. Raises FileNotWritten, or BrokenPipeError when its reader has left.
 
-    Not through Python's buffer, which would try what is left once more at exit.
+    Not through Python's buffer, which would write the rest again at exit.
     """
     if sys.stdout is None:
-        # Descriptor 1 may be anything by now, such as a connection.
+        # Descriptor 1 may be another file by now, such as a connection.
         raise FileNotWritten("stdout can't be written to", why="it is closed", hint=_ELSEWHERE)
     rest = memoryview(data)
     try:
@@ -54,7 +54,7 @@ def answer_bytes(data: bytes) -> None:
 
 
 def answer_json(value: Json) -> None:
-    """Puts one JSON document on stdout."""
+    """Writes one JSON document to stdout."""
     answer(json_text(value))
 
 
@@ -71,24 +71,29 @@ def json_text(value: Json) -> str:
 
 
 def note(text: str) -> None:
-    """Tells people something on stderr."""
-    tell(f"dsops: note: {clean(text)}")
+    """Writes a note to stderr."""
+    tell(note_line(text))
+
+
+def note_line(text: str) -> str:
+    """A note as it stands on stderr."""
+    return f"dsops: note: {clean(text)}"
 
 
 def tell(text: str) -> None:
-    """Puts lines on stderr; one that is closed, full or read by nobody is no reason to fail."""
+    """Writes lines to stderr; ignores one that is closed, full or no longer read."""
     if sys.stderr is None:
         return
     try:
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
     except OSError:
-        # Else Python tries the rest once more at its end, and that failure becomes the exit code: 120.
-        sys.stderr = None  # as where there is none from the beginning
+        # Python would write the rest again at exit, and a failure there makes the exit code 120.
+        sys.stderr = None  # as in a process that starts without stderr
 
 
 def tell_address(text: str, address: str) -> None:
-    """The same of a sentence and the address that it is about, which has a line to itself: it can be clicked."""
+    """Writes a sentence and an address to stderr; the address has a line to itself, so that it can be clicked."""
     tell(f"{clean(text)}:\n  {clean(address)}")
 
 
@@ -104,7 +109,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def error_text(error: DsopsError, *, config: str = "") -> str:
-    """The error as people read it: what, then why, the hint, AWS's own words, and what finds out more.
+    """The error for people: message, why, hint, AWS's answer, and the command that finds out more.
 
     `config` is the configuration that was named on the command line.
     """
@@ -129,7 +134,7 @@ def _text_of_one(error: DsopsError) -> str:
 
 
 def next_step_of(error: DsopsError, *, config: str = "") -> str:
-    """The command that looks for the reason of a denial; "" where there is none to look for. Of several, for all."""
+    """The `dsops explain` that looks for the reason of a denial, or of several; "" for other errors."""
     errors = error.errors if isinstance(error, Failures) else (error,)
     denied = [each.tried for each in errors if isinstance(each, (AccessDenied, AssumeRoleDenied)) and each.tried]
     asked = list(dict.fromkeys(tried.asks for tried in denied if tried.asks))
@@ -143,7 +148,7 @@ def next_step_of(error: DsopsError, *, config: str = "") -> str:
 
 
 def _tried_lines(error: DsopsError) -> list[str]:
-    """What was tried, as far as nothing else says it, and in a chain what the hops before have given."""
+    """What was tried, unless the message says it, and in a chain the results of the earlier hops."""
     if error.tried is None:
         return []
     aws = f"{error.aws.endpoint} {error.aws.message}" if error.aws else ""
@@ -160,7 +165,7 @@ def problem_text(problem: Problem) -> str:
 
 
 def _aws_text(aws: AwsAnswer, why: str) -> str:
-    """AWS's code, its request and, where nothing said it yet, its own words."""
+    """AWS's code, request id and, unless the message has them, its own words."""
     parts = [aws.code or f"status {aws.status}"]
     if aws.request_id:
         parts.append(f"request {aws.request_id}")
@@ -171,12 +176,12 @@ def _aws_text(aws: AwsAnswer, why: str) -> str:
 
 
 def error_json(error: DsopsError, exit_code: int, *, config: str = "") -> str:
-    """The same as one JSON object; every key is always there."""
+    """The error as one JSON object with all keys."""
     return json_text({"error": error_value(error, config=config), "exit_code": exit_code})
 
 
 def error_value(error: DsopsError, *, config: str = "") -> Json:
-    """An error for programs; `config` as for people."""
+    """The error for programs; `config` as for `error_text`."""
     errors = error.errors if isinstance(error, Failures) else ()
     return {
         "code": error.code,
@@ -193,7 +198,7 @@ def error_value(error: DsopsError, *, config: str = "") -> Json:
 
 
 def _tried_value(tried: Tried | None) -> Json:
-    """Every fact by itself; null for what is not known, or does not apply."""
+    """What was tried, as an object; null for a fact that is unknown or does not apply."""
     if tried is None:
         return None
     before = [{name: fact or None for name, fact in hop._asdict().items()} for hop in tried.before]
@@ -202,7 +207,7 @@ def _tried_value(tried: Tried | None) -> Json:
 
 
 def problem_value(problem: Problem) -> Json:
-    """The same for programs."""
+    """The problem for programs."""
     return {
         "where": _where_value(problem.where),
         "path": problem.path,
@@ -216,7 +221,7 @@ def _where_value(where: Where | None) -> Json:
 
 
 def origin_text(error: BaseException) -> str:
-    """Where an error comes from, cause before consequence: types and lines of code.
+    """Where an error was raised, causes first: types and lines of code.
 
     Neither values of variables nor the messages of errors that are not ours: a UnicodeEncodeError, for one,
     carries the whole text that it could not encode.

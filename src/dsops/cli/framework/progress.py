@@ -1,4 +1,4 @@
-"""Events of the pipeline on stderr: a line each with --verbose, else one line that goes away."""
+"""Events of the pipeline on stderr: a line each with --verbose, else one transient line."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ import sys
 from collections.abc import Mapping
 
 from dsops.cli.framework.output import note, tell
-from dsops.cli.framework.world import DONE, NOTES
-from dsops.runtime import Event
+from dsops.runtime import NOTES, Event
 from dsops.text import clean
 
 _REPEATED = ("keys.waiting", "mfa.waiting", "query.waiting")
 _ERASE_LINE = "\r\x1b[K"
 _COLUMNS = 80
-"""Of a terminal that does not tell."""
+"""The width of a terminal that does not report one."""
 
 
 class Progress:
-    """Shows events; one that is not kept gives way to the next, and the last is erased."""
+    """Shows events; unless they are kept, each replaces the one before, and the last is erased."""
 
     def __init__(self, *, is_kept: bool) -> None:
         self._is_kept = is_kept
@@ -26,8 +25,8 @@ class Progress:
         self._last = ""
 
     def report(self, event: Event) -> None:
-        """Shows one event; takes the transient line away at the end, and before somebody else writes."""
-        if event == DONE:
+        """Shows one event; `done` erases the transient line."""
+        if event.name == "done":
             self._clear()
             return
         if event.name in NOTES:
@@ -36,7 +35,7 @@ class Progress:
             return
         text = f"dsops: {sentence(event)}"
         if self._is_kept:
-            # What waits tells so each second; in a log its beginning is enough.
+            # A wait reports each second; a log needs its beginning.
             if event.name != self._last or event.name not in _REPEATED:
                 tell(text)
             self._last = event.name
@@ -53,7 +52,7 @@ class Progress:
 
 
 def _columns() -> int:
-    """The width of the terminal, as it is now."""
+    """The current width of the terminal."""
     try:
         return os.get_terminal_size(sys.stderr.fileno()).columns or _COLUMNS
     except (OSError, ValueError):
@@ -61,7 +60,7 @@ def _columns() -> int:
 
 
 def _fitted(text: str, columns: int) -> str:
-    """As much of the text as stands in one row: it must not wrap, since one row is erased.
+    """The text cut to one row: it must not wrap, since one row is erased.
 
     Characters whose width depends on the terminal's language count as wide (UAX 11, East Asian Ambiguous).
     """
@@ -116,11 +115,11 @@ _SENTENCES: Mapping[str, tuple[tuple[str, str], ...]] = {
 
 
 def sentence(event: Event) -> str:
-    """The event in words; one that is not known here, such as a plugin's, by its name and facts."""
+    """The event in words; an unknown one, such as a plugin's, by its name and facts."""
     facts = {name: value for name, value in event.facts.items() if value}
     if event.name in _SENTENCES:
         words = [form.format(facts[name]) for name, form in _SENTENCES[event.name] if name in facts]
         return clean(" ".join(words).rstrip(",:"))
-    told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items())
+    details = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items())
     name = event.name.replace(".", " ").replace("-", " ")
-    return clean(f"{name}: {told}" if told else name)
+    return clean(f"{name}: {details}" if details else name)

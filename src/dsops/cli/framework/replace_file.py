@@ -1,4 +1,4 @@
-"""A file that is somebody's own, changed in one step: it keeps its mode and owner, and what it was stands beside it."""
+"""Replaces a user's file in one step: keeps its mode and owner, and a copy of the old content beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A secret that a command is given: typed unseen, piped in, or in a file; never a word of the command line."""
+"""Reads a secret for a command: typed without echo, piped in, or from a file; never from the command line."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def piped_or_in_file(path: str) -> Secret | None:
     except OSError as error:
         why, hint = (error.strerror or "").lower(), "pipe the value in: `... < FILE`"
         raise UsageError("standard input can't be read", why=why, hint=hint) from error
-    # Nothing is what a service, a test or an editor gives for standard input; a person may be there all the same.
+    # Empty: services, tests and editors start programs with an empty standard input; a person may be at the terminal.
     return Secret.from_bytes(data) if data.strip() or path else None
 
 
 def ask_for(what: str, runtime: Runtime, command: str) -> Secret:
-    """What the person types. Raises UsageError where there is nobody, or nothing was typed."""
+    """What the person types. Raises UsageError without a terminal, or for an empty answer."""
     typed = runtime.ask(f"{what}: ")
     if typed is None:
         raise UsageError(
-            f"nobody gave the {what[:1].lower()}{what[1:]}",
+            f"the {what[:1].lower()}{what[1:]} was not entered",
             why="there is no terminal to ask on, or the question was not answered",
             hint=f"pipe it in: `{command} < FILE`, or name the file: `{command} --from-file FILE`",
         )

@@ -6,9 +6,9 @@ import sys
 
 from dsops.cli.framework.command import Arguments, Command, Group
 from dsops.cli.framework.output import Json, answer, answer_bytes, answer_json
+from dsops.cli.framework.permission import power_lines
 from dsops.cli.framework.project import shown_path
 from dsops.cli.hook.load import HOOK_ENVIRONMENT, one_line, planned, variables_of
-from dsops.cli.setup.allow import shown
 from dsops.config import HOOKED
 from dsops.config.allow import allow, disallow
 from dsops.config.powers import powers_of
@@ -47,7 +47,7 @@ def _allow(arguments: Arguments, runtime: Runtime) -> int:
     config = load_found(runtime)
     environment, names = variables_of(config, arguments)
     powers = powers_of(config, StoreTypes())
-    lines = list(shown(config, powers, runtime, HOOKED))
+    lines = list(power_lines(config, powers, runtime, HOOKED))
     allow(config.files, runtime.environ, HOOKED, [power.line for power in powers])
     file = shown_path(config, runtime)
     if arguments.switch("--json"):

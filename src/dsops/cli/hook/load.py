@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dsops import config as configuration
-from dsops.aws.http.client import make_client
 from dsops.cache import CredentialCache
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag, Operand
-from dsops.cli.framework.on_record import add_failure, add_run, hand_out, recorded
 from dsops.cli.framework.output import answer_bytes, tell
-from dsops.cli.framework.project import carry_out, environment_name, may_use_agent, plan_named, tell_place
+from dsops.cli.framework.project import agent_of, environment_name
 from dsops.cli.framework.world import DONE
-from dsops.cli.run import agent_client
 from dsops.credentials import Credentials
 from dsops.environment import child_environment
 from dsops.errors import (
@@ -33,9 +30,11 @@ from dsops.hook.loading import Loaded, allowed_config, renewal_seconds, shell_ca
 from dsops.hook.marks import set_marks
 from dsops.hook.names import require_harmless
 from dsops.model import Config
+from dsops.pipeline.execution import Pipeline
+from dsops.pipeline.journal import add_failure, record_run
+from dsops.pipeline.plans import add_place, plan_named
 from dsops.plan import Plan
 from dsops.render.shell import shell_bytes
-from dsops.resolve import issue_credentials, resolve
 from dsops.runtime import Runtime
 from dsops.secret import Secret
 from dsops.text import clean
@@ -106,7 +105,7 @@ def _load(path: str, arguments: Arguments, runtime: Runtime, times: dict[str, in
     try:
         data = {name: shell_bytes(name, value) for name, value in values.items()}
     except ValueUnusable as error:
-        tell_place(error, plan)
+        add_place(error, plan)
         raise
     require_harmless(values)
     removed = child_environment(runtime.environ, values).removed
@@ -117,21 +116,15 @@ def _fetch(plan: Plan, arguments: Arguments, runtime: Runtime) -> tuple[Mapping[
     """The values, and the sessions that some of them are parts of."""
     names = dict.fromkeys(each.step for each in plan.variables if each.step)
     stores = [name for name in names if plan.steps[name].type.gives_credentials]
-    if may_use_agent(arguments, runtime):
-        values = agent_client.secrets(arguments, runtime, plan.environment)
-        if values is not None:
-            held = [agent_client.credentials(arguments, runtime, name) for name in stores]
-            add_run(arguments, runtime, variables=list(values))
-            hand_out(runtime)
-            return values, [each for each in held if each is not None]
-    client, cache = make_client(runtime), CredentialCache(runtime.now)
-
-    async def work() -> tuple[Mapping[str, Secret], list[Credentials]]:
-        values = await resolve(plan, runtime, client, cache)
-        return values, [await issue_credentials(plan, name, runtime, client, cache) for name in stores]
-
-    variables = [each.name for each in plan.variables]
-    return carry_out(recorded(work(), arguments, runtime, variables=variables), runtime)
+    agent = agent_of(arguments, runtime)
+    values = agent.secrets(plan.environment) if agent else None
+    if agent is not None and values is not None:
+        answers = [agent.credentials(name) for name in stores]
+        sessions = [session for session in answers if session is not None]
+    else:
+        values, sessions = Pipeline(runtime, CredentialCache(runtime.now)).secrets_and_sessions(plan, stores)
+    record_run(arguments.name, runtime, variables=list(values))
+    return values, sessions
 
 
 def _say(path: str, text: str) -> None:

@@ -7,10 +7,11 @@ from dsops.aws.apis.signin import LINK_SECONDS, console_page, federation_endpoin
 from dsops.aws.http.client import make_client
 from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, SESSION_ENVIRONMENT, Arguments, Command, Flag, Operand
 from dsops.cli.framework.output import answer, answer_json, note
-from dsops.cli.framework.project import carry_out, issue, load_config, plan_session
+from dsops.cli.framework.project import issue, load_config, plan_session
 from dsops.cli.framework.world import DONE
-from dsops.cli.run.credentials import require_session
 from dsops.errors import UsageError
+from dsops.pipeline.execution import carry_out
+from dsops.pipeline.plans import require_session
 from dsops.resolve.console import partition_of_session, refuse_chained, refuse_other_sts, refuse_session
 from dsops.runtime import Runtime
 

@@ -9,7 +9,6 @@ from datetime import datetime
 from dsops.aws.identity.ambient import load_ambient
 from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
 from dsops.cli.framework.output import answer, answer_json, note, table
-from dsops.cli.framework.project import carry_out
 from dsops.cli.framework.secret_input import FROM_FILE, ask_for, piped_or_in_file
 from dsops.cli.framework.world import DONE
 from dsops.credentials import Credentials
@@ -21,6 +20,7 @@ from dsops.keyring.keys import SERVICE, credentials_of, entry_named, get_secrets
 from dsops.keys.formats import KeyInput, check_key_id, read_key
 from dsops.keys.rotation import Rotation
 from dsops.keys.user import delete_key, entry_of, masked
+from dsops.pipeline.execution import carry_out
 from dsops.runtime import Runtime
 from dsops.secret import Secret
 from dsops.text import clean

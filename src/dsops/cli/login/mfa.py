@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
-from dsops.cli.framework.on_record import add_run, hand_out
 from dsops.cli.framework.output import answer, answer_json, note, table
 from dsops.cli.framework.secret_input import FROM_FILE, ask_for, piped_or_in_file
 from dsops.cli.framework.world import DONE
@@ -19,6 +18,7 @@ from dsops.keyring.seeds import (
     refuse_known,
     remove_seed,
 )
+from dsops.pipeline.journal import record_run
 from dsops.runtime import Runtime
 from dsops.text import clean
 from dsops.totp import seconds_left
@@ -67,8 +67,7 @@ def _code(arguments: Arguments, runtime: Runtime) -> int:
     seed = get_seed(_keyring(runtime), serial_number)
     now = runtime.now().timestamp()
     code, left = code_at(seed, now).reveal(), seconds_left(now)
-    add_run(arguments, runtime, subject=serial_number)
-    hand_out(runtime)
+    record_run(arguments.name, runtime, subject=serial_number)
     runtime.report(DONE)
     if arguments.switch("--json"):
         answer_json({"serial_number": serial_number, "code": code, "seconds_left": left})

@@ -6,6 +6,7 @@ from dsops.cli.framework.command import Arguments, Operand
 from dsops.cli.framework.project import load_config, plan_one_store
 from dsops.errors import ConfigError, UsageError
 from dsops.model import Config
+from dsops.pipeline.plans import plan_of_session
 from dsops.plan import Step
 from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
@@ -47,7 +48,7 @@ def _logins(config: Config, runtime: Runtime) -> tuple[list[RequestedLogin], lis
         if store.type not in types or types[store.type].service != "sso":
             continue
         try:
-            steps.append(plan_one_store(config, name, runtime, shows_notes=False).steps[name])
+            steps.append(plan_of_session(config, name, runtime).steps[name])
         except ConfigError as error:
             failures.append(error)
     return grouped_logins(steps, runtime), failures

@@ -8,19 +8,20 @@ from dsops.agent.forget import forget_role
 from dsops.arn import Arn, parse_arn
 from dsops.aws.http.client import Client, make_client
 from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, Arguments, Command, Flag, Operand
-from dsops.cli.framework.on_record import add_run, hand_out
 from dsops.cli.framework.output import answer, answer_json, note
-from dsops.cli.framework.project import carry_out, issue, load_config, plan_one_store
+from dsops.cli.framework.project import issue, load_config, plan_one_store
 from dsops.cli.framework.world import DONE
-from dsops.cli.run.credentials import require_session
 from dsops.endpoint import Endpoint, resolve_endpoint
 from dsops.errors import RevocationRefused, SessionForNothing, UsageError
 from dsops.model import Config
+from dsops.pipeline.execution import carry_out
+from dsops.pipeline.journal import record_run
+from dsops.pipeline.plans import require_session
 from dsops.resolve.base import base_endpoint, base_environ, load_base, session_endpoint
 from dsops.revocation.policy import POLICY_NAME, revocation_policy, time_text, why_not_revocable
 from dsops.revocation.role import (
     PolicyCaller,
-    Role,
+    RoleToRevoke,
     attach,
     check_caller,
     cutoff,
@@ -49,8 +50,9 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     forgotten = 0
     if applies:
         _apply(role.arn, before, _caller(arguments, runtime, config, role.region), arguments, client, runtime)
-        add_run(arguments, runtime, subject=name, role=str(role.arn), before=before.strftime("%Y-%m-%dT%H:%M:%SZ"))
-        hand_out(runtime)
+        record_run(
+            arguments.name, runtime, subject=name, role=str(role.arn), before=before.strftime("%Y-%m-%dT%H:%M:%SZ")
+        )
         forgotten = forget_role(role.arn, runtime.environ)
     runtime.report(DONE)
     _show(arguments, role.arn, before, revocation_policy(before), forgotten)
@@ -71,7 +73,7 @@ def _moment(text: str) -> datetime | None:
     return moment.astimezone(UTC)
 
 
-def _role(name: str, arguments: Arguments, runtime: Runtime) -> tuple[Role, Config | None]:
+def _role(name: str, arguments: Arguments, runtime: Runtime) -> tuple[RoleToRevoke, Config | None]:
     """The role that is named, and the configuration if one was read.
 
     An ARN needs no configuration: in an emergency, variables or tokens that the store needs may be missing.

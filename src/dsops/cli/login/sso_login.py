@@ -7,11 +7,11 @@ from threading import Thread
 
 from dsops.aws.apis.sso_oidc import REDIRECT_URI, DeviceAuthorization
 from dsops.aws.identity.sso_cache import Token
-from dsops.aws.identity.sso_login import LoginService, by_browser, by_device, log_in
+from dsops.aws.sso_login import LoginService, by_browser, by_device, log_in
 from dsops.cli.framework.output import note, tell, tell_address
-from dsops.cli.framework.project import carry_out
 from dsops.cli.framework.world import DONE
 from dsops.errors import LoginFailed
+from dsops.pipeline.execution import carry_out
 from dsops.runtime import Runtime
 from dsops.stores.browser import open_page
 from dsops.stores.loopback import LoopbackPort, has_state

@@ -7,13 +7,15 @@ from itertools import chain
 
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag
 from dsops.cli.framework.output import Json, answer, answer_json, error_text, error_value, next_step_of, note, table
-from dsops.cli.framework.project import carry_out, permitted, plan_named, plan_one_store, read_config, shown_path
+from dsops.cli.framework.project import permitted, read_config, shown_path
 from dsops.cli.framework.world import DONE
 from dsops.doctor.check import Check, failed
 from dsops.doctor.examination import Subject, examine, files_of, plan_all
 from dsops.doctor.mend import Repair, agent_repairs, file_repairs, mend
 from dsops.errors import CheckFailed, ConfigError, DsopsError
 from dsops.model import Config
+from dsops.pipeline.execution import carry_out
+from dsops.pipeline.plans import plan_named, plan_of_session
 from dsops.runtime import Runtime
 from dsops.startup import NamedTuple
 from dsops.text import clean, counted
@@ -98,7 +100,7 @@ def _subject(arguments: Arguments, runtime: Runtime) -> Subject:
         config,
         arguments.text("--env"),
         lambda name: plan_named(config, name, runtime),
-        lambda name: plan_one_store(config, name, runtime, shows_notes=False),
+        lambda name: plan_of_session(config, name, runtime),
     )
     return Subject(config, plans, [readable, *checks])
 

@@ -5,19 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, REASON, Arguments, Command, Flag, Operand
-from dsops.cli.framework.project import (
-    base_identity,
-    carry_out,
-    environment_name,
-    load_config,
-    plan_named,
-    plan_one_store,
-    show_notes,
-)
+from dsops.cli.framework.project import environment_name, load_config, plan_one_store, show_notes
 from dsops.cli.framework.world import DONE
-from dsops.cli.run.get import only
 from dsops.errors import CheckFailed, LimitExceeded, SessionForNothing, StoreUnknown, nearest
 from dsops.model import Config, Environment
+from dsops.pipeline.configuration import only_variable
+from dsops.pipeline.execution import carry_out
+from dsops.pipeline.plans import base_identity, plan_named
 from dsops.plan import Plan
 from dsops.runtime import Runtime
 
@@ -52,7 +46,7 @@ MESSAGE = Flag(
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.cli.look.explain_text import show
-    from dsops.explain.trial import investigate
+    from dsops.explain.findings.trial import investigate
 
     if arguments.text(MESSAGE.name):
         return _explain_message(arguments, runtime)
@@ -75,7 +69,7 @@ def _explain_message(arguments: Arguments, runtime: Runtime) -> int:
     """Explain another program's refusal, with what the base credentials or a store's session may read."""
     from dsops.cli.look.explain_text import show
     from dsops.cli.policy.files import read_policy
-    from dsops.explain.trial import investigate_message
+    from dsops.explain.findings.trial import investigate_message
 
     store = arguments.operand(OPERAND)
     text = read_policy(arguments.text(MESSAGE.name), runtime)
@@ -108,7 +102,7 @@ def _plan(config: Config, arguments: Arguments, runtime: Runtime) -> tuple[Plan,
     environment = _environment(config, arguments)
     name = environment.name if environment is not None else ""
     if environment is not None and word in environment.variables:
-        return _noted(plan_named(only(config, name, word), name, runtime)), f"{word} of environment {name}"
+        return _noted(plan_named(only_variable(config, name, word), name, runtime)), f"{word} of environment {name}"
     if word not in config.stores:
         known = [*(environment.variables if environment is not None else ()), *config.stores]
         meant = nearest(word, known)

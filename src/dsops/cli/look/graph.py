@@ -8,15 +8,7 @@ from collections.abc import Callable, Mapping
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, REASON, Arguments, Command, Flag
 from dsops.cli.framework.new_file import write_new
 from dsops.cli.framework.output import Json, answer, answer_bytes, error_text, error_value, json_text, note, tell
-from dsops.cli.framework.project import (
-    carry_out,
-    load_config,
-    plan_named,
-    plan_one_store,
-    read_config,
-    show_notes,
-    shown_path,
-)
+from dsops.cli.framework.project import load_config, read_config, show_notes, shown_path
 from dsops.cli.framework.world import DONE
 from dsops.errors import CheckFailed, DsopsError, UsageError
 from dsops.graph import (
@@ -33,6 +25,8 @@ from dsops.graph import (
     svg_text,
 )
 from dsops.model import Config
+from dsops.pipeline.execution import carry_out
+from dsops.pipeline.plans import plan_named, plan_of_session
 from dsops.plan import Plan
 from dsops.resolve import ambient_of
 from dsops.runtime import Runtime
@@ -66,7 +60,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         plans, unplanned = plan_everything(
             config,
             lambda environment: plan_named(config, environment, runtime),
-            lambda store: plan_one_store(config, store, runtime, shows_notes=False),
+            lambda store: plan_of_session(config, store, runtime),
         )
         for environment, why in unplanned.environments.items():
             note(f"environment `{environment}` is drawn as it is written: {why}")

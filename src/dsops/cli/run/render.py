@@ -1,4 +1,4 @@
-"""`dsops render`: an environment as a file, or on stdout."""
+"""`dsops render`: writes an environment to stdout or a file."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag
 from dsops.cli.framework.output import answer_bytes, note
-from dsops.cli.framework.project import fetch, load_config, plan_environment, tell_place
+from dsops.cli.framework.project import fetch, load_config, plan_environment
 from dsops.cli.framework.world import DONE
 from dsops.errors import ValueUnusable
+from dsops.pipeline.plans import add_place
 from dsops.render import FORMATS, KEY_FORMATS, format_of, renderer
 from dsops.render.file import write_private
 from dsops.runtime import Runtime
@@ -19,7 +20,7 @@ STDOUT = "-"
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     out = arguments.text("--out") or STDOUT
-    # First of all: an unknown format must not cost a call.
+    # Before the first call: an unknown format must not cost one.
     format_name = arguments.text("--format") or ("dotenv" if out == STDOUT else format_of(out))
     step_file = ""
     if format_name == "github":
@@ -32,7 +33,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     try:
         text = _text(format_name, values, plan.environment, out)
     except ValueUnusable as error:
-        tell_place(error, plan)
+        add_place(error, plan)
         raise
     runtime.report(DONE)
     if step_file:
@@ -48,7 +49,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _text(format_name: str, values: Mapping[str, Secret], environment: str, out: str) -> bytes:
-    """The answer; a file of profiles keeps its other ones."""
+    """The answer; a file of profiles keeps its other profiles."""
     if format_name not in KEY_FORMATS:
         return renderer(format_name)(values)
     from dsops.render.keys import keys_of, process

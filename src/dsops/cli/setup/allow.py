@@ -1,51 +1,20 @@
-"""`dsops allow`, and the same as a question: a configuration that was found does nothing before the user says so."""
+"""`dsops allow`: shows what the configuration found here can do, and allows it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from dsops.cli.framework.command import CONFIG, Arguments, Command, Flag
 from dsops.cli.framework.output import Json, answer, answer_json
+from dsops.cli.framework.permission import power_lines
 from dsops.cli.framework.project import read_config, shown_path
-from dsops.config import RUNNING, load
-from dsops.config.allow import allow, disallow, not_allowed, permissions, refuse_shared
+from dsops.config import load
+from dsops.config.allow import allow, disallow
 from dsops.config.files import digest
-from dsops.config.find import find
 from dsops.config.powers import Power, powers_of
-from dsops.errors import ConfigNotFound, DsopsError
+from dsops.errors import DsopsError
 from dsops.model import Config
 from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
 from dsops.text import clean
-
-_FEW, _LINE_CHARACTERS = 16, 80
-"""What is in sight on a small screen."""
-
-
-def ask_permission(config: Config, runtime: Runtime) -> Config:
-    """The same configuration, allowed by the person at the terminal. Raises NotAllowed without a yes.
-
-    What was read is what is shown, remembered and carried out: the file is not read a second time.
-    """
-    refuse_shared(config.files)
-    powers, file = powers_of(config, StoreTypes()), config.files[0].shown
-    question = [f"dsops: you have not allowed {file} as it is now.", *shown(config, powers, runtime), *_counted(powers)]
-    # Line by line: a newline of the file's would be a line of the question.
-    lines = [clean(line) for line in (*question, f"Allow {config.files[0].written}? [y/N] ")]
-    answered = runtime.confirm("\n".join(lines))
-    if not answered:
-        flags = "" if _is_found(config, runtime) else f" --config {file}"
-        raise not_allowed(file, "" if answered is None else "you were asked, and did not say yes", flags=flags)
-    allow(config.files, runtime.environ, powers=[power.line for power in powers])
-    return config._replace(is_allowed=True)
-
-
-def _counted(powers: list[Power]) -> Iterator[str]:
-    """How many there are of each kind, where they do not fit on a screen: the first ones are out of sight."""
-    if len(powers) > _FEW or sum(len(power.line) for power in powers) > _FEW * _LINE_CHARACTERS:
-        does = [power.does for power in powers]
-        counts = ", ".join(f"{each} ({does.count(each)})" for each in dict.fromkeys(does))
-        yield f"Above are {len(powers)} lines: {counts}."
 
 
 def remember_written(path: str, data: bytes, runtime: Runtime) -> None:
@@ -58,35 +27,12 @@ def remember_written(path: str, data: bytes, runtime: Runtime) -> None:
         return  # then the first command that uses it asks
 
 
-def _is_found(config: Config, runtime: Runtime) -> bool:
-    """Whether `dsops allow` finds the file by itself."""
-    try:
-        return find(runtime.folder, runtime.environ) == config.files[0].written
-    except ConfigNotFound:
-        return False
-
-
-def shown(config: Config, powers: list[Power], runtime: Runtime, what: str = RUNNING) -> Iterator[str]:
-    """What the configuration can do; where it was allowed before, what is new since then and what is gone."""
-    lines = [power.line for power in powers]
-    yield "It can do this:" if lines else "It can do nothing."
-    yield from (f"  {line}" for line in lines)
-    before = permissions(config.files[0].written, runtime.environ, what)
-    if not before:
-        return
-    old = before[0].powers
-    gone = [f"- {line}" for line in old if line not in lines]
-    new = [f"+ {line}" for line in lines if line not in old]
-    yield "Since you allowed it, this has changed:" if gone or new else "It could do the same when you allowed it."
-    yield from (f"  {line}" for line in (*gone, *new))
-
-
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     if arguments.switch("--revoke"):
         return _revoke(arguments, runtime)
     config = read_config(arguments, runtime)
     powers = powers_of(config, StoreTypes())
-    lines = list(shown(config, powers, runtime))
+    lines = list(power_lines(config, powers, runtime))
     allow(config.files, runtime.environ, powers=[power.line for power in powers])
     if arguments.switch("--json"):
         _answer_json(config, powers, is_allowed=True)
