@@ -93,9 +93,6 @@ def _names(trust: Iterable[object], arn: str) -> bool:
     return any(isinstance(statement, Mapping) and statement.get("Principal") == {"AWS": arn} for statement in trust)
 
 
-# --- the language ---------------------------------------------------------------------------------------------
-
-
 def hcl(value: object, depth: int) -> str:
     """The expression for a JSON value; what comes from outside stays a text, whatever `${` and `%{` are in it."""
     if isinstance(value, Blank):

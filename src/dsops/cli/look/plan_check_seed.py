@@ -112,8 +112,6 @@ class SeedPolicies(PolicyFileReader):
                     own = policies.get(key.text)
                     yield (account, name, key.text), None if own is None else self.policy(own, "resource")
 
-    # --- what stands above accounts -------------------------------------------------------------------------
-
     def _organization(self, node: Node | None, accounts: list[str]) -> FileOrganization:
         """The levels above each account; none of them where it is in no organization, or its management account."""
         service: dict[str, Levels] = dict.fromkeys(accounts, ())

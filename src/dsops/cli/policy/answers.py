@@ -130,9 +130,6 @@ def _listed(values: Sequence[str]) -> str:
     return f"{shown} or {len(values) - _MOST} more" if len(values) > _MOST else shown
 
 
-# --- for programs -------------------------------------------------------------------------------------------
-
-
 def _value(rows: Sequence[AnsweredCase], file: str) -> Json:
     has_expectation = any(row.case.expected is not None for row in rows)
     return {

@@ -133,8 +133,6 @@ class AttachedReader:
             boundary, unread = (None, _why(outcome)) if isinstance(outcome, DsopsError) else (outcome, "")
         return Attached(entity, found.policies, boundary, "", found.unread, unread)
 
-    # --- policies -------------------------------------------------------------------------------------------
-
     async def _all(self, *works: Work[AttachedPolicies]) -> AttachedPolicies:
         """Everything that can be read, side by side."""
         policies: list[PolicyText] = []

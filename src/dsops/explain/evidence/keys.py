@@ -153,8 +153,6 @@ class KeyAsker:
         kind = "" if key.startswith("alias/") else "key/"
         return f"arn:{partition}:kms:{read.region}:{account}:{kind}{key}"
 
-    # --- where no policy can be asked ---------------------------------------------------------------------------
-
     def _unknown(self, read: Encrypted, key: str = "") -> RefusalFinding:
         """Nobody here may look up which key it is."""
         message = f"AWS lets the caller read {read.resource}, and not decrypt it; its KMS key can't be looked up here"

@@ -141,9 +141,6 @@ def _principal(identity: CallerIdentity, role_arn: str) -> Principal | None:
         return None
 
 
-# --- questions ----------------------------------------------------------------------------------------------
-
-
 def questions(
     step: Step, caller: ChainCaller, region: str, refused: str = ""
 ) -> list[tuple[CaseQuestion, tuple[Unread, ...]]]:

@@ -82,9 +82,6 @@ class Decision(NamedTuple):
         return explain(self.request, self.policies)
 
 
-# --- the order of evaluation --------------------------------------------------------------------------------
-
-
 class _Answers(NamedTuple):
     """What is left to weigh when no policy denies."""
 

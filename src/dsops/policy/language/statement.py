@@ -250,8 +250,6 @@ class StatementReader(Notes):
             completes=self.rules.completes_arns,
         )
 
-    # --- conditions ---
-
     def _conditions(self, node: Node | None, path: str) -> tuple[Condition, ...]:
         if node is None:
             return ()

@@ -67,9 +67,6 @@ def _not_given(asked: CaseQuestion, found: PolicySet, unread: Sequence[Unread]) 
     return []
 
 
-# --- what was expected --------------------------------------------------------------------------------------
-
-
 def differences(outcome: Outcome, expected: Expected) -> tuple[str, ...]:
     """In what the answer differs from what was expected, in sentences; nothing when it is as expected."""
     if not _is_met(outcome, expected.verdict):

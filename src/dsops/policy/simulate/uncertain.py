@@ -71,8 +71,6 @@ def _bears(each: Unread, request: Request, policies: Policies, said: set[str]) -
     return any(reason.policy_type == POLICY_TYPES[each.place] for reason in reasons)
 
 
-# --- policies that are unread -------------------------------------------------------------------------------
-
 _Says = Literal["nothing", "Allow", "Deny"]
 
 
@@ -112,8 +110,6 @@ def _filled(policies: Policies, missing: Sequence[Unread], says: _Says) -> Polic
             policies = policies._replace(resource=policy)
     return policies
 
-
-# --- condition keys that nobody knows -----------------------------------------------------------------------
 
 _IsUnknown = Callable[[str], bool]
 """Takes a condition key in lower case."""

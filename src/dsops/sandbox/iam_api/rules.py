@@ -169,8 +169,6 @@ class IamRules:
         yield from self._vault.resource_policies()
         yield from resource_policies(self._world)
 
-    # --- checks -----------------------------------------------------------------------------------------------
-
     def _check_document(self, document: _Document, parameters: Parameters) -> None:
         text = str(parameters[document.parameter])
         parsed = parse_json(text, "policy")

@@ -97,8 +97,6 @@ class _Reader(PolicyNodes):
         self._owners: dict[tuple[str, str], str] = {}
         """(kind of id, id) -> the path of its first owner."""
 
-    # --- sections ------------------------------------------------------------------------------------------------
-
     def seed(self, root: Node) -> Seed:
         keys = self.keys(root, "", _ROOT_KEYS)
         region = self.region(keys["region"], "region") if "region" in keys else DEFAULT_REGION

@@ -86,8 +86,6 @@ class StsService:
             raise refusal("InvalidAuthorizationMessageException", "The message could not be decoded.")
         return {"DecodedMessage": decoded}
 
-    # --- credentials of workloads in AWS services --------------------------------------------------------------
-
     def service_caller(self, role: Role, service: str, region: str) -> Caller:
         """Return an AWS service as the caller of AssumeRole."""
         principal = Principal("service", "", "", federated=service)
