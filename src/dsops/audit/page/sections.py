@@ -245,18 +245,7 @@ def _summary(report: AuditReport) -> Markup:
     rows = records_of(report, "summary")
     if not rows:
         return _lead("No session was requested.")
-    columns = (
-        "by",
-        "calls",
-        "sessions",
-        "failures",
-        "principals",
-        "roles",
-        "asked_median",
-        "used_median",
-        "first",
-        "last",
-    )
+    columns = tuple("by calls sessions failures principals roles asked_median used_median first last".split())
     heads = {"role": "Role", "principal": "Principal", "account": "Accounts"}
     return table(f"Requests for sessions by {report.by}", columns, rows, labels={"by": heads.get(report.by, report.by)})
 

@@ -21,15 +21,11 @@ from dsops.plan.needs import parameter_resource
 from dsops.policy.simulate import CaseQuestion, Unread
 from dsops.startup import NamedTuple
 
-_OF_KEYS: Final = (
-    "aws:resourcetag/",
-    "kms:resourcealiases",
-    "kms:keyspec",
-    "kms:keyusage",
-    "kms:keyorigin",
-    "kms:multiregion",
-    "kms:encryptioncontext:secretversionid",
-    "kms:requestalias",
+_OF_KEYS: Final = tuple(
+    """
+    aws:resourcetag/ kms:resourcealiases kms:keyspec kms:keyusage kms:keyorigin kms:multiregion
+    kms:encryptioncontext:secretversionid kms:requestalias
+    """.split()
 )
 """Condition keys of such a call that are not looked at."""
 

@@ -18,16 +18,11 @@ from dsops.secret import Secret
 
 Context = dict[str, tuple[str, ...]]
 
-OF_THE_NETWORK: Final = (
-    "aws:sourceip",
-    "aws:vpcsourceip",
-    "aws:sourcevpc",
-    "aws:sourcevpce",
-    "aws:sourcevpcarn",
-    "aws:vpceaccount",
-    "aws:vpceorgid",
-    "aws:vpceorgpaths",
-    "aws:useragent",
+OF_THE_NETWORK: Final = tuple(
+    """
+    aws:sourceip aws:vpcsourceip aws:sourcevpc aws:sourcevpce aws:sourcevpcarn aws:vpceaccount aws:vpceorgid
+    aws:vpceorgpaths aws:useragent
+    """.split()
 )
 OF_AN_ISSUER: Final = ("aws:principaltag/", "aws:sourceidentity", "aws:federatedprovider")
 """What a session has by the issuer."""

@@ -42,14 +42,10 @@ from dsops.sandbox.sts import totp
 from dsops.sandbox.wire.models import EVERY_SERVICE, why_unknown
 
 _KEY_ID: Final = re.compile(r"(?!ASIA)[A-Z0-9_]{16,128}")
-_ROOT_KEYS: Final = (
-    "accounts",
-    "region",
-    "default_identity",
-    "organization",
-    "identity_center",
-    "throttle",
-    "authorization_ids",
+_ROOT_KEYS: Final = tuple(
+    """
+    accounts region default_identity organization identity_center throttle authorization_ids
+    """.split()
 )
 _ACCOUNT_KEYS: Final = (
     "partition",

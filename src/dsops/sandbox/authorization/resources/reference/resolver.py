@@ -29,18 +29,10 @@ from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.models import operation_model, service_model
 from dsops.service_reference import ActionUse, ResourceKind, ServiceReference, open_reference
 
-_NAMES_NOTHING_YET: Final = (
-    "Create",
-    "Run",
-    "Allocate",
-    "Register",
-    "Import",
-    "Copy",
-    "Request",
-    "Purchase",
-    "List",
-    "Describe",
-    "Search",
+_NAMES_NOTHING_YET: Final = tuple(
+    """
+    Create Run Allocate Register Import Copy Request Purchase List Describe Search
+    """.split()
 )
 """Prefixes of operations on resources without an id yet, or on all of a type: AWS authorizes them on `KIND/*`."""
 _TAGS: Final = ("Tags", "tags", "TagList", "tagList", "TagSet", "tagSet")
