@@ -1,8 +1,8 @@
 """The services that moto serves, and how their requests are recognized.
 
-`services.tsv` has a line for each service: botocore's name, then the fields of `Served`. It is generated from botocore's
-models and moto's folders by `DSOPS_UPDATE_GOLDEN=1 pytest tests/unit/sandbox/test_served.py`, so that routing a request
-need not load a hundred models.
+`services.tsv` has a line for each service: its name in botocore, then the fields of `Served`. It is generated from the
+models of botocore and the folders of moto by `DSOPS_UPDATE_GOLDEN=1 pytest tests/unit/sandbox/test_served.py`, so that
+routing a request need not load a hundred models.
 """
 
 from __future__ import annotations
