@@ -3,7 +3,7 @@
 For Python programs: `dsops.open().secrets("production")`, `dsops.open().boto3_session("store")` (dsops/library.py).
 """
 
-__version__ = "0.1.0"
+from dsops.version import __version__ as __version__
 
 # Not typing's own, which costs every command its import; a type checker takes both alike.
 TYPE_CHECKING = False

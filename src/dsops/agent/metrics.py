@@ -89,7 +89,11 @@ class AgentMetrics:
             self.prompts,
             *process_metrics("dsops", started),
         )
-        self._takers: Mapping[str, Callable[[tuple[str, ...], float], None]] = {
+        self._takers = self._counters_by_event()
+
+    def _counters_by_event(self) -> Mapping[str, Callable[[tuple[str, ...], float], None]]:
+        """Event of the pipeline -> what counts it."""
+        return {
             "aws.call": self._call,
             "cache.session": lambda labels, value: self._lookups.add(("session", *labels), value),
             "cache.secret": lambda labels, value: self._lookups.add(("secret", *labels), value),

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, cast
 from urllib.parse import unquote
 
-from dsops import __version__, tasks
+from dsops import tasks
 from dsops.audit.chain import link_of, record_in
 from dsops.audit.cursors import LONGEST_REST_SECONDS
 from dsops.audit.sinks import Sink, is_header_value
@@ -21,6 +21,7 @@ from dsops.aws.http.transport import open_driver
 from dsops.aws.http.wire import Response, WireRequest
 from dsops.endpoint import parse_address
 from dsops.errors import DsopsError, LineRefused, SinkFailed
+from dsops.version import __version__
 
 HEADERS = ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
 """Variables with headers for a sink that has none of its own; the first one that is set counts."""

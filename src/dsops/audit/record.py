@@ -7,11 +7,11 @@ import os
 from collections.abc import Mapping
 from datetime import datetime
 
-from dsops import __version__
 from dsops.arn import parse_arn
 from dsops.errors import DsopsError, Failures
 from dsops.runtime import Act
 from dsops.startup import NamedTuple
+from dsops.version import __version__
 
 EVENT_VERSION = "1.11"
 OWN_SOURCE = "dsops"

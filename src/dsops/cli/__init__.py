@@ -148,8 +148,8 @@ def _member(name: str, group: Group, words: list[str]) -> tuple[str, list[str]]:
 
 
 def _print_version() -> int:
-    from dsops import __version__
     from dsops.cli.framework.output import answer
+    from dsops.version import __version__
 
     answer(f"dsops {__version__}")
     return 0

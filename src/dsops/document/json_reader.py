@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dsops.document import MAX_DEPTH, Document, Mapping, Node, Scalar, Sequence
+from dsops.document.nodes import MAX_DEPTH, Document, Mapping, Node, Scalar, Sequence
 from dsops.errors import ConfigTooLarge, Problem, SyntaxInvalid, Where
 
 _SPACE = re.compile(r"[ \t\n\r]*")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import yaml
 
-from dsops.document import (
+from dsops.document.nodes import (
     MAX_CHARACTERS,
     MAX_DEPTH,
     MAX_EXPANDED_CHARACTERS,

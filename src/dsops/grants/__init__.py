@@ -1,17 +1,18 @@
-"""The policies that a plan needs in AWS: for each role whom it trusts and what it may do, and for who starts the chain.
+"""The policies that a plan needs in AWS: trust and permissions of each role, and permissions of the base credentials.
 
-Made from what the plan does and nothing else: `dsops.plan.needs` says what each session asks AWS for.
+A plan comes in, `Grants` go out, which `terraform` and `cloudformation` render. `dsops.plan.needs` says what each
+session asks AWS for. `cli` and `seed` import it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from dsops.arn import Arn, parse_arn
 from dsops.grants.blank import Blank, blank, blanks_in, filled, told_apart
 from dsops.grants.callers import Callers, RoleCaller
 from dsops.grants.federation import tokens_of
+from dsops.grants.inputs import GrantInputs
 from dsops.grants.trust import trust_in_assertions, trust_in_callers, trust_in_tokens
 from dsops.plan import Plan, Step
 from dsops.plan.needs import SecretRead, session_needs, users_of
@@ -34,7 +35,7 @@ _WITH_POLICY = ("AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoleWithSAML",
 
 
 class RoleGrants(NamedTuple):
-    """What one role needs."""
+    """The policies of one role."""
 
     arn: Arn
     stores: tuple[str, ...]
@@ -50,7 +51,7 @@ class RoleGrants(NamedTuple):
 
 
 class SessionGrants(NamedTuple):
-    """What one store's session needs: the session policy that `auto` stands for."""
+    """The policy of one store's session: the one that `session_policy: auto` generates."""
 
     store: str
     role: str
@@ -62,18 +63,18 @@ class SessionGrants(NamedTuple):
 
     @property
     def characters(self) -> int:
-        """How many AWS counts."""
+        """Its length as AWS counts it."""
         return len(compact(self.policy))
 
 
 class BaseGrants(NamedTuple):
-    """What base credentials, or a permission set, have to be allowed."""
+    """The permissions that base credentials, or a permission set, need."""
 
     who: str
-    """For people and for names: `base`, or the profile's or store's name."""
+    """For texts and names: `base`, or the profile's or store's name."""
     arn: str | Blank
     account: str
-    """Empty where it is not known."""
+    """Empty where the account is not known."""
     permissions: tuple[Statement, ...]
 
 
@@ -82,30 +83,19 @@ class Grants(NamedTuple):
 
     environment: str
     roles: tuple[RoleGrants, ...]
-    """In an order in which each stands after those that it trusts."""
+    """Ordered so that a role comes after those that it trusts."""
     sessions: tuple[SessionGrants, ...]
     bases: tuple[BaseGrants, ...]
     notes: tuple[str, ...]
 
 
-class GrantInputs(NamedTuple):
-    """What a plan does not tell: what the user says of callers and issuers, and what stands in the file itself."""
-
-    caller: str = ""
-    """The ARN of the base credentials, "" where it is not known."""
-    issuer: str = ""
-    """Of web identity tokens that are not at hand."""
-    source_identities: Mapping[str, str] = {}
-    """Store -> its source identity, with `*` for what comes from a variable."""
-
-
 def grants_of(plan: Plan, written: GrantInputs) -> Grants:
-    """The policies. Raises PolicyIncomplete for what can't be left open, UsageError for a caller that is none."""
+    """Return the policies. Raises PolicyIncomplete for what can't be left open, UsageError for an invalid caller."""
     return _Making(plan, written).grants()
 
 
 class _Making:
-    """The policies in the making."""
+    """Builds the policies of one plan."""
 
     def __init__(self, plan: Plan, written: GrantInputs) -> None:
         self._plan = plan
@@ -128,12 +118,12 @@ class _Making:
             if step.operation and arn is not None:
                 roles.setdefault(arn, []).append(step)
             elif step.operation == "AssumeRoleWithSAML":
-                told = "whose assertion says which role: name it in `role_arn` for the role's policies"
-                self._notes[f"store `{step.name}` has no `role_arn`, {told}"] = None
-        made = tuple([self._role(arn, steps) for arn, steps in roles.items()])
+                hint = "whose assertion says which role: name it in `role_arn` for the role's policies"
+                self._notes[f"store `{step.name}` has no `role_arn`, {hint}"] = None
+        roles_made = tuple([self._role(arn, steps) for arn, steps in roles.items()])
         sessions = tuple([each for step in self._steps.values() for each in self._session(step)])
         bases = tuple([base for caller in self._callers.bases() if (base := self._base(caller)).permissions])
-        return Grants(self._plan.environment, made, sessions, bases, tuple(self._notes))
+        return Grants(self._plan.environment, roles_made, sessions, bases, tuple(self._notes))
 
     def _role(self, arn: Arn, steps: list[Step]) -> RoleGrants:
         trust: list[Statement] = []
@@ -173,7 +163,7 @@ class _Making:
         )
 
     def _permissions(self, who: str, account: str, users: list[Step]) -> tuple[Statement, ...]:
-        """What an identity has to be allowed; not what the trust policies of its own account allow it already."""
+        """The permissions that an identity needs besides those that a trust policy of its own account gives it."""
         needed = []
         for step in dict.fromkeys(user.name for user in users):
             user = self._steps[step]
@@ -181,8 +171,8 @@ class _Making:
             is_hop = role is not None and user.operation == "AssumeRole"
             if role is not None and is_hop and role.account == account and self._callers.of(user).is_named:
                 # Measured on AWS, and in its guide (Policy evaluation logic, resource-based policies in one account).
-                told = f"{who} needs no permission to assume {role}: a trust policy of its own account names it"
-                self._notes[told] = None
+                note = f"{who} needs no permission to assume {role}: a trust policy of its own account names it"
+                self._notes[note] = None
                 continue
             needed.append(user)
         self._note_shared(account, needed)
@@ -212,7 +202,7 @@ class _Making:
         return [SessionGrants(step.name, role, account, policy(statements_of(needs)), is_sent)]
 
     def _base(self, caller: RoleCaller) -> BaseGrants:
-        permissions = self._permissions(caller.told, caller.account, caller.users)
+        permissions = self._permissions(caller.text, caller.account, caller.users)
         arn = caller.arn if isinstance(caller.arn, str) else self._blanks.get(caller.arn, caller.arn)
         return BaseGrants(caller.who, arn, caller.account, permissions)
 

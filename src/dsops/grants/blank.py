@@ -1,4 +1,4 @@
-"""A value of a policy that the configuration does not tell, or must not: each format leaves it open in its own way."""
+"""Values of a policy that the configuration does not have, or must not show: each format leaves them open."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ class Blank(NamedTuple):
     name: str
     """Of lower-case letters, digits and `_`: `external_id_of_aws_sts_prod`."""
     meaning: str
-    """One sentence for whoever fills it in."""
+    """A sentence for the user who fills it in."""
     is_secret: bool = False
 
     @property
     def shown(self) -> str:
-        """What stands in plain JSON, where a policy has no variables: nothing that AWS or a request could ever have."""
+        """The placeholder in plain JSON, where a policy has no variables: a text that no ARN or request can have."""
         return f"<{self.name.replace('_', ' ')}>"
 
 
 def blank(what: str, of: str, meaning: str, *, is_secret: bool = False) -> Blank:
-    """The blank for something of a store or profile."""
+    """Return the blank for a value of a store or profile."""
     name = re.sub(r"[^a-z0-9]+", "_", f"{what} of {of}".lower()).strip("_")
     return Blank(name, meaning, is_secret=is_secret)
 
 
 def blanks_in(value: object) -> Iterator[Blank]:
-    """Every blank of a policy, in order, as often as it stands there."""
+    """Yield every blank of a policy, in order, with repetitions."""
     if isinstance(value, Blank):
         yield value
     elif isinstance(value, Mapping):
@@ -61,7 +61,7 @@ def told_apart(value: object, known: dict[Blank, Blank]) -> object:
 
 
 def filled(value: object) -> object:
-    """The same as plain JSON: what is left open is shown as what it is."""
+    """Return plain JSON with placeholders for the blanks."""
     if isinstance(value, Blank):
         return value.shown
     if isinstance(value, Mapping):

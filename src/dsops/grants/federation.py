@@ -1,4 +1,4 @@
-"""Whose web identity tokens a store sends: issuer, audience and subject, as far as the configuration tells them."""
+"""The web identity tokens that a store sends: issuer, audience and subject, as far as the configuration tells them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _SUBJECTS = {
     "circleci": "org/ORGANIZATION/project/PROJECT/user/USER",
 }
 _OWN_AUDIENCE = ("github", "buildkite", "kubernetes")
-"""Platforms whose tokens are for STS where nobody says otherwise."""
+"""Platforms whose tokens have STS as their default audience."""
 
 
 class TokenClaims(NamedTuple):
-    """What a trust policy looks at; a Blank where it is not known."""
+    """The values that a trust policy tests; a Blank where one is not known."""
 
     issuer: str
     audience: object
@@ -36,17 +36,19 @@ class TokenClaims(NamedTuple):
 
 
 def tokens_of(step: Step, issuer: str) -> TokenClaims:
-    """Those that the step sends. `issuer` is what the user says of it, "" where nothing.
+    """Return the tokens that the step sends. `issuer` is the user's, "" where none is given.
 
-    Raises PolicyIncomplete where nobody knows the issuer: it is a part of names in the policy, and can't be left open.
+    Raises PolicyIncomplete where the issuer is unknown: it is a part of names in the policy, and can't be left open.
     """
     platform = str(step.settings.get("web_identity", ""))
     known = step.proof.speaks_of if step.proof is not None else None
-    found = issuer or (known[0] if known is not None else ISSUERS.get(platform, ""))
-    if not found.startswith("https://"):
+    issuer_found = issuer or (known[0] if known is not None else ISSUERS.get(platform, ""))
+    if not issuer_found.startswith("https://"):
         raise PolicyIncomplete(
             f"whose tokens store `{step.name}` sends is not known here",
-            why=f"the issuer is `{found}`, and IAM takes those with https://" if found else "no token is at hand",
+            why=f"the issuer is `{issuer_found}`, and IAM takes those with https://"
+            if issuer_found
+            else "no token is at hand",
             hint="name it with --issuer https://...: it is the claim `iss` of the tokens",
             where=step.where,
         )
@@ -55,7 +57,7 @@ def tokens_of(step: Step, issuer: str) -> TokenClaims:
         meaning = f"The audience of the tokens that store `{step.name}` sends: their claim `aud`."
         audience = DEFAULT_AUDIENCE if platform in _OWN_AUDIENCE else blank("audience", step.name, meaning)
     if known is not None:
-        return TokenClaims(found, audience, known[1])
+        return TokenClaims(issuer_found, audience, known[1])
     form = f", such as {_SUBJECTS[platform]}" if platform in _SUBJECTS else ""
     meaning = f"Whose tokens store `{step.name}` sends: their claim `sub`{form}."
-    return TokenClaims(found, audience, blank("subject", step.name, meaning))
+    return TokenClaims(issuer_found, audience, blank("subject", step.name, meaning))

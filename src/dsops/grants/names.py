@@ -1,4 +1,4 @@
-"""Names of things in a generated file: fit for its language, and no two alike."""
+"""Unique names in a generated file, valid in its language."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import re
 
 
 class UniqueNames:
-    """Those given so far."""
+    """Hands out names, each once."""
 
     def __init__(self, unfit: str, instead: str) -> None:
-        """`unfit` is a pattern for what no name may have, `instead` what stands in its place."""
+        """`unfit` is a pattern for invalid characters, `instead` their replacement."""
         self._unfit = unfit
         self._instead = instead
         self._given: set[str] = set()
 
     def of(self, text: str) -> str:
-        """A name made of the text that nothing else has."""
+        """Return a name made of the text that was not returned before."""
         name = re.sub(self._unfit, self._instead, text)
         if not name[:1].isalpha():
             name = f"X{name}"

@@ -1,39 +1,42 @@
-"""Which of the policies are wanted: kinds, one store's, one account's."""
+"""Select policies: by kind, by store, by account."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from dsops.grants import Grants
+from dsops.grants.names import UniqueNames
+from dsops.plan.statements import policy
 
 KINDS = ("session", "permissions", "trust", "all")
 
 ELSEWHERE = "callers"
-"""In the place of an account for those whose account is not known."""
+"""Stands for the account of policies whose account is not known."""
 
 
 class Selection(NamedTuple):
-    """The kinds that are wanted."""
+    """The kinds to write."""
 
     kind: str
 
     @property
     def has_trust(self) -> bool:
-        """Whether trust policies are."""
+        """Whether trust policies are selected."""
         return self.kind in ("trust", "all")
 
     @property
     def has_permissions(self) -> bool:
-        """Whether permission policies are."""
+        """Whether permission policies are selected."""
         return self.kind in ("permissions", "all")
 
     @property
     def has_sessions(self) -> bool:
-        """Whether session policies are."""
+        """Whether session policies are selected."""
         return self.kind in ("session", "all")
 
     def only(self, grants: Grants) -> Grants:
-        """The same without what is not wanted."""
+        """Return the selected policies alone."""
         is_wanted = self.has_trust or self.has_permissions
         return grants._replace(
             roles=tuple([role for role in grants.roles if self.has_trust or (is_wanted and role.permissions)]),
@@ -43,7 +46,7 @@ class Selection(NamedTuple):
 
 
 def of_store(grants: Grants, store: str) -> Grants:
-    """What that store's role and session need; nothing for a store that assumes none."""
+    """Return the policies of that store's role and session; none for a store that assumes no role."""
     return grants._replace(
         roles=tuple([role for role in grants.roles if store in role.stores]),
         sessions=tuple([session for session in grants.sessions if session.store == store]),
@@ -52,7 +55,7 @@ def of_store(grants: Grants, store: str) -> Grants:
 
 
 def by_account(grants: Grants) -> dict[str, Grants]:
-    """The same for each account, since a file of resources is for one."""
+    """Split the policies by account, since a file of resources is for one account."""
     accounts = dict.fromkeys(
         [
             *[role.arn.account for role in grants.roles],
@@ -68,3 +71,18 @@ def by_account(grants: Grants) -> dict[str, Grants]:
         )
         for account in accounts
     }
+
+
+def documents_of(grants: Grants, selection: Selection) -> Iterator[tuple[str, object]]:
+    """Yield a file name and a document for each policy, as `aws iam create-role` takes them."""
+    for role in grants.roles:
+        if selection.has_trust:
+            yield f"{role.arn.resource_name}.trust.json", policy(list(role.trust))
+        if selection.has_permissions and role.permissions:
+            yield f"{role.arn.resource_name}.permissions.json", policy(list(role.permissions))
+    for session in grants.sessions:
+        yield f"{session.store}.session.json", session.policy
+    # A profile's name may be any text, and `../` in it another folder.
+    names = UniqueNames(r"[^A-Za-z0-9_.@+=,-]+", "-")
+    for base in grants.bases:
+        yield f"{names.of(base.who)}.permissions.json", policy(list(base.permissions))

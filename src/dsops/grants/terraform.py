@@ -1,4 +1,4 @@
-"""The policies of one account as Terraform: `resource` blocks, a variable for each value that is left open."""
+"""Render the policies of one account as Terraform: `resource` blocks, and a variable for each blank."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _INDENT = "  "
 
 
 def terraform(grants: Grants, selection: Selection, head: str) -> str:
-    """The text of one `main.tf`, as `terraform fmt` would leave it. `head` is its comment."""
+    """Return the text of one `main.tf`, formatted as `terraform fmt` does. `head` is its comment."""
     names = UniqueNames(r"[^A-Za-z0-9_-]", "_")
     blocks: list[str] = []
-    made: dict[str, str] = {}
+    names_by_role: dict[str, str] = {}
     for role in grants.roles:
-        blocks += _role(role, names, made, selection, grants.environment)
+        blocks += _role(role, names, names_by_role, selection, grants.environment)
     blocks += [_base(base, names, grants.environment) for base in grants.bases if selection.has_permissions]
     blocks += [_session(session, names) for session in grants.sessions if selection.has_sessions]
     blanks = {each.name: each for each in blanks_in(_shown(grants, selection))}
@@ -39,7 +39,7 @@ def _role(
             ("max_session_duration", str(role.max_session_duration)),
             ("assume_role_policy", f"jsonencode({hcl(policy(list(role.trust)), 1)})"),
         ]
-        # IAM refuses a trust policy that names a role which is not there yet.
+        # IAM refuses a trust policy that names a role which does not exist yet.
         needed = [f"aws_iam_role.{other}" for arn, other in made.items() if _names(role.trust, arn)]
         made[str(role.arn)] = name
         if needed:
@@ -59,7 +59,7 @@ def _base(base: BaseGrants, names: UniqueNames, environment: str) -> str:
     name = names.of(f"{base.who}_credentials")
     fields = [
         ("name", _text(f"dsops-{environment}-{base.who}")),
-        ("description", _text(f"What dsops needs for {environment}: attach it to whoever has these credentials")),
+        ("description", _text(f"What dsops needs for {environment}: attach it to the owner of these credentials")),
         ("policy", f"jsonencode({hcl(policy(list(base.permissions)), 1)})"),
     ]
     return _block(f'resource "aws_iam_policy" "{name}"', fields)
@@ -94,7 +94,7 @@ def _names(trust: Iterable[object], arn: str) -> bool:
 
 
 def hcl(value: object, depth: int) -> str:
-    """The expression for a JSON value; what comes from outside stays a text, whatever `${` and `%{` are in it."""
+    """The expression for a JSON value; `${` and `%{` in it are escaped."""
     if isinstance(value, Blank):
         return f"var.{value.name}"
     if isinstance(value, str):
@@ -114,7 +114,7 @@ def _block(head: str, fields: Sequence[tuple[str, str]]) -> str:
 
 
 def _braced(opening: str, entries: Sequence[tuple[str, str]], closing: str, depth: int) -> str:
-    """Entries one a line; those of one line that stand together have their `=` below each other, as `fmt` has them."""
+    """Entries one a line, with the `=` of adjacent one-line entries aligned as `fmt` does."""
     lines: list[str] = []
     for index, (key, value) in enumerate(entries):
         width = len(key)
@@ -137,6 +137,6 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def _text(text: str) -> str:
-    """A quoted template without anything to replace (Terraform, Strings and Templates)."""
+    """A quoted template without interpolation (Terraform, Strings and Templates)."""
     escaped = "".join([_ESCAPES.get(each, each) for each in text])
     return '"' + re.sub(r"([$%])\{", r"\1\1{", escaped) + '"'

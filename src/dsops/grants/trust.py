@@ -36,14 +36,14 @@ def trust_in_callers(
     that one of them has may be absent for another. `source_identity` may have `*` in it; `own` are conditions that
     say which callers of a wider principal are meant.
     """
-    wanted = assume_actions(step, steps)
+    actions = assume_actions(step, steps)
     operator = "StringLike" if "*" in source_identity else "StringEquals"
     identity: Conditions = {operator: {"sts:SourceIdentity": source_identity}} if source_identity else {}
     entry: Conditions = {}
     if external_id is not None:
         entry["StringEquals"] = {"sts:ExternalId": external_id}
     if has_mfa:
-        # Plain Bool: a request that is signed by a long-term key has no such key, and IfExists would let it in.
+        # Plain Bool: a request signed by a long-term key lacks the key, and IfExists would let it in.
         entry["Bool"] = {"aws:MultiFactorAuthPresent": "true"}
     conditions = {
         "sts:AssumeRole": _joined(entry, identity),
@@ -51,13 +51,13 @@ def trust_in_callers(
         "sts:SetSourceIdentity": identity,
         "sts:SetContext": {},
     }
-    return [_allowed({"AWS": principal}, action, _joined(own or {}, conditions[action])) for action in wanted]
+    return [_allowed({"AWS": principal}, action, _joined(own or {}, conditions[action])) for action in actions]
 
 
 def trust_in_tokens(
     role: Arn, issuer: str, audience: object, subject: object, *, is_pattern: bool = False
 ) -> Statement:
-    """Lets web identity tokens of that issuer in, for that audience, about that subject or those like it."""
+    """Allow web identity tokens of that issuer and audience, for that subject or those that match it."""
     host = issuer.removeprefix("https://")
     conditions: Conditions = {"StringEquals": {f"{host}:aud": audience}}
     conditions.setdefault("StringLike" if is_pattern else "StringEquals", {})[f"{host}:sub"] = subject
@@ -66,7 +66,7 @@ def trust_in_tokens(
 
 
 def trust_in_assertions(role: Arn, provider: object) -> Statement:
-    """Lets a SAML provider's assertions in that are meant for AWS; who gets one for the role, the provider says."""
+    """Allow assertions of a SAML provider that are meant for AWS; the provider decides who gets one for the role."""
     host = _SIGN_IN.get(role.partition, "signin.aws.amazon.com")
     conditions: Conditions = {"StringEquals": {"SAML:aud": f"https://{host}/saml"}}
     return _allowed({"Federated": provider}, "sts:AssumeRoleWithSAML", conditions)

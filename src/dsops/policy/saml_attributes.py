@@ -59,10 +59,13 @@ _SINGLE: Final = frozenset(
 
 
 def attribute_keys(attributes: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    """The keys; of two attributes for one key the first counts, as of two values where a key has one."""
-    found: dict[str, tuple[str, ...]] = {}
+    """Return the condition keys of an assertion's attributes.
+
+    Of two attributes for one key the first counts, as does the first value of a key with a single value.
+    """
+    keys: dict[str, tuple[str, ...]] = {}
     for name, values in attributes.items():
         key = KEYS.get(name, "")
         if key and values:
-            found.setdefault(key, tuple(values[:1] if key in _SINGLE else values))
-    return found
+            keys.setdefault(key, tuple(values[:1] if key in _SINGLE else values))
+    return keys

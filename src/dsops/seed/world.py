@@ -8,18 +8,9 @@ from dsops.arn import Arn, parse_arn, partition_of_region
 from dsops.grants.trust import trust_in_callers
 from dsops.plan import Plan, PlannedVariable, Step
 from dsops.plan.needs import assume_actions, issue_needs, parameter_resource, secret_resources
-from dsops.sandbox.seed.model import (
-    DEFAULT_ACCOUNT,
-    Seed,
-    SeedAccount,
-    SeedDevice,
-    SeedNode,
-    SeedOrganization,
-    SeedRegion,
-    SeedSecret,
-    SeedUser,
-)
+from dsops.sandbox.seed.model import DEFAULT_ACCOUNT, Seed, SeedAccount, SeedDevice, SeedRegion, SeedSecret, SeedUser
 from dsops.sandbox.state.iam_backend import StoredPolicy
+from dsops.sandbox.state.organization_builder import SeedNode, SeedOrganization
 from dsops.secret import Secret
 from dsops.seed.federation import Companies, Providers
 from dsops.seed.holders import Holder, PlannedRole, arn_of, document

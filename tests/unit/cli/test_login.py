@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from dsops.aws.http.client import make_client
-from dsops.aws.identity.sso_login import LoginService
 from dsops.aws.identity.sso_session import SsoSession
+from dsops.aws.sso_login import LoginService
 from dsops.cli.login.sso_login import by_browser_or_device
 from dsops.endpoint import resolve_endpoint
 from dsops.runtime import utc_now

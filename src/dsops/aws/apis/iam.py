@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from dsops.aws.http.answer import Element, lacks
@@ -10,6 +9,7 @@ from dsops.aws.http.client import Call, Client, call_query
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import AwsAnswer, DsopsError, EntityNotFound
+from dsops.policy import Entity
 
 _VERSION = "2010-05-08"
 _MOST_PAGES = 100
@@ -21,21 +21,6 @@ class Iam(NamedTuple):
     client: Client
     credentials: Credentials
     endpoint: Endpoint
-
-
-class Entity(NamedTuple):
-    """A user or a role."""
-
-    arn: str
-    """With its path."""
-    unique_id: str
-    boundary_arn: str
-    """Empty when there is no permissions boundary."""
-    tags: Mapping[str, str]
-    trust_policy: str
-    """A role's, as JSON; "" for a user."""
-    max_session_seconds: int = 0
-    """A role's; 0 where it does not say."""
 
 
 class AttachedPolicy(NamedTuple):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from dsops import __version__
 from dsops.aws.http.network import Proxy, Trust
 from dsops.endpoint import Address, parse_address
 from dsops.errors import AnswerInvalid, CredentialsInvalid, ServiceError, TimedOut, TlsRefused, Unreachable
 from dsops.secret import Secret
 from dsops.startup import NamedTuple, TypeVar
+from dsops.version import __version__
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 """More than any answer that we ask for: 20 secrets of 64 KB, all of it JSON escapes, are 8 MB."""
@@ -126,9 +126,11 @@ def unreachable(request: WireRequest, why: str, *, how_far: str = "unsent") -> U
     from dsops.aws.http.advice import for_broken, for_unreachable
 
     if how_far == "unsent":
-        error = Unreachable(f"could not reach {where(request)}", why=why, hint=for_unreachable(request, why))
+        error = Unreachable(
+            f"could not reach {where(request)}", why=why, hint=for_unreachable(request.address, request.proxy, why)
+        )
     else:
-        error = Unreachable(f"lost the connection to {where(request)}", why=why, hint=for_broken(request))
+        error = Unreachable(f"lost the connection to {where(request)}", why=why, hint=for_broken(request.proxy))
     return _with(how_far, error)
 
 
@@ -139,7 +141,7 @@ def timed_out(request: WireRequest, *, connecting: bool) -> TimedOut:
 
         limit = min(request.connect_timeout_ms, request.total_timeout_ms)
         message = f"no connection to {where(request)} within {_seconds(limit)}"
-        return _with("unsent", TimedOut(message, hint=for_unreachable(request, "")))
+        return _with("unsent", TimedOut(message, hint=for_unreachable(request.address, request.proxy, "")))
     message = f"no complete answer from {where(request)} within {_seconds(request.total_timeout_ms)}"
     return _with("sent", TimedOut(message, hint="raise the store's `timeout_ms`, or try again"))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from dsops.credentials import Credentials
+from dsops.credentials import OF_ENVIRONMENT, Credentials
 from dsops.errors import AmbientFailed, CredentialsExpired
 from dsops.secret import Secret
 from dsops.startup import TYPE_CHECKING
@@ -26,9 +26,6 @@ _START = "import sys; sys.path[:] = sys.argv[2:]; from dsops.aws.identity.ambien
 
 LOOKING = "DSOPS_LOOKING_UP"
 """Says to a `credential_process` which profiles are being looked up, one a line: it may be dsops once more."""
-
-OF_ENVIRONMENT = "environment"
-"""The source of keys in the environment, for people."""
 
 
 def ambient_from_environment(environ: Mapping[str, str], now: datetime | None = None) -> Credentials | None:

@@ -109,7 +109,7 @@ def _run(arguments: Arguments, _runtime: Runtime) -> int:
         return 0
     if topic[0] not in COMMANDS and "." in topic[0]:
         from dsops.doctor.examination import CODES
-        from dsops.policy.lint import RULES
+        from dsops.policy import RULES
 
         codes = sorted({*(error.code for error in _errors(DsopsError)), *(rule.code for rule in RULES), *CODES})
         meant = nearest(topic[0], codes)
@@ -142,7 +142,7 @@ def _cause_lines(code: str) -> list[str]:
 
 
 def _explain_finding(code: str) -> str:
-    from dsops.policy.lint import RULES
+    from dsops.policy import RULES
 
     rule = next((rule for rule in RULES if rule.code == code), None)
     if rule is None:

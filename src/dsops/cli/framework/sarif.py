@@ -7,21 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from dsops import __version__
 from dsops.cli.framework.output import Json
-from dsops.policy.lint import RULES, Finding, LintRule
-
-if TYPE_CHECKING:
-    from dsops.cli.policy.policy import CheckedFile
+from dsops.policy import RULES, Finding, LintReport, LintRule
+from dsops.version import __version__
 
 _INDEX = {rule.code: index for index, rule in enumerate(RULES)}
 
 
-def sarif_log(checked: Sequence[CheckedFile], notes: Sequence[str], *, is_complete: bool) -> Json:
-    """One run of the check. `is_complete`: every file that was named could be read."""
+def sarif_log(checked: Sequence[tuple[str, LintReport]], notes: Sequence[str], *, is_complete: bool) -> Json:
+    """One run of the check over files, each with its report. `is_complete`: every named file could be read."""
     notifications: list[Json] = [_notification(text) for text in notes]
     for file, report in checked:
         notifications += [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from dsops.aws.identity.sso_cache import Token, token_path, write_token
-from dsops.aws.identity.sso_login import LoginService
+from dsops.aws.sso_login import LoginService
 from dsops.cli.framework.command import CONFIG, Arguments, Command, Flag
 from dsops.cli.framework.output import answer, answer_json, note
 from dsops.cli.framework.world import DONE

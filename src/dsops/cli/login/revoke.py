@@ -21,7 +21,7 @@ from dsops.resolve.base import base_endpoint, base_environ, load_base, session_e
 from dsops.revocation.policy import POLICY_NAME, revocation_policy, time_text, why_not_revocable
 from dsops.revocation.role import (
     PolicyCaller,
-    Role,
+    RoleToRevoke,
     attach,
     check_caller,
     cutoff,
@@ -73,7 +73,7 @@ def _moment(text: str) -> datetime | None:
     return moment.astimezone(UTC)
 
 
-def _role(name: str, arguments: Arguments, runtime: Runtime) -> tuple[Role, Config | None]:
+def _role(name: str, arguments: Arguments, runtime: Runtime) -> tuple[RoleToRevoke, Config | None]:
     """The role that is named, and the configuration if one was read.
 
     An ARN needs no configuration: in an emergency, variables or tokens that the store needs may be missing.

@@ -7,7 +7,7 @@ from threading import Thread
 
 from dsops.aws.apis.sso_oidc import REDIRECT_URI, DeviceAuthorization
 from dsops.aws.identity.sso_cache import Token
-from dsops.aws.identity.sso_login import LoginService, by_browser, by_device, log_in
+from dsops.aws.sso_login import LoginService, by_browser, by_device, log_in
 from dsops.cli.framework.output import note, tell, tell_address
 from dsops.cli.framework.world import DONE
 from dsops.errors import LoginFailed

@@ -46,7 +46,7 @@ MESSAGE = Flag(
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.cli.look.explain_text import show
-    from dsops.explain.trial import investigate
+    from dsops.explain.findings.trial import investigate
 
     if arguments.text(MESSAGE.name):
         return _explain_message(arguments, runtime)
@@ -69,7 +69,7 @@ def _explain_message(arguments: Arguments, runtime: Runtime) -> int:
     """Explain another program's refusal, with what the base credentials or a store's session may read."""
     from dsops.cli.look.explain_text import show
     from dsops.cli.policy.files import read_policy
-    from dsops.explain.trial import investigate_message
+    from dsops.explain.findings.trial import investigate_message
 
     store = arguments.operand(OPERAND)
     text = read_policy(arguments.text(MESSAGE.name), runtime)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from dsops.cli.framework.output import Json, answer, answer_json
-from dsops.explain.findings.finding import Fact, FaultLocation, Mismatch, RefusalFinding, Remedy
+from dsops.explain.finding import Fact, FaultLocation, Mismatch, RefusalFinding, Remedy
 from dsops.text import clean
 
 _MOST = 3

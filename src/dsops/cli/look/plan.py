@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dsops.aws.identity.ambient import OF_ENVIRONMENT, passed_over
+from dsops.aws.identity.ambient import passed_over
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, REASON, Arguments, Command
 from dsops.cli.framework.output import Json, answer, answer_json, note, table
 from dsops.cli.framework.project import load_config, plan_environment, read_config, shown_path
 from dsops.cli.look.plan_check_flags import CHECK, FLAGS, SANDBOX, refuse_without_check
+from dsops.credentials import OF_ENVIRONMENT
 from dsops.plan import Ambient, Plan, PlannedVariable, Step
 from dsops.runtime import Runtime
 from dsops.schema import REASON_TO, Setting

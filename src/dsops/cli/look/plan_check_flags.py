@@ -1,4 +1,4 @@
-"""The flags of `dsops plan --check`: what is given to it, beside the configuration."""
+"""The flags of `dsops plan --check`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FLAGS: Final = (CHECK, CALLER, TRUST_POLICY, IDENTITY_POLICY, POLICIES, SANDBOX)
 
 
 def refuse_without_check(arguments: Arguments) -> None:
-    """Refuses flags that only `--check` has a use for."""
+    """Refuse flags that only `--check` uses."""
     for flag in FLAGS[1:]:
         if arguments.text(flag.name):
             raise UsageError(f"{flag.name} says what `--check` is to look at", hint="add `--check`")

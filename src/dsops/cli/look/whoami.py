@@ -7,12 +7,12 @@ from datetime import datetime
 
 from dsops.aws.apis.sts import CallerIdentity, get_caller_identity
 from dsops.aws.http.client import make_client
-from dsops.aws.identity.ambient import OF_ENVIRONMENT, passed_over
+from dsops.aws.identity.ambient import passed_over
 from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, SESSION_ENVIRONMENT, Arguments, Command, Operand
 from dsops.cli.framework.output import Json, answer, answer_json, note
 from dsops.cli.framework.project import issue, load_config, plan_session
 from dsops.cli.framework.world import DONE
-from dsops.credentials import Credentials
+from dsops.credentials import OF_ENVIRONMENT, Credentials
 from dsops.endpoint import Endpoint
 from dsops.pipeline.execution import carry_out
 from dsops.pipeline.plans import require_session

@@ -5,35 +5,32 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 
-from dsops import __version__
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, Arguments, Command, Flag
 from dsops.cli.framework.output import Json, answer, answer_json, json_text, note
 from dsops.cli.framework.project import environment_name, read_config, show_notes
-from dsops.document import Scalar
 from dsops.errors import FileNotWritten, UsageError, nearest
-from dsops.grants import Blank, GrantInputs, Grants, blanks_in, filled, grants_of
+from dsops.grants import Blank, Grants, blanks_in, filled, grants_of
 from dsops.grants.cloudformation import template
-from dsops.grants.names import UniqueNames
-from dsops.grants.selection import ELSEWHERE, KINDS, Selection, by_account, of_store
+from dsops.grants.inputs import GrantInputs, source_identities, without_external_ids
+from dsops.grants.selection import ELSEWHERE, KINDS, Selection, by_account, documents_of, of_store
 from dsops.grants.terraform import terraform
-from dsops.interpolate import expand, names_in
-from dsops.model import Config, Field
 from dsops.pipeline.plans import plan_named
 from dsops.plan import Plan
 from dsops.plan.statements import policy
 from dsops.runtime import Runtime
 from dsops.text import clean, counted
+from dsops.version import __version__
 
 FORMATS = ("json", "terraform", "cloudformation")
 _FILES = {"terraform": "main.tf", "cloudformation": "template.json"}
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    config = _without_external_ids(read_config(arguments, runtime))
+    config = without_external_ids(read_config(arguments, runtime))
     plan = plan_named(config, environment_name(config, arguments), runtime)
     show_notes(plan.notes)
-    written = GrantInputs(arguments.text("--caller"), arguments.text("--issuer"), _source_identities(config, plan))
-    grants = grants_of(plan, written)
+    identities = source_identities(config, plan)
+    grants = grants_of(plan, GrantInputs(arguments.text("--caller"), arguments.text("--issuer"), identities))
     selection = Selection(arguments.text("--kind"))
     if arguments.text("--store"):
         grants = of_store(grants, _store(arguments.text("--store"), plan))
@@ -51,30 +48,6 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     _note_blanks(grants, selection)
     show_notes(grants.notes)
     return 0
-
-
-def _without_external_ids(config: Config) -> Config:
-    """The same with a word in the place of each external ID: it is never shown, and need not be known here."""
-    stores = {}
-    for name, store in config.stores.items():
-        field = store.fields.get("external_id")
-        fields = dict(store.fields)
-        if field is not None and isinstance(field.node, Scalar):
-            fields["external_id"] = Field(field.node._replace(text="not-shown"), field.where)
-        stores[name] = store._replace(fields=fields)
-    return config._replace(stores=stores)
-
-
-def _source_identities(config: Config, plan: Plan) -> Mapping[str, str]:
-    """As they stand in the file, with `*` for each variable: it is another one for everybody."""
-    found = {}
-    for name in plan.steps:
-        field = config.stores[name].fields.get("source_identity") if name in config.stores else None
-        if field is not None and isinstance(field.node, Scalar):
-            text = field.node.text
-            anything = dict.fromkeys(names_in(text), "*")
-            found[name] = expand(text, anything, field.where, "source_identity", timestamp="*", user="*")
-    return found
 
 
 def _store(name: str, plan: Plan) -> str:
@@ -96,7 +69,7 @@ def _one_account(grants: Grants, format_name: str) -> Grants:
     if len(known) == len(accounts):
         message, why = f"the policies are for {len(known)} accounts", f"they are {', '.join(known)}"
     else:
-        message = f"the policies are for {counted(len(known), 'account')} and for whoever has the base credentials"
+        message = f"the policies are for {counted(len(known), 'account')} and for the owner of the base credentials"
         why = f"they are {', '.join(known)}, and that of the base credentials, which is not known"
         hint = f"say who that is with `--caller ARN` (`dsops whoami` prints it); {hint}"
     raise UsageError(f"{message}, and a {format_name} file is for one", why=why, hint=hint)
@@ -122,21 +95,8 @@ def _files(grants: Grants, selection: Selection, format_name: str) -> Iterator[t
         if format_name != "json":
             yield f"{account}/{_FILES[format_name]}", _text(part, selection, format_name)
             continue
-        for role in part.roles:
-            if selection.has_trust:
-                yield f"{account}/{role.arn.resource_name}.trust.json", _document(policy(list(role.trust)))
-            if selection.has_permissions and role.permissions:
-                yield f"{account}/{role.arn.resource_name}.permissions.json", _document(policy(list(role.permissions)))
-        for session in part.sessions:
-            yield f"{account}/{session.store}.session.json", _document(session.policy)
-        # A profile's name may be any text, and `../` in it another folder.
-        names = UniqueNames(r"[^A-Za-z0-9_.@+=,-]+", "-")
-        for base in part.bases:
-            yield f"{account}/{names.of(base.who)}.permissions.json", _document(policy(list(base.permissions)))
-
-
-def _document(document: object) -> str:
-    return f"{json_text(_plain(filled(document)))}\n"
+        for name, document in documents_of(part, selection):
+            yield f"{account}/{name}", f"{json_text(_plain(filled(document)))}\n"
 
 
 def _plain(value: object) -> Json:
@@ -214,8 +174,8 @@ def _note_blanks(grants: Grants, selection: Selection) -> None:
 
 _HELP = (
     "Prints the policies that an environment needs in AWS, no wider than what it does.\n"
-    "That is: for each role whom it trusts (the role of the hop before, whoever has the base\n"
-    "credentials, an identity provider) and what it may do, what the base credentials may do, and the\n"
+    "That is: for each role its trust policy (the role of the hop before, the owner of the base\n"
+    "credentials, an identity provider) and its permissions, those of the base credentials, and the\n"
     "session policies that `session_policy: auto` stands for. Nothing is asked of AWS. What the\n"
     "configuration does not tell is left open, and so is an external ID.\n\n"
     "  dsops policy generate --env production --caller arn:aws:iam::111111111111:user/ada\n"

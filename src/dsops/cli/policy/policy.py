@@ -8,13 +8,22 @@ from typing import NamedTuple, get_args
 
 from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
 from dsops.cli.framework.output import Json, answer, answer_json, note
-from dsops.cli.policy.files import STDIN, parse_policy_text, read_policy
+from dsops.cli.policy.files import read_policy
 from dsops.cli.policy.generate import GENERATE
 from dsops.cli.policy.simulate import SIMULATE
 from dsops.errors import CheckFailed, DsopsError, Failures, PolicyUnreadable
 from dsops.extras import install_command
-from dsops.policy.language.policy import KIND_WORDS, PolicyKind
-from dsops.policy.lint import SEVERITIES, AuthorizationReference, Finding, LintReport, lint
+from dsops.policy import (
+    KIND_WORDS,
+    SEVERITIES,
+    AuthorizationReference,
+    Finding,
+    LintReport,
+    PolicyKind,
+    lint,
+    parse_policy_text,
+    shown_name,
+)
 from dsops.runtime import Runtime
 from dsops.service_reference import ServiceReference, open_reference
 from dsops.text import clean, counted
@@ -61,7 +70,7 @@ def _check(arguments: Arguments, runtime: Runtime) -> int:
 def _check_file(
     name: str, kind: PolicyKind | None, reference: AuthorizationReference | None, runtime: Runtime
 ) -> CheckedFile:
-    file = STDIN if name == "-" else name
+    file = shown_name(name)
     text = read_policy(name, runtime)
     extension = os.path.splitext(file)[1].lower()
     document = parse_policy_text(text, file)
@@ -172,8 +181,8 @@ COMMAND = Group(
         "check": Command(
             help=(
                 "Says what is wrong with policies, line by line.\n"
-                "That is: what AWS refuses, whom a trust policy lets in by mistake, conditions that hold when they\n"
-                "should not, names that AWS has not. Reads JSON, with comments too, and YAML. The exit code is 6\n"
+                "That is: what AWS refuses, callers that a trust policy lets in by mistake, conditions that hold when\n"
+                "they should not, names that AWS has not. Reads JSON, with comments too, and YAML. The exit code is 6\n"
                 "when there is an error or a warning (a note is neither), 2 when a file can't be read."
             ),
             run=_check,

@@ -7,24 +7,27 @@ from typing import NamedTuple
 
 from dsops.cli.framework.command import Arguments, Command, Flag
 from dsops.cli.framework.output import note
+from dsops.cli.policy.files import read_policy
 from dsops.errors import CheckFailed, UsageError
-from dsops.policy.simulate import (
-    EXPECTATIONS,
+from dsops.policy import (
+    AnsweredCase,
     Case,
     CaseQuestion,
     Expected,
-    Groups,
-    Outcome,
     Place,
     PolicySet,
-    PolicySource,
     Unread,
-    check_exact_action,
     differences,
-    question_problems,
     read_caller,
-    resource_account,
     simulate,
+)
+from dsops.policy.simulation import (
+    EXPECTATIONS,
+    Groups,
+    PolicySource,
+    check_exact_action,
+    question_problems,
+    resource_account,
 )
 from dsops.runtime import Runtime
 
@@ -94,16 +97,8 @@ _OF_A_QUESTION = (
 )
 
 
-class AnsweredCase(NamedTuple):
-    """A case and its answer."""
-
-    case: Case
-    outcome: Outcome
-    differences: tuple[str, ...]
-
-
 class CaseFile(NamedTuple):
-    """The cases, and the name of the file that has them; "" for a question of the command line."""
+    """The cases, and the name of their file; "" for a question of the command line."""
 
     file: str
     cases: tuple[Case, ...]
@@ -111,12 +106,13 @@ class CaseFile(NamedTuple):
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.cli.policy.answers import show
-    from dsops.cli.policy.names import name_notes
+    from dsops.policy.simulation.unknown_names import name_notes
+    from dsops.service_reference import open_reference
 
     if arguments.switch("--live") and arguments.text("--sandbox"):
         raise UsageError("--live and --sandbox exclude each other", hint="a sandbox is asked with keys of its own")
     table = _table(arguments, runtime)
-    for sentence in name_notes(table.cases, table.file):
+    for sentence in name_notes(table.cases, table.file, open_reference()):
         note(sentence)
     rows = _answers(table, arguments, runtime)
     chosen = arguments.text("--format") or ("json" if arguments.switch("--json") else "text")
@@ -125,9 +121,9 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _answers(table: CaseFile, arguments: Arguments, runtime: Runtime) -> list[AnsweredCase]:
-    from dsops.cli.policy.sources import PolicyFiles
+    from dsops.policy import PolicyFiles
 
-    files = PolicyFiles(table.file, arguments.text("--cases"), runtime)
+    files = PolicyFiles(table.file, arguments.text("--cases"), lambda name: read_policy(name, runtime))
     given = [(case, files.policies(case)) for case in table.cases]
     files.raise_any()
     rows = []
@@ -144,7 +140,7 @@ _Completed = tuple[CaseQuestion, PolicySet, tuple[Unread, ...]]
 def _completed(
     given: Sequence[tuple[Case, PolicySet]], table: CaseFile, arguments: Arguments, runtime: Runtime
 ) -> Sequence[_Completed]:
-    """The questions, with what IAM tells where it is to be asked."""
+    """The questions, completed from IAM where --live or --sandbox is given."""
     if arguments.switch("--live"):
         from dsops.cli.policy.live import ask_aws
 
@@ -160,7 +156,7 @@ def _table(arguments: Arguments, runtime: Runtime) -> CaseFile:
     file = arguments.text("--cases")
     if not file:
         return CaseFile("", (_question(arguments),))
-    from dsops.cli.policy.sources import read_table, shown_name
+    from dsops.policy import read_table, shown_name
 
     also = [flag.name for flag in _OF_A_QUESTION if arguments.text(flag.name)]
     if also:
@@ -168,7 +164,7 @@ def _table(arguments: Arguments, runtime: Runtime) -> CaseFile:
             f"--cases and {also[0]} exclude each other",
             hint="what holds for all cases stands under `defaults` in the file",
         )
-    return CaseFile(shown_name(file), read_table(file, runtime))
+    return CaseFile(shown_name(file), read_table(file, lambda name: read_policy(name, runtime)))
 
 
 def _question(arguments: Arguments) -> Case:
@@ -200,14 +196,14 @@ def _context(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
     for word in words:
         key, equals, value = word.partition("=")
         if not key or not equals:
-            # Not the word: it may be the value of an external ID.
+            # The word is not shown: it may be the value of an external ID.
             raise UsageError("a --context is not KEY=VALUE", hint="such as --context aws:SourceIp=203.0.113.7")
         context[key] = (*context.get(key, ()), value)
     return context
 
 
 def _policies(arguments: Arguments) -> dict[Place, Groups]:
-    """The policies of the flags. `none` says that there is none; what has no flag may be read from IAM."""
+    """The policies of the flags. `none` stands for no policy; a place without a flag may be read from IAM."""
     one_group: tuple[tuple[Place, Flag], ...] = (
         ("identity", IDENTITY),
         ("boundary", BOUNDARY),

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from dsops.policy.evaluation.reasons import is_negated
+from dsops.policy import is_negated
 from dsops.text import clean
 
 Record = Mapping[str, Any]  # JSON from a sandbox

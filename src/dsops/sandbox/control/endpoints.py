@@ -52,7 +52,7 @@ class Control:
         self.container_token = roles.token
         """The token that a request for container credentials must carry in its Authorization header."""
         self.tokens = TokenEndpoints(sandbox)
-        pages = Pages(sandbox)
+        pages = Pages(sandbox.identity_center, sandbox.world, sandbox.clock)
         saml = SamlResponses(sandbox)
         self._whole: dict[tuple[str, str], Callable[[HttpRequest], HttpAnswer]] = {
             ("POST", "clock"): self._move_clock,

@@ -10,18 +10,18 @@ from __future__ import annotations
 from typing import Final
 
 from dsops.arn import parse_arn
-from dsops.policy.evaluation.evaluate import Principal
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion, Judge, denied
+from dsops.policy import Principal
+from dsops.sandbox.authorization.authorize import NO_ROLE, AuthorizationQuestion, Judge, denied
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import request_tags, tag_keys
-from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.federation import web_identity
 from dsops.sandbox.federation.issuers import Issuers
 from dsops.sandbox.saml import response as saml
 from dsops.sandbox.state.iam_backend import StoredPolicy
 from dsops.sandbox.state.sessions import SessionTable
 from dsops.sandbox.state.world import Role, World
-from dsops.sandbox.sts.assume_role import NO_ROLE, issue_role_session, role_session
+from dsops.sandbox.sts.assume_role import issue_role_session, role_session
 from dsops.sandbox.sts.issuing import HOUR, Issuing
 from dsops.sandbox.sts.session_policy import read_policies, read_tags
 from dsops.sandbox.sts.verified_identity import IdentityProof
@@ -45,11 +45,11 @@ class Federation:
         self._issuing = Issuing(world, sessions, judge)
         self._issuers = issuers
 
-    def prove(self, turn: StsRequest) -> tuple[StsRequest, IdentityProof]:
+    def prove(self, turn: AuthenticatedRequest) -> tuple[AuthenticatedRequest, IdentityProof]:
         """Verify the token or assertion; return the request with its subject as the caller. Raises SandboxRefusal."""
         return self._by_assertion(turn) if turn.operation == _SAML else self._by_token(turn)
 
-    def _by_token(self, turn: StsRequest) -> tuple[StsRequest, IdentityProof]:
+    def _by_token(self, turn: AuthenticatedRequest) -> tuple[AuthenticatedRequest, IdentityProof]:
         if "ProviderId" in turn.parameters:
             # OAuth 2.0 access tokens: only Amazon's and Facebook's own servers can verify them.
             raise refusal(
@@ -62,7 +62,7 @@ class Federation:
         caller = turn.caller._replace(principal=principal, user_id=user_id, subject=proof.subject)
         return turn._replace(caller=caller), proof
 
-    def _by_assertion(self, turn: StsRequest) -> tuple[StsRequest, IdentityProof]:
+    def _by_assertion(self, turn: AuthenticatedRequest) -> tuple[AuthenticatedRequest, IdentityProof]:
         account, provider_arn = account_of_role(turn), parse_arn(turn.text("PrincipalArn"))
         if provider_arn is None or provider_arn.service != "iam":
             raise validation("Request ARN is invalid")
@@ -83,7 +83,7 @@ class Federation:
             from_assertion["TransitiveTagKeys"] = proof.transitive_keys
         return turn._replace(caller=caller, parameters={**turn.parameters, **from_assertion}), proof
 
-    def assume(self, turn: StsRequest, proof: IdentityProof) -> dict[str, Value]:
+    def assume(self, turn: AuthenticatedRequest, proof: IdentityProof) -> dict[str, Value]:
         """Authorize the role and issue its session. Raises SandboxRefusal."""
         role_arn = turn.text("RoleArn")
         role = self._world.role_at(role_arn)
@@ -104,7 +104,7 @@ class Federation:
         )
         return _answer(turn.operation, proof) | issue_role_session(self._issuing, turn, role, session)
 
-    def _authorize(self, turn: StsRequest, role_arn: str, role: Role | None, proof: IdentityProof) -> Role:
+    def _authorize(self, turn: AuthenticatedRequest, role_arn: str, role: Role | None, proof: IdentityProof) -> Role:
         """Return the role if its trust policy allows the provider's user."""
         trust = NO_ROLE if role is None else StoredPolicy(f"the trust policy of role {role.name}", role.trust)
         if turn.operation == _SAML and role is not None:
@@ -141,7 +141,7 @@ class Federation:
         return role
 
 
-def _duration(turn: StsRequest, role: Role, proof: IdentityProof) -> int:
+def _duration(turn: AuthenticatedRequest, role: Role, proof: IdentityProof) -> int:
     """Return the requested duration if the role allows it; a provider can only shorten it."""
     requested = turn.number("DurationSeconds", HOUR)
     if requested > role.max_session_duration:
@@ -167,7 +167,7 @@ def _answer(operation: str, proof: IdentityProof) -> dict[str, Value]:
     }
 
 
-def account_of_role(turn: StsRequest) -> str:
+def account_of_role(turn: AuthenticatedRequest) -> str:
     """Return the account of the requested role. Raises ValidationError when RoleArn is not a role's ARN."""
     arn = parse_arn(turn.text("RoleArn"))
     if arn is None or arn.service != "iam" or arn.resource_type != "role":

@@ -7,7 +7,7 @@ from typing import Final
 
 from dsops.arn import parse_arn
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.authorization.resources.parameter_values import listed_tags, texts
+from dsops.sandbox.authorization.parameter_values import listed_tags, texts
 from dsops.sandbox.state.world import World
 from dsops.sandbox.sts import totp
 from dsops.sandbox.wire.errors import refusal

@@ -1,6 +1,6 @@
 """Accounts, users, roles and their policies, as moto's IAM backends hold them.
 
-Only this file and the others that import moto (`backends`, `estate`, `fence`, `vault` ...) depend on it. Attributes
+Only this file and others that import moto (`iam_backend`, `estate`, `fence`, `secrets` ...) depend on it. Attributes
 are read without defaults: a moto that dropped or renamed one must stop the sandbox, not drop a boundary (`probe.py`
 tries them out before the first request).
 """

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dsops.arn import parse_arn
-from dsops.policy.language.letters import lower_case
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion
+from dsops.policy import lower_case
+from dsops.sandbox.authorization.authorize import NO_ROLE, AuthorizationQuestion
 from dsops.sandbox.authorization.caller import overlay
 from dsops.sandbox.authorization.context import Context, request_tags, source_ip, tag_keys
-from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.state.iam_backend import StoredPolicy
 from dsops.sandbox.state.sessions import Issued, Session
 from dsops.sandbox.state.world import Role, World
@@ -25,12 +25,6 @@ from dsops.sandbox.sts.session_policy import PassedTags, packed_size, read_polic
 from dsops.sandbox.wire.errors import access_denied, validation
 from dsops.sandbox.wire.responses import Value
 
-NO_ROLE = StoredPolicy(
-    "no role has this ARN",
-    '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"Service": "nobody.invalid"}, '
-    '"Action": "sts:AssumeRole"}}',
-)
-
 
 class AssumeRole:
     """The operation, over one world."""
@@ -39,7 +33,7 @@ class AssumeRole:
         self._issuing = issuing
         self._seal = seal
 
-    def perform(self, turn: StsRequest) -> dict[str, Value]:
+    def perform(self, turn: AuthenticatedRequest) -> dict[str, Value]:
         """Perform the operation. Raises SandboxRefusal."""
         caller, world = turn.caller, self._issuing.world
         role_arn = turn.text("RoleArn")
@@ -65,7 +59,7 @@ class AssumeRole:
 
     def _authorize(
         self,
-        turn: StsRequest,
+        turn: AuthenticatedRequest,
         role: Role | None,
         tags: PassedTags,
         source_identity: str,
@@ -93,7 +87,7 @@ class AssumeRole:
         return role
 
 
-def issue_role_session(issuing: Issuing, turn: StsRequest, role: Role, session: Session) -> dict[str, Value]:
+def issue_role_session(issuing: Issuing, turn: AuthenticatedRequest, role: Role, session: Session) -> dict[str, Value]:
     """Issue the session if its policies and tags fit a token; return the answer, which states their size."""
     is_sized = packed_size(session.policy, session.tags) is not None
     issued = issuing.issue(turn, session)
@@ -105,7 +99,7 @@ def issue_role_session(issuing: Issuing, turn: StsRequest, role: Role, session: 
     return result | token_size(issued)
 
 
-def role_session(turn: StsRequest, role: Role, duration: int, tags: PassedTags) -> Session:
+def role_session(turn: AuthenticatedRequest, role: Role, duration: int, tags: PassedTags) -> Session:
     """Return a session of the role under the requested name."""
     now, name = int(turn.now), turn.text("RoleSessionName")
     identity = (role.account, role.unique_id, name)
@@ -128,7 +122,7 @@ def check_role_arn(fields: Mapping[str, str]) -> None:
         raise validation(f"{arn} is invalid")
 
 
-def _source_identity(turn: StsRequest) -> str:
+def _source_identity(turn: AuthenticatedRequest) -> str:
     """Return the source identity, passed or inherited; once set it can't change along a role chain."""
     passed = turn.text("SourceIdentity")
     session = turn.caller.session
@@ -138,7 +132,7 @@ def _source_identity(turn: StsRequest) -> str:
     return passed or inherited
 
 
-def _duration(turn: StsRequest, role: Role) -> int:
+def _duration(turn: AuthenticatedRequest, role: Role) -> int:
     duration = turn.number("DurationSeconds", HOUR)
     if duration > role.max_session_duration:
         raise validation("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
@@ -150,7 +144,7 @@ def _duration(turn: StsRequest, role: Role) -> int:
 
 
 def assume_context(
-    turn: StsRequest, role: Role | None, tags: PassedTags, source_identity: str, mfa_at: float | None
+    turn: AuthenticatedRequest, role: Role | None, tags: PassedTags, source_identity: str, mfa_at: float | None
 ) -> Context:
     """Return the condition keys that a trust policy is evaluated with, apart from the principal."""
     context = dict(turn.context)

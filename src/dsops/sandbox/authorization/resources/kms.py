@@ -15,8 +15,7 @@ from dsops.errors import SandboxRefusal
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
-from dsops.sandbox.authorization.resources.kms_grants import with_grants
-from dsops.sandbox.authorization.resources.parameter_values import (
+from dsops.sandbox.authorization.parameter_values import (
     Parameters,
     inside,
     key_if_given,
@@ -25,6 +24,7 @@ from dsops.sandbox.authorization.resources.parameter_values import (
     text,
     texts,
 )
+from dsops.sandbox.authorization.resources.kms_grants import with_grants
 from dsops.sandbox.state.kms_keys import KeyStore
 from dsops.sandbox.state.secrets import SecretLocation
 from dsops.sandbox.wire.errors import refusal

@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 
 _DOMAIN: Final = ".amazonaws.com"
 _PREFIX: Final = "AWSServiceRoleFor"
+LINKED_PATH: Final = "/aws-service-role/"
+"""The path of every service-linked role, and of its managed policy."""
 
 
 class LinkedRole(NamedTuple):
@@ -18,6 +20,11 @@ class LinkedRole(NamedTuple):
     """The name of the managed policy below `aws-service-role/`."""
     has_suffix: bool
     """Whether CreateServiceLinkedRole accepts a CustomSuffix."""
+
+
+def linked_name(linked: LinkedRole, suffix: str) -> str:
+    """Return the role's name."""
+    return f"{linked.name}_{suffix}" if suffix else linked.name
 
 
 @cache

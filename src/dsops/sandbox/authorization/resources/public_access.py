@@ -8,9 +8,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import Final
 
-from dsops.policy.language.conditions import Condition
-from dsops.policy.language.letters import lower_case
-from dsops.policy.language.policy import Statement
+from dsops.policy import Condition, Statement, lower_case
 from dsops.sandbox.authorization.authorize import compiled
 
 _FIXING_KEYS: Final = frozenset(

@@ -15,15 +15,8 @@ from dsops.errors import SandboxRefusal
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
+from dsops.sandbox.authorization.parameter_values import Parameters, inside, key_if_given, listed_tags, many, text
 from dsops.sandbox.authorization.resources.kms import KmsResources
-from dsops.sandbox.authorization.resources.parameter_values import (
-    Parameters,
-    inside,
-    key_if_given,
-    listed_tags,
-    many,
-    text,
-)
 from dsops.sandbox.authorization.resources.public_access import is_public
 from dsops.sandbox.authorization.resources.s3_actions import (
     ALSO_WITH,

@@ -14,7 +14,7 @@ from dsops.extras import install_command
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
-from dsops.sandbox.authorization.resources.parameter_values import Parameters, listed_tags, many, shown, texts
+from dsops.sandbox.authorization.parameter_values import Parameters, listed_tags, many, shown, texts
 from dsops.sandbox.authorization.resources.reference.actions import ACTIONS, PREFIXES
 from dsops.sandbox.authorization.resources.reference.condition_keys import (
     keys_of_entries,
