@@ -209,9 +209,6 @@ def _statement_value(found: StatementReason) -> Json:
     }
 
 
-# --- for build servers --------------------------------------------------------------------------------------
-
-
 def junit_report(rows: Sequence[AnsweredCase], file: str, *, now: datetime) -> str:
     """A suite named after the file, with a case for each row."""
     from dsops.cli.framework.junit import SuiteCase, junit_xml
