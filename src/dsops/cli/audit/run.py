@@ -90,9 +90,6 @@ def run_question(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) 
     return 0
 
 
-# --- on this machine ----------------------------------------------------------------------------------------
-
-
 def _run_here(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) -> None:
     """By the engine of `dsops audit report`, over the files of the pattern."""
     from dsops.audit.cloudtrail.files import find_logs
@@ -122,9 +119,6 @@ def _run_here(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) -> 
         answer_json(report_value(report))
     else:
         _show(report.answers[0], wanted, arguments)
-
-
-# --- in AWS -------------------------------------------------------------------------------------------------
 
 
 def _run_there(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) -> None:
@@ -172,9 +166,6 @@ def _place(arguments: Arguments) -> AthenaTarget:
     return AthenaTarget(
         arguments.text(_REGION.name), workgroup, database, catalog, output, arguments.seconds(_TIMEOUT.name) or 0.0
     )
-
-
-# --- both ---------------------------------------------------------------------------------------------------
 
 
 def _refuse(arguments: Arguments, why: str, names: tuple[str, ...], instead: str) -> None:

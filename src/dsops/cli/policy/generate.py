@@ -75,9 +75,6 @@ def _one_account(grants: Grants, format_name: str) -> Grants:
     raise UsageError(f"{message}, and a {format_name} file is for one", why=why, hint=hint)
 
 
-# --- what is written -----------------------------------------------------------------------------------------
-
-
 def _text(grants: Grants, selection: Selection, format_name: str) -> str:
     """One account's, as a file."""
     told = f"What dsops needs for {grants.environment}: made by dsops {__version__}, `dsops policy generate`"

@@ -152,9 +152,6 @@ def _completed(
     return [(case.asked, policies, ()) for case, policies in given]
 
 
-# --- what is asked ------------------------------------------------------------------------------------------
-
-
 def _table(arguments: Arguments, runtime: Runtime) -> CaseFile:
     file = arguments.text("--cases")
     if not file:
