@@ -61,9 +61,6 @@ _OWN_WORK = ("--no-agent", "--verbose", "-v", "--debug", "--help", "-h")
 _OFF = ("off", "0", "no", "false")
 
 
-# --- frames -------------------------------------------------------------------------------------------------
-
-
 def pack(fields: "list[bytes]") -> bytes:
     """Encode the fields, each after its length in four bytes."""
     return b"".join([part for field in fields for part in (len(field).to_bytes(4, "big"), field)])
@@ -116,9 +113,6 @@ def _read(connection: "_socket.socket", length: int, until: float) -> "bytes | N
         parts.append(part)
         length -= len(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-# --- where the agent is -------------------------------------------------------------------------------------
 
 
 def stamp() -> bytes:
@@ -210,9 +204,6 @@ def connect(address: str) -> "_socket.socket | None":
         pass
     connection.close()
     return None
-
-
-# --- a request ----------------------------------------------------------------------------------------------
 
 
 def is_plain(words: "list[str]") -> bool:

@@ -98,8 +98,6 @@ class AgentServer:
         self._is_ending = True
         os.write(self._woken, b".")
 
-    # --- what comes in ----------------------------------------------------------------------------------------
-
     def _turn(self) -> None:
         now = monotonic()
         waits = [unread.until - now for unread in self._unread.values()]
@@ -187,8 +185,6 @@ class AgentServer:
         for caller in callers:
             caller.pulse()
 
-    # --- one request, in its thread ---------------------------------------------------------------------------
-
     def _serve(self, connection: socket.socket, data: bytes) -> None:
         with connection:
             try:
@@ -237,8 +233,6 @@ class AgentServer:
         if not 0 < number <= len(rest):
             return None
         return AgentRequest(folder, watches == b"1", rest[:number], rest[number:])
-
-    # --- the end ------------------------------------------------------------------------------------------------
 
     def _is_idle(self) -> bool:
         is_busy = bool(self._unread) or self._crew.load > 0

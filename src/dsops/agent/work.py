@@ -107,8 +107,6 @@ class SessionKeeper:
         tally.add(lambda metrics: metrics.fail(reported))
         return failed(reported)
 
-    # --- what clients ask for ---------------------------------------------------------------------------------
-
     def _exec(self, asked: AgentRequest, client: RequestClient, tally: Tally) -> AgentAnswer:
         """The environment of the command, for a client that replaces itself with it."""
         run = ClientRun(asked, client, self._shared, self._lines, tally, shows_notes=True)

@@ -93,9 +93,6 @@ def run_question(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) 
     return 0
 
 
-# --- on this machine ----------------------------------------------------------------------------------------
-
-
 def _run_here(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) -> None:
     """Answer with the engine of `dsops audit report`, from the files of the pattern."""
     from dsops.audit.cloudtrail.files import find_logs
@@ -125,9 +122,6 @@ def _run_here(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) -> 
         answer_json(report_value(report))
     else:
         _show(report.answers[0], wanted, arguments)
-
-
-# --- in AWS -------------------------------------------------------------------------------------------------
 
 
 def _run_there(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) -> None:
@@ -177,9 +171,6 @@ def _place(arguments: Arguments) -> AthenaTarget:
     return AthenaTarget(
         arguments.text(_REGION.name), workgroup, database, catalog, output, arguments.seconds(_TIMEOUT.name) or 0.0
     )
-
-
-# --- both ---------------------------------------------------------------------------------------------------
 
 
 def _refuse(arguments: Arguments, why: str, names: tuple[str, ...], instead: str) -> None:

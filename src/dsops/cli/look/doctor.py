@@ -83,9 +83,6 @@ def _finding_text(check: Check) -> str:
     return "\n".join(lines)
 
 
-# --- configuration and plans --------------------------------------------------------------------------------
-
-
 def _subject(arguments: Arguments, runtime: Runtime) -> Subject:
     """The configuration and its plans; what can't be read or is not allowed becomes a failed check."""
     config: Config | None = None
@@ -103,9 +100,6 @@ def _subject(arguments: Arguments, runtime: Runtime) -> Subject:
         lambda name: plan_of_session(config, name, runtime),
     )
     return Subject(config, plans, [readable, *checks])
-
-
-# --- repairs ------------------------------------------------------------------------------------------------
 
 
 def _mend(subject: Subject, runtime: Runtime) -> Iterator[_Fix]:

@@ -98,9 +98,6 @@ def statement_text(statement: object) -> str:
     return json.dumps(statement, ensure_ascii=False)
 
 
-# --- JSON ---------------------------------------------------------------------------------------------------
-
-
 def _value(finding: RefusalFinding) -> Json:
     place = finding.place
     return {

@@ -142,9 +142,6 @@ def _tell_what_else(drawn: _Drawn, text: str, format_name: str, *, is_shown: boo
         )
 
 
-# --- JSON ---------------------------------------------------------------------------------------------------------
-
-
 def graph_json(drawn: _Drawn) -> str:
     """The graph as JSON."""
     graph = drawn.graph

@@ -33,9 +33,6 @@ def check(plan: Plan, arguments: Arguments, runtime: Runtime) -> int:
     return CheckFailed.exit_code if any(hop.verdict == "denied" for hop in hops) else 0
 
 
-# --- policies -----------------------------------------------------------------------------------------------
-
-
 def _trusts(plan: Plan, arguments: Arguments, runtime: Runtime) -> dict[str, Policy]:
     trust_policies = {}
     for word in arguments.texts(TRUST_POLICY.name):

@@ -132,9 +132,6 @@ def _listed(values: Sequence[str]) -> str:
     return f"{shown} or {len(values) - _MOST} more" if len(values) > _MOST else shown
 
 
-# --- JSON ---------------------------------------------------------------------------------------------------
-
-
 def _value(rows: Sequence[AnsweredCase], file: str) -> Json:
     has_expectation = any(row.case.expected is not None for row in rows)
     return {
@@ -210,9 +207,6 @@ def _statement_value(found: StatementReason) -> Json:
             for failure in found.failures
         ],
     }
-
-
-# --- JUnit --------------------------------------------------------------------------------------------------
 
 
 def junit_report(rows: Sequence[AnsweredCase], file: str, *, now: datetime) -> str:

@@ -75,9 +75,6 @@ def _one_account(grants: Grants, format_name: str) -> Grants:
     raise UsageError(f"{message}, and a {format_name} file is for one", why=why, hint=hint)
 
 
-# --- output --------------------------------------------------------------------------------------------------
-
-
 def _text(grants: Grants, selection: Selection, format_name: str) -> str:
     """The policies of one account as a Terraform file or a CloudFormation template."""
     header = f"What dsops needs for {grants.environment}: made by dsops {__version__}, `dsops policy generate`"

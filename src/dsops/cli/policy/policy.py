@@ -80,9 +80,6 @@ def _check_file(
     return CheckedFile(file, lint(document, len(text), kind, reference=reference, has_comments=extension == ".jsonc"))
 
 
-# --- output -------------------------------------------------------------------------------------------------
-
-
 def _show(
     checked: Sequence[CheckedFile], reference: ServiceReference | None, arguments: Arguments, *, is_complete: bool
 ) -> None:

@@ -149,9 +149,6 @@ def _completed(
     return [(case.asked, policies, ()) for case, policies in given]
 
 
-# --- questions ----------------------------------------------------------------------------------------------
-
-
 def _table(arguments: Arguments, runtime: Runtime) -> CaseFile:
     file = arguments.text("--cases")
     if not file:
