@@ -224,13 +224,13 @@ def test_who_reads_all_of_it_has_to_say_so(world: World) -> None:
 
 WRONG: Mapping[str, tuple[tuple[str, ...], str]] = {
     "output": (("--output", "bucket/prefix"), "`--output bucket/prefix` is not an S3 location"),
-    "output with a space": (("--output", "s3://bucket/a b"), "is no place in S3"),
+    "output with a space": (("--output", "s3://bucket/a b"), "is not an S3 location"),
     "workgroup": (("--workgroup", "a b"), "`--workgroup a b` is not a workgroup name"),
     "database": (("--database", "a.b.c"), "`--database a.b.c` is not a database name"),
     "region": (("--region", "eu_west_1"), "`eu_west_1` is not the name of a region"),
     "timeout": (("--timeout", "0"), "`--timeout` can't be `0`"),
     "a region here": (("--dialect", "duckdb", "--region", "eu-west-1"), "DuckDB does not call AWS"),
-    "a day here": (("--dialect", "duckdb", "--begin", "2026-11-01"), "`--begin` says nothing here"),
+    "a day here": (("--dialect", "duckdb", "--begin", "2026-11-01"), "`--begin` has no effect here"),
     "no logs here": (("--dialect", "duckdb", "--from", "nothing/*.json"), "there are no logs nothing/*.json"),
 }
 
@@ -343,10 +343,10 @@ def test_ctrl_c_stops_the_query(world: World) -> None:
 
 
 def test_ctrl_c_before_there_is_an_id_leaves_nobody_in_doubt(world: World) -> None:
-    """The query may have begun: that is told."""
+    """A note says that Athena may have started the query."""
     code, err = interrupted(world, Silent())
     assert code == 130
-    assert "a query may have begun in Athena, and be billed" in err
+    assert "Athena may have started a query, which AWS bills" in err
     assert "may have begun" not in interrupted(world, Waiting())[1]
 
 
