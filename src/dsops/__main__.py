@@ -102,14 +102,14 @@ def _answer(words: "list[str]") -> "int | None":
     if kind == client.FAILED:
         return _fail(data, words, 0)
     try:
-        written = os.write(1, data)
+        count = os.write(1, data)
     except OSError:
-        written = 0
-    if written == len(data):
+        count = 0
+    if count == len(data):
         return 0
     from dsops.cli import write_answer
 
-    return write_answer(data[written:], words)
+    return write_answer(data[count:], words)
 
 
 def _fail(error: bytes, words: "list[str]", failure_code: int) -> int:

@@ -189,9 +189,9 @@ class Library:
 
     def _plan(self, environment: str, store: str = "") -> Plan:
         """The plan of an environment, or of a store's session as an environment uses it; kept for the next call."""
-        kept = self._plans.get((environment, store))
-        if kept is not None:
-            return kept
+        cached_plan = self._plans.get((environment, store))
+        if cached_plan is not None:
+            return cached_plan
         if store:
             plan = plan_of_session(self._config, store, self._runtime, environment=environment)
         else:

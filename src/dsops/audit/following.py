@@ -94,11 +94,11 @@ def _look(path: str, current: int | None, position: Position, most_bytes: int) -
         older = _open(os.path.join(os.path.dirname(path), name)) if number > position.number else None
         if older is not None:
             try:
-                found = _read(older, position, most_bytes)
+                older_look = _read(older, position, most_bytes)
             finally:
                 os.close(older)
-            if found is not None:
-                return found
+            if older_look is not None:
+                return older_look
     return _read(current, position, most_bytes) if current is not None else None
 
 

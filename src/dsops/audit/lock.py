@@ -206,7 +206,7 @@ def open_own(folder: int, name: str, flags: int, path: str) -> int:
     return descriptor
 
 
-def _check(status: os.stat_result, shown: str, *, is_folder: bool = False) -> None:
+def _check(status: os.stat_result, shown_path: str, *, is_folder: bool = False) -> None:
     why = ""
     if not is_folder and not stat.S_ISREG(status.st_mode):
         why = "it is not a regular file"
@@ -217,8 +217,8 @@ def _check(status: os.stat_result, shown: str, *, is_folder: bool = False) -> No
     elif not is_folder and status.st_nlink != 1:
         why = "it has more than one hard link"
     if why:
-        hint = f"look at it with `ls -ld {shown}`, and move it away or make it yours alone"
-        raise AuditFailed(f"the audit trail was not written: {shown} can't be relied on", why=why, hint=hint)
+        hint = f"look at it with `ls -ld {shown_path}`, and move it away or make it yours alone"
+        raise AuditFailed(f"the audit trail was not written: {shown_path} can't be relied on", why=why, hint=hint)
 
 
 def _is_there(folder: int, name: str, descriptor: int) -> bool:

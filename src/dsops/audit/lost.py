@@ -198,11 +198,11 @@ def _sum(before: Loss | None, author: Author, lines: int, why: str, now: int) ->
     return Loss(loss.lines + lines, loss.first, moment, processes, why[:_MOST_WHY])
 
 
-def _rest(told: Loss, now: Loss | None) -> Loss | None:
-    """The loss since `told` was reported; all of it again if the two can't be told apart."""
-    if now is None or not told.lines or now.lines <= told.lines:
+def _rest(reported: Loss, now: Loss | None) -> Loss | None:
+    """The loss since `reported` was reported; all of it again if the two can't be told apart."""
+    if now is None or not reported.lines or now.lines <= reported.lines:
         return now
-    before = {(share.pid, share.command): share.lines for share in told.processes}
+    before = {(share.pid, share.command): share.lines for share in reported.processes}
     shares = [share._replace(lines=share.lines - before.get((share.pid, share.command), 0)) for share in now.processes]
     left = tuple([share for share in shares if share.lines > 0])
-    return Loss(now.lines - told.lines, now.last, now.last, left, now.why)
+    return Loss(now.lines - reported.lines, now.last, now.last, left, now.why)

@@ -52,11 +52,11 @@ def _whole_store(types: Mapping[str, StoreType]) -> Schema:
     }
 
 
-def _by_type(types: Iterable[str], what: str) -> list[Schema]:
+def _by_type(types: Iterable[str], definition: str) -> list[Schema]:
     return [
         {
             "if": {"properties": {"type": {"const": name}}, "required": ["type"]},
-            "then": {"$ref": f"#/$defs/{what} {name}"},
+            "then": {"$ref": f"#/$defs/{definition} {name}"},
         }
         for name in types
     ]
@@ -126,11 +126,11 @@ def _apart(store_type: StoreType, group: tuple[str, ...]) -> Schema:
 def _operation(store_type: StoreType, operation: Operation) -> Schema:
     """The schema for keys that select an operation: its required keys, and no key that it does not accept."""
     keys = [of_operation(key, operation) for key in store_type.keys]
-    taken = keys_taken(operation)
+    accepted_keys = keys_taken(operation)
     properties: Schema = {
         name: {"type": "null", "errorMessage": f"{name} does not go with {operation.name}"}
         for key in keys
-        if key.name not in taken
+        if key.name not in accepted_keys
         for name in (key.name, *key.aliases)
     }
     for key in keys:
@@ -142,8 +142,8 @@ def _operation(store_type: StoreType, operation: Operation) -> Schema:
     if not operation.is_signed:
         needs.append(_selected(store_type, operation))
         properties["operation"] = {"enum": [operation.name, None]}
-    held: Schema = {"properties": properties, "allOf": needs} if needs else {"properties": properties}
-    return {"if": _meant(store_type, operation), "then": held}
+    requirements: Schema = {"properties": properties, "allOf": needs} if needs else {"properties": properties}
+    return {"if": _meant(store_type, operation), "then": requirements}
 
 
 def _selected(store_type: StoreType, operation: Operation) -> Schema:
@@ -163,8 +163,8 @@ def _meant(store_type: StoreType, operation: Operation) -> Schema:
     by_keys += [{"not": _selected(store_type, earlier)} for earlier in before]
     if operation.is_signed:
         by_keys.append({"not": _has(store_type, "operation")})
-    written = [_has(store_type, f"operation={operation.name}"), *[{"not": earlier} for earlier in unsigned]]
-    return {"anyOf": [{"allOf": by_keys}, {"allOf": written}]} if by_keys else {"allOf": written}
+    by_operation = [_has(store_type, f"operation={operation.name}"), *[{"not": earlier} for earlier in unsigned]]
+    return {"anyOf": [{"allOf": by_keys}, {"allOf": by_operation}]} if by_keys else {"allOf": by_operation}
 
 
 def _has(store_type: StoreType, name: str) -> Schema:
@@ -174,7 +174,7 @@ def _has(store_type: StoreType, name: str) -> Schema:
         return {"required": [name], "properties": {name: {"const": value}}}
     key = next(key for key in store_type.keys if key.name == name)
     names = (name, *key.aliases)
-    return _any([{"required": [each], "properties": {each: {"not": {"type": "null"}}}} for each in names])
+    return _any([{"required": [key_name], "properties": {key_name: {"not": {"type": "null"}}}} for key_name in names])
 
 
 def _any(schemas: list[Schema]) -> Schema:

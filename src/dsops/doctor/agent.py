@@ -100,10 +100,12 @@ def _useless(detail: str, hint: str) -> Check:
 
 def _held(sessions: list[Mapping[str, object]], values: int) -> Check:
     """The number of cached sessions, and the names of those that expire first."""
-    ends = sorted((str(each.get("expiration") or "never"), str(each.get("store") or "(base)")) for each in sessions)
-    shown = [f"{store} until {end}" if end != "never" else store for end, store in ends[:_SESSIONS_SHOWN]]
-    shown += [f"{len(ends) - _SESSIONS_SHOWN} more"] if len(ends) > _SESSIONS_SHOWN else []
-    detail = f"{len(sessions)} held{': ' if shown else ''}{', '.join(shown)}"
+    ends = sorted(
+        (str(session.get("expiration") or "never"), str(session.get("store") or "(base)")) for session in sessions
+    )
+    session_texts = [f"{store} until {end}" if end != "never" else store for end, store in ends[:_SESSIONS_SHOWN]]
+    session_texts += [f"{len(ends) - _SESSIONS_SHOWN} more"] if len(ends) > _SESSIONS_SHOWN else []
+    detail = f"{len(sessions)} held{': ' if session_texts else ''}{', '.join(session_texts)}"
     if values:
         detail += f"; and {values} {'value' if values == 1 else 'values'} of secrets"
     return Check("doctor.agent-sessions", "agent's sessions", "ok", detail)

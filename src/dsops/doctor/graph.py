@@ -101,10 +101,10 @@ def _needs(step: Step) -> str:
 
 def _below(step: Step, tried: _Tried) -> DsopsError | None:
     """The error of the credentials that the step uses."""
-    found = tried.trial.sessions.get(step.credentials_from)
+    outcome = tried.trial.sessions.get(step.credentials_from)
     if not step.credentials_from and step.proof is None:
-        found = tried.bases.get(step.profile)
-    return found if isinstance(found, DsopsError) else None
+        outcome = tried.bases.get(step.profile)
+    return outcome if isinstance(outcome, DsopsError) else None
 
 
 def _is_same(error: DsopsError, below: DsopsError | None) -> bool:
@@ -117,7 +117,7 @@ def _shared_by_all(outcomes: list[Secret | DsopsError]) -> DsopsError | None:
     first = outcomes[0] if outcomes else None
     if not isinstance(first, DsopsError) or isinstance(first, MISSING):
         return None
-    return first if all(each is first for each in outcomes) else None
+    return first if all(error is first for error in outcomes) else None
 
 
 def _of_variable(variable: PlannedVariable, tried: _Tried) -> _Found:
@@ -146,5 +146,5 @@ def is_denial(error: DsopsError) -> bool:
     return isinstance(error, CredentialsError) and error.aws is not None
 
 
-def _worse(one: NodeOutcome | None, other: NodeOutcome) -> NodeOutcome:
-    return one if one is not None and _RANKS.index(one.status) >= _RANKS.index(other.status) else other
+def _worse(outcome: NodeOutcome | None, other: NodeOutcome) -> NodeOutcome:
+    return outcome if outcome is not None and _RANKS.index(outcome.status) >= _RANKS.index(other.status) else other

@@ -87,7 +87,7 @@ class Masker:
             if len(pattern) < SHORTEST:
                 raise ValueError("a pattern is too short")
             starts.setdefault(pattern[:SHORTEST], []).append(pattern)
-        self._by_start = {start: _Bucket(found) for start, found in starts.items()}
+        self._by_start = {start: _Bucket(bucket_patterns) for start, bucket_patterns in starts.items()}
         self._shorter_starts = {start[:length] for start in starts for length in range(1, SHORTEST)}
         if starts:
             self._find = re.compile(_any_of(starts), re.DOTALL).search
@@ -104,10 +104,10 @@ class Masker:
 
     def feed(self, data: bytes, codes: Iterable[ControlCode] = ()) -> bytes:
         """Add input and return the output that is decided. `codes` keep their places, or follow a mask."""
-        known = len(self._buffer)
-        self._codes.extend(ControlCode(known + control.position, control.code) for control in codes)
+        length_before = len(self._buffer)
+        self._codes.extend(ControlCode(length_before + control.position, control.code) for control in codes)
         self._buffer += data
-        self._go_on(known)
+        self._go_on(length_before)
         self._scan()
         out = self._output(self._safe())
         are_too_many = len(self._codes) > _MOST_CODES + _CODES_A_BYTE * len(self._buffer)
@@ -128,12 +128,12 @@ class Masker:
         self._open.clear()
         return rest
 
-    def _go_on(self, known: int) -> None:
+    def _go_on(self, length_before: int) -> None:
         """Check the open patterns against the new input: they match, stay open, or fail."""
         still_open = []
         for candidate in self._open:
-            new = self._buffer[known : candidate.start + len(candidate.pattern)]
-            if not candidate.pattern.startswith(new, known - candidate.start):
+            new = self._buffer[length_before : candidate.start + len(candidate.pattern)]
+            if not candidate.pattern.startswith(new, length_before - candidate.start):
                 continue
             if candidate.start + len(candidate.pattern) <= len(self._buffer):
                 self._cover(candidate.start, candidate.start + len(candidate.pattern))

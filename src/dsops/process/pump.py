@@ -93,7 +93,7 @@ class Channel:
     def write(self) -> None:
         """Write as much as is possible without blocking."""
         try:
-            written = os.write(self.sink, self.outbox if self._is_file else self.outbox[:_WRITE])
+            count = os.write(self.sink, self.outbox if self._is_file else self.outbox[:_WRITE])
         except BlockingIOError:
             return
         except OSError:
@@ -101,7 +101,7 @@ class Channel:
             self.outbox = b""
             self.close()
             return
-        self.outbox = self.outbox[written:]
+        self.outbox = self.outbox[count:]
 
     def give_up(self) -> None:
         """Stop reading, and drop unwritten bytes."""

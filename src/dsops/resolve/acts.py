@@ -35,9 +35,11 @@ _ASKED = {
 }
 
 
-def issued(step: Step, source: Credentials | None, given: Credentials | DsopsError, hop: int, runtime: Runtime) -> Act:
+def issued(
+    step: Step, source: Credentials | None, outcome: Credentials | DsopsError, hop: int, runtime: Runtime
+) -> Act:
     """The record of a requested session: the session, or the error."""
-    error = given if isinstance(given, DsopsError) else None
+    error = outcome if isinstance(outcome, DsopsError) else None
     is_asked = error is None or _was_asked(error)
     service = step.type.service if step.session_action else ""
     return Act(
@@ -48,8 +50,8 @@ def issued(step: Step, source: Credentials | None, given: Credentials | DsopsErr
         key=source.access_key_id if source is not None else "",
         identity=_identity(step) if source is None else {},
         asked=_asked(step),
-        answer=_session(given) if isinstance(given, Credentials) else {},
-        request_id=given.request_id if isinstance(given, Credentials) else "",
+        answer=_session(outcome) if isinstance(outcome, Credentials) else {},
+        request_id=outcome.request_id if isinstance(outcome, Credentials) else "",
         error=error,
         facts={**_of_step(step, runtime), **_begun_by(step, source), "hop": hop, "cached": False},
     )
@@ -66,7 +68,7 @@ def reads(
     plan: Plan,
     step: Step,
     outcomes: Mapping[SecretReference, Secret | DsopsError],
-    found: Mapping[SecretReference, SecretMetadata],
+    metadata_by_reference: Mapping[SecretReference, SecretMetadata],
     reader: Credentials | None,
     runtime: Runtime,
     *,
@@ -78,7 +80,10 @@ def reads(
         secrets.setdefault((reference.key, reference.version), []).append(reference)
     of_step, variables = _of_step(step, runtime), _variables(plan, step)
     for (key, version), references in secrets.items():
-        metadata = next((found[reference] for reference in references if reference in found), SecretMetadata())
+        metadata = next(
+            (metadata_by_reference[reference] for reference in references if reference in metadata_by_reference),
+            SecretMetadata(),
+        )
         failures = [outcome for outcome in map(outcomes.get, references) if isinstance(outcome, DsopsError)]
         # A missing field is no failed read: the secret itself was read.
         error = failures[0] if len(failures) == len(references) or (failures and not metadata.version) else None

@@ -56,7 +56,7 @@ class PlanSessions:
         """Steps whose connection is reused by one of their users."""
 
     def context(
-        self, step: Step, *, may_ask: bool = True, found: dict[SecretReference, SecretMetadata] | None = None
+        self, step: Step, *, may_ask: bool = True, metadata: dict[SecretReference, SecretMetadata] | None = None
     ) -> Context:
         """The context for the step's store: the client with the step's time limits."""
         milliseconds = step.settings.get("timeout_ms")
@@ -65,7 +65,7 @@ class PlanSessions:
             connect = min(milliseconds, client.connect_timeout_ms)
             client = client._replace(total_timeout_ms=milliseconds, connect_timeout_ms=connect)
         runtime = self._runtime if may_ask else self._runtime._replace(ask=nobody)
-        return Context(runtime, client._replace(runtime=runtime), self._cache.memory, found)
+        return Context(runtime, client._replace(runtime=runtime), self._cache.memory, metadata)
 
     async def of_step(self, name: str) -> Obtained:
         """The session that a step issues."""
@@ -107,12 +107,12 @@ class PlanSessions:
         async def load(may_ask: bool) -> Credentials:  # noqa: FBT001 (the cache's own call)
             del may_ask
             environ, folder, now = self._runtime.environ, self._runtime.folder, self._runtime.now()
-            found = await blocking(lambda: load_ambient(environ, folder, profile, now=now))
-            self._report("ambient.loaded", source=found.source, key=found.masked_key_id)
+            base = await blocking(lambda: load_ambient(environ, folder, profile, now=now))
+            self._report("ambient.loaded", source=base.source, key=base.masked_key_id)
             if self._cache.is_of_many and not is_as_planned(ambient, environ, profile, folder):
                 # The user logged in or edited a file since planning: don't cache this under the planned identity.
                 self._cache = self._cache.apart()
-            return found
+            return base
 
         return await self._share(ambient_fingerprint(ambient), load)
 
@@ -169,10 +169,15 @@ class PlanSessions:
         if was_held and not obtained.is_cached:
             self._runtime.measure("session.renewed", (), 1)
         if obtained.is_cached:
-            held = obtained.credentials
-            self._report("credentials.held", session=held.arn, key=held.masked_key_id, expires=held.expiration_text)
+            credentials = obtained.credentials
+            self._report(
+                "credentials.held",
+                session=credentials.arn,
+                key=credentials.masked_key_id,
+                expires=credentials.expiration_text,
+            )
             if step is not None:
-                self.add_act(step, lambda: acts.held(step, held, hop, self._runtime), held.is_of_sandbox)
+                self.add_act(step, lambda: acts.held(step, credentials, hop, self._runtime), credentials.is_of_sandbox)
         return obtained
 
     async def _issue(self, step: Step, *, may_ask: bool) -> Credentials:
@@ -248,8 +253,8 @@ class PlanSessions:
     def add_act(self, step: Step, act: Callable[[], Act], is_of_sandbox: bool | None = None) -> None:  # noqa: FBT001
         """Add a record to the audit trail, if there is one; a cached session remembers `is_of_sandbox`."""
         if self._runtime.journal is not None:
-            known = self.is_of_sandbox(step) if is_of_sandbox is None else is_of_sandbox
-            self._runtime.journal.add(act()._replace(is_of_sandbox=known))
+            of_sandbox = self.is_of_sandbox(step) if is_of_sandbox is None else is_of_sandbox
+            self._runtime.journal.add(act()._replace(is_of_sandbox=of_sandbox))
 
     def is_of_sandbox(self, step: Step) -> bool | None:
         """Whether a sandbox answered the step's calls; None for a step that makes none."""
@@ -275,12 +280,12 @@ class PlanSessions:
 
         The key id only tells callers apart and is not exported.
         """
-        asked = step.settings.get("duration_seconds")
-        if not isinstance(asked, int):
+        seconds = step.settings.get("duration_seconds")
+        if not isinstance(seconds, int):
             ends = issued.expiration
-            asked = round((ends - self._runtime.now()).total_seconds()) if ends is not None else 0
+            seconds = round((ends - self._runtime.now()).total_seconds()) if ends is not None else 0
         caller, key_id = (source.arn, source.access_key_id) if source is not None else ("", "")
-        self._runtime.measure("session.issued", (step.operation or step.type.name, step.role, caller, key_id), asked)
+        self._runtime.measure("session.issued", (step.operation or step.type.name, step.role, caller, key_id), seconds)
 
     def _tell_issued(self, step: Step, source: Credentials | None, issued: Credentials) -> None:
         token = step.proof.source if step.proof is not None else ""

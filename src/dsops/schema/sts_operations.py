@@ -125,17 +125,17 @@ def _check_sources(settings: Settings) -> list[Conflict]:
 
 def _check_written_operation(settings: Settings) -> list[Conflict]:
     """Conflicts for an operation without the token or response that it needs, and for one that it does not take."""
-    written, conflicts = settings.get("operation"), list[Conflict]()
+    operation_written, conflicts = settings.get("operation"), list[Conflict]()
     for operation, sources, noun in (
         ("AssumeRoleWithWebIdentity", WEB_IDENTITY_SOURCES, "a token"),
         ("AssumeRoleWithSAML", SAML_SOURCES, "an assertion"),
     ):
         present = _given(sources, settings)
-        if written == operation and not present:
+        if operation_written == operation and not present:
             hint = f"set one of {', '.join(f'`{name}`' for name in sources)}"
             conflicts.append(Conflict("operation", f"{operation} needs {noun}", hint))
-        elif present and written not in (None, operation):
-            message = f"{written} takes no {noun.partition(' ')[2]}, and `{present[0]}` is one"
+        elif present and operation_written not in (None, operation):
+            message = f"{operation_written} takes no {noun.partition(' ')[2]}, and `{present[0]}` is one"
             conflicts.append(Conflict("operation", message, "remove one of the two"))
     return conflicts
 

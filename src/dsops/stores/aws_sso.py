@@ -84,7 +84,7 @@ async def _what_there_is(portal: PortalClient, account_id: str, role_name: str) 
         accounts = {account.account_id: account.name for account in await list_accounts(portal)}
         if account_id not in accounts:
             meant = nearest(account_id, accounts)
-            named = [f"{each} ({name})" if name not in ("", each) else each for each, name in accounts.items()]
+            named = [f"{key} ({name})" if name not in ("", key) else key for key, name in accounts.items()]
             return f"did you mean {meant} ({accounts[meant]})?" if meant else f"its accounts: {_listed(named)}"
         roles = await list_account_roles(portal, account_id)
     except DsopsError:

@@ -153,10 +153,10 @@ def _not_offered(step: Step, response: SamlResponse, role_arn: str, principal_ar
             why="it has no attribute https://aws.amazon.com/SAML/Attributes/Role with a role and a provider",
             hint="have the identity provider's administrator assign you to the AWS application, and a role to you",
         )
-    wanted = role_arn or principal_arn or f"a role of the partition {partition_of_region(step.region).name}"
+    role_text = role_arn or principal_arn or f"a role of the partition {partition_of_region(step.region).name}"
     near = nearest(role_arn, [offer.role_arn for offer in response.roles]) if role_arn else ""
     return RoleNotOffered(
-        f"{source} does not give {wanted}",
+        f"{source} does not give {role_text}",
         why=_list(response),
         hint=f"did you mean `{near}`?" if near else "name one of those, or have this one assigned to you",
     )

@@ -118,7 +118,7 @@ def _offer(value: str) -> RoleOffer | None:
 
 
 def _shown(text: str) -> str:
-    return "".join(each if each.isprintable() else "?" for each in text[:_MOST_SHOWN])
+    return "".join(character if character.isprintable() else "?" for character in text[:_MOST_SHOWN])
 
 
 class _Reader:

@@ -142,9 +142,9 @@ def _from_command(words: list[str], step: Step, context: Context) -> Secret:
 
 def _at_hand(settings: Settings, environ: Mapping[str, str]) -> Secret:
     """The token in the settings, a variable or a file. Raises NoCredentials."""
-    written = settings.get("web_identity_token")
-    if isinstance(written, Secret):
-        return Secret(written.reveal().strip())
+    token_setting = settings.get("web_identity_token")
+    if isinstance(token_setting, Secret):
+        return Secret(token_setting.reveal().strip())
     platform = str(settings.get("web_identity", ""))
     if platform in _VARIABLES:
         for name in _VARIABLES[platform]:
@@ -190,12 +190,12 @@ def _speaks_of(token: Secret, source: str) -> tuple[str, str, str]:
         raise NoCredentials(f"{source} is not a JSON Web Token, and is not sent", hint=hint)
     audience = claims.get("aud", "")
     named = audience if isinstance(audience, list) else [audience]
-    return _shown(claims.get("iss")), _shown(claims.get("sub")), " ".join(_shown(each) for each in named)
+    return _shown(claims.get("iss")), _shown(claims.get("sub")), " ".join(_shown(name) for name in named)
 
 
 def _shown(claim: object) -> str:
     text = claim if isinstance(claim, str) else ""
-    return "".join(each if each.isprintable() else "?" for each in text[:MOST_SHOWN])
+    return "".join(character if character.isprintable() else "?" for character in text[:MOST_SHOWN])
 
 
 def _told(speaks_of: tuple[str, str, str]) -> str:

@@ -56,13 +56,13 @@ def source(files: str, *, form: Form, compression: str, longest_object: int, als
     """
     structure = _structure((*FIELDS.values(), *also))
     # A file without records yields one NULL, so that it is counted as skipped.
-    made = f"unnest(coalesce(from_json(json, '{json.dumps({'Records': [structure]})}').Records, [NULL]))"
+    rows = f"unnest(coalesce(from_json(json, '{json.dumps({'Records': [structure]})}').Records, [NULL]))"
     if form is Form.LINES:
-        made = f"from_json(json, '{json.dumps(structure)}')"
+        rows = f"from_json(json, '{json.dumps(structure)}')"
     # Otherwise a folder named `json=1` would become a column of that name.
     options = f"format = '{form.value}', compression = '{compression}', hive_partitioning = false"
     options += f", maximum_object_size = {longest_object}" if form is Form.OBJECT else ", ignore_errors = true"
-    return f"(SELECT {made} AS r FROM read_json_objects({files}, {options})) logs"
+    return f"(SELECT {rows} AS r FROM read_json_objects({files}, {options})) logs"
 
 
 def _structure(paths: Sequence[str]) -> dict[str, Any]:
@@ -139,7 +139,7 @@ class CallDatabase:
         nothing = ", ".join(f"NULL::VARCHAR AS {name}" for name in FIELDS)
         self._rows(f"CREATE TABLE records AS {records(DUCKDB, f'(SELECT {nothing}) nothing')} LIMIT 0")
 
-    def load(self, batches: Sequence[FileBatch], told: Told = lambda _: None, *, sandbox: bool = True) -> None:
+    def load(self, batches: Sequence[FileBatch], report_read: Told = lambda _: None, *, sandbox: bool = True) -> None:
         """Read the files. A file that can't be read is added to `unreadable`, and the rest is read.
 
         A full disk ends everything: no file is at fault, and the figures would be too low without a note. Without
@@ -149,7 +149,7 @@ class CallDatabase:
         self._has_sandbox = sandbox
         for batch in batches:
             self._load(batch)
-            told(batch.size)
+            report_read(batch.size)
 
     def _load(self, batch: FileBatch) -> None:
         try:
@@ -215,9 +215,9 @@ class CallDatabase:
             return since
         return self.last - timedelta(days=1)
 
-    def answer(self, question: AuditQuestion, asked: QuestionOptions) -> Answer:
+    def answer(self, question: AuditQuestion, options: QuestionOptions) -> Answer:
         """The rows of one question."""
-        rows = self._rows(sql_of(question, asked, DUCKDB))
+        rows = self._rows(sql_of(question, options, DUCKDB))
         return Answer(question.name, question.columns, tuple(tuple(map(_cell, row)) for row in rows))
 
     def _one(self, sql: str) -> Any:
@@ -244,12 +244,12 @@ class CallDatabase:
         return rows
 
 
-def standalone(question: AuditQuestion, asked: QuestionOptions, files: str) -> str:
+def standalone(question: AuditQuestion, options: QuestionOptions, files: str) -> str:
     """A question as one statement for DuckDB alone, over the files of a pattern."""
     compression = "gzip" if files.endswith(".gz") else "uncompressed"
     form = Form.LINES if files.removesuffix(".gz").endswith(("jsonl", "ndjson")) else Form.OBJECT
     logs = source(text_literal(files), form=form, compression=compression, longest_object=256 << 20)
-    return whole(question, asked, DUCKDB, logs)
+    return whole(question, options, DUCKDB, logs)
 
 
 def _parts(batch: FileBatch, why: str) -> Iterator[FileBatch]:

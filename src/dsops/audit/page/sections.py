@@ -50,12 +50,12 @@ def _failures(report: AuditReport) -> Markup:
     # Without the other questions, the timeline has both numbers, too.
     failures = _total(hours if report.answer("failures") is None else rows, "failures")
     sessions = _total(hours if report.answer("durations") is None else records_of(report, "durations"), "sessions")
-    asked = failures + sessions
+    attempts = failures + sessions
     if not failures:
-        lead = _lead("Every request for a session was granted." if asked else "No session was requested.")
+        lead = _lead("Every request for a session was granted." if attempts else "No session was requested.")
     else:
-        of = counted(asked, "request")
-        lead = _lead(f"{count(failures)} of {of} for a session failed: {share(failures, asked)}.")
+        of = counted(attempts, "request")
+        lead = _lead(f"{count(failures)} of {of} for a session failed: {share(failures, attempts)}.")
     parts = [lead, _timelines(hours)]
     if rows:
         drawn_rows = [

@@ -54,15 +54,15 @@ def table(
 ) -> Markup:
     """The first rows, and a line with the number of the rest. `labels` replaces headings of columns."""
     heads = {column: labels.get(column) or _LABELS.get(column, column) for column in columns}
-    shown = records[:MOST_ROWS]
-    numeric = {column for column in columns if any(isinstance(record[column], int) for record in shown)}
+    shown_records = records[:MOST_ROWS]
+    numeric = {column for column in columns if any(isinstance(record[column], int) for record in shown_records)}
     head = joined(
         element("th", heads[column], scope="col", role="columnheader", class_="number" if column in numeric else None)
         for column in columns
     )
     body = joined(
         element("tr", *(_cell(record[key], key, heads[key], key in numeric) for key in columns), role="row")
-        for record in shown
+        for record in shown_records
     )
     rows = element(
         "table",
@@ -72,7 +72,7 @@ def table(
         role="table",
         class_="many" if len(columns) > _FEW else None,
     )
-    return joined([element("div", rows, class_="scroll"), more(len(records) - len(shown))])
+    return joined([element("div", rows, class_="scroll"), more(len(records) - len(shown_records))])
 
 
 def more(number: int) -> Markup:

@@ -94,15 +94,15 @@ class AttachedReader:
             self._attached(list_attached_group_policies(iam, name)),
         )
 
-    async def _with_boundary(self, entity: Entity | str, found: AttachedPolicies) -> Attached:
+    async def _with_boundary(self, entity: Entity | str, attached_policies: AttachedPolicies) -> Attached:
         if isinstance(entity, str):
-            return Attached(None, found.policies, None, entity, found.unread, entity)
+            return Attached(None, attached_policies.policies, None, entity, attached_policies.unread, entity)
         boundary: PolicyText | None = None
         unread = ""
         if entity.boundary_arn:
             (outcome,) = await settle(self._managed_policy(entity.boundary_arn))
             boundary, unread = (None, _why(outcome)) if isinstance(outcome, DsopsError) else (outcome, "")
-        return Attached(entity, found.policies, boundary, "", found.unread, unread)
+        return Attached(entity, attached_policies.policies, boundary, "", attached_policies.unread, unread)
 
     # --- policies -------------------------------------------------------------------------------------------
 

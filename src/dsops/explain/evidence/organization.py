@@ -63,7 +63,11 @@ class OrganizationReader:
         own = self._own.get(account)
         best: AccountPlace | None = None
         # An account's own keys tell its organization; those of the management account tell the rest.
-        others = [each for each in (*self._own.values(), *self._more) if each is not own]
+        others = [
+            organization_reader
+            for organization_reader in (*self._own.values(), *self._more)
+            if organization_reader is not own
+        ]
         for api in [*([own] if own is not None else []), *others]:
             try:
                 organization = await describe_organization(api)

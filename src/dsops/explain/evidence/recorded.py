@@ -74,26 +74,28 @@ class Recorded(NamedTuple):
     lacks_role: bool
     """Whether a role refuses and no trust policy is listed, although every role has one."""
 
-    def complete(self, asked: CaseQuestion) -> CaseQuestion:
+    def complete(self, question: CaseQuestion) -> CaseQuestion:
         """Return the question with the record's caller and context."""
         recorded_keys = {lower_case(key) for key in self.context}
-        kept = {key: values for key, values in asked.context.items() if lower_case(key) not in recorded_keys}
-        principal = asked.principal
+        other_context = {
+            key: values for key, values in question.context.items() if lower_case(key) not in recorded_keys
+        }
+        principal = question.principal
         role = parse_arn(_first(self.context, "aws:principalarn"))
         if principal.kind == "role-session" and role is not None and role.account == principal.account:
             unique_id = _first(self.context, "aws:userid").partition(":")[0]
             principal = principal._replace(issuer_arn=str(role), unique_id=unique_id or principal.unique_id)
-        return asked._replace(principal=principal, context={**kept, **self.context})
+        return question._replace(principal=principal, context={**other_context, **self.context})
 
     def still_unread(self, unread: Sequence[Unread]) -> Iterator[Unread]:
         """Of the parts that are otherwise unread, return those that the record does not hold either."""
-        for each in unread:
-            if each.place == "context":
-                keys = tuple(key for key in each.keys if not self._tells(key))
+        for unread_part in unread:
+            if unread_part.place == "context":
+                keys = tuple(key for key in unread_part.keys if not self._tells(key))
                 if keys:
-                    yield each._replace(keys=keys)
-            elif each.place not in self.given:
-                yield each
+                    yield unread_part._replace(keys=keys)
+            elif unread_part.place not in self.given:
+                yield unread_part
 
     def _tells(self, key: str) -> bool:
         """Whether the record settles that key: a complete record lists every key that the call has."""
@@ -103,26 +105,28 @@ class Recorded(NamedTuple):
 
 
 def _first(context: Mapping[str, tuple[str, ...]], key: str) -> str:
-    return next((values[0] for each, values in context.items() if lower_case(each) == key and values), "")
+    return next((values[0] for name, values in context.items() if lower_case(name) == key and values), "")
 
 
 def refused_evaluation(details: AuthorizationDetails, action: str) -> Evaluation | None:
     """Return the refused evaluation: that of the given action, where there are several."""
-    refused = [each for each in details.evaluations if each.effect in (_DENIES, _NOT_ALLOWED)]
-    named = [each for each in refused if lower_case(each.action) == lower_case(action)]
+    refused = [evaluation for evaluation in details.evaluations if evaluation.effect in (_DENIES, _NOT_ALLOWED)]
+    named = [evaluation for evaluation in refused if lower_case(evaluation.action) == lower_case(action)]
     return next(iter(named or refused), None)
 
 
-def read_record(details: AuthorizationDetails, evaluation: Evaluation, documents: Documents, said: Said) -> Recorded:
+def read_record(details: AuthorizationDetails, evaluation: Evaluation, documents: Documents, refusal: Said) -> Recorded:
     """Return what the record proves about that evaluation."""
-    said = said._replace(action=evaluation.action or said.action, resource=said.resource or evaluation.resource)
+    refusal = refusal._replace(
+        action=evaluation.action or refusal.action, resource=refusal.resource or evaluation.resource
+    )
     context = condition_keys({**details.context, **evaluation.context})
-    listed = [each for each in details.policies if _is_of(each, evaluation)]
+    listed = [policy for policy in details.policies if _is_of(policy, evaluation)]
     is_trust = is_about_roles(evaluation.action)
-    is_whole = _is_one_side(context, said.resource)
+    is_whole = _is_one_side(context, refusal.resource)
     record = _Record(listed, documents, evaluation, is_trust=is_trust, is_whole=is_whole)
-    lacks_role = is_trust and is_whole and not any(each.kind == "RESOURCE_BASED_POLICY" for each in listed)
-    return Recorded(record.told(said), context, record.given(), is_whole, lacks_role and bool(evaluation.checks))
+    lacks_role = is_trust and is_whole and not any(policy.kind == "RESOURCE_BASED_POLICY" for policy in listed)
+    return Recorded(record.told(refusal), context, record.given(), is_whole, lacks_role and bool(evaluation.checks))
 
 
 def _is_of(listed: ListedPolicy, evaluation: Evaluation) -> bool:
@@ -159,32 +163,32 @@ class _Record:
 
     # --- what refuses ---------------------------------------------------------------------------------------
 
-    def told(self, said: Said) -> Said:
+    def told(self, refusal: Said) -> Said:
         """The kind of policy that refuses and its statement, in AWS's order of checks."""
         checks = self._evaluation.checks
         if checks is None:
-            return self._told_by_matches(said)
+            return self._told_by_matches(refusal)
         refusing = [check for check in checks if check.effect in (_DENIES, _NOT_ALLOWED)]
         denying = [check for check in refusing if check.effect == _DENIES]
         first = next(iter(denying or refusing), None)
         if first is None:
-            return said
+            return refusal
         uri, sid = _denying_statement(first) if denying else ("", "")
         policy_type = self._type_of(first, uri)
         kinds = tuple(filter(None, (self._type_of(check, _denying_statement(check)[0]) for check in refusing)))
         if not policy_type:
-            return said._replace(refusing=kinds)
-        return said._replace(
+            return refusal._replace(refusing=kinds)
+        return refusal._replace(
             policy_type=policy_type, is_deny=bool(denying), policy_arn=self._name(uri), sid=sid, refusing=kinds
         )
 
-    def _told_by_matches(self, said: Said) -> Said:
+    def _told_by_matches(self, refusal: Said) -> Said:
         """The denying statement, for a record without checks."""
         statements = _in_policies(self._evaluation.matched)
         policy_type = self._type_of_policy(statements[0])
         if self._evaluation.effect != _DENIES or not policy_type:
-            return said
-        return said._replace(
+            return refusal
+        return refusal._replace(
             policy_type=policy_type, is_deny=True, policy_arn=self._name(statements[0]), sid=statements[1]
         )
 
@@ -204,7 +208,7 @@ class _Record:
         return POLICY_TYPES[self._resource if place == "resource" else place]
 
     def _type_of_policy(self, uri: str) -> str:
-        kind = next((each.kind for each in self._listed if uri and each.uri == uri), "")
+        kind = next((policy.kind for policy in self._listed if uri and policy.uri == uri), "")
         if kind in _OF_ENDPOINTS:
             return ENDPOINT_POLICY
         place = _KINDS.get(kind)
@@ -259,31 +263,31 @@ class _Record:
         for check in checks:
             if not check.target_arn:
                 return None
-            policies = self._read([each for each in listed if check.target_arn in each.attached_to], place)
+            policies = self._read([policy for policy in listed if check.target_arn in policy.attached_to], place)
             if policies is None:
                 return None
             levels.append(policies)
         return tuple(levels)
 
     def _of(self, place: Place) -> list[ListedPolicy]:
-        return [each for each in self._listed if _KINDS.get(each.kind) == place]
+        return [policy for policy in self._listed if _KINDS.get(policy.kind) == place]
 
     def _read(self, listed: Sequence[ListedPolicy], place: Place) -> tuple[Policy, ...] | None:
         """None where one of them could not be read."""
         kind, policies = self._resource if place == "resource" else place, []
-        for each in listed:
-            text = self._documents.get(each.uri)
+        for policy in listed:
+            text = self._documents.get(policy.uri)
             if text is None:
                 return None
             try:
-                policies.append(parse_policy(text, kind, name=self._name(each.uri)))
+                policies.append(parse_policy(text, kind, name=self._name(policy.uri)))
             except PolicyInvalid:
                 return None
         return tuple(policies)
 
     def _name(self, uri: str) -> str:
         """The policy's name: its ARN, or its owner's."""
-        listed = next((each for each in self._listed if each.uri == uri), None)
+        listed = next((policy for policy in self._listed if policy.uri == uri), None)
         if listed is None or not listed.is_inline or not listed.attached_to:
             return uri
         whose = listed.attached_to[0]
@@ -300,5 +304,7 @@ def _denying_statement(check: ToolboxCheck) -> tuple[str, str]:
 
 
 def _in_policies(matched: Sequence[MatchedPolicy]) -> tuple[str, str]:
-    denying = ((policy.uri, each.sid) for policy in matched for each in policy.statements if each.is_deny)
+    denying = (
+        (policy.uri, statement.sid) for policy in matched for statement in policy.statements if statement.is_deny
+    )
     return next(denying, ("", ""))

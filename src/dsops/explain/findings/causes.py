@@ -192,9 +192,9 @@ def _mismatch(failure: UnmetElement, about: About) -> Mismatch:
     return Mismatch(name, failure.wanted, is_unwanted, actual, hint, is_known=is_known)
 
 
-def _unknown_variable(wanted: Sequence[str], about: About) -> str:
+def _unknown_variable(texts: Sequence[str], about: About) -> str:
     """The first policy variable whose value in the call is unknown; it must not be reported as empty."""
-    for name in variable_keys(wanted):
+    for name in variable_keys(texts):
         if not about.is_known(name):
             return f"what the call has of {name} is not known here"
     return ""
@@ -212,17 +212,17 @@ def _of_principal(broken: Broken, statement: Statement, about: About, mismatches
         return Cause("resource-policy", f"{policy} does not name {caller}", mismatches)
     if about.request.principal.kind in ("web-identity", "saml"):
         return Cause("trust-provider", f"{policy} names another identity provider than {caller}", mismatches)
-    if named and all(is_unique_id(each) for each in named):
+    if named and all(is_unique_id(principal) for principal in named):
         return Cause(
             "trust-deleted",
             f"{policy} names {named[0]}, the id of a user or role that was deleted; one of the same name made later "
             "has another id",
             mismatches,
         )
-    same_name = [each for each in named if _is_namesake(each, caller)]
+    same_name = [principal for principal in named if _is_namesake(principal, caller)]
     if same_name:
         return Cause("trust-path", f"{policy} names {same_name[0]}, and the caller is {caller}", mismatches)
-    users = [each for each in named if f":{account}:user/" in each]
+    users = [principal for principal in named if f":{account}:user/" in principal]
     if users:
         message = f"{policy} names the user {users[0].rpartition('/')[2]} alone, and the caller is {caller}"
         return Cause("trust-user", message, mismatches)
@@ -231,10 +231,10 @@ def _of_principal(broken: Broken, statement: Statement, about: About, mismatches
 
 def _is_namesake(text: str, caller: str) -> bool:
     """A user or role of the same account and name, with another path."""
-    one, other = parse_arn(text), parse_arn(caller)
-    if one is None or other is None or text == caller or one.service != "iam":
+    named, other = parse_arn(text), parse_arn(caller)
+    if named is None or other is None or text == caller or named.service != "iam":
         return False
-    return (one.account, one.resource_type, one.resource_name) == (
+    return (named.account, named.resource_type, named.resource_name) == (
         other.account,
         other.resource_type,
         other.resource_name,

@@ -33,8 +33,8 @@ def remedy_for(cause: Cause, policy_type: str, *, is_deny: bool, about: About) -
     if is_deny:
         return _against_deny(policy_type, about)
     if cause.mismatches and cause.key:
-        wanted = f"or change the condition on {cause.key} in {policy_text(policy_type, about)}"
-        return Remedy(f"call as the condition wants it, {wanted}")
+        alternative = f"or change the condition on {cause.key} in {policy_text(policy_type, about)}"
+        return Remedy(f"call as the condition wants it, {alternative}")
     return allow(policy_type, about)
 
 
@@ -80,7 +80,10 @@ def _send(cause: Cause, about: About, policy_type: str, store: str) -> Remedy:
     if about.request.principal.kind == "saml" and cause.code in _ATTRIBUTES:
         return _have_said(cause, about, policy_type)
     key = "transitive_tag_keys" if lower_case(cause.key) == "sts:transitivetagkeys" else _SENT[cause.code]
-    mismatch = next((each for each in cause.mismatches if cause.key and cause.key in each.element), None)
+    mismatch = next(
+        (mismatch_of_key for mismatch_of_key in cause.mismatches if cause.key and cause.key in mismatch_of_key.element),
+        None,
+    )
     values = " or ".join(mismatch.wanted[:3]) if mismatch is not None else ""
     policy, where = policy_text(policy_type, about), f"store `{store}`" if store else "the call"
     is_null = mismatch is not None and mismatch.element.startswith("Null ")
@@ -89,8 +92,8 @@ def _send(cause: Cause, about: About, policy_type: str, store: str) -> Remedy:
     elif mismatch is not None and mismatch.is_unwanted and not is_null:
         text = f"set `{key}` on {where} to anything but {values}: {sentence(policy, 'refuses')} that"
     else:
-        shown = f" ({values})" if values and not is_null else ""
-        text = f"set `{key}` on {where} to what {sentence(policy, 'wants')}{shown}"
+        values_text = f" ({values})" if values and not is_null else ""
+        text = f"set `{key}` on {where} to what {sentence(policy, 'wants')}{values_text}"
     if cause.code == "source-identity" and mismatch is not None and not mismatch.is_known:
         text += "; one that the session before already has stays, so that session must be issued again"
     return Remedy(text, about.edit(key, store))
@@ -107,10 +110,13 @@ _ATTRIBUTES: Final = {
 
 
 def _have_said(cause: Cause, about: About, policy_type: str) -> Remedy:
-    mismatch = next((each for each in cause.mismatches if cause.key and cause.key in each.element), None)
-    shown = f" ({' or '.join(mismatch.wanted[:3])})" if mismatch is not None and not mismatch.is_unwanted else ""
+    mismatch = next(
+        (mismatch_of_key for mismatch_of_key in cause.mismatches if cause.key and cause.key in mismatch_of_key.element),
+        None,
+    )
+    values_text = f" ({' or '.join(mismatch.wanted[:3])})" if mismatch is not None and not mismatch.is_unwanted else ""
     attribute, policy = _ATTRIBUTES[cause.code], policy_text(policy_type, about)
-    return Remedy(f"have the identity provider send `{attribute}` as {sentence(policy, 'wants')} it{shown}")
+    return Remedy(f"have the identity provider send `{attribute}` as {sentence(policy, 'wants')} it{values_text}")
 
 
 # --- statements to add --------------------------------------------------------------------------------------

@@ -124,12 +124,12 @@ class Principals(NamedTuple):
         return all(names) if self.is_deny else any(names)
 
 
-def compile_principals(written: Sequence[Written], *, is_negated: bool, is_deny: bool) -> Principals:
+def compile_principals(entries: Sequence[Written], *, is_negated: bool, is_deny: bool) -> Principals:
     """Compile principals that `check_principal` accepted."""
     accounts: set[tuple[str, str]] = set()
     arns: set[str] = set()
     ids: set[str] = set()
-    for kind, text in written:
+    for kind, text in entries:
         if kind != "AWS" or text == "*":
             continue
         arn = parse_arn(text)
@@ -142,15 +142,15 @@ def compile_principals(written: Sequence[Written], *, is_negated: bool, is_deny:
         else:
             arns.add(text)
     return Principals(
-        written=tuple(written),
+        written=tuple(entries),
         is_negated=is_negated,
         is_deny=is_deny,
-        is_everyone=("AWS", "*") in written,
+        is_everyone=("AWS", "*") in entries,
         accounts=frozenset(accounts),
         arns=frozenset(arns),
         ids=frozenset(ids),
-        providers=frozenset(text for kind, text in written if kind == "Federated"),
-        services=frozenset(text for kind, text in written if kind == "Service"),
+        providers=frozenset(text for kind, text in entries if kind == "Federated"),
+        services=frozenset(text for kind, text in entries if kind == "Service"),
     )
 
 

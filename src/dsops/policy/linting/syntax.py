@@ -51,8 +51,8 @@ FRAGMENT: Final = LintRule(
 )
 
 
-def _grammar(code: str, what: str, why: str, cure: str, page: str) -> LintRule:
-    return LintRule(f"grammar.{code}", "error", what, why=why, cure=cure, source=f"AWS IAM User Guide, {page}")
+def _grammar(code: str, message: str, why: str, cure: str, page: str) -> LintRule:
+    return LintRule(f"grammar.{code}", "error", message, why=why, cure=cure, source=f"AWS IAM User Guide, {page}")
 
 
 _ELEMENTS: Final = "IAM JSON policy elements"

@@ -46,14 +46,14 @@ class Answers(NamedTuple):
 
 def possible_answers(request: Request, policies: Policies, unread: Sequence[Unread]) -> Answers:
     """Evaluate the request three times: the unread empty, favourable, unfavourable."""
-    said = {lower_case(key) for key in request.context}
-    keys = {key for each in unread for key in each.keys} - said
-    missing = [each for each in unread if _bears(each, request, policies, said)]
-    known = _filled(policies, missing, "nothing")
-    decision = at_best = at_worst = evaluate(request, known)
+    given_keys = {lower_case(key) for key in request.context}
+    keys = {key for unread_part in unread for key in unread_part.keys} - given_keys
+    missing = [unread_part for unread_part in unread if _bears(unread_part, request, policies, given_keys)]
+    filled_policies = _filled(policies, missing, "nothing")
+    decision = at_best = at_worst = evaluate(request, filled_policies)
     effects = {decision.effect}
     if missing:
-        is_unknown = _test_of(keys, said)
+        is_unknown = _test_of(keys, given_keys)
         for favoured in ("Allow", "Deny"):
             filled = _filled(policies, missing, favoured)
             assumed = evaluate(request, _settled(filled, is_unknown, favoured))
@@ -62,16 +62,18 @@ def possible_answers(request: Request, policies: Policies, unread: Sequence[Unre
     return Answers(decision, frozenset(effects), tuple(missing), at_best, at_worst)
 
 
-def _bears(each: Unread, request: Request, policies: Policies, said: set[str]) -> bool:
+def _bears(unread_part: Unread, request: Request, policies: Policies, given_keys: set[str]) -> bool:
     """Whether AWS consults it for that request."""
-    if each.place == "context":
-        is_unknown = _test_of(set(each.keys) - said, said)
+    if unread_part.place == "context":
+        is_unknown = _test_of(set(unread_part.keys) - given_keys, given_keys)
         action = lower_case(request.action)
         statements = (statement for policy in _all(policies) for statement in policy.statements)
         return any(_depends(statement, is_unknown) and statement.actions.matches(action) for statement in statements)
     # A boundary that allows everything has the effect of none, so none is filled in.
-    reasons = evaluate(request, _filled(policies, [each], "nothing" if each.place == "boundary" else "Allow")).reasons
-    return any(reason.policy_type == POLICY_TYPES[each.place] for reason in reasons)
+    reasons = evaluate(
+        request, _filled(policies, [unread_part], "nothing" if unread_part.place == "boundary" else "Allow")
+    ).reasons
+    return any(reason.policy_type == POLICY_TYPES[unread_part.place] for reason in reasons)
 
 
 # --- policies that are unread -------------------------------------------------------------------------------
@@ -92,7 +94,7 @@ def _stand_in(place: Place, says: _Says) -> Policy:
 
 def _filled(policies: Policies, missing: Sequence[Unread], says: _Says) -> Policies:
     """The policies, with stand-ins for the unread ones."""
-    for place in dict.fromkeys(each.place for each in missing):
+    for place in dict.fromkeys(unread_part.place for unread_part in missing):
         if place != "context":
             policies = _filled_in(policies, place, says)
     return policies
@@ -129,9 +131,9 @@ _IsUnknown = Callable[[str], bool]
 """Takes a condition key in lower case."""
 
 
-def _test_of(keys: set[str], said: set[str]) -> _IsUnknown:
+def _test_of(keys: set[str], given_keys: set[str]) -> _IsUnknown:
     prefixes = tuple(key for key in keys if key.endswith("/"))
-    return lambda key: (key in keys or key.startswith(prefixes)) and key not in said
+    return lambda key: (key in keys or key.startswith(prefixes)) and key not in given_keys
 
 
 def _depends(statement: Statement, is_unknown: _IsUnknown) -> bool:
@@ -183,7 +185,7 @@ def _settled(policies: Policies, is_unknown: _IsUnknown, favoured: Literal["Allo
 
 
 def _without_unknown(statement: Statement, is_unknown: _IsUnknown) -> Statement:
-    kept = tuple(
+    known_conditions = tuple(
         condition
         for condition in statement.conditions
         if not is_unknown(lower_case(condition.key)) and not any(map(is_unknown, variable_keys(condition.values)))
@@ -191,7 +193,7 @@ def _without_unknown(statement: Statement, is_unknown: _IsUnknown) -> Statement:
     resources = statement.resources
     if resources is not None and any(map(is_unknown, variable_keys(resources.written))):
         resources = None
-    return statement._replace(conditions=kept, resources=resources)
+    return statement._replace(conditions=known_conditions, resources=resources)
 
 
 def _all(policies: Policies) -> Iterator[Policy]:

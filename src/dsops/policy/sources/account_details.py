@@ -33,8 +33,8 @@ class AccountDetails(PolicyFileReader):
                     policy = self.policy(mapping_of(version).get("Document"), "identity")
                     if isinstance(policy, Policy):
                         self.managed[text_of(mapping_of(item), "Arn")] = policy
-        listed = [mapping_of(each) for each in items_of(root.get("GroupDetailList"))]
-        groups = {text_of(each, "GroupName"): each for each in listed}
+        listed = [mapping_of(group) for group in items_of(root.get("GroupDetailList"))]
+        groups = {text_of(group, "GroupName"): group for group in listed}
         people = [
             self._entity(kind, title, mapping_of(item), groups)
             for kind, title in _TITLES

@@ -105,20 +105,22 @@ def _at_line(policy: Policy, line: int) -> Policy:
     """Give all statements of a policy in a JSON text the text's line."""
     return policy._replace(
         statements=tuple(
-            statement._replace(line=line, conditions=tuple(each._replace(line=line) for each in statement.conditions))
+            statement._replace(
+                line=line, conditions=tuple(condition._replace(line=line) for condition in statement.conditions)
+            )
             for statement in policy.statements
         )
     )
 
 
-def gathered(found: Iterator[Policy | str]) -> tuple[tuple[Policy, ...], str]:
+def gathered(policies_or_reasons: Iterator[Policy | str]) -> tuple[tuple[Policy, ...], str]:
     """The policies, and the first reason why one is missing."""
     policies, missing = [], ""
-    for each in found:
-        if isinstance(each, str):
-            missing = missing or each
+    for policy in policies_or_reasons:
+        if isinstance(policy, str):
+            missing = missing or policy
         else:
-            policies.append(each)
+            policies.append(policy)
     return tuple(policies), missing
 
 
@@ -134,7 +136,7 @@ def items_of(node: Node | None) -> tuple[Node, ...]:
 
 def texts_of(node: Node | None) -> list[str]:
     """The texts in a list."""
-    return [each.text for each in items_of(node) if isinstance(each, Scalar)]
+    return [item.text for item in items_of(node) if isinstance(item, Scalar)]
 
 
 def text_of(node: Mapping, key: str) -> str:

@@ -78,7 +78,7 @@ class SeedPolicies(PolicyFileReader):
         nodes = [*items_of(node.get("policies"))]
         for name in texts_of(node.get("groups")):
             nodes += items_of(groups.get(name))
-        identity, missing = gathered(self._listed(each) for each in nodes)
+        identity, missing = gathered(self._listed(node_listed) for node_listed in nodes)
         boundary_arn = text_of(node, "boundary")
         boundary = self.attached(boundary_arn) if boundary_arn else None
         trust = self.policy(node.get("trust"), "trust") if kind == "role" else None
@@ -124,8 +124,8 @@ class SeedPolicies(PolicyFileReader):
             return FileOrganization(service, resource, is_there=False)
         for account, levels in self._levels(node, ()):
             if account != text_of(node, "management_account"):
-                service[account] = tuple(self._level(each, "scp") for each in levels)
-                resource[account] = tuple(self._level(each, "rcp") for each in levels)
+                service[account] = tuple(self._level(level, "scp") for level in levels)
+                resource[account] = tuple(self._level(level, "rcp") for level in levels)
         return FileOrganization(service, resource, is_there=True)
 
     def _levels(self, node: Mapping, above: tuple[Mapping, ...]) -> Iterator[tuple[str, tuple[Mapping, ...]]]:

@@ -52,7 +52,11 @@ class Template(PolicyFileReader):
                     self.managed[logical] = policy
         for _, kind, values in resources:
             self._attach(kind, values, people)
-        return PolicyFile(self.file, tuple(self._known(each) for each in people.values() if each.name), frozenset())
+        return PolicyFile(
+            self.file,
+            tuple(self._known(known_entity) for known_entity in people.values() if known_entity.name),
+            frozenset(),
+        )
 
     def _attach(self, kind: str, values: Mapping, people: dict[str, _Entity]) -> None:
         """Attach a policy resource to the entities that it names."""
@@ -60,8 +64,8 @@ class Template(PolicyFileReader):
             return
         owners: dict[Kind, list[str]] = {}
         for title, of in _KINDS.items():
-            one = values.get(f"{title}Name")
-            named = (one,) if one is not None else items_of(values.get(f"{title}s"))
+            single_name = values.get(f"{title}Name")
+            named = (single_name,) if single_name is not None else items_of(values.get(f"{title}s"))
             owners[of] = [_referred(node) for node in named]
         for logical, entity in people.items():
             names = owners[entity.kind]
@@ -117,7 +121,7 @@ class Terraform(PolicyFileReader):
                     owner.policies.append(f"whose {kind} is, {self.file} leaves open")
                 elif (entity_kind, entity_name) == (owned, name):
                     owner.policies.append(self._given(kind, values))
-        return PolicyFile(self.file, tuple(self._known(each) for each in people.values()), frozenset())
+        return PolicyFile(self.file, tuple(self._known(known_entity) for known_entity in people.values()), frozenset())
 
     def _given(self, kind: str, values: Mapping) -> Policy | str:
         if kind.endswith("_attachment"):
@@ -171,10 +175,10 @@ def _made(
     max_seconds: Node | None,
     tags: tuple[tuple[str, str], ...],
 ) -> Known:
-    written = parse_arn(text_of(entity.values, "arn"))
+    arn_written = parse_arn(text_of(entity.values, "arn"))
     identity, missing = gathered(iter(entity.policies))
     return Known(
-        str(written) if written is not None else f"arn:aws:iam::{ANY_ACCOUNT}:{entity.kind}{path}{entity.name}",
+        str(arn_written) if arn_written is not None else f"arn:aws:iam::{ANY_ACCOUNT}:{entity.kind}{path}{entity.name}",
         entity.kind,
         "",
         tags,

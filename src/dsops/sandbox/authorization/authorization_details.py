@@ -91,12 +91,12 @@ class MessageReader(NamedTuple):
     @property
     def sees_anything(self) -> bool:
         """Whether the record exists for that reader at all."""
-        return self.sees_caller or any(self.sees_resource(kept.decision) for kept in self.record.decisions)
+        return self.sees_caller or any(self.sees_resource(entry.decision) for entry in self.record.decisions)
 
 
 def request_details(reader: MessageReader) -> Json:
     """Return the answer of `GetRequestAuthorizationDetails`, with all evaluations."""
-    decisions = [kept.decision for kept in reader.record.decisions]
+    decisions = [entry.decision for entry in reader.record.decisions]
     contexts = [_context(reader, decision) for decision in decisions]
     shared = {
         key: value for key, value in contexts[0].items() if all(context.get(key) == value for context in contexts)
@@ -116,23 +116,23 @@ def request_details(reader: MessageReader) -> Json:
 
 def policies(reader: MessageReader) -> dict[str, Listed]:
     """Return the evaluated policies by URI, matching or not, that the reader may see."""
-    found: dict[str, Listed] = {}
-    for kept in reader.record.decisions:
-        for kind, target, text in _consulted(reader.record, kept):
-            if text.name in _NOBODYS or not reader.sees(kind, kept.decision):
+    policies_by_uri: dict[str, Listed] = {}
+    for entry in reader.record.decisions:
+        for kind, target, text in _consulted(reader.record, entry):
+            if text.name in _NOBODYS or not reader.sees(kind, entry.decision):
                 continue
-            listed = Listed(kind, _uri(kind, kept.decision, text.name), (target,), text.text)
-            earlier = found.get(listed.uri)
+            listed = Listed(kind, _uri(kind, entry.decision, text.name), (target,), text.text)
+            earlier = policies_by_uri.get(listed.uri)
             if earlier is not None:
                 # A control policy can be attached on several levels.
                 listed = earlier._replace(attached_to=tuple(dict.fromkeys((*earlier.attached_to, target))))
-            found[listed.uri] = listed
-    return found
+            policies_by_uri[listed.uri] = listed
+    return policies_by_uri
 
 
-def _consulted(record: Record, kept: Kept) -> Iterator[tuple[str, str, StoredPolicy]]:
+def _consulted(record: Record, entry: Kept) -> Iterator[tuple[str, str, StoredPolicy]]:
     """Yield kind, ARN of the target, and policy."""
-    request, consulted = kept.decision.request, kept.consulted
+    request, consulted = entry.decision.request, entry.consulted
     owner = record.owners[request.resource_account]
     for kind, levels, nodes in (
         ("RESOURCE_CONTROL_POLICY", consulted.resource_control, owner.nodes),
@@ -142,7 +142,7 @@ def _consulted(record: Record, kept: Kept) -> Iterator[tuple[str, str, StoredPol
             yield from ((kind, node, text) for text in level)
     if consulted.resource is not None:
         yield "RESOURCE_BASED_POLICY", request.resource, consulted.resource
-    whom = _whom(kept.decision)
+    whom = _whom(entry.decision)
     yield from (("IDENTITY_BASED_POLICY", whom, text) for text in consulted.identity)
     if consulted.boundary is not None:
         yield "PERMISSIONS_BOUNDARY", whom, consulted.boundary
@@ -178,7 +178,7 @@ def _policy(listed: Listed) -> Json:
 
 def _evaluation(reader: MessageReader, decision: Decision, context: Mapping[str, str]) -> Json:
     request, reasons = decision.request, decision.reasons
-    matched = [found for reason in reasons for found in _matched(reader, decision, (reason,))]
+    matched = [policy for reason in reasons for policy in _matched(reader, decision, (reason,))]
     evaluation: Json = {
         "action": request.action,
         "resource": "" if request.resource == "*" else request.resource,
@@ -256,23 +256,23 @@ def _check(
 
 def _matched(reader: MessageReader, decision: Decision, reasons: Iterable[Reason]) -> Iterator[Json]:
     """Yield the policies with matching statements that the reader may see."""
-    found: dict[str, list[Json]] = {}
+    statements_by_uri: dict[str, list[Json]] = {}
     for reason in reasons:
         kind = _KINDS[reason.policy_type]
         for match in reason.matched:
             if match.policy.name not in _NOBODYS and reader.sees(kind, decision):
                 statement = {"sid": _sid(match), "evaluatedEffect": match.statement.effect.upper()}
-                found.setdefault(_uri(kind, decision, match.policy.name), []).append(statement)
-    for uri, statements in found.items():
+                statements_by_uri.setdefault(_uri(kind, decision, match.policy.name), []).append(statement)
+    for uri, statements in statements_by_uri.items():
         yield {"uri": uri, "matchedStatements": statements}
 
 
-def _sid(found: StatementReason) -> str:
+def _sid(reason: StatementReason) -> str:
     """Return the statement's Sid, or one made from its position."""
     number = next(
-        position for position, statement in enumerate(found.policy.statements, 1) if statement is found.statement
+        position for position, statement in enumerate(reason.policy.statements, 1) if statement is reason.statement
     )
-    return found.statement.sid or f"statement{number}"
+    return reason.statement.sid or f"statement{number}"
 
 
 # --- context ------------------------------------------------------------------------------------------------
@@ -281,13 +281,13 @@ def _sid(found: StatementReason) -> str:
 def _context(reader: MessageReader, decision: Decision) -> dict[str, str]:
     service = lower_case(decision.request.action.partition(":")[0])
     sees_resource = reader.sees_resource(decision)
-    shown = {}
+    values_by_key = {}
     for key, values in decision.request.context.items():
         lower = lower_case(key)
         is_resources = lower.startswith(("aws:resource", "iam:resourcetag/", f"{service}:resourcetag/"))
         if lower not in SECRET_KEYS and (sees_resource if is_resources else reader.sees_caller):
-            shown[_SPELT.get(lower, key)] = _shown(lower, values)
-    return shown
+            values_by_key[_SPELT.get(lower, key)] = _shown(lower, values)
+    return values_by_key
 
 
 def _shown(key: str, values: tuple[str, ...]) -> str:

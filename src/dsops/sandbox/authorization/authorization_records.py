@@ -72,7 +72,7 @@ class AuthorizationRecords:
         principal = decisions[-1].decision.request.principal
         if not principal.account:
             return ""
-        accounts = {principal.account, *(kept.decision.request.resource_account for kept in decisions)}
+        accounts = {principal.account, *(entry.decision.request.resource_account for entry in decisions)}
         record = Record(new_id(), decisions[-1].at, region, tuple(decisions), self._owners(accounts))
         self._records[record.authorization_id] = record
         if len(self._records) > _KEPT:

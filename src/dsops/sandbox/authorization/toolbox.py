@@ -110,8 +110,8 @@ def _token(authorization_id: str, start: int) -> str:
     return hashlib.sha256(f"{authorization_id} {start}".encode()).hexdigest()
 
 
-def _not_found(what: str) -> SandboxRefusal:
-    text = f"The requested {what} do{'es' if what == 'policy' else ''} not exist in this region or have expired."
+def _not_found(noun: str) -> SandboxRefusal:
+    text = f"The requested {noun} do{'es' if noun == 'policy' else ''} not exist in this region or have expired."
     return refusal("ResourceNotFoundException", text, 404)
 
 

@@ -106,9 +106,9 @@ def packed(record: Mapping[str, object], recipient: str) -> bytes:
     return marshal.dumps({**record, "recipientAccountId": recipient})
 
 
-def unpacked(kept: bytes) -> dict[str, Any]:
+def unpacked(data: bytes) -> dict[str, Any]:
     """Return the whole record with its id."""
-    record: dict[str, Any] = marshal.loads(kept)  # noqa: S302 - our own, of this process
+    record: dict[str, Any] = marshal.loads(data)  # noqa: S302 - our own, of this process
     record["eventID"] = id_of(f"{record['requestID']} {record['recipientAccountId']}")
     return record
 
@@ -210,8 +210,8 @@ def _without_secrets(result: Mapping[str, Value]) -> Mapping[str, Value]:
     credentials = result.get("Credentials")
     if not isinstance(credentials, Mapping):
         return {}
-    shown = {name: credentials[name] for name in ("AccessKeyId", "Expiration")} | {"SessionToken": HIDDEN}
-    return {**result, "Credentials": shown}
+    visible = {name: credentials[name] for name in ("AccessKeyId", "Expiration")} | {"SessionToken": HIDDEN}
+    return {**result, "Credentials": visible}
 
 
 def _plain(value: object) -> object:
@@ -241,8 +241,8 @@ def _lower(name: str) -> str:
 
 def region_of_trail(service: str, partition: str, region: str) -> str:
     """Return the region that records the call: us-east-1 for IAM, the request's region for regional services."""
-    known = partition_named(partition)
-    home = region if known is None else known.global_region
+    known_partition = partition_named(partition)
+    home = region if known_partition is None else known_partition.global_region
     if region == GLOBAL_REGION:
         return home
     if service not in _GLOBAL_SERVICES or service in _REGIONAL_IN.get(partition, ()):

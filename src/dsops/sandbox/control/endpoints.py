@@ -133,13 +133,13 @@ class Control:
             rates = {str(service): read_rate(str(rate)) for service, rate in wish.items()}
         except (ValueError, AttributeError, RecursionError):
             rates = {}
-        known = {service: rate for service, rate in rates.items() if rate is not None}
-        if not rates or len(known) < len(rates):
+        limits = {service: rate for service, rate in rates.items() if rate is not None}
+        if not rates or len(limits) < len(rates):
             return _answer(400, {"error": 'send {"sts": 5}: requests a second, and 0 for no limit'})
-        for why in filter(None, map(why_not_limited, known)):
+        for why in filter(None, map(why_not_limited, limits)):
             return _answer(400, {"error": why})
         with self._sandbox.world.lock:
-            self._sandbox.throttle.limit(known)
+            self._sandbox.throttle.limit(limits)
             return self._throttle({})
 
     def _outbound(self, name: str, request: HttpRequest) -> HttpAnswer:
@@ -202,12 +202,12 @@ class Control:
 
     def _decisions(self, query: Parameters) -> HttpAnswer:
         decisions = _last(list(self._sandbox.judge.decisions), query)
-        return _answer(200, {"decisions": [self._decision(one) for one in decisions]})
+        return _answer(200, {"decisions": [self._decision(entry) for entry in decisions]})
 
-    def _decision(self, kept: Kept) -> dict[str, object]:
-        record = decision_record(kept)
-        if not kept.decision.is_allowed:
-            record["encoded_message"] = self._sandbox.sts.messages.encode(kept.decision)
+    def _decision(self, entry: Kept) -> dict[str, object]:
+        record = decision_record(entry)
+        if not entry.decision.is_allowed:
+            record["encoded_message"] = self._sandbox.sts.messages.encode(entry.decision)
         return record
 
 

@@ -94,7 +94,9 @@ class Operations:
         if route.protocol == "cbor":
             return answer.mapped(partial(in_cbor, service, turn.operation))
         if special is None and protocol in {"query", "ec2"}:
-            return answer.mapped(lambda one: one._replace(body=with_request_id(one.body, turn.request_id)))
+            return answer.mapped(
+                lambda response: response._replace(body=with_request_id(response.body, turn.request_id))
+            )
         return answer
 
     def _ask(self, service: str, turn: AuthenticatedRequest) -> tuple[str, str]:

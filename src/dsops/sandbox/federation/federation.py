@@ -171,13 +171,13 @@ def _duration(turn: AuthenticatedRequest, role: Role, proof: IdentityProof) -> i
 
 
 def _answer(
-    operation: str, proof: IdentityProof, user: Mapping[str, Value], given: Mapping[str, Value]
+    operation: str, proof: IdentityProof, user: Mapping[str, Value], credentials: Mapping[str, Value]
 ) -> dict[str, Value]:
     if operation == _SAML:
         return {
             "Issuer": proof.issuer,
             "AssumedRoleUser": user,
-            "Credentials": given,
+            "Credentials": credentials,
             "Audience": proof.audience,
             "SubjectType": proof.subject_type,
             "NameQualifier": proof.name_qualifier,
@@ -187,7 +187,7 @@ def _answer(
         "SubjectFromWebIdentityToken": proof.subject,
         "Audience": proof.audience,
         "AssumedRoleUser": user,
-        "Credentials": given,
+        "Credentials": credentials,
         # AWS answers with the provider's ARN (seen), though the API Reference says the token's `iss`.
         "Provider": proof.provider,
     }

@@ -67,7 +67,7 @@ class Simulation:
             message = "The dsops sandbox does not serve PolicyExclusionList. Nothing was done."
             raise refusal("NotImplemented", message, 501)
         case = self._case(parameters, account)
-        resources = [str(each) for each in cast("list[object]", parameters.get("ResourceArns") or ["*"])]
+        resources = [str(resource) for resource in cast("list[object]", parameters.get("ResourceArns") or ["*"])]
         actions = [_checked_action(str(action)) for action in cast("list[object]", parameters["ActionNames"])]
         count = min(len(actions), int(str(parameters.get("MaxItems", _PAGE))))
         work = count * len(resources) * (10 + sum(len(policy.statements) for policy, _ in case.texts))
@@ -117,7 +117,7 @@ class Simulation:
         if from_request or not has_source or not organizations.are_used:
             return from_request
         of_account = organizations.service_control(account)
-        return tuple(tuple(compiled(each.text, "scp", each.name) for each in level) for level in of_account)
+        return tuple(tuple(compiled(policy.text, "scp", policy.name) for policy in level) for level in of_account)
 
     # --- principals ----------------------------------------------------------------------------------------------
 
@@ -217,11 +217,11 @@ def _owner(parameters: Parameters) -> str:
     """Return the account of ResourceOwner, `arn:aws:iam::ACCOUNT:root`; "" if absent."""
     if "ResourceOwner" not in parameters:
         return ""
-    written = str(parameters["ResourceOwner"])
-    parts = parse_arn(written)
-    account = written if parts is None else parts.account
+    owner_text = str(parameters["ResourceOwner"])
+    parts = parse_arn(owner_text)
+    account = owner_text if parts is None else parts.account
     if not is_account_id(account):
-        raise invalid_input(f"Invalid resource owner: {written}")
+        raise invalid_input(f"Invalid resource owner: {owner_text}")
     return account
 
 

@@ -30,9 +30,9 @@ def _written(statement: Mapping[str, object]) -> Mapping[str, object] | None:
     for name, (operator, key) in _AS_CONDITIONS.items():
         if name in statement:
             conditions.setdefault(operator, {})[key] = str(statement[name])
-    kept = {name: value for name, value in statement.items() if name in _ELEMENTS and name != "Condition"}
-    kept["Principal"] = _principal(statement.get("Principal"))
-    return {**kept, "Condition": conditions} if conditions else kept
+    elements = {name: value for name, value in statement.items() if name in _ELEMENTS and name != "Condition"}
+    elements["Principal"] = _principal(statement.get("Principal"))
+    return {**elements, "Condition": conditions} if conditions else elements
 
 
 def _principal(principal: object) -> object:

@@ -131,12 +131,12 @@ def _are_paired(values: Sequence[str], role_arn: str, provider_arn: str) -> bool
     return any({part.strip() for part in value.split(",")} == {role_arn, provider_arn} for value in values)
 
 
-def _one(attributes: Mapping[str, tuple[str, ...]], name: str, what: str) -> str | None:
+def _one(attributes: Mapping[str, tuple[str, ...]], name: str, attribute_words: str) -> str | None:
     values = attributes.get(name)
     if values is None:
         return None
     if len(values) != 1:
-        raise invalid(f"{what} in AuthnResponse must have one value")
+        raise invalid(f"{attribute_words} in AuthnResponse must have one value")
     return values[0]
 
 

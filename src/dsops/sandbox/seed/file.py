@@ -84,7 +84,7 @@ def read_seed(text: str, file: str, folder: str = "") -> Seed:
     elif not document.problems:
         reader.note(0, "", "the seed is empty", 'the least is `accounts: {"123456789012": {}}`')
     if reader.problems:
-        in_order = sorted(reader.problems, key=lambda found: (found.where.file != file, found.where))
+        in_order = sorted(reader.problems, key=lambda problem: (problem.where.file != file, problem.where))
         raise SeedInvalid(f"{file} can't seed a sandbox", problems=tuple(in_order))
     return seed
 
@@ -117,8 +117,8 @@ class _Reader(PolicyNodes):
             return Seed()
         organization = None
         if "organization" in keys:
-            known = [account.account for account in accounts]
-            organization = OrganizationSeedReader(self, known).read(keys["organization"])
+            account_ids = [account.account for account in accounts]
+            organization = OrganizationSeedReader(self, account_ids).read(keys["organization"])
         throttle = {
             key.text: self._rate(key.text, value, f"throttle.{key.text}")
             for key, value in self.entries(keys.get("throttle"), "throttle")

@@ -54,7 +54,7 @@ class IdentityCenterReader:
                 keys.get("assignments"),
                 f"{path}.assignments",
                 [user.name for user in users],
-                [one.name for one in sets],
+                [permission_set.name for permission_set in sets],
                 partition_of_region(region).name,
             )
         )
@@ -132,14 +132,14 @@ class IdentityCenterReader:
         for index, item in enumerate(node.items):
             yield self._known(item, f"{path}[{index}]", "user", users)
 
-    def _known(self, node: Node, path: str, what: str, names: list[str]) -> str:
+    def _known(self, node: Node, path: str, noun: str, names: list[str]) -> str:
         """Return the name if it is in `names`; otherwise report it and return ""."""
         name = self._reader.text(node, path)
         if name in names or not name:
             return name
         suggestion = nearest(name, names)
         self._reader.note(
-            node.line, path, f"there is no {what} `{name}`", f"did you mean `{suggestion}`?" if suggestion else ""
+            node.line, path, f"there is no {noun} `{name}`", f"did you mean `{suggestion}`?" if suggestion else ""
         )
         return ""
 

@@ -74,8 +74,8 @@ def _only(shapes: list[Any], name: re.Pattern[str]) -> Any:
 def _refusal_of(shape: Any, message: str) -> SandboxRefusal | None:
     if shape is None:
         return None
-    written = shape.metadata.get("error", {})
-    return refusal(written.get("code", shape.name), message, written.get("httpStatusCode", 400))
+    error_traits = shape.metadata.get("error", {})
+    return refusal(error_traits.get("code", shape.name), message, error_traits.get("httpStatusCode", 400))
 
 
 def _place(error: Exception) -> str:

@@ -53,13 +53,13 @@ def quiet_surroundings() -> Iterator[None]:
     """Within the context, hide AWS's variables; remove moto's for good."""
     for name in [name for name in os.environ if name.startswith(_MOTO_VARIABLES)]:
         del os.environ[name]
-    kept = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-    for name in kept:
+    variables = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    for name in variables:
         del os.environ[name]
     try:
         yield
     finally:
-        os.environ.update(kept)
+        os.environ.update(variables)
 
 
 def find_gate(service: str, operation: str, path: str, region: str, account: str) -> Gate | None:

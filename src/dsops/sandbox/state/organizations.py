@@ -107,8 +107,8 @@ class Organizations:
 
     def switch_root_feature(self, organization_id: str, feature: RootFeature, *, is_on: bool) -> None:
         """Enable or disable a feature of centralized root access."""
-        kept = self.root_features(organization_id) - {feature}
-        self._root_features[organization_id] = kept | {feature} if is_on else kept
+        other_features = self.root_features(organization_id) - {feature}
+        self._root_features[organization_id] = other_features | {feature} if is_on else other_features
 
     def name_and_email(self, account: str) -> tuple[str, str]:
         """Return an account's name and email in its organization; "" and "" outside one."""

@@ -36,14 +36,14 @@ def structure_from_request(
         "header": lambda name, member: _from_header(member, request.headers.get(name.lower())),
         "headers": lambda name, _: _with_prefix(name.lower(), request.headers),
     }
-    found: dict[str, object] = {}
+    from_envelope: dict[str, object] = {}
     for name, member in shape.members.items():
         location = member.serialization.get("location")
         if location in read:
             value = read[location](member.serialization.get("name", name), member)
             if value is not None:
-                found[name] = value
-    return found | _from_body(shape, request, is_xml=is_xml)
+                from_envelope[name] = value
+    return from_envelope | _from_body(shape, request, is_xml=is_xml)
 
 
 def _one(shape: Any, text: str | None) -> object:

@@ -34,11 +34,11 @@ def linked_name(linked: LinkedRole, suffix: str) -> str:
 @cache
 def linked_roles() -> dict[str, LinkedRole]:
     """Return service principal -> its service-linked role."""
-    found = {}
+    roles_by_service = {}
     for line in _ROLES.splitlines():
         service, role, policy, *rest = line.split()
-        found[f"{service}{_DOMAIN}"] = LinkedRole(f"{_PREFIX}{role}", policy, bool(rest))
-    return found
+        roles_by_service[f"{service}{_DOMAIN}"] = LinkedRole(f"{_PREFIX}{role}", policy, bool(rest))
+    return roles_by_service
 
 
 DESCRIPTIONS: Final = {

@@ -26,15 +26,15 @@ def names_in(template: str) -> tuple[str, ...]:
 
 def filled(template: str, place: ArnPrefix, names: Mapping[str, str]) -> str:
     """Return the ARN, with `*` for names without a value."""
-    known = {"Partition": place.partition, "Region": place.region, "Account": place.account, **names}
-    return _MARK.sub(lambda mark: known.get(mark[1], "*"), template)
+    known_names = {"Partition": place.partition, "Region": place.region, "Account": place.account, **names}
+    return _MARK.sub(lambda mark: known_names.get(mark[1], "*"), template)
 
 
 @cache
 def _pattern(template: str) -> re.Pattern[str]:
     parts = _MARK.split(template)
-    written = [re.escape(part) if index % 2 == 0 else _any_of(part) for index, part in enumerate(parts)]
-    return re.compile("".join(written))
+    pattern_parts = [re.escape(part) if index % 2 == 0 else _any_of(part) for index, part in enumerate(parts)]
+    return re.compile("".join(pattern_parts))
 
 
 def _any_of(name: str) -> str:
