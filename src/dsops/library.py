@@ -18,7 +18,7 @@ from dsops.pipeline.execution import Pipeline
 from dsops.pipeline.journal import record_run
 from dsops.pipeline.plans import plan_named, plan_of_session
 from dsops.plan import Plan
-from dsops.runtime import REASON_CHARACTERS, Event, Runtime, ignore, is_reason, nobody, random_fraction, utc_now
+from dsops.runtime import REASON_CHARACTERS, Event, Runtime, ignore, is_reason, no_prompt, random_fraction, utc_now
 from dsops.secret import Secret
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def open_library(
     runtime = Runtime(
         environ=variables,
         now=now,
-        ask=nobody,
+        ask=no_prompt,
         report=show,
         random=random_fraction,
         folder=here,

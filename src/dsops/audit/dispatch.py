@@ -53,7 +53,7 @@ def _dispatch(
     is_free = turn.take()
     cursors_by_name = cursors.load(settings.file)
     has_no_sender = is_free and not turn.is_announced(now)
-    _tell(settings, cursors_by_name, result, warn, has_no_sender=has_no_sender)
+    _warn_of_failures(settings, cursors_by_name, result, warn, has_no_sender=has_no_sender)
     if not has_no_sender:
         return
     begin = Cursor(Position(result.before.number, result.before.hash, -1))
@@ -67,7 +67,7 @@ def _dispatch(
     _start(settings.file, environ)
 
 
-def _tell(
+def _warn_of_failures(
     settings: Settings,
     cursors_by_name: Mapping[str, Cursor],
     result: WriteResult,

@@ -80,7 +80,7 @@ def count_lost(path: str, author: Author, lines: int, why: str, now: int) -> boo
     except (OSError, AuditFailed):
         return False
     try:
-        if not _take_soon(file):
+        if not _try_lock(file):
             return False
         _put(file, _sum(_loss_in(_content(file)), author, lines, why, now))
     except OSError:
@@ -90,7 +90,7 @@ def count_lost(path: str, author: Author, lines: int, why: str, now: int) -> boo
     return True
 
 
-def _take_soon(file: int) -> bool:
+def _try_lock(file: int) -> bool:
     for _ in range(_TRIES):
         if take(file):
             return True
@@ -133,10 +133,10 @@ class Counted:
 
     def clear(self) -> None:
         """Remove what the line has reported; keep what was counted since."""
-        if self.loss is None or not _take_soon(self._file):
+        if self.loss is None or not _try_lock(self._file):
             return  # it is told once more, which is better than never
         content = _content(self._file)
-        rest = None if content == self._told else _rest(self.loss, _loss_in(content))
+        rest = None if content == self._told else _loss_since(self.loss, _loss_in(content))
         if rest is not None:
             _put(self._file, rest)
         else:
@@ -198,7 +198,7 @@ def _sum(before: Loss | None, author: Author, lines: int, why: str, now: int) ->
     return Loss(loss.lines + lines, loss.first, moment, processes, why[:_MOST_WHY])
 
 
-def _rest(reported: Loss, now: Loss | None) -> Loss | None:
+def _loss_since(reported: Loss, now: Loss | None) -> Loss | None:
     """The loss since `reported` was reported; all of it again if the two can't be told apart."""
     if now is None or not reported.lines or now.lines <= reported.lines:
         return now

@@ -118,9 +118,9 @@ def send(sink: Sink, lines: Sequence[bytes], environ: Mapping[str, str], now: fl
     headers = _headers(sink, environ)
     response = _post(sink, headers, body_of(lines, now), environ)
     if response.status in _REFUSED:
-        raise LineRefused(f"it answered {response.status}{_said(response, headers)}")
+        raise LineRefused(f"it answered {response.status}{_status_message(response, headers)}")
     if not 200 <= response.status < 300:
-        failed = SinkFailed(f"it answered {response.status}{_said(response, headers)}")
+        failed = SinkFailed(f"it answered {response.status}{_status_message(response, headers)}")
         failed.seconds = _pause(response)
         raise failed
     return _partial(response, headers)
@@ -163,7 +163,7 @@ def _headers(sink: Sink, environ: Mapping[str, str]) -> list[tuple[str, str]]:
     return headers
 
 
-def _said(response: Response, headers: Sequence[tuple[str, str]]) -> str:
+def _status_message(response: Response, headers: Sequence[tuple[str, str]]) -> str:
     """The message of a `Status`, which any server may have written."""
     return _words(_object(response).get("message"), headers)
 

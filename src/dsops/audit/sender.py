@@ -84,7 +84,7 @@ class Sender:
                 continue
             batch = look(self._path, cursor.position, _MOST_BYTES)
             if batch.lines:
-                has_moved = self._give(sink, cursor, batch) or has_moved
+                has_moved = self._send_batch(sink, cursor, batch) or has_moved
         return has_moved
 
     def is_done(self) -> bool:
@@ -94,10 +94,10 @@ class Sender:
             for cursor in self.cursors.values()
         )
 
-    def _give(self, sink: Sink, cursor: Cursor, batch: Look) -> bool:
+    def _send_batch(self, sink: Sink, cursor: Cursor, batch: Look) -> bool:
         lost = _gap(batch, cursor.position)
         try:
-            refusal, count = self._hand(sink, [line for line in batch.lines if self._is_sent(line)])
+            refusal, count = self._send_lines(sink, [line for line in batch.lines if self._is_sent(line)])
         except SinkFailed as error:
             tries = cursor.tries + 1
             pause = max(error.seconds, _PAUSES[tries - 1] if tries <= len(_PAUSES) else _REST_SECONDS)
@@ -117,7 +117,7 @@ class Sender:
         record = record_in(line)
         return record is not None and (self._sends_sandbox or not is_of_sandbox(record))
 
-    def _hand(self, sink: Sink, lines: Sequence[bytes]) -> tuple[str, int]:
+    def _send_lines(self, sink: Sink, lines: Sequence[bytes]) -> tuple[str, int]:
         """Send lines, in halves if one is refused; return a message about refused lines, and the number accepted."""
         if not lines:
             return "", 0
@@ -136,7 +136,7 @@ class Sender:
             )
         messages, count = [], accepted or 0
         for part in parts:
-            words, number = self._hand(sink, part)
+            words, number = self._send_lines(sink, part)
             messages += [words] if words else []
             count += number
         return "; ".join(messages), count

@@ -175,7 +175,7 @@ class _Writer:
         file = open_own(self._folder, self._name, os.O_RDWR | os.O_CREAT | os.O_APPEND, self._path)
         try:
             size = os.fstat(file).st_size
-            head, lead = self._found(file, size, saved_head)
+            head, lead = self._checked_end(file, size, saved_head)
             if size and self._is_full(head, sum([len(body) + LINK_BYTES for body in bodies])):
                 file, head, lead, size = self._rotate(file, head, lead, size)
                 if not size:
@@ -212,18 +212,18 @@ class _Writer:
     def _put_head(self, head: Head) -> None:
         os.pwrite(self._lock, pack_head(head), 0)
 
-    def _found(self, file: int, size: int, saved_head: Head | None) -> tuple[Head, bytes]:
+    def _checked_end(self, file: int, size: int, saved_head: Head | None) -> tuple[Head, bytes]:
         """The end of the trail, and bytes to write before the next line; marks defects since the last write."""
         if saved_head is not None and saved_head.size == size:
             return saved_head, b""
-        if saved_head is not None and size and self._was_put_away(saved_head):
+        if saved_head is not None and size and self._was_rotated(saved_head):
             saved_head = saved_head._replace(size=0, began=self._now)  # These lines are the first ones of a new file.
         if saved_head is None:
             saved_head = self._without_head(file, size)
             if saved_head.size == size:
                 return saved_head, b""
         elif not size:
-            if not self._was_put_away(saved_head):
+            if not self._was_rotated(saved_head):
                 self._note(MISSING, lines=saved_head.number)
             return saved_head, b""
         elif size < saved_head.size:
@@ -278,7 +278,7 @@ class _Writer:
         number, hash_ = (place.number, hash_of(line)) if place is not None else (0, START)
         return Head(number, hash_, start + len(whole), self._now)
 
-    def _was_put_away(self, head: Head) -> bool:
+    def _was_rotated(self, head: Head) -> bool:
         """Whether a writer died after it rotated the file, before it updated the head."""
         try:
             name = put_away_name(self._path, head.number)

@@ -85,7 +85,7 @@ class ConfigReader:
             include_path = os.path.join(os.path.dirname(path), include.text)
             real = os.path.realpath(include_path)
             if real in chain:
-                loop = " -> ".join([self._shown(file) for file in (*chain[chain.index(real) :], real)])
+                loop = " -> ".join([self._shown_path(file) for file in (*chain[chain.index(real) :], real)])
                 message, hint = f"files include each other: {loop}", "remove one of the includes"
                 if real == chain[-1]:
                     message, hint = f"{source.shown} includes itself", "remove that"
@@ -112,7 +112,7 @@ class ConfigReader:
         real = os.path.realpath(path)
         if real in self._read:
             return self._read[real]
-        shown_path = self._shown(path)
+        shown_path = self._shown_path(path)
         written_path = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
         file = SourceFile(real, "", shown_path, written_path)
         if real in self._drafts:
@@ -183,7 +183,7 @@ class ConfigReader:
             return None
         return ConfigSource(shown_path, document.root)
 
-    def _shown(self, path: str) -> str:
+    def _shown_path(self, path: str) -> str:
         """The shortest path to the file from the working folder."""
         relative = os.path.relpath(path, self._folder)
         return relative if len(relative) < len(path) else path

@@ -27,7 +27,7 @@ def store_definitions(types: Mapping[str, StoreType]) -> Schema:
         definitions[f"whole {store_type.name}"] = _whole(store_type)
         for operation in store_type.operations:
             if operation.selected_by:
-                selected = [_has(store_type, name) for name in operation.selected_by]
+                selected = [_has_key(store_type, name) for name in operation.selected_by]
                 definitions[f"{store_type.name} by {operation.name}"] = _any(selected)
     return definitions
 
@@ -73,7 +73,9 @@ def _keys(store_type: StoreType) -> Schema:
         for alias in key.aliases:
             properties[alias] = {"description": f"An old name of {key.name}.", "deprecated": True, **value}
     rules = [_one_name(key.name, alias) for key in store_type.keys for alias in key.aliases]
-    rules += [_apart(store_type, group) for rule in store_type.rules if rule.holds_in_part for group in rule.apart]
+    rules += [
+        _at_most_one(store_type, group) for rule in store_type.rules if rule.holds_in_part for group in rule.apart
+    ]
     return {
         "description": store_type.help,
         "type": ["object", "null"],
@@ -95,7 +97,7 @@ def _one_name(name: str, alias: str) -> Schema:
 
 def _whole(store_type: StoreType) -> Schema:
     rules: list[Schema] = [
-        {**_has(store_type, key.name), "errorMessage": f"{key.name} is missing"}
+        {**_has_key(store_type, key.name), "errorMessage": f"{key.name} is missing"}
         for key in store_type.keys
         if key.is_required
     ]
@@ -107,19 +109,24 @@ def _whole(store_type: StoreType) -> Schema:
 
 
 def _rule(store_type: StoreType, rule: KeyRule) -> list[Schema]:
-    return [_apart(store_type, group) for group in rule.apart if not rule.holds_in_part] + [
+    return [_at_most_one(store_type, group) for group in rule.apart if not rule.holds_in_part] + [
         {
-            "if": _has(store_type, key),
-            "then": {**_any([_has(store_type, other) for other in others]), "errorMessage": f"{key} needs {others[0]}"},
+            "if": _has_key(store_type, key),
+            "then": {
+                **_any([_has_key(store_type, other) for other in others]),
+                "errorMessage": f"{key} needs {others[0]}",
+            },
         }
         for key, others in rule.needs
     ]
 
 
-def _apart(store_type: StoreType, group: tuple[str, ...]) -> Schema:
+def _at_most_one(store_type: StoreType, group: tuple[str, ...]) -> Schema:
     """A schema that allows at most one of these keys."""
     pairs = [(first, second) for index, first in enumerate(group) for second in group[index + 1 :]]
-    both: list[Schema] = [{"allOf": [_has(store_type, first), _has(store_type, second)]} for first, second in pairs]
+    both: list[Schema] = [
+        {"allOf": [_has_key(store_type, first), _has_key(store_type, second)]} for first, second in pairs
+    ]
     return {"not": _any(both), "errorMessage": f"only one of {', '.join(group)}"}
 
 
@@ -137,7 +144,7 @@ def _operation(store_type: StoreType, operation: Operation) -> Schema:
         if key.name == "duration_seconds":
             properties |= dict.fromkeys((key.name, *key.aliases), value_of(key))
     needs: list[Schema] = [
-        {**_has(store_type, name), "errorMessage": f"{operation.name} needs {name}"} for name in operation.needs
+        {**_has_key(store_type, name), "errorMessage": f"{operation.name} needs {name}"} for name in operation.needs
     ]
     if not operation.is_signed:
         needs.append(_selected(store_type, operation))
@@ -162,12 +169,12 @@ def _meant(store_type: StoreType, operation: Operation) -> Schema:
     by_keys: list[Schema] = [_selected(store_type, operation)] if operation.selected_by else []
     by_keys += [{"not": _selected(store_type, earlier)} for earlier in before]
     if operation.is_signed:
-        by_keys.append({"not": _has(store_type, "operation")})
-    by_operation = [_has(store_type, f"operation={operation.name}"), *[{"not": earlier} for earlier in unsigned]]
+        by_keys.append({"not": _has_key(store_type, "operation")})
+    by_operation = [_has_key(store_type, f"operation={operation.name}"), *[{"not": earlier} for earlier in unsigned]]
     return {"anyOf": [{"allOf": by_keys}, {"allOf": by_operation}]} if by_keys else {"allOf": by_operation}
 
 
-def _has(store_type: StoreType, name: str) -> Schema:
+def _has_key(store_type: StoreType, name: str) -> Schema:
     """A schema that matches if the key is present under any name and not null, or for `name=value` equal."""
     name, equals, value = name.partition("=")
     if equals:

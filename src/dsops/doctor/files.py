@@ -99,7 +99,7 @@ def check_files(watched: list[Watched], folder: str) -> Iterator[Check]:
     loose = list(loose_files(watched))
     for file in loose:
         name = file.path.removeprefix(f"{folder}{os.sep}")
-        yield Check(CODE, f"file {name}", "warning", _detail(file), _why(file), _hint(file, name))
+        yield Check(CODE, f"file {name}", "warning", _detail(file), _reason_for(file), _hint(file, name))
     if not loose and os.name == "posix":
         number = sum(os.path.isfile(path) for path, _ in watched)
         yield Check(CODE, "file modes", "ok", f"{number} {'file' if number == 1 else 'files'} looked at")
@@ -111,7 +111,7 @@ def _detail(file: Loose) -> str:
     return f"others may {access} it: its mode is {file.mode:03o}"
 
 
-def _why(file: Loose) -> str:
+def _reason_for(file: Loose) -> str:
     if file.forbidden == READ:
         return "anyone who reads it can act as its owner"
     return "anyone who can write it decides which roles are assumed, and where secrets come from"

@@ -37,7 +37,7 @@ async def try_graph(
     outcomes: dict[Key, NodeOutcome] = {}
     errors: dict[int, DsopsError] = {}
     for tried in await _try_all(plans, runtime):
-        for key, error, outcome in _found(tried):
+        for key, error, outcome in _outcomes_of(tried):
             outcomes[key] = _worse(outcomes.get(key), outcome)
             if error is not None and outcome.status in {"denied", "failed"}:
                 errors.setdefault(id(error), error)
@@ -67,10 +67,10 @@ async def _try_one(plan: Plan, resolver: Resolver) -> _Tried:
 _Found = tuple[Key, DsopsError | None, NodeOutcome]
 
 
-def _found(tried: _Tried) -> Iterator[_Found]:
+def _outcomes_of(tried: _Tried) -> Iterator[_Found]:
     for profile, base in tried.bases.items():
         # Only a call shows whether AWS accepts them: the hop that they sign reports it.
-        failure = _one(("base", profile), base) if isinstance(base, DsopsError) else None
+        failure = _outcome_of(("base", profile), base) if isinstance(base, DsopsError) else None
         yield failure or (("base", profile), None, NodeOutcome("ok", "found"))
     for step in tried.plan.steps.values():
         yield _of_step(step, tried)
@@ -92,7 +92,7 @@ def _of_step(step: Step, tried: _Tried) -> _Found:
         error = outcomes if isinstance(outcomes, DsopsError) else _shared_by_all(list(outcomes.values()))
     if error is not None and _is_same(error, below):
         return key, None, NodeOutcome("skipped", _needs(step))
-    return _one(key, error)
+    return _outcome_of(key, error)
 
 
 def _needs(step: Step) -> str:
@@ -132,10 +132,10 @@ def _of_variable(variable: PlannedVariable, tried: _Tried) -> _Found:
         return key, None, NodeOutcome("ok", "the default, since there is no value")
     if isinstance(value, MISSING) and variable.optional:
         return key, None, NodeOutcome("ok", "left out, since there is no value")
-    return _one(key, value if isinstance(value, DsopsError) else None)
+    return _outcome_of(key, value if isinstance(value, DsopsError) else None)
 
 
-def _one(key: Key, error: DsopsError | None) -> _Found:
+def _outcome_of(key: Key, error: DsopsError | None) -> _Found:
     if error is None:
         return key, None, NodeOutcome("ok")
     return key, error, NodeOutcome("denied" if is_denial(error) else "failed", error.code)

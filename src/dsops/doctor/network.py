@@ -65,10 +65,10 @@ async def look_at(endpoints: Sequence[Endpoint], client: Client) -> list[Glance 
     """The answer of each server to a request without credentials; all are sent side by side."""
     # Prompts of other tasks come first: they wait until no transfer is under way.
     await pause(0)
-    return await settle(*[_look(endpoint, client) for endpoint in endpoints])
+    return await settle(*[_send_probe(endpoint, client) for endpoint in endpoints])
 
 
-async def _look(endpoint: Endpoint, client: Client) -> Glance:
+async def _send_probe(endpoint: Endpoint, client: Client) -> Glance:
     try:
         glance = await glance_at(client, endpoint, asks_certificate=True)
     except TimedOut as error:

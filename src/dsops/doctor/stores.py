@@ -100,7 +100,7 @@ def _base_check(profile: str, base: _Base | DsopsError, runtime: Runtime) -> Che
     credentials, identity = base
     source = base_source(credentials.source, identity.arn)
     other = passed_over(runtime.environ) if source == OF_ENVIRONMENT else ""
-    detail = f"{identity.arn} from {source}{_left(credentials, runtime)}" + (f"; {other}" if other else "")
+    detail = f"{identity.arn} from {source}{_time_left(credentials, runtime)}" + (f"; {other}" if other else "")
     # Credentials from every other source can be renewed.
     if source == OF_ENVIRONMENT and credentials.seconds_left(runtime.now()) < _SOON.total_seconds():
         why, hint = "credentials in environment variables can't be renewed", "put a newer session into the environment"
@@ -163,13 +163,13 @@ def _detail(step: Step, session: Credentials | DsopsError | None, outcomes: _Out
     """The session that a store issued and how many secrets were read; never a value."""
     parts = []
     if isinstance(session, Credentials):
-        parts.append(f"{step.session_source} gave {session.arn or session.masked_key_id}{_left(session, runtime)}")
+        parts.append(f"{step.session_source} gave {session.arn or session.masked_key_id}{_time_left(session, runtime)}")
     if isinstance(outcomes, Mapping):
         parts.append(f"{counted(len(outcomes), 'secret')} read")
     return ", ".join(parts) or "no variable reads from it"
 
 
-def _left(credentials: Credentials, runtime: Runtime) -> str:
+def _time_left(credentials: Credentials, runtime: Runtime) -> str:
     if not credentials.expiration_text:
         return ""
     return f", {duration_text(int(credentials.seconds_left(runtime.now())))} left"

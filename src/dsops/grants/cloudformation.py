@@ -31,7 +31,9 @@ def template(grants: Grants, selection: Selection, description: str) -> Template
         for blank_or_parameter in dict.fromkeys(blanks_in(resources))
     }
     if parameters:
-        document["Parameters"] = {name: _asked(blank_or_parameter) for blank_or_parameter, name in parameters.items()}
+        document["Parameters"] = {
+            name: _parameter_template(blank_or_parameter) for blank_or_parameter, name in parameters.items()
+        }
     if resources:
         document["Resources"] = _referring(resources, parameters)
     if grants.sessions and selection.has_sessions:
@@ -91,7 +93,7 @@ def _parameter(blank_value: Blank) -> str:
     return "".join(part.title() for part in blank_value.name.split("_"))
 
 
-def _asked(blank_value: Blank) -> Template:
+def _parameter_template(blank_value: Blank) -> Template:
     parameter: Template = {"Type": "String", "Description": blank_value.meaning, "MinLength": 1}
     return {**parameter, "NoEcho": True} if blank_value.is_secret else parameter
 

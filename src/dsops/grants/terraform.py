@@ -23,7 +23,7 @@ def terraform(grants: Grants, selection: Selection, head: str) -> str:
         blocks += _role(role, names, names_by_role, selection, grants.environment)
     blocks += [_base(base, names, grants.environment) for base in grants.bases if selection.has_permissions]
     blocks += [_session(session, names) for session in grants.sessions if selection.has_sessions]
-    blanks = {blank_value.name: blank_value for blank_value in blanks_in(_shown(grants, selection))}
+    blanks = {blank_value.name: blank_value for blank_value in blanks_in(_shown_parts(grants, selection))}
     comment = "".join([f"# {line}\n" for line in head.splitlines()])
     return "\n".join([comment, *[_variable(blank_value) for blank_value in blanks.values()], *blocks])
 
@@ -80,7 +80,7 @@ def _variable(blank_value: Blank) -> str:
     return _block(f'variable "{blank_value.name}"', fields)
 
 
-def _shown(grants: Grants, selection: Selection) -> list[object]:
+def _shown_parts(grants: Grants, selection: Selection) -> list[object]:
     """What stands in the text, for the blanks in it."""
     parts: list[object] = []
     for role in grants.roles:

@@ -122,7 +122,7 @@ def _read_needs(step: Step, account: str, reads: list[SecretRead]) -> list[Need]
         return []
     is_secret = step.type.service == "secretsmanager"
     references = [read.reference for read in reads]
-    needs = [need for read in reads for need in (_secret if is_secret else _named)(step, account, read)]
+    needs = [need for read in reads for need in (_secret if is_secret else _needs_by_name)(step, account, read)]
     regions = dict.fromkeys(region_of(reference.key, step) for reference in references)
     for region in regions if is_secret else ():
         here = {
@@ -186,7 +186,7 @@ def secret_resources(step: Step, account: str, key: str, *, may_be_missing: bool
     return [*([text] if is_whole or may_be_missing else []), f"{text}-??????"]
 
 
-def _named(step: Step, account: str, read: SecretRead) -> list[Need]:
+def _needs_by_name(step: Step, account: str, read: SecretRead) -> list[Need]:
     key = read.reference.key
     conditions = () if account or parse_arn(key) else (_OWN_ACCOUNT,)
     return [Need((step.type.read_permission,), read_resource(step, account, key), conditions)]

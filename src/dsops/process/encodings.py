@@ -82,11 +82,11 @@ def in_languages(text: str) -> Iterator[str]:
     yield repr(text)[1:-1]
     yield ascii(text)[1:-1]
     yield repr(text.encode("utf-8"))[2:-1]
-    yield "".join(_go(character, is_ascii=False) for character in text)
-    yield "".join(_go(character, is_ascii=True) for character in text)
+    yield "".join(_go_quoted(character, is_ascii=False) for character in text)
+    yield "".join(_go_quoted(character, is_ascii=True) for character in text)
 
 
-def _go(character: str, *, is_ascii: bool) -> str:
+def _go_quoted(character: str, *, is_ascii: bool) -> str:
     """A character as Go's `strconv.Quote` or `QuoteToASCII` writes it."""
     if character == '"' or character in _C_ESCAPES:
         return _C_ESCAPES.get(character, r"\"")
@@ -117,7 +117,7 @@ def _octal(character: str) -> str:
 def in_html(text: str) -> Iterator[str]:
     """Escaped for HTML and XML, with four spellings of characters beyond ASCII; and every character by its number."""
     escaped = text.replace("&", "&amp;").replace("<", "&lt;")
-    for beyond in (_as_it_is, _named, _decimal, _hexadecimal):
+    for beyond in (_as_it_is, _entity_name, _decimal, _hexadecimal):
         escaped_text = "".join(letter if letter.isascii() else beyond(letter) for letter in escaped)
         for apostrophe in _APOSTROPHES:
             for mark in _QUOTATION_MARKS:
@@ -135,7 +135,7 @@ def _as_it_is(character: str) -> str:
     return character
 
 
-def _named(character: str) -> str:
+def _entity_name(character: str) -> str:
     name = codepoint2name.get(ord(character))
     return f"&{name};" if name else _decimal(character)
 

@@ -49,11 +49,11 @@ def issued(
         caller=source.arn if source is not None else "",
         key=source.access_key_id if source is not None else "",
         identity=_identity(step) if source is None else {},
-        asked=_asked(step),
+        asked=_request_parameters(step),
         answer=_session(outcome) if isinstance(outcome, Credentials) else {},
         request_id=outcome.request_id if isinstance(outcome, Credentials) else "",
         error=error,
-        facts={**_of_step(step, runtime), **_begun_by(step, source), "hop": hop, "cached": False},
+        facts={**_of_step(step, runtime), **_base_source(step, source), "hop": hop, "cached": False},
     )
 
 
@@ -170,7 +170,7 @@ def _url(step: Step, runtime: Runtime) -> str:
         return ""
 
 
-def _begun_by(step: Step, source: Credentials | None) -> Mapping[str, object]:
+def _base_source(step: Step, source: Credentials | None) -> Mapping[str, object]:
     """Where the base credentials came from."""
     text = source.source if source is not None else step.proof.source if step.proof is not None else ""
     return {"source": text} if text else {}
@@ -189,7 +189,7 @@ def _identity(step: Step) -> Mapping[str, object]:
     return {"type": "WebIdentityUser", "userName": subject, "identityProvider": issuer}
 
 
-def _asked(step: Step) -> Mapping[str, object]:
+def _request_parameters(step: Step) -> Mapping[str, object]:
     parameters: dict[str, object] = {}
     for name, parameter_name in _ASKED.items():
         value = step.settings.get(name)

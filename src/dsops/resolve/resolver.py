@@ -308,14 +308,14 @@ class _FailureList:
 
     def raise_any(self) -> None:
         """Raise the only error, or Failures with all; does nothing without errors."""
-        errors = tuple([_told(error, variables) for error, variables in self._errors.values()])
+        errors = tuple([_with_variable_names(error, variables) for error, variables in self._errors.values()])
         if len(errors) == 1:
             raise errors[0]
         if errors:
             raise Failures(errors)
 
 
-def _told(error: DsopsError, variables: Sequence[PlannedVariable]) -> DsopsError:
+def _with_variable_names(error: DsopsError, variables: Sequence[PlannedVariable]) -> DsopsError:
     names = [variable.name for variable in variables]
     more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
     error.retell(

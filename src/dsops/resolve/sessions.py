@@ -21,7 +21,7 @@ from dsops.errors import (
 from dsops.plan import SERVES, Fingerprint, Plan, SecretReference, Step, ambient_fingerprint, chained_too_long
 from dsops.resolve import acts
 from dsops.resolve.identity import is_as_planned
-from dsops.runtime import Act, Event, Runtime, nobody
+from dsops.runtime import Act, Event, Runtime, no_prompt
 from dsops.schema import REASON_TO
 from dsops.startup import TypeVar
 from dsops.stores import credential_store
@@ -64,7 +64,7 @@ class PlanSessions:
         if isinstance(milliseconds, int):
             connect = min(milliseconds, client.connect_timeout_ms)
             client = client._replace(total_timeout_ms=milliseconds, connect_timeout_ms=connect)
-        runtime = self._runtime if may_ask else self._runtime._replace(ask=nobody)
+        runtime = self._runtime if may_ask else self._runtime._replace(ask=no_prompt)
         return Context(runtime, client._replace(runtime=runtime), self._cache.memory, metadata)
 
     async def of_step(self, name: str) -> Obtained:
@@ -77,8 +77,8 @@ class PlanSessions:
 
         if step.type.gives_long_term:
             # Read once in a run and never cached by the agent: a user who locks the keyring expects that it is locked.
-            return await self._once(step.fingerprint, lambda: self._not_held(issue))
-        return await self._share(step.fingerprint, issue, step)
+            return await self._run_once(step.fingerprint, lambda: self._issue_uncached(issue))
+        return await self._obtain_once(step.fingerprint, issue, step)
 
     async def below(self, step: Step) -> Obtained:
         """The credentials that sign a step's calls: another step's session, or the base credentials of its profile."""
@@ -114,7 +114,7 @@ class PlanSessions:
                 self._cache = self._cache.apart()
             return base
 
-        return await self._share(ambient_fingerprint(ambient), load)
+        return await self._obtain_once(ambient_fingerprint(ambient), load)
 
     async def signed(
         self, step: Step, get: Callable[[], Awaitable[Obtained]], use: Callable[[Credentials], Awaitable[T]]
@@ -146,17 +146,17 @@ class PlanSessions:
         """The hop's number: 1 for a step that base credentials sign, 2 for the next."""
         return 1 + (self.hop(self._plan.steps[step.credentials_from]) if step.credentials_from else 0)
 
-    async def _share(
+    async def _obtain_once(
         self, fingerprint: Fingerprint, issue: Callable[[bool], Work[Credentials]], step: Step | None = None
     ) -> Obtained:
-        return await self._once(fingerprint, lambda: self._obtain(fingerprint, issue, step))
+        return await self._run_once(fingerprint, lambda: self._obtain(fingerprint, issue, step))
 
-    async def _once(self, fingerprint: Fingerprint, work: Callable[[], Work[Obtained]]) -> Obtained:
+    async def _run_once(self, fingerprint: Fingerprint, work: Callable[[], Work[Obtained]]) -> Obtained:
         if fingerprint not in self._obtained:
             self._obtained[fingerprint] = Once(work)
         return await self._obtained[fingerprint].get()
 
-    async def _not_held(self, issue: Callable[[bool], Work[Credentials]]) -> Obtained:
+    async def _issue_uncached(self, issue: Callable[[bool], Work[Credentials]]) -> Obtained:
         return Obtained(await issue(True), is_cached=False)
 
     async def _obtain(
@@ -233,17 +233,17 @@ class PlanSessions:
                 hops=hops,
                 before=self._hops_before(step),
                 region=step.region,
-                asks=self._asks(step),
+                asks=self._explain_words(step),
             )
         )
 
     def add_read(self, error: DsopsError, step: Step, secret: str, credentials: Credentials | None) -> None:
         """Add to the error which secret was read, by which caller, and the hops that led to it."""
         caller = (credentials.arn or credentials.masked_key_id) if credentials is not None else ""
-        before, asks = self._hops_before(step), self._asks(step)
+        before, asks = self._hops_before(step), self._explain_words(step)
         error.add_tried(Tried("", caller, step.name, secret=secret, before=before, region=step.region, asks=asks))
 
-    def _asks(self, step: Step) -> tuple[str, ...]:
+    def _explain_words(self, step: Step) -> tuple[str, ...]:
         """The words after `dsops explain` for this step; () for a step that the plan has added."""
         if SERVES in step.settings:
             return ()

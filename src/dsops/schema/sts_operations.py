@@ -111,7 +111,7 @@ _WITH_AUDIENCE = ("github", "buildkite")
 
 def _check_sources(settings: Settings) -> list[Conflict]:
     """Conflicts for two tokens, two SAML responses, or one of each."""
-    tokens, assertions = _given(WEB_IDENTITY_SOURCES, settings), _given(SAML_SOURCES, settings)
+    tokens, assertions = _present_keys(WEB_IDENTITY_SOURCES, settings), _present_keys(SAML_SOURCES, settings)
     conflicts = [
         Conflict(name, f"`{present[0]}` and `{name}` name two {noun}s", "remove one")
         for present, noun in ((tokens, "token"), (assertions, "assertion"))
@@ -130,7 +130,7 @@ def _check_written_operation(settings: Settings) -> list[Conflict]:
         ("AssumeRoleWithWebIdentity", WEB_IDENTITY_SOURCES, "a token"),
         ("AssumeRoleWithSAML", SAML_SOURCES, "an assertion"),
     ):
-        present = _given(sources, settings)
+        present = _present_keys(sources, settings)
         if operation_written == operation and not present:
             hint = f"set one of {', '.join(f'`{name}`' for name in sources)}"
             conflicts.append(Conflict("operation", f"{operation} needs {noun}", hint))
@@ -159,7 +159,7 @@ def _check_login(settings: Settings) -> list[Conflict]:
     return conflicts
 
 
-def _given(names: tuple[str, ...], settings: Settings) -> list[str]:
+def _present_keys(names: tuple[str, ...], settings: Settings) -> list[str]:
     return [name for name in names if name in settings]
 
 

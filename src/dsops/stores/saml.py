@@ -73,7 +73,7 @@ async def assume_with_assertion(step: Step, context: Context) -> Credentials:
 async def _assume(step: Step, context: Context) -> Credentials:
     settings = step.settings
     response = await _response(step, context)
-    caller = CallerDescription(_source(settings), "assertion", _told(response), response.speaks_of)
+    caller = CallerDescription(_source(settings), "assertion", _response_text(response), response.speaks_of)
     check_planned(step, response.speaks_of, caller)
     offer = await _choose(step, context, response)
     call = assume_role_with_saml(
@@ -207,6 +207,6 @@ def _from_file(settings: Settings) -> SamlResponse:
     return read_response(raw, _source(settings))
 
 
-def _told(response: SamlResponse) -> str:
+def _response_text(response: SamlResponse) -> str:
     issuer, subject, recipient = response.speaks_of
     return f"`{subject}`, by `{issuer}`, for `{recipient}`"

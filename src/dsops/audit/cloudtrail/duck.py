@@ -112,7 +112,7 @@ def open_database(folder: str | None = None) -> Iterator[CallDatabase]:
         finally:
             connection.close()
     except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException) as error:
-        raise _no_room(_why(str(error), "its files can't be written")) from error
+        raise _no_room(_safe_reason(str(error), "its files can't be written")) from error
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -155,10 +155,10 @@ class CallDatabase:
         try:
             self._insert(batch)
         except self._error as error:
-            if isinstance(error, self._end) or _why(str(error)) == _FULL:
+            if isinstance(error, self._end) or _safe_reason(str(error)) == _FULL:
                 raise  # Not the fault of a file: the database can't be written.
             if len(batch.files) == 1:
-                self.unreadable.append((batch.files[0].path, _why(str(error))))
+                self.unreadable.append((batch.files[0].path, _safe_reason(str(error))))
                 return
             for part in _parts(batch, str(error)):
                 self._load(part)
@@ -192,10 +192,10 @@ class CallDatabase:
 
     def finish(self) -> None:
         """Keep one record per call, and build the tables that questions use."""
-        (self.records, self.skipped) = self._one(f"SELECT count(*), count(*) FILTER ({_NO_CALL}) FROM records")
+        (self.records, self.skipped) = self._first_row(f"SELECT count(*), count(*) FILTER ({_NO_CALL}) FROM records")
         self._rows(f"DELETE FROM records WHERE {_NO_CALL}")
         self._rows("CREATE TEMP TABLE several AS SELECT call_id FROM records GROUP BY call_id HAVING count(*) > 1")
-        if self._one("SELECT count(*) FROM several")[0]:
+        if self._first_row("SELECT count(*) FROM several")[0]:
             # Only for these `row_number()` is computed: it sorts all its rows.
             self._rows(f"""DELETE FROM records WHERE rowid IN (
                 SELECT id FROM (
@@ -205,7 +205,7 @@ class CallDatabase:
         self._rows("ALTER TABLE records RENAME TO calls")
         self._rows(f"CREATE TABLE issues AS {issues()}")
         self._rows(f"CREATE TABLE uses AS {uses(DUCKDB)}")
-        self.calls, first, last = self._one("SELECT count(*), min(call_time), max(call_time) FROM calls")
+        self.calls, first, last = self._first_row("SELECT count(*), min(call_time), max(call_time) FROM calls")
         self.first, self.last = _aware(first), _aware(last)
         self.records -= self.skipped
 
@@ -220,7 +220,7 @@ class CallDatabase:
         rows = self._rows(sql_of(question, options, DUCKDB))
         return Answer(question.name, question.columns, tuple(tuple(map(_cell, row)) for row in rows))
 
-    def _one(self, sql: str) -> Any:
+    def _first_row(self, sql: str) -> Any:
         return self._rows(sql)[0]
 
     def _rows(self, sql: str, values: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
@@ -229,7 +229,7 @@ class CallDatabase:
         DuckDB checks for signals only between its tasks: reading went on for seconds and ended with a RuntimeError.
         So it runs in a thread of its own, which is interrupted.
         """
-        future = self._apart.submit(self._told, sql, values)
+        future = self._apart.submit(self._execute, sql, values)
         try:
             return future.result()
         except KeyboardInterrupt:
@@ -239,7 +239,7 @@ class CallDatabase:
                 wait([future], timeout=_AGAIN_SECONDS)
             raise
 
-    def _told(self, sql: str, values: Mapping[str, object] | None) -> list[tuple[Any, ...]]:
+    def _execute(self, sql: str, values: Mapping[str, object] | None) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = self._connection.execute(sql, values).fetchall()
         return rows
 
@@ -287,7 +287,7 @@ def _no_room(why: str) -> LogsUnreadable:
     return LogsUnreadable("the logs can't be put in order", why=why, hint=hint)
 
 
-def _why(text: str, other: str = "it can't be read") -> str:
+def _safe_reason(text: str, other: str = "it can't be read") -> str:
     """A reason in our words; DuckDB's message may contain the file's content."""
     text = text.lower()
     return next((reason for sign, reason in _REASONS.items() if sign in text), other)

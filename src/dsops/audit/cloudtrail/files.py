@@ -82,9 +82,9 @@ def find_logs(paths: Iterable[str], *, form: Form | None = None) -> LogFiles:
         for name in _walk(path, unreadable):
             if name not in files and name not in unreadable:
                 try:
-                    files[name] = _look(name, form)
+                    files[name] = _examine(name, form)
                 except OSError as error:
-                    unreadable[name] = _why(error)
+                    unreadable[name] = _reason_of(error)
     return LogFiles(tuple(_batches(files.values())), tuple(sorted(unreadable.items())))
 
 
@@ -95,7 +95,7 @@ def _walk(path: str, unreadable: dict[str, str]) -> Iterator[str]:
         return
 
     def fail(error: OSError) -> None:
-        unreadable[error.filename or path] = _why(error)
+        unreadable[error.filename or path] = _reason_of(error)
 
     for folder, folders, names in os.walk(path, onerror=fail):
         folders[:] = sorted(set(folders) - _NO_LOGS)
@@ -105,7 +105,7 @@ def _walk(path: str, unreadable: dict[str, str]) -> Iterator[str]:
                 yield os.path.join(folder, name)
 
 
-def _look(path: str, form: Form | None) -> LogFile:
+def _examine(path: str, form: Form | None) -> LogFile:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     try:
         status = os.fstat(descriptor)
@@ -144,5 +144,5 @@ def _batches(files: Iterable[LogFile]) -> Iterator[FileBatch]:
             yield FileBatch(tuple(batch), *kind)
 
 
-def _why(error: OSError) -> str:
+def _reason_of(error: OSError) -> str:
     return (error.strerror or "unknown reason").lower()

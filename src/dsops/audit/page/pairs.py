@@ -44,7 +44,10 @@ def _matrix(rows: Records) -> Markup:
     calls: Counter[tuple[str, str]] = Counter()
     failures: Counter[tuple[str, str]] = Counter()
     for row in rows:
-        key = (_kept(text_of(row["from_account"]), sources), _kept(text_of(row["to_account"]), targets))
+        key = (
+            _name_or_others(text_of(row["from_account"]), sources),
+            _name_or_others(text_of(row["to_account"]), targets),
+        )
         calls[key] += number_of(row["calls"])
         failures[key] += number_of(row["failures"])
     largest = max(calls.values(), default=0)
@@ -72,7 +75,7 @@ def _busiest(rows: Records, column: str) -> list[str]:
     return ordered if len(ordered) <= _MOST + 1 else [*ordered[:_MOST], _OTHERS]
 
 
-def _kept(text: str, kept_names: Sequence[str]) -> str:
+def _name_or_others(text: str, kept_names: Sequence[str]) -> str:
     return text if text in kept_names else _OTHERS
 
 

@@ -60,7 +60,7 @@ def _failures(report: AuditReport) -> Markup:
     if rows:
         drawn_rows = [
             Bar(
-                joined([name(text_of(row["role"])), _under(row["code"])]),
+                joined([name(text_of(row["role"])), _second_line(row["code"])]),
                 number_of(row["failures"]),
                 counted(number_of(row["principals"]), "principal"),
             )
@@ -194,7 +194,7 @@ def _throttling(report: AuditReport) -> Markup:
     if not rows:
         return _lead("AWS throttled no call.")
     drawn_rows = [
-        Bar(joined([_operation(row), _under(row["code"])]), number_of(row["calls"])) for row in rows[:MOST_BARS]
+        Bar(joined([_operation(row), _second_line(row["code"])]), number_of(row["calls"])) for row in rows[:MOST_BARS]
     ]
     return joined(
         [
@@ -207,7 +207,7 @@ def _throttling(report: AuditReport) -> Markup:
     )
 
 
-def _under(value: object) -> Markup:
+def _second_line(value: object) -> Markup:
     """A second line below a bar's name."""
     return element("small", name(text_of(value)), class_="under")
 
@@ -229,7 +229,7 @@ def _costs(report: AuditReport) -> Markup:
             element("p", "The first copy of management events costs nothing; data events are charged by their number.")
         )
         drawn_rows = [
-            Bar(joined([name(text_of(row["service"])), _under(row["category"])]), number_of(row["calls"]))
+            Bar(joined([name(text_of(row["service"])), _second_line(row["category"])]), number_of(row["calls"]))
             for row in events[:MOST_BARS]
         ]
         parts += [

@@ -90,10 +90,10 @@ def folded(caption: str, columns: Sequence[str], records: Records) -> Markup:
 
 def _cell(value: object, column: str, label: str, is_number: bool) -> Markup:  # noqa: FBT001 (a private cell)
     kind = "number" if is_number else "when" if isinstance(value, datetime) else "name"
-    return element("td", element("div", _shown(column, value)), role="cell", class_=kind, data_label=label)
+    return element("td", element("div", _cell_content(column, value)), role="cell", class_=kind, data_label=label)
 
 
-def _shown(column: str, value: object) -> Markup:
+def _cell_content(column: str, value: object) -> Markup:
     """The content of a cell: markup unchanged, durations and times formatted, names shortened."""
     if isinstance(value, Markup):
         return value

@@ -120,7 +120,7 @@ def unusual(report: AuditReport) -> Markup:
             links.append(element("li", element("a", _heading(kind, records), href=f"#{_identity(kind)}")))
             sections.append(_item(kind, records, report))
         else:
-            well.append(_nothing(kind, report))
+            well.append(_no_findings_text(kind, report))
     if not sections and not well:
         return element("p", "This report does not include these questions.")
     if not report.calls:
@@ -131,7 +131,7 @@ def unusual(report: AuditReport) -> Markup:
     return joined([element("p", lead, class_="lead"), listed, *sections, lists])
 
 
-def _nothing(kind: _Kind, report: AuditReport) -> Markup:
+def _no_findings_text(kind: _Kind, report: AuditReport) -> Markup:
     """The text for no findings, or that it can't be known: without older calls everything would be new."""
     if kind.is_new and report.boundary is not None and (report.first is None or report.first >= report.boundary):
         noun = "principals" if kind.question == "new-principals" else "pairs of accounts"

@@ -90,7 +90,7 @@ class OrganizationReader:
         api = self._management(organization.management_account) or api
         known_id = organization.id if is_own else None
         try:
-            nodes = await _way_up(api, account)
+            nodes = await _ancestors(api, account)
             if not nodes:
                 return _unknown(account)
             path = "/".join([organization.id, *reversed(nodes[1:]), ""])
@@ -123,7 +123,7 @@ class OrganizationReader:
         return await self._texts.setdefault(policy_id, Once(lambda: describe_policy(api, policy_id))).get()
 
 
-async def _way_up(api: OrganizationsClient, account: str) -> list[str]:
+async def _ancestors(api: OrganizationsClient, account: str) -> list[str]:
     """The account, its units and the root; empty when the account is not in the organization."""
     nodes = [account]
     for _ in range(_MOST_LEVELS):

@@ -81,9 +81,9 @@ class Recorded(NamedTuple):
             key: values for key, values in question.context.items() if lower_case(key) not in recorded_keys
         }
         principal = question.principal
-        role = parse_arn(_first(self.context, "aws:principalarn"))
+        role = parse_arn(_first_value(self.context, "aws:principalarn"))
         if principal.kind == "role-session" and role is not None and role.account == principal.account:
-            unique_id = _first(self.context, "aws:userid").partition(":")[0]
+            unique_id = _first_value(self.context, "aws:userid").partition(":")[0]
             principal = principal._replace(issuer_arn=str(role), unique_id=unique_id or principal.unique_id)
         return question._replace(principal=principal, context={**other_context, **self.context})
 
@@ -91,20 +91,20 @@ class Recorded(NamedTuple):
         """Of the parts that are otherwise unread, return those that the record does not hold either."""
         for unread_part in unread:
             if unread_part.place == "context":
-                keys = tuple(key for key in unread_part.keys if not self._tells(key))
+                keys = tuple(key for key in unread_part.keys if not self._settles(key))
                 if keys:
                     yield unread_part._replace(keys=keys)
             elif unread_part.place not in self.given:
                 yield unread_part
 
-    def _tells(self, key: str) -> bool:
+    def _settles(self, key: str) -> bool:
         """Whether the record settles that key: a complete record lists every key that the call has."""
-        if key in SECRET_KEYS or not _first(self.context, "aws:principalarn"):
+        if key in SECRET_KEYS or not _first_value(self.context, "aws:principalarn"):
             return False
         return self.is_whole or not key.startswith(_OF_RESOURCES)
 
 
-def _first(context: Mapping[str, tuple[str, ...]], key: str) -> str:
+def _first_value(context: Mapping[str, tuple[str, ...]], key: str) -> str:
     return next((values[0] for name, values in context.items() if lower_case(name) == key and values), "")
 
 
@@ -137,8 +137,8 @@ def _is_of(listed: ListedPolicy, evaluation: Evaluation) -> bool:
 
 def _is_one_side(context: Mapping[str, tuple[str, ...]], resource: str) -> bool:
     """Whether caller and resource belong to one account or organization, so that the record leaves nothing out."""
-    arn, account = parse_arn(resource), _first(context, "aws:principalaccount")
-    organizations = [_first(context, f"aws:{whose}orgid") for whose in ("principal", "resource")]
+    arn, account = parse_arn(resource), _first_value(context, "aws:principalaccount")
+    organizations = [_first_value(context, f"aws:{whose}orgid") for whose in ("principal", "resource")]
     is_one_account = bool(account) and (arn is None or arn.account in ("", account))
     return is_one_account or (bool(organizations[0]) and organizations[0] == organizations[1])
 
@@ -167,7 +167,7 @@ class _Record:
         """The kind of policy that refuses and its statement, in AWS's order of checks."""
         checks = self._evaluation.checks
         if checks is None:
-            return self._told_by_matches(refusal)
+            return self._refusal_by_matches(refusal)
         refusing = [check for check in checks if check.effect in (_DENIES, _NOT_ALLOWED)]
         denying = [check for check in refusing if check.effect == _DENIES]
         first = next(iter(denying or refusing), None)
@@ -182,7 +182,7 @@ class _Record:
             policy_type=policy_type, is_deny=bool(denying), policy_arn=self._name(uri), sid=sid, refusing=kinds
         )
 
-    def _told_by_matches(self, refusal: Said) -> Said:
+    def _refusal_by_matches(self, refusal: Said) -> Said:
         """The denying statement, for a record without checks."""
         statements = _in_policies(self._evaluation.matched)
         policy_type = self._type_of_policy(statements[0])
@@ -202,7 +202,7 @@ class _Record:
         place = _CHECKS.get(check.kind)
         if place is None or (check.effect == _DENIES and len(check.policy_kinds) > 1):
             return ""
-        if place == "resource" and check.effect == _NOT_ALLOWED and not self._of("resource"):
+        if place == "resource" and check.effect == _NOT_ALLOWED and not self._listed_for("resource"):
             # The role may not exist, and then has no policy either.
             return ""
         return POLICY_TYPES[self._resource if place == "resource" else place]
@@ -224,7 +224,11 @@ class _Record:
         checked = {_CHECKS.get(check.kind) for check in checks}
         places: dict[Place, tuple[tuple[Policy, ...], ...]] = {}
         for place in _ONE_LAYER:
-            policies = self._read(self._of(place), place) if self._is_told(place, is_checked=place in checked) else None
+            policies = (
+                self._read(self._listed_for(place), place)
+                if self._is_complete(place, is_checked=place in checked)
+                else None
+            )
             if policies is None and self._allows(place):
                 policies = (_EVERYTHING._replace(kind=place),)
             if policies is not None:
@@ -237,7 +241,7 @@ class _Record:
                 places[place] = levels
         return places
 
-    def _is_told(self, place: Place, *, is_checked: bool) -> bool:
+    def _is_complete(self, place: Place, *, is_checked: bool) -> bool:
         """Whether the list has all policies of that type.
 
         A type that was checked may have no policy; a boundary that was checked is listed. A role always has a trust
@@ -246,8 +250,8 @@ class _Record:
         if place == "identity":
             return is_checked
         if place == "resource":
-            return bool(self._of(place)) or (self._is_whole and not is_checked and self._resource != "trust")
-        return is_checked == bool(self._of(place))
+            return bool(self._listed_for(place)) or (self._is_whole and not is_checked and self._resource != "trust")
+        return is_checked == bool(self._listed_for(place))
 
     def _allows(self, place: Place) -> bool:
         """Whether AWS says that these policies refuse nothing. A resource's own policy names its callers."""
@@ -256,7 +260,7 @@ class _Record:
 
     def _levels(self, checks: Sequence[ToolboxCheck], place: Place) -> tuple[tuple[Policy, ...], ...] | None:
         """Control policies by the root, unit or account they are attached to, which AWS lists in order."""
-        listed = self._of(place)
+        listed = self._listed_for(place)
         if not checks:
             return None if listed else ()
         levels = []
@@ -269,7 +273,7 @@ class _Record:
             levels.append(policies)
         return tuple(levels)
 
-    def _of(self, place: Place) -> list[ListedPolicy]:
+    def _listed_for(self, place: Place) -> list[ListedPolicy]:
         return [policy for policy in self._listed if _KINDS.get(policy.kind) == place]
 
     def _read(self, listed: Sequence[ListedPolicy], place: Place) -> tuple[Policy, ...] | None:

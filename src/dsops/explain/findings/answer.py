@@ -143,7 +143,7 @@ def _finding(
         facts = _distinct_facts((*facts, _whole_arn(about)))
     if certainty == "proven" and _is_doubtful(code, about):
         certainty = "likely"
-    place = _named(_place(broken, about), refusal)
+    place = _with_policy_name(_place(broken, about), refusal)
     return RefusalFinding(code, certainty, cause.message, place, cause.mismatches, remedy, facts, error.aws)
 
 
@@ -195,7 +195,7 @@ def _place(broken: Broken, about: About) -> FaultLocation:
     )
 
 
-def _named(place: FaultLocation, refusal: Said) -> FaultLocation:
+def _with_policy_name(place: FaultLocation, refusal: Said) -> FaultLocation:
     """Add the policy and statement that AWS named, where they could not be read."""
     if place.policy or not refusal.policy_arn or place.policy_type != refusal.policy_type:
         return place

@@ -47,7 +47,7 @@ class Asker:
         step, region = failure.step, failure.region or failure.step.region
         if step.proof is not None and not failure.secret:
             asked_questions = unsigned_questions(step, region)
-            return asked_questions or _of_trust(failure, self._chains.hop(step), self._edit_at)
+            return asked_questions or _unknown_provider(failure, self._chains.hop(step), self._edit_at)
         caller = chain[-1].caller if chain else None
         if caller is None:
             return _unknown(failure, self._chains.hop(step), self._edit_at)
@@ -167,7 +167,7 @@ def _key_in(message: str) -> str:
     return first if parse_arn(first) is not None else ""
 
 
-def _of_trust(failure: Failure, hop: int, edit_at: EditAt) -> RefusalFinding:
+def _unknown_provider(failure: Failure, hop: int, edit_at: EditAt) -> RefusalFinding:
     """A token or assertion of an unknown provider: the trust policy alone decides."""
     finding = finding_of(failure.error, failure.step, hop, edit_at)
     place = finding.place._replace(policy_type="role trust policy", of=failure.step.role)

@@ -62,7 +62,7 @@ def _as_read(reason: StatementReason | None, policies: Policies) -> StatementRea
     """
     if reason is None:
         return None
-    for policy in _all(policies):
+    for policy in _all_policies(policies):
         if (policy.name, policy.kind) != (reason.policy.name, reason.policy.kind):
             continue
         for statement in policy.statements:
@@ -71,7 +71,7 @@ def _as_read(reason: StatementReason | None, policies: Policies) -> StatementRea
     return None
 
 
-def _all(policies: Policies) -> Iterator[Policy]:
+def _all_policies(policies: Policies) -> Iterator[Policy]:
     yield from policies.identity
     yield from (policy for policy in (policies.boundary, policies.resource) if policy is not None)
     for groups in (policies.session, policies.service_control, policies.resource_control):

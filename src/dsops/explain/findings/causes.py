@@ -147,7 +147,7 @@ def _of_deny(broken: Broken, about: About) -> Cause:
         family = "external-id-different" if has_one else "external-id-missing"
     elif family == "mfa":
         family = "mfa-missing"
-    mismatches = tuple(_met(condition, about) for condition in conditions)
+    mismatches = tuple(_met_condition(condition, about) for condition in conditions)
     key = conditions[first].key
     if family == "condition":
         family = code
@@ -169,7 +169,7 @@ def _is_many(policy: str) -> bool:
     return "policies" in policy
 
 
-def _met(condition: Condition, about: About) -> Mismatch:
+def _met_condition(condition: Condition, about: About) -> Mismatch:
     """The condition of a Deny that is met: what it refuses, and what the call has."""
     context = about.request.context
     actual = next((values for key, values in context.items() if lower_case(key) == lower_case(condition.key)), None)
@@ -205,7 +205,7 @@ def _unknown_variable(texts: Sequence[str], about: About) -> str:
 
 def _of_principal(broken: Broken, statement: Statement, about: About, mismatches: tuple[Mismatch, ...]) -> Cause:
     """The cause where the policy names other callers."""
-    named = _named(statement)
+    named = _principal_names(statement)
     policy, caller = policy_text(broken.policy_type, about), about.caller
     account = about.request.principal.account
     if broken.policy_type == "resource-based policy":
@@ -226,7 +226,7 @@ def _of_principal(broken: Broken, statement: Statement, about: About, mismatches
     if users:
         message = f"{policy} names the user {users[0].rpartition('/')[2]} alone, and the caller is {caller}"
         return Cause("trust-user", message, mismatches)
-    return Cause("trust-principal", f"{policy} names {_listed(named)}, and the caller is {caller}", mismatches)
+    return Cause("trust-principal", f"{policy} names {_joined_names(named)}, and the caller is {caller}", mismatches)
 
 
 def _is_namesake(text: str, caller: str) -> bool:
@@ -241,11 +241,11 @@ def _is_namesake(text: str, caller: str) -> bool:
     )
 
 
-def _named(statement: Statement) -> Sequence[str]:
+def _principal_names(statement: Statement) -> Sequence[str]:
     return [text for _, text in statement.principals.written] if statement.principals is not None else []
 
 
-def _listed(names: Sequence[str]) -> str:
+def _joined_names(names: Sequence[str]) -> str:
     if not names:
         return "no principal"
     return " and ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")

@@ -113,11 +113,11 @@ class Investigator:
             if findings_of_question and findings_of_question[0].certainty == "proven":
                 return findings_of_question
             if recorded is not None and recorded.lacks_role:
-                return [self._unlisted(about, error)]
+                return [self._missing_role(about, error)]
             findings = findings or findings_of_question
         return findings
 
-    def _unlisted(self, about: About, error: DsopsError) -> RefusalFinding:
+    def _missing_role(self, about: About, error: DsopsError) -> RefusalFinding:
         """Whether AWS's record shows a role without a trust policy, which means that it does not exist."""
         arn = about.request.resource
         message = f"AWS's record has no trust policy of {arn}, and every role has one: there is probably no such role"

@@ -29,7 +29,7 @@ def remedy_for(cause: Cause, policy_type: str, *, is_deny: bool, about: About) -
     if cause.code in _SENT and (store := _sender(cause, about)) is not None:
         return _send(cause, about, policy_type, store)
     if cause.code in _BESIDE and not is_deny:
-        return _beside(cause, about, policy_type)
+        return _change_context(cause, about, policy_type)
     if is_deny:
         return _against_deny(policy_type, about)
     if cause.mismatches and cause.key:
@@ -78,7 +78,7 @@ def _mfa(cause: Cause, about: About) -> Remedy:
 
 def _send(cause: Cause, about: About, policy_type: str, store: str) -> Remedy:
     if about.request.principal.kind == "saml" and cause.code in _ATTRIBUTES:
-        return _have_said(cause, about, policy_type)
+        return _change_claim(cause, about, policy_type)
     key = "transitive_tag_keys" if lower_case(cause.key) == "sts:transitivetagkeys" else _SENT[cause.code]
     mismatch = next(
         (mismatch_of_key for mismatch_of_key in cause.mismatches if cause.key and cause.key in mismatch_of_key.element),
@@ -109,7 +109,7 @@ _ATTRIBUTES: Final = {
 """The remedy for values that an assertion's attributes set, which the configuration does not know."""
 
 
-def _have_said(cause: Cause, about: About, policy_type: str) -> Remedy:
+def _change_claim(cause: Cause, about: About, policy_type: str) -> Remedy:
     mismatch = next(
         (mismatch_of_key for mismatch_of_key in cause.mismatches if cause.key and cause.key in mismatch_of_key.element),
         None,
@@ -126,7 +126,7 @@ _BESIDE: Final = {"tag-session": "tags", "set-source-identity": "source_identity
 """Actions besides sts:AssumeRole, and the key for which a hop needs them."""
 
 
-def _beside(cause: Cause, about: About, policy_type: str) -> Remedy:
+def _change_context(cause: Cause, about: About, policy_type: str) -> Remedy:
     if about.request.principal.kind == "saml":
         text = f"allow {about.request.action} besides sts:AssumeRoleWithSAML, or have the identity provider send no "
         return allow(policy_type, about)._replace(text=f"{text}`{_ATTRIBUTES.get(cause.code, 'more')}`")

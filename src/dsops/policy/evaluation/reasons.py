@@ -200,7 +200,7 @@ def _failed_conditions(question: PreparedRequest, policy: Policy, statement: Sta
                 condition.operator,
                 condition.key,
                 condition.shown_values,
-                _shown(condition, actual),
+                _hidden_if_secret(condition, actual),
                 hint,
                 condition.line,
             )
@@ -208,7 +208,7 @@ def _failed_conditions(question: PreparedRequest, policy: Policy, statement: Sta
     return failures
 
 
-def _shown(condition: Condition, actual: tuple[str, ...] | None) -> tuple[str, ...] | None:
+def _hidden_if_secret(condition: Condition, actual: tuple[str, ...] | None) -> tuple[str, ...] | None:
     return ("***",) * len(actual) if actual and condition.is_secret else actual
 
 

@@ -76,7 +76,7 @@ class Principals(NamedTuple):
     def reach(self, principal: Principal) -> Reach:
         """How closely the element names that principal; UNNAMED when it does not."""
         if self.is_negated:
-            return UNNAMED if self._spares(principal) else DIRECT
+            return UNNAMED if self._is_excepted(principal) else DIRECT
         if self.is_everyone:
             return DIRECT
         if principal.kind in ("user", "role-session", "federated-session", "root"):
@@ -103,7 +103,7 @@ class Principals(NamedTuple):
             return principal.federated in self.providers
         return principal.kind == "service" and principal.federated in self.services
 
-    def _spares(self, principal: Principal) -> bool:
+    def _is_excepted(self, principal: Principal) -> bool:
         """NotPrincipal names that principal.
 
         A Deny exempts only a caller that it names in every way: the account's root, the role and the session (AWS IAM

@@ -40,9 +40,9 @@ def compile_policies(policy_set: PolicySet, question: CaseQuestion) -> Policies:
     levels = policy_set.get("scp", ()) if question.principal.account else ()
     return Policies(
         identity=tuple(policy for group in policy_set.get("identity", ()) for policy in group),
-        boundary=_only(policy_set, "boundary"),
+        boundary=_only_policy(policy_set, "boundary"),
         session=tuple(policy_set.get("session", ())),
-        resource=_only(policy_set, "trust") or _only(policy_set, "resource"),
+        resource=_only_policy(policy_set, "trust") or _only_policy(policy_set, "resource"),
         service_control=tuple(levels),
         resource_control=tuple((always, *level) for level in policy_set.get("rcp", ()))
         if has_resource_control(question.action)
@@ -57,5 +57,5 @@ def is_kms_key(resource: str) -> bool:
     return arn is not None and arn.service == "kms" and arn.resource_type == "key"
 
 
-def _only(policy_set: PolicySet, place: Place) -> Policy | None:
+def _only_policy(policy_set: PolicySet, place: Place) -> Policy | None:
     return next((policy for group in policy_set.get(place, ()) for policy in group), None)

@@ -96,9 +96,9 @@ class _Question:
     def take_caller(self, attached: Attached) -> None:
         """Add the caller's policies and boundary, its path, id and tags."""
         if "identity" not in self._policies:
-            self._take("identity", attached.identity, attached.unread_identity)
+            self._add_policies("identity", attached.identity, attached.unread_identity)
         if "boundary" not in self._policies:
-            self._take("boundary", filter(None, [attached.boundary]), (attached.unread_boundary,))
+            self._add_policies("boundary", filter(None, [attached.boundary]), (attached.unread_boundary,))
         entity, principal = attached.entity, self._asked.principal
         if entity is None:
             self._miss_keys(_CALLERS_KEYS, attached.unread_entity)
@@ -112,12 +112,12 @@ class _Question:
     def take_role(self, role: Attached) -> None:
         """Add the trust policy and tags of the role that the question is about."""
         if role.trust is not None:
-            self._take("trust", [role.trust], [role.unread_trust])
+            self._add_policies("trust", [role.trust], [role.unread_trust])
         elif role.entity is None or role.is_template:
-            self._take("trust", (), [role.unread_trust or role.unread_entity])
+            self._add_policies("trust", (), [role.unread_trust or role.unread_entity])
         else:
             text = PolicyText(f"the trust policy of {role.entity.arn}", role.entity.trust_policy)
-            self._take("trust", [text], ())
+            self._add_policies("trust", [text], ())
         if role.entity is None:
             self._miss_keys([lower_case(f"{prefix}/") for prefix in _ROLE_TAGS], role.unread_entity)
         else:
@@ -125,7 +125,7 @@ class _Question:
 
     def take_resource(self, resource: ResourcePolicy) -> None:
         """Add a resource's own policy and tags."""
-        self._take("resource", filter(None, [resource.policy]), [resource.unread_policy])
+        self._add_policies("resource", filter(None, [resource.policy]), [resource.unread_policy])
         service = lower_case(self._asked.action.partition(":")[0])
         # A key's policy sees its tags under the global key alone.
         services = ("aws",) if is_kms_key(self._asked.resource) else ("aws", service)
@@ -152,7 +152,7 @@ class _Question:
 
     # --- policies and condition keys ------------------------------------------------------------------------
 
-    def _take(self, place: Place, policies: Iterable[PolicyText | Policy], missing: Iterable[str]) -> None:
+    def _add_policies(self, place: Place, policies: Iterable[PolicyText | Policy], missing: Iterable[str]) -> None:
         """Put policies in their place; each reason for a missing one becomes an Unread."""
         compiled = self._compiled(place, policies)
         self._policies[place] = (compiled,) if compiled else ()

@@ -99,10 +99,10 @@ def differences(outcome: Outcome, expected: Expected) -> tuple[str, ...]:
     statements = [statement for of_one_type in by_type.values() for statement in of_one_type]
     sentences = []
     if expected.sid and expected.sid not in [statement.sid for statement in statements]:
-        sentences.append(f"expected the statement `{expected.sid}` to decide, {_named(statements)} did")
+        sentences.append(f"expected the statement `{expected.sid}` to decide, {_statement_names(statements)} did")
     if expected.statement_line and expected.statement_line not in [statement.line for statement in statements]:
         sentences.append(
-            f"expected the statement on line {expected.statement_line} to decide, {_named(statements)} did"
+            f"expected the statement on line {expected.statement_line} to decide, {_statement_names(statements)} did"
         )
     return tuple(sentences)
 
@@ -128,6 +128,6 @@ def deciding(decision: Decision) -> dict[PolicyType, list[Statement]]:
     return by_type or {decision.decided_by: []}
 
 
-def _named(statements: Sequence[Statement]) -> str:
+def _statement_names(statements: Sequence[Statement]) -> str:
     names = [f"line {statement.line}" + (f" (`{statement.sid}`)" if statement.sid else "") for statement in statements]
     return f"the one on {' and the one on '.join(names)}" if names else "none"

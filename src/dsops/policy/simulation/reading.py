@@ -107,7 +107,7 @@ class _Reader(SourceReader):
             self.note(node.line, f"{path}.name", f"the case of line {self._lines[name]} has the same name")
         self._lines.setdefault(name, node.line)
         both = _Values(own, defaults, path)
-        question = self._asked(both, node)
+        question = self._question(both, node)
         policies = self._policies(both, node.line, question)
         expected = self._expected(both, node)
         if len(self.problems) > before or question is None:
@@ -116,7 +116,7 @@ class _Reader(SourceReader):
 
     # --- the question ---------------------------------------------------------------------------------------
 
-    def _asked(self, both: _Values, node: Node) -> CaseQuestion | None:
+    def _question(self, both: _Values, node: Node) -> CaseQuestion | None:
         principal = self._principal(both, node)
         action = self._action(both, node)
         resource = self.text(*both.at("resource")) if both.get("resource") else "*"

@@ -48,30 +48,30 @@ def possible_answers(request: Request, policies: Policies, unread: Sequence[Unre
     """Evaluate the request three times: the unread empty, favourable, unfavourable."""
     given_keys = {lower_case(key) for key in request.context}
     keys = {key for unread_part in unread for key in unread_part.keys} - given_keys
-    missing = [unread_part for unread_part in unread if _bears(unread_part, request, policies, given_keys)]
-    filled_policies = _filled(policies, missing, "nothing")
+    missing = [unread_part for unread_part in unread if _is_relevant(unread_part, request, policies, given_keys)]
+    filled_policies = _with_stand_ins(policies, missing, "nothing")
     decision = at_best = at_worst = evaluate(request, filled_policies)
     effects = {decision.effect}
     if missing:
         is_unknown = _test_of(keys, given_keys)
         for favoured in ("Allow", "Deny"):
-            filled = _filled(policies, missing, favoured)
-            assumed = evaluate(request, _settled(filled, is_unknown, favoured))
+            filled = _with_stand_ins(policies, missing, favoured)
+            assumed = evaluate(request, _decided(filled, is_unknown, favoured))
             at_best, at_worst = (assumed, at_worst) if favoured == "Allow" else (at_best, assumed)
             effects.add(assumed.effect)
     return Answers(decision, frozenset(effects), tuple(missing), at_best, at_worst)
 
 
-def _bears(unread_part: Unread, request: Request, policies: Policies, given_keys: set[str]) -> bool:
+def _is_relevant(unread_part: Unread, request: Request, policies: Policies, given_keys: set[str]) -> bool:
     """Whether AWS consults it for that request."""
     if unread_part.place == "context":
         is_unknown = _test_of(set(unread_part.keys) - given_keys, given_keys)
         action = lower_case(request.action)
-        statements = (statement for policy in _all(policies) for statement in policy.statements)
+        statements = (statement for policy in _all_policies(policies) for statement in policy.statements)
         return any(_depends(statement, is_unknown) and statement.actions.matches(action) for statement in statements)
     # A boundary that allows everything has the effect of none, so none is filled in.
     reasons = evaluate(
-        request, _filled(policies, [unread_part], "nothing" if unread_part.place == "boundary" else "Allow")
+        request, _with_stand_ins(policies, [unread_part], "nothing" if unread_part.place == "boundary" else "Allow")
     ).reasons
     return any(reason.policy_type == POLICY_TYPES[unread_part.place] for reason in reasons)
 
@@ -92,15 +92,15 @@ def _stand_in(place: Place, says: _Says) -> Policy:
     return policy._replace(kind=place, statements=() if says == "nothing" else policy.statements)
 
 
-def _filled(policies: Policies, missing: Sequence[Unread], says: _Says) -> Policies:
+def _with_stand_ins(policies: Policies, missing: Sequence[Unread], says: _Says) -> Policies:
     """The policies, with stand-ins for the unread ones."""
     for place in dict.fromkeys(unread_part.place for unread_part in missing):
         if place != "context":
-            policies = _filled_in(policies, place, says)
+            policies = _with_stand_in(policies, place, says)
     return policies
 
 
-def _filled_in(policies: Policies, place: Place, says: _Says) -> Policies:
+def _with_stand_in(policies: Policies, place: Place, says: _Says) -> Policies:
     policy = _stand_in(place, says)
     match place:
         case "identity":
@@ -159,7 +159,7 @@ def variable_keys(values: Sequence[str]) -> Iterator[str]:
         yield from (token.key for token in tokens if isinstance(token, PolicyVariable))
 
 
-def _settled(policies: Policies, is_unknown: _IsUnknown, favoured: Literal["Allow", "Deny"]) -> Policies:
+def _decided(policies: Policies, is_unknown: _IsUnknown, favoured: Literal["Allow", "Deny"]) -> Policies:
     """The policies as if unknown values met conditions in statements of the favoured effect, and no others."""
 
     def settle(policy: Policy) -> Policy:
@@ -196,7 +196,7 @@ def _without_unknown(statement: Statement, is_unknown: _IsUnknown) -> Statement:
     return statement._replace(conditions=known_conditions, resources=resources)
 
 
-def _all(policies: Policies) -> Iterator[Policy]:
+def _all_policies(policies: Policies) -> Iterator[Policy]:
     yield from policies.identity
     yield from (policy for policy in (policies.boundary, policies.resource) if policy is not None)
     for groups in (policies.session, policies.service_control, policies.resource_control):

@@ -48,7 +48,7 @@ class AccountDetails(PolicyFileReader):
         identity, missing = gathered(
             policy
             for owner, name in ((node, title), *((group, "Group") for group in members))
-            for policy in self._of(owner, name)
+            for policy in self._policies_of(owner, name)
         )
         boundary_arn = text_of(mapping_of(node.get("PermissionsBoundary")), "PermissionsBoundaryArn")
         boundary = self.attached(boundary_arn) if boundary_arn else None
@@ -67,7 +67,7 @@ class AccountDetails(PolicyFileReader):
             trust if isinstance(trust, str) else "",
         )
 
-    def _of(self, owner: Mapping, title: str) -> Iterator[Policy | str]:
+    def _policies_of(self, owner: Mapping, title: str) -> Iterator[Policy | str]:
         for item in items_of(owner.get(f"{title}PolicyList")):
             yield self.policy(mapping_of(item).get("PolicyDocument"), "identity")
         for item in items_of(owner.get("AttachedManagedPolicies")):

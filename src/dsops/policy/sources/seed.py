@@ -78,7 +78,7 @@ class SeedPolicies(PolicyFileReader):
         nodes = [*items_of(node.get("policies"))]
         for name in texts_of(node.get("groups")):
             nodes += items_of(groups.get(name))
-        identity, missing = gathered(self._listed(node_listed) for node_listed in nodes)
+        identity, missing = gathered(self._policy_item(node_listed) for node_listed in nodes)
         boundary_arn = text_of(node, "boundary")
         boundary = self.attached(boundary_arn) if boundary_arn else None
         trust = self.policy(node.get("trust"), "trust") if kind == "role" else None
@@ -98,7 +98,7 @@ class SeedPolicies(PolicyFileReader):
             int(max_seconds) if kind == "role" and max_seconds.isdigit() else 0,
         )
 
-    def _listed(self, node: Node) -> Policy | str:
+    def _policy_item(self, node: Node) -> Policy | str:
         """An item of a list of policies: an ARN, a document, or `{name, document}`."""
         if isinstance(node, Scalar) and node.text.startswith("arn:"):
             return self.attached(node.text)

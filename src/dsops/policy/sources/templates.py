@@ -85,7 +85,7 @@ class Template(PolicyFileReader):
         trust = self.policy(values.get("AssumeRolePolicyDocument"), "trust") if entity.kind == "role" else None
         tags = [mapping_of(tag) for tag in items_of(values.get("Tags"))]
         path = text_of(values, "Path") or "/"
-        return _made(
+        return _new_entity(
             entity,
             path,
             trust,
@@ -120,10 +120,10 @@ class Terraform(PolicyFileReader):
                 if entity_kind == owned and not name:
                     owner.policies.append(f"whose {kind} is, {self.file} leaves open")
                 elif (entity_kind, entity_name) == (owned, name):
-                    owner.policies.append(self._given(kind, values))
+                    owner.policies.append(self._policy_of(kind, values))
         return PolicyFile(self.file, tuple(self._known(known_entity) for known_entity in people.values()), frozenset())
 
-    def _given(self, kind: str, values: Mapping) -> Policy | str:
+    def _policy_of(self, kind: str, values: Mapping) -> Policy | str:
         if kind.endswith("_attachment"):
             return self.attached(text_of(values, "policy_arn") or LATER)
         return self.policy(values.get("policy"), "identity")
@@ -138,7 +138,7 @@ class Terraform(PolicyFileReader):
         arn = text_of(values, "permissions_boundary")
         trust = self.policy(values.get("assume_role_policy"), "trust") if entity.kind == "role" else None
         tags = mapping_of(values.get("tags"))
-        return _made(
+        return _new_entity(
             entity,
             text_of(values, "path") or "/",
             trust,
@@ -167,7 +167,7 @@ def _referred(node: Node | None) -> str:
     return reference or LATER
 
 
-def _made(
+def _new_entity(
     entity: _Entity,
     path: str,
     trust: Policy | str | None,

@@ -142,7 +142,7 @@ def _consulted(record: Record, entry: Kept) -> Iterator[tuple[str, str, StoredPo
             yield from ((kind, node, text) for text in level)
     if consulted.resource is not None:
         yield "RESOURCE_BASED_POLICY", request.resource, consulted.resource
-    whom = _whom(entry.decision)
+    whom = _principal_arn(entry.decision)
     yield from (("IDENTITY_BASED_POLICY", whom, text) for text in consulted.identity)
     if consulted.boundary is not None:
         yield "PERMISSIONS_BOUNDARY", whom, consulted.boundary
@@ -150,7 +150,7 @@ def _consulted(record: Record, entry: Kept) -> Iterator[tuple[str, str, StoredPo
         yield from (("SESSION_POLICY", whom, text) for text in layer)
 
 
-def _whom(decision: Decision) -> str:
+def _principal_arn(decision: Decision) -> str:
     """Return the ARN of a role rather than of its session, as in AWS's examples."""
     principal = decision.request.principal
     return principal.issuer_arn or principal.arn
@@ -160,7 +160,7 @@ def _uri(kind: str, decision: Decision, name: str) -> str:
     """Return a managed policy's ARN; for an inline policy an opaque identifier."""
     if name.startswith("arn:"):
         return name
-    target = decision.request.resource if kind in _OF_RESOURCES else _whom(decision)
+    target = decision.request.resource if kind in _OF_RESOURCES else _principal_arn(decision)
     return f"inline:{hashlib.sha256(repr((kind, target, name)).encode()).hexdigest()[:16]}"
 
 
@@ -212,14 +212,14 @@ def _checks(reader: MessageReader, decision: Decision, reasons: Sequence[Reason]
     for reason in reasons_by_type.get("identity-based policy", ()):
         # Within one account either the identity or the resource policy may allow: together they are one requirement.
         alternatives = [resource_reason for resource_reason in resources if not resource_reason.is_needed]
-        yield _check(reader, decision, "PRINCIPAL", _together(reason, alternatives), (reason, *alternatives))
+        yield _check(reader, decision, "PRINCIPAL", _combined_effect(reason, alternatives), (reason, *alternatives))
     for policy_type, check_type in (("permissions boundary", "PERMISSIONS_BOUNDARY"), ("session policy", "SESSION")):
         layers = reasons_by_type.get(policy_type, [])
         if layers:
-            yield _check(reader, decision, check_type, _of_all(layers), layers)
+            yield _check(reader, decision, check_type, _effect_of_all(layers), layers)
 
 
-def _together(identity: Reason, beside: Sequence[Reason]) -> Effect | None:
+def _combined_effect(identity: Reason, beside: Sequence[Reason]) -> Effect | None:
     effects = {identity.effect, *(reason.effect for reason in beside)}
     if "ExplicitDeny" in effects:
         return "ExplicitDeny"
@@ -230,7 +230,7 @@ def _together(identity: Reason, beside: Sequence[Reason]) -> Effect | None:
     return "Allow" if "Allow" in effects else None
 
 
-def _of_all(layers: Sequence[Reason]) -> Effect | None:
+def _effect_of_all(layers: Sequence[Reason]) -> Effect | None:
     """Combine the layers: each of them must allow."""
     effects = {reason.effect for reason in layers}
     if "ExplicitDeny" in effects:
@@ -286,11 +286,11 @@ def _context(reader: MessageReader, decision: Decision) -> dict[str, str]:
         lower = lower_case(key)
         is_resources = lower.startswith(("aws:resource", "iam:resourcetag/", f"{service}:resourcetag/"))
         if lower not in SECRET_KEYS and (sees_resource if is_resources else reader.sees_caller):
-            values_by_key[_SPELT.get(lower, key)] = _shown(lower, values)
+            values_by_key[_SPELT.get(lower, key)] = _shown_value(lower, values)
     return values_by_key
 
 
-def _shown(key: str, values: tuple[str, ...]) -> str:
+def _shown_value(key: str, values: tuple[str, ...]) -> str:
     if len(values) != 1 or key in _MANY or is_multi_valued(global_key_type(key)):
         return f"[{', '.join(values)}]"
     if key == "aws:sourceip":

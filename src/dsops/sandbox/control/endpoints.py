@@ -116,7 +116,7 @@ class Control:
         """`{"advance_seconds": 30}`, `{"now": "2026-07-13T10:00:00Z"}`, `{"frozen": true}`, or several of them."""
         with self._sandbox.world.lock:
             try:
-                moment, is_frozen = _wish(json.loads(request.body), self._sandbox.clock.now())
+                moment, is_frozen = _clock_setting(json.loads(request.body), self._sandbox.clock.now())
             except (ValueError, TypeError, OverflowError):
                 message = 'send {"advance_seconds": 30}, {"now": "2026-07-13T10:00:00Z"} or {"frozen": true}'
                 return _answer(400, {"error": message})
@@ -245,7 +245,7 @@ def _why_not_here(request: HttpRequest) -> str:
     return ""
 
 
-def _wish(wish: object, now: float) -> tuple[float, bool | None]:
+def _clock_setting(wish: object, now: float) -> tuple[float, bool | None]:
     """Return the new time and whether to freeze there (None: unchanged). Raises ValueError for an invalid request."""
     if not isinstance(wish, dict) or not wish or set(wish) - {"advance_seconds", "now", "frozen"}:
         raise ValueError("not a wish")

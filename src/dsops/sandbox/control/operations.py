@@ -79,7 +79,7 @@ class Operations:
             self._secret_storage.open_parameters()
         if service == "s3" and route.request is not None:
             turn = turn._replace(parameters=s3_requests.ready(turn.operation, turn.parameters, route.request))
-        account, resource = self._ask(service, turn)
+        account, resource = self._authorize(service, turn)
         # Convert to CBOR last: corrections to an answer are made in its JSON form.
         protocol: Protocol = "json" if route.protocol == "cbor" else route.protocol
         special = self._special.get(service)
@@ -99,7 +99,7 @@ class Operations:
             )
         return answer
 
-    def _ask(self, service: str, turn: AuthenticatedRequest) -> tuple[str, str]:
+    def _authorize(self, service: str, turn: AuthenticatedRequest) -> tuple[str, str]:
         """Authorize the operation; return the account in which it is carried out and its first resource.
 
         The first question is about the resource acted on; a KMS key or the source of a copy may belong to another

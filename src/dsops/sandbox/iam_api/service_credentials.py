@@ -78,14 +78,16 @@ class ServiceCredentials:
             unique_id("ACCA", user.account), user.unique_id, service, f"{user.name}{suffix}-at-{user.account}", now
         )
         self._held[credential_added.identifier] = credential_added
-        return {"ServiceSpecificCredential": {**_shown(credential_added, user), "ServicePassword": _password()}}
+        return {
+            "ServiceSpecificCredential": {**_credential_value(credential_added, user), "ServicePassword": _password()}
+        }
 
     def _list(self, parameters: Parameters, user: User, _now: float) -> dict[str, Value]:
         service = _service(parameters) if "ServiceName" in parameters else ""
         own = [credential for credential in self._held.values() if credential.user_id == user.unique_id]
         return {
             "ServiceSpecificCredentials": [
-                _shown(credential, user) for credential in own if service in {"", credential.service}
+                _credential_value(credential, user) for credential in own if service in {"", credential.service}
             ]
         }
 
@@ -96,7 +98,7 @@ class ServiceCredentials:
 
     def _reset(self, parameters: Parameters, user: User, _now: float) -> dict[str, Value]:
         credential = self._of_user(parameters, user)
-        return {"ServiceSpecificCredential": {**_shown(credential, user), "ServicePassword": _password()}}
+        return {"ServiceSpecificCredential": {**_credential_value(credential, user), "ServicePassword": _password()}}
 
     def _delete(self, parameters: Parameters, user: User, _now: float) -> dict[str, Value]:
         del self._held[self._of_user(parameters, user).identifier]
@@ -117,7 +119,7 @@ def _service(parameters: Parameters) -> str:
     return service
 
 
-def _shown(credential: _Credential, user: User) -> dict[str, Value]:
+def _credential_value(credential: _Credential, user: User) -> dict[str, Value]:
     return {
         "CreateDate": Moment(credential.created_at),
         "ServiceName": credential.service,

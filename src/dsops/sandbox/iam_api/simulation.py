@@ -78,7 +78,7 @@ class Simulation:
 
     def _case(self, parameters: Parameters, account: str) -> SimulationCase:
         has_source = "PolicySourceArn" in parameters
-        holder = self._entity(str(parameters["PolicySourceArn"]), account) if has_source else _nobody(account)
+        holder = self._entity(str(parameters["PolicySourceArn"]), account) if has_source else _bare_principal(account)
         caller = holder
         if "CallerArn" in parameters:
             caller = self._caller(str(parameters["CallerArn"]), account)
@@ -173,7 +173,9 @@ class Simulation:
         if stored_group is None:
             return None
         # A group's member stands for it: policies can't name a group as principal.
-        return _nobody(account)._replace(sources=tuple(of_owner("group", stored_group.name, policies_of(stored_group))))
+        return _bare_principal(account)._replace(
+            sources=tuple(of_owner("group", stored_group.name, policies_of(stored_group)))
+        )
 
     def _role(self, account: str, arn: str) -> _Entity | None:
         role = self._world.role_at(arn)
@@ -188,7 +190,7 @@ class Simulation:
         )
 
 
-def _nobody(account: str) -> _Entity:
+def _bare_principal(account: str) -> _Entity:
     """Return a principal of the account without further attributes."""
     return _Entity(Principal("user", account, ""))
 

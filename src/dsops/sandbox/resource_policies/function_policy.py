@@ -18,11 +18,11 @@ _AS_CONDITIONS: Final[Mapping[str, tuple[str, str]]] = {
 
 def function_policy(statements: Iterable[Mapping[str, object]]) -> str:
     """Return the policy text; "" for none. Statements with unknown elements are dropped, so they allow nothing."""
-    policy_statements = [statement for stored in statements if (statement := _written(stored)) is not None]
+    policy_statements = [statement for stored in statements if (statement := _stored_statement(stored)) is not None]
     return json.dumps({"Version": "2012-10-17", "Statement": policy_statements}) if policy_statements else ""
 
 
-def _written(statement: Mapping[str, object]) -> Mapping[str, object] | None:
+def _stored_statement(statement: Mapping[str, object]) -> Mapping[str, object] | None:
     if not statement.keys() <= _ELEMENTS | _AS_CONDITIONS.keys():
         return None
     condition = statement.get("Condition") or {}

@@ -252,7 +252,7 @@ class _Reader(PolicyNodes):
             yield SeedDevice(self.text(keys["name"], f"{path}.name"), seed, self.iam_path(keys, path))
 
     def _key(self, node: Node, path: str, *, is_whole: bool = False) -> SeedKey:
-        keys = dict(_named(node))
+        keys = dict(_named_entries(node))
         form = "16 or more of A-Z and 0-9, not ASIA..."
         key_id = self.matching(keys, "access_key_id", path, _KEY_ID.fullmatch, form)
         secret = self.matching(keys, "secret_access_key", path, bool, "not empty")
@@ -297,7 +297,7 @@ class _Reader(PolicyNodes):
             yield key, self.keys(value, f"{path}.{key.text}", ("policies",)).get("policies")
 
 
-def _named(node: Node) -> Iterator[tuple[str, Node]]:
+def _named_entries(node: Node) -> Iterator[tuple[str, Node]]:
     if isinstance(node, Mapping):
         for key, value in node.entries:
             yield key.text, value

@@ -50,8 +50,8 @@ def read_answer(
             status = 400
         if protocol == "query":
             return queue_answer(operation, status, headers, body)
-        return HttpAnswer(status, (amz_json(service), *_kept(headers, without={"content-type"})), body)
-    kept_headers = _kept(headers, without=set())
+        return HttpAnswer(status, (amz_json(service), *_aws_headers(headers, without={"content-type"})), body)
+    kept_headers = _aws_headers(headers, without=set())
     if operation == "HeadObject":
         kept_headers += tuple((name, str(value)) for name, value in headers.items() if name.lower() == "content-length")
         return HttpAnswer(status, kept_headers, b"")
@@ -71,7 +71,7 @@ def in_cbor(service: str, operation: str, answer: HttpAnswer) -> HttpAnswer:
     return answer._replace(headers=headers, body=encode(content))
 
 
-def _kept(headers: Mapping[str, Any], without: set[str]) -> tuple[tuple[str, str], ...]:
+def _aws_headers(headers: Mapping[str, Any], without: set[str]) -> tuple[tuple[str, str], ...]:
     """Return those of moto's headers that AWS sends; line breaks in values become spaces."""
     kept_headers = []
     for name, value in headers.items():

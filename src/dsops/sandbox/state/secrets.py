@@ -84,16 +84,16 @@ class SecretStorage:
         """Find a secret by name, ARN, or ARN without its six random characters; in other accounts by ARN only."""
         arn = parse_arn(secret_id)
         if arn is None or arn.service != "secretsmanager":
-            return self._named(secret_id, place)
+            return self._find_secret(secret_id, place)
         place = SecretLocation(arn.account, arn.region)
         if self._world.partitions.get(arn.account) != arn.partition:
             return None
         name = arn.resource.removeprefix("secret:")
         # A name that ends like an ARN's suffix makes the short form ambiguous; the full ARN wins.
-        by_suffix = self._named(name[:-7], place) if len(name) > 7 and name[-7] == "-" else None
+        by_suffix = self._find_secret(name[:-7], place) if len(name) > 7 and name[-7] == "-" else None
         if by_suffix is not None and by_suffix.arn == secret_id:
             return by_suffix
-        return self._named(name, place)
+        return self._find_secret(name, place)
 
     def resource_of(self, secret_id: str, place: SecretLocation) -> tuple[str, str]:
         """Return the ARN that policies are matched against for a missing secret, and its account."""
@@ -209,7 +209,7 @@ class SecretStorage:
 
         return secretsmanager_backends[place.account][place.region]
 
-    def _named(self, name: str, place: SecretLocation) -> StoredSecret | None:
+    def _find_secret(self, name: str, place: SecretLocation) -> StoredSecret | None:
         if place.account not in self._world.partitions:
             return None
         try:

@@ -67,7 +67,7 @@ class S3Resources:
             context = context | key_if_given("s3:locationconstraint", configuration, "LocationConstraint")
             context |= request_tags(listed_tags(configuration.get("Tags")))
             yield call.about_bucket("CreateBucket", context)
-            further_actions = _also(ALSO_WITH_NEW_BUCKET, parameters)
+            further_actions = _further_actions(ALSO_WITH_NEW_BUCKET, parameters)
             if configuration.get("Tags"):
                 further_actions["TagResource"] = None
             if parameters.get("ObjectLockEnabledForBucket"):
@@ -90,7 +90,7 @@ class S3Resources:
         for action in _object_actions(operation, parameters):
             yield call.about_object(action, text(parameters, "Key"), context)
         if operation in _WRITES:
-            for action in _also(ALSO_WITH, parameters):
+            for action in _further_actions(ALSO_WITH, parameters):
                 yield call.about_object(action, text(parameters, "Key"), context)
             yield from self._encryption(call, text(parameters, "SSEKMSKeyId"))
         if parameters.get("BypassGovernanceRetention"):
@@ -204,7 +204,7 @@ _PUBLIC_POLICY_BLOCKED = (
 )
 
 
-def _also(table: Mapping[str, str], parameters: Parameters) -> dict[str, None]:
+def _further_actions(table: Mapping[str, str], parameters: Parameters) -> dict[str, None]:
     """Return the further actions that the present parameters need, without repetition."""
     return dict.fromkeys(action for name, action in table.items() if parameters.get(name))
 

@@ -46,7 +46,7 @@ class SqsResources:
         elif "QueueUrl" in parameters:
             account, name = _of_url(text(parameters, "QueueUrl"), caller)
         elif "SourceArn" in parameters:
-            yield from self._moving(operation, parameters, caller, context)
+            yield from self._about_redrive(operation, parameters, caller, context)
             return
         else:
             yield AuthorizationQuestion(f"sqs:{operation}", "*", caller.account, context)
@@ -56,7 +56,7 @@ class SqsResources:
         if operation == "CreateQueue" and tags:
             yield self._of_queue("TagQueue", account, name, caller, context)
 
-    def _moving(
+    def _about_redrive(
         self, operation: str, parameters: Parameters, caller: Caller, context: Context
     ) -> Iterator[AuthorizationQuestion]:
         """Yield questions for redriving a dead-letter queue: read there, write to the destination."""

@@ -90,11 +90,11 @@ def _checked_arn(arn_text: str, service: str, kind: str, caller: Caller) -> Arn:
     arn = parse_arn(arn_text)
     here = (caller.partition, service, caller.region)
     if arn is None or arn[:3] != here or not is_account_id(arn.account) or arn.resource_type != kind:
-        raise _nothing(arn_text, kind, caller)
+        raise _no_such_resource(arn_text, kind, caller)
     return arn
 
 
-def _nothing(arn_text: str, kind: str, caller: Caller) -> SandboxRefusal:
+def _no_such_resource(arn_text: str, kind: str, caller: Caller) -> SandboxRefusal:
     return refusal("InvalidParameterValue", f"{arn_text} names no {kind} in {caller.region}.")
 
 
@@ -105,7 +105,7 @@ def _of_cluster(_operation: str, parameters: Parameters, caller: Caller) -> Part
             if name_or_arn.startswith("arn:"):
                 _checked_arn(name_or_arn, "ecs", kind, caller)
             elif "/" in name_or_arn:
-                raise _nothing(name_or_arn, kind, caller)
+                raise _no_such_resource(name_or_arn, kind, caller)
     return PartialMatch(parameters, {})
 
 
@@ -125,7 +125,7 @@ def _function(_operation: str, parameters: Parameters, caller: Caller) -> Partia
     name_match = _FUNCTION.fullmatch(name_text)
     rest = {name: value for name, value in parameters.items() if name not in {"FunctionName", "Qualifier"}}
     if name_match is None:
-        raise _nothing(text(parameters, "FunctionName"), "function", caller)
+        raise _no_such_resource(text(parameters, "FunctionName"), "function", caller)
     qualifier = name_match[2] or text(parameters, "Qualifier")
     name = f"{name_match[1]}:{qualifier}" if qualifier else name_match[1]
     function = f"arn:{caller.partition}:lambda:{caller.region}:{account}:function:{name}"
@@ -192,7 +192,7 @@ def _log_group(operation: str, parameters: Parameters, caller: Caller) -> Partia
         if group.startswith("arn:"):
             _checked_arn(group, "logs", "log-group", caller)
         elif ":" in group:
-            raise _nothing(group, "log-group", caller)
+            raise _no_such_resource(group, "log-group", caller)
     arns = [group.removesuffix(":*") if group.startswith("arn:") else f"{prefix}{group}" for group in groups]
     if "logGroupIdentifier" in parameters:
         # The ARN of a log stream contains the group's name.
