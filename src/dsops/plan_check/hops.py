@@ -8,9 +8,9 @@ from typing import Final, Literal, NamedTuple
 from dsops.arn import parse_arn, role_session_arn
 from dsops.aws.apis.sts import CallerIdentity
 from dsops.errors import EntityNotFound, PolicyInvalid, UsageError
-from dsops.explain.questions.opened import is_opened, opened_caller
+from dsops.explain.questions.federated_caller import is_opened, opened_caller
+from dsops.explain.questions.federated_questions import unsigned_questions
 from dsops.explain.questions.request import ChainCaller, base_caller, context_of_call, questions, session_caller
-from dsops.explain.questions.unsigned import unsigned_questions
 from dsops.plan import Plan, Step
 from dsops.plan.needs import issue_needs
 from dsops.plan_check.reads import is_open, read_questions

@@ -8,7 +8,7 @@ import pytest
 
 from dsops.errors import AssumeRoleDenied, SecretAccessDenied, Where
 from dsops.explain.findings.answer import distinct, findings_of
-from dsops.explain.questions.about import About
+from dsops.explain.questions.refused_call import About
 from dsops.explain.questions.sentence import Said
 from dsops.policy.simulation import CaseQuestion, Unread, full_access, read_caller, simulate
 from tests.fakes import NOON

@@ -9,7 +9,7 @@ from typing import Final, Literal, assert_never
 from dsops.arn import parse_arn
 from dsops.explain.evidence.keys import UNKNOWN_KEY, describe_command
 from dsops.explain.finding import Fact
-from dsops.explain.questions.about import About, owner_text
+from dsops.explain.questions.refused_call import About, owner_text
 from dsops.policy import Unread, is_kms_key
 
 _POLICY_TYPES_OF_ORGANIZATIONS: Final = {"scp": "SERVICE_CONTROL_POLICY", "rcp": "RESOURCE_CONTROL_POLICY"}

@@ -14,7 +14,7 @@ from dsops.arn import parse_arn
 from dsops.aws.apis.iam_toolbox import AuthorizationDetails, Evaluation, ListedPolicy, MatchedPolicy, ToolboxCheck
 from dsops.errors import PolicyInvalid
 from dsops.explain.evidence.recorded_context import condition_keys
-from dsops.explain.questions.about import owner_text
+from dsops.explain.questions.refused_call import owner_text
 from dsops.explain.questions.sentence import ENDPOINT_POLICY, Said
 from dsops.policy import (
     POLICY_TYPES,

@@ -13,7 +13,7 @@ from dsops.explain.finding import Certainty, Fact, FaultLocation, Mismatch, Refu
 from dsops.explain.findings.broken import Broken, failures_of, verdict
 from dsops.explain.findings.causes import Cause, cause_of
 from dsops.explain.findings.remedies import allow, remedy_for
-from dsops.explain.questions.about import About, policy_text
+from dsops.explain.questions.refused_call import About, policy_text
 from dsops.explain.questions.sentence import Said
 from dsops.policy import POLICY_TYPES, UNKNOWN_SUFFIX, Outcome, Unread, is_kms_key, lower_case, variable_keys
 

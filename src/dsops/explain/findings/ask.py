@@ -10,11 +10,11 @@ from dsops.errors import DsopsError, EntityNotFound, nearest
 from dsops.explain.evidence.keys import Encrypted, KeyAsker
 from dsops.explain.finding import FaultLocation, RefusalFinding, Remedy
 from dsops.explain.findings.refused import finding_of
-from dsops.explain.questions.about import EditAt
 from dsops.explain.questions.chain import ChainKeys, Chains
+from dsops.explain.questions.federated_questions import unsigned_questions
+from dsops.explain.questions.refused_call import EditAt
 from dsops.explain.questions.request import ChainCaller, context_of_call, questions
 from dsops.explain.questions.sentence import Said, read_refusal
-from dsops.explain.questions.unsigned import unsigned_questions
 from dsops.plan import Step
 from dsops.plan.needs import read_resource
 from dsops.policy import UNKNOWN_SUFFIX, CaseQuestion, Unread, lower_case

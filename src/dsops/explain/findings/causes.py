@@ -9,7 +9,7 @@ from dsops.arn import parse_arn
 from dsops.explain.finding import Mismatch
 from dsops.explain.findings.broken import Broken, failures_of
 from dsops.explain.findings.families import ORDER, WORDS, family_of
-from dsops.explain.questions.about import About, policy_text
+from dsops.explain.questions.refused_call import About, policy_text
 from dsops.explain.questions.sentence import ENDPOINT_POLICY
 from dsops.policy import (
     Condition,

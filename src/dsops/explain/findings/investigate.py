@@ -17,10 +17,10 @@ from dsops.explain.finding import Fact, FaultLocation, RefusalFinding, Remedy
 from dsops.explain.findings.answer import findings_of
 from dsops.explain.findings.ask import Asker, Failure, Questions
 from dsops.explain.findings.refused import finding_of, is_policys
-from dsops.explain.questions.about import About, EditAt
 from dsops.explain.questions.chain import ChainKeys, Chains
+from dsops.explain.questions.federated_questions import provider_in, unsigned_questions
+from dsops.explain.questions.refused_call import About, EditAt
 from dsops.explain.questions.sentence import Said, read_refusal
-from dsops.explain.questions.unsigned import provider_in, unsigned_questions
 from dsops.plan import Step
 from dsops.policy import CaseQuestion, Request, simulate
 

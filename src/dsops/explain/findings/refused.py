@@ -23,7 +23,7 @@ from dsops.errors import (
     ServiceError,
 )
 from dsops.explain.finding import Certainty, FaultLocation, RefusalFinding, Remedy
-from dsops.explain.questions.about import EditAt
+from dsops.explain.questions.refused_call import EditAt
 from dsops.plan import Step
 
 # AWS's messages, the cause, and the key to edit. The words are those of `dsops.aws.apis.sts_refusal`, seen on AWS.

@@ -7,7 +7,7 @@ from typing import Final
 
 from dsops.explain.finding import Remedy
 from dsops.explain.findings.causes import Cause, sentence
-from dsops.explain.questions.about import About, policy_text
+from dsops.explain.questions.refused_call import About, policy_text
 from dsops.explain.questions.sentence import ENDPOINT_POLICY
 from dsops.policy import lower_case
 

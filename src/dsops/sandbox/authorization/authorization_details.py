@@ -25,7 +25,7 @@ from dsops.policy import (
     lower_case,
 )
 from dsops.sandbox.authorization.authorization_records import Owner, Record
-from dsops.sandbox.authorization.authorize import FULL_RIGHTS, NO_ROLE, Kept
+from dsops.sandbox.authorization.authorizer import FULL_RIGHTS, NO_ROLE, Kept
 from dsops.sandbox.clock import iso_time
 from dsops.sandbox.state.iam_backend import StoredPolicy
 

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from dsops.sandbox.authorization.authorize import Kept
+from dsops.sandbox.authorization.authorizer import Kept
 from dsops.sandbox.state.organizations import Organizations
 from dsops.sandbox.wire.models import EVERY_SERVICE
 

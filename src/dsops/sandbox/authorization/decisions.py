@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsops.policy import Policy, Reason, Statement, StatementReason, UnmetElement
-from dsops.sandbox.authorization.authorize import NO_ROLE, Kept
+from dsops.sandbox.authorization.authorizer import NO_ROLE, Kept
 from dsops.sandbox.clock import iso_time
 
 

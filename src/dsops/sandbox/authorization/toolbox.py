@@ -19,7 +19,7 @@ from dsops.sandbox.authorization.authorization_details import (
     request_details,
 )
 from dsops.sandbox.authorization.authorization_records import AuthorizationRecords
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion, Judge
+from dsops.sandbox.authorization.authorizer import AuthorizationQuestion, Judge
 from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.models import TOOLBOX, operation_names, signing_name

@@ -17,7 +17,7 @@ from typing import TypeVar
 from urllib.parse import parse_qs, unquote
 
 from dsops.openmetrics import CONTENT_TYPE
-from dsops.sandbox.authorization.authorize import Kept
+from dsops.sandbox.authorization.authorizer import Kept
 from dsops.sandbox.authorization.decisions import decision_record
 from dsops.sandbox.clock import iso_time
 from dsops.sandbox.control.console import Console

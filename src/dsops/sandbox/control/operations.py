@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dsops.arn import parse_arn
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion
+from dsops.sandbox.authorization.authorizer import AuthorizationQuestion
 from dsops.sandbox.authorization.resources import ResourceResolver
 from dsops.sandbox.authorization.resources.ssm import with_plain_names
 from dsops.sandbox.iam_api.operations import IamOperations
@@ -32,7 +32,7 @@ from dsops.sandbox.wire.models import signing_name
 from dsops.sandbox.wire.responses import json_answer, with_request_id
 
 if TYPE_CHECKING:
-    from dsops.sandbox.authorization.authorize import Judge
+    from dsops.sandbox.authorization.authorizer import Judge
     from dsops.sandbox.authorization.caller import Caller
     from dsops.sandbox.authorization.request import AuthenticatedRequest
     from dsops.sandbox.authorization.resources.encryption import KeyUse, Service

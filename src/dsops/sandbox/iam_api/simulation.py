@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, cast
 from dsops.arn import is_account_id, parse_arn
 from dsops.policy import Policies, Policy, Principal
 from dsops.policy.language.conditions import fold_context
-from dsops.sandbox.authorization.authorize import compiled
+from dsops.sandbox.authorization.authorizer import compiled
 from dsops.sandbox.authorization.context import Context, tag_keys
 from dsops.sandbox.iam_api.policy_sources import SimulatedPolicy, context_keys, invalid_input, of_list, of_owner
 from dsops.sandbox.iam_api.simulation_results import RESOURCE_POLICY, SimulationCase, flag, result_of

@@ -9,7 +9,7 @@ from ipaddress import ip_network
 from typing import Final
 
 from dsops.policy import Condition, Statement, lower_case
-from dsops.sandbox.authorization.authorize import compiled
+from dsops.sandbox.authorization.authorizer import compiled
 
 _FIXING_KEYS: Final = frozenset(
     """

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from dsops.arn import is_account_id, parse_arn
 from dsops.extras import install_command
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion
+from dsops.sandbox.authorization.authorizer import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
 from dsops.sandbox.authorization.parameter_values import Parameters, listed_tags, many, shown, texts

@@ -11,8 +11,8 @@ from typing import Final
 from dsops.arn import parse_arn
 from dsops.aws.apis.sts import CallerIdentity
 from dsops.explain.questions.assertion import read_told
+from dsops.explain.questions.federated_questions import CLAIMS, unsigned_questions
 from dsops.explain.questions.request import OF_AN_ISSUER, PASSED_ON, ChainCaller, Context, session_caller
-from dsops.explain.questions.unsigned import CLAIMS, unsigned_questions
 from dsops.plan import Step
 from dsops.policy import Unread, lower_case
 from dsops.stores.saml import assertion_at_hand
