@@ -13,8 +13,8 @@ from dsops.plan import Proof, Step
 from dsops.sandbox.clock import MovableClock
 from dsops.schema import SSO_TYPE
 from tests.sandboxes import Lab
-from tests.unit.explain.test_request import STEPS, unread_keys
 from tests.unit.explain.test_federated_questions import STEP, saml_step, token_step
+from tests.unit.explain.test_request import STEPS, unread_keys
 from tests.unit.policy.policies import ACCOUNT, GITHUB
 from tests.unit.sandbox.test_saml import PROVIDER, SEED, TAGGED, asked, signed
 
