@@ -1,4 +1,4 @@
-"""What is known of a session: which tags go on, who set the source identity, and what nobody can tell."""
+"""Facts about a session: inherited tags, the hop that set the source identity, and what is unknown."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """docs/reference/cli.md says what the program says: every command, every flag's variable, every exit code.
 
 Help blocks are compared by tests/scripts/test_documents.py; this is about what must be there.
-DSOPS_UPDATE_GOLDEN=1 writes the page anew.
+DSOPS_UPDATE_GOLDEN=1 rewrites the page.
 """
 
 from __future__ import annotations
