@@ -36,7 +36,7 @@ def test_a_code_is_explained_with_its_causes(capfd: pytest.CaptureFixture[str]) 
     """Each cause, and below it what to do; none are made up for an error that says all itself."""
     assert main(["help", "sso.login-required"]) == 0
     lines = capfd.readouterr().out.splitlines()
-    assert lines[3:] == ["- you have not logged in, or the login has expired:", "  run `dsops login STORE`"]
+    assert lines[3:] == ["- there is no login, or it has expired:", "  run `dsops login STORE`"]
     assert lines[2] == ""
     assert main(["help", "usage"]) == 0
     assert "- " not in capfd.readouterr().out

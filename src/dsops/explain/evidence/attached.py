@@ -104,8 +104,6 @@ class AttachedReader:
             boundary, unread = (None, _denial_message(outcome)) if isinstance(outcome, DsopsError) else (outcome, "")
         return Attached(entity, attached_policies.policies, boundary, "", attached_policies.unread, unread)
 
-    # --- policies -------------------------------------------------------------------------------------------
-
     async def _merged(self, *works: Work[AttachedPolicies]) -> AttachedPolicies:
         """Run the readings concurrently and merge their results."""
         policies: list[PolicyText] = []

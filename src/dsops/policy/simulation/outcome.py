@@ -84,9 +84,6 @@ def _not_given(question: CaseQuestion, policy_set: PolicySet, unread: Sequence[U
     return []
 
 
-# --- what was expected --------------------------------------------------------------------------------------
-
-
 def differences(outcome: Outcome, expected: Expected) -> tuple[str, ...]:
     """Return sentences on how the answer differs from the expected one; () when it does not."""
     if not _is_met(outcome, expected.verdict):
