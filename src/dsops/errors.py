@@ -572,7 +572,7 @@ class MfaRefused(CredentialsError):
 
 
 class KeyringFailed(CredentialsError):
-    """The system's keyring could not be asked, or did not do what it was asked."""
+    """The system's keyring could not be reached, or an operation on it failed."""
 
     code = "keyring.failed"
 

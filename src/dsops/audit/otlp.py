@@ -24,7 +24,7 @@ from dsops.errors import DsopsError, LineRefused, SinkFailed
 from dsops.version import __version__
 
 HEADERS = ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
-"""Variables with headers for a sink that has none of its own; the first one that is set counts."""
+"""Environment variables with headers for a sink without `headers`; the first one that is set counts."""
 
 _INFO, _WARN = (9, "INFO"), (13, "WARN")
 _RETRIED = (429, 502, 503, 504)

@@ -120,7 +120,7 @@ class SessionPolicy(NamedTuple):
 
 
 def check_session_policy(field: Field, path: str) -> SessionPolicy:
-    """The problems of an inline session policy."""
+    """Check an inline session policy; return it with its problems."""
     # Imported only for a session policy: the policy language costs a cold run milliseconds.
     from dsops.policy import check_policy
 

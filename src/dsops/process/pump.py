@@ -54,11 +54,11 @@ class Channel:
 
     @property
     def is_open(self) -> bool:
-        """Whether more input may come."""
+        """Whether the source is open, so that more input may come."""
         return self.source >= 0
 
     def wants_more(self) -> bool:
-        """Whether it may read more."""
+        """Whether the buffer has room for more input."""
         return self.is_open and len(self.outbox) < _FULL
 
     def seconds(self) -> float | None:

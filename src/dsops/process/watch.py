@@ -126,7 +126,7 @@ def spawn(
 
 
 class _Ending:
-    """Ends the attendants once: before we die of Ctrl-C, or when all is over."""
+    """Ends the attendants once: before this process dies of Ctrl-C, or when the command has ended."""
 
     def __init__(self, attendants: Sequence[Attendant]) -> None:
         self.attendants = attendants
@@ -199,7 +199,7 @@ class _Watch:
         """Handle a stopped command: it wants the terminal, or Ctrl-Z paused it, which pauses the whole job."""
         if not self._terminal.exists:
             return
-        # It may have asked before it was given the terminal at its start, and may have it by now.
+        # The command may have stopped before it was given the terminal; it may have the terminal by now.
         wants_terminal = number in {signal.SIGTTIN, signal.SIGTTOU}
         if wants_terminal and (self._terminal.is_given or self._terminal.give()):
             self._send(signal.SIGCONT)

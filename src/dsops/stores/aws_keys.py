@@ -20,7 +20,7 @@ from dsops.tasks import blocking
 
 
 class KeysStore:
-    """`type: aws.keys`."""
+    """The store type `aws.keys`: a user's access key in the keyring."""
 
     store_type = BUILTIN_TYPES["aws.keys"]
 

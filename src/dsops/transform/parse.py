@@ -54,7 +54,7 @@ class _Step(NamedTuple):
 
 
 class _Wrong(NamedTuple):
-    """The reason why something is not a valid step."""
+    """The reason why a value is not a valid step."""
 
     message: str
     hint: str = ""

@@ -115,7 +115,7 @@ def test_a_process_that_looks_around_is_another_one_elsewhere(dsops: Agent, tmp_
 
 
 def test_an_edit_that_leaves_size_and_time_alone_counts(dsops: Agent, tmp_path: Path) -> None:
-    """Files are known by what is in them: a profile and a configuration, edited within one tick of the clock."""
+    """Files are compared by content: edits of a profile and a configuration within one clock tick are noticed."""
     without_keys(dsops)
     credentials, config = tmp_path / "credentials", tmp_path / "dsops.yaml"
     dsops.environ["AWS_SHARED_CREDENTIALS_FILE"] = str(credentials)

@@ -379,7 +379,7 @@ def test_progress_is_told_to_who_watches(world: World) -> None:
 
 
 def test_the_use_of_a_store_is_on_record_as_every_use_is(world: World, tmp_path: Path) -> None:
-    """The session, the command that it was for, and why; nothing secret."""
+    """Using a store is recorded: the session, the command that it was for, and the reason, without secrets."""
     world.dsops.environ["HOME"] = str(tmp_path / "home")
     assert world.run("failures", "--run", "--since", "7d", "--store", "target", "--reason", "INC-7")[0] == 0
     trail = tmp_path / "home" / ".local" / "state" / "dsops" / "audit.jsonl"

@@ -291,7 +291,7 @@ def test_doctor_asks_for_a_profile_where_the_profile_is_at_home(dsops: Dsops, aw
 
 
 def test_doctor_looks_at_the_server_that_the_base_credentials_are_sent_to(dsops: Dsops) -> None:
-    """The environment's region comes before that of the default profile, which has no keys that count."""
+    """doctor checks the server in the environment's region, not in the default profile's, whose keys are not used."""
     folder = Path(dsops.environ["HOME"]) / ".aws"
     folder.mkdir()
     (folder / "config").write_text("[default]\nregion = cn-north-1\n")

@@ -354,7 +354,7 @@ class TestPermission:
     """A repository that was cloned loads nothing by itself."""
 
     def test_nothing_is_loaded_that_was_not_allowed(self, house: House, shell: str) -> None:
-        """It is told once, with what to type; then allowed, it is there at the next prompt."""
+        """A forbidden file is reported once, with the command to type; once allowed, it loads at the next prompt."""
         printed = house.shell(
             shell, "cd project", show("GREETING"), "cd below", show("GREETING"), "dsops hook allow", show("GREETING")
         )
@@ -463,7 +463,7 @@ class TestRefusals:
         require_harmless(["DATABASE_URL", "AWS_ACCESS_KEY_ID", "AWS_REGION", "A1", "TOKEN_PATH", "_INNER"])
 
     def test_the_whole_environment_is_refused_also_when_allowed(self, house: House, shell: str) -> None:
-        """`dsops hook allow` says so, and where it was allowed before (by an older dsops) the shell does."""
+        """One harmful variable (PROMPT_COMMAND) has the whole environment refused, by `hook allow` and by the hook."""
         (house.project / "dsops.yaml").write_text(
             "version: 1\nenvs: {p: {GREETING: {literal: x}, PROMPT_COMMAND: {literal: touch MARK}}}\n"
         )
@@ -739,7 +739,7 @@ class TestPrompts:
         assert aws.calls.count("AssumeRole") == 1
 
     def test_marks_of_shells_that_are_gone_are_removed(self, house: House) -> None:
-        """They hold nothing, and should not pile up either."""
+        """Mark files of ended shells are removed, so that they don't pile up."""
         house.allow()
         for _ in range(3):
             house.shell("bash", "cd project")

@@ -170,7 +170,7 @@ class TestQuestion:
     def test_what_can_not_be_asked_is_told(
         self, capfd: pytest.CaptureFixture[str], words: tuple[str, ...], message: str
     ) -> None:
-        """With the exit code of a command line that is wrong, and without the value of a context key."""
+        """Invalid questions have the exit code of a usage error, and the error hides values of context keys."""
         code, out, err = ask(capfd, *words)
 
         assert (code, out) == (2, "")
@@ -248,7 +248,7 @@ class TestTable:
         assert policies.count("own.json:1") >= 1
 
     def test_a_table_that_can_not_be_read_is_told(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """As any file."""
+        """An unreadable table is an error like that of any unreadable file."""
         code, _, err = ask(capfd, "--cases", "nowhere.yaml")
 
         assert code == 2

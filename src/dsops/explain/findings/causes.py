@@ -182,7 +182,7 @@ def _met_condition(condition: Condition, about: About) -> Mismatch:
 
 def _mismatch(failure: UnmetElement, about: About) -> Mismatch:
     name = " ".join(part for part in (failure.operator, failure.key) if part) or failure.element
-    # Of a caller's names the first is the one to write.
+    # A caller has several names (session, role); policies should contain the first.
     actual = failure.actual[:1] if failure.actual and failure.element.endswith("Principal") else failure.actual
     is_unwanted, is_known = is_negated(failure.element, failure.operator), about.is_known(failure.key)
     hint = _unknown_variable(failure.wanted, about) or failure.hint

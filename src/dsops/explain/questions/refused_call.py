@@ -20,7 +20,7 @@ class About(NamedTuple):
 
     request: Request
     step: Step
-    """The store that makes the call."""
+    """The plan's step, so the store, that makes the call."""
     hop: int
     edit_at: EditAt
     is_role_exact: bool = True

@@ -28,7 +28,7 @@ class Principal(NamedTuple):
     issuer_arn: str = ""
     """The role's ARN with its path for a role session; the user's ARN for a federated session."""
     unique_id: str = ""
-    """AIDA... of a user (and of the one who federated), AROA... of a session's role."""
+    """The unique id: AIDA... of a user (of the issuing user for a federated session), AROA... of a session's role."""
     federated: str = ""
     """The provider's ARN or name for web identity and SAML, the service's name for a service."""
 

@@ -159,7 +159,7 @@ def check_syntax(document: Document, kind: PolicyKind, findings: FindingCollecto
         problems = tuple(
             problem
             for problem in check_policy(_wrapped(root), kind).problems
-            # A missing element is missing from a part; `Version` and `Id` are named where they should be.
+            # A part lacks the other elements, which is no problem; `Version` and `Id` are reported where they stand.
             if problem.path.partition(".")[2].partition(".")[0] in keys - {"Version", "Id"}
         )
     else:

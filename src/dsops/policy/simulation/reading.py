@@ -77,7 +77,7 @@ def read_cases(document: Document, file: str) -> CaseTable:
 
 
 class _Reader(SourceReader):
-    """Reads a whole table."""
+    """Reads a table of cases."""
 
     def __init__(self, file: str) -> None:
         super().__init__(file)

@@ -34,7 +34,7 @@ _ADMIN: Final = "admin"
 
 
 class SeedPolicies(PolicyFileReader):
-    """Reads a sandbox's seed: docs/reference/sandbox.md."""
+    """Reads the policies in a sandbox's seed file (docs/reference/sandbox.md)."""
 
     def read(self, root: Mapping) -> PolicyFile:
         """Return its accounts and the organization above them."""

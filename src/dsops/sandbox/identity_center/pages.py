@@ -31,7 +31,7 @@ _CHALLENGES = range(43, 129)  # RFC 7636, 4.2
 
 Query = Mapping[str, str]
 Said = tuple[int, Mapping[str, object]]
-"""Status and content of an answer."""
+"""HTTP status and JSON content of a response."""
 
 
 class _Wish(NamedTuple):

@@ -84,7 +84,7 @@ class Nodes:
         return to_json(node)
 
     def base64_text(self, node: Node, path: str) -> str:
-        """Return base64 in the API's form."""
+        """Return the base64 text, normalized as the API returns it; reports invalid base64."""
         text = self.text(node, path)
         try:
             return base64.b64encode(base64.b64decode(text, validate=True)).decode()
