@@ -147,7 +147,7 @@ class Sender:
             # Cursors of receivers that are no longer configured are dropped.
             cursors.save(self._path, self.cursors)
         except (OSError, DsopsError):
-            return  # a full disk: lines are sent twice rather than lost
+            return  # on a full disk the cursor is not saved: lines are sent twice rather than lost
 
 
 def _gap(batch: Look, position: Position) -> str:

@@ -20,7 +20,7 @@ def read_questions(
     if step.type.service != "secretsmanager":
         return []
     questions = []
-    # A secret that may be missing stops nothing; fields of one secret are one read.
+    # Optional secrets do not fail a run; several fields of one secret are one read.
     needed = [
         variable.reference._replace(field="")
         for variable in plan.variables

@@ -454,12 +454,12 @@ class TestRefusals:
         ],
     )
     def test_a_variable_that_steers_is_refused(self, name: str) -> None:
-        """By its name, in any shell, for all of them."""
+        """A variable that steers any of the shells (such as PROMPT_COMMAND) is refused by its name in every shell."""
         with pytest.raises(NotAllowed, match=name):
             require_harmless(["FINE", name])
 
     def test_others_are_not(self) -> None:
-        """What programs are given."""
+        """Variables for programs, such as AWS_REGION, are accepted."""
         require_harmless(["DATABASE_URL", "AWS_ACCESS_KEY_ID", "AWS_REGION", "A1", "TOKEN_PATH", "_INNER"])
 
     def test_the_whole_environment_is_refused_also_when_allowed(self, house: House, shell: str) -> None:

@@ -36,7 +36,7 @@ class Finding(NamedTuple):
 
     rule: LintRule
     severity: Severity
-    """The rule's own, except where a rule is less severe in some files."""
+    """The severity of the rule, or a lower one that the rule gave for this finding."""
     line: int
     path: str
     """The elements that lead to it from the top of the policy."""

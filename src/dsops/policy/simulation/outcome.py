@@ -30,7 +30,7 @@ class Outcome(NamedTuple):
     decision: Decision
     """The decision if everything unread were empty."""
     possible: frozenset[Effect]
-    """The effects that are possible, depending on what is unread."""
+    """All effects that the decision can have, depending on the content of the unread policies."""
     unread: tuple[Unread, ...]
     """The unread policies and condition keys that AWS consults for this request."""
     refusal: str

@@ -30,7 +30,7 @@ from dsops.policy.sources.entities import (
 )
 
 _ADMIN: Final = "admin"
-"""A seed's user with all permissions, which need not be written."""
+"""The user with all permissions that every account of a seed has by default."""
 
 
 class SeedPolicies(PolicyFileReader):

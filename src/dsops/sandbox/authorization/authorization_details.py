@@ -80,7 +80,7 @@ class MessageReader(NamedTuple):
         return self.record.caller.lets(self.owner.account, self.owner.organization_id)
 
     def sees_resource(self, decision: Decision) -> bool:
-        """Whether the reader may see the resource owner's side."""
+        """Whether the reader may see the policies on the resource owner's side."""
         owner = self.record.owners[decision.request.resource_account]
         return owner.lets(self.owner.account, self.owner.organization_id)
 
