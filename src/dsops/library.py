@@ -175,7 +175,7 @@ class Library:
                 return RefreshableCredentials.create_from_metadata(parts, metadata, self.METHOD)
 
         inner = BotocoreSession()
-        # Checked first: keys in the environment are another identity.
+        # Inserted before all other providers: keys in the environment are another identity.
         inner.get_component("credential_provider").insert_before("env", Provider())
         region = self._plan(environment, store).steps[store].region
         return boto3.Session(botocore_session=inner, **{"region_name": region, **options})

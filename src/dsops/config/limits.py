@@ -79,7 +79,7 @@ def _check(store: StoreEntry, store_type: StoreType, *, is_whole: bool) -> tuple
 def _check_chain(store: StoreEntry, config: Config, types: MappingOf[str, StoreType]) -> tuple[Problem, ...]:
     """What AWS refuses because another store's session signs the store's call."""
     operation = operation_for(types[store.type], store.fields)
-    source = config.stores.get(_text(store, "credentials_from"))
+    source = config.stores.get(store.text_of("credentials_from"))
     source_type = types.get(source.type) if source is not None else None
     is_session = source_type is not None and source_type.issues_sessions
     if operation is None or not operation.is_signed or source is None or not is_session:
@@ -87,16 +87,11 @@ def _check_chain(store: StoreEntry, config: Config, types: MappingOf[str, StoreT
     path, why = f"secretStores.{store.name}", f"its credentials come from `{source.name}`"
     if operation.name in OF_A_USER:
         return (Problem(store.where, path, *user_session_of_session(operation.name, why)),)
-    seconds = _text(store, "duration_seconds")
+    seconds = store.text_of("duration_seconds")
     too_long = chained_seconds(int(seconds), why) if operation.name == "AssumeRole" and seconds.isdecimal() else None
     if too_long is None:
         return ()
     return (Problem(store.fields["duration_seconds"].where, f"{path}.duration_seconds", *too_long),)
-
-
-def _text(store: StoreEntry, key: str) -> str:
-    field = store.fields.get(key)
-    return field.node.text if field is not None and isinstance(field.node, Scalar) else ""
 
 
 def _known_part(key: StoreKey, node: Node) -> Node | None:

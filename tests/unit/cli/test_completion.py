@@ -95,7 +95,7 @@ def test_flags_that_stand_there_already_are_not_offered_again(folder: Path) -> N
     [("dsops exec -- ", "3"), ("dsops exec --env staging -- git lo", "5"), ("dsops exec gi x", "2")],
 )
 def test_the_command_is_the_shells_to_complete(line: str, position: str, folder: Path) -> None:
-    """After `--` the shell completes the command, from its first word on; positions count `dsops` itself as 0."""
+    """The shell completes the command of `exec`, from its first word on; positions count `dsops` itself as 0."""
     assert offered(line, folder) == [":command", position]
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Final, NamedTuple
 
+from dsops.input_file import reason
+
 _ENDINGS: Final = (".json", ".json.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 _LINES: Final = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 _NO_LOGS: Final = frozenset({"CloudTrail-Digest"})
@@ -84,7 +86,7 @@ def find_logs(paths: Iterable[str], *, form: Form | None = None) -> LogFiles:
                 try:
                     files[name] = _examine(name, form)
                 except OSError as error:
-                    unreadable[name] = _reason_of(error)
+                    unreadable[name] = reason(error)
     return LogFiles(tuple(_batches(files.values())), tuple(sorted(unreadable.items())))
 
 
@@ -95,7 +97,7 @@ def _walk(path: str, unreadable: dict[str, str]) -> Iterator[str]:
         return
 
     def fail(error: OSError) -> None:
-        unreadable[error.filename or path] = _reason_of(error)
+        unreadable[error.filename or path] = reason(error)
 
     for folder, folders, names in os.walk(path, onerror=fail):
         folders[:] = sorted(set(folders) - _NO_LOGS)
@@ -142,7 +144,3 @@ def _batches(files: Iterable[LogFile]) -> Iterator[FileBatch]:
     for kind, batch in waiting.items():
         if batch:
             yield FileBatch(tuple(batch), *kind)
-
-
-def _reason_of(error: OSError) -> str:
-    return (error.strerror or "unknown reason").lower()

@@ -15,8 +15,8 @@ from typing import Final, NamedTuple
 from dsops.arn import parse_arn, role_session_arn
 from dsops.aws.apis.authorization_message import MAX_LENGTH
 from dsops.aws.apis.sts import CallerIdentity
+from dsops.aws.http.answer import text_in
 from dsops.errors import UsageError
-from dsops.explain.evidence.readers import text_of
 from dsops.explain.evidence.recorded import Recorded
 from dsops.explain.questions.request import ChainCaller, base_caller
 from dsops.explain.questions.sentence import Said, read_refusal
@@ -68,12 +68,12 @@ def read_decoded(text: str) -> Refused:
         content = None
     context = _member(content, "context")
     principal = _member(context, "principal")
-    caller = _caller(text_of(principal, "arn"), text_of(principal, "id"))
-    action = text_of(context, "action")
+    caller = _caller(text_in(principal, "arn"), text_in(principal, "id"))
+    action = text_in(context, "action")
     if caller is None or not action:
         raise UsageError("the decoded message is not one that dsops can read", why="it names no caller and action")
-    keys = {text_of(entry, "key"): tuple(_values(entry)) for entry in _items(context.get("conditions"))}
-    refusal = Said(text_of(principal, "arn"), action, text_of(context, "resource"))
+    keys = {text_in(item, "key"): tuple(_values(item)) for item in _items(context.get("conditions"))}
+    refusal = Said(text_in(principal, "arn"), action, text_in(context, "resource"))
     hidden = Unread("context", "a decoded message leaves it out", tuple(SECRET_KEYS))
     unread = (*(entry for entry in caller.unread if entry.place != "context"), hidden)
     return _refused(refusal, caller, action, refusal.resource or "*", {k: v for k, v in keys.items() if k}, unread)
@@ -141,4 +141,4 @@ def _items(value: object) -> Iterator[Object]:
 
 
 def _values(condition: Object) -> Iterator[str]:
-    yield from (text_of(item, "value") for item in _items(condition.get("values")))
+    yield from (text_in(item, "value") for item in _items(condition.get("values")))

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, cast
 
 from dsops.arn import parse_arn
+from dsops.aws.http.answer import object_in, objects_in, text_in
 from dsops.errors import DsopsError, EntityNotFound, PolicyInvalid
 from dsops.explain.evidence.attached import AttachedReader
 from dsops.policy import ANY_ACCOUNT, Attached, Entity, PolicyText, lower_case
@@ -124,12 +125,12 @@ def read_details(text: str, file: str) -> RecordedDetails:
             why=why,
             hint=f"make it by: aws iam get-account-authorization-details > {file}",
         )
-    managed = {text_of(entry, "Arn"): _default_version(entry) for entry in _objects(content.get("Policies"))}
-    groups = {text_of(entry, "GroupName"): entry for entry in _objects(content.get("GroupDetailList"))}
+    managed = {text_in(entry, "Arn"): _default_version(entry) for entry in objects_in(content, "Policies")}
+    groups = {text_in(entry, "GroupName"): entry for entry in objects_in(content, "GroupDetailList")}
     entities: dict[tuple[str, Kind, str], Attached] = {}
     for kind, name in (("user", "User"), ("role", "Role")):
-        for entry in _objects(content.get(f"{name}DetailList")):
-            arn = parse_arn(text_of(entry, "Arn"))
+        for entry in objects_in(content, f"{name}DetailList"):
+            arn = parse_arn(text_in(entry, "Arn"))
             if arn is not None:
                 of_groups = [groups[group] for group in _texts(entry.get("GroupList")) if group in groups]
                 key = (arn.account, cast("Kind", kind), arn.resource_name)
@@ -144,22 +145,22 @@ def _attached(kind: str, entity: Object, groups: Sequence[Object], managed: Mapp
     policies: list[PolicyText] = []
     unread: list[str] = []
     for owner, name in ((entity, kind), *((group, "Group") for group in groups)):
-        owner_name = text_of(owner, f"{name}Name")
-        for policy in _objects(owner.get(f"{name}PolicyList")):
+        owner_name = text_in(owner, f"{name}Name")
+        for policy in objects_in(owner, f"{name}PolicyList"):
             text = _document(policy.get("PolicyDocument"))
-            policies.append(PolicyText(f"{text_of(policy, 'PolicyName')} of {lower_case(name)} {owner_name}", text))
-        for attached in _objects(owner.get("AttachedManagedPolicies")):
-            arn = text_of(attached, "PolicyArn")
+            policies.append(PolicyText(f"{text_in(policy, 'PolicyName')} of {lower_case(name)} {owner_name}", text))
+        for attached in objects_in(owner, "AttachedManagedPolicies"):
+            arn = text_in(attached, "PolicyArn")
             if arn in managed:
                 policies.append(PolicyText(arn, managed[arn]))
             else:
                 unread.append(f"{arn} is not in the file")
-    boundary_arn = text_of(_object(entity.get("PermissionsBoundary")), "PermissionsBoundaryArn")
+    boundary_arn = text_in(object_in(entity, "PermissionsBoundary"), "PermissionsBoundaryArn")
     boundary = PolicyText(boundary_arn, managed[boundary_arn]) if boundary_arn in managed else None
-    tags = {text_of(tag, "Key"): text_of(tag, "Value") for tag in _objects(entity.get("Tags"))}
+    tags = {text_in(tag, "Key"): text_in(tag, "Value") for tag in objects_in(entity, "Tags")}
     trust = _document(entity.get("AssumeRolePolicyDocument")) if kind == "Role" else ""
     return Attached(
-        Entity(text_of(entity, "Arn"), text_of(entity, f"{kind}Id"), boundary_arn, tags, trust),
+        Entity(text_in(entity, "Arn"), text_in(entity, f"{kind}Id"), boundary_arn, tags, trust),
         tuple(policies),
         boundary,
         "",
@@ -169,8 +170,8 @@ def _attached(kind: str, entity: Object, groups: Sequence[Object], managed: Mapp
 
 
 def _default_version(policy: Object) -> str:
-    versions = _objects(policy.get("PolicyVersionList"))
-    default = next((version for version in versions if version.get("IsDefaultVersion") is True), None)
+    versions = objects_in(policy, "PolicyVersionList")
+    default = next((entry for entry in versions if entry.get("IsDefaultVersion") is True), None)
     return _document(default.get("Document")) if default is not None else ""
 
 
@@ -179,20 +180,6 @@ def _document(value: object) -> str:
     from urllib.parse import unquote
 
     return unquote(value) if isinstance(value, str) else json.dumps(value)
-
-
-def text_of(content: Object, name: str) -> str:
-    """A text member; "" where it is missing or of another type."""
-    value = content.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _objects(value: object) -> Iterator[Object]:
-    return iter([item for item in value if isinstance(item, dict)] if isinstance(value, list) else [])
-
-
-def _object(value: object) -> Object:
-    return value if isinstance(value, dict) else {}
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -11,11 +11,10 @@ from typing import cast
 from urllib.parse import quote
 from uuid import uuid4
 
-from dsops.errors import SandboxRefusal
 from dsops.sandbox.authorization.resources.linked_role_names import DESCRIPTIONS, LINKED_PATH, linked_name, linked_roles
 from dsops.sandbox.iam_api.protected_entities import is_linked
 from dsops.sandbox.state.world import Role, World
-from dsops.sandbox.wire.errors import refusal
+from dsops.sandbox.wire.errors import no_such_entity, refusal
 from dsops.sandbox.wire.responses import Moment, Value
 
 Parameters = Mapping[str, object]
@@ -82,7 +81,7 @@ class LinkedRoles:
         name = str(parameters["RoleName"])
         role = self._world.role_named(account, name)
         if role is None or not is_linked(role):
-            raise _no_such_entity(f"The service-linked role with name {name} cannot be found.")
+            raise no_such_entity(f"The service-linked role with name {name} cannot be found.")
         backend = self._world.backend(account)
         stored_role = backend.roles[role.unique_id]
         for policy in list(stored_role.managed_policies.values()):
@@ -96,9 +95,5 @@ class LinkedRoles:
     def _status(self, parameters: Parameters, account: str) -> dict[str, Value]:
         task = str(parameters["DeletionTaskId"])
         if self._deletions.get(task) != account:
-            raise _no_such_entity(f"Deletion task {task} cannot be found.")
+            raise no_such_entity(f"Deletion task {task} cannot be found.")
         return {"Status": "SUCCEEDED"}
-
-
-def _no_such_entity(message: str) -> SandboxRefusal:
-    return refusal("NoSuchEntity", message, 404)

@@ -11,11 +11,10 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from dsops.errors import SandboxRefusal
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.state.identifiers import unique_id
 from dsops.sandbox.state.world import User, World
-from dsops.sandbox.wire.errors import refusal
+from dsops.sandbox.wire.errors import no_such_entity, refusal
 from dsops.sandbox.wire.responses import Moment, Value
 
 Parameters = Mapping[str, object]
@@ -59,7 +58,7 @@ class ServiceCredentials:
         name = str(parameters.get("UserName", "" if caller.user is None else caller.user.name))
         user = self._world.user_named(caller.account, name)
         if user is None:
-            raise _no_such_entity(f"The user with name {name} cannot be found.")
+            raise no_such_entity(f"The user with name {name} cannot be found.")
         return work(parameters, user, now)
 
     def are_held_by(self, user: User) -> bool:
@@ -108,14 +107,14 @@ class ServiceCredentials:
         identifier = str(parameters["ServiceSpecificCredentialId"])
         credential = self._held.get(identifier)
         if credential is None or credential.user_id != user.unique_id:
-            raise _no_such_entity(f"No such credential {identifier} exists")
+            raise no_such_entity(f"No such credential {identifier} exists")
         return credential
 
 
 def _service(parameters: Parameters) -> str:
     service = str(parameters["ServiceName"])
     if service not in _SERVICES:
-        raise _no_such_entity(f"No such service {service} is supported for Service Specific Credentials")
+        raise no_such_entity(f"No such service {service} is supported for Service Specific Credentials")
     return service
 
 
@@ -132,7 +131,3 @@ def _credential_value(credential: _Credential, user: User) -> dict[str, Value]:
 
 def _password() -> str:
     return base64.b64encode(os.urandom(33)).decode()
-
-
-def _no_such_entity(message: str) -> SandboxRefusal:
-    return refusal("NoSuchEntity", message, 404)
