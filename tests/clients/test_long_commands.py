@@ -467,7 +467,7 @@ def test_the_server_demands_the_token(world: World) -> None:
 def test_another_user_of_the_machine_can_not_read_the_token(world: World) -> None:
     """Another user cannot read the token: it is in the command's environment, which Linux shows to the owner only."""
     if os.getuid() != 0:
-        pytest.skip("only root can become somebody else to try it")
+        pytest.skip("only root can become another user to try it")
     talk, _, token = serving(world)
     with talk:
         children = Path(f"/proc/{talk.process.pid}/task/{talk.process.pid}/children").read_text().split()

@@ -342,7 +342,7 @@ def test_ctrl_c_stops_the_query(world: World) -> None:
     assert f"the query {ATHENA_ID} may still run and be billed: `aws " in err
 
 
-def test_ctrl_c_before_there_is_an_id_leaves_nobody_in_doubt(world: World) -> None:
+def test_ctrl_c_before_there_is_a_query_id_says_so(world: World) -> None:
     """A note says that Athena may have started the query."""
     code, err = interrupted(world, Silent())
     assert code == 130
@@ -351,7 +351,7 @@ def test_ctrl_c_before_there_is_an_id_leaves_nobody_in_doubt(world: World) -> No
 
 
 def test_a_moment_is_told_as_the_report_tells_it(world: World) -> None:
-    """It divides what is new, too; without one nobody here knows what does."""
+    """`--since` is the boundary for new principals, too; with `--begin` alone there is no boundary."""
     told = [
         json.loads(world.run("failures", "--run", "--json", *words)[1])
         for words in (("--since", "2026-11-20"), ("--begin", "2026-11-20"))
@@ -379,7 +379,7 @@ def test_progress_is_told_to_who_watches(world: World) -> None:
 
 
 def test_the_use_of_a_store_is_on_record_as_every_use_is(world: World, tmp_path: Path) -> None:
-    """The session, the command that it was for, and why; nothing secret."""
+    """Using a store is recorded: the session, the command that it was for, and the reason, without secrets."""
     world.dsops.environ["HOME"] = str(tmp_path / "home")
     assert world.run("failures", "--run", "--since", "7d", "--store", "target", "--reason", "INC-7")[0] == 0
     trail = tmp_path / "home" / ".local" / "state" / "dsops" / "audit.jsonl"

@@ -144,8 +144,8 @@ def reported(
             questions=questions,
             session=session,
             sandbox=sandbox,
-            told=_progress(found, runtime),
-            shown=_shown(sources, runtime),
+            report_read=_progress(found, runtime),
+            display_name=_shown(sources, runtime),
         )
     runtime.report(DONE)
     if report.left_out:
