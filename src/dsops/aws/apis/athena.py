@@ -1,4 +1,4 @@
-"""Athena: a query begun, looked at, read and stopped; one function per API action."""
+"""Athena: start, poll, read and stop a query; one function per API action."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dsops.endpoint import Endpoint
 from dsops.errors import AccessDenied, AwsAnswer, DsopsError, QueryFailed, QueryRefused
 
 MOST_BYTES = 262_144
-"""Of a query's text (QueryString)."""
+"""The longest query text that Athena accepts (QueryString)."""
 
 _STATES: Mapping[str, State] = {
     "QUEUED": "waiting",
@@ -35,12 +35,12 @@ _STATES: Mapping[str, State] = {
     "CANCELLED": "cancelled",
 }
 _DENIED = re.compile(r"(?i)access denied|insufficient permissions|not authorized|accessdenied|forbidden")
-# TABLE_NOT_FOUND: line 39:8: Table 'awsdatacatalog.default.cloudtrail_logs' does not exist
+# Such as: TABLE_NOT_FOUND: line 39:8: Table 'awsdatacatalog.default.cloudtrail_logs' does not exist
 _CODE = re.compile(r"([A-Z][A-Z_]{3,}): ")
 
 
 class Athena(NamedTuple):
-    """Where Athena is asked, and by whom; what is "" is left to the workgroup and to AWS."""
+    """Endpoint, credentials and query settings for Athena. AWS or the workgroup decides on settings that are ""."""
 
     client: Client
     credentials: Credentials
@@ -49,11 +49,11 @@ class Athena(NamedTuple):
     database: str = ""
     catalog: str = ""
     output: str = ""
-    """Where the result goes: s3://BUCKET/PREFIX/."""
+    """The S3 location of the result: s3://BUCKET/PREFIX/."""
 
 
 async def start_query_execution(api: Athena, sql: str, token: str) -> str:
-    """The id of the query that has begun; with the same token (32 letters or more) it is begun once.
+    """Start a query and return its id. The same token (32 characters or more) starts it only once.
 
     Raises QueryRefused, besides what every call may raise.
     """
@@ -79,7 +79,7 @@ async def start_query_execution(api: Athena, sql: str, token: str) -> str:
 
 
 async def get_query_execution(api: Athena, query: str) -> QueryState:
-    """How far it is."""
+    """The state of a query."""
     action = "GetQueryExecution"
     content = await _ask(api, action, f"look at the query {query}", _refused(action), {"QueryExecutionId": query})
     execution = object_in(content, "QueryExecution")
@@ -92,34 +92,34 @@ async def get_query_execution(api: Athena, query: str) -> QueryState:
 
 
 async def get_query_results(api: Athena, query: str, columns: tuple[str, ...]) -> list[Row]:
-    """All rows of a query that is done, from all its pages; `columns` are those that it has to have, in their order."""
+    """All rows of a finished query, from all its pages; `columns` are the expected names, in order."""
     action = "GetQueryResults"
-    found: list[Row] = []
+    rows_read: list[Row] = []
     parameters: dict[str, object] = {"QueryExecutionId": query}
     for _ in range(MOST_PAGES):
         content = await _ask(api, action, f"read the result of the query {query}", _refused(action), parameters)
         result = object_in(content, "ResultSet")
-        told = objects_in(object_in(result, "ResultSetMetadata"), "ColumnInfo")
+        column_info = objects_in(object_in(result, "ResultSetMetadata"), "ColumnInfo")
         rows = result.get("Rows")
-        if columns != tuple(text_in(each, "Name") for each in told) or not isinstance(rows, list):
+        if columns != tuple(text_in(each, "Name") for each in column_info) or not isinstance(rows, list):
             raise lacks(api.endpoint, action, f"rows of {', '.join(columns)}")
-        found += [_row(api, row, len(columns)) for row in rows]
+        rows_read += [_row(api, row, len(columns)) for row in rows]
         token = text_in(content, "NextToken")
         if not token:
-            # The first row of a SELECT's result are the columns' names.
-            return found[1:] if found[:1] == [columns] else found
+            # The first row of a SELECT's result holds the column names.
+            return rows_read[1:] if rows_read[:1] == [columns] else rows_read
         parameters["NextToken"] = token
     raise lacks(api.endpoint, action, f"end after {MOST_PAGES} pages")
 
 
 async def stop_query_execution(api: Athena, query: str) -> None:
-    """Has Athena stop it; one that has ended already stays as it is."""
+    """Stop a query; Athena ignores this for a query that has ended."""
     action = "StopQueryExecution"
     await _ask(api, action, f"stop the query {query}", _refused(action), {"QueryExecutionId": query})
 
 
 def failure(api: Athena, seen: QueryState, table: str) -> DsopsError:
-    """The error for a query of that table that Athena took and could not bring to its end."""
+    """The error for a query on `table` that Athena accepted but that failed."""
     match = _CODE.match(seen.reason)
     code = match[1] if match else "FAILED"
     aws = aws_answer(api.endpoint, 200, (code, seen.reason, seen.request_id), (api.credentials.session_token,))
@@ -133,10 +133,10 @@ def failure(api: Athena, seen: QueryState, table: str) -> DsopsError:
         return QueryRefused(f"Athena has no table {table}{where}", why=why, hint=hint, aws=aws)
     if code in ("COLUMN_NOT_FOUND", "TYPE_MISMATCH", "FUNCTION_NOT_FOUND"):
         hint = f"is {table} a table of CloudTrail's logs, with the columns that dsops' docs/how-to/audit-sql.md lists?"
-        return QueryRefused(f"{table} has not the columns that are asked for", why=why, hint=hint, aws=aws)
+        return QueryRefused(f"{table} lacks the columns that the query needs", why=why, hint=hint, aws=aws)
     if _DENIED.search(seen.reason):
         hint = (
-            "Athena works with the session of whoever asks: allow glue:GetTable, glue:GetDatabase and "
+            "Athena uses the caller's permissions: allow glue:GetTable, glue:GetDatabase and "
             "glue:GetPartitions, s3:GetObject and s3:ListBucket on the logs, s3:PutObject and s3:GetBucketLocation on "
             "the output, kms:Decrypt where they are encrypted"
         )
@@ -152,7 +152,7 @@ def _row(api: Athena, row: object, length: int) -> Row:
     cells = objects_in(row, "Data") if isinstance(row, dict) else []
     if len(cells) != length:
         raise lacks(api.endpoint, "GetQueryResults", "row with a cell for each column")
-    # NULL is a cell without a value.
+    # A cell without a value is NULL.
     return tuple([text_in(cell, "VarCharValue") if "VarCharValue" in cell else None for cell in cells])
 
 
@@ -162,30 +162,30 @@ async def _ask(api: Athena, action: str, doing: str, refusal: Refusal, parameter
 
 
 def _refused(action: str) -> Refusal:
-    def refusal(said: AwsAnswer, doing: str) -> DsopsError | None:
-        if is_denied(said):
-            return denied(said, doing, f"athena:{action}")
-        if concerns_credentials(said):
+    def refusal(answer: AwsAnswer, doing: str) -> DsopsError | None:
+        if is_denied(answer):
+            return denied(answer, doing, f"athena:{action}")
+        if concerns_credentials(answer):
             return None
         hint = "`aws athena get-query-execution --query-execution-id ID` shows what Athena knows of it"
-        return QueryFailed(f"Athena can't {doing}", why=said.message, hint=hint, aws=said)
+        return QueryFailed(f"Athena can't {doing}", why=answer.message, hint=hint, aws=answer)
 
     return refusal
 
 
 def _refused_start(workgroup: str) -> Refusal:
-    def refusal(said: AwsAnswer, doing: str) -> DsopsError | None:
-        if is_denied(said):
-            return denied(said, f"{doing}, workgroup {workgroup}", "athena:StartQueryExecution")
-        if concerns_credentials(said):
+    def refusal(answer: AwsAnswer, doing: str) -> DsopsError | None:
+        if is_denied(answer):
+            return denied(answer, f"{doing}, workgroup {workgroup}", "athena:StartQueryExecution")
+        if concerns_credentials(answer):
             return None
         message, hint = "Athena does not take the query", "look at what AWS says of it; `--workgroup` names another one"
-        if re.search(r"(?i)output location|output bucket|outputlocation", said.message):
+        if re.search(r"(?i)output location|output bucket|outputlocation", answer.message):
             message = f"Athena can't put the result of a query anywhere, workgroup {workgroup}"
             hint = "name a place with `--output s3://BUCKET/PREFIX/`, or a workgroup that has one with `--workgroup`"
-        elif re.search(r"(?i)work ?group.* not (found|exist)", said.message):
+        elif re.search(r"(?i)work ?group.* not (found|exist)", answer.message):
             message = f"Athena has no workgroup {workgroup} here"
             hint = "`aws athena list-work-groups` lists a region's: name one with `--workgroup`, or its `--region`"
-        return QueryRefused(message, why=said.message, hint=hint, aws=said)
+        return QueryRefused(message, why=answer.message, hint=hint, aws=answer)
 
     return refusal

@@ -1,4 +1,4 @@
-"""CloudTrail Lake: a query begun, looked at, read and stopped; one function per API action."""
+"""CloudTrail Lake: start, poll, read and stop a query; one function per API action."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dsops.endpoint import Endpoint
 from dsops.errors import AwsAnswer, DsopsError, QueryFailed, QueryRefused
 
 MOST_CHARACTERS = 10_000
-"""Of a query's text (QueryStatement)."""
+"""The longest query text that CloudTrail Lake accepts (QueryStatement)."""
 
 _TARGET = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101"
 _STATES: Mapping[str, State] = {
@@ -34,22 +34,22 @@ _NOT_THERE = (
 
 
 class Lake(NamedTuple):
-    """Where CloudTrail Lake is asked, and by whom."""
+    """Endpoint and credentials for CloudTrail Lake, and the event data store to query."""
 
     client: Client
     credentials: Credentials
     endpoint: Endpoint
     store: str
-    """The id of the event data store, for people; the statement has it too."""
+    """The event data store's id, for messages; the SQL statement names it too."""
     output: str = ""
-    """Where the result goes besides: s3://BUCKET/PREFIX."""
+    """An S3 location for a copy of the result: s3://BUCKET/PREFIX; "" for none."""
 
 
 async def start_query(api: Lake, sql: str) -> str:
-    """The id of the query that has begun.
+    """Start a query and return its id.
 
-    Asked for once: there is no token by which AWS would know the same query again, and each is billed.
-    Raises QueryRefused or QueryFailed, besides what every call may raise.
+    Sent only once: CloudTrail takes no idempotency token, and bills each query. Raises QueryRefused or QueryFailed,
+    besides what every call may raise.
     """
     parameters = {"QueryStatement": sql, "DeliveryS3Uri": api.output}
     content = await _ask(
@@ -62,40 +62,40 @@ async def start_query(api: Lake, sql: str) -> str:
 
 
 async def describe_query(api: Lake, query: str) -> QueryState:
-    """How far it is."""
+    """The state of a query."""
     content = await _ask(api, "DescribeQuery", f"look at the query {query}", {"QueryId": query})
-    told = text_in(content, "QueryStatus")
-    state = _STATES.get(told)
+    status = text_in(content, "QueryStatus")
+    state = _STATES.get(status)
     if state is None:
         raise lacks(api.endpoint, "DescribeQuery", "QueryStatus that a query can have")
-    reason = text_in(content, "ErrorMessage") or ("the query took too long" if told == "TIMED_OUT" else "")
+    reason = text_in(content, "ErrorMessage") or ("the query took too long" if status == "TIMED_OUT" else "")
     scanned = count_in(object_in(content, "QueryStatistics"), "BytesScanned")
     return QueryState(state, reason, scanned, content.request_id)
 
 
 async def get_query_results(api: Lake, query: str, columns: tuple[str, ...]) -> list[Row]:
-    """All rows of a query that is done, from all its pages; `columns` are those that it has to have, in their order."""
-    found: list[Row] = []
+    """All rows of a finished query, from all its pages; `columns` are the expected names, in order."""
+    rows_read: list[Row] = []
     parameters = {"QueryId": query}
     for _ in range(MOST_PAGES):
         content = await _ask(api, "GetQueryResults", f"read the result of the query {query}", parameters)
         rows = content.get("QueryResultRows", [])
         if not isinstance(rows, list) or _STATES.get(text_in(content, "QueryStatus")) != "done":
             raise lacks(api.endpoint, "GetQueryResults", "rows of a query that is done")
-        found += [_row(api, row, columns) for row in rows]
+        rows_read += [_row(api, row, columns) for row in rows]
         parameters["NextToken"] = text_in(content, "NextToken")
         if not parameters["NextToken"]:
-            return found
+            return rows_read
     raise lacks(api.endpoint, "GetQueryResults", f"end after {MOST_PAGES} pages")
 
 
 async def cancel_query(api: Lake, query: str) -> None:
-    """Has CloudTrail Lake stop it."""
+    """Stop a query."""
     await _ask(api, "CancelQuery", f"stop the query {query}", {"QueryId": query})
 
 
 def failure(api: Lake, seen: QueryState) -> DsopsError:
-    """The error for a query that CloudTrail Lake took and could not bring to its end."""
+    """The error for a query that CloudTrail Lake accepted but that failed."""
     aws = aws_answer(api.endpoint, 200, ("FAILED", seen.reason, seen.request_id), (api.credentials.session_token,))
     why = aws.message if aws is not None else ""
     hint = "ask of fewer days: `--begin`, `--end`"
@@ -106,7 +106,7 @@ def failure(api: Lake, seen: QueryState) -> DsopsError:
 
 
 def _row(api: Lake, row: object, columns: tuple[str, ...]) -> Row:
-    """A row comes as a list of objects with one column each."""
+    """The cells of a row, which comes as a list of objects with one column each."""
     cells: dict[str, str | None] = {}
     for cell in row if isinstance(row, list) else []:
         for name, text in cell.items() if isinstance(cell, dict) else []:
@@ -119,36 +119,36 @@ def _row(api: Lake, row: object, columns: tuple[str, ...]) -> Row:
 async def _ask(
     api: Lake, action: str, doing: str, parameters: Mapping[str, object], *, is_once: bool = False
 ) -> Content:
-    def refused(said: AwsAnswer, doing: str) -> DsopsError | None:
-        return _refused(api, said, doing, action)
+    def refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
+        return _refused(api, answer, doing, action)
 
     call = Call(api.endpoint, api.credentials, action, doing, refused, is_once=is_once)
     return await call_json(api.client, call, _TARGET, parameters)
 
 
-def _refused(api: Lake, said: AwsAnswer, doing: str, action: str) -> DsopsError | None:
-    if is_denied(said):
-        return denied(said, f"{doing} in CloudTrail Lake, event data store {api.store}", f"cloudtrail:{action}")
-    if concerns_credentials(said):
+def _refused(api: Lake, answer: AwsAnswer, doing: str, action: str) -> DsopsError | None:
+    if is_denied(answer):
+        return denied(answer, f"{doing} in CloudTrail Lake, event data store {api.store}", f"cloudtrail:{action}")
+    if concerns_credentials(answer):
         return None
     message, hint = f"CloudTrail Lake can't {doing}", "look at what AWS says of it"
-    if said.code in _UNKNOWN_STORE:
+    if answer.code in _UNKNOWN_STORE:
         message = f"CloudTrail Lake has no event data store {api.store} in {api.endpoint.region}"
         hint = "`aws cloudtrail list-event-data-stores` lists a region's: name one with `--from`, or its `--region`"
-    elif said.code == "InactiveEventDataStoreException":
+    elif answer.code == "InactiveEventDataStoreException":
         message = f"the event data store {api.store} can't be asked: it is to be deleted"
         hint = f"bring it back with `aws cloudtrail restore-event-data-store --event-data-store {api.store}`"
-    elif said.code in _NOT_THERE:
+    elif answer.code in _NOT_THERE:
         message = f"CloudTrail Lake can't be used by this account in {api.endpoint.region}"
         hint = "it takes no new customers since 2026-05-31: ask the trail's logs with `--dialect athena`"
-    elif said.code == "InvalidQueryStatementException":
+    elif answer.code == "InvalidQueryStatementException":
         message = "CloudTrail Lake does not take the statement"
         hint = "is it an event data store of CloudTrail's events? `dsops audit sql` prints the statement"
-    elif "S3" in said.code:
+    elif "S3" in answer.code:
         message, hint = "CloudTrail Lake can't put the result there", "look at `--output`, and at the bucket's policy"
-    elif said.code == "MaxConcurrentQueriesException":
+    elif answer.code == "MaxConcurrentQueriesException":
         hint = "wait until other queries of the account have ended"
-        return QueryFailed(message, why=said.message, hint=hint, aws=said)
+        return QueryFailed(message, why=answer.message, hint=hint, aws=answer)
     elif action != "StartQuery":
-        return QueryFailed(message, why=said.message, hint=hint, aws=said)
-    return QueryRefused(message, why=said.message, hint=hint, aws=said)
+        return QueryFailed(message, why=answer.message, hint=hint, aws=answer)
+    return QueryRefused(message, why=answer.message, hint=hint, aws=answer)

@@ -1,4 +1,4 @@
-"""STS: one function per API action; a role, a session or a question in, credentials or an answer out."""
+"""STS: one function per API action, with credentials and parameters in, a session or an answer out."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _VERSION = "2011-06-15"
 
 
 class AssumedRole(NamedTuple):
-    """A role's session. `credentials.arn` is the caller that it makes."""
+    """A session of an assumed role. `credentials.arn` is the assumed-role ARN."""
 
     credentials: Credentials
     assumed_role_id: str
     packed_policy_size: int | None
-    """Per cent of what a session may carry; None when neither policy nor tags were sent."""
+    """Percent of the limit for policies and tags used; None when neither was sent."""
     source_identity: str
-    """Also where it was inherited."""
+    """Also set when it was inherited from an earlier session."""
 
 
 class CallerIdentity(NamedTuple):
-    """Who a call is made by."""
+    """The account, ARN and user id of the caller."""
 
     account: str
     arn: str
@@ -53,7 +53,7 @@ async def assume_role(
     source_identity: str = "",
     provided_contexts: Sequence[tuple[str, Secret]] = (),
 ) -> AssumedRole:
-    """A session of the role. What is empty is not sent: AWS's default counts.
+    """Assume a role. Empty parameters are not sent, so that AWS's defaults apply.
 
     `provided_contexts` are ARNs of context providers, each with its assertion.
 
@@ -98,7 +98,7 @@ async def assume_role_with_web_identity(
     policy: str = "",
     policy_arns: Sequence[str] = (),
 ) -> AssumedRole:
-    """A session of the role for whom the token speaks of; nothing signs the call.
+    """Assume a role with a web identity token; the call is not signed.
 
     Raises AssumeRoleDenied or StsRefused, besides what every call may raise.
     """
@@ -123,7 +123,7 @@ async def assume_role_with_saml(
     policy: str = "",
     policy_arns: Sequence[str] = (),
 ) -> AssumedRole:
-    """A session of the role for whom the SAML response (base64) speaks of; nothing signs the call.
+    """Assume a role with a SAML response (base64); the call is not signed.
 
     Raises AssumeRoleDenied or StsRefused, besides what every call may raise.
     """
@@ -146,7 +146,7 @@ async def assume_root(
     task_policy_arn: str,
     duration_seconds: int | None = None,
 ) -> Credentials:
-    """A session of a member account's root user for one task. STS takes this at regional endpoints only."""
+    """A session of a member account's root user for one task. STS accepts this at regional endpoints only."""
     parameters = [("TargetPrincipal", target_principal), ("TaskPolicyArn.arn", task_policy_arn)]
     parameters += _given(DurationSeconds=str(duration_seconds) if duration_seconds is not None else "")
     task = task_policy_arn.rpartition("/")[2]
@@ -168,7 +168,7 @@ async def get_federation_token(
     policy_arns: Sequence[str] = (),
     tags: Sequence[tuple[str, str]] = (),
 ) -> Credentials:
-    """A session under that name, for which the user who signs vouches; it may do what policy and user both allow."""
+    """A federated session under that name; it may do what both the policy and the calling user allow."""
     parameters = [("Name", name)]
     parameters += _given(DurationSeconds=str(duration_seconds) if duration_seconds is not None else "", Policy=policy)
     parameters += _listed_policies(policy_arns) + _listed_tags(tags)
@@ -190,7 +190,7 @@ async def get_session_token(
     serial_number: str = "",
     token_code: Secret | None = None,
 ) -> Credentials:
-    """A session of the user who signs, with MFA where a code is given; its caller is that user still."""
+    """A session of the calling user, with MFA when a code is given; the caller's ARN stays the user's."""
     parameters = _given(
         DurationSeconds=str(duration_seconds) if duration_seconds is not None else "",
         SerialNumber=serial_number,
@@ -205,7 +205,7 @@ async def get_session_token(
 
 
 async def get_caller_identity(client: Client, credentials: Credentials, endpoint: Endpoint) -> CallerIdentity:
-    """Who signs. No policy can forbid to ask."""
+    """The identity of the credentials. No policy can deny this call."""
     call = Call(endpoint, credentials, "GetCallerIdentity", "ask who makes the call", _refused)
     reply = await call_query(client, call, _VERSION, ())
     identity = CallerIdentity(
@@ -216,38 +216,38 @@ async def get_caller_identity(client: Client, credentials: Credentials, endpoint
     return identity
 
 
-# Refusals are rare, and telling them costs a cold run 0.1 ms of imports: it is imported where there is one.
+# Refusals are rare, and importing their explanations costs a cold run 0.1 ms, so the import happens when needed.
 
 
-def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
+def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
     from dsops.aws.apis.sts_refusal import refused
 
-    return refused(said, doing)
+    return refused(answer, doing)
 
 
 def _refused_role(role_arn: str, duration_seconds: int | None, *, has_external_id: bool) -> Refusal:
-    def refusal(said: AwsAnswer, doing: str) -> DsopsError | None:
+    def refusal(answer: AwsAnswer, doing: str) -> DsopsError | None:
         from dsops.aws.apis.sts_refusal import refused_role, within_limit
 
-        return within_limit(refused_role(has_external_id=has_external_id), role_arn, duration_seconds)(said, doing)
+        return within_limit(refused_role(has_external_id=has_external_id), role_arn, duration_seconds)(answer, doing)
 
     return refusal
 
 
 def _refused_token(role_arn: str, duration_seconds: int | None) -> Refusal:
-    def refusal(said: AwsAnswer, doing: str) -> DsopsError | None:
+    def refusal(answer: AwsAnswer, doing: str) -> DsopsError | None:
         from dsops.aws.apis.sts_refusal import refused_token, within_limit
 
-        return within_limit(refused_token, role_arn, duration_seconds)(said, doing)
+        return within_limit(refused_token, role_arn, duration_seconds)(answer, doing)
 
     return refusal
 
 
 def _refused_assertion(role_arn: str, duration_seconds: int | None) -> Refusal:
-    def refusal(said: AwsAnswer, doing: str) -> DsopsError | None:
+    def refusal(answer: AwsAnswer, doing: str) -> DsopsError | None:
         from dsops.aws.apis.sts_refusal import refused_assertion, within_limit
 
-        return within_limit(refused_assertion, role_arn, duration_seconds)(said, doing)
+        return within_limit(refused_assertion, role_arn, duration_seconds)(answer, doing)
 
     return refusal
 
@@ -269,7 +269,7 @@ def _given(**parameters: str) -> list[tuple[str, str]]:
 
 
 def _assumed_role(client: Client, call: Call, reply: Reply) -> AssumedRole:
-    """The session in the answer of any action that assumes a role."""
+    """Parse the answer of any action that assumes a role."""
     user = reply.result.find("AssumedRoleUser")
     arn = user.text_of("Arn") if user is not None else ""
     if user is None or not arn:
@@ -284,7 +284,7 @@ def _assumed_role(client: Client, call: Call, reply: Reply) -> AssumedRole:
 
 
 def _credentials(client: Client, call: Call, reply: Reply, *, arn: str) -> Credentials:
-    """The `Credentials` of an answer; all four parts or an error that shows none of them."""
+    """Parse the `Credentials` of an answer. Raises an error without any of the values when a part is missing."""
     part: Element | None = reply.result.find("Credentials")
     if part is None:
         raise lacks(call.endpoint, call.action, "Credentials")
@@ -308,7 +308,7 @@ def _credentials(client: Client, call: Call, reply: Reply, *, arn: str) -> Crede
 
 
 def _issued_at(client: Client, headers: Mapping[str, str]) -> datetime:
-    # By the clock that set the expiry, so that the lifetime is right on a machine whose own is wrong.
+    # By the clock that set the expiry, so that the lifetime is right even if this machine's clock is wrong.
     return server_time(headers) or client.runtime.now()
 
 

@@ -99,7 +99,7 @@ _ACCESS: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     "saml.role": _causes(
         ("the identity provider gives another role, or several", "name in `role_arn` one of those in the message")
     ),
-    "sso.login-required": _causes(("nobody has logged in, or the login has ended", "run `dsops login STORE`")),
+    "sso.login-required": _causes(("not logged in, or the login has ended", "run `dsops login STORE`")),
     "sso.not-assigned": _causes(
         (
             "the permission set is not assigned in that account, or its name is written otherwise",
@@ -163,7 +163,7 @@ _CREDENTIALS: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
         ("nothing of that name was kept, or for another user", "`dsops keys list` and `dsops mfa list` tell")
     ),
     "keys.rotation-stopped": _causes(
-        ("the user has two keys already, which is the most", "delete the one that nobody uses, and begin again")
+        ("the user has two keys already, which is the most", "delete the unused one, and begin again")
     ),
 }
 
