@@ -1,4 +1,4 @@
-"""Where `dsops` begins: a plain `exec` goes to the agent; everything else, and what it can't do, is done here."""
+"""Entry point of `dsops`: a plain `exec` goes to the agent; everything else, and what it can't do, runs here."""
 
 import _signal  # type: ignore[import-not-found]
 import os
@@ -17,9 +17,9 @@ _raises = False
 
 
 def main() -> int:
-    """The exit code of this process's command line."""
+    """Run this process's command line and return its exit code."""
     global _raises  # noqa: PLW0603 - one process, one command line
-    # Unless it is ignored (`nohup`, a shell's background job). What Python prints before this line is Python's.
+    # Unless SIGINT is ignored (`nohup`, a shell's background job). Output before this line comes from Python itself.
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(_signal.SIGINT, _on_interrupt)
         sys.unraisablehook = _on_unraisable
@@ -36,10 +36,10 @@ def main() -> int:
 
 
 def _on_interrupt(_number: int, _frame: "FrameType | None") -> None:
-    """End with 130, at once while nothing has begun and after all has ended.
+    """Exit with 130: immediately before the command has begun and after it has ended.
 
-    In between (`_raises`) a Ctrl-C is a KeyboardInterrupt, so that what was begun is cleared away. A second one ends
-    that.
+    In between (`_raises`) Ctrl-C raises KeyboardInterrupt, so that cleanup runs. A second Ctrl-C interrupts the
+    cleanup.
     """
     global _raises  # noqa: PLW0603 - the same
     if not _raises:
@@ -49,7 +49,7 @@ def _on_interrupt(_number: int, _frame: "FrameType | None") -> None:
 
 
 def _on_unraisable(told: "sys.UnraisableHookArgs") -> None:
-    """End with 130 where a Ctrl-C came within a callback, such as a weak reference's, which can't pass it on."""
+    """Exit with 130 when Ctrl-C came within a callback, such as a weak reference's, which can't raise it."""
     if issubclass(told.exc_type, KeyboardInterrupt):
         os._exit(INTERRUPTED)
     sys.__unraisablehook__(told)
@@ -74,12 +74,12 @@ def _run(words: "list[str]", *, is_agent_wanted: bool) -> int:
 
 
 def _command(words: "list[str]") -> str:
-    """The command's name, where nothing stands before it but the configuration's."""
+    """The command's name, when no option but `--config` precedes it."""
     return words[2] if words[:1] == ["--config"] and len(words) > 2 else "".join(words[:1])
 
 
 def _warm(name: str, words: "list[str]") -> "int | None":
-    """The exit code, where the agent has done the work; None where it is to be done here."""
+    """The exit code when the agent has done the work; None when it has to be done here."""
     from dsops.agent import client
 
     if name != "exec":
@@ -122,7 +122,7 @@ def _fail(error: bytes, words: "list[str]", failure_code: int) -> int:
 
 
 class _Person:
-    """Whoever sits at this terminal; what it takes to talk to them is loaded when the agent wants to."""
+    """The user at this terminal; the code for prompts is imported when the agent needs one."""
 
     def __init__(self) -> None:
         self._person: client.Person | None = None

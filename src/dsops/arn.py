@@ -1,4 +1,4 @@
-"""ARNs, account ids, regions and partitions: what their text says, without asking anybody."""
+"""Parse ARNs, account ids, regions and partitions; no calls."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dsops.startup import NamedTuple
 
 
 class Partition(NamedTuple):
-    """One of AWS's separate worlds: names, credentials and endpoints don't cross from one to another."""
+    """A partition of AWS: names, credentials and endpoints are not valid in another one."""
 
     name: str
     dns_suffix: str
@@ -15,7 +15,7 @@ class Partition(NamedTuple):
     global_region: str
 
 
-# Checked against botocore's partitions.json by a test; reading that file would cost a cold run milliseconds.
+# A test compares this with botocore's partitions.json; reading that file would cost a cold run milliseconds.
 PARTITIONS = (
     Partition("aws-cn", "amazonaws.com.cn", "api.amazonwebservices.com.cn", ("cn-",), "cn-northwest-1"),
     Partition("aws-us-gov", "amazonaws.com", "api.aws", ("us-gov-",), "us-gov-west-1"),
@@ -45,7 +45,7 @@ class Arn(NamedTuple):
 
     @property
     def resource_type(self) -> str:
-        """`role` of `role/path/Name`, `secret` of `secret:name-AbCdEf`; the whole resource where it has no type."""
+        """`role` for `role/path/Name`, `secret` for `secret:name-AbCdEf`; the whole resource when it has no type."""
         for index, character in enumerate(self.resource):
             if character in "/:":
                 return self.resource[:index]
@@ -53,7 +53,7 @@ class Arn(NamedTuple):
 
     @property
     def resource_name(self) -> str:
-        """What follows the last `/`: the role's or user's name without its path."""
+        """The part after the last `/`: the role's or user's name without its path."""
         return self.resource.rpartition("/")[2]
 
 
@@ -66,14 +66,14 @@ def parse_arn(text: str) -> Arn | None:
 
 
 def is_account_id(text: str) -> bool:
-    """Exactly twelve ASCII digits, leading zeros included."""
+    """Whether the text is exactly twelve ASCII digits; leading zeros count."""
     return len(text) == 12 and text.isascii() and text.isdigit()
 
 
 def account_of_key_id(key_id: str) -> str:
-    """The account in an access key id; "" where none is: keys from before 2019 have none, nor has what is no key id.
+    """The account id encoded in an access key id; "" for keys from before 2019, which have none, and for other text.
 
-    It stands in the 48 bits behind the prefix, as clients of AWS's read it; the first bit says that it is there.
+    It is in the 48 bits after the prefix, as AWS's own clients decode it; the first bit says that it is present.
     """
     bits = 0
     for character in key_id[4:14]:
@@ -86,7 +86,7 @@ def account_of_key_id(key_id: str) -> str:
 
 
 def partition_of_region(region: str) -> Partition:
-    """The partition that a region belongs to; `aws` for names that no other one claims."""
+    """The partition of a region; `aws` for names that no other partition claims."""
     for partition in PARTITIONS:
         if region.startswith(partition.region_prefixes):
             return partition
@@ -102,10 +102,10 @@ def partition_named(name: str) -> Partition | None:
 
 
 def role_session_arn(role_arn: Arn, session_name: str) -> str:
-    """The caller that assuming the role gives, `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`: without its path."""
+    """The caller ARN of a role session, `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`: without the role's path."""
     return f"arn:{role_arn.partition}:sts::{role_arn.account}:assumed-role/{role_arn.resource_name}/{session_name}"
 
 
 def is_session_of(session_arn: str, role_arn: Arn) -> bool:
-    """Whether that is the ARN of a session of the role, whose path it does not have."""
+    """Whether `session_arn` is a session of the role. Session ARNs leave out the role's path."""
     return session_arn.startswith(role_session_arn(role_arn, ""))

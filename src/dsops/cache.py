@@ -1,7 +1,7 @@
-"""Fingerprint -> credentials, in memory only: one issue at a time for each, and only success is shared.
+"""Cache of credentials in memory, by fingerprint: one issue at a time for each, and only successes are shared.
 
-Several runs, threads or (in the agent) clients may share one cache. Waiting is by looking again after a
-short pause: no thread is ever blocked by another one, and whoever dies inside leaves the door open.
+Several runs, threads or (in the agent) clients may share one cache. Waiting polls with a short pause, so no thread
+ever blocks another, and a thread that dies while issuing leaves no lock behind.
 """
 
 from __future__ import annotations
@@ -20,38 +20,38 @@ _FIRST_LOOK_SECONDS = 0.001
 _LONGEST_LOOK_SECONDS = 0.05
 _MOST_VALUES = 10_000
 _FACT_LIFETIME = timedelta(hours=1)
-"""How long something learnt about a session is believed: a role's permissions may change meanwhile."""
+"""How long a learnt fact is trusted: a role's permissions may change meanwhile."""
 
 
 class Obtained(NamedTuple):
-    """One snapshot, and whether it was held already: then AWS may know better whether it still works."""
+    """Credentials, and whether they came from the cache: then AWS may already refuse them."""
 
     credentials: Credentials
     is_cached: bool
 
 
 class CachedSession(NamedTuple):
-    """A session that the cache has, for people."""
+    """A cached session, for display."""
 
     credentials: Credentials
     store: str
-    """The store that it was last obtained for; "" for base credentials."""
+    """The store it was last obtained for; "" for base credentials."""
     hop: int
-    """1 where the base credentials signed its issue, 0 for themselves."""
+    """1 when the base credentials signed its issue, 0 for the base credentials."""
     uses: int
-    """How often it was handed out."""
+    """How often it was returned."""
 
 
 class LifetimeNeed(NamedTuple):
-    """How much life credentials must have left for what is planned with them."""
+    """The remaining lifetime that credentials must have."""
 
     is_handed_on: bool = False
-    """False: they sign a call now. True: a child goes on working with them, so renewal is tried earlier."""
+    """False: they sign a call now. True: a child keeps using them, so renewal happens earlier."""
     min_ttl_seconds: float | None = None
-    """The user's own limit; stands in for both of ours."""
+    """The user's own limit, which replaces both of ours."""
 
     def is_met(self, credentials: Credentials, now: datetime) -> bool:
-        """Whether these need no renewal for that."""
+        """Whether the credentials meet the need without renewal."""
         if self.min_ttl_seconds is not None:
             return credentials.seconds_left(now) >= self.min_ttl_seconds
         return credentials.is_fresh(now) if self.is_handed_on else credentials.is_usable(now)
@@ -62,53 +62,56 @@ HAND_ON = LifetimeNeed(is_handed_on=True)
 
 
 class Gates:
-    """Doors that one passes at a time, by name: a fingerprint, an MFA device."""
+    """Locks by name (a fingerprint, an MFA device) that suspend a coroutine and never block its thread."""
 
     def __init__(self) -> None:
         self._inside: dict[str, object] = {}
         self._pid = os.getpid()
 
     async def enter(self, name: str) -> None:
-        """Waits for its turn; `leave` belongs in a `finally`."""
+        """Wait for the lock; call `leave` in a `finally`."""
         if self._pid != os.getpid():
-            # Who is inside in the process that this one was forked from never leaves here.
+            # Holders in the process that this one was forked from never release the lock here.
             self._pid, self._inside = os.getpid(), {}
         visitor, look = object(), _FIRST_LOOK_SECONDS
-        # setdefault is one step also between threads: exactly one of several visitors finds itself inside.
+        # setdefault is atomic between threads, so exactly one of several callers gets the lock.
         while self._inside.setdefault(name, visitor) is not visitor:
             await pause(look)
             look = min(look * 2, _LONGEST_LOOK_SECONDS)
 
     def leave(self, name: str) -> None:
-        """Opens the door for the next one."""
+        """Release the lock."""
         self._inside.pop(name, None)
 
 
 class Memory:
-    """What was learnt from AWS's answers and should not be asked again: refused ways, used MFA codes."""
+    """Facts learnt from AWS's answers that must not be tried again: refused methods, used MFA codes."""
 
     def __init__(self, now: Callable[[], datetime], *, is_of_one_run: bool = False) -> None:
         self.gates = Gates()
         self.is_of_one_run = is_of_one_run
-        """Whether nothing that is held outlives the run that has got it."""
+        """Whether cached sessions and values are used in one run only."""
         self._now = now
         self._facts: dict[tuple[str, str], datetime] = {}
         self._codes: dict[str, Secret] = {}
 
     def learn(self, about: str, fact: str) -> None:
-        """Remembers it for an hour; `about` is a fingerprint."""
+        """Remember `fact` for an hour; `about` is a fingerprint."""
         now = self._now()
         for key in [key for key, until in list(self._facts.items()) if until <= now]:
             self._facts.pop(key, None)
         self._facts[about, fact] = now + _FACT_LIFETIME
 
     def knows(self, about: str, fact: str) -> bool:
-        """Whether that was learnt within the last hour."""
+        """Whether the fact was learnt within the last hour."""
         until = self._facts.get((about, fact))
         return until is not None and self._now() < until
 
     def take_code(self, serial_number: str, code: Secret) -> bool:
-        """True once for a device and code, then False: AWS takes it once. Call inside the device's gate."""
+        """Whether the code is new for the device, since AWS accepts each code once.
+
+        Call while holding the device's lock.
+        """
         if self._codes.get(serial_number) == code:
             return False
         self._codes[serial_number] = code
@@ -116,35 +119,38 @@ class Memory:
 
 
 class ValueCache:
-    """Secrets' values, for stores that ask for it (`cache_seconds`); never an error, never longer than was asked."""
+    """Secret values of stores with `cache_seconds`; holds no errors, and no value longer than configured."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
         self._kept: dict[object, tuple[Secret, datetime]] = {}
         self.era = object()
-        """Another one after each `clear`."""
+        """Replaced by each `clear`, so that reads begun before it are not cached."""
 
     def __len__(self) -> int:
         now = self._now()
         return sum(until > now for _, until in list(self._kept.values()))
 
     def get(self, key: object) -> Secret | None:
-        """The value kept under that key, if its time is not over."""
-        kept = self._kept.get(key)
-        return kept[0] if kept is not None and self._now() < kept[1] else None
+        """The cached value, if it has not expired."""
+        entry = self._kept.get(key)
+        return entry[0] if entry is not None and self._now() < entry[1] else None
 
     def keep(self, key: object, value: Secret, seconds: int, era: object) -> None:
-        """Keeps it for that long. `key` says who read it, where, and what; `era` is when it was asked for."""
+        """Cache the value for that long. `key` identifies reader, place and secret.
+
+        `era` is the one at the read's start.
+        """
         if era is not self.era:
-            return  # everything was to be forgotten meanwhile
+            return  # `clear` was called meanwhile
         now = self._now()
-        for each in [each for each, (_, until) in list(self._kept.items()) if until <= now]:
-            self._kept.pop(each, None)
+        for expired_key in [expired_key for expired_key, (_, until) in list(self._kept.items()) if until <= now]:
+            self._kept.pop(expired_key, None)
         if len(self._kept) < _MOST_VALUES:
             self._kept[key] = (value, now + timedelta(seconds=seconds))
 
     def clear(self) -> None:
-        """Forgets every value, and those that are being read now."""
+        """Forget every value, and don't cache values that are being read now."""
         self.era = object()
         self._kept.clear()
 
@@ -153,7 +159,7 @@ class CredentialCache:
     """The sessions that this process holds."""
 
     def __init__(self, now: Callable[[], datetime], *, is_of_one_run: bool = False, is_of_many: bool = False) -> None:
-        """`is_of_one_run`: no other plan will be carried out with it; `is_of_many`: those of several clients will."""
+        """`is_of_one_run`: used for one plan only; `is_of_many`: shared by several clients."""
         self.memory = Memory(now, is_of_one_run=is_of_one_run)
         self.is_of_many = is_of_many
         self.values = ValueCache(now)
@@ -162,14 +168,14 @@ class CredentialCache:
         self._uses: dict[str, tuple[str, int, int]] = {}
 
     def apart(self) -> CredentialCache:
-        """For the rest of a run that is another's than planned; what is being asked for now is not kept here either."""
+        """A new cache for the rest of a run whose identity changed; pending results are not cached here either."""
         self.values.era = object()
         other = CredentialCache(self._now)
         other.memory = self.memory
         return other
 
     def held(self) -> list[CachedSession]:
-        """Every session that may still sign a call, in the order in which they were issued."""
+        """Every session that can still sign a call, in the order of issue."""
         now = self._now()
         return [
             CachedSession(held, *self._uses.get(fingerprint, ("", 0, 0)))
@@ -178,29 +184,30 @@ class CredentialCache:
         ]
 
     def peek(self, fingerprint: str) -> Credentials | None:
-        """The session held, if it may still sign a call."""
+        """The cached session, if it can still sign a call."""
         held = self._held.get(fingerprint)
         return held if held is not None and held.is_usable(self._now()) else None
 
     def has_held(self, fingerprint: str) -> bool:
-        """Whether a session was held under that name until now, though it may have ended."""
+        """Whether a session is stored under that fingerprint, even an expired one."""
         return fingerprint in self._held
 
     def evict(self, fingerprint: str, credentials: Credentials) -> None:
-        """Forgets these credentials, which AWS refused; newer ones under the same fingerprint stay."""
+        """Forget credentials that AWS refused; newer ones under the same fingerprint stay."""
         if self._held.get(fingerprint) is credentials:
             self._drop(fingerprint)
 
     def clear(self) -> None:
-        """Forgets every session and every value, and those that are being asked for now."""
+        """Forget every session and value, and don't cache those being requested now."""
         self.values.clear()
         for fingerprint in list(self._held):
             self._drop(fingerprint)
 
     def forget(self, is_meant: Callable[[Credentials], bool]) -> int:
-        """Forgets the sessions that are meant, every value, and all that is being asked for; gives how many they were.
+        """Forget the sessions for which `is_meant` is true; returns their number.
 
-        A value may have been read with one of them, and what is being asked for may become one.
+        Also forgets every value, since one may have been read with such a session, and what is being requested now,
+        since it may become one.
         """
         self.values.clear()
         meant = [fingerprint for fingerprint, held in list(self._held.items()) if is_meant(held)]
@@ -217,12 +224,11 @@ class CredentialCache:
         store: str = "",
         hop: int = 0,
     ) -> Obtained:
-        """A session that meets the need; `issue` is called when none is held that does.
+        """A session that meets the need, from the cache or else from `issue`.
 
-        `store` and `hop` say for people whose it is.
-        `issue(may_ask)` gives new credentials; with `may_ask` False it must not ask a person, because a
-        session that still works is at hand, and serves when renewal fails. Raises what `issue` raises, or
-        TooLittleTimeLeft.
+        `store` and `hop` are recorded for display. `issue(may_ask)` returns new credentials; with `may_ask` False it
+        must not prompt, because a session that still works is cached, and is used when renewal fails. Raises what
+        `issue` raises, or TooLittleTimeLeft.
         """
         held = self.peek(fingerprint)
         if held is not None and need.is_met(held, self._now()):
@@ -268,7 +274,7 @@ class CredentialCache:
 
 
 def _check_life(issued: Credentials, need: LifetimeNeed, now: datetime) -> None:
-    """Refuses even a new session when it is shorter than the user's limit: a command must not start on it."""
+    """Raise TooLittleTimeLeft when even a new session is shorter than the user's limit."""
     if need.min_ttl_seconds is None or issued.seconds_left(now) >= need.min_ttl_seconds:
         return
     raise TooLittleTimeLeft(

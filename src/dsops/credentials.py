@@ -1,6 +1,6 @@
-"""AWS credentials as one snapshot, and when they may sign a call or be handed on.
+"""AWS credentials as one immutable snapshot, and whether they may sign a call or be handed to a child.
 
-Two ages (docs/explanation): *usable* credentials may sign the next call; *fresh* ones may be handed to a child.
+Two limits (docs/explanation): *usable* credentials may sign the next call; *fresh* ones may be handed to a child.
 """
 
 from __future__ import annotations
@@ -13,20 +13,19 @@ if TYPE_CHECKING:
     from dsops.secret import Secret
 
 USABLE_SECONDS = 60
-"""Credentials with less than this left sign nothing any more."""
+"""Credentials with less time left sign no more calls."""
 
 FRESH_SECONDS = 15 * 60
-"""The most time that must be left before credentials are handed on; a quarter of the lifetime if that is shorter."""
+"""The most time required before credentials are handed to a child; a quarter of the lifetime if that is shorter."""
 
 
 class Credentials:
-    """The three parts of one session (or of a long-term key), never mixed with another's; secret parts don't print.
+    """The three parts of one session (or long-term key), never mixed with another's; the repr hides the secret parts.
 
     `expiration` and `issued_at` are aware UTC datetimes, None for long-term keys and for keys from the environment
-    whose expiry nobody told us. `arn` is the caller that these credentials make (an assumed-role ARN), "" when not
-    known. `source` says for people where it all began: of a session, where the base credentials below it came from.
-    `is_of_sandbox` says that a sandbox on this machine issued them.
-    `request_id` is that of the call that issued them, `source_identity` what AWS says the session has; "" elsewhere.
+    without a known expiry. `arn` is the caller's ARN (an assumed-role ARN), "" when not known. `source` describes the
+    origin of the base credentials, for display. `is_of_sandbox`: issued by a sandbox on this machine. `request_id` is
+    that of the call that issued them, `source_identity` the session's source identity; "" when there is none.
     """
 
     __slots__ = (
@@ -68,7 +67,7 @@ class Credentials:
         self.is_of_sandbox = is_of_sandbox
 
     def from_source(self, source: str, *, is_of_sandbox: bool = False) -> Credentials:
-        """The same, with the words for where it all began, and whether a sandbox issued it."""
+        """A copy with another `source` and `is_of_sandbox`."""
         return Credentials(
             self.access_key_id,
             self.secret_access_key,
@@ -84,17 +83,17 @@ class Credentials:
 
     @property
     def is_temporary(self) -> bool:
-        """Whether a role assumed with these is a chained one, with its one-hour limit."""
+        """Whether these are session credentials; a role assumed with them is chained, and limited to one hour."""
         return self.session_token is not None
 
     @property
     def masked_key_id(self) -> str:
-        """The key id's prefix and last four characters: enough to tell two apart, not enough to be one."""
+        """The key id's prefix and last four characters: enough to tell two keys apart, not enough to use one."""
         return f"{self.access_key_id[:4]}...{self.access_key_id[-4:]}"
 
     @property
     def expiration_text(self) -> str:
-        """`2026-11-24T15:07:18Z`; "" when no expiry is known."""
+        """The expiry as `2026-11-24T15:07:18Z`; "" when it is not known."""
         return self.expiration.strftime("%Y-%m-%dT%H:%M:%SZ") if self.expiration else ""
 
     def seconds_left(self, now: datetime) -> float:
@@ -102,11 +101,11 @@ class Credentials:
         return float("inf") if self.expiration is None else (self.expiration - now).total_seconds()
 
     def is_usable(self, now: datetime) -> bool:
-        """At least 60 seconds left: may sign a call, such as the next hop."""
+        """Whether at least 60 seconds are left, enough to sign a call such as the next hop."""
         return self.seconds_left(now) >= USABLE_SECONDS
 
     def is_fresh(self, now: datetime) -> bool:
-        """At least min(15 minutes, a quarter of the lifetime) left: may be handed to a child."""
+        """Whether at least min(15 minutes, a quarter of the lifetime) is left, enough to hand them to a child."""
         if self.expiration is None:
             return True
         needed: float = FRESH_SECONDS

@@ -1,4 +1,4 @@
-"""No core dump of a process of ours, which may hold secrets; the user's command has the limit that the user set."""
+"""Disable core dumps of dsops, whose memory holds secrets; the user's command keeps the user's limit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _users_soft: int | None = None
 
 
 def leave_no_core_dump() -> None:
-    """Lower the soft limit of this process's core dumps to nothing, and remember what it was."""
+    """Set the soft core dump limit of this process to 0, and remember the user's value."""
     global _users_soft  # noqa: PLW0603 - a process has one limit
     if sys.platform != "win32":
         import resource
@@ -19,7 +19,7 @@ def leave_no_core_dump() -> None:
 
 
 class UsersLimit:
-    """The limit as the user set it, within the block: a process that is started there inherits it."""
+    """Context manager: restores the user's limit, so that a process started in the block inherits it."""
 
     __slots__ = ()
 
@@ -31,7 +31,7 @@ class UsersLimit:
 
 
 def _set(soft: int | None) -> None:
-    """Sets the soft limit, as far as the hard one allows: an agent has given that up."""
+    """Set the soft limit, capped at the hard limit (which an agent has lowered)."""
     if soft is not None and sys.platform != "win32":
         import resource
 

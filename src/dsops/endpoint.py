@@ -1,6 +1,6 @@
-"""Service + region (+ FIPS, dual stack, AWS_ENDPOINT_URL*) -> the address that gets the credentials; pure.
+"""Resolve service and region (FIPS, dual stack, AWS_ENDPOINT_URL*) to the endpoint; pure.
 
-What stands in the partitions' tables is checked against botocore's endpoint rules by a test.
+A test compares the partitions' tables with botocore's endpoint rules.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dsops.arn import PARTITIONS, Partition, partition_of_region
 from dsops.errors import ConfigError, VariableInvalid
 from dsops.startup import NamedTuple, pattern
 
-# The service -> its id in AWS_ENDPOINT_URL_<ID>.
+# Service -> its id in AWS_ENDPOINT_URL_<ID>.
 SERVICE_IDS = {
     "sts": "STS",
     "secretsmanager": "SECRETS_MANAGER",
@@ -26,31 +26,31 @@ SERVICE_IDS = {
     "cloudtrail": "CLOUDTRAIL",
 }
 _SIGNED_AS = {"iam-toolbox": "iam"}
-"""Services whose signatures name another one."""
+"""Services that are signed under another service's name."""
 _HOST_PREFIXES = {"sso": "portal.sso", "sso-oidc": "oidc"}
-"""Services whose hosts begin with another name; IAM Identity Center's two have names of their first years."""
+"""Services whose host names have another prefix; IAM Identity Center's two keep their original names."""
 _WITH_FIPS_NAMES = ("secretsmanager", "kms", "athena")
-"""Services whose FIPS hosts have a name of their own in GovCloud too."""
+"""Services with separate FIPS hosts even in GovCloud."""
 _OF_A_PARTITION = ("iam", "organizations")
-"""Services with one address for all regions of a partition."""
+"""Services with one endpoint for all regions of a partition."""
 
 GLOBAL_REGION = "aws-global"
-"""The pseudo-region of https://sts.amazonaws.com, which is signed for us-east-1."""
+"""The pseudo-region of https://sts.amazonaws.com, whose requests are signed for us-east-1."""
 
-# A region goes into a host name: anything but a plain label could point the credentials at another host.
+# A region becomes part of a host name: anything but a plain label could send the credentials to another host.
 _REGION = pattern(r"(?![0-9]+\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 _HOST_NAME = pattern(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?\Z")
-# One slash between segments and no `.` or `..`: signers differ in what they make of those.
+# One slash between segments and no `.` or `..`, which signers treat differently.
 _PATH = pattern(r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9._~!$&'()*+,;=:%-]+)*/?\Z")
 _IPV6 = pattern(r"\[[0-9A-Fa-f:.]{2,45}\]\Z")
-# 127.0.0.256 is no address but a name, which a resolver may look up in somebody's domain.
+# 127.0.0.256 is a name, not an address: a resolver may look it up in an attacker's domain.
 _LOOPBACK_IPV4 = pattern(r"127(?:\.(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}\Z")
-# What stands between a service and AWS's domain in AWS's own names; `s3` there makes it somebody's bucket.
+# The label between service and domain in AWS's own host names; `s3` there would make it a customer's bucket.
 _REGION_OF_AWS = pattern(r"(?:[a-z]{2}|eusc)(?:-[a-z]+){1,3}-[0-9]{1,2}\Z")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
-# IAM has one address for a whole partition, and no rule that would give it:
-# (standard, dual stack, FIPS, FIPS and dual stack, signing region).
+# IAM's endpoints are per partition and follow no rule: (standard, dual stack, FIPS, FIPS and dual stack, signing
+# region).
 _IAM: dict[str, tuple[str, str, str, str, str]] = {
     "aws": (
         "iam.amazonaws.com",
@@ -112,21 +112,20 @@ _IAM: dict[str, tuple[str, str, str, str, str]] = {
 
 
 class Endpoint(NamedTuple):
-    """Where a service of a region is reached, and what a signature for it names."""
+    """The URL of a service in a region, and the names used in its signatures."""
 
     url: str
-    """`https://sts.us-east-1.amazonaws.com`; an endpoint that was set may have a port and a path."""
+    """`https://sts.us-east-1.amazonaws.com`; a configured endpoint may have a port and a path."""
     service: str
-    """Also the service's name in signatures. What dsops asks of `sso` and `sso-oidc` is never signed: the token is
-    the proof."""
+    """Also the service's name in signatures. Requests to `sso` and `sso-oidc` are not signed; they carry a token."""
     region: str
     signing_region: str
     short: str
-    """For people: `sts.us-east-1`, or `sts at 127.0.0.1:4566` where an endpoint was set."""
+    """The name for messages: `sts.us-east-1`, or `sts at 127.0.0.1:4566` for a configured endpoint."""
 
 
 class Address(NamedTuple):
-    """Where a connection to an http(s) URL goes. `host` is lower case, IPv6 without brackets."""
+    """The target of an http(s) connection. `host` is lower case, IPv6 without brackets."""
 
     scheme: str
     host: str
@@ -135,15 +134,15 @@ class Address(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """`host`, or `host:port` where the port isn't the scheme's own; IPv6 in brackets."""
+        """`host`, or `host:port` when the port isn't the scheme's default; IPv6 in brackets."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
 
 def parse_address(url: str) -> Address | None:
-    """The parts of `http[s]://host[:port][/path]`; None for anything else.
+    """Parse `http[s]://host[:port][/path]`; None for anything else.
 
-    No user part, query or fragment: none belongs to an endpoint, and each can make a host look like another.
+    A user part, query or fragment is rejected: no endpoint has one, and each can make a host look like another.
     """
     scheme, separator, rest = url.partition("://")
     scheme = scheme.lower()
@@ -166,14 +165,14 @@ def parse_address(url: str) -> Address | None:
 
 
 def better_address(text: str) -> str:
-    """What was probably meant by a text that is no address: the same with a scheme; else the form of one."""
+    """A suggestion for a malformed address: the text with a scheme, or else the expected form."""
     scheme = "http" if text.startswith(("localhost", "127.", "[::1]")) else "https"
     address = f"{scheme}://{text}"
     return address if parse_address(address) else "https://host[:port][/path]"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only be this machine: `localhost`, 127.0.0.0/8, `::1`."""
+    """Whether a host name or address can only mean this machine: `localhost`, 127.0.0.0/8, `::1`."""
     host = host.lower().strip("[]").rstrip(".")
     if host in ("localhost", "::1"):
         return True
@@ -181,9 +180,9 @@ def is_loopback(host: str) -> bool:
 
 
 def is_aws_host(host: str) -> bool:
-    """Whether AWS itself answers under this name: a service's own host, VPC endpoints of it included.
+    """Whether the host is a service endpoint of AWS itself, including VPC endpoints.
 
-    `amazonaws.com` alone says nothing: buckets, load balancers and instances of anybody have names under it.
+    The suffix `amazonaws.com` is not enough: customers' buckets, load balancers and instances have names under it.
     """
     host = host.lower().rstrip(".")
     labels = host.split(".")
@@ -203,7 +202,7 @@ def is_aws_host(host: str) -> bool:
 
 
 def _is_under(partition: Partition, labels: list[str]) -> bool:
-    """Whether these follow a service in the partition's names: its domain, behind one of its regions or none."""
+    """Whether the labels after the service are the partition's domain, with one of its regions in front or none."""
     for suffix in (partition.dns_suffix, partition.dual_stack_suffix):
         end = suffix.split(".")
         region = labels[: -len(end)]
@@ -215,7 +214,7 @@ def _is_under(partition: Partition, labels: list[str]) -> bool:
 
 
 def is_region_name(region: str) -> bool:
-    """Whether a text can stand for a region in a host's name."""
+    """Whether the text can be used as a region in a host name."""
     return _REGION.match(region) is not None
 
 
@@ -228,12 +227,12 @@ def resolve_endpoint(
     fips: bool = False,
     dual_stack: bool = False,
 ) -> Endpoint:
-    """The address of a service for a region; of one beside `SERVICE_IDS` only AWS's usual name is known.
+    """The endpoint of a service in a region; services outside `SERVICE_IDS` get AWS's usual host name.
 
     In this order: `endpoint_url`, AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL (the two variables unless
-    AWS_IGNORE_CONFIGURED_ENDPOINT_URLS), the region's own host. FIPS and dual stack are also on where
-    AWS_USE_FIPS_ENDPOINT or AWS_USE_DUALSTACK_ENDPOINT says so. Raises ConfigError for a region that is not
-    a plain name, and for an address that is not https, unless it is on loopback.
+    AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is set), the region's own host. AWS_USE_FIPS_ENDPOINT and
+    AWS_USE_DUALSTACK_ENDPOINT also turn on FIPS and dual stack. Raises ConfigError for a region that is not a plain
+    name, and for an address that is neither https nor loopback.
     """
     if not _REGION.match(region):
         raise ConfigError(
@@ -262,22 +261,22 @@ def resolve_endpoint(
 
 
 def _configured_urls(service: str, environ: Mapping[str, str], endpoint_url: str) -> list[tuple[str, str]]:
-    """The addresses that somebody set, each with where; the first one counts."""
-    found = [(endpoint_url, "`endpoint_url`")]
+    """The configured URLs with the setting that holds each, by precedence."""
+    candidates = [(endpoint_url, "`endpoint_url`")]
     if not _is_on(environ, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"):
         service_id = SERVICE_IDS.get(service, service.upper().replace("-", "_"))
         names = (f"AWS_ENDPOINT_URL_{service_id}", "AWS_ENDPOINT_URL")
-        found += [(environ.get(name, ""), name) for name in names]
-    return [(url, origin) for url, origin in found if url]
+        candidates += [(environ.get(name, ""), name) for name in names]
+    return [(url, origin) for url, origin in candidates if url]
 
 
 def _is_on(environ: Mapping[str, str], name: str) -> bool:
-    # botocore's ensure_boolean: "true" in any case, nothing else.
+    # As botocore's ensure_boolean: "true" in any case, nothing else.
     return environ.get(name, "").strip().lower() == "true"
 
 
 def _regional_host(service: str, region: str, *, fips: bool, dual_stack: bool) -> tuple[str, str]:
-    """The host of AWS's own, and the region that its signatures name."""
+    """AWS's own host for the service, and the signing region."""
     partition = partition_of_region(region)
     if service == "iam":
         row = _IAM[partition.name]
@@ -300,7 +299,7 @@ def _regional_host(service: str, region: str, *, fips: bool, dual_stack: bool) -
 
 
 def _is_plain_name_fips(service: str, partition: Partition, *, dual_stack: bool) -> bool:
-    """Whether the plain name is the FIPS one, as those of STS, SSM and Organizations in GovCloud are."""
+    """Whether the plain name is the FIPS endpoint, as for STS, SSM and Organizations in GovCloud."""
     if service == "iam-toolbox":
         return False
     is_one = service == "organizations" or (service not in _WITH_FIPS_NAMES and not dual_stack)
@@ -308,7 +307,7 @@ def _is_plain_name_fips(service: str, partition: Partition, *, dual_stack: bool)
 
 
 def _has_dual_stack_name(service: str, partition: Partition, *, fips: bool) -> bool:
-    """Whether dual stack has a name of its own; Secrets Manager's plain name mostly answers on IPv6 too."""
+    """Whether dual stack has a separate host name; Secrets Manager's plain name mostly supports IPv6 too."""
     if service != "secretsmanager" or partition.name not in ("aws", "aws-us-gov", "aws-cn"):
         return True
     return fips and partition.name == "aws-cn"

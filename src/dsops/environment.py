@@ -1,4 +1,4 @@
-"""Parent environment + secrets -> the child's environment; pure."""
+"""Combine the parent's environment and the secrets into the child's environment; pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ IDENTITY = (
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 )
-"""What decides who an AWS SDK is. One of ours beside an inherited one would be somebody else, or nobody."""
+"""Variables that decide which identity an AWS SDK uses.
+
+One of ours mixed with inherited ones would select another identity, or none.
+"""
 
 _ATTENDANTS = (
     "AWS_CREDENTIAL_EXPIRATION",
@@ -35,13 +38,13 @@ _ATTENDANTS = (
     "AWS_ACCESS_KEY",
     "AWS_SECRET_KEY",
 )
-"""What belongs to an identity and misleads without it: the expiry of a session that is not there."""
+"""Variables that belong to an identity and mislead without it, such as the expiry of a removed session."""
 
 _BEARER_TOKEN = "AWS_BEARER_TOKEN_"  # noqa: S105 - how such a variable's name begins
-"""`AWS_BEARER_TOKEN_BEDROCK` goes before every key for its service (AWS SDKs and Tools Reference Guide)."""
+"""`AWS_BEARER_TOKEN_BEDROCK` overrides every key for its service (AWS SDKs and Tools Reference Guide)."""
 
 REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
-"""The newer name, and the one that boto3 and older SDKs read."""
+"""The current name, and the one that boto3 and older SDKs read."""
 
 _PRISTINE = frozenset(
     """
@@ -49,26 +52,26 @@ _PRISTINE = frozenset(
     SYSTEMDRIVE WINDIR COMSPEC PATHEXT USERPROFILE
     """.split()
 )
-"""What a program needs to find itself on a machine and to talk to a person, and `LC_*`."""
+"""Variables that programs need to run on a machine and talk to its user; `LC_*` is kept too."""
 
 
 class ChildIdentity(NamedTuple):
-    """An AWS identity that a command is given by name, whatever it would inherit."""
+    """The AWS identity that a command runs with; it replaces any inherited one."""
 
     variables: Mapping[str, Secret]
-    """Of `session_variables` or `endpoint_variables`."""
+    """From `session_variables` or `endpoint_variables`."""
     region: str
-    """Where its calls go, unless a variable says otherwise."""
+    """The region for the command's calls, unless a variable sets another."""
 
 
 class ChildEnvironment(NamedTuple):
-    """What the child gets. Values that were inherited are plain text, ours are secrets."""
+    """The child's environment. Inherited values are plain text, ours are secrets."""
 
     variables: Mapping[str, str | Secret]
     removed: tuple[str, ...]
-    """Inherited variables that name another AWS identity than ours, and so were left out."""
+    """Inherited variables of another AWS identity, which were left out."""
     kept: tuple[str, ...]
-    """Ours that an inherited value stands in for."""
+    """Our variables that an inherited value replaced."""
 
 
 def child_environment(
@@ -79,14 +82,14 @@ def child_environment(
     is_pristine: bool = False,
     keeps_existing: bool = False,
 ) -> ChildEnvironment:
-    """The parent's variables with ours over them.
+    """Merge our variables over the parent's.
 
-    `is_pristine` leaves out what no program needs; `keeps_existing` lets an inherited value win over ours.
-    The variables of an AWS identity count as one value: where an inherited one is kept, all of ours give
-    way; where ours are set, all inherited ones are removed. Two sessions are never mixed. A `session` is what the
-    user has asked for by name: nothing that was inherited is kept in its place.
+    `is_pristine` leaves out variables that no program needs; `keeps_existing` lets an inherited value win over ours.
+    The variables of an AWS identity count as one value: when an inherited one is kept, all of ours are dropped; when
+    ours are set, all inherited ones are removed. Two sessions are never mixed. A `session` was requested by name, so
+    it always replaces inherited identities.
     """
-    # A variable without a name (`=x`) can be inherited, and Python's exec refuses to hand it on.
+    # A variable without a name (`=x`) can be inherited, and Python's exec refuses to pass it on.
     inherited = {name: value for name, value in parent.items() if name and (not is_pristine or _is_plain(name))}
     identity = {*IDENTITY, *_ATTENDANTS, *[name for name in inherited if name.startswith(_BEARER_TOKEN)]}
     kept: set[str] = set()
@@ -106,7 +109,7 @@ def child_environment(
 
 
 def session_variables(credentials: Credentials) -> dict[str, Secret]:
-    """What makes an AWS SDK work with these credentials, until they end."""
+    """The variables with which an AWS SDK uses these credentials."""
     variables = {
         "AWS_ACCESS_KEY_ID": Secret(credentials.access_key_id),
         "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
@@ -119,10 +122,10 @@ def session_variables(credentials: Credentials) -> dict[str, Secret]:
 
 
 def endpoint_variables(address: str, token: Secret, empty_file: str) -> dict[str, Secret]:
-    """What makes an AWS SDK fetch its credentials from an endpoint, as in a container, and from nowhere else.
+    """The variables with which an AWS SDK fetches credentials only from a container endpoint.
 
-    The SDKs look into the files first: with keys under `[default]` in one, the command would have another identity.
-    `empty_file` is the path of one that holds nothing.
+    The SDKs read the config files first: keys under `[default]` there would give the command another identity.
+    `empty_file` is the path of a file without content.
     """
     return {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": Secret(address),
@@ -133,10 +136,10 @@ def endpoint_variables(address: str, token: Secret, empty_file: str) -> dict[str
 
 
 def encode(environment: ChildEnvironment) -> dict[bytes, bytes]:
-    """The environment as the bytes that a process is started with.
+    """Encode the environment as bytes for starting the process.
 
-    Inherited values go back through the locale's encoding to the bytes that they came as; ours are UTF-8,
-    or the bytes of a binary secret. Raises ValueUnusable for what no variable can hold.
+    Inherited values are encoded back to their original bytes; ours are UTF-8, or the bytes of a binary secret. Raises
+    ValueUnusable for a value that no variable can hold.
     """
     return {
         os.fsencode(name): _secret_bytes(name, value) if isinstance(value, Secret) else os.fsencode(value)
@@ -145,11 +148,13 @@ def encode(environment: ChildEnvironment) -> dict[bytes, bytes]:
 
 
 def _name_region(variables: dict[str, str | Secret], region: str) -> None:
-    """Sets both names to what one of them says, or else to that region: no SDK reads both."""
-    said = next((variables[name] for name in REGION if variables.get(name) not in {None, "", Secret("")}), region)
+    """Set both region variables to the one that is set, or else to `region`, because no SDK reads both."""
+    chosen_region = next(
+        (variables[name] for name in REGION if variables.get(name) not in {None, "", Secret("")}), region
+    )
     for name in REGION:
-        if said and variables.get(name) in {None, "", Secret("")}:
-            variables[name] = said
+        if chosen_region and variables.get(name) in {None, "", Secret("")}:
+            variables[name] = chosen_region
 
 
 def _is_plain(name: str) -> bool:
@@ -160,7 +165,7 @@ def _secret_bytes(name: str, value: Secret) -> bytes:
     try:
         data = value.reveal_bytes()
     except UnicodeEncodeError:
-        # From None: the error carries the value.
+        # From None: the original error contains the value.
         raise ValueUnusable(
             f"the value of `{name}` can't be put into an environment variable",
             why="it holds half of a UTF-16 surrogate pair, which no encoding has",

@@ -1,8 +1,7 @@
 """Every exception of dsops: what happened, why, what to do next, and the exit code.
 
-This is the only file that defines exceptions. A class is one stable dotted `code`; its docstring is the
-text that a user reads when asking what that code means. Instances carry the particulars.
-Nothing in here is ever the value of a secret.
+This is the only file that defines exceptions. Each class has one stable dotted `code`; its docstring is the text that
+`dsops help CODE` prints. Instances carry the particulars. No exception ever contains the value of a secret.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ class Where(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """One thing wrong in a document: where, under which dotted path (`secretStores.a.region`), what, and the cure."""
+    """One problem in a document: its place, dotted path (`secretStores.a.region`), message, and how to fix it."""
 
     where: Where
     path: str
@@ -33,11 +32,10 @@ class Problem(NamedTuple):
 
 
 def nearest(word: str, names: Iterable[str]) -> str:
-    """The name that was probably meant, for a hint; "" when none is near. Case, `-` and `_` hardly count.
+    """The name that was probably meant, for a hint; "" when none is close. Ignores case, `-` and `_`.
 
-    Swapped letters come first: `us-esat-1` is us-east-1, and not us-west-1. Where none is spelled alike, it is the
-    only one that begins like the word, or that the word begins like: `production` for `prod`, `--env` for
-    `--environment`.
+    Swapped letters win: `us-esat-1` is us-east-1, not us-west-1. When no spelling is close, a single name that shares
+    its beginning with the word is taken: `production` for `prod`, `--env` for `--environment`.
     """
     from difflib import get_close_matches
 
@@ -59,7 +57,7 @@ def nearest(word: str, names: Iterable[str]) -> str:
 
 _SHORTEST_BEGINNING = 3
 _LONGEST_NAME, _MOST_NAMES = 200, 1000
-"""Comparing takes the product of the lengths, for each name."""
+"""Limits, because comparing takes time proportional to the product of the lengths, for each name."""
 
 
 def _plain(word: str) -> str:
@@ -67,7 +65,7 @@ def _plain(word: str) -> str:
 
 
 class AwsAnswer(NamedTuple):
-    """What AWS itself said. `endpoint` is short (`sts.us-east-1`); empty strings where AWS said nothing."""
+    """An error answer of AWS. `endpoint` is short (`sts.us-east-1`); members that AWS left out are ""."""
 
     code: str
     message: str
@@ -77,61 +75,66 @@ class AwsAnswer(NamedTuple):
 
     @property
     def authorization_id(self) -> str:
-        """Under which AWS keeps what it weighed when it refused (a preview of 2026); "" where there is none."""
+        """The id under which AWS keeps its evaluation of a denied request (a preview of 2026); "" for none."""
         _, mark, rest = self.message.rpartition(_ID_FOLLOWS)
-        found = rest.split(maxsplit=1)[0].rstrip(".") if mark and rest.split() else ""
-        is_id = found.isascii() and found.isalnum() and found == found.lower() and len(found) <= _LONGEST_ID
-        return found if is_id else ""
+        first_word = rest.split(maxsplit=1)[0].rstrip(".") if mark and rest.split() else ""
+        is_id = (
+            first_word.isascii()
+            and first_word.isalnum()
+            and first_word == first_word.lower()
+            and len(first_word) <= _LONGEST_ID
+        )
+        return first_word if is_id else ""
 
     @property
     def words(self) -> str:
-        """The message, without what it says of that id: where to look it up in the console, and by which API."""
+        """The message without the instructions for that id: where to look it up in the console, and with which API."""
         return self.message.partition(_ID_IS_TOLD)[0] if self.authorization_id else self.message
 
 
 _ID_FOLLOWS = "authorization id: "
 _ID_IS_TOLD = ". Go to https://"
 _LONGEST_ID = 256
-"""Characters, by the service model."""
+"""The limit in characters, from the service model."""
 
 
 class Hop(NamedTuple):
-    """What a hop before the one that failed has given; "" for what is not known."""
+    """The result of a hop before the failed one; "" for what is not known."""
 
     store: str
     session: str
-    """The ARN that its session has."""
+    """The ARN of the hop's session."""
     expires: str
 
 
 class Tried(NamedTuple):
-    """What was being done when it failed, fact by fact; "" and 0 for what is not known, or does not apply."""
+    """What was attempted when the error occurred; "" and 0 for what is not known or does not apply."""
 
     operation: str
-    """Of AWS's API: `AssumeRole`."""
+    """AWS's API operation: `AssumeRole`."""
     caller: str = ""
-    """An ARN, or the masked id of the key that signed where no ARN is known."""
+    """The caller's ARN or, when that is not known, the masked id of the signing key."""
     store: str = ""
     role: str = ""
     secret: str = ""
-    """What was read, by its name."""
+    """The name of the secret that was read."""
     hop: int = 0
     hops: int = 0
-    """In the longest chain that needs this hop."""
+    """The length of the longest chain that needs this hop."""
     before: tuple[Hop, ...] = ()
-    """In the order in which they were made."""
+    """The hops before this one, in order."""
     region: str = ""
     endpoint: str = ""
-    """Short, as AwsAnswer has it; "" where no request was made."""
+    """The short form, as in AwsAnswer; "" when no request was made."""
     asks: tuple[str, ...] = ()
-    """What `dsops explain` is asked to find the reason of a denial: `--env`, the environment, the store."""
+    """Arguments of the `dsops explain` that finds the reason for a denial: `--env`, the environment, the store."""
 
     def joined(self, other: Tried) -> Tried:
-        """The same with those of the other's facts that it lacks."""
+        """Fill this record's empty members from another's."""
         return self._replace(**{name: fact for name, fact in other._asdict().items() if not getattr(self, name)})
 
     def text(self, said: str) -> str:
-        """One line of what `said` does not say yet; "" where it says it all, or nothing had begun."""
+        """One line with the facts that `said` does not contain; "" when there are none, or nothing had begun."""
         if not self.operation or not (self.endpoint or self.hops >= _CHAIN):
             return ""
         of = f" of {self.role}" if self.role and self.role not in said else ""
@@ -142,7 +145,7 @@ class Tried(NamedTuple):
         return f"{self.operation}{facts}" if facts else ""
 
     def texts_before(self) -> list[str]:
-        """What each hop before gave, a line for each; [] for what is no hop."""
+        """One line for the result of each earlier hop; [] outside of a chain."""
         if not self.hop:
             return []
         return [
@@ -153,7 +156,7 @@ class Tried(NamedTuple):
 
 
 _CHAIN = 2
-"""Hops; of a single one the number tells nothing."""
+"""The number of hops from which on the hop number is shown."""
 
 
 class DsopsError(Exception):
@@ -172,7 +175,7 @@ class DsopsError(Exception):
         aws: AwsAnswer | None = None,
         problems: tuple[Problem, ...] = (),
     ) -> None:
-        """`message` says what was tried and failed, `why` one sentence, `hint` the very command or edit to make."""
+        """`message` says what was attempted and failed, `why` is one sentence, `hint` a command or edit that helps."""
         super().__init__(message)
         self.message = message
         self.why = why.replace(aws.message, aws.words) if aws is not None and aws.authorization_id else why
@@ -184,14 +187,14 @@ class DsopsError(Exception):
         self._tell()
 
     def add_tried(self, tried: Tried) -> None:
-        """Notes what was being done. What is noted already stays: it was noted nearer to the failure."""
+        """Record what was attempted. Facts already recorded stay, because they were recorded nearer to the failure."""
         self.tried = tried if self.tried is None else self.tried.joined(tried)
         self._tell()
 
     def retell(self, message: str, *, why: str = "", hint: str = "", where: Where | None = None) -> None:
-        """Puts it into the words of somebody who knows more about it; what is left empty stays as it was.
+        """Replace the message, and `why`, `hint` and `where` unless empty, with words from a caller that knows more.
 
-        It stays the same error: what raised it first, and how far a request got, are not lost.
+        The exception object stays the same, so its traceback and `how_far` are kept.
         """
         self.args = (message,)
         self.message = message
@@ -201,7 +204,7 @@ class DsopsError(Exception):
         self._tell()
 
     def _tell(self) -> None:
-        """Gives tracebacks and pytest, which know only the message, the rest as notes (PEP 678)."""
+        """Store everything but the message as notes (PEP 678), which tracebacks and pytest show."""
         notes = [f"at: {self.where}"] if self.where else []
         tried = self.tried.text(f"{self.message} {self.why} {self.hint}") if self.tried else ""
         notes += [f"tried: {tried}"] if tried else []
@@ -220,10 +223,10 @@ class Failures(DsopsError):
     code = "several"
 
     def __init__(self, errors: tuple[DsopsError, ...]) -> None:
-        """`errors` has at least two members, in the order in which the user wrote what they belong to."""
+        """`errors` has at least two members, in the order of the user's configuration or command line."""
         super().__init__(f"{len(errors)} things failed")
         self.errors = errors
-        # One exit code for many failures: the gravest that a user can act on first (config, then access, ...).
+        # One exit code for all: the smallest, which is what the user can act on first (config, then access, ...).
         self.exit_code = min(error.exit_code for error in errors)
 
 
@@ -231,14 +234,14 @@ class Failures(DsopsError):
 
 
 class UsageError(DsopsError):
-    """The command line is not one that dsops understands."""
+    """The command line has a mistake."""
 
     code = "usage"
     exit_code = 2
     missing = ""
-    """The operand that was left out, or the flag whose value was."""
+    """The missing operand, or the flag whose value is missing."""
     stray = ""
-    """The word that stands before `--`, where only flags may."""
+    """The word before `--`, where only flags are allowed."""
 
 
 class ConfigError(DsopsError):
@@ -273,7 +276,7 @@ class SyntaxInvalid(ConfigError):
 
 
 class NotAllowed(ConfigError):
-    """The configuration was found, not named, and the user has not allowed it as it is now."""
+    """dsops found this configuration itself, and you have not allowed it with its present content (`dsops allow`)."""
 
     code = "config.not-allowed"
 
@@ -297,7 +300,7 @@ class VariableUnknown(ConfigError):
 
 
 class StoreTypeUnknown(ConfigError):
-    """A store that is needed has a type that no installed part of dsops provides."""
+    """No installed part of dsops provides the type of a store that is needed."""
 
     code = "config.store-type-unknown"
 
@@ -309,73 +312,73 @@ class VariableUnset(ConfigError):
 
 
 class VariableInvalid(ConfigError):
-    """An environment variable that dsops reads (AWS_ENDPOINT_URL, HTTPS_PROXY) holds what can't be used."""
+    """An environment variable that dsops reads (AWS_ENDPOINT_URL, HTTPS_PROXY) has an unusable value."""
 
     code = "config.variable-invalid"
 
 
 class LimitExceeded(ConfigError):
-    """AWS would refuse this value; dsops refuses it before any call."""
+    """AWS would reject this value; dsops rejects it before any call."""
 
     code = "config.limit"
 
 
 class SessionForNothing(ConfigError):
-    """A session with `session_policy: auto` would be allowed nothing, for nothing is done with it."""
+    """With `session_policy: auto` this session would be allowed nothing, because nothing uses it."""
 
     code = "config.session-for-nothing"
 
 
 class PolicyInvalid(ConfigError):
-    """A policy document is not one that AWS accepts."""
+    """AWS would not accept this policy document."""
 
     code = "policy.invalid"
 
 
 class PolicyUnreadable(ConfigError):
-    """A file that should hold a policy can't be read: it is not there, no text, or far larger than any policy."""
+    """A policy file can't be read: it does not exist, is not text, or is far larger than any policy."""
 
     code = "policy.unreadable"
 
 
 class PolicyIncomplete(ConfigError):
-    """A policy can't be generated: a part that can't be left open is not known."""
+    """A policy can't be generated, because a required part is not known."""
 
     code = "policy.incomplete"
 
 
 class CasesInvalid(ConfigError):
-    """A table of questions to policies, or a policy that it names, can't be used as it is."""
+    """A file of policy test cases, or a policy that it names, has a mistake."""
 
     code = "policy.cases-invalid"
 
 
 class EntityNotFound(ConfigError):
-    """A question to policies is about a user, role or secret that AWS does not have."""
+    """The user, role or secret in a policy question does not exist in AWS."""
 
     code = "policy.not-found"
 
 
 class SeedInvalid(ConfigError):
-    """A sandbox seed can't be used as it is."""
+    """A sandbox seed has a mistake."""
 
     code = "sandbox.seed-invalid"
 
 
 class SandboxRefusal(DsopsError):
-    """The sandbox says no as AWS would; its server turns this into the answer, so that only an AWS client sees it."""
+    """The sandbox refuses a request as AWS would; only an AWS client sees this, as an error answer."""
 
     code = "sandbox.refusal"
 
 
 class SandboxUnavailable(ConfigError):
-    """The sandbox can't start here: its extra is not installed, its port is taken, or moto changed under it."""
+    """The sandbox can't start here: its extra is not installed, its port is taken, or moto's version does not fit."""
 
     code = "sandbox.unavailable"
 
 
 class AgentUnavailable(ConfigError):
-    """The agent can't be started here, or fell silent when it may have used an MFA code already."""
+    """The agent can't be started here, or stopped answering when it may have used an MFA code already."""
 
     code = "agent.unavailable"
 
@@ -387,34 +390,34 @@ class ExtraMissing(ConfigError):
 
 
 class SeedRefused(UsageError):
-    """What was given as the seed of an MFA device can't be one."""
+    """The text is not a valid seed of an MFA device."""
 
     code = "mfa.seed-invalid"
 
 
 class ReasonMissing(UsageError):
-    """A store passes on to AWS why it is used (`reason_to`), and no `--reason` says so."""
+    """A store sends AWS the reason for its use (`reason_to`), and no `--reason` was given."""
 
     code = "usage.reason-missing"
 
 
 class KeysRefused(UsageError):
-    """What was given as a long-term key is none, or is not one that should be kept."""
+    """The text is not a valid long-term key, or one that should not be stored."""
 
     code = "keys.invalid"
 
 
 class FileNotWritten(DsopsError):
-    """The file that was asked for could not be written."""
+    """The output file could not be written."""
 
     code = "output.not-written"
     exit_code = 2
 
 
 class AuditFailed(DsopsError):
-    """The audit trail could not be written, and your own configuration says `audit: required`: nothing is handed out.
+    """The audit trail could not be written, and your configuration says `audit: required`: nothing is handed out.
 
-    Without `required` the same is a warning, and the run goes on.
+    Without `required` this is only a warning, and the run continues.
     """
 
     code = "audit.not-written"
@@ -422,25 +425,25 @@ class AuditFailed(DsopsError):
 
 
 class UserConfigInvalid(ConfigError):
-    """Your own configuration, ~/.config/dsops/config.yaml, says something that can't be done, or can't be trusted."""
+    """Your own configuration, ~/.config/dsops/config.yaml, has a mistake, or other users can change it."""
 
     code = "audit.config-invalid"
 
 
 class TrailUnreadable(UsageError):
-    """The file that was named as an audit trail can't be read."""
+    """The file named as an audit trail can't be read."""
 
     code = "audit.unreadable"
 
 
 class LogsUnreadable(UsageError):
-    """None of the CloudTrail logs that were named can be read, or there is no room to put them in order."""
+    """None of the named CloudTrail logs can be read, or there is no disk space to sort them."""
 
     code = "audit.logs-unreadable"
 
 
 class QueryRefused(UsageError):
-    """Athena or CloudTrail Lake can't answer as it was asked: workgroup, place of the result, table, or length."""
+    """Athena or CloudTrail Lake refused the query: workgroup, output location, table, or length."""
 
     code = "audit.query-refused"
 
@@ -468,7 +471,7 @@ class CredentialsExpired(CredentialsError):
 
 
 class TooLittleTimeLeft(CredentialsError):
-    """The credentials are good, but end sooner than `--min-ttl` allows, and new ones would too."""
+    """The credentials are valid, but expire sooner than `--min-ttl` allows, and new ones would too."""
 
     code = "credentials.too-little-time"
 
@@ -480,13 +483,13 @@ class CredentialsInvalid(CredentialsError):
 
 
 class ClockSkewed(CredentialsError):
-    """This machine's clock is too far from AWS's for a signature to hold."""
+    """This machine's clock differs so much from AWS's that AWS rejects the signature."""
 
     code = "credentials.clock-skewed"
 
 
 class AmbientFailed(CredentialsError):
-    """The profile, process or metadata service that should give the base credentials failed."""
+    """The profile, process or metadata service that provides the base credentials failed."""
 
     code = "credentials.ambient-failed"
 
@@ -496,7 +499,7 @@ class AssumeRoleDenied(CredentialsError):
 
     code = "sts.access-denied"
     speaks_of: tuple[str, str, str] | None = None
-    """Issuer, subject and audience of the token or assertion that was sent; None where none was."""
+    """Issuer, subject and audience of the token or assertion that was sent; None when none was sent."""
 
 
 class StsRefused(CredentialsError):
@@ -506,7 +509,7 @@ class StsRefused(CredentialsError):
 
 
 class RoleNotOffered(CredentialsError):
-    """The SAML response does not give the role that the store names, or gives several and the store names none."""
+    """The SAML response does not offer the store's role, or offers several and the store names none."""
 
     code = "saml.role"
 
@@ -518,13 +521,13 @@ class RegionDisabled(CredentialsError):
 
 
 class LoginRequired(CredentialsError):
-    """Nobody has logged in to IAM Identity Center, or the login has ended: `dsops login STORE` is the next step."""
+    """You are not logged in to IAM Identity Center, or the login has ended: run `dsops login STORE`."""
 
     code = "sso.login-required"
 
 
 class NotAssigned(CredentialsError):
-    """Whoever has logged in to IAM Identity Center does not have that permission set in that account."""
+    """The logged-in IAM Identity Center user does not have that permission set in that account."""
 
     code = "sso.not-assigned"
 
@@ -536,25 +539,25 @@ class SsoRefused(CredentialsError):
 
 
 class LoginFailed(CredentialsError):
-    """A login did not come to its end: it was refused, took too long, or its answer did not arrive."""
+    """The login was not completed: it was refused, took too long, or its answer did not arrive."""
 
     code = "login.failed"
 
 
 class ConsoleRefused(CredentialsError):
-    """The console is not opened for these credentials."""
+    """AWS does not open the console for these credentials."""
 
     code = "console.refused"
 
 
 class RevocationRefused(CredentialsError):
-    """The sessions can't be revoked by a policy: AWS keeps the role, or no role is behind them."""
+    """A policy can't revoke these sessions: AWS manages the role, or they belong to no role."""
 
     code = "revoke.refused"
 
 
 class MfaRequired(CredentialsError):
-    """An MFA code is needed and there is nobody to ask."""
+    """An MFA code is needed, and there is no terminal to ask for it."""
 
     code = "mfa.required"
 
@@ -566,37 +569,37 @@ class MfaRefused(CredentialsError):
 
 
 class KeyringFailed(CredentialsError):
-    """The system's keyring could not be asked, or did not do what it was asked."""
+    """The system's keyring could not be reached, or did not do what was requested."""
 
     code = "keyring.failed"
 
 
 class KeyringUnavailable(KeyringFailed):
-    """There is no keyring here: no desktop session, none that can be loaded, or it is switched off."""
+    """No keyring is available: no desktop session, no usable backend, or it is switched off."""
 
     code = "keyring.unavailable"
 
 
 class KeyringLocked(KeyringFailed):
-    """The keyring is locked, its question was answered with no, or nobody answered in time."""
+    """The keyring is locked, and its prompt was declined or not answered in time."""
 
     code = "keyring.locked"
 
 
 class KeyringEntryMissing(KeyringFailed):
-    """The keyring has no MFA seed or key of that name, or another one than dsops has put there."""
+    """The keyring has no MFA seed or key of that name that dsops stored."""
 
     code = "keyring.entry-missing"
 
 
 class KeyRotationStopped(CredentialsError):
-    """A key could not be rotated to the end; the message says which key works, and how to go on."""
+    """The rotation of a key stopped; the message says which key works, and how to continue."""
 
     code = "keys.rotation-stopped"
 
 
 class AccessDenied(CredentialsError):
-    """The credentials are good, but may not do this."""
+    """The credentials are valid, but not allowed to do this."""
 
     code = "access-denied"
 
@@ -618,7 +621,7 @@ class SecretError(DsopsError):
 
 
 class SecretNotFound(SecretError):
-    """The secret, parameter or version does not exist where it was looked for."""
+    """The secret, parameter or version does not exist in its store."""
 
     code = "secret.not-found"
 
@@ -630,7 +633,7 @@ class SecretDeleted(SecretError):
 
 
 class SecretRefused(SecretError):
-    """The service refused to give the secret for a reason other than access."""
+    """The service refused to return the secret for a reason other than access."""
 
     code = "secret.refused"
 
@@ -657,29 +660,29 @@ class ValueUnusable(SecretError):
 
 
 class ServiceError(DsopsError):
-    """The service did not answer as it should."""
+    """The service failed, or refused the request for another reason."""
 
     code = "service.failed"
     exit_code = 5
     how_far = "answered"
-    # `unsent`: the request never left; `sent`: no byte of an answer came, so it may have been carried out;
-    # `answered`: an answer had begun. It decides whether the same request may be sent again.
+    # `unsent`: the request was not sent. `sent`: no byte of an answer came, so it may have been carried out.
+    # `answered`: an answer had begun. Decides whether the same request may be sent again.
 
 
 class QueryFailed(ServiceError):
-    """Athena or CloudTrail Lake took a query and did not bring it to its end."""
+    """Athena or CloudTrail Lake accepted a query and then failed."""
 
     code = "audit.query-failed"
 
 
 class QueryCancelled(ServiceError):
-    """Somebody stopped the query in AWS."""
+    """The query was cancelled in AWS."""
 
     code = "audit.query-cancelled"
 
 
 class QueryTooSlow(ServiceError):
-    """The query was not done within `--timeout`, and was stopped."""
+    """The query did not finish within `--timeout`, and was stopped."""
 
     code = "audit.query-too-slow"
 
@@ -703,31 +706,31 @@ class TlsRefused(ServiceError):
 
 
 class Throttled(ServiceError):
-    """AWS asked to slow down until the call's time was up, retries included."""
+    """AWS kept throttling, retries included, until the call's time was up."""
 
     code = "service.throttled"
 
 
 class AnswerInvalid(ServiceError):
-    """Something answered, but not as AWS does."""
+    """The answer did not come from AWS."""
 
     code = "service.answer-invalid"
 
 
 class SinkFailed(ServiceError):
-    """A receiver of the audit trail, `syslog` or `otlp`, did not take its lines: they wait in the file."""
+    """A receiver of the audit trail, `syslog` or `otlp`, did not accept its lines: they wait in the file."""
 
     code = "audit.not-sent"
     seconds = 0
-    # How long it wants to be left alone.
+    # Seconds to wait before the next attempt, as the receiver asks.
 
 
 class LineRefused(SinkFailed):
-    """A receiver of the audit trail does not take a line as it is, now or later: it is left out, and that is told."""
+    """A receiver of the audit trail refuses a line permanently: the line is left out, and that is reported."""
 
     code = "audit.line-refused"
     taken: int | None = None
-    # How many lines before it were taken; None where none was, and it is not known which one it is about.
+    # Lines before it that were accepted; None when it is not known which line was refused.
 
 
 # --- 6: a check found something -----------------------------------------------------------------------------
@@ -744,7 +747,7 @@ class CheckFailed(DsopsError):
 
 
 class CommandFailed(DsopsError):
-    """The command could not be run, or not to its end."""
+    """The command could not be started, or was ended early."""
 
     code = "exec.failed"
     exit_code = 126

@@ -1,6 +1,6 @@
-"""The command that installs an extra beside this dsops: with its own interpreter, from where it came.
+"""The pip command that installs an extra into the environment of this dsops.
 
-The name dsops alone would not do: on a package index it may be another project's.
+The bare name dsops is not used: on a package index it may be another project's.
 """
 
 from __future__ import annotations
@@ -13,34 +13,38 @@ import sys
 
 
 def install_command(extra: str) -> str:
-    """The command line, quoted for a shell, that installs what the extra needs into this interpreter's environment."""
+    """The shell-quoted command that installs the extra's packages into this interpreter's environment."""
     origin = _origin(extra)
     return pip_install(*origin) if origin else pip_install(*_requirements(extra))
 
 
 def pip_install(*words: str) -> str:
-    """`pip install` of this interpreter's environment, with these words."""
+    """A shell-quoted `pip install` for this interpreter's environment."""
     return shlex.join([sys.executable or "python", "-m", "pip", "install", *words])
 
 
 def _origin(extra: str) -> list[str]:
-    """What pip installs this dsops from, with the extra; nothing where that is not known or is gone.
+    """The pip arguments for where this dsops was installed from, with the extra; [] when not known or gone.
 
-    PEP 610: an installation from a folder, a file or an address writes down which one.
+    PEP 610: an installation from a folder, file or URL records its source.
     """
     from importlib.metadata import PackageNotFoundError, distribution
 
     try:
         text = distribution("dsops").read_text("direct_url.json")
     except PackageNotFoundError:
-        # Run from its sources: `src/dsops/extras.py` in a clone.
+        # Running from a clone: this file is `src/dsops/extras.py` there.
         clone = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         return ["-e", f"{clone}[{extra}]"] if os.path.isfile(os.path.join(clone, "pyproject.toml")) else []
     try:
-        found = json.loads(text or "")
+        direct_url = json.loads(text or "")
     except ValueError:
         return []
-    return _of_address(found, extra) if isinstance(found, dict) and isinstance(found.get("url"), str) else []
+    return (
+        _of_address(direct_url, extra)
+        if isinstance(direct_url, dict) and isinstance(direct_url.get("url"), str)
+        else []
+    )
 
 
 def _of_address(found: dict[str, object], extra: str) -> list[str]:
@@ -58,12 +62,12 @@ def _of_address(found: dict[str, object], extra: str) -> list[str]:
 
 
 def _requirements(extra: str) -> list[str]:
-    """The packages of the extra, as this dsops asks for them."""
+    """The extra's requirements, from the metadata of this dsops."""
     from importlib.metadata import distribution
 
-    found = []
+    requirements = []
     for requirement in distribution("dsops").requires or ():
         needed, _, marker = requirement.partition(";")
         if re.search(rf"""extra\s*==\s*["']{re.escape(extra)}["']""", marker):
-            found.append(needed.strip())
-    return found
+            requirements.append(needed.strip())
+    return requirements

@@ -1,7 +1,7 @@
-"""Reads a file that a configuration or a person named, bounded in size, and without waiting for what may never come.
+"""Read a named file with a size limit, without blocking on pipes, terminals or devices.
 
-A path can name anything: a pipe without a writer, a terminal, a device without an end, a file of /proc that says it is
-regular and blocks. Every failure is an OSError that is about this file.
+A path can name anything: a pipe without a writer, a terminal, an endless device, a file of /proc that claims to be
+regular and blocks. Every failure is an OSError about this file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PART_BYTES = 1 << 20
 
 
 class InputFile(NamedTuple):
-    """What was read, and the status of the very file that it was read from."""
+    """The bytes read, and the status of the open file that they were read from."""
 
     data: bytes
     status: os.stat_result
@@ -35,15 +35,15 @@ def read_file(
     follows_links: bool = True,
     check: Callable[[os.stat_result], None] | None = None,
 ) -> InputFile:
-    """The first bytes of the file, at most so many; a caller that has a limit asks for one more than that.
+    """Read the first `most_bytes` bytes of the file. To enforce a limit, ask for one byte more than it.
 
-    `takes_pipes` is for paths of a command line, where a shell's `<(...)` is a pipe that is worth waiting for. `check`
-    sees the status of the open file before anything is read, and may raise. Raises OSError for what can't be read, and
-    for what is no regular file.
+    `takes_pipes` is for paths from a command line, where a shell's `<(...)` is a pipe worth waiting for. `check` gets
+    the status of the open file before anything is read, and may raise. Raises OSError for an unreadable or irregular
+    file.
     """
     try:
         descriptor = os.open(path, _FLAGS if follows_links else _FLAGS | _NO_FOLLOW)
-    except ValueError as error:  # a NUL in it
+    except ValueError as error:  # the path contains a NUL
         raise OSError(errno.EINVAL, str(error)) from error
     try:
         status = os.fstat(descriptor)
@@ -61,7 +61,7 @@ def read_file(
 
 
 def read_whole(path: str, most_bytes: int, *, takes_pipes: bool = False, follows_links: bool = True) -> bytes:
-    """All of the file. Raises OSError as `read_file` does, and for one that has more than so many bytes."""
+    """Read the whole file. Raises OSError as `read_file` does, and when it has more than `most_bytes` bytes."""
     data = read_file(path, most_bytes + 1, takes_pipes=takes_pipes, follows_links=follows_links).data
     if len(data) > most_bytes:
         raise OSError(errno.EFBIG, f"it has more than {most_bytes:,} bytes")
@@ -69,7 +69,7 @@ def read_whole(path: str, most_bytes: int, *, takes_pipes: bool = False, follows
 
 
 def read_at(descriptor: int, size: int, offset: int) -> bytes:
-    """So many bytes from there, fewer only at the file's end: one call of pread(2) may give fewer anywhere."""
+    """Read `size` bytes at `offset`, fewer only at the end of the file; a single pread(2) may return fewer anywhere."""
     parts: list[bytes] = []
     while size > 0 and (part := os.pread(descriptor, size, offset)):
         parts.append(part)
@@ -79,7 +79,7 @@ def read_at(descriptor: int, size: int, offset: int) -> bytes:
 
 
 def reason(error: OSError) -> str:
-    """Why it can't be read, for an error's text."""
+    """The reason in lower case, for an error's text."""
     return (error.strerror or "unknown reason").lower()
 
 

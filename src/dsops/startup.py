@@ -1,8 +1,8 @@
-"""What keeps a cold start short: stand-ins for `typing` and `re.compile` that cost nothing until they are used.
+"""Stand-ins for `typing` and `re.compile` that keep a cold start short: they cost nothing until used.
 
-A cold `exec` defines 66 records and compiles 40 patterns. `typing.NamedTuple` took 10 ms of its 71, `re.compile` 7 and
-importing `typing` 3 (docs/decisions/0014-startup.md). A type checker sees the real ones. Every module that `exec`
-imports takes them from here; elsewhere `typing` is as good.
+A cold `exec` defines 66 records and compiles 40 patterns. `typing.NamedTuple` took 10 ms of its 71, `re.compile` 7
+and importing `typing` 3 (docs/decisions/0014-startup.md). A type checker sees the real ones. Every module that `exec`
+imports uses these; other modules may use `typing`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class _Pattern:
-    """A compiled pattern that is compiled at its first use."""
+    """A pattern that is compiled on first use."""
 
     __slots__ = ("_compiled", "_flags", "_text")
 
@@ -57,7 +57,7 @@ _compile = re.compile
 
 
 def pattern(text: str, flags: int = 0) -> re.Pattern[str]:
-    """What `re.compile` gives, compiled when it is first used; a mistake in it shows then, so every one has a test."""
+    """Like `re.compile`, but compiled on first use. A mistake shows only then, so every pattern needs a test."""
     lazy: Any = _Pattern(text, flags)
     result: re.Pattern[str] = lazy
     return result
@@ -70,19 +70,19 @@ def own_process() -> None:
     """Tune this process for one short command. Only the entry point of `dsops` calls it: a library has a host."""
     global _is_own  # noqa: PLW0603 - one process, one answer
     _is_own = True
-    # The collector, looking through all that the imports and the config create, took 4 ms of a cold run (6 %).
+    # Garbage collection over the objects of the imports and the config took 4 ms of a cold run (6 %).
     gc.set_threshold(100_000, 10, 10)
 
 
 def serve_long() -> None:
-    """Undo `own_process` where the process turns out to serve: requests leave cycles that hold their bodies."""
+    """Undo `own_process` for a process that turns out to be a server: requests leave cycles that hold their bodies."""
     gc.set_threshold(700, 10, 10)
 
 
 class LazyPatterns:
-    """Within the block, `re.compile` gives patterns that are compiled at their first use, for an import to be short.
+    """Context manager in which `re.compile` returns lazily compiled patterns, which makes an import faster.
 
-    It swaps a function that every thread uses. So it does nothing in a process that is not the command's own, nor
+    It replaces a function that all threads use. So it does nothing in a process that is not the command's own, nor
     while another thread runs.
     """
 
@@ -98,7 +98,7 @@ class LazyPatterns:
 
 if not TYPE_CHECKING:
     try:
-        # What namedtuple itself uses: as quick to read as a slot.
+        # What namedtuple itself uses; reading it is as fast as reading a slot.
         from _collections import _tuplegetter
     except ImportError:  # not CPython
 
@@ -106,31 +106,31 @@ if not TYPE_CHECKING:
             return property(lambda record: tuple.__getitem__(record, index))
 
     class _Form:
-        """What stands for a type only; it may be written with [...] and be a class's base."""
+        """A stand-in for a typing form; it may be subscripted with [...] and be a base class."""
 
         def __class_getitem__(cls, _: object) -> type[_Form]:
             return cls
 
     class Generic(_Form):
-        """For a type checker."""
+        """Stand-in for typing.Generic."""
 
     Any = Literal = NoReturn = _Form
     Protocol = object
 
     def TypeVar(name: str, **_: object) -> str:  # noqa: N802 - typing's name
-        """For a type checker."""
+        """Stand-in for typing.TypeVar."""
         return name
 
     def NewType(_: str, base: type) -> type:  # noqa: N802 - typing's name
-        """The type itself, which makes no difference but to a type checker."""
+        """Stand-in for typing.NewType: returns the base type itself."""
         return base
 
     def cast(_: object, value: object) -> object:
-        """The value; a type checker takes it for what is said of it."""
+        """Stand-in for typing.cast: returns the value unchanged."""
         return value
 
     class _RecordType(type):
-        """Makes a class with annotated fields a tuple with names, as `typing.NamedTuple` does, but compiles nothing."""
+        """Turns a class with annotated fields into a named tuple, as `typing.NamedTuple` does, but compiles nothing."""
 
         def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, object]) -> type:
             if bases != (_Blank,):  # a class derived from a record
@@ -145,7 +145,7 @@ if not TYPE_CHECKING:
             return type.__new__(cls, name, (_Record,), namespace)
 
     class _Record(tuple):
-        """What every record can do; the part of `typing.NamedTuple` that dsops uses."""
+        """Methods of every record: the part of `typing.NamedTuple` that dsops uses."""
 
         __slots__ = ()
         _fields: tuple[str, ...] = ()
@@ -175,24 +175,24 @@ if not TYPE_CHECKING:
             return f"{type(self).__name__}({shown})"
 
     def _complete(cls: type[_Record], values: tuple[object, ...], named: dict[str, object]) -> tuple[object, ...]:
-        """The values of all fields, in order."""
+        """The values of all fields, in order, with the defaults filled in."""
         fields = cls._fields
         if len(values) > len(fields):
             raise TypeError(f"{cls.__name__} takes {len(fields)} values and was given {len(values)}")
-        found = list(values)
+        complete = list(values)
         for field in fields[len(values) :]:
             if field in named:
-                found.append(named.pop(field))
+                complete.append(named.pop(field))
             elif field in cls._field_defaults:
-                found.append(cls._field_defaults[field])
+                complete.append(cls._field_defaults[field])
             else:
                 raise TypeError(f"{cls.__name__} needs a value for {field}")
         if named:
             raise TypeError(f"{cls.__name__} has no field {next(iter(named))}, or has it twice")
-        return tuple(found)
+        return tuple(complete)
 
     class _Base:
-        """Stands in the list of bases of a class statement, and has the class made by `_RecordType`."""
+        """The base in a class statement; makes `_RecordType` create the class."""
 
         def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[type, ...]:
             if len(bases) != 1:

@@ -1,8 +1,8 @@
-"""Work that goes on side by side in one thread: coroutines, driven by whoever moves the bytes.
+"""A small event loop: coroutines that run concurrently in one thread, with a driver for network transfers.
 
-`async def` functions of dsops await only what stands here (`transfer`, `prepare`, `pause`, `settle`, `gather`,
-`spawn`, `blocking`), directly or through each other. asyncio is not used: importing it costs more than the whole of a
-cold run's Python. A `Driver` moves the bytes; `aws/http/transport.py` has one on a CurlMulti.
+The `async def` functions of dsops await only `transfer`, `prepare`, `pause`, `settle`, `gather`, `spawn` and
+`blocking`, directly or through each other. asyncio is not used: importing it costs more than all other Python code of
+a cold run. A `Driver` moves the bytes; `aws/http/transport.py` has one on a CurlMulti.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from dsops.errors import DsopsError
 from dsops.startup import Any, Generic, Protocol, TypeVar, cast
 
 T = TypeVar("T")
-# What an effect is answered with depends on the effect: the one place where this loop can't be typed further.
+# The answer to an effect depends on the effect: the one place where this loop can't be typed further.
 Work = Coroutine[Any, Any, T]
 
 _POLL_SECONDS = 1.0
-"""The longest uninterrupted wait: Ctrl-C is noticed in between also where a driver swallows the signal."""
+"""The longest uninterrupted wait, so that Ctrl-C is noticed even when a driver swallows the signal."""
 
 
 class Driver(Protocol):
-    """Moves bytes for many transfers at once."""
+    """Runs many network transfers at once."""
 
     def start(self, request: object, token: object) -> None:
-        """Begins a transfer; it comes back from `poll` with this token. A DsopsError: it never began."""
+        """Start a transfer; `poll` returns it with this token. Raises a DsopsError for one that can't be started."""
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
-        """Waits until something happened, then gives (token, outcome) of what is finished.
+        """Wait for the first transfer to finish; return (token, outcome) for all finished ones.
 
-        An exception is an outcome too. Nothing finished within the time: an empty list.
+        An outcome may be an exception. Returns [] when none finished within the time.
         """
 
     def prepare(self, request: object) -> None:
-        """Makes it likely that a later request to the same server goes out sooner; nothing else comes of this one."""
+        """Open a connection that a later request to the same server may use; failures are ignored."""
 
     def cancel(self) -> None:
-        """Ends every transfer that is under way and forgets it."""
+        """End every running transfer and forget it."""
 
 
 class Task(Generic[T]):
-    """A coroutine that runs by itself; awaiting it gives its result or raises its error, as often as wanted.
+    """A coroutine that runs on its own; awaiting it, any number of times, returns its result or raises its error.
 
-    An error that nobody awaits is lost: whoever starts work that may turn out unneeded need not look at it.
+    An error that is never awaited is lost, so work that turns out unneeded may be ignored.
     """
 
     __slots__ = ("error", "is_done", "result", "waiting", "work")
@@ -67,7 +67,7 @@ class Task(Generic[T]):
 
 
 class _Effect:
-    """Something that a coroutine asks of the loop; the answer is what `await` gives."""
+    """A request of a coroutine to the loop; the loop's answer is the value of `await`."""
 
     __slots__ = ()
 
@@ -118,35 +118,35 @@ class _Join(_Effect):
 
 
 async def transfer(request: object) -> object:
-    """The driver's outcome for this request; raises it when it is an exception."""
+    """Run the request; returns the driver's outcome, or raises it when it is an exception."""
     return await _Transfer(request)
 
 
 async def prepare(request: object) -> None:
-    """Has the driver open a connection that a later request to the same server may find; doesn't wait for it."""
+    """Open a connection that a later request to the same server may use; doesn't wait for it."""
     await _Preparation(request)
 
 
 async def pause(seconds: float) -> None:
-    """Lets the others go on for that long."""
+    """Suspend this coroutine for that long while others run."""
     await _Pause(seconds)
 
 
 async def blocking(work: Callable[[], T]) -> T:
-    """The result of a call that stops everything, such as asking a person or waiting for a process.
+    """Run a call that blocks the thread, such as a prompt or waiting for a process, and return its result.
 
-    It is made when no transfer is under way: one that nobody moves while a person types would time out.
+    It runs when no transfer is in progress: a transfer would time out while a person types.
     """
     return cast("T", await _Blocking(work))
 
 
 async def spawn(work: Work[T]) -> Task[T]:
-    """A task that runs on its own; whoever awaits it gets the same result."""
+    """Start the work as a task; all that await it get the same result."""
     return cast("Task[T]", await _Spawn(work))
 
 
 async def settle(*works: Work[T]) -> list[T | DsopsError]:
-    """The results of all, side by side, in the order given; a dsops error takes its result's place."""
+    """Run all concurrently and return the results in the given order; a DsopsError replaces its result."""
     tasks = [await spawn(work) for work in works]
     outcomes: list[T | DsopsError] = []
     for task in tasks:
@@ -158,7 +158,7 @@ async def settle(*works: Work[T]) -> list[T | DsopsError]:
 
 
 async def gather(*works: Work[T]) -> list[T]:
-    """The results of all, side by side, in the order given; when all are done the first error is raised."""
+    """Run all concurrently and return the results in the given order; raises the first error when all are done."""
     results: list[T] = []
     for outcome in await settle(*works):
         if isinstance(outcome, DsopsError):
@@ -168,7 +168,7 @@ async def gather(*works: Work[T]) -> list[T]:
 
 
 class Once(Generic[T]):
-    """Work whose result, or error, is shared by all who ask for it; the first one starts it."""
+    """Work that runs once, on the first `get`; all callers share its result or error."""
 
     def __init__(self, work: Callable[[], Work[T]]) -> None:
         self._work = work
@@ -176,17 +176,17 @@ class Once(Generic[T]):
         self._is_started = False
 
     async def get(self) -> T:
-        """The result."""
+        """The result; starts the work on the first call."""
         if not self._is_started:
             self._is_started = True
             self._task = await spawn(self._work())
         while self._task is None:
-            # Somebody else is just starting it: that takes one turn of the loop.
+            # Another caller is just starting it, which takes one turn of the loop.
             await pause(0)
         return await self._task
 
     def peek(self) -> T | None:
-        """The result, where there is one already."""
+        """The result if it is available already, else None."""
         return None if self._task is None else self._task.result
 
 
@@ -197,15 +197,15 @@ def run(
     sleep: Callable[[float], None] = system_sleep,
     clock: Callable[[], float] = monotonic,
 ) -> T:
-    """The result of the coroutine, after all that it started; on an error or Ctrl-C every transfer is ended.
+    """Run the coroutine and all tasks it started, and return its result; an error or Ctrl-C ends every transfer.
 
-    `sleep` and `clock` belong together: a test that passes time by hand passes both.
+    Pass `sleep` and `clock` together: a test that controls time needs both.
     """
     return _Loop(driver, sleep, clock).run(work)
 
 
 class _Loop:
-    """One run: who can go on, who waits for a moment, who waits for the wire to be quiet."""
+    """The state of one run: ready tasks, timers, and blocking calls waiting for transfers to end."""
 
     def __init__(self, driver: Driver, sleep: Callable[[float], None], clock: Callable[[], float]) -> None:
         self._driver = driver
@@ -238,7 +238,7 @@ class _Loop:
         return task
 
     def _turn(self) -> None:
-        """Lets everybody go on who can, then waits for the next thing to happen."""
+        """Resume one ready task, or else wait for the next event."""
         if self._ready:
             self._step(*self._ready.popleft())
             return
@@ -271,7 +271,7 @@ class _Loop:
             self._ready.append((heappop(self._timers)[2], None, None))
 
     def _step(self, task: Task[Any], value: object, error: BaseException | None) -> None:
-        """Resumes one task up to the next thing that it waits for."""
+        """Resume one task until it awaits the next effect."""
         try:
             effect = task.work.throw(error) if error is not None else task.work.send(value)
         except StopIteration as stop:

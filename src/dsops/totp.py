@@ -1,4 +1,4 @@
-"""One-time codes of virtual MFA devices (RFC 6238: HMAC-SHA1, 30 seconds, 6 digits), and the seed behind them; pure."""
+"""One-time codes of virtual MFA devices (RFC 6238: HMAC-SHA1, 30 seconds, 6 digits), and their seeds; pure."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import hmac
 from hashlib import sha1
 
 STEP_SECONDS = 30
-"""How long a code is shown."""
+"""How long a code is valid."""
 
 _SHORTEST = 16
-"""Letters, which are 80 bits; AWS's seeds have 64, and RFC 4226 (4, R6) asks for 26."""
+"""The shortest seed: 16 letters, 80 bits. AWS's seeds have 64 letters, and RFC 4226 (4, R6) asks for 26."""
 
 _OF_AWS = (("digits", "6", "six digits"), ("period", "30", "30 seconds"), ("algorithm", "SHA1", "SHA1"))
 _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
 
 
 def code_at(seed: str, now: float) -> str:
-    """The six digits that a device with this base32 seed shows at that moment. Raises ValueError for no base32."""
+    """The six-digit code for this base32 seed at the time `now`. Raises ValueError for a seed that is not base32."""
     return code_of(key_of(seed), int(now // STEP_SECONDS))
 
 
 def seconds_left(now: float) -> int:
-    """How long the code of that moment is shown from then on: 1 to 30."""
+    """Seconds until the current code changes: 1 to 30."""
     return STEP_SECONDS - int(now % STEP_SECONDS)
 
 
 def key_of(seed: str) -> bytes:
-    """The key that base32 text stands for, with or without spaces and padding. Raises ValueError for no base32."""
+    """Decode a base32 seed, with or without spaces and padding. Raises ValueError when it is not base32."""
     text = seed.replace(" ", "").upper().rstrip("=")
     try:
         return base64.b32decode(text + "=" * (-len(text) % 8))
@@ -45,7 +45,7 @@ def code_of(key: bytes, step: int) -> str:
 
 
 def read_seed(text: str) -> str:
-    """The seed, in capitals without spaces, of what AWS shows: the base32 text, or the otpauth:// link in its QR code.
+    """Parse what AWS shows, the base32 text or the QR code's otpauth:// link; returns the seed in capitals.
 
     Raises ValueError with the reason, which never repeats any of it.
     """
@@ -70,16 +70,16 @@ def read_seed(text: str) -> str:
 
 
 def _of_link(text: str) -> str:
-    """The secret in an otpauth link, if AWS could check its codes: six digits, 30 seconds, SHA1."""
+    """The secret in an otpauth link, if its codes are of AWS's kind: six digits, 30 seconds, SHA1."""
     from urllib.parse import parse_qs, urlsplit
 
     link = urlsplit(text)
-    given = {name.lower(): values[0] for name, values in parse_qs(link.query).items()}
+    link_values = {name.lower(): values[0] for name, values in parse_qs(link.query).items()}
     if link.netloc.lower() != "totp":
         raise ValueError("the link is for codes that count; AWS's devices go by the time (otpauth://totp/...)")
-    for name, wanted, what in _OF_AWS:
-        if given.get(name, wanted).upper().replace("-", "") != wanted:
-            raise ValueError(f"AWS's devices have {what}, and the link says something else")
-    if not given.get("secret"):
+    for name, expected, description in _OF_AWS:
+        if link_values.get(name, expected).upper().replace("-", "") != expected:
+            raise ValueError(f"AWS's devices have {description}, and the link says something else")
+    if not link_values.get("secret"):
         raise ValueError("the link has no `secret`")
-    return given["secret"]
+    return link_values["secret"]

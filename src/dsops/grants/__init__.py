@@ -1,6 +1,6 @@
-"""The policies that a plan needs in AWS: for each role whom it trusts and what it may do, and for who starts the chain.
+"""The IAM policies that a plan needs: each role's trust and permissions, and those of the base credentials.
 
-Made from what the plan does and nothing else: `dsops.plan.needs` says what each session asks AWS for.
+They are derived only from the plan: `dsops.plan.needs` lists each session's AWS calls.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _WITH_POLICY = ("AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoleWithSAML",
 
 
 class RoleGrants(NamedTuple):
-    """What one role needs."""
+    """The policies that one role needs."""
 
     arn: Arn
     stores: tuple[str, ...]
@@ -45,12 +45,12 @@ class RoleGrants(NamedTuple):
 
     @property
     def path(self) -> str:
-        """`/`, or `/apps/`."""
+        """The role's path: `/`, or `/apps/`."""
         return "/" + self.arn.resource.removeprefix("role/").removesuffix(self.arn.resource_name)
 
 
 class SessionGrants(NamedTuple):
-    """What one store's session needs: the session policy that `auto` stands for."""
+    """What one store's session needs: the session policy that `auto` generates."""
 
     store: str
     role: str
@@ -58,22 +58,22 @@ class SessionGrants(NamedTuple):
     account: str
     policy: dict[str, object]
     is_sent: bool
-    """Whether the store sends it: `session_policy: auto`."""
+    """Whether the store sends it, with `session_policy: auto`."""
 
     @property
     def characters(self) -> int:
-        """How many AWS counts."""
+        """The length of the policy as AWS counts it."""
         return len(compact(self.policy))
 
 
 class BaseGrants(NamedTuple):
-    """What base credentials, or a permission set, have to be allowed."""
+    """The permissions that base credentials, or a permission set, need."""
 
     who: str
-    """For people and for names: `base`, or the profile's or store's name."""
+    """For messages and names: `base`, or the profile's or store's name."""
     arn: str | Blank
     account: str
-    """Empty where it is not known."""
+    """Empty when it is not known."""
     permissions: tuple[Statement, ...]
 
 
@@ -82,30 +82,33 @@ class Grants(NamedTuple):
 
     environment: str
     roles: tuple[RoleGrants, ...]
-    """In an order in which each stands after those that it trusts."""
+    """In dependency order: each role follows those that it trusts."""
     sessions: tuple[SessionGrants, ...]
     bases: tuple[BaseGrants, ...]
     notes: tuple[str, ...]
 
 
 class GrantInputs(NamedTuple):
-    """What a plan does not tell: what the user says of callers and issuers, and what stands in the file itself."""
+    """Facts that the plan lacks: callers and issuers that the user named, and source identities from the file."""
 
     caller: str = ""
-    """The ARN of the base credentials, "" where it is not known."""
+    """The ARN of the base credentials, "" when it is not known."""
     issuer: str = ""
-    """Of web identity tokens that are not at hand."""
+    """The issuer of web identity tokens that are not available here."""
     source_identities: Mapping[str, str] = {}
-    """Store -> its source identity, with `*` for what comes from a variable."""
+    """Store -> its source identity, with `*` in the place of a variable."""
 
 
 def grants_of(plan: Plan, written: GrantInputs) -> Grants:
-    """The policies. Raises PolicyIncomplete for what can't be left open, UsageError for a caller that is none."""
+    """Generate the policies.
+
+    Raises PolicyIncomplete for a value that can't be left open, UsageError for a bad caller.
+    """
     return _Making(plan, written).grants()
 
 
 class _Making:
-    """The policies in the making."""
+    """The policies under construction."""
 
     def __init__(self, plan: Plan, written: GrantInputs) -> None:
         self._plan = plan
@@ -121,15 +124,15 @@ class _Making:
         self._blanks: dict[Blank, Blank] = {}
 
     def grants(self) -> Grants:
-        """All of them."""
+        """All policies."""
         roles: dict[Arn, list[Step]] = {}
         for step in self._steps.values():
             arn = parse_arn(str(step.settings.get("role_arn", "")))
             if step.operation and arn is not None:
                 roles.setdefault(arn, []).append(step)
             elif step.operation == "AssumeRoleWithSAML":
-                told = "whose assertion says which role: name it in `role_arn` for the role's policies"
-                self._notes[f"store `{step.name}` has no `role_arn`, {told}"] = None
+                reason = "whose assertion says which role: name it in `role_arn` for the role's policies"
+                self._notes[f"store `{step.name}` has no `role_arn`, {reason}"] = None
         made = tuple([self._role(arn, steps) for arn, steps in roles.items()])
         sessions = tuple([each for step in self._steps.values() for each in self._session(step)])
         bases = tuple([base for caller in self._callers.bases() if (base := self._base(caller)).permissions])
@@ -173,7 +176,7 @@ class _Making:
         )
 
     def _permissions(self, who: str, account: str, users: list[Step]) -> tuple[Statement, ...]:
-        """What an identity has to be allowed; not what the trust policies of its own account allow it already."""
+        """The permissions that an identity needs, without those that trust policies of its own account grant."""
         needed = []
         for step in dict.fromkeys(user.name for user in users):
             user = self._steps[step]
@@ -181,8 +184,8 @@ class _Making:
             is_hop = role is not None and user.operation == "AssumeRole"
             if role is not None and is_hop and role.account == account and self._callers.of(user).is_named:
                 # Measured on AWS, and in its guide (Policy evaluation logic, resource-based policies in one account).
-                told = f"{who} needs no permission to assume {role}: a trust policy of its own account names it"
-                self._notes[told] = None
+                note = f"{who} needs no permission to assume {role}: a trust policy of its own account names it"
+                self._notes[note] = None
                 continue
             needed.append(user)
         self._note_shared(account, needed)

@@ -1,4 +1,4 @@
-"""A value of a policy that the configuration does not tell, or must not: each format leaves it open in its own way."""
+"""A value that the configuration does not contain, or must not; each output format leaves it open in its own way."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import NamedTuple
 
 
 class Blank(NamedTuple):
-    """A place to fill in."""
+    """A placeholder to fill in."""
 
     name: str
-    """Of lower-case letters, digits and `_`: `external_id_of_aws_sts_prod`."""
+    """Lower-case letters, digits and `_`: `external_id_of_aws_sts_prod`."""
     meaning: str
-    """One sentence for whoever fills it in."""
+    """One sentence for the person who fills it in."""
     is_secret: bool = False
 
     @property
     def shown(self) -> str:
-        """What stands in plain JSON, where a policy has no variables: nothing that AWS or a request could ever have."""
+        """The placeholder in plain JSON, which has no variables: a text that no AWS value can equal."""
         return f"<{self.name.replace('_', ' ')}>"
 
 
 def blank(what: str, of: str, meaning: str, *, is_secret: bool = False) -> Blank:
-    """The blank for something of a store or profile."""
+    """Create the placeholder for a value of a store or profile."""
     name = re.sub(r"[^a-z0-9]+", "_", f"{what} of {of}".lower()).strip("_")
     return Blank(name, meaning, is_secret=is_secret)
 
 
 def blanks_in(value: object) -> Iterator[Blank]:
-    """Every blank of a policy, in order, as often as it stands there."""
+    """Every placeholder in a policy, in order, with repetitions."""
     if isinstance(value, Blank):
         yield value
     elif isinstance(value, Mapping):
@@ -41,9 +41,9 @@ def blanks_in(value: object) -> Iterator[Blank]:
 
 
 def told_apart(value: object, known: dict[Blank, Blank]) -> object:
-    """The same with a name of its own for each blank: the stores `a-b` and `a_b` are two, and so are their IDs.
+    """Rename placeholders so that each name is unique: `a-b` and `a_b` are two stores with two IDs.
 
-    `known` is what was seen so far, and what became of it.
+    `known` maps the placeholders seen so far to their replacements; it is updated.
     """
     if isinstance(value, Blank):
         if value not in known:
@@ -61,7 +61,7 @@ def told_apart(value: object, known: dict[Blank, Blank]) -> object:
 
 
 def filled(value: object) -> object:
-    """The same as plain JSON: what is left open is shown as what it is."""
+    """The policy as plain JSON, with each placeholder as `<its name>`."""
     if isinstance(value, Blank):
         return value.shown
     if isinstance(value, Mapping):

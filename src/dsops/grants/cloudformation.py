@@ -1,4 +1,4 @@
-"""The policies of one account as a CloudFormation template, with a parameter for each value that is left open."""
+"""The policies of one account as a CloudFormation template, with a parameter for each placeholder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNFIT = r"[^A-Za-z0-9]"
 
 
 def template(grants: Grants, selection: Selection, description: str) -> Template:
-    """The template as JSON has it. It names roles, so a stack of it takes CAPABILITY_NAMED_IAM."""
+    """The template as JSON data. It names roles, so a stack needs CAPABILITY_NAMED_IAM."""
     names = UniqueNames(_UNFIT, "")
     resources: Template = {}
     made: dict[str, str] = {}
@@ -24,22 +24,22 @@ def template(grants: Grants, selection: Selection, description: str) -> Template
         resources |= _role(role, names, made, selection, grants.environment)
     for base in grants.bases if selection.has_permissions else ():
         resources[names.of(f"{base.who.title()}Credentials")] = _base(base, grants.environment)
-    found: Template = {"AWSTemplateFormatVersion": "2010-09-09", "Description": description}
-    # Of parameters and resources no two may have one name.
+    result: Template = {"AWSTemplateFormatVersion": "2010-09-09", "Description": description}
+    # Parameters and resources share one namespace.
     parameters = {each: names.of(_parameter(each)) for each in dict.fromkeys(blanks_in(resources))}
     if parameters:
-        found["Parameters"] = {name: _asked(each) for each, name in parameters.items()}
+        result["Parameters"] = {name: _asked(each) for each, name in parameters.items()}
     if resources:
-        found["Resources"] = _referring(resources, parameters)
+        result["Resources"] = _referring(resources, parameters)
     if grants.sessions and selection.has_sessions:
-        found["Outputs"] = {
+        result["Outputs"] = {
             names.of(f"SessionPolicyOf{session.store.title()}"): {
                 "Description": f"The session policy of store {session.store}",
                 "Value": compact(session.policy),
             }
             for session in grants.sessions
         }
-    return found
+    return result
 
 
 def _role(
@@ -61,7 +61,7 @@ def _role(
     if has_inline:
         properties["Policies"] = [inline]
     resource: Template = {"Type": "AWS::IAM::Role", "Properties": properties}
-    # IAM refuses a trust policy that names a role which is not there yet.
+    # IAM refuses a trust policy that names a role which does not exist yet.
     needed = [other for arn, other in made.items() if any(each["Principal"] == {"AWS": arn} for each in role.trust)]
     if needed:
         resource["DependsOn"] = needed
@@ -90,7 +90,7 @@ def _asked(each: Blank) -> Template:
 
 
 def _referring(value: object, parameters: Mapping[Blank, str]) -> object:
-    """The same with a reference to its parameter in the place of each blank."""
+    """Replace each placeholder by a reference to its parameter."""
     if isinstance(value, Blank):
         return {"Ref": parameters[value]}
     if isinstance(value, Mapping):

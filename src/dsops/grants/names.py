@@ -1,4 +1,4 @@
-"""Names of things in a generated file: fit for its language, and no two alike."""
+"""Unique names for the language of a generated file."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import re
 
 
 class UniqueNames:
-    """Those given so far."""
+    """The names used so far; each new one differs from all others."""
 
     def __init__(self, unfit: str, instead: str) -> None:
-        """`unfit` is a pattern for what no name may have, `instead` what stands in its place."""
+        """`unfit` matches characters that no name may have, `instead` replaces them."""
         self._unfit = unfit
         self._instead = instead
         self._given: set[str] = set()
 
     def of(self, text: str) -> str:
-        """A name made of the text that nothing else has."""
+        """A unique name derived from the text."""
         name = re.sub(self._unfit, self._instead, text)
         if not name[:1].isalpha():
             name = f"X{name}"

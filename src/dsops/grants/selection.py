@@ -1,4 +1,4 @@
-"""Which of the policies are wanted: kinds, one store's, one account's."""
+"""Select policies by kind, store or account."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from dsops.grants import Grants
 KINDS = ("session", "permissions", "trust", "all")
 
 ELSEWHERE = "callers"
-"""In the place of an account for those whose account is not known."""
+"""The key, in the place of an account, for callers whose account is not known."""
 
 
 class Selection(NamedTuple):
-    """The kinds that are wanted."""
+    """The kinds of policies to generate."""
 
     kind: str
 
     @property
     def has_trust(self) -> bool:
-        """Whether trust policies are."""
+        """Whether trust policies are selected."""
         return self.kind in ("trust", "all")
 
     @property
     def has_permissions(self) -> bool:
-        """Whether permission policies are."""
+        """Whether permission policies are selected."""
         return self.kind in ("permissions", "all")
 
     @property
     def has_sessions(self) -> bool:
-        """Whether session policies are."""
+        """Whether session policies are selected."""
         return self.kind in ("session", "all")
 
     def only(self, grants: Grants) -> Grants:
-        """The same without what is not wanted."""
+        """The grants without the kinds that are not selected."""
         is_wanted = self.has_trust or self.has_permissions
         return grants._replace(
             roles=tuple([role for role in grants.roles if self.has_trust or (is_wanted and role.permissions)]),
@@ -43,7 +43,7 @@ class Selection(NamedTuple):
 
 
 def of_store(grants: Grants, store: str) -> Grants:
-    """What that store's role and session need; nothing for a store that assumes none."""
+    """The grants of that store's role and session; empty for a store that assumes no role."""
     return grants._replace(
         roles=tuple([role for role in grants.roles if store in role.stores]),
         sessions=tuple([session for session in grants.sessions if session.store == store]),
@@ -52,7 +52,7 @@ def of_store(grants: Grants, store: str) -> Grants:
 
 
 def by_account(grants: Grants) -> dict[str, Grants]:
-    """The same for each account, since a file of resources is for one."""
+    """The grants by account, since a file of resources is for one account."""
     accounts = dict.fromkeys(
         [
             *[role.arn.account for role in grants.roles],

@@ -1,4 +1,4 @@
-"""The policies of one account as Terraform: `resource` blocks, a variable for each value that is left open."""
+"""The policies of one account as Terraform: `resource` blocks, with a variable for each placeholder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _INDENT = "  "
 
 
 def terraform(grants: Grants, selection: Selection, head: str) -> str:
-    """The text of one `main.tf`, as `terraform fmt` would leave it. `head` is its comment."""
+    """The text of a `main.tf`, formatted like `terraform fmt`. `head` is the comment at its top."""
     names = UniqueNames(r"[^A-Za-z0-9_-]", "_")
     blocks: list[str] = []
     made: dict[str, str] = {}
@@ -39,7 +39,7 @@ def _role(
             ("max_session_duration", str(role.max_session_duration)),
             ("assume_role_policy", f"jsonencode({hcl(policy(list(role.trust)), 1)})"),
         ]
-        # IAM refuses a trust policy that names a role which is not there yet.
+        # IAM refuses a trust policy that names a role which does not exist yet.
         needed = [f"aws_iam_role.{other}" for arn, other in made.items() if _names(role.trust, arn)]
         made[str(role.arn)] = name
         if needed:
@@ -81,7 +81,7 @@ def _variable(each: Blank) -> str:
 
 
 def _shown(grants: Grants, selection: Selection) -> list[object]:
-    """What stands in the text, for the blanks in it."""
+    """The statements that appear in the text, to collect their placeholders."""
     shown: list[object] = []
     for role in grants.roles:
         shown += role.trust if selection.has_trust else ()
@@ -97,7 +97,7 @@ def _names(trust: Iterable[object], arn: str) -> bool:
 
 
 def hcl(value: object, depth: int) -> str:
-    """The expression for a JSON value; what comes from outside stays a text, whatever `${` and `%{` are in it."""
+    """The HCL expression for a JSON value; `${` and `%{` in texts are escaped, so that Terraform expands nothing."""
     if isinstance(value, Blank):
         return f"var.{value.name}"
     if isinstance(value, str):
@@ -117,7 +117,7 @@ def _block(head: str, fields: Sequence[tuple[str, str]]) -> str:
 
 
 def _braced(opening: str, entries: Sequence[tuple[str, str]], closing: str, depth: int) -> str:
-    """Entries one a line; those of one line that stand together have their `=` below each other, as `fmt` has them."""
+    """Entries one per line; `=` is aligned in neighbouring one-line entries, as in `terraform fmt`."""
     lines: list[str] = []
     for index, (key, value) in enumerate(entries):
         width = len(key)
@@ -140,6 +140,6 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def _text(text: str) -> str:
-    """A quoted template without anything to replace (Terraform, Strings and Templates)."""
+    """A quoted string with escapes, in which Terraform expands nothing (Terraform, Strings and Templates)."""
     escaped = "".join([_ESCAPES.get(each, each) for each in text])
     return '"' + re.sub(r"([$%])\{", r"\1\1{", escaped) + '"'

@@ -1,4 +1,4 @@
-"""A graph as boxes to be drawn: each node's words, its kind's corners, and whether it was refused."""
+"""Convert a graph to boxes for drawing: each node's lines, corner radius, and whether it failed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _CORNERS = {"caller": 16, "hop": 3, "store": 3, "variable": 10}
 
 
 def lay_out(graph: Graph, top: float) -> Drawing:
-    """The drawing, beginning at that height."""
+    """Lay out the drawing, starting at height `top`."""
     return lay_out_items([_item(graph, row) for row in outline(graph)], top)
 
 
 def _item(graph: Graph, row: OutlineRow) -> Item:
-    """Name, what became of it, facts; each on lines of its own."""
+    """The box of a row: name, outcome and facts on separate lines."""
     node = row.node
     if node is None:
         return Item(row.depth, (row.heading,), None)
@@ -27,7 +27,7 @@ def _item(graph: Graph, row: OutlineRow) -> Item:
 
 
 def _joined(facts: list[str]) -> list[str]:
-    """Short facts side by side."""
+    """Short facts, joined on one line where they fit."""
     joined: list[str] = []
     for fact in facts:
         if joined and len(joined[-1]) + len(fact) + 2 <= CHARACTERS:

@@ -1,4 +1,4 @@
-"""The graph as one SVG file that needs nothing else: no script, no font, no address; for light and dark pages."""
+"""The graph as a self-contained SVG file: no script, no font, no link; for light and dark pages."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from dsops.graph.text import graph_text
 from dsops.graph.types import Graph
 
 _TOP = 64
-"""Room for the title."""
+"""Space for the title."""
 
-# Each pair of text and ground has a contrast of at least 7 to 1 (WCAG 2.2, 1.4.6), which a test computes.
+# Every pair of text and background has a contrast of at least 7 to 1 (WCAG 2.2, 1.4.6), which a test computes.
 LIGHT = {"paper": "#ffffff", "box": "#f4f6f8", "ink": "#1b1f24", "line": "#57606a", "bad": "#8f1d1d"}
 DARK = {"paper": "#0d1117", "box": "#1c2430", "ink": "#f0f3f6", "line": "#b1bac4", "bad": "#ff9a92"}
 
@@ -28,7 +28,7 @@ _STYLE = """\
 
 
 def svg_text(graph: Graph) -> str:
-    """The file. Its description is the tree in words, for who does not see it."""
+    """The SVG file. Its description holds the tree as text, for screen readers."""
     drawing = lay_out(graph, _TOP)
     wide, high = number(max(drawing.width, 400)), number(drawing.height)
     return "\n".join(
@@ -59,7 +59,10 @@ def _opening(wide: str, high: str) -> str:
 
 
 def _colours(palette: dict[str, str]) -> list[str]:
-    """The rules with colours. Without variables: many programs that show SVG know none, nor `prefers-color-scheme`."""
+    """CSS colour rules.
+
+    Without CSS variables, since many SVG viewers support neither these nor `prefers-color-scheme`.
+    """
     return [
         f".paper {{ fill: {palette['paper']}; }}",
         f"text {{ fill: {palette['ink']}; }}",

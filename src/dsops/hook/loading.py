@@ -60,7 +60,7 @@ def allowed_config(path: str, times: dict[str, int | None], runtime: Runtime) ->
         refuse_shared(config.files)
     if config is None or not config.is_allowed:
         raise NotAllowed(
-            "you have not allowed that, as the file is now" if allowed else "you have not allowed that",
+            "it changed since you allowed it" if allowed else "you have not allowed that",
             hint="`dsops hook status` shows what it would do, `dsops hook allow` allows it",
         )
     return config

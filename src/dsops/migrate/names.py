@@ -1,6 +1,7 @@
-"""What the original calls things, what they are called here, and what it had that means nothing here.
+"""Names of the original dsops, their names here, and keys that are no longer used.
 
-The original is systmms/dsops 0.2.5. Its documentation and its code have different names for the same; both are here.
+The original is systmms/dsops 0.2.5. Its documentation and its code use different names for the same key; both are
+listed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from dsops.config.sections import UNUSED_KEYS
 
 UNUSED_SECTIONS = (*UNUSED_KEYS, "rotation_groups")
-"""Sections that mean nothing here: they are commented out."""
+"""Sections that are not used here, and are commented out."""
 
 TYPES: Mapping[str, str] = {
     "aws-secretsmanager": "aws.secretsmanager",
@@ -23,7 +24,7 @@ STORE_KEYS: Mapping[str, Mapping[str, str]] = {
     "": {"timeoutMs": "timeout_ms"},
     "aws.sso": {"sso_start_url": "start_url"},
 }
-"""Type ("" for all) -> its key -> ours, besides the aliases that the schema has."""
+"""Store type ("" for all) -> its key -> our key, besides the aliases in the schema."""
 
 UNUSED_STORE_KEYS: Mapping[str, Mapping[str, str]] = {
     "": {"optional": "a variable is optional, a store is not", "kms_key_id": "the service knows which key it is"},
@@ -33,7 +34,7 @@ UNUSED_STORE_KEYS: Mapping[str, Mapping[str, str]] = {
         "profile": "the login is `start_url`'s",
     },
 }
-"""Type ("" for all) -> a key without a meaning here, and why; nor did the original do anything with one."""
+"""Store type ("" for all) -> an unused key, and why. The original ignored these keys too."""
 
 ENVIRONMENT_KEYS: Mapping[str, str] = {"inherit": "extends"}
 VARIABLE_KEYS: Mapping[str, str] = {"fallback": "default", "transforms": "transform"}

@@ -21,7 +21,7 @@ from dsops.errors import (
 from dsops.plan import SERVES, Fingerprint, Plan, SecretReference, Step, ambient_fingerprint, chained_too_long
 from dsops.resolve import acts
 from dsops.resolve.identity import is_as_planned
-from dsops.runtime import Act, Event, Runtime, nobody
+from dsops.runtime import Act, Event, Runtime, no_prompt
 from dsops.schema import REASON_TO
 from dsops.startup import TypeVar
 from dsops.stores import credential_store
@@ -64,7 +64,7 @@ class PlanSessions:
         if isinstance(milliseconds, int):
             connect = min(milliseconds, client.connect_timeout_ms)
             client = client._replace(total_timeout_ms=milliseconds, connect_timeout_ms=connect)
-        runtime = self._runtime if may_ask else self._runtime._replace(ask=nobody)
+        runtime = self._runtime if may_ask else self._runtime._replace(ask=no_prompt)
         return Context(runtime, client._replace(runtime=runtime), self._cache.memory, found)
 
     async def of_step(self, name: str) -> Obtained:

@@ -506,7 +506,7 @@ class TestFailures:
         )
         assert printed == ["GREETING=unset", "GREETING=unset", "GREETING=hello"]
         assert len(house.said) == 2
-        assert "is not loaded: you have not allowed that, as the file is now" in house.said[0]
+        assert "is not loaded: it changed since you allowed it" in house.said[0]
 
     def test_aws_says_no(self, house: House, aws: StubAws, shell: str) -> None:
         """One line with the reason; what could be had is not loaded either. `dsops hook allow` tries again."""

@@ -125,7 +125,7 @@ def _secret_value(endpoint: Endpoint, action: str, content: Mapping[str, object]
 
 
 def _text_secret(endpoint: Endpoint, action: str, text: str) -> Secret:
-    # A lone surrogate (`\\ud800`) is valid JSON but not text; Secret would take it for a byte.
+    # A lone surrogate (`\ud800`) is valid JSON but not text; Secret would take it for a byte.
     if not text.isascii():
         try:
             text.encode("utf-8")

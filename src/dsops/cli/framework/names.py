@@ -9,7 +9,7 @@ from random import random
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT
 from dsops.errors import DsopsError, UsageError
 from dsops.model import Config
-from dsops.runtime import Runtime, ignore, nobody, utc_now
+from dsops.runtime import Runtime, ignore, no_prompt, utc_now
 
 _NOT_KNOWN = frozenset({"keys add", "mfa add", "sandbox totp"})
 """Of these commands the names are new, or known to a sandbox only."""
@@ -82,5 +82,5 @@ def _config(words: Sequence[str]) -> Config:
 def _runtime() -> Runtime:
     """This process's environment and folder, and nothing else: to list names takes no more."""
     return Runtime(
-        environ=os.environ, now=utc_now, ask=nobody, report=ignore, random=random, folder=os.getcwd(), timestamp=""
+        environ=os.environ, now=utc_now, ask=no_prompt, report=ignore, random=random, folder=os.getcwd(), timestamp=""
     )

@@ -31,7 +31,7 @@ from dsops.model import Config
 from dsops.plan import Plan, ambient_fingerprint
 from dsops.process.watch import Attendant
 from dsops.resolve import issue_credentials, resolve
-from dsops.runtime import Event, Runtime, empty_file, ignore, nobody
+from dsops.runtime import Event, Runtime, empty_file, ignore, no_prompt
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
@@ -137,7 +137,7 @@ def _issuer(
 
     Without a cache of this process it is the agent's; where that has gone since, it is got here all the same.
     """
-    quiet = runtime._replace(ask=nobody, report=runtime.report if arguments.switch("--verbose") else ignore)
+    quiet = runtime._replace(ask=no_prompt, report=runtime.report if arguments.switch("--verbose") else ignore)
     client, own = make_client(quiet), cache or CredentialCache(runtime.now, is_of_one_run=True)
 
     def issue(held: Credentials, is_over: Callable[[], bool]) -> Credentials:
