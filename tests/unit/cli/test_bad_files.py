@@ -1,4 +1,4 @@
-"""Configurations that are not to be read: unreadable ones, and somebody else's."""
+"""Configurations that must not be used: unreadable ones, and those of other users."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ sys.exit(main(["validate"]))
 
 
 def test_a_file_that_may_not_be_read() -> None:
-    """Root may read everything; so it becomes somebody else before it tries."""
+    """An unreadable file is an error; root drops its user id for this test."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -39,7 +39,7 @@ def test_a_file_that_may_not_be_read() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_a_file_of_somebody_else(tmp_path: Path) -> None:
-    """It was found, and whoever wrote it would decide which variables a command gets; named, it counts."""
+    """A found file of another user is refused, since it decides the command's variables; a named one is used."""
     dsops = Dsops(tmp_path)
     os.chown(tmp_path / "dsops.yaml", 65534, 65534)
     done = dsops.run("exec", "--env", "plain", "--", "touch", "ran")

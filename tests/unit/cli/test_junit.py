@@ -1,4 +1,4 @@
-"""Answers as a JUnit report: what a build server reads is what was found."""
+"""JUnit reports of answered policy cases."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCHEMA = etree.XMLSchema(etree.parse(str(Path(__file__).with_name("junit.xsd")))
 
 
 def row(name: str, expected: str | None, **context: str) -> AnsweredCase:
-    """Alice, whom a trust policy names who asks for an external ID."""
+    """A case with the caller alice, whom a trust policy admits with an external ID."""
     condition = {"StringEquals": {"sts:ExternalId": "hush-id"}}
     alice = f"arn:aws:iam::{ACCOUNT}:user/alice"
     said = {key.replace("__", ":"): (value,) for key, value in context.items()}
@@ -30,14 +30,14 @@ def row(name: str, expected: str | None, **context: str) -> AnsweredCase:
 
 
 def read(*rows: AnsweredCase, file: str = "suite/trust-cases.yaml") -> Any:
-    """The report, checked against the schema and parsed."""
+    """The report, validated against the schema and parsed."""
     report = etree.fromstring(junit_xml(rows, file, now=NOON).encode())
     SCHEMA.assertValid(report)
     return report
 
 
 def test_a_case_that_is_not_as_expected_is_a_failure_with_its_reason() -> None:
-    """The others are there without a word; the suite counts both."""
+    """A case with another outcome than expected is a failure with its reason; the suite counts both."""
     report = read(row("gets in", "allow", sts__ExternalId="hush-id"), row("gets in without", "allow"))
     suite = report.find("testsuite")
 
@@ -56,14 +56,14 @@ def test_a_case_that_is_not_as_expected_is_a_failure_with_its_reason() -> None:
 
 
 def test_no_external_id_is_in_it() -> None:
-    """Nor what a person might take for one."""
+    """The report contains no external ID."""
     text = junit_xml([row("a", "allow", sts__ExternalId="Hush-Id")], "cases.yaml", now=NOON)
 
     assert "hush" not in text.lower()
 
 
 def test_a_name_may_hold_anything() -> None:
-    """Markup is text, line ends survive, and what XML can't hold is replaced."""
+    """In a case name markup is escaped, newlines are kept, and characters that XML can't hold are replaced."""
     name = '<a href="x">&amp;</a>\n\x1b[2J\ud800]]>'
     report = read(row(name, "deny"), row(f"{name} fails", "allow"))
 
@@ -74,7 +74,7 @@ def test_a_name_may_hold_anything() -> None:
 
 
 def test_a_question_without_a_name_is_called_by_what_it_asks() -> None:
-    """And one without an expectation can't fail."""
+    """A case without a name is named after its question; one without an expectation can't fail."""
     (case,) = read(row("", None), file="").iter("testcase")
 
     assert (case.get("name"), case.get("classname"), len(case)) == (f"sts:AssumeRole on {ROLE}", "policies", 0)
@@ -91,7 +91,7 @@ def test_a_question_without_a_name_is_called_by_what_it_asks() -> None:
     ],
 )
 def test_the_schema_refuses_what_readers_refuse(old: str, new: str) -> None:
-    """Or it would prove nothing."""
+    """The schema used for validation rejects malformed reports."""
     text = junit_xml([row("a", "allow")], "cases.yaml", now=NOON)
     assert old in text
 
