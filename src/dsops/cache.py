@@ -178,15 +178,15 @@ class CredentialCache:
         """Every session that can still sign a call, in the order of issue."""
         now = self._now()
         return [
-            CachedSession(held, *self._uses.get(fingerprint, ("", 0, 0)))
-            for fingerprint, held in list(self._held.items())
-            if held.is_usable(now)
+            CachedSession(credentials, *self._uses.get(fingerprint, ("", 0, 0)))
+            for fingerprint, credentials in list(self._held.items())
+            if credentials.is_usable(now)
         ]
 
     def peek(self, fingerprint: str) -> Credentials | None:
         """The cached session, if it can still sign a call."""
-        held = self._held.get(fingerprint)
-        return held if held is not None and held.is_usable(self._now()) else None
+        credentials = self._held.get(fingerprint)
+        return credentials if credentials is not None and credentials.is_usable(self._now()) else None
 
     def has_held(self, fingerprint: str) -> bool:
         """Whether a session is stored under that fingerprint, even an expired one."""
@@ -210,7 +210,7 @@ class CredentialCache:
         since it may become one.
         """
         self.values.clear()
-        meant = [fingerprint for fingerprint, held in list(self._held.items()) if is_meant(held)]
+        meant = [fingerprint for fingerprint, credentials in list(self._held.items()) if is_meant(credentials)]
         for fingerprint in meant:
             self._drop(fingerprint)
         return len(meant)
@@ -230,9 +230,9 @@ class CredentialCache:
         must not prompt, because a session that still works is cached, and is used when renewal fails. Raises what
         `issue` raises, or TooLittleTimeLeft.
         """
-        held = self.peek(fingerprint)
-        if held is not None and need.is_met(held, self._now()):
-            obtained = Obtained(held, is_cached=True)
+        cached_credentials = self.peek(fingerprint)
+        if cached_credentials is not None and need.is_met(cached_credentials, self._now()):
+            obtained = Obtained(cached_credentials, is_cached=True)
         else:
             await self.memory.gates.enter(fingerprint)
             try:
@@ -246,12 +246,12 @@ class CredentialCache:
     async def _renew(
         self, fingerprint: str, issue: Callable[[bool], Work[Credentials]], need: LifetimeNeed
     ) -> Obtained:
-        held = self.peek(fingerprint)
-        if held is not None and need.is_met(held, self._now()):
-            return Obtained(held, is_cached=True)
+        cached_credentials = self.peek(fingerprint)
+        if cached_credentials is not None and need.is_met(cached_credentials, self._now()):
+            return Obtained(cached_credentials, is_cached=True)
         era = self.values.era
         try:
-            issued = await issue(held is None or need.min_ttl_seconds is not None)
+            issued = await issue(cached_credentials is None or need.min_ttl_seconds is not None)
         except DsopsError:
             still_held = self.peek(fingerprint)
             if still_held is None or need.min_ttl_seconds is not None:
@@ -264,7 +264,7 @@ class CredentialCache:
 
     def _keep(self, fingerprint: str, issued: Credentials) -> None:
         now = self._now()
-        for key in [key for key, held in list(self._held.items()) if not held.is_usable(now)]:
+        for key in [key for key, credentials in list(self._held.items()) if not credentials.is_usable(now)]:
             self._drop(key)
         self._held[fingerprint] = issued
 

@@ -141,7 +141,7 @@ class Library:
             own,
             resolve(plan, own.runtime, own.client, self._cache),
             environment=plan.environment,
-            variables=[each.name for each in plan.variables],
+            variables=[variable.name for variable in plan.variables],
         )
 
     def credentials(self, store: str, *, environment: str = "") -> Credentials:

@@ -50,7 +50,7 @@ def _scalar(text: str) -> str:
         return text
     # JSON escapes characters above U+FFFF as two surrogates, YAML as one `\\U0001F600`.
     quoted = json.dumps(text, ensure_ascii=False)
-    return "".join(each if each.isprintable() else f"\\U{ord(each):08X}" for each in quoted)
+    return "".join(character if character.isprintable() else f"\\U{ord(character):08X}" for character in quoted)
 
 
 def _comment(text: str) -> str:

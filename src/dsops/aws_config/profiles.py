@@ -124,9 +124,9 @@ def _sections(source: SourceText) -> Iterator[tuple[str, Where, dict[str, Profil
         for key, value in parser.items(header):
             # As in every file that configparser reads, the keys of `[DEFAULT]` apply to all sections.
             line = lines.get((header, key)) or lines.get((parser.default_section, key), where.line)
-            shown = _HIDDEN if key in _SECRET else value
+            visible_value = _HIDDEN if key in _SECRET else value
             is_nested = value.startswith("\n")
-            entries[key] = ProfileEntry(text=shown, where=Where(source.shown, line), is_nested=is_nested)
+            entries[key] = ProfileEntry(text=visible_value, where=Where(source.shown, line), is_nested=is_nested)
         yield header, where, entries
 
 

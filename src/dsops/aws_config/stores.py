@@ -144,8 +144,8 @@ class _Maker:
             why = "it has neither `source_profile` nor `credential_source`"
             return self._leave(profile, why, profile.entries["role_arn"])
         if kind.text not in _SOURCES:
-            known = ", ".join(_SOURCES)
-            return self._leave(profile, f"`credential_source` is none of {known}", kind)
+            source_names = ", ".join(_SOURCES)
+            return self._leave(profile, f"`credential_source` is none of {source_names}", kind)
         comment = (
             f"With {_SOURCES[kind.text]} (credential_source = {kind.text}): dsops takes the first base credentials",
             "that it finds, and `dsops whoami` says which.",
@@ -202,10 +202,10 @@ class _Maker:
         name = self._free_name(profile.name)
         settings = [("type", store_type.name), *source]
         settings += [(key, self._text(key, entry, name)) for key, entry in entries.items()]
-        made = MadeStore(
+        store = MadeStore(
             name=name, profile=profile.name, where=profile.where, settings=tuple(settings), comments=comments
         )
-        self.stores.append(made)
+        self.stores.append(store)
         self._tell_others(profile, frozenset(keys) | {"source_profile", "credential_source"})
         return name
 
@@ -227,8 +227,10 @@ class _Maker:
         """Whether the entries form a valid store; drops values that AWS would refuse if they are optional."""
         seconds = entries.get("duration_seconds")
         if seconds is not None and is_chained and seconds.text.isdigit() and int(seconds.text) > _CHAINED_SECONDS:
-            what = "`duration_seconds` is left out: a role that another's session assumes lives an hour at the most"
-            self._tell(profile, what, seconds)
+            problem_text = (
+                "`duration_seconds` is left out: a role that another's session assumes lives an hour at the most"
+            )
+            self._tell(profile, problem_text, seconds)
             del entries["duration_seconds"]
         fields = {
             name: Field(Scalar(entry.text, "text", entry.where.line), entry.where) for name, entry in entries.items()
@@ -267,8 +269,8 @@ class _Maker:
         """Add notes for keys that dsops ignores, and for those that send AWS's programs to another address."""
         places = [key for key in profile.entries if key in _PLACES]
         if places:
-            what = f"`{places[0]}` is not followed: set AWS_ENDPOINT_URL, or `endpoint_url` on the store"
-            self._tell(profile, what, profile.entries[places[0]])
+            problem_text = f"`{places[0]}` is not followed: set AWS_ENDPOINT_URL, or `endpoint_url` on the store"
+            self._tell(profile, problem_text, profile.entries[places[0]])
         others = _joined(key for key in profile.entries if key not in used and key not in _PLACES)
         if others:
             self.notes.append(f"profile `{profile.name}` ({profile.where}): {others} means nothing to dsops")

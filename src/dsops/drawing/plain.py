@@ -13,5 +13,6 @@ def plain(text: str) -> str:
 def width(text: str) -> int:
     """The width in terminal columns: East Asian wide characters take two, combining marks none (Unicode, UAX 11)."""
     return sum(
-        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text
+        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        for character in text
     )

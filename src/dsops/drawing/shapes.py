@@ -12,8 +12,8 @@ from dsops.drawing.plain import plain
 def shapes(drawing: Drawing) -> Iterator[str]:
     """Lines of SVG: edges, then headings, then boxes; CSS classes `edge`, `box`, `name`, `bad` and each item's kind."""
     yield from _edges(drawing)
-    for each in drawing.headings:
-        yield f'  <text x="{number(each.x)}" y="{number(each.y + 12)}">{fit(each.text)}</text>'
+    for heading in drawing.headings:
+        yield f'  <text x="{number(heading.x)}" y="{number(heading.y + 12)}">{fit(heading.text)}</text>'
     for box in drawing.boxes:
         yield from _box(box)
 

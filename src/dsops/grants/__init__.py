@@ -116,9 +116,9 @@ class _Making:
         self._written = written
         self._callers = Callers(plan, written.caller)
         self._reads = [
-            SecretRead(each.step, each.reference, each.optional or each.default is not None)
-            for each in plan.variables
-            if each.step and each.reference is not None
+            SecretRead(variable.step, variable.reference, variable.optional or variable.default is not None)
+            for variable in plan.variables
+            if variable.step and variable.reference is not None
         ]
         self._notes: dict[str, None] = {}
         self._blanks: dict[Blank, Blank] = {}
@@ -133,16 +133,16 @@ class _Making:
             elif step.operation == "AssumeRoleWithSAML":
                 reason = "whose assertion says which role: name it in `role_arn` for the role's policies"
                 self._notes[f"store `{step.name}` has no `role_arn`, {reason}"] = None
-        made = tuple([self._role(arn, steps) for arn, steps in roles.items()])
-        sessions = tuple([each for step in self._steps.values() for each in self._session(step)])
+        role_grants = tuple([self._role(arn, steps) for arn, steps in roles.items()])
+        sessions = tuple([session_grants for step in self._steps.values() for session_grants in self._session(step)])
         bases = tuple([base for caller in self._callers.bases() if (base := self._base(caller)).permissions])
-        return Grants(self._plan.environment, made, sessions, bases, tuple(self._notes))
+        return Grants(self._plan.environment, role_grants, sessions, bases, tuple(self._notes))
 
     def _role(self, arn: Arn, steps: list[Step]) -> RoleGrants:
         trust: list[Statement] = []
         for step in steps:
-            for each in self._trust(arn, step):
-                statement: Statement = {key: told_apart(part, self._blanks) for key, part in each.items()}
+            for new_statement in self._trust(arn, step):
+                statement: Statement = {key: told_apart(part, self._blanks) for key, part in new_statement.items()}
                 trust += [] if statement in trust else [statement]
         seconds = [step.settings.get("duration_seconds", _HOUR) for step in steps]
         users = [user for step in steps for user in users_of(step.name, self._steps)]
@@ -151,7 +151,7 @@ class _Making:
             tuple([step.name for step in steps]),
             tuple(trust),
             self._permissions(str(arn), arn.account, users),
-            max([_HOUR, *[each for each in seconds if isinstance(each, int)]]),
+            max([_HOUR, *[new_statement for new_statement in seconds if isinstance(new_statement, int)]]),
         )
 
     def _trust(self, arn: Arn, step: Step) -> list[Statement]:

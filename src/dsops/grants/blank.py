@@ -33,11 +33,11 @@ def blanks_in(value: object) -> Iterator[Blank]:
     if isinstance(value, Blank):
         yield value
     elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from blanks_in(each)
+        for item in value.values():
+            yield from blanks_in(item)
     elif isinstance(value, Sequence) and not isinstance(value, str):
-        for each in value:
-            yield from blanks_in(each)
+        for item in value:
+            yield from blanks_in(item)
 
 
 def told_apart(value: object, known: dict[Blank, Blank]) -> object:
@@ -47,16 +47,16 @@ def told_apart(value: object, known: dict[Blank, Blank]) -> object:
     """
     if isinstance(value, Blank):
         if value not in known:
-            name, number, taken = value.name, 1, {each.name for each in known.values()}
+            name, number, taken = value.name, 1, {item.name for item in known.values()}
             while name in taken:
                 number += 1
                 name = f"{value.name}_{number}"
             known[value] = value._replace(name=name)
         return known[value]
     if isinstance(value, Mapping):
-        return {key: told_apart(each, known) for key, each in value.items()}
+        return {key: told_apart(item, known) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [told_apart(each, known) for each in value]
+        return [told_apart(item, known) for item in value]
     return value
 
 
@@ -65,7 +65,7 @@ def filled(value: object) -> object:
     if isinstance(value, Blank):
         return value.shown
     if isinstance(value, Mapping):
-        return {key: filled(each) for key, each in value.items()}
+        return {key: filled(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [filled(each) for each in value]
+        return [filled(item) for item in value]
     return value

@@ -19,16 +19,16 @@ def template(grants: Grants, selection: Selection, description: str) -> Template
     """The template as JSON data. It names roles, so a stack needs CAPABILITY_NAMED_IAM."""
     names = UniqueNames(_UNFIT, "")
     resources: Template = {}
-    made: dict[str, str] = {}
+    role_names: dict[str, str] = {}
     for role in grants.roles:
-        resources |= _role(role, names, made, selection, grants.environment)
+        resources |= _role(role, names, role_names, selection, grants.environment)
     for base in grants.bases if selection.has_permissions else ():
         resources[names.of(f"{base.who.title()}Credentials")] = _base(base, grants.environment)
     result: Template = {"AWSTemplateFormatVersion": "2010-09-09", "Description": description}
     # Parameters and resources share one namespace.
-    parameters = {each: names.of(_parameter(each)) for each in dict.fromkeys(blanks_in(resources))}
+    parameters = {placeholder: names.of(_parameter(placeholder)) for placeholder in dict.fromkeys(blanks_in(resources))}
     if parameters:
-        result["Parameters"] = {name: _asked(each) for each, name in parameters.items()}
+        result["Parameters"] = {name: _asked(placeholder) for placeholder, name in parameters.items()}
     if resources:
         result["Resources"] = _referring(resources, parameters)
     if grants.sessions and selection.has_sessions:
@@ -94,7 +94,7 @@ def _referring(value: object, parameters: Mapping[Blank, str]) -> object:
     if isinstance(value, Blank):
         return {"Ref": parameters[value]}
     if isinstance(value, Mapping):
-        return {key: _referring(each, parameters) for key, each in value.items()}
+        return {key: _referring(item, parameters) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_referring(each, parameters) for each in value]
+        return [_referring(item, parameters) for item in value]
     return value

@@ -18,14 +18,14 @@ def terraform(grants: Grants, selection: Selection, head: str) -> str:
     """The text of a `main.tf`, formatted like `terraform fmt`. `head` is the comment at its top."""
     names = UniqueNames(r"[^A-Za-z0-9_-]", "_")
     blocks: list[str] = []
-    made: dict[str, str] = {}
+    role_names: dict[str, str] = {}
     for role in grants.roles:
-        blocks += _role(role, names, made, selection, grants.environment)
+        blocks += _role(role, names, role_names, selection, grants.environment)
     blocks += [_base(base, names, grants.environment) for base in grants.bases if selection.has_permissions]
     blocks += [_session(session, names) for session in grants.sessions if selection.has_sessions]
-    blanks = {each.name: each for each in blanks_in(_shown(grants, selection))}
+    blanks = {placeholder.name: placeholder for placeholder in blanks_in(_shown(grants, selection))}
     comment = "".join([f"# {line}\n" for line in head.splitlines()])
-    return "\n".join([comment, *[_variable(each) for each in blanks.values()], *blocks])
+    return "\n".join([comment, *[_variable(placeholder) for placeholder in blanks.values()], *blocks])
 
 
 def _role(
@@ -82,11 +82,11 @@ def _variable(each: Blank) -> str:
 
 def _shown(grants: Grants, selection: Selection) -> list[object]:
     """The statements that appear in the text, to collect their placeholders."""
-    shown: list[object] = []
+    statements: list[object] = []
     for role in grants.roles:
-        shown += role.trust if selection.has_trust else ()
-        shown += role.permissions if selection.has_permissions else ()
-    return shown
+        statements += role.trust if selection.has_trust else ()
+        statements += role.permissions if selection.has_permissions else ()
+    return statements
 
 
 def _names(trust: Iterable[object], arn: str) -> bool:
@@ -103,11 +103,11 @@ def hcl(value: object, depth: int) -> str:
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, Mapping):
-        entries = [(_text(str(key)), hcl(each, depth + 1)) for key, each in value.items()]
+        entries = [(_text(str(key)), hcl(item, depth + 1)) for key, item in value.items()]
         return _braced("{", entries, "}", depth)
     if isinstance(value, Sequence):
         inner = _INDENT * (depth + 1)
-        items = "".join([f"{inner}{hcl(each, depth + 1)},\n" for each in value])
+        items = "".join([f"{inner}{hcl(item, depth + 1)},\n" for item in value])
         return f"[\n{items}{_INDENT * depth}]"
     raise TypeError(f"a policy has no {type(value).__name__}")
 
@@ -122,7 +122,7 @@ def _braced(opening: str, entries: Sequence[tuple[str, str]], closing: str, dept
     for index, (key, value) in enumerate(entries):
         width = len(key)
         if "\n" not in value:
-            width = max(len(each) for each in _neighbours(entries, index))
+            width = max(len(neighbour) for neighbour in _neighbours(entries, index))
         lines.append(f"{_INDENT * (depth + 1)}{key:<{width}} = {value}\n")
     return f"{opening}\n{''.join(lines)}{_INDENT * depth}{closing}"
 
@@ -141,5 +141,5 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 def _text(text: str) -> str:
     """A quoted string with escapes, in which Terraform expands nothing (Terraform, Strings and Templates)."""
-    escaped = "".join([_ESCAPES.get(each, each) for each in text])
+    escaped = "".join([_ESCAPES.get(character, character) for character in text])
     return '"' + re.sub(r"([$%])\{", r"\1\1{", escaped) + '"'

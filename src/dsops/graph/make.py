@@ -137,8 +137,8 @@ class _Making:
             if ("step", below) in self.nodes:
                 break
             names.append(below)
-        for each in reversed(names):
-            self._add(self._of_unplanned(self._config.stores[each]))
+        for store_name in reversed(names):
+            self._add(self._of_unplanned(self._config.stores[store_name]))
 
     def _of_unplanned(self, store: StoreEntry) -> GraphNode:
         below = _text(store, "credentials_from")

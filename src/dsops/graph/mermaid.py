@@ -72,8 +72,8 @@ def _folded(graph: Graph) -> frozenset[Key]:
 def _box(graph: Graph, node: GraphNode, inside: list[GraphNode]) -> str:
     """A node's shape, label and style, including the variables listed inside of it."""
     begin, end = _SHAPES[node.kind]
-    text = "<br>".join([*_words(graph, node), *[": ".join(_words(graph, each)) for each in inside]])
-    is_bad = any(is_broken(graph, each) for each in (node, *inside))
+    text = "<br>".join([*_words(graph, node), *[": ".join(_words(graph, inner_node)) for inner_node in inside]])
+    is_bad = any(is_broken(graph, inner_node) for inner_node in (node, *inside))
     style = "denied" if is_bad else node.kind if node.kind in {"caller", "variable"} else ""
     return f'{begin}"{text}"{end}' + (f":::{style}" if style else "")
 
@@ -92,13 +92,13 @@ def _edges(graph: Graph, nodes: list[GraphNode], ids: dict[Key, str]) -> Iterato
 
 def label(text: str) -> str:
     """Escape a label's text; `#35;` is Mermaid's notation for a character code."""
-    shown = plain(text)
+    plain_text = plain(text)
     return (
         "".join(
-            each
-            if (each in _SAFE or _is_inside(shown, at)) and not shown.startswith(_KEYWORDS, at)
-            else f"#{ord(each)};"
-            for at, each in enumerate(shown)
+            character
+            if (character in _SAFE or _is_inside(plain_text, at)) and not plain_text.startswith(_KEYWORDS, at)
+            else f"#{ord(character)};"
+            for at, character in enumerate(plain_text)
         )
         or "#32;"
     )
@@ -106,10 +106,10 @@ def label(text: str) -> str:
 
 def _is_inside(text: str, at: int) -> bool:
     """Whether a `.`, `-` or `_` stands inside a word, where it has no special meaning, or is a letter beyond ASCII."""
-    each = text[at]
-    if each in "._-":
+    character = text[at]
+    if character in "._-":
         return 0 < at < len(text) - 1 and _is_word(text[at - 1]) and _is_word(text[at + 1])
-    return not each.isascii() and each.isalnum()
+    return not character.isascii() and character.isalnum()
 
 
 def _is_word(character: str) -> bool:
@@ -118,5 +118,5 @@ def _is_word(character: str) -> bool:
 
 def _title(text: str) -> str:
     """The title, which ends with its line and has no character codes: other characters become spaces."""
-    kept = "".join(each if each.isalnum() or each in " .-_/" else " " for each in plain(text))
-    return " ".join(kept.split()) or "credentials"
+    allowed = "".join(character if character.isalnum() or character in " .-_/" else " " for character in plain(text))
+    return " ".join(allowed.split()) or "credentials"

@@ -71,8 +71,8 @@ def facts_of_variable(variable: PlannedVariable) -> tuple[str, ...]:
 
 def facts_of_login(proof: Proof) -> tuple[str, ...]:
     """The facts of a token or login: issuer, subject, audience, and expiry."""
-    told = (proof.login.told,) if proof.login is not None else ()
+    expiry = (proof.login.told,) if proof.login is not None else ()
     if proof.speaks_of is None:
-        return told
+        return expiry
     issuer, subject, audience = proof.speaks_of
-    return (f"of {issuer}", f"about {subject}", f"for {audience}", *told)
+    return (f"of {issuer}", f"about {subject}", f"for {audience}", *expiry)

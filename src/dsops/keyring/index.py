@@ -1,7 +1,7 @@
 """The list of the keyring's entries, without secrets: a file beside the folders of `dsops allow`.
 
 A run reads it to know whether the keyring has an entry for it (asking the keyring costs 200 ms); a plan reads it to
-tell two keys of one name apart. It is trusted only if the user owns it and nobody else can write it.
+tell two keys of one name apart. It is trusted only if the user owns it and no other user can write it.
 """
 
 from __future__ import annotations
@@ -187,8 +187,8 @@ def _parsed(value: Mapping[str, Any]) -> Contents:
     # Any: JSON, which is checked below.
     if value["version"] != _VERSION:
         raise ValueError("another version")
-    seeds = [_entry(SeedEntry, each) for each in value["mfa"]]
-    keys = [_entry(KeysEntry, each) for each in value["keys"]]
+    seeds = [_entry(SeedEntry, fields) for fields in value["mfa"]]
+    keys = [_entry(KeysEntry, fields) for fields in value["keys"]]
     return Contents({entry.serial_number: entry for entry in seeds}, {entry.name: entry for entry in keys})
 
 

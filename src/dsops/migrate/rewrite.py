@@ -118,8 +118,8 @@ class _Rewriter:
             done = self._lines.set_value(type_node.line, "type", written, type_name)
             self._edited(done, type_node.line, f"type {written}", f"`type: {type_name}`, from {written}")
         if type_name not in self._types:
-            shown = type_name or "none"
-            self._note(name.line, f"store `{name.text}` is left as it is: nothing here reads the type `{shown}`")
+            shown_type = type_name or "none"
+            self._note(name.line, f"store `{name.text}` is left as it is: nothing here reads the type `{shown_type}`")
             return
         aliases = {alias: key.name for key in self._types[type_name].keys for alias in key.aliases}
         aliases |= {**STORE_KEYS[""], **STORE_KEYS.get(type_name, {})}
@@ -162,10 +162,10 @@ class _Rewriter:
             elif key.text in UNUSED_VARIABLE_KEYS:
                 self._drop(key, key.text, f"`{key.text}` means nothing here: {UNUSED_VARIABLE_KEYS[key.text]}")
             elif key.text == "from" and isinstance(node, Mapping):
-                inner = {each.text for each, _ in node.entries}
-                for each, _ in node.entries:
-                    if each.text in REFERENCE_KEYS and REFERENCE_KEYS[each.text] not in inner:
-                        self._rename(each, REFERENCE_KEYS[each.text])
+                inner = {inner_key.text for inner_key, _ in node.entries}
+                for inner_key, _ in node.entries:
+                    if inner_key.text in REFERENCE_KEYS and REFERENCE_KEYS[inner_key.text] not in inner:
+                        self._rename(inner_key, REFERENCE_KEYS[inner_key.text])
 
     # --- edits ------------------------------------------------------------------------------------------------
 

@@ -51,7 +51,7 @@ def open_files() -> float | None:
     for folder in ("/proc/self/fd", "/dev/fd"):
         with suppress(OSError):
             return len(os.listdir(folder)) - 1  # one is the listing's own
-    # A process that nobody may inspect (PR_SET_DUMPABLE) can't list its own descriptors either.
+    # A process that is not dumpable (PR_SET_DUMPABLE) can't list its own descriptors either.
     most = most_files()
     return None if most is None else sum(map(_is_open, range(int(min(most, _MOST_LOOKED_AT)))))
 

@@ -55,8 +55,8 @@ def format_of(path: str) -> str:
     name = path.rpartition("/")[2].lower()
     if name.startswith(".env."):
         return "dotenv"
-    for format_name, known in FORMATS.items():
-        if name.endswith(known.endings):
+    for format_name, file_format in FORMATS.items():
+        if name.endswith(file_format.endings):
             return format_name
     raise UsageError(
         f"the name `{path}` does not tell the format", hint=f"add `--format`: {', '.join((*FORMATS, *KEY_FORMATS))}"

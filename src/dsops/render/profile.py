@@ -57,16 +57,16 @@ def _lines(variables: Mapping[str, Secret]) -> list[str]:
 def put(old: str, name: str, variables: Mapping[str, Secret]) -> str:
     """The file's text with the section's keys replaced; other sections, settings and comments are unchanged."""
     new = section(name, variables).splitlines()
-    kept: list[str] = []
+    lines: list[str] = []
     is_inside = is_written = is_dropping = False
     # Not splitlines(), which also splits at other characters, and would lose them.
     for line in old.removesuffix("\n").split("\n") if old else ():
         header = _HEADER.match(line)
         if header:
             is_inside, is_dropping = header[1] == name, False
-            kept.append(line)
+            lines.append(line)
             if is_inside and not is_written:
-                kept.extend(new[1:])
+                lines.extend(new[1:])
                 is_written = True
             continue
         if is_inside:
@@ -74,7 +74,7 @@ def put(old: str, name: str, variables: Mapping[str, Secret]) -> str:
             is_dropping = bool(_OURS.match(line)) or (is_dropping and line[:1] in {" ", "\t"})
             if is_dropping or line.startswith(_ENDS):
                 continue
-        kept.append(line)
+        lines.append(line)
     if not is_written:
-        kept.extend(["", *new] if kept and kept[-1] else new)
-    return "\n".join(kept) + "\n"
+        lines.extend(["", *new] if lines and lines[-1] else new)
+    return "\n".join(lines) + "\n"

@@ -496,7 +496,7 @@ def test_the_sockets_folder_and_its_files_are_closed_to_others(dsops: Agent) -> 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_another_user_is_not_served(dsops: Agent) -> None:
-    """Not even root can use another user's agent, because the folder belongs to somebody else."""
+    """Not even root can use another user's agent, because its folder has another owner."""
     dsops.run("agent", "start")
     folder = Path(dsops.sockets) / "dsops"
     os.chown(folder, 12345, 12345)

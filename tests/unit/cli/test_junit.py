@@ -19,7 +19,7 @@ SCHEMA = etree.XMLSchema(etree.parse(str(Path(__file__).with_name("junit.xsd")))
 
 
 def row(name: str, expected: str | None, **context: str) -> AnsweredCase:
-    """A case with the caller alice, whom a trust policy admits with an external ID."""
+    """A case with the caller alice, who needs an external ID to pass the trust policy."""
     condition = {"StringEquals": {"sts:ExternalId": "hush-id"}}
     alice = f"arn:aws:iam::{ACCOUNT}:user/alice"
     said = {key.replace("__", ":"): (value,) for key, value in context.items()}

@@ -53,8 +53,8 @@ async def list_access_keys(iam: Iam, user: str) -> list[AccessKey]:
     if listed is None:
         raise lacks(iam.endpoint, call.action, "AccessKeyMetadata")
     return [
-        AccessKey(each.text_of("AccessKeyId"), each.text_of("Status") == "Active", each.text_of("CreateDate"))
-        for each in listed.children
+        AccessKey(element.text_of("AccessKeyId"), element.text_of("Status") == "Active", element.text_of("CreateDate"))
+        for element in listed.children
     ]
 
 

@@ -101,7 +101,7 @@ async def get_query_results(api: Athena, query: str, columns: tuple[str, ...]) -
         result = object_in(content, "ResultSet")
         column_info = objects_in(object_in(result, "ResultSetMetadata"), "ColumnInfo")
         rows = result.get("Rows")
-        if columns != tuple(text_in(each, "Name") for each in column_info) or not isinstance(rows, list):
+        if columns != tuple(text_in(column, "Name") for column in column_info) or not isinstance(rows, list):
             raise lacks(api.endpoint, action, f"rows of {', '.join(columns)}")
         rows_read += [_row(api, row, len(columns)) for row in rows]
         token = text_in(content, "NextToken")

@@ -97,12 +97,12 @@ async def get_request_authorization_details(api: IamToolbox, authorization_id: s
             break
     policies = tuple(
         ListedPolicy(
-            text_in(each, "type"),
-            each.get("inline") is True,
-            text_in(each, "uri"),
-            tuple(text_in(target, "arn") for target in _objects(each.get("attachedTo"))),
+            text_in(listed_policy, "type"),
+            listed_policy.get("inline") is True,
+            text_in(listed_policy, "uri"),
+            tuple(text_in(target, "arn") for target in _objects(listed_policy.get("attachedTo"))),
         )
-        for each in _objects(content.get("policies"))
+        for listed_policy in _objects(content.get("policies"))
     )
     return AuthorizationDetails(_object(content.get("requestContext")), tuple(evaluations), policies)
 
@@ -156,13 +156,13 @@ def _check(content: Mapping[str, object]) -> ToolboxCheck:
 def _matched(value: object) -> tuple[MatchedPolicy, ...]:
     return tuple(
         MatchedPolicy(
-            text_in(each, "uri"),
+            text_in(matched_policy, "uri"),
             tuple(
                 MatchedStatement(text_in(statement, "sid"), text_in(statement, "evaluatedEffect") == "DENY")
-                for statement in _objects(each.get("matchedStatements"))
+                for statement in _objects(matched_policy.get("matchedStatements"))
             ),
         )
-        for each in _objects(value)
+        for matched_policy in _objects(value)
     )
 
 

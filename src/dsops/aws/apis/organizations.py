@@ -69,15 +69,17 @@ async def list_parents(api: OrganizationsClient, child: str) -> Parent | None:
 async def list_enabled_policy_types(api: OrganizationsClient) -> frozenset[str]:
     """The policy types enabled on the root: `SERVICE_CONTROL_POLICY`, `RESOURCE_CONTROL_POLICY` ..."""
     roots = await _list(api, "ListRoots", "Roots", "list the organization's root")
-    types = [_object(each) for root in roots for each in _items(root.get("PolicyTypes"))]
-    return frozenset(text_in(each, "Type") for each in types if text_in(each, "Status") == "ENABLED")
+    types = [_object(policy_type) for root in roots for policy_type in _items(root.get("PolicyTypes"))]
+    return frozenset(
+        text_in(policy_type, "Type") for policy_type in types if text_in(policy_type, "Status") == "ENABLED"
+    )
 
 
 async def list_policies_for_target(api: OrganizationsClient, target: str, policy_type: str) -> list[tuple[str, str]]:
     """Id and ARN of each policy of that type attached directly to a root, a unit or an account."""
     doing = f"list the policies of {target}"
     policies = await _list(api, "ListPoliciesForTarget", "Policies", doing, TargetId=target, Filter=policy_type)
-    return [(text_in(each, "Id"), text_in(each, "Arn")) for each in policies]
+    return [(text_in(policy, "Id"), text_in(policy, "Arn")) for policy in policies]
 
 
 async def describe_policy(api: OrganizationsClient, policy_id: str) -> str:
@@ -113,7 +115,7 @@ async def _list(
         content = await _ask(api, action, doing, **parameters)
         if not isinstance(content.get(name), list):
             raise lacks(api.endpoint, action, name)
-        objects += [_object(each) for each in _items(content.get(name))]
+        objects += [_object(item) for item in _items(content.get(name))]
         parameters["NextToken"] = text_in(content, "NextToken")
         if not parameters["NextToken"]:
             return objects

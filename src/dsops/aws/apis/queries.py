@@ -44,7 +44,7 @@ def object_in(content: Mapping[str, object], name: str) -> Mapping[str, object]:
 def objects_in(content: Mapping[str, object], name: str) -> list[Mapping[str, object]]:
     """The objects of a list member; [] when it is missing or of another type."""
     value = content.get(name)
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def count_in(content: Mapping[str, object], name: str) -> int | None:

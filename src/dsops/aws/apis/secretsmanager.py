@@ -78,7 +78,9 @@ async def batch_get_secret_value(
         content = await call_json(client, call, "secretsmanager", parameters)
         for entry in _entries(endpoint, call.action, content, "SecretValues"):
             secret_value = _secret_value(endpoint, call.action, entry, content.request_id)
-            values.update({each: secret_value for each in waiting if _is_id_of(each, secret_value)})
+            values.update(
+                {requested_id: secret_value for requested_id in waiting if _is_id_of(requested_id, secret_value)}
+            )
         for entry in _entries(endpoint, call.action, content, "Errors"):
             secret_id = text_in(entry, "SecretId")
             if secret_id in waiting:
@@ -86,11 +88,11 @@ async def batch_get_secret_value(
         token = text_in(content, "NextToken")
         if not token:
             break
-    for each in waiting:
-        if each in values:
-            errors.pop(each, None)
-        elif each not in errors:
-            errors[each] = lacks(endpoint, call.action, f"answer for `{each}`")
+    for requested_id in waiting:
+        if requested_id in values:
+            errors.pop(requested_id, None)
+        elif requested_id not in errors:
+            errors[requested_id] = lacks(endpoint, call.action, f"answer for `{requested_id}`")
     return BatchAnswer(values, errors)
 
 

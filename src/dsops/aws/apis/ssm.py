@@ -50,12 +50,12 @@ async def get_parameters(
     invalid = content.get("InvalidParameters") or []
     if not isinstance(entries, list) or not isinstance(invalid, list):
         raise lacks(endpoint, call.action, "list of parameters")
-    found: dict[str, Parameter] = {}
+    parameters: dict[str, Parameter] = {}
     for name in names:
         best = max(filter(None, (_match(name, entry) for entry in entries)), key=lambda match: match[0], default=None)
         if best is not None and name not in invalid:
-            found[name] = _parameter(endpoint, call.action, best[1])
-    return Parameters(found, tuple(name for name in names if name not in found), content.request_id)
+            parameters[name] = _parameter(endpoint, call.action, best[1])
+    return Parameters(parameters, tuple(name for name in names if name not in parameters), content.request_id)
 
 
 def _match(name: str, entry: object) -> tuple[tuple[int, int], dict[str, object]] | None:

@@ -64,14 +64,14 @@ async def get_role_credentials(portal: PortalClient, account_id: str, role_name:
 async def list_accounts(portal: PortalClient) -> list[Account]:
     """The accounts in which the logged-in user has a permission set."""
     accounts = await _list(portal, "ListAccounts", "/assignment/accounts?", "list the accounts", "accountList")
-    return [Account(text_in(each, "accountId"), text_in(each, "accountName")) for each in accounts]
+    return [Account(text_in(account, "accountId"), text_in(account, "accountName")) for account in accounts]
 
 
 async def list_account_roles(portal: PortalClient, account_id: str) -> list[str]:
     """The names of the logged-in user's permission sets in that account."""
     path, doing = f"/assignment/roles?account_id={quote(account_id)}&", f"list the permission sets in {account_id}"
     roles = await _list(portal, "ListAccountRoles", path, doing, "roleList")
-    return [text_in(each, "roleName") for each in roles]
+    return [text_in(role, "roleName") for role in roles]
 
 
 async def logout(portal: PortalClient) -> None:
@@ -86,7 +86,7 @@ async def _list(portal: PortalClient, action: str, path: str, doing: str, name: 
         more = f"&next_token={quote(token)}" if token else ""
         content = await _ask(portal, action, f"{path}max_result=100{more}", doing)
         members = content.get(name)
-        objects += [cast("dict[str, object]", each) for each in _list_of(members) if isinstance(each, dict)]
+        objects += [cast("dict[str, object]", member) for member in _list_of(members) if isinstance(member, dict)]
         token = text_in(content, "nextToken")
         if not token:
             break

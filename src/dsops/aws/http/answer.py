@@ -34,15 +34,15 @@ class Element(NamedTuple):
 
     def find(self, path: str) -> Element | None:
         """The first element down this path (`Credentials/AccessKeyId`), or None."""
-        found: Element | None = self
+        element: Element | None = self
         for name in path.split("/"):
-            found = next((child for child in found.children if child.name == name), None) if found else None
-        return found
+            element = next((child for child in element.children if child.name == name), None) if element else None
+        return element
 
     def text_of(self, path: str) -> str:
         """The stripped text of the element at `path`; "" when there is no such element."""
-        found = self.find(path)
-        return found.text.strip() if found is not None else ""
+        element = self.find(path)
+        return element.text.strip() if element is not None else ""
 
     def __repr__(self) -> str:
         # The text may be a session's secret key.
@@ -152,7 +152,7 @@ def aws_answer(
             message = message.replace(text, "***") if text else message
     message = re.sub(_ECHO, r"Value '***' at '\1'", message)
     # A server must not send control characters (escape sequences) to the user's terminal.
-    message = " ".join("".join(each if each.isprintable() else " " for each in message).split())
+    message = " ".join("".join(character if character.isprintable() else " " for character in message).split())
     if len(message) > _MAX_MESSAGE:
         message = message[:_MAX_MESSAGE] + "..."
     request_id = request_id if re.match(_REQUEST_ID, request_id) else ""

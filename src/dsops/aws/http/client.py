@@ -75,8 +75,8 @@ def make_client(
 ) -> Client:
     """Create a client for this runtime. Clients that share `known_services` and `sandboxes` learn together."""
     services = {} if known_services is None else known_services
-    known = set() if sandboxes is None else sandboxes
-    return Client(runtime, {}, services, connect_timeout_ms, total_timeout_ms, attempts, known)
+    sandbox_urls = set() if sandboxes is None else sandboxes
+    return Client(runtime, {}, services, connect_timeout_ms, total_timeout_ms, attempts, sandbox_urls)
 
 
 Refusal = Callable[[AwsAnswer, str], DsopsError | None]
@@ -284,8 +284,8 @@ def _tried(call: Call, answer: AwsAnswer | None) -> Tried:
     """The call's action, caller, region and endpoint, for the error. AWS's denial may name the caller's ARN."""
     caller = ""
     if call.credentials is not None:
-        found = re.match(_CALLER, answer.message) if answer is not None else None
-        caller = call.credentials.arn or (found[1] if found else call.credentials.masked_key_id)
+        caller_match = re.match(_CALLER, answer.message) if answer is not None else None
+        caller = call.credentials.arn or (caller_match[1] if caller_match else call.credentials.masked_key_id)
     return Tried(call.action, caller, region=call.endpoint.signing_region, endpoint=call.endpoint.short)
 
 
@@ -368,7 +368,7 @@ def _unreadable(call: Call, response: Response) -> DsopsError:
     if status >= 500:
         return ServiceError(f"{endpoint.short} failed to {call.doing}: it answered {status}", hint="try again")
     if 300 <= status < 400:
-        where = "".join(each for each in response.headers.get("location", "") if each.isprintable())
+        where = "".join(character for character in response.headers.get("location", "") if character.isprintable())
         return AnswerInvalid(
             f"{endpoint.short} redirects instead of answering",
             why=f"it points to {where[:200] or 'nowhere'}, where no credentials are sent",

@@ -65,13 +65,13 @@ _BLIND_SECONDS = 0.01
 
 def open_driver(environ: Mapping[str, str]) -> CurlDriver | ThreadDriver:
     """Create the transport: libcurl, else urllib3 with botocore's signer (DSOPS_TRANSPORT=urllib3)."""
-    wanted = environ.get("DSOPS_TRANSPORT", "")
-    if wanted not in ("", "pycurl", "urllib3"):
-        raise ConfigError(f"DSOPS_TRANSPORT is `{wanted}`", hint="use pycurl or urllib3, or unset it")
-    if wanted != "urllib3":
+    transport_name = environ.get("DSOPS_TRANSPORT", "")
+    if transport_name not in ("", "pycurl", "urllib3"):
+        raise ConfigError(f"DSOPS_TRANSPORT is `{transport_name}`", hint="use pycurl or urllib3, or unset it")
+    if transport_name != "urllib3":
         if pycurl is not None and pycurl.version_info()[2] >= _OLDEST_LIBCURL:
             return CurlDriver()
-        if wanted:
+        if transport_name:
             raise ConfigError("there is no pycurl with libcurl 8.10 or newer", hint="unset DSOPS_TRANSPORT")
     from dsops.aws.http.transport_urllib3 import ThreadDriver
 
@@ -167,7 +167,7 @@ class CurlDriver:
             finished += [self._settle(curl, (number, text)) for curl, number, text in failed]
             if not waiting:
                 self._launch()
-                return [each for each in finished if each[0] is not None]
+                return [outcome for outcome in finished if outcome[0] is not None]
 
     def _settle(self, curl: Any, failure: tuple[int, str] | None) -> tuple[object, object]:
         transfer = self._transfers[curl]

@@ -181,7 +181,7 @@ def _work(number: int, job: _Job, pools: _Pools, done: SimpleQueue[tuple[int, Re
     outcome: Response | BaseException
     try:
         outcome = _send(job, pools.manager(job.request))
-    except BaseException as error:  # noqa: BLE001 (it is the outcome: nobody else would see it)
+    except BaseException as error:  # noqa: BLE001 - any error must reach the caller's thread
         outcome = error
     done.put((number, outcome))
 

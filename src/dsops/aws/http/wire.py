@@ -95,14 +95,14 @@ def checked_headers(request: WireRequest) -> list[tuple[str, str]]:
     signing = request.signing
     if signing is not None:
         token = signing.session_token.reveal() if signing.session_token is not None else ""
-        for what, text in (
+        for part_name, text in (
             ("access key id", signing.access_key_id),
             ("secret access key", signing.secret_access_key.reveal()),
             ("session token", token),
         ):
             if _UNSAFE.search(text):
                 raise CredentialsInvalid(
-                    f"the {what} has a character that it can't contain",
+                    f"the {part_name} has a character that it can't contain",
                     hint="look for a line break or a space at its end, where it comes from",
                 )
         headers.append(("X-Amz-Date", signing.timestamp))

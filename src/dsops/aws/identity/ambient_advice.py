@@ -190,7 +190,7 @@ def _hint(lookup: CredentialLookup, error: str) -> str:
 
 def _no_profile(lookup: CredentialLookup, answer: Mapping[str, object]) -> AmbientFailed:
     profiles = answer.get("profiles")
-    names = [str(each) for each in profiles] if isinstance(profiles, list) else []
+    names = [str(profile_name) for profile_name in profiles] if isinstance(profiles, list) else []
     meant = nearest(lookup.name, names)
     place = "`profile`" if lookup.profile else "AWS_PROFILE"
     hint = f"did you mean `{meant}`? else" if meant else f"correct {place}, or"
@@ -234,7 +234,7 @@ def _looked_at(lookup: CredentialLookup, answer: Mapping[str, object]) -> str:
     paths = [find(lookup.environ, lookup.folder) for find in (config_file, credentials_file)]
     files = " and ".join([path if os.path.isfile(path) else f"{path} (no such file)" for path in paths])
     keys = answer.get("keys")
-    names = [scrubbed(str(each)) for each in keys] if isinstance(keys, list) else []
+    names = [scrubbed(str(key)) for key in keys] if isinstance(keys, list) else []
     has = f", which has only {', '.join(names)}" if names else ""
     return f"profile `{lookup.name}` in {files}{has}"
 
@@ -247,5 +247,5 @@ def scrubbed(text: str) -> str:
         kinds = (str.isupper, str.islower, str.isdigit)
         return "***" if all(any(map(kind, word)) for kind in kinds) else word
 
-    printable = "".join(each if each.isprintable() or each == "\n" else " " for each in text)
+    printable = "".join(character if character.isprintable() or character == "\n" else " " for character in text)
     return re.sub(_KEY_LIKE, mask, re.sub(_KEY_ID, r"\1***", printable))

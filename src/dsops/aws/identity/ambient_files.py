@@ -101,7 +101,11 @@ def sections(path: str, beginning: str = "") -> dict[str, dict[str, str]]:
     try:
         text = content(path).decode("utf-8")
         if beginning:
-            text = "".join(each for each in re.split(r"(?m)^(?=\[)", text) if each.startswith(f"[{beginning}"))
+            text = "".join(
+                section_text
+                for section_text in re.split(r"(?m)^(?=\[)", text)
+                if section_text.startswith(f"[{beginning}")
+            )
         parser.read_string(text)
     except (Error, UnicodeDecodeError, OSError) as error:
         if beginning:

@@ -60,8 +60,8 @@ def _addresses(
     for service_id in SERVICE_IDS.values() if name else ():
         url = _nested(own.get(service_id.lower(), "")).get("endpoint_url", "")
         if url:
-            what = f"`{service_id.lower()}` of `[services {name}]`"
-            addresses[f"{_GENERAL}_{service_id}"] = _checked(url, what, path)
+            setting = f"`{service_id.lower()}` of `[services {name}]`"
+            addresses[f"{_GENERAL}_{service_id}"] = _checked(url, setting, path)
     return addresses
 
 

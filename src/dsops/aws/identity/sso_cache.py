@@ -98,10 +98,10 @@ def read_token(path: str, session: SsoSession) -> Cached:
     if access_token is None or expires_at is None:
         return Cached(None, f"{path} has no token in it")
     # A section of the config file may be changed to another start URL; its token file's name stays the same.
-    for name, wanted in (("startUrl", session.start_url), ("region", session.region)):
+    for name, expected in (("startUrl", session.start_url), ("region", session.region)):
         other = text_in(members, name)
-        if other and other.rstrip("#/") != wanted.rstrip("#/"):
-            return Cached(None, f"{path} is of a login at {_plain(other)}, not at {wanted}")
+        if other and other.rstrip("#/") != expected.rstrip("#/"):
+            return Cached(None, f"{path} is of a login at {_plain(other)}, not at {expected}")
     return Cached(Token(access_token, expires_at, _token_in(members, "refreshToken"), _client_in(members)), "", note)
 
 

@@ -172,10 +172,12 @@ def _as_failure(error: SsoRefused) -> LoginFailed | None:
 def _said_no(brought: Mapping[str, str]) -> LoginFailed:
     """The error for a redirect without a code. Its text comes from outside, so it is cut and cleaned."""
     error = brought.get("error", "") or "no code"
-    why = "".join(each if each.isprintable() else "?" for each in brought.get("error_description", "")[:200])
+    why = "".join(
+        character if character.isprintable() else "?" for character in brought.get("error_description", "")[:200]
+    )
     if error == "access_denied":
         return LoginFailed("the login was denied on the page", why=why, hint=_ALLOW)
-    printable_error = "".join(each if each.isprintable() else "?" for each in error[:60])
+    printable_error = "".join(character if character.isprintable() else "?" for character in error[:60])
     return LoginFailed(f"the browser came back without a login: {printable_error}", why=why, hint="log in again")
 
 

@@ -52,9 +52,9 @@ def named_session(name: str, environ: Mapping[str, str], folder: str = "") -> Ss
         ("sso_region", region, _REGION, "the region of the Identity Center instance"),
     ):
         if not re.match(rule, value):
-            what = f"has no usable `{key}`" if value else f"has no `{key}`"
+            problem = f"has no usable `{key}`" if value else f"has no `{key}`"
             hint = f"set `{key}` there: {expected}"
-            raise ConfigError(f"`[sso-session {name}]` {what}", hint=hint, where=Where(path))
+            raise ConfigError(f"`[sso-session {name}]` {problem}", hint=hint, where=Where(path))
     scopes = tuple(filter(None, (scope.strip() for scope in keys.get("sso_registration_scopes", "").split(","))))
     return SsoSession(name, start_url, region, scopes or (ACCOUNT_ACCESS,))
 
