@@ -143,7 +143,7 @@ def test_twenty_cold_runs_at_once_assume_one_role(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_one_that_is_killed_or_hangs_in_the_middle_holds_up_nobody(tmp_path: Path, number: int) -> None:
+def test_a_killed_or_hanging_client_does_not_block_others(tmp_path: Path, number: int) -> None:
     """When a client is killed or hangs, its role is assumed anyway, and the session serves other clients."""
     with SlowAws() as aws, Agent(tmp_path, aws) as dsops:
         first = dsops.start(*SHOW_KEY)
@@ -156,7 +156,7 @@ def test_one_that_is_killed_or_hangs_in_the_middle_holds_up_nobody(tmp_path: Pat
         first.communicate()
 
 
-def test_an_agent_that_is_killed_in_the_middle_is_started_anew(tmp_path: Path) -> None:
+def test_a_killed_agent_is_restarted(tmp_path: Path) -> None:
     """When the agent is killed, its clients notice the closed connection, and one of them starts a new agent."""
     with SlowAws() as aws, Agent(tmp_path, aws) as dsops:
         dsops.run("agent", "start")
@@ -169,7 +169,7 @@ def test_an_agent_that_is_killed_in_the_middle_is_started_anew(tmp_path: Path) -
         assert aws.calls == ["AssumeRole"] * 2
 
 
-def test_an_agent_that_is_stopped_is_done_without(dsops: Agent, aws: StubAws) -> None:
+def test_a_client_works_without_a_stopped_agent(dsops: Agent, aws: StubAws) -> None:
     """When the agent is stopped (SIGSTOP), a client does the work itself after a few seconds."""
     dsops.run("agent", "start")
     pid = pid_of(dsops)
@@ -182,7 +182,7 @@ def test_an_agent_that_is_stopped_is_done_without(dsops: Agent, aws: StubAws) ->
         os.kill(pid, signal.SIGCONT)
 
 
-def test_values_are_kept_where_a_store_asks_for_it(dsops: Agent, aws: StubAws) -> None:
+def test_values_are_cached_with_cache_seconds(dsops: Agent, aws: StubAws) -> None:
     """With `cache_seconds` the second run makes no call; after `clear` or for another identity it reads again."""
     file = dsops.folder / "dsops.yaml"
     source = "credentials_from: target"
@@ -247,7 +247,7 @@ def test_an_edited_configuration_counts_at_once(dsops: Agent, aws: StubAws) -> N
     assert roles == ["arn:aws:iam::111122223333:role/Target", "arn:aws:iam::111122223333:role/Other"]
 
 
-def test_what_needs_permission_needs_it_in_the_agent_too(dsops: Agent, aws: StubAws) -> None:
+def test_the_agent_requires_permission_too(dsops: Agent, aws: StubAws) -> None:
     """The agent refuses a configuration with a command until `dsops allow`, and then runs the command."""
     file = dsops.folder / "dsops.yaml"
     file.write_text(
@@ -267,7 +267,7 @@ def test_what_needs_permission_needs_it_in_the_agent_too(dsops: Agent, aws: Stub
     assert parameters_of(aws.server.seen[0])["TokenCode"] == "123456"
 
 
-def test_the_childs_environment_is_the_clients_and_not_the_agents(dsops: Agent) -> None:
+def test_the_command_gets_the_clients_environment(dsops: Agent) -> None:
     """The command gets the client's bytes, working folder and variables, not the agent's."""
     dsops.run("agent", "start")
     elsewhere = dsops.folder / "deep"
@@ -297,7 +297,7 @@ def test_the_childs_environment_is_the_clients_and_not_the_agents(dsops: Agent) 
     ],
     ids=" ".join,
 )
-def test_errors_are_told_as_without_an_agent(dsops: Agent, words: tuple[str, ...]) -> None:
+def test_errors_are_the_same_as_without_an_agent(dsops: Agent, words: tuple[str, ...]) -> None:
     """An error has the same text, exit code and JSON with and without the agent."""
     command = ("exec", *words, "--", "true")
     with_agent = dsops.run(*command)
@@ -309,7 +309,7 @@ def test_errors_are_told_as_without_an_agent(dsops: Agent, words: tuple[str, ...
 @pytest.mark.parametrize(
     "words", [("exec", "--env", "keys", "--", "true"), ("render", "--env", "keys"), ("credentials", "target")], ids=str
 )
-def test_notes_are_told_once(dsops: Agent, words: tuple[str, ...]) -> None:
+def test_notes_are_shown_once(dsops: Agent, words: tuple[str, ...]) -> None:
     """A note about the configuration is shown once, with and without the agent."""
     file = dsops.folder / "dsops.yaml"
     file.write_text(file.read_text().replace("role_arn:", "assume_role:"))
@@ -318,7 +318,7 @@ def test_notes_are_told_once(dsops: Agent, words: tuple[str, ...]) -> None:
     assert with_agent.stderr == without.stderr
 
 
-def test_a_denied_role_is_told_as_without_an_agent(tmp_path: Path) -> None:
+def test_a_denied_role_gives_the_same_error_as_without_an_agent(tmp_path: Path) -> None:
     """A denial shows AWS's own words, and the next run asks AWS again, since only successes are cached."""
     with StubAws(denies=True) as aws, Agent(tmp_path, aws) as dsops:
         settings = [(agent, is_json) for agent in ("on", "off") for is_json in ("", "1")]
@@ -330,7 +330,7 @@ def test_a_denied_role_is_told_as_without_an_agent(tmp_path: Path) -> None:
         assert aws.calls == ["AssumeRole"] * 4
 
 
-def test_a_command_that_is_not_there_costs_nothing(dsops: Agent, aws: StubAws) -> None:
+def test_a_missing_command_makes_no_call(dsops: Agent, aws: StubAws) -> None:
     """A missing command is reported before any call to AWS, and starts no agent."""
     done = dsops.run("exec", "--env", "production", "--", "no-such-command")
     assert done.returncode == 127
@@ -369,7 +369,7 @@ def test_twenty_runs_ask_one_person_for_one_code(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("environ", [{"CI": "true"}, {"DSOPS_AGENT": "off"}, {"DSOPS_NO_AGENT": "1"}], ids=str)
-def test_none_is_started_where_none_is_wanted(dsops: Agent, environ: dict[str, str]) -> None:
+def test_no_agent_is_started_in_ci_or_when_switched_off(dsops: Agent, environ: dict[str, str]) -> None:
     """In CI, and with DSOPS_AGENT=off, the client does the work in its own process."""
     done = dsops.run("exec", "--env", "production", "--", "sh", "-c", "echo $TOKEN", **environ)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"hush-token\n", b"")
@@ -377,14 +377,14 @@ def test_none_is_started_where_none_is_wanted(dsops: Agent, environ: dict[str, s
     assert os.listdir(dsops.sockets) == []
 
 
-def test_no_agent_is_a_flag_too(dsops: Agent) -> None:
+def test_the_no_agent_flag(dsops: Agent) -> None:
     """`--no-agent` disables the agent for one run."""
     assert dsops.run("exec", "--no-agent", "--env", "production", "--", "true").returncode == 0
     assert not dsops.status()["is_running"]
 
 
 @pytest.mark.parametrize("kind", ["open", "link", "file"])
-def test_a_folder_that_is_not_safe_is_not_used(dsops: Agent, kind: str) -> None:
+def test_an_unsafe_socket_folder_is_not_used(dsops: Agent, kind: str) -> None:
     """With an unsafe socket folder the work is done without an agent; `agent start` says what is wrong."""
     folder = Path(dsops.sockets) / "dsops"
     if kind == "link":
@@ -403,7 +403,7 @@ def test_a_folder_that_is_not_safe_is_not_used(dsops: Agent, kind: str) -> None:
     assert b"is not safe" in started.stderr
 
 
-def test_a_full_disk_is_done_without(dsops: Agent) -> None:
+def test_without_a_socket_the_client_does_the_work(dsops: Agent) -> None:
     """When no socket can be created, the work is done in the client's process."""
     done = dsops.run("exec", "--env", "production", "--", "true", XDG_RUNTIME_DIR="/proc/self/no-such-folder")
     assert (done.returncode, done.stderr) == (0, b"")
@@ -450,7 +450,7 @@ def test_an_idle_agent_ends(dsops: Agent) -> None:
     wait_until(lambda: not any(name for name in os.listdir(f"{dsops.sockets}/dsops") if not name.endswith(".lock")))
 
 
-def test_a_second_agent_in_the_foreground_says_that_there_is_one(dsops: Agent) -> None:
+def test_a_second_foreground_agent_is_refused(dsops: Agent) -> None:
     """`dsops agent run` does not replace a running agent."""
     dsops.run("agent", "start")
     done = dsops.run("agent", "run")
@@ -470,7 +470,7 @@ def test_an_agent_in_the_foreground_serves(dsops: Agent, aws: StubAws) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc says what a process is")
-def test_the_agent_shows_nothing_of_its_clients(dsops: Agent) -> None:
+def test_the_agents_process_exposes_no_secret(dsops: Agent) -> None:
     """The agent's arguments and environment hold no secret; it dumps no core and keeps no folder or terminal open."""
     dsops.run("exec", "--env", "production", "--", "true")
     proc = Path(f"/proc/{pid_of(dsops)}")
@@ -505,7 +505,7 @@ def test_another_user_is_not_served(dsops: Agent) -> None:
     assert dsops.status()["is_running"]
 
 
-def test_without_terminal_a_code_is_not_waited_for(tmp_path: Path) -> None:
+def test_without_a_terminal_an_mfa_code_is_not_awaited(tmp_path: Path) -> None:
     """Without a terminal a needed MFA code is an immediate error, as without an agent."""
     with StubAws() as aws, Agent(tmp_path, aws) as dsops:
         file = tmp_path / "dsops.yaml"

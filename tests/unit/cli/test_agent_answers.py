@@ -90,7 +90,7 @@ def test_help_and_no_agent_start_none(tmp_path: Path) -> None:
                 assert dsops.run("agent", "status").stdout == b"no agent is running\n"
 
 
-def test_a_file_that_is_asked_for_is_written_here(dsops: Agent, tmp_path: Path) -> None:
+def test_the_client_writes_the_output_file(dsops: Agent, tmp_path: Path) -> None:
     """The agent provides the session, and the client's process writes the file with its own rights."""
     done = dsops.run("credentials", "target", "--format", "ini", DSOPS_CREDENTIALS_OUT=str(tmp_path / "keys"))
 
@@ -98,7 +98,7 @@ def test_a_file_that_is_asked_for_is_written_here(dsops: Agent, tmp_path: Path) 
     assert (tmp_path / "keys").read_text().startswith("[target]\n")
 
 
-def test_a_profile_of_ones_own_name_is_passed_over(dsops: Agent) -> None:
+def test_for_profile_ignores_that_profile(dsops: Agent) -> None:
     """With `AWS_PROFILE=target`, `credentials target --for-profile target` ignores that profile."""
     words = ("credentials", "target", "--format", "process", "--for-profile", "target", "--config")
     file = str(dsops.folder / "dsops.yaml")
@@ -110,7 +110,7 @@ def test_a_profile_of_ones_own_name_is_passed_over(dsops: Agent) -> None:
     assert foreign.returncode == 0, "keys in the environment win over a profile"
 
 
-def test_a_profile_gives_its_file_no_leave_to_run_commands(dsops: Agent) -> None:
+def test_for_profile_does_not_allow_commands(dsops: Agent) -> None:
     """`--for-profile` allows no commands: the file may have changed since it was put into ~/.aws/config."""
     file = dsops.folder / "runs.yaml"
     text = (dsops.folder / "dsops.yaml").read_text()
@@ -138,7 +138,7 @@ def test_a_reader_that_has_left_is_no_error(dsops: Agent) -> None:
     process.stderr.close()
 
 
-def test_a_closed_stdout_is_told(dsops: Agent) -> None:
+def test_a_closed_stdout_is_an_error(dsops: Agent) -> None:
     """A closed stdout is an error: the agent's connection may have its number, and must not get the answer."""
     done = subprocess.run(
         ["sh", "-c", '"$@" >&-', "sh", *dsops.command("get", "--env", "production", "TOKEN")],

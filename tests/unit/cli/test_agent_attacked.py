@@ -136,7 +136,7 @@ def test_an_agent_may_be_idle_for_months(dsops: Agent) -> None:
 
 
 @pytest.mark.parametrize("number", ["0", "77", "-1", "99999999999999999999"])
-def test_what_is_no_listening_socket_is_no_listener(dsops: Agent, number: str) -> None:
+def test_a_listener_must_be_a_listening_socket(dsops: Agent, number: str) -> None:
     """`dsops agent run --listener` rejects a descriptor that is not a listening socket."""
     done = dsops.run("agent", "run", f"--listener={number}")
     assert done.returncode == 2
@@ -160,7 +160,7 @@ def test_a_client_in_other_groups_has_an_agent_of_its_own(dsops: Agent) -> None:
 
 
 @pytest.mark.parametrize("agent", ["on", "off"])
-def test_an_environment_that_only_c_can_make_arrives(dsops: Agent, agent: str) -> None:
+def test_an_irregular_environment_arrives(dsops: Agent, agent: str) -> None:
     """An environment with missing `=`, empty or double names, or invalid bytes arrives the same with the agent."""
     odd = [b"=nameless", b"no-equals", b"TWICE=1", b"TWICE=2", b"\xff\xfe=\xfd", b"A B=c", b"NL=a\nb", b"EMPTY="]
     told = [*[os.fsencode(f"{name}={value}") for name, value in {**dsops.environ, "DSOPS_AGENT": agent}.items()], *odd]
@@ -179,7 +179,7 @@ def test_an_environment_that_only_c_can_make_arrives(dsops: Agent, agent: str) -
 
 
 @pytest.mark.parametrize("closed", ["0", "1", "2", "0 1 2"])
-def test_a_client_without_standard_streams_gets_all_the_same(dsops: Agent, closed: str) -> None:
+def test_a_client_without_standard_streams_works(dsops: Agent, closed: str) -> None:
     """A client with closed standard streams works: no note is written into the agent's socket."""
     with_device(dsops, "mfa_process: [sh, -c, 'echo touch your key >&2; echo 123456']")
     redirections = " ".join(f"{number}>&-" for number in closed.split())
@@ -191,7 +191,7 @@ def test_a_client_without_standard_streams_gets_all_the_same(dsops: Agent, close
     assert dsops.status()["is_running"]
 
 
-def test_a_program_for_codes_is_run_in_the_clients_world(dsops: Agent, tmp_path: Path) -> None:
+def test_mfa_process_runs_in_the_clients_environment(dsops: Agent, tmp_path: Path) -> None:
     """`mfa_process` runs with the waiting client's HOME and variables, in the file's folder."""
     program = 'echo "$HOME $COLOUR $(pwd)" >> seen; echo 123456'
     with_device(dsops, f"mfa_process: [sh, -c, {json.dumps(program)}]")
@@ -231,7 +231,7 @@ def test_values_with_line_ends_and_nul_come_through_whole(dsops: Agent) -> None:
 
 
 @pytest.mark.parametrize("thing", ["file", "folder", "link to nothing", "stale socket", "link to itself"])
-def test_something_else_in_the_sockets_place_stops_nobody(dsops: Agent, thing: str) -> None:
+def test_another_file_at_the_sockets_path_stops_no_run(dsops: Agent, thing: str) -> None:
     """Another file in the socket's place is replaced, or the work is done without an agent."""
     place = address(dsops)
     place.parent.mkdir(mode=0o700)
@@ -262,7 +262,7 @@ def test_a_lock_that_is_a_link_is_not_followed(dsops: Agent, tmp_path: Path) -> 
     assert not (tmp_path / "made").exists()
 
 
-def test_files_that_are_removed_all_the_time_stop_nobody(dsops: Agent) -> None:
+def test_repeated_removal_of_the_agents_files_stops_no_run(dsops: Agent) -> None:
     """Twenty runs get their sessions while the lock, the socket and the folder are removed repeatedly."""
     place = address(dsops)
     is_over = threading.Event()
@@ -317,7 +317,7 @@ def test_fifty_runs_while_it_is_stopped_cleared_and_started_all_end_well(dsops: 
             disturber.join()
 
 
-def test_an_agent_that_is_killed_at_any_moment_of_its_start_stops_nobody(dsops: Agent) -> None:
+def test_an_agent_killed_during_its_start_stops_no_run(dsops: Agent) -> None:
     """Runs succeed when the agent is killed before it listens, before its first answer, or later."""
     for milliseconds in range(0, 300, 25):
         agent = subprocess.Popen(
@@ -370,7 +370,7 @@ def test_an_agent_without_descriptors_leaves_the_work_to_its_clients(dsops: Agen
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root can mount a small disk")
-def test_a_disk_without_room_is_done_without(dsops: Agent) -> None:
+def test_a_full_disk_stops_no_run(dsops: Agent) -> None:
     """With a full disk, on which no lock can be created, the work is done without an agent."""
     folder = Path(dsops.sockets) / "full"
     folder.mkdir()
@@ -448,7 +448,7 @@ def test_ctrl_c_while_the_agent_works_ends_the_client_alone(tmp_path: Path) -> N
         assert aws.calls == ["AssumeRole"]
 
 
-def test_ctrl_c_at_the_question_gives_the_terminal_back(dsops: Agent, aws: StubAws) -> None:
+def test_ctrl_c_at_the_prompt_restores_the_terminal(dsops: Agent, aws: StubAws) -> None:
     """After Ctrl-C at the prompt the terminal echoes again, the exit code is 130, and the next client prompts."""
     with_device(dsops)
     with terminal_of(dsops, SHOW_KEY) as terminal:
@@ -473,7 +473,7 @@ def test_ctrl_c_at_the_question_gives_the_terminal_back(dsops: Agent, aws: StubA
         "echo 123456; exec >&-; echo late >&2",
     ],
 )
-def test_what_a_program_for_codes_says_is_seen_by_the_one_who_waits(dsops: Agent, command: str) -> None:
+def test_the_waiting_client_shows_mfa_process_stderr(dsops: Agent, command: str) -> None:
     """The stderr of an `mfa_process` is shown to the waiting client, as without the agent."""
     with_device(dsops, f"mfa_process: [sh, -c, {json.dumps(command)}]")
     words = ("exec", "--config", "dsops.yaml", *SHOW_KEY[1:])
@@ -482,7 +482,7 @@ def test_what_a_program_for_codes_says_is_seen_by_the_one_who_waits(dsops: Agent
     assert (with_agent.returncode, with_agent.stderr) == (without.returncode, without.stderr)
 
 
-def test_a_program_for_codes_that_says_very_much_is_told_in_part(dsops: Agent) -> None:
+def test_long_mfa_process_stderr_is_cut(dsops: Agent) -> None:
     """An `mfa_process` with a lot of stderr still provides its code, and the client shows only a part."""
     with_device(dsops, "mfa_process: [sh, -c, 'yes x | head -c 1000000 >&2; echo 123456']")
     done = dsops.run("exec", "--config", "dsops.yaml", *SHOW_KEY[1:])
@@ -490,7 +490,7 @@ def test_a_program_for_codes_that_says_very_much_is_told_in_part(dsops: Agent) -
     assert 60_000 < len(done.stderr) < 80_000
 
 
-def test_who_is_asked_and_killed_is_followed_by_the_next_in_line(dsops: Agent, aws: StubAws) -> None:
+def test_after_a_killed_client_the_next_one_prompts(dsops: Agent, aws: StubAws) -> None:
     """When a prompting client is killed, another terminal prompts; a client without one gets a session or an error."""
     with_device(dsops)
     environ = [f"{name}={value}" for name, value in dsops.environ.items()]
@@ -506,7 +506,7 @@ def test_who_is_asked_and_killed_is_followed_by_the_next_in_line(dsops: Agent, a
     assert aws.calls == ["AssumeRole"]
 
 
-def test_an_agent_that_is_stopped_and_goes_on_is_none_the_worse(dsops: Agent, aws: StubAws) -> None:
+def test_a_stopped_agent_serves_again_after_sigcont(dsops: Agent, aws: StubAws) -> None:
     """Clients of a stopped agent do the work themselves; after SIGCONT it serves clients again."""
     assert dsops.run(*SHOW_KEY).returncode == 0
     pid = dsops.status()["pid"]
@@ -520,7 +520,7 @@ def test_an_agent_that_is_stopped_and_goes_on_is_none_the_worse(dsops: Agent, aw
     assert aws.calls.count("AssumeRole") == 4
 
 
-def test_a_client_that_never_reads_gets_no_memory_and_keeps_no_thread(dsops: Agent) -> None:
+def test_a_client_that_never_reads_uses_no_memory_or_thread(dsops: Agent) -> None:
     """A client that requests many large answers and reads none does not slow down other clients."""
     file = dsops.folder / "dsops.yaml"
     file.write_text(file.read_text().replace("literal: info", f"literal: {'x' * 100_000}"))

@@ -99,7 +99,7 @@ def test_the_same_path_in_two_folders_is_two_identities(dsops: Agent, tmp_path: 
         assert in_folder(dsops, folder, *SHOW_KEY, **place) == f"ASIA{name}".encode()
 
 
-def test_a_process_that_looks_around_is_another_one_elsewhere(dsops: Agent, tmp_path: Path) -> None:
+def test_a_relative_credential_process_runs_in_the_clients_folder(dsops: Agent, tmp_path: Path) -> None:
     """`credential_process = ./who` runs in the client's folder and environment, and its result is not shared."""
     without_keys(dsops)
     (tmp_path / "config").write_text("[default]\ncredential_process = ./who\n")
@@ -114,7 +114,7 @@ def test_a_process_that_looks_around_is_another_one_elsewhere(dsops: Agent, tmp_
         assert in_folder(dsops, tmp_path / name, *SHOW_KEY, EXTRA=extra) == f"ASIA{name}{extra}".encode()
 
 
-def test_an_edit_that_leaves_size_and_time_alone_counts(dsops: Agent, tmp_path: Path) -> None:
+def test_an_edit_with_the_same_size_and_time_is_noticed(dsops: Agent, tmp_path: Path) -> None:
     """An edit that keeps size and modification time is noticed, since files are compared by content."""
     without_keys(dsops)
     credentials, config = tmp_path / "credentials", tmp_path / "dsops.yaml"
@@ -128,7 +128,7 @@ def test_an_edit_that_leaves_size_and_time_alone_counts(dsops: Agent, tmp_path: 
         assert in_folder(dsops, tmp_path, *SHOW_KEY) == f"ASIA{name}{external_id[-2:].upper()}".encode()
 
 
-def test_a_link_that_is_turned_round_counts(dsops: Agent, tmp_path: Path) -> None:
+def test_a_changed_symlink_is_noticed(dsops: Agent, tmp_path: Path) -> None:
     """A `dsops.yaml` symlink that changes its target is noticed; a relative `--config` is the client's."""
     text = (tmp_path / "dsops.yaml").read_text()
     (tmp_path / "dsops.yaml").unlink()
@@ -143,7 +143,7 @@ def test_a_link_that_is_turned_round_counts(dsops: Agent, tmp_path: Path) -> Non
         assert in_folder(dsops, tmp_path / name, *named).decode() == f"ASIAEXAMPLEEXAMPLE01{name.upper()}"
 
 
-def test_what_was_allowed_and_then_edited_is_not_allowed(dsops: Agent, tmp_path: Path) -> None:
+def test_an_edited_configuration_is_not_allowed(dsops: Agent, tmp_path: Path) -> None:
     """An edited configuration is not allowed: the agent checks each request against the client's own home."""
     file = tmp_path / "dsops.yaml"
     device = "serial_number: arn:aws:iam::111122223333:mfa/ada\n    mfa_process: echo 123456"
@@ -161,7 +161,9 @@ def test_what_was_allowed_and_then_edited_is_not_allowed(dsops: Agent, tmp_path:
 
 
 @pytest.mark.parametrize("words", [(*SHOW_KEY[:-3], "true"), ("render", "--env", "keys")], ids=["exec", "render"])
-def test_a_configuration_from_a_pipe_is_the_clients(dsops: Agent, tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_a_configuration_from_a_pipe_is_read_by_the_client(
+    dsops: Agent, tmp_path: Path, words: tuple[str, ...]
+) -> None:
     """`--config <(make-one)` reads the client's descriptor, not the agent's descriptor of that number."""
     script = tmp_path / "run"
     line = " ".join(f"'{word}'" for word in dsops.command(words[0]))
@@ -206,7 +208,7 @@ def test_two_hundred_clients_of_all_kinds_get_their_own(dsops: Agent, tmp_path: 
     assert got == expected
 
 
-def test_an_agent_with_an_environment_of_its_own_forgets_it(dsops: Agent, aws: PersonalAws, tmp_path: Path) -> None:
+def test_the_agent_ignores_its_own_environment(dsops: Agent, aws: PersonalAws, tmp_path: Path) -> None:
     """An agent started with keys, a proxy and a home in its environment uses none of them for its clients."""
     poison = {
         "AWS_ACCESS_KEY_ID": "AKIAPOISON",

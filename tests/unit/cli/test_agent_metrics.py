@@ -34,7 +34,7 @@ def dsops(tmp_path: Path, aws: StubAws) -> Iterator[Agent]:
         yield program
 
 
-def test_runs_are_counted_and_told(dsops: Agent, aws: StubAws) -> None:
+def test_runs_are_counted_in_the_metrics(dsops: Agent, aws: StubAws) -> None:
     """Cold, warm and failing runs are counted, and the metrics contain no secret."""
     show = ("exec", "--env", "production", "--", "sh", "-c", "echo $TOKEN")
     assert [dsops.run(*show).stdout, dsops.run(*show).stdout] == [b"hush-token\n"] * 2

@@ -45,7 +45,7 @@ def answer_kind(folder: Path, *, files: bool) -> int:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_what_the_agent_lacks_its_client_may_have(tmp_path: Path) -> None:
+def test_without_descriptors_the_agent_declines(tmp_path: Path) -> None:
     """Without free descriptors the agent declines, so the client does the work itself instead of getting an error."""
     (tmp_path / "dsops.yaml").write_text(CONFIG)
     allow_found(tmp_path, {"HOME": str(tmp_path)})
@@ -53,6 +53,6 @@ def test_what_the_agent_lacks_its_client_may_have(tmp_path: Path) -> None:
     assert answer_kind(tmp_path, files=False) == DECLINED
 
 
-def test_what_the_client_lacks_is_told(tmp_path: Path) -> None:
+def test_a_missing_configuration_is_the_clients_error(tmp_path: Path) -> None:
     """A missing configuration is reported as the client's error."""
     assert answer_kind(tmp_path, files=True) == FAILED

@@ -127,7 +127,7 @@ def test_a_run_without_an_agent_is_on_record(
 
 
 @pytest.mark.parametrize(("words", "command", "event"), COLD, ids=IDS)
-def test_a_run_by_the_agent_is_on_record_in_the_home_of_whoever_asks(
+def test_a_run_through_the_agent_is_recorded_in_the_clients_home(
     agent: Agent, home: Home, words: tuple[str, ...], command: str, event: str
 ) -> None:
     """A run through the agent is recorded in the client's home, with the cached session and the client's process."""
@@ -199,7 +199,7 @@ def test_required_stops_each_way_before_anything_is_handed_out(agent: Agent, hom
         assert b"error[audit.not-written]" in done.stderr
 
 
-def test_off_is_off_for_the_agent_too(agent: Agent, home: Home) -> None:
+def test_audit_off_applies_to_the_agent(agent: Agent, home: Home) -> None:
     """The agent reads the client's user configuration for each request, so `audit: off` applies at once."""
     home.configure("audit: off\n")
     assert agent.run("get", *TOKEN, "TOKEN").returncode == 0
@@ -209,7 +209,7 @@ def test_off_is_off_for_the_agent_too(agent: Agent, home: Home) -> None:
     assert told(home.records())[-1] == "Get dsops get ok"
 
 
-def test_nothing_of_a_repository_switches_it(alone: Dsops, home: Home) -> None:
+def test_a_repository_cannot_switch_the_audit_trail_off(alone: Dsops, home: Home) -> None:
     """No key, file or variable of a repository can switch the audit trail off."""
     config = (alone.folder / "dsops.yaml").read_text()
     try:
@@ -225,7 +225,7 @@ def test_nothing_of_a_repository_switches_it(alone: Dsops, home: Home) -> None:
 
 
 @pytest.mark.parametrize("way", ["on", "off"])
-def test_that_a_trail_was_begun_is_said_once_on_a_terminal(agent: Agent, home: Home, way: str) -> None:
+def test_a_new_trail_is_announced_once_on_a_terminal(agent: Agent, home: Home, way: str) -> None:
     """A new audit trail is announced once, with its path, on a terminal only."""
     command = [*agent.command("exec", *TOKEN, "--", "true")]
     environ = {**agent.environ, "DSOPS_AGENT": way}
@@ -265,7 +265,7 @@ def test_the_library_is_on_record(agent: Agent, home: Home) -> None:
         library.open(agent.folder / "dsops.yaml", environ).credentials("target")
 
 
-def test_a_session_that_is_read_is_no_secret_of_a_service(alone: Dsops, home: Home) -> None:
+def test_a_session_read_by_an_environment_is_recorded_once(alone: Dsops, home: Home) -> None:
     """A session that an environment reads is recorded once; its parts are recorded as read by dsops."""
     assert alone.run("exec", "--env", "keys", "--", "true").returncode == 0
     records = home.records()
@@ -353,7 +353,7 @@ def test_the_agent_holds_a_session_for_its_own_reason_only(agent: Agent, home: H
 
 @pytest.mark.parametrize("way", ["on", "off"])
 @pytest.mark.parametrize("mask", [("--mask",), ()])
-def test_a_reason_that_is_set_aside_counts_nowhere(agent: Agent, aws: StubAws, mask: tuple[str, ...], way: str) -> None:
+def test_an_empty_reason_overrides_the_variable(agent: Agent, aws: StubAws, mask: tuple[str, ...], way: str) -> None:
     """`--reason ""` overrides DSOPS_REASON, with and without the agent."""
     named = agent.folder / "reasoned.yaml"
     named.write_text(REASONED)

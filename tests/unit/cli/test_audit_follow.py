@@ -78,7 +78,7 @@ def get(dsops: Dsops, *words: str) -> None:
     assert dsops.run("get", "--env", "plain", "PLAIN", *words).returncode == 0
 
 
-def test_it_begins_before_the_trail_does(dsops: Dsops) -> None:
+def test_follow_may_start_before_the_trail_exists(dsops: Dsops) -> None:
     """`--follow` may start before the trail exists; Ctrl-C ends it with 130 and no message."""
     with follower(dsops) as program:
         get(dsops)
@@ -100,7 +100,7 @@ def test_the_last_events_come_first_and_filters_count(dsops: Dsops) -> None:
         assert json.loads(program.line())["additionalEventData"]["reason"] == "INC-4"
 
 
-def test_it_goes_on_when_the_file_is_put_away(dsops: Dsops) -> None:
+def test_follow_continues_after_a_rotation(dsops: Dsops) -> None:
     """`--follow` continues when the trail is rotated."""
     config = dsops.folder / ".config" / "dsops" / "config.yaml"
     config.parent.mkdir(parents=True)
@@ -132,7 +132,7 @@ def test_one_trail_is_followed_and_it_has_to_be_a_file(dsops: Dsops) -> None:
         assert message in done.stderr
 
 
-def test_it_costs_next_to_nothing_while_nothing_comes(dsops: Dsops) -> None:
+def test_follow_uses_no_cpu_time_while_idle(dsops: Dsops) -> None:
     """While no event arrives, `--follow` uses hardly any CPU time."""
     with follower(dsops) as program:
         get(dsops)

@@ -46,7 +46,7 @@ def is_reading(folder: Path) -> bool:
     [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM), (signal.SIGHUP, -signal.SIGHUP)],
     ids=["Ctrl-C", "CI cancels the job", "the terminal is closed"],
 )
-def test_it_ends_at_once_and_leaves_nothing(logs: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
+def test_an_interrupted_report_leaves_no_files(logs: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
     """A signal ends the report at once with the signal's exit code, no message, and an empty TMPDIR."""
     began = time.monotonic()
     with subprocess.Popen(

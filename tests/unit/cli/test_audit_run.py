@@ -159,7 +159,7 @@ def test_each_engine_answers_in_the_reports_own_words(
     assert table.rstrip("\n") == texts[ASKED.index(question)]
 
 
-def test_here_it_is_answered_by_the_engine_of_the_report(world: World, logs: Path, report: AuditReport) -> None:
+def test_duckdb_answers_like_the_report(world: World, logs: Path, report: AuditReport) -> None:
     """DuckDB returns the same rows as the report for every question, without calls to AWS and without cost."""
     words = ("--run", "--dialect", "duckdb", "--from", str(logs / "logs" / "**" / "*.json*"), "--json")
     for question in REPORTED[:4]:
@@ -212,7 +212,7 @@ def test_the_session_of_a_store_asks(world: World, aws: StubAws) -> None:
     assert "/us-east-1/athena/" in seen[0].header("Authorization")
 
 
-def test_a_store_that_is_not_there_can_not_ask(world: World) -> None:
+def test_an_unknown_store_sends_nothing(world: World) -> None:
     """An unknown store is an error before any request."""
     for name in ("nobody", "target2"):
         code, _, err = world.run("failures", "--run", "--since", "7d", "--store", name)
@@ -221,7 +221,7 @@ def test_a_store_that_is_not_there_can_not_ask(world: World) -> None:
     assert world.stub.seen == []
 
 
-def test_who_reads_all_of_it_has_to_say_so(world: World) -> None:
+def test_reading_all_logs_needs_a_flag(world: World) -> None:
     """Reading all logs needs `--everything` or a first day; the error says so."""
     code, out, err = world.run("failures", "--run")
 
@@ -260,7 +260,7 @@ def test_what_can_not_be_asked_is_told_before_anything_is_sent(
     assert world.stub.seen == []
 
 
-def test_without_a_region_it_is_nowhere(world: World) -> None:
+def test_a_query_needs_a_region(world: World) -> None:
     """Without a region the command fails, since a table belongs to one region."""
     world.dsops.environ["AWS_REGION"] = ""
     code, _, err = world.run("failures", "--run", "--since", "7d")
@@ -268,7 +268,7 @@ def test_without_a_region_it_is_nowhere(world: World) -> None:
     assert "no region is known for Athena" in err
 
 
-def test_a_table_that_is_not_there_is_told_with_what_was_tried(world: World) -> None:
+def test_a_missing_table_is_an_error_with_the_query(world: World) -> None:
     """A missing table is an error with the query's details; with --json stderr contains only the error."""
     world.stub.states = ["FAILED"]
     world.stub.reason = "TABLE_NOT_FOUND: line 37:8: Table 'awsdatacatalog.default.cloudtrail_logs' does not exist"
@@ -359,7 +359,7 @@ def test_ctrl_c_stops_the_query(world: World, words: tuple[str, ...], stops: str
     assert f"the query {query} may go on, and be billed: `aws " in err
 
 
-def test_ctrl_c_before_there_is_an_id_leaves_nobody_in_doubt(world: World) -> None:
+def test_ctrl_c_before_the_query_id_warns_of_costs(world: World) -> None:
     """Ctrl-C before the query id is known warns that a query may have begun."""
     code, err = interrupted(world, Silent())
     assert code == 130
@@ -367,7 +367,7 @@ def test_ctrl_c_before_there_is_an_id_leaves_nobody_in_doubt(world: World) -> No
     assert "may have begun" not in interrupted(world, Waiting())[1]
 
 
-def test_a_moment_is_told_as_the_report_tells_it(world: World) -> None:
+def test_since_splits_results_as_in_the_report(world: World) -> None:
     """`--since` splits results into new and old, as in the report; `--begin` does not."""
     told = [
         json.loads(world.run("failures", "--run", "--json", *words)[1])
@@ -386,7 +386,7 @@ def test_a_query_that_takes_too_long_is_stopped(world: World) -> None:
     assert world.stub.actions[-1] == "StopQueryExecution"
 
 
-def test_progress_is_told_to_who_watches(world: World) -> None:
+def test_verbose_shows_the_querys_states(world: World) -> None:
     """`--verbose` shows each state of the query once."""
     world.stub.states = ["QUEUED", "RUNNING", "RUNNING", "SUCCEEDED"]
     _, _, err = world.run("failures", "--run", "--since", "7d", "--verbose")

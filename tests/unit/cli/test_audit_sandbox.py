@@ -67,7 +67,7 @@ def test_a_run_in_a_sandbox_is_on_record_and_not_shown(dsops: Agent, agent: str)
     assert (with_them.stdout.count(b"\n"), with_them.stderr) == (4, b"")
 
 
-def test_a_client_that_writes_its_own_line_learns_what_the_agent_was_answered_by(dsops: Agent) -> None:
+def test_the_clients_own_record_is_marked_too(dsops: Agent) -> None:
     """`render` gets values from the agent, and marks its own record as the agent's answer says."""
     assert dsops.run("render", "--env", "production").returncode == 0
     assert marks(dsops) == {"AssumeRole": True, "GetSecretValue": True, "Render": True}
@@ -82,7 +82,7 @@ def test_what_an_agent_holds_from_a_sandbox_is_marked_when_it_is_used(dsops: Age
     assert records(dsops) == []
 
 
-def test_a_stand_in_that_does_not_say_so_is_shown(dsops: Agent, aws: StubAws) -> None:
+def test_a_loopback_server_without_the_sandbox_name_is_shown(dsops: Agent, aws: StubAws) -> None:
     """A stub on loopback without the sandbox's name is not marked; only an address's last answer counts."""
     aws.server_name = "Server"
     assert dsops.run(*PLAIN).returncode == 0
@@ -99,7 +99,7 @@ def test_a_stand_in_that_does_not_say_so_is_shown(dsops: Agent, aws: StubAws) ->
     assert len(records(dsops)) == 6
 
 
-def test_a_run_that_also_called_another_place_is_shown(dsops: Agent, aws: StubAws) -> None:
+def test_a_run_that_also_called_another_endpoint_is_shown(dsops: Agent, aws: StubAws) -> None:
     """A run that also called another endpoint is not marked; its calls to the sandbox are."""
     with StubAws() as other:
         kind = "type: aws.secretsmanager"

@@ -121,7 +121,7 @@ def test_a_local_socket_gets_what_a_run_writes(dsops: Dsops, home: Path) -> None
 
 
 @pytest.mark.parametrize("kind", ["udp", "tcp"])
-def test_a_network_gets_it(dsops: Dsops, home: Path, kind: str) -> None:
+def test_syslog_over_the_network_gets_the_lines(dsops: Dsops, home: Path, kind: str) -> None:
     """Lines are sent over UDP or TCP syslog."""
     with Datagrams() if kind == "udp" else Stream() as receiver:
         configure(home, f"audit: {{syslog: {{to: '{receiver.target}', facility: local0}}}}\n")
@@ -130,7 +130,7 @@ def test_a_network_gets_it(dsops: Dsops, home: Path, kind: str) -> None:
     assert (parse(data).name, parse(data).facility) == ("Get", 16)
 
 
-def test_a_collector_gets_it_with_the_runs_headers(dsops: Dsops, home: Path) -> None:
+def test_a_collector_gets_the_lines_with_the_runs_headers(dsops: Dsops, home: Path) -> None:
     """An OTLP collector gets each line once, with the run's headers and nothing else of its environment."""
     with StubServer(lambda _seen: Answer()) as server:
         configure(home, f"audit: {{otlp: '{server.url}'}}\n")
@@ -147,7 +147,7 @@ def test_a_collector_gets_it_with_the_runs_headers(dsops: Dsops, home: Path) -> 
         assert [os.readlink(f"/proc/{pid}/fd/{number}") for number in range(3)] == ["/dev/null"] * 3
 
 
-def test_a_receiver_that_is_gone_stops_nothing_and_is_told_by_the_next_run(dsops: Dsops, home: Path) -> None:
+def test_an_unreachable_receiver_is_reported_by_the_next_run(dsops: Dsops, home: Path) -> None:
     """The next run reports an unreachable receiver; when it is back it gets all lines."""
     with StubServer(lambda _seen: Answer()) as server:
         url = server.url
@@ -203,7 +203,7 @@ def test_a_slow_receiver_is_not_waited_for(dsops: Dsops, home: Path, kind: str) 
         end_senders(home)
 
 
-def test_who_reads_a_runs_output_is_not_kept_waiting(dsops: Dsops, home: Path) -> None:
+def test_the_sender_keeps_no_descriptor_of_the_run(dsops: Dsops, home: Path) -> None:
     """The sender keeps no descriptor of the run open, so a reader of its output sees the end."""
     with StubServer(lambda _seen: Answer(is_silent=True)) as server:
         configure(home, f"audit: {{otlp: '{server.url}'}}\n")
@@ -226,7 +226,7 @@ def test_who_reads_a_runs_output_is_not_kept_waiting(dsops: Dsops, home: Path) -
         end_senders(home)
 
 
-def test_lines_that_were_removed_before_they_were_sent_are_told_once(dsops: Dsops, home: Path) -> None:
+def test_unsent_lines_that_were_removed_are_reported_once(dsops: Dsops, home: Path) -> None:
     """Lines that were rotated away before they were sent are reported once, with their numbers."""
     with StubServer(lambda _seen: Answer()) as server:
         configure(home, f"audit: {{otlp: '{server.url}', max_bytes: 4096, keep: 1}}\n")

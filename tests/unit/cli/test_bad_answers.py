@@ -189,7 +189,7 @@ def code_of(dsops: Dsops, **environ: str) -> tuple[str, int]:
 
 
 @pytest.mark.parametrize("case", ROLE, ids=lambda case: case.name)
-def test_instead_of_a_role(dsops: Dsops, case: Case) -> None:
+def test_bad_answers_to_assume_role(dsops: Dsops, case: Case) -> None:
     """A bad answer to AssumeRole gives an error that names the store and its line."""
     with StubServer(lambda _seen: case.answer) as server:
         text = told(dsops, AWS_ENDPOINT_URL=server.url)
@@ -202,7 +202,7 @@ def test_instead_of_a_role(dsops: Dsops, case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", SECRET, ids=lambda case: case.name)
-def test_instead_of_a_secret(dsops: Dsops, case: Case) -> None:
+def test_bad_answers_to_get_secret_value(dsops: Dsops, case: Case) -> None:
     """A bad answer to GetSecretValue gives an error that names the variable and its line."""
     with StubAws() as aws, StubServer(lambda _seen: case.answer) as server:
         environ = {"AWS_ENDPOINT_URL": aws.server.url, "AWS_ENDPOINT_URL_SECRETS_MANAGER": server.url}
@@ -216,7 +216,7 @@ def test_instead_of_a_secret(dsops: Dsops, case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", ANYWHERE, ids=lambda case: case.name)
-def test_without_pycurl_it_is_told_as_well(dsops: Dsops, case: Case) -> None:
+def test_urllib3_gives_the_same_errors(dsops: Dsops, case: Case) -> None:
     """The urllib3 transport gives the same errors as pycurl."""
     with StubServer(lambda _seen: case.answer) as server:
         text = told(dsops, AWS_ENDPOINT_URL=server.url, DSOPS_TRANSPORT="urllib3")
@@ -224,7 +224,7 @@ def test_without_pycurl_it_is_told_as_well(dsops: Dsops, case: Case) -> None:
     assert "SSH" not in text
 
 
-def test_nobody_listens(dsops: Dsops) -> None:
+def test_a_refused_connection_has_a_hint(dsops: Dsops) -> None:
     """A refused connection on loopback gives a hint about the sandbox."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -235,7 +235,7 @@ def test_nobody_listens(dsops: Dsops) -> None:
     assert code_of(dsops, AWS_ENDPOINT_URL=url) == ("service.unreachable", 5)
 
 
-def test_nobody_answers(dsops: Dsops) -> None:
+def test_a_silent_server_times_out(dsops: Dsops) -> None:
     """A server that never answers gives an error after the store's `timeout_ms`."""
     with StubServer(lambda _seen: Answer(is_silent=True)) as server:
         text = told(dsops, AWS_ENDPOINT_URL=server.url)

@@ -38,7 +38,7 @@ def test_a_file_that_may_not_be_read() -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_a_file_of_somebody_else(tmp_path: Path) -> None:
+def test_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
     """A found file of another user is refused, since it decides the command's variables; a named one is used."""
     dsops = Dsops(tmp_path)
     os.chown(tmp_path / "dsops.yaml", 65534, 65534)

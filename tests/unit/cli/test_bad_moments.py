@@ -50,7 +50,7 @@ def _in_a_shell(dsops: Dsops, *words: str) -> list[str]:
     return ["bash", "-c", line, "bash", str(dsops.folder), "env", "-i", *environ, *dsops.command(*words)]
 
 
-def test_ctrl_c_at_the_question_is_130(asking: tuple[Dsops, StubServer]) -> None:
+def test_ctrl_c_at_the_prompt_is_130(asking: tuple[Dsops, StubServer]) -> None:
     """Ctrl-C at the prompt exits with 130, without traceback, call or command, and restores the echo."""
     dsops, server = asking
     with Terminal(_in_a_shell(dsops, "exec", "--", "touch", "ran")) as terminal:
@@ -77,7 +77,7 @@ def test_ctrl_c_while_a_server_is_awaited_is_130(tmp_path: Path) -> None:
     assert not (dsops.folder / "ran").exists()
 
 
-def test_a_wrong_code_is_asked_for_anew(asking: tuple[Dsops, StubServer]) -> None:
+def test_a_wrong_code_is_prompted_for_again(asking: tuple[Dsops, StubServer]) -> None:
     """A malformed code is not sent, a rejected one is prompted for again, and nothing typed is shown."""
     dsops, server = asking
     with Terminal(_in_a_shell(dsops, "get", "KEY")) as terminal:
@@ -94,7 +94,7 @@ def test_a_wrong_code_is_asked_for_anew(asking: tuple[Dsops, StubServer]) -> Non
     assert len(server.seen) == 2
 
 
-def test_a_wrong_code_without_a_person_is_told(asking: tuple[Dsops, StubServer]) -> None:
+def test_a_wrong_code_without_a_terminal_is_an_error(asking: tuple[Dsops, StubServer]) -> None:
     """A rejected code from a variable is an error with the hint to use the next one."""
     dsops, server = asking
     (dsops.folder / "dsops.yaml").write_text(MFA.replace("    serial", "    token_code: ${MFA_TOKEN}\n    serial"))

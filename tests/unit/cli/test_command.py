@@ -37,12 +37,12 @@ def test_flags_take_the_next_word_or_what_follows_the_equals_sign() -> None:
         parse(PLAIN, ["x", "--env", "--json"], {})
 
 
-def test_the_last_one_counts() -> None:
+def test_the_last_occurrence_of_a_flag_wins() -> None:
     """The last occurrence of a flag wins, so that an alias can be overridden."""
     assert parse(PLAIN, ["--env", "a", "x", "--env", "b"], {}).text("--env") == "b"
 
 
-def test_of_a_flag_that_repeats_all_count() -> None:
+def test_a_repeatable_flag_keeps_all_values() -> None:
     """A repeatable flag keeps all values in order; the command line replaces the variable's lines."""
     command = Command("help", nothing, (Flag("--also", "more", value="X", is_repeatable=True),))
 
@@ -170,7 +170,7 @@ def test_a_word_before_the_dashes_is_refused() -> None:
 
 
 @pytest.mark.parametrize("words", [["--help"], ["x", "-h"], ["--env", "a", "--help", "--nonsense"]])
-def test_help_is_heard_before_anything_else_is_wrong(words: list[str]) -> None:
+def test_help_works_with_a_wrong_command_line(words: list[str]) -> None:
     """`--help` works with missing operands."""
     assert parse(PLAIN, words, {}).is_help
 

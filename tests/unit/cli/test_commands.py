@@ -267,7 +267,7 @@ def test_whoami_asks_sts_where_sts_is(dsops: Dsops, aws: StubAws) -> None:
     assert aws.calls == ["AssumeRole", "GetCallerIdentity"]
 
 
-def test_doctor_minds_no_secret_that_may_be_missing(dsops: Dsops) -> None:
+def test_doctor_accepts_a_missing_optional_secret(dsops: Dsops) -> None:
     """`doctor` accepts a missing secret with `optional` or `default`."""
     assert dsops.run("exec", "--env", "optional", "--", "true").returncode == 0
     done = dsops.run("doctor", "--env", "optional", "--json")
@@ -276,7 +276,7 @@ def test_doctor_minds_no_secret_that_may_be_missing(dsops: Dsops) -> None:
     assert dsops.run("doctor", "--env", "missing").returncode == 6
 
 
-def test_doctor_asks_for_a_profile_where_the_profile_is_at_home(dsops: Dsops, aws: StubAws) -> None:
+def test_doctor_checks_a_profile_in_its_own_region(dsops: Dsops, aws: StubAws) -> None:
     """`doctor` checks a profile's keys in the profile's region, since another partition does not know them."""
     folder = Path(dsops.environ["HOME"]) / ".aws"
     folder.mkdir()

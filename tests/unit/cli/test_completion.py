@@ -105,7 +105,7 @@ def test_variables_count_as_flags_do(folder: Path) -> None:
     assert offered("dsops get ", folder, {"DSOPS_CONFIG": "/no/such/file"}) == []
 
 
-def test_a_broken_configuration_is_no_reason_to_speak(folder: Path) -> None:
+def test_a_broken_configuration_gives_no_candidates(folder: Path) -> None:
     """A broken configuration gives no candidates and no message."""
     (folder / "dsops.yaml").write_text("version: [")
     assert offered("dsops whoami ", folder) == []
@@ -231,7 +231,7 @@ envs:
 """
 
 
-def test_nothing_of_a_strangers_configuration_is_put_on_the_line_that_a_shell_would_run(tmp_path: Path) -> None:
+def test_names_that_need_quoting_are_not_completed(tmp_path: Path) -> None:
     """Names from a stranger's configuration that need quoting, or contain control characters, are not offered."""
     (tmp_path / "dsops.yaml").write_text(HOSTILE)
     assert offered("dsops exec --env ", tmp_path) == ["größe-2.0"]
@@ -241,7 +241,7 @@ def test_nothing_of_a_strangers_configuration_is_put_on_the_line_that_a_shell_wo
     assert line.replace("\t", "").isprintable()
 
 
-def test_a_tab_tells_nothing_of_a_broken_list(folder: Path) -> None:
+def test_a_broken_keyring_list_gives_no_candidates(folder: Path) -> None:
     """A broken list of keyring keys gives no candidates and no message."""
     kept = folder / ".local" / "share" / "dsops"
     kept.mkdir(parents=True)

@@ -101,7 +101,7 @@ def test_a_page_and_a_duration_can_be_named(dsops: Dsops, signin: Signin) -> Non
     ],
     ids=" ".join,
 )
-def test_what_can_not_be_is_refused_before_any_call(
+def test_an_unusable_endpoint_or_value_makes_no_call(
     dsops: Dsops, aws: StubAws, signin: Signin, words: tuple[str, str]
 ) -> None:
     """An endpoint without TLS, or a value that AWS would refuse, is an error before any call."""
@@ -142,7 +142,7 @@ def test_a_long_term_key_opens_no_console(dsops: Dsops, signin: Signin) -> None:
     assert signin.asked == []
 
 
-def test_a_no_is_told_without_the_session(dsops: Dsops, signin: Signin) -> None:
+def test_a_refusal_does_not_show_the_session(dsops: Dsops, signin: Signin) -> None:
     """A refusal is not retried, and no part of the request is shown, even with --debug."""
     signin.status = 400
     done = dsops.run("console", "target", "--debug", "--verbose")
@@ -172,7 +172,7 @@ def test_an_endpoint_that_is_not_there_is_told_as_that(dsops: Dsops) -> None:
     assert b"endpoint_url" not in done.stderr
 
 
-def test_the_browser_gets_the_link_and_nobody_else(dsops: Dsops, signin: Signin) -> None:
+def test_only_the_browser_gets_the_link(dsops: Dsops, signin: Signin) -> None:
     """With `--open` only the browser gets the link; its command line has no part of the session."""
     browser = dsops.folder / "browser"
     script = f'import sys\nopen("{dsops.folder}/opened", "w").write(" ".join(sys.argv[1:]))\n'

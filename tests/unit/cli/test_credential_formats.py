@@ -152,7 +152,7 @@ class TestGithub:
         assert (dsops.folder / "set_env").read_text() == "EARLIER=1"
 
     @pytest.mark.parametrize("words", [("credentials", "target"), ("render", "--env", "production")], ids=" ".join)
-    def test_elsewhere_it_is_refused_before_any_call(
+    def test_github_format_is_refused_outside_of_a_runner(
         self, dsops: Dsops, aws: StubAws, step: dict[str, str], words: tuple[str, ...]
     ) -> None:
         """The `github` format is refused outside of a runner, where the mask commands would show the values."""

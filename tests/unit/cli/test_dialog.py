@@ -81,7 +81,7 @@ def test_each_desktop_has_its_own(desktop: Desktop) -> None:
     [{"DISPLAY": ""}, {"DSOPS_DIALOG": "off"}, {"DSOPS_DIALOG": "0"}, {"CI": "true"}, {"PATH": "/nowhere"}],
     ids=str,
 )
-def test_where_there_is_no_window_nobody_is_asked(desktop: Desktop, more: Mapping[str, str]) -> None:
+def test_without_a_desktop_no_window_is_opened(desktop: Desktop, more: Mapping[str, str]) -> None:
     """Without a desktop, in CI, when switched off, or without a program, no window is opened."""
     desktop.install("zenity")
     assert ask(QUESTION, {**desktop.environ, **more}) is None

@@ -60,7 +60,7 @@ def test_it_is_replaced_by_the_command(dsops: Dsops) -> None:
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 6, 124, 125, 255])
-def test_the_commands_code_is_ours(dsops: Dsops, code: int) -> None:
+def test_exec_exits_with_the_commands_code(dsops: Dsops, code: int) -> None:
     """exec exits with the command's exit code."""
     assert dsops.run("exec", "--env", "plain", "--", "sh", "-c", f"exit {code}").returncode == code
 
@@ -251,7 +251,7 @@ def test_the_flag_for_no_agent_is_known_already(dsops: Dsops) -> None:
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize("flags", [(), ("--timeout", "20")], ids=["replaced", "watched"])
-def test_a_closed_stream_is_the_commands_affair(dsops: Dsops, closed: str, flags: tuple[str, ...]) -> None:
+def test_a_closed_stream_stays_closed_for_the_command(dsops: Dsops, closed: str, flags: tuple[str, ...]) -> None:
     """With closed standard streams the command runs, and no descriptor of dsops takes their place."""
     there = "import os, sys; sys.exit(sum(os.path.exists(f'/proc/self/fd/{n}') << n for n in (0, 1, 2)))"
     words = dsops.command("exec", *flags, "--env", "production", "--", sys.executable, "-c", there)

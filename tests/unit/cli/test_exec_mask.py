@@ -37,7 +37,7 @@ def test_what_was_read_from_a_store_is_hidden(dsops: Dsops) -> None:
     assert done.stderr == b"***\n"
 
 
-def test_without_the_flag_nothing_is(dsops: Dsops) -> None:
+def test_without_the_flag_nothing_is_masked(dsops: Dsops) -> None:
     """Without `--mask` the command's output is unchanged."""
     done = dsops.run("exec", "--env", "production", "--", "sh", "-c", 'echo "$TOKEN"')
     assert done.stdout == b"hush-token\n"
@@ -53,7 +53,7 @@ def test_a_session_is_hidden_but_for_the_id_of_its_key(dsops: Dsops) -> None:
     assert done.stdout == b"***\n"
 
 
-def test_what_is_too_short_is_said(dsops: Dsops) -> None:
+def test_a_short_value_is_not_masked(dsops: Dsops) -> None:
     """A value shorter than four bytes is not masked, with a note; an empty one has no note."""
     done = dsops.run("exec", "--env", "odd", "--mask", "--", "sh", "-c", 'echo "$QUOTED"')
     assert done.stderr == b"dsops: note: BINARY: a value of less than 4 bytes is not masked\n"
@@ -61,7 +61,7 @@ def test_what_is_too_short_is_said(dsops: Dsops) -> None:
     assert [line.strip() for line in done.stdout.splitlines()] in ([b"***"], [b"***", b"***"])
 
 
-def test_github_is_told_first(dsops: Dsops) -> None:
+def test_github_gets_the_masks_first(dsops: Dsops) -> None:
     """In GitHub Actions each line of a secret is registered as a mask first, with `%` escaped."""
     words = ("exec", "--env", "odd", "--mask", "--", "echo", "ran")
     assert dsops.run(*words).stdout == b"ran\n"
@@ -71,7 +71,7 @@ def test_github_is_told_first(dsops: Dsops) -> None:
     assert lines[:-1] == [b"::add-mask::" + line.encode() for line in QUOTED.splitlines()]
 
 
-def test_a_file_is_not_told_what_github_is(dsops: Dsops, tmp_path: Path) -> None:
+def test_no_mask_commands_are_written_to_a_file(dsops: Dsops, tmp_path: Path) -> None:
     """With stdout redirected to a file no mask commands are printed, since they would show the values there."""
     log = tmp_path / "log"
     with log.open("wb") as file:

@@ -34,7 +34,7 @@ def test_every_command_tells_its_failure_as_json(name: str, capfd: pytest.Captur
     assert code in {2, 125}
 
 
-def test_a_command_that_is_none_tells_it_too(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_command_fails_as_json(capfd: pytest.CaptureFixture[str]) -> None:
     """An unknown command with `--json` or DSOPS_JSON fails with JSON, too."""
     assert 2 == main(["--json", "exce"])
     assert json.loads(capfd.readouterr().err)["error"]["hint"] == "did you mean `dsops exec`?"

@@ -18,7 +18,7 @@ from tests.unit.cli.test_plan import PROGRAM
 RED = "\x1b[31m"
 
 
-def test_nothing_is_asked_of_anybody(tmp_path: Path) -> None:
+def test_a_graph_without_check_makes_no_call(tmp_path: Path) -> None:
     """Without `--check` no format opens a socket, starts a process or loads credentials."""
     with StubAws() as aws:
         dsops = Dsops(tmp_path, aws)
@@ -72,7 +72,7 @@ def test_drawings_tell_errors_on_stderr(tmp_path: Path) -> None:
         assert b"error[" not in done.stdout
 
 
-def test_a_file_that_is_there_is_drawn_anew(tmp_path: Path) -> None:
+def test_out_overwrites_an_existing_drawing(tmp_path: Path) -> None:
     """`--out` overwrites an existing drawing, with the usual file mode."""
     dsops = Dsops(tmp_path)
     old = dsops.folder / "credentials.svg"
@@ -82,7 +82,7 @@ def test_a_file_that_is_there_is_drawn_anew(tmp_path: Path) -> None:
     assert os.access(old, os.R_OK)
 
 
-def test_each_variable_says_what_became_of_it(tmp_path: Path) -> None:
+def test_each_variable_has_its_outcome(tmp_path: Path) -> None:
     """A missing optional variable is ok without a value; a missing required one is failed, and its store is ok."""
     with StubAws() as aws:
         dsops = Dsops(tmp_path, aws)

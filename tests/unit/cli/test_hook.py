@@ -190,7 +190,7 @@ class TestLoading:
         assert house.said == ["dsops: hook: environment production is loaded: GREETING, NUMBER"]
         assert house.loads() == 1
 
-    def test_what_was_there_comes_back(self, house: House, shell: str) -> None:
+    def test_previous_values_come_back_on_leaving(self, house: House, shell: str) -> None:
         """A previous value comes back on leaving, and whether it is exported."""
         house.allow()
         printed = house.shell(
@@ -228,7 +228,7 @@ class TestLoading:
         seen = dict(each.partition(b"=")[::2] for each in (house.home / "seen").read_bytes().split(b"\0"))
         assert (seen[b"EMPTY"], seen[b"BINARY"], seen[b"QUOTED"]) == (b"", BINARY, QUOTED.encode())
 
-    def test_an_inner_folder_stands_for_itself(self, house: House, shell: str) -> None:
+    def test_an_inner_file_replaces_the_outer_one(self, house: House, shell: str) -> None:
         """An inner folder's file replaces the outer one; outside of it the outer one is loaded again."""
         inner = house.project / "below"
         (inner / "dsops.yaml").write_text("version: 1\nenvs: {only: {GREETING: {literal: inner}}}\n")
@@ -310,7 +310,7 @@ class TestLoading:
             "AWS_ACCESS_KEY_ID=AKIAEXAMPLEEXAMPLE01",
         ]
 
-    def test_a_session_that_ends_is_had_anew(self, house: House, aws: StubAws, shell: str) -> None:
+    def test_an_expired_session_is_renewed_at_the_next_prompt(self, house: House, aws: StubAws, shell: str) -> None:
         """An expired session is renewed at the next prompt, with the user's identity, not the loaded one."""
         (house.project / "dsops.yaml").write_text(CONFIG + "default_env: keys\n")
         house.allow()
@@ -324,7 +324,7 @@ class TestLoading:
         ]
         assert signers == ["AKIAEXAMPLEEXAMPLE01"] * 2
 
-    def test_a_shell_in_the_shell_takes_away_what_it_loads(self, house: House, shell: str) -> None:
+    def test_a_nested_shell_unloads_what_it_loaded(self, house: House, shell: str) -> None:
         """A nested shell of another kind keeps inherited variables; on leaving the folder they are unset."""
         inner = {"bash": "bash", "zsh": "fish", "fish": "zsh"}[shell]
         if not shutil.which(inner):
@@ -369,7 +369,7 @@ class TestPermission:
         assert ["dsops hook allow" in line for line in house.said] == [True, False]
         assert house.loads() == 2
 
-    def test_a_change_asks_anew(self, house: House, shell: str) -> None:
+    def test_a_change_requires_a_new_permission(self, house: House, shell: str) -> None:
         """A change to the file, an included file or a new local file unloads it and requires a new permission."""
         (house.project / "dsops.yaml").write_text(f"include: part.yaml\n{LITERALS}")
         (house.project / "part.yaml").write_text("envs: {production: {PART: {literal: x}}}\n")
@@ -387,13 +387,13 @@ class TestPermission:
             printed = house.shell(shell, "cd project", show("GREETING"), change, show("GREETING"))
             assert printed == ["GREETING=hello", "GREETING=unset"], change
 
-    def test_it_can_be_taken_back(self, house: House, shell: str) -> None:
+    def test_a_permission_can_be_revoked(self, house: House, shell: str) -> None:
         """After `dsops hook deny` every shell unloads at its next prompt."""
         house.allow()
         printed = house.shell(shell, "cd project", "dsops hook deny", show("GREETING"))
         assert printed[-1] == "GREETING=unset"
 
-    def test_it_is_another_permission_than_that_of_dsops_allow(self, house: House) -> None:
+    def test_hook_allow_and_allow_are_separate(self, house: House) -> None:
         """`dsops hook allow` and `dsops allow` are separate permissions.
 
         `hook allow` also shows what the file can do.
@@ -410,7 +410,7 @@ class TestPermission:
         )
         assert b"error[config.not-allowed]" in done.stderr
 
-    def test_a_file_of_somebody_else_is_refused(self, house: House) -> None:
+    def test_a_file_of_another_user_is_not_loaded(self, house: House) -> None:
         """A file of another user is refused, as by every command that finds it."""
         if os.geteuid():
             pytest.skip("only root can give files away")
@@ -419,7 +419,7 @@ class TestPermission:
         assert house.shell("bash", "cd project", show("GREETING")) == ["GREETING=unset"]
         assert "belongs to another user" in house.said[0]
 
-    def test_a_named_configuration_is_no_way_around(self, house: House) -> None:
+    def test_the_hook_ignores_a_named_configuration(self, house: House) -> None:
         """The hook's command ignores DSOPS_CONFIG, since a named file would be trusted."""
         house.allow()
         done = house.dsops.run("hook-load", "bash", "1", DSOPS_CONFIG=str(house.project / "dsops.yaml"))
@@ -459,12 +459,12 @@ class TestRefusals:
             "_",
         ],
     )
-    def test_a_variable_that_steers_is_refused(self, name: str) -> None:
+    def test_a_controlling_variable_is_refused(self, name: str) -> None:
         """A variable that controls any shell or program is refused."""
         with pytest.raises(NotAllowed, match=name):
             require_harmless(["FINE", name])
 
-    def test_others_are_not(self) -> None:
+    def test_ordinary_variables_are_accepted(self) -> None:
         """Ordinary variables are accepted."""
         require_harmless(["DATABASE_URL", "AWS_ACCESS_KEY_ID", "AWS_REGION", "A1", "TOKEN_PATH", "_INNER"])
 
@@ -495,7 +495,7 @@ class TestRefusals:
 class TestFailures:
     """Failures are reported in one line, once."""
 
-    def test_what_is_wrong_is_told_once_and_tried_when_it_is_mended(self, house: House, shell: str) -> None:
+    def test_a_broken_file_is_reported_once_and_reloaded_after_an_edit(self, house: House, shell: str) -> None:
         """A broken file is reported once, not at each prompt, and loaded again after an edit."""
         good = house.home / "good.yaml"
         good.write_text(LITERALS)
@@ -514,7 +514,7 @@ class TestFailures:
         assert len(house.said) == 2
         assert "is not loaded: it changed since you allowed it" in house.said[0]
 
-    def test_aws_says_no(self, house: House, aws: StubAws, shell: str) -> None:
+    def test_a_denial_is_reported_in_one_line(self, house: House, aws: StubAws, shell: str) -> None:
         """A denial is reported in one line, and nothing is loaded; `dsops hook allow` tries again."""
         (house.project / "dsops.yaml").write_text(CONFIG + "default_env: production\n")
         house.allow()
@@ -717,7 +717,7 @@ class TestPrompts:
         assert "__dsops" not in done.stdout
         assert house.loads() == 0
 
-    def test_history_has_nothing_of_it(self, house: House) -> None:
+    def test_the_history_has_no_hook_commands(self, house: House) -> None:
         """The shell's history contains nothing of the hook."""
         house.allow()
         printed = house.shell("bash", "set -o history", "cd project", "history")
@@ -756,7 +756,7 @@ class TestPrompts:
 class TestTelling:
     """`dsops hook status` and the other subcommands."""
 
-    def test_status_tells_what_would_be_and_what_is(self, house: House) -> None:
+    def test_status_shows_what_would_be_and_is_loaded(self, house: House) -> None:
         """`dsops hook status` shows what would be loaded and what is loaded, as text and JSON."""
         house.allow()
         printed = house.shell("bash", "cd project", "dsops hook status", "dsops hook status --json")

@@ -131,14 +131,16 @@ def test_a_launchers_own_failures_have_one_code(install: Callable[..., None], er
     assert cli.main(["probe"]) == 127
 
 
-def test_ctrl_c_is_130_without_a_word(install: Callable[..., None], capfd: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_is_130_without_a_message(install: Callable[..., None], capfd: pytest.CaptureFixture[str]) -> None:
     """Ctrl-C exits with 130 and no message."""
     install(raises(KeyboardInterrupt()))
     assert cli.main(["probe"]) == 130
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_bug_tells_where_but_not_what(install: Callable[..., None], capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_internal_error_shows_its_place_but_no_message(
+    install: Callable[..., None], capfd: pytest.CaptureFixture[str]
+) -> None:
     """An internal error shows its location but not its message, which may contain a secret."""
     hush = "hush"
 

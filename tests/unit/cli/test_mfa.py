@@ -131,7 +131,7 @@ def test_a_file_is_read_and_what_is_left_of_it_is_told(dsops: Given) -> None:
     ("text", "told"),
     [("apple", "has 5 letters"), ("123456", "it is a code"), (SEED + "!", "it is not base32"), (" \n", "nobody gave")],
 )
-def test_what_is_no_seed_is_not_kept(dsops: Given, text: str, told: str) -> None:
+def test_an_invalid_seed_is_not_stored(dsops: Given, text: str, told: str) -> None:
     """An invalid seed is refused with a reason that does not repeat it."""
     code, out, err = dsops.add(text)
     assert (code, out, dsops.keyring.secrets) == (2, "", {})
@@ -142,9 +142,7 @@ def test_what_is_no_seed_is_not_kept(dsops: Given, text: str, told: str) -> None
     "words",
     [(DEVICE, SEED), (SEED,), (SEED, DEVICE), ("arn:aws:iam::111122223333:u2f/ada",), ("arn:aws:iam::1:user/a",)],
 )
-def test_what_is_no_device_is_refused_and_a_seed_on_the_command_line_is_not_repeated(
-    dsops: Given, words: tuple[str, ...]
-) -> None:
+def test_an_invalid_device_or_a_seed_as_argument_is_refused(dsops: Given, words: tuple[str, ...]) -> None:
     """An invalid device is refused, and a seed on the command line is not repeated in the error."""
     code, _, err = dsops.add(SEED, *words)
     assert (code, dsops.keyring.secrets) == (2, {})
@@ -184,7 +182,7 @@ def test_a_device_that_is_not_there_is_told_with_those_that_are(dsops: Given) ->
     assert dsops.run("mfa", "remove").returncode == 2
 
 
-def test_a_list_that_others_may_write_is_not_believed(dsops: Given) -> None:
+def test_a_list_that_others_can_write_is_rejected(dsops: Given) -> None:
     """A list that other users can write is rejected, since they could change its entries."""
     dsops.add(SEED)
     dsops.keyring.list.chmod(0o666)
@@ -263,7 +261,7 @@ def test_devices_are_completed(dsops: Given) -> None:
     assert dsops.run("complete", "--", "mfa", "code", "").stdout.decode().split() == [DEVICE]
 
 
-def test_a_sandbox_neither_gets_nor_changes_what_the_keyring_has(dsops: Given) -> None:
+def test_a_sandbox_does_not_use_the_keyring(dsops: Given) -> None:
     """Commands in a sandbox run with the keyring disabled, so they neither read nor change it."""
     dsops.add(SEED)
     program = f"{sys.executable} -m dsops"

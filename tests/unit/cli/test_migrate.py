@@ -128,7 +128,7 @@ def project(tmp_path: Path) -> Project:
     return project
 
 
-def test_an_originals_file_is_rewritten(project: Project) -> None:
+def test_a_file_of_the_original_is_rewritten(project: Project) -> None:
     """A rewritten file keeps comments, order and blank lines; a second run changes nothing.
 
     The only remaining problem is a store type that only an extension can provide.
@@ -219,7 +219,7 @@ def test_every_change_is_told_with_its_line(project: Project) -> None:
         ),
     ],
 )
-def test_other_shapes(project: Project, text: str, expected: str) -> None:
+def test_other_file_formats_are_rewritten(project: Project, text: str, expected: str) -> None:
     """`migrate` handles files without version, with directives, CRLF, braces, two sections or anchors."""
     project.file.write_bytes(text.encode())
     done = project.dsops("migrate", "--write")
@@ -248,7 +248,7 @@ def test_other_shapes(project: Project, text: str, expected: str) -> None:
         ("envs:\n  e:\n    A: {from: {store: x, key: y}, transform: mine}\n", ["dsops.yaml:3:"]),
     ],
 )
-def test_what_a_person_has_to_decide_is_told_with_all_its_lines(project: Project, text: str, says: list[str]) -> None:
+def test_lines_that_need_a_decision_are_listed(project: Project, text: str, says: list[str]) -> None:
     """Lines that need a decision are all listed; the file is unchanged, and no value is shown."""
     project.file.write_text(text)
     done = project.dsops("migrate", "--write")

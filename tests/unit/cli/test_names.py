@@ -92,7 +92,7 @@ def test_without_its_name_a_command_lists_those_that_there_are(capfd: pytest.Cap
     assert LISTED[operand] in told(capfd, *REQUIRED[name])
 
 
-def test_what_is_not_listed_is_a_command_s() -> None:
+def test_each_exception_belongs_to_a_command() -> None:
     """Every exception from the rule belongs to an existing command."""
     assert set(NOT_LISTED) <= set(REQUIRED)
 

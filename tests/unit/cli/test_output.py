@@ -48,7 +48,7 @@ def test_an_error_says_what_why_and_what_next() -> None:
     ]
 
 
-def test_aws_is_not_quoted_twice() -> None:
+def test_awss_message_is_not_repeated() -> None:
     """AWS's message is not repeated when it is the reason already."""
     error = DsopsError("no", why="User: x is not authorized", aws=DENIED.aws)
     assert output.error_text(error).splitlines()[-1] == "  aws: AccessDenied, request 7f3c (sts.us-east-1)"
@@ -80,7 +80,7 @@ def test_the_id_of_awss_record_stands_beside_the_requests() -> None:
 @pytest.mark.parametrize(
     "message", ["", "no authorization id: ", "the authorization id: NOT-ONE", f"authorization id: {'a' * 257}"]
 )
-def test_what_is_no_id_leads_nowhere(message: str) -> None:
+def test_a_malformed_authorization_id_is_ignored(message: str) -> None:
     """A malformed authorization id is ignored, and AWS's message is unchanged."""
     aws = AwsAnswer("AccessDenied", message, 403, "7f3c", "sts.us-east-1")
 
@@ -149,7 +149,7 @@ def test_what_was_tried_is_told_in_full_where_nothing_is_said() -> None:
     ],
     ids=["all is said", "nothing was sent", "no call to AWS"],
 )
-def test_nothing_is_told_twice(tried: Tried) -> None:
+def test_no_tried_line_repeats_other_lines(tried: Tried) -> None:
     """There is no `tried` line when its facts stand elsewhere, or no request was made."""
     error = AssumeRoleDenied("it was sts.us-east-1")
     error.add_tried(tried)
@@ -216,7 +216,7 @@ def test_what_is_no_denial_of_a_store_has_no_such_command(error: DsopsError) -> 
     assert "next:" not in output.error_text(error)
 
 
-def test_what_is_known_nearer_to_the_failure_counts() -> None:
+def test_facts_nearer_to_the_failure_are_kept() -> None:
     """Facts recorded nearer to the failure are kept; later ones only fill gaps."""
     error = UsageError("it did not work")
     error.add_tried(Tried("AssumeRole", "arn:aws:iam::111111111111:user/ada", endpoint="sts.us-east-1"))
@@ -285,7 +285,7 @@ def test_the_json_of_several_and_of_problems_nests() -> None:
         ("\udcff", "\\xdcff"),
     ],
 )
-def test_what_a_server_says_moves_no_cursor(text: str, shown: str) -> None:
+def test_control_characters_from_a_server_are_escaped(text: str, shown: str) -> None:
     """Escape sequences, bells, direction marks and lone surrogates from a server are shown as codes."""
     assert clean(text) == shown
     assert output.error_text(UsageError(text)) == f"dsops: error[usage]: {shown}"
@@ -314,13 +314,13 @@ def test_the_origin_of_an_error_shows_no_message_that_is_not_ours() -> None:
     assert "test_output.py" in text
 
 
-def test_what_a_file_is_called_moves_no_cursor() -> None:
+def test_control_characters_in_a_file_name_are_escaped() -> None:
     """Control characters in a file's name are shown as codes."""
     error = ConfigError("it is wrong", where=Where("a\x1b]0;owned\x07.yaml", 3))
     assert output.error_text(error).splitlines()[1] == "  at: a\\x1b]0;owned\\x07.yaml:3"
 
 
-def test_json_moves_no_cursor_and_is_the_same_json() -> None:
+def test_json_escapes_terminal_control_characters() -> None:
     """JSON output also escapes control characters above `~`, which terminals obey."""
     value = {"name": "a\x9b2Jb\x7f", "text": "größe \u2603"}
     text = output.json_text(value)

@@ -63,7 +63,7 @@ def verdicts(hops: list[HopResult]) -> list[str]:
     return [hop.verdict for hop in hops]
 
 
-def test_whoever_is_in_a_group_has_its_policies(tmp_path: Path) -> None:
+def test_group_policies_apply_to_members(tmp_path: Path) -> None:
     """A group's policies apply to its members only."""
     content = seed(policies=[])
     account = content["accounts"][HOME]
@@ -124,7 +124,7 @@ def test_a_role_that_is_not_there_is_told_with_the_one_that_is(tmp_path: Path) -
     assert ["unknown"] == verdicts(checked(tmp_path, content, PLAIN))
 
 
-def test_what_nobody_knows_leaves_a_condition_open(tmp_path: Path) -> None:
+def test_an_unknown_context_value_leaves_the_verdict_unknown(tmp_path: Path) -> None:
     """A condition on the source IP leaves the verdict unknown, unless a denial holds anyway."""
     content = seed()
     condition = {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}
@@ -151,7 +151,7 @@ def test_a_policy_that_can_not_be_read_leaves_it_open(tmp_path: Path, trust: dic
     assert hop.rows[0].outcome.unread[0].why.startswith("given.json:1: ")
 
 
-def test_a_provider_that_is_not_there_lets_nobody_in(tmp_path: Path) -> None:
+def test_a_missing_provider_denies(tmp_path: Path) -> None:
     """A missing provider denies access; in a file without any providers it is not checked."""
     provider = f"arn:aws:iam::{HOME}:saml-provider/Corp"
     content = seed()
@@ -278,7 +278,7 @@ def test_the_caller_must_be_one_that_signs(tmp_path: Path) -> None:
             checked(tmp_path, seed(), PLAIN, caller=caller)
 
 
-def test_one_caller_is_not_two(tmp_path: Path) -> None:
+def test_caller_is_not_applied_to_two_profiles(tmp_path: Path) -> None:
     """With two profiles, `--caller` is applied to neither."""
     stores = PLAIN.replace("last:", "other:").replace("sts,", "sts, profile: other,") + PLAIN
     stores += "  also: {type: aws.secretsmanager, credentials_from: other}\n"

@@ -110,7 +110,7 @@ def test_a_table_reads_each_of_them_once(tmp_path: Path) -> None:
     assert iam.calls.count("GetRole Target") == 1
 
 
-def test_whom_iam_does_not_have_is_told_with_the_line_of_the_case(tmp_path: Path) -> None:
+def test_unknown_principals_are_reported_with_the_cases_line(tmp_path: Path) -> None:
     """Unknown users and roles are reported all at once, with the line of the case, and nothing is answered."""
     (tmp_path / "cases.yaml").write_text(TABLE.replace("user/alice", "user/alic").replace("role/App", "role/Ap"))
     code, told, err = ask(tmp_path, stub(), "--cases", "cases.yaml")
@@ -124,7 +124,7 @@ def test_whom_iam_does_not_have_is_told_with_the_line_of_the_case(tmp_path: Path
     ]
 
 
-def test_who_has_no_credentials_is_told_so(tmp_path: Path) -> None:
+def test_live_without_credentials_fails(tmp_path: Path) -> None:
     """Without credentials `--live` fails like every command that calls AWS."""
     with StubServer(stub()) as server:
         keyless = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_ENDPOINT_URL": server.url}

@@ -280,7 +280,7 @@ class TestNamesThatAwsHasNot:
         assert "dsops: note: suite/cases.yaml:3: AWS has no service with the prefix `stss`" in err
         assert 1 == err.count("note:")
 
-    def test_nothing_is_said_of_what_aws_has(self, capfd: pytest.CaptureFixture[str]) -> None:
+    def test_known_names_give_no_note(self, capfd: pytest.CaptureFixture[str]) -> None:
         """Known names give no note, including tags, issuers' claims and services' keys."""
         keys = ("aws:RequestTag/team=x", "example.com:sub=x", "sts:ExternalId=x", "SAML:aud=x", "aws:SourceIp=10.0.0.1")
         words = [word for key in keys for word in ("--context", key)]

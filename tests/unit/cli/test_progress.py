@@ -94,7 +94,7 @@ def test_a_note_stays(capsys: pytest.CaptureFixture[str], *, is_kept: bool) -> N
     assert capsys.readouterr().err.replace("\r\x1b[K", "").removeprefix("dsops: one").lstrip() == NOTE
 
 
-def test_where_nobody_watches_only_notes_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_verbose_only_notes_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     """Without a terminal and --verbose only notes are printed."""
     report = reporter(is_verbose=False)
     report(Event("one", {}))

@@ -36,7 +36,7 @@ def test_the_answer_is_not_seen_and_arrives_whole() -> None:
         assert terminal.code() == 0
 
 
-def test_a_question_moves_no_cursor() -> None:
+def test_control_characters_in_a_prompt_are_escaped() -> None:
     """Control characters in a prompt are shown as codes; its newlines are kept."""
     asking = "from dsops.cli.framework.prompt import ask; ask('roles:\\n \\x1b[2Jone \\udcff: '); print('asked')"
     with Terminal(python(asking)) as terminal:
@@ -93,7 +93,7 @@ def test_only_a_yes_agrees_and_it_is_seen(typed: str, expected: str) -> None:
         terminal.expect(f"{expected}\r\n")
 
 
-def test_nobody_agrees_without_a_terminal(tmp_path: Path) -> None:
+def test_without_a_terminal_nothing_is_confirmed(tmp_path: Path) -> None:
     """Without a terminal nothing is confirmed, and no window is opened for it."""
     window = tmp_path / "zenity"
     window.write_text("#!/bin/sh\necho y\n")
@@ -155,7 +155,7 @@ def test_ctrl_z_pauses_the_question_and_fg_asks_it_again() -> None:
         terminal.expect("123456")
 
 
-def test_without_a_terminal_nobody_is_asked_and_that_is_known_at_once() -> None:
+def test_without_a_terminal_the_prompt_returns_at_once() -> None:
     """Without a terminal the prompt returns at once, so that a CI run does not hang."""
     started = time.monotonic()
     done = subprocess.run(
@@ -166,7 +166,7 @@ def test_without_a_terminal_nobody_is_asked_and_that_is_known_at_once() -> None:
     assert time.monotonic() - started < 5  # includes the start of an interpreter on a busy machine
 
 
-def test_in_the_background_nobody_is_asked() -> None:
+def test_a_background_process_does_not_prompt() -> None:
     """A background process does not prompt, since reading the terminal would stop it."""
     line = 'set -m; "$@" & wait; echo done'
     with Terminal(shell(line, *python(ASKING))) as terminal:

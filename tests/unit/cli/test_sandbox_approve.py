@@ -87,7 +87,7 @@ def test_it_waits_for_a_login_that_is_about_to_come(server: SandboxServer) -> No
     assert oidc(server).create_token(**login["wish"])["accessToken"]
 
 
-def test_it_refuses(server: SandboxServer, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_login_can_be_denied(server: SandboxServer, capfd: pytest.CaptureFixture[str]) -> None:
     """With `--deny` the program gets access_denied."""
     client, login = oidc(server), start(server)
     assert approve(server, "--deny") == 0
@@ -96,7 +96,7 @@ def test_it_refuses(server: SandboxServer, capfd: pytest.CaptureFixture[str]) ->
         client.create_token(**login["wish"])
 
 
-def test_it_is_a_browser_too(server: SandboxServer) -> None:
+def test_a_browser_login_can_be_approved(server: SandboxServer) -> None:
     """A browser login is approved by sending the code to the program's redirect address."""
     brought: list[str] = []
 

@@ -72,9 +72,7 @@ def test_a_pod_and_a_function_find_their_credentials_as_on_aws(capfd: pytest.Cap
     assert "lambda.amazonaws.com is not authorized" in capfd.readouterr().err
 
 
-def test_a_shell_that_was_a_job_is_one_no_longer(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_variables_of_a_job_are_unset(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Variables of a CI job that the sandbox set are unset for the next identity; those of a real runner stay."""
     with open_server(Seed()) as server:
         monkeypatch.setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "t")
@@ -104,7 +102,7 @@ def test_what_a_flag_can_not_mean_is_told_before_anything_is_asked(
     assert told in capfd.readouterr().err
 
 
-def test_a_day_is_a_moment_too(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_date_means_midnight_utc(capfd: pytest.CaptureFixture[str]) -> None:
     """`sandbox clock --now` with a date means midnight in UTC."""
     with open_server(Seed()) as server:
         assert main(["sandbox", "clock", "--now", "2031-02-03", "--port", str(server.port)]) == 0

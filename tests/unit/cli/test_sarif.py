@@ -198,7 +198,7 @@ def test_a_fingerprint_stays_when_lines_move(capfd: pytest.CaptureFixture[str], 
     assert len(set(prints("a policy.json", "b.json"))) == 4
 
 
-def test_a_log_of_nothing_is_a_log(capfd: pytest.CaptureFixture[str], folder: Path) -> None:
+def test_no_findings_give_an_empty_log(capfd: pytest.CaptureFixture[str], folder: Path) -> None:
     """A check without findings writes an empty log, with which code hosts close earlier findings."""
     good = POLICY.replace(" // everybody", "").replace('"*"', '{"Service": "ec2.amazonaws.com"}')
     (folder / "good.json").write_text(good)

@@ -109,7 +109,7 @@ def test_what_a_plan_tells_comes_with_the_rest(validated: Validated, monkeypatch
     ]
 
 
-def test_an_environment_that_there_is_none_of_comes_with_the_rest(validated: Validated) -> None:
+def test_an_unknown_environment_is_reported_with_the_rest(validated: Validated) -> None:
     """An unknown `--env` is reported with the file's problems; alone it is a usage error."""
     content: Content = {"version": 2, "envs": {"p": {"A": {"literal": "x"}}}}
     assert {path for path, _ in validated(content, "--env", "nowhere")} == {"version", "--env"}

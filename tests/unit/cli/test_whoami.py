@@ -43,7 +43,7 @@ def test_each_hop_that_is_made_has_its_end(tmp_path: Path) -> None:
         assert aws.calls == ["AssumeRole", "AssumeRole", "GetCallerIdentity"]
 
 
-def test_a_hop_that_was_not_needed_is_not_made_for_its_end(tmp_path: Path) -> None:
+def test_an_unneeded_hop_is_not_issued_for_its_expiry(tmp_path: Path) -> None:
     """With a cached last session the hop below is not issued, and its expiry is shown as unknown."""
     with StubAws() as aws, Agent(tmp_path, aws) as dsops:
         (dsops.folder / "dsops.yaml").write_text(CHAIN)

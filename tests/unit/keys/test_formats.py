@@ -31,7 +31,7 @@ def test_every_form_is_read(tmp_path: Path, text: str) -> None:
     "text",
     ["", "\n", "\ufeff\n", f"{SECRET}", "[" * 9000, '{"AccessKey":' * 1000, f"Access key ID,x\r{KEY_ID},{SECRET}", ","],
 )
-def test_what_is_no_key_is_refused(tmp_path: Path, text: str) -> None:
+def test_an_invalid_key_is_refused(tmp_path: Path, text: str) -> None:
     """Other text is refused with an error that does not contain it, since it may hold a secret in an unknown form."""
     with pytest.raises(KeysRefused) as caught:
         _key_input(_file(tmp_path, text), make_runtime(), "dsops keys add ada")

@@ -143,7 +143,7 @@ def test_an_answer_that_is_lost_may_have_made_a_key(stub: StubKeyring, reports: 
     assert entry_of(stub).key_id == OLD
 
 
-def test_an_old_key_that_is_gone_is_no_reason_to_fail(stub: StubKeyring, reports: Reports) -> None:
+def test_a_rotation_succeeds_without_the_old_key(stub: StubKeyring, reports: Reports) -> None:
     """A rotation succeeds if the old key was deleted meanwhile."""
     aws = SlowAws()
     aws.instead["UpdateAccessKey"] = sts_error("NoSuchEntity", "The Access Key with id ... cannot be found.", 404)
@@ -152,7 +152,7 @@ def test_an_old_key_that_is_gone_is_no_reason_to_fail(stub: StubKeyring, reports
     assert list(get_secrets(Keyring(stub.environ, "/"), "ada")) == [NEW]
 
 
-def test_a_key_of_somebody_else_is_never_used(stub: StubKeyring, reports: Reports) -> None:
+def test_a_new_key_of_another_user_is_never_used(stub: StubKeyring, reports: Reports) -> None:
     """If the new key belongs to another user, the old key stays in use."""
     error = failure(lambda: rotated(stub, SlowAws(caller="arn:aws:iam::111122223333:user/bob"), reports))
     assert "user/bob" in error.message
