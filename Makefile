@@ -1,7 +1,7 @@
 # The commands of this project: `make` lists them. Needs Python 3.11 or newer, git and make; no other tool.
 #
-# .venv has two layers, each with a stamp: what the demo needs (dsops and its sandbox), and on top of it what tests and
-# checks need. A layer is installed again when its pinned list or pyproject.toml changes.
+# .venv has two layers, each with a stamp file: dsops and its sandbox for the demo, and on top of it the packages for tests
+# and checks. A layer is installed again when its pinned list or pyproject.toml changes.
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -12,62 +12,62 @@ LOCK_VENV := .venv-lock
 COMPILE := $(LOCK_VENV)/bin/pip-compile --quiet --generate-hashes --strip-extras --resolver backtracking \
 	--no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
 
-# The first of these that is new enough; `make PYTHON=/path/to/python3.12 ...` takes that one and no other.
+# Use the first of these that is new enough; `make PYTHON=/path/to/python3.12 ...` uses only that one.
 PYTHON ?=
 CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python)
 
-# Somebody's settings for another project: without bytecode every start is slow, a foreign path changes what is imported.
+# Unset inherited settings: without bytecode every start is slow, and a foreign PYTHONPATH changes the imports.
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV PIP_REQUIRE_VIRTUALENV PIP_USER
 
 .DEFAULT_GOAL := help
 .PHONY: help demo example test fuzz lint format types contracts check bench lock clean
 
-help: ## this list
+help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
-demo: $(DEMO) ## a command runs with secrets of a local AWS, reached through two roles
+demo: $(DEMO) ## run a command with secrets of a local AWS, read through two roles
 	@$(PY) examples/demo/run.py
 
-example: $(DEMO) ## one of the folders of examples/: make example NAME=break-glass
+example: $(DEMO) ## run an example of examples/: make example NAME=break-glass
 	@test -f "examples/$(NAME)/run.sh" || { echo "say which: make example NAME=..., of" >&2; \
 		ls examples/*/run.sh | cut -d/ -f2 >&2; exit 2; }
 	@PATH="$(abspath $(VENV))/bin:$$PATH" sh "examples/$(NAME)/run.sh"
 
-# In the order of their folders: clients, contract, examples, scripts are a few long files, unit/ is many short ones. By
-# the number of tests in a file, as pytest-xdist would have it, the long ones come last and leave the other core idle.
-test: $(DEV) ## every test (ARGS='-k plan -x' is passed on to pytest)
+# Run the folders in this order: clients, contract, examples and scripts are a few long files, unit/ is many short ones.
+# pytest-xdist orders files by their number of tests, so the long ones would come last and leave the other core idle.
+test: $(DEV) ## run every test (ARGS='-k plan -x' is passed to pytest)
 	@$(PY) -m pytest $(if $(ARGS),$(ARGS),--numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder)
 
-fuzz: $(DEV) ## the parsers, for an hour (SECONDS=600 TARGET=policy: ten minutes of one)
+fuzz: $(DEV) ## fuzz the parsers for an hour (SECONDS=600 TARGET=policy: one parser for ten minutes)
 	@$(PY) -m tests.fuzz $(TARGET) --seconds $(or $(SECONDS),3600)
 
-lint: $(DEV) ## ruff: the rules, and that every file is formatted
+lint: $(DEV) ## run ruff: lint rules and formatting
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check --quiet . || { echo "not formatted: run 'make format'" >&2; exit 1; }
 
-format: $(DEV) ## ruff's formatter, over everything
+format: $(DEV) ## format every file with ruff
 	@$(PY) -m ruff format --quiet .
 
-types: $(DEV) ## mypy --strict
+types: $(DEV) ## run mypy --strict
 	@$(PY) -m mypy
 
-contracts: $(DEV) ## who may import whom
+contracts: $(DEV) ## check the import contracts
 	@$(VENV)/bin/lint-imports
 
-check: lint types contracts test ## all four
+check: lint types contracts test ## run lint, types, contracts and test
 
-bench: $(DEV) ## the tables of bench/README.md for dsops and its agent, measured here
+bench: $(DEV) ## measure the tables of bench/README.md for dsops and its agent on this machine
 	@$(PY) bench/run.py $(ARGS)
 	@echo
 	@$(PY) bench/agent.py $(ARGS)
 
-lock: $(LOCK_VENV)/.installed ## resolves requirements/*.txt anew (UPGRADE=1: to the newest versions)
+lock: $(LOCK_VENV)/.installed ## resolve requirements/*.txt again (UPGRADE=1: to the newest versions)
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra sandbox --build-deps-for editable \
 		--unsafe-package pycurl --no-allow-unsafe --output-file requirements/demo.txt pyproject.toml >/dev/null
 	@# pip-compile warns in the file that pycurl is missing; pycurl.txt has it.
 	@sed '/^# WARNING/,$$d' requirements/demo.txt > requirements/demo.txt.new
 	@mv requirements/demo.txt.new requirements/demo.txt
-	@# What dsops itself needs: of the same versions, since what a CI job installs should be what was tested.
+	@# dsops' own dependencies, in the same versions, so that a CI job installs the versions that were tested.
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --constraint requirements/demo.txt --build-deps-for wheel \
 		--unsafe-package pycurl --no-allow-unsafe --output-file requirements/install.txt pyproject.toml >/dev/null
 	@sed '/^# WARNING/,$$d' requirements/install.txt > requirements/install.txt.new
@@ -75,11 +75,11 @@ lock: $(LOCK_VENV)/.installed ## resolves requirements/*.txt anew (UPGRADE=1: to
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/pycurl.txt requirements/pycurl.in >/dev/null
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements/dev.txt requirements/dev.in >/dev/null
 
-clean: ## removes what the other commands made
+clean: ## remove the files that the other commands made
 	rm -rf $(VENV) $(LOCK_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache
 	find src tests bench examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A link to a Python that is gone counts as missing, so the environment is made anew.
+# A symbolic link to a removed Python counts as missing, so the environment is created again.
 $(PY):
 	@for python in $(CANDIDATES); do \
 		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \

@@ -209,7 +209,7 @@ def report(short: Mapping[str, Sequence[Run]], long: Mapping[str, Sequence[Run]]
         ("cold, 1 role + 1 secret: dsops", f"{ms['dsops']:.0f} ms ({cpu['dsops']:.0f} ms CPU)", ""),
         ("the boto3 script", f"{ms['boto3']:.0f} ms ({cpu['boto3']:.0f} ms CPU)", ""),
         ("bare `python -I -c pass`", f"{ms['python']:.0f} ms ({cpu['python']:.0f} ms CPU)", ""),
-        ("dsops / boto3", f"{ms['dsops'] / ms['boto3']:.2f} x", "0.25 x"),
+        ("dsops / boto3", f"{ms['dsops'] / ms['boto3']:.2f} x", "0.30 x"),
         ("dsops / bare Python", f"{ms['dsops'] / ms['python']:.1f} x", "7 x"),
         (f"{DELAY_MS} ms a request, 1 secret", f"{ms['one']:.0f} ms", ""),
         (f"{DELAY_MS} ms a request, {MANY} secrets, batch allowed", f"{ms['allowed']:.0f} ms", ""),

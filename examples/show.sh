@@ -1,10 +1,10 @@
-# What every example's run.sh begins with: a command is shown as a person would type it, then run in this shell, and has
-# to end as the example says. An example leaves nothing behind, no agent either.
+# Each example's run.sh sources this file: it prints a command as you would type it, runs it in this shell, and checks
+# that the result is the expected one. An example leaves nothing behind, so it starts no agent.
 set -eu
 export DSOPS_AGENT=off
-# Who runs an example has named its file. One that dsops only finds has to be allowed first: `dsops allow`.
+# DSOPS_CONFIG names the configuration, so it needs no `dsops allow`; a found one would.
 [ ! -e dsops.yaml ] || export DSOPS_CONFIG=dsops.yaml
-# dash, unlike bash, runs what `trap ... EXIT` says only where the shell ends by itself; so Ctrl-C makes it do that.
+# dash, unlike bash, runs an EXIT trap only if the shell exits by itself; so exit on Ctrl-C.
 trap 'exit 130' INT HUP TERM
 command -v dsops > /dev/null || { echo "dsops is not on the PATH: in its clone, pip install '.[sandbox]'" >&2; exit 127; }
 
@@ -17,14 +17,14 @@ surprise() {
     exit 1
 }
 
-# allowed COMMAND
+# allowed COMMAND: the command must succeed.
 allowed() {
     printf '$ %s\n' "$1"
     eval "$1" 2>&1 || surprise "that should have worked"
 }
 
-# refused CODE COMMAND: dsops has to refuse with that code (docs/reference/errors.md). Of its message, what it says and why
-# is shown; where, AWS's own words and the hint what to do are left out here.
+# refused CODE COMMAND: the command must fail with that error code (docs/reference/errors.md). Prints the message and the
+# reason; leaves out the line of the configuration, AWS's own message and the hint.
 refused() {
     printf '$ %s\n' "$2"
     if said=$(eval "$2" 2>&1); then

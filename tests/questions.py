@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dsops.policy.evaluation.evaluate import Principal
+from dsops.policy.language.principals import Principal
 from dsops.sandbox.authorization.caller import Caller, user_caller
 from dsops.sandbox.authorization.context import request_context, unsigned_context
 from dsops.sandbox.authorization.resources import ResourceResolver
@@ -65,4 +65,4 @@ class Desk:
         return not self.refused(caller, service, operation, **parameters)
 
     def _resources(self) -> ResourceResolver:
-        return ResourceResolver(self.lab.sandbox.world, self.lab.sandbox.vault)
+        return ResourceResolver(self.lab.sandbox.world, self.lab.sandbox.secret_storage)

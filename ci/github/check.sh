@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Refuses inputs that contradict each other, or that would do nothing, before anything is fetched.
+# Rejects contradicting or ineffective inputs before any session or secret is fetched.
 set -euo pipefail
 
 fail() {

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Runs the command with the variables of the environment, and the session that is named, and lets no secret into the log.
+# Runs the command with the variables of the environment and the requested session, with secrets masked in the log.
 set -euo pipefail
 
 command=(bash --noprofile --norc -eo pipefail -c "$INPUT_COMMAND")
 with=()
 [[ -z $INPUT_CREDENTIALS || $INPUT_EXPORTED == true ]] || with=("--credentials=$INPUT_CREDENTIALS")
 
-# The job's own DSOPS_ENV is for the environment's configuration, not for that of the role.
+# The job's own DSOPS_ENV applies to dsops.yaml, not to role.yaml.
 environment=${INPUT_ENV:-${DSOPS_ENV-}}
 config=${INPUT_CONFIG:-${DSOPS_CONFIG-}}
 unset DSOPS_ENV DSOPS_CONFIG

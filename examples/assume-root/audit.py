@@ -1,4 +1,4 @@
-"""Says which credentials the root user has; with a session for that task nothing else works."""
+"""Prints which credentials the root user has; a session for this task allows nothing else."""
 
 from __future__ import annotations
 

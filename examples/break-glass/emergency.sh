@@ -1,4 +1,4 @@
-# What somebody does in an emergency; it takes longer than it should.
+# A command of an emergency that runs longer than the session.
 dsops whoami | grep caller
 dsops sandbox clock --advance 900 > /dev/null
 dsops whoami

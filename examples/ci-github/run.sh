@@ -2,7 +2,7 @@
 cd "$(dirname "$0")" && . ../show.sh
 [ "${1:-}" = in-sandbox ] || exec dsops sandbox run --seed seed.yaml -- sh run.sh in-sandbox
 
-say "a job on main: what the runner sets, and no key"
+say "a job on main has the runner's variables and no access key"
 allowed 'eval "$(dsops sandbox env --github-repository org/app --github-ref refs/heads/main)"'
 allowed 'dsops exec --env production -- ./deploy.sh'
 

@@ -2,7 +2,7 @@
 cd "$(dirname "$0")" && . ../show.sh
 [ "${1:-}" = in-sandbox ] || exec dsops sandbox run --seed seed.yaml -- sh run.sh in-sandbox
 
-# A job has no key, but the token that its `id_tokens` asks for.
+# A job has no access key, only the token that its `id_tokens` requests.
 unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 
 say "a job on main"
@@ -15,11 +15,11 @@ refused sts.access-denied 'dsops exec --env production -- ./deploy.sh'
 allowed 'export GITLAB_OIDC_TOKEN=$(dsops sandbox token --sub project_path:somebody/app:ref_type:branch:ref:main)'
 refused sts.access-denied 'dsops exec --env production -- ./deploy.sh'
 
-say "a token for somebody else than AWS"
+say "a token for another audience than AWS"
 allowed 'export GITLAB_OIDC_TOKEN=$(dsops sandbox token --sub project_path:org/app:ref_type:branch:ref:main --aud vault)'
 refused sts.refused 'dsops exec --env production -- ./deploy.sh'
 
-say "a token that is too old: GitLab's lasts as long as the job may, this one five minutes"
+say "an expired token: GitLab's is valid for the job's timeout, this one for five minutes"
 allowed 'export GITLAB_OIDC_TOKEN=$(dsops sandbox token --sub project_path:org/app:ref_type:branch:ref:main)'
 allowed 'dsops sandbox clock --advance 600 > /dev/null'
 refused sts.refused 'dsops exec --env production -- ./deploy.sh'

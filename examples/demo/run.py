@@ -1,4 +1,4 @@
-"""`make demo`: a command runs with secrets of a local AWS, reached through two assumed roles.
+"""`make demo`: runs a command with secrets of a local AWS, read through two assumed roles.
 
 Starts the sandbox, runs `dsops exec` against it as a user would, and tells what the sandbox saw of that.
 """
@@ -21,13 +21,13 @@ COMMAND = (
 
 
 def main() -> int:
-    """Runs the demo; gives the command's exit code."""
+    """Run the demo and return the command's exit code."""
     seed = os.path.join(FOLDER, "seed.yaml")
     config = os.path.join(FOLDER, "dsops.yaml")
     with open_server(read_seed_file(seed)) as server:
         print(f"a local AWS with two accounts listens on {server.url} ({seed})\n")
         environment = client_environment(os.environ, identity_variables(server, "alice"))
-        # A demo leaves nothing behind, no agent either.
+        # The demo leaves nothing behind, so it starts no agent.
         environment["DSOPS_AGENT"] = "off"
         dsops = os.path.join(os.path.dirname(sys.executable), "dsops")
         print(f"$ dsops exec --config {config} --env production -- sh -c '{COMMAND}'", flush=True)
@@ -41,13 +41,13 @@ def main() -> int:
 
 
 def seen(records: Iterator[dict[str, object]]) -> Iterator[str]:
-    """Lines for each call, hop by hop; secrets are read side by side, so those stand in the order of their names."""
+    """Lines for each call, hop by hop; secrets are read in parallel, so they are sorted by name."""
     hop = 0
     secrets = []
     for record in records:
         caller, asked, answered = record["userIdentity"], record["requestParameters"], record["responseElements"]
         if "arn" not in caller:
-            continue  # A call into another account stands in that one's trail too, and there without the caller's name.
+            continue  # A call into another account is also in that account's trail, without the caller's name.
         if "errorCode" in record:
             yield f"refused: {record['eventName']}: {record['errorMessage']}"
         elif record["eventName"] == "AssumeRole":

@@ -8,10 +8,10 @@ say "alice of the development account reads a secret of production"
 allowed 'dsops whoami'
 allowed 'dsops exec --env production -- printenv DATABASE_URL'
 
-say "the role reads what is under prod/, and nothing else"
+say "the role may read secrets under prod/, and no others"
 refused secret.access-denied 'dsops get --env payroll PAYROLL_KEY'
 
-say "the trust policy names the account; each person's own policy still has to allow it"
+say "the trust policy names the account; the user's own policy has to allow it, too"
 allowed 'eval "$(dsops sandbox env --as bob)"'
 refused sts.access-denied 'dsops whoami prod-access'
 

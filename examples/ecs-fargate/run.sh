@@ -4,7 +4,7 @@ cd "$(dirname "$0")" && . ../show.sh
 
 export ASSUME_ROLE_ARN=arn:aws:iam::987654321098:role/CrossAccountAccess
 
-say "what the container of a task finds in its environment: no key, but where to ask for the task role's credentials"
+say "the container's environment: no access key, but the URL of the task role's credentials"
 eval "$(dsops sandbox env --container-role EcsTaskRole)"
 allowed 'env | grep -e ^AWS_CONTAINER -e ^AWS_ACCESS | cut -d= -f1 | sort'
 allowed 'dsops whoami'

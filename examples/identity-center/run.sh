@@ -2,7 +2,7 @@
 cd "$(dirname "$0")" && . ../show.sh
 [ "${1:-}" = in-sandbox ] || exec dsops sandbox run --seed seed.yaml -- sh run.sh in-sandbox
 
-# A login leaves its token in ~/.aws/sso/cache, where the AWS CLI has it too. This one is for a home of its own.
+# A login writes its token to ~/.aws/sso/cache, which the AWS CLI uses, too. This example has a home folder of its own.
 HOME=$(mktemp -d)
 export HOME
 trap 'rm -rf "$HOME"' EXIT
@@ -11,19 +11,19 @@ unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 say "before a login"
 refused sso.login-required 'dsops exec --env production -- printenv DATABASE_URL'
 
-say "alice logs in; the sandbox stands for her browser"
+say "alice logs in; the sandbox acts as her browser"
 allowed 'export BROWSER="dsops sandbox approve --user alice %s"'
 allowed 'dsops login reader 2> /dev/null'
 allowed 'dsops exec --env production -- printenv DATABASE_URL'
 allowed 'dsops whoami reader'
 
-say "one login, every permission set that she has; this one she has not"
+say "one login gives all permission sets of alice; this one is not assigned to her"
 refused sso.not-assigned 'dsops whoami administrator'
 
-say "after a logout nobody works as her any more"
+say "after the logout there is no session for her any more"
 allowed 'dsops logout reader'
 refused sso.login-required 'dsops exec --env production -- printenv DATABASE_URL'
 
-say "bob has the other one too"
+say "bob has the other permission set, too"
 allowed 'BROWSER="dsops sandbox approve --user bob %s" dsops login 2> /dev/null'
 allowed 'dsops whoami administrator | grep caller'

@@ -5,7 +5,7 @@ cd "$(dirname "$0")" && . ../show.sh
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-# What EKS sets in a pod whose service account is annotated with the role; there is no key.
+# The variables that EKS sets in a pod whose service account is annotated with the role; there is no access key.
 unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 export AWS_ROLE_ARN=arn:aws:iam::123456789012:role/App AWS_WEB_IDENTITY_TOKEN_FILE="$folder/token"
 
@@ -20,7 +20,7 @@ allowed 'dsops sandbox token --sub system:serviceaccount:test:app > $AWS_WEB_IDE
 refused sts.access-denied 'dsops exec --env production -- printenv DATABASE_URL'
 allowed 'dsops sandbox decisions | grep :sub'
 
-say "EKS puts a new token into the file before the old one ends; an old one is refused"
+say "an expired token is refused; EKS replaces the file before the token expires"
 allowed 'dsops sandbox token --sub system:serviceaccount:shop:app > $AWS_WEB_IDENTITY_TOKEN_FILE'
 allowed 'dsops sandbox clock --advance 600 > /dev/null'
 refused sts.refused 'dsops exec --env production -- printenv DATABASE_URL'

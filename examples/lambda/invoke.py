@@ -1,4 +1,4 @@
-"""Calls the handler twice in one process, as Lambda does with a function that is warm."""
+"""Calls the handler twice in one process, as Lambda does with a warm function."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ cd "$(dirname "$0")" && . ../show.sh
 
 export PYTHONDONTWRITEBYTECODE=1
 
-say "the function orders, with what Lambda sets for it; the second call finds the session of the first"
+say "the function orders, with Lambda's variables; the second call reuses the session of the first"
 allowed 'eval "$(dsops sandbox env --function-role Function --function orders)"'
 allowed 'dsops whoami | grep caller'
 allowed 'python invoke.py'
@@ -13,5 +13,5 @@ say "a function with another role is not trusted by the other account"
 allowed 'eval "$(dsops sandbox env --function-role OtherFunction --function invoices)"'
 refused sts.access-denied 'dsops whoami reader'
 
-say "a role that does not trust Lambda can't be a function's"
+say "a function cannot have a role that does not trust Lambda"
 refused sandbox.unavailable 'dsops sandbox env --function-role Reader'

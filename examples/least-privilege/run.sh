@@ -6,14 +6,14 @@ FOLDER=$(mktemp -d)
 export FOLDER
 trap 'rm -rf "$FOLDER"' EXIT
 
-say "a wide role, whose session reads what the environment reads"
+say "a role with wide permissions, whose session may read only the environment's secrets"
 allowed 'dsops plan --env power | grep -A1 PowerUserRole'
 allowed 'dsops exec --env power -- printenv DATABASE_URL'
 
-say "a command that gets that session can do no more with it, though the role could"
+say "a command with that session cannot read another secret, though the role could"
 refused secret.access-denied 'dsops exec --env power --credentials power -- dsops --config other.yaml get --env other PAYROLL_KEY'
 
-say "or a role of its own for the environment: dsops writes its policies, which are those in Deploy/"
+say "a role for this environment: dsops generates its policies, which are those in Deploy/"
 allowed 'dsops policy generate --env production --caller arn:aws:iam::111111111111:user/alice --out $FOLDER > /dev/null'
 allowed 'diff $FOLDER/222222222222/Deploy.trust.json Deploy/trust-policy.json'
 allowed 'diff $FOLDER/222222222222/Deploy.permissions.json Deploy/permissions.json'

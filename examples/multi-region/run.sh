@@ -5,7 +5,7 @@ cd "$(dirname "$0")" && . ../show.sh
 say "both regions' secrets for one command"
 allowed 'dsops exec --env production -- printenv US_DATABASE EU_DATABASE'
 
-say "one role and one name: dsops assumes it once, for a session is good in every region"
+say "one role with one session name: dsops assumes it once, because a session is valid in every region"
 allowed 'dsops exec --verbose --env production -- true 2>&1 | grep hop'
 
 say "the role's permissions name two regions"

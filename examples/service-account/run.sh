@@ -12,13 +12,13 @@ say "customer two, with the same dsops.yaml"
 allowed 'export CUSTOMER_ROLE_ARN=arn:aws:iam::222222222222:role/CustomerAccess CUSTOMER_EXTERNAL_ID=customer-two-e81b44'
 allowed 'dsops exec --env customer -- printenv API_KEY'
 
-say "each session tells the customer which service it was, and when"
+say "the customer sees the service and the time in each session's name"
 allowed 'dsops whoami customer-access'
 
-say "customer two names customer one's role as its own: the service sends customer two's ID, and stays out"
+say "customer two registers customer one's role: the service sends customer two's external ID, and is denied"
 allowed 'export CUSTOMER_ROLE_ARN=arn:aws:iam::111111111111:role/CustomerAccess'
 refused sts.access-denied 'dsops exec --env customer -- printenv API_KEY'
 
-say "a customer's record without an ID is an error of the environment, before any call"
+say "a customer record without an external ID is an error before any call"
 allowed 'unset CUSTOMER_EXTERNAL_ID'
 refused config.variable-unset 'dsops exec --env customer -- printenv API_KEY'

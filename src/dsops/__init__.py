@@ -3,9 +3,9 @@
 For Python programs: `dsops.open().secrets("production")`, `dsops.open().boto3_session("store")` (dsops/library.py).
 """
 
-__version__ = "0.1.0"
+from dsops.version import __version__ as __version__
 
-# Not `typing`, whose import would slow down every command; a type checker treats both alike.
+# Not typing's own, which costs every command its import; a type checker takes both alike.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsops.library import open_library as open  # noqa: A004 - `dsops.open` is read as a whole
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> object:
-        """Import `open` on its first use (PEP 562), so that commands don't import the library."""
+        """`open` on its first use (PEP 562): no command pays for the library."""
         if name == "open":
             from dsops.library import open_library
 

@@ -1,4 +1,4 @@
-"""Entry point of `dsops`: a plain `exec` goes to the agent; everything else, and what it can't do, runs here."""
+"""The entry point: a plain `exec` goes to the agent; this process does everything else, and what the agent declines."""
 
 import _signal  # type: ignore[import-not-found]
 import os
@@ -19,7 +19,8 @@ _raises = False
 def main() -> int:
     """Run this process's command line and return its exit code."""
     global _raises  # noqa: PLW0603 - one process, one command line
-    # Unless SIGINT is ignored (`nohup`, a shell's background job). Output before this line comes from Python itself.
+    # A shell's background job or `nohup` ignores SIGINT; that stays so. Before this line, Ctrl-C prints Python's own
+    # traceback.
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(_signal.SIGINT, _on_interrupt)
         sys.unraisablehook = _on_unraisable
@@ -36,10 +37,9 @@ def main() -> int:
 
 
 def _on_interrupt(_number: int, _frame: "FrameType | None") -> None:
-    """Exit with 130: immediately before the command has begun and after it has ended.
+    """End with 130, at once before the work begins and after it has ended.
 
-    In between (`_raises`) Ctrl-C raises KeyboardInterrupt, so that cleanup runs. A second Ctrl-C interrupts the
-    cleanup.
+    In between (`_raises`) a Ctrl-C is a KeyboardInterrupt, so that the work can clean up. A second one ends at once.
     """
     global _raises  # noqa: PLW0603 - the same
     if not _raises:
@@ -48,11 +48,11 @@ def _on_interrupt(_number: int, _frame: "FrameType | None") -> None:
     raise KeyboardInterrupt
 
 
-def _on_unraisable(told: "sys.UnraisableHookArgs") -> None:
-    """Exit with 130 when Ctrl-C came within a callback, such as a weak reference's, which can't raise it."""
-    if issubclass(told.exc_type, KeyboardInterrupt):
+def _on_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
+    """End with 130 for a Ctrl-C within a callback, such as a weak reference's: Python can't raise it from there."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
         os._exit(INTERRUPTED)
-    sys.__unraisablehook__(told)
+    sys.__unraisablehook__(unraisable)
 
 
 def _run(words: "list[str]", *, is_agent_wanted: bool) -> int:
@@ -64,9 +64,7 @@ def _run(words: "list[str]", *, is_agent_wanted: bool) -> int:
         if code is not None:
             return code
     from dsops.dumps import leave_no_core_dump
-    from dsops.startup import own_process
 
-    own_process()
     leave_no_core_dump()
     from dsops.cli import main as run_here
 
@@ -74,12 +72,12 @@ def _run(words: "list[str]", *, is_agent_wanted: bool) -> int:
 
 
 def _command(words: "list[str]") -> str:
-    """The command's name, when no option but `--config` precedes it."""
+    """The command's name; only `--config FILE` may stand before it."""
     return words[2] if words[:1] == ["--config"] and len(words) > 2 else "".join(words[:1])
 
 
 def _warm(name: str, words: "list[str]") -> "int | None":
-    """The exit code when the agent has done the work; None when it has to be done here."""
+    """The exit code, where the agent has done the work; None where this process has to."""
     from dsops.agent import client
 
     if name != "exec":
@@ -122,16 +120,18 @@ def _fail(error: bytes, words: "list[str]", failure_code: int) -> int:
 
 
 class _Person:
-    """The user at this terminal; the code for prompts is imported when the agent needs one."""
+    """The person at this terminal; the modules that show and ask are loaded when the agent needs them."""
 
     def __init__(self) -> None:
         self._person: client.Person | None = None
 
     def __call__(self, kind: int, data: bytes) -> "bytes | None":
         if self._person is None:
-            from dsops.cli.run.agent_client import person_here
+            from dsops.agent.remote import AgentPerson
+            from dsops.cli.framework.world import asker, reporter
 
-            self._person = person_here()
+            report = reporter(is_verbose=False)
+            self._person = AgentPerson(asker(report), report)
         return self._person(kind, data)
 
 

@@ -1,7 +1,7 @@
-"""Cache of credentials in memory, by fingerprint: one issue at a time for each, and only successes are shared.
+"""Credentials by fingerprint, in memory only. Each is issued by one task at a time, and only success is shared.
 
-Several runs, threads or (in the agent) clients may share one cache. Waiting polls with a short pause, so no thread
-ever blocks another, and a thread that dies while issuing leaves no lock behind.
+Runs, threads and (in the agent) clients may share one cache. A task that waits looks again after a short pause, so no
+thread blocks another, and a thread that dies inside a gate leaves it open.
 """
 
 from __future__ import annotations
@@ -20,38 +20,38 @@ _FIRST_LOOK_SECONDS = 0.001
 _LONGEST_LOOK_SECONDS = 0.05
 _MOST_VALUES = 10_000
 _FACT_LIFETIME = timedelta(hours=1)
-"""How long a learnt fact is trusted: a role's permissions may change meanwhile."""
+"""How long a fact about a session is kept: a role's permissions may change meanwhile."""
 
 
 class Obtained(NamedTuple):
-    """Credentials, and whether they came from the cache: then AWS may already refuse them."""
+    """A snapshot of credentials, and whether it came from the cache: AWS may have revoked a cached one."""
 
     credentials: Credentials
     is_cached: bool
 
 
 class CachedSession(NamedTuple):
-    """A cached session, for display."""
+    """A session in the cache, for display."""
 
     credentials: Credentials
     store: str
-    """The store it was last obtained for; "" for base credentials."""
+    """The store that it was last used for; "" for base credentials."""
     hop: int
-    """1 when the base credentials signed its issue, 0 for the base credentials."""
+    """1 for a session that base credentials signed for, 0 for base credentials."""
     uses: int
-    """How often it was returned."""
+    """How often it was given out."""
 
 
 class LifetimeNeed(NamedTuple):
-    """The remaining lifetime that credentials must have."""
+    """The lifetime that credentials must have left for their use."""
 
     is_handed_on: bool = False
-    """False: they sign a call now. True: a child keeps using them, so renewal happens earlier."""
+    """False: they sign a call now. True: a child process goes on using them, so they are renewed earlier."""
     min_ttl_seconds: float | None = None
-    """The user's own limit, which replaces both of ours."""
+    """The user's `--min-ttl`, which replaces both of our limits."""
 
     def is_met(self, credentials: Credentials, now: datetime) -> bool:
-        """Whether the credentials meet the need without renewal."""
+        """Whether the credentials need no renewal for this use."""
         if self.min_ttl_seconds is not None:
             return credentials.seconds_left(now) >= self.min_ttl_seconds
         return credentials.is_fresh(now) if self.is_handed_on else credentials.is_usable(now)
@@ -62,19 +62,19 @@ HAND_ON = LifetimeNeed(is_handed_on=True)
 
 
 class Gates:
-    """Locks by name (a fingerprint, an MFA device) that suspend a coroutine and never block its thread."""
+    """Locks by name (a fingerprint, an MFA device) that coroutines and threads wait for without blocking."""
 
     def __init__(self) -> None:
         self._inside: dict[str, object] = {}
         self._pid = os.getpid()
 
     async def enter(self, name: str) -> None:
-        """Wait for the lock; call `leave` in a `finally`."""
+        """Wait for the lock; `leave` belongs in a `finally`."""
         if self._pid != os.getpid():
-            # Holders in the process that this one was forked from never release the lock here.
+            # After a fork, the threads that held locks in the parent do not exist here.
             self._pid, self._inside = os.getpid(), {}
         visitor, look = object(), _FIRST_LOOK_SECONDS
-        # setdefault is atomic between threads, so exactly one of several callers gets the lock.
+        # setdefault is atomic between threads, too: exactly one of several visitors gets the lock.
         while self._inside.setdefault(name, visitor) is not visitor:
             await pause(look)
             look = min(look * 2, _LONGEST_LOOK_SECONDS)
@@ -85,18 +85,18 @@ class Gates:
 
 
 class Memory:
-    """Facts learnt from AWS's answers that must not be tried again: refused methods, used MFA codes."""
+    """Facts from AWS's responses that need not be asked for again: refused ways to call, used MFA codes."""
 
     def __init__(self, now: Callable[[], datetime], *, is_of_one_run: bool = False) -> None:
         self.gates = Gates()
         self.is_of_one_run = is_of_one_run
-        """Whether cached sessions and values are used in one run only."""
+        """Whether the cache ends with this run."""
         self._now = now
         self._facts: dict[tuple[str, str], datetime] = {}
         self._codes: dict[str, Secret] = {}
 
     def learn(self, about: str, fact: str) -> None:
-        """Remember `fact` for an hour; `about` is a fingerprint."""
+        """Remember a fact for an hour; `about` is a fingerprint."""
         now = self._now()
         for key in [key for key, until in list(self._facts.items()) if until <= now]:
             self._facts.pop(key, None)
@@ -108,10 +108,7 @@ class Memory:
         return until is not None and self._now() < until
 
     def take_code(self, serial_number: str, code: Secret) -> bool:
-        """Whether the code is new for the device, since AWS accepts each code once.
-
-        Call while holding the device's lock.
-        """
+        """True once per device and code, then False: AWS accepts a code once. Call inside the device's gate."""
         if self._codes.get(serial_number) == code:
             return False
         self._codes[serial_number] = code
@@ -119,47 +116,44 @@ class Memory:
 
 
 class ValueCache:
-    """Secret values of stores with `cache_seconds`; holds no errors, and no value longer than configured."""
+    """Values of secrets, for stores with `cache_seconds`. Errors are not cached."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
         self._kept: dict[object, tuple[Secret, datetime]] = {}
         self.era = object()
-        """Replaced by each `clear`, so that reads begun before it are not cached."""
+        """A token that `clear` replaces; a value that was requested in an earlier era is not kept."""
 
     def __len__(self) -> int:
         now = self._now()
         return sum(until > now for _, until in list(self._kept.values()))
 
     def get(self, key: object) -> Secret | None:
-        """The cached value, if it has not expired."""
-        entry = self._kept.get(key)
-        return entry[0] if entry is not None and self._now() < entry[1] else None
+        """The cached value, unless it has expired."""
+        kept = self._kept.get(key)
+        return kept[0] if kept is not None and self._now() < kept[1] else None
 
     def keep(self, key: object, value: Secret, seconds: int, era: object) -> None:
-        """Cache the value for that long. `key` identifies reader, place and secret.
-
-        `era` is the one at the read's start.
-        """
+        """Keeps it for that long. `key` says who read it, where, and what; `era` is when it was asked for."""
         if era is not self.era:
-            return  # `clear` was called meanwhile
+            return  # everything was to be forgotten meanwhile
         now = self._now()
-        for expired_key in [expired_key for expired_key, (_, until) in list(self._kept.items()) if until <= now]:
-            self._kept.pop(expired_key, None)
+        for expired in [name for name, (_, until) in list(self._kept.items()) if until <= now]:
+            self._kept.pop(expired, None)
         if len(self._kept) < _MOST_VALUES:
             self._kept[key] = (value, now + timedelta(seconds=seconds))
 
     def clear(self) -> None:
-        """Forget every value, and don't cache values that are being read now."""
+        """Forget every value, and do not keep those that are being read now."""
         self.era = object()
         self._kept.clear()
 
 
 class CredentialCache:
-    """The sessions that this process holds."""
+    """The sessions and secrets that this process holds in memory."""
 
     def __init__(self, now: Callable[[], datetime], *, is_of_one_run: bool = False, is_of_many: bool = False) -> None:
-        """`is_of_one_run`: used for one plan only; `is_of_many`: shared by several clients."""
+        """`is_of_one_run`: the cache serves one plan; `is_of_many`: it serves plans of several clients."""
         self.memory = Memory(now, is_of_one_run=is_of_one_run)
         self.is_of_many = is_of_many
         self.values = ValueCache(now)
@@ -168,49 +162,48 @@ class CredentialCache:
         self._uses: dict[str, tuple[str, int, int]] = {}
 
     def apart(self) -> CredentialCache:
-        """A new cache for the rest of a run whose identity changed; pending results are not cached here either."""
+        """A new cache for the rest of a run whose caller is not the planned one. Drops pending requests."""
         self.values.era = object()
         other = CredentialCache(self._now)
         other.memory = self.memory
         return other
 
     def held(self) -> list[CachedSession]:
-        """Every session that can still sign a call, in the order of issue."""
+        """All sessions that can still sign a call, in the order in which they were issued."""
         now = self._now()
         return [
-            CachedSession(credentials, *self._uses.get(fingerprint, ("", 0, 0)))
-            for fingerprint, credentials in list(self._held.items())
-            if credentials.is_usable(now)
+            CachedSession(held, *self._uses.get(fingerprint, ("", 0, 0)))
+            for fingerprint, held in list(self._held.items())
+            if held.is_usable(now)
         ]
 
     def peek(self, fingerprint: str) -> Credentials | None:
         """The cached session, if it can still sign a call."""
-        credentials = self._held.get(fingerprint)
-        return credentials if credentials is not None and credentials.is_usable(self._now()) else None
+        held = self._held.get(fingerprint)
+        return held if held is not None and held.is_usable(self._now()) else None
 
     def has_held(self, fingerprint: str) -> bool:
-        """Whether a session is stored under that fingerprint, even an expired one."""
+        """Whether a session with that fingerprint is in the cache, even if it has expired."""
         return fingerprint in self._held
 
     def evict(self, fingerprint: str, credentials: Credentials) -> None:
-        """Forget credentials that AWS refused; newer ones under the same fingerprint stay."""
+        """Forget credentials that AWS refused, unless newer ones have taken their place."""
         if self._held.get(fingerprint) is credentials:
             self._drop(fingerprint)
 
     def clear(self) -> None:
-        """Forget every session and value, and don't cache those being requested now."""
+        """Forget every session and value, and do not keep those that are being requested now."""
         self.values.clear()
         for fingerprint in list(self._held):
             self._drop(fingerprint)
 
     def forget(self, is_meant: Callable[[Credentials], bool]) -> int:
-        """Forget the sessions for which `is_meant` is true; returns their number.
+        """Forget the sessions that match, and all values and pending requests; return how many sessions matched.
 
-        Also forgets every value, since one may have been read with such a session, and what is being requested now,
-        since it may become one.
+        A value may have been read with one of them, and a pending request may become one.
         """
         self.values.clear()
-        meant = [fingerprint for fingerprint, credentials in list(self._held.items()) if is_meant(credentials)]
+        meant = [fingerprint for fingerprint, held in list(self._held.items()) if is_meant(held)]
         for fingerprint in meant:
             self._drop(fingerprint)
         return len(meant)
@@ -224,15 +217,15 @@ class CredentialCache:
         store: str = "",
         hop: int = 0,
     ) -> Obtained:
-        """A session that meets the need, from the cache or else from `issue`.
+        """Return a session that meets the need; call `issue` if the cache has none.
 
-        `store` and `hop` are recorded for display. `issue(may_ask)` returns new credentials; with `may_ask` False it
-        must not prompt, because a session that still works is cached, and is used when renewal fails. Raises what
-        `issue` raises, or TooLittleTimeLeft.
+        `store` and `hop` are for display. `issue(may_ask)` returns new credentials. With `may_ask` False it must not
+        prompt, because a session that still works is there, and is used if the renewal fails. Raises what `issue`
+        raises, or TooLittleTimeLeft.
         """
-        cached_credentials = self.peek(fingerprint)
-        if cached_credentials is not None and need.is_met(cached_credentials, self._now()):
-            obtained = Obtained(cached_credentials, is_cached=True)
+        held = self.peek(fingerprint)
+        if held is not None and need.is_met(held, self._now()):
+            obtained = Obtained(held, is_cached=True)
         else:
             await self.memory.gates.enter(fingerprint)
             try:
@@ -246,12 +239,12 @@ class CredentialCache:
     async def _renew(
         self, fingerprint: str, issue: Callable[[bool], Work[Credentials]], need: LifetimeNeed
     ) -> Obtained:
-        cached_credentials = self.peek(fingerprint)
-        if cached_credentials is not None and need.is_met(cached_credentials, self._now()):
-            return Obtained(cached_credentials, is_cached=True)
+        held = self.peek(fingerprint)
+        if held is not None and need.is_met(held, self._now()):
+            return Obtained(held, is_cached=True)
         era = self.values.era
         try:
-            issued = await issue(cached_credentials is None or need.min_ttl_seconds is not None)
+            issued = await issue(held is None or need.min_ttl_seconds is not None)
         except DsopsError:
             still_held = self.peek(fingerprint)
             if still_held is None or need.min_ttl_seconds is not None:
@@ -264,7 +257,7 @@ class CredentialCache:
 
     def _keep(self, fingerprint: str, issued: Credentials) -> None:
         now = self._now()
-        for key in [key for key, credentials in list(self._held.items()) if not credentials.is_usable(now)]:
+        for key in [key for key, held in list(self._held.items()) if not held.is_usable(now)]:
             self._drop(key)
         self._held[fingerprint] = issued
 
@@ -274,7 +267,7 @@ class CredentialCache:
 
 
 def _check_life(issued: Credentials, need: LifetimeNeed, now: datetime) -> None:
-    """Raise TooLittleTimeLeft when even a new session is shorter than the user's limit."""
+    """Refuse a new session that is shorter than the user's limit: a command must not start with it."""
     if need.min_ttl_seconds is None or issued.seconds_left(now) >= need.min_ttl_seconds:
         return
     raise TooLittleTimeLeft(

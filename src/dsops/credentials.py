@@ -1,6 +1,6 @@
-"""AWS credentials as one immutable snapshot, and whether they may sign a call or be handed to a child.
+"""One snapshot of AWS credentials, and how long they may be used.
 
-Two limits (docs/explanation): *usable* credentials may sign the next call; *fresh* ones may be handed to a child.
+Two ages (docs/explanation): *usable* credentials may sign the next call; *fresh* ones may be handed to a child.
 """
 
 from __future__ import annotations
@@ -13,19 +13,22 @@ if TYPE_CHECKING:
     from dsops.secret import Secret
 
 USABLE_SECONDS = 60
-"""Credentials with less time left sign no more calls."""
+"""Credentials with less time left are not used to sign any more."""
 
 FRESH_SECONDS = 15 * 60
-"""The most time required before credentials are handed to a child; a quarter of the lifetime if that is shorter."""
+"""The time that must be left before credentials are handed to a child; a quarter of the lifetime if that is less."""
+
+OF_ENVIRONMENT = "environment"
+"""The `source` of keys in the environment, for people."""
 
 
 class Credentials:
-    """The three parts of one session (or long-term key), never mixed with another's; the repr hides the secret parts.
+    """The three parts of one session or long-term key, never mixed with another's. Secret parts don't print.
 
     `expiration` and `issued_at` are aware UTC datetimes, None for long-term keys and for keys from the environment
-    without a known expiry. `arn` is the caller's ARN (an assumed-role ARN), "" when not known. `source` describes the
-    origin of the base credentials, for display. `is_of_sandbox`: issued by a sandbox on this machine. `request_id` is
-    that of the call that issued them, `source_identity` the session's source identity; "" when there is none.
+    whose expiry is unknown. `arn` is the caller's ARN (an assumed-role ARN), "" if unknown. `source` describes where
+    the base credentials below came from. `is_of_sandbox`: a sandbox on this machine issued them. `request_id` is that
+    of the issuing call, `source_identity` the session's; "" elsewhere.
     """
 
     __slots__ = (
@@ -83,29 +86,29 @@ class Credentials:
 
     @property
     def is_temporary(self) -> bool:
-        """Whether these are session credentials; a role assumed with them is chained, and limited to one hour."""
+        """Whether these are temporary: a role assumed with them is chained, and limited to one hour."""
         return self.session_token is not None
 
     @property
     def masked_key_id(self) -> str:
-        """The key id's prefix and last four characters: enough to tell two keys apart, not enough to use one."""
+        """The key id's prefix and last four characters: enough to tell two keys apart."""
         return f"{self.access_key_id[:4]}...{self.access_key_id[-4:]}"
 
     @property
     def expiration_text(self) -> str:
-        """The expiry as `2026-11-24T15:07:18Z`; "" when it is not known."""
+        """`2026-11-24T15:07:18Z`; "" when no expiry is known."""
         return self.expiration.strftime("%Y-%m-%dT%H:%M:%SZ") if self.expiration else ""
 
     def seconds_left(self, now: datetime) -> float:
-        """Seconds until expiry; infinite when no expiry is known."""
+        """Seconds until expiry; infinite if no expiry is known."""
         return float("inf") if self.expiration is None else (self.expiration - now).total_seconds()
 
     def is_usable(self, now: datetime) -> bool:
-        """Whether at least 60 seconds are left, enough to sign a call such as the next hop."""
+        """At least 60 seconds left: may sign a call, such as the next hop's."""
         return self.seconds_left(now) >= USABLE_SECONDS
 
     def is_fresh(self, now: datetime) -> bool:
-        """Whether at least min(15 minutes, a quarter of the lifetime) is left, enough to hand them to a child."""
+        """At least min(15 minutes, a quarter of the lifetime) left: may be handed to a child."""
         if self.expiration is None:
             return True
         needed: float = FRESH_SECONDS

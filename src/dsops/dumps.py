@@ -1,4 +1,4 @@
-"""Disable core dumps of dsops, whose memory holds secrets; the user's command keeps the user's limit."""
+"""Core dumps are off for dsops' own processes, which may hold secrets. The user's command keeps the user's limit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _users_soft: int | None = None
 
 
 def leave_no_core_dump() -> None:
-    """Set the soft core dump limit of this process to 0, and remember the user's value."""
+    """Set the soft limit of core dumps to 0, and remember the user's."""
     global _users_soft  # noqa: PLW0603 - a process has one limit
     if sys.platform != "win32":
         import resource
@@ -19,7 +19,7 @@ def leave_no_core_dump() -> None:
 
 
 class UsersLimit:
-    """Context manager: restores the user's limit, so that a process started in the block inherits it."""
+    """Within the block the user's limit applies, and a process that is started there inherits it."""
 
     __slots__ = ()
 
@@ -31,7 +31,7 @@ class UsersLimit:
 
 
 def _set(soft: int | None) -> None:
-    """Set the soft limit, capped at the hard limit (which an agent has lowered)."""
+    """Set the soft limit, at most to the hard one, which an agent has lowered."""
     if soft is not None and sys.platform != "win32":
         import resource
 

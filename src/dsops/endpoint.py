@@ -1,17 +1,18 @@
-"""Resolve service and region (FIPS, dual stack, AWS_ENDPOINT_URL*) to the endpoint; pure.
+"""The address of an AWS service: from region, FIPS, dual stack and AWS_ENDPOINT_URL*. Pure.
 
-A test compares the partitions' tables with botocore's endpoint rules.
+A test compares the tables with botocore's endpoint rules.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from dsops.arn import PARTITIONS, Partition, partition_of_region
 from dsops.errors import ConfigError, VariableInvalid
-from dsops.startup import NamedTuple, pattern
+from dsops.startup import NamedTuple
 
-# Service -> its id in AWS_ENDPOINT_URL_<ID>.
+# Service name -> its part of the variable AWS_ENDPOINT_URL_<ID>.
 SERVICE_IDS = {
     "sts": "STS",
     "secretsmanager": "SECRETS_MANAGER",
@@ -23,34 +24,33 @@ SERVICE_IDS = {
     "sso-oidc": "SSO_OIDC",
     "iam-toolbox": "IAM_TOOLBOX",
     "athena": "ATHENA",
-    "cloudtrail": "CLOUDTRAIL",
 }
 _SIGNED_AS = {"iam-toolbox": "iam"}
 """Services that are signed under another service's name."""
 _HOST_PREFIXES = {"sso": "portal.sso", "sso-oidc": "oidc"}
-"""Services whose host names have another prefix; IAM Identity Center's two keep their original names."""
+"""Services whose host names begin otherwise: IAM Identity Center's two keep names from when it was AWS SSO."""
 _WITH_FIPS_NAMES = ("secretsmanager", "kms", "athena")
-"""Services with separate FIPS hosts even in GovCloud."""
+"""Services whose FIPS hosts have a name of their own in GovCloud, too."""
 _OF_A_PARTITION = ("iam", "organizations")
-"""Services with one endpoint for all regions of a partition."""
+"""Services with one address for all regions of a partition."""
 
 GLOBAL_REGION = "aws-global"
-"""The pseudo-region of https://sts.amazonaws.com, whose requests are signed for us-east-1."""
+"""The pseudo-region of https://sts.amazonaws.com, which is signed for us-east-1."""
 
-# A region becomes part of a host name: anything but a plain label could send the credentials to another host.
-_REGION = pattern(r"(?![0-9]+\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
-_HOST_NAME = pattern(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?\Z")
-# One slash between segments and no `.` or `..`, which signers treat differently.
-_PATH = pattern(r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9._~!$&'()*+,;=:%-]+)*/?\Z")
-_IPV6 = pattern(r"\[[0-9A-Fa-f:.]{2,45}\]\Z")
-# 127.0.0.256 is a name, not an address: a resolver may look it up in an attacker's domain.
-_LOOPBACK_IPV4 = pattern(r"127(?:\.(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}\Z")
-# The label between service and domain in AWS's own host names; `s3` there would make it a customer's bucket.
-_REGION_OF_AWS = pattern(r"(?:[a-z]{2}|eusc)(?:-[a-z]+){1,3}-[0-9]{1,2}\Z")
+# A region goes into a host name: anything but a plain label could point the credentials at another host.
+_REGION = re.compile(r"(?![0-9]+\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
+_HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?\Z")
+# One slash between segments and no `.` or `..`: signers differ in what they make of those.
+_PATH = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9._~!$&'()*+,;=:%-]+)*/?\Z")
+_IPV6 = re.compile(r"\[[0-9A-Fa-f:.]{2,45}\]\Z")
+# 127.0.0.256 is a host name, not an address: a resolver may look it up in an attacker's domain.
+_LOOPBACK_IPV4 = re.compile(r"127(?:\.(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}\Z")
+# The region label in AWS's own host names. `s3` in its place makes the host a customer's bucket.
+_REGION_OF_AWS = re.compile(r"(?:[a-z]{2}|eusc)(?:-[a-z]+){1,3}-[0-9]{1,2}\Z")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
-# IAM's endpoints are per partition and follow no rule: (standard, dual stack, FIPS, FIPS and dual stack, signing
-# region).
+# IAM has one address per partition, and no rule from which it follows: (standard, dual stack, FIPS, FIPS and dual
+# stack, signing region).
 _IAM: dict[str, tuple[str, str, str, str, str]] = {
     "aws": (
         "iam.amazonaws.com",
@@ -112,20 +112,21 @@ _IAM: dict[str, tuple[str, str, str, str, str]] = {
 
 
 class Endpoint(NamedTuple):
-    """The URL of a service in a region, and the names used in its signatures."""
+    """The address of a service in a region, and the names that a signature for it has."""
 
     url: str
     """`https://sts.us-east-1.amazonaws.com`; a configured endpoint may have a port and a path."""
     service: str
-    """Also the service's name in signatures. Requests to `sso` and `sso-oidc` are not signed; they carry a token."""
+    """Also the service's name in signatures. Requests to `sso` and `sso-oidc` are not signed: the token is the proof.
+    """
     region: str
     signing_region: str
     short: str
-    """The name for messages: `sts.us-east-1`, or `sts at 127.0.0.1:4566` for a configured endpoint."""
+    """For messages: `sts.us-east-1`, or `sts at 127.0.0.1:4566` for a configured endpoint."""
 
 
 class Address(NamedTuple):
-    """The target of an http(s) connection. `host` is lower case, IPv6 without brackets."""
+    """The target of a connection to an http(s) URL. `host` is lower case, IPv6 without brackets."""
 
     scheme: str
     host: str
@@ -134,15 +135,15 @@ class Address(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """`host`, or `host:port` when the port isn't the scheme's default; IPv6 in brackets."""
+        """`host`, or `host:port` where the port isn't the scheme's own; IPv6 in brackets."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
 
 def parse_address(url: str) -> Address | None:
-    """Parse `http[s]://host[:port][/path]`; None for anything else.
+    """The parts of `http[s]://host[:port][/path]`; None for anything else.
 
-    A user part, query or fragment is rejected: no endpoint has one, and each can make a host look like another.
+    User part, query and fragment are refused: an endpoint has none, and each can make one host look like another.
     """
     scheme, separator, rest = url.partition("://")
     scheme = scheme.lower()
@@ -165,14 +166,14 @@ def parse_address(url: str) -> Address | None:
 
 
 def better_address(text: str) -> str:
-    """A suggestion for a malformed address: the text with a scheme, or else the expected form."""
+    """A correction for a text that is no address: the text with a scheme, or else the general form."""
     scheme = "http" if text.startswith(("localhost", "127.", "[::1]")) else "https"
     address = f"{scheme}://{text}"
     return address if parse_address(address) else "https://host[:port][/path]"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only mean this machine: `localhost`, 127.0.0.0/8, `::1`."""
+    """Whether a host name or address is always this machine: `localhost`, 127.0.0.0/8, `::1`."""
     host = host.lower().strip("[]").rstrip(".")
     if host in ("localhost", "::1"):
         return True
@@ -180,9 +181,9 @@ def is_loopback(host: str) -> bool:
 
 
 def is_aws_host(host: str) -> bool:
-    """Whether the host is a service endpoint of AWS itself, including VPC endpoints.
+    """Whether the host is an AWS service's own, VPC endpoints included.
 
-    The suffix `amazonaws.com` is not enough: customers' buckets, load balancers and instances have names under it.
+    `amazonaws.com` alone proves nothing: customers' buckets, load balancers and instances have names under it.
     """
     host = host.lower().rstrip(".")
     labels = host.split(".")
@@ -202,7 +203,7 @@ def is_aws_host(host: str) -> bool:
 
 
 def _is_under(partition: Partition, labels: list[str]) -> bool:
-    """Whether the labels after the service are the partition's domain, with one of its regions in front or none."""
+    """Whether the labels are a partition's domain, with one of its regions in front or none."""
     for suffix in (partition.dns_suffix, partition.dual_stack_suffix):
         end = suffix.split(".")
         region = labels[: -len(end)]
@@ -214,7 +215,7 @@ def _is_under(partition: Partition, labels: list[str]) -> bool:
 
 
 def is_region_name(region: str) -> bool:
-    """Whether the text can be used as a region in a host name."""
+    """Whether the text can be a region in a host name."""
     return _REGION.match(region) is not None
 
 
@@ -227,12 +228,12 @@ def resolve_endpoint(
     fips: bool = False,
     dual_stack: bool = False,
 ) -> Endpoint:
-    """The endpoint of a service in a region; services outside `SERVICE_IDS` get AWS's usual host name.
+    """The address of a service for a region; of one beside `SERVICE_IDS` only AWS's usual name is known.
 
     In this order: `endpoint_url`, AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL (the two variables unless
-    AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is set), the region's own host. AWS_USE_FIPS_ENDPOINT and
-    AWS_USE_DUALSTACK_ENDPOINT also turn on FIPS and dual stack. Raises ConfigError for a region that is not a plain
-    name, and for an address that is neither https nor loopback.
+    AWS_IGNORE_CONFIGURED_ENDPOINT_URLS), the region's own host. FIPS and dual stack are also on where
+    AWS_USE_FIPS_ENDPOINT or AWS_USE_DUALSTACK_ENDPOINT says so. Raises ConfigError for a region that is not
+    a plain name, and for an address that is not https, unless it is on loopback.
     """
     if not _REGION.match(region):
         raise ConfigError(
@@ -261,22 +262,22 @@ def resolve_endpoint(
 
 
 def _configured_urls(service: str, environ: Mapping[str, str], endpoint_url: str) -> list[tuple[str, str]]:
-    """The configured URLs with the setting that holds each, by precedence."""
-    candidates = [(endpoint_url, "`endpoint_url`")]
+    """The configured addresses, each with the setting that it comes from; the first one counts."""
+    configured_urls = [(endpoint_url, "`endpoint_url`")]
     if not _is_on(environ, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"):
         service_id = SERVICE_IDS.get(service, service.upper().replace("-", "_"))
         names = (f"AWS_ENDPOINT_URL_{service_id}", "AWS_ENDPOINT_URL")
-        candidates += [(environ.get(name, ""), name) for name in names]
-    return [(url, origin) for url, origin in candidates if url]
+        configured_urls += [(environ.get(name, ""), name) for name in names]
+    return [(url, origin) for url, origin in configured_urls if url]
 
 
 def _is_on(environ: Mapping[str, str], name: str) -> bool:
-    # As botocore's ensure_boolean: "true" in any case, nothing else.
+    # botocore's ensure_boolean: "true" in any case, nothing else.
     return environ.get(name, "").strip().lower() == "true"
 
 
 def _regional_host(service: str, region: str, *, fips: bool, dual_stack: bool) -> tuple[str, str]:
-    """AWS's own host for the service, and the signing region."""
+    """AWS's own host for the service, and the region that signatures for it name."""
     partition = partition_of_region(region)
     if service == "iam":
         row = _IAM[partition.name]
@@ -299,7 +300,7 @@ def _regional_host(service: str, region: str, *, fips: bool, dual_stack: bool) -
 
 
 def _is_plain_name_fips(service: str, partition: Partition, *, dual_stack: bool) -> bool:
-    """Whether the plain name is the FIPS endpoint, as for STS, SSM and Organizations in GovCloud."""
+    """Whether the plain host name is the FIPS one, as for STS, SSM and Organizations in GovCloud."""
     if service == "iam-toolbox":
         return False
     is_one = service == "organizations" or (service not in _WITH_FIPS_NAMES and not dual_stack)
@@ -307,7 +308,7 @@ def _is_plain_name_fips(service: str, partition: Partition, *, dual_stack: bool)
 
 
 def _has_dual_stack_name(service: str, partition: Partition, *, fips: bool) -> bool:
-    """Whether dual stack has a separate host name; Secrets Manager's plain name mostly supports IPv6 too."""
+    """Whether dual stack has a host name of its own; Secrets Manager's plain name mostly answers on IPv6 too."""
     if service != "secretsmanager" or partition.name not in ("aws", "aws-us-gov", "aws-cn"):
         return True
     return fips and partition.name == "aws-cn"

@@ -1,4 +1,4 @@
-"""Combine the parent's environment and the secrets into the child's environment; pure."""
+"""The environment of the child process: the parent's variables and the secrets. Pure."""
 
 from __future__ import annotations
 
@@ -12,22 +12,14 @@ from dsops.startup import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from dsops.credentials import Credentials
 
-IDENTITY = (
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_SECURITY_TOKEN",
-    "AWS_PROFILE",
-    "AWS_DEFAULT_PROFILE",
-    "AWS_ROLE_ARN",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+IDENTITY = tuple(
+    """
+    AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_SECURITY_TOKEN AWS_PROFILE AWS_DEFAULT_PROFILE
+    AWS_ROLE_ARN AWS_WEB_IDENTITY_TOKEN_FILE AWS_CONTAINER_CREDENTIALS_RELATIVE_URI
+    AWS_CONTAINER_CREDENTIALS_FULL_URI
+    """.split()
 )
-"""Variables that decide which identity an AWS SDK uses.
-
-One of ours mixed with inherited ones would select another identity, or none.
-"""
+"""Variables that decide an AWS SDK's identity. A mix of ours and inherited ones would be another identity, or none."""
 
 _ATTENDANTS = (
     "AWS_CREDENTIAL_EXPIRATION",
@@ -38,13 +30,13 @@ _ATTENDANTS = (
     "AWS_ACCESS_KEY",
     "AWS_SECRET_KEY",
 )
-"""Variables that belong to an identity and mislead without it, such as the expiry of a removed session."""
+"""Variables that belong to an identity and mislead without it, such as the expiry of another session."""
 
 _BEARER_TOKEN = "AWS_BEARER_TOKEN_"  # noqa: S105 - how such a variable's name begins
-"""`AWS_BEARER_TOKEN_BEDROCK` overrides every key for its service (AWS SDKs and Tools Reference Guide)."""
+"""`AWS_BEARER_TOKEN_BEDROCK` takes precedence over every key for its service (AWS SDKs and Tools Reference Guide)."""
 
 REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
-"""The current name, and the one that boto3 and older SDKs read."""
+"""The newer name, and the one that boto3 and older SDKs read."""
 
 _PRISTINE = frozenset(
     """
@@ -52,26 +44,26 @@ _PRISTINE = frozenset(
     SYSTEMDRIVE WINDIR COMSPEC PATHEXT USERPROFILE
     """.split()
 )
-"""Variables that programs need to run on a machine and talk to its user; `LC_*` is kept too."""
+"""Variables that programs need on any machine and at any terminal; `LC_*` are kept as well."""
 
 
 class ChildIdentity(NamedTuple):
-    """The AWS identity that a command runs with; it replaces any inherited one."""
+    """The AWS identity that the user asked for by name; it replaces whatever is inherited."""
 
     variables: Mapping[str, Secret]
-    """From `session_variables` or `endpoint_variables`."""
+    """As `session_variables` or `endpoint_variables` returns them."""
     region: str
-    """The region for the command's calls, unless a variable sets another."""
+    """The region of its calls, unless a variable sets one."""
 
 
 class ChildEnvironment(NamedTuple):
-    """The child's environment. Inherited values are plain text, ours are secrets."""
+    """The child's variables. Inherited values are plain text, values from stores are secrets."""
 
     variables: Mapping[str, str | Secret]
     removed: tuple[str, ...]
-    """Inherited variables of another AWS identity, which were left out."""
+    """Inherited variables that were left out because they name another AWS identity."""
     kept: tuple[str, ...]
-    """Our variables that an inherited value replaced."""
+    """Variables of ours that were left out because an inherited value has precedence."""
 
 
 def child_environment(
@@ -82,14 +74,14 @@ def child_environment(
     is_pristine: bool = False,
     keeps_existing: bool = False,
 ) -> ChildEnvironment:
-    """Merge our variables over the parent's.
+    """Merge the secrets into the parent's variables.
 
-    `is_pristine` leaves out variables that no program needs; `keeps_existing` lets an inherited value win over ours.
-    The variables of an AWS identity count as one value: when an inherited one is kept, all of ours are dropped; when
-    ours are set, all inherited ones are removed. Two sessions are never mixed. A `session` was requested by name, so
-    it always replaces inherited identities.
+    `is_pristine` keeps only the inherited variables that every program needs; `keeps_existing` lets an inherited
+    value win over a secret. The variables of an AWS identity count as one value, so that two sessions never mix: if
+    an inherited one is kept, all of ours are dropped; if ours are set, all inherited ones are removed. With a
+    `session` no inherited identity is kept.
     """
-    # A variable without a name (`=x`) can be inherited, and Python's exec refuses to pass it on.
+    # A variable without a name (`=x`) can be inherited, and Python's exec refuses to hand it on.
     inherited = {name: value for name, value in parent.items() if name and (not is_pristine or _is_plain(name))}
     identity = {*IDENTITY, *_ATTENDANTS, *[name for name in inherited if name.startswith(_BEARER_TOKEN)]}
     kept: set[str] = set()
@@ -109,7 +101,7 @@ def child_environment(
 
 
 def session_variables(credentials: Credentials) -> dict[str, Secret]:
-    """The variables with which an AWS SDK uses these credentials."""
+    """The variables that give an AWS SDK these credentials, with their expiry."""
     variables = {
         "AWS_ACCESS_KEY_ID": Secret(credentials.access_key_id),
         "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
@@ -122,10 +114,10 @@ def session_variables(credentials: Credentials) -> dict[str, Secret]:
 
 
 def endpoint_variables(address: str, token: Secret, empty_file: str) -> dict[str, Secret]:
-    """The variables with which an AWS SDK fetches credentials only from a container endpoint.
+    """The variables that make an AWS SDK fetch credentials from a container endpoint, and only from there.
 
-    The SDKs read the config files first: keys under `[default]` there would give the command another identity.
-    `empty_file` is the path of a file without content.
+    SDKs read the credential files first, and keys under `[default]` there would be another identity. `empty_file` is
+    the path of an empty file to read instead.
     """
     return {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": Secret(address),
@@ -136,10 +128,10 @@ def endpoint_variables(address: str, token: Secret, empty_file: str) -> dict[str
 
 
 def encode(environment: ChildEnvironment) -> dict[bytes, bytes]:
-    """Encode the environment as bytes for starting the process.
+    """The environment as the bytes with which the process is started.
 
-    Inherited values are encoded back to their original bytes; ours are UTF-8, or the bytes of a binary secret. Raises
-    ValueUnusable for a value that no variable can hold.
+    Inherited values are encoded back to the bytes that they came as; secrets are UTF-8, or the bytes of a binary
+    secret. Raises ValueUnusable for a value that no variable can hold.
     """
     return {
         os.fsencode(name): _secret_bytes(name, value) if isinstance(value, Secret) else os.fsencode(value)
@@ -148,7 +140,7 @@ def encode(environment: ChildEnvironment) -> dict[bytes, bytes]:
 
 
 def _name_region(variables: dict[str, str | Secret], region: str) -> None:
-    """Set both region variables to the one that is set, or else to `region`, because no SDK reads both."""
+    """Set both region variables to what one of them says, or else to `region`: no SDK reads both."""
     chosen_region = next(
         (variables[name] for name in REGION if variables.get(name) not in {None, "", Secret("")}), region
     )
@@ -165,7 +157,7 @@ def _secret_bytes(name: str, value: Secret) -> bytes:
     try:
         data = value.reveal_bytes()
     except UnicodeEncodeError:
-        # From None: the original error contains the value.
+        # From None: the error carries the value.
         raise ValueUnusable(
             f"the value of `{name}` can't be put into an environment variable",
             why="it holds half of a UTF-16 surrogate pair, which no encoding has",

@@ -1,11 +1,12 @@
-"""Every exception of dsops: what happened, why, what to do next, and the exit code.
+"""All exceptions of dsops: message, reason, next step, and exit code.
 
-This is the only file that defines exceptions. Each class has one stable dotted `code`; its docstring is the text that
-`dsops help CODE` prints. Instances carry the particulars. No exception ever contains the value of a secret.
+Exceptions are defined in this file only. A class has one stable dotted `code`; its docstring is the text that `dsops
+help CODE` shows. Instances carry the particulars. None of them ever holds the value of a secret.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from itertools import islice
 
@@ -23,7 +24,7 @@ class Where(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """One problem in a document: its place, dotted path (`secretStores.a.region`), message, and how to fix it."""
+    """One problem of a document: place, dotted path (`secretStores.a.region`), message and hint."""
 
     where: Where
     path: str
@@ -32,10 +33,11 @@ class Problem(NamedTuple):
 
 
 def nearest(word: str, names: Iterable[str]) -> str:
-    """The name that was probably meant, for a hint; "" when none is close. Ignores case, `-` and `_`.
+    """The name that was probably meant, for a hint; "" if none is similar. Case, `-` and `_` hardly count.
 
-    Swapped letters win: `us-esat-1` is us-east-1, not us-west-1. When no spelling is close, a single name that shares
-    its beginning with the word is taken: `production` for `prod`, `--env` for `--environment`.
+    Swapped letters come first: `us-esat-1` is us-east-1, and not us-west-1. If no spelling is similar, it is the only
+    name that begins like the word, or that the word begins like: `production` for `prod`, `--env` for
+    `--environment`.
     """
     from difflib import get_close_matches
 
@@ -57,7 +59,7 @@ def nearest(word: str, names: Iterable[str]) -> str:
 
 _SHORTEST_BEGINNING = 3
 _LONGEST_NAME, _MOST_NAMES = 200, 1000
-"""Limits, because comparing takes time proportional to the product of the lengths, for each name."""
+"""The comparison takes time in proportion to the product of the lengths, for each name."""
 
 
 def _plain(word: str) -> str:
@@ -65,7 +67,7 @@ def _plain(word: str) -> str:
 
 
 class AwsAnswer(NamedTuple):
-    """An error answer of AWS. `endpoint` is short (`sts.us-east-1`); members that AWS left out are ""."""
+    """AWS's error response. `endpoint` is short (`sts.us-east-1`); fields are "" where the response has none."""
 
     code: str
     message: str
@@ -75,66 +77,66 @@ class AwsAnswer(NamedTuple):
 
     @property
     def authorization_id(self) -> str:
-        """The id under which AWS keeps its evaluation of a denied request (a preview of 2026); "" for none."""
+        """The id of AWS's record of the refused request (a preview of 2026); "" if the message has none."""
         _, mark, rest = self.message.rpartition(_ID_FOLLOWS)
-        first_word = rest.split(maxsplit=1)[0].rstrip(".") if mark and rest.split() else ""
+        candidate = rest.split(maxsplit=1)[0].rstrip(".") if mark and rest.split() else ""
         is_id = (
-            first_word.isascii()
-            and first_word.isalnum()
-            and first_word == first_word.lower()
-            and len(first_word) <= _LONGEST_ID
+            candidate.isascii()
+            and candidate.isalnum()
+            and candidate == candidate.lower()
+            and len(candidate) <= _LONGEST_ID
         )
-        return first_word if is_id else ""
+        return candidate if is_id else ""
 
     @property
     def words(self) -> str:
-        """The message without the instructions for that id: where to look it up in the console, and with which API."""
+        """The message without its sentences about the authorization id: where to look it up, and by which API."""
         return self.message.partition(_ID_IS_TOLD)[0] if self.authorization_id else self.message
 
 
 _ID_FOLLOWS = "authorization id: "
 _ID_IS_TOLD = ". Go to https://"
 _LONGEST_ID = 256
-"""The limit in characters, from the service model."""
+"""In characters, by the service model."""
 
 
 class Hop(NamedTuple):
-    """The result of a hop before the failed one; "" for what is not known."""
+    """A hop that succeeded before the one that failed; "" for unknown facts."""
 
     store: str
     session: str
-    """The ARN of the hop's session."""
+    """The ARN of the session."""
     expires: str
 
 
 class Tried(NamedTuple):
-    """What was attempted when the error occurred; "" and 0 for what is not known or does not apply."""
+    """The operation that failed, and its circumstances; "" and 0 for facts that are unknown or do not apply."""
 
     operation: str
-    """AWS's API operation: `AssumeRole`."""
+    """The API operation: `AssumeRole`."""
     caller: str = ""
-    """The caller's ARN or, when that is not known, the masked id of the signing key."""
+    """An ARN, or the masked id of the signing key if no ARN is known."""
     store: str = ""
     role: str = ""
     secret: str = ""
     """The name of the secret that was read."""
     hop: int = 0
     hops: int = 0
-    """The length of the longest chain that needs this hop."""
+    """The number of hops in the longest chain that needs this hop."""
     before: tuple[Hop, ...] = ()
-    """The hops before this one, in order."""
+    """Earlier hops, in the order in which they were made."""
     region: str = ""
     endpoint: str = ""
-    """The short form, as in AwsAnswer; "" when no request was made."""
+    """Short, as in AwsAnswer; "" if no request was made."""
     asks: tuple[str, ...] = ()
-    """Arguments of the `dsops explain` that finds the reason for a denial: `--env`, the environment, the store."""
+    """The arguments with which `dsops explain` finds the reason of a denial: `--env`, the environment, the store."""
 
     def joined(self, other: Tried) -> Tried:
-        """Fill this record's empty members from another's."""
+        """The facts of both; where both have one, this one's."""
         return self._replace(**{name: fact for name, fact in other._asdict().items() if not getattr(self, name)})
 
     def text(self, said: str) -> str:
-        """One line with the facts that `said` does not contain; "" when there are none, or nothing had begun."""
+        """One line with the facts that `said` lacks; "" if it has all, or no request was made."""
         if not self.operation or not (self.endpoint or self.hops >= _CHAIN):
             return ""
         of = f" of {self.role}" if self.role and self.role not in said else ""
@@ -145,7 +147,7 @@ class Tried(NamedTuple):
         return f"{self.operation}{facts}" if facts else ""
 
     def texts_before(self) -> list[str]:
-        """One line for the result of each earlier hop; [] outside of a chain."""
+        """One line for each earlier hop: its store, session and expiry."""
         if not self.hop:
             return []
         return [
@@ -156,7 +158,7 @@ class Tried(NamedTuple):
 
 
 _CHAIN = 2
-"""The number of hops from which on the hop number is shown."""
+"""In hops: the number of a single hop says nothing."""
 
 
 class DsopsError(Exception):
@@ -175,7 +177,7 @@ class DsopsError(Exception):
         aws: AwsAnswer | None = None,
         problems: tuple[Problem, ...] = (),
     ) -> None:
-        """`message` says what was attempted and failed, `why` is one sentence, `hint` a command or edit that helps."""
+        """`message` says what failed, `why` the reason in one sentence, `hint` the command or edit to make."""
         super().__init__(message)
         self.message = message
         self.why = why.replace(aws.message, aws.words) if aws is not None and aws.authorization_id else why
@@ -187,14 +189,14 @@ class DsopsError(Exception):
         self._tell()
 
     def add_tried(self, tried: Tried) -> None:
-        """Record what was attempted. Facts already recorded stay, because they were recorded nearer to the failure."""
+        """Add facts of the failed operation; those that are known already stay, as they are closer to the failure."""
         self.tried = tried if self.tried is None else self.tried.joined(tried)
         self._tell()
 
     def retell(self, message: str, *, why: str = "", hint: str = "", where: Where | None = None) -> None:
-        """Replace the message, and `why`, `hint` and `where` unless empty, with words from a caller that knows more.
+        """Replace the texts by those of a caller that knows more; an empty argument leaves its text unchanged.
 
-        The exception object stays the same, so its traceback and `how_far` are kept.
+        The error itself stays: its class, its cause, and how far a request got are not lost.
         """
         self.args = (message,)
         self.message = message
@@ -204,7 +206,7 @@ class DsopsError(Exception):
         self._tell()
 
     def _tell(self) -> None:
-        """Store everything but the message as notes (PEP 678), which tracebacks and pytest show."""
+        """Add why, hint and problems as notes (PEP 678), for tracebacks and pytest, which show only the message."""
         notes = [f"at: {self.where}"] if self.where else []
         tried = self.tried.text(f"{self.message} {self.why} {self.hint}") if self.tried else ""
         notes += [f"tried: {tried}"] if tried else []
@@ -223,10 +225,11 @@ class Failures(DsopsError):
     code = "several"
 
     def __init__(self, errors: tuple[DsopsError, ...]) -> None:
-        """`errors` has at least two members, in the order of the user's configuration or command line."""
+        """`errors` has at least two members, in the order in which the user wrote what they belong to."""
         super().__init__(f"{len(errors)} things failed")
         self.errors = errors
-        # One exit code for all: the smallest, which is what the user can act on first (config, then access, ...).
+        # One exit code for many failures: the lowest, which is what a user has to fix first (configuration, then
+        # access, ...).
         self.exit_code = min(error.exit_code for error in errors)
 
 
@@ -234,14 +237,14 @@ class Failures(DsopsError):
 
 
 class UsageError(DsopsError):
-    """The command line has a mistake."""
+    """The command line is not one that dsops understands."""
 
     code = "usage"
     exit_code = 2
     missing = ""
-    """The missing operand, or the flag whose value is missing."""
+    """The operand that is missing, or the flag whose value is missing."""
     stray = ""
-    """The word before `--`, where only flags are allowed."""
+    """A word before `--`, where only flags may stand."""
 
 
 class ConfigError(DsopsError):
@@ -276,7 +279,7 @@ class SyntaxInvalid(ConfigError):
 
 
 class NotAllowed(ConfigError):
-    """dsops found this configuration itself, and you have not allowed it with its present content (`dsops allow`)."""
+    """The configuration was found, not named, and the user has not allowed its present content."""
 
     code = "config.not-allowed"
 
@@ -300,7 +303,7 @@ class VariableUnknown(ConfigError):
 
 
 class StoreTypeUnknown(ConfigError):
-    """No installed part of dsops provides the type of a store that is needed."""
+    """A store that is needed has a type that no installed part of dsops provides."""
 
     code = "config.store-type-unknown"
 
@@ -312,73 +315,73 @@ class VariableUnset(ConfigError):
 
 
 class VariableInvalid(ConfigError):
-    """An environment variable that dsops reads (AWS_ENDPOINT_URL, HTTPS_PROXY) has an unusable value."""
+    """An environment variable that dsops reads (AWS_ENDPOINT_URL, HTTPS_PROXY) holds what can't be used."""
 
     code = "config.variable-invalid"
 
 
 class LimitExceeded(ConfigError):
-    """AWS would reject this value; dsops rejects it before any call."""
+    """AWS would refuse this value; dsops refuses it before any call."""
 
     code = "config.limit"
 
 
 class SessionForNothing(ConfigError):
-    """With `session_policy: auto` this session would be allowed nothing, because nothing uses it."""
+    """`session_policy: auto` would allow this session nothing, because nothing uses it."""
 
     code = "config.session-for-nothing"
 
 
 class PolicyInvalid(ConfigError):
-    """AWS would not accept this policy document."""
+    """A policy document is not one that AWS accepts."""
 
     code = "policy.invalid"
 
 
 class PolicyUnreadable(ConfigError):
-    """A policy file can't be read: it does not exist, is not text, or is far larger than any policy."""
+    """A file that should hold a policy can't be read: it is not there, no text, or far larger than any policy."""
 
     code = "policy.unreadable"
 
 
 class PolicyIncomplete(ConfigError):
-    """A policy can't be generated, because a required part is not known."""
+    """A policy can't be generated: a part that has to be known is not."""
 
     code = "policy.incomplete"
 
 
 class CasesInvalid(ConfigError):
-    """A file of policy test cases, or a policy that it names, has a mistake."""
+    """A table of questions to policies, or a policy that it names, can't be used as it is."""
 
     code = "policy.cases-invalid"
 
 
 class EntityNotFound(ConfigError):
-    """The user, role or secret in a policy question does not exist in AWS."""
+    """A question to policies is about a user, role or secret that AWS does not have."""
 
     code = "policy.not-found"
 
 
 class SeedInvalid(ConfigError):
-    """A sandbox seed has a mistake."""
+    """A sandbox seed can't be used as it is."""
 
     code = "sandbox.seed-invalid"
 
 
 class SandboxRefusal(DsopsError):
-    """The sandbox refuses a request as AWS would; only an AWS client sees this, as an error answer."""
+    """The sandbox refuses a request as AWS would; its server turns this into the response, for AWS clients only."""
 
     code = "sandbox.refusal"
 
 
 class SandboxUnavailable(ConfigError):
-    """The sandbox can't start here: its extra is not installed, its port is taken, or moto's version does not fit."""
+    """The sandbox can't start here: its extra is not installed, its port is taken, or moto changed under it."""
 
     code = "sandbox.unavailable"
 
 
 class AgentUnavailable(ConfigError):
-    """The agent can't be started here, or stopped answering when it may have used an MFA code already."""
+    """The agent can't be started here, or it stopped answering after it may have used an MFA code."""
 
     code = "agent.unavailable"
 
@@ -390,34 +393,34 @@ class ExtraMissing(ConfigError):
 
 
 class SeedRefused(UsageError):
-    """The text is not a valid seed of an MFA device."""
+    """The text given as the seed of an MFA device can't be one."""
 
     code = "mfa.seed-invalid"
 
 
 class ReasonMissing(UsageError):
-    """A store sends AWS the reason for its use (`reason_to`), and no `--reason` was given."""
+    """A store passes the reason of a run on to AWS (`reason_to`), and the run has no `--reason`."""
 
     code = "usage.reason-missing"
 
 
 class KeysRefused(UsageError):
-    """The text is not a valid long-term key, or one that should not be stored."""
+    """The text given as a long-term key is no key, or not one that should be kept."""
 
     code = "keys.invalid"
 
 
 class FileNotWritten(DsopsError):
-    """The output file could not be written."""
+    """The file that was asked for could not be written."""
 
     code = "output.not-written"
     exit_code = 2
 
 
 class AuditFailed(DsopsError):
-    """The audit trail could not be written, and your configuration says `audit: required`: nothing is handed out.
+    """The audit trail could not be written, and your own configuration says `audit: required`.
 
-    Without `required` this is only a warning, and the run continues.
+    No session or secret is given out. Without `required` this is a warning, and the run goes on.
     """
 
     code = "audit.not-written"
@@ -425,25 +428,25 @@ class AuditFailed(DsopsError):
 
 
 class UserConfigInvalid(ConfigError):
-    """Your own configuration, ~/.config/dsops/config.yaml, has a mistake, or other users can change it."""
+    """Your own configuration, ~/.config/dsops/config.yaml, can't be used as it is, or can't be trusted."""
 
     code = "audit.config-invalid"
 
 
 class TrailUnreadable(UsageError):
-    """The file named as an audit trail can't be read."""
+    """The file that was named as an audit trail can't be read."""
 
     code = "audit.unreadable"
 
 
 class LogsUnreadable(UsageError):
-    """None of the named CloudTrail logs can be read, or there is no disk space to sort them."""
+    """None of the CloudTrail logs that were named can be read, or the disk has no room to sort them."""
 
     code = "audit.logs-unreadable"
 
 
 class QueryRefused(UsageError):
-    """Athena or CloudTrail Lake refused the query: workgroup, output location, table, or length."""
+    """Athena can't run the query as it was asked: workgroup, place of the result, table, or length."""
 
     code = "audit.query-refused"
 
@@ -471,7 +474,7 @@ class CredentialsExpired(CredentialsError):
 
 
 class TooLittleTimeLeft(CredentialsError):
-    """The credentials are valid, but expire sooner than `--min-ttl` allows, and new ones would too."""
+    """The credentials are good, but end sooner than `--min-ttl` allows, and new ones would too."""
 
     code = "credentials.too-little-time"
 
@@ -483,13 +486,13 @@ class CredentialsInvalid(CredentialsError):
 
 
 class ClockSkewed(CredentialsError):
-    """This machine's clock differs so much from AWS's that AWS rejects the signature."""
+    """This machine's clock is too far from AWS's for a signature to hold."""
 
     code = "credentials.clock-skewed"
 
 
 class AmbientFailed(CredentialsError):
-    """The profile, process or metadata service that provides the base credentials failed."""
+    """The profile, process or metadata service that should give the base credentials failed."""
 
     code = "credentials.ambient-failed"
 
@@ -499,7 +502,7 @@ class AssumeRoleDenied(CredentialsError):
 
     code = "sts.access-denied"
     speaks_of: tuple[str, str, str] | None = None
-    """Issuer, subject and audience of the token or assertion that was sent; None when none was sent."""
+    """Issuer, subject and audience of the token or assertion that was sent; None if none was."""
 
 
 class StsRefused(CredentialsError):
@@ -509,7 +512,7 @@ class StsRefused(CredentialsError):
 
 
 class RoleNotOffered(CredentialsError):
-    """The SAML response does not offer the store's role, or offers several and the store names none."""
+    """The SAML response does not offer the role that the store names, or offers several and the store names none."""
 
     code = "saml.role"
 
@@ -521,13 +524,13 @@ class RegionDisabled(CredentialsError):
 
 
 class LoginRequired(CredentialsError):
-    """You are not logged in to IAM Identity Center, or the login has ended: run `dsops login STORE`."""
+    """There is no login to IAM Identity Center, or it has ended: run `dsops login STORE`."""
 
     code = "sso.login-required"
 
 
 class NotAssigned(CredentialsError):
-    """The logged-in IAM Identity Center user does not have that permission set in that account."""
+    """The user who is logged in to IAM Identity Center does not have that permission set in that account."""
 
     code = "sso.not-assigned"
 
@@ -539,25 +542,25 @@ class SsoRefused(CredentialsError):
 
 
 class LoginFailed(CredentialsError):
-    """The login was not completed: it was refused, took too long, or its answer did not arrive."""
+    """A login was not completed: it was refused, took too long, or its answer did not arrive."""
 
     code = "login.failed"
 
 
 class ConsoleRefused(CredentialsError):
-    """AWS does not open the console for these credentials."""
+    """AWS can't open the console with these credentials."""
 
     code = "console.refused"
 
 
 class RevocationRefused(CredentialsError):
-    """A policy can't revoke these sessions: AWS manages the role, or they belong to no role."""
+    """The sessions can't be revoked by a policy: AWS manages the role, or there is no role."""
 
     code = "revoke.refused"
 
 
 class MfaRequired(CredentialsError):
-    """An MFA code is needed, and there is no terminal to ask for it."""
+    """An MFA code is needed and there is no terminal to ask for it."""
 
     code = "mfa.required"
 
@@ -569,37 +572,37 @@ class MfaRefused(CredentialsError):
 
 
 class KeyringFailed(CredentialsError):
-    """The system's keyring could not be reached, or did not do what was requested."""
+    """The system's keyring could not be asked, or did not do what it was asked."""
 
     code = "keyring.failed"
 
 
 class KeyringUnavailable(KeyringFailed):
-    """No keyring is available: no desktop session, no usable backend, or it is switched off."""
+    """There is no keyring here: no desktop session, none that can be loaded, or it is switched off."""
 
     code = "keyring.unavailable"
 
 
 class KeyringLocked(KeyringFailed):
-    """The keyring is locked, and its prompt was declined or not answered in time."""
+    """The keyring is locked: its prompt was refused, or was not answered in time."""
 
     code = "keyring.locked"
 
 
 class KeyringEntryMissing(KeyringFailed):
-    """The keyring has no MFA seed or key of that name that dsops stored."""
+    """The keyring has no MFA seed or key of that name, or its content has changed since dsops stored it."""
 
     code = "keyring.entry-missing"
 
 
 class KeyRotationStopped(CredentialsError):
-    """The rotation of a key stopped; the message says which key works, and how to continue."""
+    """The rotation of a key stopped half way; the message says which key works, and how to go on."""
 
     code = "keys.rotation-stopped"
 
 
 class AccessDenied(CredentialsError):
-    """The credentials are valid, but not allowed to do this."""
+    """The credentials are good, but may not do this."""
 
     code = "access-denied"
 
@@ -621,7 +624,7 @@ class SecretError(DsopsError):
 
 
 class SecretNotFound(SecretError):
-    """The secret, parameter or version does not exist in its store."""
+    """The secret, parameter or version does not exist where it was looked for."""
 
     code = "secret.not-found"
 
@@ -633,7 +636,7 @@ class SecretDeleted(SecretError):
 
 
 class SecretRefused(SecretError):
-    """The service refused to return the secret for a reason other than access."""
+    """The service refused to give the secret for a reason other than access."""
 
     code = "secret.refused"
 
@@ -660,29 +663,29 @@ class ValueUnusable(SecretError):
 
 
 class ServiceError(DsopsError):
-    """The service failed, or refused the request for another reason."""
+    """The service did not answer as it should."""
 
     code = "service.failed"
     exit_code = 5
     how_far = "answered"
-    # `unsent`: the request was not sent. `sent`: no byte of an answer came, so it may have been carried out.
-    # `answered`: an answer had begun. Decides whether the same request may be sent again.
+    # `unsent`: the request never left. `sent`: no byte of a response came, so the request may have been carried out.
+    # `answered`: a response had begun. Decides whether the same request may be sent again.
 
 
 class QueryFailed(ServiceError):
-    """Athena or CloudTrail Lake accepted a query and then failed."""
+    """Athena accepted a query and it failed."""
 
     code = "audit.query-failed"
 
 
 class QueryCancelled(ServiceError):
-    """The query was cancelled in AWS."""
+    """The query was stopped in AWS, by a user or by a limit of the workgroup."""
 
     code = "audit.query-cancelled"
 
 
 class QueryTooSlow(ServiceError):
-    """The query did not finish within `--timeout`, and was stopped."""
+    """The query took longer than `--timeout`, and was stopped."""
 
     code = "audit.query-too-slow"
 
@@ -706,31 +709,31 @@ class TlsRefused(ServiceError):
 
 
 class Throttled(ServiceError):
-    """AWS kept throttling, retries included, until the call's time was up."""
+    """AWS throttled the call, retries included, until its time was up."""
 
     code = "service.throttled"
 
 
 class AnswerInvalid(ServiceError):
-    """The answer did not come from AWS."""
+    """Something other than AWS answered, or a response was damaged."""
 
     code = "service.answer-invalid"
 
 
 class SinkFailed(ServiceError):
-    """A receiver of the audit trail, `syslog` or `otlp`, did not accept its lines: they wait in the file."""
+    """A receiver of the audit trail, `syslog` or `otlp`, did not accept lines: they stay in the file for later."""
 
     code = "audit.not-sent"
     seconds = 0
-    # Seconds to wait before the next attempt, as the receiver asks.
+    # Seconds to wait before the next attempt, as the receiver asked.
 
 
 class LineRefused(SinkFailed):
-    """A receiver of the audit trail refuses a line permanently: the line is left out, and that is reported."""
+    """A receiver of the audit trail rejects a line for good: it is left out, and a warning says so."""
 
     code = "audit.line-refused"
     taken: int | None = None
-    # Lines before it that were accepted; None when it is not known which line was refused.
+    # How many lines before it were accepted; None if none was, and it is not known which line was rejected.
 
 
 # --- 6: a check found something -----------------------------------------------------------------------------
@@ -747,7 +750,7 @@ class CheckFailed(DsopsError):
 
 
 class CommandFailed(DsopsError):
-    """The command could not be started, or was ended early."""
+    """The command could not be run, or did not run to its end."""
 
     code = "exec.failed"
     exit_code = 126
@@ -772,3 +775,20 @@ class CommandTimedOut(CommandFailed):
 
     code = "exec.timed-out"
     exit_code = 124
+
+
+# --- bugs ---------------------------------------------------------------------------------------------------
+
+
+def bug_of(error: Exception) -> DsopsError:
+    """The error for a bug of dsops: names its type and line, not its text, which may hold a value."""
+    from traceback import extract_tb
+
+    frame = extract_tb(error.__traceback__)[-1]
+    place = f"{frame.filename.rpartition(os.sep)[2]}:{frame.lineno}"
+    bug = DsopsError(
+        f"something inside dsops went wrong: {type(error).__name__} in {place}",
+        hint="run the same with `--debug` and report what it prints; no secret's value is in it",
+    )
+    bug.__cause__ = error
+    return bug

@@ -1,6 +1,7 @@
-"""The pip command that installs an extra into the environment of this dsops.
+"""The pip command that installs an extra beside this installation of dsops.
 
-The bare name dsops is not used: on a package index it may be another project's.
+It names the interpreter and the installation's own origin: on a package index, the name dsops may be another
+project's.
 """
 
 from __future__ import annotations
@@ -13,27 +14,27 @@ import sys
 
 
 def install_command(extra: str) -> str:
-    """The shell-quoted command that installs the extra's packages into this interpreter's environment."""
+    """The command line that installs the extra into this interpreter's environment, quoted for a shell."""
     origin = _origin(extra)
     return pip_install(*origin) if origin else pip_install(*_requirements(extra))
 
 
 def pip_install(*words: str) -> str:
-    """A shell-quoted `pip install` for this interpreter's environment."""
+    """A `pip install` command line for this interpreter's environment."""
     return shlex.join([sys.executable or "python", "-m", "pip", "install", *words])
 
 
 def _origin(extra: str) -> list[str]:
-    """The pip arguments for where this dsops was installed from, with the extra; [] when not known or gone.
+    """The requirement from which pip installs this dsops with the extra; [] if its origin is unknown or gone.
 
-    PEP 610: an installation from a folder, file or URL records its source.
+    PEP 610: an installation from a folder, file or URL records its origin in direct_url.json.
     """
     from importlib.metadata import PackageNotFoundError, distribution
 
     try:
         text = distribution("dsops").read_text("direct_url.json")
     except PackageNotFoundError:
-        # Running from a clone: this file is `src/dsops/extras.py` there.
+        # Run from a clone: this file is `src/dsops/extras.py`.
         clone = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         return ["-e", f"{clone}[{extra}]"] if os.path.isfile(os.path.join(clone, "pyproject.toml")) else []
     try:
@@ -62,7 +63,7 @@ def _of_address(found: dict[str, object], extra: str) -> list[str]:
 
 
 def _requirements(extra: str) -> list[str]:
-    """The extra's requirements, from the metadata of this dsops."""
+    """The extra's packages, as dsops' metadata lists them."""
     from importlib.metadata import distribution
 
     requirements = []

@@ -1,7 +1,7 @@
-"""Read a named file with a size limit, without blocking on pipes, terminals or devices.
+"""Read a file that a configuration or user names: bounded in size, and without blocking.
 
-A path can name anything: a pipe without a writer, a terminal, an endless device, a file of /proc that claims to be
-regular and blocks. Every failure is an OSError about this file.
+A path can name a pipe without a writer, a terminal, an endless device, or a file of /proc that claims to be regular
+and blocks. Every failure is an OSError about this file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PART_BYTES = 1 << 20
 
 
 class InputFile(NamedTuple):
-    """The bytes read, and the status of the open file that they were read from."""
+    """The bytes, and the status of the open file that they were read from."""
 
     data: bytes
     status: os.stat_result
@@ -35,15 +35,14 @@ def read_file(
     follows_links: bool = True,
     check: Callable[[os.stat_result], None] | None = None,
 ) -> InputFile:
-    """Read the first `most_bytes` bytes of the file. To enforce a limit, ask for one byte more than it.
+    """Read at most `most_bytes` from the start of the file; a caller with a limit asks for one byte more.
 
-    `takes_pipes` is for paths from a command line, where a shell's `<(...)` is a pipe worth waiting for. `check` gets
-    the status of the open file before anything is read, and may raise. Raises OSError for an unreadable or irregular
-    file.
+    `takes_pipes` is for paths of a command line, where a shell's `<(...)` is a pipe. `check` gets the status of the
+    open file before anything is read, and may raise. Raises OSError if the file can't be read or is not regular.
     """
     try:
         descriptor = os.open(path, _FLAGS if follows_links else _FLAGS | _NO_FOLLOW)
-    except ValueError as error:  # the path contains a NUL
+    except ValueError as error:  # a NUL in it
         raise OSError(errno.EINVAL, str(error)) from error
     try:
         status = os.fstat(descriptor)
@@ -61,7 +60,7 @@ def read_file(
 
 
 def read_whole(path: str, most_bytes: int, *, takes_pipes: bool = False, follows_links: bool = True) -> bytes:
-    """Read the whole file. Raises OSError as `read_file` does, and when it has more than `most_bytes` bytes."""
+    """Read the whole file. Raises OSError as `read_file` does, and if the file is larger than `most_bytes`."""
     data = read_file(path, most_bytes + 1, takes_pipes=takes_pipes, follows_links=follows_links).data
     if len(data) > most_bytes:
         raise OSError(errno.EFBIG, f"it has more than {most_bytes:,} bytes")
@@ -69,7 +68,7 @@ def read_whole(path: str, most_bytes: int, *, takes_pipes: bool = False, follows
 
 
 def read_at(descriptor: int, size: int, offset: int) -> bytes:
-    """Read `size` bytes at `offset`, fewer only at the end of the file; a single pread(2) may return fewer anywhere."""
+    """Read `size` bytes from an offset, fewer only at the end of the file: one pread(2) may return fewer anywhere."""
     parts: list[bytes] = []
     while size > 0 and (part := os.pread(descriptor, size, offset)):
         parts.append(part)
@@ -79,7 +78,7 @@ def read_at(descriptor: int, size: int, offset: int) -> bytes:
 
 
 def reason(error: OSError) -> str:
-    """The reason in lower case, for an error's text."""
+    """The reason of an OSError, for an error message."""
     return (error.strerror or "unknown reason").lower()
 
 

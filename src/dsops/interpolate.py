@@ -14,15 +14,16 @@ The value of a variable is not expanded again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from dsops.document import Mapping as MappingNode
 from dsops.document import Node, Scalar, Sequence
 from dsops.errors import ConfigTooLarge, VariableUnset, Where
 from dsops.model import MAX_RUN_CHARACTERS, MAX_VALUE_CHARACTERS, Budget
-from dsops.startup import NamedTuple, pattern
+from dsops.startup import NamedTuple
 
-_TOKEN = pattern(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(\}|:-|:\?))?|\}")
+_TOKEN = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(\}|:-|:\?))?|\}")
 
 _MAX_DEPTH = 20
 """How deep defaults may nest; deeper ones stay literal."""

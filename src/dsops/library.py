@@ -1,40 +1,25 @@
-"""The library for Python programs: `dsops.open()` returns secrets and boto3 sessions from a dsops.yaml."""
+"""The pipeline for Python programs: `dsops.open()` returns secrets and boto3 sessions of a dsops.yaml."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dsops import tasks
 from dsops.audit.journal import TrailJournal
 from dsops.audit.record import origin_here
-from dsops.aws.http.client import Client, make_client
-from dsops.aws.http.transport import open_driver
 from dsops.cache import CredentialCache
-from dsops.config import load
 from dsops.config.allow import not_allowed, refuse_shared
 from dsops.credentials import Credentials
-from dsops.errors import AuditFailed, EnvironmentUnknown, ExtraMissing, UsageError
-from dsops.plan import Plan, make_plan, plan_store
-from dsops.resolve import ambient_of, issue_credentials, proof_of, resolve
-from dsops.runtime import (
-    REASON_CHARACTERS,
-    Act,
-    Event,
-    Runtime,
-    ignore,
-    is_reason,
-    no_prompt,
-    random_fraction,
-    user_name,
-    utc_now,
-)
+from dsops.errors import EnvironmentUnknown, ExtraMissing, UsageError
+from dsops.pipeline.configuration import choose_environment, read_config
+from dsops.pipeline.execution import Pipeline
+from dsops.pipeline.journal import record_run
+from dsops.pipeline.plans import plan_named, plan_of_session
+from dsops.plan import Plan
+from dsops.runtime import REASON_CHARACTERS, Event, Runtime, ignore, is_reason, no_prompt, random_fraction, utc_now
 from dsops.secret import Secret
-from dsops.stores import StoreTypes
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -51,22 +36,22 @@ def open_library(
     now: Callable[[], datetime] = utc_now,
     reason: str = "",
 ) -> Library:
-    """Implements `dsops.open`: load and check a configuration, to get secrets and sessions from.
+    """`dsops.open`: reads and checks a configuration, for its secrets and sessions.
 
-    `config` names the file; without it, DSOPS_CONFIG or the nearest `dsops.yaml` at or above `folder` (the working
-    folder) is used, which must be allowed (`dsops allow`). `environ` replaces the process's own environment, which is
-    copied now. `report` gets the `--verbose` events, never a value. Nothing prompts for an MFA code: a store that
-    needs one must have `mfa_process` or `token_code`. `reason` is like `--reason`; without it, DSOPS_REASON is used.
-    Raises a ConfigError for a mistake in the configuration, UsageError for a reason that is not one line of text.
+    `config` names the file; without, DSOPS_CONFIG or the nearest `dsops.yaml` upward of `folder` (the working folder)
+    counts, which has to be allowed (`dsops allow`). `environ` replaces the process's current environment. `report`
+    gets the events of `--verbose`, never a value. A store that needs an MFA code has `mfa_process` or `token_code`:
+    there is no prompt. `reason` is that of `--reason`; without it, DSOPS_REASON counts. Raises ConfigError, and
+    UsageError for a reason that is not one line of text.
     """
     variables = dict(os.environ if environ is None else environ)
-    here, tell = os.path.abspath(folder or os.curdir), report or ignore
+    here, show = os.path.abspath(folder or os.curdir), report or ignore
 
     def warn(text: str) -> None:
-        tell(Event("audit.not-written", {"why": text}))
+        show(Event("audit.not-written", {"why": text}))
 
-    def told(text: str) -> None:
-        tell(Event("audit.begun", {"note": text}))
+    def note(text: str) -> None:
+        show(Event("audit.begun", {"note": text}))
 
     why = reason or variables.get("DSOPS_REASON", "")
     if not is_reason(why):
@@ -74,15 +59,15 @@ def open_library(
     facts: dict[str, object] = {"command": "library", "program": sys.argv[0] if sys.argv else ""}
     facts |= {"reason": why} if why else {}
 
-    def journal() -> TrailJournal:
+    def journal() -> TrailJournal:  # not a LazyJournal: several threads may add to it at once
         origin = origin_here(os.urandom(8).hex(), os.getpid(), here)
-        return TrailJournal(variables, origin, now, warn, told, facts.copy())
+        return TrailJournal(variables, origin, now, warn, note, facts.copy())
 
     runtime = Runtime(
         environ=variables,
         now=now,
         ask=no_prompt,
-        report=tell,
+        report=show,
         random=random_fraction,
         folder=here,
         timestamp=now().strftime("%Y%m%dT%H%M%SZ"),
@@ -92,33 +77,31 @@ def open_library(
 
 
 class _Own(NamedTuple):
-    """State that belongs to one process; a forked child makes its own."""
+    """What belongs to one process: a forked child records its own acts, and waits on no lock of its parent's."""
 
     runtime: Runtime
-    client: Client
-    journal: TrailJournal
+    pipeline: Pipeline
 
 
 class Library:
-    """One open configuration. Thread-safe: a session is issued once for all threads.
+    """One configuration. Any number of threads may use it: a session is issued once for all of them.
 
-    Sessions are cached in memory and renewed when requested with little time left; every call reads the secrets
-    again. Raises the errors of `dsops.errors`, with `message`, `why`, `hint` and a stable `code`.
+    Sessions are kept in memory, and renewed by a call that finds little time left; every call reads secrets again. Its
+    errors are those of `dsops.errors`, with `message`, `why`, `hint` and a stable `code`.
     """
 
     def __init__(self, named: str, runtime: Runtime, make_journal: Callable[[], TrailJournal]) -> None:
         self._runtime = runtime
         self._make_journal = make_journal
-        self._config = load(folder=runtime.folder, environ=runtime.environ, named=named, types=StoreTypes())
+        self._config = read_config(runtime, named)
         if not self._config.is_allowed:
             refuse_shared(self._config.files)
             file = self._config.files[0].shown
             raise not_allowed(file, or_else=f'; or name it: `dsops.open("{file}")`')
         self._owns: dict[int, _Own] = {}
-        """By process id. No lock, because a thread of the parent process might hold it during the fork."""
+        """By process id: a lock might have been held by a thread of the parent when this process was forked."""
         self._cache = CredentialCache(runtime.now)
-        self._key = os.urandom(32)
-        self._plans: dict[tuple[str, str, str], Plan] = {}
+        self._plans: dict[tuple[str, str], Plan] = {}
 
     def _own(self) -> _Own:
         pid = os.getpid()
@@ -128,54 +111,39 @@ class Library:
         journal = self._make_journal()
         journal.about(config=self._config.files[0].path)
         runtime = self._runtime._replace(journal=journal)
-        return _Own(runtime, make_client(runtime), journal)
+        return _Own(runtime, Pipeline(runtime, self._cache))
 
     def secrets(self, environment: str = "") -> Mapping[str, Secret]:
         """The variables of an environment ("" for the default or only one) and their values.
 
-        A Secret prints as `***`; `reveal()` returns the text, `reveal_bytes()` also works for values that are not
-        UTF-8.
+        A Secret shows itself as `***`; `reveal()` gives the text, `reveal_bytes()` what is not UTF-8.
         """
-        plan, own = self._plan_of("environment", self._name(environment)), self._own()
-        return self._carry_out(
-            own,
-            resolve(plan, own.runtime, own.client, self._cache),
-            environment=plan.environment,
-            variables=[variable.name for variable in plan.variables],
-        )
+        plan, own = self._plan(self._name(environment)), self._own()
+        values = own.pipeline.secrets(plan)
+        record_run("open", own.runtime, environment=plan.environment, variables=list(values))
+        return values
 
     def credentials(self, store: str, *, environment: str = "") -> Credentials:
-        """The session that a store issues or reads with, from the cache while enough of its time is left.
+        """The session that a store issues, or that it reads with; a cached one while enough of its time is left.
 
-        `environment` is what the session is for; a store with `session_policy: auto` requires it.
+        A store with `session_policy: auto` needs `environment`, which uses the session.
         """
-        plan, own = self._plan_of_session(store, environment), self._own()
-        work = issue_credentials(plan, store, own.runtime, own.client, self._cache)
-        return self._carry_out(own, work, store=store, **({"environment": environment} if environment else {}))
-
-    def _carry_out(self, own: _Own, work: tasks.Work[tasks.T], **facts: object) -> tasks.T:
-        """Run the work, write the audit trail, and return the result."""
-        try:
-            result = tasks.run(work, open_driver(own.runtime.environ))
-        except BaseException:
-            with suppress(AuditFailed):
-                own.journal.write()
-            raise
-        own.journal.add(Act("Open", facts=facts))
-        own.journal.write()
-        return result
+        plan, own = self._plan(environment, store), self._own()
+        session = own.pipeline.credentials(plan, store)
+        record_run("open", own.runtime, store=store, **({"environment": environment} if environment else {}))
+        return session
 
     def boto3_session(
         self,
         store: str,
         *,
         environment: str = "",
-        **options: Any,  # passed on to boto3.Session
+        **options: Any,  # as boto3.Session takes them
     ) -> boto3.Session:
-        """A boto3 session with that store's credentials, which renew themselves.
+        """A boto3 session with that store's credentials, which it renews.
 
-        Its region is the store's unless `region_name` is given. For everything but credentials boto3 reads this
-        process's environment and files, as usual. Raises ExtraMissing without boto3.
+        Its region is the store's unless `region_name` says otherwise. For everything but credentials boto3 reads this
+        process's own environment and files, as always. Raises ExtraMissing without boto3.
         """
         try:
             import boto3
@@ -188,63 +156,46 @@ class Library:
         from botocore.session import Session as BotocoreSession
 
         def metadata() -> dict[str, str]:
-            credentials = self.credentials(store, environment=environment)
+            session = self.credentials(store, environment=environment)
             return {
-                "access_key": credentials.access_key_id,
-                "secret_key": credentials.secret_access_key.reveal(),
-                "token": credentials.session_token.reveal() if credentials.session_token else "",
-                "expiry_time": credentials.expiration.isoformat() if credentials.expiration else "",
+                "access_key": session.access_key_id,
+                "secret_key": session.secret_access_key.reveal(),
+                "token": session.session_token.reveal() if session.session_token else "",
+                "expiry_time": session.expiration.isoformat() if session.expiration else "",
             }
 
         class Provider(CredentialProvider):  # type: ignore[misc]  # botocore ships no types
             METHOD = CANONICAL_NAME = "dsops"
 
             def load(self) -> object:
-                fields = metadata()
-                if not fields["expiry_time"]:
-                    keys = fields["access_key"], fields["secret_key"], fields["token"] or None
+                parts = metadata()
+                if not parts["expiry_time"]:
+                    keys = parts["access_key"], parts["secret_key"], parts["token"] or None
                     return FixedCredentials(*keys, method=self.METHOD)
-                return RefreshableCredentials.create_from_metadata(fields, metadata, self.METHOD)
+                return RefreshableCredentials.create_from_metadata(parts, metadata, self.METHOD)
 
         inner = BotocoreSession()
-        # Before all other providers: keys in the environment would be another identity.
+        # Before all others: keys in the environment are another identity.
         inner.get_component("credential_provider").insert_before("env", Provider())
-        region = self._plan_of_session(store, environment).steps[store].region
+        region = self._plan(environment, store).steps[store].region
         return boto3.Session(botocore_session=inner, **{"region_name": region, **options})
 
     def _name(self, environment: str) -> str:
-        name = environment or self._config.default_environment
-        if name:
-            return name
-        names = list(self._config.environments)
-        if len(names) == 1:
-            return names[0]
-        raise EnvironmentUnknown(
-            "no environment is named",
-            why=f"there are {', '.join(names)}" if names else "there is none",
-            hint="name one, or set `default_env` in the file",
-        )
+        try:
+            return choose_environment(self._config, environment)
+        except EnvironmentUnknown as error:
+            error.retell(error.message, hint="name one, or set `default_env` in the file")
+            raise
 
-    def _plan_of_session(self, store: str, environment: str) -> Plan:
-        return self._plan_of("environment", environment, also=store) if environment else self._plan_of("store", store)
-
-    def _plan_of(self, kind: str, name: str, *, also: str = "") -> Plan:
-        """The plan of an environment or a store, cached unless its identity may change."""
-        cached_plan = self._plans.get((kind, name, also))
-        if cached_plan is not None:
-            return cached_plan
-        make = partial(make_plan, also=also) if kind == "environment" else plan_store
-        plan = make(
-            self._config,
-            name,
-            environ=self._runtime.environ,
-            user=user_name(),
-            timestamp=self._runtime.timestamp,
-            ambient=ambient_of(self._runtime.environ, self._key, self._runtime.folder),
-            proof=proof_of(self._runtime.environ, self._key, self._runtime.folder),
-            store_types=StoreTypes(),
-            reason=self._runtime.reason,
-        )
+    def _plan(self, environment: str, store: str = "") -> Plan:
+        """The plan of an environment, or of a store's session as an environment uses it; kept for the next call."""
+        kept = self._plans.get((environment, store))
+        if kept is not None:
+            return kept
+        if store:
+            plan = plan_of_session(self._config, store, self._runtime, environment=environment)
+        else:
+            plan = plan_named(self._config, environment, self._runtime)
         if any(step.proof and step.proof.may_change for step in plan.steps.values()):
-            return plan  # a changed token or login is another identity, which needs another plan
-        return self._plans.setdefault((kind, name, also), plan)
+            return plan  # another token or login is another identity, and needs another plan
+        return self._plans.setdefault((environment, store), plan)

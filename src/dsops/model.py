@@ -28,7 +28,7 @@ class Budget:
         self._left = characters
 
     def take(self, characters: int) -> bool:
-        """Count `characters` against the budget; returns whether they fit."""
+        """Count so many characters; whether they were still within the budget."""
         self._left -= characters
         return self._left >= 0
 
@@ -50,7 +50,7 @@ class StoreEntry(NamedTuple):
 
 
 class Text(NamedTuple):
-    """A text as written, which may contain `${NAME}`, and its place."""
+    """A text as written, which may contain `${NAME}`, and where it stands."""
 
     text: str
     where: Where
@@ -120,6 +120,6 @@ class Config(NamedTuple):
     files: tuple[SourceFile, ...]
     """The main file, then the local file, then the included files."""
     is_allowed: bool
-    """Whether dsops may use it: the user named the file, or allowed these files with this content."""
+    """Whether dsops may carry it out: the user named the file, or allowed these files with this content."""
     notes: tuple[str, ...]
     """One line each, for stderr: deprecated key names, and the like."""

@@ -1,4 +1,4 @@
-"""The outside world as one value that is passed in: clock, environment, prompt, progress, randomness."""
+"""The outside world as one value that is passed in: clock, environment, prompts, progress, randomness."""
 
 from __future__ import annotations
 
@@ -14,80 +14,83 @@ from dsops.startup import NamedTuple, Protocol
 
 
 class Event(NamedTuple):
-    """A progress event; `name` is stable (`secrets.fetched`), `facts` never hold a secret's value."""
+    """An event of work in progress. `name` is stable (`secrets.fetched`); `facts` never hold a secret's value."""
 
     name: str
     facts: Mapping[str, str]
 
 
 CLOCK_CORRECTED = "clock.corrected"
-"""This machine's clock is far from AWS's. Reported always, not only with `--verbose`."""
+"""This machine's clock is far from AWS's."""
+
+NOTES = (CLOCK_CORRECTED,)
+"""Events that are shown as notes, also where no progress is shown."""
 
 
 class Act(NamedTuple):
-    """An operation with an identity or a secret, for the audit trail.
+    """An action with an identity or a secret, for the audit trail.
 
-    Never contains a value, the secret parts of a session, an external ID, an MFA code or a token.
+    It never holds a value, the secret parts of a session, an external ID, an MFA code or a token.
     """
 
     name: str
-    """AWS's operation, such as `AssumeRole`, or dsops' own word for other acts."""
+    """AWS's operation, such as `AssumeRole`, or dsops' own word for what is no call."""
     service: str = ""
-    """The called service's endpoint prefix (`sts`); "" when no call was made."""
+    """The service's endpoint prefix (`sts`); "" if there was no call."""
     region: str = ""
     caller: str = ""
-    """The signer's ARN; "" when it is not known."""
+    """The ARN of the signing identity; "" if unknown."""
     key: str = ""
     """The id of the signing key."""
     identity: Mapping[str, object] = {}
-    """Details of the caller of an unsigned request: CloudTrail's `userIdentity`."""
+    """CloudTrail's `userIdentity`, for calls that are not signed."""
     asked: Mapping[str, object] = {}
-    """The request parameters, under AWS's names."""
+    """The request's parameters, under AWS's names."""
     answer: Mapping[str, object] = {}
     request_id: str = ""
     error: DsopsError | None = None
     facts: Mapping[str, object] = {}
-    """Facts that only dsops knows: the store, the hop, whether the session was cached."""
+    """Facts of dsops' own: store, hop, whether the session came from the cache."""
     is_of_sandbox: bool | None = None
-    """Whether a sandbox answered; None for an act without endpoint, which counts like the rest of its run."""
+    """Whether it happened in a sandbox; None without an endpoint, where the run's own mark counts."""
 
 
 SANDBOX = "sandbox"
-"""The key of the audit trail that marks acts in a sandbox."""
+"""The key that marks an event of the audit trail as a sandbox's."""
 
 
 def note_who_answered(facts: dict[str, object], *, is_sandbox: bool) -> None:
-    """Record in a run's facts whether only sandboxes have answered its calls."""
+    """Record whether a call was answered by a sandbox: a run is marked only if all were."""
     if is_sandbox:
         facts.setdefault(
             SANDBOX, True
-        )  # atomic, since another thread may record that AWS answered, which takes precedence
+        )  # One atomic step: another thread may be recording an answer of AWS, which takes precedence.
     else:
         facts[SANDBOX] = False
 
 
 class Journal(Protocol):
-    """Collects the acts of a run and writes them to the audit trail."""
+    """Collects acts for the audit trail, and writes them."""
 
     @property
     def run(self) -> str:
-        """The id of this run in the trail."""
+        """The id of this run in the audit trail."""
 
     def add(self, act: Act) -> None:
-        """Add an act; the next `write` stores it."""
+        """Collect one act; the next `write` writes it."""
 
     def write(self) -> None:
-        """Store the added acts. Raises AuditFailed when that fails and the user requires the trail."""
+        """Write the collected acts. Raises AuditFailed if they can't be written and the user requires the trail."""
 
     def about(self, **facts: object) -> None:
-        """Set facts shared by all later acts: the environment, the configuration."""
+        """Set facts that all later acts share: environment, configuration."""
 
     def answered_by(self, *, is_sandbox: bool) -> None:
-        """Record whether a sandbox answered a call: a run counts as a sandbox's when only sandboxes did."""
+        """Record whether a sandbox answered a call; a run is a sandbox's only if sandboxes answered all."""
 
 
 def no_terminal(_question: str) -> bool | None:
-    """The `confirm` of a runtime without a terminal."""
+    """A `confirm` for processes without a terminal."""
     return None
 
 
@@ -99,72 +102,71 @@ def _here() -> bool:
 
 
 def _unmeasured(_name: str, _labels: tuple[str, ...], _value: float) -> None:
-    """The `measure` of a runtime without metrics."""
+    """A `measure` that counts nothing."""
 
 
 class Runtime(NamedTuple):
-    """The outside world. Tests pass a fixed clock, a dict, a list's `append`; only `cli` builds the real one."""
+    """What dsops uses of the outside world. Tests pass fakes; only `cli` makes the real one."""
 
     environ: Mapping[str, str]
-    """The client's environment, which is not necessarily this process's."""
+    """The environment to use: the client's, which may not be this process's."""
     now: Callable[[], datetime]
-    """The current time, aware and in UTC."""
+    """Returns the present time, aware and in UTC."""
     ask: Callable[[str], Secret | None]
-    """Prompts on the terminal with hidden input, never on stdout or stderr; None when there is no terminal."""
+    """Prompts on the terminal with hidden input, never on stdout or stderr; None if there is no terminal."""
     report: Callable[[Event], None]
-    """Receives progress events, and decides whether and how to show them."""
+    """Takes progress events, and decides whether and how to show them."""
     random: Callable[[], float]
-    """A random number in [0, 1), for jitter."""
+    """Returns a number in [0, 1), for jitter."""
     folder: str
-    """The working folder, absolute."""
+    """The absolute path of the working folder."""
     timestamp: str
-    """The value of `${TIMESTAMP}` unless the environment has one, the same for the whole run: 20261124T150718Z."""
+    """The value of `${TIMESTAMP}` if the environment has none: one text for the whole run, such as 20261124T150718Z."""
     tell: Callable[[bytes], None] | None = None
-    """Writes a helper program's stderr to the user's; None when the program inherits that."""
+    """Writes a helper program's stderr to the user's; None if the helper inherits it."""
     measure: Measure = _unmeasured
-    """Records a metric: name, label values, amount."""
+    """Takes a measurement for metrics: name, labels, value."""
     has_left: Callable[[], bool] = _here
-    """Whether the client is gone, so that waiting for its user is pointless."""
+    """Whether the client is gone, so that prompts and logins for it can be given up."""
     journal: Journal | None = None
-    """Writes the audit trail; None for no trail."""
+    """Writes the audit trail; None if it is off."""
     monotonic: Callable[[], float] = system_monotonic
-    """Seconds of a monotonic clock, for time limits and pauses."""
+    """Seconds of a clock that is never adjusted, for time limits and pauses."""
     confirm: Callable[[str], bool | None] = no_terminal
-    """Shows a text on the terminal and asks for a visible yes or no; None when there is no terminal."""
+    """Shows a text on the terminal and asks yes or no, visibly; None if there is no terminal."""
     reason: str = ""
-    """The user's reason for the run; "" when none is given."""
+    """The reason of the run, in the user's words; "" if none was given."""
 
 
 REASON_CHARACTERS = 256
-"""The longest reason; it fits a source identity and a tag value, if its characters do."""
+"""The longest reason: it has to fit into a source identity and a tag's value."""
 
 
 def is_reason(text: str) -> bool:
-    """Whether the text is one printable line within the length limit."""
+    """Whether the text is a printable line of at most that length."""
     return text.isprintable() and len(text) <= REASON_CHARACTERS
 
 
 def no_prompt(_question: str) -> Secret | None:
-    """The `ask` of a runtime without a terminal."""
+    """An `ask` for processes without a terminal."""
     return None
 
 
 def ignore(_event: Event) -> None:
-    """The `report` of a runtime without progress."""
+    """A `report` that shows nothing."""
 
 
 def random_fraction() -> float:
-    """A random number in [0, 1)."""
-    # Importing `random` costs a cold run 3 ms, and jitter needs no more than this.
+    """A number in [0, 1)."""
+    # Importing `random` costs a cold run 3 ms.
     return int.from_bytes(os.urandom(6), "big") / 2**48
 
 
 def empty_file() -> str:
     """The path of an empty regular file, for variables such as AWS_CONFIG_FILE; some programs refuse `/dev/null`.
 
-    It is part of the installed package, so it outlives any child. It is write-protected, because `aws configure` in
-    one child would change the identity of all others. If a program of root's has written to it all the same, the null
-    device is used.
+    It is a file of the installed package, so it lasts as long as any child. It is read-only: `aws configure` in one
+    child would change the identity of all others. If root has written to it all the same, /dev/null is used.
     """
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "empty_file")
     try:
@@ -178,7 +180,7 @@ def empty_file() -> str:
 
 
 def user_name() -> str:
-    """The account's name, the fallback for `${USER}`; "" when the system has no name for it."""
+    """The value of `${USER}` if the environment has none: the account's name, or "" if the system has none."""
     try:
         from pwd import getpwuid
 
@@ -188,5 +190,5 @@ def user_name() -> str:
 
 
 def utc_now() -> datetime:
-    """The current time, aware and in UTC."""
+    """The time, aware and in UTC."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""A string that never prints itself, from the line that receives a secret to the line that hands it to the child."""
+"""A string that never prints itself, from where it is received to where it is handed to the child process."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dsops.startup import NoReturn
 
 
 class Secret:
-    """A value that shows as `***` wherever it is printed, logged, formatted or compared in a failing test.
+    """A value that shows as `***` when it is printed, logged, formatted or compared in a failing test.
 
-    Bytes that are not UTF-8 (a binary secret) are stored as surrogate escapes (PEP 383), as `os.fsencode` expects, so
-    that every value that fits an environment variable survives unchanged.
+    Bytes that are not UTF-8 (a binary secret) are held as surrogate escapes (PEP 383), which `os.fsencode` turns
+    back, so every value that fits an environment variable survives unchanged.
     """
 
     __slots__ = ("_value",)
@@ -19,15 +19,15 @@ class Secret:
 
     @classmethod
     def from_bytes(cls, value: bytes) -> Secret:
-        """A secret with these bytes, UTF-8 or not."""
+        """A secret made of bytes, which need not be UTF-8."""
         return cls(value.decode("utf-8", "surrogateescape"))
 
     def reveal(self) -> str:
-        """The value. Each call is a place where a secret could leak: a test lists the files that contain one."""
+        """Return the value. Every call is a place where a secret could leak: a test counts the files that call it."""
         return self._value
 
     def reveal_bytes(self) -> bytes:
-        """The value as its original bytes."""
+        """Return the value as the bytes that it came as."""
         return self._value.encode("utf-8", "surrogateescape")
 
     def __repr__(self) -> str:

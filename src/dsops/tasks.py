@@ -1,8 +1,8 @@
-"""A small event loop: coroutines that run concurrently in one thread, with a driver for network transfers.
+"""Concurrent work in one thread: coroutines on an event loop that a `Driver` moves bytes for.
 
-The `async def` functions of dsops await only `transfer`, `prepare`, `pause`, `settle`, `gather`, `spawn` and
-`blocking`, directly or through each other. asyncio is not used: importing it costs more than all other Python code of
-a cold run. A `Driver` moves the bytes; `aws/http/transport.py` has one on a CurlMulti.
+`async def` functions of dsops await only what stands here (`transfer`, `prepare`, `pause`, `settle`, `gather`,
+`spawn`, `blocking`), directly or through each other. asyncio is not used: importing it takes longer than the Python
+of a whole cold run. `aws/http/transport.py` has a driver on a CurlMulti.
 """
 
 from __future__ import annotations
@@ -17,36 +17,37 @@ from dsops.errors import DsopsError
 from dsops.startup import Any, Generic, Protocol, TypeVar, cast
 
 T = TypeVar("T")
-# The answer to an effect depends on the effect: the one place where this loop can't be typed further.
+# The result of an effect depends on the effect, so `Any` stands here: the loop can't be typed further.
 Work = Coroutine[Any, Any, T]
 
 _POLL_SECONDS = 1.0
-"""The longest uninterrupted wait, so that Ctrl-C is noticed even when a driver swallows the signal."""
+"""The longest uninterrupted wait: Ctrl-C is noticed after at most this time, even if a driver swallows the signal."""
 
 
 class Driver(Protocol):
-    """Runs many network transfers at once."""
+    """Moves bytes for many transfers at once."""
 
     def start(self, request: object, token: object) -> None:
-        """Start a transfer; `poll` returns it with this token. Raises a DsopsError for one that can't be started."""
+        """Start a transfer, which `poll` returns with this token. Raises DsopsError if it can't begin."""
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
-        """Wait for the first transfer to finish; return (token, outcome) for all finished ones.
+        """Wait until a transfer ends, then return (token, outcome) of all that ended.
 
-        An outcome may be an exception. Returns [] when none finished within the time.
+        An outcome may be an exception. The list is empty after the timeout.
         """
 
     def prepare(self, request: object) -> None:
-        """Open a connection that a later request to the same server may use; failures are ignored."""
+        """Open a connection that a later request to the same server may use. Has no result."""
 
     def cancel(self) -> None:
-        """End every running transfer and forget it."""
+        """Abort and forget all transfers."""
 
 
 class Task(Generic[T]):
-    """A coroutine that runs on its own; awaiting it, any number of times, returns its result or raises its error.
+    """A coroutine that runs by itself. Awaiting it returns its result or raises its error, any number of times.
 
-    An error that is never awaited is lost, so work that turns out unneeded may be ignored.
+    The error of a task that is never awaited is lost: work started ahead need not be looked at if it turns out
+    unneeded.
     """
 
     __slots__ = ("error", "is_done", "result", "waiting", "work")
@@ -67,7 +68,7 @@ class Task(Generic[T]):
 
 
 class _Effect:
-    """A request of a coroutine to the loop; the loop's answer is the value of `await`."""
+    """A request of a coroutine to the loop; `await` returns the loop's answer."""
 
     __slots__ = ()
 
@@ -118,35 +119,35 @@ class _Join(_Effect):
 
 
 async def transfer(request: object) -> object:
-    """Run the request; returns the driver's outcome, or raises it when it is an exception."""
+    """Send the request and return the driver's outcome; raise it if it is an exception."""
     return await _Transfer(request)
 
 
 async def prepare(request: object) -> None:
-    """Open a connection that a later request to the same server may use; doesn't wait for it."""
+    """Ask the driver to open a connection for a later request to the same server; do not wait for it."""
     await _Preparation(request)
 
 
 async def pause(seconds: float) -> None:
-    """Suspend this coroutine for that long while others run."""
+    """Let other tasks run for that long."""
     await _Pause(seconds)
 
 
 async def blocking(work: Callable[[], T]) -> T:
-    """Run a call that blocks the thread, such as a prompt or waiting for a process, and return its result.
+    """Run a call that blocks the whole loop, such as a prompt or waiting for a process, and return its result.
 
-    It runs when no transfer is in progress: a transfer would time out while a person types.
+    It runs when no transfer is under way: a transfer would time out while the user types.
     """
     return cast("T", await _Blocking(work))
 
 
 async def spawn(work: Work[T]) -> Task[T]:
-    """Start the work as a task; all that await it get the same result."""
+    """Start a task that runs by itself; every `await` of it gives the same result."""
     return cast("Task[T]", await _Spawn(work))
 
 
 async def settle(*works: Work[T]) -> list[T | DsopsError]:
-    """Run all concurrently and return the results in the given order; a DsopsError replaces its result."""
+    """Run all concurrently; the results in the order given, with a DsopsError in place of a failed one's result."""
     tasks = [await spawn(work) for work in works]
     outcomes: list[T | DsopsError] = []
     for task in tasks:
@@ -158,7 +159,7 @@ async def settle(*works: Work[T]) -> list[T | DsopsError]:
 
 
 async def gather(*works: Work[T]) -> list[T]:
-    """Run all concurrently and return the results in the given order; raises the first error when all are done."""
+    """Run all concurrently; the results in the order given. Once all are done, the first error is raised."""
     results: list[T] = []
     for outcome in await settle(*works):
         if isinstance(outcome, DsopsError):
@@ -168,7 +169,7 @@ async def gather(*works: Work[T]) -> list[T]:
 
 
 class Once(Generic[T]):
-    """Work that runs once, on the first `get`; all callers share its result or error."""
+    """Work that starts at the first `get`; all callers share its result or error."""
 
     def __init__(self, work: Callable[[], Work[T]]) -> None:
         self._work = work
@@ -176,17 +177,17 @@ class Once(Generic[T]):
         self._is_started = False
 
     async def get(self) -> T:
-        """The result; starts the work on the first call."""
+        """Return the result, starting the work if needed."""
         if not self._is_started:
             self._is_started = True
             self._task = await spawn(self._work())
         while self._task is None:
-            # Another caller is just starting it, which takes one turn of the loop.
+            # Another task is just starting the work, which takes one turn of the loop.
             await pause(0)
         return await self._task
 
     def peek(self) -> T | None:
-        """The result if it is available already, else None."""
+        """The result, if it is there already."""
         return None if self._task is None else self._task.result
 
 
@@ -197,15 +198,15 @@ def run(
     sleep: Callable[[float], None] = system_sleep,
     clock: Callable[[], float] = monotonic,
 ) -> T:
-    """Run the coroutine and all tasks it started, and return its result; an error or Ctrl-C ends every transfer.
+    """Run the coroutine and all that it starts; return its result. An error or Ctrl-C aborts every transfer.
 
-    Pass `sleep` and `clock` together: a test that controls time needs both.
+    `sleep` and `clock` belong together: a test that passes time by hand passes both.
     """
     return _Loop(driver, sleep, clock).run(work)
 
 
 class _Loop:
-    """The state of one run: ready tasks, timers, and blocking calls waiting for transfers to end."""
+    """The state of one `run`: tasks that are ready, timers, and calls that wait until no transfer is under way."""
 
     def __init__(self, driver: Driver, sleep: Callable[[float], None], clock: Callable[[], float]) -> None:
         self._driver = driver
@@ -238,7 +239,7 @@ class _Loop:
         return task
 
     def _turn(self) -> None:
-        """Resume one ready task, or else wait for the next event."""
+        """Resume one ready task; if there is none, wait for the next event."""
         if self._ready:
             self._step(*self._ready.popleft())
             return
@@ -271,7 +272,7 @@ class _Loop:
             self._ready.append((heappop(self._timers)[2], None, None))
 
     def _step(self, task: Task[Any], value: object, error: BaseException | None) -> None:
-        """Resume one task until it awaits the next effect."""
+        """Resume one task until its next effect."""
         try:
             effect = task.work.throw(error) if error is not None else task.work.send(value)
         except StopIteration as stop:

@@ -1,4 +1,4 @@
-"""One-time codes of virtual MFA devices (RFC 6238: HMAC-SHA1, 30 seconds, 6 digits), and their seeds; pure."""
+"""One-time codes of virtual MFA devices (RFC 6238: HMAC-SHA1, 30 seconds, 6 digits) and their seeds. Pure."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import hmac
 from hashlib import sha1
 
 STEP_SECONDS = 30
-"""How long a code is valid."""
+"""The lifetime of a code."""
 
 _SHORTEST = 16
-"""The shortest seed: 16 letters, 80 bits. AWS's seeds have 64 letters, and RFC 4226 (4, R6) asks for 26."""
+"""In letters, which is 80 bits. AWS's seeds have 64 letters; RFC 4226 (4, R6) asks for 26."""
 
 _OF_AWS = (("digits", "6", "six digits"), ("period", "30", "30 seconds"), ("algorithm", "SHA1", "SHA1"))
 _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
 
 
 def code_at(seed: str, now: float) -> str:
-    """The six-digit code for this base32 seed at the time `now`. Raises ValueError for a seed that is not base32."""
+    """The six digits that a device with this base32 seed shows at that time. Raises ValueError for other text."""
     return code_of(key_of(seed), int(now // STEP_SECONDS))
 
 
 def seconds_left(now: float) -> int:
-    """Seconds until the current code changes: 1 to 30."""
+    """The seconds for which the present code is valid: 1 to 30."""
     return STEP_SECONDS - int(now % STEP_SECONDS)
 
 
 def key_of(seed: str) -> bytes:
-    """Decode a base32 seed, with or without spaces and padding. Raises ValueError when it is not base32."""
+    """Decode base32 text, with or without spaces and padding. Raises ValueError for other text."""
     text = seed.replace(" ", "").upper().rstrip("=")
     try:
         return base64.b32decode(text + "=" * (-len(text) % 8))
@@ -45,9 +45,9 @@ def code_of(key: bytes, step: int) -> str:
 
 
 def read_seed(text: str) -> str:
-    """Parse what AWS shows, the base32 text or the QR code's otpauth:// link; returns the seed in capitals.
+    """The seed, in capitals without spaces, from base32 text or from the otpauth:// link of a QR code.
 
-    Raises ValueError with the reason, which never repeats any of it.
+    Raises ValueError with the reason, which never repeats any part of the text.
     """
     text = text.strip()
     if text[:10].lower() == "otpauth://":
@@ -70,16 +70,16 @@ def read_seed(text: str) -> str:
 
 
 def _of_link(text: str) -> str:
-    """The secret in an otpauth link, if its codes are of AWS's kind: six digits, 30 seconds, SHA1."""
+    """The secret in an otpauth link whose settings AWS supports: six digits, 30 seconds, SHA1."""
     from urllib.parse import parse_qs, urlsplit
 
     link = urlsplit(text)
-    link_values = {name.lower(): values[0] for name, values in parse_qs(link.query).items()}
+    parameters = {name.lower(): values[0] for name, values in parse_qs(link.query).items()}
     if link.netloc.lower() != "totp":
         raise ValueError("the link is for codes that count; AWS's devices go by the time (otpauth://totp/...)")
-    for name, expected, description in _OF_AWS:
-        if link_values.get(name, expected).upper().replace("-", "") != expected:
-            raise ValueError(f"AWS's devices have {description}, and the link says something else")
-    if not link_values.get("secret"):
+    for name, required, what in _OF_AWS:
+        if parameters.get(name, required).upper().replace("-", "") != required:
+            raise ValueError(f"AWS's devices have {what}, and the link says something else")
+    if not parameters.get("secret"):
         raise ValueError("the link has no `secret`")
-    return link_values["secret"]
+    return parameters["secret"]

@@ -12,8 +12,8 @@ import pytest
 
 import dsops as library
 from dsops.cli.framework.command import parse
+from dsops.cli.framework.permission import ask_permission
 from dsops.cli.hook import load as hook_load
-from dsops.cli.setup.allow import ask_permission
 from dsops.config import files as config_files
 from dsops.config import load
 from dsops.config.allow import disallow, permission_folder

@@ -159,7 +159,7 @@ def test_a_host_with_threads_is_as_it_was(sandbox: LocalAws, tmp_path: Path) -> 
 
 
 def test_a_host_without_threads_is_as_it_was(sandbox: LocalAws, tmp_path: Path) -> None:
-    """A host without other threads is unchanged, too: no function is swapped."""
+    """A host without other threads is unchanged, too."""
     result_text = used_in_a_host(sandbox, tmp_path, threads=0)
     assert (result_text.errors, result_text.changed) == ([], {})
 
@@ -170,7 +170,7 @@ OWN = {
     "agent/start.py": "the command, and the child that becomes the agent",
     "aws/identity/ambient_child.py": "the child that looks for base credentials",
     "audit/sender.py": "the sender, a process of its own",
-    "cli/run/agent_guard.py": "the agent",
+    "agent/process.py": "the agent",
     "cli/framework/output.py": "the command, whose standard error is gone",
     "cli/framework/prompt.py": "the command, while it asks on the terminal",
     "cli/sandbox/sandbox.py": "the sandbox's server",
@@ -186,7 +186,6 @@ OWN = {
     "sandbox/state/handlers.py": "the sandbox's server",
     "sandbox/http/loop.py": "the sandbox's server",
     "testing/child.py": "the process of a test suite's sandbox",
-    "startup.py": "the command: nothing before own_process() was called, which only __main__ does",
 }
 """Files that change process-wide state, and the process in which they run."""
 
@@ -256,7 +255,7 @@ def test_only_processes_of_our_own_are_changed(sandbox: LocalAws, tmp_path: Path
     assert sorted(changing) == sorted(OWN)
     names = {f"dsops.{name.removesuffix('.py').removesuffix('/__init__').replace('/', '.')}" for name in OWN}
     in_a_program = set(used_in_a_host(sandbox, tmp_path, threads=0).modules)
-    assert in_a_program & names == {"dsops.startup"}
+    assert in_a_program & names == set()
 
 
 FORKING_HOST = '''

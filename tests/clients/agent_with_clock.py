@@ -7,11 +7,11 @@ import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from dsops.agent.client import address_in, folder_of
-from dsops.agent.server import AgentServer
-from dsops.agent.start import listen, locked, make_folder
-from dsops.cli.run.agent_guard import forget_world
-from dsops.cli.run.agent_work import SessionKeeper
+from dsops.agent.client import address_in, folder_of, make_folder
+from dsops.agent.process import drop_environment
+from dsops.agent.start import listen, locked
+from dsops.agent.work import serve
+from dsops.cli.run.command_lines import ClientLines
 from dsops.runtime import utc_now
 
 
@@ -26,11 +26,8 @@ def main(moment: Path) -> None:
     address = address_in(folder)
     with locked(address):
         listener = listen(address)
-    forget_world()
-    keeper = SessionKeeper(now)
-    server = AgentServer(listener, keeper.work)
-    keeper.end = server.stop
-    server.run()
+    drop_environment()
+    serve(listener, ClientLines(), now)
 
 
 if __name__ == "__main__":

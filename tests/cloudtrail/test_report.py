@@ -80,7 +80,7 @@ def test_what_was_read_is_told(reported: AuditReport, dirty: tuple[Path, Known])
     digests = len(list(folder.rglob("*CloudTrail-Digest_*")))  # digest files are not opened
     assert known_answers["counts"] == {**counts, "files": reported.files + digests}
     assert known_answers["unreadable"] == [os.path.relpath(path, folder) for path, _ in reported.unreadable]
-    assert {"it is empty", "its gzip stream ends too early", "it is no JSON, or ends too early"} <= {
+    assert {"it is empty", "its gzip stream ends too early", "it is not JSON, or ends too early"} <= {
         why for _, why in reported.unreadable
     }
     assert known_answers["boundary"] == f"{reported.boundary:%Y-%m-%dT%H:%M:%SZ}"
@@ -289,7 +289,7 @@ def test_a_bomb_is_one_of_the_unreadable(tmp_path: Path) -> None:
 def test_where_nothing_can_be_read_it_says_so(tmp_path: Path) -> None:
     """If no file can be read, the error has the first file's reason."""
     (tmp_path / "a.json").write_text("no JSON")
-    with pytest.raises(LogsUnreadable, match=r"a\.json: it is no JSON, or ends too early"):
+    with pytest.raises(LogsUnreadable, match=r"a\.json: it is not JSON, or ends too early"):
         report_of(tmp_path)
     (tmp_path / "a.json").write_text("")
     with pytest.raises(LogsUnreadable, match="it is empty"):
@@ -306,7 +306,7 @@ def test_a_pipe_a_link_and_a_hidden_file_in_the_folder(tmp_path: Path) -> None:
     os.symlink(tmp_path, tmp_path / "loop")
     report = report_of(tmp_path)
     assert (2, 1) == (report.records, report.calls)
-    assert [("d.json", "no such file or directory"), ("pipe.json", "it is no plain file")] == [
+    assert [("d.json", "no such file or directory"), ("pipe.json", "it is not a regular file")] == [
         (os.path.basename(path), why) for path, why in report.unreadable
     ]
 

@@ -17,7 +17,7 @@ from botocore.session import Session
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.moto_api._internal.models import moto_api_backend
 
-from dsops.audit.cloudtrail.engines import AthenaEngine, Query
+from dsops.audit.cloudtrail.athena_query import AthenaQuery
 from dsops.audit.cloudtrail.questions import SAVED
 from dsops.aws.apis.athena import Athena, get_query_execution, start_query_execution, stop_query_execution
 from dsops.aws.apis.secretsmanager import batch_get_secret_value, get_secret_value
@@ -140,7 +140,7 @@ def test_secrets(caller: Caller) -> None:
     text = caller.run(get_secret_value(caller.client, KEYS, endpoint, "prod/db"))
     assert text.value.reveal() == '{"password": "p\u00e4ss"}'
     binary = caller.run(get_secret_value(caller.client, KEYS, endpoint, "prod/key"))
-    assert (binary.value.reveal_bytes(), binary.is_binary) == (b"\x00\xff", True)
+    assert binary.value.reveal_bytes() == b"\x00\xff"
     again = [
         *(get_secret_value(caller.client, KEYS, endpoint, secret_id) for secret_id in (text.arn, text.arn[:-7])),
         get_secret_value(caller.client, KEYS, endpoint, "prod/db", version_stage="AWSCURRENT"),
@@ -188,7 +188,7 @@ def test_queries(caller: Caller) -> None:
     api = Athena(
         caller.client, KEYS, caller.at("athena"), "primary", "default", "AwsDataCatalog", "s3://bucket/prefix/"
     )
-    query = Query(AthenaEngine(api, "cloudtrail_logs", "t" * 32), SAVED, "SELECT 1", caller="ada")
+    query = AthenaQuery(api, SAVED, "SELECT 1", table="cloudtrail_logs", caller="ada")
 
     answer = caller.run(query.run(timeout_seconds=30))
     assert (answer.rows, query.scanned_bytes, query.is_under_way) == ((("AssumeRole", 12), (None, 1)), 0, False)

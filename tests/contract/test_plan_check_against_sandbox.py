@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dsops.cli.look.plan_check_files import read_policy_file
-from dsops.cli.look.plan_check_hops import hops_of
-from dsops.cli.look.plan_check_policies import GivenPolicies
+from dsops.cli.policy.files import read_policy_file
+from dsops.plan_check.hops import hops_of
+from dsops.policy.sources.declared import DeclaredPolicies
 from tests.fakes import make_runtime
 from tests.plans import plan_of
 from tests.sandboxes import Lab, Person, RefusedError
@@ -292,7 +292,7 @@ def compared(seed: dict[str, Any], sends: tuple[Sent, Sent, Sent], folder: Path)
         variables[name.upper()] = {"from": {"store": f"of-{name}", "key": "db"}}
     plan = plan_of(json.dumps({"secretStores": stores, "envs": {"e": variables}}))
     world = make_runtime(folder=str(folder))
-    policies = GivenPolicies([read_policy_file("seed.yaml", world)], {}, {})
+    policies = DeclaredPolicies([read_policy_file("seed.yaml", world)], {}, {})
     result_text = {hop.step.name: hop.verdict for hop in hops_of(plan, policies, policies.complete, USER, world)}
 
     ada = Lab.of(json.dumps(seed)).user("ada", HOME)

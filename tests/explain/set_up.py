@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import yaml
 
-from dsops.policy.simulate import Place as PolicyPlace
+from dsops.policy.simulation import Place as PolicyPlace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

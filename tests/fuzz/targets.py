@@ -35,12 +35,13 @@ from dsops.errors import (
     VariableUnset,
     Where,
 )
-from dsops.explain.questions.message import encoded_in, read_decoded, read_sentence
+from dsops.explain.evidence.message import encoded_in, read_decoded, read_sentence
 from dsops.interpolate import expand, mask, names_in
 from dsops.policy import evaluate
-from dsops.policy.evaluation.evaluate import Policies
+from dsops.policy.evaluation.consulted import Policies
 from dsops.policy.evaluation.question import Request
-from dsops.policy.language.policy import Policy, parse_policy
+from dsops.policy.language.grammar import parse_policy
+from dsops.policy.language.policy import Policy
 from dsops.policy.language.principals import Principal
 from dsops.policy.language.values import read_address, read_bytes, read_moment, read_network, read_number
 from dsops.sandbox.authorization.resources.partiql import read_statement

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dsops.document import parse_json
-from dsops.policy.lint import RULES, lint
-from dsops.policy.lint.patterns import glob, overlap
-from tests.unit.policy.lint.reference import FewServices
+from dsops.policy.linting import RULES, lint
+from dsops.policy.linting.patterns import glob, overlap
+from tests.unit.policy.linting.reference import FewServices
 
 _TEXTS = ["".join(letters) for length in range(9) for letters in product("ab", repeat=length)]
 

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dsops.policy import evaluate
-from dsops.policy.simulate import VERDICTS, Unread
-from dsops.policy.simulate.uncertain import Answers, possible_answers
+from dsops.policy.simulation import VERDICTS, Unread
+from dsops.policy.simulation.uncertain import Answers, possible_answers
 from tests.property.iam_worlds import KEYS, compiled, worlds
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Athena and CloudTrail Lake, as far as a query needs them: start, status, pages of results, stop."""
+"""A stub of Athena with the four actions of a query: start, poll, read page by page, stop."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from tests.stubs.aws import json_answer, json_error
 from tests.stubs.server import Answer, Seen
 
 ATHENA_ID = "11111111-2222-3333-4444-555555555555"
-LAKE_ID = "aaaaaaaa-2222-3333-4444-555555555555"
 Rows = Sequence[Sequence[str | None]]
 
 
 @dataclass
 class StubQueries:
-    """Both services; `states` are reported in order, and the last one is repeated."""
+    """Athena with one query; each poll gives the next of `states`, and the last one repeats."""
 
     columns: Sequence[str] = ()
     rows: Rows = ()
@@ -44,18 +43,15 @@ class StubQueries:
         return next(parameters for entry, parameters in self.seen if entry == action)
 
     def __call__(self, seen: Seen) -> Answer:
-        """The answer of the service that the request addresses."""
-        target, _, action = seen.header("X-Amz-Target").rpartition(".")
+        """The response to the request."""
+        action = seen.header("X-Amz-Target").rpartition(".")[2]
         request_parameters = json.loads(seen.body)
         self.seen.append((action, request_parameters))
         if action in self.refused:
             return json_error(*self.refused[action])
-        text = request_parameters.get("QueryString") or request_parameters.get("QueryStatement")
-        if text and self.answer_to is not None:
-            self.columns, self.rows = self.answer_to(text)
-        if target == "AmazonAthena":
-            return json_answer(self._athena(action, request_parameters))
-        return json_answer(self._lake(action, request_parameters))
+        if "QueryString" in request_parameters and self.answer_to is not None:
+            self.columns, self.rows = self.answer_to(request_parameters["QueryString"])
+        return json_answer(self._athena(action, request_parameters))
 
     def _look(self) -> str:
         self.looks += 1
@@ -77,24 +73,6 @@ class StubQueries:
         columns = [{"Name": name, "Label": name, "Type": "varchar"} for name in self.columns]
         data = [{"Data": [{} if cell is None else {"VarCharValue": cell} for cell in row]} for row in page_rows]
         return {"ResultSet": {"Rows": data, "ResultSetMetadata": {"ColumnInfo": columns}}, **token}
-
-    def _lake(self, action: str, asked: dict[str, Any]) -> dict[str, object]:
-        if action == "StartQuery":
-            return {"QueryId": LAKE_ID}
-        assert asked["QueryId"] == LAKE_ID
-        if action == "CancelQuery":
-            return {"QueryId": LAKE_ID, "QueryStatus": "CANCELLED"}
-        if action == "DescribeQuery":
-            state = {"SUCCEEDED": "FINISHED"}.get(state := self._look(), state)
-            statistics = {} if self.scanned is None else {"BytesScanned": self.scanned}
-            more = {"ErrorMessage": self.reason} if self.reason else {}
-            return {"QueryId": LAKE_ID, "QueryStatus": state, "QueryStatistics": statistics, **more}
-        assert action == "GetQueryResults"
-        rows, token = self._page(asked)
-        page_rows = [
-            [{name: cell} for name, cell in zip(self.columns, row, strict=True) if cell is not None] for row in rows
-        ]
-        return {"QueryStatus": "FINISHED", "QueryResultRows": page_rows, **token}
 
     def _page(self, asked: dict[str, Any]) -> tuple[list[Sequence[str | None]], dict[str, str]]:
         begin = int(asked.get("NextToken", "0000"))

@@ -12,19 +12,7 @@ from botocore.loaders import Loader
 from dsops.endpoint import Address, is_aws_host, is_loopback, parse_address, resolve_endpoint
 from dsops.errors import ConfigError
 
-SERVICES = (
-    "sts",
-    "secretsmanager",
-    "ssm",
-    "iam",
-    "organizations",
-    "sso",
-    "sso-oidc",
-    "iam-toolbox",
-    "kms",
-    "athena",
-    "cloudtrail",
-)
+SERVICES = ("sts", "secretsmanager", "ssm", "iam", "organizations", "sso", "sso-oidc", "iam-toolbox", "kms", "athena")
 LOADER = Loader()
 PARTITION_DATA: dict[str, Any] = LOADER.load_data("partitions")
 REGIONS = [
@@ -95,7 +83,6 @@ def test_an_endpoint_of_the_store_wins_over_every_variable() -> None:
         ("iam-toolbox", "AWS_ENDPOINT_URL_IAM_TOOLBOX"),
         ("kms", "AWS_ENDPOINT_URL_KMS"),
         ("athena", "AWS_ENDPOINT_URL_ATHENA"),
-        ("cloudtrail", "AWS_ENDPOINT_URL_CLOUDTRAIL"),
         ("sso", "AWS_ENDPOINT_URL_SSO"),
         ("sso-oidc", "AWS_ENDPOINT_URL_SSO_OIDC"),
     ],

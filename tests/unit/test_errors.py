@@ -13,9 +13,9 @@ from traceback import format_exception_only
 import pytest
 
 from dsops import errors
-from dsops.cli import load
 from dsops.cli.framework.causes import CAUSES
 from dsops.cli.framework.command import Group
+from dsops.cli.framework.commands import load
 from dsops.errors import (
     CommandFailed,
     DsopsError,
@@ -43,26 +43,26 @@ HEAD = """\
       aws: AccessDenied, request 7f3c... (sts.us-east-1)
       next: `dsops explain --env production prod` looks for the policy that decides
 
-What stands in brackets is the error's code: it doesn't change, and `dsops help CODE` explains it. The other lines are
-there where there is something to say:
+The text in brackets is the error's code. It does not change, and `dsops help CODE` explains it. The other lines appear
+only if they have something to say:
 
-- `at`: the line of the configuration that it is about.
-- `tried`: what was asked of AWS: operation, role, caller (its ARN, or its key's masked id), which hop of a chain, and
-  the endpoint; whatever the other lines don't say. Of a chain it is the first hop that failed.
-- `after`: what each hop before it gave, and until when that is good.
+- `at`: the line of the configuration.
+- `tried`: the call to AWS: operation, role, caller (its ARN, or the masked id of its key), the hop of a chain, and the
+  endpoint, as far as the other lines don't show them. In a chain it is the first hop that failed.
+- `after`: the session that each earlier hop returned, and its expiry.
 - `why` and `hint`: the reason, and what to do next.
-- `aws`: AWS's code, its request's id, the authorization id where its answer carries one (a preview), the endpoint, and
-  its own words where `why` hasn't them.
-- `next`: of a denial, the command that [looks for the reason](../how-to/explain.md).
+- `aws`: AWS's error code, the request id, the authorization id if the response has one (a preview), the endpoint, and
+  AWS's own message if `why` does not contain it.
+- `next`: for a denial, the command that [finds the reason](../how-to/explain.md).
 
-With `--json` the same is one object on stderr, `{"error": {...}, "exit_code": N}`, and stdout stays empty. The error
+With `--json` the error is one object on stderr, `{"error": {...}, "exit_code": N}`, and stdout stays empty. The error
 always has the keys `code`, `message`, `why`, `hint`, `next`, `where`, `tried`, `aws`, `problems` and `errors`; `tried`
 is null or has `operation`, `caller`, `store`, `role`, `secret`, `hop`, `hops`, `before` (a list of `store`, `session`,
-`expires`), `region` and `endpoint`, each null where it is not known. Several independent errors are told one after
-another, and the exit code is the smallest.
+`expires`), `region` and `endpoint`, each null if unknown. Several independent errors are printed one after another,
+and the exit code is the smallest of theirs.
 
-`dsops exec` ends with 125 for every failure of its own, whatever the table says, because the other codes belong to the
-command that it runs. What each exit code means in general: [the command line](cli.md).
+`dsops exec` exits with 125 for every failure of dsops itself, whatever the table says, because the other codes belong
+to the command that it runs. For what each exit code means, see [the command line](cli.md).
 
 This page is made from the program (`tests/unit/test_errors.py`).
 """

@@ -1,4 +1,4 @@
-"""docs/reference/promises.md: every promise names a test, and every named test exists."""
+"""tests/promises.md: every promise names a test, and every named test exists."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "reference" / "promises.md"
+PAGE = ROOT / "tests" / "promises.md"
 
 
 def rows(page: str, section: str) -> list[list[str]]:

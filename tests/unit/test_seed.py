@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from dsops.config import load
-from dsops.policy.language.policy import parse_policy
+from dsops.policy.language.grammar import parse_policy
 from dsops.seed import SeedFromConfig, seed_from_config
 
 if TYPE_CHECKING:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from typing import get_args
 
 import pytest
 
-from dsops.policy.lint.keys import KEY_TYPES
-from dsops.policy.lint.patterns import filled
+from dsops.policy.linting.keys import KeyType
+from dsops.policy.linting.patterns import filled
 from dsops.service_reference import ServiceReference, open_reference
 
 
@@ -86,7 +87,7 @@ def test_every_type_of_the_data_is_one_that_the_lint_knows(reference: ServiceRef
     services = [found for prefix in reference.services() if (found := reference.service(prefix))]
     types = {kind for service in services for kind in service.keys.values()}
 
-    assert types <= KEY_TYPES
+    assert types <= set(get_args(KeyType))
 
 
 def test_without_the_package_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,18 +1,14 @@
-"""dsops' fast records and patterns behave like typing's and re's."""
+"""A record of `dsops.startup` behaves like a `typing.NamedTuple`."""
 
 from __future__ import annotations
 
 import copy
-import json
 import pickle
-import re
-import subprocess
-import sys
 import typing
 
 import pytest
 
-from dsops.startup import NamedTuple, pattern
+from dsops.startup import NamedTuple
 
 
 class Point(NamedTuple):
@@ -85,44 +81,3 @@ def test_a_default_before_a_value_is_refused() -> None:
             NamedTuple.__mro_entries__((NamedTuple,)),  # type: ignore[attr-defined]
             {"__annotations__": {"a": int, "b": int}, "a": 1},
         )
-
-
-def test_a_pattern_is_compiled_when_it_is_used() -> None:
-    """A pattern is compiled on first use, so a mistake shows then; later uses have the compiled pattern."""
-    wrong, right = pattern("("), pattern("a(b)", re.IGNORECASE)
-
-    assert [match.group(1) for match in right.finditer("ab AB")] == ["b", "B"]
-    assert right.pattern == "a(b)"
-    with pytest.raises(re.error):
-        wrong.match("")
-
-
-INSIDE = """
-import json, re, sys, threading
-from dsops.startup import LazyPatterns, own_process
-real, inside = re.compile, []
-
-def look():
-    try:
-        with LazyPatterns():
-            inside.append(re.compile is real)
-            raise ImportError
-    except ImportError:
-        inside.append(re.compile is real)
-
-look()
-own_process()
-look()
-is_over = threading.Event()
-threading.Thread(target=is_over.wait).start()
-look()
-is_over.set()
-print(json.dumps(inside))
-"""
-
-
-def test_compile_is_swapped_in_our_own_process_alone() -> None:
-    """`re.compile` is replaced only in dsops' own process, without other threads, and restored after an error."""
-    done = subprocess.run([sys.executable, "-c", INSIDE], capture_output=True, text=True, timeout=30, check=True)
-
-    assert json.loads(done.stdout) == [True, True, False, True, True, True]

@@ -1,1 +1,7 @@
-"""Sessions kept warm: in memory behind a socket, and renewed while a command works with them; nothing on disk."""
+"""The agent keeps sessions in memory and runs the pipeline for clients of its socket. Contains its client, too.
+
+Input: a client's environment with its command line (`client`) or a request (`messages`). Output: the environment of a
+command, values, or a session. Nothing is written to disk. Also renews and serves the session of a running command
+(`renewal`, `serve`). `cli`, `doctor`, `testing` and `__main__` may import it; what it needs of the command line is
+passed in (`command_lines`).
+"""

@@ -1,4 +1,4 @@
-"""An error of the agent's work, as bytes and back: the client tells it in its own way, as JSON or for people."""
+"""Encodes an error of the agent as bytes and decodes it, so that the client can show it as its own."""
 
 from __future__ import annotations
 
@@ -7,27 +7,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from dsops import errors
-from dsops.agent.client import SILENT_SECONDS
 from dsops.errors import AgentUnavailable, AwsAnswer, DsopsError, Failures, Hop, Problem, Tried, Where
 
 
 def pack_error(error: DsopsError) -> bytes:
-    """The error as bytes; where in the code it was raised is not in them."""
+    """The error as bytes, without its traceback."""
     return json.dumps(_value(error)).encode()
 
 
 def unpack_error(data: bytes) -> DsopsError:
-    """An error of the same class that says the same. Raises ValueError for what is none."""
+    """Decode the error, of the same class. Raises ValueError for other bytes."""
     return _error(json.loads(data))
 
 
-def silent() -> bytes:
-    """The error of a client whose agent has stopped answering after it may have used an MFA code."""
+def silent(seconds: float) -> bytes:
+    """The packed error for a client whose agent stopped answering after it may have used an MFA code."""
     return pack_error(
         AgentUnavailable(
-            f"the agent has sent nothing for {SILENT_SECONDS:.0f} seconds, in the middle of this request",
+            f"the agent has sent nothing for {seconds:.0f} seconds, in the middle of this request",
             why="it may have used an MFA code, and AWS takes a code once: the work is not done a second time here",
-            hint="let its process go on (`dsops doctor` tells how to find it); `DSOPS_AGENT=off` does without it",
+            hint="resume its process (`dsops doctor` shows how to find it), or work without it: `DSOPS_AGENT=off`",
         )
     )
 
@@ -42,7 +41,7 @@ def _value(error: DsopsError) -> Mapping[str, object]:
         "aws": error.aws,
         "problems": error.problems,
         "tried": error.tried,
-        "errors": [_value(each) for each in error.errors] if isinstance(error, Failures) else [],
+        "errors": [_value(one) for one in error.errors] if isinstance(error, Failures) else [],
     }
 
 
@@ -51,7 +50,7 @@ def _error(value: Mapping[str, Any]) -> DsopsError:  # Any: JSON, made by `_valu
     if not (isinstance(kind, type) and issubclass(kind, DsopsError)):
         raise ValueError(f"there is no error {value['kind']}")  # noqa: TRY004 - the bytes are wrong
     if issubclass(kind, Failures):
-        return Failures(tuple([_error(each) for each in value["errors"]]))
+        return Failures(tuple([_error(error_value) for error_value in value["errors"]]))
     error = kind.__new__(kind)
     DsopsError.__init__(
         error,

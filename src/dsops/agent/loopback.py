@@ -1,6 +1,6 @@
-"""A tiny HTTP server on loopback, as a part of somebody's loop: each connection is one GET, and none can hinder others.
+"""A small HTTP server on loopback for the event loop of process/watch.py: one GET for each connection.
 
-Whoever runs on this machine can connect, however slow, long or wrong what they send is.
+Every process of this machine can connect: a slow, long or malformed request must not delay others.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from time import monotonic
 from dsops.errors import UsageError
 
 _MOST_SILENT = 256
-"""At once that have not asked yet; one more, and the one that has been there for longest has to go."""
+"""Maximum number of connections without a complete request; for one more, the oldest is closed."""
 
 _MOST_CLIENTS = 512
-"""At once with those that have asked properly and wait; the next ones wait to be let in."""
+"""Maximum number of connections, those with a complete request included; others wait in the kernel's queue."""
 
 _MOST_A_TURN = 32
 
 _MOST_BYTES = 8192
-"""Of a request. botocore's has 200."""
+"""Maximum bytes of a request; botocore's has 200."""
 
 CLIENT_SECONDS = 10.0
-"""How long a connection may last, whatever it does."""
+"""How long a connection may last."""
 
 _DEAF_SECONDS = 1.0
-"""Without a free descriptor nobody can be let in, and who knocks would wake the loop without end."""
+"""How long no connection is accepted after descriptors ran out: a pending one would wake the loop endlessly."""
 
 REASONS = {
     200: "OK",
@@ -41,7 +41,7 @@ REASONS = {
 
 
 class LoopbackConnection:
-    """One connection: what has come, what is still to be sent."""
+    """One connection: the bytes received, and those to send."""
 
     __slots__ = ("connection", "inbox", "is_waiting", "outbox", "until")
 
@@ -50,15 +50,15 @@ class LoopbackConnection:
         self.inbox = b""
         self.outbox = b""
         self.is_waiting = False
-        """It has asked properly, and what it asked for is not there just now."""
+        """Whether the request is complete but the answer is not available yet."""
         self.until = until
 
 
 class LoopbackAttendant:
-    """An attendant of a loop (process/watch.py), for a class that answers. Its socket is open when it has been made."""
+    """Base class of an HTTP server in the loop of process/watch.py. Its port is open after `__init__`."""
 
     def __init__(self, *, address: str = "127.0.0.1", port: int = 0, clock: Callable[[], float] = monotonic) -> None:
-        """Raises UsageError for an address that is not this machine's, or a port that is taken."""
+        """Raises UsageError if the address is not of this machine, or the port is taken."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         try:
             self._listener = socket.create_server((address, port), family=family, backlog=1024)
@@ -74,21 +74,21 @@ class LoopbackAttendant:
         self.port = int(self._listener.getsockname()[1])
         host = f"[{address}]" if ":" in address else address
         self.url = f"http://{host}:{self.port}"
-        # A forwarder in a container passes on the name by which it was called.
+        # A forwarder in a container passes on the Host header that its client sent.
         self._hosts = {f"{name}:{self.port}" for name in (host, "127.0.0.1", "localhost", "[::1]")}
 
     # --- for the class that answers -------------------------------------------------------------------------------
 
     def asked(self, client: LoopbackConnection, method: str, path: str, headers: Mapping[str, str]) -> None:
-        """One request, which names this host; `path` is without its query. It is answered now, or waits."""
+        """Answers a request, or lets it wait. The Host header has been checked; `path` is without the query."""
         raise NotImplementedError
 
     def wait(self, client: LoopbackConnection, *, is_late: bool) -> None:
-        """Another turn of one that waits; `is_late` when it can't any longer."""
+        """Called in each turn of the loop for a waiting request; with `is_late`, it has to be answered now."""
         raise NotImplementedError
 
     def answer(self, client: LoopbackConnection, status: int, content_type: str, body: bytes) -> None:
-        """Sends it, and ends the connection."""
+        """Sends the answer, and ends the connection."""
         client.is_waiting = False
         client.until = self.clock() + CLIENT_SECONDS
         head = (
@@ -99,31 +99,31 @@ class LoopbackAttendant:
         self._send(client)
 
     def refuse(self, client: LoopbackConnection, status: int, message: str) -> None:
-        """Says why not."""
+        """Sends an error, and ends the connection."""
         self.answer(client, status, "text/plain; charset=utf-8", f"{message}\n".encode())
 
     # --- for the loop ---------------------------------------------------------------------------------------------
 
     def readers(self) -> Iterable[int]:
-        """The listener, and who has something to say."""
+        """The descriptors to read from: the listener, and clients that have no answer yet."""
         is_closed = self.clock() < self._deaf_until or len(self._clients) >= _MOST_CLIENTS
         listener = () if is_closed else (self._listener.fileno(),)
-        return (*listener, *[number for number, each in self._clients.items() if not each.outbox])
+        return (*listener, *[number for number, client in self._clients.items() if not client.outbox])
 
     def writers(self) -> Iterable[int]:
-        """Who has not taken all of an answer."""
-        return [number for number, each in self._clients.items() if each.outbox]
+        """The descriptors of clients to which a part of the answer is still to be sent."""
+        return [number for number, client in self._clients.items() if client.outbox]
 
     def seconds(self) -> float | None:
-        """Until the next connection has lasted too long."""
+        """Seconds until the next connection times out; None without connections."""
         now = self.clock()
-        moments = [each.until for each in self._clients.values()]
+        moments = [client.until for client in self._clients.values()]
         if now < self._deaf_until:
             moments.append(self._deaf_until)
         return max(0.0, min(moments) - now) if moments else None
 
     def turn(self, ready: Collection[int]) -> None:
-        """Serves whoever can be served at once."""
+        """Serves the descriptors that are ready."""
         for number in [number for number in self._clients if number in ready]:
             self._converse(self._clients[number])
         if self._listener.fileno() in ready:
@@ -136,13 +136,13 @@ class LoopbackAttendant:
                 self._drop(client)
 
     def end(self) -> None:
-        """Nobody is served any more, and the port is free."""
+        """Closes all connections and the port."""
         for client in list(self._clients.values()):
             self._drop(client)
         self._listener.close()
 
     def _accept(self) -> None:
-        # Bounded: somebody who connects without end must not keep the loop from the command's signals.
+        # Bounded: a client that connects without end must not keep the loop from the command's signals.
         for _ in range(min(_MOST_A_TURN, _MOST_CLIENTS - len(self._clients))):
             try:
                 connection, _peer = self._listener.accept()
@@ -152,7 +152,7 @@ class LoopbackAttendant:
                 self._deaf_until = self.clock() + _DEAF_SECONDS
                 return
             connection.setblocking(False)
-            silent = [each for each in self._clients.values() if not each.is_waiting]
+            silent = [client for client in self._clients.values() if not client.is_waiting]
             if len(silent) >= _MOST_SILENT:
                 self._drop(silent[0])
             client = LoopbackConnection(connection, self.clock() + CLIENT_SECONDS)
@@ -181,14 +181,14 @@ class LoopbackAttendant:
             self._handle(client, head)
 
     def _handle(self, client: LoopbackConnection, head: bytes) -> None:
-        """One request, whose end has come."""
+        """Handles a complete request."""
         line, *lines = head.decode("latin-1").split("\r\n")
         headers = _headers(lines)
         words = line.split(" ")
         if headers is None or len(words) != 3 or not words[2].startswith("HTTP/1."):
             self.refuse(client, 400, "this is not a request")
         elif headers.get("host", "") not in self._hosts:
-            # A web page whose name leads here (DNS rebinding) says the name.
+            # DNS rebinding: a web page can resolve its own name to this address; the Host header holds that name.
             self.refuse(client, 403, "the Host header names another host")
         else:
             self.asked(client, words[0], words[1].partition("?")[0], headers)
@@ -209,12 +209,12 @@ class LoopbackAttendant:
 
 
 def _headers(lines: Iterable[str]) -> dict[str, str] | None:
-    """Small names -> values; None when one is no header, or one that decides stands there twice."""
-    found: dict[str, str] = {}
+    """Lower-case names -> values; None for a malformed line, and for a second Host or Authorization."""
+    headers: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")
         small = name.lower()
-        if not colon or not name or name != name.strip() or (small in {"host", "authorization"} and small in found):
+        if not colon or not name or name != name.strip() or (small in {"host", "authorization"} and small in headers):
             return None
-        found[small] = value.strip()
-    return found
+        headers[small] = value.strip()
+    return headers

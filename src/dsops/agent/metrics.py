@@ -1,7 +1,7 @@
-"""What the agent counts of its work, and a port of this machine at which Prometheus asks for it.
+"""The agent's metrics, and a port of 127.0.0.1 where Prometheus reads them.
 
-Whoever can connect to the port may read it, other users of this machine included: no label holds a secret's name, a key
-id or a session's name. Roles and accounts stand in it.
+Every user of this machine can read the port: no label contains the name of a secret, an access key id or the name of
+a session. Labels contain roles and accounts.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from dsops.openmetrics.roles import RoleMetrics
 
 PATH: Final = "/metrics"
 LATENCIES: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-"""Seconds of one call to AWS: from a region nearby to the longest that dsops waits."""
+"""Histogram buckets in seconds of one AWS call: from a nearby region to the longest timeout of dsops."""
 TURNS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 5, 30, 120)
-"""Seconds of one request: out of memory, with calls to AWS, with a person who types a code."""
+"""Histogram buckets in seconds of one request: from the cache, with AWS calls, with an MFA code typed by a user."""
 _LONGEST_WAIT_SECONDS: Final = 3600.0
 _RESULTS: Final = {RESULT: "ok", FAILED: "failed", DECLINED: "declined"}
 
 
 class AgentMetrics:
-    """Everything that an agent counts."""
+    """All metrics of an agent."""
 
     def __init__(self, started: float, sessions: Callable[[], float], values: Callable[[], float]) -> None:
-        """`started` in seconds since 1970; `sessions` and `values` are how many are held now."""
+        """`started` is in seconds since 1970; `sessions` and `values` return how many are cached now."""
         self._requests = Counter(
             "dsops_requests", "Requests that the agent answered, by command and result.", ("command", "result")
         )
@@ -89,7 +89,11 @@ class AgentMetrics:
             self.prompts,
             *process_metrics("dsops", started),
         )
-        self._takers: Mapping[str, Callable[[tuple[str, ...], float], None]] = {
+        self._takers = self._counters_by_event()
+
+    def _counters_by_event(self) -> Mapping[str, Callable[[tuple[str, ...], float], None]]:
+        """Event of the pipeline -> what counts it."""
+        return {
             "aws.call": self._call,
             "cache.session": lambda labels, value: self._lookups.add(("session", *labels), value),
             "cache.secret": lambda labels, value: self._lookups.add(("secret", *labels), value),
@@ -100,23 +104,23 @@ class AgentMetrics:
         }
 
     def measure(self, name: str, labels: tuple[str, ...], value: float) -> None:
-        """Counts what the pipeline did; what is not known here counts nowhere."""
+        """Record a measurement of the pipeline; ignores unknown names."""
         taker = self._takers.get(name)
         if taker is not None:
             taker(labels, value)
 
     def answered(self, words: Sequence[bytes], kind: int, seconds: float) -> None:
-        """A request was answered; its words begin with what was asked for."""
+        """Record an answered request; its first word is the operation."""
         command = words[0].decode()
         if command == "answer":
-            # The whole answer of a command, whose name comes next.
+            # The second word is the command whose answer it is.
             name = words[1].decode("ascii", "replace") if len(words) > 1 else ""
             command = name if name in ANSWERED else "other"
         self._requests.add((command, _RESULTS[kind]))
         self._seconds.observe(seconds, (command,))
 
     def serve(self, port: int) -> int:
-        """Serves them at a port of 127.0.0.1 (0: a free one), at no other any more; gives it. Raises UsageError."""
+        """Serve the metrics on this port of 127.0.0.1 (0: a free one); returns the port. Raises UsageError."""
         with self._port_lock:
             if self._port is None or port not in {0, self._port.port}:
                 opened = MetricsPort(self.registry, port)
@@ -126,16 +130,16 @@ class AgentMetrics:
             return self._port.port
 
     def close(self) -> None:
-        """Serves them no more."""
+        """Closes the port."""
         with self._port_lock:
             if self._port is not None:
                 self._port.close()
                 self._port = None
 
     def fail(self, error: DsopsError) -> None:
-        """A client is told of it; of several, each."""
-        for each in error.errors if isinstance(error, Failures) else (error,):
-            self._errors.add((each.code,))
+        """Count an error that a client gets; of several errors, count each."""
+        for one in error.errors if isinstance(error, Failures) else (error,):
+            self._errors.add((one.code,))
 
     def _call(self, labels: tuple[str, ...], seconds: float) -> None:
         service, operation, result = labels
@@ -150,22 +154,22 @@ class AgentMetrics:
 
 
 class Tally:
-    """What one request did, counted when it is answered: whether it was a sandbox's is known then."""
+    """The measurements of one request, recorded once it is known whether a sandbox answered its calls."""
 
     def __init__(self) -> None:
         self.is_of_sandbox: Callable[[], bool] = lambda: False
         self._counted: list[Callable[[AgentMetrics], None]] = []
 
     def add(self, count: Callable[[AgentMetrics], None]) -> None:
-        """Takes one more."""
+        """Adds one measurement."""
         self._counted.append(count)
 
     def measure(self, name: str, labels: tuple[str, ...], value: float) -> None:
-        """Takes what the pipeline did: it is the Runtime's."""
+        """Adds a measurement of the pipeline: the `measure` of a Runtime."""
         self.add(lambda metrics: metrics.measure(name, labels, value))
 
     def count(self, metrics: AgentMetrics) -> None:
-        """Counts all of it there."""
+        """Record all measurements in `metrics`."""
         for count in self._counted:
             count(metrics)
 
@@ -174,7 +178,7 @@ class MetricsPort(LoopbackAttendant):
     """A port of 127.0.0.1 that answers `GET /metrics`, from a thread of its own."""
 
     def __init__(self, registry: Registry, port: int) -> None:
-        """`port` 0 takes a free one. Raises UsageError when it is taken."""
+        """`port` 0 takes a free one. Raises UsageError if the port is taken."""
         super().__init__(port=port)
         self._registry = registry
         self._wake, self._woken = os.pipe()
@@ -182,7 +186,7 @@ class MetricsPort(LoopbackAttendant):
         self._thread.start()
 
     def close(self) -> None:
-        """Nobody is answered any more, and the port is free."""
+        """Ends the thread and closes the port."""
         with suppress(OSError):
             os.write(self._woken, b".")
         self._thread.join()
@@ -191,7 +195,7 @@ class MetricsPort(LoopbackAttendant):
         os.close(self._woken)
 
     def asked(self, client: LoopbackConnection, method: str, path: str, headers: Mapping[str, str]) -> None:
-        """The text, for a GET."""
+        """Sends the metrics in answer to a GET."""
         del headers
         if method != "GET":
             self.refuse(client, 405, "only GET is answered")
@@ -209,8 +213,8 @@ class MetricsPort(LoopbackAttendant):
                 poll.register(descriptor, select.POLLIN)
             for descriptor in self.writers():
                 poll.register(descriptor, select.POLLOUT)
-            found = poll.poll(1000 * min(_LONGEST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS if wait is None else wait))
-            ready = {descriptor for descriptor, _ in found}
+            events = poll.poll(1000 * min(_LONGEST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS if wait is None else wait))
+            ready = {descriptor for descriptor, _ in events}
             if self._wake in ready:
                 return
             self.turn(ready)

@@ -1,4 +1,4 @@
-"""A session that is there as long as somebody works with it: renewed in the background, well before it ends."""
+"""Renews the session of a running command in the background, well before it expires."""
 
 from __future__ import annotations
 
@@ -13,30 +13,35 @@ from dsops.errors import DsopsError
 from dsops.runtime import Event
 
 RENEW_SECONDS = 20 * 60
-"""Renewed with this left, or a third of the lifetime if that is shorter. The first to ask for new credentials is
-botocore, with 15 minutes left (advisory refresh); the SDKs for Java, Go and JavaScript ask with 5 left or fewer."""
+"""Seconds before expiry at which a session is renewed, or a third of its lifetime if that is shorter.
+
+botocore asks for new credentials first, with 15 minutes left (advisory refresh); the SDKs for Java, Go and JavaScript
+ask with 5 minutes left or fewer.
+"""
 
 _JITTER = 0.25
-"""Up to so much of that earlier, so that commands that began together don't renew together."""
+"""Renewal is earlier by up to this share, so that commands that started together renew at different times."""
 
 _FIRST_PAUSE_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 300.0
 _LONGEST_PAUSE_WITHOUT = 30.0
-"""Between attempts that fail: doubled from the first, up to five minutes while credentials are valid, and up to
-half a minute without any."""
+"""Pauses between failed attempts: doubled each time, up to five minutes while the credentials are valid, and up to
+half a minute once they have expired."""
 
 _LOOK_SECONDS = 30.0
-"""The longest time without a look at the clock, which may be set, and goes on while a laptop sleeps."""
+"""How often the clock is read, since it may be set, and continues while a laptop sleeps."""
 
 _JOIN_SECONDS = 1.0
 
 Issue = Callable[[Credentials, Callable[[], bool]], Credentials]
-"""(the session that is held, whether nobody needs a new one any more) -> a new one. It runs in a thread of its own;
-what it raises is a DsopsError."""
+"""(the current session, whether the command has ended) -> a new session.
+
+It runs in a thread of its own, and raises DsopsError.
+"""
 
 
 class Renewal:
-    """An attendant of the command's loop (process/watch.py): only the calls are made in a thread of their own."""
+    """Renews a session in the event loop of process/watch.py; only its AWS calls run in a thread."""
 
     def __init__(
         self,
@@ -48,12 +53,12 @@ class Renewal:
         report: Callable[[Event], None],
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """`clock` can't be set, and so counts pauses.
+        """`clock` is monotonic and times the pauses.
 
-        `report` gets `session.renewed`, `session.not-renewed` and, once, `session.ended`.
+        `report` gets the events `session.renewed`, `session.not-renewed` and, once, `session.ended`.
         """
         self.failure: DsopsError | None = None
-        """Why the last attempt failed; None after one that did not."""
+        """The error of the last attempt; None after a success."""
         self._issue = issue
         self._now = now
         self._random = random
@@ -72,30 +77,30 @@ class Renewal:
 
     @property
     def current(self) -> Credentials | None:
-        """The session, as long as it has not ended: with an outage of STS its last second counts."""
+        """The session until it expires; None afterwards."""
         return self._held if self._seconds_left() > 0 else None
 
     @property
     def is_under_way(self) -> bool:
-        """Whether a new one is being fetched."""
+        """Whether a new session is being fetched."""
         return self._thread is not None
 
     def readers(self) -> Iterable[int]:
-        """The end of the thread."""
+        """The pipe that the thread writes to when it is done."""
         return (self._reader,)
 
     def writers(self) -> Iterable[int]:
-        """None."""
+        """No descriptors."""
         return ()
 
     def seconds(self) -> float | None:
-        """Until the next attempt."""
+        """Seconds until the next attempt."""
         if self._thread is not None:
             return _LOOK_SECONDS
         return min(_LOOK_SECONDS, max(0.0, self._wait_seconds()))
 
     def turn(self, ready: Collection[int]) -> None:
-        """Takes what the thread has brought, and sends one out when it is time."""
+        """Takes the thread's result, and starts a new thread when it is time."""
         if self._reader in ready:
             self._take()
         if self._thread is None and self._wait_seconds() <= 0:
@@ -103,12 +108,12 @@ class Renewal:
         self._tell_end()
 
     def hurry(self) -> None:
-        """Somebody waits who can't be served: the next attempt is made now, unless one just failed."""
+        """Start an attempt now, for a client that waits; does nothing during the pause after a failure."""
         if self._thread is None and self._wait_seconds() <= 0:
             self._begin()
 
     def end(self) -> None:
-        """Lets the thread come to its end; one that waits for a program of the user's is left behind."""
+        """Waits a second for the thread, and abandons it if it still waits for a program of the user."""
         self._is_over.set()
         if self._thread is not None:
             self._thread.join(_JOIN_SECONDS)
@@ -119,7 +124,7 @@ class Renewal:
         self._early = self._random()
 
     def _seconds_left(self) -> float:
-        """By the clock on the wall, or by the one that can't be set back; only the first goes while a laptop sleeps."""
+        """By the wall or the monotonic clock, whichever has less: only the wall clock runs while a laptop sleeps."""
         return min(self._held.seconds_left(self._now()), self._until - self._clock())
 
     def _wait_seconds(self) -> float:
@@ -128,11 +133,11 @@ class Renewal:
         return self._seconds_left() - self._threshold()
 
     def _threshold(self) -> float:
-        """With how many seconds left it is time."""
-        held = self._held
+        """The session is renewed when it has this many seconds left."""
+        session = self._held
         seconds: float = RENEW_SECONDS
-        if held.expiration is not None and held.issued_at is not None:
-            seconds = min(seconds, (held.expiration - held.issued_at).total_seconds() / 3)
+        if session.expiration is not None and session.issued_at is not None:
+            seconds = min(seconds, (session.expiration - session.issued_at).total_seconds() / 3)
         return seconds * (1 + _JITTER * self._early)
 
     def _begin(self) -> None:
@@ -140,10 +145,10 @@ class Renewal:
         self._thread = threading.Thread(target=self._work, args=(self._held,), daemon=True)
         self._thread.start()
 
-    def _work(self, held: Credentials) -> None:
-        """In the thread: leaves the outcome, and wakes the loop."""
+    def _work(self, session: Credentials) -> None:
+        """Runs in the thread: sets the result, and wakes the loop."""
         try:
-            self._outcome = self._issue(held, self._is_over.is_set)
+            self._outcome = self._issue(session, self._is_over.is_set)
         except DsopsError as error:
             self._outcome = error
         except Exception as error:  # noqa: BLE001 - a bug must not leave the loop waiting; its text may hold a value
@@ -166,7 +171,7 @@ class Renewal:
             facts = {"key": outcome.masked_key_id, "expires": outcome.expiration_text}
             self._report(Event("session.renewed", facts))
             return
-        # The same once more: base credentials that somebody else renews, such as a login's.
+        # The same session was returned: another program renews these base credentials, for example `aws sso login`.
         self.failure = outcome if isinstance(outcome, DsopsError) else None
         if self.failure is not None:
             facts = {"key": self._held.masked_key_id, "why": str(self.failure)}
@@ -174,14 +179,14 @@ class Renewal:
         self._retry_at = self._clock() + self._pause()
 
     def _pause(self) -> float:
-        """Until the next attempt, one of which comes when the session has ended."""
+        """Seconds until the next attempt; one attempt is made when the session expires."""
         longest = min(_LONGEST_PAUSE_SECONDS, max(_LONGEST_PAUSE_WITHOUT, self._seconds_left()))
         pause = min(longest, _FIRST_PAUSE_SECONDS * 2.0 ** min(self._failures, 10))
         self._failures += 1
         return pause * (0.5 + self._random() / 2)
 
     def _tell_end(self) -> None:
-        """Once: the command has nothing to work with any more."""
+        """Reports once that the session has expired and could not be renewed."""
         if self._is_told or self._thread is not None or self.failure is None or self.current is not None:
             return
         self._is_told = True

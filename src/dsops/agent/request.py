@@ -1,4 +1,4 @@
-"""One request as whoever works on it sees it: what was asked, the client behind it, and what may be answered."""
+"""One request to the agent: its fields, the client that sent it, the possible answers."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from dsops.errors import DsopsError
 
 _LOOK_AT_PEER_SECONDS = 1.0
 _MOST_TYPED = 4096
-"""Bytes that a person may type: a code has six."""
+"""Maximum bytes of a typed answer; an MFA code has six."""
 
 
 class ClientLimits(NamedTuple):
-    """What clients may cost."""
+    """Limits on clients: numbers, bytes and seconds."""
 
     clients: int = 512
-    """Connections at once; the next ones wait in the kernel's queue."""
+    """Maximum number of open connections; others wait in the kernel's queue."""
     threads: int = 256
-    """Requests that are worked on at once; each may be waiting for the same person to type one code."""
+    """Requests that run at the same time; each may wait for the same user to type a code."""
     unread_bytes: int = 1 << 26
-    """Of requests that come in, wait or are worked on, of all clients together."""
+    """Maximum bytes of all requests that are being received, queued or running."""
     reading_seconds: float = 10.0
-    """How long a client may take to say what it wants."""
+    """How long a client may take to send its request."""
     writing_seconds: float = 10.0
-    """How long it may take to take an answer."""
+    """How long a client may take to receive an answer."""
     asking_seconds: float = 120.0
-    """How long a person may take to type a code; then the next client in line is asked."""
+    """How long a user may take to type a code before the next client in the queue asks."""
     ending_seconds: float = 2.0
-    """How long work that goes on may take to end when the agent is told to stop."""
+    """How long running requests may continue after the agent is stopped."""
     stopped_seconds: float = 10.0
-    """How long a client that is asked may be stopped (Ctrl-Z): nobody can type there, and others wait."""
+    """How long a client may be suspended (Ctrl-Z) during a question at its terminal, while other clients wait."""
     ready: int = 8
-    """Threads that wait for work from the start; one more now and then for a burst would look like a leak."""
+    """Threads that are started with the agent and never end."""
     lingering_seconds: float = 30.0
-    """How long one more than these waits for the next burst."""
+    """How long an additional thread waits for work before it ends."""
     idle_seconds: float = 3600.0
-    """How long nobody asks before the agent ends."""
+    """How long the agent runs without requests before it ends."""
 
 
 class AgentRequest(NamedTuple):
@@ -52,15 +52,15 @@ class AgentRequest(NamedTuple):
     folder: bytes
     """The client's working folder."""
     watches: bool
-    """Whether a person sees what is told on the way."""
+    """Whether the client shows progress events to a user."""
     words: Sequence[bytes]
-    """The operation, and what it is to be done with: the words of a command line."""
+    """The operation and its arguments."""
     environ: Sequence[bytes]
     """The client's environment, `NAME=VALUE` each."""
 
 
 class RequestClient:
-    """The client of one request, for whoever works on it."""
+    """The client of one request: gets notes and events, answers questions, takes the result."""
 
     def __init__(self, connection: socket.socket, limits: ClientLimits) -> None:
         self._connection = connection
@@ -68,26 +68,26 @@ class RequestClient:
         self._sending = Lock()
         self.pid = peer_pid(connection)
         self.is_gone = False
-        """It takes nothing any more: after half a frame the next one would be nonsense."""
+        """Whether the client takes no more frames: after an incomplete frame, the next one would be garbled."""
 
     def note(self, text: str) -> None:
-        """Puts a text on its stderr."""
+        """Writes a text to the client's stderr."""
         self.tell(text.encode("utf-8", "surrogateescape"))
 
     def tell(self, text: bytes) -> None:
-        """Puts what a program says on its stderr, as it stands."""
+        """Writes the output of a program to the client's stderr, unchanged."""
         self._tell(NOTE, text)
 
     def event(self, name: str, facts: Sequence[str]) -> None:
-        """Tells it what goes on: key, value, key, value."""
+        """Sends an event; in `facts`, names and values alternate."""
         self._tell(EVENT, pack([text.encode("utf-8", "surrogateescape") for text in (name, *facts)]))
 
     def expect_code(self) -> None:
-        """Tells it that an MFA code may be used from now on: without an answer it must not do the work once more."""
+        """Announces that an MFA code may be used: if no answer comes, the client must not repeat the work."""
         self._tell(CODE)
 
     def pulse(self) -> None:
-        """Tells it that the work goes on, unless that would have to wait. For another thread than the one at work."""
+        """Sends ALIVE, unless that would block. Called from another thread than the one that runs the request."""
         if self._sending.acquire(blocking=False):
             try:
                 poll = select.poll()
@@ -100,28 +100,28 @@ class RequestClient:
                 self._sending.release()
 
     def answer(self, answer: AgentAnswer) -> None:
-        """Ends the request."""
+        """Sends the answer, which ends the request."""
         self._tell(answer.kind, answer.data)
 
     def leave(self) -> None:
-        """The connection is closed next: its number may be another file's then."""
+        """Sends nothing from now on: the connection is about to be closed, and its descriptor may be reused."""
         with self._sending:
             self.is_gone = True
 
     def has_left(self) -> bool:
-        """Whether its end of the connection is closed; what it may have sent stays there."""
+        """Whether the client has closed the connection; consumes no data."""
         try:
             poll = select.poll()
             poll.register(self._connection, select.POLLIN)
-            # Not MSG_DONTWAIT: Python itself waits for what comes, as long as the connection's time limit is.
+            # MSG_DONTWAIT does not work here: Python itself waits for the timeout of the socket.
             return bool(poll.poll(0)) and not self._connection.recv(1, socket.MSG_PEEK)
         except (OSError, ValueError):
             return True
 
     def ask(self, question: str) -> bytes | None:
-        """What the person at its terminal types; None when there is none, or the client is gone.
+        """What the user at the client's terminal types; None without a user, and if the client is gone.
 
-        Raises TimeoutError when nothing came for too long.
+        Raises TimeoutError if no answer comes in time.
         """
         self._tell(ASK, question.encode("utf-8", "surrogateescape"))
         if self.is_gone:
@@ -137,7 +137,7 @@ class RequestClient:
         return typed if kind == TYPED else None
 
     def _tell(self, kind: int, data: bytes = b"") -> None:
-        """Sends it, unless the client is gone: a session that is just being issued for it serves others."""
+        """Sends a frame, unless the client is gone; the work continues then: other clients will use the session."""
         with self._sending:
             if self.is_gone:
                 return
@@ -147,7 +147,7 @@ class RequestClient:
                 self.is_gone = True
 
     def _heard(self) -> tuple[int, bytes]:
-        """One short frame, however slowly it comes. Raises OSError, ValueError for nonsense or the end."""
+        """Reads one short frame. Raises OSError; ValueError for an invalid frame or the end of the stream."""
         heard = bytearray()
         until = monotonic() + self._limits.asking_seconds
         stopped_at: float | None = None
@@ -168,12 +168,12 @@ class RequestClient:
                 continue
             heard += part
             if not part or len(heard) > _MOST_TYPED:
-                raise ValueError("nothing that was typed")
+                raise ValueError("not a typed answer")
         return heard[0], bytes(heard[5:])
 
 
 def peer_pid(connection: socket.socket) -> int:
-    """The process at the other end; 0 where the system doesn't tell."""
+    """The process id of the peer; 0 where the system does not report it."""
     try:
         credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
     except (AttributeError, OSError):
@@ -182,17 +182,17 @@ def peer_pid(connection: socket.socket) -> int:
 
 
 def is_stopped(connection: socket.socket) -> bool:
-    """Whether the process at the other end is stopped, as by Ctrl-Z; False where the system doesn't tell."""
+    """Whether the peer's process is suspended (Ctrl-Z); False if the system does not report it."""
     try:
         with open(f"/proc/{peer_pid(connection)}/stat", "rb") as file:
-            # The name before it is in parentheses, and may hold anything.
+            # The process name before the state is in parentheses, and may contain any character.
             return file.read().rpartition(b")")[2].split()[0] == b"T"
     except (OSError, IndexError):
         return False
 
 
 class AgentAnswer(NamedTuple):
-    """What ends a request."""
+    """The frame that ends a request."""
 
     kind: int
     """RESULT, FAILED or DECLINED."""
@@ -200,16 +200,16 @@ class AgentAnswer(NamedTuple):
 
 
 def result(fields: Sequence[bytes]) -> AgentAnswer:
-    """The work was done."""
+    """The answer of a request that succeeded."""
     return AgentAnswer(RESULT, pack(list(fields)))
 
 
 def failed(error: DsopsError) -> AgentAnswer:
-    """It failed; the client tells the error as if it were its own."""
+    """The answer of a request that failed; the client shows the error as its own."""
     return AgentAnswer(FAILED, failure.pack_error(error))
 
 
 DECLINE = AgentAnswer(DECLINED)
-"""The client has to do it by itself."""
+"""The answer that leaves the work to the client."""
 
 Work = Callable[[AgentRequest, RequestClient], AgentAnswer]

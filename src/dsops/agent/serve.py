@@ -1,8 +1,7 @@
-"""A session handed to a command's AWS SDKs while it runs, by the protocol that they speak in containers.
+"""Serves a session to the AWS SDKs of a running command, with the protocol of container credentials.
 
-https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html: one GET with a token, answered by
-JSON. Whoever runs on this machine can connect, so nobody but the holder of the token gets anything, however slow,
-long or wrong what they send is.
+https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html: a GET with a token, answered with
+JSON. Every process of this machine can connect; only one that has the token gets the session.
 """
 
 from __future__ import annotations
@@ -23,30 +22,30 @@ from dsops.secret import Secret
 PATH = "/credentials"
 
 _PATIENCE_SECONDS = 1.8
-"""How long a request waits for a session that is being renewed: the SDKs wait for 2 s, 1 s or longer, and ask again."""
+"""How long a request waits for a renewal: the SDKs wait 1 s, 2 s or longer, and then retry."""
 
 
 class SessionSource(Protocol):
-    """Where the session comes from."""
+    """A session that is renewed (`Renewal`)."""
 
     @property
     def current(self) -> Credentials | None:
-        """The one that is valid now."""
+        """The valid session; None if there is none."""
 
     @property
     def is_under_way(self) -> bool:
-        """Whether a new one is being fetched."""
+        """Whether a new session is being fetched."""
 
     @property
     def failure(self) -> DsopsError | None:
-        """Why there is none."""
+        """The error of the last attempt; None after a success."""
 
     def hurry(self) -> None:
-        """Asks for a new one."""
+        """Starts a renewal now."""
 
 
 class CredentialEndpoint(LoopbackAttendant):
-    """Gives the session to whoever holds the token."""
+    """An HTTP endpoint that sends the session to clients that have the token."""
 
     def __init__(
         self,
@@ -56,15 +55,15 @@ class CredentialEndpoint(LoopbackAttendant):
         port: int = 0,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """Raises UsageError for an address that is not this machine's, or a port that is taken."""
+        """Raises UsageError if the address is not of this machine, or the port is taken."""
         super().__init__(address=address, port=port, clock=clock)
         self.token = Secret(os.urandom(32).hex())
-        """Unknown to everybody but the command, which has it in its environment."""
+        """Only the command knows it, from its environment."""
         self._source = source
         self.address = f"{self.url}{PATH}"
 
     def asked(self, client: LoopbackConnection, method: str, path: str, headers: Mapping[str, str]) -> None:
-        """The session, for a GET with the token."""
+        """Sends the session for a GET with the token."""
         if not compare_digest(headers.get("authorization", "").encode("latin-1"), self.token.reveal_bytes()):
             self.refuse(client, 401, "the Authorization header is not the token of this endpoint")
         elif method != "GET":
@@ -77,7 +76,7 @@ class CredentialEndpoint(LoopbackAttendant):
             self.wait(client, is_late=False)
 
     def wait(self, client: LoopbackConnection, *, is_late: bool) -> None:
-        """The session, or when there is none to come why."""
+        """Sends the session; if there is none and no renewal is running, sends the error."""
         credentials = self._source.current
         if credentials is None:
             self._source.hurry()
@@ -90,7 +89,7 @@ class CredentialEndpoint(LoopbackAttendant):
         self.refuse(client, 503, f"the session could not be renewed: {failure}" if failure else "try again")
 
     def refuse(self, client: LoopbackConnection, status: int, message: str) -> None:
-        """Says why not, as the SDKs show it."""
+        """Sends an error in the format that the SDKs show."""
         self._answer(client, status, {"code": REASONS[status].replace(" ", ""), "message": message})
 
     def _answer(self, client: LoopbackConnection, status: int, content: Mapping[str, str]) -> None:
@@ -98,7 +97,7 @@ class CredentialEndpoint(LoopbackAttendant):
 
 
 def _content(credentials: Credentials) -> dict[str, str]:
-    """All of one snapshot. Every SDK takes an expiry as sooner or later the time to ask again."""
+    """The session as JSON. An SDK asks again before `Expiration`."""
     token = credentials.session_token
     content = {
         "AccessKeyId": credentials.access_key_id,

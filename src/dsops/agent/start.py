@@ -1,4 +1,4 @@
-"""Starts an agent: binds the socket under a lock, and hands it to a new process that has no other tie to this one."""
+"""Starts an agent: binds the socket under a lock, and passes it to a new process that inherits nothing else."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
-
-from dsops.agent.client import connect, is_safe
 
 if TYPE_CHECKING:
     import _socket
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 
 BACKLOG = 1024
 LISTENER = 3
-"""The descriptor that the agent finds the listening socket at."""
+"""The descriptor number of the listening socket in the agent."""
 
 _START = (
     "import sys; n = int(sys.argv.pop(1)) + 1; sys.path[:] = sys.argv[1:n]; del sys.argv[1:n]; "
@@ -31,12 +29,15 @@ _LOCK_SECONDS = 5.0
 _LOOK_SECONDS = 0.005
 
 
-def start(folder: str, address: str, idle_seconds: str = "") -> _socket.socket | None:
-    """A connection to an agent that somebody has started, or else this one has; None where there can't be one.
+def start(
+    address: str, connect: Callable[[str], _socket.socket | None], idle_seconds: str = ""
+) -> _socket.socket | None:
+    """Connect to an agent that another client just started, or start one; None if no agent can run.
 
-    `idle_seconds` is a number as text, "" for the agent's own.
+    The folder of `address` is safe (`client.make_folder`), and `connect` is `client.connect`. `idle_seconds` is a
+    number as text, "" for the agent's default.
     """
-    if not make_folder(folder) or not sys.executable:
+    if not sys.executable:
         return None
     try:
         with locked(address):
@@ -51,24 +52,13 @@ def start(folder: str, address: str, idle_seconds: str = "") -> _socket.socket |
                 listener.close()
             return connect(address)
     except OSError:
-        # No room for a socket, a file system without them, no more processes: there is a way without an agent.
+        # No space for a socket, a file system without sockets, no more processes: the client works without an agent.
         return None
-
-
-def make_folder(folder: str) -> bool:
-    """Whether the folder is there now, and safe."""
-    try:
-        os.mkdir(folder, 0o700)
-    except FileExistsError:
-        pass
-    except OSError:
-        return False
-    return is_safe(folder)
 
 
 @contextmanager
 def locked(address: str) -> Iterator[None]:
-    """Alone among those who start or end the agent of this address. Raises OSError when somebody stays too long."""
+    """Holds the lock of the agent's address. Raises OSError when another process does not release it in time."""
     name = f"{address}.lock"
     descriptor = _open_lock(name)
     try:
@@ -77,14 +67,14 @@ def locked(address: str) -> Iterator[None]:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                # Not a wait without an end: whoever is inside may have been stopped there.
+                # Not an endless wait: the process that holds the lock may be suspended.
                 if monotonic() > until:
                     raise
                 sleep(_LOOK_SECONDS)
                 continue
             if _is_at(descriptor, name):
                 break
-            # Somebody removed the file meanwhile: who comes next makes a new one, and would be alone with that.
+            # The lock file was unlinked meanwhile: a new client would lock another inode.
             os.close(descriptor)
             descriptor = -1
             descriptor = _open_lock(name)
@@ -106,7 +96,7 @@ def _is_at(descriptor: int, name: str) -> bool:
 
 
 def listen(address: str) -> socket.socket:
-    """A listening socket, in the place of one that nobody listens to any more. Call while `locked`."""
+    """A listening socket; replaces the socket file of an agent that has ended. Call while `locked`."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if os.path.lexists(address):
@@ -124,10 +114,10 @@ def listen(address: str) -> socket.socket:
 
 
 def agent_path(path: Sequence[str], environ: Mapping[str, str], root: str, *, is_first_the_scripts: bool) -> list[str]:
-    """Where the agent's Python looks for modules: of this one's folders those that are not just this run's.
+    """The agent's `sys.path`: this process's, without the entries that belong to this run alone.
 
-    The agent works for all that run this dsops. PYTHONPATH and the script's own folder are one client's; they are
-    kept only where dsops itself (at `root`) came from there, since then all that it needs may be there, too.
+    The agent works for all clients of this dsops. PYTHONPATH and the script's own folder belong to one client; they
+    are kept only if dsops itself (at `root`) was imported from there, since its dependencies may be there, too.
     """
     entries = list(path[1:] if is_first_the_scripts and path[:1] != [root] else path)
     of_variable = [os.path.abspath(entry) for entry in environ.get("PYTHONPATH", "").split(":")]
@@ -137,19 +127,19 @@ def agent_path(path: Sequence[str], environ: Mapping[str, str], root: str, *, is
 
 
 def _launch(listener: socket.socket, words: Sequence[str]) -> None:
-    """A process of its own session, in `/`, with an empty environment and nothing open but the listener.
+    """Start a process in a new session, in `/`, with an empty environment and only the listener open.
 
-    Forked twice, so that nobody has to wait for it. Nothing of libcurl runs in this process before.
+    Forks twice, so that this process need not wait for it. libcurl has not been used in this process before.
     """
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     path = agent_path(sys.path, os.environ, root, is_first_the_scripts=not sys.flags.safe_path)
     command = [sys.executable, "-I", "-c", _START, str(len(path)), *path, *words]
-    # A Ctrl-C is this process's, not its copy's, which has a terminal until setsid().
+    # A Ctrl-C is meant for this process, not for the fork, which has the same terminal until setsid().
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     child = os.fork()
     if child:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        # Where the end of children is ignored (SIGCHLD), the system has waited for it already.
+        # If this process ignores SIGCHLD, the system has already reaped the child.
         with suppress(ChildProcessError):
             os.waitpid(child, 0)
         return
@@ -160,7 +150,7 @@ def _launch(listener: socket.socket, words: Sequence[str]) -> None:
         os.chdir("/")
         os.umask(0o077)
         _listen_to_signals()
-        # Out of the way first: any of the low numbers may be closed here, and so be the next one given out.
+        # Duplicate to a high number first: 0 to 3 may be closed here, and would be reused by the next open().
         kept = fcntl.fcntl(listener.fileno(), fcntl.F_DUPFD, 64)
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
@@ -173,9 +163,9 @@ def _launch(listener: socket.socket, words: Sequence[str]) -> None:
 
 
 def _listen_to_signals() -> None:
-    """As for a new session: what this process ignores or blocks (`nohup`, a shell's background job) is inherited.
+    """Reset all signals: the agent would inherit what this process ignores or blocks (`nohup`, background jobs).
 
-    An ignored SIGCHLD would have every program of a user's end with 0, whatever it ended with.
+    An ignored SIGCHLD would hide the exit code of every program that the agent starts.
     """
     for number in signal.valid_signals():
         with suppress(OSError, ValueError):
@@ -184,7 +174,7 @@ def _listen_to_signals() -> None:
 
 
 def _close_above(last: int) -> None:
-    """Closes all that is open above that descriptor, whatever the limit is now or was before."""
+    """Close every descriptor above `last`, regardless of the current limit."""
     try:
         numbers = [int(name) for name in os.listdir("/dev/fd")]
     except OSError:

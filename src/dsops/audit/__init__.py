@@ -1,3 +1,3 @@
-"""The audit trail: what dsops did with roles and secrets, line by line, each with the hash of the one before."""
+"""The audit trail: one line per use of a role or secret, each with the hash of the line before."""
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Lines that hold each other: every one names the hash of the one before, and a small head names the last.
+"""The hash chain of the trail: each line has the hash of the one before, and a small head file names the last.
 
-Whoever may write the files can make them all anew, hashes and head included; what is noted elsewhere can't be.
+A user who may write the files can rewrite them all, hashes and head included, but not a hash that is noted elsewhere.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dsops.config.files import digest
 from dsops.startup import NamedTuple
 
 START = "0" * 64
-"""What the first line of all has for the hash of the one before."""
+"""The previous hash of the first line."""
 
 _MARK = "dsops-audit"
 _VERSION = "1"
@@ -19,18 +19,18 @@ HEAD_BYTES = 160
 
 
 LINK_BYTES = 120
-"""About what its place adds to a line."""
+"""About how many bytes the chain adds to a line."""
 
 
 class Head(NamedTuple):
     """The end of the trail."""
 
     number: int = 0
-    """Of the last line; 0 before the first."""
+    """The number of the last line; 0 before the first."""
     hash: str = START
-    """Of that line."""
+    """The hash of the last line."""
     size: int = 0
-    """Of the file that it stands in, up to and with its newline."""
+    """The size of its file, up to and including its newline."""
     began: int = 0
     """When the first line of that file was written, in seconds since 1970."""
 
@@ -43,13 +43,13 @@ class Link(NamedTuple):
 
 
 def pack_head(head: Head) -> bytes:
-    """The head as it stands in its file: always as long, so that writing it anew takes no more room."""
+    """The head as its file has it: always the same length, so that rewriting it needs no more disk space."""
     text = f"{_MARK} {_VERSION} {head.number} {head.hash} {head.size} {head.began}"
     return text.ljust(HEAD_BYTES - 1).encode("ascii") + b"\n"
 
 
 def parse_head(data: bytes) -> Head | None:
-    """The head; None for bytes that are none, or one of another version."""
+    """Parse a head; None for other bytes, or another version."""
     fields = data.decode("ascii", "replace").split()
     if len(data) != HEAD_BYTES or fields[:2] != [_MARK, _VERSION] or len(fields) != len(("", "", *Head._fields)):
         return None
@@ -60,12 +60,12 @@ def parse_head(data: bytes) -> Head | None:
 
 
 def is_hash(text: str) -> bool:
-    """Whether it is a SHA-256 in hex."""
+    """Whether the text is a SHA-256 hash in hexadecimal."""
     return len(text) == len(START) and all(character in "0123456789abcdef" for character in text)
 
 
 def link(body: bytes, number: int, previous: str) -> bytes:
-    """The line, without its newline, that a JSON object becomes in that place."""
+    """The line, without its newline, for a JSON object at that place in the chain."""
     return b'%s,"chain":{"number":%d,"previous":"%s"}}' % (body[:-1], number, previous.encode("ascii"))
 
 
@@ -75,7 +75,7 @@ def hash_of(line: bytes) -> str:
 
 
 def record_in(line: bytes) -> dict[str, object] | None:
-    """The object that a line is; None for what is none."""
+    """The JSON object of a line; None if it has none."""
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):
@@ -84,7 +84,7 @@ def record_in(line: bytes) -> dict[str, object] | None:
 
 
 def link_of(record: dict[str, object] | None) -> Link | None:
-    """A record's place in the chain; None where it has none."""
+    """A record's place in the chain; None if it has none."""
     chain = record.get("chain") if record is not None else None
     if not isinstance(chain, dict):
         return None

@@ -1,7 +1,7 @@
-"""How far each receiver of the trail has got, and what stopped it: a small file beside the trail.
+"""The progress of each receiver of the trail, and its last failure, in a small file beside the trail.
 
-`audit.jsonl.sent` has a cursor for each receiver, and is replaced in one step. `audit.jsonl.sending` is held (`flock`)
-by whoever sends; one byte in it says that somebody was started to.
+`audit.jsonl.sent` has a cursor for each receiver, and is replaced atomically. The sending process holds a lock
+(`flock`) on `audit.jsonl.sending`; one byte in it says that a sender was started.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ from dsops.startup import NamedTuple
 
 _MOST_BYTES = 1 << 16
 LONGEST_REST_SECONDS = 3600
-"""The longest that a receiver is left alone."""
+"""The longest pause after a failure."""
 _END_OF_TIME = 253_402_300_799
 """The last second of the year 9999."""
 _STARTING_SECONDS = 10
-"""Within that, whoever was started to send has begun to, or never will."""
+"""A sender that was started and has not begun within this time never will."""
 
 
 class Cursor(NamedTuple):
-    """What a receiver has, and why it has no more."""
+    """How far a receiver has got, and why no further."""
 
     position: Position
     failure: str = ""
-    """In words; "" where the last attempt went well."""
+    """The error of the last attempt; "" if it succeeded."""
     since: int = 0
     """When it began to fail, in seconds since 1970."""
     tries: int = 0
     retry_at: int = 0
-    """Before that it is not tried again."""
+    """No attempt is made before this time, in seconds since 1970."""
     lost: str = ""
-    """Lines that it will never have, and why; told once."""
+    """Lines that it will never get, and why; reported once."""
 
     def is_resting(self, now: float) -> bool:
-        """Whether it is not tried yet; a rest that ends far from here was noted by another clock."""
+        """Whether it is too early for an attempt. A pause that ends implausibly late was set by another clock."""
         return now < self.retry_at <= now + LONGEST_REST_SECONDS
 
 
 def load(path: str) -> dict[str, Cursor]:
-    """The cursors by their receivers' names; none where there is no such file. Raises AuditFailed for a damaged one."""
+    """The cursors by receiver name; {} if there is no file. Raises AuditFailed for a damaged one."""
     try:
         folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -55,37 +55,37 @@ def load(path: str) -> dict[str, Cursor]:
         finally:
             os.close(folder)
         try:
-            found = json.loads(read_at(file, _MOST_BYTES, 0))
+            content = json.loads(read_at(file, _MOST_BYTES, 0))
         finally:
             os.close(file)
-        return {name: _cursor(values) for name, values in found["receivers"].items()}
+        return {name: _cursor(values) for name, values in content["receivers"].items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise AuditFailed(
-            f"{path}.sent can't be read, which says how far the receivers have got",
-            hint="remove it: they go on with what is written then",
+            f"{path}.sent can't be read, which has the progress of the receivers",
+            hint="remove it: the receivers then get new lines only",
         ) from error
 
 
 def _cursor(values: Mapping[str, object]) -> Cursor:
-    """Raises ValueError, KeyError or TypeError for what is none."""
+    """Raises ValueError, KeyError or TypeError for malformed values."""
     number, hash_ = values["number"], values["hash"]
     numbers = [values[name] for name in ("length", "inode", "offset", "since", "tries", "retry_at")]
     texts = [values["failure"], values["lost"]]
     if not isinstance(number, int) or not isinstance(hash_, str) or not is_hash(hash_):
         raise TypeError
-    length, inode, offset, since, tries, retry_at = [each for each in numbers if isinstance(each, int)]
+    length, inode, offset, since, tries, retry_at = [number for number in numbers if isinstance(number, int)]
     if min(number, length + 1, inode, offset, since, tries, retry_at) < 0 or since > _END_OF_TIME:
         raise ValueError
     if max(number, inode, offset, tries, retry_at) >= 1 << 64 or length >= max(offset, 1):
         raise ValueError
-    failure, lost = [each for each in texts if isinstance(each, str)]
+    failure, lost = [text for text in texts if isinstance(text, str)]
     return Cursor(Position(number, hash_, length, inode, offset), failure, since, tries, retry_at, lost)
 
 
 def save(path: str, cursors: Mapping[str, Cursor]) -> None:
-    """Puts them in the place of those that were there. Raises OSError, AuditFailed."""
+    """Replace the saved cursors. Raises OSError, AuditFailed."""
     receivers = {}
     for name, cursor in cursors.items():
         receivers[name] = {**cursor.position._asdict(), **cursor._asdict()}
@@ -106,10 +106,10 @@ def save(path: str, cursors: Mapping[str, Cursor]) -> None:
 
 
 class SenderTurn:
-    """Who may send: one at a time for each trail."""
+    """The right to send: one process at a time for each trail."""
 
     def __init__(self, path: str) -> None:
-        """Raises OSError, AuditFailed where nobody can."""
+        """Raises OSError or AuditFailed if the lock file can't be used."""
         folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             self._file = open_own(folder, f"{os.path.basename(path)}.sending", os.O_RDWR | os.O_CREAT, path)
@@ -117,7 +117,7 @@ class SenderTurn:
             os.close(folder)
 
     def take(self) -> bool:
-        """Whether it is ours now."""
+        """Try to take the lock; return whether it was free."""
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -125,25 +125,25 @@ class SenderTurn:
         return True
 
     def give(self) -> None:
-        """Lets others have it."""
+        """Release the lock."""
         fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def announce(self, now: int) -> None:
-        """Notes that somebody was started, who will look at all that stands in the trail by then."""
+        """Record that a sender was started, which will read all lines that are there by then."""
         os.ftruncate(self._file, 1)
         os.utime(self._file, (now, now))
 
     def begin(self) -> None:
-        """Notes that he has begun: whoever comes next sees him by his turn alone."""
+        """Record that the sender has begun: from now on its lock shows it."""
         os.ftruncate(self._file, 0)
 
     def is_announced(self, now: int) -> bool:
-        """Whether somebody was started a moment ago, and has not begun."""
+        """Whether a sender was started a moment ago, and has not begun."""
         status = os.fstat(self._file)
         return status.st_size > 0 and 0 <= now - int(status.st_mtime) < _STARTING_SECONDS
 
     def close(self) -> None:
-        """Ends it."""
+        """Close the lock file."""
         os.close(self._file)
 
 

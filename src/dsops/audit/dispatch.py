@@ -1,6 +1,6 @@
-"""After a write: has the new lines sent, by whoever does already or by a process that is started; tells how it goes.
+"""After a write: have the new lines sent by the running sender, or start one; report earlier failures.
 
-A run waits for nobody: neither for a receiver, nor for the process, which outlives it.
+A run waits neither for a receiver nor for the sender, which outlives it.
 """
 
 from __future__ import annotations
@@ -18,27 +18,19 @@ from dsops.audit.trail import WriteResult
 from dsops.errors import DsopsError
 
 _START = "import sys; sys.path.append(sys.argv.pop(1)); from dsops.audit.sender import main; main(sys.argv[1:])"
-_ENVIRONMENT = (
-    "HOME",
-    "XDG_CONFIG_HOME",
-    "XDG_STATE_HOME",
-    "DSOPS_TRANSPORT",
-    "OTEL_EXPORTER_OTLP_HEADERS",
-    "OTEL_EXPORTER_OTLP_LOGS_HEADERS",
-    "https_proxy",
-    "HTTPS_PROXY",
-    "http_proxy",
-    "HTTP_PROXY",
-    "no_proxy",
-    "NO_PROXY",
+_ENVIRONMENT = tuple(
+    """
+    HOME XDG_CONFIG_HOME XDG_STATE_HOME DSOPS_TRANSPORT OTEL_EXPORTER_OTLP_HEADERS OTEL_EXPORTER_OTLP_LOGS_HEADERS
+    https_proxy HTTPS_PROXY http_proxy HTTP_PROXY no_proxy NO_PROXY
+    """.split()
 )
-"""All that the process is given of a run's environment."""
+"""The only variables of a run's environment that the sender gets."""
 
 
 def dispatch(
     settings: Settings, written: WriteResult, environ: Mapping[str, str], now: int, warn: Callable[[str], None]
 ) -> None:
-    """Call when lines were written. Nothing that goes wrong here stops a run."""
+    """Call after lines were written. Errors here are warnings, and never stop a run."""
     try:
         turn = SenderTurn(settings.file)
         try:
@@ -60,9 +52,9 @@ def _dispatch(
 ) -> None:
     is_free = turn.take()
     known = cursors.load(settings.file)
-    is_nobodys = is_free and not turn.is_announced(now)
-    _tell(settings, known, written, warn, is_nobodys=is_nobodys)
-    if not is_nobodys:
+    has_no_sender = is_free and not turn.is_announced(now)
+    _tell(settings, known, written, warn, has_no_sender=has_no_sender)
+    if not has_no_sender:
         return
     begin = Cursor(Position(written.before.number, written.before.hash, -1))
     fresh = {sink.name: known.get(sink.name, begin)._replace(lost="") for sink in settings.sinks}
@@ -81,20 +73,20 @@ def _tell(
     written: WriteResult,
     warn: Callable[[str], None],
     *,
-    is_nobodys: bool,
+    has_no_sender: bool,
 ) -> None:
-    """Notes about what earlier runs have left; nobody else would tell of it."""
+    """Warn of failures that earlier senders recorded."""
     for sink in settings.sinks:
         cursor = known.get(sink.name)
         if cursor is None:
             continue
         waiting = written.before.number - cursor.position.number
-        if cursor.lost and is_nobodys:
+        if cursor.lost and has_no_sender:
             warn(f"{sink.name} does not have all of the audit trail: {cursor.lost}")
         if cursor.failure and waiting > 0:
             since = datetime.fromtimestamp(cursor.since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             warn(f"{sink.name} has taken no line of the audit trail since {since}: {cursor.failure}; {_lines(waiting)}")
-        elif is_nobodys and waiting > 0:
+        elif has_no_sender and waiting > 0:
             warn(f"{sink.name} does not have all of the audit trail yet: {_lines(waiting)}")
 
 
@@ -104,17 +96,19 @@ def _lines(count: int) -> str:
 
 
 def _start(path: str, environ: Mapping[str, str]) -> None:
-    """A process that sends, and is nobody's child: what this one becomes may wait for all that it has.
+    """Start a sender that is not our child: the command that replaces this process may wait for all its children.
 
-    By a shell, which ends at once: it takes 0.7 ms, forking twice 1.2 ms, and threads would mind a fork.
+    Through a shell, which ends at once and takes 0.7 ms; forking twice takes 1.2 ms, and is unsafe with threads.
     """
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     process = [sys.executable, "-I", "-c", _START, root, path]
-    given = {name: environ[name] for name in _ENVIRONMENT if name in environ}
+    environment = {name: environ[name] for name in _ENVIRONMENT if name in environ}
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     try:
         actions = [(os.POSIX_SPAWN_DUP2, null, descriptor) for descriptor in (0, 1, 2)]
-        child = os.posix_spawn("/bin/sh", ["sh", "-c", 'exec "$@" &', "sh", *process], given, file_actions=actions)
+        child = os.posix_spawn(
+            "/bin/sh", ["sh", "-c", 'exec "$@" &', "sh", *process], environment, file_actions=actions
+        )
     finally:
         os.close(null)
     try:

@@ -1,6 +1,6 @@
-"""Acts of one run -> lines of the trail, written together before anything is handed out.
+"""Turns the acts of one run into lines of the trail, written together before anything is given out.
 
-A trail that can't be written is told once and stops nobody, unless the user's own configuration says `required`.
+A trail that can't be written is one warning and stops nothing, unless the user's own configuration says `required`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dsops.audit.trail import Append, WriteResult, append
 from dsops.errors import AuditFailed, DsopsError, UserConfigInvalid
 from dsops.runtime import SANDBOX, Act, note_who_answered
 
-_COUNTED = "which the next line says, and `dsops audit verify`"
+_COUNTED = "as the next line and `dsops audit verify` will say"
 
 
 class TrailJournal:
@@ -32,9 +32,9 @@ class TrailJournal:
         facts: dict[str, object],
         append: Append = append,
     ) -> None:
-        """`warn` gets what goes wrong, at most once; `tell` that a trail was begun. `facts` go into every record.
+        """`warn` gets a failure, once; `tell` the note that a trail was started; `facts` go into every record.
 
-        `append` puts lines on a trail: `trail.append`, or that of a writer that several journals share.
+        `append` writes lines to a trail: `trail.append`, or a writer that several journals share.
         """
         self._append = append
         self._pid = origin.pid
@@ -49,24 +49,24 @@ class TrailJournal:
         self._known: Settings | None = None
         self._has_warned = False
         self._lost = ""
-        """What became of the lines that could not be written, in words."""
+        """The lines that could not be written, and whether they were counted."""
         self._told: set[str] = set()
 
     @property
     def run(self) -> str:
-        """What all records of this run have in common."""
+        """The id that all records of this run share."""
         return self._run
 
     def about(self, **facts: object) -> None:
-        """Facts that all that follows has in common: the environment, the configuration."""
+        """Set facts that all later records share: environment, configuration."""
         self._facts.update(facts)
 
     def answered_by(self, *, is_sandbox: bool) -> None:
-        """Notes who answered a call."""
+        """Record whether a sandbox answered a call."""
         note_who_answered(self._facts, is_sandbox=is_sandbox)
 
     def add(self, act: Act) -> None:
-        """Takes one more, as it is now."""
+        """Add one act, with the facts of this moment."""
         if act.is_of_sandbox is not None:
             self.answered_by(is_sandbox=act.is_of_sandbox)
         if self._settings().mode == OFF:
@@ -78,7 +78,7 @@ class TrailJournal:
         self._records.append(self._recorder.record(act, facts, self._now()))
 
     def write(self) -> None:
-        """Puts what was taken on the trail. Raises AuditFailed where it is `required` and can't be done."""
+        """Write the collected records. Raises AuditFailed if that fails and the trail is `required`."""
         records: list[bytes] = []
         while self._records:  # one by one: another thread may be adding
             records.append(self._records.popleft())
@@ -112,12 +112,12 @@ class TrailJournal:
             author, count = Author(self._pid, str(self._facts.get("command", ""))), len(records)
             is_counted = count_lost(settings.file, author, count, why, now)
             lost = "1 line is lost" if count == 1 else f"{count} lines are lost"
-            self._lost = f"{lost}, {_COUNTED if is_counted else 'and that could not be put down either'}"
+            self._lost = f"{lost}, {_COUNTED if is_counted else 'and the loss could not be recorded'}"
 
         return self._append(settings.file, records, self._mark, now, settings.limits, lose)
 
     def _settings(self) -> Settings:
-        """What the user wants. Where that can't be told, a trail is kept: nothing broken switches it off."""
+        """The user's settings. If they can't be read, the trail is on: a broken file does not switch it off."""
         if self._known is None:
             self._known = default_settings(self._environ)
             try:
@@ -130,7 +130,7 @@ class TrailJournal:
         return self._recorder.record(Act(name, facts=facts), {}, self._now())
 
     def _warn_of_sinks(self, text: str) -> None:
-        """Each once: a program may write many times."""
+        """Show each warning once: a program may write many times."""
         if text not in self._told:
             self._told.add(text)
             self._warn(text)

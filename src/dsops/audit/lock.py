@@ -1,4 +1,4 @@
-"""The trail's folder and its lock: one process writes at a time, and no file that others may write is used."""
+"""The trail's folder and lock: one process writes at a time, and files that other users may write are refused."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from dsops.input_file import read_at
 _STUCK_SECONDS = 3.0
 """How long a process waits while no line is added: the holder of the lock is stopped, or hangs."""
 _LONGEST_SECONDS = 30.0
-"""How long it waits while others go on adding lines."""
+"""How long a process waits while others go on adding lines."""
 
 
 def head_name(path: str) -> str:
-    """The file that says where the trail ends; its `flock` is the trail's lock."""
+    """The name of the head file, which says where the trail ends; its `flock` is the trail's lock."""
     return f"{os.path.basename(path)}.head"
 
 
 class Locked:
     """The trail's folder and head file, open and locked.
 
-    `contextlib` would cost a cold run a millisecond.
+    A class, since `contextlib` would cost a cold run a millisecond.
     """
 
     def __init__(self, path: str) -> None:
@@ -45,7 +45,8 @@ class Locked:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # A child that another thread has just forked has the descriptor, too: closing alone would leave it the lock.
+        # A child that another thread has just forked has the descriptor, too: after closing alone it would keep the
+        # lock.
         fcntl.flock(self.lock, fcntl.LOCK_UN)
         self._close()
 
@@ -63,13 +64,13 @@ class Locked:
                 self._wait(until)
             if _is_there(self.folder, name, self.lock):
                 return
-            # The file was removed meanwhile: the next process makes a new one, and would lock that.
+            # The file was removed meanwhile: the next process creates another one, and would lock that.
             os.close(self.lock)
             self.lock = -1
 
     def _wait(self, until: float) -> None:
-        """Waits for its turn. Raises AuditFailed when no line is added meanwhile, or it is too late."""
-        descriptor, self.lock = self.lock, -1  # the place's own, until it is reached
+        """Wait for the lock. Raises AuditFailed if no line is added meanwhile, or after 30 s."""
+        descriptor, self.lock = self.lock, -1  # The place in the queue owns the descriptor until it has the lock.
         place = _place_for(self._path, descriptor)
         try:
             why = _why_not_reached(place, until)
@@ -84,7 +85,7 @@ class Locked:
 
 
 def _why_not_reached(place: _Place, until: float) -> str:
-    """Waits for the place's turn; "" when it has come."""
+    """Wait until the place has the lock; the reason if it does not get it, "" if it does."""
     seen = read_at(place.descriptor, HEAD_BYTES, 0)
     while not place.is_reached(_STUCK_SECONDS):
         is_late, head = monotonic() > until, read_at(place.descriptor, HEAD_BYTES, 0)
@@ -97,14 +98,14 @@ def _why_not_reached(place: _Place, until: float) -> str:
 
 
 class _Place:
-    """A place in the kernel's queue for a lock, which is first come, first served.
+    """A place in the kernel's queue for a lock, which is served in order.
 
-    A thread stands there, since flock(2) has no timeout. Polling has one, but is not fair: of 1,000 processes that
+    A thread waits there, since flock(2) has no timeout. Polling has one, but is not fair: of 1,000 processes that
     polled, 3 % waited for 30 s.
     """
 
     def __init__(self, descriptor: int) -> None:
-        """Raises OSError where no thread can be had."""
+        """Raises OSError if no thread can be started."""
         self.descriptor = descriptor
         self.pid = os.getpid()
         self._change = allocate_lock()
@@ -119,7 +120,7 @@ class _Place:
             raise OSError(errno.EAGAIN, "no thread is left to wait for the lock") from error
 
     def is_reached(self, seconds: float) -> bool:
-        """Waits that long; says whether the lock is held now. Raises OSError."""
+        """Wait that long; return whether the lock is held now. Raises OSError."""
         if not self._reached.acquire(timeout=seconds):
             return False
         if self._error is not None:
@@ -127,7 +128,7 @@ class _Place:
         return True
 
     def leave(self, path: str) -> None:
-        """Gives up. The thread can't, so the next caller in this process takes the place: they never add up."""
+        """Give up. The thread can't, so the next caller of this process takes over its place: places do not add up."""
         with self._change:
             self._is_wanted = False
             if self._has_ended:
@@ -136,7 +137,7 @@ class _Place:
                 _left.setdefault(path, []).append(self)
 
     def take_over(self) -> bool:
-        """Says whether the place is still in the queue, and then is the caller's."""
+        """Return whether the place is still in the queue; if so, it belongs to the caller now."""
         with self._change:
             self._is_wanted = not self._has_ended
             return self._is_wanted
@@ -154,11 +155,11 @@ class _Place:
 
 
 _left: dict[str, list[_Place]] = {}
-"""Places whose callers gave up, by trail. State of the process, as its place in the kernel's queue is."""
+"""Places whose callers gave up, by trail. Global, like the process's place in the kernel's queue."""
 
 
 def _place_for(path: str, descriptor: int) -> _Place:
-    """A place that a caller has left, or else a new one; it owns its descriptor."""
+    """An abandoned place, or a new one; it owns its descriptor."""
     places = _left.get(path, [])
     while places:
         place = places.pop()
@@ -169,7 +170,7 @@ def _place_for(path: str, descriptor: int) -> _Place:
 
 
 def take(descriptor: int) -> bool:
-    """Locks an open file unless another process has it locked; says whether it did."""
+    """Lock an open file unless another process holds the lock; return whether it was locked."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -178,7 +179,7 @@ def take(descriptor: int) -> bool:
 
 
 def open_folder(path: str) -> int:
-    """The trail's folder, which no other user may write. Raises OSError, AuditFailed."""
+    """Open the trail's folder, which no other user may write. Raises OSError, AuditFailed."""
     name = os.path.dirname(path)
     folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
@@ -190,8 +191,8 @@ def open_folder(path: str) -> int:
 
 
 def open_own(folder: int, name: str, flags: int, path: str) -> int:
-    """A regular file of this user that no other user may write. Raises OSError, and AuditFailed for another's."""
-    # A pipe's other end may never come.
+    """Open a regular file of this user that no other user may write. Raises OSError, and AuditFailed for any other."""
+    # O_NONBLOCK: opening a pipe without a reader or writer must not block.
     flags |= os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
     descriptor = os.open(name, flags, 0o600, dir_fd=folder)
     try:
@@ -214,7 +215,7 @@ def _check(status: os.stat_result, shown: str, *, is_folder: bool = False) -> No
     elif status.st_mode & 0o022:
         why = "others may write it"
     elif not is_folder and status.st_nlink != 1:
-        why = "it has another name besides"
+        why = "it has more than one hard link"
     if why:
         hint = f"look at it with `ls -ld {shown}`, and move it away or make it yours alone"
         raise AuditFailed(f"the audit trail was not written: {shown} can't be relied on", why=why, hint=hint)

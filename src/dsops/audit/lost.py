@@ -1,6 +1,6 @@
-"""Lines that could not be written: counted beside the trail until the next line tells of them.
+"""Counts lines that could not be written, in a file beside the trail, until the next line reports them.
 
-`audit.jsonl.lost` always has the same size, so that counting takes no room on a full disk. It has a lock of its own,
+`audit.jsonl.lost` always has the same size, so that counting needs no space on a full disk. It has a lock of its own,
 held for a moment: a process that can't get the trail's lock still gets this one.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 LOST = "TrailLost"
-"""The line that tells how many lines were lost before it, when, in which processes, and why."""
+"""The event that reports how many lines were lost before it, when, in which processes, and why."""
 
 _BYTES = 4096
 _BLANK = b" " * (_BYTES - 1) + b"\n"
@@ -32,7 +32,7 @@ _TRIES, _PAUSE_SECONDS = 200, 0.005
 
 
 class Author(NamedTuple):
-    """The process that a line is about."""
+    """The process that lost lines."""
 
     pid: int = 0
     command: str = ""
@@ -47,30 +47,30 @@ class Share(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """Lines that are not on the trail."""
+    """Lines that are missing from the trail."""
 
     lines: int
-    """0 where the number is not known."""
+    """Their number; 0 if unknown."""
     first: str
-    """The time of the first one, as records have it."""
+    """The time of the first one, in the format of records."""
     last: str
     processes: tuple[Share, ...]
-    """The first twenty of them."""
+    """The first twenty processes."""
     why: str
-    """Of the last one."""
+    """The reason for the last one."""
 
     def facts(self) -> dict[str, object]:
-        """The loss as a record has it."""
+        """The loss as the fields of a record."""
         return {**self._asdict(), "processes": [share._asdict() for share in self.processes]}
 
 
 def lost_name(path: str) -> str:
-    """The file that counts them."""
+    """The name of the file that counts them."""
     return f"{os.path.basename(path)}.lost"
 
 
 def count_lost(path: str, author: Author, lines: int, why: str, now: int) -> bool:
-    """Adds lines that are not on the trail; says whether that could be counted."""
+    """Add to the count of lost lines; return whether that worked."""
     try:
         folder = open_folder(path)
         try:
@@ -99,7 +99,7 @@ def _take_soon(file: int) -> bool:
 
 
 def read_lost(path: str, folder: int) -> Loss | None:
-    """What is counted and not told by any line; None for nothing. Raises OSError, AuditFailed."""
+    """The count that no line has reported yet; None if nothing was lost. Raises OSError, AuditFailed."""
     try:
         file = open_own(folder, lost_name(path), os.O_RDONLY, path)
     except FileNotFoundError:
@@ -111,18 +111,18 @@ def read_lost(path: str, folder: int) -> Loss | None:
 
 
 class Counted:
-    """What was lost, for a line that tells of it. Used under the trail's lock.
+    """The count, for the line that reports it. Used under the trail's lock.
 
-    The count's own lock is not held while the line is written: a process that is stopped there stops no other count.
+    Its own lock is not held while the line is written, so that a stopped process blocks no other count.
     """
 
     def __init__(self, path: str, folder: int) -> None:
-        """Reads the count. Raises OSError, AuditFailed."""
+        """Read the count. Raises OSError, AuditFailed."""
         self._file = open_own(folder, lost_name(path), os.O_RDWR | os.O_CREAT, path)
         self.loss: Loss | None = None
         self._told = b""
         try:
-            # What a process is counting just now is told by the next line.
+            # A count that a process is just adding to is reported by the next line.
             if _content(self._file).strip() and take(self._file):
                 self._told = _content(self._file)
                 self.loss = _loss_in(self._told)
@@ -132,11 +132,11 @@ class Counted:
             raise
 
     def clear(self) -> None:
-        """Keep only what was counted since: a line on the trail tells of the rest."""
+        """Remove what the line has reported; keep what was counted since."""
         if self.loss is None or not _take_soon(self._file):
             return  # it is told once more, which is better than never
-        found = _content(self._file)
-        rest = None if found == self._told else _rest(self.loss, _loss_in(found))
+        content = _content(self._file)
+        rest = None if content == self._told else _rest(self.loss, _loss_in(content))
         if rest is not None:
             _put(self._file, rest)
         else:
@@ -144,12 +144,12 @@ class Counted:
             os.ftruncate(self._file, _BYTES)
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         os.close(self._file)
 
 
 def _content(file: int) -> bytes:
-    """What the file says. A new one takes all of its room: a full disk must not keep a loss from being counted."""
+    """The content of the file. A new file is written at full size, so that counting works on a full disk later."""
     data = read_at(file, _BYTES + 1, 0)
     if len(data) < _BYTES and not data.strip():
         os.pwrite(file, _BLANK, 0)
@@ -162,7 +162,7 @@ def _put(file: int, loss: Loss) -> None:
 
 
 def _loss_in(data: bytes) -> Loss | None:
-    """What the file says; None for nothing. A file that can't be read is a loss of which no more is known."""
+    """Parse the file; None if it is empty. A damaged file is a loss of unknown size."""
     if not data.strip(b" \n\0"):
         return None
     try:
@@ -172,16 +172,16 @@ def _loss_in(data: bytes) -> Loss | None:
 
 
 def loss_of(facts: Any) -> Loss | None:  # any JSON: it stands in a file
-    """The loss that a record or the file tells of; None for what is none."""
+    """Parse the loss in a record or the file; None if it is malformed."""
     try:
-        shares = [Share(**each) for each in facts["processes"]]
+        shares = [Share(**process) for process in facts["processes"]]
         loss = Loss(facts["lines"], facts["first"], facts["last"], tuple(shares), facts["why"])
     except (KeyError, TypeError):
         return None
     numbers = [loss.lines, *[number for share in shares for number in (share.pid, share.lines)]]
     texts = [loss.first, loss.last, loss.why, *[share.command for share in shares]]
-    is_one = all(isinstance(each, int) for each in numbers) and all(isinstance(each, str) for each in texts)
-    return loss if is_one else None
+    is_valid = all(isinstance(number, int) for number in numbers) and all(isinstance(text, str) for text in texts)
+    return loss if is_valid else None
 
 
 _DAMAGED = Loss(0, "", "", (), "the count of lost lines is damaged")
@@ -199,7 +199,7 @@ def _sum(before: Loss | None, author: Author, lines: int, why: str, now: int) ->
 
 
 def _rest(told: Loss, now: Loss | None) -> Loss | None:
-    """What has been lost besides; all of it again where that can't be told apart."""
+    """The loss since `told` was reported; all of it again if the two can't be told apart."""
     if now is None or not told.lines or now.lines <= told.lines:
         return now
     before = {(share.pid, share.command): share.lines for share in told.processes}

@@ -1,7 +1,7 @@
-"""Lines of the trail -> logs of OpenTelemetry, by OTLP/HTTP in JSON.
+"""Sends lines of the trail as OpenTelemetry logs, by OTLP/HTTP in JSON.
 
-The rules are those of the OTLP specification, JSON Protobuf Encoding: lowerCamelCase, enums as numbers, 64-bit integers
-as texts. The body of a log is the line itself, byte for byte: its hash is what the next one names.
+The format is that of the OTLP specification (JSON Protobuf Encoding): lowerCamelCase, enums as numbers, 64-bit
+integers as strings. The body of a log is the line itself, byte for byte: the next line has its hash.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, cast
 from urllib.parse import unquote
 
-from dsops import __version__, tasks
+from dsops import tasks
 from dsops.audit.chain import link_of, record_in
 from dsops.audit.cursors import LONGEST_REST_SECONDS
 from dsops.audit.sinks import Sink, is_header_value
@@ -21,9 +21,10 @@ from dsops.aws.http.transport import open_driver
 from dsops.aws.http.wire import Response, WireRequest
 from dsops.endpoint import parse_address
 from dsops.errors import DsopsError, LineRefused, SinkFailed
+from dsops.version import __version__
 
 HEADERS = ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
-"""Variables with headers, for a sink that has none of its own; the first that is set counts."""
+"""Variables with headers for a sink that has none of its own; the first one that is set counts."""
 
 _INFO, _WARN = (9, "INFO"), (13, "WARN")
 _RETRIED = (429, 502, 503, 504)
@@ -31,14 +32,14 @@ _REFUSED = (400, 413)
 _TIMEOUT_MS = 10_000
 _MOST_WORDS = 200
 _LEAST_HIDDEN = 4
-"""A shorter part of a header is no secret: hiding `of` would make words unreadable."""
+"""Shorter parts of a header are not secret: masking `of` would make messages unreadable."""
 _MOST_DIGITS = 18
 
-Record = Mapping[str, Any]  # any JSON object: it stands in a file
+Record = Mapping[str, Any]  # Any: the file may hold any JSON object.
 
 
 def body_of(lines: Sequence[bytes], now: float) -> bytes:
-    """An ExportLogsServiceRequest with a log for each line, in their order, apart by the machine they are of."""
+    """An ExportLogsServiceRequest with one log per line, in order, grouped by host."""
     resources: list[tuple[str, list[object]]] = []
     for line in lines:
         record: Record = record_in(line) or {}
@@ -91,7 +92,7 @@ def _facts(record: Record) -> Record:
 
 
 def _attributes(values: Mapping[str, object]) -> list[object]:
-    """Those that are set, as OTLP has them."""
+    """The attributes that have a value, in OTLP's format."""
     return [{"key": key, "value": _value(value)} for key, value in values.items() if value not in (None, "")]
 
 
@@ -102,7 +103,7 @@ def _value(value: object) -> dict[str, object]:
 
 
 def _seconds(time: object) -> int:
-    """Since 1970; 0, which stands for not known, for what is no time."""
+    """Seconds since 1970; 0 (unknown) for a malformed time."""
     try:
         return int(datetime.fromisoformat(str(time)).timestamp())
     except ValueError:
@@ -110,9 +111,9 @@ def _seconds(time: object) -> int:
 
 
 def send(sink: Sink, lines: Sequence[bytes], environ: Mapping[str, str], now: float) -> str:
-    """Hands the lines over, and has the receiver's word for it; what it says of lines that it took none of, else "".
+    """Send the lines and wait for the response; return a message about lines that were rejected for good, or "".
 
-    Raises SinkFailed where they have to be sent once more, LineRefused for lines that it does not take as they are.
+    Raises SinkFailed if they have to be sent again, LineRefused if the receiver rejects a line.
     """
     headers = _headers(sink, environ)
     response = _post(sink, headers, body_of(lines, now), environ)
@@ -150,25 +151,25 @@ def _post(sink: Sink, headers: Sequence[tuple[str, str]], body: bytes, environ: 
 
 
 def _headers(sink: Sink, environ: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The sink's own, else those of the variable: `name=value,name=value`, percent-encoded (OTLP Exporter)."""
+    """The sink's headers, or those of the variable: `name=value,name=value`, percent-encoded (OTLP Exporter)."""
     if sink.headers:
         return [(name, value.reveal()) for name, value in sink.headers]
     text = next((environ[name] for name in HEADERS if environ.get(name)), "")
-    found = []
+    headers = []
     for pair in text.split(","):
         name, equals, value = (part.strip() for part in pair.partition("="))
         if equals and name.isascii() and name.replace("-", "").isalnum() and is_header_value(unquote(value)):
-            found.append((name, unquote(value)))
-    return found
+            headers.append((name, unquote(value)))
+    return headers
 
 
 def _said(response: Response, headers: Sequence[tuple[str, str]]) -> str:
-    """The words of a `Status`; they may be anybody's."""
+    """The message of a `Status`, which any server may have written."""
     return _words(_object(response).get("message"), headers)
 
 
 def _words(message: object, headers: Sequence[tuple[str, str]]) -> str:
-    """They are noted and shown: without what was sent as a header, which a receiver repeats that refuses it."""
+    """Shorten a message for display, and mask headers in it: a receiver may repeat those that it refuses."""
     if not isinstance(message, str) or not message:
         return ""
     parts = {part for _, value in headers for part in (value, *value.split()) if len(part) >= _LEAST_HIDDEN}
@@ -178,14 +179,14 @@ def _words(message: object, headers: Sequence[tuple[str, str]]) -> str:
 
 
 def _pause(response: Response) -> int:
-    """How long it wants to be left alone."""
+    """The seconds that the receiver asks to wait."""
     seconds = response.headers.get("retry-after", "") if response.status in _RETRIED else ""
     is_number = seconds.isascii() and seconds.isdigit() and len(seconds) < 10
     return min(int(seconds), LONGEST_REST_SECONDS) if is_number else 0
 
 
 def _partial(response: Response, headers: Sequence[tuple[str, str]]) -> str:
-    """A partial success: lines that it did not take, and which must not be sent once more."""
+    """The message of a partial success: rejected lines, which must not be sent again."""
     partial = _object(response).get("partialSuccess")
     rejected = str(partial.get("rejectedLogRecords", 0)) if isinstance(partial, dict) else "0"
     is_number = rejected.isascii() and rejected.isdigit() and len(rejected) <= _MOST_DIGITS

@@ -1,4 +1,4 @@
-"""The trail's lines, oldest first, as they stand in its files."""
+"""Reads the lines of the trail's files, oldest first."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ class Line(NamedTuple):
 
     file: str
     line: int
-    """Its place in the file, from 1 on."""
+    """Its number in the file, from 1."""
     data: bytes
     is_whole: bool
-    """Whether a newline ends it."""
+    """Whether it ends with a newline."""
 
 
 class Trail(NamedTuple):
-    """The files of a trail, and where its head says that it ends."""
+    """The files of a trail, and the end that its head records."""
 
     files: tuple[str, ...]
     """In the order of their lines."""
     head: Head | None
-    """None where there is none, or none that can be read."""
+    """None if there is no head, or it can't be read."""
     has_begun: bool
-    """Whether there is anything."""
+    """Whether any file exists."""
     lost: Loss | None = None
     """Lines that were lost since the last one."""
     why_unknown: str = ""
-    """Why that can't be told."""
+    """Why the count of lost lines is unknown."""
 
 
 def is_of_sandbox(record: Mapping[str, object]) -> bool:
-    """Whether the record is of something that was done in a sandbox on this machine."""
+    """Whether the record is of an act in a sandbox on this machine."""
     facts = record.get("additionalEventData")
     return isinstance(facts, dict) and facts.get(SANDBOX) is True
 
 
 def find_trail(path: str) -> Trail:
-    """The files of the trail at that path. Raises TrailUnreadable for what can't be read."""
+    """Find the files of the trail at that path. Raises TrailUnreadable."""
     folder = os.path.dirname(path)
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -90,7 +90,7 @@ def _head(path: str, folder: int) -> Head | None:
 def lines_of(path: str) -> Iterator[Line]:
     """The lines of one file. Raises TrailUnreadable."""
     try:
-        # Not a pipe that nobody writes to.
+        # O_NONBLOCK: opening a pipe without a writer must not block.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError as error:
         raise unreadable(path, error) from error
@@ -114,7 +114,7 @@ def lines_of(path: str) -> Iterator[Line]:
 
 
 def last_lines(path: str, most: int) -> list[Line]:
-    """The last lines of one file, oldest first, read from its end; their places in it are not counted (0)."""
+    """The last lines of one file, oldest first, read from its end; their line numbers are 0."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError as error:
@@ -127,7 +127,7 @@ def last_lines(path: str, most: int) -> list[Line]:
             data = read_at(descriptor, start - begin, begin) + data
             start = begin
         *whole, rest = data.split(b"\n")
-        lines = [Line(path, 0, each, is_whole=True) for each in (whole if not start else whole[1:])]
+        lines = [Line(path, 0, line, is_whole=True) for line in (whole if not start else whole[1:])]
         if rest:
             lines.append(Line(path, 0, rest, is_whole=False))
         return lines[-most:]
@@ -138,6 +138,6 @@ def last_lines(path: str, most: int) -> list[Line]:
 
 
 def unreadable(path: str, error: OSError) -> TrailUnreadable:
-    """The error that says why a trail's file can't be read."""
+    """The error for a file of the trail that can't be read."""
     why = (error.strerror or "unknown reason").lower()
     return TrailUnreadable(f"{path} can't be read", why=why, hint="name a file of a trail that you may read")

@@ -1,4 +1,4 @@
-"""An act -> the record of it, in the shape that CloudTrail gives its own: what reads those reads these."""
+"""The audit record of an act, in CloudTrail's format, so that CloudTrail's readers can read it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import os
 from collections.abc import Mapping
 from datetime import datetime
 
-from dsops import __version__
 from dsops.arn import parse_arn
 from dsops.errors import DsopsError, Failures
 from dsops.runtime import Act
 from dsops.startup import NamedTuple
+from dsops.version import __version__
 
 EVENT_VERSION = "1.11"
 OWN_SOURCE = "dsops"
-"""Stands for the service, where none was called."""
+"""The event source of acts that call no service."""
 EVENT_TYPE = "DsopsEvent"
 _CALL = "AwsApiCall"
 _NO_ERROR: Mapping[str, object] = {}
@@ -25,14 +25,14 @@ _TYPES = {"user": "IAMUser", "root": "Root", "assumed-role": "AssumedRole", "fed
 
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
-"""`json.dumps` with separators makes an encoder for each call: a microsecond of seven."""
+"""Made once: `json.dumps` with separators makes an encoder for each call, one microsecond of seven."""
 
 
 class Origin(NamedTuple):
-    """The process for which something is done."""
+    """The process that acted, and the run that it belongs to."""
 
     run: str
-    """The same in all records of one run of a command."""
+    """The same in all records of one run."""
     pid: int
     uid: int
     host: str
@@ -40,32 +40,32 @@ class Origin(NamedTuple):
 
 
 def origin_here(run: str, pid: int, folder: str) -> Origin:
-    """Of a process of this user on this machine."""
+    """The origin for this user and machine."""
     return Origin(run, pid, os.getuid(), os.uname().nodename, folder)
 
 
 class _Common(NamedTuple):
-    """What all records of a process have."""
+    """The fields that all records of a process share."""
 
     facts: Mapping[str, object]
-    """Of the run."""
+    """The facts of the run."""
     names: frozenset[str]
-    """Of these, and of the process's own."""
+    """The names of the run's facts and of the process's fields."""
     text: str
-    """Both in JSON, without braces."""
+    """Both as JSON, without braces."""
 
 
 class Recorder:
-    """Makes the records of one process: what they have in common is put into JSON once."""
+    """Makes the records of one process; the fields that they share are encoded once."""
 
     def __init__(self, origin: Origin) -> None:
         self._origin = origin
         self._begins: dict[tuple[str, str, str], str] = {}
-        """By caller, key and time."""
+        """The first fields of records, by caller, key and time."""
         self._common = self._in_common({})
 
     def record(self, act: Act, facts: Mapping[str, object], now: datetime) -> bytes:
-        """One JSON object, in ASCII and on one line; `facts` are those of the run."""
+        """One JSON object, ASCII and on one line; `facts` are the run's."""
         common = self._common  # in one step: several threads may be here
         if facts != common.facts:
             common = self._common = self._in_common(facts)
@@ -96,7 +96,7 @@ class Recorder:
         return _Common(dict(facts), frozenset(every), _encode(every)[1:-1])
 
     def _begin(self, act: Act, now: datetime) -> str:
-        """The first fields, which one caller's acts of the same second have in common."""
+        """The first fields, which the acts of one caller in one second share."""
         place = (act.caller, act.key, now.isoformat(timespec="seconds"))
         begin = "" if act.identity else self._begins.get(place, "")
         if not begin:
@@ -115,21 +115,21 @@ class Recorder:
 
 
 def _whole_characters(line: str) -> str:
-    """The record without half characters, which stand for bytes of a name or a folder that are no UTF-8.
+    """The record with U+FFFD for lone surrogates, which stand for bytes that are not UTF-8 in a name or folder.
 
-    As escapes of their own they are JSON for Python alone: DuckDB, and with it the report, passes over such a line.
+    Only Python reads their escapes as JSON: DuckDB, and so the report, would skip the line.
     """
     record = json.dumps(json.loads(line), ensure_ascii=False)
     return _encode(json.loads(record.encode("utf-16", "surrogatepass").decode("utf-16", "replace")))
 
 
 def record_of(act: Act, origin: Origin, facts: Mapping[str, object], now: datetime) -> bytes:
-    """A single one."""
+    """The record of a single act."""
     return Recorder(origin).record(act, facts, now)
 
 
 def _identity(act: Act, origin: Origin) -> Mapping[str, object]:
-    """Who signed; for what nobody signed, the user of this machine."""
+    """CloudTrail's `userIdentity`: the signer, or the user of this machine if nothing was signed."""
     if act.identity:
         return act.identity
     if not act.caller and not act.key:
@@ -144,7 +144,7 @@ def _identity(act: Act, origin: Origin) -> Mapping[str, object]:
 
 
 def _recipient(act: Act) -> str:
-    """Whose account it was about: the role's, or else the caller's."""
+    """The account that the act concerns: the role's, or else the caller's."""
     for text in (act.asked.get("roleArn"), act.facts.get("arn"), act.caller):
         arn = parse_arn(text) if isinstance(text, str) else None
         if arn is not None:
@@ -153,9 +153,9 @@ def _recipient(act: Act) -> str:
 
 
 def _error(error: DsopsError, service: str) -> Mapping[str, object]:
-    """AWS's own code and words where a call was refused, else dsops'; neither ever holds a secret."""
+    """The error code and message: AWS's if a call was refused, else dsops'. Neither ever holds a secret."""
     if isinstance(error, Failures):
-        codes = ", ".join(sorted({each.code for each in error.errors}))
+        codes = ", ".join(sorted({failure.code for failure in error.errors}))
         return {"errorCode": error.code, "errorMessage": f"{error.message}: {codes}"}
     if service and error.aws is not None and error.aws.code:
         return {"errorCode": error.aws.code, "errorMessage": error.aws.message}
@@ -163,13 +163,13 @@ def _error(error: DsopsError, service: str) -> Mapping[str, object]:
 
 
 def _request_id(act: Act) -> str:
-    """Of a call that was refused; a run that failed for it made none of its own."""
+    """The request id of a refused call; "" for an act without a call of its own."""
     aws = act.error.aws if act.error is not None and act.service else None
     return aws.request_id if aws is not None else ""
 
 
 def _event_id() -> str:
-    """A random UUID (RFC 9562, version 4); `uuid` costs a cold run 3 ms."""
+    """A random UUID (RFC 9562, version 4). Importing `uuid` costs a cold run 3 ms."""
     data = bytearray(os.urandom(16))
     data[6] = data[6] & 0x0F | 0x40
     data[8] = data[8] & 0x3F | 0x80

@@ -1,4 +1,4 @@
-"""The answers to the questions of `dsops audit report`, as values: what every format is made of."""
+"""The answers of `dsops audit report` as values, from which every output format is made."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The rows that answer one question, in its order."""
+    """The rows that answer one question, in order."""
 
     question: str
     columns: tuple[str, ...]
     rows: tuple[tuple[object, ...], ...]
-    """Cells are text, whole numbers, aware times in UTC, or None."""
+    """Cells are text, integers, aware times in UTC, or None."""
 
     def records(self) -> list[Mapping[str, object]]:
-        """Each row by its columns' names."""
+        """The rows as dicts, by column name."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
@@ -29,25 +29,25 @@ class AuditReport:
     by: str
     """What the summary is grouped by: role, principal or account."""
     since: datetime | None
-    """Only calls at or after it are reported; None: all."""
+    """Only calls from then on are reported; None for all."""
     boundary: datetime | None
-    """Divides old from recent, for what is new; None where there is no call at all."""
+    """Divides old from new, for the questions about new principals; None without any call."""
     first: datetime | None
     last: datetime | None
-    """The times of the first and the last call that was read."""
+    """The times of the first and the last call."""
     calls: int
     records: int
-    """Read; copies of a call are records of their own."""
+    """Records that were read; copies of one call are counted each."""
     skipped: int
-    """Elements that are no records."""
+    """Elements of the logs that are no records."""
     left_out: int
-    """Lines of dsops' own trail that are a sandbox's."""
+    """Records of dsops' own trail that were made in a sandbox."""
     files: int
     unreadable: tuple[tuple[str, str], ...]
-    """Path, and why."""
+    """Path and reason."""
     sources: tuple[str, ...]
     """The folders as the user named them."""
 
     def answer(self, question: str) -> Answer | None:
-        """The answer to it, or None where it was not asked."""
+        """The answer to that question; None if it was not asked."""
         return next((answer for answer in self.answers if answer.question == question), None)

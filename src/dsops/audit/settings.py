@@ -1,7 +1,7 @@
-"""The user's own configuration, ~/.config/dsops/config.yaml: whether an audit trail is kept, where, and for how long.
+"""The user's own configuration, ~/.config/dsops/config.yaml: whether, where and how long an audit trail is kept.
 
-Nothing of a repository counts here: no key of a dsops.yaml, and no variable but those that say where a user's files
-are, which `dsops allow` marks where a configuration sets them.
+A repository can't change it: neither a dsops.yaml nor a variable, except those that name the user's folders; `dsops
+allow` marks a configuration that sets them.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ _VALUES = ("mode", "file", "max_bytes", "max_days", "keep", "keep_days", "send_s
 _SINKS = ("syslog", "otlp")
 _KEYS = (*_VALUES, *_SINKS)
 _NUMBERS = {"max_bytes": (4096, 1 << 40), "max_days": (1, 36_500), "keep": (1, 10_000), "keep_days": (1, 36_500)}
-"""The least and the most of each."""
+"""The least and the greatest value of each."""
 _MOST_BYTES = 1 << 16
 
 
 class Settings(NamedTuple):
-    """What the user wants of the trail."""
+    """The user's settings for the trail."""
 
     mode: str = ON
     file: str = ""
-    """Empty where there is no home for it."""
+    """Empty if there is no home folder."""
     limits: TrailLimits = TrailLimits()
     sinks: tuple[Sink, ...] = ()
-    """Where lines go besides."""
+    """Receivers that the lines are sent to."""
     sends_sandbox: bool = False
-    """Whether lines of a sandbox go there, too."""
+    """Whether lines of a sandbox are sent, too."""
 
 
 def load_settings(environ: MappingOf[str, str]) -> Settings:
-    """What the user's configuration says, or what counts without one. Raises UserConfigInvalid."""
+    """Read the user's configuration; defaults without one. Raises UserConfigInvalid."""
     settings = default_settings(environ)
     path = user_config_path(environ)
-    found = _read(path) if path else None
-    if found is None:
+    content = _read(path) if path else None
+    if content is None:
         return settings
-    data, mode = found
+    data, mode = content
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -63,32 +63,32 @@ def load_settings(environ: MappingOf[str, str]) -> Settings:
 
 
 def default_settings(environ: MappingOf[str, str]) -> Settings:
-    """What counts without a configuration: on."""
+    """The defaults: the trail is on."""
     return Settings(file=default_file(environ))
 
 
 def user_config_path(environ: MappingOf[str, str]) -> str:
-    """The user's own configuration, by the XDG base directory specification; "" where there is no home."""
+    """The path of the user's configuration (XDG base directory specification); "" without a home folder."""
     folder = _xdg(environ, "XDG_CONFIG_HOME", ".config")
     return f"{folder}/dsops/config.yaml" if folder else ""
 
 
 def default_file(environ: MappingOf[str, str]) -> str:
-    """Where the trail is unless the user says otherwise; "" where there is no home."""
+    """The default path of the trail; "" without a home folder."""
     folder = _xdg(environ, "XDG_STATE_HOME", ".local/state")
     return f"{folder}/dsops/audit.jsonl" if folder else ""
 
 
 def _xdg(environ: MappingOf[str, str], variable: str, below_home: str) -> str:
     folder = environ.get(variable, "")
-    if folder.startswith("/"):  # the specification: relative paths are to be ignored
+    if folder.startswith("/"):  # The specification says to ignore relative paths.
         return folder.rstrip("/")
     home = environ.get("HOME", "")
     return f"{home.rstrip('/')}/{below_home}" if home.startswith("/") else ""
 
 
 def _read(path: str) -> tuple[bytes, int] | None:
-    """The file's bytes and mode; None where there is none. Raises UserConfigInvalid for one that others may write."""
+    """The file's bytes and mode; None if it does not exist. Raises UserConfigInvalid if other users may write it."""
 
     def check(status: os.stat_result) -> None:
         why = ""
@@ -109,7 +109,9 @@ def _read(path: str) -> tuple[bytes, int] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise UserConfigInvalid(f"{path} can't be read", why=reason(error), hint="let yourself read it") from error
+        raise UserConfigInvalid(
+            f"{path} can't be read", why=reason(error), hint="give yourself read permission"
+        ) from error
     return data, status.st_mode
 
 
@@ -122,7 +124,7 @@ def _invalid(problems: list[Problem]) -> UserConfigInvalid:
 
 
 class _Reader:
-    """Checks every key, and collects what is wrong."""
+    """Checks every key and collects the problems."""
 
     def __init__(self, path: str, mode: int, environ: MappingOf[str, str]) -> None:
         self._path = path

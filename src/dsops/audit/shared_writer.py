@@ -1,6 +1,6 @@
-"""One writer for each trail of a process: the lines of all threads that wait meanwhile go into its next write.
+"""One writer per trail for all threads of a process: lines that wait are written together.
 
-Two hundred clients of an agent would each wait for the trail's lock otherwise, against each other and all processes.
+Otherwise two hundred clients of an agent would each compete for the trail's lock.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dsops.audit.trail import Lose, Mark, TrailLimits, WriteResult, append
 from dsops.errors import AuditFailed
 
 _MOST_BYTES = 1 << 20
-"""Of one write."""
+"""The size of one write."""
 
 
 class _Entry:
-    """The lines of one thread, and what came of them."""
+    """The lines of one thread, and the outcome of writing them."""
 
     def __init__(self, bodies: Sequence[bytes], lose: Lose) -> None:
         self.bodies = bodies
@@ -26,7 +26,7 @@ class _Entry:
 
 
 class SharedWriter:
-    """Writes for threads. The first one that comes writes for all that wait, and they wait for it."""
+    """Writes for several threads: the first one writes the lines of all that wait."""
 
     def __init__(self) -> None:
         self._changed = Condition()
@@ -36,7 +36,7 @@ class SharedWriter:
     def append(
         self, path: str, bodies: Sequence[bytes], mark: Mark, now: int, limits: TrailLimits, lose: Lose, /
     ) -> WriteResult:
-        """Returns when the lines are on the trail. Raises AuditFailed. What the writer waits for is bounded."""
+        """Write lines; return when they are on the trail. Raises AuditFailed. All waits are bounded."""
         entry = _Entry(bodies, lose)
         with self._changed:
             self._queues.setdefault(path, deque()).append(entry)
@@ -50,17 +50,17 @@ class SharedWriter:
                 batch = self._next(path)
             self._write(path, batch, mark, now, limits)
         if isinstance(entry.outcome, AuditFailed):
-            failed = entry.outcome  # each thread raises an error of its own: a traceback belongs to one
+            failed = entry.outcome  # each thread raises its own error: a traceback belongs to one thread
             raise AuditFailed(failed.message, why=failed.why, hint=failed.hint) from failed
         return entry.outcome
 
     def finish(self, seconds: float) -> bool:
-        """Waits until nothing waits to be written; says whether that is so."""
+        """Wait until all lines are written, at most that long; return whether they are."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._queues and not self._writing, seconds)
 
     def _next(self, path: str) -> list[_Entry]:
-        """The entries that have waited longest, as many as go into one write."""
+        """The oldest entries, as many as fit into one write."""
         queue, batch, size = self._queues[path], [], 0
         while queue and size < _MOST_BYTES:
             batch.append(queue.popleft())
@@ -87,6 +87,6 @@ class SharedWriter:
                 for entry in batch:
                     entry.outcome = outcome
                     if isinstance(outcome, WriteResult):
-                        outcome = outcome._replace(is_first=False)  # that the trail was begun is told once
+                        outcome = outcome._replace(is_first=False)  # only one thread shows that the trail is new
                 self._writing.discard(path)
                 self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""Where the trail's lines go besides its file, as the user's own configuration says: `syslog`, `otlp`."""
+"""Receivers of the trail's lines, as the user's own configuration names them: `syslog`, `otlp`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
 SYSLOG, OTLP = "syslog", "otlp"
-SINKS = (SYSLOG, OTLP)
 
 FACILITIES = (
     "kern",
@@ -33,20 +32,20 @@ FACILITIES = (
     "clock",
     *[f"local{number}" for number in range(8)],
 )
-"""By their numbers (RFC 5424, 6.2.1)."""
+"""Their index is their number (RFC 5424, 6.2.1)."""
 
 RFC5424, LOCAL = "rfc5424", "local"
-"""How messages look on a local socket of datagrams; elsewhere it is RFC 5424."""
+"""The format of messages on a local datagram socket; elsewhere it is always RFC 5424."""
 
 SCHEMES = ("udp", "tcp", "tls")
 _KEYS = {SYSLOG: ("to", "facility", "format", "ca_file"), OTLP: ("endpoint", "headers", "ca_file")}
-"""The first one is what a sink that is written in one word is."""
+"""The keys of each kind; the first is set by a value that is one word."""
 
 _HEADER = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _RESERVED = ("content-type", "content-length", "host")
 
 Report = Callable[[int, str, str, str], None]
-"""Takes line, path, message and hint of something that is wrong."""
+"""Takes line, path, message and hint of a problem."""
 
 
 class Sink(NamedTuple):
@@ -54,22 +53,22 @@ class Sink(NamedTuple):
 
     kind: str
     target: str
-    """A socket's path, `tcp://HOST:PORT` and its like, or an endpoint's address."""
+    """A socket's path, `tcp://HOST:PORT` or the like, or the URL of an endpoint."""
     facility: int = FACILITIES.index("authpriv")
     headers: tuple[tuple[str, Secret], ...] = ()
     ca_file: str = ""
-    """Certificates that are trusted instead of the system's."""
+    """A file of certificates that are trusted instead of the system's."""
     format: str = LOCAL
-    """Of messages on a local socket of datagrams."""
+    """The format of messages on a local datagram socket."""
 
     @property
     def name(self) -> str:
-        """What it is called, for people, and in the note of how far it has got."""
+        """Its name in messages and among the cursors."""
         return f"{self.kind} {self.target}"
 
 
 def read_sink(kind: str, node: Node, home: str, report: Report) -> Sink | None:
-    """The sink that the value of `syslog` or `otlp` is; None where something about it is wrong."""
+    """Parse the value of `syslog` or `otlp`; None if it has a problem."""
     path, own = f"audit.{kind}", _KEYS[kind]
     values: dict[str, Node] = {own[0]: node} if isinstance(node, Scalar) else {}
     if isinstance(node, Mapping):
@@ -97,7 +96,7 @@ _EXAMPLES = {SYSLOG: "/dev/log", OTLP: "https://collector.example.com:4318"}
 
 
 def network_of(target: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port of `tcp://HOST:PORT` and its like; None for anything else."""
+    """Scheme, host and port of `tcp://HOST:PORT` and the like; None for other text."""
     scheme, separator, rest = target.partition("://")
     address = parse_address(f"https://{rest}") if separator and scheme in SCHEMES else None
     if address is None or address.path or not re.search(r":[0-9]+\Z", rest):
@@ -114,7 +113,7 @@ class _Reader:
         self._report = report
 
     def target(self, kind: str, name: str, node: Node) -> str:
-        """Where it goes; "" for what is no such place."""
+        """The target; "" for an invalid one."""
         text = node.text if isinstance(node, Scalar) else ""
         if kind == SYSLOG:
             text = self._absolute(text)
@@ -138,7 +137,7 @@ class _Reader:
         return ""
 
     def facility(self, node: Node) -> int:
-        """Its number."""
+        """The number of a facility."""
         text = node.text.lower() if isinstance(node, Scalar) else ""
         if text in FACILITIES:
             return FACILITIES.index(text)
@@ -148,34 +147,34 @@ class _Reader:
         return Sink(SYSLOG, "").facility
 
     def format(self, node: Node) -> str:
-        """One of the two."""
+        """The format: one of the two."""
         text = node.text.lower() if isinstance(node, Scalar) else ""
         if text not in (RFC5424, LOCAL):
             self._wrong(node, "format", f"`format` is {RFC5424} or {LOCAL}", "it counts for a socket on this machine")
         return text
 
     def headers(self, node: Node | None) -> tuple[tuple[str, Secret], ...]:
-        """Names and values that go along with each request; a value is never shown."""
-        found = []
+        """The headers of each request; a value is never shown."""
+        headers = []
         for name, value in node.entries if isinstance(node, Mapping) else ():
             text = value.text if isinstance(value, Scalar) else ""
             if not re.fullmatch(_HEADER, name.text):
-                # Not shown: a whole line in quotes has the value in it.
+                # The name is not shown: a whole line in quotes contains the value.
                 hint = "write `Name: value`, with the value in quotes of its own"
-                self._wrong(name, "headers", "a name under `headers` is none that a header can have", hint)
+                self._wrong(name, "headers", "a name under `headers` is not a valid header name", hint)
             elif name.text.lower() in _RESERVED:
-                self._wrong(name, "headers", f"`{name.text}` is no header that can be set")
+                self._wrong(name, "headers", f"`{name.text}` is a header that can't be set")
             elif not is_header_value(text):
-                message = f"the value of `{name.text}` is no text that a header can hold"
+                message = f"the value of `{name.text}` is not valid in a header"
                 self._wrong(value, "headers", message, "it is printable ASCII, without spaces at its ends")
             else:
-                found.append((name.text, Secret(text)))
+                headers.append((name.text, Secret(text)))
         if node is not None and not isinstance(node, Mapping):
             self._wrong(node, "headers", "`headers` is a mapping of names and values")
-        return tuple(found)
+        return tuple(headers)
 
     def file(self, node: Node | None) -> str:
-        """A file's absolute path; "" where none is named."""
+        """The absolute path; "" without one."""
         if node is None:
             return ""
         text = self._absolute(node.text) if isinstance(node, Scalar) else ""
@@ -191,5 +190,5 @@ class _Reader:
 
 
 def is_header_value(text: str) -> bool:
-    """Whether a header can hold it."""
+    """Whether the text can be the value of a header."""
     return bool(text) and text.isascii() and text.isprintable() and text == text.strip()

@@ -1,7 +1,7 @@
-"""Lines of the trail -> messages of syslog, over a local socket, UDP, TCP or TLS.
+"""Sends lines of the trail as syslog messages, over a local socket, UDP, TCP or TLS.
 
-RFC 5424, but for a local socket of datagrams, where daemons read what syslog(3) writes: rsyslog's imuxsock takes the
-version of RFC 5424 for the program's name.
+RFC 5424, except on a local datagram socket, whose daemons expect the format of syslog(3): rsyslog's imuxsock takes
+the version number of RFC 5424 for the program's name.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from dsops.errors import LineRefused, SinkFailed
 _NOTICE, _WARNING = 5, 4
 _SECONDS = 10.0
 _GOODBYE_SECONDS = 2.0
-"""How long a receiver may take to hang up once it has everything: TCP alone does not say that it was read."""
+"""How long a receiver may take to close the connection after the last line: TCP alone does not confirm reading."""
 _MOST_LAST_WORDS = 10
 _ABOUT_ITSELF = "Trail"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def message_of(line: bytes, facility: int) -> bytes:
-    """The message of a line, which stands in it as it is in the trail."""
+    """The RFC 5424 message of a line; its text is the line as the trail has it."""
     time, host, pid, name, severity = _told(line)
     header = [
         f"<{facility * 8 + severity}>1",
@@ -43,7 +43,7 @@ def message_of(line: bytes, facility: int) -> bytes:
 
 
 def local_message_of(line: bytes, facility: int) -> bytes:
-    """The same as syslog(3) writes it: local time, program and process."""
+    """The message in the format of syslog(3): local time, program and process."""
     time, _, pid, _, severity = _told(line)
     try:
         moment = datetime.fromisoformat(time).astimezone()
@@ -54,8 +54,8 @@ def local_message_of(line: bytes, facility: int) -> bytes:
 
 
 def _told(line: bytes) -> tuple[str, object, object, str, int]:
-    """Time, machine, process, event and severity."""
-    record: Mapping[str, Any] = record_in(line) or {}  # any JSON object: it stands in a file
+    """Time, host, process, event name and severity of a line."""
+    record: Mapping[str, Any] = record_in(line) or {}  # Any: the file may hold any JSON object.
     facts = record.get("additionalEventData")
     facts = facts if isinstance(facts, dict) else {}
     name = str(record.get("eventName", ""))
@@ -64,14 +64,14 @@ def _told(line: bytes) -> tuple[str, object, object, str, int]:
 
 
 def _field(value: object, most: int) -> str:
-    """A field of the header; `-` for what is not there, or can't stand in one."""
+    """A field of the header; `-` if the value is missing or not allowed there."""
     text = "" if value is None else str(value)
     fits = text.isascii() and text.isprintable() and " " not in text
     return text[:most] if text and fits else "-"
 
 
 def send(sink: Sink, lines: Sequence[bytes]) -> None:
-    """Hands the lines to the receiver. Raises SinkFailed, and LineRefused at one that it can't take."""
+    """Send the lines. Raises SinkFailed, and LineRefused for a line that the receiver can't take."""
     try:
         network = network_of(sink.target)
         if network is None:
@@ -88,7 +88,7 @@ def send(sink: Sink, lines: Sequence[bytes]) -> None:
 
 
 def _to_socket(sink: Sink, lines: Sequence[bytes]) -> None:
-    """A message each where it takes datagrams, as /dev/log does; else one after the other, as in TCP."""
+    """One datagram per line if the socket takes datagrams, as /dev/log does; else a stream, as in TCP."""
     make = message_of if sink.format == RFC5424 else local_message_of
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.settimeout(_SECONDS)
@@ -112,7 +112,7 @@ def _to_udp(host: str, port: int, messages: Sequence[bytes]) -> None:
         sender.settimeout(_SECONDS)
         sender.connect(address)
         _datagrams(sender, messages)
-        # That no process listens there comes back later, if at all.
+        # An ICMP error for a closed port comes later, if at all.
         sender.settimeout(0.05)
         with suppress(TimeoutError):
             sender.recv(1)
@@ -141,7 +141,7 @@ def _to_stream(sink: Sink, host: str, port: int, messages: Sequence[bytes]) -> N
 
 
 def _stream(sender: socket.socket, messages: Sequence[bytes]) -> None:
-    """Octet counting (RFC 6587, 3.4.1), then half a goodbye: a receiver that breaks off has not read it all."""
+    """Octet counting (RFC 6587, 3.4.1), then shut down our side: a receiver that resets has not read everything."""
     sender.sendall(b"".join([b"%d %s" % (len(message), message) for message in messages]))
     sender.settimeout(_GOODBYE_SECONDS)
     if isinstance(sender, ssl.SSLSocket):
@@ -150,7 +150,7 @@ def _stream(sender: socket.socket, messages: Sequence[bytes]) -> None:
         except OSError as error:
             if error.errno == errno.ECONNRESET:
                 raise
-        return  # many hang up without a word, or stay on the line
+        return  # Many receivers close without close_notify, or keep the connection open.
     sender.shutdown(socket.SHUT_WR)
     with suppress(TimeoutError):
         for _ in range(_MOST_LAST_WORDS):
@@ -162,5 +162,5 @@ def _words(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message}"
     if isinstance(error, TimeoutError):
-        return f"it takes nothing within {_SECONDS:.0f} s"
+        return f"it accepted nothing within {_SECONDS:.0f} s"
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()

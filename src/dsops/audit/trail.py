@@ -1,12 +1,12 @@
-"""The trail's files: lines are added under a lock, with their hashes, by as many processes as like to.
+"""The trail's files: lines are added under a lock, with their hashes, by any number of processes.
 
-    audit.jsonl                 the lines of now
-    audit.000000001234.jsonl    those up to number 1234, put away when the file had grown enough
-    audit.jsonl.head            the last line's number and hash, and how long the file is; its lock is the trail's
-    audit.jsonl.lost            how many lines could not be written since the last one that could
+    audit.jsonl                 the current lines
+    audit.000000001234.jsonl    rotated: the lines up to number 1234
+    audit.jsonl.head            the last line's number and hash, and the file's size; its lock is the trail's
+    audit.jsonl.lost            the count of lines that could not be written since the last one that could
 
-Nothing is flushed to the disk (fsync): that costs more than the run. What a crash of the whole machine takes with it
-shows afterwards as a gap. A line that was written in part, or lines that are gone, are marked by whoever writes next.
+There is no fsync: it costs more than the run. Lines that a crash of the whole machine loses show later as a gap. The
+next writer marks a line that was written in part, and lines that are gone.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ _MOST_ADOPTED = 1 << 24
 _DIGITS = 12
 
 DAMAGED = "TrailDamaged"
-"""The line that marks what was found wrong before it; `kind` says what."""
+"""The event that marks a defect before it; `kind` says which."""
 PRUNED = "TrailPruned"
-"""The line that says which of the older files were removed, as the configuration has it."""
+"""The event that says which rotated file was removed, as the configuration asks."""
 TORN, CUT, MISSING, HEADLESS, FOREIGN = "torn", "cut", "missing", "headless", "foreign"
 
 Mark = Callable[[str, Mapping[str, object]], bytes]
-"""(event's name, its facts) -> the body of a line about the trail itself."""
+"""(name of the event, its facts) -> the body of a line about the trail itself."""
 
 Lose = Callable[[str], None]
-"""Takes the reason why lines are not on the trail."""
+"""Takes the reason why lines could not be written."""
 
 
 class TrailLimits(NamedTuple):
-    """When a file is put away, and how many of those stay."""
+    """When a file is rotated, and how many rotated files stay."""
 
     max_bytes: int = 10 * 1024 * 1024
     max_days: int = 31
@@ -59,22 +59,22 @@ class TrailLimits(NamedTuple):
 
 
 class WriteResult(NamedTuple):
-    """What came of it."""
+    """The result of a write."""
 
     head: Head
     is_first: bool
     """Whether these are the first lines of a trail."""
     before: Head
-    """The end as it was."""
+    """The head before the write."""
 
 
 class Append(Protocol):
-    """How lines get on a trail: `append`, or that of a writer that threads share."""
+    """Adds lines to a trail: `append`, or a writer that threads share."""
 
     def __call__(
         self, path: str, bodies: Sequence[bytes], mark: Mark, now: int, limits: TrailLimits, lose: Lose, /
     ) -> WriteResult:
-        """Adds them. Raises AuditFailed."""
+        """Add the lines. Raises AuditFailed."""
 
 
 def append(
@@ -85,9 +85,9 @@ def append(
     limits: TrailLimits = TrailLimits(),  # noqa: B008 - a value
     lose: Lose = lambda _why: None,
 ) -> WriteResult:
-    """Adds lines with these JSON objects, all of them together; `now` is in seconds since 1970.
+    """Add lines with these JSON objects, all or none; `now` is in seconds since 1970.
 
-    Raises AuditFailed, and then the trail is as it was before. `lose` is told why whenever the lines are not on it.
+    Raises AuditFailed, and then the trail is unchanged. `lose` gets the reason whenever the lines are not on it.
     """
     is_alone = False
     try:
@@ -105,29 +105,29 @@ def append(
         lose(f"a bug: {type(error).__name__}")
         raise
     except BaseException:
-        # Later on it comes within the 0.1 ms of the write itself, and the lines may be there.
+        # A later interrupt falls into the 0.1 ms of the write itself, and the lines may be there.
         if not is_alone:
             lose("it was interrupted while it waited for the lock")
         raise
 
 
 def put_away_name(path: str, number: int) -> str:
-    """The name of the file whose last line has that number."""
+    """The name of the rotated file whose last line has that number."""
     stem, dot, ending = os.path.basename(path).rpartition(".")
     return f"{stem}.{number:0{_DIGITS}d}{dot}{ending}" if dot else f"{ending}.{number:0{_DIGITS}d}"
 
 
 def put_away(path: str, folder: int | str) -> list[tuple[int, str]]:
-    """The older files of a trail, by the number of their last line."""
+    """The rotated files of a trail, each with the number of its last line."""
     stem, dot, ending = os.path.basename(path).rpartition(".")
     begin, end = (f"{stem}.", f"{dot}{ending}") if dot else (f"{ending}.", "")
-    found = []
+    rotated = []
     for name in os.listdir(folder):
         number = name[len(begin) : len(name) - len(end)]
         is_number = len(number) >= _DIGITS and number.isascii() and number.isdigit()
         if is_number and name.startswith(begin) and name.endswith(end):
-            found.append((int(number), name))
-    return sorted(found)
+            rotated.append((int(number), name))
+    return sorted(rotated)
 
 
 def _failed(path: str, error: OSError) -> AuditFailed:
@@ -135,13 +135,13 @@ def _failed(path: str, error: OSError) -> AuditFailed:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         hint = "make room on that disk"
     if error.errno == errno.ELOOP:
-        hint = "a link in its place is not followed: move it away"
+        hint = "the path is a symbolic link, which is not followed: move it away"
     why = (error.strerror or "unknown reason").lower()
     return AuditFailed(f"the audit trail {path} was not written", why=why, hint=hint)
 
 
 class _Writer:
-    """One addition, under the lock."""
+    """One write, under the lock."""
 
     def __init__(self, path: str, folder: int, lock: int, mark: Mark, now: int, limits: TrailLimits) -> None:
         self._path, self._name = path, os.path.basename(path)
@@ -151,10 +151,10 @@ class _Writer:
         self._now = now
         self._limits = limits
         self._marks: list[bytes] = []
-        """Lines about the trail itself, which go before those that are to be added."""
+        """Lines about the trail itself, written before the others."""
 
     def add(self, bodies: Sequence[bytes]) -> WriteResult:
-        """The lines, behind one that tells how many were lost before them."""
+        """Write the lines, after one that reports lost lines, if there are any."""
         counted = Counted(self._path, self._folder)
         try:
             written = self._add(bodies, [] if counted.loss is None else [self._mark(LOST, counted.loss.facts())])
@@ -169,8 +169,8 @@ class _Writer:
         if known is None and data.startswith(b"dsops-audit ") and not data.startswith(b"dsops-audit 1 "):
             raise AuditFailed(
                 f"the audit trail {self._path} was not written",
-                why="a newer dsops writes it, in another form",
-                hint="use that one, or move the trail away",
+                why="a newer version of dsops writes it, in another format",
+                hint="use that version, or move the trail away",
             )
         file = open_own(self._folder, self._name, os.O_RDWR | os.O_CREAT | os.O_APPEND, self._path)
         try:
@@ -199,7 +199,7 @@ class _Writer:
         return WriteResult(head, is_first=not before.number, before=before)
 
     def _put(self, file: int, data: bytes, size: int) -> None:
-        """All of it or nothing."""
+        """Write all of it or nothing."""
         written = 0
         try:
             written = os.write(file, data)
@@ -213,11 +213,11 @@ class _Writer:
         os.pwrite(self._lock, pack_head(head), 0)
 
     def _found(self, file: int, size: int, known: Head | None) -> tuple[Head, bytes]:
-        """Where the trail ends, and what has to stand before the next line; marks what is not as it was left."""
+        """The end of the trail, and bytes to write before the next line; marks defects since the last write."""
         if known is not None and known.size == size:
             return known, b""
         if known is not None and size and self._was_put_away(known):
-            known = known._replace(size=0, began=self._now)  # these lines are the first ones of a new file
+            known = known._replace(size=0, began=self._now)  # These lines are the first ones of a new file.
         if known is None:
             known = self._without_head(file, size)
             if known.size == size:
@@ -232,7 +232,7 @@ class _Writer:
         return self._adopted(file, size, known)
 
     def _adopted(self, file: int, size: int, known: Head) -> tuple[Head, bytes]:
-        """After lines that whoever wrote them did not live to enter in the head; a part of a line is marked."""
+        """Accept complete lines whose writer died before it updated the head; mark an incomplete line."""
         data = read_at(file, min(size - known.size, _MOST_ADOPTED), known.size)
         head = known
         start = 0
@@ -252,7 +252,7 @@ class _Writer:
         return head, b"" if data.endswith(b"\n") else b"\n"
 
     def _without_head(self, file: int, size: int) -> Head:
-        """The end of a trail whose head is gone, or of one that has not begun."""
+        """The end of a trail without a head, or of a new one."""
         older = put_away(self._path, self._folder)
         if not size and not older:
             return Head(began=self._now)
@@ -269,7 +269,7 @@ class _Writer:
         return head
 
     def _last_in(self, file: int, size: int) -> Head:
-        """The last whole line of a file."""
+        """The head for the last whole line of a file."""
         start = max(0, size - _MOST_ADOPTED)
         data = read_at(file, size - start, start)
         whole = data[: data.rfind(b"\n") + 1]
@@ -279,7 +279,7 @@ class _Writer:
         return Head(number, hash_, start + len(whole), self._now)
 
     def _was_put_away(self, head: Head) -> bool:
-        """Whether whoever put the file away did not live to say so in the head."""
+        """Whether a writer died after it rotated the file, before it updated the head."""
         try:
             name = put_away_name(self._path, head.number)
             return os.stat(name, dir_fd=self._folder, follow_symlinks=False).st_size == head.size
@@ -287,21 +287,21 @@ class _Writer:
             return False
 
     def _is_full(self, head: Head, more: int) -> bool:
-        age = self._now - head.began  # below 0 where the clock went back
+        age = self._now - head.began  # Negative if the clock was set back.
         return head.size + more > self._limits.max_bytes or age > self._limits.max_days * 86_400
 
     def _rotate(self, file: int, head: Head, lead: bytes, size: int) -> tuple[int, Head, bytes, int]:
-        """Puts the file away under its last line's number: a new one, and the old one is closed. Or the same one."""
+        """Rotate the file under its last line's number; return the new file, or the same one if that is impossible."""
         name = put_away_name(self._path, head.number)
         try:
             os.stat(name, dir_fd=self._folder, follow_symlinks=False)
         except FileNotFoundError:
             pass
         else:
-            return file, head, lead, size  # never over another file
+            return file, head, lead, size  # Never overwrite another file.
         if lead:
             self._put(file, lead, size)
-        # By it the next one knows that this file was put away, should this process not live to enter the next lines.
+        # If this process dies before it writes the next lines, the next one recognises the rotation by this head.
         self._put_head(head._replace(size=size + len(lead)))
         os.rename(self._name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
         new = open_own(self._folder, self._name, os.O_RDWR | os.O_CREAT | os.O_APPEND, self._path)

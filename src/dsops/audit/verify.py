@@ -1,6 +1,6 @@
-"""Is the trail whole? Every line that was cut out, changed or moved, as far as hashes can show it.
+"""Verifies a trail: finds lines that were removed, changed or moved, as far as hashes can show.
 
-Who may write the files can make all of them anew: only a hash that was noted elsewhere shows that.
+A user who may write the files can rewrite all of them: only a hash that was noted elsewhere shows that.
 """
 
 from __future__ import annotations
@@ -15,38 +15,38 @@ from dsops.startup import NamedTuple
 
 
 class TrailDefect(NamedTuple):
-    """Something about the trail that is not as it was written."""
+    """A difference between the trail and what was written."""
 
     file: str
     line: int
     """0 for the file as a whole."""
     message: str
     is_harmless: bool = False
-    """Whether a run that was broken off explains it, and nothing is missing."""
+    """Whether an interrupted run explains it, and nothing is missing."""
 
 
 class Verification(NamedTuple):
-    """What verifying has shown."""
+    """The result of a verification."""
 
     lines: int
-    """That hold each other."""
+    """The lines in the chain."""
     first: int
     last: int
     hash: str
-    """Of the last line: to be noted elsewhere."""
+    """The hash of the last line, to be noted elsewhere."""
     findings: tuple[TrailDefect, ...]
 
 
 _KINDS = {
-    "cut": "lines had been cut off before this one, which whoever wrote it noticed",
-    "missing": "the file before this line was gone, which whoever wrote it noticed",
-    "headless": "the trail's head was gone before this line, which whoever wrote it noticed",
-    "foreign": "what stands before this line was not written by dsops, which whoever wrote it noticed",
+    "cut": "lines before this one had been cut off when it was written",
+    "missing": "the file before this line was gone when it was written",
+    "headless": "the trail's head was gone when this line was written",
+    "foreign": "the text before this line was not written by dsops",
 }
 
 
 def verify(trail: Trail, *, noted: str = "") -> Verification:
-    """The whole trail, its head, and the hash that was noted elsewhere ("" for none)."""
+    """Verify the whole trail, its head, and a hash that was noted elsewhere ("" for none)."""
     check = _Check()
     check.go_through(trail.files)
     check.compare_begin()
@@ -56,7 +56,7 @@ def verify(trail: Trail, *, noted: str = "") -> Verification:
 
 
 def verify_files(files: Iterable[str], *, noted: str = "") -> Verification:
-    """Some files of a trail, in the order given: what stood before and behind them is not known."""
+    """Verify some files of a trail, in the order given, without what came before and after them."""
     check = _Check()
     check.go_through(files)
     return check.verdict(noted)
@@ -78,17 +78,17 @@ class _Check:
     def __init__(self) -> None:
         self._findings: list[TrailDefect] = []
         self._place: Link | None = None
-        """Of the last line that has one."""
+        """The place of the last line that has one."""
         self._hash = START
         self._hashes: set[str] = set()
         self._count = self._first = self._first_line = self._pruned = 0
         self._first_file = ""
         self._strange: list[Line] = []
-        """Lines since the last one in the chain that are none of it."""
+        """Lines without a place in the chain since the last one that has one."""
         self._last: Line | None = None
 
     def go_through(self, files: Iterable[str]) -> None:
-        """Every line of these files."""
+        """Check every line of these files."""
         for file in files:
             for line in lines_of(file):
                 self._last = line
@@ -100,37 +100,37 @@ class _Check:
                     self._take(line, place, record or {})
         for strange in self._strange:
             if strange is self._last and not strange.is_whole:
-                self._find(strange, "the last line ends in the middle: a run was broken off", is_harmless=True)
+                self._find(strange, "the last line ends in the middle: a run was interrupted", is_harmless=True)
             else:
-                self._find(strange, "this is no line of an audit trail")
+                self._find(strange, "this is not a line of an audit trail")
 
     def _take(self, line: Line, place: Link, record: dict[str, object]) -> None:
         facts = record.get("additionalEventData")
-        told = facts if isinstance(facts, dict) else {}
-        name, kind = record.get("eventName"), str(told.get("kind"))
+        event_facts = facts if isinstance(facts, dict) else {}
+        name, kind = record.get("eventName"), str(event_facts.get("kind"))
         for strange in self._strange:
-            # The mark holds the hash of what was torn: it stands for that, and for nothing else.
-            is_torn = name == DAMAGED and kind == TORN and told.get("sha256") == hash_of(strange.data)
-            text = "a run was broken off in this line, and the next one marked it"
-            self._find(strange, text if is_torn else "this is no line of an audit trail", is_harmless=is_torn)
+            # The mark has the hash of the incomplete line, and explains only that one.
+            is_torn = name == DAMAGED and kind == TORN and event_facts.get("sha256") == hash_of(strange.data)
+            text = "a run was interrupted in this line, and the next one marked it"
+            self._find(strange, text if is_torn else "this is not a line of an audit trail", is_harmless=is_torn)
         self._strange = []
         if name == DAMAGED and kind != TORN:
-            self._find(line, _KINDS.get(kind, f"`{kind}` was noticed here"))
+            self._find(line, _KINDS.get(kind, f"damage of the kind `{kind}` was recorded here"))
         if name == LOST:
-            self._find(line, _lost_text(loss_of(told), "before this line"))
-        if name == PRUNED and isinstance(told.get("last"), int):
-            self._pruned = max(self._pruned, int(told["last"]))
+            self._find(line, _lost_text(loss_of(event_facts), "before this line"))
+        if name == PRUNED and isinstance(event_facts.get("last"), int):
+            self._pruned = max(self._pruned, int(event_facts["last"]))
         self._compare(line, place)
         self._place, self._hash = place, hash_of(line.data)
         self._hashes.add(self._hash)
         self._count += 1
 
     def _compare(self, line: Line, place: Link) -> None:
-        """Whether this is the line that follows."""
+        """Check that this line follows the one before it."""
         if self._place is None:
             self._first, self._first_file, self._first_line = place.number, line.file, line.line
             if place.number == 1 and place.previous != START:
-                self._find(line, "line 1 names a line before it: it was changed, or others were taken away")
+                self._find(line, "line 1 has the hash of a line before it: it was changed, or lines were removed")
             return
         expected = self._place.number + 1
         if place.number > expected:
@@ -142,7 +142,7 @@ class _Check:
             self._find(line, f"number {expected - 1}, before this one, is not the line that was written there")
 
     def compare_begin(self) -> None:
-        """Whether what is missing at the beginning was removed as the configuration says."""
+        """Check that lines missing at the beginning were removed as the configuration says."""
         if self._first > 1 and self._pruned < self._first - 1:
             self._findings.append(
                 TrailDefect(
@@ -153,7 +153,7 @@ class _Check:
             )
 
     def compare_head(self, trail: Trail) -> None:
-        """Whether the last line is the one that was written last."""
+        """Check that the last line is the one that the head names."""
         number = self._place.number if self._place is not None else 0
         file = trail.files[-1] if trail.files else ""
         if trail.head is None:
@@ -170,11 +170,11 @@ class _Check:
                 TrailDefect(file, 0, f"number {number}, the last one, is not the line that was written")
             )
         elif trail.head.number < number:
-            text = f"a run was broken off before its lines were entered in the head, which names {trail.head.number}"
+            text = f"a run was interrupted before its lines were entered in the head, which names {trail.head.number}"
             self._findings.append(TrailDefect(file, 0, text, is_harmless=True))
 
     def add_lost(self, trail: Trail) -> None:
-        """What was lost since the last line."""
+        """Report lines that were lost since the last line."""
         file = trail.files[-1] if trail.files else ""
         if trail.why_unknown:
             text = f"lines may have been lost after the last one: their count can't be relied on ({trail.why_unknown})"
@@ -183,10 +183,10 @@ class _Check:
             self._findings.append(TrailDefect(file, 0, _lost_text(trail.lost, "after the last line")))
 
     def verdict(self, noted: str) -> Verification:
-        """What all that comes to."""
+        """The result, with a finding if no line has the noted hash."""
         if noted and noted not in self._hashes:
             self._findings.append(
-                TrailDefect("", 0, f"no line has the hash {noted}: the trail is another one than when that was noted")
+                TrailDefect("", 0, f"no line has the hash {noted}: the trail is not the one that it was noted from")
             )
         last = self._place.number if self._place is not None else 0
         return Verification(self._count, self._first, last, self._hash, tuple(self._findings))

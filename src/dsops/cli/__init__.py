@@ -1,109 +1,37 @@
-"""The command line: imports the one module that is needed, turns errors into messages and exit codes."""
+"""The command line: runs one command, and turns errors into messages and exit codes. Only `__main__` imports it."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from dsops.cli.framework.command import COMMON, CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command, Group, is_on, parse
+from dsops.cli.framework.commands import COMMANDS, load
 from dsops.cli.framework.world import DONE, real_runtime
-from dsops.errors import CommandFailed, DsopsError, UsageError, nearest
+from dsops.errors import CommandFailed, DsopsError, UsageError, bug_of, nearest
 from dsops.runtime import Event, Runtime, ignore
-from dsops.startup import NamedTuple
 
 INTERRUPTED = 128 + 2
 BROKEN_PIPE = 128 + 13
 
 
-class CommandEntry(NamedTuple):
-    """One line of the table of commands."""
-
-    module: str
-    """Has a `COMMAND`; imported only when the command is chosen."""
-    summary: str
-    """Empty for what people don't call."""
-
-
-COMMANDS: Mapping[str, CommandEntry] = {
-    "init": CommandEntry("dsops.cli.setup.init", "write a dsops.yaml to start from"),
-    "import": CommandEntry("dsops.cli.setup.import_", "make a dsops.yaml of the profiles in ~/.aws/config"),
-    "migrate": CommandEntry("dsops.cli.setup.migrate", "rewrite a configuration of the original dsops"),
-    "validate": CommandEntry("dsops.cli.look.validate", "check a configuration, and say all that is wrong with it"),
-    "allow": CommandEntry("dsops.cli.setup.allow", "show what the configuration found here can do, and allow it"),
-    "plan": CommandEntry("dsops.cli.look.plan", "show what a run would do, without doing it"),
-    "graph": CommandEntry("dsops.cli.look.graph", "show the credential graph: callers, hops, stores, variables"),
-    "exec": CommandEntry("dsops.cli.run.exec", "run a command with an environment's secrets"),
-    "get": CommandEntry("dsops.cli.run.get", "print the value of one variable"),
-    "render": CommandEntry("dsops.cli.run.render", "write an environment as dotenv, shell, JSON, YAML and others"),
-    "credentials": CommandEntry("dsops.cli.run.credentials", "print the credentials that a store issues"),
-    "console": CommandEntry("dsops.cli.login.console", "print a link that opens the AWS console as a store's role"),
-    "login": CommandEntry("dsops.cli.login.login", "log in to IAM Identity Center, for the stores that work with it"),
-    "logout": CommandEntry("dsops.cli.login.logout", "end a login to IAM Identity Center"),
-    "mfa": CommandEntry("dsops.cli.login.mfa", "keep seeds of MFA devices in the keyring, and show their codes"),
-    "keys": CommandEntry("dsops.cli.login.keys", "keep long-term keys in the keyring, and rotate them"),
-    "whoami": CommandEntry("dsops.cli.look.whoami", "ask AWS who the caller is, here or behind a store"),
-    "doctor": CommandEntry("dsops.cli.look.doctor", "try everything that an environment needs, and say what is broken"),
-    "explain": CommandEntry("dsops.cli.look.explain", "find out why a hop or a secret is refused"),
-    "audit": CommandEntry("dsops.cli.audit.audit", "show and verify what dsops itself has done with roles and secrets"),
-    "revoke": CommandEntry("dsops.cli.login.revoke", "deny everything to the older sessions of a store's role"),
-    "export": CommandEntry("dsops.cli.setup.export", "write stores down as profiles of ~/.aws/config"),
-    "hook": CommandEntry("dsops.cli.hook.hook", "load a folder's environment into the shell that enters it"),
-    "policy": CommandEntry(
-        "dsops.cli.policy.policy", "say what is wrong with IAM policies, what they allow, which are needed"
-    ),
-    "agent": CommandEntry("dsops.cli.run.agent", "keep sessions in memory, for the next run"),
-    "sandbox": CommandEntry("dsops.cli.sandbox.sandbox", "run a local AWS that says no as AWS does"),
-    "stores": CommandEntry("dsops.cli.look.stores", "list the stores of the configuration, and the types there are"),
-    "schema": CommandEntry("dsops.cli.setup.schema", "print the JSON Schema of dsops.yaml, for editors"),
-    "completion": CommandEntry("dsops.cli.framework.completion", "print a completion script for a shell"),
-    "complete": CommandEntry("dsops.cli.framework.complete", ""),
-    "hook-load": CommandEntry("dsops.cli.hook.load", ""),
-    "help": CommandEntry("dsops.cli.framework.help", "explain a command, or the code of an error or finding"),
-}
-
-
-_MEANT = {
-    "run": "exec",
-    "check": "validate",
-    "lint": "validate",
-    "env": "render",
-    "list": "stores",
-    "providers": "stores",
-    "show": "plan",
-    "trust": "allow",
-    "whoiam": "whoami",
-}
-"""What other tools call it."""
-
-
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command line and gives its exit code; every error has become a message on stderr by then."""
+    """Run one command line and return its exit code. Errors are printed on stderr, not raised."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         return _dispatch(words)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Who reads our answer has had enough.
+        # The reader of stdout has closed it.
         return BROKEN_PIPE
     except DsopsError as error:
         return fail(error, words, 0)
 
 
-def load(name: str) -> Command | Group:
-    """The command of that name, its module imported."""
-    if name not in COMMANDS:
-        meant = _MEANT.get(name) or nearest(name, COMMANDS)
-        hint = f"did you mean `dsops {meant}`?" if meant else "`dsops --help` lists the commands"
-        raise UsageError(f"there is no command `{name}`", hint=hint)
-    module = __import__(COMMANDS[name].module, fromlist=["COMMAND"])
-    command: Command | Group = module.COMMAND
-    return command
-
-
 def _dispatch(words: list[str]) -> int:
-    """Finds the command that is meant; flags before its name are for it."""
+    """Find the command; flags before its name are passed to it."""
     position = 0
     while position < len(words) and words[position].startswith("-"):
         if words[position] in {"--version", "-V"} or words == ["-v"]:
@@ -130,7 +58,7 @@ _WITH_VALUE = frozenset({"--config", "--env"})
 
 
 def _refuse_flags(words: Sequence[str]) -> None:
-    """Refuses a flag before the command's name that not every command has: what follows it is not the command."""
+    """Raises UsageError for a flag before the command's name that not every command has: its value is not a command."""
     flags = (CONFIG, ENVIRONMENT, NO_AGENT, *COMMON)
     known = [name for flag in flags for name in (flag.name, flag.short) if name] + ["--help", "--version"]
     for word in words:
@@ -142,7 +70,7 @@ def _refuse_flags(words: Sequence[str]) -> None:
 
 
 def _run(name: str, words: list[str]) -> int:
-    """Runs the command of that name with these words."""
+    """Run the command of that name with these words."""
     failure_code = 0
     report: Callable[[Event], None] = ignore
     audited: Runtime | None = None
@@ -166,16 +94,17 @@ def _run(name: str, words: list[str]) -> int:
         audited = runtime if command.is_audited or command.changes_who else None
         code = command.run(arguments, runtime)
         if command.changes_who:
-            from dsops.cli.framework.on_record import add_change
+            from dsops.pipeline.journal import record_run
 
-            add_change(arguments, runtime)
+            changed = arguments.first_words()[:1]  # the store, device or key
+            record_run(name, runtime, **({"subject": changed[0]} if changed else {}))
         report(DONE)
     except (DsopsError, KeyboardInterrupt) as error:
         report(DONE)
         if isinstance(error, KeyboardInterrupt):
             return INTERRUPTED
         if audited is not None:
-            from dsops.cli.framework.on_record import add_failure
+            from dsops.pipeline.journal import add_failure
 
             add_failure(name, error, audited)
         return fail(error, words, failure_code)
@@ -183,12 +112,12 @@ def _run(name: str, words: list[str]) -> int:
         raise
     except Exception as error:  # noqa: BLE001 - a bug's own traceback would print what it holds
         report(DONE)
-        return fail(as_bug(error), words, failure_code)
+        return fail(bug_of(error), words, failure_code)
     return code
 
 
 def _parsed(command: Command, words: list[str], name: str) -> Arguments:
-    """What the words ask of the command; where they leave a name out, the error lists those that there are."""
+    """The parsed arguments; if a name is missing, the error lists the possible ones."""
     try:
         return parse(command, words, os.environ, name=name)
     except UsageError as error:
@@ -199,7 +128,7 @@ def _parsed(command: Command, words: list[str], name: str) -> Arguments:
 
 
 def _member(name: str, group: Group, words: list[str]) -> tuple[str, list[str]]:
-    """The command of the family that is meant, and the other words; "" when help is asked for, or nothing."""
+    """The command of the group and the other words; "" for --help, and if no command is named."""
     with_value = _WITH_VALUE
     if group.default:
         flags = (*group.commands[group.default].flags, *COMMON)
@@ -219,15 +148,15 @@ def _member(name: str, group: Group, words: list[str]) -> tuple[str, list[str]]:
 
 
 def _print_version() -> int:
-    from dsops import __version__
     from dsops.cli.framework.output import answer
+    from dsops.version import __version__
 
     answer(f"dsops {__version__}")
     return 0
 
 
 def write_answer(data: bytes, words: Sequence[str]) -> int:
-    """Puts what is left of an answer on stdout, whatever that is; the exit code."""
+    """Write the rest of an answer to stdout; returns the exit code."""
     from dsops.cli.framework.output import answer_bytes
 
     try:
@@ -240,7 +169,7 @@ def write_answer(data: bytes, words: Sequence[str]) -> int:
 
 
 def fail(error: DsopsError, words: Sequence[str], failure_code: int) -> int:
-    """Says on stderr what went wrong, and gives the exit code."""
+    """Write the error to stderr; returns the exit code."""
     from dsops.cli.framework import output
 
     exit_code = error.exit_code
@@ -258,7 +187,7 @@ def fail(error: DsopsError, words: Sequence[str], failure_code: int) -> int:
 
 
 def _named_config(words: Sequence[str]) -> str:
-    """The value of --config; "" where it is not among them."""
+    """The value of --config; "" without it."""
     named = ""
     for position, word in enumerate(words):
         if word == CONFIG.name:
@@ -266,17 +195,3 @@ def _named_config(words: Sequence[str]) -> str:
         elif word.startswith(f"{CONFIG.name}="):
             named = word.partition("=")[2]
     return named
-
-
-def as_bug(error: Exception) -> DsopsError:
-    """What a user is told of an error that should not be; not its own message, which may hold a value."""
-    from traceback import extract_tb
-
-    frame = extract_tb(error.__traceback__)[-1]
-    place = f"{frame.filename.rpartition(os.sep)[2]}:{frame.lineno}"
-    bug = DsopsError(
-        f"something inside dsops went wrong: {type(error).__name__} in {place}",
-        hint="run the same with `--debug` and report what it prints; no secret's value is in it",
-    )
-    bug.__cause__ = error
-    return bug

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from dsops.config.problems import Problems
@@ -11,10 +12,9 @@ from dsops.config.stores import MAX_EXTENDS, check_extends, extends_of, is_null,
 from dsops.document import MAX_NODES, Mapping, Node, Scalar
 from dsops.errors import Where, nearest
 from dsops.model import Environment, Field, Text, Transform, Variable
-from dsops.startup import pattern
 
 # POSIX, XBD 8.1: names that a shell can read. Other names would be exported and be out of its reach.
-_VARIABLE_NAME = pattern(r"[A-Za-z_][A-Za-z0-9_]*")
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KEYS = ("from", "literal", "optional", "default", "transform", "metadata")
 _MEANT = {"value": "literal", "fallback": "default", "transforms": "transform"}
 _OF_FROM = frozenset({"store", "provider", "key", "version", "field"})

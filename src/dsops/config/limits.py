@@ -122,7 +122,7 @@ class SessionPolicy(NamedTuple):
 def check_session_policy(field: Field, path: str) -> SessionPolicy:
     """The problems of an inline session policy."""
     # Imported only for a session policy: the policy language costs a cold run milliseconds.
-    from dsops.policy.language.policy import check_policy
+    from dsops.policy import check_policy
 
     text = field.node.text if isinstance(field.node, Scalar) else ""
     document = parse_json(text, field.where.file) if text else Document(field.node, ())

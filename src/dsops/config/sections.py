@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from dsops.config.files import ConfigSource
 from dsops.config.problems import Problems
 from dsops.document import Mapping, Node, Scalar
 from dsops.errors import Where, nearest
 from dsops.model import Field, Text
-from dsops.startup import NamedTuple, pattern
+from dsops.startup import NamedTuple
 
 STORE_SECTIONS = ("secretStores", "providers")
 TOP_LEVEL_KEYS = (*STORE_SECTIONS, "envs", "default_env", "defaults", "include", "version")
@@ -19,7 +21,7 @@ UNUSED_KEYS = ("services", "transforms", "templates", "policies", "notifications
 _MEANT = {"environments": "envs", "environment": "envs", "env": "envs", "stores": "secretStores", "includes": "include"}
 
 # Names are used in `store://NAME/PATH` and `NAME:KEY`, and on the command line.
-_NAME = pattern(r"[^\s/:#?$\x00-\x20\x7f-][^\s/:#?$\x00-\x20\x7f]*")
+_NAME = re.compile(r"[^\s/:#?$\x00-\x20\x7f-][^\s/:#?$\x00-\x20\x7f]*")
 
 
 class Part(NamedTuple):

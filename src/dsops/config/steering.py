@@ -6,7 +6,7 @@ nothing, except for what a shell's hook may set. `tests/attack/data/steering_var
 
 from __future__ import annotations
 
-from dsops.startup import pattern
+import re
 
 _PATTERNS = {
     "the dynamic loader": (
@@ -111,7 +111,7 @@ def steering(variable: str) -> str:
 
 
 # Names such as `AWS_SESSION_TOKEN`, `PGPASSWORD`, `TF_VAR_size`; not names of places to get a credential from.
-_CREDENTIAL = pattern(
+_CREDENTIAL = re.compile(
     r"AWS_(?:ACCESS_KEY_ID|CREDENTIAL_EXPIRATION|REGION|DEFAULT_REGION)|TF_VAR_\w+|PG(?:USER|PASSWORD|DATABASE)"
     r"|(?:\w+_)?(?:TOKEN|PASSWORD|PASSWD|PWD|SECRET|SECRET_ID|ROLE_ID|CLIENT_ID|TENANT_ID|API_KEY|ACCESS_KEY|KEY_ID)"
 )

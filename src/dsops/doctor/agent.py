@@ -10,10 +10,10 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from dsops import __version__
 from dsops.agent import client
 from dsops.agent.client import AGAIN, DECLINED, FAILED, REQUEST, RESULT
 from dsops.doctor.check import Check
+from dsops.version import __version__
 
 CODES = {
     "doctor.agent": "the agent can be used, and is of this dsops",

@@ -8,9 +8,9 @@ from datetime import timedelta
 from dsops.aws.apis.sts import CallerIdentity, get_caller_identity
 from dsops.aws.http.client import Client, make_client
 from dsops.aws.http.clock import Glance
-from dsops.aws.identity.ambient import OF_ENVIRONMENT, passed_over
+from dsops.aws.identity.ambient import passed_over
 from dsops.cache import CredentialCache
-from dsops.credentials import Credentials
+from dsops.credentials import OF_ENVIRONMENT, Credentials
 from dsops.doctor.check import Check, failed
 from dsops.doctor.network import look_at
 from dsops.doctor.permissions import check_batches, check_trust

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import re
 
-from dsops.document import MAX_DEPTH, Document, Mapping, Node, Scalar, Sequence
+from dsops.document.nodes import MAX_DEPTH, Document, Mapping, Node, Scalar, Sequence
 from dsops.errors import ConfigTooLarge, Problem, SyntaxInvalid, Where
-from dsops.startup import pattern
 
-_SPACE = pattern(r"[ \t\n\r]*")
-_STRING = pattern(r'"([^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*)"')
+_SPACE = re.compile(r"[ \t\n\r]*")
+_STRING = re.compile(r'"([^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*)"')
 # The most frequent parts of a document, each matched at once: a comma, a key, and a text or the opening bracket of a
 # value; a comma and a text of a list. Everything else takes the slow path.
 _W, _TEXT = r"[ \t\n\r]*", r'"([^"\\\x00-\x1f]*)"'
 _PAIR = rf"{_TEXT}{_W}:{_W}(?:{_TEXT}(?={_W}[,}}])|(?=[{{\[]))"
-_FIRST_PAIR, _NEXT_PAIR = pattern(_W + _PAIR), pattern(f"{_W},{_W}{_PAIR}")
+_FIRST_PAIR, _NEXT_PAIR = re.compile(_W + _PAIR), re.compile(f"{_W},{_W}{_PAIR}")
 _ITEM = rf"{_TEXT}(?={_W}[,\]])"
-_FIRST_ITEM, _NEXT_ITEM = pattern(_W + _ITEM), pattern(f"{_W},{_W}{_ITEM}")
-_NUMBER = pattern(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?(?![0-9A-Za-z_.+-])")
-_WORD = pattern(r"(?:true|false|null)(?![0-9A-Za-z_])")
-_ESCAPE = pattern(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))")
+_FIRST_ITEM, _NEXT_ITEM = re.compile(_W + _ITEM), re.compile(f"{_W},{_W}{_ITEM}")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?(?![0-9A-Za-z_.+-])")
+_WORD = re.compile(r"(?:true|false|null)(?![0-9A-Za-z_])")
+_ESCAPE = re.compile(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))")
 _LETTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -51,7 +50,7 @@ class _Reader:
         self._line = 1
         self._counted = 0
         self._comma_line = 0
-        # Looked up once: looking up the method of a lazily compiled pattern takes as long as a short match.
+        # Looked up once: finding a method takes as long as a short match.
         self._match_space, self._match_string = _SPACE.match, _STRING.match
         self._match_pair, self._match_item = _NEXT_PAIR.match, _NEXT_ITEM.match
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from json.encoder import encode_basestring
 
-from dsops.document import Node, Scalar, Sequence, is_json_number
+from dsops.document.nodes import Node, Scalar, Sequence, is_json_number
 
 _TRUE = frozenset({"true", "yes", "on"})
 

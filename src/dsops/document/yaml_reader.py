@@ -6,9 +6,12 @@ and drop the text of numbers.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from dsops.document import (
+import yaml
+
+from dsops.document.nodes import (
     MAX_CHARACTERS,
     MAX_DEPTH,
     MAX_EXPANDED_CHARACTERS,
@@ -21,10 +24,7 @@ from dsops.document import (
     Sequence,
 )
 from dsops.errors import ConfigTooLarge, Problem, SyntaxInvalid, Where
-from dsops.startup import Any, LazyPatterns, pattern
-
-with LazyPatterns():  # the C parser never uses these patterns, and compiling them takes two thirds of PyYAML's import
-    import yaml
+from dsops.startup import Any
 
 # The C parser is about ten times as fast; builds of PyYAML without libyaml have only the Python parser.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -43,8 +43,10 @@ _BOOLEANS = frozenset(
     spelling for word in ("true", "false", "yes", "no", "on", "off") for spelling in (word, word.title(), word.upper())
 )
 # YAML 1.2's numbers. YAML 1.1's `1_000` and `12:30` stay texts: users do not mean 750 by the latter.
-_INTEGER = pattern(r"[-+]?[0-9]+|0x[0-9a-fA-F]+|0o[0-7]+")
-_NUMBER = pattern(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_INTEGER = re.compile(r"[-+]?[0-9]+|0x[0-9a-fA-F]+|0o[0-7]+")
+_NUMBER = re.compile(
+    r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+)
 
 
 def read(text: str, file: str, *, has_functions: bool = False) -> Document:

@@ -1,17 +1,18 @@
-"""The IAM policies that a plan needs: each role's trust and permissions, and those of the base credentials.
+"""The policies that a plan needs in AWS: trust and permissions of each role, and permissions of the base credentials.
 
-They are derived only from the plan: `dsops.plan.needs` lists each session's AWS calls.
+A plan comes in, `Grants` go out, which `terraform` and `cloudformation` render. `dsops.plan.needs` says what each
+session asks AWS for. `cli` and `seed` import it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from dsops.arn import Arn, parse_arn
 from dsops.grants.blank import Blank, blank, blanks_in, filled, told_apart
 from dsops.grants.callers import Callers, RoleCaller
 from dsops.grants.federation import tokens_of
+from dsops.grants.inputs import GrantInputs
 from dsops.grants.trust import trust_in_assertions, trust_in_callers, trust_in_tokens
 from dsops.plan import Plan, Step
 from dsops.plan.needs import SecretRead, session_needs, users_of
@@ -34,7 +35,7 @@ _WITH_POLICY = ("AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoleWithSAML",
 
 
 class RoleGrants(NamedTuple):
-    """The policies that one role needs."""
+    """The policies of one role."""
 
     arn: Arn
     stores: tuple[str, ...]
@@ -45,12 +46,12 @@ class RoleGrants(NamedTuple):
 
     @property
     def path(self) -> str:
-        """The role's path: `/`, or `/apps/`."""
+        """`/`, or `/apps/`."""
         return "/" + self.arn.resource.removeprefix("role/").removesuffix(self.arn.resource_name)
 
 
 class SessionGrants(NamedTuple):
-    """What one store's session needs: the session policy that `auto` generates."""
+    """The policy of one store's session: the one that `session_policy: auto` generates."""
 
     store: str
     role: str
@@ -58,11 +59,11 @@ class SessionGrants(NamedTuple):
     account: str
     policy: dict[str, object]
     is_sent: bool
-    """Whether the store sends it, with `session_policy: auto`."""
+    """Whether the store sends it: `session_policy: auto`."""
 
     @property
     def characters(self) -> int:
-        """The length of the policy as AWS counts it."""
+        """Its length as AWS counts it."""
         return len(compact(self.policy))
 
 
@@ -70,10 +71,10 @@ class BaseGrants(NamedTuple):
     """The permissions that base credentials, or a permission set, need."""
 
     who: str
-    """For messages and names: `base`, or the profile's or store's name."""
+    """For texts and names: `base`, or the profile's or store's name."""
     arn: str | Blank
     account: str
-    """Empty when it is not known."""
+    """Empty where the account is not known."""
     permissions: tuple[Statement, ...]
 
 
@@ -82,33 +83,19 @@ class Grants(NamedTuple):
 
     environment: str
     roles: tuple[RoleGrants, ...]
-    """In dependency order: each role follows those that it trusts."""
+    """Ordered so that a role comes after those that it trusts."""
     sessions: tuple[SessionGrants, ...]
     bases: tuple[BaseGrants, ...]
     notes: tuple[str, ...]
 
 
-class GrantInputs(NamedTuple):
-    """Facts that the plan lacks: callers and issuers that the user named, and source identities from the file."""
-
-    caller: str = ""
-    """The ARN of the base credentials, "" when it is not known."""
-    issuer: str = ""
-    """The issuer of web identity tokens that are not available here."""
-    source_identities: Mapping[str, str] = {}
-    """Store -> its source identity, with `*` in the place of a variable."""
-
-
 def grants_of(plan: Plan, written: GrantInputs) -> Grants:
-    """Generate the policies.
-
-    Raises PolicyIncomplete for a value that can't be left open, UsageError for a bad caller.
-    """
+    """Return the policies. Raises PolicyIncomplete for what can't be left open, UsageError for an invalid caller."""
     return _Making(plan, written).grants()
 
 
 class _Making:
-    """The policies under construction."""
+    """Builds the policies of one plan."""
 
     def __init__(self, plan: Plan, written: GrantInputs) -> None:
         self._plan = plan
@@ -116,33 +103,33 @@ class _Making:
         self._written = written
         self._callers = Callers(plan, written.caller)
         self._reads = [
-            SecretRead(variable.step, variable.reference, variable.optional or variable.default is not None)
-            for variable in plan.variables
-            if variable.step and variable.reference is not None
+            SecretRead(each.step, each.reference, each.optional or each.default is not None)
+            for each in plan.variables
+            if each.step and each.reference is not None
         ]
         self._notes: dict[str, None] = {}
         self._blanks: dict[Blank, Blank] = {}
 
     def grants(self) -> Grants:
-        """All policies."""
+        """All of them."""
         roles: dict[Arn, list[Step]] = {}
         for step in self._steps.values():
             arn = parse_arn(str(step.settings.get("role_arn", "")))
             if step.operation and arn is not None:
                 roles.setdefault(arn, []).append(step)
             elif step.operation == "AssumeRoleWithSAML":
-                reason = "whose assertion says which role: name it in `role_arn` for the role's policies"
-                self._notes[f"store `{step.name}` has no `role_arn`, {reason}"] = None
-        role_grants = tuple([self._role(arn, steps) for arn, steps in roles.items()])
-        sessions = tuple([session_grants for step in self._steps.values() for session_grants in self._session(step)])
+                hint = "whose assertion says which role: name it in `role_arn` for the role's policies"
+                self._notes[f"store `{step.name}` has no `role_arn`, {hint}"] = None
+        roles_made = tuple([self._role(arn, steps) for arn, steps in roles.items()])
+        sessions = tuple([each for step in self._steps.values() for each in self._session(step)])
         bases = tuple([base for caller in self._callers.bases() if (base := self._base(caller)).permissions])
-        return Grants(self._plan.environment, role_grants, sessions, bases, tuple(self._notes))
+        return Grants(self._plan.environment, roles_made, sessions, bases, tuple(self._notes))
 
     def _role(self, arn: Arn, steps: list[Step]) -> RoleGrants:
         trust: list[Statement] = []
         for step in steps:
-            for new_statement in self._trust(arn, step):
-                statement: Statement = {key: told_apart(part, self._blanks) for key, part in new_statement.items()}
+            for each in self._trust(arn, step):
+                statement: Statement = {key: told_apart(part, self._blanks) for key, part in each.items()}
                 trust += [] if statement in trust else [statement]
         seconds = [step.settings.get("duration_seconds", _HOUR) for step in steps]
         users = [user for step in steps for user in users_of(step.name, self._steps)]
@@ -151,7 +138,7 @@ class _Making:
             tuple([step.name for step in steps]),
             tuple(trust),
             self._permissions(str(arn), arn.account, users),
-            max([_HOUR, *[new_statement for new_statement in seconds if isinstance(new_statement, int)]]),
+            max([_HOUR, *[each for each in seconds if isinstance(each, int)]]),
         )
 
     def _trust(self, arn: Arn, step: Step) -> list[Statement]:
@@ -176,7 +163,7 @@ class _Making:
         )
 
     def _permissions(self, who: str, account: str, users: list[Step]) -> tuple[Statement, ...]:
-        """The permissions that an identity needs, without those that trust policies of its own account grant."""
+        """The permissions that an identity needs besides those that a trust policy of its own account gives it."""
         needed = []
         for step in dict.fromkeys(user.name for user in users):
             user = self._steps[step]
@@ -215,7 +202,7 @@ class _Making:
         return [SessionGrants(step.name, role, account, policy(statements_of(needs)), is_sent)]
 
     def _base(self, caller: RoleCaller) -> BaseGrants:
-        permissions = self._permissions(caller.told, caller.account, caller.users)
+        permissions = self._permissions(caller.text, caller.account, caller.users)
         arn = caller.arn if isinstance(caller.arn, str) else self._blanks.get(caller.arn, caller.arn)
         return BaseGrants(caller.who, arn, caller.account, permissions)
 

@@ -1,4 +1,4 @@
-"""The callers that assume a role: the previous hop's role, a permission set, or the base credentials."""
+"""The callers that assume a role: the role of the hop before, a permission set, or the base credentials."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ class RoleCaller(NamedTuple):
     arn: str | Blank
     account: str
     principal: object
-    """The principal for a trust policy."""
+    """The principal in a trust policy."""
     is_named: bool
-    """Whether the principal is this caller alone; then, in the role's own account, it needs no further permission."""
+    """Whether it names this caller alone: then it needs no permission of its own in the same account."""
     conditions: Conditions
     users: list[Step]
-    """The steps that call AWS with this identity."""
+    """The steps that call AWS as this caller."""
 
     @property
-    def told(self) -> str:
-        """The caller in messages."""
-        return self.arn if isinstance(self.arn, str) else f"whoever has the {self.who} credentials"
+    def text(self) -> str:
+        """The caller in a sentence."""
+        return self.arn if isinstance(self.arn, str) else f"the owner of the {self.who} credentials"
 
 
 class Callers:
     """The callers of a plan."""
 
     def __init__(self, plan: Plan, named: str) -> None:
-        """`named` is the base credentials' ARN according to the user, "" when not given."""
+        """`named` is the ARN of the base credentials as the user gives it, "" where it is not given."""
         self._plan = plan
         self._steps = plan.steps
         names = dict.fromkeys(step.credentials_from for step in self._steps.values() if step.credentials_from)
         self._sources = [self._steps[name] for name in names if not self._steps[name].operation]
         unknown = [*plan.ambient, *[step for step in self._sources if step.type.service != "sso"]]
-        named_arn = _checked(named) if named else None
-        # One ARN can't identify two unknown callers.
-        self._named = named_arn if len(unknown) == 1 else None
+        arn = _checked(named) if named else None
+        # One ARN can't belong to two base credentials.
+        self._named = arn if len(unknown) == 1 else None
 
     def bases(self) -> list[RoleCaller]:
-        """The callers that start a chain: base credentials by profile, then stores that are not STS sessions."""
+        """The callers that start chains: base credentials by profile, then stores whose sessions STS does not issue."""
         return [self._base(profile) for profile in self._plan.ambient] + [self._other(step) for step in self._sources]
 
     def of(self, step: Step) -> RoleCaller:
-        """The caller that assumes the role of that step."""
+        """Return the caller that assumes the step's role."""
         source = self._source(step)
         if source is None:
             return self._base(self._first(step).profile)
@@ -64,16 +64,16 @@ class Callers:
         return RoleCaller(source.name, str(role), role.account, str(role), is_named=True, conditions={}, users=[])
 
     def has_mfa(self, step: Step) -> bool:
-        """Whether the caller has MFA: the step sends a code, or the session before it was issued with one."""
+        """Whether the call has an MFA code, its own or that of the session before it."""
         first = self._first(step)
         return "serial_number" in step.settings or (first is not step and "serial_number" in first.settings)
 
     def _source(self, step: Step) -> Step | None:
-        """The step whose identity signs; None for base credentials. A GetSessionToken session acts as its user."""
+        """The step whose identity signs; None for base credentials. GetSessionToken keeps its user's identity."""
         return self._steps.get(self._first(step).credentials_from)
 
     def _first(self, step: Step) -> Step:
-        """The step, or the first one of consecutive sessions with the same identity."""
+        """The step, or the first of the same identity's sessions below it."""
         before = self._steps.get(step.credentials_from)
         while before is not None and is_same_identity(before):
             step, before = before, self._steps.get(before.credentials_from)
@@ -94,7 +94,7 @@ class Callers:
         return RoleCaller(source.name, principal, account, principal, is_named=False, conditions=own, users=users)
 
     def _found(self, who: str, users: list[Step], unknown: Blank) -> RoleCaller:
-        """The caller that the user named, else the account of an MFA device, else a placeholder."""
+        """The principal that the user names, else the account of a named MFA device, else a blank."""
         if self._named is not None:
             arn, is_named = str(self._named), self._named.resource != "root"
             return RoleCaller(who, arn, self._named.account, arn, is_named=is_named, conditions={}, users=users)
@@ -102,7 +102,7 @@ class Callers:
         owner = next((device for device in devices if device is not None), None)
         if owner is None:
             return RoleCaller(who, unknown, "", unknown, is_named=False, conditions={}, users=users)
-        # The device belongs to some user of its account; the device's name does not reliably tell which.
+        # A device belongs to a user of its account; only its name could hint at which one.
         root = f"arn:{owner.partition}:iam::{owner.account}:root"
         return RoleCaller(who, root, owner.account, root, is_named=False, conditions={}, users=users)
 

@@ -1,4 +1,4 @@
-"""The policies of one account as a CloudFormation template, with a parameter for each placeholder."""
+"""Render the policies of one account as a CloudFormation template, with a parameter for each blank."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ _UNFIT = r"[^A-Za-z0-9]"
 
 
 def template(grants: Grants, selection: Selection, description: str) -> Template:
-    """The template as JSON data. It names roles, so a stack needs CAPABILITY_NAMED_IAM."""
+    """Return the template as JSON values. It names roles, so deploying it takes CAPABILITY_NAMED_IAM."""
     names = UniqueNames(_UNFIT, "")
     resources: Template = {}
-    role_names: dict[str, str] = {}
+    names_by_role: dict[str, str] = {}
     for role in grants.roles:
-        resources |= _role(role, names, role_names, selection, grants.environment)
+        resources |= _role(role, names, names_by_role, selection, grants.environment)
     for base in grants.bases if selection.has_permissions else ():
         resources[names.of(f"{base.who.title()}Credentials")] = _base(base, grants.environment)
-    result: Template = {"AWSTemplateFormatVersion": "2010-09-09", "Description": description}
-    # Parameters and resources share one namespace.
-    parameters = {placeholder: names.of(_parameter(placeholder)) for placeholder in dict.fromkeys(blanks_in(resources))}
+    document: Template = {"AWSTemplateFormatVersion": "2010-09-09", "Description": description}
+    # Parameters and resources share one set of names.
+    parameters = {each: names.of(_parameter(each)) for each in dict.fromkeys(blanks_in(resources))}
     if parameters:
-        result["Parameters"] = {name: _asked(placeholder) for placeholder, name in parameters.items()}
+        document["Parameters"] = {name: _asked(each) for each, name in parameters.items()}
     if resources:
-        result["Resources"] = _referring(resources, parameters)
+        document["Resources"] = _referring(resources, parameters)
     if grants.sessions and selection.has_sessions:
-        result["Outputs"] = {
+        document["Outputs"] = {
             names.of(f"SessionPolicyOf{session.store.title()}"): {
                 "Description": f"The session policy of store {session.store}",
                 "Value": compact(session.policy),
             }
             for session in grants.sessions
         }
-    return result
+    return document
 
 
 def _role(
@@ -74,7 +74,7 @@ def _base(base: BaseGrants, environment: str) -> Template:
         "Type": "AWS::IAM::ManagedPolicy",
         "Properties": {
             "ManagedPolicyName": f"dsops-{environment}-{base.who}",
-            "Description": f"What dsops needs for {environment}: attach it to whoever has these credentials",
+            "Description": f"What dsops needs for {environment}: attach it to the owner of these credentials",
             "PolicyDocument": policy(list(base.permissions)),
         },
     }
@@ -90,11 +90,11 @@ def _asked(each: Blank) -> Template:
 
 
 def _referring(value: object, parameters: Mapping[Blank, str]) -> object:
-    """Replace each placeholder by a reference to its parameter."""
+    """Replace each blank by a reference to its parameter."""
     if isinstance(value, Blank):
         return {"Ref": parameters[value]}
     if isinstance(value, Mapping):
-        return {key: _referring(item, parameters) for key, item in value.items()}
+        return {key: _referring(each, parameters) for key, each in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_referring(item, parameters) for item in value]
+        return [_referring(each, parameters) for each in value]
     return value

@@ -1,4 +1,4 @@
-"""Issuer, audience and subject of the web identity tokens that a store sends, as far as the configuration tells."""
+"""The web identity tokens that a store sends: issuer, audience and subject, as far as the configuration tells them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ISSUERS = {
     "gitlab": "https://gitlab.com",
     "buildkite": "https://agent.buildkite.com",
 }
-"""Platforms with one issuer for all customers; other platforms have an issuer per customer."""
+"""Of platforms that sign the tokens of all their customers; the others have an issuer for each."""
 
 _SUBJECTS = {
     "github": "repo:OWNER/REPOSITORY:environment:NAME, or another form that GitHub's tokens have",
@@ -24,11 +24,11 @@ _SUBJECTS = {
     "circleci": "org/ORGANIZATION/project/PROJECT/user/USER",
 }
 _OWN_AUDIENCE = ("github", "buildkite", "kubernetes")
-"""Platforms whose tokens have STS as audience by default."""
+"""Platforms whose tokens have STS as their default audience."""
 
 
 class TokenClaims(NamedTuple):
-    """The claims that a trust policy checks; a Blank for an unknown one."""
+    """The values that a trust policy tests; a Blank where one is not known."""
 
     issuer: str
     audience: object
@@ -36,28 +36,28 @@ class TokenClaims(NamedTuple):
 
 
 def tokens_of(step: Step, issuer: str) -> TokenClaims:
-    """The claims of the tokens that the step sends. `issuer` is the user's, "" when not given.
+    """Return the tokens that the step sends. `issuer` is the user's, "" where none is given.
 
-    Raises PolicyIncomplete for an unknown issuer: it is part of names in the policy, so it can't be left open.
+    Raises PolicyIncomplete where the issuer is unknown: it is a part of names in the policy, and can't be left open.
     """
     platform = str(step.settings.get("web_identity", ""))
-    claims = step.proof.speaks_of if step.proof is not None else None
-    issuer_url = issuer or (claims[0] if claims is not None else ISSUERS.get(platform, ""))
-    if not issuer_url.startswith("https://"):
+    known = step.proof.speaks_of if step.proof is not None else None
+    issuer_found = issuer or (known[0] if known is not None else ISSUERS.get(platform, ""))
+    if not issuer_found.startswith("https://"):
         raise PolicyIncomplete(
             f"whose tokens store `{step.name}` sends is not known here",
-            why=f"the issuer is `{issuer_url}`, and IAM takes those with https://"
-            if issuer_url
+            why=f"the issuer is `{issuer_found}`, and IAM takes those with https://"
+            if issuer_found
             else "no token is at hand",
             hint="name it with --issuer https://...: it is the claim `iss` of the tokens",
             where=step.where,
         )
-    audience: object = str(step.settings.get("web_identity_audience", "")) or (claims[2] if claims is not None else "")
+    audience: object = str(step.settings.get("web_identity_audience", "")) or (known[2] if known is not None else "")
     if not audience:
         meaning = f"The audience of the tokens that store `{step.name}` sends: their claim `aud`."
         audience = DEFAULT_AUDIENCE if platform in _OWN_AUDIENCE else blank("audience", step.name, meaning)
-    if claims is not None:
-        return TokenClaims(issuer_url, audience, claims[1])
+    if known is not None:
+        return TokenClaims(issuer_found, audience, known[1])
     form = f", such as {_SUBJECTS[platform]}" if platform in _SUBJECTS else ""
     meaning = f"Whose tokens store `{step.name}` sends: their claim `sub`{form}."
-    return TokenClaims(issuer_url, audience, blank("subject", step.name, meaning))
+    return TokenClaims(issuer_found, audience, blank("subject", step.name, meaning))

@@ -1,4 +1,4 @@
-"""Unique names for the language of a generated file."""
+"""Unique names in a generated file, valid in its language."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import re
 
 
 class UniqueNames:
-    """The names used so far; each new one differs from all others."""
+    """Hands out names, each once."""
 
     def __init__(self, unfit: str, instead: str) -> None:
-        """`unfit` matches characters that no name may have, `instead` replaces them."""
+        """`unfit` is a pattern for invalid characters, `instead` their replacement."""
         self._unfit = unfit
         self._instead = instead
         self._given: set[str] = set()
 
     def of(self, text: str) -> str:
-        """A unique name derived from the text."""
+        """Return a name made of the text that was not returned before."""
         name = re.sub(self._unfit, self._instead, text)
         if not name[:1].isalpha():
             name = f"X{name}"

@@ -1,19 +1,22 @@
-"""Select policies by kind, store or account."""
+"""Select policies: by kind, by store, by account."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from dsops.grants import Grants
+from dsops.grants.names import UniqueNames
+from dsops.plan.statements import policy
 
 KINDS = ("session", "permissions", "trust", "all")
 
 ELSEWHERE = "callers"
-"""The key, in the place of an account, for callers whose account is not known."""
+"""Stands for the account of policies whose account is not known."""
 
 
 class Selection(NamedTuple):
-    """The kinds of policies to generate."""
+    """The kinds to write."""
 
     kind: str
 
@@ -33,7 +36,7 @@ class Selection(NamedTuple):
         return self.kind in ("session", "all")
 
     def only(self, grants: Grants) -> Grants:
-        """The grants without the kinds that are not selected."""
+        """Return the selected policies alone."""
         is_wanted = self.has_trust or self.has_permissions
         return grants._replace(
             roles=tuple([role for role in grants.roles if self.has_trust or (is_wanted and role.permissions)]),
@@ -43,7 +46,7 @@ class Selection(NamedTuple):
 
 
 def of_store(grants: Grants, store: str) -> Grants:
-    """The grants of that store's role and session; empty for a store that assumes no role."""
+    """Return the policies of that store's role and session; none for a store that assumes no role."""
     return grants._replace(
         roles=tuple([role for role in grants.roles if store in role.stores]),
         sessions=tuple([session for session in grants.sessions if session.store == store]),
@@ -52,7 +55,7 @@ def of_store(grants: Grants, store: str) -> Grants:
 
 
 def by_account(grants: Grants) -> dict[str, Grants]:
-    """The grants by account, since a file of resources is for one account."""
+    """Split the policies by account, since a file of resources is for one account."""
     accounts = dict.fromkeys(
         [
             *[role.arn.account for role in grants.roles],
@@ -68,3 +71,18 @@ def by_account(grants: Grants) -> dict[str, Grants]:
         )
         for account in accounts
     }
+
+
+def documents_of(grants: Grants, selection: Selection) -> Iterator[tuple[str, object]]:
+    """Yield a file name and a document for each policy, as `aws iam create-role` takes them."""
+    for role in grants.roles:
+        if selection.has_trust:
+            yield f"{role.arn.resource_name}.trust.json", policy(list(role.trust))
+        if selection.has_permissions and role.permissions:
+            yield f"{role.arn.resource_name}.permissions.json", policy(list(role.permissions))
+    for session in grants.sessions:
+        yield f"{session.store}.session.json", session.policy
+    # A profile's name may be any text, and `../` in it another folder.
+    names = UniqueNames(r"[^A-Za-z0-9_.@+=,-]+", "-")
+    for base in grants.bases:
+        yield f"{names.of(base.who)}.permissions.json", policy(list(base.permissions))

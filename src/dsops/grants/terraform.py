@@ -1,4 +1,4 @@
-"""The policies of one account as Terraform: `resource` blocks, with a variable for each placeholder."""
+"""Render the policies of one account as Terraform: `resource` blocks, and a variable for each blank."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _INDENT = "  "
 
 
 def terraform(grants: Grants, selection: Selection, head: str) -> str:
-    """The text of a `main.tf`, formatted like `terraform fmt`. `head` is the comment at its top."""
+    """Return the text of one `main.tf`, formatted as `terraform fmt` does. `head` is its comment."""
     names = UniqueNames(r"[^A-Za-z0-9_-]", "_")
     blocks: list[str] = []
-    role_names: dict[str, str] = {}
+    names_by_role: dict[str, str] = {}
     for role in grants.roles:
-        blocks += _role(role, names, role_names, selection, grants.environment)
+        blocks += _role(role, names, names_by_role, selection, grants.environment)
     blocks += [_base(base, names, grants.environment) for base in grants.bases if selection.has_permissions]
     blocks += [_session(session, names) for session in grants.sessions if selection.has_sessions]
-    blanks = {placeholder.name: placeholder for placeholder in blanks_in(_shown(grants, selection))}
+    blanks = {each.name: each for each in blanks_in(_shown(grants, selection))}
     comment = "".join([f"# {line}\n" for line in head.splitlines()])
-    return "\n".join([comment, *[_variable(placeholder) for placeholder in blanks.values()], *blocks])
+    return "\n".join([comment, *[_variable(each) for each in blanks.values()], *blocks])
 
 
 def _role(
@@ -59,7 +59,7 @@ def _base(base: BaseGrants, names: UniqueNames, environment: str) -> str:
     name = names.of(f"{base.who}_credentials")
     fields = [
         ("name", _text(f"dsops-{environment}-{base.who}")),
-        ("description", _text(f"What dsops needs for {environment}: attach it to whoever has these credentials")),
+        ("description", _text(f"What dsops needs for {environment}: attach it to the owner of these credentials")),
         ("policy", f"jsonencode({hcl(policy(list(base.permissions)), 1)})"),
     ]
     return _block(f'resource "aws_iam_policy" "{name}"', fields)
@@ -81,33 +81,30 @@ def _variable(each: Blank) -> str:
 
 
 def _shown(grants: Grants, selection: Selection) -> list[object]:
-    """The statements that appear in the text, to collect their placeholders."""
-    statements: list[object] = []
+    """What stands in the text, for the blanks in it."""
+    shown: list[object] = []
     for role in grants.roles:
-        statements += role.trust if selection.has_trust else ()
-        statements += role.permissions if selection.has_permissions else ()
-    return statements
+        shown += role.trust if selection.has_trust else ()
+        shown += role.permissions if selection.has_permissions else ()
+    return shown
 
 
 def _names(trust: Iterable[object], arn: str) -> bool:
     return any(isinstance(statement, Mapping) and statement.get("Principal") == {"AWS": arn} for statement in trust)
 
 
-# --- the language ---------------------------------------------------------------------------------------------
-
-
 def hcl(value: object, depth: int) -> str:
-    """The HCL expression for a JSON value; `${` and `%{` in texts are escaped, so that Terraform expands nothing."""
+    """The expression for a JSON value; `${` and `%{` in it are escaped."""
     if isinstance(value, Blank):
         return f"var.{value.name}"
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, Mapping):
-        entries = [(_text(str(key)), hcl(item, depth + 1)) for key, item in value.items()]
+        entries = [(_text(str(key)), hcl(each, depth + 1)) for key, each in value.items()]
         return _braced("{", entries, "}", depth)
     if isinstance(value, Sequence):
         inner = _INDENT * (depth + 1)
-        items = "".join([f"{inner}{hcl(item, depth + 1)},\n" for item in value])
+        items = "".join([f"{inner}{hcl(each, depth + 1)},\n" for each in value])
         return f"[\n{items}{_INDENT * depth}]"
     raise TypeError(f"a policy has no {type(value).__name__}")
 
@@ -117,12 +114,12 @@ def _block(head: str, fields: Sequence[tuple[str, str]]) -> str:
 
 
 def _braced(opening: str, entries: Sequence[tuple[str, str]], closing: str, depth: int) -> str:
-    """Entries one per line; `=` is aligned in neighbouring one-line entries, as in `terraform fmt`."""
+    """Entries one a line, with the `=` of adjacent one-line entries aligned as `fmt` does."""
     lines: list[str] = []
     for index, (key, value) in enumerate(entries):
         width = len(key)
         if "\n" not in value:
-            width = max(len(neighbour) for neighbour in _neighbours(entries, index))
+            width = max(len(each) for each in _neighbours(entries, index))
         lines.append(f"{_INDENT * (depth + 1)}{key:<{width}} = {value}\n")
     return f"{opening}\n{''.join(lines)}{_INDENT * depth}{closing}"
 
@@ -140,6 +137,6 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def _text(text: str) -> str:
-    """A quoted string with escapes, in which Terraform expands nothing (Terraform, Strings and Templates)."""
-    escaped = "".join([_ESCAPES.get(character, character) for character in text])
+    """A quoted template without interpolation (Terraform, Strings and Templates)."""
+    escaped = "".join([_ESCAPES.get(each, each) for each in text])
     return '"' + re.sub(r"([$%])\{", r"\1\1{", escaped) + '"'

@@ -1,7 +1,7 @@
-"""The trust policy statements for one hop: who may assume the role, and under which conditions.
+"""Who may assume a role, and on which conditions: the trust policy's statements for one hop.
 
-The calling module passes in the principal and the external ID: `dsops policy generate` passes placeholders, a sandbox
-real values.
+What stands for the external ID and the principal is the caller's to say: `dsops policy generate` leaves them open, a
+sandbox has the real ones.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ def trust_in_callers(
     source_identity: str = "",
     own: Conditions | None = None,
 ) -> list[Statement]:
-    """Statements that let these principals (an ARN or several) assume the role as the step does, and no more.
+    """Lets these principals (an ARN or several) assume the step's role as the step does: no more than it sends.
 
-    Each action has its own statement, as in AWS's guide (Pass session tags in AWS STS), since a condition key of one
-    action may be absent for another. `source_identity` may contain `*`; `own` are conditions that narrow down a wider
-    principal.
+    Each action has a statement of its own, as in AWS's guide (Pass session tags in AWS STS), since a condition key
+    that one of them has may be absent for another. `source_identity` may have `*` in it; `own` are conditions that
+    say which callers of a wider principal are meant.
     """
     actions = assume_actions(step, steps)
     operator = "StringLike" if "*" in source_identity else "StringEquals"
@@ -43,7 +43,7 @@ def trust_in_callers(
     if external_id is not None:
         entry["StringEquals"] = {"sts:ExternalId": external_id}
     if has_mfa:
-        # Plain Bool: a request signed with a long-term key lacks this condition key, and BoolIfExists would allow it.
+        # Plain Bool: a request signed by a long-term key lacks the key, and IfExists would let it in.
         entry["Bool"] = {"aws:MultiFactorAuthPresent": "true"}
     conditions = {
         "sts:AssumeRole": _joined(entry, identity),
@@ -57,7 +57,7 @@ def trust_in_callers(
 def trust_in_tokens(
     role: Arn, issuer: str, audience: object, subject: object, *, is_pattern: bool = False
 ) -> Statement:
-    """A statement that trusts web identity tokens with that issuer, audience and subject (or subject pattern)."""
+    """Allow web identity tokens of that issuer and audience, for that subject or those that match it."""
     host = issuer.removeprefix("https://")
     conditions: Conditions = {"StringEquals": {f"{host}:aud": audience}}
     conditions.setdefault("StringLike" if is_pattern else "StringEquals", {})[f"{host}:sub"] = subject
@@ -66,16 +66,16 @@ def trust_in_tokens(
 
 
 def trust_in_assertions(role: Arn, provider: object) -> Statement:
-    """A statement that trusts a SAML provider's assertions for AWS; the provider decides who gets one for the role."""
+    """Allow assertions of a SAML provider that are meant for AWS; the provider decides who gets one for the role."""
     host = _SIGN_IN.get(role.partition, "signin.aws.amazon.com")
     conditions: Conditions = {"StringEquals": {"SAML:aud": f"https://{host}/saml"}}
     return _allowed({"Federated": provider}, "sts:AssumeRoleWithSAML", conditions)
 
 
 def permission_set(account: str, partition: str, name: str) -> tuple[str, Conditions]:
-    """The principal and conditions that match users of a permission set of IAM Identity Center.
+    """The principal and the conditions that mean whoever works with a permission set of IAM Identity Center.
 
-    AWS creates its role with a suffix of 16 characters that changes when the role is recreated (Identity Center User
+    Its role is made by AWS, with 16 characters behind the name that change when it is made anew (Identity Center User
     Guide, Referencing permission sets in resource policies), and outside of us-east-1 with a region in its path.
     """
     roles = f"arn:{partition}:iam::{account}:role/aws-reserved/sso.amazonaws.com*/AWSReservedSSO_{name}_{'?' * 16}"
@@ -83,10 +83,7 @@ def permission_set(account: str, partition: str, name: str) -> tuple[str, Condit
 
 
 def _tags(step: Step, steps: Mapping[str, Step]) -> Conditions:
-    """Conditions on the tag keys that the step sends.
-
-    {} when earlier hops pass on transitive tags, whose keys are extra.
-    """
+    """The keys of the tags that are sent, where none come from hops before, whose keys would stand beside them."""
     before, tags = steps.get(step.credentials_from), step.settings.get("tags", ())
     while before is not None:
         if "transitive_tag_keys" in before.settings:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from html import escape
 
-from dsops.drawing import MARGIN, fit, number, shapes
-from dsops.graph.layout import lay_out
-from dsops.graph.plain import counts
+from dsops.drawing import CHARACTERS, MARGIN, Drawing, Item, broken, fit, number, plain, shapes
+from dsops.drawing import lay_out as lay_out_items
+from dsops.graph.outline import OutlineRow, outline
+from dsops.graph.plain import counts, is_broken, outcome_words
 from dsops.graph.text import graph_text
 from dsops.graph.types import Graph
 
 _TOP = 64
-"""Space for the title."""
+"""Room for the title."""
+_CORNERS = {"caller": 16, "hop": 3, "store": 3, "variable": 10}
+"""The radius of a box's corners."""
 
 # Every pair of text and background has a contrast of at least 7 to 1 (WCAG 2.2, 1.4.6), which a test computes.
 LIGHT = {"paper": "#ffffff", "box": "#f4f6f8", "ink": "#1b1f24", "line": "#57606a", "bad": "#8f1d1d"}
@@ -71,3 +74,29 @@ def _colours(palette: dict[str, str]) -> list[str]:
         f".bad text {{ fill: {palette['bad']}; }}",
         f".bad .box, .edge.bad {{ stroke: {palette['bad']}; }}",
     ]
+
+
+def lay_out(graph: Graph, top: float) -> Drawing:
+    """The drawing, beginning at that height."""
+    return lay_out_items([_item(graph, row) for row in outline(graph)], top)
+
+
+def _item(graph: Graph, row: OutlineRow) -> Item:
+    """Name, what became of it, facts; each on lines of its own."""
+    node = row.node
+    if node is None:
+        return Item(row.depth, (row.heading,), None)
+    tried = outcome_words(graph, node)
+    lines = broken([plain(node.name), *([tried] if tried else []), *_joined([plain(fact) for fact in node.facts])])
+    return Item(row.depth, lines, node.key, node.parent, node.kind, _CORNERS[node.kind], is_broken(graph, node))
+
+
+def _joined(facts: list[str]) -> list[str]:
+    """Short facts side by side."""
+    joined: list[str] = []
+    for fact in facts:
+        if joined and len(joined[-1]) + len(fact) + 2 <= CHARACTERS:
+            joined[-1] += f", {fact}"
+        else:
+            joined.append(fact)
+    return joined

@@ -11,8 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
-from dsops.agent.client import folder_of
-from dsops.agent.start import make_folder
+from dsops.agent.client import folder_of, make_folder
 from dsops.errors import FileNotWritten
 
 _OF_A_SHELL = re.compile(r"hook-(\d+)")

@@ -6,26 +6,49 @@ from collections.abc import Iterator
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
 
+from dsops.config.sections import UNUSED_KEYS
 from dsops.document import Mapping, Node, Scalar
 from dsops.errors import Problem, Where
 from dsops.interpolate import has_names
 from dsops.migrate.lines import Lines
-from dsops.migrate.names import (
-    ENVIRONMENT_KEYS,
-    REFERENCE_KEYS,
-    STORE_KEYS,
-    TYPES,
-    UNUSED_SECTIONS,
-    UNUSED_STORE_KEYS,
-    UNUSED_VARIABLE_KEYS,
-    VARIABLE_KEYS,
-)
 from dsops.schema import StoreType
 
 _STORE_SECTIONS = ("secretStores", "providers", "stores")
 _ENVIRONMENT_SECTIONS = ("envs", "environments")
 _OLD_REGION = "us-east-1"
 """The region that the original used for a Secrets Manager store without one, whether AWS_REGION was set or not."""
+
+# The names of the original (systmms/dsops 0.2.5). Where its documentation and its code differ, both stand here.
+_UNUSED_SECTIONS = (*UNUSED_KEYS, "rotation_groups")
+"""Sections that mean nothing here: they are commented out."""
+
+_TYPES: MappingOf[str, str] = {
+    "aws-secretsmanager": "aws.secretsmanager",
+    "aws-ssm": "aws.ssm",
+    "aws-sts": "aws.sts",
+    "aws-sso": "aws.sso",
+}
+
+_STORE_KEYS: MappingOf[str, MappingOf[str, str]] = {
+    "": {"timeoutMs": "timeout_ms"},
+    "aws.sso": {"sso_start_url": "start_url"},
+}
+"""Type ("" for all) -> its key -> ours, besides the aliases that the schema has."""
+
+_UNUSED_STORE_KEYS: MappingOf[str, MappingOf[str, str]] = {
+    "": {"optional": "a variable is optional, a store is not", "kms_key_id": "the service knows which key it is"},
+    "aws.sso": {
+        "cache_path": "the login is found where the AWS CLI keeps it",
+        "refresh_token": "a login is renewed as long as it can be",
+        "profile": "the login is `start_url`'s",
+    },
+}
+"""Type ("" for all) -> a key without a meaning here, and why; nor did the original do anything with one."""
+
+_ENVIRONMENT_KEYS: MappingOf[str, str] = {"inherit": "extends"}
+_VARIABLE_KEYS: MappingOf[str, str] = {"fallback": "default", "transforms": "transform"}
+_UNUSED_VARIABLE_KEYS: MappingOf[str, str] = {"rotation": "secrets are not rotated here"}
+_REFERENCE_KEYS: MappingOf[str, str] = {"provider": "store", "name": "key"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +105,7 @@ class _Rewriter:
                 self._section(key, "envs")
                 for _, environment in _mappings(node):
                     self._environment(environment)
-            elif key.text in UNUSED_SECTIONS:
+            elif key.text in _UNUSED_SECTIONS:
                 self._drop(key, key.text, f"`{key.text}` means nothing here")
             elif key.text == "version" and isinstance(node, Scalar) and node.text == "0":
                 self._edited(
@@ -108,12 +131,10 @@ class _Rewriter:
         if key.text != name:
             self._rename(key, name)
 
-    # --- stores -----------------------------------------------------------------------------------------------
-
     def _store(self, name: Scalar, store: Mapping) -> None:
         type_node = store.get("type")
         written = type_node.text if isinstance(type_node, Scalar) else ""
-        type_name = TYPES.get(written, written)
+        type_name = _TYPES.get(written, written)
         if isinstance(type_node, Scalar) and type_name != written:
             done = self._lines.set_value(type_node.line, "type", written, type_name)
             self._edited(done, type_node.line, f"type {written}", f"`type: {type_name}`, from {written}")
@@ -122,8 +143,8 @@ class _Rewriter:
             self._note(name.line, f"store `{name.text}` is left as it is: nothing here reads the type `{shown_type}`")
             return
         aliases = {alias: key.name for key in self._types[type_name].keys for alias in key.aliases}
-        aliases |= {**STORE_KEYS[""], **STORE_KEYS.get(type_name, {})}
-        unused = {**UNUSED_STORE_KEYS[""], **UNUSED_STORE_KEYS.get(type_name, {})}
+        aliases |= {**_STORE_KEYS[""], **_STORE_KEYS.get(type_name, {})}
+        unused = {**_UNUSED_STORE_KEYS[""], **_UNUSED_STORE_KEYS.get(type_name, {})}
         keys = {key.text for key, _ in store.entries}
         for key, _ in store.entries:
             if key.text in aliases and aliases[key.text] not in keys:
@@ -145,29 +166,25 @@ class _Rewriter:
                 "the profile, AWS_REGION, or the store of `credentials_from`",
             )
 
-    # --- environments -----------------------------------------------------------------------------------------
-
     def _environment(self, environment: Mapping) -> None:
         for key, node in environment.entries:
-            if key.text in ENVIRONMENT_KEYS and not isinstance(node, Mapping):
-                self._rename(key, ENVIRONMENT_KEYS[key.text])
+            if key.text in _ENVIRONMENT_KEYS and not isinstance(node, Mapping):
+                self._rename(key, _ENVIRONMENT_KEYS[key.text])
             elif isinstance(node, Mapping):
                 self._variable(node)
 
     def _variable(self, variable: Mapping) -> None:
         keys = {key.text for key, _ in variable.entries}
         for key, node in variable.entries:
-            if key.text in VARIABLE_KEYS and VARIABLE_KEYS[key.text] not in keys:
-                self._rename(key, VARIABLE_KEYS[key.text])
-            elif key.text in UNUSED_VARIABLE_KEYS:
-                self._drop(key, key.text, f"`{key.text}` means nothing here: {UNUSED_VARIABLE_KEYS[key.text]}")
+            if key.text in _VARIABLE_KEYS and _VARIABLE_KEYS[key.text] not in keys:
+                self._rename(key, _VARIABLE_KEYS[key.text])
+            elif key.text in _UNUSED_VARIABLE_KEYS:
+                self._drop(key, key.text, f"`{key.text}` means nothing here: {_UNUSED_VARIABLE_KEYS[key.text]}")
             elif key.text == "from" and isinstance(node, Mapping):
-                inner = {inner_key.text for inner_key, _ in node.entries}
-                for inner_key, _ in node.entries:
-                    if inner_key.text in REFERENCE_KEYS and REFERENCE_KEYS[inner_key.text] not in inner:
-                        self._rename(inner_key, REFERENCE_KEYS[inner_key.text])
-
-    # --- edits ------------------------------------------------------------------------------------------------
+                inner = {each.text for each, _ in node.entries}
+                for each, _ in node.entries:
+                    if each.text in _REFERENCE_KEYS and _REFERENCE_KEYS[each.text] not in inner:
+                        self._rename(each, _REFERENCE_KEYS[each.text])
 
     def _rename(self, key: Scalar, new: str) -> None:
         if (key.line, key.text) in self._done:

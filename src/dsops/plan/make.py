@@ -334,11 +334,6 @@ class _Planner:
         return "" if address is None or is_aws_host(address.host) else url
 
 
-def _is_issued(store_type: StoreType) -> bool:
-    """Whether its credentials cost a request."""
-    return store_type.gives_credentials and not store_type.gives_long_term
-
-
 def _may_be_missing(variable: Variable) -> bool:
     return variable.optional or variable.default is not None
 

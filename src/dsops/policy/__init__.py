@@ -1,42 +1,171 @@
-"""The IAM policy language: documents, matching, and decisions as AWS makes them. Pure: no I/O, no clock."""
+"""IAM policies as AWS reads them: parse, decide, explain, lint, simulate, and read them out of other files.
+
+Texts, requests and policies come in; policies, decisions, reasons and findings go out. Opens no file and no socket and
+reads no clock: what waits or reads is passed in. Every room above may import it, from here and not from inner modules.
+`docs/reference/python-policy.md` shows five uses. Names are loaded when they are first used (PEP 562): `dsops exec`
+checks a session policy without loading the linter.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from dsops.policy.evaluation.evaluate import Decision, Policies, PolicyType, evaluate
-from dsops.policy.evaluation.question import Request
-from dsops.policy.evaluation.sentence import denial_sentence
-from dsops.policy.language.policy import ParsedPolicy, Policy, PolicyKind, Statement, check_policy, parse_policy
-from dsops.policy.language.principals import Principal
-
 if TYPE_CHECKING:
-    # `Decision.reasons` loads what makes them when it is read.
-    from dsops.policy.evaluation.reasons import Reason, StatementReason, UnmetElement
+    from dsops.policy.evaluation.consulted import Effect, Policies, PolicyType
+    from dsops.policy.evaluation.evaluate import Decision, evaluate
+    from dsops.policy.evaluation.question import Request
+    from dsops.policy.evaluation.reasons import Reason, StatementReason, UnmetElement, is_negated
+    from dsops.policy.evaluation.sentence import denial_sentence
+    from dsops.policy.language.conditions import SECRET_KEYS, Condition
+    from dsops.policy.language.grammar import check_policy, parse_policy
+    from dsops.policy.language.letters import lower_case
+    from dsops.policy.language.policy import KIND_WORDS, ParsedPolicy, Policy, PolicyKind, Statement
+    from dsops.policy.language.principals import Principal, is_unique_id
+    from dsops.policy.linting import RULES, SEVERITIES, LintReport, lint
+    from dsops.policy.linting.finding import Finding, LintRule, Severity
+    from dsops.policy.linting.keys import global_key_type, is_multi_valued
+    from dsops.policy.linting.reference import ActionFacts, AuthorizationReference, ServiceFacts
+    from dsops.policy.saml_attributes import attribute_keys
+    from dsops.policy.simulation.callers import read_caller
+    from dsops.policy.simulation.case import POLICY_TYPES, Case, CaseQuestion, Expected, Place, Verdict
+    from dsops.policy.simulation.compiled import PolicySet, is_kms_key
+    from dsops.policy.simulation.completion import CompletedQuestion, complete, needs_of
+    from dsops.policy.simulation.facts import (
+        ANY_ACCOUNT,
+        AccountPlace,
+        Attached,
+        Entity,
+        Facts,
+        Needs,
+        PolicyText,
+        ResourcePolicy,
+    )
+    from dsops.policy.simulation.outcome import AnsweredCase, Outcome, differences, simulate
+    from dsops.policy.simulation.uncertain import Unread, variable_keys
+    from dsops.policy.sources.case_files import PolicyFiles, read_table
+    from dsops.policy.sources.declared import UNKNOWN_SUFFIX, DeclaredPolicies, attached_of
+    from dsops.policy.sources.entities import PolicyFile
+    from dsops.policy.sources.files import read_policy_source
+    from dsops.policy.sources.text import ReadFile, parse_policy_text, shown_name
 
 __all__ = [
+    "ANY_ACCOUNT",
+    "KIND_WORDS",
+    "POLICY_TYPES",
+    "RULES",
+    "SECRET_KEYS",
+    "SEVERITIES",
+    "UNKNOWN_SUFFIX",
+    "AccountPlace",
+    "ActionFacts",
+    "AnsweredCase",
+    "Attached",
+    "AuthorizationReference",
+    "Case",
+    "CaseQuestion",
+    "CompletedQuestion",
+    "Condition",
     "Decision",
+    "DeclaredPolicies",
+    "Effect",
+    "Entity",
+    "Expected",
+    "Facts",
+    "Finding",
+    "LintReport",
+    "LintRule",
+    "Needs",
+    "Outcome",
     "ParsedPolicy",
+    "Place",
     "Policies",
     "Policy",
+    "PolicyFile",
+    "PolicyFiles",
     "PolicyKind",
+    "PolicySet",
+    "PolicyText",
     "PolicyType",
     "Principal",
+    "ReadFile",
     "Reason",
     "Request",
+    "ResourcePolicy",
+    "ServiceFacts",
+    "Severity",
     "Statement",
     "StatementReason",
     "UnmetElement",
+    "Unread",
+    "Verdict",
+    "attached_of",
+    "attribute_keys",
     "check_policy",
+    "complete",
     "denial_sentence",
+    "differences",
     "evaluate",
+    "global_key_type",
+    "is_kms_key",
+    "is_multi_valued",
+    "is_negated",
+    "is_unique_id",
+    "lint",
+    "lower_case",
+    "needs_of",
     "parse_policy",
+    "parse_policy_text",
+    "read_caller",
+    "read_policy_source",
+    "read_table",
+    "shown_name",
+    "simulate",
+    "variable_keys",
 ]
+
+_HOMES = {
+    "evaluation.consulted": ("Effect", "Policies", "PolicyType"),
+    "evaluation.evaluate": ("Decision", "evaluate"),
+    "evaluation.question": ("Request",),
+    "evaluation.reasons": ("Reason", "StatementReason", "UnmetElement", "is_negated"),
+    "evaluation.sentence": ("denial_sentence",),
+    "language.conditions": ("Condition", "SECRET_KEYS"),
+    "language.grammar": ("check_policy", "parse_policy"),
+    "language.letters": ("lower_case",),
+    "language.policy": ("KIND_WORDS", "ParsedPolicy", "Policy", "PolicyKind", "Statement"),
+    "language.principals": ("Principal", "is_unique_id"),
+    "linting": ("LintReport", "RULES", "SEVERITIES", "lint"),
+    "linting.finding": ("Finding", "LintRule", "Severity"),
+    "linting.keys": ("global_key_type", "is_multi_valued"),
+    "linting.reference": ("ActionFacts", "AuthorizationReference", "ServiceFacts"),
+    "saml_attributes": ("attribute_keys",),
+    "simulation.callers": ("read_caller",),
+    "simulation.case": ("Case", "CaseQuestion", "Expected", "POLICY_TYPES", "Place", "Verdict"),
+    "simulation.compiled": ("PolicySet", "is_kms_key"),
+    "simulation.completion": ("CompletedQuestion", "complete", "needs_of"),
+    "simulation.facts": (
+        "ANY_ACCOUNT",
+        "AccountPlace",
+        "Attached",
+        "Entity",
+        "Facts",
+        "Needs",
+        "PolicyText",
+        "ResourcePolicy",
+    ),
+    "simulation.outcome": ("AnsweredCase", "Outcome", "differences", "simulate"),
+    "simulation.uncertain": ("Unread", "variable_keys"),
+    "sources.case_files": ("PolicyFiles", "read_table"),
+    "sources.declared": ("DeclaredPolicies", "UNKNOWN_SUFFIX", "attached_of"),
+    "sources.entities": ("PolicyFile",),
+    "sources.files": ("read_policy_source",),
+    "sources.text": ("ReadFile", "parse_policy_text", "shown_name"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
-    if name in ("UnmetElement", "Reason", "StatementReason"):
-        from dsops.policy.evaluation import reasons
-
-        return getattr(reasons, name)
-    raise AttributeError(f"module `{__name__}` has no attribute `{name}`")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module `{__name__}` has no attribute `{name}`")
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)

@@ -1,4 +1,4 @@
-"""Environment -> process: finds the command, and replaces this process by it."""
+"""Start the user's command: find it on the PATH, and replace this process with it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SHELL = "/bin/sh"
 
 
 def find_command(name: str, path: str | None) -> str:
-    """The file that a shell would run for that name with that PATH (None when it is not set).
+    """The file that a shell would run for that name with that PATH (None if it is unset).
 
-    Raises CommandNotFound or CommandNotExecutable, before anything was spent on the command.
+    Raises CommandNotFound or CommandNotExecutable, before any session or secret is fetched for the command.
     """
     folders = [""] if "/" in name else (os.defpath if path is None else path).split(":")
     refused = ""
@@ -39,23 +39,23 @@ def find_command(name: str, path: str | None) -> str:
 
 
 def replace(command: str, arguments: Sequence[str], environment: Mapping[bytes, bytes]) -> NoReturn:
-    """Becomes the command; what comes back is an error: CommandFailed or CommandNotExecutable.
+    """Replace this process with the command. Raises CommandFailed or CommandNotExecutable if that fails.
 
-    `arguments` begins with the command's name as the user wrote it. Descriptors that this process was given
-    are handed on, those that it opened are not (PEP 446).
+    `arguments` begins with the command's name as the user wrote it. The command inherits the descriptors that this
+    process inherited, not those that it opened (PEP 446).
     """
     import signal
 
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # closed, when a daemon starts us
             stream.flush()
-    # Python ignores both from its start, and what is ignored stays so in the new program: the `yes` of
-    # `dsops exec -- yes | head` would not end.
+    # Python ignores both signals, and ignored signals stay ignored in the new program: the `yes` of `dsops exec -- yes
+    # | head` would not end.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     interrupt = signal.getsignal(signal.SIGINT)
     if interrupt != signal.SIG_IGN:
-        # A handler of Python's would take one that comes now, and the new program would know nothing of it.
+        # Python's handler would catch a SIGINT that comes now, and the new program would not know of it.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         with UsersLimit():
@@ -71,7 +71,7 @@ def replace(command: str, arguments: Sequence[str], environment: Mapping[bytes, 
 
 
 def start_failure(command: str, environment: Mapping[bytes, bytes], error: OSError) -> CommandFailed:
-    """What a failed start means to the user."""
+    """The error for a command that could not be started."""
     if error.errno == errno.E2BIG:
         name, value = max(environment.items(), key=lambda item: len(item[1]), default=(b"", b""))
         return CommandNotExecutable(
@@ -82,12 +82,12 @@ def start_failure(command: str, environment: Mapping[bytes, bytes], error: OSErr
     if error.errno == errno.ENOENT and os.path.exists(command):
         return _without_interpreter(command)
     reason = os.strerror(error.errno or 0).lower()
-    hint = f"`file {command}` says what it is: is it a program of this machine?"
+    hint = f"`file {command}` shows its type: was it built for this machine?"
     return CommandNotExecutable(f"the command `{command}` can't be started", why=reason, hint=hint)
 
 
 def _without_interpreter(command: str) -> CommandNotExecutable:
-    """For a script whose first line names what isn't there, with Windows' line ends `sh` and an invisible character."""
+    r"""The error for a script whose interpreter does not exist; Windows line ends add an invisible `\r` to its name."""
     try:
         with open(command, "rb") as file:
             line = file.readline(256)
@@ -97,7 +97,7 @@ def _without_interpreter(command: str) -> CommandNotExecutable:
     why = "the interpreter or loader that it needs does not exist"
     hint = ""
     if line.startswith(b"#!") and line.endswith(b"\r\n"):
-        why = f"its lines end as on Windows: there is no `{named}\\r`, which its first one names"
+        why = f"its lines end as on Windows: its first line names `{named}\\r`, which does not exist"
         hint = f"`sed -i 's/\\r$//' {command}`"
     elif line.startswith(b"#!") and named:
         why = f"its first line names `{named}`, which does not exist"
@@ -115,12 +115,12 @@ def _refusal(candidate: str) -> CommandNotExecutable:
 def _why_not_found(name: str) -> str:
     if not name:
         return "its name is empty"
-    return "there is no such file" if "/" in name else "no folder of the PATH has it"
+    return "there is no such file" if "/" in name else "it is in no folder of the PATH"
 
 
 def _hint(name: str) -> str:
     if " " in name:
-        return f"a line for a shell needs one: `-- sh -c '{name}'`"
+        return f"to run a shell command line, write `-- sh -c '{name}'`"
     if "/" not in name and os.path.isfile(name):
-        return f"a file of the working folder is named with its folder: `./{name}`"
+        return f"to run a file of the working folder, write `./{name}`"
     return ""

@@ -1,6 +1,6 @@
-"""How programs write a value: percent-encoded, in JSON, quoted for a language or a shell, in HTML, as base64 or hex.
+"""The ways in which programs write a value: percent-encoded, JSON, quoted, HTML, base64, hexadecimal.
 
-Each function gives every spelling that it knows, often the same twice.
+Each function yields every spelling that it knows, often the same one twice.
 """
 
 from __future__ import annotations
@@ -13,18 +13,23 @@ from html.entities import codepoint2name
 from urllib.parse import quote_from_bytes
 
 _LEFT_AS_THEY_ARE = ("", "/", "!'()*", "/!'()*;,?:@&=+$#", "&=+$:@")
-"""What is not percent-encoded besides letters, digits and `_.-~`: by quote(safe=""), by quote(), by JavaScript's
-encodeURIComponent and encodeURI, by Go's PathEscape."""
+"""Characters that are not percent-encoded, besides letters, digits and `_.-~`.
+
+By quote(safe=""), quote(), JavaScript's encodeURIComponent and encodeURI, and Go's PathEscape.
+"""
 
 _WRAPPED = (76, 64)
-"""Letters in a line of base64: MIME's and `base64`'s, PEM's."""
+"""Characters in a line of base64: MIME and `base64`; PEM."""
 
 _BETWEEN_BYTES = ("", ":", " ", "-", r"\x", ", 0x", ",0x")
-"""In hexadecimal: plain, fingerprints, `od` and `hexdump -C`, Windows, C and Python, arrays in C, Go or JavaScript."""
+"""Separators of hexadecimal bytes.
+
+None, fingerprints, `od` and `hexdump -C`, Windows, C and Python, arrays in C, Go or JavaScript.
+"""
 
 _APOSTROPHES = ("'", "&#39;", "&#039;", "&#x27;", "&apos;")
 _QUOTATION_MARKS = ('"', "&quot;", "&#34;", "&#x22;")
-"""Of HTML: as they are, and as Go, PHP, Python, JavaScript's libraries and XML write them."""
+"""Quotation marks in HTML: unescaped, and as Go, PHP, Python, JavaScript's libraries and XML escape them."""
 
 _C_ESCAPES = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\v": r"\v", "\\": r"\\"}
 
@@ -42,7 +47,7 @@ def percent(value: bytes) -> Iterator[bytes]:
 def _percent_once(value: bytes) -> Iterator[str]:
     for safe in _LEFT_AS_THEY_ARE:
         yield quote_from_bytes(value, safe)
-    # As in a form (HTML 5): a space is a plus; Java leaves the star as it is, and not the tilde.
+    # As in a form (HTML 5): a space is a plus. Java leaves the star unescaped, but not the tilde.
     yield quote_from_bytes(value, " ").replace(" ", "+")
     yield quote_from_bytes(value, " *").replace(" ", "+").replace("~", "%7E")
     yield "".join(f"%{byte:02X}" for byte in value)
@@ -54,9 +59,9 @@ def _in_both_cases(encoded: str) -> Iterator[bytes]:
 
 
 def in_json(text: str) -> Iterator[str]:
-    r"""Without quotes: in ASCII or not, with a backslash before a slash (PHP) or not, with `<>&'` escaped (Go) or not.
+    r"""A JSON string without its quotes, as several languages write it: ASCII or not, `\/` (PHP), `<>&'` escaped (Go).
 
-    Also JSON in a string of JSON, and every letter as `\uXXXX`.
+    Also JSON inside a JSON string, and every character as `\uXXXX`.
     """
     for ensures_ascii in (True, False):
         encoded = json.dumps(text, ensure_ascii=ensures_ascii)[1:-1]
@@ -73,16 +78,16 @@ def in_json(text: str) -> Iterator[str]:
 
 
 def in_languages(text: str) -> Iterator[str]:
-    """Inside of quotes as Python (`repr`, `ascii`) and Go (`%q`, `%+q`) write them."""
+    """A string literal without its quotes, as Python (`repr`, `ascii`) and Go (`%q`, `%+q`) write it."""
     yield repr(text)[1:-1]
     yield ascii(text)[1:-1]
     yield repr(text.encode("utf-8"))[2:-1]
-    yield "".join(_go(each, is_ascii=False) for each in text)
-    yield "".join(_go(each, is_ascii=True) for each in text)
+    yield "".join(_go(character, is_ascii=False) for character in text)
+    yield "".join(_go(character, is_ascii=True) for character in text)
 
 
 def _go(character: str, *, is_ascii: bool) -> str:
-    """Go's `strconv.Quote`, or `QuoteToASCII`."""
+    """A character as Go's `strconv.Quote` or `QuoteToASCII` writes it."""
     if character == '"' or character in _C_ESCAPES:
         return _C_ESCAPES.get(character, r"\"")
     number = ord(character)
@@ -94,15 +99,15 @@ def _go(character: str, *, is_ascii: bool) -> str:
 
 
 def in_shells(text: str) -> Iterator[str]:
-    """Quoted for a shell: in single quotes, double quotes, with backslashes (bash's `%q`), in `$'...'`."""
+    """Quoted for a shell: in single quotes, in double quotes, with backslashes (bash's `%q`), and in `$'...'`."""
     yield text.replace("'", "'\"'\"'")
     yield text.replace("'", r"'\''")
     yield re.sub(r'(["$`\\])', r"\\\1", text)
     for left in ("@%+=:,./", "@%+=:./"):
         yield re.sub(f"([^A-Za-z0-9_{left}\x80-\U0010ffff-])", r"\\\1", text)
     escapes = {**_C_ESCAPES, "'": r"\'", "\x1b": r"\E"}
-    yield "".join(escapes.get(each, each if each.isprintable() else _octal(each)) for each in text)
-    yield "".join(escapes.get(each, each if " " <= each <= "~" else _octal(each)) for each in text)
+    yield "".join(escapes.get(letter, letter if letter.isprintable() else _octal(letter)) for letter in text)
+    yield "".join(escapes.get(letter, letter if " " <= letter <= "~" else _octal(letter)) for letter in text)
 
 
 def _octal(character: str) -> str:
@@ -110,20 +115,20 @@ def _octal(character: str) -> str:
 
 
 def in_html(text: str) -> Iterator[str]:
-    """With what HTML and XML need to escape, letters beyond ASCII in four ways; and every letter by its number."""
+    """Escaped for HTML and XML, with four spellings of characters beyond ASCII; and every character by its number."""
     escaped = text.replace("&", "&amp;").replace("<", "&lt;")
     for beyond in (_as_it_is, _named, _decimal, _hexadecimal):
-        written = "".join(each if each.isascii() else beyond(each) for each in escaped)
+        written = "".join(letter if letter.isascii() else beyond(letter) for letter in escaped)
         for apostrophe in _APOSTROPHES:
             for mark in _QUOTATION_MARKS:
                 whole = written.replace("'", apostrophe).replace('"', mark)
                 yield whole
                 yield whole.replace(">", "&gt;")
-                # In an attribute of XML, where a line break would become a space.
+                # In an XML attribute, a line break would otherwise become a space.
                 yield re.sub(r"[\t\n\r]", lambda match: f"&#{ord(match[0])};", whole.replace(">", "&gt;"))
     yield "".join(map(_decimal, text))
     yield "".join(map(_hexadecimal, text))
-    yield "".join(f"&#x{ord(each):X};" for each in text)
+    yield "".join(f"&#x{ord(letter):X};" for letter in text)
 
 
 def _as_it_is(character: str) -> str:
@@ -144,7 +149,7 @@ def _hexadecimal(character: str) -> str:
 
 
 def in_hexadecimal(value: bytes) -> Iterator[bytes]:
-    """In lower and upper case, with what stands between bytes, and in pairs of bytes (`xxd`) at both alignments."""
+    """In lower and upper case, with separators between bytes, and in pairs of bytes (`xxd`) at both alignments."""
     digits = [f"{byte:02x}" for byte in value]
     spellings = [between.join(digits) for between in _BETWEEN_BYTES]
     for start in (0, 1):
@@ -153,12 +158,12 @@ def in_hexadecimal(value: bytes) -> Iterator[bytes]:
         spellings.append(" ".join(pairs))
     for spelling in spellings:
         yield spelling.encode("ascii")
-        # Not the x of what stands between them.
+        # The `x` of a separator stays lower case.
         yield re.sub("[a-f]", lambda match: match[0].upper(), spelling).encode("ascii")
 
 
 def in_base64(value: bytes) -> Iterator[bytes]:
-    """By itself, with its padding or without, in lines; and what is certain of it in the middle of something longer."""
+    """Base64 with padding, without, and in lines; and the part of it that is the same inside longer data."""
     for whole in _in_both_alphabets(base64.b64encode(value)):
         yield whole
         yield whole.rstrip(b"=")
@@ -167,7 +172,7 @@ def in_base64(value: bytes) -> Iterator[bytes]:
                 yield from (whole[start : start + length] for start in range(0, len(whole), length))
     for before in range(3):
         encoded = base64.b64encode(bytes(before) + value + bytes(2))
-        # A letter holds six bits: those that also hold bits of a neighbour differ from place to place.
+        # A base64 character holds six bits; one that also holds bits of a neighbour differs from place to place.
         first, last = -(-8 * before // 6), 8 * (before + len(value)) // 6
         yield from _in_both_alphabets(encoded[first:last])
 

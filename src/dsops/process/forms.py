@@ -1,4 +1,4 @@
-"""What is looked for in a command's output: a value, its parts, and every way in which programs write either."""
+"""The patterns that `exec --mask` searches for: a secret, its parts, and every spelling of either."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from collections.abc import Iterable, Iterator
 from dsops.process import encodings
 
 SHORTEST = 4
-"""Bytes of a value, a part of one, or a form of either. Shorter ones stand in every output by chance."""
+"""In bytes. Shorter values, parts and spellings occur in any output by chance."""
 
 _DEEPEST = 3
-"""JSON in a string of JSON, and so on: a value may be anything, and its forms are made before the command starts."""
+"""Levels of JSON inside JSON strings that are searched for fields. All patterns are made before the command starts."""
 
 
 def forms_of(value: bytes) -> frozenset[bytes]:
-    """All forms of a value, its lines and the fields of its JSON that are long enough to be looked for."""
-    found: set[bytes] = set()
+    """All spellings of a value, its lines and its JSON fields that are long enough to be searched for."""
+    spellings: set[bytes] = set()
     for part in _parts(value):
         if len(part) >= SHORTEST:
-            found.update(_forms(part))
-    return frozenset(form for form in found if len(form) >= SHORTEST)
+            spellings.update(_forms(part))
+    return frozenset(form for form in spellings if len(form) >= SHORTEST)
 
 
 def _parts(value: bytes) -> set[bytes]:
@@ -34,7 +34,7 @@ def _lines(part: bytes) -> Iterable[bytes]:
 
 
 def _fields(value: bytes, depth: int) -> Iterator[bytes]:
-    """Texts and numbers in an object or array of JSON, numbers as they are written."""
+    """The strings and numbers in a JSON object or array, numbers as they are written."""
     if not depth or value.lstrip()[:1] not in (b"{", b"["):
         return
     try:
@@ -42,13 +42,13 @@ def _fields(value: bytes, depth: int) -> Iterator[bytes]:
     except (ValueError, RecursionError):
         return
     while pending:
-        each = pending.pop()
-        if isinstance(each, dict):
-            pending += each.values()
-        elif isinstance(each, list):
-            pending += each
-        elif isinstance(each, str):
-            field = each.encode("utf-8", "surrogatepass")
+        node = pending.pop()
+        if isinstance(node, dict):
+            pending += node.values()
+        elif isinstance(node, list):
+            pending += node
+        elif isinstance(node, str):
+            field = node.encode("utf-8", "surrogatepass")
             yield field
             yield from _fields(field, depth - 1)
 

@@ -1,7 +1,7 @@
-"""The process that leads a command's session on a terminal of its own; started by `process/private.py` alone.
+"""The session leader for a command with a terminal of its own; `process/private.py` starts it.
 
-It watches the command as dsops does on a terminal that is shared: gives it the terminal, stops with it at Ctrl-Z, ends
-with it at Ctrl-C, and passes signals on. It imports little, reads the command from a pipe and holds nothing else.
+It watches the command as dsops does on a shared terminal: hands over the terminal, stops with it at Ctrl-Z, ends with
+it at Ctrl-C, and forwards signals. It imports little, reads the command from a pipe and holds nothing else.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from dsops.process.watch import watch
 
 
 def main() -> None:
-    """Ends with the command's exit code; what went wrong before or besides is told through the second pipe."""
+    """Run the command and exit with its exit code; errors are written to the second pipe."""
     leave_no_core_dump()
-    job, told = int(sys.argv[2]), int(sys.argv[3])
-    os.set_inheritable(told, False)
+    job, error_pipe = int(sys.argv[2]), int(sys.argv[3])
+    os.set_inheritable(error_pipe, False)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     with open(job, "rb") as file:
         count, timeout, grace, command, *parts = file.read().split(b"\0")[:-1]
     arguments, variables = parts[: int(count)], parts[int(count) :]
-    environment = dict([each.split(b"=", 1) for each in variables])
+    environment = dict([variable.split(b"=", 1) for variable in variables])
     try:
         code = watch(
             os.fsdecode(command),
-            [os.fsdecode(each) for each in arguments],
+            [os.fsdecode(argument) for argument in arguments],
             environment,
             timeout_seconds=None if timeout == b"None" else float(timeout),
             grace_seconds=float(grace),
         )
     except CommandFailed as error:
         text = {"code": error.code, "message": error.message, "why": error.why, "hint": error.hint}
-        os.write(told, json.dumps(text).encode())
+        os.write(error_pipe, json.dumps(text).encode())
         code = error.exit_code
     os._exit(code)

@@ -1,4 +1,4 @@
-"""A stream of bytes -> the same stream with `***` in the place of every secret; bounded memory, however it is cut."""
+"""Replaces every secret in a stream by `***`, with bounded memory, wherever the stream is cut into pieces."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ MASK = b"***"
 
 _LONGEST_KEY = 64
 _MOST_CODES, _CODES_A_BYTE = 4096, 8
-"""Codes that wait with what is held back, besides so many for each of its bytes: more of them let it go."""
+"""How many terminal codes may wait with the bytes that are held back, at least and per byte; more release them."""
 
 
 class _Bucket:
-    """The patterns that begin with the same SHORTEST bytes, by as many bytes as all of them have."""
+    """The patterns that share their first SHORTEST bytes, indexed by as many bytes as all of them have."""
 
     __slots__ = ("by_key", "length", "patterns")
 
@@ -30,57 +30,57 @@ class _Bucket:
             self.by_key.setdefault(pattern[: self.length], []).append(pattern)
 
     def candidates(self, buffer: bytes, start: int) -> Iterable[bytes]:
-        """Those that may stand there: a few, however many begin alike, but for the end of what has come."""
+        """The patterns that may stand there: few of them, unless the buffer ends too soon to tell."""
         if start + self.length > len(buffer):
             return self.patterns
         return self.by_key.get(buffer[start : start + self.length], ())
 
 
 class ControlCode(NamedTuple):
-    """Bytes that are passed on, though they are no part of what is searched."""
+    """A terminal code, which is passed on without being searched."""
 
     position: int
-    """How many bytes of what is searched come before it."""
+    """The number of searched bytes before it."""
     code: bytes
 
 
 class _Open(NamedTuple):
-    """A pattern that has been right so far, to the end of what has come."""
+    """A pattern whose beginning matches up to the end of the buffer."""
 
     start: int
     pattern: bytes
 
 
 class Masker:
-    """Covers everything that is part of an occurrence of a pattern; occurrences that overlap get one mask.
+    """Masks every byte that is part of an occurrence of a pattern; overlapping occurrences get one mask.
 
-    What is output is the same for every way of cutting the input into pieces, but for `release`. Held back is what
-    may turn out to be the beginning of an occurrence, so never more than the longest pattern.
+    The output does not depend on how the input is cut into pieces, except through `release`. Bytes are held back
+    while they may be the beginning of an occurrence, so never more than the longest pattern.
     """
 
     def __init__(self, patterns: Iterable[bytes]) -> None:
-        """Patterns shorter than SHORTEST are a ValueError: who calls has to say that they are not masked."""
+        """Raises ValueError for patterns shorter than SHORTEST: the caller has to say that those are not masked."""
         self._patterns: set[bytes] = set()
         self._by_start: dict[bytes, _Bucket] = {}
         self._shorter_starts: set[bytes] = set()
-        """With which the last one to three bytes could begin one."""
+        """The one to three bytes that an occurrence may begin with at the end of the buffer."""
         self._find: Callable[[bytes, int], re.Match[bytes] | None] | None = None
         self._buffer = b""
         self._scanned = 0
-        """No occurrence that begins before is still unknown, but for the open ones."""
+        """Occurrences that begin before this position are known, except for open ones."""
         self._open: list[_Open] = []
         self._covers: list[tuple[int, int]] = []
         self._codes: deque[ControlCode] = deque()
         self._done = 0
-        """Everything before is output, or lies under a mask that is."""
+        """Bytes before this position are output, or covered by a mask that is."""
         self._ends_masked = False
-        """Whether the last thing that was output is a mask that reaches up to `_done`."""
+        """Whether the last output was a mask that ends at `_done`."""
         self._released = -1
-        """Up to where `release` has output what was held back, -1 where that is decided: no code waits before."""
+        """The position up to which `release` output undecided bytes; -1 for none. No code waits before it."""
         self.learn(patterns)
 
     def learn(self, patterns: Iterable[bytes]) -> None:
-        """Masks these too, in what comes from now on."""
+        """Mask these patterns, too, in later input."""
         self._patterns.update(patterns)
         starts: dict[bytes, list[bytes]] = {}
         for pattern in sorted(self._patterns):
@@ -94,18 +94,18 @@ class Masker:
 
     @property
     def held(self) -> int:
-        """How many bytes are held back."""
+        """The number of bytes that are held back."""
         return len(self._buffer) - self._done
 
     @property
     def is_pending(self) -> bool:
-        """Whether what has come, output or not, may be the beginning of an occurrence."""
+        """Whether the input so far may end with the beginning of an occurrence."""
         return bool(self._buffer)
 
     def feed(self, data: bytes, codes: Iterable[ControlCode] = ()) -> bytes:
-        """What can be output now that this has come; `codes` are passed on where they stood, behind a mask's stars."""
+        """Add input and return the output that is decided. `codes` keep their places, or follow a mask."""
         known = len(self._buffer)
-        self._codes.extend(ControlCode(known + each.position, each.code) for each in codes)
+        self._codes.extend(ControlCode(known + control.position, control.code) for control in codes)
         self._buffer += data
         self._go_on(known)
         self._scan()
@@ -114,35 +114,35 @@ class Masker:
         return out + self.release() if are_too_many else out
 
     def release(self) -> bytes:
-        """What was held back, since nothing has come for a while.
+        """Return the bytes that were held back, because no input came for a while.
 
-        Should it become an occurrence after all, the rest of that is masked.
+        If they turn out to be the beginning of an occurrence, the rest of it is masked.
         """
         out = self._output(self._safe(), len(self._buffer))
         self._released = len(self._buffer) or -1
         return out
 
     def finish(self) -> bytes:
-        """What was held back, since nothing comes any more."""
+        """Return the bytes that were held back, because the input has ended."""
         rest = self._output(len(self._buffer))
         self._open.clear()
         return rest
 
     def _go_on(self, known: int) -> None:
-        """The open ones: closed, still open, or no occurrences."""
+        """Check the open patterns against the new input: they match, stay open, or fail."""
         still_open = []
-        for each in self._open:
-            new = self._buffer[known : each.start + len(each.pattern)]
-            if not each.pattern.startswith(new, known - each.start):
+        for candidate in self._open:
+            new = self._buffer[known : candidate.start + len(candidate.pattern)]
+            if not candidate.pattern.startswith(new, known - candidate.start):
                 continue
-            if each.start + len(each.pattern) <= len(self._buffer):
-                self._cover(each.start, each.start + len(each.pattern))
+            if candidate.start + len(candidate.pattern) <= len(self._buffer):
+                self._cover(candidate.start, candidate.start + len(candidate.pattern))
             else:
-                still_open.append(each)
+                still_open.append(candidate)
         self._open = still_open
 
     def _scan(self) -> None:
-        """Finds every place where one begins: C code looks for its first four bytes, then all are compared."""
+        """Find where occurrences begin: an expression finds their first four bytes, then the rest is compared."""
         buffer, position = self._buffer, self._scanned
         while self._find is not None and (match := self._find(buffer, position)):
             start = match.start()
@@ -164,9 +164,9 @@ class Masker:
         self._covers.append((start, end))
 
     def _safe(self) -> int:
-        """Nothing that begins before can become an occurrence any more."""
+        """The position before which no occurrence can begin any more."""
         length = len(self._buffer)
-        starts = [each.start for each in self._open]
+        starts = [occurrence.start for occurrence in self._open]
         for start in range(max(0, length - SHORTEST + 1), length):
             if self._buffer[start:] in self._shorter_starts:
                 starts.append(start)
@@ -174,7 +174,7 @@ class Masker:
         return min(starts, default=length)
 
     def _output(self, safe: int, until: int = 0) -> bytes:
-        """What begins before `safe` is decided; `until`, where that is later, is output all the same."""
+        """Output what is decided before `safe`; up to `until`, if that is later, output undecided bytes, too."""
         until = max(safe, until)
         pieces: list[bytes] = []
         self._covers.sort()
@@ -197,17 +197,17 @@ class Masker:
         if self._codes:
             pieces += self._codes_before(max(until + (until == len(self._buffer)), self._released + 1))
             if safe:
-                self._codes = deque(each._replace(position=each.position - safe) for each in self._codes)
+                self._codes = deque(code._replace(position=code.position - safe) for code in self._codes)
         self._covers = [(start - safe, end - safe) for start, end in left]
         self._buffer = self._buffer[safe:]
         self._done -= safe
         self._scanned = max(0, self._scanned - safe)
         self._released = max(-1, self._released - safe)
-        self._open = [_Open(each.start - safe, each.pattern) for each in self._open]
+        self._open = [_Open(occurrence.start - safe, occurrence.pattern) for occurrence in self._open]
         return b"".join(pieces)
 
     def _shown(self, start: int, end: int) -> Iterator[bytes]:
-        """These bytes, with the codes that stand before and between them."""
+        """The bytes of that range, with their codes in place."""
         while self._codes and self._codes[0].position < end:
             position, code = self._codes.popleft()
             yield self._buffer[start : max(start, position)]
@@ -221,16 +221,16 @@ class Masker:
 
 
 def _any_of(starts: Iterable[bytes]) -> bytes:
-    """An expression for any of these, all of one length, in which each byte is looked at once: a tree, no list.
+    """A regular expression for any of these byte strings of one length: a tree, so that each byte is checked once.
 
-    2,000 of them as a list were searched at 0.4 MB/s, as a tree at 7 (docs/decisions/0020-masking.md).
+    2,000 strings as a list were searched at 0.4 MB/s, as a tree at 7 (docs/decisions/0020-masking.md).
     """
     tree: dict[int, list[bytes]] = {}
     for start in starts:
         tree.setdefault(start[0], []).append(start[1:])
-    # What is followed by the same is one class: `[ab]cd`, not `(?:acd|bcd)`.
+    # First bytes with the same continuation are one class: `[ab]cd`, not `(?:acd|bcd)`.
     firsts: dict[bytes, list[int]] = {}
     for first, rests in tree.items():
         firsts.setdefault(_any_of(rests) if rests[0] else b"", []).append(first)
-    ways = [b"[%s]%s" % (b"".join(b"\\x%02x" % byte for byte in sorted(each)), rest) for rest, each in firsts.items()]
+    ways = [b"[%s]%s" % (b"".join(b"\\x%02x" % byte for byte in sorted(group)), rest) for rest, group in firsts.items()]
     return ways[0] if len(ways) == 1 else b"(?:%s)" % b"|".join(ways)

@@ -1,7 +1,7 @@
-"""A command that is watched, and nothing that it writes has a secret in it.
+"""Run a command with the secrets masked in its output.
 
-Where all three streams are a terminal, the command gets one of its own; else a stream that is a terminal still looks
-like one to it.
+If all three streams are a terminal, the command gets a terminal of its own; otherwise each stream that is a terminal
+is replaced by a pseudoterminal.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dsops.process.watch import GRACE_SECONDS, Attendant, spawn, watch
 
 
 class Masking:
-    """Where the command's output goes. Secrets may be learnt as long as it runs."""
+    """The masked output of a command. More secrets may be added while it runs."""
 
     def __init__(
         self, patterns: Collection[bytes], *, timeout_seconds: float | None, grace_seconds: float = GRACE_SECONDS
@@ -30,7 +30,7 @@ class Masking:
         self._pump = self._streams.pump if self._streams else _pump(self._private, patterns)
 
     def learn(self, patterns: Collection[bytes]) -> None:
-        """Masks these too, from now on."""
+        """Mask these patterns, too, from now on."""
         self._pump.learn(patterns)
 
     def watch(
@@ -40,7 +40,7 @@ class Masking:
         environment: Mapping[bytes, bytes],
         attendants: Sequence[Attendant] = (),
     ) -> int:
-        """What `watch` gives, with `***` for every pattern in the command's stdout and stderr."""
+        """Run the command as `watch` does, with `***` for every pattern in its stdout and stderr."""
         if self._private is None:
             return watch(
                 command,
@@ -70,7 +70,7 @@ class Masking:
 
 def _pump(private: PrivateStart | None, patterns: Collection[bytes]) -> Pump:
     assert private is not None  # noqa: S101 (its caller asked)
-    # A descriptor of its own: it is closed as soon as nothing can come any more, and the keyboard's is not.
+    # A copy of the descriptor: it is closed as soon as the output has ended, and the keyboard still needs the other.
     channel = Channel(os.dup(private.master), 1, TerminalMasker(patterns))
     pump = Pump([channel], is_terminal=True, look=private.own.resize)
     private.catch_up = pump.catch_up
@@ -78,18 +78,18 @@ def _pump(private: PrivateStart | None, patterns: Collection[bytes]) -> Pump:
 
 
 def _private(timeout_seconds: float | None, grace_seconds: float) -> PrivateStart | None:
-    # With a pipe on one side, another program of our group may read the terminal (`dsops exec ... | less`).
+    # If a stream is a pipe, another program of our group may read the terminal (`dsops exec ... | less`).
     if not all(os.isatty(descriptor) for descriptor in (0, 1, 2)):
         return None
     try:
         return PrivateStart(timeout_seconds, grace_seconds)
     except OSError:
-        # The streams are terminals, but none is ours.
+        # The streams are terminals, but this process has no controlling terminal.
         return None
 
 
 class _Streams:
-    """Starts a command that writes to us: by pipes, or by a terminal where ours is one."""
+    """Starts a command whose output we read: from pipes, or from a pseudoterminal where ours is a terminal."""
 
     def __init__(self, patterns: Collection[bytes]) -> None:
         self._theirs: dict[int, int] = {}
@@ -101,12 +101,12 @@ class _Streams:
             channels.append(Channel(source, number, TerminalMasker(patterns)))
             self._theirs[number] = theirs
         if is_one:
-            # `2>&1`, or one terminal: what is written to both keeps its order.
+            # `2>&1`, or one terminal: output to both keeps its order.
             self._theirs[2] = self._theirs[1]
         self.pump = Pump(channels, is_terminal=bool(self._sizes), look=self._copy_sizes)
 
     def spawn(self, command: str, arguments: Sequence[str], environment: Mapping[bytes, bytes]) -> int:
-        """Starts it; our own copies of its ends are closed, so that theirs are the last."""
+        """Start the command and close our copies of its ends, so that only the command has them."""
         try:
             return spawn(command, arguments, environment, streams=self._theirs)
         finally:
@@ -114,14 +114,14 @@ class _Streams:
                 os.close(descriptor)
 
     def terminal(self, pid: int) -> Terminal:
-        """Ours, shared: for what it reads."""
+        """Our own terminal, shared with the command for its input."""
         return SharedTerminal(pid)
 
     def _open(self, number: int) -> tuple[int, int]:
         if not os.isatty(number):
             return os.pipe()
         master, slave = os.openpty()
-        # Line ends are our own terminal's affair.
+        # Our own terminal converts line ends.
         make_raw(slave)
         self._sizes.append((number, master))
         self._copy_sizes()

@@ -1,8 +1,8 @@
-"""A terminal of the command's own, between it and ours: everything that is typed and shown passes through us.
+"""A pseudoterminal between the command and our terminal: dsops passes on input and output.
 
-The command gets a session of its own on a pseudoterminal. A small process of ours leads that session
-(`process/leader.py`) and watches the command there, as `process.watch` does here: without it Ctrl-Z would do nothing,
-for the system lets no group stop whose parent is of another session (POSIX, orphaned process groups).
+The command gets a session of its own. A small process of ours leads that session (`process/leader.py`) and watches
+the command there, as `process.watch` does here. Without it Ctrl-Z would do nothing: the system does not stop a group
+whose parent is in another session (POSIX, orphaned process groups).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NO_SIZE = struct.pack("HHHH", 0, 0, 0, 0)
 
 
 class OwnTerminal:
-    """Our terminal as the command's: raw while what is typed goes to the command, as it was while it doesn't."""
+    """Our terminal: raw while the command gets the input, otherwise with the settings that it had."""
 
     def __init__(self, descriptor: int, master: int, before_it_is_taken: Callable[[], None]) -> None:
         self._descriptor = descriptor
@@ -41,16 +41,16 @@ class OwnTerminal:
 
     @property
     def exists(self) -> bool:
-        """It was there when we began."""
+        """Always true: it was there at the start."""
         return True
 
     @property
     def is_given(self) -> bool:
-        """Whether what is typed goes to the command."""
+        """Whether the command gets the input."""
         return self._is_given
 
     def give(self) -> bool:
-        """Makes it raw, if we are in its foreground: every key is the command's."""
+        """Make the terminal raw if we are in its foreground, so that every key goes to the command."""
         try:
             if not self._is_given and os.tcgetpgrp(self._descriptor) == os.getpgrp():
                 self._settings = termios.tcgetattr(self._descriptor)
@@ -62,7 +62,7 @@ class OwnTerminal:
         return self._is_given
 
     def take_back(self) -> None:
-        """All that the command wrote is shown, and the terminal is as it was."""
+        """Write out the command's pending output, then restore the terminal's settings."""
         self._before_it_is_taken()
         if self._is_given:
             self._is_given = False
@@ -70,16 +70,16 @@ class OwnTerminal:
                 _set(self._descriptor, self._settings)
 
     def close(self) -> None:
-        """It is as it was."""
+        """Restore the terminal's settings."""
         self.take_back()
 
     def resize(self) -> None:
-        """Gives the command's terminal our size; the system tells the command when that is another one."""
+        """Copy our window size to the command's terminal; the system signals a change to the command."""
         copy_size(self._descriptor, self._master)
 
 
 class Keyboard:
-    """An attendant of the command's loop (process/watch.py): what is typed, to the command."""
+    """An attendant (process/watch.py) that passes keyboard input to the command."""
 
     def __init__(self, terminal: OwnTerminal, descriptor: int, master: int) -> None:
         self._terminal = terminal
@@ -89,21 +89,21 @@ class Keyboard:
         self._is_gone = False
 
     def readers(self) -> Iterable[int]:
-        """The terminal, while it is the command's."""
+        """The terminal, while the command gets its input."""
         wants = self._terminal.is_given and not self._is_gone and len(self._typed) < _MOST_TYPED
         return (self._descriptor,) if wants else ()
 
     def writers(self) -> Iterable[int]:
-        """The command's terminal, while something was typed that it has not taken."""
+        """The command's terminal, while it has not taken all input."""
         return (self._master,) if self._typed else ()
 
     def seconds(self) -> float | None:
-        """Nothing happens by itself."""
+        """None: it has no timer."""
         return None
 
     def turn(self, ready: Collection[int]) -> None:
-        """Passes on what was typed."""
-        # In the foreground again, after `bg` and `fg`.
+        """Pass on keyboard input."""
+        # After `bg` and `fg` we are in the foreground again.
         self._terminal.give()
         if self._descriptor in ready and self._terminal.is_given:
             try:
@@ -117,20 +117,20 @@ class Keyboard:
                 self._typed = self._typed[os.write(self._master, self._typed) :]
 
     def end(self) -> None:
-        """What was not taken is lost, as it is when a program ends before it has read everything."""
+        """Drop input that was not read, as a terminal does when a program ends."""
         self._typed, self._is_gone = b"", True
 
 
 class PrivateStart:
-    """Starts a command in a session of its own. `close` when it has ended; then `check`."""
+    """Starts a command in a session of its own. Call `close` when it has ended, then `check`."""
 
     def __init__(self, timeout_seconds: float | None, grace_seconds: float) -> None:
-        """Raises OSError where we have no terminal."""
+        """Raises OSError if this process has no controlling terminal."""
         self._limits = (timeout_seconds, grace_seconds)
         self._descriptor = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
         self.master, self._slave = os.openpty()
         os.set_blocking(self.master, False)
-        # As ours: what a backspace is, whether typed letters are shown.
+        # The same settings as ours: the erase character, echo.
         _set(self._slave, termios.tcgetattr(self._descriptor))
         copy_size(self._descriptor, self.master)
         self.catch_up: Callable[[], None] = _nothing
@@ -142,7 +142,7 @@ class PrivateStart:
         self.catch_up()
 
     def spawn(self, command: str, arguments: Sequence[str], environment: Mapping[bytes, bytes]) -> int:
-        """Starts the leader, which starts the command."""
+        """Start the leader, which starts the command."""
         job, job_end = os.pipe()
         self._told, told_end = os.pipe()
         os.set_inheritable(job, True)
@@ -150,7 +150,8 @@ class PrivateStart:
         folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         words = [sys.executable, "-I", "-S", "-c", _PROGRAM, folder, str(job), str(told_end)]
         moves = [(os.POSIX_SPAWN_DUP2, self._slave, number) for number in (0, 1, 2)]
-        # The leader is ours, and may need our own environment to find its interpreter; the command's comes by pipe.
+        # The leader may need our own environment to find its interpreter; the command's environment goes through the
+        # pipe.
         with UsersLimit():
             pid = os.posix_spawn(
                 sys.executable,
@@ -167,25 +168,25 @@ class PrivateStart:
         return pid
 
     def terminal(self, pid: int) -> Terminal:
-        """Ours, which the command has for its own."""
+        """Our own terminal, made raw for the command."""
         del pid
         self.own.give()
         return self.own
 
     def check(self, name: str) -> None:
-        """Raises what the leader had to tell: CommandNotExecutable, CommandTimedOut."""
+        """Raise the error that the leader reported: CommandNotExecutable or CommandTimedOut."""
         with open(self._told, "rb") as file:
-            said = file.read()
-        if not said:
+            report = file.read()
+        if not report:
             return
-        error = json.loads(said)
+        error = json.loads(report)
         if error["code"] == CommandTimedOut.code:
             message = f"`{name}` ran longer than {self._limits[0]:g} s and was ended"
             raise CommandTimedOut(message, hint="give it more time with `--timeout`, or leave that out")
         raise CommandNotExecutable(error["message"], why=error["why"], hint=error["hint"])
 
     def close(self) -> None:
-        """Our side of it."""
+        """Close our descriptors."""
         os.close(self.master)
         os.close(self._descriptor)
 
@@ -193,15 +194,15 @@ class PrivateStart:
 def pack(
     command: str, arguments: Sequence[str], environment: Mapping[bytes, bytes], timeout: float | None, grace: float
 ) -> bytes:
-    """A command as bytes, each part ended by the one byte that can stand in none."""
+    """Serialize a command; each part ends with NUL, which no part can contain."""
     parts = [str(len(arguments)).encode(), repr(timeout).encode(), repr(grace).encode(), os.fsencode(command)]
-    parts += [os.fsencode(each) for each in arguments]
+    parts += [os.fsencode(argument) for argument in arguments]
     parts += [b"%s=%s" % pair for pair in environment.items()]
     return b"".join(part + b"\0" for part in parts)
 
 
 def copy_size(source: int, target: int) -> None:
-    """Gives a terminal the size of another, where it differs."""
+    """Copy a terminal's window size to another terminal, if they differ."""
     with suppress(OSError):
         size = fcntl.ioctl(source, termios.TIOCGWINSZ, _NO_SIZE)
         if size != fcntl.ioctl(target, termios.TIOCGWINSZ, _NO_SIZE):
@@ -209,12 +210,12 @@ def copy_size(source: int, target: int) -> None:
 
 
 def make_raw(descriptor: int) -> None:
-    """Lets bytes pass through a terminal as they are."""
+    """Let bytes pass through a terminal unchanged."""
     tty.setraw(descriptor, termios.TCSANOW)
 
 
 def _set(descriptor: int, settings: list[Any]) -> None:
-    # From the background the call stops the caller unless SIGTTOU is blocked (POSIX, tcsetattr).
+    # From the background, tcsetattr stops the caller unless SIGTTOU is blocked (POSIX).
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTTOU])
     try:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, settings)
@@ -223,4 +224,4 @@ def _set(descriptor: int, settings: list[Any]) -> None:
 
 
 def _nothing() -> None:
-    """Until there is something to catch up with."""
+    """The `catch_up` of a start without a pump."""

@@ -1,4 +1,4 @@
-"""Bytes from a command to where they belong, masked on the way, in the loop that watches the command."""
+"""Copies the command's output to where it goes, masked, within the loop that watches the command."""
 
 from __future__ import annotations
 
@@ -13,29 +13,32 @@ from dsops.process.terminal_codes import TerminalMasker
 
 _PIECE = 65536
 _WRITE = 4096
-"""A pipe that can be written to takes so much without blocking (POSIX, PIPE_BUF is at least 512, Linux 4096)."""
+"""A writable pipe takes this many bytes without blocking (PIPE_BUF: POSIX at least 512, Linux 4096)."""
 
 _FULL = 65536
-"""With so much not yet written, nothing more is read: the command waits, as it would for a slow terminal."""
+"""With this many bytes unwritten nothing more is read: the command waits, as it would for a slow terminal."""
 
 _SHORT = 3
 _SHORT_SECONDS = 0.03
 _LONG_SECONDS = 1.0
-"""How long what may be the beginning of a secret is held back. Up to three bytes are mostly chance (a prompt that ends
-with the first letter of a password); more are rather the secret itself, in pieces."""
+"""How long a possible beginning of a secret is held back.
+
+Up to three bytes are mostly chance (a prompt that ends with the first letter of a password); more are likely the secret
+itself, in pieces.
+"""
 
 _SILENCE_SECONDS = 0.05
-"""A terminal's output arrives a moment after it was written; without any for so long, all has come."""
+"""A terminal's output arrives a moment after it was written; after this long without any, all of it has arrived."""
 
 _PATIENCE_SECONDS = 1.0
-"""How long a reader that takes nothing is waited for once the command was ended by force."""
+"""How long a blocked reader is waited for after the command was ended by force."""
 
 
 class Channel:
-    """One way: a descriptor that is read, one that is written to, and what is masked between them."""
+    """One direction: a descriptor that is read, one that is written, and the masker between them."""
 
     def __init__(self, source: int, sink: int, masker: TerminalMasker | None = None) -> None:
-        """`source` is closed at the end; without a masker, bytes pass as they are."""
+        """`source` is closed at the end; without a masker, bytes pass unchanged."""
         os.set_blocking(source, False)
         self.source = source
         self.sink = sink
@@ -45,28 +48,28 @@ class Channel:
         self._is_file = S_ISREG(os.fstat(sink).st_mode)
 
     def learn(self, patterns: Iterable[bytes]) -> None:
-        """Masks these too, from now on."""
+        """Mask these patterns, too, from now on."""
         if self._masker is not None:
             self._masker.learn(patterns)
 
     @property
     def is_open(self) -> bool:
-        """Whether something may still come."""
+        """Whether more input may come."""
         return self.source >= 0
 
     def wants_more(self) -> bool:
-        """Whether it can take something in."""
+        """Whether it may read more."""
         return self.is_open and len(self.outbox) < _FULL
 
     def seconds(self) -> float | None:
-        """Until what is held back has been held back for long enough."""
+        """The seconds until bytes that are held back are released; None if there are none."""
         if self._masker is None or not self._masker.held or self.outbox:
             return None
         limit = _SHORT_SECONDS if self._masker.held <= _SHORT else _LONG_SECONDS
         return max(0.0, self._changed_at + limit - monotonic())
 
     def read(self) -> bool:
-        """Takes in one piece; whether there was any."""
+        """Read one piece; return whether there was one."""
         try:
             piece = os.read(self.source, _PIECE)
         except BlockingIOError:
@@ -83,30 +86,30 @@ class Channel:
         return True
 
     def release(self) -> None:
-        """Lets go of what was held back for long enough."""
+        """Release bytes that were held back long enough."""
         if self._masker is not None and self.seconds() == 0:
             self.outbox += self._masker.release()
 
     def write(self) -> None:
-        """Gives out as much as can be given without waiting."""
+        """Write as much as is possible without blocking."""
         try:
             written = os.write(self.sink, self.outbox if self._is_file else self.outbox[:_WRITE])
         except BlockingIOError:
             return
         except OSError:
-            # Whoever reads has left, or the disk is full: the command learns it by SIGPIPE, as it would have.
+            # The reader has closed its end, or the disk is full: the command gets SIGPIPE, as it would without masking.
             self.outbox = b""
             self.close()
             return
         self.outbox = self.outbox[written:]
 
     def give_up(self) -> None:
-        """Takes in and gives out nothing more."""
+        """Stop reading, and drop unwritten bytes."""
         self.close()
         self.outbox = b""
 
     def close(self) -> None:
-        """Takes in nothing more; all that was held back is to be given out."""
+        """Stop reading; bytes that were held back are to be written."""
         if self.source < 0:
             return
         os.close(self.source)
@@ -116,62 +119,62 @@ class Channel:
 
 
 class Pump:
-    """An attendant of the command's loop (process/watch.py) that moves what the command writes."""
+    """An attendant (process/watch.py) that copies the command's output."""
 
     def __init__(self, channels: Sequence[Channel], *, is_terminal: bool, look: Callable[[], None]) -> None:
-        """`is_terminal`: what is read may come a moment late. `look` is called at every turn."""
+        """`is_terminal`: output may arrive a moment late. `look` is called at every turn."""
         self._channels = channels
         self._is_terminal = is_terminal
         self._look = look
         self._patience: float | None = None
 
     def learn(self, patterns: Iterable[bytes]) -> None:
-        """Masks these too, from now on."""
-        found = list(patterns)
-        for each in self._channels:
-            each.learn(found)
+        """Mask these patterns, too, from now on."""
+        new_patterns = list(patterns)
+        for channel in self._channels:
+            channel.learn(new_patterns)
 
     def hurry(self) -> None:
-        """From now on a reader that takes nothing is not waited for without an end: the command was ended."""
+        """From now on, do not wait long for a blocked reader: the command was ended."""
         self._patience = _PATIENCE_SECONDS
 
     def readers(self) -> Iterable[int]:
-        """What the command writes to."""
-        return [each.source for each in self._channels if each.wants_more()]
+        """The descriptors of the command's output."""
+        return [channel.source for channel in self._channels if channel.wants_more()]
 
     def writers(self) -> Iterable[int]:
-        """Where something is to be written."""
-        return [each.sink for each in self._channels if each.outbox]
+        """The descriptors with unwritten bytes."""
+        return [channel.sink for channel in self._channels if channel.outbox]
 
     def seconds(self) -> float | None:
-        """Until something that was held back is let go."""
-        waits = [wait for each in self._channels if (wait := each.seconds()) is not None]
+        """The seconds until the next release of bytes that are held back."""
+        waits = [wait for channel in self._channels if (wait := channel.seconds()) is not None]
         return min(waits, default=None)
 
     def turn(self, ready: Collection[int]) -> None:
-        """Moves what can be moved without waiting."""
+        """Copy what can be copied without blocking."""
         self._look()
-        for each in self._channels:
-            if each.wants_more() and each.source in ready:
-                each.read()
-            each.release()
-            if each.outbox and _is_ready(each.sink, select.POLLOUT, 0):
-                each.write()
+        for channel in self._channels:
+            if channel.wants_more() and channel.source in ready:
+                channel.read()
+            channel.release()
+            if channel.outbox and _is_ready(channel.sink, select.POLLOUT, 0):
+                channel.write()
 
     def catch_up(self) -> None:
-        """Moves all that has come so far: the terminal is about to be somebody else's, or the command has ended."""
+        """Copy all output so far: the terminal is about to change hands, or the command has ended."""
         patience = _SILENCE_SECONDS if self._is_terminal else 0.0
-        for each in self._channels:
-            while each.is_open and _is_ready(each.source, select.POLLIN, patience) and each.read():
-                self._write_all(each)
-            self._write_all(each)
+        for channel in self._channels:
+            while channel.is_open and _is_ready(channel.source, select.POLLIN, patience) and channel.read():
+                self._write_all(channel)
+            self._write_all(channel)
 
     def end(self) -> None:
-        """What the command wrote is written out; what its own children still write is not waited for."""
+        """Write out the command's output; output of its own children is not waited for."""
         self.catch_up()
-        for each in self._channels:
-            each.close()
-            self._write_all(each)
+        for channel in self._channels:
+            channel.close()
+            self._write_all(channel)
 
     def _write_all(self, channel: Channel) -> None:
         while channel.outbox:

@@ -1,4 +1,4 @@
-"""The signals that come in while a command runs, as something that can be waited for beside everything else."""
+"""Signals that arrive while a command runs, as events to wait for beside descriptors."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ FORWARDED = (
 
 
 _LONGEST_SECONDS = 86400.0
-"""poll(2) takes no more than 24 days; whoever waits looks at the time again."""
+"""poll(2) takes no more than 24 days; the caller looks at the clock again."""
 
 
 class Woken(NamedTuple):
-    """What a wait ended with; nothing at all when its time was over first."""
+    """The events that ended a wait; empty after the timeout."""
 
     signals: bytes
-    """Their numbers, in order."""
+    """The numbers of the signals, in order."""
     ready: frozenset[int]
     """Descriptors that can be read or written, or have failed."""
 
 
 class Signals:
-    """Catches what a command has to get, and the end of children, for the length of a `with` block.
+    """Within a `with` block, catches SIGCHLD and the signals that are forwarded to the command.
 
-    Those that this process was told to ignore (`nohup`) stay ignored, here and in the command.
+    Signals that this process ignores (`nohup`) stay ignored, here and in the command.
     """
 
     def __enter__(self) -> Self:
@@ -61,8 +61,8 @@ class Signals:
         os.close(self._writer)
 
     def wait(self, seconds: float | None, readers: Iterable[int] = (), writers: Iterable[int] = ()) -> Woken:
-        """Waits for the first signal or descriptor, but not longer than that."""
-        # Not select(): a process that was given a thousand descriptors has ours above its limit.
+        """Wait for the first signal or ready descriptor, at most that long."""
+        # Not select(): with a thousand inherited descriptors, ours are above its limit.
         poll = select.poll()
         wishes = {self._reader: select.POLLIN}
         for descriptor in readers:
@@ -71,12 +71,12 @@ class Signals:
             wishes[descriptor] = wishes.get(descriptor, 0) | select.POLLOUT
         for descriptor, wish in wishes.items():
             poll.register(descriptor, wish)
-        # Rounded up: a wait of half a millisecond must not become a busy loop.
+        # Rounded up: half a millisecond must not become a busy loop.
         milliseconds = None if seconds is None else int(min(seconds, _LONGEST_SECONDS) * 1000) + 1
-        found = {descriptor for descriptor, _ in poll.poll(milliseconds)}
-        signals = os.read(self._reader, 4096) if self._reader in found else b""
-        return Woken(signals, frozenset(found - {self._reader}))
+        ready = {descriptor for descriptor, _ in poll.poll(milliseconds)}
+        signals = os.read(self._reader, 4096) if self._reader in ready else b""
+        return Woken(signals, frozenset(ready - {self._reader}))
 
 
 def _note(_number: int, _frame: FrameType | None) -> None:
-    """Lets the signal's number go through the wake-up descriptor, which needs a handler."""
+    """A handler that does nothing: the wake-up descriptor gets the signal's number only if there is a handler."""

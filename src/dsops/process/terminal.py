@@ -8,28 +8,28 @@ from typing import Protocol
 
 
 class Terminal(Protocol):
-    """What a watched command has of the terminal that we were started on."""
+    """The terminal of a watched command."""
 
     @property
     def exists(self) -> bool:
-        """Whether there is one."""
+        """Whether there is a terminal."""
 
     @property
     def is_given(self) -> bool:
-        """Whether what is typed, Ctrl-C too, goes to the command and not to us."""
+        """Whether the command, not dsops, gets the input, Ctrl-C included."""
 
     def give(self) -> bool:
-        """Lets the command have it, if it is ours to give."""
+        """Give the terminal to the command, if it is ours."""
 
     def take_back(self) -> None:
-        """Lets our own group have it again, if the command had it."""
+        """Give the terminal back to our own group, if the command has it."""
 
     def close(self) -> None:
-        """The command has ended, or was never started: the terminal is as it was."""
+        """Restore the terminal: the command has ended, or was never started."""
 
 
 class SharedTerminal:
-    """Our own terminal, given to the command's process group; nothing when there is none."""
+    """Our own terminal, handed to the command's process group; does nothing if there is none."""
 
     def __init__(self, group: int) -> None:
         self._group = group
@@ -37,32 +37,32 @@ class SharedTerminal:
             self._descriptor = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
         except OSError:
             self._descriptor = -1
-        # With a pipe on one side another program of our group may read the terminal (`dsops exec ... |
-        # less`): then the command gets it only when it asks.
+        # If a stream is a pipe, another program of our group may read the terminal (`dsops exec ... | less`): then the
+        # command gets it only when it asks.
         if all(os.isatty(descriptor) for descriptor in (0, 1, 2)):
             self.give()
 
     @property
     def exists(self) -> bool:
-        """Whether there is one."""
+        """Whether there is a terminal."""
         return self._descriptor >= 0
 
     @property
     def is_given(self) -> bool:
-        """Whether the command's group has it: what is typed, Ctrl-C too, goes there and not to us."""
+        """Whether the command's group has the terminal, and so gets the input, Ctrl-C included."""
         return self._holder() == self._group
 
     def give(self) -> bool:
-        """Lets the command's group have it, if it is ours to give."""
+        """Give the terminal to the command's group, if it is ours."""
         return self._holder() == os.getpgrp() and self._hand_to(self._group)
 
     def take_back(self) -> None:
-        """Lets our own group have it again, if the command's had it."""
+        """Give the terminal back to our own group, if the command's group has it."""
         if self.is_given:
             self._hand_to(os.getpgrp())
 
     def close(self) -> None:
-        """Takes it back, and closes it."""
+        """Take the terminal back, and close it."""
         if self.exists:
             self.take_back()
             os.close(self._descriptor)
@@ -75,7 +75,7 @@ class SharedTerminal:
             return -1
 
     def _hand_to(self, group: int) -> bool:
-        # From the background the call stops the caller unless SIGTTOU is blocked (POSIX, tcsetpgrp).
+        # From the background, tcsetpgrp stops the caller unless SIGTTOU is blocked (POSIX).
         before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTTOU])
         try:
             os.tcsetpgrp(self._descriptor, group)

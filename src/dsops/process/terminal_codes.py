@@ -1,7 +1,7 @@
-"""Secrets with terminal codes (colours, cursor moves, links) between their letters are masked, too.
+"""Mask secrets that have terminal codes (colours, cursor moves, links) between their characters.
 
-What a command writes is searched twice: as it is, since a code may hold a secret, and without its codes, which most
-output does not have. Between the two nothing is held back for longer than by one of them.
+Output is searched twice: as it is, since a code may contain a secret, and without its codes, if it has any. Both
+together hold bytes back no longer than one of them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dsops.process.mask import ControlCode, Masker
 
 _ESCAPE = b"\x1b"
 _LONGEST = 1024
-"""Bytes of one code; a link has its address in it."""
+"""In bytes, of one code; a link contains its address."""
 
 # ECMA-48: control sequences, strings (for the operating system, a device, a program), and short escapes.
 _CODE = re.compile(
@@ -27,59 +27,59 @@ _UNFINISHED = re.compile(
 
 
 class TerminalMasker:
-    """A `Masker` for output that may have terminal codes in it."""
+    """A `Masker` for output that may contain terminal codes."""
 
     def __init__(self, patterns: Iterable[bytes]) -> None:
         """The patterns are those of a Masker."""
         self._plain = Masker(())
         self._visible = Masker(())
         self._unfinished = b""
-        """The beginning of a code."""
+        """The beginning of a code that is not complete."""
         self.learn(patterns)
 
     def learn(self, patterns: Iterable[bytes]) -> None:
-        """Masks these too, in what comes from now on."""
-        found = list(patterns)
-        without = [_CODE.sub(b"", each) for each in found]
-        found += [each for each in without if len(each) >= SHORTEST]
-        self._plain.learn(found)
-        self._visible.learn(found)
+        """Mask these patterns, too, in later input."""
+        all_patterns = list(patterns)
+        without = [_CODE.sub(b"", pattern) for pattern in all_patterns]
+        all_patterns += [pattern for pattern in without if len(pattern) >= SHORTEST]
+        self._plain.learn(all_patterns)
+        self._visible.learn(all_patterns)
 
     @property
     def held(self) -> int:
-        """How many bytes are held back."""
+        """The number of bytes that are held back."""
         return self._plain.held + self._visible.held + len(self._unfinished)
 
     def feed(self, data: bytes) -> bytes:
-        """What can be output now that this has come."""
+        """Add input and return the output that is decided."""
         return self._go_on(self._plain.feed(data))
 
     def release(self) -> bytes:
-        """What was held back, since nothing has come for a while."""
+        """Return the bytes that were held back, because no input came for a while."""
         out = self._go_on(self._plain.release(), is_held=True)
         unfinished, self._unfinished = self._unfinished, b""
         return out + self._visible.release() + unfinished
 
     def finish(self) -> bytes:
-        """What was held back, since nothing comes any more."""
+        """Return the bytes that were held back, because the input has ended."""
         out = self._go_on(self._plain.finish())
         unfinished, self._unfinished = self._unfinished, b""
         return out + self._visible.finish() + unfinished
 
     def _go_on(self, data: bytes, *, is_held: bool = False) -> bytes:
-        """The second search. What the first one let go without a code in it is no beginning of a secret."""
+        """The second search. Bytes that the first one released, and that contain no code, begin no secret."""
         if not is_held and _ESCAPE not in data and not self._unfinished and not self._visible.is_pending:
             return data
         data = self._unfinished + data
         end = _UNFINISHED.search(data, max(0, len(data) - 2 * _LONGEST))
         self._unfinished = data[end.start() :] if end else b""
         data = data[: len(data) - len(self._unfinished)]
-        shown: list[bytes] = []
+        visible: list[bytes] = []
         codes: list[ControlCode] = []
         position = length = 0
         for match in _CODE.finditer(data):
-            shown.append(data[position : match.start()])
-            length += len(shown[-1])
+            visible.append(data[position : match.start()])
+            length += len(visible[-1])
             codes.append(ControlCode(length, match[0]))
             position = match.end()
-        return self._visible.feed(b"".join([*shown, data[position:]]), codes)
+        return self._visible.feed(b"".join([*visible, data[position:]]), codes)

@@ -1,7 +1,7 @@
-"""A command that is watched: signals reach it, the terminal is its own, a time limit ends what it started.
+"""Run the command as a child: forward signals, hand over the terminal, enforce a time limit.
 
-It runs in a process group of its own. So a Ctrl-C reaches it once (through us, or from the terminal when
-that is its own), and ending the group ends what it started, but nothing of ours.
+It runs in a process group of its own. So a Ctrl-C reaches it once (through us, or from the terminal if it has it),
+and ending the group ends everything that it started, but nothing of ours.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from dsops.process.signals import Signals
 from dsops.process.terminal import SharedTerminal, Terminal
 
 GRACE_SECONDS = 10.0
-"""How long a group that was asked to end may take, before it is killed: what `docker stop` gives, too."""
+"""How long a process group may take to end after SIGTERM, before it is killed: the same as `docker stop`."""
 
 _POLL_SECONDS = 0.02
-"""How often a group is looked at while it ends: the death of somebody else's child gives no sign."""
+"""How often a group is checked while it ends: a process that is not our child gives no signal when it dies."""
 
 
 class Attendant(Protocol):
-    """Something that goes on beside the command, in the loop that watches it; it never blocks that loop."""
+    """Work beside the command, in the loop that watches it; it must never block that loop."""
 
     def readers(self) -> Iterable[int]:
         """Descriptors that it waits to read from."""
@@ -36,34 +36,34 @@ class Attendant(Protocol):
         """Descriptors that it waits to write to."""
 
     def seconds(self) -> float | None:
-        """How long it can wait for its turn though none of them is ready; None: for ever."""
+        """Seconds until its next turn even if no descriptor is ready; None for no limit."""
 
     def turn(self, ready: Collection[int]) -> None:
-        """Does what can be done at once."""
+        """Do what can be done without waiting."""
 
     def end(self) -> None:
-        """Comes to its end: the command is gone, or was never started."""
+        """Finish: the command has ended, or was never started."""
 
 
 class Start(Protocol):
-    """How a command begins its life."""
+    """How a command is started."""
 
     def spawn(self, command: str, arguments: Sequence[str], environment: Mapping[bytes, bytes]) -> int:
-        """The process id of the command, which leads a group of its own; raises CommandNotExecutable."""
+        """Start the command as the leader of its own group, and return its process id. Raises CommandNotExecutable."""
 
     def terminal(self, pid: int) -> Terminal:
-        """What that command has of our terminal."""
+        """The command's terminal."""
 
 
 class PlainStart:
-    """The command gets our own streams, and our terminal when it may have it."""
+    """The command inherits our streams, and gets our terminal if it may have it."""
 
     def spawn(self, command: str, arguments: Sequence[str], environment: Mapping[bytes, bytes]) -> int:
-        """Starts it with the signal dispositions that `replace` gives."""
+        """Start the command with the signal dispositions that `replace` sets."""
         return spawn(command, arguments, environment)
 
     def terminal(self, pid: int) -> Terminal:
-        """Ours, shared."""
+        """Our terminal, shared with the command."""
         return SharedTerminal(pid)
 
 
@@ -78,14 +78,14 @@ def watch(
     attendants: Sequence[Attendant] = (),
     hurry: Callable[[], None] = lambda: None,
 ) -> int:
-    """The command's exit code, or 128 + n when signal n ended it.
+    """Run the command and return its exit code, or 128 + n if signal n ended it.
 
-    `hurry` is called when it did not end by itself: by a signal that was passed on, or since its time is over.
+    `hurry` is called if it did not end by itself: after a forwarded signal, or at the time limit.
 
-    A Ctrl-C that ends the command on a terminal ends this process, too, by the signal itself. Raises
-    CommandTimedOut when it ran longer than `timeout_seconds`: by then its whole process group is gone,
-    first asked by SIGTERM, after `grace_seconds` by SIGKILL. Raises CommandNotExecutable when it could not
-    be started. The attendants have ended by then, in every case.
+    A Ctrl-C that ends the command on a terminal ends this process by the same signal. Raises CommandTimedOut if it
+    ran longer than `timeout_seconds`; by then its whole process group has been ended, by SIGTERM and after
+    `grace_seconds` by SIGKILL. Raises CommandNotExecutable if it could not be started. In every case the attendants
+    have ended.
     """
     start = start or PlainStart()
     with _Ending(attendants) as ending, Signals() as signals:
@@ -105,9 +105,9 @@ def spawn(
     *,
     streams: Mapping[int, int] | None = None,
 ) -> int:
-    """Starts the command in a group of its own, with the signal dispositions that `replace` gives.
+    """Start the command in its own process group, with the signal dispositions that `replace` sets.
 
-    `streams` are descriptors of ours that it gets under another number: `{1: a pipe}`.
+    `streams` maps descriptors of the child to ours: `{1: a pipe}`.
     """
     words = tuple(arguments)
     defaults = [signal.SIGPIPE, signal.SIGXFSZ]
@@ -126,7 +126,7 @@ def spawn(
 
 
 class _Ending:
-    """The attendants, which end once: before the Ctrl-C that ends us, or when all is over."""
+    """Ends the attendants once: before we die of Ctrl-C, or when all is over."""
 
     def __init__(self, attendants: Sequence[Attendant]) -> None:
         self.attendants = attendants
@@ -139,7 +139,7 @@ class _Ending:
         self.now()
 
     def now(self) -> None:
-        """Lets all of them come to their end."""
+        """End all attendants, unless that was done."""
         if not self._is_over:
             self._is_over = True
             for attendant in self.attendants:
@@ -172,16 +172,16 @@ class _Watch:
         return self._code
 
     def _turn(self, seconds: float | None) -> None:
-        """Waits for the next signal, but not longer than that; passes it on, and looks how the command is."""
+        """Wait for a signal, at most that long; forward it, and check whether the command stopped or ended."""
         attendants = self._ending.attendants
-        waits = [wait for wait in (seconds, *[each.seconds() for each in attendants]) if wait is not None]
+        waits = [wait for wait in (seconds, *[attendant.seconds() for attendant in attendants]) if wait is not None]
         woken = self._signals.wait(
             max(0.0, min(waits)) if waits else None,
-            [descriptor for each in attendants for descriptor in each.readers()],
-            [descriptor for each in attendants for descriptor in each.writers()],
+            [descriptor for attendant in attendants for descriptor in attendant.readers()],
+            [descriptor for attendant in attendants for descriptor in attendant.writers()],
         )
-        for each in attendants:
-            each.turn(woken.ready)
+        for attendant in attendants:
+            attendant.turn(woken.ready)
         for number in woken.signals:
             if number != signal.SIGCHLD:
                 self._passed_on.add(number)
@@ -196,10 +196,10 @@ class _Watch:
                 self._on_end(os.waitstatus_to_exitcode(status))
 
     def _on_stop(self, number: int) -> None:
-        """The command wants the terminal, or was told to pause by Ctrl-Z: then the whole job pauses."""
+        """Handle a stopped command: it wants the terminal, or Ctrl-Z paused it, which pauses the whole job."""
         if not self._terminal.exists:
             return
-        # It may have asked before it was given the terminal at its start, and has it by now.
+        # It may have asked before it was given the terminal at its start, and may have it by now.
         wants_terminal = number in {signal.SIGTTIN, signal.SIGTTOU}
         if wants_terminal and (self._terminal.is_given or self._terminal.give()):
             self._send(signal.SIGCONT)
@@ -207,7 +207,7 @@ class _Watch:
         had_terminal = self._terminal.is_given
         self._terminal.take_back()
         os.kill(os.getpid(), signal.SIGSTOP)
-        # Here somebody has continued us: `fg` or `bg`.
+        # SIGCONT has resumed us: by `fg` or `bg`.
         if had_terminal or wants_terminal:
             self._terminal.give()
         self._send(signal.SIGCONT)
@@ -220,9 +220,9 @@ class _Watch:
             self._die_likewise(-code)
 
     def _die_likewise(self, number: int) -> None:
-        """Ends us by the Ctrl-C that ended the command: after an exit code a shell runs a script's next line.
+        """Die of the same Ctrl-C that ended the command: after an exit code, a shell would run a script's next line.
 
-        The rest of our job would have had the signal from the terminal, had that not been given away.
+        The rest of our job gets the signal, too, as it would have from the terminal if the command had not had it.
         """
         was_given = self._terminal.is_given
         self._ending.now()
@@ -233,10 +233,10 @@ class _Watch:
         os.kill(os.getpid(), number)
 
     def _end_group(self, grace_seconds: float) -> None:
-        """Ends all that the command started, as far as it stayed in the group."""
+        """End all processes of the command that stayed in its group."""
         self._hurry()
         self._send(signal.SIGTERM)
-        # A stopped process sees the SIGTERM only when it goes on.
+        # A stopped process gets the SIGTERM only when it continues.
         self._send(signal.SIGCONT)
         end = monotonic() + grace_seconds
         while monotonic() < end and self._send(0):
@@ -246,12 +246,12 @@ class _Watch:
             os.waitpid(self._pid, 0)
 
     def _send(self, number: int) -> bool:
-        """Sends the group a signal (0: none); whether there is still somebody in it."""
+        """Send the group a signal (0: none); return whether the group still has a process."""
         try:
             os.killpg(self._pid, number)
         except ProcessLookupError:
             return False
         except PermissionError:
-            # Somebody is there, but runs as another user (sudo). macOS says it of zombies too.
+            # A process is there but runs as another user (sudo). macOS says this of zombies, too.
             return True
         return True

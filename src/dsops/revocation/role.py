@@ -18,7 +18,7 @@ from dsops.revocation.policy import POLICY_NAME, revocation_policy, revoked_befo
 from dsops.runtime import Runtime
 
 
-class Role(NamedTuple):
+class RoleToRevoke(NamedTuple):
     """A role, and a region of its partition."""
 
     arn: Arn
@@ -35,15 +35,15 @@ class PolicyCaller(NamedTuple):
     """The caller in messages: `the base credentials`, "store `admin`"."""
 
 
-def role_of_arn(arn: Arn) -> Role:
+def role_of_arn(arn: Arn) -> RoleToRevoke:
     """The role that an ARN names. Raises UsageError for the ARN of anything else."""
     partition = partition_named(arn.partition)
     if arn.service != "iam" or arn.resource_type != "role" or partition is None:
         raise UsageError(f"`{arn}` is no role's ARN", hint="it is arn:aws:iam::ACCOUNT:role/NAME")
-    return Role(arn, partition.global_region)
+    return RoleToRevoke(arn, partition.global_region)
 
 
-def role_of_store(plan: Plan, name: str) -> Role:
+def role_of_store(plan: Plan, name: str) -> RoleToRevoke:
     """The role of the store's last hop. Raises RevocationRefused for a store without a role that can be changed."""
     step = plan.steps[name]
     while "role_arn" not in step.settings and step.credentials_from:
@@ -51,7 +51,7 @@ def role_of_store(plan: Plan, name: str) -> Role:
     arn = parse_arn(str(step.settings.get("role_arn", "")))
     if arn is None:
         raise _without_role(name, step)
-    return Role(arn, step.region)
+    return RoleToRevoke(arn, step.region)
 
 
 def _without_role(name: str, step: Step) -> RevocationRefused:

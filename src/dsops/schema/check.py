@@ -17,11 +17,11 @@ from dsops.model import Field
 from dsops.schema.key import Conflict, Setting, Settings, StoreKey, StoreType
 from dsops.schema.operation import given_names
 from dsops.secret import Secret
-from dsops.startup import NamedTuple, pattern
+from dsops.startup import NamedTuple
 
 _TRUE = frozenset({"true", "yes", "on"})
 _FALSE = frozenset({"false", "no", "off"})
-_INTEGER = pattern(r"[-+]?[0-9]{1,15}")
+_INTEGER = re.compile(r"[-+]?[0-9]{1,15}")
 
 _WANTED = {"integer": "a whole number", "boolean": "true or false", "store": "the name of a store"}
 

@@ -10,15 +10,41 @@ from dsops.plan import Plan, PlannedVariable, Step
 from dsops.plan.needs import assume_actions, issue_needs, parameter_resource, secret_resources
 from dsops.sandbox.seed.model import DEFAULT_ACCOUNT, Seed, SeedAccount, SeedDevice, SeedRegion, SeedSecret, SeedUser
 from dsops.sandbox.state.iam_backend import StoredPolicy
+from dsops.sandbox.state.organization_builder import SeedNode, SeedOrganization
 from dsops.secret import Secret
 from dsops.seed.federation import Companies, Providers
 from dsops.seed.holders import Holder, PlannedRole, arn_of, document
 from dsops.seed.logins import PlannedIdentityCenter
-from dsops.seed.members import Members
 from dsops.seed.value import Value, extracted
 
 DEVELOPER = "developer"
 _DEVICES_PER_USER = 8
+
+
+class _Members:
+    """The organization that AssumeRoot needs, its members being collected; a sandbox has one organization."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self._manager = ""
+        self._members: dict[str, None] = {}
+
+    def add(self, manager: str, member: str) -> None:
+        """Add a member; adds a note if it belongs to another organization."""
+        self._manager = self._manager or manager
+        if manager != self._manager:
+            self.notes.append(
+                f"{member} is left out of {manager}'s organization: a sandbox has only one, {self._manager}'s"
+            )
+            return
+        self._members[member] = None
+
+    def organization(self) -> SeedOrganization | None:
+        """Return the organization with centralized root access; None if it is not needed."""
+        if not self._members:
+            return None
+        root = SeedNode(accounts=tuple((member, SeedNode()) for member in self._members))
+        return SeedOrganization(self._manager, root, root_access=("RootCredentialsManagement", "RootSessions"))
 
 
 class SeedWorld:
@@ -35,7 +61,7 @@ class SeedWorld:
         self._providers = Providers(environ)
         self._companies = Companies()
         self._logins = PlannedIdentityCenter(environ)
-        self._members = Members()
+        self._members = _Members()
         for step in first_hops:
             self._add_device(step)
         self._developers = {account: Holder("") for account in self._devices}
@@ -48,8 +74,6 @@ class SeedWorld:
         for account, developer in self._developers.items():
             self._partitions.setdefault(account, partition)
             developer.arn = f"arn:{self._partitions[account]}:iam::{account}:user/{DEVELOPER}"
-
-    # --- sessions ------------------------------------------------------------------------------------------------
 
     def add_session(self, step: Step, steps: Mapping[str, Step]) -> None:
         """Add what a step's session needs; nothing for the user's own session."""
@@ -172,8 +196,6 @@ class SeedWorld:
         if arn is not None and arn.account != "aws":
             self._managed.setdefault(arn.account, set()).add(arn.resource_name)
 
-    # --- secrets -------------------------------------------------------------------------------------------------
-
     def add_read(self, variable: PlannedVariable, plan: Plan) -> None:
         """Add the secret or parameter that a variable reads, and the permission to read it."""
         step, reference = plan.steps[variable.step], variable.reference
@@ -226,8 +248,6 @@ class SeedWorld:
             return
         self._parameters.setdefault((account, region, name), Value(name)).add(paths, is_encoded=is_encoded)
         reader.allow(("ssm:GetParameters", "ssm:GetParameter"), parameter_resource(step, own.account, key))
-
-    # --- seed ----------------------------------------------------------------------------------------------------
 
     def seed(self, region: str) -> Seed:
         """Return the seed; a developer's account comes first, and the developer is the default identity."""

@@ -11,7 +11,6 @@ from dsops.errors import DsopsError, ExtraMissing, KeyringFailed, MfaRefused, Mf
 from dsops.plan import SERVES, Step
 from dsops.runtime import Event
 from dsops.secret import Secret
-from dsops.startup import pattern
 from dsops.stores.command import output_of
 from dsops.stores.endpoints import endpoint_of
 from dsops.stores.interface import Context
@@ -27,7 +26,7 @@ _PERIOD_SECONDS = 30
 
 _PROCESS_BYTES = 4096
 
-_CODE = pattern(r"[0-9]{6}\Z", re.ASCII)
+_CODE = re.compile(r"[0-9]{6}\Z", re.ASCII)
 
 
 async def with_code(step: Step, context: Context, use: Callable[[Secret], Awaitable[T]]) -> T:

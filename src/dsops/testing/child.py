@@ -67,10 +67,10 @@ class Acts:
     """The operations of a test on its sandbox."""
 
     def __init__(self, sandbox: Sandbox) -> None:
-        from dsops.sandbox.state.iam_builder import Planter
+        from dsops.sandbox.state.iam_builder import IamBuilder
 
         self._sandbox = sandbox
-        self._planter = Planter(sandbox.world)
+        self._planter = IamBuilder(sandbox.world)
 
     def account(self, account_id: str) -> tuple[str, str]:
         """Return account id ("": the default account) and partition; creates a missing account, empty."""
@@ -136,12 +136,12 @@ class Acts:
         place = self._place(account)
         if policy is not None and not kms_key:
             kms_key = open_key(self._sandbox.keys, self._sandbox.world.partitions[account], place)
-        return self._sandbox.vault.put_secret(place, name, value, None, policy, kms_key)
+        return self._sandbox.secret_storage.put_secret(place, name, value, None, policy, kms_key)
 
     def add_parameter(self, account: str, name: str, value: str, kms_key: str) -> None:
         """Create a SecureString parameter."""
-        self._sandbox.vault.open_parameters()
-        self._sandbox.vault.put_parameter(self._place(account), name, value, "SecureString", kms_key)
+        self._sandbox.secret_storage.open_parameters()
+        self._sandbox.secret_storage.put_parameter(self._place(account), name, value, "SecureString", kms_key)
 
     def _place(self, account: str) -> SecretLocation:
         from dsops.sandbox.state.secrets import SecretLocation

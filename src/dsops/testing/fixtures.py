@@ -41,9 +41,12 @@ class Assume:
 
         Raises AssumeRoleDenied, MfaRefused or StsRefused with AWS's message in `aws`.
         """
+        caller = by or self._sandbox.user()
         try:
-            return assume_role(
-                by or self._sandbox.user(),
+            credentials = assume_role(
+                caller.url,
+                caller.region,
+                caller.credentials,
                 role_arn,
                 session_name=session_name,
                 duration_seconds=duration_seconds,
@@ -60,3 +63,4 @@ class Assume:
             # AWS's message does not tell the reason; point a failing test to it.
             error.add_note("the sandbox knows the reason: `sandbox.decisions()[-1]`")
             raise
+        return caller.with_credentials(credentials)

@@ -13,7 +13,7 @@ from dsops.arn import is_account_id
 from dsops.credentials import Credentials
 from dsops.errors import ExtraMissing
 from dsops.extras import pip_install
-from dsops.policy.language.policy import PolicyKind, parse_policy
+from dsops.policy import PolicyKind, parse_policy
 from dsops.sandbox.control.client import client_environment, client_variables
 from dsops.secret import Secret
 
@@ -42,7 +42,7 @@ class Identity:
         """The ARN that GetCallerIdentity returns; raises what any call with these credentials would."""
         from dsops.testing.session import caller_arn
 
-        return caller_arn(self)
+        return caller_arn(self.url, self.region, self.credentials)
 
     def environment(self, environ: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return an environment in which a program acts as this identity: `run(..., env=alice.environment())`.
@@ -60,12 +60,12 @@ class Identity:
     def boto3_session(self) -> Any:  # boto3 ships no types
         """Return a boto3 Session bound to the sandbox. Raises ExtraMissing without boto3."""
         try:
-            from dsops.testing.boto import session_of
+            from dsops.testing.boto import SandboxSession
         except ModuleNotFoundError as error:
             raise ExtraMissing(
                 "boto3 is not installed", why=f"{error.name} is missing", hint=f"install it: {pip_install('boto3')}"
             ) from error
-        return session_of(self)
+        return SandboxSession(self.url, self.region, self.credentials)
 
     def __repr__(self) -> str:
         return f"Identity({self.credentials.masked_key_id}, {self.url})"

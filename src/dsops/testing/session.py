@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from dsops.aws.apis import sts
 from dsops.aws.http.client import Client, make_client
 from dsops.aws.http.transport import open_driver
+from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
 from dsops.runtime import Runtime, ignore, no_prompt, utc_now
 from dsops.secret import Secret
 from dsops.tasks import run
 
-if TYPE_CHECKING:
-    from dsops.testing.local_aws import Identity
-
 T = TypeVar("T")
 
 
 def assume_role(
-    by: Identity,
+    url: str,
+    region: str,
+    by: Credentials,
     role_arn: str,
     *,
     session_name: str,
@@ -34,13 +34,13 @@ def assume_role(
     tags: tuple[tuple[str, str], ...],
     transitive_tag_keys: tuple[str, ...],
     source_identity: str,
-) -> Identity:
-    """Assume a role; return its session as an identity in the caller's sandbox."""
+) -> Credentials:
+    """Assume a role; return the credentials of its session, from the sandbox at that address."""
     assumed = _run(
         sts.assume_role(
             _client(),
-            by.credentials,
-            _sts_of(by),
+            by,
+            _sts_of(url, region),
             role_arn=role_arn,
             role_session_name=session_name,
             duration_seconds=duration_seconds,
@@ -54,16 +54,16 @@ def assume_role(
             source_identity=source_identity,
         )
     )
-    return by.with_credentials(assumed.credentials)
+    return assumed.credentials
 
 
-def caller_arn(identity: Identity) -> str:
+def caller_arn(url: str, region: str, credentials: Credentials) -> str:
     """Return the ARN that GetCallerIdentity returns for these credentials."""
-    return _run(sts.get_caller_identity(_client(), identity.credentials, _sts_of(identity))).arn
+    return _run(sts.get_caller_identity(_client(), credentials, _sts_of(url, region))).arn
 
 
-def _sts_of(identity: Identity) -> Endpoint:
-    return resolve_endpoint("sts", identity.region, {}, endpoint_url=identity.url)
+def _sts_of(url: str, region: str) -> Endpoint:
+    return resolve_endpoint("sts", region, {}, endpoint_url=url)
 
 
 def _client() -> Client:

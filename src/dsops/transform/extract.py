@@ -7,20 +7,21 @@ A path that starts with neither `.` nor `[` is first taken as a key's name, then
 from __future__ import annotations
 
 import json
+import re
 from json.encoder import encode_basestring
 
 from dsops.document import Mapping, Node, Sequence, is_json_number
 from dsops.errors import FieldMissing, ValueUnusable, nearest
 from dsops.secret import Secret
-from dsops.startup import NoReturn, pattern
+from dsops.startup import NoReturn
 
-_STEP = pattern(
+_STEP = re.compile(
     r"""\.?\[\s*(?:(-?[0-9]{1,9})|("(?:[^"\\]|\\.)*"|'[^']*'))\s*\]|\.(?:("(?:[^"\\]|\\.)*"|'[^']*')|([^.\[\]"']+))"""
 )
 
 _NAMES_SHOWN = 12
 # Field names are short and have few digits. A key or token, which could stand in the place of a name, has many.
-_NAME = pattern(r"(?=.{1,40}\Z)(?=(?:[^0-9]*[0-9]){0,3}[^0-9]*\Z)[A-Za-z_][A-Za-z0-9_.-]*\Z")
+_NAME = re.compile(r"(?=.{1,40}\Z)(?=(?:[^0-9]*[0-9]){0,3}[^0-9]*\Z)[A-Za-z_][A-Za-z0-9_.-]*\Z")
 
 
 class _Number(str):

@@ -7,7 +7,7 @@ import re
 from dsops.document import Mapping, Node, Scalar, Sequence
 from dsops.errors import Problem, Where, nearest
 from dsops.model import Transform
-from dsops.startup import Literal, NamedTuple, pattern
+from dsops.startup import Literal, NamedTuple
 from dsops.transform.extract import parse_path
 
 _Argument = Literal["none", "path", "separator", "replacement"]
@@ -40,9 +40,9 @@ _FORMS: dict[_Argument, str] = {
     "replacement": "{name}:old:new",
 }
 
-_QUOTED = pattern(r""""(?:[^"\\]|\\.)*"|'[^']*'""")
-_FOLLOWING_STEP = pattern(rf"\s*(?:{'|'.join(STEPS)})\s*(?:$|[:|,])")
-_ESCAPE = pattern(r"\\(.)", re.DOTALL)
+_QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'""")
+_FOLLOWING_STEP = re.compile(rf"\s*(?:{'|'.join(STEPS)})\s*(?:$|[:|,])")
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}
 
 

@@ -59,7 +59,7 @@ def test_it_has_the_partition_by_which_days_are_chosen() -> None:
         if type(table_property) is exp.Property
     }
     assert "timestamp" in partitions
-    assert "\"timestamp\" >= '2026/11/20'" == days_of(ATHENA, "2026-11-20", "")
+    assert "\"timestamp\" >= '2026/11/20'" == days_of("2026-11-20", "")
     assert properties["projection.timestamp.format"] == "yyyy/MM/dd"
     assert {f"projection.{name}.type" for name in partitions} <= set(properties)
     assert set(partitions) == set(re.findall(r"\$\{(\w+)\}", properties["storage.location.template"]))

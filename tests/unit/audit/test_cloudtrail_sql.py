@@ -1,4 +1,4 @@
-"""The questions as SQL for Athena, CloudTrail Lake and DuckDB: each parser reads it; user text is a literal."""
+"""The questions as SQL for Athena and DuckDB: each parser reads it; user text is a literal."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from dsops.audit.cloudtrail.dialects import ATHENA, DUCKDB, FIELDS, LAKE, Dialect
+from dsops.audit.cloudtrail.dialects import ATHENA, DUCKDB, FIELDS, Dialect
 from dsops.audit.cloudtrail.duck import standalone
 from dsops.audit.cloudtrail.questions import QUESTIONS, AuditQuestion, QuestionOptions, sql_of, text_literal
 from dsops.audit.cloudtrail.whole import days_of, whole
 
-READERS = [(ATHENA, "athena"), (ATHENA, "trino"), (LAKE, "trino"), (LAKE, "presto"), (DUCKDB, "duckdb")]
-STORE = "a0b1c2d3-0123-4567-89ab-0123456789ab"
+READERS = [(ATHENA, "athena"), (ATHENA, "trino"), (DUCKDB, "duckdb")]
 ASKED = QuestionOptions(since=datetime(2026, 11, 20, 10, tzinfo=UTC), session="dsops-deploy")
 
 
@@ -25,7 +24,7 @@ def text_of(question: AuditQuestion, dialect: Dialect, asked: QuestionOptions = 
     """The complete statement."""
     if dialect == DUCKDB:
         return standalone(question, asked, "logs/**/*.json.gz")
-    return whole(question, asked, dialect, "cloudtrail_logs", days_of(dialect, "2026-11-01", "2026-11-30"))
+    return whole(question, asked, dialect, "cloudtrail_logs", days_of("2026-11-01", "2026-11-30"))
 
 
 def parsed(text: str, reader: str) -> Any:
@@ -57,32 +56,28 @@ def test_only_a_question_of_uses_reads_the_table_twice() -> None:
     assert {"failures": 1, "events": 1, "durations": 2} == reads
 
 
-def test_days_are_partitions_in_athena_and_times_in_the_lake() -> None:
-    """Days are a partition filter in Athena and a time filter in CloudTrail Lake; without days all is read."""
+def test_days_select_athenas_partitions() -> None:
+    """A first and a last day limit the partitions that Athena reads; without them it reads all."""
     both = "\"timestamp\" >= '2026/11/01' AND \"timestamp\" <= '2026/11/30'"
-    assert both == days_of(ATHENA, "2026-11-01", "2026-11-30")
-    assert "eventtime >= '2026-11-01 00:00:00'" == days_of(LAKE, "2026-11-01", "")
-    assert not days_of(ATHENA, "", "")
+    assert both == days_of("2026-11-01", "2026-11-30")
+    assert not days_of("", "")
     assert "WHERE \"timestamp\" >= '2026/11/01'" in text_of(QUESTIONS["failures"], ATHENA)
 
 
-def test_no_engine_is_given_another_ones_words() -> None:
-    """No statement uses functions of another engine, such as INTERVAL in the lake or `try_strptime` in Trino."""
+def test_athena_is_not_sent_duckdbs_functions() -> None:
+    """Athena's SQL is Trino's, which has no `try_strptime` and the like."""
     for question in QUESTIONS.values():
-        for dialect in (ATHENA, LAKE):
-            text = text_of(question, dialect)
-            others = ("INTERVAL", "strptime", "quantile", "to_seconds", "from_json(", "CROSS JOIN")
-            assert not [word for word in others if word in text]
+        text = text_of(question, ATHENA)
+        others = ("strptime", "quantile", "to_seconds", "from_json(")
+        assert not [word for word in others if word in text]
 
 
 def test_every_field_is_read_where_each_engine_has_it() -> None:
-    """Fields are JSON text in Athena, map entries in the lake, struct members in DuckDB; missing ones are NULL."""
+    """Request parameters are JSON text in Athena and a struct in DuckDB; a field that the table lacks is NULL."""
     role = FIELDS["role_arn"]
     assert "json_extract_scalar(requestparameters, '$.roleArn')" == ATHENA.field(role)
-    assert "element_at(requestparameters, 'roleArn')" == LAKE.field(role)
     assert 'r."requestParameters"."roleArn"' == DUCKDB.field(role)
     assert "CAST(NULL AS VARCHAR)" == ATHENA.field(FIELDS["carried_identity"])
-    assert "useridentity.sessioncontext.sourceidentity" == LAKE.field(FIELDS["carried_identity"])
 
 
 @given(st.text())

@@ -87,7 +87,7 @@ def test_both_may_be_there(tmp_path: Path) -> None:
         ("otlp: {endpoints: 'https://c'}", "audit.otlp.endpoints", "there is no key `endpoints`"),
         ("otlp: {endpoint: 'https://c', headers: hush}", "audit.otlp.headers", "`headers` is a mapping"),
         ("otlp: {endpoint: 'https://c', headers: {'a: hush': x}}", "audit.otlp.headers", "a name under `headers`"),
-        ("otlp: {endpoint: 'https://c', headers: {Host: hush}}", "audit.otlp.headers", "`Host` is no header that can"),
+        ("otlp: {endpoint: 'https://c', headers: {Host: hush}}", "audit.otlp.headers", "`Host` is a header that can't"),
         ('otlp: {endpoint: "https://c", headers: {a: "hush\\nx"}}', "audit.otlp.headers", "the value of `a` is no"),
         ("otlp: {endpoint: 'https://c', ca_file: ca.pem}", "audit.otlp.ca_file", "`ca_file` is the path of a file"),
     ],

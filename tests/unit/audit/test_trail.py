@@ -220,7 +220,7 @@ def test_a_line_that_a_crash_left_in_part_is_marked_by_the_next_one(path: Path) 
     assert len(findings(path, is_harmless=True)) == 1
 
     edit(path, lambda lines: [lines[0], b"another line\n", *lines[2:]])
-    assert findings(path) == ["2: this is no line of an audit trail"]
+    assert findings(path) == ["2: this is not a line of an audit trail"]
 
 
 @pytest.mark.parametrize("end", [b"\n", b""])
@@ -278,7 +278,7 @@ def _name_twice(path: Path) -> None:
         (lambda path: path.mkdir(), "is a directory"),
         (lambda path: path.symlink_to("/dev/null"), "too many levels of symbolic links"),
         (lambda path: (path.write_bytes(b""), path.chmod(0o622)), "others may write it"),
-        (_name_twice, "it has another name besides"),
+        (_name_twice, "it has more than one hard link"),
         (lambda path: path.parent.chmod(0o770), "others may write it"),
     ],
 )
@@ -407,7 +407,7 @@ def test_a_trail_of_a_newer_dsops_is_left_alone(path: Path) -> None:
     head.write_bytes(head.read_bytes().replace(b"dsops-audit 1 ", b"dsops-audit 2 "))
     with pytest.raises(AuditFailed) as caught:
         write(path, "b")
-    assert caught.value.why == "a newer dsops writes it, in another form"
+    assert caught.value.why == "a newer version of dsops writes it, in another format"
     assert names(path) == ["a"]
 
 
@@ -486,7 +486,7 @@ def ten(path: Path) -> Path:
             lambda lines: lines[2:],
             ["1: the trail begins with number 3, and no line says that those before it were removed"],
         ),
-        (lambda lines: [*lines[:5], b"not a line\n", *lines[5:]], ["6: this is no line of an audit trail"]),
+        (lambda lines: [*lines[:5], b"not a line\n", *lines[5:]], ["6: this is not a line of an audit trail"]),
     ],
 )
 def test_a_cut_and_a_change_are_found(ten: Path, change: Any, found: list[str]) -> None:
@@ -517,7 +517,7 @@ def test_a_head_that_is_gone_is_found_also_after_the_next_line(ten: Path) -> Non
     ten.with_name("audit.jsonl.head").unlink()
     assert findings(ten) == ["0: the trail's head is gone, or can't be read: is its end cut?"]
     write(ten, "next")
-    assert any("the trail's head was gone before this line" in finding for finding in findings(ten))
+    assert any("the trail's head was gone when this line was written" in finding for finding in findings(ten))
 
 
 def test_a_cut_end_is_found_also_after_the_next_line(ten: Path) -> None:
@@ -525,7 +525,7 @@ def test_a_cut_end_is_found_also_after_the_next_line(ten: Path) -> None:
     edit(ten, lambda lines: lines[:7])
     write(ten, "next")
     finding_list = findings(ten)
-    assert any("lines had been cut off before this one" in finding for finding in finding_list)
+    assert any("lines before this one had been cut off" in finding for finding in finding_list)
     assert any("8 to 10 is missing" in finding for finding in finding_list)
 
 
@@ -539,9 +539,7 @@ def test_a_trail_made_anew_is_found_by_a_hash_noted_elsewhere(ten: Path) -> None
         file.unlink()
     write(ten, *[f"forged-{number}" for number in range(1, 12)])
     assert findings(ten) == []
-    assert findings(ten, noted) == [
-        f"0: no line has the hash {noted}: the trail is another one than when that was noted"
-    ]
+    assert findings(ten, noted) == [f"0: no line has the hash {noted}: the trail is not the one that it was noted from"]
 
 
 def test_bytes_of_any_kind_are_no_line_and_no_failure(ten: Path) -> None:
@@ -549,4 +547,4 @@ def test_bytes_of_any_kind_are_no_line_and_no_failure(ten: Path) -> None:
     no_link = b'{"chain":{"number":true,"previous":"x"}}\n'
     strange = [b"[1]\n", b"{}\n", no_link, b"[" * 5000 + b"\n", b"\0\xff\n", b"\n"]
     edit(ten, lambda lines: [*lines[:5], *strange, *lines[5:]])
-    assert findings(ten) == [f"{line}: this is no line of an audit trail" for line in range(6, 6 + len(strange))]
+    assert findings(ten) == [f"{line}: this is not a line of an audit trail" for line in range(6, 6 + len(strange))]

@@ -10,7 +10,7 @@ from botocore.session import Session
 from botocore.validate import ParamValidator
 
 from dsops.aws.apis import athena as api
-from dsops.aws.apis.queries import QueryState
+from dsops.aws.apis.athena import QueryState
 from dsops.errors import AccessDenied, AnswerInvalid, CredentialsExpired, DsopsError, QueryFailed, QueryRefused
 from tests.stubs.aws import json_answer, json_error, signature_is_right
 from tests.stubs.queries import ATHENA_ID, StubQueries

@@ -14,8 +14,10 @@ from dsops.aws.apis.kms import Kms
 from dsops.aws.apis.organizations import OrganizationsClient
 from dsops.aws.apis.secret_policy import SecretsManagerClient
 from dsops.errors import AccessDenied, AnswerInvalid, EntityNotFound
+from dsops.policy.simulation.facts import Entity
 from tests.stubs.aws import signature_is_right, sts_error
-from tests.stubs.iam import ACCOUNT, Entity, StubIam
+from tests.stubs.iam import ACCOUNT, StubIam
+from tests.stubs.iam import Entity as StubEntity
 from tests.stubs.server import Answer, Seen, StubServer
 from tests.unit.aws.scene import SESSION, Scene, endpoint_at
 
@@ -44,9 +46,9 @@ class Asking:
 def stub(**more: Any) -> StubIam:
     """An account with one user, role, group and managed policy."""
     return StubIam(
-        users={"alice": Entity(policies={"own": POLICY}, attached=[ARN], groups=["dev"], tags={"team": "a & b"})},
-        roles={"App": Entity(trust=POLICY, policies={"own": POLICY}, attached=[ARN], boundary=ARN, path="/ci/")},
-        groups={"dev": Entity(policies={"own": POLICY}, attached=[ARN])},
+        users={"alice": StubEntity(policies={"own": POLICY}, attached=[ARN], groups=["dev"], tags={"team": "a & b"})},
+        roles={"App": StubEntity(trust=POLICY, policies={"own": POLICY}, attached=[ARN], boundary=ARN, path="/ci/")},
+        groups={"dev": StubEntity(policies={"own": POLICY}, attached=[ARN])},
         managed={ARN: POLICY},
         **more,
     )
@@ -58,7 +60,8 @@ def test_a_user_is_read_with_id_and_tags() -> None:
         asking = Asking(server)
         user = asking.run(api.get_user(asking.iam, "alice"))
 
-    assert user == api.Entity(f"arn:aws:iam::{ACCOUNT}:user/alice", "AIDAALICE000000000000", "", {"team": "a & b"}, "")
+    alice = Entity(f"arn:aws:iam::{ACCOUNT}:user/alice", "AIDAALICE000000000000", "", {"team": "a & b"}, "")
+    assert user == alice
     assert signature_is_right(server.seen[0], server.url, "session/secret", service="iam")
 
 
@@ -104,7 +107,7 @@ def test_policies_of_all_kinds_are_read() -> None:
 def test_a_list_is_read_to_its_last_page() -> None:
     """Lists are read to their last page in order, whatever the page size."""
     names = [f"policy-{number}" for number in range(7)]
-    roles = {"App": Entity(policies=dict.fromkeys(names, POLICY), trust=POLICY), "None": Entity(trust=POLICY)}
+    roles = {"App": StubEntity(policies=dict.fromkeys(names, POLICY), trust=POLICY), "None": StubEntity(trust=POLICY)}
     iam = StubIam(roles=roles, page=3)
     with StubServer(iam) as server:
         asking = Asking(server)

@@ -16,8 +16,8 @@ from dsops.aws.apis.sso_oidc import DeviceAuthorization
 from dsops.aws.http.client import make_client
 from dsops.aws.http.wire import Response, WireRequest
 from dsops.aws.identity.sso_cache import Token
-from dsops.aws.identity.sso_login import LoginService, Way, by_browser, by_device, log_in
 from dsops.aws.identity.sso_session import SsoSession
+from dsops.aws.sso_login import LoginService, Way, by_browser, by_device, log_in
 from dsops.endpoint import resolve_endpoint
 from dsops.errors import DsopsError, LoginFailed, SsoRefused
 from tests.center_in_memory import REGION, START_URL, InMemoryCenter

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from dsops.agent.client import HELLO, REQUEST, pack, receive, send, stamp
+from dsops.agent.messages import PipelineRequest, request_fields
 from tests.stubs.aws import parameters_of
 from tests.stubs.server import Answer, Seen
 from tests.terminal import Terminal
@@ -527,7 +528,7 @@ def test_a_client_that_never_reads_uses_no_memory_or_thread(dsops: Agent) -> Non
     dsops.run("agent", "start")
     place = address(dsops)
     environment = [os.fsencode(f"{name}={value}") for name, value in dsops.environ.items()]
-    words = [b"secrets", b"--env", b"plain"]
+    words = [b"secrets", *request_fields(PipelineRequest("get", environment="plain"))]
     data = pack([stamp(), os.fsencode(dsops.folder), b"", b"%d" % len(words), *words, *environment])
     connections = []
     for _ in range(100):

@@ -14,33 +14,26 @@ from typing import Any
 
 import pytest
 
-from dsops.audit.cloudtrail.dialects import ATHENA
 from dsops.audit.cloudtrail.files import find_logs
 from dsops.audit.cloudtrail.questions import REPORTED
 from dsops.audit.cloudtrail.reporting import report_on
 from dsops.audit.report import AuditReport
 from tests.cloudtrail.generator import generate
-from tests.stubs.queries import ATHENA_ID, LAKE_ID, StubQueries
+from tests.stubs.queries import ATHENA_ID, StubQueries
 from tests.stubs.server import Answer, Seen, StubServer
 from tests.unit.cli.stub_aws import Dsops, StubAws
 
-STORE = "a0b1c2d3-0123-4567-89ab-0123456789ab"
-LAKE = ("--dialect", "lake", "--from", STORE)
 ROWS = [["arn:aws:iam::111122223333:role/Target", "AccessDenied", "3", "2", "2026-11-20 11:00:00.000", None]]
 FAILURES = ("role", "code", "failures", "principals", "first", "last")
 
 
 class World:
-    """The program with stubs of STS, Athena and CloudTrail Lake."""
+    """The program, its AWS for sessions, and its Athena."""
 
     def __init__(self, folder: Path, aws: StubAws, stub: StubQueries, url: str) -> None:
         self.stub = stub
         self.dsops = Dsops(folder, aws)
-        self.dsops.environ |= {
-            "AWS_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL_ATHENA": url,
-            "AWS_ENDPOINT_URL_CLOUDTRAIL": url,
-        }
+        self.dsops.environ |= {"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL_ATHENA": url}
 
     def run(self, *words: str, **environ: str) -> tuple[int, str, str]:
         """Exit code, stdout, stderr."""
@@ -111,8 +104,8 @@ def test_the_answer_is_a_table_as_the_reports(world: World) -> None:
         "  arn:aws:iam::111122223333:role/Target  AccessDenied  3         2           2026-11-20T11:00:00Z\n"
     )
     assert err.splitlines() == [
-        "dsops: note: Athena is asked in us-east-1: AWS bills for the bytes that are scanned",
-        f"dsops: note: 12345 bytes scanned, by which AWS bills: query {ATHENA_ID} in Athena",
+        "dsops: note: running the query in Athena in us-east-1: AWS bills for the bytes scanned",
+        f"dsops: note: 12345 bytes scanned, for which AWS bills: query {ATHENA_ID} in Athena",
     ]
 
 
@@ -133,29 +126,24 @@ def test_what_is_sent_is_what_is_printed(world: World) -> None:
     }
 
 
-@pytest.mark.parametrize("flags", [(), LAKE], ids=["athena", "lake"])
 @pytest.mark.parametrize("question", ASKED)
-def test_each_engine_answers_in_the_reports_own_words(
-    world: World, report: AuditReport, printed: tuple[dict[str, Any], list[str]], question: str, flags: tuple[str, ...]
+def test_athena_answers_in_the_reports_own_words(
+    world: World, report: AuditReport, printed: tuple[dict[str, Any], list[str]], question: str
 ) -> None:
-    """The same rows give the same JSON and the same table, whichever engine returned them."""
+    """The same rows from Athena give the report's JSON, value by value, and the report's table."""
     found = report.answer(question)
     assert found is not None
     assert found.rows
     world.stub.columns, world.stub.rows, world.stub.page = found.columns, as_athena_has_it(found.rows), 7
     told, texts = printed
-    _, out, err = world.run(question, "--run", "--everything", "--json", *flags)
+    _, out, err = world.run(question, "--run", "--everything", "--json")
     given = json.loads(out)
 
     assert err == ""
     assert given["answers"] == {question: told["answers"][question]}
     assert set(told) | {"query"} == set(given)
-    assert given["query"] == {
-        "engine": "lake" if flags else "athena",
-        "id": LAKE_ID if flags else ATHENA_ID,
-        "scanned_bytes": 12_345,
-    }
-    table = world.run(question, "--run", "--everything", "--top", "3", *flags)[1]
+    assert given["query"] == {"engine": "athena", "id": ATHENA_ID, "scanned_bytes": 12_345}
+    table = world.run(question, "--run", "--everything", "--top", "3")[1]
     assert table.rstrip("\n") == texts[ASKED.index(question)]
 
 
@@ -226,7 +214,7 @@ def test_reading_all_logs_needs_a_flag(world: World) -> None:
     code, out, err = world.run("failures", "--run")
 
     assert (code, out) == (2, "")
-    assert "dsops: error[usage]: without a first day all of cloudtrail_logs is read, and AWS bills for that" in err
+    assert "dsops: error[usage]: without a first day all of cloudtrail_logs is scanned, and AWS bills for it" in err
     assert "or `--since 7d`; `--everything` reads all of it" in err
     assert world.run("failures", "--run", "--end", "2026-11-01")[0] == 2
     assert world.stub.seen == []
@@ -235,14 +223,13 @@ def test_reading_all_logs_needs_a_flag(world: World) -> None:
 
 
 WRONG: Mapping[str, tuple[tuple[str, ...], str]] = {
-    "output": (("--output", "bucket/prefix"), "`--output bucket/prefix` is no place in S3"),
+    "output": (("--output", "bucket/prefix"), "`--output bucket/prefix` is not an S3 location"),
     "output with a space": (("--output", "s3://bucket/a b"), "is no place in S3"),
-    "workgroup": (("--workgroup", "a b"), "`--workgroup a b` can't be one"),
-    "database": (("--database", "a.b.c"), "`--database a.b.c` can't be one"),
+    "workgroup": (("--workgroup", "a b"), "`--workgroup a b` is not a workgroup name"),
+    "database": (("--database", "a.b.c"), "`--database a.b.c` is not a database name"),
     "region": (("--region", "eu_west_1"), "`eu_west_1` is not the name of a region"),
     "timeout": (("--timeout", "0"), "`--timeout` can't be `0`"),
-    "the lake's workgroup": ((*LAKE, "--workgroup", "sec"), "CloudTrail Lake has no workgroups and databases"),
-    "a region here": (("--dialect", "duckdb", "--region", "eu-west-1"), "DuckDB asks nothing of AWS"),
+    "a region here": (("--dialect", "duckdb", "--region", "eu-west-1"), "DuckDB does not call AWS"),
     "a day here": (("--dialect", "duckdb", "--begin", "2026-11-01"), "`--begin` says nothing here"),
     "no logs here": (("--dialect", "duckdb", "--from", "nothing/*.json"), "there are no logs nothing/*.json"),
 }
@@ -318,45 +305,41 @@ class Silent(Waiting):
         return Answer(is_silent=True)
 
 
-def interrupted(world: World, stub: Waiting, *words: str) -> tuple[int, str]:
-    """Exit code and stderr of a run interrupted by Ctrl-C while the query runs."""
-    with StubServer(stub) as server:
-        urls = {"AWS_ENDPOINT_URL_ATHENA": server.url, "AWS_ENDPOINT_URL_CLOUDTRAIL": server.url}
-        with subprocess.Popen(
-            world.dsops.command("audit", "sql", "failures", "--run", "--since", "7d", *words),
+def interrupted(world: World, stub: Waiting) -> tuple[int, str]:
+    """Exit code and stderr of a run that is ended by Ctrl-C while the query runs."""
+    with (
+        StubServer(stub) as server,
+        subprocess.Popen(
+            world.dsops.command("audit", "sql", "failures", "--run", "--since", "7d"),
             cwd=world.dsops.folder,
-            env=world.dsops.environ | urls,
+            env=world.dsops.environ | {"AWS_ENDPOINT_URL_ATHENA": server.url},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-        ) as process:
-            try:
-                assert stub.is_looked_at.wait(30)
-                process.send_signal(signal.SIGINT)
-                _, err = process.communicate(timeout=30)
-            finally:
-                process.kill()
+        ) as process,
+    ):
+        try:
+            assert stub.is_looked_at.wait(30)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
     return process.returncode, err.decode()
 
 
-@pytest.mark.parametrize(
-    ("words", "stops", "query"),
-    [((), "StopQueryExecution", ATHENA_ID), (LAKE, "CancelQuery", LAKE_ID)],
-    ids=[ATHENA.name, "lake"],
-)
-def test_ctrl_c_stops_the_query(world: World, words: tuple[str, ...], stops: str, query: str) -> None:
-    """Ctrl-C stops the query; if that is not possible, the message says how to."""
+def test_ctrl_c_stops_the_query(world: World) -> None:
+    """Ctrl-C stops the query in AWS; where that fails, a note has the command that stops it."""
     stub = Waiting()
-    code, err = interrupted(world, stub, *words)
+    code, err = interrupted(world, stub)
     assert code == 130
-    assert stub.actions[-1] == stops
-    assert f"dsops: note: the query {query} was stopped" in err
+    assert stub.actions[-1] == "StopQueryExecution"
+    assert f"dsops: note: the query {ATHENA_ID} was stopped" in err
 
-    stub = Waiting(refused={stops: ("AccessDeniedException", "no")})
-    code, err = interrupted(world, stub, *words)
+    stub = Waiting(refused={"StopQueryExecution": ("AccessDeniedException", "no")})
+    code, err = interrupted(world, stub)
     assert code == 130
-    assert f"the query {query} may go on, and be billed: `aws " in err
+    assert f"the query {ATHENA_ID} may still run and be billed: `aws " in err
 
 
 def test_ctrl_c_before_the_query_id_warns_of_costs(world: World) -> None:

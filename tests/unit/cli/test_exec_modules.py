@@ -22,22 +22,24 @@ sys.exit(main())
 
 OURS = """
 dsops dsops.__main__ dsops.agent dsops.agent.client dsops.arn dsops.audit dsops.audit.chain dsops.audit.journal
-dsops.audit.lock dsops.audit.lost dsops.audit.record dsops.audit.settings dsops.audit.trail dsops.aws
-dsops.aws.apis dsops.aws.apis.secretsmanager dsops.aws.apis.sts dsops.aws.http dsops.aws.http.answer
-dsops.aws.http.client dsops.aws.http.network dsops.aws.http.refusal dsops.aws.http.transport dsops.aws.http.wire
-dsops.aws.identity dsops.aws.identity.ambient dsops.aws.identity.ambient_files dsops.cache dsops.cli
-dsops.cli.framework dsops.cli.framework.command dsops.cli.framework.on_record dsops.cli.framework.project
-dsops.cli.framework.world dsops.cli.run dsops.cli.run.exec dsops.config dsops.config.allow
-dsops.config.environments dsops.config.files dsops.config.find dsops.config.problems dsops.config.references
-dsops.config.sections dsops.config.stores dsops.credentials dsops.document dsops.document.yaml_reader dsops.dumps
-dsops.endpoint dsops.environment dsops.errors dsops.input_file dsops.interpolate dsops.model dsops.plan
-dsops.plan.draft dsops.plan.drafts dsops.plan.findings dsops.plan.fingerprint dsops.plan.limits dsops.plan.make
-dsops.plan.mfa dsops.plan.references dsops.plan.types dsops.process dsops.resolve dsops.resolve.acts
-dsops.resolve.identity dsops.resolve.resolver dsops.resolve.sessions dsops.runtime dsops.schema dsops.schema.aws
-dsops.schema.check dsops.schema.key dsops.schema.keys dsops.schema.local dsops.schema.operation dsops.schema.sso
-dsops.schema.sts dsops.schema.sts_operations dsops.secret dsops.startup dsops.stores dsops.stores.aws_secretsmanager
-dsops.stores.aws_sts dsops.stores.endpoints dsops.stores.fields dsops.stores.interface dsops.tasks dsops.transform
-dsops.transform.apply dsops.transform.extract dsops.transform.parse
+dsops.audit.lock dsops.audit.lost dsops.audit.record dsops.audit.settings dsops.audit.trail dsops.aws dsops.aws.apis
+dsops.aws.apis.secretsmanager dsops.aws.apis.sts dsops.aws.http dsops.aws.http.answer dsops.aws.http.client
+dsops.aws.http.network dsops.aws.http.refusal dsops.aws.http.transport dsops.aws.http.wire dsops.aws.identity
+dsops.aws.identity.ambient dsops.aws.identity.ambient_files dsops.cache dsops.cli dsops.cli.framework
+dsops.cli.framework.command dsops.cli.framework.commands dsops.cli.framework.project dsops.cli.framework.world
+dsops.cli.run dsops.cli.run.exec dsops.config dsops.config.allow dsops.config.environments dsops.config.files
+dsops.config.find dsops.config.problems dsops.config.references dsops.config.sections dsops.config.stores
+dsops.credentials dsops.document dsops.document.nodes dsops.document.yaml_reader dsops.dumps
+dsops.endpoint dsops.environment dsops.errors
+dsops.input_file dsops.interpolate dsops.model dsops.pipeline dsops.pipeline.configuration dsops.pipeline.execution
+dsops.pipeline.journal dsops.pipeline.plans dsops.plan dsops.plan.draft dsops.plan.drafts dsops.plan.findings
+dsops.plan.fingerprint dsops.plan.limits dsops.plan.make dsops.plan.mfa dsops.plan.references dsops.plan.types
+dsops.process dsops.resolve dsops.resolve.acts dsops.resolve.identity dsops.resolve.resolver dsops.resolve.sessions
+dsops.runtime dsops.schema dsops.schema.aws dsops.schema.check dsops.schema.key dsops.schema.keys dsops.schema.local
+dsops.schema.operation dsops.schema.sso dsops.schema.sts dsops.schema.sts_operations dsops.secret dsops.startup
+dsops.stores dsops.stores.aws_secretsmanager dsops.stores.aws_sts dsops.stores.endpoints dsops.stores.fields
+dsops.stores.interface dsops.tasks dsops.transform dsops.transform.apply dsops.transform.extract dsops.transform.parse
+dsops.version
 """
 
 # aws/http/transport.py loads pycurl's extension without adding it to sys.modules.
@@ -49,7 +51,7 @@ yaml.tokens
 
 # `importlib` is loaded in every interpreter already. `math` and `warnings` are imported by newer Python versions.
 STANDARD = """
-base64 binascii collections copyreg datetime enum errno fcntl functools gc heapq importlib itertools json keyword
+base64 binascii collections copyreg datetime enum errno fcntl functools heapq importlib itertools json keyword
 operator pwd pyexpat re reprlib resource select signal struct types
 """
 STANDARD_IN_SOME = "math warnings"
@@ -93,9 +95,9 @@ def test_a_run_without_aws_imports_no_transport(tmp_path: Path) -> None:
 
 
 def test_a_warm_run_imports_next_to_nothing(tmp_path: Path) -> None:
-    """A warm run imports two modules of dsops, and of the standard library only built-in ones."""
+    """The agent's client, and of the standard library only what is linked into the interpreter."""
     with StubAws() as aws, Agent(tmp_path, aws) as dsops:
         dsops.run("exec", "--env", "production", "--", "true")
         modules = imported(dsops, "exec", "--env", "production", "--", "true")
         assert aws.calls == ["AssumeRole", "GetSecretValue", "GetSecretValue"]
-    assert modules == {"dsops", "dsops.__main__", "dsops.agent", "dsops.agent.client", "_socket"}
+    assert modules == {"dsops", "dsops.__main__", "dsops.agent", "dsops.agent.client", "dsops.version", "_socket"}

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from dsops.cli import COMMANDS, load, main
+from dsops.cli import main
 from dsops.cli.framework.command import Group
+from dsops.cli.framework.commands import COMMANDS, load
 
 KEYS = {"code", "message", "why", "hint", "next", "where", "tried", "aws", "problems", "errors"}
 

@@ -35,7 +35,7 @@ def test_a_code_is_explained_with_its_causes(capfd: pytest.CaptureFixture[str]) 
     """`dsops help CODE` lists the error's causes, each with its remedy."""
     assert main(["help", "sso.login-required"]) == 0
     lines = capfd.readouterr().out.splitlines()
-    assert lines[3:] == ["- not logged in, or the login has ended:", "  run `dsops login STORE`"]
+    assert lines[3:] == ["- there is no login, or it has expired:", "  run `dsops login STORE`"]
     assert lines[2] == ""
     assert main(["help", "usage"]) == 0
     assert "- " not in capfd.readouterr().out

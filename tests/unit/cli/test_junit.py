@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from dsops.cli.framework.junit import junit_xml
-from dsops.cli.policy.simulate import AnsweredCase
-from dsops.policy.simulate import Case, CaseQuestion, Expected, differences, read_caller, simulate
+from dsops.cli.policy.answers import junit_report
+from dsops.policy.simulation import AnsweredCase, Case, CaseQuestion, Expected, differences, read_caller, simulate
 from tests.fakes import NOON
 from tests.unit.policy.policies import ACCOUNT, ROLE, trusting
 
@@ -30,8 +29,8 @@ def row(name: str, expected: str | None, **context: str) -> AnsweredCase:
 
 
 def read(*rows: AnsweredCase, file: str = "suite/trust-cases.yaml") -> Any:
-    """The report, validated against the schema and parsed."""
-    report = etree.fromstring(junit_xml(rows, file, now=NOON).encode())
+    """The report, checked against the schema and parsed."""
+    report = etree.fromstring(junit_report(rows, file, now=NOON).encode())
     SCHEMA.assertValid(report)
     return report
 
@@ -56,8 +55,8 @@ def test_a_case_that_is_not_as_expected_is_a_failure_with_its_reason() -> None:
 
 
 def test_no_external_id_is_in_it() -> None:
-    """The report contains no external ID."""
-    text = junit_xml([row("a", "allow", sts__ExternalId="Hush-Id")], "cases.yaml", now=NOON)
+    """Nor what a person might take for one."""
+    text = junit_report([row("a", "allow", sts__ExternalId="Hush-Id")], "cases.yaml", now=NOON)
 
     assert "hush" not in text.lower()
 
@@ -91,8 +90,8 @@ def test_a_question_without_a_name_is_called_by_what_it_asks() -> None:
     ],
 )
 def test_the_schema_refuses_what_readers_refuse(old: str, new: str) -> None:
-    """The schema used for validation rejects malformed reports."""
-    text = junit_xml([row("a", "allow")], "cases.yaml", now=NOON)
+    """Or it would prove nothing."""
+    text = junit_report([row("a", "allow")], "cases.yaml", now=NOON)
     assert old in text
 
     assert not SCHEMA.validate(etree.fromstring(text.replace(old, new).encode()))

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from dsops.aws.http.client import make_client
-from dsops.aws.identity.sso_login import LoginService
 from dsops.aws.identity.sso_session import SsoSession
+from dsops.aws.sso_login import LoginService
 from dsops.cli.login.sso_login import by_browser_or_device
 from dsops.endpoint import resolve_endpoint
 from dsops.runtime import utc_now
@@ -57,6 +57,6 @@ def test_without_a_port_a_code_is_used(sandbox: LocalAws, tmp_path: Path, capsys
     place = LoginService(make_client(runtime), endpoint, SsoSession("", START_URL, "us-east-1"))
     token = by_browser_or_device(place, runtime, opens=False, open_port=blocked)
     said = capsys.readouterr().err
-    assert "no port of this machine can be had (cannot assign requested address), so that a code is used" in said
+    assert "no loopback port can be opened (cannot assign requested address): using a code instead" in said
     assert "type the code" in said
     assert token.can_be_refreshed(utc_now())

@@ -124,12 +124,17 @@ def test_a_file_is_read_and_what_is_left_of_it_is_told(dsops: Given) -> None:
     file.chmod(0o644)
     done = dsops.run("mfa", "add", DEVICE, "--from-file", str(file))
     assert (done.returncode, dsops.keyring.secrets) == (0, {f"dsops mfa/{DEVICE}": SEED})
-    assert b"still has it and others can read it" in done.stderr
+    assert b"still contains the secret and others can read it" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("apple", "has 5 letters"), ("123456", "it is a code"), (SEED + "!", "it is not base32"), (" \n", "nobody gave")],
+    [
+        ("apple", "has 5 letters"),
+        ("123456", "it is a code"),
+        (SEED + "!", "it is not base32"),
+        (" \n", "was not entered"),
+    ],
 )
 def test_an_invalid_seed_is_not_stored(dsops: Given, text: str, told: str) -> None:
     """An invalid seed is refused with a reason that does not repeat it."""

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dsops.cli import COMMANDS, load, main
+from dsops.cli import main
 from dsops.cli.framework.command import Command, Group
+from dsops.cli.framework.commands import COMMANDS, load
 from dsops.keyring import index
 from tests.permission import allow_found
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dsops.cli import COMMANDS, load
 from dsops.cli.framework.command import COMMON, Command, Flag
+from dsops.cli.framework.commands import COMMANDS, load
 from dsops.cli.framework.help import command_text
 from tests.scripts.test_scripts import UPDATE
 
@@ -23,10 +23,10 @@ HEAD = """\
 
     dsops COMMAND [FLAGS] ...
 
-Flags are written `--name VALUE` or `--name=VALUE` and are never abbreviated; they may stand before the command's
-name, too. Each flag can be set by a variable, which the command line overrides; a switch is on for `1`, `true`, `yes`,
-`on`, off for `0`, `false`, `no`, `off`, and an empty variable is none. stdout carries only the answer. Errors, notes
-and progress go to stderr, questions to the terminal.
+Write flags as `--name VALUE` or `--name=VALUE`, before or after the command's name; they cannot be abbreviated. Each
+flag can also be set by a variable; the command line overrides it. A switch is on for `1`, `true`, `yes`, `on`, and off
+for `0`, `false`, `no`, `off`; an empty variable counts as unset. stdout carries only the answer. Errors, notes and
+progress go to stderr, prompts to the terminal.
 
 This page is made from the program (`tests/unit/cli/test_reference.py`).
 
@@ -34,25 +34,25 @@ This page is made from the program (`tests/unit/cli/test_reference.py`).
 
 | code | meaning |
 |---|---|
-| 0 | all is well |
-| 1 | a bug of dsops |
+| 0 | success |
+| 1 | a bug in dsops |
 | 2 | the configuration or the command line is wrong |
 | 3 | no credentials, or access was denied |
 | 4 | a secret could not be resolved |
-| 5 | a service was unreachable, or asked to slow down |
+| 5 | a service was unreachable, or throttled the calls |
 | 6 | a check found something: `validate`, `doctor`, `explain`, `policy`, `plan --check`, `graph --check` |
 | 130 | ended by Ctrl-C |
 
-`dsops exec` gives back the code of the command that it runs, 128 + n when signal n ended it. Its own codes: 124 for
-`--timeout`, 126 for a command that can't be executed, 127 for one that was not found, and 125 for every other failure
-of dsops itself; the error's code says which. `dsops help CODE` explains an error's code.
+`dsops exec` exits with the exit code of the command, or with 128 + n if signal n ended the command. Its own exit codes:
+124 for `--timeout`, 126 for a command that cannot be executed, 127 for a command that was not found, and 125 for every
+other failure of dsops itself; the error's code says which. `dsops help CODE` explains an error code.
 
-A Ctrl-C before the first line of dsops runs, while Python or the installer's start script is being loaded,
-ends the process by the signal, with a traceback of Python's own.
+A Ctrl-C while Python or the installer's start script is still loading, before the first line of dsops runs, ends the
+process by the signal, with a Python traceback.
 
 ## Variables
 
-| variable | flag | of |
+| variable | flag | commands |
 |---|---|---|
 """
 

@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from dsops import __version__, cli
-from dsops.policy.lint import RULES
+from dsops.policy.linting import RULES
 
 TEXT = {"type": "object", "required": ["text"], "properties": {"text": {"type": "string", "minLength": 1}}}
 LEVEL = {"enum": ["none", "note", "warning", "error"]}

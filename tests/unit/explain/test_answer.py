@@ -10,15 +10,15 @@ from dsops.errors import AssumeRoleDenied, SecretAccessDenied, Where
 from dsops.explain.findings.answer import distinct, findings_of
 from dsops.explain.questions.about import About
 from dsops.explain.questions.sentence import Said
-from dsops.policy.simulate import CaseQuestion, Unread, full_access, read_caller, simulate
+from dsops.policy.simulation import CaseQuestion, Unread, full_access, read_caller, simulate
 from tests.fakes import NOON
 from tests.plans import plan_of
 from tests.unit.policy.policies import ACCOUNT, ALICE, APP, OTHER, SECRET, allow, deny, policy, trust, trusting
 
 if TYPE_CHECKING:
-    from dsops.explain.findings.finding import RefusalFinding
+    from dsops.explain.finding import RefusalFinding
     from dsops.policy import Policy, Principal
-    from dsops.policy.simulate import Place, PolicySet
+    from dsops.policy.simulation import Place, PolicySet
 
 COMPANY = f"arn:aws:iam::{ACCOUNT}:saml-provider/company"
 ASSERTION = read_caller(COMPANY)

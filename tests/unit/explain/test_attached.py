@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from dsops.errors import EntityNotFound, ServiceError
-from dsops.explain.evidence.attached import Attached, AttachedReader, PolicyText
+from dsops.explain.evidence.attached import AttachedReader
+from dsops.policy.simulation.facts import Attached, PolicyText
 from dsops.tasks import gather
 from tests.stubs.aws import sts_error
 from tests.stubs.iam import ACCOUNT, Entity, StubIam

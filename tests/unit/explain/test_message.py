@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from dsops.errors import UsageError
+from dsops.explain.evidence.message import encoded_in, read_decoded, read_recorded, read_sentence
 from dsops.explain.evidence.recorded import Recorded
-from dsops.explain.questions.message import encoded_in, read_decoded, read_recorded, read_sentence
 from dsops.explain.questions.sentence import Said
 
 ADA = "arn:aws:iam::111122223333:user/ada"

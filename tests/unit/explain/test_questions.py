@@ -9,9 +9,10 @@ import pytest
 
 from dsops.errors import EntityNotFound
 from dsops.explain.evidence.attached import AttachedReader
+from dsops.explain.evidence.completer import Completer
 from dsops.explain.evidence.organization import OrganizationReader
-from dsops.explain.questions.policies import CompletedQuestion, Completer
-from dsops.policy.simulate import simulate
+from dsops.policy.simulation import simulate
+from dsops.policy.simulation.completion import CompletedQuestion
 from dsops.tasks import gather
 from tests.fakes import NOON
 from tests.stubs.aws import json_error
@@ -20,10 +21,10 @@ from tests.stubs.organizations import FULL, ID, ROOT, StubOrganizations
 from tests.stubs.server import Answer, Seen, StubServer
 from tests.unit.aws.test_iam import Asking
 from tests.unit.policy.policies import OTHER_ROLE, SECRET, allow, deny, policy, text
-from tests.unit.policy.simulate.test_outcome import asked
+from tests.unit.policy.simulation.test_outcome import asked
 
 if TYPE_CHECKING:
-    from dsops.policy.simulate import CaseQuestion, PolicySet
+    from dsops.policy.simulation import CaseQuestion, PolicySet
 
 APP = f"arn:aws:iam::{ACCOUNT}:role/ci/App"
 TARGET = f"arn:aws:iam::{ACCOUNT}:role/Target"
@@ -177,7 +178,7 @@ class TestElsewhere:
         completed = complete(question, {"resource": (), "session": ((policy("session", allow()),),)}, stub())
 
         assert verdict(completed) == "unknown"
-        assert missing(completed)[0].startswith("identity: nobody tells which user federated")
+        assert missing(completed)[0].startswith("identity: no API tells which user federated")
 
     def test_the_policy_of_another_resource_is_not_read(self) -> None:
         """The policy of another kind of resource is unknown, unless given or said to be none."""

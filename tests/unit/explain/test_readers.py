@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from dsops.aws.apis.iam import Entity
 from dsops.errors import EntityNotFound, PolicyInvalid, Unreachable
-from dsops.explain.evidence.attached import Attached, PolicyText
-from dsops.explain.evidence.readers import ANY_ACCOUNT, SeveralReaders, read_details
+from dsops.explain.evidence.readers import SeveralReaders, read_details
+from dsops.policy.simulation.facts import ANY_ACCOUNT, Attached, Entity, PolicyText
 from tests.loop import Time
 from tests.stubs.iam import ACCOUNT
 from tests.unit.policy.policies import allow, policy

@@ -10,7 +10,7 @@ import pytest
 from dsops.aws.apis.sts import CallerIdentity
 from dsops.explain.evidence.record_reader import RecordReader
 from dsops.explain.evidence.recorded import Recorded
-from dsops.explain.findings.finding import Fact
+from dsops.explain.finding import Fact
 from dsops.explain.questions.chain import ChainKeys, Chains
 from dsops.explain.questions.sentence import read_refusal
 from tests.plans import plan_of
@@ -116,7 +116,8 @@ def test_who_may_look_it_up_is_told_with_link_and_command() -> None:
     assert looked_up == Fact(
         f"AWS's own record of the refusal, {ID}",
         "not allowed to iam:GetRequestAuthorizationDetails",
-        f"whoever has iam:GetRequestAuthorizationDetails in account {ACCOUNT} or its organization, or opens {LINK},",
+        f"a caller with iam:GetRequestAuthorizationDetails in account {ACCOUNT} or its organization, "
+        f"who may also open {LINK},",
         f"aws iam-toolbox get-request-authorization-details --region eu-west-1 --authorization-id {ID}",
     )
 

@@ -18,7 +18,7 @@ from dsops.aws.apis.iam_toolbox import (
 from dsops.explain.evidence.recorded import Recorded, read_record, refused_evaluation
 from dsops.explain.evidence.recorded_context import condition_keys
 from dsops.explain.questions.sentence import Said
-from dsops.policy.simulate import CaseQuestion, Unread, read_caller
+from dsops.policy.simulation import CaseQuestion, Unread, read_caller
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

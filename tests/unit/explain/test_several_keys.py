@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dsops.explain.evidence.organization import OrganizationReader
-from dsops.explain.evidence.secret import KnownSecret, read_with_any
+from dsops.explain.evidence.secret import read_with_any
+from dsops.policy.simulation.facts import ResourcePolicy
 from tests.stubs.iam import ACCOUNT, StubIam
 from tests.stubs.organizations import ID, ROOT, StubOrganizations
 from tests.stubs.server import StubServer
@@ -15,7 +16,7 @@ from tests.unit.policy.policies import SECRET
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dsops.explain.evidence.organization import AccountPlace
+    from dsops.policy.simulation.facts import AccountPlace
 
 
 def membership(first: StubIam, second: StubIam) -> AccountPlace:
@@ -26,10 +27,10 @@ def membership(first: StubIam, second: StubIam) -> AccountPlace:
         return asking.run(OrganizationReader({ACCOUNT: asking.organizations}, lambda _: None, more).membership(ACCOUNT))
 
 
-def secret(*stubs: StubIam) -> KnownSecret:
+def secret(*stubs: StubIam) -> ResourcePolicy:
     """The secret as read by these keys together."""
 
-    def with_all(left: Sequence[StubIam], asked: tuple[Asking, ...]) -> KnownSecret:
+    def with_all(left: Sequence[StubIam], asked: tuple[Asking, ...]) -> ResourcePolicy:
         if not left:
             return asked[0].run(read_with_any([entry.secrets for entry in asked], SECRET))
         with StubServer(left[0]) as server:

@@ -16,7 +16,7 @@ from dsops.grants.trust import trust_in_tokens
 from dsops.plan import Login, Proof
 from dsops.plan.statements import compact, policy
 from dsops.policy import Policies, PolicyKind, Principal, Request, check_policy, evaluate
-from dsops.policy.lint import lint
+from dsops.policy.linting import lint
 from tests.plans import plan_of
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ import xml.etree.ElementTree as ET
 from itertools import combinations
 
 from dsops.graph import NodeOutcome, graph_text, svg_text
-from dsops.graph.layout import lay_out
-from dsops.graph.svg import DARK, LIGHT
+from dsops.graph.svg import DARK, LIGHT, lay_out
 from tests.graphs import graph_of, many, node
 from tests.unit.graph.test_make import TEXT
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from dsops.cli.framework.output import note
-from dsops.cli.framework.project import carry_out
 from dsops.errors import DsopsError, KeyRotationStopped, ServiceError
 from dsops.keyring import index
 from dsops.keyring.index import KeysEntry
 from dsops.keyring.items import Keyring
 from dsops.keyring.keys import get_secrets, put_secrets
 from dsops.keys.rotation import Rotation
+from dsops.pipeline.execution import carry_out
 from dsops.secret import Secret
 from tests.fakes import Reports, make_runtime
 from tests.pipeline import words

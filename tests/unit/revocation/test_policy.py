@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from dsops.arn import parse_arn
-from dsops.policy.language.policy import parse_policy
+from dsops.policy.language.grammar import parse_policy
 from dsops.revocation.policy import revocation_policy, revoked_before, time_text, why_not_revocable
 from tests.fakes import NOON
 

@@ -10,10 +10,9 @@ from uuid import NAMESPACE_URL, uuid5
 
 import botocore
 
-from dsops.sandbox.cloudtrail.event_record import HIDDEN, id_of
+from dsops.sandbox.cloudtrail.event_record import HIDDEN, id_of, region_of_trail
 from dsops.sandbox.cloudtrail.events import Events
 from dsops.sandbox.control.endpoints import Control
-from dsops.sandbox.state.global_services import region_of_trail
 from dsops.sandbox.state.sessions import MAX_TOKEN
 from dsops.sandbox.wire.models import service_model
 from dsops.sandbox.wire.service_table import SERVED

@@ -454,7 +454,7 @@ def test_an_operation_missing_in_moto_is_not_implemented(admin: Person) -> None:
 
 def test_aws_managed_policies_can_be_read(make_lab: LabFactory) -> None:
     """All AWS managed policies can be parsed: an unparsable one would allow nothing."""
-    from dsops.policy.language.policy import parse_policy
+    from dsops.policy.language.grammar import parse_policy
     from dsops.sandbox.state.iam_backend import aws_policies
 
     make_lab(f'accounts: {{"{ACCOUNT}": {{}}}}')

@@ -12,7 +12,7 @@ from dsops.errors import SeedInvalid
 from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.identity_center.records import BoundedTable
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.state.iam_builder import Planter
+from dsops.sandbox.state.iam_builder import IamBuilder
 from tests.identity_center import SCOPE, Center, unsigned_request
 from tests.sandboxes import ACCOUNT, HOST, OTHER, PEER, Lab, sign
 from tests.unit.sandbox.conftest import LabFactory
@@ -137,7 +137,7 @@ def test_a_deleted_role_gives_no_credentials(center: Center, lab: Lab) -> None:
     backend = lab.sandbox.world.backend(ACCOUNT)
     trust = next(role for role in backend.roles.values() if role.name == name).assume_role_policy_document
     backend.delete_role(name)
-    Planter(lab.sandbox.world).add_role(ACCOUNT, name, trust)
+    IamBuilder(lab.sandbox.world).add_role(ACCOUNT, name, trust)
 
     parameters = {"accessToken": token, "accountId": ACCOUNT, "roleName": "Long"}
     assert NO_ACCESS == center.refused("sso", "GetRoleCredentials", **parameters)

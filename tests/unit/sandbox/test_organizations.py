@@ -11,8 +11,8 @@ from dsops.policy.evaluation.control import has_resource_control
 from dsops.sandbox.control.endpoints import Control
 from dsops.sandbox.control.service import Sandbox
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.seed.organization_setup import _taught_models, organization_models
-from dsops.sandbox.state.iam_builder import Planter
+from dsops.sandbox.state.iam_builder import IamBuilder
+from dsops.sandbox.state.organization_builder import _taught_models, organization_models
 from tests.sandboxes import ACCOUNT, OTHER, Lab
 from tests.unit.sandbox.conftest import LabFactory
 from tests.unit.sandbox.test_control import ask
@@ -115,7 +115,7 @@ def test_an_scp_does_not_apply_to_service_linked_roles(make_lab: LabFactory) -> 
     for path in ("/aws-service-role/x.amazonaws.com/", "/"):
         name = f"Linked{len(path)}"
         # AWS creates these roles, not an account, so they are planted.
-        role = Planter(lab.sandbox.world).add_role(ACCOUNT, name, trust % ACCOUNT, path)
+        role = IamBuilder(lab.sandbox.world).add_role(ACCOUNT, name, trust % ACCOUNT, path)
         lab.sandbox.world.backend(ACCOUNT).roles[role.unique_id].put_policy("p", allow)
         session = admin.assume(f"arn:aws:iam::{ACCOUNT}:role{path}{name}")
         answer = session.answer("secretsmanager", "GetSecretValue", SecretId="db")

@@ -144,10 +144,18 @@ def test_dangerous_xml_is_malformed(body: bytes) -> None:
         b"\xc1\xfb\x7f\xf0\x00\x00\x00\x00\x00\x00",
         b"\x7f\x41\x00\xff",
         b"\xa1\x61\xff\x00",
+        b"\xa1\x61n\xf8\x20",
+        b"\xa1\x41n\x01",
+        b"\xa2\x61n\x01\x61n\x02",
+        b"\xa1\x61n\xd8\x23\x61x",
+        b"\xa1\x61n\xd8\x1c\x81\xd8\x1d\x00",
+        b"\xa1\x61n\xd9\x03\xe7\x01",
+        b"\xa1\x61n\xc1\xf5",
+        b"\xa1\x61n\xc0\x742026-11-28T00:00:00Z",
     ],
 )
 def test_invalid_cbor_is_refused(body: bytes) -> None:
-    """Invalid CBOR (truncated, too deep, too long, wrong type) gets SerializationException."""
+    """Invalid CBOR (truncated, too deep, duplicate keys, other tags, wrong type) gets SerializationException."""
     request = written_request("cloudwatch", "ListMetrics", {}, "cbor")
 
     with pytest.raises(SandboxRefusal) as caught:

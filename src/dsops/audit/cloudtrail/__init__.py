@@ -1,6 +1,6 @@
-"""What CloudTrail's logs say of roles and sessions: questions, defined once, for DuckDB, Athena and CloudTrail Lake.
+"""Questions to CloudTrail's logs about roles and sessions, defined once for DuckDB and Athena.
 
     logs -> records -> calls (each once) -> issues (calls that issue sessions) -> answers
 
-docs/reference/audit-report.md says in words what each of these is, and what is asked.
+docs/reference/audit-report.md defines each of these, and lists the questions.
 """

@@ -1,8 +1,7 @@
-"""Where a record's fields are in each engine, and the few words of SQL in which the engines differ.
+"""The SQL dialects: where each engine has a record's fields, and the few expressions that differ.
 
 Athena: the table of https://docs.aws.amazon.com/athena/latest/ug/create-cloudtrail-table-partition-projection.html,
-whose `requestparameters` and the like are JSON in a text. CloudTrail Lake:
-https://docs.aws.amazon.com/awscloudtrail/latest/userguide/query-supported-event-schemas.html, where they are maps.
+whose `requestparameters` and the like are columns of JSON text.
 """
 
 from __future__ import annotations
@@ -41,29 +40,29 @@ FIELDS: Mapping[str, str] = {
     "session_arn": "responseElements.assumedRoleUser.arn",
     "is_cached": "additionalEventData.cached",
 }
-"""What is read of a record: a name here -> the path there."""
+"""The fields that are read: our name -> the path in a record."""
 
 _FREE = ("requestParameters", "responseElements", "additionalEventData")
-"""What has another shape for each event."""
+"""Fields whose content differs by event."""
 
 
 class Dialect(NamedTuple):
-    """An engine."""
+    """The SQL of one engine."""
 
     name: str
     title: str
     field: Callable[[str], str]
-    """The path of a field -> its text, NULL where it is not there."""
+    """Path of a field -> an expression for its text; NULL if it is missing."""
     time: str
-    """`{}` is what `field` gives of eventTime; a timestamp of whole seconds in UTC."""
+    """A timestamp of whole seconds in UTC; `{}` is the expression for eventTime."""
     spoken_time: str
-    """`{}` is a text such as `Nov 20, 2026, 11:00:00 AM`; a timestamp, or NULL."""
+    """A timestamp or NULL; `{}` is text such as `Nov 20, 2026, 11:00:00 AM`."""
     id: str
-    """`{}` is the text of an id; something that is equal where the ids are, in as little room as can be."""
+    """A compact value that is equal for equal ids; `{}` is the text of an id."""
     unique: str
-    """Such an id that there is once."""
+    """A value of that type that occurs once."""
     later: str
-    """`{time}` so many `{seconds}` later."""
+    """The timestamp `{seconds}` after `{time}`."""
     median: str
     """The lower median of `{}`."""
 
@@ -76,28 +75,17 @@ def _athena(path: str) -> str:
     first, _, rest = path.partition(".")
     if first in _FREE:
         return f"json_extract_scalar({first.lower()}, '$.{rest}')"
-    # The documented table has neither of the two.
+    # The documented table lacks both fields.
     if path in {"managementEvent", "userIdentity.sessionContext.sourceIdentity"}:
         return "CAST(NULL AS VARCHAR)"
     return path.lower()
-
-
-def _lake(path: str) -> str:
-    first, _, rest = path.partition(".")
-    if first not in _FREE:
-        # `managementevent` is of type boolean there.
-        return f"CAST({path.lower()} AS VARCHAR)" if path == "managementEvent" else path.lower()
-    outer, _, inner = rest.partition(".")
-    text = f"element_at({first.lower()}, '{outer}')"
-    # What is inside is one text: `{accessKeyId=ASIA..., expiration=Nov 20, 2026, 11:00:00 AM, ...}`, or JSON.
-    return f"""regexp_extract({text}, '{inner}"?[=:] *"?(.*?)"?(, "?[a-zA-Z]+"?[=:]|\\}}|$)', 1)""" if inner else text
 
 
 _TRINO_SPOKEN = (
     "coalesce(try(date_parse({0}, '%b %e, %Y, %h:%i:%s %p')), try(CAST(from_iso8601_timestamp({0}) AS TIMESTAMP)))"
 )
 
-# A cast to TIMESTAMP passes over the offset, one to TIMESTAMPTZ takes a text without any for local time.
+# A cast to TIMESTAMP ignores the offset; one to TIMESTAMPTZ takes text without an offset as local time.
 _DUCKDB_TIME = """date_trunc('second', CASE
       WHEN {0} NOT LIKE '%Z' AND regexp_matches({0}, '[T ].*[+-][0-9]{{2}}(:?[0-9]{{2}})?$')
         THEN make_timestamp(epoch_us(try_cast({0} AS TIMESTAMPTZ)))
@@ -122,9 +110,7 @@ ATHENA = Dialect(
     spoken_time=_TRINO_SPOKEN,
     id="{}",
     unique="CAST(uuid() AS VARCHAR)",
-    # No INTERVAL: CloudTrail Lake does not know it.
     later="date_add('second', {seconds}, {time})",
     median="approx_percentile({}, 0.5)",
 )
-LAKE = ATHENA._replace(name="lake", title="CloudTrail Lake", field=_lake, time="date_trunc('second', {})")
-DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in (ATHENA, DUCKDB, LAKE)}
+DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in (ATHENA, DUCKDB)}

@@ -1,7 +1,7 @@
-"""Log files -> a database of their calls -> answers, with DuckDB: the only file that knows it.
+"""Reads log files into a DuckDB database of calls and answers questions. The one module that imports duckdb.
 
-What is read is kept in a file of its own folder while it is asked, and gone afterwards. In memory five million calls
-would take more than two gigabytes; on the disk they are pressed.
+The database is a file in a temporary folder, removed at the end. Five million calls would take more than two
+gigabytes of memory; on disk they are compressed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dsops.errors import ExtraMissing, LogsUnreadable
 from dsops.extras import install_command
 
 _MEMORY: Final = "1200MB"
-"""For DuckDB's own buffers; what it reads and Python come on top."""
+"""For DuckDB's own buffers, on top of what the reader and Python use."""
 _MOST_OBJECT: Final = 1 << 30
 _AGAIN_SECONDS: Final = 0.05
 _FULL: Final = "there is no room on the disk"
@@ -37,34 +37,36 @@ _NO_CALL: Final = (
     "(call_time IS NULL OR call_name IS NULL"
     " OR call_time NOT BETWEEN TIMESTAMP '0001-01-02 00:00:00' AND TIMESTAMP '9999-12-31 23:59:59')"
 )
-"""What is no record. DuckDB also reads times that a `datetime` does not hold: `infinity`, the year 10000; and a day
-before the first call there has to be one."""
+"""Condition for elements that are no records.
+
+DuckDB also reads times that a `datetime` can't hold (`infinity`, the year 10000), and the day before the first call has
+to exist.
+"""
 
 Told = Callable[[int], None]
-"""Is told how many bytes of the files have been read, each time some have."""
+"""Called with the number of bytes of files that were read."""
 
 
 def source(files: str, *, form: Form, compression: str, longest_object: int, also: Sequence[str] = ()) -> str:
-    """What gives the records of some files as `r`, for `relations.fields`; `files` is SQL for a path or a list of them.
+    """SQL that yields the records of files as `r`, for `relations.fields`; `files` is SQL for one or more paths.
 
-    `also` are paths that are wanted besides FIELDS.
+    `also` are paths to read besides FIELDS.
 
-    Each file is read as one text, and only the fields that are wanted are made of it; `read_json` takes ten times as
-    long.
+    Each file is read as one text, from which only those fields are taken; `read_json` takes ten times as long.
     """
-    wanted = _structure((*FIELDS.values(), *also))
-    # What has none is one element that is no record: it is not passed over in silence.
-    made = f"unnest(coalesce(from_json(json, '{json.dumps({'Records': [wanted]})}').Records, [NULL]))"
+    structure = _structure((*FIELDS.values(), *also))
+    # A file without records yields one NULL, so that it is counted as skipped.
+    made = f"unnest(coalesce(from_json(json, '{json.dumps({'Records': [structure]})}').Records, [NULL]))"
     if form is Form.LINES:
-        made = f"from_json(json, '{json.dumps(wanted)}')"
-    # A folder `json=1` would be a column of that name.
+        made = f"from_json(json, '{json.dumps(structure)}')"
+    # Otherwise a folder named `json=1` would become a column of that name.
     options = f"format = '{form.value}', compression = '{compression}', hive_partitioning = false"
     options += f", maximum_object_size = {longest_object}" if form is Form.OBJECT else ", ignore_errors = true"
     return f"(SELECT {made} AS r FROM read_json_objects({files}, {options})) logs"
 
 
 def _structure(paths: Sequence[str]) -> dict[str, Any]:
-    """The part of a record that is read, as DuckDB's `from_json` has it. Any: it is a tree of texts."""
+    """The fields to read, as DuckDB's `from_json` takes them. Any: a tree of texts."""
     root: dict[str, Any] = {}
     for path in paths:
         inner = root
@@ -77,9 +79,9 @@ def _structure(paths: Sequence[str]) -> dict[str, Any]:
 
 @contextmanager
 def open_database(folder: str | None = None) -> Iterator[CallDatabase]:
-    """An empty database in a new folder below `folder` (or the system's own for such things), which is gone afterwards.
+    """An empty database in a new folder below `folder` (the system's temporary folder), removed at the end.
 
-    Raises ExtraMissing where DuckDB is not installed, and LogsUnreadable where there is no room, also later on.
+    Raises ExtraMissing without DuckDB, and LogsUnreadable if the disk is full, also later.
     """
     try:
         import duckdb
@@ -97,13 +99,13 @@ def open_database(folder: str | None = None) -> Iterator[CallDatabase]:
                 "memory_limit": _MEMORY,
                 "temp_directory": os.path.join(place, "spilled"),
                 "preserve_insertion_order": False,
-                # Nothing is fetched from anywhere.
+                # Extensions are never downloaded.
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
             },
         )
         try:
-            # It would go to stdout, also where that is no terminal.
+            # The progress bar would go to stdout, even if that is no terminal.
             connection.execute("SET enable_progress_bar = false")
             with ThreadPoolExecutor(1) as apart:
                 yield CallDatabase(connection, apart, duckdb.Error, duckdb.FatalException)
@@ -116,12 +118,12 @@ def open_database(folder: str | None = None) -> Iterator[CallDatabase]:
 
 
 class CallDatabase:
-    """The calls of the files that it was given. Any: DuckDB's connection."""
+    """The calls of the files that were loaded. Any: DuckDB's connection."""
 
     def __init__(
         self, connection: Any, apart: ThreadPoolExecutor, error: type[Exception], end: type[Exception]
     ) -> None:
-        """`error` is DuckDB's, `end` the one after which nothing goes any more."""
+        """`error` is DuckDB's base class, `end` the error after which the database can't be used."""
         self._connection = connection
         self._apart = apart
         self._error, self._end = error, end
@@ -133,16 +135,16 @@ class CallDatabase:
         self.last: datetime | None = None
         self.unreadable: list[tuple[str, str]] = []
         self._has_sandbox = True
-        # An empty table of the right types: those of the query itself.
+        # The column types of an empty table come from the query itself.
         nothing = ", ".join(f"NULL::VARCHAR AS {name}" for name in FIELDS)
         self._rows(f"CREATE TABLE records AS {records(DUCKDB, f'(SELECT {nothing}) nothing')} LIMIT 0")
 
     def load(self, batches: Sequence[FileBatch], told: Told = lambda _: None, *, sandbox: bool = True) -> None:
-        """Reads the files. What can't be read is put among the unreadable, and the others are read all the same.
+        """Read the files. A file that can't be read is added to `unreadable`, and the rest is read.
 
-        Where it is the disk that is full all of it ends: no file is to blame, and what was left out would not be told.
-        Without `sandbox`, lines of dsops' own trail that are marked as a sandbox's are counted, and not read; in AWS's
-        logs no mark counts.
+        A full disk ends everything: no file is at fault, and the figures would be too low without a note. Without
+        `sandbox`, lines of dsops' own trail that are marked as a sandbox's are counted but not read; in AWS's logs
+        such a mark is ignored.
         """
         self._has_sandbox = sandbox
         for batch in batches:
@@ -154,7 +156,7 @@ class CallDatabase:
             self._insert(batch)
         except self._error as error:
             if isinstance(error, self._end) or _why(str(error)) == _FULL:
-                raise  # no file's fault: the database can't be written
+                raise  # Not the fault of a file: the database can't be written.
             if len(batch.files) == 1:
                 self.unreadable.append((batch.files[0].path, _why(str(error))))
                 return
@@ -181,7 +183,7 @@ class CallDatabase:
                     self.left_out += self._rows(count, {"paths": paths})[0][0]
                 self._rows(insert, {"paths": paths})
             except self._error as error:
-                # A file of several gzip members says only of the last one how long it is.
+                # A file of several gzip members gives the length of the last one only.
                 if _TOO_SMALL not in str(error) or room >= _MOST_OBJECT:
                     raise
                 room *= 4
@@ -189,12 +191,12 @@ class CallDatabase:
                 return
 
     def finish(self) -> None:
-        """Counts each call once, and makes of the calls what questions are asked of."""
+        """Keep one record per call, and build the tables that questions use."""
         (self.records, self.skipped) = self._one(f"SELECT count(*), count(*) FILTER ({_NO_CALL}) FROM records")
         self._rows(f"DELETE FROM records WHERE {_NO_CALL}")
         self._rows("CREATE TEMP TABLE several AS SELECT call_id FROM records GROUP BY call_id HAVING count(*) > 1")
         if self._one("SELECT count(*) FROM several")[0]:
-            # `calls` for those alone: to number all of them takes a sort of all.
+            # Only for these `row_number()` is computed: it sorts all its rows.
             self._rows(f"""DELETE FROM records WHERE rowid IN (
                 SELECT id FROM (
                     SELECT rowid AS id, {COPIES} FROM records WHERE call_id IN (SELECT call_id FROM several))
@@ -208,7 +210,7 @@ class CallDatabase:
         self.records -= self.skipped
 
     def boundary(self, since: datetime | None) -> datetime | None:
-        """Where what is recent begins, for what is new: `since`, or a day before the last call."""
+        """The start of the recent calls, for questions about what is new: `since`, or a day before the last call."""
         if since is not None or self.last is None:
             return since
         return self.last - timedelta(days=1)
@@ -222,19 +224,19 @@ class CallDatabase:
         return self._rows(sql)[0]
 
     def _rows(self, sql: str, values: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
-        """What a statement gives. Ctrl-C ends it at once.
+        """Run a statement and return its rows. Ctrl-C ends it at once.
 
-        DuckDB asks for signals between its tasks only: reading went on for seconds, and ended with a RuntimeError. So
-        it works in a thread of its own, which is told.
+        DuckDB checks for signals only between its tasks: reading went on for seconds and ended with a RuntimeError.
+        So it runs in a thread of its own, which is interrupted.
         """
-        told = self._apart.submit(self._told, sql, values)
+        future = self._apart.submit(self._told, sql, values)
         try:
-            return told.result()
+            return future.result()
         except KeyboardInterrupt:
-            # One that has not begun forgets that it was told.
-            while not told.done():
+            # A statement that has not begun ignores the interrupt.
+            while not future.done():
                 self._connection.interrupt()
-                wait([told], timeout=_AGAIN_SECONDS)
+                wait([future], timeout=_AGAIN_SECONDS)
             raise
 
     def _told(self, sql: str, values: Mapping[str, object] | None) -> list[tuple[Any, ...]]:
@@ -243,7 +245,7 @@ class CallDatabase:
 
 
 def standalone(question: AuditQuestion, asked: QuestionOptions, files: str) -> str:
-    """The whole of a question as one statement for DuckDB alone, over files that a pattern names."""
+    """A question as one statement for DuckDB alone, over the files of a pattern."""
     compression = "gzip" if files.endswith(".gz") else "uncompressed"
     form = Form.LINES if files.removesuffix(".gz").endswith(("jsonl", "ndjson")) else Form.OBJECT
     logs = source(text_literal(files), form=form, compression=compression, longest_object=256 << 20)
@@ -251,7 +253,7 @@ def standalone(question: AuditQuestion, asked: QuestionOptions, files: str) -> s
 
 
 def _parts(batch: FileBatch, why: str) -> Iterator[FileBatch]:
-    """The batch without the file that the error names; where it names none, its halves."""
+    """The batch without the file that the error names; its halves if the error names none."""
     named = [file for file in batch.files if file.path in why]
     if len(named) == 1:
         others = tuple(file for file in batch.files if file is not named[0])
@@ -264,15 +266,15 @@ def _parts(batch: FileBatch, why: str) -> Iterator[FileBatch]:
 
 
 def _no_pattern(path: str) -> str:
-    """A path in which no letter stands for others."""
+    """The path as a glob pattern that matches only itself."""
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in os.path.abspath(path))
 
 
 _REASONS: Final[Mapping[str, str]] = {
     "end of gzip": "its gzip stream ends too early",
-    "not a gzip": "it is no gzip file",
+    "not a gzip": "it is not a gzip file",
     "utf-8": "it is not UTF-8",
-    "malformed json": "it is no JSON, or ends too early",
+    "malformed json": "it is not JSON, or ends too early",
     "out of memory": "it does not fit into memory",
     _TOO_SMALL: "it does not fit into memory",
     "no space left": _FULL,
@@ -286,7 +288,7 @@ def _no_room(why: str) -> LogsUnreadable:
 
 
 def _why(text: str, other: str = "it can't be read") -> str:
-    """DuckDB's words in ours; theirs may hold what is in the file."""
+    """A reason in our words; DuckDB's message may contain the file's content."""
     text = text.lower()
     return next((reason for sign, reason in _REASONS.items() if sign in text), other)
 

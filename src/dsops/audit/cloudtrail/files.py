@@ -1,4 +1,4 @@
-"""Names of files and folders -> the log files in them, in batches that an engine reads at once."""
+"""Finds log files in files and folders, in batches that DuckDB reads at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 _ENDINGS: Final = (".json", ".json.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 _LINES: Final = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 _NO_LOGS: Final = frozenset({"CloudTrail-Digest"})
-"""Folders of a trail's bucket that hold hashes of its files, no records."""
+"""Folders of a trail's bucket with hashes of its files, without records."""
 _GZIP: Final = b"\x1f\x8b"
 _BATCH_BYTES: Final = 64 << 20
 _BATCH_FILES: Final = 2000
@@ -19,28 +19,28 @@ _LEAST_OBJECT: Final = 16 << 20
 
 
 class Form(Enum):
-    """How the records stand in a file."""
+    """The format of the records in a file."""
 
     OBJECT = "unstructured"
-    """In one object: `{"Records": [...]}`."""
+    """One object: `{"Records": [...]}`."""
     LINES = "newline_delimited"
-    """One a line, as dsops' own trail has them."""
+    """One record per line, as in dsops' own trail."""
 
 
 class LogFile(NamedTuple):
-    """A file, by what its first and last bytes say."""
+    """A log file, by its first and last bytes."""
 
     path: str
     size: int
-    """Of the file, in bytes."""
+    """The file's size in bytes."""
     object_bytes: int
-    """So long its text is, as far as a gzip file's end says it."""
+    """The length of its text, as far as the end of a gzip file says it."""
     is_gzip: bool
     form: Form
 
 
 class FileBatch(NamedTuple):
-    """Files that are read alike."""
+    """Files of the same format and compression."""
 
     files: tuple[LogFile, ...]
     is_gzip: bool
@@ -48,33 +48,33 @@ class FileBatch(NamedTuple):
 
     @property
     def size(self) -> int:
-        """In bytes, as they stand on the disk."""
+        """The size of the files on disk, in bytes."""
         return sum(file.size for file in self.files)
 
     @property
     def longest_object(self) -> int:
-        """The room that the longest of them needs, in bytes."""
+        """The memory that the longest file needs, in bytes."""
         return max(_LEAST_OBJECT, *(file.object_bytes + 1024 for file in self.files))
 
 
 class LogFiles(NamedTuple):
-    """What is there."""
+    """The log files that were found."""
 
     batches: tuple[FileBatch, ...]
     unreadable: tuple[tuple[str, str], ...]
-    """Path, and why."""
+    """Path and reason."""
 
     @property
     def files(self) -> int:
-        """How many there are, those that can't be read too."""
+        """The number of files, unreadable ones included."""
         return sum(len(batch.files) for batch in self.batches) + len(self.unreadable)
 
 
 def find_logs(paths: Iterable[str], *, form: Form | None = None) -> LogFiles:
-    """The log files that are named, and those in folders that are named, in the order of their paths.
+    """The log files among these paths and in these folders, ordered by path.
 
-    `form` says how records stand in them where their names do not.
-    A file that is named twice counts once. What can't be opened is among the unreadable; so is what is not there.
+    `form` is the format of files whose names do not tell it. A file that is named twice counts once. A file that is
+    missing or can't be opened is in `unreadable`.
     """
     files: dict[str, LogFile] = {}
     unreadable: dict[str, str] = {}
@@ -89,7 +89,7 @@ def find_logs(paths: Iterable[str], *, form: Form | None = None) -> LogFiles:
 
 
 def _walk(path: str, unreadable: dict[str, str]) -> Iterator[str]:
-    """The path itself where it is no folder."""
+    """The files of a folder; a path that is no folder is yielded itself."""
     if not os.path.isdir(path):
         yield path
         return
@@ -100,7 +100,7 @@ def _walk(path: str, unreadable: dict[str, str]) -> Iterator[str]:
     for folder, folders, names in os.walk(path, onerror=fail):
         folders[:] = sorted(set(folders) - _NO_LOGS)
         for name in sorted(names):
-            # One that begins with a dot is not finished yet.
+            # A name with a leading dot is a file that is not complete.
             if name.endswith(_ENDINGS) and not name.startswith("."):
                 yield os.path.join(folder, name)
 
@@ -110,16 +110,16 @@ def _look(path: str, form: Form | None) -> LogFile:
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(0, "It is no plain file")
+            raise OSError(0, "It is not a regular file")
         size = status.st_size
         if not size:
             raise OSError(0, "It is empty")
         is_gzip = os.pread(descriptor, 2, 0) == _GZIP
         text_size = size
         if is_gzip and size >= 18:
-            # RFC 1952, 2.3.1: ISIZE, the length of the text modulo 2^32, are the last four bytes.
+            # RFC 1952, 2.3.1: ISIZE, the length of the text modulo 2^32, is in the last four bytes.
             text_size = int.from_bytes(os.pread(descriptor, 4, size - 4), "little")
-            text_size = text_size if text_size < 1032 * size else size  # deflate does not press more than that
+            text_size = text_size if text_size < 1032 * size else size  # Deflate compresses at most 1032 to 1.
             if not text_size:
                 raise OSError(0, "It is empty")
     finally:

@@ -1,7 +1,7 @@
-"""The questions: one definition each, in SQL over `calls`, `issues` and `uses` that every engine reads alike.
+"""The questions of the report, each defined once in SQL over `calls`, `issues` and `uses`, for every engine.
 
-`$since` and `$boundary` are timestamps, `$by` is what `summary` groups by, `$session` a text of the user's;
-`$median(x)` is the engine's. Output columns stand in double quotes: `first` and `last` are words of Athena's own.
+`$since` and `$boundary` are timestamps, `$by` is the grouping of `summary`, `$session` the user's text; `$median(x)`
+is the engine's. Output columns are in double quotes: `first` and `last` are keywords of Athena.
 """
 
 from __future__ import annotations
@@ -14,23 +14,17 @@ from typing import NamedTuple
 from dsops.audit.cloudtrail.dialects import Dialect
 from dsops.audit.cloudtrail.relations import MOST_HOPS
 
-THROTTLED = (
-    "Throttling",
-    "ThrottlingException",
-    "ThrottledException",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "TooManyRequestsException",
-    "RequestLimitExceeded",
-    "Client.RequestLimitExceeded",
-    "SlowDown",
-    "ProvisionedThroughputExceededException",
-    "PriorRequestNotComplete",
+THROTTLED = tuple(
+    """
+    Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException
+    TooManyRequestsException RequestLimitExceeded Client.RequestLimitExceeded SlowDown
+    ProvisionedThroughputExceededException PriorRequestNotComplete
+    """.split()
 )
-"""The codes by which AWS says: too fast."""
+"""AWS's error codes for throttling."""
 
 DENIED = ("AuthorizationError", "AuthorizationErrorException", "NotAuthorized", "Forbidden")
-"""The codes of a denial that are not recognised by how they begin or end."""
+"""Error codes of a denial that have no common beginning or end."""
 
 BY = {
     "role": "role",
@@ -38,7 +32,7 @@ BY = {
     "account": "CASE WHEN from_account = '' THEN '-' ELSE from_account END || ' > ' || "
     "CASE WHEN to_account = '' THEN '-' ELSE to_account END",
 }
-"""What `summary` can be grouped by, and how that is said."""
+"""The groupings of `summary`, and their SQL."""
 
 LAST_MINUTE_SECONDS = 60
 SHORT_SECONDS = 60
@@ -47,24 +41,24 @@ REPEATED = 3
 
 
 class AuditQuestion(NamedTuple):
-    """A question."""
+    """One question."""
 
     name: str
     asks: str
-    """In one line."""
+    """One line that says what the question answers."""
     columns: tuple[str, ...]
     sql: str
     needs: str = "issues"
-    """Of which relation it asks: `calls`, `issues`, or `uses`: issues with what became of them."""
+    """The relation that it reads: `calls`, `issues`, or `uses` (issues with the use of each session)."""
 
 
 class QuestionOptions(NamedTuple):
-    """What the user said."""
+    """The user's options."""
 
     since: datetime | None = None
-    """In UTC, as all times here."""
+    """In UTC, like all times here."""
     boundary: datetime | None = None
-    """Where what is recent begins; else `since`, else a day before the latest call."""
+    """The start of the recent calls; if None, `since`, or else a day before the latest call."""
     by: str = "role"
     session: str = ""
 
@@ -203,7 +197,7 @@ WITHOUT_MFA = _question(
     "role principal calls with_mfa others",
     """
 SELECT mine.role AS "role", mine.principal AS "principal", mine.without_mfa AS "calls", mine.with_mfa AS "with_mfa",
-  everybody.people - CASE WHEN mine.with_mfa > 0 THEN 1 ELSE 0 END AS "others"
+  with_others.people - CASE WHEN mine.with_mfa > 0 THEN 1 ELSE 0 END AS "others"
 FROM (
   SELECT role, principal, sum(CASE WHEN has_mfa THEN 0 ELSE 1 END) AS without_mfa,
     sum(CASE WHEN has_mfa THEN 1 ELSE 0 END) AS with_mfa
@@ -213,9 +207,9 @@ JOIN (
   SELECT role, count(DISTINCT principal) AS people
   FROM issues
   WHERE call_name = 'AssumeRole' AND code = '' AND identity_type = 'IAMUser' AND has_mfa AND call_time >= $since
-  GROUP BY role) everybody
-ON everybody.role = mine.role
-WHERE mine.without_mfa > 0 AND everybody.people > CASE WHEN mine.with_mfa > 0 THEN 1 ELSE 0 END
+  GROUP BY role) with_others
+ON with_others.role = mine.role
+WHERE mine.without_mfa > 0 AND with_others.people > CASE WHEN mine.with_mfa > 0 THEN 1 ELSE 0 END
 ORDER BY 1, 2
 """,
 )
@@ -271,7 +265,7 @@ ORDER BY 6 DESC, 1, 2, 3, 4, 5
 
 
 def _chains() -> str:
-    """Three hops at least are joined, whatever stands before them may be there or not."""
+    """The first three hops are required, earlier ones are optional."""
     back = range(4, MOST_HOPS + 1)
     joins = "\n".join(f"LEFT JOIN sessions s{n} ON s{n}.issued_key = s{n - 1}.signed_by" for n in back)
     first = ", ".join(f"s{n}.principal" for n in reversed((3, *back)))
@@ -299,20 +293,10 @@ CHAINS = _question("chains", "sessions of three hops or more", "path hops sessio
 
 
 def _history() -> str:
-    columns = (
-        "call_time",
-        "call_name",
-        "principal",
-        "role",
-        "session_name",
-        "source_identity",
-        "address",
-        "signed_by",
-        "issued_key",
-    )
+    columns = "call_time call_name principal role session_name source_identity address signed_by issued_key".split()
     hops = range(1, MOST_HOPS + 1)
-    # One row with all hops side by side, told once for each of them: to name the sessions of each hop anew would have
-    # Athena read the table 36 times. CloudTrail Lake lists LEFT, RIGHT and INNER JOIN, and no CROSS JOIN.
+    # One row holds all hops side by side, and is repeated for each hop: a subquery for each hop would make Athena read
+    # the table 36 times.
     before = "\n".join(f"LEFT JOIN sessions s{n} ON s{n}.issued_key = s{n - 1}.signed_by" for n in hops[1:])
     numbers = " UNION ALL ".join(f"SELECT {n}{' AS back' if n == 1 else ''}" for n in hops)
 
@@ -376,7 +360,7 @@ REPORTED = (
     DENIALS,
     CHAINS,
 )
-"""What a report answers, all of it."""
+"""All questions of a report."""
 QUESTIONS: Mapping[str, AuditQuestion] = {question.name: question for question in (*REPORTED, HISTORY)}
 
 _PLACE = re.compile(r"\$(?:median\((?P<of>[^()]*)\)|(?P<word>[a-z]+))")
@@ -400,7 +384,7 @@ def sql_of(question: AuditQuestion, asked: QuestionOptions, dialect: Dialect) ->
 
 
 def text_literal(text: str) -> str:
-    """A text as SQL writes it: in single quotes, those inside doubled; nothing else has a meaning there."""
+    """Text as an SQL literal: in single quotes, with quotes inside doubled; no other character has a meaning there."""
     return "'" + text.replace("'", "''") + "'"
 
 

@@ -1,21 +1,18 @@
-"""Records -> calls -> issues: what each question is asked of, in SQL that every engine reads alike."""
+"""The relations that questions use (records -> calls -> issues -> uses), in SQL that every engine reads."""
 
 from __future__ import annotations
 
 from dsops.audit.cloudtrail.dialects import FIELDS, Dialect
 
-ISSUING = (
-    "AssumeRole",
-    "AssumeRoleWithSAML",
-    "AssumeRoleWithWebIdentity",
-    "AssumeRoot",
-    "GetSessionToken",
-    "GetFederationToken",
+ISSUING = tuple(
+    """
+    AssumeRole AssumeRoleWithSAML AssumeRoleWithWebIdentity AssumeRoot GetSessionToken GetFederationToken
+    """.split()
 )
-"""What issues a session."""
+"""The STS actions that issue a session."""
 
 MOST_HOPS = 8
-"""So far a chain is followed back."""
+"""The most hops of a chain that are followed back."""
 
 _SERVICE = "replace(event_source, '.amazonaws.com', '')"
 _NAMES = ", ".join(f"'{name}'" for name in ISSUING)
@@ -24,13 +21,13 @@ _ROLE_NAME = "reverse(split_part(reverse(issuer), '/', 1))"
 
 
 def fields(dialect: Dialect, source: str, where: str = "") -> str:
-    """SELECT of each field as a text, of `source`: a table, or what gives records."""
+    """SELECT of each field as text from `source`: a table, or an expression for records."""
     columns = ",\n    ".join(f"{dialect.field(path)} AS {name}" for name, path in FIELDS.items())
     return f"SELECT\n    {columns}\n  FROM {source}" + (f"\n  WHERE {where}" if where else "")
 
 
 def records(dialect: Dialect, source: str = "fields") -> str:
-    """SELECT of what the questions need, of `fields`; a record without time or name has NULL in `call_time`."""
+    """SELECT of what the questions need from `fields`; `call_time` is NULL in a record without time or name."""
     return f"""SELECT
     {dialect.time.format("event_time")} AS call_time,
     event_name AS call_name,
@@ -78,11 +75,11 @@ def records(dialect: Dialect, source: str = "fields") -> str:
 
 COPIES = """row_number() OVER (
       PARTITION BY call_id ORDER BY CASE WHEN has_arn THEN 0 ELSE 1 END, call_time, recipient, twin_id) AS copy"""
-"""Which of several records of one call it is: 1 is the one that counts."""
+"""The rank of a record among the copies of one call: 1 is the one that counts."""
 
 
 def calls(source: str = "records") -> str:
-    """SELECT of one record for each call, of `records`."""
+    """SELECT of one record per call from `records`."""
     return f"""SELECT * FROM (
     SELECT *, {COPIES}
     FROM {source} WHERE call_time IS NOT NULL AND call_name IS NOT NULL) numbered
@@ -90,7 +87,7 @@ def calls(source: str = "records") -> str:
 
 
 def issues(source: str = "calls") -> str:
-    """SELECT of the calls that issue a session or fail to, of `calls`."""
+    """SELECT of the calls that issue a session or fail to, from `calls`."""
     return f"""SELECT
     call_time, call_name, code, identity_type, principal, from_account, signed_by, has_mfa, role,
     CASE WHEN role LIKE 'arn:%' THEN split_part(role, ':', 5) ELSE '' END AS to_account,
@@ -100,7 +97,7 @@ def issues(source: str = "calls") -> str:
 
 
 def uses(dialect: Dialect, source: str = "calls") -> str:
-    """SELECT of `issues`, and what became of each session: of `calls`, where they signed."""
+    """SELECT of `issues` with the use of each session, from the `calls` that it signed."""
     later = dialect.later.format(time="call_time", seconds="asked_seconds")
     return f"""SELECT
     issues.*,

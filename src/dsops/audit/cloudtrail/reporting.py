@@ -1,4 +1,4 @@
-"""Log files -> a report: everything that is asked, answered from one reading."""
+"""Makes a report from log files: all questions, answered from one reading."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def report_on(
     told: Told = lambda _: None,
     shown: Callable[[str], str] = str,
 ) -> AuditReport:
-    """The answers to the questions over those files; `sources` and `shown` name them as the user does.
+    """Answer the questions over those files; `sources` and `shown` give the names that the user used.
 
     Without `sandbox`, lines of dsops' own trail that are marked as a sandbox's are left out.
 
-    Raises LogsUnreadable when no file can be read, and ExtraMissing without DuckDB.
+    Raises LogsUnreadable if no file can be read, and ExtraMissing without DuckDB.
     """
     if not found.batches and found.unreadable:
         path, why = found.unreadable[0]

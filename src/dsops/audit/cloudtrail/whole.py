@@ -1,11 +1,11 @@
-"""A question as one statement, from the table of records to the answer."""
+"""A question as one SQL statement, from the table of records to the answer."""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
-from dsops.audit.cloudtrail.dialects import ATHENA, LAKE, Dialect
+from dsops.audit.cloudtrail.dialects import Dialect
 from dsops.audit.cloudtrail.questions import AuditQuestion, QuestionOptions, sql_of
 from dsops.audit.cloudtrail.relations import calls, fields, issues, records, uses
 
@@ -19,7 +19,7 @@ class AskedQuestion(NamedTuple):
     asked: QuestionOptions
     dialect: Dialect
     source: str
-    """The table, the id of the event data store, or the pattern of files."""
+    """The table, or the pattern of files."""
     sql: str
     begin: str
     """The first day to read; "" for all days."""
@@ -37,7 +37,7 @@ class AthenaTarget(NamedTuple):
 
 
 def whole(question: AuditQuestion, asked: QuestionOptions, dialect: Dialect, source: str, where: str = "") -> str:
-    """One SELECT, over what `source` is to that engine; `where` says which records are looked at."""
+    """One SELECT over `source`, the engine's table or file list; `where` limits the records."""
     relations = {
         "fields": fields(dialect, source, where),
         "records": records(dialect),
@@ -45,7 +45,7 @@ def whole(question: AuditQuestion, asked: QuestionOptions, dialect: Dialect, sou
         "issues": issues(),
         "uses": uses(dialect),
     }
-    # Athena and CloudTrail Lake read the table anew wherever a relation stands: none is named without need.
+    # Athena reads the table again wherever a relation is named, so only the needed ones are.
     needed = list(relations)[: list(relations).index(question.needs) + 1]
     named = ",\n".join(f"{name} AS (\n  {relations[name]})" for name in needed)
     asked_for = sql_of(question, asked, dialect)
@@ -54,17 +54,11 @@ def whole(question: AuditQuestion, asked: QuestionOptions, dialect: Dialect, sou
     return f"WITH {named}{joint}{further.strip()}\n"
 
 
-def days_of(dialect: Dialect, begin: str, end: str) -> str:
-    """Which partitions are read: those of the days from `begin` to `end`, `YYYY-MM-DD`, either "" for open.
+def days_of(begin: str, end: str) -> str:
+    """SQL for the partitions of Athena's table from day `begin` to `end`, `YYYY-MM-DD`, either "" for open.
 
-    Athena: the partition column `timestamp` of the documented table, written `YYYY/MM/DD`.
+    The partition column `timestamp` of the documented table is written `YYYY/MM/DD`.
     """
-    if dialect == ATHENA:
-        bounds = [f"\"timestamp\" >= '{begin.replace('-', '/')}'"] if begin else []
-        bounds += [f"\"timestamp\" <= '{end.replace('-', '/')}'"] if end else []
-    elif dialect == LAKE:
-        bounds = [f"eventtime >= '{begin} 00:00:00'"] if begin else []
-        bounds += [f"eventtime <= '{end} 23:59:59'"] if end else []
-    else:
-        bounds = []
+    bounds = [f"\"timestamp\" >= '{begin.replace('-', '/')}'"] if begin else []
+    bounds += [f"\"timestamp\" <= '{end.replace('-', '/')}'"] if end else []
     return " AND ".join(bounds)

@@ -1,4 +1,4 @@
-"""A report -> one HTML file that opens without a network: no script, no font, no picture, no address; pure."""
+"""Renders a report as one HTML file that opens without a network: no script, font, image or address. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chains of sessions as one drawing: who began, and every role on the way; what several chains share is drawn once."""
+"""Draws chains of sessions: the first caller, and every role on the way; shared hops are drawn once."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ _BETWEEN = " > "
 
 
 class _Hop(NamedTuple):
-    """What stands at one place of some chain."""
+    """One hop of a chain."""
 
     text: str
     key: tuple[str, ...]
 
 
 def parts_of(path: str, hops: int) -> list[str]:
-    """The first principal, then each hop's role. Of more separators than hops the first are the principal's own."""
+    """The first principal, then each hop's role. Surplus separators belong to the principal's name."""
     return path.rsplit(_BETWEEN, max(1, min(hops, 8)))
 
 
 def path_markup(path: str, hops: int) -> Markup:
-    """The path for a table: a hop a line, with what lies before it."""
+    """The path for a table, one hop per line."""
     return element("ol", *(element("li", name(part)) for part in parts_of(path, hops)), class_="path")
 
 
 def chains(rows: Records) -> Markup:
-    """The drawing of the first chains."""
+    """A drawing of the first chains."""
     drawing = lay_out(_items(rows[:MOST_DRAWN]), 2)
     wide, high = number(drawing.width), number(drawing.height)
     picture = element(
@@ -39,7 +39,7 @@ def chains(rows: Records) -> Markup:
         element("title", "Chains of sessions", id="chains-title"),
         element(
             "desc",
-            "From left to right who began and the roles after it; the table below has the same in words.",
+            "From left to right: the first caller and the roles after it. The table below has the same in words.",
             id="chains-desc",
         ),
         Markup("\n" + "\n".join(shapes(drawing)) + "\n"),
@@ -56,7 +56,7 @@ def chains(rows: Records) -> Markup:
 
 
 def _items(rows: Records) -> list[Item]:
-    """Every place of the chains once, depth first; the last of a chain says how many sessions it has."""
+    """Every hop of the chains once, depth first; the last hop of a chain shows its number of sessions."""
     sessions: dict[tuple[str, ...], int] = {}
     children: dict[tuple[str, ...], list[_Hop]] = {}
     seen: set[tuple[str, ...]] = set()
@@ -79,7 +79,7 @@ def _items(rows: Records) -> list[Item]:
 
 def _item(hop: _Hop, sessions: int | None) -> Item:
     short = short_arn(hop.text)
-    texts = [plain(each) for each in short or (shortened(hop.text),)]
+    texts = [plain(part) for part in short or (shortened(hop.text),)]
     if sessions is not None:
         texts.append(counted(sessions, "session"))
     depth = len(hop.key) - 1

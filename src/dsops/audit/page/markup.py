@@ -1,4 +1,4 @@
-"""Elements of HTML and SVG. Whatever is a plain `str` is escaped: only what was made here is markup."""
+"""HTML and SVG elements. A plain `str` is escaped; only `Markup` is not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Attribute = str | int | float | bool | None
 
 
 class Markup(str):
-    """Text that is HTML already."""
+    """Text that is already HTML."""
 
     __slots__ = ()
 
@@ -21,19 +21,20 @@ class Markup(str):
 def element(tag: str, /, *children: str, **attributes: Attribute) -> Markup:
     """`<tag attributes>children</tag>`.
 
-    `class_` is `class`, other underscores are hyphens; None and False leave an attribute out, True gives it no value.
+    `class_` becomes `class`, other underscores become hyphens; None and False leave an attribute out, True gives it
+    no value.
     """
     opening = f"<{tag}{''.join(_attribute(key, value) for key, value in attributes.items())}>"
     return Markup(opening if tag in _VOID else f"{opening}{joined(children)}</{tag}>")
 
 
 def joined(parts: Iterable[str], between: str = "") -> Markup:
-    """One after the other; what is no markup is escaped."""
+    """The parts in order; plain text is escaped."""
     return Markup(_text(between).join(_text(part) for part in parts))
 
 
 def told(text: str) -> Markup:
-    """A sentence of ours; what stands between backticks is code."""
+    """A sentence in which text between backticks is code."""
     return joined(element("code", part) if odd % 2 else part for odd, part in enumerate(text.split("`")))
 
 

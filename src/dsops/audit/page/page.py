@@ -1,4 +1,4 @@
-"""The whole page: a head that forbids everything but its own style, then sections in reading order."""
+"""The whole page: a head that allows nothing but its own style, then the sections in reading order."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from dsops.audit.page.words import LONGEST_PATH, count, counted, moment, name
 from dsops.audit.report import AuditReport
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-"""Nothing may be loaded and nothing may run, whatever stands in a log; `data:` is for the empty icon."""
+"""Nothing may be loaded or run, whatever a log contains; `data:` is for the empty icon."""
 
 _MOST_UNREADABLE = 20
 
 
 def page_of(report: AuditReport) -> str:
-    """The file. It is the same for the same report: no clock is read."""
-    asked = [
+    """The HTML file; the same for the same report, since no clock is read."""
+    sections = [
         section for section in SECTIONS if any(report.answer(question) is not None for question in section.questions)
     ]
-    links = [("unusual", "What is unusual"), *((section.identity, section.heading) for section in asked)]
+    links = [("unusual", "What is unusual"), *((section.identity, section.heading) for section in sections)]
     content = [
         element("header", element("h1", "Who assumed what"), _period(report)),
         element("nav", *(element("a", text, href=f"#{identity}") for identity, text in links), aria_label="Sections"),
         _section("read", "What was read", _read(report)),
         _section("unusual", "What is unusual", unusual(report)),
-        *(_section(section.identity, section.heading, section.make(report)) for section in asked),
+        *(_section(section.identity, section.heading, section.make(report)) for section in sections),
         element("footer", element("p", told("Made by `dsops audit report --html`. All times are UTC."))),
     ]
     head = element(
@@ -68,7 +68,7 @@ def _read(report: AuditReport) -> Markup:
         ("Unreadable", joined([count(len(report.unreadable)), *_small("named below", bool(report.unreadable))])),
     ]
     tiles = [element("div", element("dt", label), element("dd", value)) for label, value in facts]
-    sources = joined([element("code", name(each, LONGEST_PATH)) for each in report.sources], ", ")
+    sources = joined([element("code", name(source, LONGEST_PATH)) for source in report.sources], ", ")
     notes = [joined(["Read from ", sources, "."])]
     if report.since is not None:
         notes.append(joined(["Reported are calls since ", moment(report.since), "."]))

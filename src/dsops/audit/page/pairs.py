@@ -1,4 +1,4 @@
-"""Pairs of accounts: bars where they are few, a matrix of the busiest accounts where they are many."""
+"""Plots pairs of accounts: bars for a few, a matrix of the busiest accounts for many."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from dsops.audit.page.table import Records
 from dsops.audit.page.words import compact, count, counted, number_of, shortened, text_of
 
 _MOST = 11
-"""Accounts along each side of the matrix, before the others are one."""
+"""Accounts on each side of the matrix, before the rest is summed up."""
 _OTHERS = "others"
 _SHADES = 5
 
 
 def pairs(rows: Records) -> Markup:
-    """The drawing that can still be read with that many."""
+    """A bar chart or a matrix, depending on the number of pairs."""
     return _bars(rows) if len(rows) <= MOST_BARS else _matrix(rows)
 
 
 def pair_name(row: object, other: object) -> Markup:
     """`111111111111 → 222222222222`."""
-    one, two = (element("span", shortened(text_of(each), 24), class_="account") for each in (row, other))
+    one, two = (element("span", shortened(text_of(account), 24), class_="account") for account in (row, other))
     return joined([one, " → ", two])
 
 
 def _bars(rows: Records) -> Markup:
-    found = []
+    all_bars = []
     for row in rows:
         refused = number_of(row["failures"])
         label = pair_name(row["from_account"], row["to_account"])
-        found.append(Bar(label, number_of(row["calls"]), f"{count(refused)} refused" if refused else ""))
-    return bars(found, "calls")
+        all_bars.append(Bar(label, number_of(row["calls"]), f"{count(refused)} refused" if refused else ""))
+    return bars(all_bars, "calls")
 
 
 def _matrix(rows: Records) -> Markup:
-    """Who asks down the side, whom along the top; a number in each cell, the darker the larger."""
+    """Callers' accounts down the side, roles' accounts along the top; a number in each cell, darker if larger."""
     sources = _busiest(rows, "from_account")
     targets = _busiest(rows, "to_account")
     calls: Counter[tuple[str, str]] = Counter()
@@ -64,11 +64,11 @@ def _matrix(rows: Records) -> Markup:
 
 
 def _busiest(rows: Records, column: str) -> list[str]:
-    """Those with most calls, and last the others where there are any."""
+    """The accounts with most calls; if there are more, `others` is last."""
     calls: Counter[str] = Counter()
     for row in rows:
         calls[text_of(row[column])] += number_of(row["calls"])
-    ordered = [text for text, _ in sorted(calls.items(), key=lambda each: (-each[1], each[0]))]
+    ordered = [text for text, _ in sorted(calls.items(), key=lambda pair: (-pair[1], pair[0]))]
     return ordered if len(ordered) <= _MOST + 1 else [*ordered[:_MOST], _OTHERS]
 
 
@@ -88,7 +88,7 @@ def _cell(calls: int, failures: int, largest: int) -> Markup:
 
 
 def shade(value: int, largest: int) -> int:
-    """1 to 5, by orders of size: one busy pair must not make all others pale."""
+    """1 to 5, on a logarithmic scale: one busy pair must not make all others pale."""
     if largest <= 1:
         return _SHADES
     return 1 + min(_SHADES - 1, int(_SHADES * log(max(1, value)) / log(largest)))

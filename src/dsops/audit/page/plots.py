@@ -1,4 +1,4 @@
-"""Plots as SVG that grows with the page: places along a line are percent, heights and letters are pixels."""
+"""SVG plots that scale with the page: horizontal positions are percent, heights and letters are pixels."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from dsops.audit.page.words import compact, count, duration
 
 MOST_BARS = 12
 _HEIGHT, _TOP, _AXIS = 112, 8, 22
-"""Of a timeline: its columns, the room over them, the room for the labels under them."""
+"""Of a timeline: its columns, the space above them, the space for the labels below."""
 _BAR = 10
 _GAP = 0.15
-"""Of a column's span, left free between it and the next."""
+"""The part of a column's width that is left free."""
 
 
 class Bar(NamedTuple):
-    """A number with its name."""
+    """A labelled number."""
 
     label: Markup
     value: int
     note: str = ""
-    """What else there is to say of it, in a few words."""
+    """A short addition to the number."""
 
 
 def bars(rows: Sequence[Bar], noun: str, kind: str = "", *, of: int = 0) -> Markup:
-    """A list of bars, as long as their numbers, against the largest one; the number itself stands at the end.
+    """A list of bars in proportion to the largest; the number stands at the end.
 
-    `of` is how many there are in all, where these are only the largest.
+    `of` is the total number of rows, if these are only the largest.
     """
     shown = rows[:MOST_BARS]
     largest = max((row.value for row in shown), default=0)
@@ -52,7 +52,7 @@ def _note(note: str) -> tuple[str, ...]:
 
 
 def _bar(value: int, largest: int, title: str) -> Markup:
-    """The number is in the text beside it, so who listens is spared the picture."""
+    """One bar; screen readers skip it, since the number stands beside it."""
     length = 100 * value / largest if largest > 0 else 0
     shapes = [
         element("title", title),
@@ -63,7 +63,7 @@ def _bar(value: int, largest: int, title: str) -> Markup:
 
 
 class Use(NamedTuple):
-    """How long sessions of one name were asked for, and used; seconds."""
+    """Requested and used durations of one role's sessions, in seconds."""
 
     label: Markup
     asked_median: int | None
@@ -74,9 +74,9 @@ class Use(NamedTuple):
 
 
 def uses(rows: Sequence[Use], *, of: int = 0) -> Markup:
-    """For each name what was used of what was asked for: a bar for the usual session, a mark for the longest one.
+    """The used part of the requested duration: a bar for the median session, a mark for the longest one.
 
-    `of` is how many there are in all, where these are only the first.
+    `of` is the total number of rows, if these are only the first.
     """
     shown = rows[:MOST_BARS]
     items = [
@@ -106,21 +106,21 @@ def _use(row: Use) -> Markup:
 
 
 def share_of(used: int | None, asked: int | None) -> float | None:
-    """Percent of what was asked for, at most all of it; None where one of them is not known."""
+    """Percent of the requested duration, at most 100; None if one of the two is unknown."""
     if used is None or not asked or asked < 0:
         return None
     return min(100.0, max(0.0, 100 * used / asked))
 
 
 def _used_of(row: Use) -> tuple[str, ...]:
-    """`30 min`, and small `of 1 h, 12 sessions`."""
+    """`30 min`, and in small print `of 1 h, 12 sessions`."""
     used = "never used" if row.used_median is None else duration(row.used_median)
     of = f"of {duration(row.asked_median)}" if row.asked_median and row.used_median is not None else ""
-    return element("b", used), *_note(", ".join(each for each in (of, row.note) if each))
+    return element("b", used), *_note(", ".join(part for part in (of, row.note) if part))
 
 
 def _use_words(row: Use) -> str:
-    """What a pointer over the bar shows."""
+    """The tooltip of the bar."""
     pairs = (("usual session", row.used_median, row.asked_median), ("longest", row.used_max, row.asked_max))
     return "; ".join(
         f"{name}: used {duration(used)}, asked for {duration(asked)}"
@@ -130,7 +130,7 @@ def _use_words(row: Use) -> str:
 
 
 def _shares() -> Markup:
-    """The axis under the bars."""
+    """The axis below the bars."""
     ends = {0: "start", 100: "end"}
     labels = [
         element("text", f"{at} %", x=f"{at}%", y=12, text_anchor=ends.get(at, "middle")) for at in (0, 25, 50, 75, 100)
@@ -139,7 +139,7 @@ def _shares() -> Markup:
 
 
 def timeline(identity: str, title: str, bins: Bins, values: Sequence[int], kind: str = "") -> Markup:
-    """A column for each span of time; `identity` is the plot's own on its page."""
+    """A column for each bin; `identity` is unique on the page."""
     ticks = count_ticks(max(values, default=0))
     top = ticks[-1]
     described = f"{count(sum(values))} in all, at most {count(max(values, default=0))} per {step_words(bins)}"
@@ -162,7 +162,7 @@ def timeline(identity: str, title: str, bins: Bins, values: Sequence[int], kind:
 
 def _column(index: int, value: int, top: int, number: int) -> Markup:
     span, high = 100 / number, column_height(value, top)
-    # A column of one hour alone would be a wall.
+    # A single column would be as wide as the plot.
     width = min(span * (1 - _GAP), 8.0)
     left = span * index + (span - width) / 2
     title = element("title", count(value))
@@ -172,7 +172,7 @@ def _column(index: int, value: int, top: int, number: int) -> Markup:
 
 
 def column_height(value: int, top: int) -> float:
-    """Pixels; what is not nothing is seen."""
+    """In pixels; a value above 0 is always visible."""
     return max(1.5, _HEIGHT * value / top)
 
 
@@ -186,7 +186,7 @@ def _time_tick(second: int, label: str, bins: Bins) -> tuple[Markup, Markup]:
     at = 100 * (second - bins.start) / (bins.end - bins.start)
     bottom = _TOP + _HEIGHT
     line = element("line", class_="base", x1=_percent(at), x2=_percent(at), y1=bottom, y2=bottom + 4)
-    # At the very end a label would leave a narrow page; further left it would meet the one before.
+    # A label at the very end would leave a narrow page; further left it would overlap the one before.
     is_told = at <= 97
     return line, element("text", label, x=_percent(at), y=bottom + 17, text_anchor="middle") if is_told else Markup()
 

@@ -1,4 +1,4 @@
-"""Numbers -> the axes of a plot: a round end and ticks for counts, bins and ticks for times."""
+"""The axes of plots: round ticks for counts, bins and ticks for times."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ HOUR, DAY = 3_600, 86_400
 MOST_BINS = 120
 """Columns of a timeline: at 390 px each still has two pixels and a gap."""
 _MOST_TICKS, _MOST_LONG_TICKS = 5, 4
-"""Labels under a timeline that stand side by side at 390 px; long ones say the year."""
+"""Labels below a timeline that fit side by side at 390 px; long ones show the year."""
 _LONG = 300 * DAY
-"""Of a timeline's length: from there on days without a year would be taken for one another."""
+"""From this length on, labels show the year: days without it would be ambiguous."""
 
 _STEPS = (HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 14 * DAY, 28 * DAY, 91 * DAY, 364 * DAY)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MONDAY = -3 * DAY
-"""Weeks begin here: 1970 began on a Thursday."""
+"""A Monday: 1970 began on a Thursday."""
 
 
 def seconds(time: datetime) -> int:
-    """Whole seconds since 1970, of any year that Python has."""
+    """Whole seconds since 1970, for any year that Python has."""
     return (time - _EPOCH) // timedelta(seconds=1)
 
 
@@ -30,7 +30,7 @@ _YEAR_10000 = seconds(datetime.max.replace(tzinfo=UTC))
 
 
 def count_ticks(largest: int) -> list[int]:
-    """From 0 in three or four even steps of 1, 2 or 5 times a power of ten to a number that is not less."""
+    """Three or four even ticks from 0 to at least `largest`, in steps of 1, 2 or 5 times a power of ten."""
     if largest <= 0:
         return [0, 1]
     step = 1
@@ -40,7 +40,7 @@ def count_ticks(largest: int) -> list[int]:
 
 
 class Bins(NamedTuple):
-    """Equal spans of time, the first and the last of which have something in them."""
+    """Equal spans of time; the first and the last one have a value."""
 
     start: int
     """Seconds since 1970."""
@@ -49,21 +49,21 @@ class Bins(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Where the last one ends."""
+        """The end of the last bin."""
         return self.start + self.step * self.number
 
     def sums(self, values: Iterable[tuple[datetime, int]]) -> list[int]:
-        """What falls into each bin, together."""
-        found = [0] * self.number
+        """The sum of the values in each bin."""
+        sums = [0] * self.number
         for time, value in values:
-            found[(seconds(time) - self.start) // self.step] += value
-        return found
+            sums[(seconds(time) - self.start) // self.step] += value
+        return sums
 
 
 def bins_of(times: Iterable[datetime]) -> Bins:
-    """The shortest even spans that are few enough, for at least one time."""
-    found = [seconds(time) for time in times]
-    first, last = min(found), max(found)
+    """The shortest spans that are few enough, for at least one time."""
+    all_seconds = [seconds(time) for time in times]
+    first, last = min(all_seconds), max(all_seconds)
     for step in _grown(_STEPS):
         start = _floor(first, step)
         number = (last - start) // step + 1
@@ -73,22 +73,22 @@ def bins_of(times: Iterable[datetime]) -> Bins:
 
 
 def usual_span(times: Sequence[datetime]) -> tuple[datetime, datetime] | None:
-    """The first and the last time, without the few that a wrong clock would put years away; None where there is none.
+    """The first and the last time, without outliers; None without any time.
 
-    Only of more than 400 days one in a hundred is left out at each end, and only if that shortens it to a quarter:
-    one record of 1970 would make one column of a whole month.
+    Only in a span of more than 400 days, one percent is left out at each end, and only if that shortens it to a
+    quarter: one record of 1970 would make one column of a whole month.
     """
     if not times:
         return None
-    found = sorted(times)
-    most = len(found) // 100 or (1 if len(found) >= 10 else 0)
-    whole, inner = found[-1] - found[0], found[-1 - most] - found[most]
+    ordered = sorted(times)
+    most = len(ordered) // 100 or (1 if len(ordered) >= 10 else 0)
+    whole, inner = ordered[-1] - ordered[0], ordered[-1 - most] - ordered[most]
     is_far = whole > timedelta(days=400) and inner * 4 < whole
-    return (found[most], found[-1 - most]) if is_far else (found[0], found[-1])
+    return (ordered[most], ordered[-1 - most]) if is_far else (ordered[0], ordered[-1])
 
 
 def time_ticks(bins: Bins) -> Mapping[int, str]:
-    """Seconds since 1970 -> the label that stands there: round times, few enough for a narrow screen."""
+    """Seconds since 1970 -> the label there: round times, few enough for a narrow screen."""
     for step in _grown(_STEPS):
         first = bins.start + -_aligned(bins.start, step) % step
         places = range(max(first, _YEAR_1), min(bins.end, _YEAR_10000), step)
@@ -106,7 +106,7 @@ def span_words(bins: Bins) -> str:
 
 
 def step_words(bins: Bins) -> str:
-    """`hour`, `6 hours`, `day`, `week`: what a column of the timeline stands for."""
+    """`hour`, `6 hours`, `day`, `week`: the span of one column."""
     for size, noun in ((7 * DAY, "week"), (DAY, "day"), (HOUR, "hour")):
         if bins.step % size == 0:
             number = bins.step // size
@@ -115,7 +115,7 @@ def step_words(bins: Bins) -> str:
 
 
 def _grown(steps: tuple[int, ...]) -> Iterator[int]:
-    """These, then the last one doubled again and again: a log may hold the year 1 and the year 9999."""
+    """The steps, then the last one doubled again and again: a log may span the years 1 to 9999."""
     yield from steps
     step = steps[-1]
     while True:

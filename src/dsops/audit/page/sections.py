@@ -1,4 +1,4 @@
-"""The sections of the page after what is unusual: four metrics with plots, then throttling, costs and the summary."""
+"""The sections of the page: four metrics with plots, then throttling, costs and the summary."""
 
 from __future__ import annotations
 
@@ -19,73 +19,70 @@ _Record = Mapping[str, object]
 
 
 class Section(NamedTuple):
-    """A part of the page, and what makes it."""
+    """A section of the page."""
 
     identity: str
     heading: str
     questions: tuple[str, ...]
-    """It is left out where none of these was asked."""
+    """The section is left out if none of these was asked."""
     make: Callable[[AuditReport], Markup]
 
 
 def records_of(report: AuditReport, question: str) -> list[_Record]:
-    """The rows of an answer; none where it was not asked."""
+    """The rows of an answer; [] if the question was not asked."""
     answer = report.answer(question)
     return answer.records() if answer is not None else []
 
 
 def _total(records: Records, column: str) -> int:
-    return sum(number_of(each[column]) for each in records)
+    return sum(number_of(row[column]) for row in records)
 
 
 def _lead(*words: str) -> Markup:
     return element("p", *words, class_="lead")
 
 
-# --- failures -----------------------------------------------------------------------------------------------------
-
-
 def _failures(report: AuditReport) -> Markup:
     hours, rows = records_of(report, "timeline"), records_of(report, "failures")
-    # The timeline counts both, too, where the other questions were not asked.
+    # Without the other questions, the timeline has both numbers, too.
     failures = _total(hours if report.answer("failures") is None else rows, "failures")
     sessions = _total(hours if report.answer("durations") is None else records_of(report, "durations"), "sessions")
     asked = failures + sessions
     if not failures:
-        lead = _lead("Every request for a session was granted." if asked else "Nobody asked for a session.")
+        lead = _lead("Every request for a session was granted." if asked else "No session was requested.")
     else:
         of = counted(asked, "request")
         lead = _lead(f"{count(failures)} of {of} for a session failed: {share(failures, asked)}.")
     parts = [lead, _timelines(hours)]
     if rows:
-        found = [
+        drawn_rows = [
             Bar(
-                joined([name(text_of(each["role"])), _under(each["code"])]),
-                number_of(each["failures"]),
-                counted(number_of(each["principals"]), "principal"),
+                joined([name(text_of(row["role"])), _under(row["code"])]),
+                number_of(row["failures"]),
+                counted(number_of(row["principals"]), "principal"),
             )
-            for each in rows[:MOST_BARS]
+            for row in rows[:MOST_BARS]
         ]
         columns = ("role", "code", "failures", "principals", "first", "last")
         parts += [
             element("h3", "By role and code"),
-            bars(found, "failures", "bad", of=len(rows)),
+            bars(drawn_rows, "failures", "bad", of=len(rows)),
             folded("Failures by role and code", columns, rows),
         ]
     return joined(parts)
 
 
 def _timelines(hours: Records) -> Markup:
-    """Two plots over one axis of time: what was granted, and what was not."""
-    times = [(each["hour"], each) for each in hours if isinstance(each["hour"], datetime)]
+    """Two plots over one time axis: granted and failed requests."""
+    times = [(row["hour"], row) for row in hours if isinstance(row["hour"], datetime)]
     span = usual_span([time for time, _ in times])
     if span is None:
         return Markup()
-    drawn = [(time, each) for time, each in times if span[0] <= time <= span[1]]
+    drawn = [(time, row) for time, row in times if span[0] <= time <= span[1]]
     bins = bins_of(time for time, _ in drawn)
     figures = []
     for column, title, kind in (("sessions", "Sessions granted", ""), ("failures", "Requests that failed", "bad")):
-        values = bins.sums((time, number_of(each[column])) for time, each in drawn)
+        values = bins.sums((time, number_of(row[column])) for time, row in drawn)
         if any(values):
             words = f" per {step_words(bins)}, {span_words(bins)}"
             plot = timeline(f"plot-{column}", title, bins, values, kind)
@@ -94,9 +91,6 @@ def _timelines(hours: Records) -> Markup:
     words = f"{counted(rest, 'hour')} far from all others: not drawn."
     under = element("p", words, class_="more") if rest else Markup()
     return joined([element("div", *figures, class_="figures"), under])
-
-
-# --- durations ----------------------------------------------------------------------------------------------------
 
 
 def _durations(report: AuditReport) -> Markup:
@@ -110,16 +104,16 @@ def _durations(report: AuditReport) -> Markup:
     lead = words if unused else f"Every one of {all_of} was used."
     if used[0] is not None and used[1] is not None:
         lead += f" The busiest role asks for {duration(used[1])} and uses {duration(used[0])}."
-    found = [
+    drawn_rows = [
         Use(
-            name(text_of(each["role"])),
-            _number_or_none(each["asked_median"]),
-            _number_or_none(each["asked_max"]),
-            _number_or_none(each["used_median"]),
-            _number_or_none(each["used_max"]),
-            counted(number_of(each["sessions"]), "session"),
+            name(text_of(row["role"])),
+            _number_or_none(row["asked_median"]),
+            _number_or_none(row["asked_max"]),
+            _number_or_none(row["used_median"]),
+            _number_or_none(row["used_max"]),
+            counted(number_of(row["sessions"]), "session"),
         )
-        for each in rows[:MOST_BARS]
+        for row in rows[:MOST_BARS]
     ]
     keys = (
         ("fill", "used by the usual session (median)"),
@@ -136,7 +130,7 @@ def _durations(report: AuditReport) -> Markup:
             element("h3", "How much of a session is used"),
             element("p", "Use ends with the last call."),
             legend,
-            uses(found, of=len(rows)),
+            uses(drawn_rows, of=len(rows)),
             folded("Session durations by role", columns, rows),
         ]
     )
@@ -146,23 +140,20 @@ def _number_or_none(value: object) -> int | None:
     return value if isinstance(value, int) else None
 
 
-# --- principals and accounts --------------------------------------------------------------------------------------
-
-
 def _principals(report: AuditReport) -> Markup:
     rows = records_of(report, "principals")
     if not rows:
-        return _lead("Nobody asked for a session.")
-    by_role = Counter(text_of(each["role"]) for each in rows)
-    everybody = len({text_of(each["principal"]) for each in rows})
-    largest = sorted(by_role.items(), key=lambda each: (-each[1], each[0]))
-    found = [Bar(name(role), number) for role, number in largest[:MOST_BARS]]
+        return _lead("No session was requested.")
+    by_role = Counter(text_of(row["role"]) for row in rows)
+    number_of_principals = len({text_of(row["principal"]) for row in rows})
+    largest = sorted(by_role.items(), key=lambda pair: (-pair[1], pair[0]))
+    drawn_rows = [Bar(name(role), number) for role, number in largest[:MOST_BARS]]
     columns = ("role", "principal", "sessions", "failures", "first", "last")
     return joined(
         [
-            _lead(f"{counted(everybody, 'principal')} asked for {counted(len(by_role), 'role')}."),
+            _lead(f"{counted(number_of_principals, 'principal')} asked for {counted(len(by_role), 'role')}."),
             element("h3", "Principals by role"),
-            bars(found, "principals", of=len(largest)),
+            bars(drawn_rows, "principals", of=len(largest)),
             folded("Principals by role", columns, rows),
         ]
     )
@@ -171,9 +162,9 @@ def _principals(report: AuditReport) -> Markup:
 def _accounts(report: AuditReport) -> Markup:
     rows = records_of(report, "accounts")
     if not rows:
-        return _lead("No role was asked for from another account.")
-    sources = counted(len({each["from_account"] for each in rows}), "account")
-    targets = counted(len({each["to_account"] for each in rows}), "account")
+        return _lead("No role was requested from another account.")
+    sources = counted(len({row["from_account"] for row in rows}), "account")
+    targets = counted(len({row["to_account"] for row in rows}), "account")
     crossed = counted(_total(rows, "calls"), "request")
     columns = ("from_account", "to_account", "calls", "failures", "principals", "roles", "first", "last")
     return joined(
@@ -186,29 +177,26 @@ def _accounts(report: AuditReport) -> Markup:
     )
 
 
-# --- costs, summary -----------------------------------------------------------------------------------------------
-
-
 def _throttling(report: AuditReport) -> Markup:
     rows = records_of(report, "throttling")
     if not rows:
         return _lead("AWS throttled no call.")
-    found = [
-        Bar(joined([_operation(each), _under(each["code"])]), number_of(each["calls"])) for each in rows[:MOST_BARS]
+    drawn_rows = [
+        Bar(joined([_operation(row), _under(row["code"])]), number_of(row["calls"])) for row in rows[:MOST_BARS]
     ]
     return joined(
         [
             _lead(
                 f"AWS throttled {counted(_total(rows, 'calls'), 'call')}. Fewer of them at a time, or a cache, helps."
             ),
-            bars(found, "calls", "bad", of=len(rows)),
+            bars(drawn_rows, "calls", "bad", of=len(rows)),
             folded("Calls that were throttled", ("service", "name", "code", "calls", "first", "last"), rows),
         ]
     )
 
 
 def _under(value: object) -> Markup:
-    """A second line under a bar's name."""
+    """A second line below a bar's name."""
     return element("small", name(text_of(value)), class_="under")
 
 
@@ -221,20 +209,20 @@ def _costs(report: AuditReport) -> Markup:
     events = records_of(report, "events")
     if events:
         categories: Counter[str] = Counter()
-        for each in events:
-            categories[text_of(each["category"])] += number_of(each["calls"])
+        for row in events:
+            categories[text_of(row["category"])] += number_of(row["calls"])
         words = ", ".join(f"{count(number)} {shortened(category)}" for category, number in categories.most_common(5))
         parts.append(_lead(f"Events by category: {words}."))
         parts.append(
             element("p", "The first copy of management events costs nothing; data events are charged by their number.")
         )
-        found = [
-            Bar(joined([name(text_of(each["service"])), _under(each["category"])]), number_of(each["calls"]))
-            for each in events[:MOST_BARS]
+        drawn_rows = [
+            Bar(joined([name(text_of(row["service"])), _under(row["category"])]), number_of(row["calls"]))
+            for row in events[:MOST_BARS]
         ]
         parts += [
             element("h3", "Events by service and category"),
-            bars(found, "events", of=len(events)),
+            bars(drawn_rows, "events", of=len(events)),
             folded("Events by service and category", ("category", "service", "calls"), events),
         ]
     else:
@@ -247,28 +235,17 @@ def _costs(report: AuditReport) -> Markup:
 
 def _saved(rows: Records) -> Markup:
     if not rows:
-        return element("p", "None is written down: only dsops' own trail knows of calls that were not made.")
-    found = [Bar(element("code", name(text_of(each["name"]))), number_of(each["calls"])) for each in rows[:MOST_BARS]]
+        return element("p", "None is recorded: only dsops' own trail counts calls that were not made.")
+    drawn_rows = [Bar(element("code", name(text_of(row["name"]))), number_of(row["calls"])) for row in rows[:MOST_BARS]]
     words = f"{counted(_total(rows, 'calls'), 'call')} did not have to be made."
-    return joined([element("p", words), bars(found, "calls", of=len(rows))])
+    return joined([element("p", words), bars(drawn_rows, "calls", of=len(rows))])
 
 
 def _summary(report: AuditReport) -> Markup:
     rows = records_of(report, "summary")
     if not rows:
-        return _lead("Nobody asked for a session.")
-    columns = (
-        "by",
-        "calls",
-        "sessions",
-        "failures",
-        "principals",
-        "roles",
-        "asked_median",
-        "used_median",
-        "first",
-        "last",
-    )
+        return _lead("No session was requested.")
+    columns = tuple("by calls sessions failures principals roles asked_median used_median first last".split())
     heads = {"role": "Role", "principal": "Principal", "account": "Accounts"}
     return table(f"Requests for sessions by {report.by}", columns, rows, labels={"by": heads.get(report.by, report.by)})
 

@@ -1,8 +1,8 @@
-"""The style sheet: one column, quiet colours, numbers in line; any width, light and dark, and paper."""
+"""The style sheet: one column, for any width, light and dark mode, and print."""
 
 from __future__ import annotations
 
-# Each text has a contrast of at least 7 to 1 against its ground (WCAG 2.2, 1.4.6), shapes 3 to 1; a test computes it.
+# Text has a contrast of at least 7 to 1 against its background (WCAG 2.2, 1.4.6), shapes 3 to 1; a test computes it.
 LIGHT = {
     "paper": "#ffffff",
     "box": "#f4f6f8",

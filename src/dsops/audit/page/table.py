@@ -1,4 +1,4 @@
-"""Answers as tables: cut where they are long, numbers aligned, each cell with its column's name for narrow screens."""
+"""Answers as tables: limited in length, numbers aligned, cells labelled with their column for narrow screens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dsops.audit.page.words import NOTHING, count, counted, duration, moment, na
 MOST_ROWS = 50
 
 _FEW = 6
-"""Columns beside which a time still has a line of its own."""
+"""The most columns with which a time still fits on one line."""
 
 Records = Sequence[Mapping[str, object]]
 
@@ -52,20 +52,17 @@ _DURATIONS = frozenset({"asked_median", "asked_max", "used_median", "used_max"})
 def table(
     caption: str, columns: Sequence[str], records: Records, labels: Mapping[str, str] = MappingProxyType({})
 ) -> Markup:
-    """The first rows, and a line that says how many more there are.
-
-    `labels` are other headings for columns.
-    """
+    """The first rows, and a line with the number of the rest. `labels` replaces headings of columns."""
     heads = {column: labels.get(column) or _LABELS.get(column, column) for column in columns}
     shown = records[:MOST_ROWS]
-    numeric = {column for column in columns if any(isinstance(each[column], int) for each in shown)}
+    numeric = {column for column in columns if any(isinstance(record[column], int) for record in shown)}
     head = joined(
         element("th", heads[column], scope="col", role="columnheader", class_="number" if column in numeric else None)
         for column in columns
     )
     body = joined(
-        element("tr", *(_cell(each[key], key, heads[key], key in numeric) for key in columns), role="row")
-        for each in shown
+        element("tr", *(_cell(record[key], key, heads[key], key in numeric) for key in columns), role="row")
+        for record in shown
     )
     rows = element(
         "table",
@@ -79,14 +76,14 @@ def table(
 
 
 def more(number: int) -> Markup:
-    """The line under what was cut."""
+    """The line with the number of rows that are left out."""
     if number <= 0:
         return Markup()
     return element("p", told(f"{counted(number, 'more row')}: `--json` has all."), class_="more")
 
 
 def folded(caption: str, columns: Sequence[str], records: Records) -> Markup:
-    """A table that says in full what a plot above it shows; it is opened by whoever wants it, and on paper."""
+    """The data of a plot as a table, folded on screens and open in print."""
     summary = element("summary", f"{caption}: {counted(len(records), 'row')}")
     return element("details", summary, table(caption, columns, records))
 
@@ -97,7 +94,7 @@ def _cell(value: object, column: str, label: str, is_number: bool) -> Markup:  #
 
 
 def _shown(column: str, value: object) -> Markup:
-    """A cell's content: markup as it is, durations and times as people read them, names shortened."""
+    """The content of a cell: markup unchanged, durations and times formatted, names shortened."""
     if isinstance(value, Markup):
         return value
     if isinstance(value, datetime):

@@ -1,4 +1,4 @@
-"""What is unusual, in words first: what it is, what it means, what to do next."""
+"""The unusual findings of a report: what was found, what it means, what to do next."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from dsops.audit.page.words import count, counted, moment, name, number_of, text
 from dsops.audit.report import AuditReport
 
 MOST_SHOWN = 10
-"""Of one kind at once, so that the next kind is not far; the others, as many as a table has, are folded."""
+"""Rows of one kind that are shown at once; more rows, as many as a table has, are folded."""
 
 
 class _Kind(NamedTuple):
-    """One thing that may be unusual; in its texts code stands between backticks."""
+    """One kind of finding; its texts mark code with backticks."""
 
     question: str
     heading: Callable[[int], str]
-    """How many -> the heading."""
+    """The heading for a number of findings."""
     means: str
     next: str
     columns: tuple[str, ...]
     well: str
-    """What is said where there is none."""
+    """The text if there is no finding."""
     labels: Mapping[str, str] = {}
     """Headings that columns have in this table only."""
     is_new: bool = False
-    """Whether it is known by comparison with what was before the boundary."""
+    """Whether it is found by comparison with calls before the boundary."""
 
 
 _KINDS = (
@@ -37,7 +37,7 @@ _KINDS = (
         "new-principals",
         lambda number: f"{counted(number, 'principal')} new on a role",
         "Others had sessions of that role before, and they had none.",
-        "ask the role's owner whether they were meant to come. If not, take them out of its trust policy. For the "
+        "ask the role's owner whether that is intended. If not, remove them from its trust policy. For the "
         "sessions that they have, `dsops revoke ROLE_ARN` prints a policy. With `--apply` it attaches that, which "
         "denies all older sessions of that role, those of other principals too.",
         ("role", "principal", "sessions", "first"),
@@ -47,8 +47,9 @@ _KINDS = (
     _Kind(
         "new-accounts",
         lambda number: f"{counted(number, 'pair')} of accounts new",
-        "Nobody of the first account had asked for a role of the second one before.",
-        "read the trust policies of the second account. `dsops policy check FILE` says whom one lets in by mistake.",
+        "No caller of the first account had requested a role of the second one before.",
+        "read the trust policies of the second account. `dsops policy check FILE` finds callers that one admits by "
+        "mistake.",
         ("from_account", "to_account", "calls", "failures", "first"),
         "No pair of accounts is new.",
         is_new=True,
@@ -56,20 +57,20 @@ _KINDS = (
     _Kind(
         "without-mfa",
         lambda number: f"{counted(number, 'user')} without MFA where others have it",
-        "The role does not ask for a second factor: others bring one, and these get in without.",
-        "let the trust policy want `aws:MultiFactorAuthPresent`, and set `serial_number` on the store of whoever comes "
-        "without.",
+        "The role does not require a second factor: other users have one, and these do not.",
+        "let the trust policy require `aws:MultiFactorAuthPresent`, and set `serial_number` on the stores of the users "
+        "without it.",
         ("role", "principal", "calls", "with_mfa", "others"),
-        "No user comes without MFA where others have it.",
+        "No user is without MFA where others have it.",
         {"calls": "Calls without"},
     ),
     _Kind(
         "denials",
         lambda number: f"{counted(number, 'denial')} that {'repeats' if number == 1 else 'repeat'}",
-        "The same principal was refused the same call at least three times: something asks again and again for what it "
+        "The same principal was refused the same call at least three times: a program keeps requesting what it "
         "may not do.",
-        "`dsops explain STORE` tries a chain and names the policy that says no; `dsops explain --message FILE` reads "
-        "what another program was told. Where nobody knows the caller, somebody may be trying doors.",
+        "`dsops explain STORE` tries a chain and names the policy that denies it; `dsops explain --message FILE` reads "
+        "the message that another program got. A caller that you do not know may be probing for permissions.",
         ("principal", "call", "role", "calls", "last", "help"),
         "No denial repeats.",
         {"call": "Call", "help": "What helps", "calls": "Times"},
@@ -87,7 +88,7 @@ _KINDS = (
     _Kind(
         "short-use",
         lambda number: f"{counted(number, 'role')} with sessions used for seconds",
-        "They stay valid long after the work is done, for whoever gets hold of them: a shorter duration would do.",
+        "They stay valid long after the work is done, also for an attacker: a shorter duration would do.",
         "set `duration_seconds: 900`, the shortest that AWS gives, on the store.",
         ("role", "sessions", "used", "asked_median", "used_max"),
         "No role has sessions much longer than they are used.",
@@ -96,9 +97,9 @@ _KINDS = (
     _Kind(
         "chains",
         lambda number: f"{counted(number, 'chain')} of three or more hops",
-        "Each hop hides who stands before it: what the last role does is recorded under its own name.",
+        "Each hop hides the caller before it: what the last role does is recorded under its own name.",
         "`dsops audit report LOGS --session KEY` says who is behind a session. Set `source_identity` on the first hop, "
-        "so that every record names who began, and leave out hops that give nothing.",
+        "so that every record names the first caller, and remove hops that are not needed.",
         ("path", "hops", "sessions", "first", "last"),
         "No chain has three hops or more.",
     ),
@@ -106,7 +107,7 @@ _KINDS = (
 
 
 def unusual(report: AuditReport) -> Markup:
-    """Each kind that there is, then in one list all that is well."""
+    """A section for each kind with findings, then a list of the kinds without."""
     found: list[Markup] = []
     links: list[Markup] = []
     well: list[Markup] = []
@@ -121,7 +122,7 @@ def unusual(report: AuditReport) -> Markup:
         else:
             well.append(_nothing(kind, report))
     if not found and not well:
-        return element("p", "This report was not asked for it.")
+        return element("p", "This report does not include these questions.")
     if not report.calls:
         return element("p", "There was no call to look at.")
     lead = f"{counted(len(found), 'thing')} to look at" if found else "Nothing."
@@ -131,7 +132,7 @@ def unusual(report: AuditReport) -> Markup:
 
 
 def _nothing(kind: _Kind, report: AuditReport) -> Markup:
-    """That all is well, or that it can't be known: with nothing older everything would be new."""
+    """The text for no findings, or that it can't be known: without older calls everything would be new."""
     if kind.is_new and report.boundary is not None and (report.first is None or report.first >= report.boundary):
         what = "principals" if kind.question == "new-principals" else "pairs of accounts"
         words = f"Which {what} are new can't be told: no call before ", moment(report.boundary), " was read."
@@ -161,7 +162,7 @@ def _item(kind: _Kind, records: list[Mapping[str, object]], report: AuditReport)
 
 
 def _tables(kind: _Kind, records: Records) -> Iterator[Markup]:
-    """The first rows, those after them folded, and how many more there are."""
+    """The first rows, further rows folded, and the number of the rest."""
     shown, folded = records[:MOST_SHOWN], records[MOST_SHOWN:MOST_ROWS]
     yield table(_heading(kind, records), kind.columns, _prepared(kind, shown), kind.labels)
     if folded:
@@ -173,16 +174,16 @@ def _tables(kind: _Kind, records: Records) -> Iterator[Markup]:
 
 
 def _heading(kind: _Kind, records: Records) -> str:
-    """Who is new or without MFA may stand in several rows, one for each role."""
+    """The heading. A principal that is new or without MFA counts once, though it has a row for each role."""
     if kind.question in {"new-principals", "without-mfa"}:
-        return kind.heading(len({text_of(each["principal"]) for each in records}))
+        return kind.heading(len({text_of(row["principal"]) for row in records}))
     return kind.heading(len(records))
 
 
 def _prepared(kind: _Kind, records: Records) -> Records:
-    """The rows as they are shown, with what the question does not answer: the command that helps, the path by hops."""
+    """The rows for display, with what the answer lacks: the command that helps, the path by hops."""
     make = {"denials": _denial, "chains": _chain}.get(kind.question)
-    return [make(each) if make is not None else each for each in records]
+    return [make(row) if make is not None else row for row in records]
 
 
 def _denial(row: Mapping[str, object]) -> Mapping[str, object]:
@@ -196,7 +197,7 @@ def _chain(row: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def command_for(service: str) -> str:
-    """The command that says more about a denial by that service."""
+    """The command that explains a denial by that service."""
     if service == "sts":
         return "dsops help sts.access-denied"
     if service in {"secretsmanager", "ssm"}:

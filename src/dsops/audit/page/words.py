@@ -1,4 +1,4 @@
-"""Values of a report as people read them: numbers, durations, times, names."""
+"""Formats the values of a report: numbers, durations, times, names."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dsops.arn import is_account_id, parse_arn
 from dsops.audit.page.markup import Markup, element, joined
 
 LONGEST_NAME = 80
-"""Characters that are shown of a name; the middle of a longer one is left out."""
+"""In characters; the middle of a longer name is left out."""
 
 LONGEST_PATH = 200
-"""Of a file's path: CloudTrail's own below a bucket have about 140."""
+"""In characters, of a file's path: CloudTrail's own paths in a bucket have about 140."""
 
 LONGEST_TITLE = 4096
-"""Characters of a name that a pointer shows: twice the longest ARN (IAM API, 2048)."""
+"""In characters, of a tooltip: twice the longest ARN (IAM API, 2048)."""
 
 _RESERVED = "aws-reserved/"
-"""The path of Identity Center's roles, longer than the name that tells them apart."""
+"""The path of Identity Center's roles, longer than the names that tell them apart."""
 
 NOTHING = "\N{EN DASH}"
-"""Stands in a cell that has no value."""
+"""The text of an empty cell."""
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -36,7 +36,7 @@ def counted(number: int, noun: str, nouns: str = "") -> str:
 
 
 def compact(number: int) -> str:
-    """At most four characters or so: `999`, `1.2k`, `35k`, `2.1M`."""
+    """At most about four characters: `999`, `1.2k`, `35k`, `2.1M`."""
     for size, letter in ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")):
         if number >= size:
             value = number / size
@@ -45,7 +45,7 @@ def compact(number: int) -> str:
 
 
 def share(part: int, whole: int) -> str:
-    """`2.2 %`; what is neither none nor all is never written as if it were."""
+    """`2.2 %`. A part is never rounded to none or to all."""
     if not whole:
         return "0 %"
     percent = 100 * part / whole
@@ -57,7 +57,7 @@ def share(part: int, whole: int) -> str:
 
 
 def duration(seconds: int) -> str:
-    """Its two largest units: `45 s`, `15 min`, `1 h 30 min`, `2 d 3 h`."""
+    """The two largest units: `45 s`, `15 min`, `1 h 30 min`, `2 d 3 h`."""
     rest, parts = max(0, seconds), []
     for size, unit in _UNITS:
         number, rest = divmod(rest, size)
@@ -79,7 +79,7 @@ def moment(time: datetime) -> Markup:
 
 
 def name(text: str, most: int = LONGEST_NAME) -> Markup:
-    """A name: of an ARN what it names and its account, of a very long one both ends; the whole in its title."""
+    """A name: for an ARN its resource and account, for a very long name both ends; the tooltip has the whole."""
     parts = short_arn(text)
     if parts is not None:
         return element("span", parts[0], " ", element("span", parts[1], class_="account"), title=title(text))
@@ -90,19 +90,19 @@ def name(text: str, most: int = LONGEST_NAME) -> Markup:
 
 
 def short_arn(text: str) -> tuple[str, str] | None:
-    """What an ARN of IAM or STS names, and its account; None of any other text, which must not look like one."""
+    """The resource and the account of an IAM or STS ARN; None for other text, which must not look like one."""
     arn = parse_arn(text)
     if arn is None or arn.service not in {"iam", "sts"} or not is_account_id(arn.account) or not arn.resource:
         return None
     resource = arn.resource.removeprefix("role/")
     if resource.startswith(_RESERVED):
-        # Nobody but AWS makes roles there, and no path has three dots of one character.
+        # Only AWS creates roles there, and no path contains an ellipsis.
         resource = f"{_RESERVED}…/{arn.resource_name}"
     return shortened(resource), arn.account
 
 
 def shortened(text: str, most: int = LONGEST_NAME) -> str:
-    """Both ends, where it is longer than that."""
+    """The text, or both its ends if it is longer."""
     if len(text) <= most:
         return text
     kept = most - 1
@@ -110,16 +110,16 @@ def shortened(text: str, most: int = LONGEST_NAME) -> str:
 
 
 def title(text: str) -> str:
-    """The whole name, or how much more there is of it."""
+    """The whole name, or its beginning and how much is left out."""
     more = len(text) - LONGEST_TITLE
     return text if more <= 0 else f"{text[:LONGEST_TITLE]}… ({counted(more, 'more character')})"
 
 
 def number_of(value: object) -> int:
-    """A cell that counts something; 0 where it has no number."""
+    """A cell's number; 0 if it has none."""
     return value if isinstance(value, int) else 0
 
 
 def text_of(value: object) -> str:
-    """A cell that names something; "" where it has nothing."""
+    """A cell's text; "" if it is empty."""
     return value if isinstance(value, str) else "" if value is None else str(value)

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from dsops.aws.apis.queries import (
-    MOST_PAGES,
-    QueryState,
-    Row,
-    State,
-    count_in,
-    denied,
-    is_query_id,
-    object_in,
-    objects_in,
-)
 from dsops.aws.http.answer import Content, aws_answer, lacks, text_in
 from dsops.aws.http.client import Call, Client, Refusal, call_json
 from dsops.aws.http.refusal import concerns_credentials, is_denied
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import AccessDenied, AwsAnswer, DsopsError, QueryFailed, QueryRefused
+
+State = Literal["waiting", "running", "done", "failed", "cancelled"]
+
+Row = tuple[str | None, ...]
+"""The texts of one row, in the order of the question's columns; None for NULL."""
+
+MOST_PAGES = 1000
+"""Pages of a result that are read, of a thousand rows each."""
 
 MOST_BYTES = 262_144
 """The longest query text that Athena accepts (QueryString)."""
@@ -34,13 +31,25 @@ _STATES: Mapping[str, State] = {
     "FAILED": "failed",
     "CANCELLED": "cancelled",
 }
+_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _DENIED = re.compile(r"(?i)access denied|insufficient permissions|not authorized|accessdenied|forbidden")
 # Such as: TABLE_NOT_FOUND: line 39:8: Table 'awsdatacatalog.default.cloudtrail_logs' does not exist
 _CODE = re.compile(r"([A-Z][A-Z_]{3,}): ")
 
 
+class QueryState(NamedTuple):
+    """The state of a query, as GetQueryExecution reports it."""
+
+    state: State
+    reason: str = ""
+    """AWS's reason, for a query that failed or was cancelled."""
+    scanned_bytes: int | None = None
+    """Bytes scanned so far; None where AWS does not say."""
+    request_id: str = ""
+
+
 class Athena(NamedTuple):
-    """Endpoint, credentials and query settings for Athena. AWS or the workgroup decides on settings that are ""."""
+    """Client, credentials and target of Athena's calls; an empty field is left to the workgroup and to AWS."""
 
     client: Client
     credentials: Credentials
@@ -73,7 +82,8 @@ async def start_query_execution(api: Athena, sql: str, token: str) -> str:
         {name: value for name, value in parameters.items() if value},
     )
     query = text_in(content, "QueryExecutionId")
-    if not is_query_id(query):
+    # The id is shown to people, and pasted into a shell.
+    if not _ID.fullmatch(query):
         raise lacks(api.endpoint, "StartQueryExecution", "QueryExecutionId")
     return query
 
@@ -82,12 +92,12 @@ async def get_query_execution(api: Athena, query: str) -> QueryState:
     """The state of a query."""
     action = "GetQueryExecution"
     content = await _ask(api, action, f"look at the query {query}", _refused(action), {"QueryExecutionId": query})
-    execution = object_in(content, "QueryExecution")
-    status = object_in(execution, "Status")
+    execution = _object_in(content, "QueryExecution")
+    status = _object_in(execution, "Status")
     state = _STATES.get(text_in(status, "State"))
     if state is None:
         raise lacks(api.endpoint, action, "State that a query can have")
-    scanned = count_in(object_in(execution, "Statistics"), "DataScannedInBytes")
+    scanned = _count_in(_object_in(execution, "Statistics"), "DataScannedInBytes")
     return QueryState(state, text_in(status, "StateChangeReason"), scanned, content.request_id)
 
 
@@ -98,8 +108,8 @@ async def get_query_results(api: Athena, query: str, columns: tuple[str, ...]) -
     parameters: dict[str, object] = {"QueryExecutionId": query}
     for _ in range(MOST_PAGES):
         content = await _ask(api, action, f"read the result of the query {query}", _refused(action), parameters)
-        result = object_in(content, "ResultSet")
-        column_info = objects_in(object_in(result, "ResultSetMetadata"), "ColumnInfo")
+        result = _object_in(content, "ResultSet")
+        column_info = _objects_in(_object_in(result, "ResultSetMetadata"), "ColumnInfo")
         rows = result.get("Rows")
         if columns != tuple(text_in(column, "Name") for column in column_info) or not isinstance(rows, list):
             raise lacks(api.endpoint, action, f"rows of {', '.join(columns)}")
@@ -141,15 +151,12 @@ def failure(api: Athena, seen: QueryState, table: str) -> DsopsError:
             "the output, kms:Decrypt where they are encrypted"
         )
         return AccessDenied(f"not allowed to read {table} by Athena", why=why, hint=hint, aws=aws)
-    hint = "ask of fewer days (`--begin`, `--end`); the query stands in Athena's history with all its words"
+    hint = "read fewer days (`--begin`, `--end`); the query stands in Athena's history with all its words"
     return QueryFailed(f"Athena could not answer from {table}", why=why, hint=hint, aws=aws)
 
 
-# --- the wire -----------------------------------------------------------------------------------------------
-
-
 def _row(api: Athena, row: object, length: int) -> Row:
-    cells = objects_in(row, "Data") if isinstance(row, dict) else []
+    cells = _objects_in(row, "Data") if isinstance(row, dict) else []
     if len(cells) != length:
         raise lacks(api.endpoint, "GetQueryResults", "row with a cell for each column")
     # A cell without a value is NULL.
@@ -164,7 +171,7 @@ async def _ask(api: Athena, action: str, doing: str, refusal: Refusal, parameter
 def _refused(action: str) -> Refusal:
     def refusal(answer: AwsAnswer, doing: str) -> DsopsError | None:
         if is_denied(answer):
-            return denied(answer, doing, f"athena:{action}")
+            return _denied(answer, doing, f"athena:{action}")
         if concerns_credentials(answer):
             return None
         hint = "`aws athena get-query-execution --query-execution-id ID` shows what Athena knows of it"
@@ -176,7 +183,7 @@ def _refused(action: str) -> Refusal:
 def _refused_start(workgroup: str) -> Refusal:
     def refusal(answer: AwsAnswer, doing: str) -> DsopsError | None:
         if is_denied(answer):
-            return denied(answer, f"{doing}, workgroup {workgroup}", "athena:StartQueryExecution")
+            return _denied(answer, f"{doing}, workgroup {workgroup}", "athena:StartQueryExecution")
         if concerns_credentials(answer):
             return None
         message, hint = "Athena does not take the query", "look at what AWS says of it; `--workgroup` names another one"
@@ -189,3 +196,36 @@ def _refused_start(workgroup: str) -> Refusal:
         return QueryRefused(message, why=answer.message, hint=hint, aws=answer)
 
     return refusal
+
+
+def _object_in(content: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """An object member of an answer; {} where it is missing or something else."""
+    value = content.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _objects_in(content: Mapping[str, object], name: str) -> list[Mapping[str, object]]:
+    """The objects of a list member; [] where it is missing or something else."""
+    value = content.get(name)
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _count_in(content: Mapping[str, object], name: str) -> int | None:
+    """A number member of an answer; None where it is missing or something else."""
+    value = content.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _denied(answer: AwsAnswer, doing: str, action: str) -> AccessDenied:
+    """The error for a call that IAM denies."""
+    hint = f"allow {action} to {_caller(answer)}"
+    if "explicit deny" in answer.message:
+        hint = f"a policy denies {action} explicitly: the message says of which kind"
+    return AccessDenied(f"not allowed to {doing}", why=answer.message, hint=hint, aws=answer)
+
+
+def _caller(answer: AwsAnswer) -> str:
+    match = re.search(r":assumed-role/([^/\s]+)/|:user/(?:\S*/)?([^/\s]+)", answer.message)
+    if match is None:
+        return "the caller: the user, or the role of `--store`"
+    return f"the role {match[1]}" if match[1] else f"the user {match[2]}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from dsops.aws.http.answer import Element, lacks
@@ -10,6 +9,7 @@ from dsops.aws.http.client import Call, Client, call_query
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import AwsAnswer, DsopsError, EntityNotFound
+from dsops.policy import Entity
 
 _VERSION = "2010-05-08"
 _MOST_PAGES = 100
@@ -23,29 +23,11 @@ class Iam(NamedTuple):
     endpoint: Endpoint
 
 
-class Entity(NamedTuple):
-    """A user or a role."""
-
-    arn: str
-    """With its path."""
-    unique_id: str
-    boundary_arn: str
-    """Empty when there is no permissions boundary."""
-    tags: Mapping[str, str]
-    trust_policy: str
-    """A role's trust policy as JSON; "" for a user."""
-    max_session_seconds: int = 0
-    """A role's maximum session duration; 0 when IAM does not return it."""
-
-
 class AttachedPolicy(NamedTuple):
     """A managed policy attached to a user, group or role."""
 
     name: str
     arn: str
-
-
-# --- users --------------------------------------------------------------------------------------------------
 
 
 async def get_user(iam: Iam, name: str) -> Entity:
@@ -77,9 +59,6 @@ async def list_groups_for_user(iam: Iam, name: str) -> list[str]:
     return [member.text_of("GroupName") for member in members]
 
 
-# --- groups -------------------------------------------------------------------------------------------------
-
-
 async def list_group_policies(iam: Iam, name: str) -> list[str]:
     """The names of the group's inline policies."""
     return await _names(iam, "ListGroupPolicies", f"list the policies of the group {name}", GroupName=name)
@@ -95,9 +74,6 @@ async def list_attached_group_policies(iam: Iam, name: str) -> list[AttachedPoli
     """The managed policies that are attached to the group."""
     doing = f"list the managed policies of the group {name}"
     return await _attached(iam, "ListAttachedGroupPolicies", doing, GroupName=name)
-
-
-# --- roles --------------------------------------------------------------------------------------------------
 
 
 async def get_role(iam: Iam, name: str) -> Entity:
@@ -135,9 +111,6 @@ async def list_attached_role_policies(iam: Iam, name: str) -> list[AttachedPolic
     return await _attached(iam, "ListAttachedRolePolicies", doing, RoleName=name)
 
 
-# --- managed policies ---------------------------------------------------------------------------------------
-
-
 async def get_policy(iam: Iam, arn: str) -> str:
     """The id of a managed policy's default version."""
     result = await _ask(iam, "GetPolicy", f"read {arn}", PolicyArn=arn)
@@ -151,9 +124,6 @@ async def get_policy_version(iam: Iam, arn: str, version: str) -> str:
     """A version of a managed policy, as JSON."""
     result = await _ask(iam, "GetPolicyVersion", f"read {version} of {arn}", PolicyArn=arn, VersionId=version)
     return _unquoted(iam, "GetPolicyVersion", result.text_of("PolicyVersion/Document"))
-
-
-# --- the wire -----------------------------------------------------------------------------------------------
 
 
 async def _ask(iam: Iam, action: str, doing: str, **parameters: str) -> Element:

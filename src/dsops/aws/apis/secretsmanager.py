@@ -13,9 +13,6 @@ from dsops.errors import AwsAnswer, DsopsError, SecretAccessDenied, SecretDelete
 from dsops.secret import Secret
 from dsops.startup import NamedTuple, cast
 
-BATCH_SIZE = 20
-"""The most secrets that BatchGetSecretValue accepts."""
-
 _MOST_PAGES = 20
 _SUFFIX_LENGTH = len("-AbCdEf")
 
@@ -27,7 +24,6 @@ class SecretValue(NamedTuple):
     arn: str
     version_id: str
     value: Secret
-    is_binary: bool = False
     request_id: str = ""
     """Request id of the answer that contained the secret."""
 
@@ -122,7 +118,7 @@ def _secret_value(endpoint: Endpoint, action: str, content: Mapping[str, object]
         return SecretValue(name, arn, version_id, _text_secret(endpoint, action, text), request_id=request_id)
     if isinstance(binary, str):
         value = _binary_secret(endpoint, action, binary)
-        return SecretValue(name, arn, version_id, value, is_binary=True, request_id=request_id)
+        return SecretValue(name, arn, version_id, value, request_id=request_id)
     raise lacks(endpoint, action, "SecretString or SecretBinary")
 
 

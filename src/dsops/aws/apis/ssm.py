@@ -13,9 +13,6 @@ from dsops.errors import AwsAnswer, DsopsError, SecretAccessDenied, SecretNotFou
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
-BATCH_SIZE = 10
-"""The most parameters that GetParameters accepts."""
-
 
 class Parameter(NamedTuple):
     """One version of a parameter. A StringList's value is its items joined by commas."""

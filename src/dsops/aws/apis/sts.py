@@ -1,4 +1,4 @@
-"""STS: one function per API action, with credentials and parameters in, a session or an answer out."""
+"""The actions of STS, one function each."""
 
 from __future__ import annotations
 
@@ -17,18 +17,15 @@ _VERSION = "2011-06-15"
 
 
 class AssumedRole(NamedTuple):
-    """A session of an assumed role. `credentials.arn` is the assumed-role ARN."""
+    """A role session; `credentials.arn` is its ARN."""
 
     credentials: Credentials
-    assumed_role_id: str
-    packed_policy_size: int | None
-    """Percent of the limit for policies and tags used; None when neither was sent."""
     source_identity: str
-    """Also set when it was inherited from an earlier session."""
+    """The session's source identity, also where it was inherited from the caller."""
 
 
 class CallerIdentity(NamedTuple):
-    """The account, ARN and user id of the caller."""
+    """The account, ARN and id of a caller."""
 
     account: str
     arn: str
@@ -53,7 +50,7 @@ async def assume_role(
     source_identity: str = "",
     provided_contexts: Sequence[tuple[str, Secret]] = (),
 ) -> AssumedRole:
-    """Assume a role. Empty parameters are not sent, so that AWS's defaults apply.
+    """Assume the role. A parameter that is empty is not sent, and AWS's default applies.
 
     `provided_contexts` are ARNs of context providers, each with its assertion.
 
@@ -61,10 +58,10 @@ async def assume_role(
     """
     parameters = [("RoleArn", role_arn), ("RoleSessionName", role_session_name)]
     parameters += _given(
-        DurationSeconds=str(duration_seconds) if duration_seconds is not None else "",
-        ExternalId=external_id.reveal() if external_id is not None else "",
+        DurationSeconds=duration_seconds,
+        ExternalId=external_id,
         SerialNumber=serial_number,
-        TokenCode=token_code.reveal() if token_code is not None else "",
+        TokenCode=token_code,
         Policy=policy,
         SourceIdentity=source_identity,
     )
@@ -98,13 +95,12 @@ async def assume_role_with_web_identity(
     policy: str = "",
     policy_arns: Sequence[str] = (),
 ) -> AssumedRole:
-    """Assume a role with a web identity token; the call is not signed.
+    """Assume the role with a web identity token; the call is not signed.
 
     Raises AssumeRoleDenied or StsRefused, besides what every call may raise.
     """
     parameters = [("RoleArn", role_arn), ("RoleSessionName", role_session_name), ("WebIdentityToken", token.reveal())]
-    parameters += _given(DurationSeconds=str(duration_seconds) if duration_seconds is not None else "", Policy=policy)
-    parameters += _listed_policies(policy_arns)
+    parameters += _given(DurationSeconds=duration_seconds, Policy=policy) + _listed_policies(policy_arns)
     action = "AssumeRoleWithWebIdentity"
     refusal = _refused_token(role_arn, duration_seconds)
     call = Call(endpoint, None, action, f"assume {role_arn} with a web identity", refusal, (token,))
@@ -123,13 +119,12 @@ async def assume_role_with_saml(
     policy: str = "",
     policy_arns: Sequence[str] = (),
 ) -> AssumedRole:
-    """Assume a role with a SAML response (base64); the call is not signed.
+    """Assume the role with a SAML response (base64); the call is not signed.
 
     Raises AssumeRoleDenied or StsRefused, besides what every call may raise.
     """
     parameters = [("RoleArn", role_arn), ("PrincipalArn", principal_arn), ("SAMLAssertion", assertion.reveal())]
-    parameters += _given(DurationSeconds=str(duration_seconds) if duration_seconds is not None else "", Policy=policy)
-    parameters += _listed_policies(policy_arns)
+    parameters += _given(DurationSeconds=duration_seconds, Policy=policy) + _listed_policies(policy_arns)
     action = "AssumeRoleWithSAML"
     refusal = _refused_assertion(role_arn, duration_seconds)
     call = Call(endpoint, None, action, f"assume {role_arn} with a SAML assertion", refusal, (assertion,))
@@ -146,9 +141,9 @@ async def assume_root(
     task_policy_arn: str,
     duration_seconds: int | None = None,
 ) -> Credentials:
-    """A session of a member account's root user for one task. STS accepts this at regional endpoints only."""
+    """A session of a member account's root user for one task. STS takes this at regional endpoints only."""
     parameters = [("TargetPrincipal", target_principal), ("TaskPolicyArn.arn", task_policy_arn)]
-    parameters += _given(DurationSeconds=str(duration_seconds) if duration_seconds is not None else "")
+    parameters += _given(DurationSeconds=duration_seconds)
     task = task_policy_arn.rpartition("/")[2]
     call = Call(endpoint, credentials, "AssumeRoot", f"assume the root user of {target_principal} for {task}", _refused)
     reply = await call_query(client, call, _VERSION, parameters)
@@ -168,9 +163,8 @@ async def get_federation_token(
     policy_arns: Sequence[str] = (),
     tags: Sequence[tuple[str, str]] = (),
 ) -> Credentials:
-    """A federated session under that name; it may do what both the policy and the calling user allow."""
-    parameters = [("Name", name)]
-    parameters += _given(DurationSeconds=str(duration_seconds) if duration_seconds is not None else "", Policy=policy)
+    """A federated session of that name. It may do what both the policy and the signing user's own policies allow."""
+    parameters = [("Name", name), *_given(DurationSeconds=duration_seconds, Policy=policy)]
     parameters += _listed_policies(policy_arns) + _listed_tags(tags)
     call = Call(endpoint, credentials, "GetFederationToken", f"get a federation token for {name}", _refused)
     reply = await call_query(client, call, _VERSION, parameters)
@@ -190,12 +184,8 @@ async def get_session_token(
     serial_number: str = "",
     token_code: Secret | None = None,
 ) -> Credentials:
-    """A session of the calling user, with MFA when a code is given; the caller's ARN stays the user's."""
-    parameters = _given(
-        DurationSeconds=str(duration_seconds) if duration_seconds is not None else "",
-        SerialNumber=serial_number,
-        TokenCode=token_code.reveal() if token_code is not None else "",
-    )
+    """A session of the signing user, with MFA if a code is given; its ARN stays the user's."""
+    parameters = _given(DurationSeconds=duration_seconds, SerialNumber=serial_number, TokenCode=token_code)
     doing = "get a session token" + (f" with {serial_number}" if serial_number else "")
     call = Call(
         endpoint, credentials, "GetSessionToken", doing, _refused, (token_code,), is_once=token_code is not None
@@ -205,7 +195,7 @@ async def get_session_token(
 
 
 async def get_caller_identity(client: Client, credentials: Credentials, endpoint: Endpoint) -> CallerIdentity:
-    """The identity of the credentials. No policy can deny this call."""
+    """The identity that signs the call. No policy can deny this action."""
     call = Call(endpoint, credentials, "GetCallerIdentity", "ask who makes the call", _refused)
     reply = await call_query(client, call, _VERSION, ())
     identity = CallerIdentity(
@@ -216,38 +206,38 @@ async def get_caller_identity(client: Client, credentials: Credentials, endpoint
     return identity
 
 
-# Refusals are rare, and importing their explanations costs a cold run 0.1 ms, so the import happens when needed.
+# Refusals are rare, and the module that explains them costs a cold run 0.1 ms: it is imported when there is one.
 
 
-def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
+def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
     from dsops.aws.apis.sts_refusal import refused
 
-    return refused(answer, doing)
+    return refused(said, doing)
 
 
 def _refused_role(role_arn: str, duration_seconds: int | None, *, has_external_id: bool) -> Refusal:
-    def refusal(answer: AwsAnswer, doing: str) -> DsopsError | None:
+    def refusal(said: AwsAnswer, doing: str) -> DsopsError | None:
         from dsops.aws.apis.sts_refusal import refused_role, within_limit
 
-        return within_limit(refused_role(has_external_id=has_external_id), role_arn, duration_seconds)(answer, doing)
+        return within_limit(refused_role(has_external_id=has_external_id), role_arn, duration_seconds)(said, doing)
 
     return refusal
 
 
 def _refused_token(role_arn: str, duration_seconds: int | None) -> Refusal:
-    def refusal(answer: AwsAnswer, doing: str) -> DsopsError | None:
+    def refusal(said: AwsAnswer, doing: str) -> DsopsError | None:
         from dsops.aws.apis.sts_refusal import refused_token, within_limit
 
-        return within_limit(refused_token, role_arn, duration_seconds)(answer, doing)
+        return within_limit(refused_token, role_arn, duration_seconds)(said, doing)
 
     return refusal
 
 
 def _refused_assertion(role_arn: str, duration_seconds: int | None) -> Refusal:
-    def refusal(answer: AwsAnswer, doing: str) -> DsopsError | None:
+    def refusal(said: AwsAnswer, doing: str) -> DsopsError | None:
         from dsops.aws.apis.sts_refusal import refused_assertion, within_limit
 
-        return within_limit(refused_assertion, role_arn, duration_seconds)(answer, doing)
+        return within_limit(refused_assertion, role_arn, duration_seconds)(said, doing)
 
     return refusal
 
@@ -264,27 +254,23 @@ def _listed_tags(tags: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     ]
 
 
-def _given(**parameters: str) -> list[tuple[str, str]]:
-    return [(name, value) for name, value in parameters.items() if value]
+def _given(**parameters: str | int | Secret | None) -> list[tuple[str, str]]:
+    """The parameters that have a value, as text."""
+    texts = {name: value.reveal() if isinstance(value, Secret) else value for name, value in parameters.items()}
+    return [(name, str(text)) for name, text in texts.items() if text is not None and text != ""]
 
 
 def _assumed_role(client: Client, call: Call, reply: Reply) -> AssumedRole:
-    """Parse the answer of any action that assumes a role."""
+    """The role session in the response of any AssumeRole action."""
     user = reply.result.find("AssumedRoleUser")
     arn = user.text_of("Arn") if user is not None else ""
     if user is None or not arn:
         raise lacks(call.endpoint, call.action, "AssumedRoleUser")
-    size = reply.result.text_of("PackedPolicySize")
-    return AssumedRole(
-        _credentials(client, call, reply, arn=arn),
-        user.text_of("AssumedRoleId"),
-        int(size) if size.isascii() and size.isdigit() and len(size) <= 6 else None,
-        reply.result.text_of("SourceIdentity"),
-    )
+    return AssumedRole(_credentials(client, call, reply, arn=arn), reply.result.text_of("SourceIdentity"))
 
 
 def _credentials(client: Client, call: Call, reply: Reply, *, arn: str) -> Credentials:
-    """Parse the `Credentials` of an answer. Raises an error without any of the values when a part is missing."""
+    """The `Credentials` of a response: all four parts, or an error that shows none of them."""
     part: Element | None = reply.result.find("Credentials")
     if part is None:
         raise lacks(call.endpoint, call.action, "Credentials")
@@ -308,7 +294,7 @@ def _credentials(client: Client, call: Call, reply: Reply, *, arn: str) -> Crede
 
 
 def _issued_at(client: Client, headers: Mapping[str, str]) -> datetime:
-    # By the clock that set the expiry, so that the lifetime is right even if this machine's clock is wrong.
+    # By the clock that set the expiry, so that the lifetime is right on a machine whose own is wrong.
     return server_time(headers) or client.runtime.now()
 
 

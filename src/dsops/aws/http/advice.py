@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from dsops.arn import PARTITIONS
-from dsops.endpoint import is_aws_host, is_loopback
+from dsops.aws.http.network import Proxy
+from dsops.endpoint import Address, is_aws_host, is_loopback
 from dsops.errors import nearest
-
-if TYPE_CHECKING:
-    from dsops.aws.http.wire import WireRequest
 
 _REGION_SHAPE = r"[a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}"
 _OF_LOGINS = ("oidc.", "portal.sso.", "oidc-fips.", "portal.sso-fips.")
 _WRONG_NAME = r"subject name|hostname mismatch|doesn't match|does not match|is not valid for"
 
 
-def for_unreachable(request: WireRequest, why: str) -> str:
-    """The hint for a failed connection: check the proxy, the sandbox, the region or the network."""
-    host, authority = request.address.host, request.address.authority
-    if request.proxy is not None:
+def for_unreachable(address: Address, proxy: Proxy | None, why: str) -> str:
+    """Where to look: the proxy, a sandbox that does not run, a region that is none, the network."""
+    host, authority = address.host, address.authority
+    if proxy is not None:
         if "407" in why:
-            return f"it wants a password: write http://USER:PASSWORD@HOST:PORT into {request.proxy.origin}"
-        return f"check {request.proxy.origin} and NO_PROXY"
+            return f"it wants a password: write http://USER:PASSWORD@HOST:PORT into {proxy.origin}"
+        return f"check {proxy.origin} and NO_PROXY"
     if is_loopback(host):
-        if request.address.scheme == "https" and re.search(r"\b(?:SSL|TLS)\b", why):
+        if address.scheme == "https" and re.search(r"\b(?:SSL|TLS)\b", why):
             return f"if it does not speak TLS, write http://{authority} into `endpoint_url` or AWS_ENDPOINT_URL"
         return "does a sandbox run there (`dsops sandbox serve`)? else correct `endpoint_url` or AWS_ENDPOINT_URL"
     region = _region_in(host)
@@ -35,10 +32,10 @@ def for_unreachable(request: WireRequest, why: str) -> str:
     return _for_region(region, key) or "check the network, and whether a proxy is needed (HTTPS_PROXY)"
 
 
-def for_broken(request: WireRequest) -> str:
-    """The hint for a connection that broke before the answer was complete."""
-    if request.proxy is not None:
-        return f"try again; if it persists, check {request.proxy.origin}"
+def for_broken(proxy: Proxy | None) -> str:
+    """A connection that was there and is gone."""
+    if proxy is not None:
+        return f"try again; if it persists, check {proxy.origin}"
     return "try again; if it persists, a firewall or proxy on the way may be closing it"
 
 

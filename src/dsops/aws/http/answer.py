@@ -11,7 +11,7 @@ from dsops.aws.http.wire import Response
 from dsops.endpoint import Endpoint
 from dsops.errors import AnswerInvalid, AwsAnswer
 from dsops.secret import Secret
-from dsops.startup import NamedTuple, cast, pattern
+from dsops.startup import NamedTuple, cast
 
 _MAX_DEPTH = 50
 _MAX_MESSAGE = 1000
@@ -19,7 +19,7 @@ _MAX_MESSAGE = 1000
 _CODE = r"[A-Za-z][A-Za-z0-9._-]{0,99}\Z"
 _REQUEST_ID = r"[A-Za-z0-9=/+-]{1,100}\Z"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_HTTP_DATE = pattern(r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT\Z", re.ASCII)
+_HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT\Z", re.ASCII)
 
 # A ValidationError repeats the rejected value: "Value 'x' at 'externalId' failed to satisfy constraint: ...".
 _ECHO = r"(?si)Value '.*?' at '([\w.]*?(?:externalId|tokenCode|webIdentityToken|sAMLAssertion|contextAssertion))'"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
-from dsops import __version__
 from dsops.aws.http.network import Proxy, Trust
 from dsops.endpoint import Address, parse_address
 from dsops.errors import AnswerInvalid, CredentialsInvalid, ServiceError, TimedOut, TlsRefused, Unreachable
 from dsops.secret import Secret
-from dsops.startup import NamedTuple, TypeVar, pattern
+from dsops.startup import NamedTuple, TypeVar
+from dsops.version import __version__
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 """The longest answer accepted. The longest that we request is 8 MB: 20 secrets of 64 KB, all of it JSON escapes."""
@@ -24,8 +25,8 @@ MAX_CONNECTIONS = 64
 
 _E = TypeVar("_E", bound=ServiceError)
 
-# A line break would end the header. A space at either end would be stripped on the way and break the signature.
-_UNSAFE = pattern(r"[^\x20-\x7e]|^ | $")
+# Line breaks would end a header; a space at either end would be lost on the way, and with it the signature.
+_UNSAFE = re.compile(r"[^\x20-\x7e]|^ | $")
 
 
 class Signing(NamedTuple):
@@ -125,9 +126,11 @@ def unreachable(request: WireRequest, why: str, *, how_far: str = "unsent") -> U
     from dsops.aws.http.advice import for_broken, for_unreachable
 
     if how_far == "unsent":
-        error = Unreachable(f"could not reach {where(request)}", why=why, hint=for_unreachable(request, why))
+        error = Unreachable(
+            f"could not reach {where(request)}", why=why, hint=for_unreachable(request.address, request.proxy, why)
+        )
     else:
-        error = Unreachable(f"lost the connection to {where(request)}", why=why, hint=for_broken(request))
+        error = Unreachable(f"lost the connection to {where(request)}", why=why, hint=for_broken(request.proxy))
     return _with(how_far, error)
 
 
@@ -138,7 +141,7 @@ def timed_out(request: WireRequest, *, connecting: bool) -> TimedOut:
 
         limit = min(request.connect_timeout_ms, request.total_timeout_ms)
         message = f"no connection to {where(request)} within {_seconds(limit)}"
-        return _with("unsent", TimedOut(message, hint=for_unreachable(request, "")))
+        return _with("unsent", TimedOut(message, hint=for_unreachable(request.address, request.proxy, "")))
     message = f"no complete answer from {where(request)} within {_seconds(request.total_timeout_ms)}"
     return _with("sent", TimedOut(message, hint="raise the store's `timeout_ms`, or try again"))
 

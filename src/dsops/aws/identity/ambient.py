@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from dsops.credentials import Credentials
+from dsops.credentials import OF_ENVIRONMENT, Credentials
 from dsops.errors import AmbientFailed, CredentialsExpired
 from dsops.secret import Secret
 from dsops.startup import TYPE_CHECKING
@@ -29,9 +29,6 @@ LOOKING = "DSOPS_LOOKING_UP"
 
 A `credential_process` that runs dsops again detects a loop by it.
 """
-
-OF_ENVIRONMENT = "environment"
-"""The name shown to people for keys in the environment."""
 
 
 def ambient_from_environment(environ: Mapping[str, str], now: datetime | None = None) -> Credentials | None:

@@ -6,8 +6,8 @@ import os
 import re
 from collections.abc import Mapping
 
-from dsops.aws.identity.ambient import OF_ENVIRONMENT
 from dsops.aws.identity.ambient_files import config_file, credentials_file
+from dsops.credentials import OF_ENVIRONMENT
 from dsops.endpoint import parse_address
 from dsops.errors import AmbientFailed, CredentialsError, CredentialsExpired, MfaRequired, NoCredentials, nearest
 

@@ -1,116 +1,112 @@
-"""A question sent to Athena or CloudTrail Lake: whose credentials ask, what is told meanwhile, Ctrl-C."""
+"""Runs a question in Athena: chooses the credentials, shows progress, and stops the query on Ctrl-C."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from dsops.audit.cloudtrail.dialects import ATHENA
-from dsops.audit.cloudtrail.engines import AthenaEngine, Engine, LakeEngine, Query
+from dsops.audit.cloudtrail.athena_query import AthenaQuery
 from dsops.audit.cloudtrail.whole import AskedQuestion, AthenaTarget
 from dsops.audit.report import Answer
-from dsops.aws.apis.athena import Athena
-from dsops.aws.apis.cloudtrail import Lake
-from dsops.aws.apis.queries import QueryState
+from dsops.aws.apis.athena import Athena, QueryState
 from dsops.aws.http.client import make_client
 from dsops.cli.framework.command import Arguments
 from dsops.cli.framework.output import note
-from dsops.cli.framework.project import carry_out, issue, load_config, plan_session
+from dsops.cli.framework.project import issue, load_config, plan_session
 from dsops.cli.framework.world import DONE
-from dsops.cli.run.credentials import require_session
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
 from dsops.errors import DsopsError, UsageError
+from dsops.pipeline.execution import carry_out
+from dsops.pipeline.plans import require_session
 from dsops.resolve.base import base_environ, base_region, load_base
 from dsops.runtime import Event, Runtime
 from dsops.text import counted
 
 
 class _Caller(NamedTuple):
-    """Who asks, and where."""
+    """The credentials that sign the calls, and the endpoint of Athena."""
 
     credentials: Credentials
     endpoint: Endpoint
 
 
-def ask_aws(wanted: AskedQuestion, place: AthenaTarget, arguments: Arguments, runtime: Runtime) -> tuple[Answer, Query]:
-    """The answer, and the query that gave it; what it has cost is a note, Ctrl-C stops it.
+def ask_aws(
+    wanted: AskedQuestion, place: AthenaTarget, arguments: Arguments, runtime: Runtime
+) -> tuple[Answer, AthenaQuery]:
+    """Run the query in Athena; return the answer and the query. A note says what was scanned; Ctrl-C stops the query.
 
-    With `--json` there is no note: what was scanned is in the answer, and stderr is an error's alone.
+    With `--json` there is no note: the answer has the bytes scanned, and stderr is for errors only.
     """
     tell: Callable[[str], None] = (lambda _: None) if arguments.switch("--json") else note
-    caller = _caller(wanted, place, arguments, runtime)
-    engine = _engine(wanted, place, caller, runtime)
+    caller = _caller(place, arguments, runtime)
+    api = Athena(
+        make_client(runtime),
+        caller.credentials,
+        caller.endpoint,
+        place.workgroup,
+        place.database,
+        place.catalog,
+        place.output,
+    )
     who = caller.credentials.arn or caller.credentials.masked_key_id
-    query = Query(engine, wanted.question, wanted.sql, caller=who)
-    tell(f"{engine.title} is asked in {caller.endpoint.region}: AWS bills for the bytes that are scanned")
+    query = AthenaQuery(api, wanted.question, wanted.sql, table=wanted.source, caller=who)
+    tell(f"running the query in Athena in {caller.endpoint.region}: AWS bills for the bytes scanned")
 
-    def told(seen: QueryState, seconds: float) -> None:
-        scanned = "" if seen.scanned_bytes is None else counted(seen.scanned_bytes, "byte")
-        facts = {"engine": engine.title, "state": seen.state, "seconds": f"{seconds:.0f}", "scanned": scanned}
+    def show_progress(status: QueryState, seconds: float) -> None:
+        scanned = "" if status.scanned_bytes is None else counted(status.scanned_bytes, "byte")
+        facts = {"engine": "Athena", "state": status.state, "seconds": f"{seconds:.0f}", "scanned": scanned}
         runtime.report(Event("query.waiting", facts))
 
     def tell_scanned() -> None:
         if query.scanned_bytes is not None:
             scanned = counted(query.scanned_bytes, "byte")
-            tell(f"{scanned} scanned, by which AWS bills: query {query.id} in {engine.title}")
+            tell(f"{scanned} scanned, for which AWS bills: query {query.id} in Athena")
 
     try:
-        given = carry_out(query.run(timeout_seconds=place.timeout_seconds, told=told), runtime)
+        athena_answer = carry_out(query.run(timeout_seconds=place.timeout_seconds, on_progress=show_progress), runtime)
     except DsopsError:
         runtime.report(DONE)
         tell_scanned()
         raise
     except KeyboardInterrupt:
         runtime.report(DONE)
-        _stop(query, engine, runtime)
+        _stop(query, runtime)
         raise
     runtime.report(DONE)
     tell_scanned()
-    return given, query
+    return athena_answer, query
 
 
-def _caller(wanted: AskedQuestion, place: AthenaTarget, arguments: Arguments, runtime: Runtime) -> _Caller:
-    service = "athena" if wanted.dialect == ATHENA else "cloudtrail"
+def _caller(place: AthenaTarget, arguments: Arguments, runtime: Runtime) -> _Caller:
     name = arguments.text("--store")
     if not name:
-        endpoint = _endpoint(service, place.region or base_region(runtime), base_environ(runtime), wanted)
+        endpoint = _endpoint(place.region or base_region(runtime), base_environ(runtime))
         return _Caller(load_base(runtime), endpoint)
     plan = plan_session(load_config(arguments, runtime), name, arguments, runtime)
     require_session(plan, name)
     step = plan.steps[name]
     environ = {**runtime.environ, **dict(step.endpoints)}
-    endpoint = _endpoint(service, place.region or step.region, environ, wanted)
+    endpoint = _endpoint(place.region or step.region, environ)
     return _Caller(issue(plan, name, arguments, runtime), endpoint)
 
 
-def _endpoint(service: str, region: str, environ: Mapping[str, str], wanted: AskedQuestion) -> Endpoint:
+def _endpoint(region: str, environ: Mapping[str, str]) -> Endpoint:
     if not region:
-        hint = "name the one that it is in: `--region eu-west-1`, or set AWS_REGION"
-        raise UsageError(f"no region is known for {wanted.dialect.title}", hint=hint)
-    return resolve_endpoint(service, region, environ)
+        hint = "set it with `--region eu-west-1` or AWS_REGION"
+        raise UsageError("no region is known for Athena", hint=hint)
+    return resolve_endpoint("athena", region, environ)
 
 
-def _engine(wanted: AskedQuestion, place: AthenaTarget, caller: _Caller, runtime: Runtime) -> Engine:
-    client = make_client(runtime)
-    if wanted.dialect == ATHENA:
-        api = Athena(
-            client, caller.credentials, caller.endpoint, place.workgroup, place.database, place.catalog, place.output
-        )
-        return AthenaEngine(api, wanted.source, os.urandom(24).hex())
-    return LakeEngine(Lake(client, caller.credentials, caller.endpoint, wanted.source, place.output))
-
-
-def _stop(query: Query, engine: Engine, runtime: Runtime) -> None:
-    """Ends what goes on in AWS, for a person who has had enough."""
+def _stop(query: AthenaQuery, runtime: Runtime) -> None:
+    """Stop the query in AWS after Ctrl-C."""
     if query.is_sent and not query.id:
-        note(f"a query may have begun in {engine.title}, and be billed: its history there has the id")
+        note("Athena may have started a query, which AWS bills: its id is in Athena's query history")
     if not query.is_under_way:
         return
     try:
         carry_out(query.stop(), runtime)
     except DsopsError:
-        note(f"the query {query.id} may go on, and be billed: `{query.stop_words}` stops it")
+        note(f"the query {query.id} may still run and be billed: `{query.stop_command}` stops it")
     else:
         note(f"the query {query.id} was stopped")

@@ -1,4 +1,4 @@
-"""`dsops complete`: what could stand where the cursor is; asked by the scripts of `dsops completion`."""
+"""`dsops complete`: print the completions at the cursor, for the scripts of `dsops completion`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from dsops.cli import COMMANDS, load
 from dsops.cli.framework.command import COMMON, CONFIG, ENVIRONMENT, Arguments, Command, Flag, Group, Operand
+from dsops.cli.framework.commands import COMMANDS, load
 from dsops.cli.framework.help import summary_of
 from dsops.cli.framework.output import answer
 from dsops.config import load as load_config
@@ -19,31 +19,31 @@ from dsops.stores import StoreTypes
 from dsops.text import clean
 
 Candidates = Mapping[str, str]
-"""What could stand there -> what it means."""
+"""Completion -> its description."""
 
 FILES = (":files",)
 
 _PLAIN = re.compile(r"[\w.,:=@%+/-]+")
-"""What no shell takes for anything but text."""
+"""Text without a character that is special in a shell."""
 
 
 class _Line(NamedTuple):
-    """The words before the cursor, taken apart as far as they go."""
+    """The words before the cursor, parsed as far as possible."""
 
     command: Command
     flags: dict[str, str]
     operands: list[str]
     open_flag: Flag | None
-    """A flag that waits for its value."""
+    """The flag whose value is at the cursor."""
     program: int | None
-    """Where the words of another program begin, counted from the word after `dsops`."""
+    """The position of the first word of the program to run, counted from the word after `dsops`."""
 
 
 def complete(words: Sequence[str], runtime: Runtime) -> tuple[str, ...]:
-    """Lines for a shell's script: `candidate<TAB>meaning`, or `:files`, or `:command` and where that begins.
+    """Lines for a shell's completion script.
 
-    The last word is the one at the cursor; positions count `dsops` as 0. bash passes `--env=pro` as three words, the
-    others as one.
+    Each is `candidate<TAB>description`, or `:files`, or `:command` and the position where that begins. The last word
+    is the one at the cursor; positions count `dsops` as 0. bash passes `--env=pro` as three words, the others as one.
     """
     words = list(words) or [""]
     # `dsops --env <cursor>` has no command yet.
@@ -60,7 +60,7 @@ def complete(words: Sequence[str], runtime: Runtime) -> tuple[str, ...]:
 
 
 def _choose(words: Sequence[str]) -> tuple[Command | Group, int] | None:
-    """The command that the words name, and where its own words begin; None where they name none."""
+    """The command that the words name, and the position of its first own word; None if they name none."""
     position = 0
     while position < len(words) and words[position].startswith("-"):
         position += 2 if words[position] in {CONFIG.name, ENVIRONMENT.name} else 1
@@ -100,14 +100,14 @@ def _take_apart(command: Command, words: Sequence[str], start: int) -> _Line:
 
 def _at_cursor(line: _Line, word: str, runtime: Runtime) -> tuple[str, ...]:
     if line.open_flag:
-        # bash: the cursor is at the `=` itself.
+        # In bash, the cursor can be at the `=` itself.
         return _value_lines(line.open_flag, "" if word == "=" else word, line, runtime)
     flags = line.command.flags + COMMON
     name, equals, value = word.partition("=")
     if equals and name.startswith("--"):
         flag = next((flag for flag in flags if flag.name == name), None)
         lines = _value_lines(flag, value, line, runtime) if flag else ()
-        return lines if lines == FILES else tuple(f"{name}={each}" for each in lines)
+        return lines if lines == FILES else tuple(f"{name}={choice}" for choice in lines)
     if word.startswith("-"):
         left = [flag for flag in flags if flag.is_repeatable or flag.name not in line.flags]
         return _lines(word, {flag.name: flag.help for flag in left})
@@ -148,12 +148,12 @@ def _operand_candidates(operand: Operand, line: _Line, runtime: Runtime) -> Cand
 
 
 def _kept(operand: str, runtime: Runtime) -> Candidates:
-    """The names of what the keyring has, as far as that can be told."""
+    """The names in the keyring; none if it can't be read."""
     try:
         kept = in_keyring(runtime.environ)
     except DsopsError:
         return {}
-    return {each.name: each.arn for each in kept.keys.values()} if operand == "KEY" else dict.fromkeys(kept.seeds, "")
+    return {key.name: key.arn for key in kept.keys.values()} if operand == "KEY" else dict.fromkeys(kept.seeds, "")
 
 
 def _stores(line: _Line, runtime: Runtime) -> Candidates:
@@ -162,14 +162,14 @@ def _stores(line: _Line, runtime: Runtime) -> Candidates:
 
 
 def _variables(config: Config, environment: str) -> Iterable[str]:
-    """Those of the environment that is meant, else of all."""
+    """The variables of that environment, or of the default one, or of all."""
     name = environment or config.default_environment
     environments = [config.environments[name]] if name in config.environments else config.environments.values()
-    return [variable for each in environments for variable in each.variables]
+    return [variable for environment in environments for variable in environment.variables]
 
 
 def _config(line: _Line, runtime: Runtime) -> Config | None:
-    """The configuration, as far as there is one: at a Tab nobody wants to read errors."""
+    """The configuration; None if it can't be read: pressing Tab shows no errors."""
     named = _given(CONFIG, line, runtime)
     try:
         return load_config(folder=runtime.folder, environ=runtime.environ, named=named, types=StoreTypes())
@@ -182,10 +182,10 @@ def _given(flag: Flag, line: _Line, runtime: Runtime) -> str:
 
 
 def _lines(word: str, candidates: Candidates) -> tuple[str, ...]:
-    """Those that begin with what is typed already.
+    """The candidates that begin with `word`.
 
-    Names stand in a file that may be a stranger's, and bash puts a candidate on the line as it is: one that a shell
-    would run in part is not offered.
+    Names come from a file that an attacker may have written, and bash inserts a candidate unquoted: a name with
+    special characters is not offered.
     """
     return tuple(
         f"{name}\t{clean(meaning)}" if meaning else name
@@ -202,7 +202,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 COMMAND = Command(
-    help="Prints what could stand at the end of a command line: for the scripts of `dsops completion`.",
+    help=("List completions of the last word of a command line, for the scripts of `dsops completion`."),
     run=_run,
     takes_command=True,
 )

@@ -1,11 +1,11 @@
-"""What `--help` and `dsops help` say, made from the same data that the command line is parsed with."""
+"""`--help` and `dsops help`, generated from the data with which command lines are parsed."""
 
 from __future__ import annotations
 
 from textwrap import fill
 
-from dsops.cli import COMMANDS, load
 from dsops.cli.framework.command import COMMON, Arguments, Command, Flag, Group, Operand
+from dsops.cli.framework.commands import COMMANDS, load
 from dsops.cli.framework.output import answer, tell
 from dsops.errors import DsopsError, UsageError, nearest
 from dsops.runtime import Runtime
@@ -15,18 +15,18 @@ _INDENT = 26
 
 
 def show_overview(*, is_asked: bool) -> int:
-    """The table of commands: the answer when it was asked for, else the way out of an empty command line."""
+    """Show the overview of commands: on stdout for --help, on stderr for an empty command line."""
     lines = ["usage: dsops COMMAND [FLAGS] ...", "", "commands:"]
     lines.extend(_entry(name, entry.summary) for name, entry in COMMANDS.items() if entry.summary)
-    lines.extend(["", "`dsops COMMAND --help` says more; `dsops --version` prints the version"])
+    lines.extend(["", "`dsops COMMAND --help` shows the help of a command; `dsops --version` prints the version"])
     return _show("\n".join(lines), is_asked=is_asked)
 
 
 def show_group(name: str, group: Group, *, is_asked: bool) -> int:
-    """The commands of a family."""
+    """Show the help of a group: its commands, and its default command."""
     member = "[COMMAND]" if group.default else "COMMAND"
     lines = [f"usage: dsops {name} {member} [FLAGS] ...", "", group.help, "", "commands:"]
-    lines.extend(_entry(each, summary_of(command)) for each, command in group.commands.items())
+    lines.extend(_entry(member, summary_of(command)) for member, command in group.commands.items())
     if group.default:
         lines.extend(["", f"`dsops {name}` is `dsops {name} {group.default}`:"])
         lines.extend(_details(group.commands[group.default]))
@@ -34,32 +34,32 @@ def show_group(name: str, group: Group, *, is_asked: bool) -> int:
 
 
 def show_command(name: str, command: Command) -> int:
-    """Everything about one command."""
+    """Show the help of one command."""
     return _show(command_text(name, command), is_asked=True)
 
 
 def command_text(name: str, command: Command) -> str:
-    """Usage, help, operands and flags with their variables."""
+    """The help of a command: usage, description, operands, and flags with their variables."""
     return "\n".join([f"usage: {usage(name, command)}", "", command.help, *_details(command)])
 
 
 def _details(command: Command) -> list[str]:
-    """The lines of its operands and flags."""
+    """The help lines of operands and flags."""
     lines = []
     if command.operands:
         lines.extend(["", "operands:", *(_entry(operand.name, operand.help) for operand in command.operands)])
-    lines.extend(["", "flags (each also by the variable named after it):"])
+    lines.extend(["", "flags (each can also be set by the variable in brackets):"])
     lines.extend(_entry(_spelling(flag), flag_help(flag)) for flag in command.flags + COMMON)
     return lines
 
 
 def summary_of(command: Command) -> str:
-    """The first line of its help."""
+    """The first line of a command's help."""
     return command.help.split("\n", 1)[0]
 
 
 def usage(name: str, command: Command) -> str:
-    """`dsops exec [FLAGS] -- PROGRAM [ARGUMENTS]`."""
+    """The usage line: `dsops exec [FLAGS] -- PROGRAM [ARGUMENTS]`."""
     parts = ["dsops", name, "[FLAGS]", *(_operand(operand) for operand in command.operands)]
     if command.takes_command:
         parts.extend(["--", "PROGRAM", "[ARGUMENTS]"])
@@ -67,7 +67,7 @@ def usage(name: str, command: Command) -> str:
 
 
 def flag_help(flag: Flag) -> str:
-    """What the flag does, what it may be, and its variable."""
+    """The flag's help with its choices, default and variable."""
     parts = [flag.help]
     if flag.choices:
         parts.append(f": {', '.join(flag.choices)}")
@@ -109,7 +109,7 @@ def _run(arguments: Arguments, _runtime: Runtime) -> int:
         return 0
     if topic[0] not in COMMANDS and "." in topic[0]:
         from dsops.doctor.examination import CODES
-        from dsops.policy.lint import RULES
+        from dsops.policy import RULES
 
         codes = sorted({*(error.code for error in _errors(DsopsError)), *(rule.code for rule in RULES), *CODES})
         meant = nearest(topic[0], codes)
@@ -131,7 +131,7 @@ def _explain_code(code: str) -> str:
 
 
 def _cause_lines(code: str) -> list[str]:
-    """Each cause that is known, and below it what to do about it."""
+    """The known causes of an error, each with its remedy."""
     from dsops.cli.framework.causes import CAUSES
 
     lines = []
@@ -142,7 +142,7 @@ def _cause_lines(code: str) -> list[str]:
 
 
 def _explain_finding(code: str) -> str:
-    from dsops.policy.lint import RULES
+    from dsops.policy import RULES
 
     rule = next((rule for rule in RULES if rule.code == code), None)
     if rule is None:
@@ -163,8 +163,8 @@ def _errors(root: type[DsopsError]) -> list[type[DsopsError]]:
 
 COMMAND = Command(
     help=(
-        "Explains a command (`dsops help exec`), the code of an error (`dsops help sts.access-denied`) or\n"
-        "of what `dsops policy check` finds (`dsops help oidc.no-tenant`)."
+        "Explain a command (`dsops help exec`), an error code (`dsops help sts.access-denied`), or the code\n"
+        "of a finding of `dsops policy check` (`dsops help oidc.no-tenant`)."
     ),
     run=_run,
     operands=(

@@ -1,54 +1,55 @@
-"""Answers as a JUnit report, in the form that both Ant's and Jenkins' schema accept."""
+"""Answers as a JUnit report that conforms to the schemas of both Ant and Jenkins."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final, NamedTuple
 
-from dsops.cli.policy.answers import answer_lines, suite_name
-
-if TYPE_CHECKING:
-    from dsops.cli.policy.simulate import AnsweredCase
-
-# What XML 1.0 can't hold, not even escaped; and what a careless reader would take for markup or a line's end.
+# Characters that XML 1.0 can't contain, not even escaped; and those that a careless parser takes for markup or line
+# ends.
 _IMPOSSIBLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ESCAPES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
 
 
-def junit_xml(rows: Sequence[AnsweredCase], file: str, *, now: datetime) -> str:
-    """One suite, a test case for each row; what is not as expected is a failure, with the reason as its text."""
-    name = suite_name(file)
-    wrong = sum(1 for row in rows if row.differences)
+class SuiteCase(NamedTuple):
+    """One case of a suite."""
+
+    name: str
+    failure: str
+    """What differs from the expectation, on one line; "" if nothing does."""
+    text: str
+    """The reasons of a failure, in full."""
+
+
+def junit_xml(suite_name: str, package: str, cases: Sequence[SuiteCase], *, now: datetime) -> str:
+    """The report as an XML document: one suite with its cases."""
     suite = {
-        "name": name,
-        "package": "dsops.policy",
+        "name": suite_name,
+        "package": package,
         "id": "0",
         "timestamp": now.strftime("%Y-%m-%dT%H:%M:%S"),
         "hostname": "localhost",
-        "tests": str(len(rows)),
-        "failures": str(wrong),
+        "tests": str(len(cases)),
+        "failures": str(sum(bool(case.failure) for case in cases)),
         "errors": "0",
         "time": "0",
     }
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', "<testsuites>", f"  <testsuite{_attributes(suite)}>"]
     lines.append("    <properties/>")
-    for row in rows:
-        lines += _case(row, name)
+    for case in cases:
+        lines += _case(case, suite_name)
     lines += ["    <system-out/>", "    <system-err/>", "  </testsuite>", "</testsuites>"]
     return "\n".join(lines)
 
 
-def _case(row: AnsweredCase, suite: str) -> list[str]:
-    asked = row.case.asked
-    name = row.case.name or f"{asked.action} on {asked.resource}"
-    head = f"    <testcase{_attributes({'name': name, 'classname': suite, 'time': '0'})}"
-    if not row.differences:
+def _case(case: SuiteCase, suite: str) -> list[str]:
+    head = f"    <testcase{_attributes({'name': case.name, 'classname': suite, 'time': '0'})}"
+    if not case.failure:
         return [f"{head}/>"]
-    failure = {"message": "; ".join(row.differences), "type": "unexpected"}
-    text = "\n".join(answer_lines(row))
-    return [f"{head}>", f"      <failure{_attributes(failure)}>{_text(text)}</failure>", "    </testcase>"]
+    failure = {"message": case.failure, "type": "unexpected"}
+    return [f"{head}>", f"      <failure{_attributes(failure)}>{_text(case.text)}</failure>", "    </testcase>"]
 
 
 def _attributes(values: dict[str, str]) -> str:
@@ -60,5 +61,5 @@ def _attribute(value: str) -> str:
 
 
 def _text(value: str) -> str:
-    """Text of an element; its line ends stay as they are."""
+    """Text of an element; keeps its line ends."""
     return _IMPOSSIBLE.sub("\ufffd", value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,4 +1,4 @@
-"""What there is to name, for the error of a command line that leaves a name out or has it in the wrong place."""
+"""Adds the possible names to the error of a command line that lacks a name or has it in the wrong place."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from dsops.model import Config
 from dsops.runtime import Runtime, ignore, no_prompt, utc_now
 
 _NOT_KNOWN = frozenset({"keys add", "mfa add", "sandbox totp"})
-"""Of these commands the names are new, or known to a sandbox only."""
+"""Commands whose names are new, or which only a sandbox knows."""
 
 _MOST = 20
-"""A hint lists no more names than that."""
+"""Maximum number of names in a hint."""
 
 
 def add_names(error: UsageError, name: str, words: Sequence[str]) -> None:
-    """Adds to the hint the names that could stand there; nothing where none are known.
+    """Add the possible names to the error's hint, if any are known.
 
-    `words` are those behind the command's `name`.
+    `words` are the words after the command's `name`.
     """
     try:
         if error.stray:
@@ -32,7 +32,7 @@ def add_names(error: UsageError, name: str, words: Sequence[str]) -> None:
         else:
             return
     except (DsopsError, OSError):
-        return  # a configuration that can't be read is another error, of the next try
+        return  # a configuration that can't be read is the error of the next run
     if hint:
         error.retell(error.message, hint=hint)
 
@@ -46,7 +46,7 @@ def _listed(error: UsageError, names: list[str]) -> str:
 
 
 def _candidates(words: list[str]) -> list[str]:
-    """What a Tab at the end of the command line would offer."""
+    """The completions at the end of the command line."""
     from dsops.cli.framework.complete import FILES, complete
 
     lines = complete([*words, ""], _runtime())
@@ -54,7 +54,7 @@ def _candidates(words: list[str]) -> list[str]:
 
 
 def _place_of(word: str, words: Sequence[str]) -> str:
-    """How to name the word that stands before `--`: as an environment, a store, or either."""
+    """How to write a word that stands before `--`: as an environment or a store."""
     config = _config(words)
     ways = [f"an environment is named by `--env {word}`"] if word in config.environments else []
     ways += [f"a store's session is given to a command by `--credentials {word}`"] if word in config.stores else []
@@ -65,7 +65,7 @@ def _place_of(word: str, words: Sequence[str]) -> str:
 
 
 def _config(words: Sequence[str]) -> Config:
-    """The configuration that the words mean. Raises ConfigError."""
+    """The configuration of this command line. Raises ConfigError."""
     from dsops.config import load
     from dsops.stores import StoreTypes
 
@@ -80,7 +80,7 @@ def _config(words: Sequence[str]) -> Config:
 
 
 def _runtime() -> Runtime:
-    """This process's environment and folder, and nothing else: to list names takes no more."""
+    """A runtime with the environment and folder of this process, without a terminal."""
     return Runtime(
         environ=os.environ, now=utc_now, ask=no_prompt, report=ignore, random=random, folder=os.getcwd(), timestamp=""
     )

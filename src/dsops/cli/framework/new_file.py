@@ -1,4 +1,4 @@
-"""A file that a command makes, and that nobody has yet."""
+"""Writes a new file; replaces an existing one only on request."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
 def write_new(folder: str, name: str, text: str, *, replaces: bool, how: str) -> None:
-    """Writes the file, relative to the folder; one that exists is only replaced where that was asked for.
+    """Write the file, relative to the folder; an existing one is replaced only if `replaces`.
 
-    `how` says how to ask. A symbolic link, which a checkout may bring with it, is not followed.
-    Raises UsageError, or FileNotWritten.
+    `how` is the hint that says how to replace it. Symbolic links, which a checked-out repository may contain, are not
+    followed. Raises UsageError, or FileNotWritten.
     """
     flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC | _NO_FOLLOW if replaces else os.O_EXCL)
     path = os.path.join(folder, name)

@@ -1,4 +1,4 @@
-"""Events of the pipeline on stderr: a line each with --verbose, else one line that goes away."""
+"""Shows events of the pipeline on stderr: a line each with --verbose, otherwise one line that is overwritten."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ import sys
 from collections.abc import Mapping
 
 from dsops.cli.framework.output import note, tell
-from dsops.cli.framework.world import DONE, NOTES
-from dsops.runtime import Event
+from dsops.runtime import NOTES, Event
 from dsops.text import clean
 
 _REPEATED = ("keys.waiting", "mfa.waiting", "query.waiting")
 _ERASE_LINE = "\r\x1b[K"
 _COLUMNS = 80
-"""Of a terminal that does not tell."""
+"""The width to assume for a terminal that does not report one."""
 
 
 class Progress:
-    """Shows events; one that is not kept gives way to the next, and the last is erased."""
+    """Shows events. Unless `is_kept`, each event overwrites the previous one, and the last is erased."""
 
     def __init__(self, *, is_kept: bool) -> None:
         self._is_kept = is_kept
@@ -26,8 +25,8 @@ class Progress:
         self._last = ""
 
     def report(self, event: Event) -> None:
-        """Shows one event; takes the transient line away at the end, and before somebody else writes."""
-        if event == DONE:
+        """Show one event; `done` erases the line."""
+        if event.name == "done":
             self._clear()
             return
         if event.name in NOTES:
@@ -36,7 +35,7 @@ class Progress:
             return
         text = f"dsops: {sentence(event)}"
         if self._is_kept:
-            # What waits tells so each second; in a log its beginning is enough.
+            # A wait reports every second; the log gets only the first report.
             if event.name != self._last or event.name not in _REPEATED:
                 tell(text)
             self._last = event.name
@@ -53,7 +52,7 @@ class Progress:
 
 
 def _columns() -> int:
-    """The width of the terminal, as it is now."""
+    """The current width of the terminal."""
     try:
         return os.get_terminal_size(sys.stderr.fileno()).columns or _COLUMNS
     except (OSError, ValueError):
@@ -61,7 +60,7 @@ def _columns() -> int:
 
 
 def _fitted(text: str, columns: int) -> str:
-    """As much of the text as stands in one row: it must not wrap, since one row is erased.
+    """The text cut to one row: a wrapped text could not be erased, since only one row is.
 
     Characters whose width depends on the terminal's language count as wide (UAX 11, East Asian Ambiguous).
     """
@@ -112,15 +111,15 @@ _SENTENCES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "mfa.waiting": (("seconds", "waiting {} s for the next MFA code"), ("device", "of {}:"), ("why", "{}")),
 }
-"""Event -> its facts in the order of a sentence, each with its words; a fact without a value takes its words along."""
+"""Event -> (fact, words) in the order of the sentence; a fact without a value is left out with its words."""
 
 
 def sentence(event: Event) -> str:
-    """The event in words; one that is not known here, such as a plugin's, by its name and facts."""
+    """The event as a sentence; an unknown one, such as a plugin's, as its name and facts."""
     facts = {name: value for name, value in event.facts.items() if value}
     if event.name in _SENTENCES:
         words = [form.format(facts[name]) for name, form in _SENTENCES[event.name] if name in facts]
         return clean(" ".join(words).rstrip(",:"))
-    told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items())
+    details = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items())
     name = event.name.replace(".", " ").replace("-", " ")
-    return clean(f"{name}: {told}" if told else name)
+    return clean(f"{name}: {details}" if details else name)

@@ -1,4 +1,4 @@
-"""Findings as SARIF 2.1.0, the form in which code hosts take them and show them beside the lines.
+"""Findings as SARIF 2.1.0, the format that code hosts show beside the lines of code.
 
 https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html; GitHub Docs, "SARIF support for code scanning".
 """
@@ -7,21 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from dsops import __version__
 from dsops.cli.framework.output import Json
-from dsops.policy.lint import RULES, Finding, LintRule
-
-if TYPE_CHECKING:
-    from dsops.cli.policy.policy import CheckedFile
+from dsops.policy import RULES, Finding, LintReport, LintRule
+from dsops.version import __version__
 
 _INDEX = {rule.code: index for index, rule in enumerate(RULES)}
 
 
-def sarif_log(checked: Sequence[CheckedFile], notes: Sequence[str], *, is_complete: bool) -> Json:
-    """One run of the check. `is_complete`: every file that was named could be read."""
+def sarif_log(checked: Sequence[tuple[str, LintReport]], notes: Sequence[str], *, is_complete: bool) -> Json:
+    """A SARIF log with one run over files and their reports. `is_complete`: every named file could be read."""
     notifications: list[Json] = [_notification(text) for text in notes]
     for file, report in checked:
         notifications += [
@@ -70,7 +66,7 @@ def _result(file: str, finding: Finding) -> Json:
     location: dict[str, Json] = {
         "physicalLocation": {
             "artifactLocation": {"uri": uri},
-            # A line of its own is needed by those who show it; 0 would be the file as a whole.
+            # GitHub needs a line to show a finding; 0 means the whole file, which is shown at line 1.
             "region": {"startLine": max(finding.line, 1)},
         }
     }
@@ -82,12 +78,12 @@ def _result(file: str, finding: Finding) -> Json:
         "level": finding.severity,
         "message": {"text": f"{finding.message}\nHint: {finding.hint}"},
         "locations": [location],
-        # The same finding after lines were added above it.
+        # Recognises the same finding after lines were added above it.
         "partialFingerprints": {"policyFinding/v1": sha256(place.encode()).hexdigest()[:32]},
     }
 
 
 def _uri(file: str) -> str:
-    """A relative reference, or a file's whole address."""
+    """A relative URI reference, or the file URI of an absolute path."""
     path = quote(file.replace("\\", "/"))
     return f"file://{path}" if path.startswith("/") else path

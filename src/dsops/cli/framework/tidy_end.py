@@ -1,4 +1,4 @@
-"""A CI that cancels a job, and a terminal that is closed, end a command as Ctrl-C does: it clears away what it made."""
+"""Makes SIGTERM and SIGHUP (a cancelled CI job, a closed terminal) end a command like Ctrl-C: it cleans up first."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ _ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def ends_tidily() -> Iterator[None]:
-    """What is within gets a KeyboardInterrupt for SIGTERM and SIGHUP, too; then the process ends of that signal.
+    """Raise KeyboardInterrupt on SIGTERM and SIGHUP within the block; afterwards the process ends by that signal.
 
-    One that is ignored, as nohup has it, stays so.
+    An ignored signal (`nohup`) stays ignored.
     """
-    came: list[int] = []
+    received: list[int] = []
 
     def end(number: int, _frame: FrameType | None) -> None:
-        came.append(number)
+        received.append(number)
         raise KeyboardInterrupt
 
-    before = {each: signal.signal(each, end) for each in _ENDING if signal.getsignal(each) is signal.SIG_DFL}
+    before = {number: signal.signal(number, end) for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        if came:
-            os.kill(os.getpid(), came[0])
+        if received:
+            os.kill(os.getpid(), received[0])

@@ -1,4 +1,4 @@
-"""The real world as a Runtime: the one place that reads the clock, the environment and the terminal."""
+"""The Runtime of a real process: its clock, its environment, its terminal."""
 
 from __future__ import annotations
 
@@ -6,31 +6,28 @@ import os
 import sys
 from collections.abc import Callable
 
-from dsops.cli.framework.command import Arguments
-from dsops.cli.framework.on_record import LazyJournal, reason_of
+from dsops.cli.framework.command import REASON, Arguments
 from dsops.errors import UsageError
-from dsops.runtime import CLOCK_CORRECTED, Event, Runtime, random_fraction, utc_now
+from dsops.pipeline.journal import LazyJournal
+from dsops.runtime import NOTES, Event, Runtime, random_fraction, utc_now
 from dsops.secret import Secret
 
 DONE = Event("done", {})
-"""Reported when an answer, a question, a command or the end comes next: a transient line goes away."""
-
-NOTES = (CLOCK_CORRECTED,)
-"""What is told as a note also where nobody watches."""
+"""Reported before an answer, a question, a command or the end: erases the progress line."""
 
 
 def real_runtime(arguments: Arguments) -> Runtime:
-    """This process's environment, folder and terminal, and this machine's clock."""
+    """The Runtime with the environment, folder and terminal of this process and the clock of this machine."""
     try:
         folder = os.getcwd()
     except OSError as error:
-        raise UsageError("the working folder is gone", hint="change into another one") from error
+        raise UsageError("the working folder no longer exists", hint="change into another one") from error
     report = reporter(is_verbose=arguments.switch("--verbose"))
     journal = LazyJournal(os.environ, folder, utc_now, _after_done(report, warn), _after_done(report, tell_person))
     journal.about(command=arguments.name)
     if arguments.command:
         journal.about(program=arguments.command[0])
-    reason = reason_of(arguments)
+    reason = arguments.text(REASON.name) if arguments.has(REASON.name) else ""
     if reason:
         journal.about(reason=reason)
     return Runtime(
@@ -48,7 +45,7 @@ def real_runtime(arguments: Arguments) -> Runtime:
 
 
 def _after_done(report: Callable[[Event], None], write: Callable[[str], None]) -> Callable[[str], None]:
-    """Writes a text when a transient line has gone away: it would begin behind that."""
+    """A function that writes a text after the progress line has been erased."""
 
     def write_after(text: str) -> None:
         report(DONE)
@@ -58,20 +55,20 @@ def _after_done(report: Callable[[Event], None], write: Callable[[str], None]) -
 
 
 def warn(text: str) -> None:
-    """Tells people something on stderr."""
+    """Write a note to stderr."""
     from dsops.cli.framework.output import note
 
     note(text)
 
 
 def tell_person(text: str) -> None:
-    """The same where a person is there to read it."""
+    """Write a note to stderr if it is a terminal."""
     if is_terminal():
         warn(text)
 
 
 def asker(report: Callable[[Event], None]) -> Callable[[str], Secret | None]:
-    """Asks the person at this process's terminal; takes a transient line away first."""
+    """A function that asks the user at the terminal, after it has erased the progress line."""
 
     def ask(question: str) -> Secret | None:
         from dsops.cli.framework import prompt
@@ -83,7 +80,7 @@ def asker(report: Callable[[Event], None]) -> Callable[[str], Secret | None]:
 
 
 def confirmer(report: Callable[[Event], None]) -> Callable[[str], bool | None]:
-    """Asks the person at this process's terminal to agree; takes a transient line away first."""
+    """A function that asks the user at the terminal to confirm, after it has erased the progress line."""
 
     def confirm(question: str) -> bool | None:
         from dsops.cli.framework import prompt
@@ -95,7 +92,7 @@ def confirmer(report: Callable[[Event], None]) -> Callable[[str], bool | None]:
 
 
 def reporter(*, is_verbose: bool) -> Callable[[Event], None]:
-    """Shows events on this process's stderr, where somebody watches."""
+    """A function that shows events on stderr: all with --verbose or on a terminal, otherwise only those of NOTES."""
     if is_verbose or is_terminal():
         from dsops.cli.framework.progress import Progress
 

@@ -1,7 +1,7 @@
-"""`dsops hook-load`: the code that a shell's hook evaluates in a folder with a `dsops.yaml`.
+"""`dsops hook-load`: print the code that a shell's hook evaluates in a folder with a `dsops.yaml`.
 
-stdout gets calls of the hook's functions: always the files to watch, and on success the variables to set and to unset,
-and the time of the next renewal. An error is one line on stderr.
+stdout gets calls of the hook's functions: always the files to watch, and on success the variables to set and to
+unset, and the time of the next renewal. An error is one line on stderr.
 """
 
 from __future__ import annotations
@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dsops import config as configuration
-from dsops.aws.http.client import make_client
 from dsops.cache import CredentialCache
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag, Operand
-from dsops.cli.framework.on_record import add_failure, add_run, hand_out, recorded
 from dsops.cli.framework.output import answer_bytes, tell
-from dsops.cli.framework.project import carry_out, environment_name, may_use_agent, plan_named, tell_place
+from dsops.cli.framework.project import agent_of, environment_name
 from dsops.cli.framework.world import DONE
-from dsops.cli.run import agent_client
 from dsops.credentials import Credentials
 from dsops.environment import child_environment
 from dsops.errors import (
@@ -33,15 +30,20 @@ from dsops.hook.loading import Loaded, allowed_config, renewal_seconds, shell_ca
 from dsops.hook.marks import set_marks
 from dsops.hook.names import require_harmless
 from dsops.model import Config
+from dsops.pipeline.execution import Pipeline
+from dsops.pipeline.journal import add_failure, record_run
+from dsops.pipeline.plans import add_place, plan_named
 from dsops.plan import Plan
 from dsops.render.shell import shell_bytes
-from dsops.resolve import issue_credentials, resolve
 from dsops.runtime import Runtime
 from dsops.secret import Secret
 from dsops.text import clean
 
 HOOK_ENVIRONMENT = Flag(
-    "--env", "the environment to load, instead of the file's default one", value="NAME", own_variable="DSOPS_HOOK_ENV"
+    "--env",
+    "the environment to load instead of the default one of the file",
+    value="NAME",
+    own_variable="DSOPS_HOOK_ENV",
 )
 INTERRUPTED = 128 + 2
 
@@ -67,13 +69,13 @@ def planned(config: Config, arguments: Arguments, runtime: Runtime) -> Plan:
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     if arguments.text("--config") or runtime.environ.get(ENVIRONMENT.variable):
-        # A configuration that is named needs no permission, and the agent would read these variables as such a name.
+        # A named configuration needs no permission, and the agent would read the configuration from these variables.
         raise UsageError(
             "the hook looks for a configuration by itself", hint="run it without DSOPS_CONFIG and DSOPS_ENV"
         )
     shell, pid = arguments.operand("SHELL"), arguments.operand("PID")
     if not (pid.isascii() and pid.isdigit()):
-        raise UsageError(f"`{pid}` is not the number of a process")
+        raise UsageError(f"`{pid}` is not a process id")
     try:
         path = configuration.find(runtime.folder, runtime.environ)
     except ConfigNotFound:
@@ -88,7 +90,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     except DsopsError as error:
         _say(path, one_line(error))
         code = error.exit_code
-        if not isinstance(error, NotAllowed):  # which tries nothing, at every prompt
+        # NotAllowed would be recorded at every prompt, though nothing was attempted.
+        if not isinstance(error, NotAllowed):
             add_failure(arguments.name, error, runtime)
     runtime.report(DONE)
     answer_bytes(shell_calls(shell, set_marks(times, int(pid), runtime.environ), loaded))
@@ -99,14 +102,14 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _load(path: str, arguments: Arguments, runtime: Runtime, times: dict[str, int | None]) -> Loaded:
-    """Fetch the environment. The configuration's files are added to `times`."""
+    """Fetch the environment. Adds the configuration's files to `times`."""
     config = allowed_config(path, times, runtime)
     plan = planned(config, arguments, runtime)
     values, sessions = _fetch(plan, arguments, runtime)
     try:
         data = {name: shell_bytes(name, value) for name, value in values.items()}
     except ValueUnusable as error:
-        tell_place(error, plan)
+        add_place(error, plan)
         raise
     require_harmless(values)
     removed = child_environment(runtime.environ, values).removed
@@ -114,24 +117,18 @@ def _load(path: str, arguments: Arguments, runtime: Runtime, times: dict[str, in
 
 
 def _fetch(plan: Plan, arguments: Arguments, runtime: Runtime) -> tuple[Mapping[str, Secret], list[Credentials]]:
-    """The values, and the sessions that some of them are parts of."""
+    """The values, and the sessions whose parts some variables hold."""
     names = dict.fromkeys(each.step for each in plan.variables if each.step)
     stores = [name for name in names if plan.steps[name].type.gives_credentials]
-    if may_use_agent(arguments, runtime):
-        values = agent_client.secrets(arguments, runtime, plan.environment)
-        if values is not None:
-            held = [agent_client.credentials(arguments, runtime, name) for name in stores]
-            add_run(arguments, runtime, variables=list(values))
-            hand_out(runtime)
-            return values, [each for each in held if each is not None]
-    client, cache = make_client(runtime), CredentialCache(runtime.now)
-
-    async def work() -> tuple[Mapping[str, Secret], list[Credentials]]:
-        values = await resolve(plan, runtime, client, cache)
-        return values, [await issue_credentials(plan, name, runtime, client, cache) for name in stores]
-
-    variables = [each.name for each in plan.variables]
-    return carry_out(recorded(work(), arguments, runtime, variables=variables), runtime)
+    agent = agent_of(arguments, runtime)
+    values = agent.secrets(plan.environment) if agent else None
+    if agent is not None and values is not None:
+        answers = [agent.credentials(name) for name in stores]
+        sessions = [session for session in answers if session is not None]
+    else:
+        values, sessions = Pipeline(runtime, CredentialCache(runtime.now)).secrets_and_sessions(plan, stores)
+    record_run(arguments.name, runtime, variables=list(values))
+    return values, sessions
 
 
 def _say(path: str, text: str) -> None:
@@ -150,11 +147,11 @@ def one_line(error: DsopsError) -> str:
 
 
 COMMAND = Command(
-    help="Prints what a shell does when it enters this folder: for the code that `dsops hook` prints.",
+    help=("Print the commands that a shell runs when it enters this folder, for the code of `dsops hook`."),
     run=_run,
     flags=(CONFIG, HOOK_ENVIRONMENT, NO_AGENT, REASON),
     operands=(
         Operand("SHELL", "bash, zsh or fish", choices=("bash", "zsh", "fish")),
-        Operand("PID", "the number of the shell's process"),
+        Operand("PID", "the process id of the shell"),
     ),
 )

@@ -1,19 +1,26 @@
-"""The files that `dsops explain` is given -> the policies in them, which count beside what can be read."""
+"""Reads the policy files of `dsops explain`, whose policies are used along with those read from AWS."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
 from dsops.arn import parse_arn
-from dsops.aws.apis.iam import Entity
-from dsops.cli.look.plan_check_files import Known, PolicyFile, read_policy_text
-from dsops.cli.policy.files import STDIN, parse_policy_text, read_policy
+from dsops.cli.policy.files import read_policy
 from dsops.errors import PolicyInvalid, UsageError, nearest
-from dsops.explain.evidence.attached import Attached
 from dsops.explain.evidence.library import Evidence
-from dsops.explain.evidence.readers import Given, Kind, read_details
+from dsops.explain.evidence.readers import Given, read_details
 from dsops.plan import Step
-from dsops.policy.language.policy import Policy, check_policy
+from dsops.policy import (
+    Attached,
+    Policy,
+    PolicyFile,
+    attached_of,
+    check_policy,
+    parse_policy_text,
+    read_policy_source,
+    shown_name,
+)
+from dsops.policy.simulation.facts import Kind
 from dsops.runtime import Runtime
 
 _DETAILS = ('"UserDetailList"', '"RoleDetailList"')
@@ -22,7 +29,7 @@ _DETAILS = ('"UserDetailList"', '"RoleDetailList"')
 def evidence_of(
     steps: Iterable[Step], policy_files: Sequence[str], trust_policies: Sequence[str], runtime: Runtime
 ) -> Evidence:
-    """The policies of the files that `--policies` and `--trust-policy` name, the latter as ROLE=FILE."""
+    """Read the policies of the files that `--policies` and `--trust-policy` name, the latter as ROLE=FILE."""
     given: Given = {}
     for file in policy_files:
         given = {**given, **_given(file, runtime)}
@@ -31,53 +38,40 @@ def evidence_of(
 
 
 def _given(file: str, runtime: Runtime) -> Given:
-    """Users and roles: all of an account's, or those of a template."""
+    """The users and roles of a file: of a whole account, or of a template."""
     text = read_policy(file, runtime)
     if any(name in text for name in _DETAILS):
-        return read_details(text, STDIN if file == "-" else file).given
+        return read_details(text, shown_name(file)).given
     hint = "one role's trust policy is given with --trust-policy ROLE=FILE"
-    return dict(_people(read_policy_text(text, file, runtime, hint)))
+    return dict(_people(read_policy_source(text, file, lambda name: read_policy(name, runtime), hint)))
 
 
-def _people(found: PolicyFile) -> Iterator[tuple[tuple[str, Kind, str], Attached]]:
-    for known in found.people:
+def _people(file: PolicyFile) -> Iterator[tuple[tuple[str, Kind, str], Attached]]:
+    """The users and roles of a file. A template never has all their policies: others may be attached in AWS."""
+    for known in file.people:
         arn = parse_arn(known.arn)
         if arn is not None:
-            yield (arn.account, known.kind, arn.resource_name), _attached(known, found)
-
-
-def _attached(known: Known, found: PolicyFile) -> Attached:
-    """What a template tells of somebody; others may attach more policies, so it never has all of them."""
-    more = f"what else is attached to {known.arn.rpartition('/')[2]} {found.name} does not tell"
-    missing = tuple(filter(None, (known.unread_identity, "" if found.accounts else more)))
-    boundary_name = known.boundary.name if known.boundary is not None else ""
-    return Attached(
-        Entity(known.arn, known.unique_id, boundary_name, dict(known.tags), ""),
-        known.identity,
-        known.boundary,
-        "",
-        missing,
-        known.unread_boundary,
-        is_template=True,
-        trust=known.trust,
-        unread_trust=known.unread_trust,
-    )
+            attached = attached_of(known)
+            if not file.accounts:
+                more = f"other policies attached to {known.arn.rpartition('/')[2]} are not in {file.name}"
+                attached = attached._replace(unread_identity=(*attached.unread_identity, more))
+            yield (arn.account, known.kind, arn.resource_name), attached
 
 
 def _trust(word: str, steps: Iterable[Step], runtime: Runtime) -> tuple[str, Policy]:
-    """The role's ARN, and the policy of the file."""
+    """Return the role's ARN and the policy of the file."""
     role, equals, file = word.partition("=")
     if not role or not equals or not file:
         raise UsageError(f"--trust-policy {word} is not ROLE=FILE", hint="such as --trust-policy Deploy=trust.json")
     arn = _role_arn(role, steps)
     checked = check_policy(parse_policy_text(read_policy(file, runtime), file), "trust", name=file, file=file)
     if checked.policy is None:
-        raise PolicyInvalid(f"{file} is no role trust policy that AWS accepts", problems=checked.problems)
+        raise PolicyInvalid(f"{file} is not a role trust policy that AWS accepts", problems=checked.problems)
     return arn, checked.policy
 
 
 def _role_arn(role: str, steps: Iterable[Step]) -> str:
-    """The role that is meant by an ARN, a store that assumes it, or its name."""
+    """The ARN of a role that is given as an ARN, as a store that assumes it, or by its name."""
     by_word = {step.name: step.role for step in steps if step.role.startswith("arn:")}
     by_word |= {arn.rpartition("/")[2]: arn for arn in by_word.values()}
     if parse_arn(role) is not None:
@@ -85,5 +79,5 @@ def _role_arn(role: str, steps: Iterable[Step]) -> str:
     if role not in by_word:
         meant = nearest(role, by_word)
         hint = f"did you mean `{meant}`?" if meant else "write the role's ARN, its name, or the store that assumes it"
-        raise UsageError(f"--trust-policy {role}: nothing here assumes a role of that name", hint=hint)
+        raise UsageError(f"--trust-policy {role}: no store assumes a role of that name", hint=hint)
     return by_word[role]

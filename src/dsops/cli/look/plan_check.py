@@ -1,27 +1,28 @@
-"""`dsops plan --check`: whether each hop can work with the policies given, before anything is deployed."""
+"""`dsops plan --check`: evaluate whether the given policies allow each hop, before anything is deployed."""
 
 from __future__ import annotations
 
+from typing import Final
+
 from dsops.arn import parse_arn
 from dsops.cli.framework.command import Arguments
-from dsops.cli.look.plan_check_files import read_one_policy, read_policy_file
 from dsops.cli.look.plan_check_flags import CALLER, IDENTITY_POLICY, POLICIES, SANDBOX, TRUST_POLICY
-from dsops.cli.look.plan_check_hops import Complete, hops_of
-from dsops.cli.look.plan_check_policies import GivenPolicies, PlanQuestion, assumptions
+from dsops.cli.policy.files import read_one_policy, read_policy_file
 from dsops.errors import CheckFailed, EntityNotFound, UsageError, nearest
 from dsops.plan import Plan
-from dsops.policy.language.policy import Policy
-from dsops.policy.simulate import Case, CaseQuestion
+from dsops.plan_check.hops import Complete, hops_of
+from dsops.policy import Case, CaseQuestion, CompletedQuestion, DeclaredPolicies, Policy
+from dsops.policy.sources.declared import assumptions
 from dsops.runtime import Runtime
 
 
 def check(plan: Plan, arguments: Arguments, runtime: Runtime) -> int:
-    """Shows the answer for each hop, and gives the exit code: 6 when one is denied."""
+    """Print the verdict for each hop; return the exit code, 6 if one is denied."""
     from dsops.cli.look.plan_check_text import show
 
     files = [read_policy_file(name, runtime) for name in arguments.texts(POLICIES.name)]
     identities = _identities(plan, arguments, runtime)
-    given = GivenPolicies(files, _trusts(plan, arguments, runtime), identities)
+    given = DeclaredPolicies(files, _trusts(plan, arguments, runtime), identities)
     complete: Complete = given.complete
     url = arguments.text(SANDBOX.name)
     if url:
@@ -32,28 +33,25 @@ def check(plan: Plan, arguments: Arguments, runtime: Runtime) -> int:
     return CheckFailed.exit_code if any(hop.verdict == "denied" for hop in hops) else 0
 
 
-# --- what is given ------------------------------------------------------------------------------------------
-
-
 def _trusts(plan: Plan, arguments: Arguments, runtime: Runtime) -> dict[str, Policy]:
-    found = {}
+    trust_policies = {}
     for word in arguments.texts(TRUST_POLICY.name):
         who, policy = read_one_policy(TRUST_POLICY.name, word, "trust", runtime)
-        found[_role(TRUST_POLICY.name, who, plan)] = policy
-    return found
+        trust_policies[_role(TRUST_POLICY.name, who, plan)] = policy
+    return trust_policies
 
 
 def _identities(plan: Plan, arguments: Arguments, runtime: Runtime) -> dict[str, tuple[Policy, ...]]:
-    found: dict[str, tuple[Policy, ...]] = {}
+    identity_policies: dict[str, tuple[Policy, ...]] = {}
     for word in arguments.texts(IDENTITY_POLICY.name):
         who, policy = read_one_policy(IDENTITY_POLICY.name, word, "identity", runtime)
         arn = _role(IDENTITY_POLICY.name, who, plan)
-        found[arn] = (*found.get(arn, ()), policy)
-    return found
+        identity_policies[arn] = (*identity_policies.get(arn, ()), policy)
+    return identity_policies
 
 
 def _role(flag: str, word: str, plan: Plan) -> str:
-    """The ARN that is meant by itself, by a store that assumes the role, or by the role's name."""
+    """The ARN of a role that is given as an ARN, as a store that assumes it, or by its name."""
     if parse_arn(word) is not None:
         return word
     roles = {step.name: step.role for step in plan.steps.values() if step.role.startswith("arn:")}
@@ -65,18 +63,23 @@ def _role(flag: str, word: str, plan: Plan) -> str:
     return roles[word]
 
 
-def _from_sandbox(given: GivenPolicies, url: str, runtime: Runtime) -> Complete:
-    """Asks a sandbox for what the files don't say."""
+_OPTIONAL: Final = ("boundary", "scp", "rcp")
+
+
+def _from_sandbox(given: DeclaredPolicies, url: str, runtime: Runtime) -> Complete:
+    """Complete questions with the policies of a sandbox where files leave them open."""
     from dsops.cli.policy.live import ask_sandbox
 
-    def complete(asked: CaseQuestion) -> PlanQuestion:
+    def complete(asked: CaseQuestion) -> CompletedQuestion:
         try:
             known = given.complete(asked)
         except EntityNotFound:
-            known = PlanQuestion(asked, {}, ())
+            known = CompletedQuestion(asked, {}, ())
         missing = {each.place for each in known.unread}
+        # Empty means unknown here: the sandbox may still have a policy of these types.
+        missing |= {place for place in _OPTIONAL if not known.policies.get(place)}
         whole = {place: groups for place, groups in known.policies.items() if place not in missing}
-        (found,) = ask_sandbox([(Case("", 0, asked, {}, None), whole)], url, "", runtime)
-        return PlanQuestion(found.asked, found.policies, found.unread)
+        (completed,) = ask_sandbox([(Case("", 0, asked, {}, None), whole)], url, "", runtime)
+        return completed
 
     return complete

@@ -1,4 +1,4 @@
-"""What `dsops plan --check` found, for people and for programs. Values of external IDs are hidden."""
+"""Prints the verdicts of `dsops plan --check` as text or JSON; values of external IDs are hidden."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from dsops.cli.framework.output import Json, answer, answer_json
-from dsops.cli.look.plan_check_reads import secret_name
 from dsops.cli.policy.answers import answer_lines, place_of, row_value
+from dsops.plan_check.reads import secret_name
 from dsops.text import clean, counted
 
 if TYPE_CHECKING:
-    from dsops.cli.look.plan_check_hops import HopResult
-    from dsops.cli.policy.simulate import AnsweredCase
     from dsops.plan import Plan
+    from dsops.plan_check.hops import HopResult
+    from dsops.policy import AnsweredCase
 
 
 def show(plan: Plan, hops: Sequence[HopResult], assumed: Sequence[str], *, is_json: bool) -> None:
-    """Puts the answers on stdout."""
+    """Print the verdicts on stdout."""
     if is_json:
         answer_json(_value(plan, hops, assumed))
     else:
@@ -50,13 +50,13 @@ def _told(hop: HopResult) -> str:
 
 
 def _allowed_by(row: AnsweredCase) -> str:
-    """Of each policy that has to allow it, the first statement that does."""
-    found = []
+    """The first allowing statement of each policy that has to allow."""
+    places = []
     for reason in row.outcome.decision.reasons:
         if reason.is_needed and reason.matched:
             place = place_of(reason.matched[0].policy.name, reason.matched[0].statement.line)
-            found.append(place if place.startswith("the ") else f"the {reason.policy_type} ({place})")
-    return f"allowed by {' and '.join(found)}" if found else "nobody needs a permission for it"
+            places.append(place if place.startswith("the ") else f"the {reason.policy_type} ({place})")
+    return f"allowed by {' and '.join(places)}" if places else "it needs no permission"
 
 
 def _value(plan: Plan, hops: Sequence[HopResult], assumed: Sequence[str]) -> Json:
@@ -81,7 +81,7 @@ def _value(plan: Plan, hops: Sequence[HopResult], assumed: Sequence[str]) -> Jso
 
 
 def _question_value(row: AnsweredCase) -> Json:
-    """As `policy simulate` has it, without what only a table of questions has."""
+    """As in `policy simulate`, without the fields of tables."""
     return {key: fact for key, fact in row_value(row).items() if key not in _OF_TABLES}
 
 

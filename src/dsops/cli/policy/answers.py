@@ -1,32 +1,34 @@
-"""Answers to questions about policies, for people and for programs. Values of external IDs are hidden."""
+"""Formats answers to questions about policies as text, JSON and JUnit; values of external IDs are hidden."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from dsops.cli.framework.output import Json, answer, answer_json
-from dsops.cli.policy.files import STDIN
-from dsops.policy.evaluation.reasons import Reason, StatementReason, UnmetElement, is_negated
-from dsops.policy.language.conditions import SECRET_KEYS
-from dsops.policy.simulate import POLICY_TYPES, VERDICTS, Outcome, deciding
+from dsops.policy import (
+    POLICY_TYPES,
+    SECRET_KEYS,
+    AnsweredCase,
+    Outcome,
+    Reason,
+    StatementReason,
+    UnmetElement,
+    is_negated,
+)
+from dsops.policy.simulation import VERDICTS, deciding
+from dsops.policy.sources.text import STDIN
 from dsops.text import clean, counted
 
-if TYPE_CHECKING:
-    from dsops.cli.policy.simulate import AnsweredCase
-
 _MOST = 3
-"""More statements that nearly applied, or values of one, nobody reads."""
+"""Maximum number of nearly matching statements, and of values of one, to show."""
 
 
 def show(rows: Sequence[AnsweredCase], file: str, form: str, *, now: datetime) -> None:
-    """Puts the answers on stdout: the one, or those of a table that are not as expected and their number."""
+    """Print the answers: of one question, or of a table the unexpected ones and their number."""
     if form == "junit":
-        from dsops.cli.framework.junit import junit_xml
-
-        answer(junit_xml(rows, file, now=now))
+        answer(junit_report(rows, file, now=now))
     elif form == "json":
         answer_json(_value(rows, file))
     else:
@@ -47,7 +49,7 @@ def _lines(rows: Sequence[AnsweredCase], file: str) -> Iterator[str]:
 
 
 def answer_lines(row: AnsweredCase) -> Iterator[str]:
-    """The answer to one question, and the way to it."""
+    """The lines of an answer: the verdict, what decides, and the part of each policy in it."""
     outcome, asked = row.outcome, row.outcome.decision.request
     caller = asked.principal.arn or asked.principal.federated or asked.principal.kind
     verb = {"allow": "may", "unknown": "may or may not"}.get(outcome.verdict, "may not")
@@ -71,7 +73,7 @@ def _decided_by(outcome: Outcome) -> str:
     if outcome.verdict == "unknown":
         return "what could not be read"
     if decision.decided_by == "no policy":
-        return "no policy: nobody needs a permission for it" if decision.policy is None else "no policy"
+        return "no policy: it needs no permission" if decision.policy is None else "no policy"
     types = deciding(decision)
     if len(types) > 1:
         return f"the {' and the '.join(types)}"
@@ -81,7 +83,7 @@ def _decided_by(outcome: Outcome) -> str:
 
 
 def place_of(policy: str, line: int) -> str:
-    """`trust.json:12` for a file, `ARN, line 12` for what has no file."""
+    """The line of a statement: `trust.json:12` for a file, `ARN, line 12` for a policy without a file."""
     if not policy or policy.startswith("arn:") or " " in policy:
         return f"{policy or 'policy'}, line {line}"
     return f"{policy}:{line}"
@@ -97,7 +99,7 @@ def _reason_lines(reason: Reason, *, is_allowed: bool, is_unread: bool) -> Itera
     for found in reason.matched:
         verb = "allows" if found.statement.effect == "Allow" else "denies"
         yield clean(f"    {_statement_text(found)} {verb} it")
-    # Who was let in wonders why nothing kept him out, who was not why nothing let him in.
+    # If the request is allowed, show the Deny statements that nearly matched; otherwise the Allow statements.
     wanted = "Deny" if is_allowed else "Allow"
     near = [found for found in reason.near if found.statement.effect == wanted]
     for found in near[:_MOST]:
@@ -130,9 +132,6 @@ def _listed(values: Sequence[str]) -> str:
     return f"{shown} or {len(values) - _MOST} more" if len(values) > _MOST else shown
 
 
-# --- for programs -------------------------------------------------------------------------------------------
-
-
 def _value(rows: Sequence[AnsweredCase], file: str) -> Json:
     has_expectation = any(row.case.expected is not None for row in rows)
     return {
@@ -143,7 +142,7 @@ def _value(rows: Sequence[AnsweredCase], file: str) -> Json:
 
 
 def row_value(row: AnsweredCase) -> dict[str, Json]:
-    """A question and its answer for programs."""
+    """A question and its answer as JSON."""
     outcome, decision, expected = row.outcome, row.outcome.decision, row.case.expected
     request = decision.request
     statement = decision.statement
@@ -210,6 +209,17 @@ def _statement_value(found: StatementReason) -> Json:
     }
 
 
-def suite_name(file: str) -> str:
-    """What the table is called among others."""
-    return os.path.splitext(os.path.basename(file))[0] if file and file != STDIN else "policies"
+def junit_report(rows: Sequence[AnsweredCase], file: str, *, now: datetime) -> str:
+    """The JUnit report: a suite named after the file, with a case for each row."""
+    from dsops.cli.framework.junit import SuiteCase, junit_xml
+
+    name = os.path.splitext(os.path.basename(file))[0] if file and file != STDIN else "policies"
+    cases = [
+        SuiteCase(
+            row.case.name or f"{row.case.asked.action} on {row.case.asked.resource}",
+            "; ".join(row.differences),
+            "\n".join(answer_lines(row)) if row.differences else "",
+        )
+        for row in rows
+    ]
+    return junit_xml(name, "dsops.policy", cases, now=now)

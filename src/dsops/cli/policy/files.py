@@ -1,32 +1,31 @@
-"""Files that hold policies, or tables of questions to them."""
+"""Reads the policy files and tables of questions that the command line names."""
 
 from __future__ import annotations
 
 import os
 
-from dsops.document import Document, parse_json, parse_yaml
-from dsops.errors import PolicyUnreadable
+from dsops.document import parse_json
+from dsops.errors import PolicyInvalid, PolicyUnreadable, UsageError
 from dsops.input_file import read_file, reason
+from dsops.policy import (
+    KIND_WORDS,
+    Policy,
+    PolicyFile,
+    PolicyKind,
+    check_policy,
+    parse_policy_text,
+    read_policy_source,
+    shown_name,
+)
 from dsops.runtime import Runtime
 
 _MAX_BYTES = 1 << 25
-"""IAM takes 128 KiB; this much is read in a minute, and no more of what was named by mistake."""
-
-STDIN = "<stdin>"
-
-
-def parse_policy_text(text: str, file: str) -> Document:
-    """The document: JSON or YAML by the file's ending, else JSON where it begins like that."""
-    extension = os.path.splitext(file)[1].lower()
-    is_json = extension in {".json", ".jsonc"} or (
-        extension not in {".yaml", ".yml"} and text.lstrip("\ufeff \t\r\n")[:1] in {"{", "[", "/", '"'}
-    )
-    return parse_json(text, file) if is_json else parse_yaml(text, file)
+"""IAM accepts 128 KiB; this much can be checked within a minute, and limits a file named by mistake."""
 
 
 def read_policy(name: str, runtime: Runtime) -> str:
-    """The text of a file, or of stdin for `-`. Raises PolicyUnreadable."""
-    shown = STDIN if name == "-" else name
+    """Return the text of a file, or of stdin for `-`. Raises PolicyUnreadable."""
+    shown = shown_name(name)
     try:
         if name == "-":
             with open(0, "rb", closefd=False) as file:
@@ -44,3 +43,23 @@ def read_policy(name: str, runtime: Runtime) -> str:
     except UnicodeDecodeError as error:
         why = f"it is not UTF-8: byte {error.start + 1} belongs to no character"
         raise PolicyUnreadable(f"{shown} can't be checked", why=why, hint="save it as UTF-8") from error
+
+
+def read_policy_file(name: str, runtime: Runtime) -> PolicyFile:
+    """Return the users and roles of a file. Raises PolicyUnreadable, or PolicyInvalid for an unknown format."""
+    hint = "one policy is given with --trust-policy ROLE=FILE or --identity-policy WHO=FILE"
+    return read_policy_source(read_policy(name, runtime), name, lambda file: read_policy(file, runtime), hint)
+
+
+def read_one_policy(flag: str, word: str, kind: PolicyKind, runtime: Runtime) -> tuple[str, Policy]:
+    """Return the owner and the policy of a `WHO=FILE` argument."""
+    who, equals, file = word.rpartition("=")
+    if not equals or not who or not file:
+        raise UsageError(f"`{flag} {word}` is not WHO=FILE", hint=f"such as {flag} Deploy=policy.json")
+    text = read_policy(file, runtime)
+    # Comments are accepted: deployment tools remove them from such files.
+    document = parse_json(text, file, comments=True) if file.endswith(".jsonc") else parse_policy_text(text, file)
+    checked = check_policy(document, kind, name=file, file=file)
+    if checked.policy is None:
+        raise PolicyInvalid(f"{file} is no {KIND_WORDS[kind]} that AWS accepts", problems=checked.problems)
+    return who, checked.policy

@@ -1,4 +1,4 @@
-"""Commands that carry an environment out: `exec`, `get`, `render`, `credentials`, and the agent that keeps sessions.
+"""The commands that use an environment's values: `exec`, `get`, `render`, `credentials`; and `agent`.
 
-`exec.py` reads as the sentence that dsops is; begin there.
+Begin with `exec.py`: it contains all steps from configuration to process.
 """

@@ -1,4 +1,4 @@
-"""`dsops exec`: text -> config -> plan -> credentials -> secrets -> environment -> process. Begin reading here."""
+"""`dsops exec`: text -> config -> plan -> credentials -> secrets -> environment -> process. Begin to read here."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping
 
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag
-from dsops.cli.framework.project import fetch, load_config, plan_environment, tell_place
+from dsops.cli.framework.project import fetch, load_config, plan_environment
 from dsops.cli.framework.world import DONE
-from dsops.environment import ChildIdentity, child_environment, encode
-from dsops.errors import CommandNotFound, UsageError, ValueUnusable
+from dsops.errors import CommandNotFound, UsageError
 from dsops.model import Config
+from dsops.pipeline.execution import environment_of_child
 from dsops.plan import Plan
 from dsops.process import find_command, replace
 from dsops.runtime import Runtime
@@ -21,60 +21,45 @@ if TYPE_CHECKING:
     from dsops.cli.run.exec_session import CommandSession
 
 FAILURE_CODE = 125
-"""Of every failure of dsops itself, as with `env` and `timeout`: the other codes are the command's or a shell's."""
+"""The exit code of failures of dsops itself, as in `env` and `timeout`: all other codes are the command's."""
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    """Runs the command with the environment's variables, in the place of this process."""
+    """Replace this process with the command, with the environment's variables."""
     if not arguments.command:
         raise UsageError("there is no command to run", hint="write it after `--`: dsops exec --env NAME -- CMD")
     config = load_config(arguments, runtime)
-    store, given = _session_store(arguments), None
+    store, session = _session_store(arguments), None
     if store:
         from dsops.cli.run import exec_session
 
         plan = exec_session.plan_with_session(config, store, arguments, runtime)
         _find_early(arguments, plan, config, runtime)
-        given = exec_session.fetch_with_session(plan, store, arguments, runtime)
-        secrets = given.secrets
+        session = exec_session.fetch_with_session(plan, store, arguments, runtime)
+        secrets = session.secrets
     else:
         plan = plan_environment(config, arguments, runtime)
         _find_early(arguments, plan, config, runtime)
         secrets = fetch(plan, arguments, runtime)
-    environment = environment_of_child(plan, secrets, arguments, runtime, given.session if given else None)
+    environment = environment_of_child(
+        plan,
+        secrets,
+        runtime,
+        session=session.identity if session else None,
+        is_pristine=arguments.switch("--pristine"),
+        keeps_existing=arguments.switch("--keep-existing"),
+    )
     path = environment.get(b"PATH")
     command = find_command(arguments.command[0], None if path is None else os.fsdecode(path))
     runtime.report(DONE)
     if arguments.switch("--mask"):
-        return _watch_masked(command, arguments, environment, plan, secrets, given, runtime)
-    timeout_seconds, attendants = arguments.seconds("--timeout"), given.attendants if given else ()
+        return _watch_masked(command, arguments, environment, plan, secrets, session, runtime)
+    timeout_seconds, attendants = arguments.seconds("--timeout"), session.attendants if session else ()
     if timeout_seconds is None and not attendants:
         replace(command, arguments.command, environment)
     from dsops.process.watch import watch
 
     return watch(command, arguments.command, environment, timeout_seconds=timeout_seconds, attendants=attendants)
-
-
-def environment_of_child(
-    plan: Plan,
-    secrets: Mapping[str, Secret],
-    arguments: Arguments,
-    runtime: Runtime,
-    session: ChildIdentity | None = None,
-) -> Mapping[bytes, bytes]:
-    """What the command's process is started with; the agent makes it for its clients, too."""
-    child = child_environment(
-        runtime.environ,
-        secrets,
-        session=session,
-        is_pristine=arguments.switch("--pristine"),
-        keeps_existing=arguments.switch("--keep-existing"),
-    )
-    try:
-        return encode(child)
-    except ValueUnusable as error:
-        tell_place(error, plan)
-        raise
 
 
 def _watch_masked(
@@ -83,24 +68,24 @@ def _watch_masked(
     environment: Mapping[bytes, bytes],
     plan: Plan,
     secrets: Mapping[str, Secret],
-    given: CommandSession | None,
+    session: CommandSession | None,
     runtime: Runtime,
 ) -> int:
-    """Runs the command beside this process, which lets through what it writes, but for secrets."""
+    """Run the command as a child process, and mask secrets in its output."""
     from dsops.cli.run.exec_mask import patterns_of, secrets_of, secrets_to_mask, tell_github
     from dsops.process.masked import Masking
 
-    hidden = secrets_to_mask(plan, secrets, given.session if given else None)
-    if given:
-        hidden += secrets_of(given.credentials)
-        given.listeners.append(lambda credentials: masking.learn(patterns_of(secrets_of(credentials))))
+    hidden = secrets_to_mask(plan, secrets, session.identity if session else None)
+    if session:
+        hidden += secrets_of(session.credentials)
+        session.listeners.append(lambda credentials: masking.learn(patterns_of(secrets_of(credentials))))
     tell_github(hidden, runtime)
     masking = Masking(patterns_of(hidden), timeout_seconds=arguments.seconds("--timeout"))
-    return masking.watch(command, arguments.command, environment, given.attendants if given else ())
+    return masking.watch(command, arguments.command, environment, session.attendants if session else ())
 
 
 def _session_store(arguments: Arguments) -> str:
-    """The store whose session the command is to have; "" for none."""
+    """The store whose session the command gets; "" without `--credentials`."""
     store = arguments.text("--credentials")
     for flag in ("--serve", "--listen"):
         if not store and arguments.text(flag):
@@ -109,7 +94,7 @@ def _session_store(arguments: Arguments) -> str:
 
 
 def _find_early(arguments: Arguments, plan: Plan, config: Config, runtime: Runtime) -> None:
-    """Refuses a command that does not exist before any call is made, unless the plan itself decides where to look."""
+    """Raises CommandNotFound before the first call if the command does not exist, unless the plan sets PATH."""
     if all(variable.name != "PATH" for variable in plan.variables):
         try:
             find_command(arguments.command[0], runtime.environ.get("PATH"))
@@ -125,19 +110,19 @@ def _find_early(arguments: Arguments, plan: Plan, config: Config, runtime: Runti
 
 COMMAND = Command(
     help=(
-        "Runs a command with the variables of an environment.\n"
+        "Run a command with the variables of an environment.\n"
         "\n"
         "  dsops exec --env production -- deploy.sh --fast\n"
         "\n"
         "dsops plans which stores the environment needs, assumes roles hop by hop, fetches each secret\n"
-        "once, and replaces itself by the command. Its own failures exit with 125, --timeout with 124; 126\n"
-        "and 127 mean what they mean in a shell, and every other code is the command's. AWS credentials\n"
-        "that were inherited are removed when the environment sets any.\n"
+        "once, and replaces itself with the command. If dsops fails, the exit code is 125, or 124 for\n"
+        "--timeout; 126 and 127 mean the same as in a shell; every other code is the command's. If the\n"
+        "environment sets AWS credentials, inherited AWS credentials are removed.\n"
         "\n"
         "  dsops exec --credentials target --serve -- terraform apply\n"
         "\n"
-        "With --credentials the command works as the session of a store; with --serve, dsops stays and\n"
-        "renews the session for as long as the command runs."
+        "With --credentials, the command runs with the session of a store. With --serve, dsops keeps running\n"
+        "and renews the session until the command ends."
     ),
     run=_run,
     is_audited=True,
@@ -146,14 +131,18 @@ COMMAND = Command(
         ENVIRONMENT,
         NO_AGENT,
         REASON,
-        Flag("--credentials", "give the command the session of that store", value="STORE"),
-        Flag("--serve", "renew that session while the command runs, and serve it to its AWS SDKs", "switch"),
-        Flag("--listen", "serve it there, for containers that can't reach 127.0.0.1", value="ADDRESS"),
-        Flag("--mask", "show *** for the secrets in the command's output", "switch"),
-        Flag("--keep-existing", "let variables that are set already win over ours", "switch"),
-        Flag("--pristine", "pass on only ours, and PATH, HOME, TERM, LANG and the like", "switch"),
-        Flag("--timeout", "end the command and all it started after that time", "seconds", value="SECONDS"),
-        Flag("--min-ttl", "do not start with credentials that end sooner", "seconds", value="SECONDS"),
+        Flag("--credentials", "give the command the session of this store", value="STORE"),
+        Flag(
+            "--serve", "renew the session while the command runs, and serve it to the AWS SDKs of the command", "switch"
+        ),
+        Flag(
+            "--listen", "serve the session on this address, for containers that can't reach 127.0.0.1", value="ADDRESS"
+        ),
+        Flag("--mask", "replace secrets in the command's output with ***", "switch"),
+        Flag("--keep-existing", "keep variables that are already set instead of replacing them", "switch"),
+        Flag("--pristine", "pass only the environment's variables, and PATH, HOME, TERM, LANG and the like", "switch"),
+        Flag("--timeout", "end the command and its child processes after this time", "seconds", value="SECONDS"),
+        Flag("--min-ttl", "do not start with credentials that expire sooner", "seconds", value="SECONDS"),
     ),
     takes_command=True,
     own_failure_code=FAILURE_CODE,

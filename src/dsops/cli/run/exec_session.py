@@ -1,64 +1,51 @@
-"""`dsops exec --credentials STORE`: a store's session for the command, handed over once or served while it runs."""
+"""`dsops exec --credentials STORE`: passes a store's session to the command once, or serves it while it runs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from dsops import tasks
+from dsops.agent.remote import RemotePipeline
 from dsops.agent.renewal import Renewal
 from dsops.agent.serve import CredentialEndpoint
-from dsops.aws.http.client import make_client
 from dsops.cache import CredentialCache
 from dsops.cli.framework.command import Arguments
-from dsops.cli.framework.on_record import add_run, hand_out, write_quietly
 from dsops.cli.framework.output import note
-from dsops.cli.framework.project import (
-    LazyDriver,
-    carry_out,
-    environment_of_sessions,
-    may_use_agent,
-    plan_named,
-    plan_one_store,
-    show_notes,
-)
-from dsops.cli.run import agent_client
-from dsops.cli.run.credentials import require_session
+from dsops.cli.framework.project import agent_of, plan_one_store, show_notes
 from dsops.credentials import USABLE_SECONDS, Credentials
 from dsops.environment import IDENTITY, ChildIdentity, endpoint_variables, session_variables
-from dsops.errors import ServiceError, UsageError
+from dsops.errors import UsageError
 from dsops.model import Config
-from dsops.plan import Plan, ambient_fingerprint
+from dsops.pipeline.execution import Pipeline
+from dsops.pipeline.journal import record_run, write_journal
+from dsops.pipeline.plans import environment_of_sessions, plan_named, require_session
+from dsops.plan import Plan
 from dsops.process.watch import Attendant
-from dsops.resolve import issue_credentials, resolve
 from dsops.runtime import Event, Runtime, empty_file, ignore, no_prompt
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
-_LOOK_SECONDS = 0.1
-"""How often a renewal that is under way looks whether the command still runs."""
-
 
 class CommandSession(NamedTuple):
-    """What a command gets, and what has to go on beside it for that."""
+    """The values and the session for a command, and what renews and serves the session while it runs."""
 
     secrets: Mapping[str, Secret]
-    session: ChildIdentity
+    identity: ChildIdentity
     attendants: Sequence[Attendant]
     credentials: Credentials
     listeners: list[Callable[[Credentials], None]]
-    """Called with each new session, before the command can have it."""
+    """Called with each new session before the command can get it."""
 
 
 def is_served(arguments: Arguments) -> bool:
-    """Whether the session is to be renewed while the command runs."""
+    """Whether the session will be renewed while the command runs."""
     return arguments.switch("--serve") or bool(arguments.text("--listen"))
 
 
 def plan_with_session(config: Config, store: str, arguments: Arguments, runtime: Runtime) -> Plan:
-    """What a run with that store's session would do; the plan's notes go to stderr.
+    """The plan of a run with the session of that store; shows its notes on stderr.
 
-    An environment takes part when it is named, or the default one: the session may be all that is wanted.
+    The environment is the named one or the default one; without either, only the session is planned.
     """
     lasts = is_served(arguments)
     name = arguments.text("--env") or config.default_environment
@@ -82,23 +69,60 @@ def plan_with_session(config: Config, store: str, arguments: Arguments, runtime:
 
 
 def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Runtime) -> CommandSession:
-    """The secrets of the plan and the store's session, each role assumed once for both."""
+    """The secrets of the plan and the session of the store; with --serve, also its renewal and endpoint.
+
+    Writes the audit record first.
+    """
     cache = CredentialCache(runtime.now, is_of_one_run=True)
-    found = _from_agent(plan, store, arguments, runtime)
-    secrets, credentials = found or _from_here(plan, store, arguments, runtime, cache)
-    add_run(arguments, runtime, variables=[each.name for each in plan.variables], store=store)
-    hand_out(runtime)
-    region = plan.steps[store].region
+    agent = agent_of(arguments, runtime)
+    from_agent = _from_agent(agent, plan, store, lasts=is_served(arguments)) if agent else None
+    if from_agent:
+        secrets, credentials = from_agent
+    else:
+        min_ttl_seconds, agent = arguments.seconds("--min-ttl"), None
+        pipeline = Pipeline(runtime, cache)
+        secrets, [credentials] = pipeline.secrets_and_sessions(plan, [store], min_ttl_seconds=min_ttl_seconds)
+    record_run(arguments.name, runtime, variables=[variable.name for variable in plan.variables], store=store)
+    step = plan.steps[store]
     if not is_served(arguments):
-        return CommandSession(secrets, ChildIdentity(session_variables(credentials), region), (), credentials, [])
+        identity = ChildIdentity(session_variables(credentials), step.region)
+        return CommandSession(secrets, identity, (), credentials, [])
     if credentials.expiration is None:
         raise UsageError(
-            f"store `{store}` works with keys that never end, and there is nothing to renew",
+            f"store `{store}` works with long-term keys, which do not expire and are not renewed",
             hint="leave --serve out: the command gets the keys themselves",
-            where=plan.steps[store].where,
+            where=step.where,
         )
     listeners: list[Callable[[Credentials], None]] = []
-    tell = _reporter(store, arguments, runtime)
+    # The terminal belongs to the command: no questions, and progress only with --verbose.
+    quiet = runtime._replace(ask=no_prompt, report=runtime.report if arguments.switch("--verbose") else ignore)
+    quiet_agent = agent._replace(runtime=quiet) if agent else None
+    issue = _issuer(plan, store, quiet_agent, Pipeline(quiet, cache), quiet)
+    renewal = _renewal(credentials, issue, listeners, _reporter(store, arguments, runtime), runtime)
+    endpoint = _open(renewal, arguments.text("--listen"))
+    identity = ChildIdentity(endpoint_variables(endpoint.address, endpoint.token, empty_file()), step.region)
+    return CommandSession(secrets, identity, (renewal, endpoint), credentials, listeners)
+
+
+def _from_agent(
+    agent: RemotePipeline, plan: Plan, store: str, *, lasts: bool
+) -> tuple[Mapping[str, Secret], Credentials] | None:
+    """Secrets and session from the agent; None if this process has to do the work."""
+    secrets: Mapping[str, Secret] | None = {}
+    if plan.variables:
+        secrets = agent.secrets(plan.environment, also=store, lasts=lasts)
+    credentials = None if secrets is None else agent.credentials(store, environment_of_sessions(plan), lasts=lasts)
+    return None if secrets is None or credentials is None else (secrets, credentials)
+
+
+def _renewal(
+    credentials: Credentials,
+    issue: Callable[[Credentials, Callable[[], bool]], Credentials],
+    listeners: list[Callable[[Credentials], None]],
+    tell: Callable[[Event], None],
+    runtime: Runtime,
+) -> Renewal:
+    """The renewal of the session while the command runs; listeners get each new session before the command does."""
 
     def report(event: Event) -> None:
         new = renewal.current
@@ -107,109 +131,60 @@ def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Ru
                 listener(new)
         tell(event)
 
-    issue = _issuer(plan, store, arguments, runtime, None if found else cache)
     renewal = Renewal(credentials, issue, now=runtime.now, random=runtime.random, report=report)
-    endpoint = _open(renewal, arguments.text("--listen"))
-    session = ChildIdentity(endpoint_variables(endpoint.address, endpoint.token, empty_file()), region)
-    return CommandSession(secrets, session, (renewal, endpoint), credentials, listeners)
-
-
-def _from_here(
-    plan: Plan, store: str, arguments: Arguments, runtime: Runtime, cache: CredentialCache
-) -> tuple[Mapping[str, Secret], Credentials]:
-    """Secrets and session, got in this process."""
-    client, min_ttl_seconds = make_client(runtime), arguments.seconds("--min-ttl")
-
-    async def both() -> tuple[Mapping[str, Secret], Credentials]:
-        issuing = await tasks.spawn(
-            issue_credentials(plan, store, runtime, client, cache, min_ttl_seconds=min_ttl_seconds)
-        )
-        secrets = await resolve(plan, runtime, client, cache, min_ttl_seconds=min_ttl_seconds)
-        return secrets, await issuing
-
-    return carry_out(both(), runtime)
+    return renewal
 
 
 def _issuer(
-    plan: Plan, store: str, arguments: Arguments, runtime: Runtime, cache: CredentialCache | None
+    plan: Plan, store: str, agent: RemotePipeline | None, pipeline: Pipeline, runtime: Runtime
 ) -> Callable[[Credentials, Callable[[], bool]], Credentials]:
-    """What gets a new session, in a thread: nobody is asked, the terminal is the command's.
+    """A function that issues a new session, with the agent or, if that has ended, in this process.
 
-    Without a cache of this process it is the agent's; where that has gone since, it is got here all the same.
+    It runs in a thread while the command runs.
     """
-    quiet = runtime._replace(ask=no_prompt, report=runtime.report if arguments.switch("--verbose") else ignore)
-    client, own = make_client(quiet), cache or CredentialCache(runtime.now, is_of_one_run=True)
 
-    def issue(held: Credentials, is_over: Callable[[], bool]) -> Credentials:
-        if cache is None:
-            longer = max(USABLE_SECONDS, held.seconds_left(runtime.now()) + 1)
-            new = agent_client.credentials(
-                arguments, quiet, store, environment=environment_of_sessions(plan), lasts=True, min_ttl_seconds=longer
-            )
+    def issue(old: Credentials, is_over: Callable[[], bool]) -> Credentials:
+        if agent is not None:
+            longer = max(USABLE_SECONDS, old.seconds_left(runtime.now()) + 1)
+            environment = environment_of_sessions(plan)
+            new = agent.credentials(store, environment, lasts=True, min_ttl_seconds=longer)
             if new is not None:
                 return new
-        for ambient in plan.ambient.values():
-            own.evict(ambient_fingerprint(ambient), held)
-        for step in plan.steps.values():
-            own.evict(step.fingerprint, held)
-        work = issue_credentials(plan, store, quiet, client, own)
-        try:
-            renewed = tasks.run(work, _UntilOver(LazyDriver(runtime.environ), is_over))
-        except BaseException:
-            write_quietly(runtime)
-            raise
-        hand_out(runtime)
+        renewed = pipeline.renewed(plan, store, old, is_over)
+        write_journal(runtime)
         return renewed
 
     return issue
 
 
-def _from_agent(
-    plan: Plan, store: str, arguments: Arguments, runtime: Runtime
-) -> tuple[Mapping[str, Secret], Credentials] | None:
-    """Secrets and session of the agent's; None where there is none."""
-    if not may_use_agent(arguments, runtime):
-        return None
-    lasts, secrets = is_served(arguments), {}
-    if plan.variables:
-        answered = agent_client.secrets(arguments, runtime, plan.environment, also=store, lasts=lasts)
-        if answered is None:
-            return None
-        secrets = dict(answered)
-    credentials = agent_client.credentials(
-        arguments, runtime, store, environment=environment_of_sessions(plan), lasts=lasts
-    )
-    return None if credentials is None else (secrets, credentials)
-
-
 def _open(renewal: Renewal, listen: str) -> CredentialEndpoint:
-    """The endpoint, on loopback unless another address of this machine is named."""
+    """The endpoint, on loopback unless `--listen` names another address of this machine."""
     if not listen:
         return CredentialEndpoint(renewal)
     address, port = _address(listen)
     if address.is_unspecified:
         raise UsageError(
             f"`--listen {listen}` is every address of this machine",
-            why="what is reachable from everywhere needs to be only where the container is",
+            why="only the container has to reach it",
             hint="name one, such as the address of a container network's bridge",
         )
     endpoint = CredentialEndpoint(renewal, address=str(address), port=port)
     if not address.is_loopback:
         note(
-            f"credentials are served on {endpoint.address}, unencrypted, to who has the token:"
-            " whoever can listen in on that network has both"
+            f"credentials are served on {endpoint.address}, unencrypted, to clients that have the token:"
+            " an attacker who can listen in on that network gets both"
         )
     return endpoint
 
 
 def _address(listen: str) -> tuple[IPv4Address | IPv6Address, int]:
-    """`172.17.0.1`, `172.17.0.1:8080`, `::1`, `[::1]:8080`."""
+    """Parse `172.17.0.1`, `172.17.0.1:8080`, `::1`, `[::1]:8080`."""
     host, _, port = listen.rpartition(":") if listen.count(":") == 1 or "]:" in listen else (listen, "", "0")
     try:
         address = ip_address(host.strip("[]"))
     except ValueError:
         raise UsageError(
-            f"`--listen {listen}` is no address",
+            f"`--listen {listen}` is not an IP address",
             hint="write an IP address of this machine, with a port if it has to be a certain one: 172.17.0.1:8080",
         ) from None
     if not (port.isascii() and port.isdigit() and len(port) <= len("65535") and int(port) < 2**16):
@@ -218,20 +193,20 @@ def _address(listen: str) -> tuple[IPv4Address | IPv6Address, int]:
 
 
 def _note_codes(plan: Plan, store: str) -> None:
-    """Tells of a role whose every session takes a code of somebody who is not asked while the command runs."""
+    """Show a note if a renewal will need an MFA code: nothing can be asked while the command runs."""
     name = store
     while name:
         step = plan.steps[name]
         if "serial_number" in step.settings and "role_arn" in step.settings and "mfa_process" not in step.settings:
             note(
-                f"the session of `{step.name}` can't be renewed without an MFA code, and nobody is asked for one"
+                f"the session of `{step.name}` can't be renewed without an MFA code, and you are not asked for one"
                 " while the command runs: `mfa_process`, or `duration_seconds` of at most 3600, would let it go on"
             )
         name = step.credentials_from
 
 
 def _reporter(store: str, arguments: Arguments, runtime: Runtime) -> Callable[[Event], None]:
-    """Quiet while all is well: the terminal is the command's. That its session has ended, it can't know itself."""
+    """A function that reports only the end of the session, unless --verbose: the terminal belongs to the command."""
 
     def report(event: Event) -> None:
         if event.name == "session.ended":
@@ -240,29 +215,3 @@ def _reporter(store: str, arguments: Arguments, runtime: Runtime) -> Callable[[E
             runtime.report(event)
 
     return report
-
-
-class _UntilOver:
-    """A driver that gives up when nobody waits for its transfers any more."""
-
-    def __init__(self, driver: tasks.Driver, is_over: Callable[[], bool]) -> None:
-        self._driver = driver
-        self._is_over = is_over
-
-    def start(self, request: object, token: object) -> None:
-        """Begins a transfer."""
-        self._driver.start(request, token)
-
-    def prepare(self, request: object) -> None:
-        """Opens a connection that will be needed."""
-        self._driver.prepare(request)
-
-    def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
-        """What is finished, asked for in short waits."""
-        if self._is_over():
-            raise ServiceError("the command has ended")
-        return self._driver.poll(min(timeout_seconds, _LOOK_SECONDS))
-
-    def cancel(self) -> None:
-        """Ends every transfer."""
-        self._driver.cancel()

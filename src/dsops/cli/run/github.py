@@ -1,4 +1,4 @@
-"""GitHub Actions: variables for the steps that follow, and what its runner masks in the log."""
+"""GitHub Actions: sets variables for later steps, and masks values in the log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dsops.secret import Secret
 
 
 def mask_lines(secrets: Iterable[Secret]) -> bytes:
-    """The runner's commands that have it show `***` for each line of these values; it does not show the commands.
+    """The workflow commands that mask each line of these values; the runner does not show the commands.
 
     https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#masking-a-value-in-a-log
     """
@@ -23,9 +23,9 @@ def mask_lines(secrets: Iterable[Secret]) -> bytes:
 
 
 def require_step(out: str, runtime: Runtime) -> str:
-    """The file to which a step adds variables. Raises UsageError where no runner would read it, or the masks.
+    """The file named by GITHUB_ENV. Raises UsageError if no runner reads that file, or stdout.
 
-    Asked before anything is fetched: elsewhere the commands that hide the values would show them.
+    Call it before anything is fetched: without a runner, the commands that mask values would show them.
     """
     if runtime.environ.get("GITHUB_ACTIONS") != "true" or not runtime.environ.get("GITHUB_ENV"):
         raise UsageError(
@@ -49,10 +49,10 @@ def require_step(out: str, runtime: Runtime) -> str:
 
 
 def export(text: bytes, hidden: Iterable[Secret], path: str) -> None:
-    """Has the runner mask what is hidden, then adds the variables to its file: in this order, always."""
+    """Mask the values first, then append the variables to the runner's file."""
     answer_bytes(mask_lines(hidden))
     try:
-        # The runner has made the file; one that is not there is a mistake.
+        # The runner creates the file; if it is missing, something is wrong.
         with open(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC), "rb+", buffering=0) as file:
             size = file.seek(0, os.SEEK_END)
             is_open_line = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"

@@ -1,4 +1,5 @@
-"""What can be read about a refusal: policies attached to users and roles, an organization, AWS's own record.
+"""Evidence about a refusal: policies attached to users and roles, an organization's policies, AWS's own record.
 
-Keys of the chain and given files come in; policies, or the fact that is missing, go out.
+Questions and the keys of a chain, or files, come in; policies go out, or the reason why they could not be read.
+Imports `explain.questions`; `explain.findings`, `plan_check` and `cli` may import it.
 """

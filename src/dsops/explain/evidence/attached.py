@@ -1,6 +1,6 @@
-"""A user or role -> the policies attached to it, read through the ordinary IAM API; and what could not be read.
+"""Read the policies of a user or role through the IAM API.
 
-Nothing is taken for absent because it can't be read: a caller who may not list a role's policies gets that said.
+What the keys may not read is reported as unread, never as absent.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from dsops.aws.apis.iam import (
     AttachedPolicy,
-    Entity,
     Iam,
     get_group_policy,
     get_policy,
@@ -28,78 +27,50 @@ from dsops.aws.apis.iam import (
     list_user_policies,
 )
 from dsops.errors import AccessDenied, DsopsError
-from dsops.policy.language.policy import Policy
+from dsops.policy import Attached, Entity, PolicyText
 from dsops.tasks import Once, Work, settle, spawn
 
 
-class PolicyText(NamedTuple):
-    """A policy as IAM has it; a managed one by its ARN, an inline one by its name and whose it is."""
-
-    name: str
-    text: str
-
-
-class Attached(NamedTuple):
-    """What IAM told of a user or role. None for what it did not tell, `unread` says why."""
-
-    entity: Entity | None
-    identity: tuple[PolicyText | Policy, ...]
-    """Those that could be read."""
-    boundary: PolicyText | Policy | None
-    unread_entity: str
-    """Why nobody knows who it is, its tags, its trust policy; "" when that is known."""
-    unread_identity: tuple[str, ...]
-    """Why some of the identity-based policies are not among them, or none is."""
-    unread_boundary: str
-    """Why nobody knows the boundary, or whether there is one; "" when it is known."""
-    is_template: bool = False
-    """Whether a template tells it, in which nobody has an id, and others may attach more."""
-    trust: Policy | None = None
-    """A template's role's, in place of the text that IAM has."""
-    unread_trust: str = ""
-    """Why nobody knows that one."""
-
-
 class AttachedPolicies(NamedTuple):
-    """Some policies, and why others are missing."""
+    """Policies that were read, and reasons why others are missing."""
 
     policies: tuple[PolicyText, ...]
     unread: tuple[str, ...]
 
 
 class ReadsAttached(Protocol):
-    """What tells of the users and roles of an account."""
+    """A source for the users and roles of one account."""
 
     async def role(self, name: str) -> Attached:
-        """The role's policies, boundary and trust policy."""
+        """Return the role's policies, boundary and trust policy."""
 
     async def user(self, name: str) -> Attached:
-        """The user's policies, those of its groups, and its boundary."""
+        """Return the user's policies, those of its groups, and its boundary."""
 
 
 class AttachedReader:
-    """Reads from one account; a managed policy that many have is read once."""
+    """Reads users and roles of one account. A managed policy is read once."""
 
     def __init__(self, iam: Iam) -> None:
         self._iam = iam
         self._managed: dict[str, Once[PolicyText]] = {}
 
     async def role(self, name: str) -> Attached:
-        """The role's policies, boundary and trust policy."""
+        """Return the role's policies, boundary and trust policy."""
         iam, whose = self._iam, f"of role {name}"
-        entity, found = await _both(
+        entity, policies = await _both(
             get_role(iam, name),
             self._all(
                 self._inline(list_role_policies(iam, name), lambda policy: get_role_policy(iam, name, policy), whose),
                 self._attached(list_attached_role_policies(iam, name)),
             ),
         )
-        return await self._with_boundary(entity, found)
+        return await self._with_boundary(entity, policies)
 
     async def user(self, name: str) -> Attached:
-        """The user's policies, those of its groups, and its boundary."""
+        """Return the user's policies, those of its groups, and its boundary."""
         iam, whose = self._iam, f"of user {name}"
-        entity, found = await _both(
+        entity, policies = await _both(
             get_user(iam, name),
             self._all(
                 self._inline(list_user_policies(iam, name), lambda policy: get_user_policy(iam, name, policy), whose),
@@ -107,10 +78,10 @@ class AttachedReader:
                 self._of_groups(name),
             ),
         )
-        return await self._with_boundary(entity, found)
+        return await self._with_boundary(entity, policies)
 
     async def managed(self, arn: str) -> PolicyText:
-        """The managed policy of that ARN, in the version that counts."""
+        """Return the default version of a managed policy."""
         return await self._managed_policy(arn)
 
     async def _of_groups(self, user: str) -> AttachedPolicies:
@@ -133,10 +104,8 @@ class AttachedReader:
             boundary, unread = (None, _why(outcome)) if isinstance(outcome, DsopsError) else (outcome, "")
         return Attached(entity, found.policies, boundary, "", found.unread, unread)
 
-    # --- policies -------------------------------------------------------------------------------------------
-
     async def _all(self, *works: Work[AttachedPolicies]) -> AttachedPolicies:
-        """Everything that can be read, side by side."""
+        """Run the readings concurrently and merge their results."""
         policies: list[PolicyText] = []
         unread: list[str] = []
         for outcome in await settle(*works):
@@ -171,7 +140,7 @@ async def _named(name: str, reading: Work[str]) -> PolicyText:
 
 
 async def _both(first: Work[Entity], second: Work[AttachedPolicies]) -> tuple[Entity | str, AttachedPolicies]:
-    """A user or role, or why it can't be read; and its policies. Side by side."""
+    """Read a user or role and its policies concurrently; a text in place of the entity says why it can't be read."""
     entity_task, found_task = await spawn(first), await spawn(second)
     entity: Entity | str
     try:
@@ -187,7 +156,7 @@ def _found(outcomes: Sequence[PolicyText | DsopsError]) -> AttachedPolicies:
 
 
 def _why(error: DsopsError) -> str:
-    """That something may not be read; anything else ends the reading, as it ends every other call."""
+    """The message of an AccessDenied; any other error is raised, as for every other call."""
     if isinstance(error, AccessDenied):
         return error.message
     raise error

@@ -1,23 +1,23 @@
-"""What could not be read -> the fact that is missing, who can look it up, and the command for them."""
+"""Unread policies and condition keys -> the missing facts, who can look them up, and with which command."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, Literal, assert_never
 
 from dsops.arn import parse_arn
 from dsops.explain.evidence.keys import UNKNOWN_KEY, describe_command
-from dsops.explain.findings.finding import Fact
+from dsops.explain.finding import Fact
 from dsops.explain.questions.about import About, owner_text
-from dsops.policy.simulate import Unread, is_kms_key
+from dsops.policy import Unread, is_kms_key
 
 _POLICY_TYPES_OF_ORGANIZATIONS: Final = {"scp": "SERVICE_CONTROL_POLICY", "rcp": "RESOURCE_CONTROL_POLICY"}
 _TRAIL: Final = "aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventName,AttributeValue="
 
 
 def facts_of(unread: Sequence[Unread], about: About) -> Iterator[Fact]:
-    """One fact for each place, once."""
+    """Return one fact for each unread place."""
     seen = set()
     for each in unread:
         fact = _fact(each, about)
@@ -34,39 +34,49 @@ def _fact(unread: Unread, about: About) -> Fact:
     if place in _POLICY_TYPES_OF_ORGANIZATIONS:
         who = "the organization's management account"
     elif place == "session":
-        who = "whoever issued the session"
+        who = "the issuer of the session"
     what, command = _looked_up(unread, about)
-    # Who reads for `policy simulate` may be told there.
+    # The hint that follows is for `policy simulate`.
     return Fact(what, re.split("[;:] give ", unread.why)[0], who, command)
 
 
 def _looked_up(unread: Unread, about: About) -> tuple[str, str]:
-    """What is to be known, and the command that shows it."""
+    """The fact to look up, and the command that shows it."""
     request, caller, resource = about.request, about.caller, about.request.resource
-    if unread.place in _POLICY_TYPES_OF_ORGANIZATIONS:
-        account = request.principal.account if unread.place == "scp" else request.resource_account
-        kind = _POLICY_TYPES_OF_ORGANIZATIONS[unread.place]
-        words = "service" if unread.place == "scp" else "resource"
-        what = f"the {words} control policies above account {account}"
-        return what, f"aws organizations list-policies-for-target --target-id {account} --filter {kind}"
-    if unread.place == "context":
-        keys = ", ".join(key.rstrip("/") for key in unread.keys[:3])
-        return f"the call's {keys}", f"{_TRAIL}{request.action.partition(':')[2]}"
     kind, name = "user" if ":user/" in caller else "role", _name(caller)
-    role = _name(resource)
-    return {
-        "trust": (
-            f"the trust policy of {resource}",
-            f"aws iam get-role --role-name {role} --query Role.AssumeRolePolicyDocument > {role}.json",
-        ),
-        "identity": (f"the policies of {owner_text(caller)}", _listing(kind, name)),
-        "boundary": (
-            f"the permissions boundary of {owner_text(caller)}",
-            f"aws iam get-{kind} --{kind}-name {name} --query {kind.capitalize()}.PermissionsBoundary",
-        ),
-        "session": (f"whether {request.principal.arn} has a session policy", ""),
-        "resource": _of_resource(about),
-    }[unread.place]
+    match unread.place:
+        case "scp" | "rcp":
+            what, command = _of_organization(unread.place, about)
+        case "context":
+            keys = ", ".join(key.rstrip("/") for key in unread.keys[:3])
+            what, command = f"the call's {keys}", f"{_TRAIL}{request.action.partition(':')[2]}"
+        case "trust":
+            role = _name(resource)
+            command = f"aws iam get-role --role-name {role} --query Role.AssumeRolePolicyDocument > {role}.json"
+            what = f"the trust policy of {resource}"
+        case "identity":
+            what, command = f"the policies of {owner_text(caller)}", _listing(kind, name)
+        case "boundary":
+            query = f"{kind.capitalize()}.PermissionsBoundary"
+            command = f"aws iam get-{kind} --{kind}-name {name} --query {query}"
+            what = f"the permissions boundary of {owner_text(caller)}"
+        case "session":
+            what, command = f"whether {request.principal.arn} has a session policy", ""
+        case "resource":
+            what, command = _of_resource(about)
+        case _:
+            assert_never(unread.place)
+    return what, command
+
+
+def _of_organization(place: Literal["scp", "rcp"], about: About) -> tuple[str, str]:
+    """The control policies above the caller's account, or above the resource's."""
+    request = about.request
+    account = request.principal.account if place == "scp" else request.resource_account
+    kind = _POLICY_TYPES_OF_ORGANIZATIONS[place]
+    words = "service" if place == "scp" else "resource"
+    what = f"the {words} control policies above account {account}"
+    return what, f"aws organizations list-policies-for-target --target-id {account} --filter {kind}"
 
 
 def _listing(kind: str, name: str) -> str:
@@ -75,7 +85,7 @@ def _listing(kind: str, name: str) -> str:
 
 
 def _of_resource(about: About) -> tuple[str, str]:
-    """A resource's policy; of a key that nobody knows, which it is comes first."""
+    """The fact about a resource's policy; for an unknown KMS key, which key it is comes first."""
     resource = about.request.resource
     secret = next(iter(about.request.context.get("kms:EncryptionContext:SecretARN", ())), "")
     if resource.endswith(UNKNOWN_KEY):

@@ -1,7 +1,8 @@
-"""A secret or parameter that may be read and not decrypted -> the question that KMS has put to policies for its key.
+"""A secret or parameter that may be read but not decrypted -> the question that KMS put to policies about its key.
 
-Secrets Manager says "Access to KMS is not allowed", and neither which key nor why; Parameter Store says both. Who may
-describe the secret learns its key, and then the key's policy and the caller's are judged as for any other call.
+Secrets Manager says "Access to KMS is not allowed" and names neither key nor reason; Parameter Store names both. A
+caller who may describe the secret learns its key; then the key's policy and the caller's are evaluated as for any
+call.
 """
 
 from __future__ import annotations
@@ -13,54 +14,50 @@ from dsops.arn import Arn, parse_arn
 from dsops.aws.apis.kms import KeyDescription, Kms, describe_key
 from dsops.aws.apis.secret_policy import SecretsManagerClient, describe_secret
 from dsops.errors import AwsAnswer, DsopsError
-from dsops.explain.findings.finding import Certainty, Fact, FaultLocation, RefusalFinding, Remedy
+from dsops.explain.finding import Certainty, Fact, FaultLocation, RefusalFinding, Remedy
 from dsops.explain.questions.chain import ChainKeys, Chains
 from dsops.explain.questions.request import ChainCaller, context_of_call
 from dsops.plan import Step
 from dsops.plan.needs import parameter_resource
-from dsops.policy.simulate import CaseQuestion, Unread
+from dsops.policy import CaseQuestion, Unread
 from dsops.startup import NamedTuple
 
-_OF_KEYS: Final = (
-    "aws:resourcetag/",
-    "kms:resourcealiases",
-    "kms:keyspec",
-    "kms:keyusage",
-    "kms:keyorigin",
-    "kms:multiregion",
-    "kms:encryptioncontext:secretversionid",
-    "kms:requestalias",
+_OF_KEYS: Final = tuple(
+    """
+    aws:resourcetag/ kms:resourcealiases kms:keyspec kms:keyusage kms:keyorigin kms:multiregion
+    kms:encryptioncontext:secretversionid kms:requestalias
+    """.split()
 )
-"""Condition keys of such a call that are not looked at."""
+"""Condition keys of a KMS call whose values are not looked up."""
 
 
 UNKNOWN_KEY: Final = "????????-????-????-????-????????????"
-"""The id of a key, where nobody knows it."""
+"""Stands for the id of an unknown key."""
 ON_BOTH_SIDES: Final = (
     "allow kms:Decrypt on that key: in the key's policy, and in the caller's own unless the key's names it alone"
 )
 _UNUSABLE: Final = ("DecryptionFailure", "InvalidKeyId")
-"""What AWS says of a key that the caller may use and nobody can."""
+"""AWS's error codes for a key that can't be used by any caller."""
 
 
 def describe_command(secret: str) -> str:
-    """What shows the key of a secret."""
+    """Return the command that shows the key of a secret."""
     return f"aws secretsmanager describe-secret --secret-id {secret.removesuffix('-??????')} --query KmsKeyId"
 
 
 class Encrypted(NamedTuple):
-    """What was to be read, and who was refused."""
+    """A value that could not be decrypted, and the caller who was refused."""
 
     step: Step
     region: str
     resource: str
-    """The ARN of the secret; of a parameter that or its name."""
+    """The ARN of the secret; of a parameter its ARN or name."""
     caller: ChainCaller
     aws: AwsAnswer | None
 
 
 def is_about_keys(said: AwsAnswer | None) -> bool:
-    """Whether AWS says that the key is what it hangs on: it may not be used, or can't be."""
+    """Whether AWS says that the KMS key is the reason: it may not be used, or can't be."""
     if said is None or "default KMS service key" in said.message:
         return False
     code = said.code.removesuffix("Exception")
@@ -72,7 +69,7 @@ def is_about_keys(said: AwsAnswer | None) -> bool:
 
 
 class KeyAsker:
-    """Finds out which key it is, and what was asked about it."""
+    """Finds the KMS key of a refused read, and the question that was put to its policy."""
 
     def __init__(self, chains: Chains) -> None:
         self._chains = chains
@@ -80,11 +77,14 @@ class KeyAsker:
     async def of(
         self, read: Encrypted, named: str, chain: Sequence[ChainKeys]
     ) -> tuple[CaseQuestion, tuple[Unread, ...]] | RefusalFinding:
-        """The question about the key; `named` is its ARN where AWS has said it. A finding where none can be put."""
+        """Return the question about the key, or a finding where none can be asked.
+
+        `named` is the key's ARN where AWS has said it.
+        """
         key = named or await self._key_of_secret(read, chain)
         is_unusable = read.aws is not None and read.aws.code.removesuffix("Exception") in _UNUSABLE
         if not key and not is_unusable and read.step.type.service == "secretsmanager":
-            # What it takes to use any key is known all the same.
+            # The policies that allow the use of any key are known all the same.
             key = UNKNOWN_KEY
         if not key:
             return self._unusable(read, "", "") if is_unusable else self._unknown(read)
@@ -119,21 +119,21 @@ class KeyAsker:
         return asked, (*read.caller.unread, unread)
 
     async def _key_of_secret(self, read: Encrypted, chain: Sequence[ChainKeys]) -> str:
-        """The key as the secret has it; "" where nobody here may describe it."""
+        """The key id from the secret's description; "" where no keys here may describe the secret."""
         if read.step.type.service != "secretsmanager":
             return ""
         for keys in reversed(chain):
             endpoint = self._chains.endpoint(read.step, "secretsmanager", read.region)
             try:
                 api = SecretsManagerClient(self._chains.client, keys.credentials, endpoint)
-                found = await describe_secret(api, read.resource)
+                secret = await describe_secret(api, read.resource)
             except DsopsError:
                 continue
-            return found.kms_key_id or "alias/aws/secretsmanager"
+            return secret.kms_key_id or "alias/aws/secretsmanager"
         return ""
 
     async def _described(self, key: str, read: Encrypted, chain: Sequence[ChainKeys]) -> KeyDescription | None:
-        """The key with its state, where one of the chain may look it up."""
+        """The key's description, where one of the chain's callers may read it."""
         text = self._as_arn(key, read)
         for keys in reversed(chain):
             try:
@@ -144,7 +144,7 @@ class KeyAsker:
         return None
 
     def _as_arn(self, key: str, read: Encrypted) -> str:
-        """A key that is named without its account is the secret's."""
+        """The ARN of a key; a key named without an account belongs to the secret's account."""
         if key.startswith("arn:"):
             return key
         secret, principal = parse_arn(read.resource), read.caller.principal
@@ -153,27 +153,25 @@ class KeyAsker:
         kind = "" if key.startswith("alias/") else "key/"
         return f"arn:{partition}:kms:{read.region}:{account}:{kind}{key}"
 
-    # --- where no policy can be asked ---------------------------------------------------------------------------
-
     def _unknown(self, read: Encrypted, key: str = "") -> RefusalFinding:
-        """Nobody here may look up which key it is."""
+        """The finding for a key that can't be looked up here."""
         message = f"AWS lets the caller read {read.resource}, and not decrypt it; its KMS key can't be looked up here"
         fact = self._fact(read, key)
         place = FaultLocation(read.step.name, 0, "", read.resource, "", 0, "", 0)
         return RefusalFinding("secret-key", "missing", message, place, (), Remedy(ON_BOTH_SIDES), (fact,), read.aws)
 
     def _fact(self, read: Encrypted, key: str) -> Fact:
-        """Which key it is, or what that alias stands for."""
+        """The missing fact: which key encrypts the value, or which key an alias names."""
         owner = parse_arn(read.resource)
         account = owner.account if owner is not None else read.caller.principal.account
         command = f"aws kms describe-key --key-id {self._as_arn(key, read)}" if key else ""
         if not key and read.step.type.service == "secretsmanager":
             command = describe_command(read.resource)
         what = f"the key {key}" if key else f"the KMS key of {read.resource}"
-        return Fact(what, "nobody here may look it up", f"an administrator of account {account}", command)
+        return Fact(what, "no keys here may look it up", f"an administrator of account {account}", command)
 
     def _unusable(self, read: Encrypted, key: str, state: str) -> RefusalFinding:
-        """Nobody can use the key; "" where it is not known which it is, or why."""
+        """The finding for a key that no caller can use; `key` and `state` are "" where unknown."""
         said = read.aws.message if read.aws is not None else ""
         is_disabled = state == "Disabled" or "is disabled" in said
         is_leaving = state == "PendingDeletion" or "pending deletion" in said

@@ -1,6 +1,6 @@
-"""A question -> the same with every policy that the keys of its chain may read, or that a file gives.
+"""Complete a question with every policy that the keys of its chain may read, and those of files.
 
-What goes wrong with reading is not read, and says so; nothing here ends the search.
+A failed reading becomes an unread part of the question; it never ends the search.
 """
 
 from __future__ import annotations
@@ -13,22 +13,30 @@ from dsops.aws.apis.kms import Kms
 from dsops.aws.apis.organizations import OrganizationsClient
 from dsops.aws.apis.secret_policy import SecretsManagerClient
 from dsops.errors import DsopsError, EntityNotFound, PolicyInvalid
-from dsops.explain.evidence.attached import AttachedReader, PolicyText
+from dsops.explain.evidence.attached import AttachedReader
+from dsops.explain.evidence.completer import Completer
 from dsops.explain.evidence.keys import UNKNOWN_KEY
 from dsops.explain.evidence.organization import OrganizationReader
-from dsops.explain.evidence.readers import ANY_ACCOUNT, Given, SeveralReaders
+from dsops.explain.evidence.readers import Given, SeveralReaders
 from dsops.explain.evidence.recorded import Recorded
-from dsops.explain.findings.answer import UNKNOWN_SUFFIX
 from dsops.explain.questions.chain import ChainKeys, Chains
-from dsops.explain.questions.policies import CompletedQuestion, Completer
 from dsops.plan import Step
-from dsops.policy.language.policy import Policy, parse_policy
-from dsops.policy.simulate import CaseQuestion, Place, Unread
+from dsops.policy import (
+    ANY_ACCOUNT,
+    UNKNOWN_SUFFIX,
+    CaseQuestion,
+    CompletedQuestion,
+    Place,
+    Policy,
+    PolicyText,
+    Unread,
+    parse_policy,
+)
 from dsops.startup import NamedTuple
 
 
 class Evidence(NamedTuple):
-    """What an explanation may use besides AWS."""
+    """Policies from files, besides those that AWS tells."""
 
     given: Given
     trusts: Mapping[str, Policy]
@@ -36,7 +44,7 @@ class Evidence(NamedTuple):
 
 
 class EvidenceLibrary:
-    """Reads for the questions of one plan."""
+    """Reads policies for the questions of one plan."""
 
     def __init__(self, chains: Chains, evidence: Evidence) -> None:
         self._chains = chains
@@ -44,19 +52,19 @@ class EvidenceLibrary:
         self._completers: dict[str, tuple[Mapping[str, SeveralReaders], Completer]] = {}
 
     def completer(self, step: Step, chain: Sequence[ChainKeys]) -> tuple[Mapping[str, SeveralReaders], Completer]:
-        """Readers by account, the same for all secrets of a store: whatever bears on many is read once."""
+        """Return readers by account and a completer, the same for all secrets of a store: each entity is read once."""
         if step.name not in self._completers:
             self._completers[step.name] = self._new_completer(step, chain)
         return self._completers[step.name]
 
     def _new_completer(self, step: Step, chain: Sequence[ChainKeys]) -> tuple[Mapping[str, SeveralReaders], Completer]:
-        """With the latest session first: it is the nearest to what was refused."""
+        """Create the readers, the latest session's first: it is the nearest to the refused call."""
         by_account: dict[str, list[ChainKeys]] = {}
         for keys in reversed(chain):
             by_account.setdefault(keys.identity.account, []).append(keys)
         accounts = {*by_account, *(account for account, _, _ in self._evidence.given)}
         if ANY_ACCOUNT in accounts:
-            # Of whom a template speaks is known by the roles that are assumed.
+            # A template's entities have no account; the roles that the plan assumes tell which accounts they may be in.
             roles = (parse_arn(each.role) for each in self._chains.plan.steps.values())
             accounts = accounts - {ANY_ACCOUNT} | {role.account for role in roles if role is not None}
         readers = {
@@ -71,10 +79,10 @@ class EvidenceLibrary:
         more = [self._organizations(step, keys) for all_keys in by_account.values() for keys in all_keys[1:]]
 
         def secrets(account: str, region: str) -> list[SecretsManagerClient]:
-            # Another account's secret may be read about by whom its policy lets.
-            found = by_account.get(account) or list(reversed(chain))
+            # A secret of another account may be described by callers that its policy allows.
+            readers_keys = by_account.get(account) or list(reversed(chain))
             endpoint = self._chains.endpoint(step, "secretsmanager", region)
-            return [SecretsManagerClient(self._chains.client, keys.credentials, endpoint) for keys in found]
+            return [SecretsManagerClient(self._chains.client, keys.credentials, endpoint) for keys in readers_keys]
 
         def kms(account: str, region: str) -> list[Kms]:
             endpoint = self._chains.endpoint(step, "kms", region)
@@ -84,7 +92,7 @@ class EvidenceLibrary:
         return readers, Completer(readers, organization, secrets, kms)
 
     def iam(self, step: Step, keys: ChainKeys) -> Iam:
-        """IAM, asked with those keys."""
+        """Return an IAM client with those keys."""
         return Iam(self._chains.client, keys.credentials, self._chains.endpoint(step, "iam"))
 
     def _organizations(self, step: Step, keys: ChainKeys) -> OrganizationsClient:
@@ -99,9 +107,9 @@ class EvidenceLibrary:
         completer: Completer,
         recorded: Recorded | None = None,
     ) -> CompletedQuestion:
-        """The question with everything that can be read; what goes wrong on the way is not read, and says so.
+        """Return the question with everything that can be read; a failed reading becomes an unread part.
 
-        What AWS's record has of policies and context is what the call was judged by, and so it counts.
+        Policies and context in AWS's record are those that AWS evaluated, so they count first.
         """
         given: dict[Place, tuple[tuple[Policy, ...], ...]] = {}
         if recorded is not None:
@@ -116,7 +124,7 @@ class EvidenceLibrary:
             more.append(Unread("resource", "the caller may not look up the secret's whole ARN"))
         if asked.resource.endswith(UNKNOWN_KEY):
             given["resource"] = ()
-            more.append(Unread("resource", "nobody here may look up which key it is"))
+            more.append(Unread("resource", "no keys here may look up which key it is"))
         caller = chain[-1].caller if chain else None
         issuer = self._chains.plan.steps.get(caller.step) if caller is not None else None
         if issuer is not None and asked.principal.account:
@@ -140,14 +148,14 @@ class EvidenceLibrary:
     async def _session_layer(
         self, issuer: Step, readers: SeveralReaders | None
     ) -> tuple[tuple[Policy, ...], list[Unread]]:
-        """The session policies that the caller's own session was given."""
-        found: list[Policy] = []
+        """Return the session policies of the caller's session, and the unread ones."""
+        policies: list[Policy] = []
         missing: list[Unread] = []
         text = issuer.settings.get("session_policy")
         if isinstance(text, str) and text:
             name = f"`session_policy` of store `{issuer.name}`"
             try:
-                found.append(parse_policy(text, "session", name=name))
+                policies.append(parse_policy(text, "session", name=name))
             except PolicyInvalid as error:
                 missing.append(Unread("session", f"{name} can't be read: {error.message}"))
         arns = issuer.settings.get("policy_arns", ())
@@ -155,16 +163,16 @@ class EvidenceLibrary:
             read = await readers.managed(str(arn)) if readers is not None else "no keys here may read it"
             if isinstance(read, PolicyText):
                 try:
-                    found.append(parse_policy(read.text, "session", name=read.name))
+                    policies.append(parse_policy(read.text, "session", name=read.name))
                     continue
                 except PolicyInvalid as error:
                     read = error.message
             missing.append(Unread("session", f"{arn}: {read}"))
-        return tuple(found), missing
+        return tuple(policies), missing
 
 
 def is_role_exact(chain: Sequence[ChainKeys], completed: CompletedQuestion) -> bool:
-    """Whether the caller's ARN is known with its path: from the configuration, or because IAM told it."""
+    """Whether the caller's ARN is known with its path, from the configuration or from IAM."""
     caller = chain[-1].caller if chain else None
     if caller is None or caller.is_role_exact or completed.asked.principal.kind != "role-session":
         return True
@@ -172,7 +180,7 @@ def is_role_exact(chain: Sequence[ChainKeys], completed: CompletedQuestion) -> b
 
 
 def _without_path(completed: CompletedQuestion) -> CompletedQuestion:
-    """A role of IAM Identity Center, for one, has a path that its sessions don't tell."""
+    """Mark the path of the caller's role as unknown. A role of IAM Identity Center, for one, has a path."""
     asked = completed.asked._replace(context={**completed.asked.context, "aws:PrincipalArn": ()})
     unread = Unread("context", "the path of the caller's role is not known", ("aws:principalarn",))
     return completed._replace(asked=asked, unread=(*completed.unread, unread))

@@ -1,13 +1,13 @@
-"""An account -> its place in an organization, and the control policies on every level above it.
+"""Read an account's place in its organization, and the control policies on every level above it.
 
-Any member may ask which organization it is in; what binds it only the management account and delegated
-administrators may read.
+Any member account may ask for its organization; only the management account and delegated administrators may read
+policies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from dsops.aws.apis.organizations import (
     Organization,
@@ -19,38 +19,24 @@ from dsops.aws.apis.organizations import (
     list_policies_for_target,
 )
 from dsops.errors import AccessDenied, ServiceError
-from dsops.explain.evidence.attached import PolicyText
-from dsops.policy.simulate import Place
+from dsops.policy import AccountPlace, Place, PolicyText
 from dsops.tasks import Once, gather
 
 Levels = tuple[tuple[PolicyText, ...], ...]
-"""Root, organizational units, account."""
+"""From the root over organizational units to the account."""
 
 _TYPES: Final[dict[Place, str]] = {"scp": "SERVICE_CONTROL_POLICY", "rcp": "RESOURCE_CONTROL_POLICY"}
 _MOST_LEVELS: Final = 10
-"""A root, five units and an account are the most that AWS has."""
+"""AWS allows a root, five nested units and the account; more means a loop."""
 
 
-class AccountPlace(NamedTuple):
-    """An account's place, as far as it could be read."""
-
-    organization_id: str | None
-    """None when that could not be read, "" for an account in no organization."""
-    path: str
-    """As `aws:PrincipalOrgPaths` has it, `o-.../r-.../ou-.../`; "" when there is none or it could not be read."""
-    levels: Mapping[Place, Levels] | None
-    """The `scp` and `rcp` that bind the account; None when they could not be read."""
-    unread: str
-    """Why something could not be read; "" when everything was."""
-
-
-# What plays IAM for somebody's tests often has no Organizations: it answers, but not this.
+# Emulators of IAM often answer Organizations' calls with an error of their own.
 _CANT_TELL: Final = (AccessDenied, ServiceError)
 _IN_NONE: Final = AccountPlace("", "", {"scp": (), "rcp": ()}, "")
 
 
 class OrganizationReader:
-    """Reads about the accounts of one organization, each thing once."""
+    """Reads the places of accounts of one organization, each once."""
 
     def __init__(
         self,
@@ -58,9 +44,9 @@ class OrganizationReader:
         management: Callable[[str], OrganizationsClient | None],
         more: Sequence[OrganizationsClient] = (),
     ) -> None:
-        """`own` has keys by account; `management` finds those of a management account, where there are any.
+        """`own` holds clients by account; `management` returns the client of a management account, or None.
 
-        `more` are other keys, to try where those may not read.
+        `more` are further clients to try where those may not read.
         """
         self._own = own
         self._more = more
@@ -70,13 +56,13 @@ class OrganizationReader:
         self._types: Once[frozenset[str]] | None = None
 
     async def membership(self, account: str) -> AccountPlace:
-        """Where that account stands."""
+        """Return the account's place in its organization."""
         return await self._memberships.setdefault(account, Once(lambda: self._read(account))).get()
 
     async def _read(self, account: str) -> AccountPlace:
         own = self._own.get(account)
         best: AccountPlace | None = None
-        # Its own keys know in which organization an account is; those of the management account know the rest.
+        # An account's own keys tell its organization; those of the management account tell the rest.
         others = [each for each in (*self._own.values(), *self._more) if each is not own]
         for api in [*([own] if own is not None else []), *others]:
             try:
@@ -85,10 +71,10 @@ class OrganizationReader:
                 best = best or AccountPlace(None, "", None, refused.message)
                 continue
             if organization is not None:
-                found = await self._place(account, api, organization, is_own=api is own)
-                if not found.unread:
-                    return found
-                best = best if best is not None and best.organization_id is not None else found
+                place = await self._place(account, api, organization, is_own=api is own)
+                if not place.unread:
+                    return place
+                best = best if best is not None and best.organization_id is not None else place
             elif api is own:
                 return _IN_NONE
         return best or _unknown(account)
@@ -96,7 +82,7 @@ class OrganizationReader:
     async def _place(
         self, account: str, api: OrganizationsClient, organization: Organization, *, is_own: bool
     ) -> AccountPlace:
-        """Where the account stands in that organization."""
+        """Return the account's place, read through `api`."""
         api = self._management(organization.management_account) or api
         known_id = organization.id if is_own else None
         try:
@@ -111,18 +97,18 @@ class OrganizationReader:
     async def _levels(
         self, api: OrganizationsClient, organization: Organization, nodes: list[str]
     ) -> Mapping[Place, Levels]:
-        # The management account is bound by none, nor is anybody without all features.
+        # Control policies bind neither the management account nor an organization without all features.
         if nodes[0] == organization.management_account or not organization.has_all_features:
             return {"scp": (), "rcp": ()}
         self._types = self._types or Once(lambda: list_enabled_policy_types(api))
         enabled = await self._types.get()
-        found: dict[Place, Levels] = {}
+        levels_by_kind: dict[Place, Levels] = {}
         for place, policy_type in _TYPES.items():
-            found[place] = ()
+            levels_by_kind[place] = ()
             if policy_type in enabled:
                 levels = await gather(*[self._attached(api, node, policy_type) for node in reversed(nodes)])
-                found[place] = tuple(levels)
-        return found
+                levels_by_kind[place] = tuple(levels)
+        return levels_by_kind
 
     async def _attached(self, api: OrganizationsClient, node: str, policy_type: str) -> tuple[PolicyText, ...]:
         listed = await list_policies_for_target(api, node, policy_type)
@@ -134,7 +120,7 @@ class OrganizationReader:
 
 
 async def _way_up(api: OrganizationsClient, account: str) -> list[str]:
-    """The account, its units, the root; empty when it is not in the organization."""
+    """The account, its units and the root; empty when the account is not in the organization."""
     nodes = [account]
     for _ in range(_MOST_LEVELS):
         parent = await list_parents(api, nodes[-1])

@@ -1,30 +1,26 @@
-"""Several keys and files -> one reader of users and roles: what one may not see another may.
+"""Combine several keys and files into one reader of users and roles.
 
-Nothing that goes wrong with reading ends the search: it is written down as not read.
+An error while reading becomes a reason in the result; it never ends the search.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from dsops.arn import parse_arn
-from dsops.aws.apis.iam import Entity
 from dsops.errors import DsopsError, EntityNotFound, PolicyInvalid
-from dsops.explain.evidence.attached import Attached, AttachedReader, PolicyText
-from dsops.policy.language.letters import lower_case
-from dsops.startup import Literal
+from dsops.explain.evidence.attached import AttachedReader
+from dsops.policy import ANY_ACCOUNT, Attached, Entity, PolicyText, lower_case
+from dsops.policy.simulation.facts import Kind
 
-Kind = Literal["role", "user"]
 Given = Mapping[tuple[str, Kind, str], Attached]
-"""By account, kind and name: what a file says."""
-ANY_ACCOUNT: Final = "*"
-"""Whose a role of a template will be, which does not say it."""
+"""Entities from files, by account, kind and name."""
 
 
 class SeveralReaders:
-    """Reads of one account: first what files say, then IAM with each of the keys until nothing is missing."""
+    """Reads one account: from files first, then from IAM with each key until nothing is missing."""
 
     def __init__(self, account: str, readers: Sequence[AttachedReader], given: Given) -> None:
         self._account = account
@@ -32,15 +28,15 @@ class SeveralReaders:
         self._given = given
 
     async def role(self, name: str) -> Attached:
-        """What is known of the role. Raises EntityNotFound where IAM says that there is none."""
+        """Return what is known of the role. Raises EntityNotFound where IAM has no such role."""
         return await self._read("role", name)
 
     async def user(self, name: str) -> Attached:
-        """What is known of the user."""
+        """Return what is known of the user. Raises EntityNotFound where IAM has no such user."""
         return await self._read("user", name)
 
     async def managed(self, arn: str) -> PolicyText | str:
-        """A managed policy, or why it can't be read."""
+        """Return a managed policy, or the reason why it can't be read."""
         why = "no keys here may read it"
         for reader in self._readers:
             try:
@@ -50,28 +46,28 @@ class SeveralReaders:
         return why
 
     async def _read(self, kind: Kind, name: str) -> Attached:
-        given = self._given.get((self._account, kind, name))
-        if given is not None and not given.is_template:
-            return given
+        from_file = self._given.get((self._account, kind, name))
+        if from_file is not None and not from_file.is_template:
+            return from_file
         why = f"no keys here are of account {self._account}"
         best = Attached(None, (), None, why, (why,), why)
         for number, reader in enumerate(self._readers):
             try:
-                found = await (reader.role(name) if kind == "role" else reader.user(name))
+                attached = await (reader.role(name) if kind == "role" else reader.user(name))
             except EntityNotFound:
                 raise
             except DsopsError as error:
-                found = Attached(None, (), None, error.message, (error.message,), error.message)
-            best = _better(best, found) if number else found
+                attached = Attached(None, (), None, error.message, (error.message,), error.message)
+            best = _better(best, attached) if number else attached
             if not (best.unread_entity or best.unread_identity or best.unread_boundary):
                 break
-        # What is there counts more than what a template wants to be there.
-        planned = given or self._given.get((ANY_ACCOUNT, kind, name))
+        # What exists counts before what a template would create.
+        planned = from_file or self._given.get((ANY_ACCOUNT, kind, name))
         return best if planned is None else _better(best, _of_account(planned, self._account))
 
 
 def _better(first: Attached, second: Attached) -> Attached:
-    """Of each part what is less incomplete."""
+    """Merge two results: of each part the more complete one."""
     entity = first if first.entity is not None else second
     identity = second if _incomplete(second) < _incomplete(first) else first
     boundary = second if first.unread_boundary and not second.unread_boundary else first
@@ -89,12 +85,12 @@ def _better(first: Attached, second: Attached) -> Attached:
 
 
 def _incomplete(found: Attached) -> tuple[int, int]:
-    """How much is missing of the identity-based policies, then how few there are."""
+    """A sort key: how many identity policies are missing, then how few were read."""
     return len(found.unread_identity), -len(found.identity)
 
 
 def _of_account(planned: Attached, account: str) -> Attached:
-    """The template's user or role, as one of that account."""
+    """Give the template's user or role the account's ARN."""
     if planned.entity is None:
         return planned
     arn = planned.entity.arn.replace(f"::{ANY_ACCOUNT}:", f"::{account}:", 1)
@@ -105,14 +101,14 @@ def _of_account(planned: Attached, account: str) -> Attached:
 
 
 class RecordedDetails(NamedTuple):
-    """Users and roles of such a file."""
+    """The users and roles of one file."""
 
     given: Given
     accounts: frozenset[str]
 
 
 def read_details(text: str, file: str) -> RecordedDetails:
-    """What `aws iam get-account-authorization-details` has printed. Raises PolicyInvalid for anything else."""
+    """Read the output of `aws iam get-account-authorization-details`. Raises PolicyInvalid for anything else."""
     content: object = None
     why = "it has neither UserDetailList nor RoleDetailList"
     try:
@@ -130,32 +126,32 @@ def read_details(text: str, file: str) -> RecordedDetails:
         )
     managed = {text_of(each, "Arn"): _default_version(each) for each in _objects(content.get("Policies"))}
     groups = {text_of(each, "GroupName"): each for each in _objects(content.get("GroupDetailList"))}
-    given: dict[tuple[str, Kind, str], Attached] = {}
+    entities: dict[tuple[str, Kind, str], Attached] = {}
     for kind, name in (("user", "User"), ("role", "Role")):
         for each in _objects(content.get(f"{name}DetailList")):
             arn = parse_arn(text_of(each, "Arn"))
             if arn is not None:
                 of_groups = [groups[group] for group in _texts(each.get("GroupList")) if group in groups]
                 key = (arn.account, cast("Kind", kind), arn.resource_name)
-                given[key] = _attached(name, each, of_groups, managed)
-    return RecordedDetails(given, frozenset(account for account, _, _ in given))
+                entities[key] = _attached(name, each, of_groups, managed)
+    return RecordedDetails(entities, frozenset(account for account, _, _ in entities))
 
 
 Object = Mapping[str, object]
 
 
 def _attached(kind: str, entity: Object, groups: Sequence[Object], managed: Mapping[str, str]) -> Attached:
-    found: list[PolicyText] = []
+    policies: list[PolicyText] = []
     unread: list[str] = []
     for owner, name in ((entity, kind), *((group, "Group") for group in groups)):
         owner_name = text_of(owner, f"{name}Name")
         for policy in _objects(owner.get(f"{name}PolicyList")):
             text = _document(policy.get("PolicyDocument"))
-            found.append(PolicyText(f"{text_of(policy, 'PolicyName')} of {lower_case(name)} {owner_name}", text))
+            policies.append(PolicyText(f"{text_of(policy, 'PolicyName')} of {lower_case(name)} {owner_name}", text))
         for attached in _objects(owner.get("AttachedManagedPolicies")):
             arn = text_of(attached, "PolicyArn")
             if arn in managed:
-                found.append(PolicyText(arn, managed[arn]))
+                policies.append(PolicyText(arn, managed[arn]))
             else:
                 unread.append(f"{arn} is not in the file")
     boundary_arn = text_of(_object(entity.get("PermissionsBoundary")), "PermissionsBoundaryArn")
@@ -164,7 +160,7 @@ def _attached(kind: str, entity: Object, groups: Sequence[Object], managed: Mapp
     trust = _document(entity.get("AssumeRolePolicyDocument")) if kind == "Role" else ""
     return Attached(
         Entity(text_of(entity, "Arn"), text_of(entity, f"{kind}Id"), boundary_arn, tags, trust),
-        tuple(found),
+        tuple(policies),
         boundary,
         "",
         tuple(unread),
@@ -179,14 +175,14 @@ def _default_version(policy: Object) -> str:
 
 
 def _document(value: object) -> str:
-    """A policy's text; the CLI has decoded it already, the API itself gives it percent-encoded."""
+    """A policy's text: the CLI prints it decoded, the API percent-encodes it."""
     from urllib.parse import unquote
 
     return unquote(value) if isinstance(value, str) else json.dumps(value)
 
 
 def text_of(content: Object, name: str) -> str:
-    """A text member; "" where it is missing or something else."""
+    """A text member; "" where it is missing or of another type."""
     value = content.get(name)
     return value if isinstance(value, str) else ""
 

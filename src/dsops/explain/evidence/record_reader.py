@@ -1,7 +1,7 @@
-"""An authorization id -> AWS's record of that refusal, read with the keys of the chain; else the fact that is missing.
+"""Read AWS's record of a refusal by its authorization id, with the keys of the chain.
 
-IAM User Guide, "Troubleshoot access denied error messages with authorization ID (Preview)": a record is asked for in
-the region of the refusal, by the account or organization that was refused, and may come some seconds after it.
+IAM User Guide, "Troubleshoot access denied error messages with authorization ID (Preview)": the account or
+organization that was refused asks for the record, in the region of the refusal; it may appear some seconds later.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from dsops.aws.apis.iam_toolbox import (
 from dsops.endpoint import GLOBAL_REGION
 from dsops.errors import AccessDenied, EntityNotFound
 from dsops.explain.evidence.recorded import Recorded, read_record, refused_evaluation
-from dsops.explain.findings.finding import Fact
+from dsops.explain.finding import Fact
 from dsops.explain.questions.chain import ChainKeys, Chains
 from dsops.explain.questions.sentence import Said
 from dsops.plan import Step
 from dsops.tasks import pause, settle
 
 _PAUSES: Final = (0.5, 1.0, 2.0)
-"""Seconds; on AWS the third try was seen to find what the first two did not."""
+"""Seconds between tries; on AWS the third try found a record that the first two did not."""
 _AT_ONCE: Final = 10
 _MOST_POLICIES: Final = 200
 _PERMISSION: Final = "iam:GetRequestAuthorizationDetails"
@@ -39,10 +39,10 @@ class RecordReader:
         self._chains = chains
         self._pauses = pauses
         self._managed: dict[str, str] = {}
-        """Documents by ARN: many refusals of one run have the same."""
+        """Policy documents by ARN: many refusals of one run refer to the same ones."""
 
     async def read(self, said: Said, step: Step, chain: Sequence[ChainKeys], *, is_fresh: bool) -> Recorded | Fact:
-        """What the record says, or why nobody here knows. A fresh one may be still to come."""
+        """Return the record, or the missing fact. Retries, because a fresh record may not exist yet."""
         account = _account(said, chain)
         latest_first = chain[::-1]
         askers = sorted(latest_first, key=lambda each: each.identity.account != account)
@@ -53,16 +53,16 @@ class RecordReader:
             late = []
             for keys in askers:
                 api = self._api(said, step, keys)
-                (found,) = await settle(get_request_authorization_details(api, said.authorization_id))
-                if isinstance(found, AuthorizationDetails):
-                    return await self._recorded(found, said, api) or _missing(said, chain, _OTHER_FORM)
-                why = found.message
-                if isinstance(found, AccessDenied):
+                (details,) = await settle(get_request_authorization_details(api, said.authorization_id))
+                if isinstance(details, AuthorizationDetails):
+                    return await self._recorded(details, said, api) or _missing(said, chain, _OTHER_FORM)
+                why = details.message
+                if isinstance(details, AccessDenied):
                     denied = f"not allowed to {_PERMISSION}"
-                elif isinstance(found, EntityNotFound):
+                elif isinstance(details, EntityNotFound):
                     why = "AWS has no such record for the keys here, or none any more"
                     late.append(keys)
-            # Whose account was not refused has none to wait for, but that of its organization, if that is there.
+            # Only the refused account has the record at once; its organization may see it, too.
             askers = [keys for keys in late if keys.identity.account == account]
             if not askers:
                 break
@@ -72,7 +72,7 @@ class RecordReader:
         region = step.region if step.region not in ("", GLOBAL_REGION) else "us-east-1"
         arn = parse_arn(keys.identity.arn)
         if said.region and arn is not None and partition_of_region(said.region).name == arn.partition:
-            # A message may come from anywhere: it sends nobody's keys into another partition.
+            # A message may come from anywhere, so keys are never sent to another partition than their own.
             region = said.region
         return IamToolbox(self._chains.client, keys.credentials, self._chains.endpoint(step, "iam-toolbox", region))
 
@@ -82,13 +82,13 @@ class RecordReader:
             return None
         uris = list(dict.fromkeys(each.uri for each in details.policies if each.uri))[:_MOST_POLICIES]
         documents = {uri: self._managed[uri] for uri in uris if uri in self._managed}
-        wanted = [uri for uri in uris if uri not in documents]
-        for start in range(0, len(wanted), _AT_ONCE):
-            part = wanted[start : start + _AT_ONCE]
-            found = await settle(*[get_request_authorization_policy(api, said.authorization_id, uri) for uri in part])
-            documents |= {uri: text for uri, text in zip(part, found, strict=True) if isinstance(text, str)}
-            if all(isinstance(each, AccessDenied) for each in found):
-                break  # one permission for all of them
+        missing_uris = [uri for uri in uris if uri not in documents]
+        for start in range(0, len(missing_uris), _AT_ONCE):
+            part = missing_uris[start : start + _AT_ONCE]
+            results = await settle(*[get_request_authorization_policy(api, said.authorization_id, uri) for uri in part])
+            documents |= {uri: text for uri, text in zip(part, results, strict=True) if isinstance(text, str)}
+            if all(isinstance(each, AccessDenied) for each in results):
+                break  # One permission covers them all.
         self._managed |= {uri: text for uri, text in documents.items() if uri.startswith("arn:")}
         return read_record(details, evaluation, documents, said)
 
@@ -97,7 +97,7 @@ _OTHER_FORM: Final = "AWS's record says of nothing that it was refused"
 
 
 def _account(said: Said, chain: Sequence[ChainKeys]) -> str:
-    """The account that was refused: of the one whom AWS names, else of whoever made the call."""
+    """The account that was refused: that of the caller whom AWS names, else that of the call's own keys."""
     caller = parse_arn(said.caller)
     if caller is not None:
         return caller.account
@@ -107,11 +107,11 @@ def _account(said: Said, chain: Sequence[ChainKeys]) -> str:
 def _missing(said: Said, chain: Sequence[ChainKeys], why: str) -> Fact:
     account = _account(said, chain)
     whose = f"account {account} or its organization" if account else "the account that was refused"
-    link = f", or opens {said.link}," if said.link else ""
+    link = f", who may also open {said.link}," if said.link else ""
     region = f" --region {said.region}" if said.region else ""
     return Fact(
         f"AWS's own record of the refusal, {said.authorization_id}",
         why,
-        f"whoever has {_PERMISSION} in {whose}{link}",
+        f"a caller with {_PERMISSION} in {whose}{link}",
         f"aws iam-toolbox get-request-authorization-details{region} --authorization-id {said.authorization_id}",
     )

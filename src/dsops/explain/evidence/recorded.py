@@ -1,8 +1,8 @@
-"""AWS's own record of a refusal -> what it proves: the kind of policy that refuses, its policy and statement.
+"""AWS's own record of a refusal -> the type of policy that refuses, its policy and statement.
 
 The record (IAM Toolbox, preview) has the effect of each check, the statements that applied, the context of the call,
-and, where that may be read, each policy as it was. A kind of policy is given from it only when all of that kind is
-there; whatever the documents seem to say, what AWS's checks say counts.
+and each policy as it was, where that may be read. A type of policy is taken from it only when all of that type is
+there. What AWS's checks say counts before what the documents seem to say.
 """
 
 from __future__ import annotations
@@ -16,13 +16,21 @@ from dsops.errors import PolicyInvalid
 from dsops.explain.evidence.recorded_context import condition_keys
 from dsops.explain.questions.about import owner_text
 from dsops.explain.questions.sentence import ENDPOINT_POLICY, Said
-from dsops.policy.language.conditions import SECRET_KEYS
-from dsops.policy.language.letters import lower_case
-from dsops.policy.language.policy import Policy, parse_policy
-from dsops.policy.simulate import POLICY_TYPES, CaseQuestion, Place, PolicySet, Unread, is_about_roles
+from dsops.policy import (
+    POLICY_TYPES,
+    SECRET_KEYS,
+    CaseQuestion,
+    Place,
+    Policy,
+    PolicySet,
+    Unread,
+    lower_case,
+    parse_policy,
+)
+from dsops.policy.language.session_actions import is_about_roles
 
 Documents = Mapping[str, str]
-"""Policies by their URI, as JSON: those that could be read."""
+"""Policies by their URI, as JSON; only those that could be read."""
 
 _DENIES: Final = "EXPLICIT_DENY"
 _NOT_ALLOWED: Final = "IMPLICIT_DENY"
@@ -50,26 +58,26 @@ _OF_RESOURCES: Final = ("aws:resource", "iam:resourcetag/", "secretsmanager:reso
 _EVERYTHING: Final = parse_policy(
     '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}', "identity"
 )
-"""In the place of policies that can't be read, of which AWS says that they refuse nothing."""
+"""Stands in for unreadable policies of which AWS says that they refuse nothing."""
 
 
 class Recorded(NamedTuple):
-    """What AWS's record says of one refusal."""
+    """The content of AWS's record of one refusal."""
 
     said: Said
-    """What the message says, and where that says less, the record."""
+    """The facts of the error message, completed by the record."""
     context: Mapping[str, tuple[str, ...]]
     given: PolicySet
-    """The kinds of policies that are wholly known by it."""
+    """The kinds of policies that the record holds completely."""
     is_whole: bool
-    """Whether the resource's side is told too; across two organizations it is not."""
+    """Whether the record covers the resource's side; across two organizations it does not."""
     lacks_role: bool
-    """A role is asked for and refuses, and no trust policy is listed, as every role has one."""
+    """Whether a role refuses and no trust policy is listed, although every role has one."""
 
     def complete(self, asked: CaseQuestion) -> CaseQuestion:
-        """The question with all that the record tells of caller and context."""
-        told = {lower_case(key) for key in self.context}
-        kept = {key: values for key, values in asked.context.items() if lower_case(key) not in told}
+        """Return the question with the record's caller and context."""
+        recorded_keys = {lower_case(key) for key in self.context}
+        kept = {key: values for key, values in asked.context.items() if lower_case(key) not in recorded_keys}
         principal = asked.principal
         role = parse_arn(_first(self.context, "aws:principalarn"))
         if principal.kind == "role-session" and role is not None and role.account == principal.account:
@@ -78,7 +86,7 @@ class Recorded(NamedTuple):
         return asked._replace(principal=principal, context={**kept, **self.context})
 
     def still_unread(self, unread: Sequence[Unread]) -> Iterator[Unread]:
-        """Of what is not known otherwise that which the record does not tell either."""
+        """Of the parts that are otherwise unread, return those that the record does not hold either."""
         for each in unread:
             if each.place == "context":
                 keys = tuple(key for key in each.keys if not self._tells(key))
@@ -88,7 +96,7 @@ class Recorded(NamedTuple):
                 yield each
 
     def _tells(self, key: str) -> bool:
-        """Whether the call has that key only if the record says so. One that names no caller is not a whole one."""
+        """Whether the record settles that key: a complete record lists every key that the call has."""
         if key in SECRET_KEYS or not _first(self.context, "aws:principalarn"):
             return False
         return self.is_whole or not key.startswith(_OF_RESOURCES)
@@ -99,14 +107,14 @@ def _first(context: Mapping[str, tuple[str, ...]], key: str) -> str:
 
 
 def refused_evaluation(details: AuthorizationDetails, action: str) -> Evaluation | None:
-    """The question that was answered with no: the one of that action, where there are several."""
+    """Return the refused evaluation: that of the given action, where there are several."""
     refused = [each for each in details.evaluations if each.effect in (_DENIES, _NOT_ALLOWED)]
     named = [each for each in refused if lower_case(each.action) == lower_case(action)]
     return next(iter(named or refused), None)
 
 
 def read_record(details: AuthorizationDetails, evaluation: Evaluation, documents: Documents, said: Said) -> Recorded:
-    """What the record proves of that evaluation."""
+    """Return what the record proves about that evaluation."""
     said = said._replace(action=evaluation.action or said.action, resource=said.resource or evaluation.resource)
     context = condition_keys({**details.context, **evaluation.context})
     listed = [each for each in details.policies if _is_of(each, evaluation)]
@@ -118,13 +126,13 @@ def read_record(details: AuthorizationDetails, evaluation: Evaluation, documents
 
 
 def _is_of(listed: ListedPolicy, evaluation: Evaluation) -> bool:
-    """A resource's policy is about that resource alone; a request may have questions about several."""
+    """A resource's policy applies to that resource alone; a request may be evaluated for several."""
     is_resources = listed.kind == "RESOURCE_BASED_POLICY"
     return not is_resources or evaluation.resource in listed.attached_to or not evaluation.resource
 
 
 def _is_one_side(context: Mapping[str, tuple[str, ...]], resource: str) -> bool:
-    """Whether caller and resource are of one account or one organization, so that nothing is left out."""
+    """Whether caller and resource belong to one account or organization, so that the record leaves nothing out."""
     arn, account = parse_arn(resource), _first(context, "aws:principalaccount")
     organizations = [_first(context, f"aws:{whose}orgid") for whose in ("principal", "resource")]
     is_one_account = bool(account) and (arn is None or arn.account in ("", account))
@@ -132,7 +140,7 @@ def _is_one_side(context: Mapping[str, tuple[str, ...]], resource: str) -> bool:
 
 
 class _Record:
-    """One evaluation, and the policies that bear on it."""
+    """One evaluation, and the policies that apply to it."""
 
     def __init__(
         self,
@@ -149,10 +157,8 @@ class _Record:
         self._resource: Place = "trust" if is_trust else "resource"
         self._is_whole = is_whole
 
-    # --- what refuses ---------------------------------------------------------------------------------------
-
     def told(self, said: Said) -> Said:
-        """The kind of policy that refuses, and its statement, in AWS's order of checks."""
+        """The kind of policy that refuses and its statement, in AWS's order of checks."""
         checks = self._evaluation.checks
         if checks is None:
             return self._told_by_matches(said)
@@ -171,15 +177,17 @@ class _Record:
         )
 
     def _told_by_matches(self, said: Said) -> Said:
-        """What there is without checks: the statement that denies."""
-        found = _in_policies(self._evaluation.matched)
-        policy_type = self._type_of_policy(found[0])
+        """The denying statement, for a record without checks."""
+        statements = _in_policies(self._evaluation.matched)
+        policy_type = self._type_of_policy(statements[0])
         if self._evaluation.effect != _DENIES or not policy_type:
             return said
-        return said._replace(policy_type=policy_type, is_deny=True, policy_arn=self._name(found[0]), sid=found[1])
+        return said._replace(
+            policy_type=policy_type, is_deny=True, policy_arn=self._name(statements[0]), sid=statements[1]
+        )
 
     def _type_of(self, check: ToolboxCheck, uri: str) -> str:
-        """As AWS's sentences call the policies that refuse; "" where the record leaves that open."""
+        """The refusing types of policy in the words of AWS's messages; "" where the record leaves it open."""
         by_policy = self._type_of_policy(uri)
         if by_policy:
             return by_policy
@@ -189,7 +197,7 @@ class _Record:
         if place is None or (check.effect == _DENIES and len(check.policy_kinds) > 1):
             return ""
         if place == "resource" and check.effect == _NOT_ALLOWED and not self._of("resource"):
-            # There may be no such role at all, which has no policy either.
+            # The role may not exist, and then has no policy either.
             return ""
         return POLICY_TYPES[self._resource if place == "resource" else place]
 
@@ -200,10 +208,8 @@ class _Record:
         place = _KINDS.get(kind)
         return "" if place is None else POLICY_TYPES[self._resource if place == "resource" else place]
 
-    # --- policies -------------------------------------------------------------------------------------------
-
     def given(self) -> PolicySet:
-        """By place, what is wholly there."""
+        """The policies by place, for the kinds that are complete."""
         checks = self._evaluation.checks
         if checks is None:
             return {}
@@ -224,9 +230,10 @@ class _Record:
         return places
 
     def _is_told(self, place: Place, *, is_checked: bool) -> bool:
-        """Whether the list has all of that kind. Who has no policy may be checked, a boundary that is checked is there.
+        """Whether the list has all policies of that type.
 
-        A role always has a trust policy, and in two accounts a resource's is checked whether there is one or not.
+        A type that was checked may have no policy; a boundary that was checked is listed. A role always has a trust
+        policy, and across accounts the resource's policy is checked even if there is none.
         """
         if place == "identity":
             return is_checked
@@ -235,12 +242,12 @@ class _Record:
         return is_checked == bool(self._of(place))
 
     def _allows(self, place: Place) -> bool:
-        """Whether AWS says that these refuse nothing, whatever stands in them. A resource's own names its callers."""
+        """Whether AWS says that these policies refuse nothing. A resource's own policy names its callers."""
         effects = {check.effect for check in self._evaluation.checks or () if _CHECKS.get(check.kind) == place}
         return bool(effects) and effects <= {"ALLOW", "NO_IMPACT"} and place != "resource"
 
     def _levels(self, checks: Sequence[ToolboxCheck], place: Place) -> tuple[tuple[Policy, ...], ...] | None:
-        """Control policies by the root, unit or account that they are attached to, which AWS names in order."""
+        """Control policies by the root, unit or account they are attached to, which AWS lists in order."""
         listed = self._of(place)
         if not checks:
             return None if listed else ()
@@ -259,19 +266,19 @@ class _Record:
 
     def _read(self, listed: Sequence[ListedPolicy], place: Place) -> tuple[Policy, ...] | None:
         """None where one of them could not be read."""
-        kind, found = self._resource if place == "resource" else place, []
+        kind, policies = self._resource if place == "resource" else place, []
         for each in listed:
             text = self._documents.get(each.uri)
             if text is None:
                 return None
             try:
-                found.append(parse_policy(text, kind, name=self._name(each.uri)))
+                policies.append(parse_policy(text, kind, name=self._name(each.uri)))
             except PolicyInvalid:
                 return None
-        return tuple(found)
+        return tuple(policies)
 
     def _name(self, uri: str) -> str:
-        """What a policy is called: its ARN, or whose it is."""
+        """The policy's name: its ARN, or its owner's."""
         listed = next((each for each in self._listed if each.uri == uri), None)
         if listed is None or not listed.is_inline or not listed.attached_to:
             return uri
@@ -284,7 +291,7 @@ class _Record:
 
 
 def _denying_statement(check: ToolboxCheck) -> tuple[str, str]:
-    """URI and Sid; "" where no policy that is listed denies."""
+    """URI and Sid of the denying statement; "" where none is listed."""
     return _in_policies(check.matched) if check.effect == _DENIES else ("", "")
 
 

@@ -1,7 +1,7 @@
-"""The context in AWS's record of a refusal -> condition keys and their values, as policies are judged by them.
+"""The context in AWS's record of a refusal -> condition keys and their values.
 
-In AWS's examples (IAM Toolbox API reference) single values are texts, several stand in brackets, an address has its
-length behind it, and `aws:EpochTime` is written as a date.
+In AWS's examples (IAM Toolbox API reference) single values are texts, lists stand in brackets, an address carries its
+prefix length, and `aws:EpochTime` is written as a date.
 """
 
 from __future__ import annotations
@@ -9,22 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from dsops.policy.language.letters import lower_case
+from dsops.policy import global_key_type, is_multi_valued, lower_case
 from dsops.policy.language.values import read_moment
-from dsops.policy.lint.keys import global_key_type, is_multi_valued
 
 _MANY: Final = ("sts:transitivetagkeys",)
-"""Keys of several values besides the global ones. None of all these values can have a comma in it."""
+"""Keys with several values, besides the global ones. None of these values can contain a comma."""
 
 
 def condition_keys(context: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
-    """Values by key; what has another form than texts, numbers and lists of them is left out."""
-    found = {}
+    """Return values by key; values that are no text, number or list of them are left out."""
+    keys = {}
     for key, value in context.items():
         values = _values(lower_case(key), value)
         if values is not None:
-            found[key] = values
-    return found
+            keys[key] = values
+    return keys
 
 
 def _values(key: str, value: object) -> tuple[str, ...] | None:
@@ -49,7 +48,7 @@ def _text(value: object) -> str | None:
 
 
 def _seconds(text: str) -> str:
-    """Seconds since 1970 of a date; what is none stays as it is."""
+    """Seconds since 1970 for a date; any other text is returned unchanged."""
     if text.isascii() and text.isdigit():
         return text
     moment = read_moment(text)

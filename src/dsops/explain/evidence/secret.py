@@ -1,53 +1,42 @@
-"""A secret -> its own policy and tags, and what could not be read of them."""
+"""Read a secret's resource policy and tags, never its value."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from dsops.aws.apis.secret_policy import SecretsManagerClient, get_resource_policy, get_secret_tags
 from dsops.errors import AccessDenied, EntityNotFound
-from dsops.explain.evidence.attached import PolicyText
+from dsops.policy import PolicyText, ResourcePolicy
 
 
-class KnownSecret(NamedTuple):
-    """What Secrets Manager told of a secret, which is never its value."""
-
-    policy: PolicyText | None
-    tags: tuple[tuple[str, str], ...]
-    unread_policy: str
-    """Why nobody knows the policy, or whether there is one; "" when that is known."""
-    unread_tags: str
-
-
-async def read_with_any(apis: Sequence[SecretsManagerClient], arn: str) -> KnownSecret:
-    """The same with several keys: of each part what the first of them may read."""
-    best: KnownSecret | None = None
+async def read_with_any(apis: Sequence[SecretsManagerClient], arn: str) -> ResourcePolicy:
+    """Read the secret with several keys; each part comes from the first key that may read it."""
+    best: ResourcePolicy | None = None
     for api in apis:
-        found = await read_secret(api, arn)
+        secret = await read_secret(api, arn)
         if best is not None:
-            policy = found if best.unread_policy else best
-            tags = found if best.unread_tags else best
-            found = KnownSecret(policy.policy, tags.tags, policy.unread_policy, tags.unread_tags)
-        best = found
+            policy = secret if best.unread_policy else best
+            tags = secret if best.unread_tags else best
+            secret = ResourcePolicy(policy.policy, tags.tags, policy.unread_policy, tags.unread_tags)
+        best = secret
         if not (best.unread_policy or best.unread_tags):
             break
-    return best or KnownSecret(None, (), "no keys here may read it", "no keys here may read it")
+    return best or ResourcePolicy(None, (), "no keys here may read it", "no keys here may read it")
 
 
-async def read_secret(api: SecretsManagerClient, arn: str) -> KnownSecret:
-    """The secret of that ARN. Raises EntityNotFound when there is none, or one with another ARN."""
+async def read_secret(api: SecretsManagerClient, arn: str) -> ResourcePolicy:
+    """Read the secret. Raises EntityNotFound when there is none with exactly that ARN."""
     policy, unread_policy = None, ""
     try:
-        found = await get_resource_policy(api, arn)
+        answer = await get_resource_policy(api, arn)
     except AccessDenied as denied:
         unread_policy = denied.message
     else:
-        if found.arn != arn:  # a partial ARN finds a secret too, but policies see the whole one
-            raise EntityNotFound(f"there is no {arn}", hint=f"Secrets Manager has {found.arn}")
-        policy = PolicyText(f"the policy of {arn}", found.text) if found.text else None
+        if answer.arn != arn:  # A partial ARN finds a secret too, but policies see the whole ARN.
+            raise EntityNotFound(f"there is no {arn}", hint=f"Secrets Manager has {answer.arn}")
+        policy = PolicyText(f"the policy of {arn}", answer.text) if answer.text else None
     try:
         tags = await get_secret_tags(api, arn)
     except AccessDenied as denied:
-        return KnownSecret(policy, (), unread_policy, denied.message)
-    return KnownSecret(policy, tuple(tags.items()), unread_policy, "")
+        return ResourcePolicy(policy, (), unread_policy, denied.message)
+    return ResourcePolicy(policy, tuple(tags.items()), unread_policy, "")

@@ -1,4 +1,4 @@
-"""An outcome -> findings: the first broken place, how sure that is, the cure, and what is not known."""
+"""The answer to a question -> findings: the place that refused, how sure that is, the remedy, and missing facts."""
 
 from __future__ import annotations
 
@@ -9,48 +9,44 @@ from dsops.arn import parse_arn
 from dsops.errors import DsopsError, nearest
 from dsops.explain.evidence.facts import facts_of
 from dsops.explain.evidence.keys import ON_BOTH_SIDES, UNKNOWN_KEY, describe_command
+from dsops.explain.finding import Certainty, Fact, FaultLocation, Mismatch, RefusalFinding, Remedy
 from dsops.explain.findings.broken import Broken, failures_of, verdict
 from dsops.explain.findings.causes import Cause, cause_of
-from dsops.explain.findings.finding import Certainty, Fact, FaultLocation, Mismatch, RefusalFinding, Remedy
 from dsops.explain.findings.remedies import allow, remedy_for
 from dsops.explain.questions.about import About, policy_text
 from dsops.explain.questions.sentence import Said
-from dsops.policy.language.letters import lower_case
-from dsops.policy.simulate import POLICY_TYPES, Outcome, Unread, is_kms_key, variable_keys
-
-UNKNOWN_SUFFIX: Final = "-??????"
-"""The six characters that Secrets Manager adds to a name, where nobody knows them."""
+from dsops.policy import POLICY_TYPES, UNKNOWN_SUFFIX, Outcome, Unread, is_kms_key, lower_case, variable_keys
 
 _OF_RESOURCES: Final = ("role trust policy", "resource-based policy", "resource control policy")
 _SELDOM: Final = frozenset({"trust", "resource", "scp", "rcp", "context"})
-"""What may be unread while the caller's own policies are known: then it is the role's owner who says no."""
+"""Places that may be unread while the caller's own policies are known: then the role's owner refuses."""
 
 
 def findings_of(outcome: Outcome, said: Said, about: About, error: DsopsError) -> list[RefusalFinding]:
-    """What the answer says, the first broken place first."""
-    found = verdict(outcome, said)
-    named = found.others if found.certainty == "missing" else filter(None, [found.broken])
-    facts = tuple(facts_of(_asked_first(outcome.unread, named), about)) if found.certainty != "proven" else ()
-    if found.broken is None:
+    """Return the findings of an answer, the first place that refused first."""
+    places = verdict(outcome, said)
+    named = places.others if places.certainty == "missing" else filter(None, [places.broken])
+    facts = tuple(facts_of(_asked_first(outcome.unread, named), about)) if places.certainty != "proven" else ()
+    if places.broken is None:
         return [_nothing_found(about, facts, error)]
     unread = frozenset(POLICY_TYPES[each.place] for each in outcome.unread if each.place != "context")
-    if found.certainty == "missing":
-        first = _not_read(found.broken, outcome, about, facts, error, has_leads=bool(found.others))
-        return [first, *(_finding(each, "missing", about, (), error, unread, said) for each in found.others)]
-    # Of what nobody read nothing is said besides that it is not known.
-    others = [each for each in found.others if each.found is not None or each.policy_type not in unread]
+    if places.certainty == "missing":
+        first = _not_read(places.broken, outcome, about, facts, error, has_leads=bool(places.others))
+        return [first, *(_finding(each, "missing", about, (), error, unread, said) for each in places.others)]
+    # A finding about an unread policy says no more than that it is not known.
+    others = [each for each in places.others if each.found is not None or each.policy_type not in unread]
     return [
-        _finding(broken, found.certainty, about, facts if broken is found.broken else (), error, unread, said)
-        for broken in (found.broken, *others)
+        _finding(broken, places.certainty, about, facts if broken is places.broken else (), error, unread, said)
+        for broken in (places.broken, *others)
     ]
 
 
 def _asked_first(unread: Sequence[Unread], named: Iterable[Broken]) -> list[Unread]:
-    """The same, first of all the condition keys that the named statements hang on."""
-    wanted: list[str] = []
+    """The missing facts, first the condition keys that the named statements test."""
+    tested_keys: list[str] = []
     for failure in (failure for broken in named for failure in failures_of(broken)):
-        wanted += [lower_case(failure.key), *variable_keys(failure.wanted)]
-    asked = [(each, tuple(key for key in each.keys if _is_among(key, wanted))) for each in unread]
+        tested_keys += [lower_case(failure.key), *variable_keys(failure.wanted)]
+    asked = [(each, tuple(key for key in each.keys if _is_among(key, tested_keys))) for each in unread]
     first = [each._replace(keys=keys) for each, keys in asked if keys]
     return first + [each for each, keys in asked if not keys]
 
@@ -62,9 +58,9 @@ def _is_among(key: str, wanted: Sequence[str]) -> bool:
 def _not_read(
     broken: Broken, outcome: Outcome, about: About, facts: tuple[Fact, ...], error: DsopsError, *, has_leads: bool
 ) -> RefusalFinding:
-    """A place that nobody here may read. Where the caller's own policies are read and allow, it is what is left.
+    """The finding for a place that can't be read here: what is left once the caller's own policies allow.
 
-    With leads they allow it only under a condition that nobody here can judge.
+    With `leads` these allow only under a condition that can't be tested here.
     """
     unread = {each.place for each in outcome.unread}
     is_of_a_resource = broken.policy_type in (POLICY_TYPES["trust"], POLICY_TYPES["resource"])
@@ -97,7 +93,7 @@ _CODES: Final = {
 
 
 def _is_guess(broken: Broken, about: About, unread: frozenset[str]) -> bool:
-    """The ARN of the secret or key was made up, and a statement may be about the true one."""
+    """The ARN of the secret or key was made up, so a statement may be about the real one."""
     if not about.request.resource.endswith((UNKNOWN_SUFFIX, UNKNOWN_KEY)) or broken.effect == "ExplicitDeny":
         return False
     if broken.found is None:
@@ -106,7 +102,7 @@ def _is_guess(broken: Broken, about: About, unread: frozenset[str]) -> bool:
 
 
 def _distinct_facts(facts: Iterable[Fact]) -> tuple[Fact, ...]:
-    """Each once, by what is to be known."""
+    """Return each fact once, by what has to be known."""
     return tuple({fact.what: fact for fact in facts}.values())
 
 
@@ -115,7 +111,7 @@ def _whole_arn(about: About) -> Fact:
     if about.request.resource.endswith(UNKNOWN_KEY):
         secret = next(iter(about.request.context.get("kms:EncryptionContext:SecretARN", ())), "")
         what = f"the KMS key of {secret}, and its policy"
-        return Fact(what, "nobody here may look it up", owner, describe_command(secret))
+        return Fact(what, "no keys here may look it up", owner, describe_command(secret))
     what = f"the whole ARN of {about.request.resource}, and whether it exists"
     command = f"aws secretsmanager describe-secret --secret-id {_secret_name(about.request.resource)}"
     return Fact(what, "the caller may not look it up", owner, command)
@@ -138,7 +134,7 @@ def _finding(
     remedy = remedy_for(cause, broken.policy_type, is_deny=broken.effect == "ExplicitDeny", about=about)
     code = cause.code
     if _is_guess(broken, about, unread):
-        # A misspelt name is refused in the same words as a secret that nobody may read.
+        # AWS refuses a misspelt name in the same words as a secret that may not be read.
         meant = _meant_secret(cause, about)
         if meant:
             code, text = "secret-missing", f"did you mean `{meant}`, which the policy names? else {remedy.text}"
@@ -152,17 +148,17 @@ def _finding(
 
 
 def _is_doubtful(code: str, about: About) -> bool:
-    """What follows from a name that may be another one: a role's path, a provider.
+    """Mark a finding as likely where it depends on a name that may differ: a role's path, a provider.
 
-    Of a token with `azp` AWS takes that for the audience (IAM User Guide, OIDC federation keys).
+    AWS takes a token's `azp` for its audience (IAM User Guide, OIDC federation keys).
     """
-    if code == "principal-tag":  # a session's tag counts more than its role's of the same name
+    if code == "principal-tag":  # A session's tag overrides its role's tag of the same name.
         return "aws:principaltag/" in about.unknown_keys
     return (code == "trust-path" and not about.is_role_exact) or not about.is_provider_known or code == "token-audience"
 
 
 def _meant_secret(cause: Cause, about: About) -> str:
-    """The secret of nearly that name which the policy allows to read; "" where there is none."""
+    """The secret of a similar name that the policy allows to read; "" where there is none."""
     allowed = [_name_in(text) for each in cause.mismatches if _is_about_resources(each) for text in each.wanted]
     return nearest(_secret_name(about.request.resource), filter(None, allowed))
 
@@ -172,7 +168,7 @@ def _is_about_resources(mismatch: Mismatch) -> bool:
 
 
 def _name_in(pattern: str) -> str:
-    """The secret's name in an ARN of a policy, without what stands for its last characters."""
+    """The secret's name in an ARN of a policy, without the pattern for its last characters."""
     arn = parse_arn(pattern)
     if arn is None or not arn.resource.startswith("secret:"):
         return ""
@@ -198,14 +194,14 @@ def _place(broken: Broken, about: About) -> FaultLocation:
 
 
 def _named(place: FaultLocation, said: Said) -> FaultLocation:
-    """With the policy and statement that AWS has named, where nobody here could read them."""
+    """Add the policy and statement that AWS named, where they could not be read."""
     if place.policy or not said.policy_arn or place.policy_type != said.policy_type:
         return place
     return place._replace(policy=said.policy_arn, sid=said.sid)
 
 
 def _nothing_found(about: About, facts: tuple[Fact, ...], error: DsopsError) -> RefusalFinding:
-    """All that was read allows it: what was not read refuses, or it was changed a moment ago."""
+    """The finding where everything read allows the call: an unread policy refuses, or one has just changed."""
     request = about.request
     message = f"all that can be read allows {about.caller} to {request.action} on {request.resource}"
     text = "look up what is missing" if facts else "try once more: a change of a policy takes some seconds to arrive"
@@ -216,7 +212,7 @@ def _nothing_found(about: About, facts: tuple[Fact, ...], error: DsopsError) -> 
 
 
 def distinct(findings: Iterable[RefusalFinding]) -> list[RefusalFinding]:
-    """Each once. Many secrets that one policy does not allow are one thing to mend, with one statement for all."""
+    """Merge equal findings. Many secrets refused by one policy need one statement."""
     seen: dict[object, list[RefusalFinding]] = {}
     for finding in findings:
         statement = finding.remedy.statement

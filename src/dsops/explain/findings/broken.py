@@ -1,22 +1,28 @@
-"""A decision -> the places that are broken in it, the first one that AWS stumbles over before the others."""
+"""A decision -> the policies that refuse in it, in the order in which AWS names them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from dsops.explain.findings.finding import Certainty
+from dsops.explain.finding import Certainty
 from dsops.explain.questions.sentence import Said
-from dsops.policy.evaluation.evaluate import Decision, Effect, Policies
-from dsops.policy.evaluation.reasons import Reason, StatementReason, UnmetElement
-from dsops.policy.language.letters import lower_case
-from dsops.policy.language.policy import Policy
-from dsops.policy.simulate import POLICY_TYPES, Outcome
+from dsops.policy import (
+    POLICY_TYPES,
+    Decision,
+    Effect,
+    Outcome,
+    Policies,
+    Reason,
+    StatementReason,
+    UnmetElement,
+    lower_case,
+)
 
 _ORGANIZATION: Final = ("service control policy", "resource control policy")
 _OF_ROLES: Final = {"Principal": 8, "Action": 4, "Resource": 2}
 _OF_OTHERS: Final = {"Principal": 4, "Action": 8, "Resource": 2}
-"""How far a statement is from what was asked for, by the elements that don't fit; a condition counts 1."""
+"""The distance of a statement from the request, by the elements that don't match; a condition counts 1."""
 
 
 class Broken(NamedTuple):
@@ -30,7 +36,7 @@ class Broken(NamedTuple):
 
 
 def broken_places(decision: Decision, policies: Policies) -> list[Broken]:
-    """What decides, then what would refuse as well; `policies` are those that were read, for their statements."""
+    """Return the type that decides, then those that would refuse as well; `policies` are those that were read."""
     if decision.is_allowed:
         return []
     refusing = [
@@ -39,23 +45,23 @@ def broken_places(decision: Decision, policies: Policies) -> list[Broken]:
         if reason.effect == "ExplicitDeny" or (reason.is_needed and reason.effect == "ImplicitDeny")
     ]
     refusing.sort(key=lambda reason: (reason.policy_type, reason.effect) != (decision.decided_by, decision.effect))
-    found = [
+    places = [
         Broken(reason.policy_type, reason.effect, _as_read(nearest(reason), policies), reason.note)
         for reason in refusing
     ]
-    if not found or found[0].policy_type != decision.decided_by:
-        found.insert(0, Broken(decision.decided_by, decision.effect, None, ""))
-    return found
+    if not places or places[0].policy_type != decision.decided_by:
+        places.insert(0, Broken(decision.decided_by, decision.effect, None, ""))
+    return places
 
 
 def _as_read(found: StatementReason | None, policies: Policies) -> StatementReason | None:
-    """The statement as it stands in its policy: while something is taken for known, conditions on it are left out.
+    """The statement as written: an evaluation with assumptions leaves out conditions.
 
-    None for a policy that stands in for one that nobody could read.
+    None for a stand-in of a policy that could not be read.
     """
     if found is None:
         return None
-    for policy in _all(policies):
+    for policy in policies.all_policies():
         if (policy.name, policy.kind) != (found.policy.name, found.policy.kind):
             continue
         for statement in policy.statements:
@@ -64,29 +70,23 @@ def _as_read(found: StatementReason | None, policies: Policies) -> StatementReas
     return None
 
 
-def _all(policies: Policies) -> Iterator[Policy]:
-    yield from policies.identity
-    yield from (policy for policy in (policies.boundary, policies.resource) if policy is not None)
-    for groups in (policies.session, policies.service_control, policies.resource_control):
-        for group in groups:
-            yield from group
-
-
 def nearest(reason: Reason) -> StatementReason | None:
-    """The statement that denies; where none does, the Allow that lacks least."""
+    """The statement that denies; where none does, the Allow with the fewest unmet elements."""
     if reason.effect == "ExplicitDeny":
-        return next(found for found in reason.matched if found.statement.effect == "Deny")
-    near = [found for found in reason.near if found.statement.effect == "Allow" and not _is_elsewhere(found)]
-    # A secret's policy has a statement for each use, and a role's one for each caller.
+        return next(candidate for candidate in reason.matched if candidate.statement.effect == "Deny")
+    near = [
+        candidate for candidate in reason.near if candidate.statement.effect == "Allow" and not _is_elsewhere(candidate)
+    ]
+    # A secret's policy has a statement for each use, a role's one for each caller.
     ranks = _OF_ROLES if reason.policy_type == "role trust policy" else _OF_OTHERS
-    near.sort(key=lambda found: _distance(found, ranks))
+    near.sort(key=lambda candidate: _distance(candidate, ranks))
     if len(near) > 1 and _distance(near[0], ranks) == _distance(near[1], ranks) >= ranks["Action"]:
-        return None  # neither is nearer, and neither is near
+        return None  # Two at the same distance, so neither is named.
     return near[0] if near else None
 
 
 def _is_elsewhere(found: StatementReason) -> bool:
-    """It is about another service's actions, which is no near miss."""
+    """Whether the statement is about another service's actions, which is no near miss."""
     for failure in found.failures:
         if failure.element == "Action" and failure.actual:
             service = lower_case(failure.actual[0].partition(":")[0])
@@ -100,58 +100,62 @@ def _distance(found: StatementReason, ranks: Mapping[str, int]) -> int:
 
 
 class Diagnosis(NamedTuple):
-    """The place to name, how sure that is, and the others."""
+    """The place to report, how sure it is, and the other places."""
 
     broken: Broken | None
-    """None when all that was read allows it."""
+    """None when everything that was read allows the request."""
     certainty: Certainty
     others: tuple[Broken, ...]
 
 
 def verdict(outcome: Outcome, said: Said) -> Diagnosis:
-    """Which place refused, by what AWS said and by what was read."""
+    """Return the place that refused, by AWS's message and by the policies that were read."""
     read = outcome.decision.policies
     sure, guessed = broken_places(outcome.at_best, read), broken_places(outcome.decision, read)
     if said.refusing:
-        # What AWS's record says of each kind counts more than what the documents seem to say.
+        # AWS's record of each kind counts before what the documents seem to say.
         sure = [broken for broken in sure if broken.policy_type in said.refusing]
     if said.policy_type:
         return _named_by_aws(said, sure, guessed, _suspect(said, outcome) if said.is_deny else None)
     if sure:
         return Diagnosis(sure[0], "proven", tuple(sure[1:]))
     if not guessed:
-        # What was read allows it, but for a Deny whose condition nobody can judge here.
+        # Everything that was read allows the request, except a Deny whose condition can't be tested here.
         denying = [each for each in broken_places(outcome.at_worst, read) if each.found is not None]
         return Diagnosis(denying[0] if denying else None, "likely" if denying else "missing", ())
     unread = {POLICY_TYPES[each.place] for each in outcome.unread if each.place != "context"}
     first = guessed[0]
     if first.policy_type not in unread or first.found is not None:
         return Diagnosis(first, "likely", tuple(guessed[1:]))
-    # What was read and hangs on a condition that nobody can judge here may refuse as well as what nobody may read.
+    # A policy with a condition that can't be tested here may refuse, as may an unread one.
     leads = tuple(each for each in guessed if each.found is not None and each.policy_type not in unread)
     return Diagnosis(first, "missing", leads)
 
 
 def _suspect(said: Said, outcome: Outcome) -> StatementReason | None:
-    """The only Deny of that kind that may apply, all of that kind being read; AWS says that one does."""
+    """The only Deny of that kind that can apply, where AWS says that one does and the whole kind was read."""
     if any(POLICY_TYPES[each.place] == said.policy_type for each in outcome.unread if each.place != "context"):
         return None
     matched = [
-        found
+        statement_reason
         for reason in outcome.at_worst.reasons
         if reason.policy_type == said.policy_type
-        for found in reason.matched
-        if found.statement.effect == "Deny"
+        for statement_reason in reason.matched
+        if statement_reason.statement.effect == "Deny"
     ]
-    # A name of the record's, or an ARN, tells them apart; a Sid may be one that AWS has made up.
-    named = [found for found in matched if found.policy.name == said.policy_arn] or matched
-    named = [found for found in named if said.sid and found.statement.sid == said.sid] or named
+    # The record's name or an ARN identifies a policy; AWS makes up Sids for statements without one.
+    named = [
+        statement_reason for statement_reason in matched if statement_reason.policy.name == said.policy_arn
+    ] or matched
+    named = [
+        statement_reason for statement_reason in named if said.sid and statement_reason.statement.sid == said.sid
+    ] or named
     return _as_read(named[0], outcome.decision.policies) if len(named) == 1 else None
 
 
 def _named_by_aws(said: Said, sure: list[Broken], guessed: list[Broken], suspect: StatementReason | None) -> Diagnosis:
     def is_meant(broken: Broken) -> bool:
-        # An SCP's refusal is worded as a Deny, also where nothing in it allows.
+        # AWS words an SCP's refusal as a Deny even where nothing in it allows.
         is_deny = broken.effect == "ExplicitDeny"
         return broken.policy_type == said.policy_type and (is_deny == said.is_deny or said.policy_type in _ORGANIZATION)
 
@@ -159,11 +163,11 @@ def _named_by_aws(said: Said, sure: list[Broken], guessed: list[Broken], suspect
         if is_meant(broken):
             return Diagnosis(broken, "proven", tuple(each for each in sure if each is not broken))
     effect: Effect = "ExplicitDeny" if said.is_deny else "ImplicitDeny"
-    found = suspect or next((broken.found for broken in guessed if is_meant(broken) and not said.is_deny), None)
+    named = suspect or next((broken.found for broken in guessed if is_meant(broken) and not said.is_deny), None)
     others = tuple(broken for broken in sure if broken.policy_type != said.policy_type)
-    return Diagnosis(Broken(said.policy_type, effect, found, ""), "proven", others)
+    return Diagnosis(Broken(said.policy_type, effect, named, ""), "proven", others)
 
 
 def failures_of(broken: Broken) -> tuple[UnmetElement, ...]:
-    """What keeps the statement from allowing; for one that denies, its conditions, which are all met."""
+    """The elements that keep the statement from allowing; for a Deny, its conditions, all of which are met."""
     return broken.found.failures if broken.found is not None else ()

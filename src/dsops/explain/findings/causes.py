@@ -1,4 +1,4 @@
-"""A broken place -> its cause in a stable word, one sentence, and what was wanted next to what the call has."""
+"""The place that refused -> its cause as a stable word, a sentence, and the required value beside the call's."""
 
 from __future__ import annotations
 
@@ -6,21 +6,25 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from dsops.arn import parse_arn
+from dsops.explain.finding import Mismatch
 from dsops.explain.findings.broken import Broken, failures_of
 from dsops.explain.findings.families import ORDER, WORDS, family_of
-from dsops.explain.findings.finding import Mismatch
 from dsops.explain.questions.about import About, policy_text
 from dsops.explain.questions.sentence import ENDPOINT_POLICY
-from dsops.policy.evaluation.reasons import UnmetElement, is_negated
-from dsops.policy.language.conditions import Condition
-from dsops.policy.language.letters import lower_case
-from dsops.policy.language.policy import Statement
-from dsops.policy.language.principals import is_unique_id
-from dsops.policy.simulate import is_kms_key, variable_keys
+from dsops.policy import (
+    Condition,
+    Statement,
+    UnmetElement,
+    is_kms_key,
+    is_negated,
+    is_unique_id,
+    lower_case,
+    variable_keys,
+)
 
 
 class Cause(NamedTuple):
-    """What is wrong."""
+    """The cause of a refusal."""
 
     code: str
     message: str
@@ -48,11 +52,11 @@ _BESIDE: Final = {
 
 
 _OF_KEYS: Final = {"resource-policy": "key-policy", "identity-policy": "key-permission", "condition": "key-policy"}
-"""What a cause is called where it keeps somebody from a KMS key: two policies have to let in, and people forget one."""
+"""The cause where a KMS key refuses: two policies have to allow, and one is easily forgotten."""
 
 
 def cause_of(broken: Broken, about: About) -> Cause:
-    """The cause, in a word and a sentence."""
+    """Return the cause as a word and a sentence."""
     cause = _cause_of(broken, about)
     if not is_kms_key(about.request.resource):
         return cause
@@ -87,18 +91,15 @@ def _cause_of(broken: Broken, about: About) -> Cause:
     return Cause(code, lacks, mismatches, conditions[0].key if conditions else "")
 
 
-# --- conditions ---------------------------------------------------------------------------------------------
-
-
 def _of_condition(broken: Broken, about: About, mismatches: tuple[Mismatch, ...]) -> Cause:
-    """An Allow that would do, but for its conditions."""
+    """The cause where an Allow fails only in its conditions."""
     failures = failures_of(broken)
     families = [family_of(failure.key) for failure in failures]
-    # What the configuration can send is named before what only somebody else can change.
+    # Values that the configuration can send are named before those that only others can change.
     first = min(range(len(failures)), key=lambda index: ORDER.get(families[index], len(ORDER)))
     failure, family = failures[first], families[first]
     if family == "mfa" and [lower_case(value) for value in failure.wanted] == ["false"]:
-        family = "condition"  # of the few that want none
+        family = "condition"  # Few conditions require that a key is absent.
     policy = policy_text(broken.policy_type, about)
     is_absent = failure.actual is None
     absent, different = WORDS.get(family, (f"has a condition on {failure.key} that is not met",) * 2)
@@ -121,18 +122,18 @@ def _of_condition(broken: Broken, about: About, mismatches: tuple[Mismatch, ...]
 
 
 _SAID_OF_NOBODY: Final = ("source-address", "network", "organization", "time")
-"""Causes whose words say nothing of what the call has."""
+"""Causes whose words do not mention the call's value."""
 
 
 def _of_deny(broken: Broken, about: About) -> Cause:
-    """A statement that denies: its conditions are all met."""
+    """The cause where a statement denies: all its conditions are met."""
     policy = policy_text(broken.policy_type, about)
     action = about.request.action
     statement = broken.found.statement if broken.found is not None else None
     conditions = statement.conditions if statement is not None else ()
     code = _OF_PLACES[broken.policy_type]
     if statement is None or not conditions:
-        # AWS may say of a kind of policy that it denies, and nobody here can tell by which statement.
+        # AWS may name a type of policy that denies without the statement.
         outright = " outright" if statement is not None and _is_many(policy) else ""
         return Cause(code, f"{sentence(policy, 'denies')} {action}{outright}", ())
     families = [family_of(condition.key) for condition in conditions]
@@ -151,7 +152,7 @@ def _of_deny(broken: Broken, about: About) -> Cause:
 
 
 def sentence(policy: str, words: str) -> str:
-    """What a policy does, or what several do: the verb stands first, as of one."""
+    """The verb for one policy or several: it stands first in the sentence."""
     verb, space, rest = words.partition(" ")
     if _is_many(policy):
         verb = _OF_MANY.get(verb) or verb.removesuffix("s")
@@ -166,12 +167,12 @@ def _is_many(policy: str) -> bool:
 
 
 def _met(condition: Condition, about: About) -> Mismatch:
-    """A condition of a Deny that is met: what it refuses, and what the call has."""
+    """The condition of a Deny that is met: what it refuses, and what the call has."""
     context = about.request.context
     actual = next((values for key, values in context.items() if lower_case(key) == lower_case(condition.key)), None)
     if condition.is_secret and actual:
         actual = ("***",) * len(actual)
-    # `Deny unless 203.0.113.0/24` reads as: wants that.
+    # `Deny unless 203.0.113.0/24` reads as a requirement of that address.
     is_unwanted = not is_negated("Condition", condition.operator)
     name = f"{condition.operator} {condition.key}"
     return Mismatch(
@@ -181,7 +182,7 @@ def _met(condition: Condition, about: About) -> Mismatch:
 
 def _mismatch(failure: UnmetElement, about: About) -> Mismatch:
     name = " ".join(part for part in (failure.operator, failure.key) if part) or failure.element
-    # Of a caller's many names the first is the one to write.
+    # Of a caller's names the first is the one to write.
     actual = failure.actual[:1] if failure.actual and failure.element.endswith("Principal") else failure.actual
     is_unwanted, is_known = is_negated(failure.element, failure.operator), about.is_known(failure.key)
     hint = _unknown_variable(failure.wanted, about) or failure.hint
@@ -189,18 +190,15 @@ def _mismatch(failure: UnmetElement, about: About) -> Mismatch:
 
 
 def _unknown_variable(wanted: Sequence[str], about: About) -> str:
-    """The first policy variable of which nobody knows what the call has: it is not to be told as having no value."""
+    """The first policy variable whose value in the call is unknown; it must not be reported as empty."""
     for name in variable_keys(wanted):
         if not about.is_known(name):
             return f"what the call has of {name} is not known here"
     return ""
 
 
-# --- principals ---------------------------------------------------------------------------------------------
-
-
 def _of_principal(broken: Broken, statement: Statement, about: About, mismatches: tuple[Mismatch, ...]) -> Cause:
-    """The policy is about others than the caller."""
+    """The cause where the policy names other callers."""
     named = _named(statement)
     policy, caller = policy_text(broken.policy_type, about), about.caller
     account = about.request.principal.account
@@ -243,5 +241,5 @@ def _named(statement: Statement) -> Sequence[str]:
 
 def _listed(names: Sequence[str]) -> str:
     if not names:
-        return "nobody"
+        return "no principal"
     return " and ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")

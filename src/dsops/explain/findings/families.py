@@ -1,12 +1,12 @@
-"""Condition keys -> the cause that a condition on them is, and what a policy with one does to a call, in words."""
+"""Condition keys -> the cause that a failed condition on them is, and the words for it."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from dsops.policy.language.letters import lower_case
+from dsops.policy import lower_case
 
-# Beginnings and ends of condition keys -> the cause that a condition on them is.
+# Prefixes and suffixes of condition keys, and their causes.
 _KEYS: Final = (
     ("sts:externalid", "external-id"),
     ("aws:multifactorauth", "mfa"),
@@ -38,7 +38,7 @@ _CLAIMS: Final = ((":aud", "token-audience"), (":sub", "token-subject"))
 
 
 def family_of(key: str) -> str:
-    """The cause that a condition on that key is; `condition` for others."""
+    """Return the cause for a condition key; `condition` for keys that have none of their own."""
     key = lower_case(key)
     known = next((cause for beginning, cause in _KEYS if key.startswith(beginning)), "")
     return known or next((cause for end, cause in _CLAIMS if key.endswith(end)), "condition")
@@ -58,7 +58,7 @@ WORDS: Final = {
     "token-audience": ("asks for an audience that the token lacks", "asks for another audience than the token's"),
     "token-subject": ("asks for a subject that the token lacks", "asks for another subject than the token's"),
 }
-"""What a policy does to a call that has nothing of the kind, and to one that has something else."""
+"""What a policy does to a call without such a value, and to a call with another value."""
 
 ORDER: Final = {
     "external-id": 0,
@@ -70,4 +70,4 @@ ORDER: Final = {
     "token-audience": 6,
     "token-subject": 7,
 }
-"""What the configuration can send is named before what only somebody else can change."""
+"""Causes in the order in which they are named: first those that the configuration can cure."""

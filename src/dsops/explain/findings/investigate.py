@@ -1,4 +1,4 @@
-"""What a plan's trial gave -> why it failed: one hop or secret at a time, with what its callers may read."""
+"""The failures of a plan's trial run -> findings, with the policies that the callers of its chain may read."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ from dsops.aws.apis.iam import get_role, list_roles
 from dsops.errors import AccessDenied, AssumeRoleDenied, DsopsError, EntityNotFound, NoCredentials, nearest
 from dsops.explain.evidence.keys import is_about_keys
 from dsops.explain.evidence.library import Evidence, EvidenceLibrary, is_role_exact
+from dsops.explain.evidence.message import Refused, encoded_in, read_decoded, read_recorded, read_sentence
 from dsops.explain.evidence.record_reader import RecordReader
 from dsops.explain.evidence.recorded import Recorded
+from dsops.explain.finding import Fact, FaultLocation, RefusalFinding, Remedy
 from dsops.explain.findings.answer import findings_of
-from dsops.explain.findings.finding import Fact, FaultLocation, RefusalFinding, Remedy
+from dsops.explain.findings.ask import Asker, Failure, Questions
 from dsops.explain.findings.refused import finding_of, is_policys
 from dsops.explain.questions.about import About, EditAt
-from dsops.explain.questions.ask import Asker, Failure, Questions
 from dsops.explain.questions.chain import ChainKeys, Chains
-from dsops.explain.questions.message import Refused, encoded_in, read_decoded, read_recorded, read_sentence
 from dsops.explain.questions.sentence import Said, read_refusal
 from dsops.explain.questions.unsigned import provider_in, unsigned_questions
 from dsops.plan import Step
-from dsops.policy.evaluation.question import Request
-from dsops.policy.simulate import CaseQuestion, simulate
+from dsops.policy import CaseQuestion, Request, simulate
 
 
 class Investigator:
@@ -38,10 +37,10 @@ class Investigator:
         self._edit_at = edit_at
 
     async def explain(self, failure: Failure) -> list[RefusalFinding]:
-        """Why it failed: the first broken place, and others that would refuse as well."""
+        """Return the reasons for a failure: the first place that refused, and others that would refuse as well."""
         failure = failure._replace(step=_with_what_was_sent(failure))
         step, error = failure.step, failure.error
-        # A read is no hop.
+        # Reading a secret is not a hop.
         hop = 0 if failure.secret else self._chains.hop(step)
         if failure.secret and is_about_keys(error.aws):
             return await self._explain_key(failure)
@@ -55,25 +54,25 @@ class Investigator:
         asked = await self._asker.of(failure, said, chain)
         if isinstance(asked, RefusalFinding):
             return [await self._with_known(asked, failure)]
-        found = await self._judge(asked, said, step, hop, chain, error, recorded)
-        return _with_fact(found or [finding_of(error, step, hop, self._edit_at)], record)
+        findings = await self._judge(asked, said, step, hop, chain, error, recorded)
+        return _with_fact(findings or [finding_of(error, step, hop, self._edit_at)], record)
 
     async def _record(
         self, said: Said, step: Step, chain: Sequence[ChainKeys], *, is_fresh: bool
     ) -> Recorded | Fact | None:
-        """AWS's own record of the refusal, where its answer carries an id."""
+        """Read AWS's record of the refusal, where its answer has an authorization id."""
         if not said.authorization_id:
             return None
         return await self._records.read(said, step, chain, is_fresh=is_fresh)
 
     async def _explain_key(self, failure: Failure) -> list[RefusalFinding]:
-        """Why what may be read can't be decrypted."""
+        """Explain why a value that may be read can't be decrypted."""
         step, error = failure.step, failure.error
         chain = await self._chains.of(step)
         asked = await self._asker.of_key(failure, chain)
         if isinstance(asked, RefusalFinding):
             return [asked]
-        # Parameter Store repeats what KMS says, and Secrets Manager nothing of it.
+        # Parameter Store repeats KMS's message; Secrets Manager does not.
         said = read_refusal(error.aws.message if error.aws else "")
         return await self._judge([asked], said, step, 0, chain, error)
 
@@ -87,7 +86,7 @@ class Investigator:
         error: DsopsError,
         recorded: Recorded | None = None,
     ) -> list[RefusalFinding]:
-        """What the policies say to these questions: the first that is surely refused, else the first."""
+        """Return findings for the first question that is certainly refused, else for the first question."""
         readers, completer = self._library.completer(step, chain)
         findings: list[RefusalFinding] = []
         for question, unread in asked:
@@ -119,7 +118,7 @@ class Investigator:
         return findings
 
     def _unlisted(self, about: About, error: DsopsError) -> RefusalFinding:
-        """A role that AWS's record knows no trust policy of."""
+        """Whether AWS's record shows a role without a trust policy, which means that it does not exist."""
         arn = about.request.resource
         message = f"AWS's record has no trust policy of {arn}, and every role has one: there is probably no such role"
         remedy = Remedy("check the role's name, path and account", about.edit("role_arn"))
@@ -127,7 +126,7 @@ class Investigator:
         return RefusalFinding("role-missing", "likely", message, place, remedy=remedy, aws=error.aws)
 
     async def _with_known(self, finding: RefusalFinding, failure: Failure) -> RefusalFinding:
-        """With what can be looked up besides: the secret that was probably meant, how long the role's sessions last."""
+        """Add what can be looked up: the secret that was probably meant, the role's longest session."""
         if finding.cause == "duration-role":
             return await self._with_limit(finding, failure.step)
         if finding.cause != "secret-missing":
@@ -137,7 +136,7 @@ class Investigator:
         return finding._replace(remedy=finding.remedy._replace(text=text)) if meant else finding
 
     async def _with_limit(self, finding: RefusalFinding, step: Step) -> RefusalFinding:
-        """AWS does not say how much less a role allows: whoever may read the role does."""
+        """AWS does not say how long the role's sessions may last; a caller that may read the role learns it."""
         role = parse_arn(str(step.settings.get("role_arn", "")))
         for keys in reversed(await self._chains.of(step)):
             if role is None or keys.identity.account != role.account:
@@ -156,12 +155,10 @@ class Investigator:
                 return finding._replace(message=f"{finding.message}, which is {seconds} s", remedy=remedy)
         return finding
 
-    # --- a role that is not there ---------------------------------------------------------------------------
-
     async def _missing(
         self, missing: EntityNotFound, about: About, chain: Sequence[ChainKeys], step: Step
     ) -> RefusalFinding:
-        """A role that does not exist, and the one that was probably meant."""
+        """The finding for a role that does not exist, with the one that was probably meant."""
         arn = about.request.resource
         name = arn.rpartition("/")[2].rpartition(":")[2]
         if name not in missing.message:
@@ -190,7 +187,7 @@ class Investigator:
         return RefusalFinding("role-missing", "proven", f"there is no {arn}", place, remedy=remedy, aws=missing.aws)
 
     async def explain_message(self, text: str, step: Step) -> list[RefusalFinding]:
-        """Why a call of some other program was refused, by what it printed; the step's chain reads."""
+        """Explain the refusal in another program's error message; the keys of the step's chain read the policies."""
         chain = await self._chains.of(step)
         if not chain:
             raise NoCredentials("there are no credentials to read policies with", hint="set AWS_PROFILE, or log in")
@@ -202,7 +199,7 @@ class Investigator:
             said = read_refusal(" ".join(text.split()))
             record = await self._record(said, step, chain, is_fresh=False)
             refused = read_recorded(record) if isinstance(record, Recorded) else read_sentence(text)
-        # Of a session of the plan more is known than its sentence tells.
+        # A session of the plan is known better than its sentence describes it.
         keys = chain[-1]
         if keys.caller is None or keys.caller.principal.arn != refused.caller.principal.arn:
             chain = [*chain[:-1], keys._replace(caller=refused.caller)]
@@ -218,7 +215,7 @@ class Investigator:
                 await decode_authorization_message(self._chains.client, keys.credentials, endpoint, encoded)
             )
         except AccessDenied as denied:
-            hint = "somebody of that account who may sts:DecodeAuthorizationMessage can run this command"
+            hint = "an administrator of that account with sts:DecodeAuthorizationMessage can run this command"
             denied.retell(denied.message, hint=hint)
             raise
 
@@ -228,7 +225,7 @@ class Investigator:
 
 
 def _with_what_was_sent(failure: Failure) -> Step:
-    """The hop with whom its token or assertion spoke of: of one that comes at run time the refusal tells."""
+    """The caller of a hop that a token or assertion opens; one that comes at run time is named in the refusal."""
     step, error = failure.step, failure.error
     if step.proof is None or step.proof.speaks_of is not None or not isinstance(error, AssumeRoleDenied):
         return step
@@ -236,7 +233,7 @@ def _with_what_was_sent(failure: Failure) -> Step:
 
 
 def _with_fact(findings: list[RefusalFinding], record: Recorded | Fact | None) -> list[RefusalFinding]:
-    """Where nothing is proven, AWS's record is what somebody else can look up first."""
+    """Where nothing is proven, AWS's record is the first fact to look up."""
     if not isinstance(record, Fact) or not findings or findings[0].certainty == "proven":
         return findings
     return [findings[0]._replace(facts=(record, *findings[0].facts)), *findings[1:]]

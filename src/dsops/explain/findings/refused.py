@@ -22,11 +22,11 @@ from dsops.errors import (
     SecretNotFound,
     ServiceError,
 )
-from dsops.explain.findings.finding import Certainty, FaultLocation, RefusalFinding, Remedy
+from dsops.explain.finding import Certainty, FaultLocation, RefusalFinding, Remedy
 from dsops.explain.questions.about import EditAt
 from dsops.plan import Step
 
-# What AWS says -> the cause, and the key to edit. The words are those of `dsops.aws.apis.sts_refusal`, seen on AWS.
+# AWS's messages, the cause, and the key to edit. The words are those of `dsops.aws.apis.sts_refusal`, seen on AWS.
 _SAID: Final = (
     ("MaxSessionDuration", "duration-role", "duration_seconds"),
     ("1 hour session limit", "duration-chain", "duration_seconds"),
@@ -70,7 +70,7 @@ _REMEDIES: Final = {
         "`aws secretsmanager update-secret --secret-id SECRET --kms-key-id KEY`"
     )
 }
-"""For what AWS refuses without the error having a hint."""
+"""Hints for errors that have none of their own."""
 _OF_WHO_SIGNS: Final = ("session-expired", "key-invalid", "no-credentials", "login-required")
 _LIMITS: Final = (
     ("duration_seconds", "duration"),
@@ -80,7 +80,7 @@ _LIMITS: Final = (
 
 
 def is_policys(error: DsopsError) -> bool:
-    """Whether a policy refused, as far as the error says; AWS denies some things whatever policies say."""
+    """Whether a policy refused, as far as the error says; AWS denies some calls whatever policies say."""
     if error.code not in ("access-denied", "sts.access-denied", "secret.access-denied"):
         return False
     said = error.aws.message if error.aws is not None else ""
@@ -88,7 +88,7 @@ def is_policys(error: DsopsError) -> bool:
 
 
 def finding_of(error: DsopsError, step: Step, hop: int, edit_at: EditAt) -> RefusalFinding:
-    """What went wrong, in the words of the error; AWS itself says so, or dsops before it asks."""
+    """Return the finding for an error that AWS, or dsops before the call, has explained itself."""
     cause, key = _cause(error)
     of_who_signs = cause in _OF_WHO_SIGNS
     store = step.credentials_from if of_who_signs else step.name
@@ -121,11 +121,11 @@ def _cause(error: DsopsError) -> tuple[str, str]:
 
 
 def limit_findings(error: LimitExceeded) -> list[RefusalFinding]:
-    """What AWS would refuse, and dsops does before it asks: one finding for each problem."""
+    """Return a finding for each problem that dsops found before the call."""
     problems = error.problems
     if not problems and error.where is not None:
         problems = (Problem(error.where, "", error.message, error.hint),)
-    found = []
+    findings = []
     for problem in problems:
         cause = next((cause for text, cause in _LIMITS if text in problem.message or text in problem.path), "limit")
         if cause == "duration":
@@ -134,5 +134,5 @@ def limit_findings(error: LimitExceeded) -> list[RefusalFinding]:
         key = problem.path.rpartition(".")[2]
         message = f"`{key}`: {problem.message}" if problem.path.count(".") > 1 else problem.message
         place = FaultLocation(store, 0, "", "", "", 0, "", 0)
-        found.append(RefusalFinding(cause, "proven", message, place, remedy=Remedy(problem.hint, problem.where)))
-    return found
+        findings.append(RefusalFinding(cause, "proven", message, place, remedy=Remedy(problem.hint, problem.where)))
+    return findings

@@ -1,15 +1,15 @@
-"""A cause -> what to do about it: an edit with its line, or a statement and the policy that it belongs into."""
+"""A cause -> its remedy: an edit with its line, or a statement and the policy that it belongs in."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from dsops.explain.finding import Remedy
 from dsops.explain.findings.causes import Cause, sentence
-from dsops.explain.findings.finding import Remedy
 from dsops.explain.questions.about import About, policy_text
 from dsops.explain.questions.sentence import ENDPOINT_POLICY
-from dsops.policy.language.letters import lower_case
+from dsops.policy import lower_case
 
 _SENT: Final = {
     "session-tags": "tags",
@@ -18,11 +18,11 @@ _SENT: Final = {
     "token-audience": "web_identity_audience",
     "region": "region",
 }
-"""Causes that the configuration can cure by sending what is wanted, and the key to write."""
+"""Causes that the configuration can cure by sending a value, and the key to write."""
 
 
 def remedy_for(cause: Cause, policy_type: str, *, is_deny: bool, about: About) -> Remedy:
-    """What to do; never a value that is hidden."""
+    """Return the remedy. It never holds a value that is hidden."""
     by_cause = _BY_CAUSE.get(cause.code)
     if by_cause is not None:
         return by_cause(cause, about)
@@ -39,18 +39,15 @@ def remedy_for(cause: Cause, policy_type: str, *, is_deny: bool, about: About) -
 
 
 def _sender(cause: Cause, about: About) -> str | None:
-    """The store that can send it, "" for a call of another program's; None where no configuration can.
+    """The store that can send the value; "" for another program's call; None where no configuration can.
 
-    A read sends a region and nothing else of this, and what a session has was sent when it was issued.
+    A read sends only a region; values of a session were sent when it was issued.
     """
     if cause.code == "region" or not about.step.name:
         return about.step.name
     if lower_case(cause.key) == "aws:sourceidentity":
         return about.step.credentials_from or None
     return about.step.name if about.step.operation else None
-
-
-# --- what the configuration sends ---------------------------------------------------------------------------
 
 
 def _external_id(cause: Cause, about: About) -> Remedy:
@@ -80,19 +77,19 @@ def _send(cause: Cause, about: About, policy_type: str, store: str) -> Remedy:
     if about.request.principal.kind == "saml" and cause.code in _ATTRIBUTES:
         return _have_said(cause, about, policy_type)
     key = "transitive_tag_keys" if lower_case(cause.key) == "sts:transitivetagkeys" else _SENT[cause.code]
-    wanted = next((each for each in cause.mismatches if cause.key and cause.key in each.element), None)
-    values = " or ".join(wanted.wanted[:3]) if wanted is not None else ""
+    mismatch = next((each for each in cause.mismatches if cause.key and cause.key in each.element), None)
+    values = " or ".join(mismatch.wanted[:3]) if mismatch is not None else ""
     policy, where = policy_text(policy_type, about), f"store `{store}`" if store else "the call"
-    is_null = wanted is not None and wanted.element.startswith("Null ")
-    if is_null and wanted is not None and (values == "true") is not wanted.is_unwanted:
+    is_null = mismatch is not None and mismatch.element.startswith("Null ")
+    if is_null and mismatch is not None and (values == "true") is not mismatch.is_unwanted:
         text = f"leave what {cause.key} is about out of `{key}` on {where}: {sentence(policy, 'wants')} none"
-    elif wanted is not None and wanted.is_unwanted and not is_null:
+    elif mismatch is not None and mismatch.is_unwanted and not is_null:
         text = f"set `{key}` on {where} to anything but {values}: {sentence(policy, 'refuses')} that"
     else:
         shown = f" ({values})" if values and not is_null else ""
         text = f"set `{key}` on {where} to what {sentence(policy, 'wants')}{shown}"
-    if cause.code == "source-identity" and wanted is not None and not wanted.is_known:
-        text += "; one that the session before has already stays, and that session has to be had anew"
+    if cause.code == "source-identity" and mismatch is not None and not mismatch.is_known:
+        text += "; one that the session before already has stays, so that session must be issued again"
     return Remedy(text, about.edit(key, store))
 
 
@@ -103,17 +100,14 @@ _ATTRIBUTES: Final = {
     "tag-session": "PrincipalTag:KEY",
     "set-source-identity": "SourceIdentity",
 }
-"""What an assertion says by attributes, of which the configuration knows nothing."""
+"""The remedy for values that an assertion's attributes set, which the configuration does not know."""
 
 
 def _have_said(cause: Cause, about: About, policy_type: str) -> Remedy:
-    wanted = next((each for each in cause.mismatches if cause.key and cause.key in each.element), None)
-    shown = f" ({' or '.join(wanted.wanted[:3])})" if wanted is not None and not wanted.is_unwanted else ""
+    mismatch = next((each for each in cause.mismatches if cause.key and cause.key in each.element), None)
+    shown = f" ({' or '.join(mismatch.wanted[:3])})" if mismatch is not None and not mismatch.is_unwanted else ""
     attribute, policy = _ATTRIBUTES[cause.code], policy_text(policy_type, about)
     return Remedy(f"have the identity provider send `{attribute}` as {sentence(policy, 'wants')} it{shown}")
-
-
-# --- statements to add --------------------------------------------------------------------------------------
 
 
 _BESIDE: Final = {"tag-session": "tags", "set-source-identity": "source_identity", "set-context": "provided_contexts"}
@@ -132,7 +126,7 @@ def _beside(cause: Cause, about: About, policy_type: str) -> Remedy:
 
 
 def _actions(about: About) -> object:
-    """The action, or all that the hop needs: what allows one of them is soon refused for the next."""
+    """The action, or all that the hop needs: allowing one of them would fail at the next."""
     if len(about.actions) < 2 or about.request.action not in about.actions:
         return about.request.action
     return list(about.actions)
@@ -162,7 +156,7 @@ def _revoked(_cause: Cause, about: About) -> Remedy:
 
 
 def allow(policy_type: str, about: About) -> Remedy:
-    """The statement that is missing, and where it belongs."""
+    """The missing statement, and the policy it belongs in."""
     request = about.request
     statement: dict[str, object] = {"Effect": "Allow", "Action": _actions(about), "Resource": request.resource}
     if policy_type == "session policy" and about.step.credentials_from:
@@ -176,7 +170,7 @@ def allow(policy_type: str, about: About) -> Remedy:
         if policy_type == "resource-based policy":
             statement["Resource"] = "*"
     if policy_type == ENDPOINT_POLICY:
-        # Such a policy has principals, and that of a gateway endpoint knows nobody but `*` (VPC User Guide).
+        # An endpoint policy has principals, and that of a gateway endpoint accepts only `*` (VPC User Guide).
         condition = {"ArnEquals": {"aws:PrincipalArn": about.caller}}
         statement |= {"Principal": "*", "Condition": condition}
     if policy_type == "no policy":

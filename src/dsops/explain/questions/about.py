@@ -1,4 +1,4 @@
-"""The call that was refused, and what its caller and its policies are called in sentences."""
+"""The refused call, and the names of its caller and policies in sentences."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ from dsops.arn import parse_arn
 from dsops.errors import Where
 from dsops.explain.questions.sentence import ENDPOINT_POLICY
 from dsops.plan import Step
-from dsops.policy.evaluation.question import Request
-from dsops.policy.language.letters import lower_case
-from dsops.policy.language.principals import Principal
-from dsops.policy.simulate import is_kms_key
+from dsops.policy import Principal, Request, is_kms_key, lower_case
 
 EditAt = Callable[[str, str], Where]
-"""Store and key -> where that stands in the configuration, or where the store does."""
+"""Store and key -> their place in the configuration, or the store's."""
 
 
 class About(NamedTuple):
-    """The call that was refused."""
+    """A refused call."""
 
     request: Request
     step: Step
@@ -27,18 +24,18 @@ class About(NamedTuple):
     hop: int
     edit_at: EditAt
     is_role_exact: bool = True
-    """Whether the caller's own ARN is known with its path."""
+    """Whether the caller's ARN is known with its path."""
     is_provider_known: bool = True
-    """Whether it is known which provider vouches for a token or an assertion."""
+    """Whether the provider of a token or an assertion is known."""
     actions: tuple[str, ...] = ()
-    """All that this hop needs; () for what is no hop."""
+    """All actions that the hop needs; () for a call that is not a hop."""
     is_by_files: bool = False
-    """Whether files say some of the policies, which may be others than what is there."""
+    """Whether some of the policies come from files, which may differ from those in AWS."""
     unknown_keys: tuple[str, ...] = ()
-    """Condition keys of which nobody knows what the call has; one that ends in `/` stands for all beginning so."""
+    """Condition keys whose values in the call are unknown; a key that ends in `/` stands for all with that prefix."""
 
     def is_known(self, key: str) -> bool:
-        """Whether it is known what the call has of that condition key, be it nothing."""
+        """Whether the call's value for that condition key is known, an absent one included."""
         key = lower_case(key)
         if key in {lower_case(each) for each in self.request.context}:
             return True
@@ -46,11 +43,11 @@ class About(NamedTuple):
 
     @property
     def where_to_set(self) -> str:
-        """`store target`, as sentences have it; what was refused to another program has no store."""
+        """`store target` for sentences; the call of another program has no store."""
         return f"store `{self.step.name}`" if self.step.name else "the call"
 
     def edit(self, key: str, store: str = "") -> Where | None:
-        """Where that key stands, or would; None for a call of another program's."""
+        """The place of that key in the configuration; None for another program's call."""
         store = store or self.step.name
         return self.edit_at(store, key) if store else None
 
@@ -62,7 +59,7 @@ class About(NamedTuple):
 
     @property
     def whom(self) -> str:
-        """Whose policies the caller's own are: `role Jump`, `user ada`."""
+        """The owner of the caller's identity policies: `role Jump`, `user ada`."""
         return owner_text(self.caller)
 
 
@@ -74,15 +71,15 @@ def name_of(principal: Principal) -> str:
 
 
 _NAMELESS: Final = {"web-identity": "the token", "saml": "the assertion"}
-"""Callers of whose provider nothing is known."""
+"""Kinds of callers whose provider is unknown."""
 
 
 def owner_text(arn: str) -> str:
-    """`role Jump` for a role's ARN, `user ada` for a user's; the ARN itself for others."""
-    found = parse_arn(arn)
-    if found is None or found.service != "iam" or found.resource_type not in ("role", "user"):
+    """`role Jump` for a role's ARN, `user ada` for a user's; any other ARN unchanged."""
+    parsed = parse_arn(arn)
+    if parsed is None or parsed.service != "iam" or parsed.resource_type not in ("role", "user"):
         return arn
-    return f"{found.resource_type} {found.resource_name}"
+    return f"{parsed.resource_type} {parsed.resource_name}"
 
 
 def policy_text(policy_type: str, about: About) -> str:

@@ -1,7 +1,8 @@
-"""A SAML response that is at hand -> what AWS puts to a role's trust policy for it: provider, condition keys, actions.
+"""A SAML response -> the provider, condition keys and actions that AWS puts to a role's trust policy.
 
 IAM User Guide, "Configure SAML assertions for the authentication response" and "Available keys for SAML-based AWS STS
-federation"; STS API Reference, AssumeRoleWithSAML. Nobody has verified it here; AWS has, before it asks a policy.
+federation"; STS API Reference, AssumeRoleWithSAML. The signature is not verified here; AWS does that before it
+evaluates policies.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from hashlib import sha1
 from typing import Final, NamedTuple
 
 from dsops.arn import Arn, parse_arn
-from dsops.policy.saml_attributes import attribute_keys
+from dsops.policy import attribute_keys
 from dsops.stores.saml_response import ATTRIBUTES, SESSION_NAME, SamlResponse
 
 _TAG: Final = f"{ATTRIBUTES}PrincipalTag:"
@@ -22,18 +23,18 @@ _UNSPECIFIED: Final = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
 
 
 class AssertedContext(NamedTuple):
-    """What the response means to a trust policy."""
+    """The part of a response that a trust policy sees."""
 
     principal_arn: str
-    """The provider that vouches; "" where the response leaves that open."""
+    """The provider that signed; "" where the response leaves that open."""
     context: dict[str, tuple[str, ...]]
-    """Every key that the call has by it: what is not here is not sent."""
+    """The condition keys that the response sets; all others are absent."""
     actions: tuple[str, ...]
-    """All that the trust policy has to allow, in AWS's order."""
+    """The actions that the trust policy has to allow, in AWS's order."""
 
 
 def read_told(response: SamlResponse, role: Arn, principal_arn: str) -> AssertedContext:
-    """For that role; `principal_arn` is the provider that was named, "" for the one that the response gives."""
+    """Read a response for that role; `principal_arn` is the configured provider, "" to take the response's."""
     offered = {offer.principal_arn for offer in response.roles if offer.role_arn == str(role)}
     provider = principal_arn or (next(iter(offered)) if len(offered) == 1 else "")
     context = {
@@ -69,6 +70,6 @@ def _of_provider(issuer: str, provider: str) -> dict[str, tuple[str, ...]]:
     if arn is None:
         return {}
     whose = f"{arn.account}/{arn.resource_name}"
-    # SHA-1 is what AWS makes of it, and hides nothing.
+    # AWS defines `saml:namequalifier` as this SHA-1; it protects nothing.
     qualifier = b64encode(sha1(f"{issuer}{whose}".encode(), usedforsecurity=False).digest()).decode()
     return {"SAML:doc": (whose,), "SAML:namequalifier": (qualifier,), "aws:FederatedProvider": (provider,)}

@@ -1,4 +1,4 @@
-"""Who signs the calls of a plan: the base credentials and the sessions before a hop, and whose each of them is."""
+"""The callers of a plan's calls: the base credentials and the sessions before a hop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dsops.tasks import Once, Work
 
 
 class ChainKeys(NamedTuple):
-    """Credentials that sign calls of the chain, and whose they are."""
+    """Credentials that sign calls of the chain, and their identity."""
 
     credentials: Credentials
     identity: CallerIdentity
@@ -26,7 +26,7 @@ class ChainKeys(NamedTuple):
 
 
 class Chains:
-    """The chains of one plan; `sessions` are those that were issued, by step, `bases` those of profiles."""
+    """The chains of one plan; `sessions` are the issued ones by step, `bases` the base credentials by profile."""
 
     def __init__(
         self, plan: Plan, client: Client, sessions: Mapping[str, Credentials], bases: Mapping[str, Credentials]
@@ -44,7 +44,7 @@ class Chains:
         return own + self.hop(below) if below is not None else own
 
     async def of(self, step: Step) -> list[ChainKeys]:
-        """Those who sign the calls before and of that step, the base credentials first."""
+        """Return the keys that sign the step's call and those before it, the base credentials first."""
         below = self.plan.steps.get(step.credentials_from)
         if below is None:
             credentials = self._bases.get(step.profile)
@@ -56,7 +56,7 @@ class Chains:
         session = self._sessions.get(below.name)
         if session is None:
             return chain
-        # What a token or a login opened inherits nothing from the base credentials, which may only read here.
+        # A session opened by a token or login inherits nothing from the base credentials, which only read here.
         before = chain[-1].caller if chain and not is_opened(below) else None
         keys = await self._keys_of(session, step, below, before)
         return [*chain, keys] if keys is not None else chain
@@ -64,7 +64,7 @@ class Chains:
     async def _keys_of(
         self, credentials: Credentials, step: Step, issuer: Step | None, before: ChainCaller | None
     ) -> ChainKeys | None:
-        """Whose those are, asked of STS once; None when it does not say."""
+        """The identity of the credentials, asked of STS once; None when STS does not say."""
 
         def find() -> Work[ChainKeys | None]:
             return self._find(credentials, step, issuer, before)
@@ -84,7 +84,7 @@ class Chains:
         return ChainKeys(credentials, identity, caller)
 
     def endpoint(self, step: Step, service: str, region: str = "") -> Endpoint:
-        """Where that service is for the step; a store's own address of a stand-in for AWS is that of all services."""
+        """The service's endpoint for the step; a store's own address of an emulator serves all services."""
         url = str(step.settings.get("endpoint_url", ""))
         address = parse_address(url) if url else None
         own = url if address is not None and not is_aws_host(address.host) else ""
@@ -92,6 +92,6 @@ class Chains:
         return resolve_endpoint(service, region or step.region or "us-east-1", environ, endpoint_url=own)
 
     def now(self, step: Step) -> datetime:
-        """The time by AWS's clock, where that is known to differ from this machine's."""
+        """The time of AWS's clock, where its difference from this machine's is known."""
         skew = self.client.skew_seconds(self.endpoint(step, "sts"))
         return self.client.runtime.now() + timedelta(seconds=skew)

@@ -1,7 +1,7 @@
-"""A session that a token, an assertion or a login has opened -> what its calls have, as far as it is known here.
+"""A session that a token, an assertion or a login opened -> the caller that it makes, as far as it is known.
 
-Nobody signs for such a session, so it inherits nothing; what its tags and its source identity are the provider says.
-IAM User Guide, "Available keys for AWS STS federation": which keys the session keeps.
+No credentials sign for such a session, so it inherits nothing; the provider sets its tags and its source identity.
+IAM User Guide, "Available keys for AWS STS federation": the keys that the session keeps.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from dsops.explain.questions.assertion import read_told
 from dsops.explain.questions.request import OF_AN_ISSUER, PASSED_ON, ChainCaller, Context, session_caller
 from dsops.explain.questions.unsigned import CLAIMS, unsigned_questions
 from dsops.plan import Step
-from dsops.policy.language.letters import lower_case
-from dsops.policy.simulate import Unread
+from dsops.policy import Unread, lower_case
 from dsops.stores.saml import assertion_at_hand
 
 _REQUEST_TAG: Final = "aws:RequestTag/"
 _KEPT: Final = ("aws:FederatedProvider", "SAML:sub", "SAML:sub_type", "SAML:namequalifier")
-"""Of what an assertion says; all else only the trust policy sees."""
+"""The keys of an assertion that a session keeps; only the trust policy sees the others."""
 _OF_SAML: Final = ("saml:sub", "saml:sub_type", "saml:namequalifier")
 _OF_A_LOGIN: Final = (*_OF_SAML, "identitystore:userid")
 _OF_THE_ASSERTION: Final = "what the session has by its assertion is not known here"
@@ -29,54 +28,54 @@ _OF_THE_LOGIN: Final = "what IAM Identity Center gives the session is not known 
 
 
 def is_opened(step: Step) -> bool:
-    """Whether no credentials sign for that step's session."""
+    """Whether the step's session is opened without credentials."""
     return step.proof is not None
 
 
 def opened_caller(step: Step, identity: CallerIdentity) -> ChainCaller | None:
-    """The session that such a step has opened."""
+    """Return the session that such a step opens."""
     caller = session_caller(step, identity, None)
     if caller is None:
         return None
     if step.operation == "AssumeRoleWithSAML":
-        told, unread = _by_assertion(step)
+        context, unread = _by_assertion(step)
     elif step.operation == "AssumeRoleWithWebIdentity":
-        told, unread = _by_token(step)
+        context, unread = _by_token(step)
     else:
-        told, unread = {}, Unread("context", _OF_THE_LOGIN, (*OF_AN_ISSUER, *_OF_A_LOGIN))
-    return caller._replace(context={**caller.context, **told}, unread=(*caller.unread, unread))
+        context, unread = {}, Unread("context", _OF_THE_LOGIN, (*OF_AN_ISSUER, *_OF_A_LOGIN))
+    return caller._replace(context={**caller.context, **context}, unread=(*caller.unread, unread))
 
 
 def _by_assertion(step: Step) -> tuple[Context, Unread]:
-    """All that a response says which is at hand and not encrypted; nothing of another."""
+    """The keys of a response that is at hand and not encrypted; none for any other."""
     role = parse_arn(str(step.settings.get("role_arn", "")))
     response = assertion_at_hand(step.settings)
     if role is None or response is None or not response.is_whole:
         return {}, Unread("context", _OF_THE_ASSERTION, (*OF_AN_ISSUER, *_OF_SAML))
     sent = read_told(response, role, str(step.settings.get("principal_arn", ""))).context
-    told: Context = {key: sent[key] for key in _KEPT if key in sent}
+    context: Context = {key: sent[key] for key in _KEPT if key in sent}
     transitive = {lower_case(key) for key in sent.get("sts:TransitiveTagKeys", ())}
     for key, values in sent.items():
         name = key.removeprefix(_REQUEST_TAG)
         if name != key:
-            told[f"aws:PrincipalTag/{name}"] = values
+            context[f"aws:PrincipalTag/{name}"] = values
             if lower_case(name) in transitive:
-                told[f"{PASSED_ON}{name}"] = values
+                context[f"{PASSED_ON}{name}"] = values
     if "sts:SourceIdentity" in sent:
-        told["aws:SourceIdentity"] = sent["sts:SourceIdentity"]
-    missing = () if "aws:FederatedProvider" in told else ("aws:federatedprovider", "saml:namequalifier")
-    return told, Unread("context", _OF_THE_ASSERTION, missing)
+        context["aws:SourceIdentity"] = sent["sts:SourceIdentity"]
+    missing = () if "aws:FederatedProvider" in context else ("aws:federatedprovider", "saml:namequalifier")
+    return context, Unread("context", _OF_THE_ASSERTION, missing)
 
 
 def _by_token(step: Step) -> tuple[Context, Unread]:
-    """Provider, subject and audience, where the token was at hand; whether it brings tags nobody looks."""
-    told: Context = {}
+    """Provider, subject and audience of a token that is at hand. Whether it sets tags is not read."""
+    context: Context = {}
     host = ""
     for asked, _ in unsigned_questions(step, step.region):
         provider = asked.principal.federated
         host = provider.rpartition(":oidc-provider/")[2]
         said = {key: asked.context[key] for key in (f"{host}:sub", f"{host}:aud") if key in asked.context}
-        told = {**({"aws:FederatedProvider": (provider,)} if provider else {}), **said}
+        context = {**({"aws:FederatedProvider": (provider,)} if provider else {}), **said}
     claims = tuple(lower_case(f"{host}:{claim}") for claim in ("sub", "aud", *CLAIMS))
-    known = {lower_case(key) for key in told}
-    return told, Unread("context", _OF_THE_PROOF, tuple(key for key in (*OF_AN_ISSUER, *claims) if key not in known))
+    known = {lower_case(key) for key in context}
+    return context, Unread("context", _OF_THE_PROOF, tuple(key for key in (*OF_AN_ISSUER, *claims) if key not in known))

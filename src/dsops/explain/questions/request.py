@@ -1,6 +1,6 @@
-"""A hop of a plan and who makes it -> the questions that AWS puts to policies, with all that is known of the call.
+"""A hop of a plan and its caller -> the questions that AWS puts to policies, with everything known of the call.
 
-What nobody here can know (the address that AWS sees, the network, a base session's tags) is named as such.
+Unknown are the address that AWS sees, the network, and the tags of a base session; they are listed as unread.
 """
 
 from __future__ import annotations
@@ -11,48 +11,41 @@ from typing import Final, NamedTuple
 from dsops.arn import parse_arn
 from dsops.aws.apis.sts import CallerIdentity
 from dsops.plan import Step
-from dsops.policy.language.letters import lower_case
-from dsops.policy.language.principals import Principal, is_unique_id
-from dsops.policy.simulate import CaseQuestion, Unread, read_caller
+from dsops.policy import CaseQuestion, Principal, Unread, is_unique_id, lower_case, read_caller
 from dsops.secret import Secret
 
 Context = dict[str, tuple[str, ...]]
 
-OF_THE_NETWORK: Final = (
-    "aws:sourceip",
-    "aws:vpcsourceip",
-    "aws:sourcevpc",
-    "aws:sourcevpce",
-    "aws:sourcevpcarn",
-    "aws:vpceaccount",
-    "aws:vpceorgid",
-    "aws:vpceorgpaths",
-    "aws:useragent",
+OF_THE_NETWORK: Final = tuple(
+    """
+    aws:sourceip aws:vpcsourceip aws:sourcevpc aws:sourcevpce aws:sourcevpcarn aws:vpceaccount aws:vpceorgid
+    aws:vpceorgpaths aws:useragent
+    """.split()
 )
 OF_AN_ISSUER: Final = ("aws:principaltag/", "aws:sourceidentity", "aws:federatedprovider")
-"""What a session has by the issuer."""
+"""Keys that the issuer of a session sets."""
 _OF_A_BASE_SESSION: Final = ("aws:tokenissuetime", *OF_AN_ISSUER)
 _OF_MFA: Final = ("aws:multifactorauthpresent", "aws:multifactorauthage")
 NETWORK: Final = "only AWS sees from which address and network the call comes"
-BASE_SESSION: Final = "nobody tells how the base session was made"
+BASE_SESSION: Final = "it is not known how the base session was made"
 
 
 class ChainCaller(NamedTuple):
-    """Who makes a call, and what is known of the session."""
+    """The caller of a call, and what is known of its session."""
 
     principal: Principal
     step: str = ""
     """The store that issued the session; "" for base credentials."""
     is_temporary: bool = False
     context: Mapping[str, tuple[str, ...]] = {}
-    """Keys that every call of this session has."""
+    """Condition keys that every call of this session has."""
     unread: tuple[Unread, ...] = ()
     is_role_exact: bool = True
-    """Whether the role's ARN is known with its path, which the ARN of a session lacks."""
+    """Whether the role's ARN is known with its path, which a session's ARN lacks."""
 
 
 def base_caller(identity: CallerIdentity, *, is_temporary: bool) -> ChainCaller | None:
-    """Whoever signs the first hop; None for what is no caller that policies name."""
+    """The caller of the first hop; None for an identity that policies can't name."""
     principal = _principal(identity, "")
     if principal is None:
         return None
@@ -67,7 +60,7 @@ def base_caller(identity: CallerIdentity, *, is_temporary: bool) -> ChainCaller 
 
 
 def session_caller(step: Step, identity: CallerIdentity, before: ChainCaller | None) -> ChainCaller | None:
-    """The session that a step has issued, called with `before`."""
+    """Return the session that a step issues for the caller `before`."""
     settings = step.settings
     principal = _principal(identity, str(settings.get("role_arn", "")))
     if principal is None:
@@ -94,7 +87,7 @@ def session_caller(step: Step, identity: CallerIdentity, before: ChainCaller | N
     if source_identity:
         context["aws:SourceIdentity"] = (source_identity,)
     unread = [Unread("context", NETWORK, OF_THE_NETWORK)]
-    # Transitive tags and the source identity of a session of which they are not known come along.
+    # A session with unknown transitive tags and source identity passes them on.
     unread += [] if before is None else [each for each in map(_inherited, before.unread) if each.keys]
     is_exact = principal.kind != "role-session" or "role_arn" in settings
     return ChainCaller(principal, step.name, True, context, tuple(unread), is_exact)
@@ -104,12 +97,12 @@ _HANDED_ON: Final = ("aws:principaltag/", "aws:sourceidentity")
 
 
 def _inherited(unread: Unread) -> Unread:
-    """What is not known of the next session where this is not known of the one before."""
+    """Keys of the next session that are unknown because this one's are."""
     return unread._replace(keys=tuple(key for key in unread.keys if key in _HANDED_ON))
 
 
 PASSED_ON: Final = "dsops:PassedOn/"
-"""No key of AWS's: tags that a next hop inherits, kept beside the others."""
+"""A key of our own for tags that the next hop inherits."""
 
 
 def _passed_on(context: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
@@ -117,7 +110,7 @@ def _passed_on(context: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
 
 
 def _source_identity(step: Step, inherited: Mapping[str, tuple[str, ...]]) -> str:
-    """The one that is sent, else that of the session before, which stays."""
+    """The source identity that is sent, else that of the session before, which stays."""
     return str(step.settings.get("source_identity", "")) or next(iter(inherited.get("aws:SourceIdentity", ())), "")
 
 
@@ -141,15 +134,12 @@ def _principal(identity: CallerIdentity, role_arn: str) -> Principal | None:
         return None
 
 
-# --- questions ----------------------------------------------------------------------------------------------
-
-
 def questions(
     step: Step, caller: ChainCaller, region: str, refused: str = ""
 ) -> list[tuple[CaseQuestion, tuple[Unread, ...]]]:
-    """What AWS asks of policies for that hop, in its order, and what of each is not known.
+    """Return what AWS asks of policies for the hop, in its order, each with its unread parts.
 
-    `refused` is the action that AWS names: it asks for more than the plan knows where a base session brings tags along.
+    `refused` is the action that AWS names: it can be one that the plan does not know, where a base session has tags.
     """
     role = parse_arn(str(step.settings.get("role_arn", "")))
     if role is None:
@@ -172,12 +162,12 @@ def questions(
 
 
 _BROUGHT_ALONG: Final = ("sts:SetSourceIdentity", "sts:TagSession")
-"""What a hop needs for a source identity and tags that its caller's session has."""
+"""The actions that a hop needs for the source identity and tags of its caller's session."""
 _KEYS_OF_A_HOP: Final = {
     "aws:sourceidentity": ("sts:sourceidentity",),
     "aws:principaltag/": ("aws:resourcetag/", "iam:resourcetag/"),
 }
-"""What of a session comes to a hop -> the keys by which the hop has it."""
+"""Keys of a session, and the keys under which the next hop's request has them."""
 
 
 def _of_hop(unread: Unread) -> list[str]:
@@ -185,7 +175,7 @@ def _of_hop(unread: Unread) -> list[str]:
 
 
 def _context_of_hop(step: Step, caller: ChainCaller, region: str) -> Context:
-    """What a trust policy is judged by, as far as the plan and the sessions before it say."""
+    """The condition keys of the request, as far as the plan and the sessions before it tell."""
     settings = step.settings
     context = context_of_call(caller, region)
     context["sts:RoleSessionName"] = (str(settings["role_session_name"]),)
@@ -205,13 +195,13 @@ def _context_of_hop(step: Step, caller: ChainCaller, region: str) -> Context:
     for key, value in _passed_on(caller.context).items():
         context[f"aws:ResourceTag/{key}"] = context[f"iam:ResourceTag/{key}"] = (value,)
     if "serial_number" in settings:
-        # A code within this very call.
+        # The MFA code is sent with this very call.
         context["aws:MultiFactorAuthPresent"], context["aws:MultiFactorAuthAge"] = ("true",), ("0",)
     return context
 
 
 def context_of_call(caller: ChainCaller, region: str) -> Context:
-    """The keys that any call of that caller has."""
+    """The condition keys of any call by that caller."""
     context = {key: values for key, values in caller.context.items() if not key.startswith(PASSED_ON)}
     if region:
         context["aws:RequestedRegion"] = (region,)

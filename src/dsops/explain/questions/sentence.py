@@ -1,8 +1,8 @@
-"""AWS's sentence of a refusal -> what it says of who, what and why; nothing of what it doesn't say.
+"""AWS's error message of a refusal -> the caller, action, resource and policy that it names.
 
 IAM User Guide, "Troubleshoot access denied error messages"; the policy's ARN since January 2026 (AWS Security Blog);
-the authorization id, with a link to the console, in the preview of 2026. Another language or another form is no
-sentence that we know, and nothing is concluded from it.
+the authorization id, with a link to the console, in the preview of 2026. A message in another language or form is not
+read.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple, get_args
 
-from dsops.policy.evaluation.evaluate import PolicyType
+from dsops.policy import PolicyType
 
 ENDPOINT_POLICY: Final = "VPC endpoint policy"
-"""AWS's sentences name it; nothing here evaluates it, for who calls through which endpoint only AWS sees."""
+"""AWS's messages name endpoint policies. They are not evaluated here: only AWS sees the endpoint of a call."""
 _TYPES: Final = "|".join([*(kind for kind in get_args(PolicyType) if kind != "no policy"), ENDPOINT_POLICY])
 _SENTENCE: Final = (
     r"User: (?P<caller>\S+) is not authorized to perform: (?P<action>[A-Za-z0-9-]+:[A-Za-z0-9*]+)"
@@ -26,36 +26,36 @@ _LINK: Final = (
     rf"https://[a-z0-9-]{{1,63}}\.{_CONSOLES}/iam/home\?region=(?P<region>[a-z0-9-]{{1,63}})"
     r"#/authorization-details/[0-9a-z]{1,256}"
 )
-"""Somebody follows it: a message may come from anywhere, and so may what looks like a link in it."""
+"""Users follow it, and a message may come from an attacker: only this form of link is shown."""
 _NOTHING_ALLOWS: Final = rf"because no (?P<type>{_TYPES}) allows"
 
 
 class Said(NamedTuple):
-    """What AWS's own words tell; "" for what they leave out."""
+    """The facts of a message; "" for those that it leaves out."""
 
     caller: str = ""
     action: str = ""
     resource: str = ""
     policy_type: str = ""
-    """As AWS's sentences call it, which are those of `PolicyType`."""
+    """In the words of AWS's messages, which are those of `PolicyType`."""
     is_deny: bool = False
-    """A statement denies; otherwise nothing allows."""
+    """Whether a statement denies; otherwise no statement allows."""
     policy_arn: str = ""
-    """The policy that denies, by its ARN, or as the one is called here that AWS's record names without one."""
+    """The denying policy: its ARN, or the name used here for a policy that AWS's record has without one."""
     sid: str = ""
-    """The statement that does, where AWS's record names one."""
+    """The denying statement, where AWS's record has it."""
     refusing: tuple[str, ...] = ()
-    """All kinds of policies that refuse, where AWS's record says so: no other kind does."""
+    """All types of policies that refuse, where AWS's record lists them; no other type does."""
     authorization_id: str = ""
-    """By which AWS's record of the decision is asked for."""
+    """The id of AWS's record of the decision."""
     region: str = ""
-    """Where it is asked for."""
+    """The region that has the record."""
     link: str = ""
-    """To the same in the console."""
+    """The link to the record in the console."""
 
 
 def read_refusal(message: str) -> Said:
-    """What the message tells. AWS shortens a long list of resources, and services add sentences of their own."""
+    """Read a message. AWS shortens long lists of resources, and services add sentences of their own."""
     sentence = re.search(_SENTENCE, message)
     said = Said()
     if sentence is not None:
@@ -69,9 +69,9 @@ def read_refusal(message: str) -> Said:
 
 
 def _with_record(said: Said, message: str) -> Said:
-    """The id of AWS's record, the region that has it, and the link to it."""
-    found, link = re.search(_ID, message), re.search(_LINK, message)
-    if found is None:
+    """The record's id, its region, and the link to it."""
+    record_id, link = re.search(_ID, message), re.search(_LINK, message)
+    if record_id is None:
         return said
-    said = said._replace(authorization_id=found["id"])
+    said = said._replace(authorization_id=record_id["id"])
     return said if link is None else said._replace(region=link["region"], link=link[0])

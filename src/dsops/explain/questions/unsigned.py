@@ -1,6 +1,6 @@
 """A hop that a token or an assertion opens -> the question that AWS puts to the role's trust policy.
 
-Nothing signs such a call. What the token or the assertion says is known where it was at hand when the run was planned.
+The call is not signed. Content of the token or assertion is known where it was at hand when the plan was made.
 """
 
 from __future__ import annotations
@@ -11,39 +11,24 @@ from dsops.arn import Arn, parse_arn
 from dsops.explain.questions.assertion import read_told
 from dsops.explain.questions.request import NETWORK, OF_THE_NETWORK, Context
 from dsops.plan import Step
-from dsops.policy.language.letters import lower_case
-from dsops.policy.language.principals import FEDERATED_NAMES, Principal
-from dsops.policy.simulate import CaseQuestion, PolicySet, Unread
+from dsops.policy import CaseQuestion, PolicySet, Principal, Unread, lower_case
+from dsops.policy.language.principals import FEDERATED_NAMES
 from dsops.stores.saml import assertion_at_hand
 from dsops.stores.web_identity import MOST_SHOWN
 
 _GITHUB: Final = "token.actions.githubusercontent.com"
-_SAML: Final = (
-    "saml:sub",
-    "saml:sub_type",
-    "saml:namequalifier",
-    "saml:edupersonorgdn",
-    "aws:requesttag/",
-    "aws:tagkeys",
-    "sts:rolesessionname",
-    "sts:sourceidentity",
+_SAML: Final = tuple(
+    """
+    saml:sub saml:sub_type saml:namequalifier saml:edupersonorgdn aws:requesttag/ aws:tagkeys sts:rolesessionname
+    sts:sourceidentity
+    """.split()
 )
-"""What an assertion says besides its issuer and its recipient."""
-CLAIMS: Final = (
-    "amr",
-    "azp",
-    "email",
-    "oaud",
-    "actor",
-    "environment",
-    "job_workflow_ref",
-    "ref",
-    "repository",
-    "repository_id",
-    "repository_owner",
-    "repository_owner_id",
-    "workflow",
-    "enterprise",
+"""The keys that an assertion sets besides issuer and recipient."""
+CLAIMS: Final = tuple(
+    """
+    amr azp email oaud actor environment job_workflow_ref ref repository repository_id repository_owner
+    repository_owner_id workflow enterprise
+    """.split()
 )
 """Claims of a token that are condition keys, besides `sub` and `aud` (IAM User Guide, OIDC federation keys)."""
 
@@ -51,9 +36,9 @@ Unsigned = tuple[CaseQuestion, tuple[Unread, ...]]
 
 
 def unsigned_questions(step: Step, region: str, provider: str = "") -> list[Unsigned]:
-    """What is asked, in AWS's order, and what of it is not known; `provider` is one to take where nobody knows which.
+    """Return the questions in AWS's order, each with its unread parts; [] for a step that assumes no role.
 
-    Nothing for what no role is assumed with. The principal has no name where no provider is known.
+    `provider` is used where the token's is unknown; without either the principal has no name.
     """
     role = parse_arn(str(step.settings.get("role_arn", "")))
     if role is None or step.proof is None:
@@ -69,11 +54,12 @@ def _by_assertion(step: Step, role: Arn, region: str, provider: str) -> list[Uns
     network = Unread("context", NETWORK, OF_THE_NETWORK)
     response = assertion_at_hand(step.settings)
     if response is not None and response.is_whole:
-        told = read_told(response, role, named or provider)
-        principal = Principal("saml", "", "", federated=told.principal_arn)
-        context |= told.context
+        asserted = read_told(response, role, named or provider)
+        principal = Principal("saml", "", "", federated=asserted.principal_arn)
+        context |= asserted.context
         return [
-            (CaseQuestion(principal, action, str(role), role.account, context), (network,)) for action in told.actions
+            (CaseQuestion(principal, action, str(role), role.account, context), (network,))
+            for action in asserted.actions
         ]
     keys: tuple[str, ...] = _SAML
     if step.proof is not None and step.proof.speaks_of is not None:
@@ -127,7 +113,7 @@ def _provider(role: Arn, host: str) -> str:
 def provider_in(asked: CaseQuestion, policies: PolicySet) -> str:
     """The only provider of that kind that the trust policy names; "" where it names several or none."""
     kind = ":saml-provider/" if asked.principal.kind == "saml" else ":oidc-provider/"
-    found = {
+    providers = {
         provider
         for group in policies.get("trust", ())
         for policy in group
@@ -136,4 +122,4 @@ def provider_in(asked: CaseQuestion, policies: PolicySet) -> str:
         for provider in statement.principals.providers
         if kind in provider
     }
-    return next(iter(found)) if len(found) == 1 else ""
+    return next(iter(providers)) if len(providers) == 1 else ""

@@ -8,63 +8,37 @@ trust policy of its own account names needs no permission of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, Literal
 
+from dsops.policy.evaluation.consulted import (
+    HAS_IDENTITY,
+    Effect,
+    Group,
+    Policies,
+    PolicyType,
+    has_boundary,
+    identity_policies,
+    limits,
+    must_resource_allow,
+    needs_identity,
+    organization_levels,
+    resource_type,
+)
 from dsops.policy.evaluation.question import Match, PreparedRequest, Request
+from dsops.policy.evaluation.reasons import Reason, explain
 from dsops.policy.language.letters import lower_case
-from dsops.policy.language.match import split_arn
 from dsops.policy.language.policy import Policy, Statement
-from dsops.policy.language.principals import ACCOUNT, DIRECT, UNNAMED, Principal, PrincipalKind, Reach
+from dsops.policy.language.principals import DIRECT, UNNAMED, Reach
+from dsops.policy.language.session_actions import UNDECIDED_ACTIONS
 from dsops.startup import NamedTuple
-
-if TYPE_CHECKING:
-    from dsops.policy.evaluation.reasons import Reason
-
-__all__ = ["Decision", "Effect", "Policies", "PolicyType", "Principal", "PrincipalKind", "Request", "evaluate"]
-
-Effect = Literal["Allow", "ExplicitDeny", "ImplicitDeny"]
-
-PolicyType = Literal[
-    "identity-based policy",
-    "permissions boundary",
-    "session policy",
-    "resource-based policy",
-    "role trust policy",
-    "service control policy",
-    "resource control policy",
-    "no policy",
-]
-"""As AWS's own sentences call them; `no policy` decides what every valid caller may do."""
-
-_OPEN_ACTIONS: Final = frozenset({"sts:getcalleridentity", "sts:getsessiontoken"})
-"""No policy allows or denies them (STS API Reference; IAM User Guide, "Permissions for GetSessionToken")."""
-
-
-class Policies(NamedTuple):
-    """What bears on a request. An absent kind is empty or None."""
-
-    identity: tuple[Policy, ...] = ()
-    """A user's own and its groups'; a role's."""
-    boundary: Policy | None = None
-    session: tuple[tuple[Policy, ...], ...] = ()
-    """Layers: each must allow, within a layer any policy may. A role session without any is not limited."""
-    resource: Policy | None = None
-    """The resource's policy; a role's trust policy for sts:AssumeRole*, TagSession and SetSourceIdentity."""
-    service_control: tuple[tuple[Policy, ...], ...] = ()
-    """Levels, root to account, each must allow; nothing for a management account."""
-    resource_control: tuple[tuple[Policy, ...], ...] = ()
-    """The same for the resource's account, RCPFullAWSAccess on each level; for services that have RCPs."""
-    must_resource_allow: bool = False
-    """The resource's policy must allow in its own account too, as a KMS key's; a trust policy always must."""
 
 
 class Decision(NamedTuple):
-    """The outcome and what decided it."""
+    """The result of an evaluation: the effect, and the policy and statement that decided."""
 
     is_allowed: bool
     effect: Effect
     decided_by: PolicyType
-    """The type of policy that allowed, or the one refusal that AWS would name."""
+    """The type of policy that allowed, or the one that AWS would name in its refusal."""
     policy: Policy | None
     statement: Statement | None
     """The Allow or Deny that decided; None when nothing allowed."""
@@ -76,17 +50,12 @@ class Decision(NamedTuple):
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
-        """Every type of policy that was consulted, what matched in it and what nearly did; made when read."""
-        from dsops.policy.evaluation.reasons import explain
-
+        """A `Reason` for each type of policy consulted, with the statements that matched or nearly did."""
         return explain(self.request, self.policies)
 
 
-# --- the order of evaluation --------------------------------------------------------------------------------
-
-
 class _Answers(NamedTuple):
-    """What is left to weigh when no policy denies."""
+    """The results of all types of policy when no policy denies."""
 
     refusing_organization: PolicyType | None
     """The control policies of the first level that does not allow."""
@@ -98,8 +67,11 @@ class _Answers(NamedTuple):
 
 
 def evaluate(request: Request, policies: Policies) -> Decision:
-    """Whether AWS would let that request through, and which policy decides."""
-    if lower_case(request.action) in _OPEN_ACTIONS:
+    """Decide the request as AWS does: an explicit Deny wins, then every required type of policy must allow.
+
+    Raises nothing for parsed policies. Source: AWS IAM User Guide, "Policy evaluation logic".
+    """
+    if lower_case(request.action) in UNDECIDED_ACTIONS:
         return Decision(True, "Allow", "no policy", None, None, request, policies)
     answers = _ask_all(request, policies)
     if isinstance(answers, _Denial):
@@ -123,7 +95,7 @@ class _Denial(NamedTuple):
 
 
 def _ask_all(request: Request, policies: Policies) -> _Answers | _Denial:
-    """Every policy asked, in AWS's order; the first explicit Deny ends it."""
+    """Test every policy in AWS's order; the first explicit Deny ends the evaluation."""
     question = PreparedRequest(request, has_boundary=has_boundary(request, policies))
     denial, refusing_organization = _ask_each(question, organization_levels(request, policies))
     if denial is not None:
@@ -153,7 +125,7 @@ def _ask_each(question: PreparedRequest, groups: Sequence[Group]) -> tuple[_Deni
 
 
 def _refusing(request: Request, policies: Policies, answers: _Answers) -> PolicyType | None:
-    """The policy type whose missing Allow refuses the request: the first in AWS's order."""
+    """The first type of policy, in AWS's order, whose missing Allow refuses the request; None when all allow."""
     if answers.refusing_organization is not None:
         return answers.refusing_organization
     if request.principal.kind not in HAS_IDENTITY:
@@ -166,73 +138,3 @@ def _refusing(request: Request, policies: Policies, answers: _Answers) -> Policy
     if is_identity_needed and answers.identity is None:
         return "identity-based policy"
     return answers.refusing_limit
-
-
-# --- what applies to whom (reasons.py tells by the same rules) ----------------------------------------------
-
-HAS_IDENTITY: Final = frozenset({"user", "role-session", "federated-session", "root"})
-"""The kinds of principal with policies of their own. For all others the resource's policy decides alone."""
-
-_WITH_IDENTITY_POLICIES: Final = HAS_IDENTITY - {"root"}
-
-Group = tuple[PolicyType, tuple[Policy, ...]]
-"""Policies of one type of which one must allow."""
-
-
-def organization_levels(request: Request, policies: Policies) -> list[Group]:
-    """RCPs, then SCPs, by level. They don't bind service-linked roles (AWS Organizations User Guide)."""
-    if not (policies.resource_control or policies.service_control):
-        return []
-    issuer = split_arn(request.principal.issuer_arn)
-    if issuer is not None and issuer[5].startswith("role/aws-service-role/"):
-        return []
-    groups: list[Group] = [("resource control policy", level) for level in policies.resource_control]
-    groups.extend(("service control policy", level) for level in policies.service_control)
-    return groups
-
-
-def identity_policies(request: Request, policies: Policies) -> tuple[Policy, ...]:
-    """The identity-based policies that bind: none for a root user or for whoever has no account."""
-    return policies.identity if request.principal.kind in _WITH_IDENTITY_POLICIES else ()
-
-
-def has_boundary(request: Request, policies: Policies) -> bool:
-    """A permissions boundary binds the caller."""
-    return policies.boundary is not None and request.principal.kind in _WITH_IDENTITY_POLICIES
-
-
-def limits(request: Request, policies: Policies) -> list[Group]:
-    """The boundary, which does not bind a root user, and the session's layers."""
-    kind = request.principal.kind
-    if kind not in HAS_IDENTITY:
-        return []
-    groups: list[Group] = []
-    if policies.boundary is not None and has_boundary(request, policies):
-        groups.append(("permissions boundary", (policies.boundary,)))
-    groups.extend(("session policy", layer) for layer in policies.session)
-    if not policies.session and kind == "federated-session":
-        # GetFederationToken without a session policy gives none of the user's permissions: nothing allows.
-        groups.append(("session policy", ()))
-    return groups
-
-
-def resource_type(policies: Policies) -> PolicyType:
-    """What the policy in the place of the resource's is called."""
-    is_trust = policies.resource is not None and policies.resource.kind == "trust"
-    return "role trust policy" if is_trust else "resource-based policy"
-
-
-def must_resource_allow(request: Request, policies: Policies) -> bool:
-    """The resource's own policy must name the caller: from outside its account, for a role's trust, a KMS key."""
-    return (
-        policies.must_resource_allow
-        or request.is_cross_account
-        or request.principal.kind not in HAS_IDENTITY
-        or (policies.resource is not None and policies.resource.kind == "trust")
-        or lower_case(request.action).startswith("sts:assumerole")
-    )
-
-
-def needs_identity(request: Request, reach: Reach) -> bool:
-    """The caller's own policies must allow as well, given how the resource's policy names it."""
-    return request.is_cross_account or reach in (UNNAMED, ACCOUNT)

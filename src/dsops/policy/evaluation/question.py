@@ -14,7 +14,7 @@ from dsops.startup import NamedTuple
 
 
 class Request(NamedTuple):
-    """One question: may this caller do this to that."""
+    """A request to AWS: who calls which action on which resource, with which condition keys."""
 
     principal: Principal
     action: str
@@ -34,7 +34,7 @@ class Request(NamedTuple):
 
     @property
     def is_cross_account(self) -> bool:
-        """The caller belongs to another account than the resource; a service belongs to none."""
+        """Whether caller and resource belong to different accounts; a service belongs to none."""
         return bool(self.principal.account) and self.principal.account != self.resource_account
 
 
@@ -63,7 +63,7 @@ class PreparedRequest:
         return self._folded
 
     def is_met(self, statement: Statement) -> bool:
-        """The statement applies, whoever asks.
+        """Whether the statement applies, its principals aside.
 
         A condition that can't be judged (see `policy.language.conditions`) is met for a Deny and not for an Allow.
         """
@@ -82,7 +82,7 @@ class PreparedRequest:
         return True
 
     def reach(self, statement: Statement) -> Reach:
-        """How closely a statement of the resource's policy names the caller; UNNAMED where it names nobody.
+        """How closely a statement of the resource's policy names the caller; UNNAMED where it has no principals.
 
         A Deny with NotPrincipal denies every principal that has a permissions boundary, whomever it names
         (AWS IAM User Guide, "Permissions boundaries": resource-based policies).
@@ -114,7 +114,7 @@ class PreparedRequest:
         allow: Match | None = None
         closest: Reach = UNNAMED
         for statement in policy.statements:
-            # One that names nobody does not belong in a resource's policy: it grants nothing, and may refuse.
+            # An Allow without principals grants nothing in a resource's policy; a Deny without them still denies.
             reach = self.reach(statement)
             if statement.effect == "Deny":
                 if (reach or statement.principals is None) and self.is_met(statement):

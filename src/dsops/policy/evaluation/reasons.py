@@ -1,6 +1,6 @@
-"""Why a request was decided as it was: what each policy says, and what one that nearly applied wanted.
+"""Explain a decision: what each consulted policy says, and why statements that nearly applied did not.
 
-Nothing here decides; it asks what `evaluate` asks and keeps the answers. Made only when somebody reads it.
+Decides nothing itself: it tests what `evaluate` tests and keeps the results. Computed when `Decision.reasons` is read.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from dsops.policy.evaluation.evaluate import (
+from dsops.policy.evaluation.consulted import (
     HAS_IDENTITY,
     Effect,
     Group,
@@ -33,7 +33,7 @@ from dsops.startup import NamedTuple
 
 
 class UnmetElement(NamedTuple):
-    """One thing in a statement that kept it from applying."""
+    """An element or condition that kept a statement from applying."""
 
     element: str
     """As written: Action, NotResource, Condition ..."""
@@ -50,12 +50,12 @@ class UnmetElement(NamedTuple):
 
 
 def is_negated(element: str, operator: str) -> bool:
-    """What a failure's statement wants is anything but `wanted`: NotAction, StringNotEquals, NotIpAddress ..."""
+    """Whether the statement requires anything but `wanted`: NotAction, StringNotEquals, NotIpAddress ..."""
     return element.startswith("Not") or "Not" in operator
 
 
 class StatementReason(NamedTuple):
-    """A statement that applied (no failures) or nearly did."""
+    """A statement that applied (`failures` is empty) or nearly did."""
 
     policy: Policy
     statement: Statement
@@ -65,24 +65,24 @@ class StatementReason(NamedTuple):
 
 
 class Reason(NamedTuple):
-    """What one type of policy (one level, one layer of it) had to say."""
+    """The result of one type of policy: one level of an organization, or one layer of a session."""
 
     policy_type: PolicyType
     level: int
-    """Which level of the organisation or layer of the session, from 0."""
+    """The level of the organization or the layer of the session, from 0."""
     effect: Effect
-    """What these policies say by themselves."""
+    """The effect of these policies alone."""
     is_needed: bool
-    """Without their Allow the request is refused. A Deny always counts."""
+    """Whether the request is refused without their Allow. A Deny always counts."""
     matched: tuple[StatementReason, ...]
     near: tuple[StatementReason, ...]
     """Nearest first."""
     note: str
-    """What else bears on it, in a sentence; often ""."""
+    """A sentence about what else affects the result; often ""."""
 
 
 def explain(request: Request, policies: Policies) -> tuple[Reason, ...]:
-    """One reason for each type, level and layer that was consulted, in AWS's order."""
+    """Return a reason for each type, level and layer that was consulted, in AWS's order of evaluation."""
     question = PreparedRequest(request, has_boundary=has_boundary(request, policies))
     reasons = _group_reasons(question, organization_levels(request, policies), is_needed=True)
     reach = UNNAMED
@@ -118,7 +118,7 @@ _EMPTY_NOTES: Final[dict[PolicyType, str]] = {
 def _resource_reason(question: PreparedRequest, request: Request, policies: Policies) -> tuple[Reason, Reach]:
     resource = policies.resource
     matched, near = _statements(question, (resource,) if resource is not None else (), is_resource=True)
-    reach = max((found.reach for found in matched if found.statement.effect == "Allow"), default=UNNAMED)
+    reach = max((reason.reach for reason in matched if reason.statement.effect == "Allow"), default=UNNAMED)
     is_needed = must_resource_allow(request, policies)
     note = "" if resource is not None else "the resource has no policy that could name the caller"
     if reach != UNNAMED and not request.is_cross_account:
@@ -134,7 +134,7 @@ _REACH_NOTES: Final = {
 
 
 def _effect(matched: Iterable[StatementReason]) -> Effect:
-    effects = {found.statement.effect for found in matched}
+    effects = {reason.statement.effect for reason in matched}
     if "Deny" in effects:
         return "ExplicitDeny"
     return "Allow" if effects else "ImplicitDeny"
@@ -143,18 +143,18 @@ def _effect(matched: Iterable[StatementReason]) -> Effect:
 def _statements(
     question: PreparedRequest, policies: Sequence[Policy], *, is_resource: bool = False
 ) -> tuple[tuple[StatementReason, ...], tuple[StatementReason, ...]]:
-    """Those that apply, and those that fail in one element only or have the action right; nearest first."""
+    """The statements that apply, and those that fail in one element only or match the action; nearest first."""
     matched, near = [], []
     for policy in policies:
         for statement in policy.statements:
             failures = _failures(question, policy, statement, is_resource=is_resource)
-            found = StatementReason(policy, statement, failures, question.reach(statement))
+            statement_reason = StatementReason(policy, statement, failures, question.reach(statement))
             elements = {failure.element for failure in failures}
             if not failures:
-                matched.append(found)
+                matched.append(statement_reason)
             elif len(elements) == 1 or statement.actions.element not in elements:
-                near.append(found)
-    near.sort(key=lambda found: len(found.failures))
+                near.append(statement_reason)
+    near.sort(key=lambda statement_reason: len(statement_reason.failures))
     return tuple(matched), tuple(near)
 
 
@@ -211,13 +211,13 @@ def _shown(condition: Condition, actual: tuple[str, ...] | None) -> tuple[str, .
 
 
 def _names(principal: Principal) -> tuple[str, ...]:
-    """Every way in which a policy could name that principal, the most exact first."""
+    """Every name by which a policy can name that principal, the most exact first."""
     names = (principal.arn, principal.issuer_arn, principal.unique_id, principal.account, principal.federated)
     return tuple(name for name in names if name) or (principal.kind,)
 
 
 def _hint(wanted: Sequence[str], actual: Sequence[str]) -> str:
-    """A difference that the eye passes over."""
+    """A difference that is easy to overlook: white space, or upper and lower case."""
     for want in wanted:
         for have in actual:
             if want == have:
@@ -230,13 +230,13 @@ def _hint(wanted: Sequence[str], actual: Sequence[str]) -> str:
 
 
 def _plain_wildcard(question: PreparedRequest, policy: Policy, condition: Condition, actual: Sequence[str]) -> str:
-    """A `*` or `?` under StringEquals, where StringLike would let this request in."""
+    """A hint for `*` or `?` under StringEquals where StringLike would match this request."""
     if condition.parsed.family != "StringEquals" or condition.parsed.is_negated:
         return ""
     for text in condition.values:
         tokens = tokenize(text, has_variables=policy.version == _WITH_VARIABLES, has_wildcards=True)
-        found = resolve(tokens, question.context())
-        if found and (ANY_RUN in found or ANY_ONE in found) and any(map(compile_glob(found), actual)):
+        pattern = resolve(tokens, question.context())
+        if pattern and (ANY_RUN in pattern or ANY_ONE in pattern) and any(map(compile_glob(pattern), actual)):
             operator = condition.operator.replace("StringEquals", "StringLike")
             return f"`*` and `?` are plain text in {condition.operator}: {operator} would match"
     return ""
@@ -246,7 +246,7 @@ _WITH_VARIABLES: Final = "2012-10-17"
 
 
 def _unset(question: PreparedRequest, policy: Policy, written: Sequence[str]) -> str:
-    """The first variable among the values that this request can't fill."""
+    """A hint about the first policy variable that has no value in this request."""
     variables = [token for text in written for token in _variables(text)]
     if variables and policy.version != _WITH_VARIABLES:
         return f"{variables[0].written} is plain text in version {policy.version}"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from dsops.policy.evaluation.evaluate import Decision, PolicyType
+from dsops.policy.evaluation.consulted import PolicyType
+from dsops.policy.evaluation.evaluate import Decision
 from dsops.policy.evaluation.question import Request
 from dsops.policy.language.letters import lower_case
+from dsops.policy.language.session_actions import BY_NAME
 
-# Every refusal of these has the same words, whatever the reason (measured on live AWS, July 2026).
-_BARE: Final = frozenset({"sts:assumerole", "sts:tagsession", "sts:setsourceidentity", "sts:setcontext"})
 _ORGANIZATION: Final = frozenset({"service control policy", "resource control policy"})
 _NAMED_WITH_ARN: Final = _ORGANIZATION | {"permissions boundary", "session policy", "identity-based policy"}
 
@@ -35,7 +35,8 @@ def denial_sentence(request: Request, decision: Decision) -> str:
     if is_denied:
         policy = f"{_with_article(decision.decided_by)}{_policy_arn(decision)}"
         return f"{sentence} with an explicit deny in {policy}"
-    if lower_case(request.action) in _BARE:
+    known = BY_NAME.get(lower_case(request.action))
+    if known is not None and known.has_bare_refusal:
         return sentence
     return f"{sentence} because no {decision.decided_by} allows the {request.action} action"
 

@@ -1,25 +1,29 @@
-"""Condition operators: compiled when a policy is read, then asked of a request's context.
+"""Conditions: compiled when a policy is read, then tested with a request's context.
 
 A test says True, False, or None where the request's value can't be read as what the operator compares (a word
 as a number): the evaluator then neither lets an Allow through nor a Deny slip.
-Rules: AWS IAM User Guide, "Condition operators", "Conditions with multiple context keys or values".
+Rules: AWS IAM User Guide, "Conditions with multiple context keys or values".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
-from dsops.policy.language.letters import fold, lower_case
-from dsops.policy.language.match import (
-    ArnPredicate,
-    compile_arn,
-    compile_arn_sections,
-    compile_glob,
-    split_arn,
-    split_sections,
+from dsops.policy.language.letters import lower_case
+from dsops.policy.language.match import ArnPredicate, compile_arn, compile_arn_sections, split_sections
+from dsops.policy.language.operators import (
+    TEXT_FAMILIES,
+    TYPED_FAMILIES,
+    Answer,
+    Matcher,
+    Operator,
+    TextFamily,
+    arn_matcher,
+    parse_operator,
+    text_matcher,
+    typed_matcher,
 )
-from dsops.policy.language.operators import WITH_VARIABLES, Operator, parse_operator
 from dsops.policy.language.tokens import (
     Context,
     PolicyVariable,
@@ -30,30 +34,16 @@ from dsops.policy.language.tokens import (
     resolve,
     tokenize,
 )
-from dsops.policy.language.values import (
-    compare_moments,
-    compare_numbers,
-    read_address,
-    read_bytes,
-    read_moment,
-    read_network,
-    read_number,
-)
 from dsops.startup import NamedTuple
 
-T = TypeVar("T")
-
-Answer = bool | None
 Test = Callable[[Context], Answer]
-Matcher = Callable[[str], Answer]
-"""Takes one value of the request: does it match any of the policy's values?"""
 
 SECRET_KEYS: Final = frozenset({"sts:externalid"})
-"""Keys whose values are never shown."""
+"""Condition keys whose values are never shown."""
 
 
 class Condition(NamedTuple):
-    """One key under one operator."""
+    """One condition key under one operator."""
 
     operator: str
     key: str
@@ -61,14 +51,14 @@ class Condition(NamedTuple):
     line: int
     parsed: Operator
     test: Test
-    """Takes a context with keys in lower case."""
+    """Takes a context with keys in lower case; True, False, or None where the request's value can't be read."""
 
     def __repr__(self) -> str:
         return f"Condition({self.operator!r}, {self.key!r}, {self.shown_values!r}, line={self.line})"
 
     @property
     def is_secret(self) -> bool:
-        """Its values must not be shown."""
+        """Whether its values must not be shown."""
         return lower_case(self.key) in SECRET_KEYS
 
     @property
@@ -78,9 +68,9 @@ class Condition(NamedTuple):
 
 
 def fold_context(context: Mapping[str, tuple[str, ...]]) -> Context:
-    """The context with keys in lower case: case counts neither in condition keys nor in tag keys in them."""
+    """Return the context with keys in lower case: case does not count in condition keys, tag keys included."""
     folded = {lower_case(key): values for key, values in context.items()}
-    if len(folded) != len(context):  # two spellings of one key: all their values count
+    if len(folded) != len(context):  # Two spellings of one key: the values of both count.
         folded = {}
         for key, values in context.items():
             folded[lower_case(key)] = folded.get(lower_case(key), ()) + tuple(values)
@@ -91,7 +81,7 @@ def fold_context(context: Mapping[str, tuple[str, ...]]) -> Context:
 
 
 def compile_condition(operator: str, key: str, values: Sequence[str], line: int, *, has_variables: bool) -> Condition:
-    """The condition; ValueError says what is wrong with the operator or a value, and may quote the value."""
+    """Compile a condition. Raises ValueError for an operator or value that AWS refuses, and may quote the value."""
     parsed = parse_operator(operator)
     return Condition(
         operator, key, tuple(values), line, parsed, _compile(parsed, key, values, has_variables=has_variables)
@@ -100,11 +90,19 @@ def compile_condition(operator: str, key: str, values: Sequence[str], line: int,
 
 def _compile(parsed: Operator, key: str, values: Sequence[str], *, has_variables: bool) -> Test:
     lower = lower_case(key)
-    if parsed.family == "Null":
-        return _null_test(lower, values)
-    if not parsed.family.startswith(WITH_VARIABLES):
-        return _with_matcher(parsed, lower, _compile_typed(parsed.family, values))
-    is_pattern = parsed.family.startswith(("StringLike", "Arn"))
+    text_family = next((family for family in TEXT_FAMILIES if family == parsed.family), None)
+    if text_family is not None:
+        return _compile_text(parsed, text_family, lower, values, has_variables=has_variables)
+    typed_family = next((family for family in TYPED_FAMILIES if family == parsed.family), None)
+    if typed_family is not None:
+        return _with_matcher(parsed, lower, typed_matcher(typed_family, values))
+    return _null_test(lower, values)
+
+
+def _compile_text(
+    parsed: Operator, family: TextFamily, key: str, values: Sequence[str], *, has_variables: bool
+) -> Test:
+    is_pattern = family in ("StringLike", "ArnEquals", "ArnLike")
     all_tokens = [tokenize(value, has_variables=has_variables, has_wildcards=is_pattern) for value in values]
     static: list[Sequence[Resolved]] = []
     dynamic: list[tuple[Token, ...]] = []
@@ -113,13 +111,13 @@ def _compile(parsed: Operator, key: str, values: Sequence[str], *, has_variables
             static.append([token for token in tokens if not isinstance(token, PolicyVariable)])
         else:
             dynamic.append(tokens)
-    if parsed.family == "Bool":
+    if family == "Bool":
         _check_booleans(static)
     if not dynamic:
-        if parsed.family == "StringEquals":
-            return _with_set(parsed, lower, frozenset(map(literal_text, static)))
-        return _with_matcher(parsed, lower, _matcher(parsed.family, static))
-    return _with_variables(parsed, lower, static, dynamic)
+        if family == "StringEquals":
+            return _with_set(parsed, key, frozenset(map(literal_text, static)))
+        return _with_matcher(parsed, key, text_matcher(family, static))
+    return _with_variables(parsed, family, key, static, dynamic)
 
 
 def _check_booleans(values: Sequence[Sequence[Resolved]]) -> None:
@@ -129,104 +127,22 @@ def _check_booleans(values: Sequence[Sequence[Resolved]]) -> None:
 
 
 def _null_test(key: str, values: Sequence[str]) -> Test:
-    """`true`: the key is not in the request; `false`: it is, with a value that is more than empty text.
+    """The test of Null. `true`: the key is absent; `false`: it is present with a value that is not empty.
 
-    AWS IAM User Guide, set operators: Null is what tells "context keys with empty values" apart.
+    AWS IAM User Guide, set operators: Null distinguishes "context keys with empty values".
     """
-    wanted = {lower_case(value) for value in values}
-    if not wanted <= {"true", "false"}:
+    expected = {lower_case(value) for value in values}
+    if not expected <= {"true", "false"}:
         raise ValueError("Null takes `true` (the key is absent) or `false` (it is present)")
-    when_absent, when_present = "true" in wanted, "false" in wanted
+    when_absent, when_present = "true" in expected, "false" in expected
     return lambda context: when_present if any(context.get(key, ())) else when_absent
-
-
-# --- matchers: one value of the request against the policy's values -----------------------------------------
-
-
-def _matcher(family: str, values: Sequence[Sequence[Resolved]]) -> Matcher:
-    """For the operators on text."""
-    if family == "StringEquals":
-        return frozenset(map(literal_text, values)).__contains__
-    if family in ("StringEqualsIgnoreCase", "Bool"):
-        folded = frozenset(fold(literal_text(value)) for value in values)
-        return lambda value: fold(value) in folded
-    if family == "StringLike":
-        globs = [compile_glob(value) for value in values]
-        return globs[0] if len(globs) == 1 else lambda value: any(glob(value) for glob in globs)
-    return _arn_matcher(map(compile_arn, values))
-
-
-def _arn_matcher(patterns: Iterable[ArnPredicate | None]) -> Matcher:
-    """A pattern that is not six parts long is no ARN and matches nothing."""
-    arns = [arn for arn in patterns if arn is not None]
-
-    def matches_arn(value: str) -> bool:
-        parts = split_arn(value)
-        return parts is not None and any(arn(parts) for arn in arns)
-
-    return matches_arn
-
-
-_COMPARISONS: Final[Mapping[str, Callable[[int], bool]]] = {
-    "Equals": lambda order: order == 0,
-    "LessThan": lambda order: order < 0,
-    "LessThanEquals": lambda order: order <= 0,
-    "GreaterThan": lambda order: order > 0,
-    "GreaterThanEquals": lambda order: order >= 0,
-}
-
-
-def _compile_typed(family: str, values: Sequence[str]) -> Matcher:
-    """For the operators on numbers, dates, addresses and bytes; ValueError when a policy's value is none."""
-    if family.startswith("Numeric"):
-        return _ordering(values, read_number, compare_numbers, family.removeprefix("Numeric"), "a number")
-    if family.startswith("Date"):
-        what = "a date (2026-01-31T12:00:00Z) or epoch seconds"
-        return _ordering(values, read_moment, compare_moments, family.removeprefix("Date"), what)
-    if family == "IpAddress":
-        return _networks(values)
-    wanted = frozenset(_read_all(values, read_bytes, "base64"))
-    return lambda value: read_bytes(value) in wanted
-
-
-def _read_all(values: Sequence[str], read: Callable[[str], T | None], what: str) -> list[T]:
-    found = []
-    for value in values:
-        read_value = read(value)
-        if read_value is None:
-            raise ValueError(f"`{value}` is not {what}")
-        found.append(read_value)
-    return found
-
-
-def _networks(values: Sequence[str]) -> Matcher:
-    networks = _read_all(values, read_network, "an IP address or CIDR range")
-
-    def matches(value: str) -> Answer:
-        address = read_address(value)
-        return None if address is None else any(network(address) for network in networks)
-
-    return matches
-
-
-def _ordering(
-    values: Sequence[str], read: Callable[[str], T | None], compare: Callable[[T, T], int], comparison: str, what: str
-) -> Matcher:
-    wanted = _read_all(values, read, what)
-    holds = _COMPARISONS[comparison]
-
-    def matches(value: str) -> Answer:
-        actual = read(value)
-        return None if actual is None else any(holds(compare(actual, one)) for one in wanted)
-
-    return matches
 
 
 # --- tests: all values of the request -----------------------------------------------------------------------
 
 
 def _with_set(parsed: Operator, key: str, wanted: frozenset[str]) -> Test:
-    """StringEquals and its negation without variables, by far the commonest: one call for all values."""
+    """StringEquals and StringNotEquals without variables, by far the most frequent: one operation for all values."""
     when_missing = _when_missing(parsed)
     if parsed.quantifier:
         return _with_matcher(parsed, key, wanted.__contains__)
@@ -255,41 +171,47 @@ def _with_matcher(parsed: Operator, key: str, matcher: Matcher) -> Test:
 
 
 def _with_variables(
-    parsed: Operator, key: str, static: Sequence[Sequence[Resolved]], dynamic: Sequence[tuple[Token, ...]]
+    parsed: Operator,
+    family: TextFamily,
+    key: str,
+    static: Sequence[Sequence[Resolved]],
+    dynamic: Sequence[tuple[Token, ...]],
 ) -> Test:
-    """As `_with_matcher`, the policy's values made for each request. An unset variable matches nothing."""
+    """As `_with_matcher`, with the policy's values resolved for each request. An unset variable matches nothing."""
     when_missing = _when_missing(parsed)
     decide = _decider(parsed)
-    family = parsed.family
 
-    def made(context: Context) -> Matcher:
-        if family.startswith("Arn"):
-            return _arn_matcher([*map(compile_arn, static), *(_resolved_arn(tokens, context) for tokens in dynamic)])
-        resolved = [found for tokens in dynamic if (found := resolve(tokens, context)) is not None]
-        return _matcher(family, [*static, *resolved])
+    def matcher_for(context: Context) -> Matcher:
+        if family in ("ArnEquals", "ArnLike"):
+            return arn_matcher([*map(compile_arn, static), *(_resolved_arn(tokens, context) for tokens in dynamic)])
+        resolved = [pattern for tokens in dynamic if (pattern := resolve(tokens, context)) is not None]
+        return text_matcher(family, [*static, *resolved])
 
     def test(context: Context) -> Answer:
         values = context.get(key)
         if not values:
             return when_missing
-        return decide(values, made(context))
+        return decide(values, matcher_for(context))
 
     return test
 
 
 def _resolved_arn(tokens: Sequence[Token], context: Context) -> ArnPredicate | None:
-    """What a variable brings stays in the part where it is written, colons and all; it may also be the whole ARN."""
+    """Resolve an ARN pattern with variables. A value stays within the part that has its variable, colons included.
+
+    A variable may also stand for the whole ARN.
+    """
     sections: Sequence[Sequence[Token]] = split_sections(tokens)
     if len(sections) < 6:
         sections = [tokens]
-    resolved = [found for section in sections if (found := resolve(section, context)) is not None]
+    resolved = [pattern for section in sections if (pattern := resolve(section, context)) is not None]
     if len(resolved) < len(sections):
         return None
     return compile_arn(resolved[0]) if len(sections) == 1 else compile_arn_sections(resolved)
 
 
 def _when_missing(parsed: Operator) -> bool:
-    """The answer for a key that the request has not."""
+    """The result for a key that the request does not have."""
     if parsed.is_if_exists:
         return True
     if parsed.quantifier:
@@ -298,7 +220,7 @@ def _when_missing(parsed: Operator) -> bool:
 
 
 def _decider(parsed: Operator) -> Callable[[Sequence[str], Matcher], Answer]:
-    """What makes one answer of the request's values. Several under a plain operator: as if ForAnyValue."""
+    """Combine the results of all values of the request. Several values under a plain operator: as if ForAnyValue."""
     if parsed.quantifier == "ForAllValues:":
         return _all_miss if parsed.is_negated else _all_match
     if parsed.quantifier == "ForAnyValue:":
@@ -309,20 +231,20 @@ def _decider(parsed: Operator) -> Callable[[Sequence[str], Matcher], Answer]:
 def _any_matches(values: Sequence[str], matcher: Matcher) -> Answer:
     answer: Answer = False
     for value in values:
-        found = matcher(value)
-        if found:
+        answer_of_value = matcher(value)
+        if answer_of_value:
             return True
-        if found is None:
+        if answer_of_value is None:
             answer = None
     return answer
 
 
 def _none_matches(values: Sequence[str], matcher: Matcher) -> Answer:
-    found = _any_matches(values, matcher)
-    return None if found is None else not found
+    answer = _any_matches(values, matcher)
+    return None if answer is None else not answer
 
 
-# A set of nothing but empty text counts as empty (AWS IAM User Guide, set operators: "an empty string").
+# A set of empty texts counts as empty (AWS IAM User Guide, set operators: "an empty string").
 
 
 def _any_matches_of_set(values: Sequence[str], matcher: Matcher) -> Answer:
@@ -343,7 +265,7 @@ def _all_miss(values: Sequence[str], matcher: Matcher) -> Answer:
 
 def _negation(matcher: Matcher) -> Matcher:
     def misses(value: str) -> Answer:
-        found = matcher(value)
-        return None if found is None else not found
+        answer = matcher(value)
+        return None if answer is None else not answer
 
     return misses

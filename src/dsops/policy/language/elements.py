@@ -1,4 +1,4 @@
-"""What a statement's Action and Resource elements say, compiled."""
+"""The Action and Resource elements of a statement, compiled."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Actions(NamedTuple):
 
     @property
     def element(self) -> str:
-        """As it is called in the document."""
+        """The element's name in the document."""
         return "NotAction" if self.is_negated else "Action"
 
 
 ResourceTest = Callable[[str, Sequence[str] | None, Callable[[], Context]], bool]
-"""Takes the resource, its six parts (None when it is no ARN), and what gives the context to a variable."""
+"""Takes the resource, its six parts (None when it is no ARN), and a function that returns the context for variables."""
 
 
 class ResourceElement(NamedTuple):
@@ -56,15 +56,12 @@ class ResourceElement(NamedTuple):
 
     @property
     def element(self) -> str:
-        """As it is called in the document."""
+        """The element's name in the document."""
         return "NotResource" if self.is_negated else "Resource"
 
 
-# --- actions ------------------------------------------------------------------------------------------------
-
-
 def check_action(text: str) -> None:
-    """ValueError when the text is neither `service:Name` (wildcards anywhere) nor `*`."""
+    """Raise ValueError unless the text is `service:Name` (wildcards anywhere) or `*`."""
     if text and not text.strip("*"):
         return
     service, colon, name = text.partition(":")
@@ -75,7 +72,7 @@ def check_action(text: str) -> None:
 
 
 def compile_actions(written: Sequence[str], *, is_negated: bool) -> Actions:
-    """The element for actions that `check_action` passed. Case counts in neither the service nor the name."""
+    """Compile actions that `check_action` accepted. Case does not count, in the service as in the name."""
     exact: set[str] = set()
     tests: list[Predicate] = []
     for text in written:
@@ -117,14 +114,11 @@ def _any_action(exact: frozenset[str], tests: Sequence[Predicate], *, is_negated
     return matches
 
 
-# --- resources ----------------------------------------------------------------------------------------------
-
-
 _WILDCARDS: Final = frozenset("*?")
 
 
 class _Pattern(NamedTuple):
-    """One resource pattern: exactly one of these says what it matches."""
+    """One compiled resource pattern: exactly one of its fields is set."""
 
     is_everything: bool = False
     whole: Predicate | None = None
@@ -167,7 +161,7 @@ def _compile_resource(text: str, *, has_variables: bool, completes: bool) -> _Pa
         return _Pattern(is_everything=True)
     parts = split_arn(text)
     if parts is not None and "$" not in text and _WILDCARDS.isdisjoint("".join(parts[:5])):
-        # The commonest by far: only the last part has wildcards.
+        # The most frequent form: only the last part has wildcards.
         tokens = tokenize(text, has_variables=False, has_wildcards=True)
         return _Pattern(whole=compile_glob(_only_resolved(tokens)))
     try:
@@ -189,20 +183,20 @@ def _compile_resource(text: str, *, has_variables: bool, completes: bool) -> _Pa
         return _Pattern(dynamic=_Dynamic(first, tuple(sections[5])) if first is not None else None)
     resolved = [*head, [_as_literal(token) for token in sections[5]]]
     if all(isinstance(token, str) for section in head for token in section):
-        # Nothing in the first five parts can stretch, so comparing the whole text is comparing part by part.
+        # The first five parts have no `*`, so comparing the whole text is comparing part by part.
         return _Pattern(whole=compile_glob(_only_resolved(_joined(resolved))))
     return _Pattern(parts=compile_arn(_only_resolved(_joined(resolved))))
 
 
 def _completed(sections: list[list[Token]]) -> list[list[Token]]:
-    """The sections with `*` for those that are missing, where a service is named and the last does not end in `*`."""
+    """The sections with `*` for missing ones, where a service is named and the last does not end in `*`."""
     if sections[2:] in ([], [[]]) or sections[-1][-1:] == [ANY_RUN]:
         return sections
     return sections + [[ANY_RUN]] * (6 - len(sections))
 
 
 def _as_literal(token: Token) -> Resolved:
-    """A variable means nothing before the fifth colon: its text stays, and no ARN has such a part."""
+    """A variable before the fifth colon is plain text, and no ARN has such a part."""
     return token.written if isinstance(token, PolicyVariable) else token
 
 
@@ -246,8 +240,8 @@ def _any_resource(patterns: Sequence[_Pattern], *, is_negated: bool, when_unset:
             if test(parts):
                 return not is_negated
         if dynamic:
-            found = _any_dynamic(dynamic, parts, context, is_negated=is_negated)
-            return when_unset if found is None else found is not is_negated
+            answer = _any_dynamic(dynamic, parts, context, is_negated=is_negated)
+            return when_unset if answer is None else answer is not is_negated
         return is_negated
 
     return matches
@@ -256,9 +250,9 @@ def _any_resource(patterns: Sequence[_Pattern], *, is_negated: bool, when_unset:
 def _any_dynamic(
     dynamic: Sequence[_Dynamic], parts: Sequence[str], context: Callable[[], Context], *, is_negated: bool
 ) -> bool | None:
-    """Whether one matches; None when none does and one has a variable without a value.
+    """Whether one pattern matches; None when none does and one has a variable without a value.
 
-    To a NotResource such a variable matters also in a pattern that could not match.
+    For NotResource such a variable counts even in a pattern that could not match.
     """
     answer: bool | None = False
     for head, tail in dynamic:

@@ -8,25 +8,46 @@ from __future__ import annotations
 
 from typing import Final
 
-from dsops.document import Document, Mapping, Node, Sequence
-from dsops.policy.language.policy import ParsedPolicy, Policy, PolicyKind, Statement
+from dsops.document import Document, Mapping, Node, Sequence, parse_json
+from dsops.errors import PolicyInvalid, Where
+from dsops.policy.language.policy import KIND_WORDS, ParsedPolicy, Policy, PolicyKind, Statement
 from dsops.policy.language.statement import StatementReader
 
 _NOT_JSON: Final = "This policy contains invalid Json"
 
 
-def read(document: Document, kind: PolicyKind, *, name: str, file: str) -> ParsedPolicy:
-    """What `dsops.policy.language.policy.check_policy` gives."""
-    reader = _Reader(kind, file)
+def parse_policy(text: str, kind: PolicyKind, *, name: str = "", file: str = "") -> Policy:
+    """Parse a policy from JSON text.
+
+    `name` is how decisions call the policy, `file` where its problems are. Raises PolicyInvalid with every problem,
+    in line order, for a document that AWS would refuse.
+    """
+    checked = check_policy(parse_json(text, file or name), kind, name=name, file=file)
+    if checked.policy is not None:
+        return checked.policy
+    raise PolicyInvalid(
+        f"{name or file or 'this'} is no {KIND_WORDS[kind]} that AWS accepts",
+        why=f"AWS would answer MalformedPolicyDocument: {checked.aws_message}",
+        where=Where(file, checked.problems[0].where.line) if file else None,
+        problems=checked.problems,
+    )
+
+
+def check_policy(document: Document, kind: PolicyKind, *, name: str = "", file: str = "") -> ParsedPolicy:
+    """Return the policy of a JSON or YAML document, or every problem that it has, in line order.
+
+    `name` is how decisions call the policy (default: the file); `file` is where its problems are (default: the name).
+    """
+    reader = _DocumentReader(kind, file or name)
     version, statements = reader.document(document)
     if not reader.problems:
-        return ParsedPolicy(Policy(name, kind, version, statements), (), "")
+        return ParsedPolicy(Policy(name or file, kind, version, statements), (), "")
     # `sorted` keeps the order of problems on one line.
-    found = sorted(reader.problems, key=lambda entry: entry[0].where.line)
-    return ParsedPolicy(None, tuple(problem for problem, _ in found), found[0][1])
+    problems = sorted(reader.problems, key=lambda entry: entry[0].where.line)
+    return ParsedPolicy(None, tuple(problem for problem, _ in problems), problems[0][1])
 
 
-class _Reader(StatementReader):
+class _DocumentReader(StatementReader):
     """Reads one document of one kind."""
 
     def document(self, document: Document) -> tuple[str, tuple[Statement, ...]]:
@@ -95,7 +116,7 @@ class _Reader(StatementReader):
             return ()
         if not entries:
             self.note(node.line, "Statement", "the list of statements is empty")
-        found = []
+        statements = []
         sids: dict[str, int] = {}
         for item, path in entries:
             if not isinstance(item, Mapping):
@@ -104,7 +125,7 @@ class _Reader(StatementReader):
             statement = self.statement(item, path)
             if statement is None:
                 continue
-            found.append(statement)
+            statements.append(statement)
             if self.rules.has_strict_sids and statement.sid:
                 if statement.sid in sids:
                     self.note(
@@ -113,4 +134,4 @@ class _Reader(StatementReader):
                         f"the Sid `{statement.sid}` is also that of line {sids[statement.sid]}",
                     )
                 sids.setdefault(statement.sid, statement.line)
-        return tuple(found)
+        return tuple(statements)

@@ -1,8 +1,8 @@
-"""Upper and lower case, as far as AWS puts it aside.
+"""Case as AWS ignores it.
 
-Names (actions, condition keys, tag keys, operators, regions) are ASCII on AWS's side, so only A to Z have another case:
-with Python's `str.lower` the KELVIN SIGN (U+212A) would be a `k`, and `Deny sec\u212aretsmanager:*` would look like one
-that works.
+Names (actions, condition keys, tag keys, operators, regions) are ASCII on AWS's side, so only A to Z have another
+case: with Python's `str.lower` the KELVIN SIGN (U+212A) would be a `k`, and a `Deny` written with it would look
+like one that works.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ _LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
 def lower_case(text: str) -> str:
-    """The text with A to Z in lower case; every other character stays as it is."""
+    """Return the text with A to Z in lower case; every other character is unchanged."""
     return text.lower() if text.isascii() else text.translate(_LOWER)
 
 
 def fold(text: str) -> str:
-    """The text as `StringEqualsIgnoreCase` compares it: one character for one, so `ß` is not `ss`.
+    """Return the text as `StringEqualsIgnoreCase` compares it: one character for one, so `ß` is not `ss`.
 
     AWS's guide says "ignoring case" and no more. Letters of other alphabets have a case (`É` is `é`), and a character
     outside of ASCII never equals one within: U+017F is no `s`, U+212A no `k`, U+0130 and U+0131 are no `i`.

@@ -1,7 +1,7 @@
-"""Wildcards and ARN patterns: compiled once, then matched in one pass, never going back.
+"""Wildcards and ARN patterns: compiled once, then matched in one pass without backtracking.
 
-No regular expression is built from a policy's text, so no text can make matching slower than its length
-allows: a run of literal characters is looked for once, from where the one before it ended.
+No regular expression is built from a policy's text, so no policy can make matching slower than its length allows: a
+run of literal characters is searched once, from where the previous one ended.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def anything(text: str) -> bool:  # noqa: ARG001 - a predicate takes the text
 
 
 def compile_glob(tokens: Sequence[Resolved]) -> Predicate:
-    """A test for whole texts: `*` is any run of characters, `?` any one, everything else itself."""
+    """Compile a test for whole texts: `*` matches any run of characters, `?` any one, everything else itself."""
     pieces: list[list[Resolved]] = [[]]
     for token in tokens:
         if token is ANY_RUN:
@@ -32,7 +32,7 @@ def compile_glob(tokens: Sequence[Resolved]) -> Predicate:
 
 
 def _literal_glob(pieces: list[str]) -> Predicate:
-    """A glob without `?`: its pieces stand in this order, the first at the start, the last at the end."""
+    """A glob without `?`: its pieces occur in this order, the first at the start, the last at the end."""
     first, last = pieces[0], pieces[-1]
     if len(pieces) == 1:
         return first.__eq__
@@ -49,7 +49,7 @@ def _literal_glob(pieces: list[str]) -> Predicate:
             return False
         position, end = len(first), len(text) - len(last)
         for piece in middle:
-            # The earliest place is as good as any: what could follow a later one can follow it too.
+            # The earliest occurrence is as good as any: whatever follows a later one can follow it too.
             position = text.find(piece, position, end)
             if position < 0:
                 return False
@@ -64,7 +64,7 @@ def _starts(first: str) -> Predicate:
 
 
 class _Piece:
-    """What stands between two `*`: literals with `?` among them, of one fixed length."""
+    """The part between two `*`: literals and `?`, of one fixed length."""
 
     __slots__ = ("_fixed", "_goal", "_masks", "_open", "length")
 
@@ -83,22 +83,22 @@ class _Piece:
                 masks[character] = masks.get(character, 0) | 1 << position
                 position += 1
         self.length = position
-        self._fixed = tuple(fixed)  # the literals and where they stand
-        self._open = is_open  # one bit for each place where any character will do
-        # ... and for each character that is wanted somewhere, where it will do.
+        self._fixed = tuple(fixed)  # The literals and their positions.
+        self._open = is_open  # One bit for each position that takes any character.
+        # One bit for each position that takes a given character.
         self._masks = {character: mask | is_open for character, mask in masks.items()}
         self._goal = 1 << position >> 1
 
     def is_at(self, text: str, start: int) -> bool:
-        """It stands exactly there."""
+        """Whether the piece occurs exactly at that position."""
         return start + self.length <= len(text) and all(
             text.startswith(literal, start + offset) for offset, literal in self._fixed
         )
 
     def end_in(self, text: str, start: int, end: int) -> int:
-        """Where its first occurrence between `start` and `end` ends; -1 when there is none.
+        """The end of its first occurrence between `start` and `end`; -1 when there is none.
 
-        Shift-and (Baeza-Yates and Gonnet, 1992): one step a character for all places at once.
+        Shift-and (Baeza-Yates and Gonnet, 1992): one step a character for all positions at once.
         """
         if not self.length:
             return start
@@ -130,20 +130,18 @@ def _holed_glob(pieces: list[_Piece]) -> Predicate:
     return matches
 
 
-# --- ARNs ---------------------------------------------------------------------------------------------------
-
 ArnPredicate = Callable[[Sequence[str]], bool]
 """Takes the six parts of an ARN."""
 
 
 def split_arn(text: str) -> list[str] | None:
-    """The six parts of an ARN, `arn` the first; None when the text is not one."""
+    """Split an ARN into its six parts, `arn` first; None when the text is not an ARN."""
     parts = text.split(":", 5)
     return parts if len(parts) == 6 and parts[0] == "arn" else None
 
 
 def split_sections(tokens: Sequence[Token]) -> list[list[Token]]:
-    """The tokens cut at the first five colons that are written in them; a variable's colon cuts nothing."""
+    """Split the tokens at the first five literal colons; a colon from a variable does not count."""
     sections: list[list[Token]] = [[]]
     for token in tokens:
         if not isinstance(token, str):
@@ -159,16 +157,16 @@ def split_sections(tokens: Sequence[Token]) -> list[list[Token]]:
 
 
 def compile_arn(tokens: Sequence[Resolved]) -> ArnPredicate | None:
-    """A test that compares each of the six parts on its own; None when the pattern has not six.
+    """Compile a test that compares each of the six parts of an ARN on its own; None unless the pattern has six.
 
-    So `arn:aws:sqs:*:111122223333:q` is not met by a queue of another account whose name holds that text
-    (AWS IAM User Guide, ARN condition operators).
+    So `arn:aws:sqs:*:111122223333:q` does not match another account's queue whose name contains that text (AWS IAM
+    User Guide, ARN condition operators).
     """
     return compile_arn_sections(split_sections(tokens))
 
 
 def compile_arn_sections(sections: Sequence[Sequence[Token]]) -> ArnPredicate | None:
-    """The same for a pattern that was cut before: what a variable brought in stays within its part."""
+    """The same for a pattern that is split already: the value of a variable stays within its part."""
     if len(sections) < 6 or literal_text(_resolved(sections[0])) != "arn":
         return None
     tests = [

@@ -1,51 +1,77 @@
-"""The names of condition operators: what each is made of, and which one an author may have meant."""
+"""Condition operators: their names, and how each compares one value of a request with the values of a policy.
+
+To add one: a member of its family type, its negation if it has one, and the branch that mypy then asks for.
+Rules: AWS IAM User Guide, "Condition operators".
+"""
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Literal, TypeVar, assert_never, get_args
 
-from dsops.policy.language.letters import lower_case
+from dsops.policy.language.letters import fold, lower_case
+from dsops.policy.language.match import ArnPredicate, compile_arn, compile_glob, split_arn
+from dsops.policy.language.tokens import Resolved, literal_text
+from dsops.policy.language.values import (
+    compare_moments,
+    compare_numbers,
+    read_address,
+    read_bytes,
+    read_moment,
+    read_network,
+    read_number,
+)
 from dsops.startup import NamedTuple
 
+T = TypeVar("T")
+
+Answer = bool | None
+"""None where the request's value can't be read as what the operator compares."""
+Matcher = Callable[[str], Answer]
+"""Takes one value of the request; says whether it matches any of the policy's values."""
+
 Quantifier = Literal["", "ForAllValues:", "ForAnyValue:"]
+
+TextFamily = Literal["StringEquals", "StringEqualsIgnoreCase", "StringLike", "Bool", "ArnEquals", "ArnLike"]
+"""Operators on text: their values may hold policy variables."""
+NumberFamily = Literal[
+    "NumericEquals", "NumericLessThan", "NumericLessThanEquals", "NumericGreaterThan", "NumericGreaterThanEquals"
+]
+DateFamily = Literal["DateEquals", "DateLessThan", "DateLessThanEquals", "DateGreaterThan", "DateGreaterThanEquals"]
+TypedFamily = Literal[NumberFamily, DateFamily, "BinaryEquals", "IpAddress"]
+"""Operators on values that are read as something else than text."""
+Family = Literal[TextFamily, TypedFamily, "Null"]
+
+_NEGATIONS: Final[dict[str, Family]] = {
+    "StringNotEquals": "StringEquals",
+    "StringNotEqualsIgnoreCase": "StringEqualsIgnoreCase",
+    "StringNotLike": "StringLike",
+    "NumericNotEquals": "NumericEquals",
+    "DateNotEquals": "DateEquals",
+    "NotIpAddress": "IpAddress",
+    "ArnNotEquals": "ArnEquals",
+    "ArnNotLike": "ArnLike",
+}
+_FAMILIES: Final[tuple[Family, ...]] = get_args(Family)
+_OPERATORS: Final[dict[str, Family]] = {family: family for family in _FAMILIES} | _NEGATIONS
+OPERATORS: Final = tuple(_OPERATORS)
+"""Every operator's plain name."""
+TEXT_FAMILIES: Final[tuple[TextFamily, ...]] = get_args(TextFamily)
+TYPED_FAMILIES: Final[tuple[TypedFamily, ...]] = get_args(TypedFamily)
 
 
 class Operator(NamedTuple):
     """A condition operator, taken apart."""
 
     quantifier: Quantifier
-    family: str
+    family: Family
     """The operator that says what matches: `StringEquals` for StringNotEquals too."""
     is_negated: bool
     is_if_exists: bool
 
 
-def _negations(names: str) -> dict[str, tuple[str, bool]]:
-    """`A/B` is an operator A and its negation B."""
-    table = {}
-    for pair in names.split():
-        positive, _, negative = pair.partition("/")
-        table[positive] = (positive, False)
-        if negative:
-            table[negative] = (positive, True)
-    return table
-
-
-_OPERATORS: Final = _negations(
-    "StringEquals/StringNotEquals StringEqualsIgnoreCase/StringNotEqualsIgnoreCase StringLike/StringNotLike "
-    "NumericEquals/NumericNotEquals "
-    "NumericLessThan NumericLessThanEquals NumericGreaterThan NumericGreaterThanEquals "
-    "DateEquals/DateNotEquals DateLessThan DateLessThanEquals DateGreaterThan DateGreaterThanEquals "
-    "Bool BinaryEquals IpAddress/NotIpAddress ArnEquals/ArnNotEquals ArnLike/ArnNotLike Null"
-)
-OPERATORS: Final = tuple(_OPERATORS)
-"""Every operator's plain name."""
-WITH_VARIABLES: Final = ("String", "Arn", "Bool")
-"""The families whose values may hold policy variables."""
-
-
 def parse_operator(text: str) -> Operator:
-    """The parts of an operator's name; ValueError when AWS has no such operator."""
+    """Split an operator's name into its parts. Raises ValueError when AWS has no such operator."""
     quantifier: Quantifier = ""
     if text.startswith("ForAllValues:"):
         quantifier = "ForAllValues:"
@@ -53,23 +79,128 @@ def parse_operator(text: str) -> Operator:
         quantifier = "ForAnyValue:"
     name = text.removeprefix(quantifier)
     is_if_exists = name.endswith("IfExists")
-    known = _OPERATORS.get(name.removesuffix("IfExists"))
-    if known is None:
+    name = name.removesuffix("IfExists")
+    family = _OPERATORS.get(name)
+    if family is None:
         raise ValueError(f"`{text}` is not a condition operator")
-    if known[0] == "Null" and (is_if_exists or quantifier):
+    if family == "Null" and (is_if_exists or quantifier):
         raise ValueError(f"`{text}`: Null takes neither IfExists nor a set prefix")
-    return Operator(quantifier, known[0], known[1], is_if_exists)
+    return Operator(quantifier, family, name in _NEGATIONS, is_if_exists)
 
 
 def nearest_operator(text: str) -> str:
-    """The operator that the author may have meant; "" when none is near."""
+    """Return the operator that the author may have meant; "" when none is near."""
     from difflib import get_close_matches
 
     quantifier = text.partition(":")[0] + ":" if ":" in text else ""
     suffix = "IfExists" if text.endswith("IfExists") else ""
     name = text.removeprefix(quantifier).removesuffix(suffix)
     names = {lower_case(operator): operator for operator in OPERATORS}
-    found = get_close_matches(lower_case(name), names, n=1)
+    near = get_close_matches(lower_case(name), names, n=1)
     prefixes = {"forallvalues:": "ForAllValues:", "foranyvalue:": "ForAnyValue:"}
     prefix = prefixes.get(lower_case(quantifier), "")
-    return prefix + names[found[0]] + suffix if found else ""
+    return prefix + names[near[0]] + suffix if near else ""
+
+
+def text_matcher(family: TextFamily, values: Sequence[Sequence[Resolved]]) -> Matcher:
+    """Compile the comparison with the policy's values, whose variables are resolved."""
+    match family:
+        case "StringEquals":
+            return frozenset(map(literal_text, values)).__contains__
+        case "StringEqualsIgnoreCase" | "Bool":
+            folded = frozenset(fold(literal_text(value)) for value in values)
+            return lambda value: fold(value) in folded
+        case "StringLike":
+            globs = [compile_glob(value) for value in values]
+            return globs[0] if len(globs) == 1 else lambda value: any(glob(value) for glob in globs)
+        case "ArnEquals" | "ArnLike":
+            return arn_matcher(map(compile_arn, values))
+        case _:
+            assert_never(family)
+
+
+def arn_matcher(patterns: Iterable[ArnPredicate | None]) -> Matcher:
+    """Compile the comparison with ARN patterns. A text without six parts is no ARN and matches nothing."""
+    arns = [arn for arn in patterns if arn is not None]
+
+    def matches_arn(value: str) -> bool:
+        parts = split_arn(value)
+        return parts is not None and any(arn(parts) for arn in arns)
+
+    return matches_arn
+
+
+def typed_matcher(family: TypedFamily, values: Sequence[str]) -> Matcher:
+    """Compile the comparison with the policy's values. Raises ValueError for a value not of the family's type."""
+    match family:
+        case "BinaryEquals":
+            accepted = frozenset(_read_all(values, read_bytes, "base64"))
+            return lambda value: read_bytes(value) in accepted
+        case "IpAddress":
+            return _networks(values)
+        case (
+            "NumericEquals"
+            | "NumericLessThan"
+            | "NumericLessThanEquals"
+            | "NumericGreaterThan"
+            | "NumericGreaterThanEquals"
+        ):
+            return _ordering(values, read_number, compare_numbers, family, "a number")
+        case "DateEquals" | "DateLessThan" | "DateLessThanEquals" | "DateGreaterThan" | "DateGreaterThanEquals":
+            what = "a date (2026-01-31T12:00:00Z) or epoch seconds"
+            return _ordering(values, read_moment, compare_moments, family, what)
+        case _:
+            assert_never(family)
+
+
+def _holds(family: NumberFamily | DateFamily, order: int) -> bool:
+    """Whether the family accepts that order of values: negative where the request's is less, 0 for equal ones."""
+    match family:
+        case "NumericEquals" | "DateEquals":
+            return order == 0
+        case "NumericLessThan" | "DateLessThan":
+            return order < 0
+        case "NumericLessThanEquals" | "DateLessThanEquals":
+            return order <= 0
+        case "NumericGreaterThan" | "DateGreaterThan":
+            return order > 0
+        case "NumericGreaterThanEquals" | "DateGreaterThanEquals":
+            return order >= 0
+        case _:
+            assert_never(family)
+
+
+def _read_all(values: Sequence[str], read: Callable[[str], T | None], what: str) -> list[T]:
+    read_values = []
+    for value in values:
+        read_value = read(value)
+        if read_value is None:
+            raise ValueError(f"`{value}` is not {what}")
+        read_values.append(read_value)
+    return read_values
+
+
+def _networks(values: Sequence[str]) -> Matcher:
+    networks = _read_all(values, read_network, "an IP address or CIDR range")
+
+    def matches(value: str) -> Answer:
+        address = read_address(value)
+        return None if address is None else any(network(address) for network in networks)
+
+    return matches
+
+
+def _ordering(
+    values: Sequence[str],
+    read: Callable[[str], T | None],
+    compare: Callable[[T, T], int],
+    family: NumberFamily | DateFamily,
+    what: str,
+) -> Matcher:
+    bounds = _read_all(values, read, what)
+
+    def matches(value: str) -> Answer:
+        actual = read(value)
+        return None if actual is None else any(_holds(family, compare(actual, one)) for one in bounds)
+
+    return matches

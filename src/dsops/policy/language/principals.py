@@ -1,4 +1,4 @@
-"""Who asks, and whom a Principal element names.
+"""Callers of requests, and the principals that a Principal element names.
 
 How a caller is named decides what else must allow the call, so the answer is not yes or no but a Reach.
 """
@@ -22,7 +22,7 @@ class Principal(NamedTuple):
     kind: PrincipalKind
     """A GetSessionToken session is its `user`; `web-identity` and `saml` call AssumeRoleWith... unsigned."""
     account: str
-    """12 digits; "" for anonymous, services and those who are not signed in yet."""
+    """12 digits; "" for anonymous callers, services, and callers without credentials yet."""
     arn: str
     """The caller's ARN: user, assumed-role, federated-user or root."""
     issuer_arn: str = ""
@@ -34,14 +34,14 @@ class Principal(NamedTuple):
 
 
 Reach = int
-"""How closely a principal is named, and what that means in its own account (IAM User Guide)."""
+"""How closely a policy names a principal, which decides what else must allow in its account (IAM User Guide)."""
 UNNAMED: Final = 0
 ACCOUNT: Final = 1
-"""The account or its root: it delegates, the caller's own policies must allow as well."""
+"""The policy names the account or its root: it delegates, so the caller's own policies must allow too."""
 ISSUER: Final = 2
-"""The session's role or the user who federated: boundary and session policy limit, no identity policy."""
+"""It names the session's role or the user who federated: boundary and session policy still limit."""
 DIRECT: Final = 3
-"""The user, the very session, everyone, a provider, a service: nothing else need allow."""
+"""It names the user, the exact session, everyone, a provider or a service: nothing else need allow."""
 
 Type = Literal["AWS", "Federated", "Service", "CanonicalUser"]
 Written = tuple[Type, str]
@@ -70,11 +70,11 @@ class Principals(NamedTuple):
 
     @property
     def element(self) -> str:
-        """As it is called in the document."""
+        """The element's name in the document."""
         return "NotPrincipal" if self.is_negated else "Principal"
 
     def reach(self, principal: Principal) -> Reach:
-        """How closely the statement names that principal; UNNAMED when it is not about it."""
+        """How closely the element names that principal; UNNAMED when it does not."""
         if self.is_negated:
             return UNNAMED if self._spares(principal) else DIRECT
         if self.is_everyone:
@@ -106,8 +106,8 @@ class Principals(NamedTuple):
     def _spares(self, principal: Principal) -> bool:
         """NotPrincipal names that principal.
 
-        A Deny spares only whom it names in every way: the account's root, the role and the session (AWS IAM
-        User Guide, NotPrincipal). An Allow leaves out whoever it names in any way. Both give less, not more.
+        A Deny exempts only a caller that it names in every way: the account's root, the role and the session (AWS IAM
+        User Guide, NotPrincipal). An Allow leaves out a caller that it names in any way. Both grant less, not more.
         """
         if self.is_everyone:
             return True
@@ -125,7 +125,7 @@ class Principals(NamedTuple):
 
 
 def compile_principals(written: Sequence[Written], *, is_negated: bool, is_deny: bool) -> Principals:
-    """The element for principals that `check_principal` passed."""
+    """Compile principals that `check_principal` accepted."""
     accounts: set[tuple[str, str]] = set()
     arns: set[str] = set()
     ids: set[str] = set()
@@ -154,11 +154,8 @@ def compile_principals(written: Sequence[Written], *, is_negated: bool, is_deny:
     )
 
 
-# --- what may be written ------------------------------------------------------------------------------------
-
-
 def check_principal(kind: Type, text: str, *, takes_cloudfront: bool = False) -> None:
-    """ValueError when that text can't be a principal of that type; buckets take CloudFront's identities as well."""
+    """Raise ValueError unless the text can be a principal of that type; buckets take CloudFront's identities too."""
     if text == "*":
         if kind != "AWS":
             raise ValueError(f"`*` is no {kind} principal: name the one you mean")
@@ -181,7 +178,7 @@ def check_principal(kind: Type, text: str, *, takes_cloudfront: bool = False) ->
 
 
 def _is_aws_principal(text: str) -> bool:
-    """An account, its root, a user, role, role session or federated user, or the id of a user or role."""
+    """Whether it is an account, its root, a user, role, role session or federated user, or a unique id."""
     if is_account_id(text) or is_unique_id(text):
         return True
     arn = parse_arn(text)
@@ -208,7 +205,7 @@ def _is_access_identity(text: str) -> bool:
 
 
 def is_unique_id(text: str) -> bool:
-    """The id of a user (AIDA...) or role (AROA...), as a policy shows it once its owner was deleted."""
+    """Whether it is the id of a user (AIDA...) or role (AROA...), which a policy shows once the entity is deleted."""
     return text.startswith(("AIDA", "AROA")) and 16 <= len(text) <= 128 and text.isascii() and text.isalnum()
 
 

@@ -1,4 +1,4 @@
-"""The grammar of one statement, by kind of policy."""
+"""The grammar of one statement, which differs by kind of policy."""
 
 from __future__ import annotations
 
@@ -14,34 +14,28 @@ from dsops.policy.language.policy import KIND_WORDS, Effect, PolicyKind, Stateme
 from dsops.policy.language.principals import Principals, Type, Written, check_principal, compile_principals
 from dsops.startup import NamedTuple
 
-_STATEMENT_ELEMENTS: Final = (
-    "Sid",
-    "Effect",
-    "Principal",
-    "NotPrincipal",
-    "Action",
-    "NotAction",
-    "Resource",
-    "NotResource",
-    "Condition",
+_STATEMENT_ELEMENTS: Final = tuple(
+    """
+    Sid Effect Principal NotPrincipal Action NotAction Resource NotResource Condition
+    """.split()
 )
 _PRINCIPAL_TYPES: Final[tuple[Type, ...]] = get_args(Type)
 
 
-# Seen in refusals of CreateRole and UpdateAssumeRolePolicy that people and providers' tests quote.
+# IAM's message in refusals of CreateRole and UpdateAssumeRolePolicy, as users and providers' tests quote it.
 _NO_STS_ACTION: Final = "AssumeRole policy may only specify STS AssumeRole actions."
 
 
 class Rules(NamedTuple):
-    """What a kind of policy may and must have."""
+    """The rules for a kind of policy."""
 
     prohibited: tuple[str, ...]
     has_id: bool = False
     is_resource_optional: bool = False
     completes_arns: bool = False
-    """Whether an ARN without its last parts stands for all that it could be."""
+    """Whether an ARN without its last parts matches any value there."""
     has_strict_sids: bool = True
-    """Letters and digits only, each once: a rule of the IAM service, not of the language."""
+    """Whether Sids are letters and digits only and unique: a rule of the IAM service, not of the language."""
     needs_2012: bool = False
 
 
@@ -49,7 +43,7 @@ _WITHOUT_PRINCIPAL: Final = Rules(prohibited=("Principal", "NotPrincipal"))
 RULES: Final[dict[PolicyKind, Rules]] = {
     "identity": _WITHOUT_PRINCIPAL._replace(completes_arns=True),
     "session": _WITHOUT_PRINCIPAL,
-    # The same managed policies.
+    # A boundary may be any managed policy.
     "boundary": _WITHOUT_PRINCIPAL._replace(completes_arns=True),
     "trust": Rules(prohibited=("Resource", "NotResource", "NotPrincipal"), has_id=True, is_resource_optional=True),
     "resource": Rules(prohibited=(), has_id=True, is_resource_optional=True, has_strict_sids=False),
@@ -69,7 +63,7 @@ class StatementReader(Notes):
         self._kind = kind
 
     def statement(self, node: Mapping, path: str) -> Statement | None:
-        """The statement; None when it has problems."""
+        """Return the statement; None when it has problems."""
         before = len(self.problems)
         for key, _ in node.entries:
             if key.text not in _STATEMENT_ELEMENTS:
@@ -90,7 +84,7 @@ class StatementReader(Notes):
         return statement
 
     def unknown(self, key: Scalar, path: str, known: tuple[str, ...]) -> None:
-        """The problem of a key that the language has not."""
+        """Add the problem of an unknown key."""
         from difflib import get_close_matches
 
         near = get_close_matches(key.text.capitalize(), known, n=1) or [
@@ -109,7 +103,7 @@ class StatementReader(Notes):
         elif key.text == "NotAction":
             hint = "write `Action`"
         elif "Principal" in self.rules.prohibited:
-            hint = "remove it: the policy is for whom it is attached to"
+            hint = "remove it: the policy applies to the users and roles that it is attached to"
         else:
             hint = "write `Principal`"
         words = KIND_WORDS[self._kind]
@@ -144,7 +138,7 @@ class StatementReader(Notes):
         return "Deny"
 
     def _one_of(self, node: Mapping, path: str, positive: str, *, is_required: bool) -> tuple[Node, str, bool] | None:
-        """The element or its Not..., where it stands, and whether it is the Not..."""
+        """The element or its Not... form, its path, and whether it is the Not... form."""
         first, second = node.get(positive), node.get(f"Not{positive}")
         if first is not None and second is not None:
             self.note(
@@ -166,10 +160,10 @@ class StatementReader(Notes):
     def _principals(self, node: Mapping, path: str, effect: Effect) -> Principals | None:
         if "Principal" in self.rules.prohibited:
             return None
-        found = self._one_of(node, path, "Principal", is_required=True)
-        if found is None:
+        named = self._one_of(node, path, "Principal", is_required=True)
+        if named is None:
             return None
-        element, path, is_negated = found
+        element, path, is_negated = named
         written: list[Written] = []
         if isinstance(element, Mapping):
             if not element.entries:
@@ -210,10 +204,10 @@ class StatementReader(Notes):
         return [(kind, scalar.text) for scalar in texts]
 
     def _actions(self, node: Mapping, path: str) -> Actions | None:
-        found = self._one_of(node, path, "Action", is_required=True)
-        if found is None:
+        named = self._one_of(node, path, "Action", is_required=True)
+        if named is None:
             return None
-        element, path, is_negated = found
+        element, path, is_negated = named
         texts = self.texts(element, path)
         for scalar in texts:
             self.attempt(scalar, path, check_action)
@@ -224,10 +218,10 @@ class StatementReader(Notes):
     def _resources(self, node: Mapping, path: str, *, is_deny: bool) -> ResourceElement | None:
         if "Resource" in self.rules.prohibited:
             return None
-        found = self._one_of(node, path, "Resource", is_required=not self.rules.is_resource_optional)
-        if found is None:
+        named = self._one_of(node, path, "Resource", is_required=not self.rules.is_resource_optional)
+        if named is None:
             return None
-        element, path, is_negated = found
+        element, path, is_negated = named
         texts = self.texts(element, path)
 
         written = [scalar.text for scalar in texts]
@@ -250,15 +244,13 @@ class StatementReader(Notes):
             completes=self.rules.completes_arns,
         )
 
-    # --- conditions ---
-
     def _conditions(self, node: Node | None, path: str) -> tuple[Condition, ...]:
         if node is None:
             return ()
         if not isinstance(node, Mapping):
             self.note(node.line, path, "a condition block is an object: operator, key, values")
             return ()
-        found: list[Condition] = []
+        conditions: list[Condition] = []
         for operator, keys in node.entries:
             at = f"{path}.{operator.text}"
             try:
@@ -271,8 +263,8 @@ class StatementReader(Notes):
                 self.note(keys.line, at, "an operator holds an object: condition key and values")
                 continue
             for key, values in keys.entries:
-                found += self._condition(operator.text, key, values, f"{at}.{key.text}")
-        return tuple(found)
+                conditions += self._condition(operator.text, key, values, f"{at}.{key.text}")
+        return tuple(conditions)
 
     def _condition(self, operator: str, key: Scalar, values: Node, path: str) -> list[Condition]:
         if not key.text or key.text != key.text.strip():
@@ -288,7 +280,7 @@ class StatementReader(Notes):
         try:
             return [compile_condition(operator, key.text, texts, key.line, has_variables=self.has_variables)]
         except ValueError as error:
-            # The value of a secret key is nobody's business, not even when it is malformed.
+            # The value of a secret key is not shown, malformed or not.
             is_secret = lower_case(key.text) in SECRET_KEYS
             message = f"the value of `{key.text}` can't be used with {operator}" if is_secret else str(error)
             self.note(values.line, path, message)
@@ -319,7 +311,7 @@ class StatementReader(Notes):
 
 
 def _resource_words(text: str) -> str:
-    """IAM's words for a resource that it refuses."""
+    """IAM's message for a resource that it refuses."""
     parts = text.split(":")
     if len(parts) > 2 and ("*" in parts[2] or "?" in parts[2]):
         return "Resource vendor must be fully qualified and cannot contain regexes."

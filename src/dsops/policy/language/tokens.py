@@ -1,19 +1,20 @@
-"""Policy text -> literals, wildcards and variables; and a request's values in the place of the variables."""
+"""Policy text -> literals, wildcards and variables, whose values come from a request."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from dsops.policy.language.letters import lower_case
-from dsops.startup import NamedTuple, pattern
+from dsops.startup import NamedTuple
 
 Context = Mapping[str, tuple[str, ...]]
 """Condition keys in lower case -> the request's values."""
 
 
 class Wildcard:
-    """`*` (any run of characters, also none) or `?` (any one character)."""
+    """`*` (any run of characters, or none) or `?` (any one character)."""
 
     __slots__ = ("written",)
 
@@ -41,9 +42,9 @@ Token = str | Wildcard | PolicyVariable
 Resolved = str | Wildcard
 
 
-_VARIABLE: Final = pattern(r"\$\{")
-_WILDCARD: Final = pattern(r"[*?]")
-_EITHER: Final = pattern(r"\$\{|[*?]")
+_VARIABLE: Final = re.compile(r"\$\{")
+_WILDCARD: Final = re.compile(r"[*?]")
+_EITHER: Final = re.compile(r"\$\{|[*?]")
 
 
 def tokenize(text: str, *, has_variables: bool, has_wildcards: bool) -> tuple[Token, ...]:
@@ -82,10 +83,10 @@ def tokenize(text: str, *, has_variables: bool, has_wildcards: bool) -> tuple[To
 
 
 def _next_special(text: str, position: int, *, has_variables: bool, has_wildcards: bool) -> int:
-    """Where the next wildcard or variable begins; the text's length when there is none."""
+    """The position of the next wildcard or variable; the text's length when there is none."""
     special = _EITHER if has_variables and has_wildcards else _WILDCARD if has_wildcards else _VARIABLE
-    found = special.search(text, position)
-    return found.start() if found else len(text)
+    match = special.search(text, position)
+    return match.start() if match else len(text)
 
 
 def _read_variable(text: str, start: int) -> tuple[str | PolicyVariable, int]:
@@ -116,7 +117,7 @@ def _read_variable(text: str, start: int) -> tuple[str | PolicyVariable, int]:
 
 
 def is_static(tokens: Iterable[Token]) -> bool:
-    """No variable among them."""
+    """Whether the tokens have no variable."""
     return not any(isinstance(token, PolicyVariable) for token in tokens)
 
 
@@ -144,5 +145,5 @@ def resolve(tokens: Sequence[Token], context: Context) -> list[Resolved] | None:
 
 
 def literal_text(tokens: Iterable[Resolved]) -> str:
-    """The tokens as one text; wildcards as they are written."""
+    """The tokens as one text; wildcards as written."""
     return "".join(token if isinstance(token, str) else token.written for token in tokens)

@@ -1,4 +1,4 @@
-"""Condition values that are more than text: numbers, dates, addresses, bytes. What can't be read is None."""
+"""Condition values with a type: numbers, dates, addresses, bytes. A text that can't be read gives None."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from datetime import UTC, datetime
 from typing import Final
 
 _LONGEST_NUMBER: Final = 400
-# Every repetition is of a fixed length or the last thing of its group, so a mismatch is found in one pass.
+# Every repetition is of a fixed length or ends its group, so a mismatch is found in one pass.
 _DATE: Final = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,40}))?)?(Z|[+-]\d\d:\d\d))?)?)?", re.ASCII
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Number = tuple[int, int]
-"""A decimal number: digits as an integer, and how many of them stand behind the point."""
+"""A decimal number: its digits as an integer, and the number of digits behind the point."""
 Moment = tuple[int, str]
-"""Seconds since 1970 in UTC and the digits of the fraction: compares exactly, however many there are."""
+"""Seconds since 1970 in UTC and the digits of the fraction, which compare exactly at any precision."""
 
 
 def read_number(text: str) -> Number | None:
-    """An integer or decimal number, exact: 0.1 is a tenth."""
+    """Read an integer or decimal number exactly: 0.1 is a tenth."""
     digits = text[1:] if text[:1] in ("+", "-") else text
     whole, _, fraction = digits.partition(".")
     if len(text) > _LONGEST_NUMBER or not (whole or fraction):
@@ -34,7 +34,7 @@ def read_number(text: str) -> Number | None:
 
 
 def compare_numbers(left: Number, right: Number) -> int:
-    """Below, at or above zero as left is less than, equal to or greater than right."""
+    """Negative, zero or positive as left is less than, equal to or greater than right."""
     scaled_left, scaled_right = left[0] * _power(right[1]), right[0] * _power(left[1])
     return (scaled_left > scaled_right) - (scaled_left < scaled_right)
 
@@ -44,14 +44,14 @@ def _power(exponent: int) -> int:
 
 
 def read_moment(text: str) -> Moment | None:
-    """A date as in the W3C's profile of ISO 8601, a year to fractions of a second, or epoch seconds.
+    """Read a date in the W3C's profile of ISO 8601, from a year to fractions of a second, or epoch seconds.
 
     Four digits are a year.
     """
-    found = _DATE.fullmatch(text)
-    if found is None:
+    match = _DATE.fullmatch(text)
+    if match is None:
         return _read_epoch(text)
-    year, month, day, hour, minute, second, fraction, zone = found.groups()
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
     try:
         moment = datetime(
             *(int(year), int(month or 1), int(day or 1)),
@@ -81,17 +81,17 @@ def _read_epoch(text: str) -> Moment | None:
 
 
 def compare_moments(left: Moment, right: Moment) -> int:
-    """Below, at or above zero as left is before, at or after right."""
+    """Negative, zero or positive as left is before, equal to or after right."""
     return (left > right) - (left < right)
 
 
 Address = tuple[int, int]
-"""The version of the protocol and the address as a number."""
+"""Read an IP address: its version and its value as a number."""
 
 
 def read_network(text: str) -> Callable[[Address], bool] | None:
-    """A test for addresses: an IPv4 or IPv6 range, a bare address for itself alone."""
-    import ipaddress  # costs milliseconds, and most policies have no address
+    """Compile a test for an IPv4 or IPv6 range; a bare address is a range of one."""
+    import ipaddress  # The import costs milliseconds, and most policies have no address.
 
     try:
         network = ipaddress.ip_network(text, strict=False)
@@ -105,7 +105,7 @@ def read_network(text: str) -> Callable[[Address], bool] | None:
 
 
 def read_address(text: str) -> Address | None:
-    """An IPv4 or IPv6 address."""
+    """Read an IPv4 or IPv6 address."""
     import ipaddress
 
     try:
@@ -116,7 +116,7 @@ def read_address(text: str) -> Address | None:
 
 
 def read_bytes(text: str) -> bytes | None:
-    """What base64 text stands for."""
+    """Decode base64 text."""
     try:
         return binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
     except (ValueError, binascii.Error):

@@ -13,16 +13,21 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from dsops.policy.evaluation.evaluate import Decision, Effect, PolicyType
-from dsops.policy.evaluation.reasons import Reason, StatementReason
-from dsops.policy.language.conditions import SECRET_KEYS
-from dsops.policy.language.letters import lower_case
-from dsops.policy.lint.keys import global_key_type, is_multi_valued
+from dsops.policy import (
+    SECRET_KEYS,
+    Decision,
+    Effect,
+    PolicyType,
+    Reason,
+    StatementReason,
+    global_key_type,
+    is_multi_valued,
+    lower_case,
+)
 from dsops.sandbox.authorization.authorization_records import Owner, Record
-from dsops.sandbox.authorization.authorize import FULL_RIGHTS, Kept
+from dsops.sandbox.authorization.authorize import FULL_RIGHTS, NO_ROLE, Kept
 from dsops.sandbox.clock import iso_time
 from dsops.sandbox.state.iam_backend import StoredPolicy
-from dsops.sandbox.sts.assume_role import NO_ROLE
 
 Json = dict[str, Any]  # JSON of any shape
 
@@ -106,9 +111,6 @@ def request_details(reader: MessageReader) -> Json:
     }
 
 
-# --- policies -----------------------------------------------------------------------------------------------
-
-
 def policies(reader: MessageReader) -> dict[str, Listed]:
     """Return the evaluated policies by URI, matching or not, that the reader may see."""
     found: dict[str, Listed] = {}
@@ -166,9 +168,6 @@ def _policy(listed: Listed) -> Json:
         "uri": listed.uri,
         "attachedTo": [{"arn": arn} for arn in listed.attached_to],
     }
-
-
-# --- evaluations --------------------------------------------------------------------------------------------
 
 
 def _evaluation(reader: MessageReader, decision: Decision, context: Mapping[str, str]) -> Json:
@@ -268,9 +267,6 @@ def _sid(found: StatementReason) -> str:
         position for position, statement in enumerate(found.policy.statements, 1) if statement is found.statement
     )
     return found.statement.sid or f"statement{number}"
-
-
-# --- context ------------------------------------------------------------------------------------------------
 
 
 def _context(reader: MessageReader, decision: Decision) -> dict[str, str]:

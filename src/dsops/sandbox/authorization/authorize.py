@@ -8,9 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from dsops.errors import PolicyInvalid, SandboxRefusal
-from dsops.policy.evaluation.evaluate import Decision, Policies, Request, evaluate
-from dsops.policy.evaluation.sentence import denial_sentence
-from dsops.policy.language.policy import Policy, PolicyKind, parse_policy
+from dsops.policy import Decision, Policies, Policy, PolicyKind, Request, denial_sentence, evaluate, parse_policy
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import membership_keys
 from dsops.sandbox.state.iam_backend import NOTHING_ALLOWED, StoredPolicy
@@ -25,6 +23,12 @@ FULL_RIGHTS = StoredPolicy(
     '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}',
 )
 """A placeholder policy for the root user."""
+NO_ROLE = StoredPolicy(
+    "no role has this ARN",
+    '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"Service": "nobody.invalid"}, '
+    '"Action": "sts:AssumeRole"}}',
+)
+"""The trust policy of a role that does not exist: it lets no caller in."""
 SESSION_POLICY = "the session policy"
 _REFUSES_ALL = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "%s"}]}'
 _NOTHING_ALLOWED_AS: Mapping[PolicyKind, str] = {"trust": _REFUSES_ALL % "sts:*", "resource": _REFUSES_ALL % "*"}

@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from dsops.arn import partition_of_region
-from dsops.policy.evaluation.evaluate import Principal
-from dsops.policy.language.letters import lower_case
+from dsops.policy import Principal, lower_case
 from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.state.sessions import Session, SessionTable
 from dsops.sandbox.state.world import Role, User, World

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dsops.policy.evaluation.reasons import Reason, StatementReason, UnmetElement
-from dsops.policy.language.policy import Policy, Statement
-from dsops.sandbox.authorization.authorize import Kept
+from dsops.policy import Policy, Reason, Statement, StatementReason, UnmetElement
+from dsops.sandbox.authorization.authorize import NO_ROLE, Kept
 from dsops.sandbox.clock import iso_time
-from dsops.sandbox.sts.assume_role import NO_ROLE
 
 
 def decision_record(kept: Kept) -> dict[str, object]:

@@ -11,10 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from dsops.policy.evaluation.evaluate import Decision
-from dsops.policy.language.conditions import SECRET_KEYS
-from dsops.policy.language.letters import lower_case
-from dsops.policy.language.policy import Statement
+from dsops.policy import SECRET_KEYS, Decision, Statement, lower_case
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from dsops.sandbox.authorization.caller import Caller
 
 
-class StsRequest(NamedTuple):
+class AuthenticatedRequest(NamedTuple):
     """The caller, the operation, and the condition keys that do not depend on the operation."""
 
     caller: Caller

@@ -28,7 +28,7 @@ from dsops.sandbox.wire.route import Route, query_pairs, signed_for
 
 if TYPE_CHECKING:
     from dsops.errors import SandboxRefusal
-    from dsops.sandbox.authorization.request import StsRequest
+    from dsops.sandbox.authorization.request import AuthenticatedRequest
 
 _PATH: Final = "/authorization-details/"
 _PAGE: Final = 50
@@ -68,7 +68,7 @@ class Toolbox:
         self._records = records
         self._judge = judge
 
-    def perform(self, turn: StsRequest) -> HttpAnswer:
+    def perform(self, turn: AuthenticatedRequest) -> HttpAnswer:
         """Perform the operation. Raises SandboxRefusal."""
         account = turn.caller.account
         question = AuthorizationQuestion(f"iam:{turn.operation}", "*", account, turn.context)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from dsops.arn import Arn, parse_arn
-from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.authorization.request import AuthenticatedRequest
 
 _OPERATIONS: Mapping[str, frozenset[str]] = {
     "cloudwatch": frozenset(
@@ -48,7 +48,7 @@ def is_data_event(service: str, operation: str) -> bool:
     return operation in _OPERATIONS.get(service, ())
 
 
-def resources_of_data(service: str, turn: StsRequest) -> Iterator[dict[str, str]]:
+def resources_of_data(service: str, turn: AuthenticatedRequest) -> Iterator[dict[str, str]]:
     """Yield the resources that the call's parameters name: object and bucket, or table."""
     partition, account, region = turn.caller.partition, turn.caller.account, turn.caller.region
     bucket, key, table = turn.text("Bucket"), turn.text("Key"), turn.text("TableName")

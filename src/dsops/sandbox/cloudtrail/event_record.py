@@ -16,15 +16,15 @@ from hashlib import sha1
 from typing import Any
 from uuid import NAMESPACE_URL
 
-from dsops.arn import parse_arn
+from dsops.arn import parse_arn, partition_named
+from dsops.endpoint import GLOBAL_REGION
 from dsops.errors import SandboxRefusal
-from dsops.policy.language.letters import lower_case
-from dsops.sandbox.authorization.request import StsRequest
+from dsops.policy import lower_case
+from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.clock import iso_time
 from dsops.sandbox.cloudtrail.data_events import is_data_event, resources_of_data
 from dsops.sandbox.cloudtrail.event_identity import identity_of
 from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
-from dsops.sandbox.state.global_services import region_of_trail
 from dsops.sandbox.wire.cbor import decode
 from dsops.sandbox.wire.errors import answer_of
 from dsops.sandbox.wire.models import event_source, service_model
@@ -37,6 +37,15 @@ VERSION = "1.11"
 HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 """AWS's own placeholder for values that it does not record."""
 
+# The served services that botocore's endpoints do not list as regionalized; a test compares the two.
+_GLOBAL_SERVICES = frozenset(
+    {"account", "budgets", "ce", "cloudfront", "iam", "networkmanager", "organizations", "route53", "shield"}
+)
+_REGIONAL_IN: Mapping[str, frozenset[str]] = {
+    "aws-cn": frozenset({"networkmanager", "shield"}),
+    "aws-us-gov": frozenset({"account", "budgets", "ce", "cloudfront", "shield"}),
+}
+_HOME_REGIONS: Mapping[tuple[str, str], str] = {("aws", "networkmanager"): "us-west-2", ("aws-cn", "iam"): "cn-north-1"}
 _READS = ("Get", "List", "Describe", "BatchGet", "AssumeRo", "Head", "Query", "Scan", "TransactGet", "Filter")
 _KEPT_PARAMETERS = frozenset(
     """
@@ -54,7 +63,7 @@ _KEPT_PARAMETERS = frozenset(
 def record_of(
     request: HttpRequest,
     route: Route,
-    turn: StsRequest,
+    turn: AuthenticatedRequest,
     result: Mapping[str, Value],
     refused: SandboxRefusal | None,
     answer: HttpAnswer | None,
@@ -111,7 +120,7 @@ def id_of(name: str) -> str:
     return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
 
 
-def _from_where(request: HttpRequest, turn: StsRequest) -> dict[str, object]:
+def _from_where(request: HttpRequest, turn: AuthenticatedRequest) -> dict[str, object]:
     """Return source address and user agent; for an AWS service that calls by itself, its name."""
     if turn.caller.principal.kind == "service":
         return dict.fromkeys(("sourceIPAddress", "userAgent"), turn.caller.principal.federated)
@@ -166,7 +175,7 @@ def _exception_names(service: str) -> Mapping[str, str]:
     return {shape.error_code: shape.name for shape in shapes}
 
 
-def _asked(service: str, turn: StsRequest) -> dict[str, object]:
+def _asked(service: str, turn: AuthenticatedRequest) -> dict[str, object]:
     """Return the recorded parameters, and the transitive tags that the session passes on."""
     recorded = {_lower(name): _plain(value) for name, value in turn.parameters.items() if name in _KEPT_PARAMETERS}
     if "bucket" in recorded:
@@ -187,7 +196,7 @@ def _asked(service: str, turn: StsRequest) -> dict[str, object]:
     return recorded
 
 
-def _roles(turn: StsRequest) -> Iterator[dict[str, str]]:
+def _roles(turn: AuthenticatedRequest) -> Iterator[dict[str, str]]:
     """Yield the requested role and the SAML provider."""
     if not turn.operation.startswith("AssumeRole"):
         return
@@ -228,3 +237,14 @@ def _spoken_time(seconds: float) -> str:
 
 def _lower(name: str) -> str:
     return lower_case(name[:1]) + name[1:]
+
+
+def region_of_trail(service: str, partition: str, region: str) -> str:
+    """Return the region that records the call: us-east-1 for IAM, the request's region for regional services."""
+    known = partition_named(partition)
+    home = region if known is None else known.global_region
+    if region == GLOBAL_REGION:
+        return home
+    if service not in _GLOBAL_SERVICES or service in _REGIONAL_IN.get(partition, ()):
+        return region
+    return _HOME_REGIONS.get((partition, service), home)

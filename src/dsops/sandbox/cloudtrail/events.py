@@ -12,7 +12,7 @@ from typing import Any
 
 from dsops.arn import parse_arn
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.cloudtrail.data_events import is_data_event
 from dsops.sandbox.cloudtrail.event_record import id_of, packed, record_of, unpacked
 from dsops.sandbox.cloudtrail.trail import EventTrail
@@ -33,14 +33,14 @@ class Events:
         """The number of records so far, including dropped ones."""
         self.trail: EventTrail | None = None
         """The folder to which all records are written, too."""
-        self.watch: Callable[[StsRequest, Mapping[str, Value], str], None] | None = None
+        self.watch: Callable[[AuthenticatedRequest, Mapping[str, Value], str], None] | None = None
         """Called for each call with its result and error code."""
 
     def add(
         self,
         request: HttpRequest,
         route: Route,
-        turn: StsRequest,
+        turn: AuthenticatedRequest,
         result: Mapping[str, Value],
         refused: SandboxRefusal | None,
         answer: HttpAnswer | None = None,
@@ -94,7 +94,7 @@ class Events:
             self.trail.add(kept, recipient, str(record["awsRegion"]))
 
 
-def owner_of_role(turn: StsRequest) -> str:
+def owner_of_role(turn: AuthenticatedRequest) -> str:
     """Return the account whose trail records an unsigned call: that of the requested role."""
     role = parse_arn(turn.text("RoleArn"))
     return "" if role is None else role.account

@@ -52,7 +52,7 @@ class Control:
         self.container_token = roles.token
         """The token that a request for container credentials must carry in its Authorization header."""
         self.tokens = TokenEndpoints(sandbox)
-        pages = Pages(sandbox)
+        pages = Pages(sandbox.identity_center, sandbox.world, sandbox.clock)
         saml = SamlResponses(sandbox)
         self._whole: dict[tuple[str, str], Callable[[HttpRequest], HttpAnswer]] = {
             ("POST", "clock"): self._move_clock,
@@ -105,8 +105,6 @@ class Control:
         query = {key: values[0] for key, values in parse_qs(request.query).items()}
         with self._sandbox.world.lock:
             return endpoint(query)
-
-    # --- endpoints -----------------------------------------------------------------------------------------------
 
     def _health(self, _: Parameters) -> HttpAnswer:
         clock = self._sandbox.clock

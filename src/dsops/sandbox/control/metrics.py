@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dsops.openmetrics import Counter, Gauge, Histogram, ReadCounter, Registry
 from dsops.openmetrics.process import process_metrics
 from dsops.openmetrics.roles import RoleMetrics
-from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.wire.responses import Moment, Value
 
 _LATENCIES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 5)
@@ -55,7 +55,7 @@ class SandboxMetrics:
         if result == "throttled":
             self._throttled.add((service,))
 
-    def called(self, turn: StsRequest, result: Mapping[str, Value], code: str) -> None:
+    def called(self, turn: AuthenticatedRequest, result: Mapping[str, Value], code: str) -> None:
         """Count the sessions issued or refused by a call; `code` is the error's code, "" for none."""
         if not turn.operation.startswith("AssumeRo") and turn.operation not in _OTHER_OPERATIONS:
             return

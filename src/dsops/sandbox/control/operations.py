@@ -11,30 +11,30 @@ from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.resources import ResourceResolver
 from dsops.sandbox.authorization.resources.ssm import with_plain_names
 from dsops.sandbox.iam_api.operations import IamOperations
-from dsops.sandbox.seed.organization_setup import organization_models
 from dsops.sandbox.services import queue_addresses
 from dsops.sandbox.services.kms_denials import key_denied, key_unusable
 from dsops.sandbox.services.kms_requests import check_key_call
 from dsops.sandbox.services.organizations import check_organization_call
 from dsops.sandbox.services.secret_checks import check_secret_call, check_secret_name
 from dsops.sandbox.services.secret_reading import list_versions, read_batch, read_secret
-from dsops.sandbox.services.sns_subscriptions import no_half_subscription
 from dsops.sandbox.services.ssm_parameters import check_parameter_names, split_names, with_asked_names, with_invalid
 from dsops.sandbox.state import fence, long_poll
-from dsops.sandbox.state.backend_responses import in_cbor, with_request_id
+from dsops.sandbox.state.backend_responses import in_cbor
 from dsops.sandbox.state.buckets import check_owners, check_upload
 from dsops.sandbox.state.closed_operations import check_open, check_own
 from dsops.sandbox.state.kms_keys import KeyStore
-from dsops.sandbox.state.secrets import SecretLocation, StoredSecret, Vault
+from dsops.sandbox.state.organization_builder import organization_models
+from dsops.sandbox.state.secrets import SecretLocation, SecretStorage, StoredSecret
+from dsops.sandbox.state.sns_subscriptions import no_half_subscription
 from dsops.sandbox.wire import s3_requests
 from dsops.sandbox.wire.errors import invalid_token, refusal
 from dsops.sandbox.wire.models import signing_name
-from dsops.sandbox.wire.responses import json_answer
+from dsops.sandbox.wire.responses import json_answer, with_request_id
 
 if TYPE_CHECKING:
     from dsops.sandbox.authorization.authorize import Judge
     from dsops.sandbox.authorization.caller import Caller
-    from dsops.sandbox.authorization.request import StsRequest
+    from dsops.sandbox.authorization.request import AuthenticatedRequest
     from dsops.sandbox.authorization.resources.encryption import KeyUse, Service
     from dsops.sandbox.http.messages import HttpAnswer
     from dsops.sandbox.state.world import World
@@ -49,14 +49,14 @@ _OWN_REGIONS = frozenset({"secretsmanager"})
 class Operations:
     """The operations of all services but STS, over one world."""
 
-    def __init__(self, world: World, vault: Vault, judge: Judge, outbound: Outbound) -> None:
+    def __init__(self, world: World, secret_storage: SecretStorage, judge: Judge, outbound: Outbound) -> None:
         self._world = world
-        self._vault = vault
+        self._secret_storage = secret_storage
         self._judge = judge
-        self._resources = ResourceResolver(world, vault)
+        self._resources = ResourceResolver(world, secret_storage)
         self._keys = KeyStore(world)
-        self._iam = IamOperations(world, vault, outbound)
-        self._special: Mapping[str, Callable[[StsRequest, str, str], HttpAnswer]] = {
+        self._iam = IamOperations(world, secret_storage, outbound)
+        self._special: Mapping[str, Callable[[AuthenticatedRequest, str, str], HttpAnswer]] = {
             "iam": self._perform_iam,
             "kms": self._perform_keys,
             "organizations": self._perform_organizations,
@@ -67,7 +67,7 @@ class Operations:
         }
         """Operations that moto alone does not do as AWS does, by service; called with turn, account and resource."""
 
-    def perform(self, route: Route, turn: StsRequest) -> HttpAnswer:
+    def perform(self, route: Route, turn: AuthenticatedRequest) -> HttpAnswer:
         """Carry out the operation. Raises SandboxRefusal when it is denied or can't be done."""
         service, caller = route.service, turn.caller
         if service == "iam":
@@ -76,7 +76,7 @@ class Operations:
             message = f"The dsops sandbox has no region {caller.region}: botocore does not list it."
             raise refusal("InvalidRegion", message)
         if service == "ssm":
-            self._vault.open_parameters()
+            self._secret_storage.open_parameters()
         if service == "s3" and route.request is not None:
             turn = turn._replace(parameters=s3_requests.ready(turn.operation, turn.parameters, route.request))
         account, resource = self._ask(service, turn)
@@ -97,7 +97,7 @@ class Operations:
             return answer.mapped(lambda one: one._replace(body=with_request_id(one.body, turn.request_id)))
         return answer
 
-    def _ask(self, service: str, turn: StsRequest) -> tuple[str, str]:
+    def _ask(self, service: str, turn: AuthenticatedRequest) -> tuple[str, str]:
         """Authorize the operation; return the account in which it is carried out and its first resource.
 
         The first question is about the resource acted on; a KMS key or the source of a copy may belong to another
@@ -135,26 +135,28 @@ class Operations:
             raise refusal("NotImplemented", f"The dsops sandbox has no account {account}. Nothing was done.", 501)
         return account, first_resource
 
-    def _perform_secrets(self, turn: StsRequest, account: str, _: str) -> HttpAnswer:
+    def _perform_secrets(self, turn: AuthenticatedRequest, account: str, _: str) -> HttpAnswer:
         caller, parameters = turn.caller, dict(turn.parameters)
         check_secret_name(parameters)
         if turn.operation == "ListSecretVersionIds":
-            return json_answer(list_versions(self._vault, caller, parameters))
+            return json_answer(list_versions(self._secret_storage, caller, parameters))
 
         def decrypt(secret: StoredSecret, version_id: str) -> None:
             self._use_key(turn, self._resources.encryption.of_secret(secret, version_id, caller), "secretsmanager")
 
         if turn.operation == "GetSecretValue":
-            return json_answer(read_secret(self._vault, caller, parameters, decrypt))
+            return json_answer(read_secret(self._secret_storage, caller, parameters, decrypt))
         if turn.operation == "BatchGetSecretValue":
 
             def check(secret_id: str) -> None:
                 action = "secretsmanager:GetSecretValue"
                 self._require(turn, self._resources.of_secret(action, secret_id, caller, {}))
 
-            return json_answer(read_batch(self._vault, caller, parameters, check, decrypt))
+            return json_answer(read_batch(self._secret_storage, caller, parameters, check, decrypt))
         region = caller.region
-        secret = self._vault.find_secret(turn.text("SecretId") or turn.text("Name"), SecretLocation(account, region))
+        secret = self._secret_storage.find_secret(
+            turn.text("SecretId") or turn.text("Name"), SecretLocation(account, region)
+        )
         check_secret_call(turn.operation, parameters, secret, self._world.has_principal)
         for use in self._resources.encryption.of_new_value(turn.operation, parameters, secret, caller):
             self._use_key(turn, use, "secretsmanager")
@@ -164,27 +166,27 @@ class Operations:
             parameters["SecretId"], region = secret.arn, secret.region
         return self._moto("secretsmanager", turn, parameters, account, "json", region)
 
-    def _perform_iam(self, turn: StsRequest, _account: str, _resource: str) -> HttpAnswer:
+    def _perform_iam(self, turn: AuthenticatedRequest, _account: str, _resource: str) -> HttpAnswer:
         account = turn.caller.account
         return self._iam.perform(turn, lambda parameters: self._moto("iam", turn, parameters, account, "query"))
 
-    def _perform_s3(self, turn: StsRequest, account: str, _: str) -> HttpAnswer:
+    def _perform_s3(self, turn: AuthenticatedRequest, account: str, _: str) -> HttpAnswer:
         check_owners(turn.parameters)
         if "UploadId" in turn.parameters:
             names = (turn.text(name) for name in ("Bucket", "Key", "UploadId"))
             check_upload(account, turn.caller.partition, *names)
         return self._moto("s3", turn, turn.parameters, account, "rest-xml")
 
-    def _perform_keys(self, turn: StsRequest, account: str, _: str) -> HttpAnswer:
+    def _perform_keys(self, turn: AuthenticatedRequest, account: str, _: str) -> HttpAnswer:
         check_key_call(turn.operation, turn.parameters, turn.caller, self._keys, self._world.has_principal)
         return self._moto("kms", turn, turn.parameters, account, "json")
 
-    def _perform_topics(self, turn: StsRequest, account: str, _: str) -> HttpAnswer:
+    def _perform_topics(self, turn: AuthenticatedRequest, account: str, _: str) -> HttpAnswer:
         with no_half_subscription(SecretLocation(account, turn.caller.region)) as answers:
             answers.append(self._moto("sns", turn, turn.parameters, account, "query"))
         return answers[0]._replace(body=with_request_id(answers[0].body, turn.request_id))
 
-    def _perform_parameters(self, turn: StsRequest, account: str, _: str) -> HttpAnswer:
+    def _perform_parameters(self, turn: AuthenticatedRequest, account: str, _: str) -> HttpAnswer:
         operation = turn.operation
         check_parameter_names(operation, turn.parameters)
         parameters = with_plain_names(turn.parameters, turn.caller)
@@ -194,17 +196,19 @@ class Operations:
         missing: list[str] = []
         sent = parameters
         if operation == "GetParameters":
-            names, missing = split_names(parameters, lambda name: self._vault.find_secret(name, place) is not None)
+            names, missing = split_names(
+                parameters, lambda name: self._secret_storage.find_secret(name, place) is not None
+            )
             sent = {**parameters, "Names": names}
         try:
             answer = self._moto("ssm", turn, sent, account, "json")
         finally:
-            self._vault.drop_leftovers(place)
+            self._secret_storage.drop_leftovers(place)
         if missing and answer.status == 200:
             answer = with_invalid(answer, missing)
         return with_asked_names(operation, turn.parameters, parameters, answer)
 
-    def _perform_organizations(self, turn: StsRequest, account: str, _: str) -> HttpAnswer:
+    def _perform_organizations(self, turn: AuthenticatedRequest, account: str, _: str) -> HttpAnswer:
         organization_models()
         check_organization_call(self._world.organizations, turn.operation, turn.parameters, turn.caller.account)
         answer = self._moto("organizations", turn, turn.parameters, account, "json")
@@ -214,7 +218,7 @@ class Operations:
     def _moto(
         self,
         service: str,
-        turn: StsRequest,
+        turn: AuthenticatedRequest,
         parameters: Mapping[str, object],
         account: str,
         protocol: Protocol,
@@ -224,10 +228,10 @@ class Operations:
         call = fence.MotoCall(service, turn.operation, parameters, account, region or caller.region, caller.key_id)
         return long_poll.perform(call, protocol, self._world.lock)
 
-    def _require(self, turn: StsRequest, question: AuthorizationQuestion) -> None:
+    def _require(self, turn: AuthenticatedRequest, question: AuthorizationQuestion) -> None:
         self._judge.require(turn.caller, _in_context(turn, question), turn.request_id, turn.now)
 
-    def _use_key(self, turn: StsRequest, use: KeyUse, service: Service) -> None:
+    def _use_key(self, turn: AuthenticatedRequest, use: KeyUse, service: Service) -> None:
         """Require permission to use the KMS key. Raises SandboxRefusal in the words of the calling service."""
         question = _in_context(turn, use.question)
         # Use of an AWS managed key is allowed to every caller, so only its refusals are kept among the decisions.
@@ -240,7 +244,7 @@ class Operations:
             raise key_unusable(service, question, use.state, turn.request_id)
 
 
-def _in_context(turn: StsRequest, question: AuthorizationQuestion) -> AuthorizationQuestion:
+def _in_context(turn: AuthenticatedRequest, question: AuthorizationQuestion) -> AuthorizationQuestion:
     return question._replace(context={**turn.context, "aws:ResourceAccount": (question.account,), **question.context})
 
 

@@ -12,7 +12,7 @@ from dsops.sandbox.authorization.authorization_records import AuthorizationRecor
 from dsops.sandbox.authorization.authorize import Judge
 from dsops.sandbox.authorization.caller import authenticate
 from dsops.sandbox.authorization.context import membership_keys, request_context, s3_context, unsigned_context
-from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.authorization.toolbox import Toolbox, find_toolbox_route
 from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.cloudtrail.events import Events, owner_of_role
@@ -21,14 +21,13 @@ from dsops.sandbox.control.operations import Operations
 from dsops.sandbox.federation.federation import UNSIGNED, Federation, unsigned_caller
 from dsops.sandbox.federation.issuers import Issuers
 from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
-from dsops.sandbox.identity_center.responses import CENTER_SERVICES
 from dsops.sandbox.identity_center.route import find_center_route
 from dsops.sandbox.identity_center.service import IdentityCenter
 from dsops.sandbox.services.kms_denials import is_through_service
 from dsops.sandbox.state.kms_keys import KeyStore
 from dsops.sandbox.state.probe import probe
 from dsops.sandbox.state.rate_limits import Throttle
-from dsops.sandbox.state.secrets import Vault
+from dsops.sandbox.state.secrets import SecretStorage
 from dsops.sandbox.state.sessions import Issued, SessionTable
 from dsops.sandbox.state.world import Role, World
 from dsops.sandbox.sts.assume_role import check_role_arn
@@ -37,7 +36,7 @@ from dsops.sandbox.sts.service_use import ServiceUse
 from dsops.sandbox.sts.sts import StsService
 from dsops.sandbox.wire.error_responses import answer_refusal
 from dsops.sandbox.wire.errors import access_denied, answer_of, refusal
-from dsops.sandbox.wire.models import TOOLBOX, signing_name
+from dsops.sandbox.wire.models import CENTER_SERVICES, TOOLBOX, signing_name
 from dsops.sandbox.wire.parameters import read_parameters
 from dsops.sandbox.wire.responses import query_answer
 from dsops.sandbox.wire.route import Route, find_route
@@ -64,7 +63,7 @@ class Sandbox:
         self.default_identity = "admin"
         self.world = World()
         probe(self.world)
-        self.vault = Vault(self.world)
+        self.secret_storage = SecretStorage(self.world)
         self.keys = KeyStore(self.world)
         self.sessions = SessionTable()
         self.judge = Judge(self.world)
@@ -77,7 +76,7 @@ class Sandbox:
         self.issuers = Issuers()
         self.identity_center = IdentityCenter(self.world, self.sessions, self.events, self.throttle, self.clock)
         self._federation = Federation(self.world, self.sessions, self.judge, self.issuers)
-        self._operations = Operations(self.world, self.vault, self.judge, self.sts.outbound)
+        self._operations = Operations(self.world, self.secret_storage, self.judge, self.sts.outbound)
         self._toolbox = Toolbox(self.authorization_records, self.judge)
 
     def move_clock(self, now: float, *, is_frozen: bool | None = None) -> None:
@@ -153,7 +152,7 @@ class Sandbox:
         if route.request is not None:
             route = route._replace(request=with_hoisted_headers(request) if route.service == "s3" else request)
         host = request.headers.get("host", "")
-        turn = StsRequest(caller, route.operation, {}, context, now, request_id, host)
+        turn = AuthenticatedRequest(caller, route.operation, {}, context, now, request_id, host)
         try:
             self.throttle.check(route.service, caller.account, caller.region)
             if route.operation == "AssumeRole":
@@ -175,7 +174,7 @@ class Sandbox:
         self.events.add(request, route, turn, result, None, answer)
         return answer
 
-    def _with_id(self, route: Route, turn: StsRequest, refused: SandboxRefusal) -> SandboxRefusal:
+    def _with_id(self, route: Route, turn: AuthenticatedRequest, refused: SandboxRefusal) -> SandboxRefusal:
         """Return the refusal, with an authorization id in a policy's denial where the seed turns those on."""
         aws = answer_of(refused)
         caller, decisions = turn.caller, self.judge.decisions_of(turn.request_id)
@@ -188,7 +187,7 @@ class Sandbox:
             else refused
         )
 
-    def _with_message(self, route: Route, turn: StsRequest, refused: SandboxRefusal) -> SandboxRefusal:
+    def _with_message(self, route: Route, turn: AuthenticatedRequest, refused: SandboxRefusal) -> SandboxRefusal:
         """Return the refusal; EC2's (except Describe*) gets the encoded authorization message appended."""
         aws = answer_of(refused)
         if route.service != "ec2" or aws.code != "AccessDenied" or route.operation.startswith("Describe"):
@@ -202,7 +201,7 @@ class Sandbox:
     def _serve_unsigned(self, request: HttpRequest, route: Route, request_id: str) -> HttpAnswer:
         """Answer an operation that needs no signature: the token or assertion in it identifies the caller."""
         now, region = self.clock.now(), self.region
-        turn = StsRequest(
+        turn = AuthenticatedRequest(
             unsigned_caller(region, partition_of_region(region).name),
             route.operation,
             read_parameters(route),
@@ -242,7 +241,7 @@ class Sandbox:
         if self.world.organizations.are_used:
             context |= membership_keys(self.world.organizations.membership(role.account), "Source")
         caller = self.sts.service_caller(role, use.service, region)
-        turn = StsRequest(caller, "AssumeRole", parameters, context, now, request_id)
+        turn = AuthenticatedRequest(caller, "AssumeRole", parameters, context, now, request_id)
         route = Route("sts", turn.operation, "query", wants_json=False, fields={}, document={})
         try:
             issued, result = self.sts.issue_to_service(turn, role, use.session_keys)

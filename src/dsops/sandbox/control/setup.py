@@ -10,10 +10,11 @@ from dsops.sandbox.control.service import Sandbox
 from dsops.sandbox.federation.issuers import Issuers
 from dsops.sandbox.seed.identity_center_model import SeedIdentityCenter
 from dsops.sandbox.seed.identity_center_setup import plant_instance
-from dsops.sandbox.seed.model import ADMIN, Seed, SeedAccount, SeedOrganization, SeedUser
+from dsops.sandbox.seed.model import ADMIN, Seed, SeedAccount, SeedUser
 from dsops.sandbox.seed.region_setup import plant_region
 from dsops.sandbox.state.iam_backend import StoredPolicy
-from dsops.sandbox.state.iam_builder import Planter
+from dsops.sandbox.state.iam_builder import IamBuilder
+from dsops.sandbox.state.organization_builder import SeedOrganization
 from dsops.sandbox.state.secrets import SecretLocation
 from dsops.sandbox.state.world import World
 
@@ -35,7 +36,7 @@ def plant(sandbox: Sandbox, seed: Seed) -> None:
             sandbox.world.add_account(account.account, account.partition)
         for account in seed.accounts:
             try:
-                _plant_account(sandbox.world, Planter(sandbox.world), account)
+                _plant_account(sandbox.world, IamBuilder(sandbox.world), account)
             except Exception as error:  # moto's exceptions have no root of their own below Exception
                 raise SeedInvalid(f"account {account.account} can't be made", why=str(error), hint=_CORRECT) from error
             _add_issuers(sandbox.issuers, account)
@@ -45,7 +46,11 @@ def plant(sandbox: Sandbox, seed: Seed) -> None:
                 sandbox.sts.outbound.enable(account.account)
             for region, held in account.regions.items():
                 plant_region(
-                    sandbox.vault, sandbox.keys, account.partition, SecretLocation(account.account, region), held
+                    sandbox.secret_storage,
+                    sandbox.keys,
+                    account.partition,
+                    SecretLocation(account.account, region),
+                    held,
                 )
         if seed.organization is not None:
             _plant_organization(sandbox.world, seed.organization)
@@ -54,7 +59,7 @@ def plant(sandbox: Sandbox, seed: Seed) -> None:
 
 
 def _plant_organization(world: World, organization: SeedOrganization) -> None:
-    from dsops.sandbox.seed.organization_setup import plant_organization
+    from dsops.sandbox.state.organization_builder import plant_organization
 
     owner = organization.management_account
     try:
@@ -76,7 +81,7 @@ def _plant_identity_center(sandbox: Sandbox, center: SeedIdentityCenter, region:
     sandbox.identity_center.instance = made
 
 
-def _plant_account(world: World, planter: Planter, account: SeedAccount) -> None:
+def _plant_account(world: World, planter: IamBuilder, account: SeedAccount) -> None:
     owner = account.account
     if account.root is not None:
         world.root_keys[account.root.access_key_id] = (owner, account.root.secret_access_key)
@@ -113,13 +118,13 @@ def _add_issuers(issuers: Issuers, account: SeedAccount) -> None:
 
 
 def _plant_saml_providers(sandbox: Sandbox, account: SeedAccount) -> None:
-    planter = Planter(sandbox.world)
+    planter = IamBuilder(sandbox.world)
     for provider in account.saml_providers:
         metadata = provider.metadata or sandbox.issuers.saml.metadata
         planter.add_saml_provider(account.account, provider.name, metadata)
 
 
-def _plant_user(world: World, planter: Planter, owner: str, user: SeedUser) -> None:
+def _plant_user(world: World, planter: IamBuilder, owner: str, user: SeedUser) -> None:
     made = planter.add_user(owner, user.name, user.path, user.tags, user.unique_id)
     planter.add_key(made, user.key.access_key_id, user.key.secret_access_key)
     for device in user.devices:
@@ -134,6 +139,6 @@ def _plant_user(world: World, planter: Planter, owner: str, user: SeedUser) -> N
         world.source_ips[made.unique_id] = user.source_ip
 
 
-def _put(planter: Planter, owner: str, kind: str, holder: str, policies: Iterable[StoredPolicy]) -> None:
+def _put(planter: IamBuilder, owner: str, kind: str, holder: str, policies: Iterable[StoredPolicy]) -> None:
     for policy in policies:
         planter.put_policy(owner, kind, holder, policy)

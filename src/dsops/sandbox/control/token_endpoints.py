@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from urllib.parse import parse_qs
 
 from dsops.document import parse_json
-from dsops.policy.language.policy import check_policy
+from dsops.policy import check_policy
 from dsops.sandbox.control.service import Sandbox
 from dsops.sandbox.federation.issuers import GITHUB, github_claims
 from dsops.sandbox.http.messages import HttpRequest

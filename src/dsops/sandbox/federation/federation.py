@@ -7,24 +7,23 @@ that does not exist.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from dsops.arn import parse_arn
-from dsops.policy.evaluation.evaluate import Principal
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion, Judge, denied
+from dsops.policy import Principal
+from dsops.sandbox.authorization.authorize import NO_ROLE, AuthorizationQuestion, Judge, denied
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import request_tags, tag_keys
-from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.federation import web_identity
 from dsops.sandbox.federation.issuers import Issuers
 from dsops.sandbox.saml import response as saml
 from dsops.sandbox.state.iam_backend import StoredPolicy
-from dsops.sandbox.state.sessions import Session, SessionTable
+from dsops.sandbox.state.sessions import SessionTable
 from dsops.sandbox.state.world import Role, World
-from dsops.sandbox.sts.assume_role import NO_ROLE
-from dsops.sandbox.sts.issuing import HOUR, Issuing, credentials, token_share, token_size
-from dsops.sandbox.sts.session_policy import packed_size, read_policies, read_tags
+from dsops.sandbox.sts.assume_role import issue_role_session, role_session
+from dsops.sandbox.sts.issuing import HOUR, Issuing
+from dsops.sandbox.sts.session_policy import read_policies, read_tags
 from dsops.sandbox.sts.verified_identity import IdentityProof
 from dsops.sandbox.wire.errors import access_denied, refusal, validation
 from dsops.sandbox.wire.parameters import check_member
@@ -46,11 +45,11 @@ class Federation:
         self._issuing = Issuing(world, sessions, judge)
         self._issuers = issuers
 
-    def prove(self, turn: StsRequest) -> tuple[StsRequest, IdentityProof]:
+    def prove(self, turn: AuthenticatedRequest) -> tuple[AuthenticatedRequest, IdentityProof]:
         """Verify the token or assertion; return the request with its subject as the caller. Raises SandboxRefusal."""
         return self._by_assertion(turn) if turn.operation == _SAML else self._by_token(turn)
 
-    def _by_token(self, turn: StsRequest) -> tuple[StsRequest, IdentityProof]:
+    def _by_token(self, turn: AuthenticatedRequest) -> tuple[AuthenticatedRequest, IdentityProof]:
         if "ProviderId" in turn.parameters:
             # OAuth 2.0 access tokens: only Amazon's and Facebook's own servers can verify them.
             raise refusal(
@@ -63,7 +62,7 @@ class Federation:
         caller = turn.caller._replace(principal=principal, user_id=user_id, subject=proof.subject)
         return turn._replace(caller=caller), proof
 
-    def _by_assertion(self, turn: StsRequest) -> tuple[StsRequest, IdentityProof]:
+    def _by_assertion(self, turn: AuthenticatedRequest) -> tuple[AuthenticatedRequest, IdentityProof]:
         account, provider_arn = account_of_role(turn), parse_arn(turn.text("PrincipalArn"))
         if provider_arn is None or provider_arn.service != "iam":
             raise validation("Request ARN is invalid")
@@ -84,7 +83,7 @@ class Federation:
             from_assertion["TransitiveTagKeys"] = proof.transitive_keys
         return turn._replace(caller=caller, parameters={**turn.parameters, **from_assertion}), proof
 
-    def assume(self, turn: StsRequest, proof: IdentityProof) -> dict[str, Value]:
+    def assume(self, turn: AuthenticatedRequest, proof: IdentityProof) -> dict[str, Value]:
         """Authorize the role and issue its session. Raises SandboxRefusal."""
         role_arn = turn.text("RoleArn")
         role = self._world.role_at(role_arn)
@@ -98,35 +97,14 @@ class Federation:
         layer = read_policies(turn, self._world, account)
         role = self._authorize(turn, role_arn, role, proof)
         duration = _duration(turn, role, proof)
-        is_sized = packed_size(layer, tags.all) is not None
-        session = Session(
-            "role",
-            role.account,
-            role.unique_id,
-            turn.text("RoleSessionName"),
-            int(turn.now),
-            int(turn.now) + duration,
-            None,
-            tags.all,
-            tags.transitive_keys,
-            proof.source_identity,
-            layer,
+        session = role_session(turn, role, duration, tags)._replace(
+            source_identity=proof.source_identity,
+            policy=layer,
             federation=(("aws:FederatedProvider", (proof.provider,)), *proof.session_keys.items()),
         )
-        partition = self._world.partitions[role.account]
-        user: dict[str, Value] = {
-            "AssumedRoleId": f"{role.unique_id}:{session.name}",
-            "Arn": f"arn:{partition}:sts::{role.account}:assumed-role/{role.name}/{session.name}",
-        }
-        issued = self._issuing.issue(turn, session)
-        result = _answer(turn.operation, proof, user, credentials(issued))
-        if is_sized:
-            result["PackedPolicySize"] = token_share(issued)
-        if proof.source_identity:
-            result["SourceIdentity"] = proof.source_identity
-        return result | token_size(issued)
+        return _answer(turn.operation, proof) | issue_role_session(self._issuing, turn, role, session)
 
-    def _authorize(self, turn: StsRequest, role_arn: str, role: Role | None, proof: IdentityProof) -> Role:
+    def _authorize(self, turn: AuthenticatedRequest, role_arn: str, role: Role | None, proof: IdentityProof) -> Role:
         """Return the role if its trust policy allows the provider's user."""
         trust = NO_ROLE if role is None else StoredPolicy(f"the trust policy of role {role.name}", role.trust)
         if turn.operation == _SAML and role is not None:
@@ -163,7 +141,7 @@ class Federation:
         return role
 
 
-def _duration(turn: StsRequest, role: Role, proof: IdentityProof) -> int:
+def _duration(turn: AuthenticatedRequest, role: Role, proof: IdentityProof) -> int:
     """Return the requested duration if the role allows it; a provider can only shorten it."""
     requested = turn.number("DurationSeconds", HOUR)
     if requested > role.max_session_duration:
@@ -171,14 +149,11 @@ def _duration(turn: StsRequest, role: Role, proof: IdentityProof) -> int:
     return requested if proof.longest_seconds is None else min(requested, proof.longest_seconds)
 
 
-def _answer(
-    operation: str, proof: IdentityProof, user: Mapping[str, Value], given: Mapping[str, Value]
-) -> dict[str, Value]:
+def _answer(operation: str, proof: IdentityProof) -> dict[str, Value]:
+    """Return what the answer says of the proof."""
     if operation == _SAML:
         return {
             "Issuer": proof.issuer,
-            "AssumedRoleUser": user,
-            "Credentials": given,
             "Audience": proof.audience,
             "SubjectType": proof.subject_type,
             "NameQualifier": proof.name_qualifier,
@@ -187,14 +162,12 @@ def _answer(
     return {
         "SubjectFromWebIdentityToken": proof.subject,
         "Audience": proof.audience,
-        "AssumedRoleUser": user,
-        "Credentials": given,
         # AWS answers with the provider's ARN (seen), though the API Reference says the token's `iss`.
         "Provider": proof.provider,
     }
 
 
-def account_of_role(turn: StsRequest) -> str:
+def account_of_role(turn: AuthenticatedRequest) -> str:
     """Return the account of the requested role. Raises ValidationError when RoleArn is not a role's ARN."""
     arn = parse_arn(turn.text("RoleArn"))
     if arn is None or arn.service != "iam" or arn.resource_type != "role":

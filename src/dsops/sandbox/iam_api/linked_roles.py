@@ -12,8 +12,8 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.authorization.resources.linked_role_names import DESCRIPTIONS, LinkedRole, linked_roles
-from dsops.sandbox.iam_api.protected_entities import LINKED_PATH, is_linked
+from dsops.sandbox.authorization.resources.linked_role_names import DESCRIPTIONS, LINKED_PATH, linked_name, linked_roles
+from dsops.sandbox.iam_api.protected_entities import is_linked
 from dsops.sandbox.state.world import Role, World
 from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.responses import Moment, Value
@@ -98,11 +98,6 @@ class LinkedRoles:
         if self._deletions.get(task) != account:
             raise _no_such_entity(f"Deletion task {task} cannot be found.")
         return {"Status": "SUCCEEDED"}
-
-
-def linked_name(linked: LinkedRole, suffix: str) -> str:
-    """Return the role's name."""
-    return f"{linked.name}_{suffix}" if suffix else linked.name
 
 
 def _no_such_entity(message: str) -> SandboxRefusal:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from dsops.sandbox.authorization.request import StsRequest
-from dsops.sandbox.authorization.resources.parameter_values import listed_tags
+from dsops.sandbox.authorization.parameter_values import listed_tags
+from dsops.sandbox.authorization.request import AuthenticatedRequest
+from dsops.sandbox.authorization.resources.iam import is_about_root
 from dsops.sandbox.http.messages import HttpAnswer
 from dsops.sandbox.iam_api.devices_and_providers import DevicesAndProviders
 from dsops.sandbox.iam_api.features import IamFeatures
 from dsops.sandbox.iam_api.linked_roles import LinkedRoles
-from dsops.sandbox.iam_api.root_user import is_about_root, perform_for_root
+from dsops.sandbox.iam_api.root_user import perform_for_root
 from dsops.sandbox.iam_api.rules import IamRules
 from dsops.sandbox.iam_api.service_credentials import ServiceCredentials
 from dsops.sandbox.iam_api.simulation import Simulation
-from dsops.sandbox.state.backend_responses import with_request_id
-from dsops.sandbox.state.secrets import Vault
+from dsops.sandbox.state.secrets import SecretStorage
 from dsops.sandbox.state.world import World
 from dsops.sandbox.sts.outbound import Outbound
 from dsops.sandbox.wire.errors import refusal
-from dsops.sandbox.wire.responses import Moment, Value, query_answer
+from dsops.sandbox.wire.responses import Moment, Value, query_answer, with_request_id
 
 Moto = Callable[[Mapping[str, object]], HttpAnswer]
 """Calls moto for the operation with these parameters."""
@@ -28,16 +28,16 @@ Moto = Callable[[Mapping[str, object]], HttpAnswer]
 class IamOperations:
     """IAM of one world."""
 
-    def __init__(self, world: World, vault: Vault, outbound: Outbound) -> None:
+    def __init__(self, world: World, secret_storage: SecretStorage, outbound: Outbound) -> None:
         self._world = world
-        self._rules = IamRules(world, vault)
+        self._rules = IamRules(world, secret_storage)
         self._features = IamFeatures(world, outbound)
         self._linked_roles = LinkedRoles(world, self._rules.forget)
         self._simulation = Simulation(world)
         self._service_credentials = ServiceCredentials(world)
         self._devices_and_providers = DevicesAndProviders(world)
 
-    def perform(self, turn: StsRequest, moto: Moto) -> HttpAnswer:
+    def perform(self, turn: AuthenticatedRequest, moto: Moto) -> HttpAnswer:
         """Perform the operation. Raises SandboxRefusal."""
         result = self._own_result(turn)
         if result is not None:
@@ -58,13 +58,13 @@ class IamOperations:
             return query_answer("iam", operation, made, turn.request_id)
         return answer._replace(body=with_request_id(answer.body, turn.request_id))
 
-    def _check_has_no_service_credentials(self, turn: StsRequest) -> None:
+    def _check_has_no_service_credentials(self, turn: AuthenticatedRequest) -> None:
         user = self._world.user_named(turn.caller.account, turn.text("UserName"))
         if user is not None and self._service_credentials.are_held_by(user):
             message = "Cannot delete entity, must remove referenced objects first."
             raise refusal("DeleteConflict", message, 409)
 
-    def _own_result(self, turn: StsRequest) -> dict[str, Value] | None:
+    def _own_result(self, turn: AuthenticatedRequest) -> dict[str, Value] | None:
         """Return the result of an operation that does not involve moto; None for others."""
         account, operation, parameters = turn.caller.account, turn.operation, turn.parameters
         if is_about_root(operation, parameters, turn.caller):

@@ -5,17 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from dsops.errors import PolicyInvalid, SandboxRefusal
-from dsops.policy.language.letters import lower_case
-from dsops.policy.language.policy import Policy, PolicyKind, Statement, parse_policy
+from dsops.policy import Policy, PolicyKind, Statement, lower_case, parse_policy
 from dsops.policy.language.tokens import PolicyVariable, tokenize
-from dsops.sandbox.state.iam_backend import policies_of
+from dsops.sandbox.state.iam_backend import StoredPolicy
 from dsops.sandbox.wire.errors import refusal
-
-if TYPE_CHECKING:
-    from moto.iam import models as moto_iam
 
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
 
@@ -40,11 +36,11 @@ def invalid_input(message: str) -> SandboxRefusal:
     return refusal("InvalidInput", message)
 
 
-def of_owner(kind: str, owner: moto_iam.User | moto_iam.Group | moto_iam.Role) -> Iterator[SimulatedPolicy]:
+def of_owner(kind: str, owner: str, policies: Iterable[StoredPolicy]) -> Iterator[SimulatedPolicy]:
     """Yield the policies of a `user`, `group` or `role`: inline ones as `role_Deploy_read`, managed ones by name."""
-    for policy in policies_of(owner):
+    for policy in policies:
         is_managed = policy.name.startswith("arn:")
-        name = policy.name.rpartition("/")[2] if is_managed else f"{kind}_{owner.name}_{policy.name}"
+        name = policy.name.rpartition("/")[2] if is_managed else f"{kind}_{owner}_{policy.name}"
         yield SimulatedPolicy(name, policy.text)
 
 
@@ -79,8 +75,6 @@ def keys_of(statement: Statement) -> Iterator[str]:
             if isinstance(token, PolicyVariable):
                 yield token.written[2:-1].partition(",")[0].strip()
 
-
-# --- positions of statements -----------------------------------------------------------------------------------
 
 Position = tuple[int, int]
 """Line and column, both from 1; the column is the one after the brace (AWS's answers to LocalStack's tests)."""

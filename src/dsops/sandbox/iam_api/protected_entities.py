@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from dsops.arn import parse_arn
+from dsops.sandbox.authorization.resources.linked_role_names import LINKED_PATH
 from dsops.sandbox.state.world import Role
 from dsops.sandbox.wire.errors import access_denied, refusal
 
@@ -27,7 +28,6 @@ CHANGES_OF_POLICIES: Final = frozenset(
     """.split()
 )
 """IAM operations that change an existing managed policy."""
-LINKED_PATH: Final = "/aws-service-role/"
 _RESERVED_PATH: Final = "/aws-reserved/"
 
 

@@ -8,22 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.state.world import World
 from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.responses import Value
-
-ROOT_OPERATIONS = frozenset(
-    """
-    DeleteAccessKey DeleteLoginProfile GetLoginProfile GetUser ListAccessKeys ListMFADevices
-    ListSigningCertificates
-    """.split()
-)
-
-
-def is_about_root(operation: str, parameters: Mapping[str, object], caller: Caller) -> bool:
-    """Whether a root user asks about itself, which it does by leaving out UserName."""
-    return caller.principal.kind == "root" and operation in ROOT_OPERATIONS and "UserName" not in parameters
 
 
 def perform_for_root(world: World, operation: str, parameters: Mapping[str, object], account: str) -> dict[str, Value]:

@@ -12,8 +12,7 @@ from typing import NamedTuple
 from dsops.arn import parse_arn
 from dsops.document import parse_json
 from dsops.errors import SandboxRefusal
-from dsops.policy.language.letters import lower_case
-from dsops.policy.language.policy import PolicyKind, check_policy
+from dsops.policy import PolicyKind, check_policy, lower_case
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.iam_api.protected_entities import (
     CHANGES_OF_POLICIES,
@@ -27,10 +26,10 @@ from dsops.sandbox.iam_api.service_principals import is_service_principal
 from dsops.sandbox.resource_policies.principals import Carrier, principals_of, replace_principal
 from dsops.sandbox.saml.rules import check_new_saml_provider, check_saml_provider
 from dsops.sandbox.state.iam_backend import words_for_malformed
-from dsops.sandbox.state.iam_builder import Planter
+from dsops.sandbox.state.iam_builder import IamBuilder
 from dsops.sandbox.state.iam_entities import Upkeep
 from dsops.sandbox.state.resource_policies import resource_policies
-from dsops.sandbox.state.secrets import Vault
+from dsops.sandbox.state.secrets import SecretStorage
 from dsops.sandbox.state.world import Role, User, World
 from dsops.sandbox.sts import totp
 from dsops.sandbox.wire.errors import malformed_policy, refusal, validation
@@ -84,11 +83,11 @@ _MOST_ATTACHED = 10
 class IamRules:
     """The rules, over one world."""
 
-    def __init__(self, world: World, vault: Vault) -> None:
+    def __init__(self, world: World, secret_storage: SecretStorage) -> None:
         self._world = world
-        self._vault = vault
+        self._secret_storage = secret_storage
         self._upkeep = Upkeep(world)
-        self._planter = Planter(world)
+        self._planter = IamBuilder(world)
         self._checks: dict[str, Callable[[dict[str, object], str], None]] = {
             **dict.fromkeys(_READS_POLICY | CHANGES_OF_POLICIES, self._check_policy_exists),
             **{name: partial(self._check_attached, *owner) for name, owner in _ATTACHES.items()},
@@ -166,10 +165,8 @@ class IamRules:
 
     def _carriers(self) -> Iterator[Carrier]:
         yield from self._upkeep.trust_policies()
-        yield from self._vault.resource_policies()
+        yield from self._secret_storage.resource_policies()
         yield from resource_policies(self._world)
-
-    # --- checks -----------------------------------------------------------------------------------------------
 
     def _check_document(self, document: _Document, parameters: Parameters) -> None:
         text = str(parameters[document.parameter])

@@ -12,14 +12,13 @@ from types import MappingProxyType
 from typing import Final, NamedTuple, cast
 
 from dsops.arn import is_account_id, parse_arn
-from dsops.policy.evaluation.evaluate import Policies
+from dsops.policy import Policies, Policy, Principal
 from dsops.policy.language.conditions import fold_context
-from dsops.policy.language.policy import Policy
-from dsops.policy.language.principals import Principal
 from dsops.sandbox.authorization.authorize import compiled
 from dsops.sandbox.authorization.context import Context, tag_keys
 from dsops.sandbox.iam_api.policy_sources import SimulatedPolicy, context_keys, invalid_input, of_list, of_owner
 from dsops.sandbox.iam_api.simulation_results import RESOURCE_POLICY, SimulationCase, flag, result_of
+from dsops.sandbox.state.iam_backend import policies_of
 from dsops.sandbox.state.world import World
 from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.responses import Value
@@ -120,8 +119,6 @@ class Simulation:
         of_account = organizations.service_control(account)
         return tuple(tuple(compiled(each.text, "scp", each.name) for each in level) for level in of_account)
 
-    # --- principals ----------------------------------------------------------------------------------------------
-
     def _entity(self, arn: str, account: str) -> _Entity:
         """Return the user, group or role. Raises NoSuchEntity, or InvalidInput for another ARN."""
         parts = parse_arn(arn)
@@ -154,9 +151,9 @@ class Simulation:
             return None
         backend = self._world.backend(account)
         stored_user = backend.users[user.name]
-        sources = list(of_owner("user", stored_user))
+        sources = list(of_owner("user", user.name, policies_of(stored_user)))
         for group in backend.groups.values():
-            sources += of_owner("group", group) if stored_user in group.users else ()
+            sources += of_owner("group", group.name, policies_of(group)) if stored_user in group.users else ()
         context = _identity_keys(arn, account, "User", user.unique_id, user.tags)
         boundary = self._world.grants_of_user(user).boundary
         return _Entity(
@@ -171,10 +168,10 @@ class Simulation:
             return None
         groups = self._world.backend(account).groups.values()
         stored_group = next((group for group in groups if group.arn == arn), None)
+        if stored_group is None:
+            return None
         # A group's member stands for it: policies can't name a group as principal.
-        return (
-            None if stored_group is None else _nobody(account)._replace(sources=tuple(of_owner("group", stored_group)))
-        )
+        return _nobody(account)._replace(sources=tuple(of_owner("group", stored_group.name, policies_of(stored_group))))
 
     def _role(self, account: str, arn: str) -> _Entity | None:
         role = self._world.role_at(arn)
@@ -183,7 +180,7 @@ class Simulation:
         boundary = self._world.grants_of_role(role).boundary
         return _Entity(
             Principal("role-session", account, arn, arn, role.unique_id),
-            tuple(of_owner("role", self._world.backend(account).roles[role.unique_id])),
+            tuple(of_owner("role", role.name, policies_of(self._world.backend(account).roles[role.unique_id]))),
             None if boundary is None else compiled(boundary.text, "boundary", boundary.name),
             _identity_keys(arn, account, "AssumedRole", role.unique_id, role.tags),
         )

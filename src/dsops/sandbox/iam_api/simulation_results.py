@@ -6,12 +6,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal, NamedTuple
 
 from dsops.arn import is_account_id, parse_arn
-from dsops.policy.evaluation.evaluate import Decision, Policies, Request, evaluate
-from dsops.policy.evaluation.reasons import StatementReason
-from dsops.policy.language.letters import lower_case
+from dsops.policy import (
+    Decision,
+    Policies,
+    Policy,
+    Principal,
+    Request,
+    Statement,
+    StatementReason,
+    evaluate,
+    lower_case,
+    parse_policy,
+)
 from dsops.policy.language.match import split_arn
-from dsops.policy.language.policy import Policy, Statement, parse_policy
-from dsops.policy.language.principals import Principal
 from dsops.sandbox.authorization.context import Context
 from dsops.sandbox.iam_api.policy_sources import keys_of, statement_spans
 from dsops.sandbox.wire.responses import Value

@@ -12,9 +12,9 @@ from hashlib import sha256
 from uuid import uuid4
 
 from dsops.errors import SandboxRefusal
-from dsops.policy.evaluation.evaluate import Principal
+from dsops.policy import Principal
 from dsops.sandbox.authorization.context import unsigned_context
-from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.clock import iso_time
 from dsops.sandbox.cloudtrail.event_record import HIDDEN, VERSION
 from dsops.sandbox.cloudtrail.events import Events
@@ -115,7 +115,7 @@ class CenterEvents:
         }
         if instance.users[login.user].attributes:
             parameters["PrincipalTags"] = dict(instance.users[login.user].attributes)
-        turn = StsRequest(
+        turn = AuthenticatedRequest(
             caller, "AssumeRoleWithSAML", parameters, unsigned_context(instance.region, request, now), now, str(uuid4())
         )
         user_arn = f"arn:{instance.partition}:sts::{role.account}:assumed-role/{role.name}/{login.user}"

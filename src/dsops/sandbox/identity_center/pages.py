@@ -13,13 +13,15 @@ from typing import NamedTuple
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from dsops.errors import nearest
-from dsops.sandbox.control.service import Sandbox
+from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.identity_center.directory import Instance
 from dsops.sandbox.identity_center.html import decided_page, form_page, html_answer, refused_page
 from dsops.sandbox.identity_center.logins import CODE_SECONDS, PortalLogins
 from dsops.sandbox.identity_center.oidc import AUTHORIZATION_CODE, DEVICE_PATH, is_same_redirect
 from dsops.sandbox.identity_center.records import AuthorizationCode, RegisteredClient
+from dsops.sandbox.identity_center.service import IdentityCenter
+from dsops.sandbox.state.world import World
 from dsops.sandbox.wire.route import signed_for
 
 AUTHORIZE_PATH = "/authorize"
@@ -56,10 +58,12 @@ class _Unwanted(NamedTuple):
 
 
 class Pages:
-    """The pages and endpoints of one sandbox."""
+    """The pages and endpoints of one Identity Center."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
+    def __init__(self, center: IdentityCenter, world: World, clock: MovableClock) -> None:
+        self._center = center
+        self._world = world
+        self._clock = clock
 
     @staticmethod
     def serves(request: HttpRequest) -> bool:
@@ -70,16 +74,14 @@ class Pages:
 
     def answer(self, request: HttpRequest) -> HttpAnswer:
         """Return the page or a redirect."""
-        with self._sandbox.world.lock:
-            instance = self._sandbox.identity_center.instance
+        with self._world.lock:
+            instance = self._center.instance
             if instance is None:
                 return refused_page(404, _NO_CENTER)
             form = _first(request.body.decode("utf-8", "replace")) if request.method == "POST" else {}
             if request.path == AUTHORIZE_PATH:
                 return self._authorize(instance, request, form)
             return self._device(instance, _first(request.query), form)
-
-    # --- pages ---------------------------------------------------------------------------------------------------
 
     def _authorize(self, instance: Instance, request: HttpRequest, form: Query) -> HttpAnswer:
         query = _first(request.query)
@@ -103,17 +105,15 @@ class Pages:
         user = "" if is_denied else form.get("user", "")
         if not is_denied and user not in instance.users:
             return refused_page(400, f"there is no user {user}")
-        if self._logins.decide(form.get("user_code", ""), user, self._sandbox.clock.now()) is None:
+        if self._logins.decide(form.get("user_code", ""), user, self._clock.now()) is None:
             return refused_page(404, _NOBODY_WAITS)
         return decided_page(user)
 
-    # --- JSON answers for programs -------------------------------------------------------------------------------
-
     def waiting(self) -> Said:
         """Return the device logins that await a decision."""
-        with self._sandbox.world.lock:
-            now = self._sandbox.clock.now()
-            if self._sandbox.identity_center.instance is None:
+        with self._world.lock:
+            now = self._clock.now()
+            if self._center.instance is None:
                 return 404, {"error": _NO_CENTER}
             waiting_logins = [
                 {"user_code": login.user_code, "client": "" if client is None else client.name}
@@ -129,8 +129,8 @@ class Pages:
             code, name, is_denied = str(wish["code"]), str(wish.get("user", "")), wish.get("deny", False)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return 400, {"error": 'send {"code": "BCDF-GHJK", "user": "alice"}, with "deny": true to refuse'}
-        with self._sandbox.world.lock:
-            instance = self._sandbox.identity_center.instance
+        with self._world.lock:
+            instance = self._center.instance
             if instance is None:
                 return 404, {"error": _NO_CENTER}
             user = "" if is_denied else _user(instance, name)
@@ -153,15 +153,13 @@ class Pages:
         return 200, {"user": user, "redirect": self._grant(wish, user) if user else wish.denied}
 
     def _decide_device(self, code: str, user: str) -> Said:
-        if self._logins.decide(code, user, self._sandbox.clock.now()) is None:
+        if self._logins.decide(code, user, self._clock.now()) is None:
             return 404, {"error": _NOBODY_WAITS}
         return 200, {"user": user, "redirect": ""}
 
-    # --- authorization codes -------------------------------------------------------------------------------------
-
     @property
     def _logins(self) -> PortalLogins:
-        return self._sandbox.identity_center.logins
+        return self._center.logins
 
     def _wish(self, query: Query) -> _Wish | _Unwanted:
         """Validate an authorization request.
@@ -169,7 +167,7 @@ class Pages:
         Errors are never sent to a redirect URI that is not the client's (RFC 6749, 4.1.2.1); other errors are
         reported there.
         """
-        client = self._logins.client(query.get("client_id", ""), self._sandbox.clock.now())
+        client = self._logins.client(query.get("client_id", ""), self._clock.now())
         if client is None or AUTHORIZATION_CODE not in client.grant_types:
             return _Unwanted("no client with that id is registered for authorization codes")
         redirect_uri, state = query.get("redirect_uri", ""), query.get("state", "")
@@ -191,7 +189,7 @@ class Pages:
 
     def _grant(self, wish: _Wish, user: str) -> str:
         """Issue a code for that user; return the redirect."""
-        now = self._sandbox.clock.now()
+        now = self._clock.now()
         code = AuthorizationCode(
             wish.client.client_id, user, wish.redirect_uri, wish.challenge, wish.scopes, int(now) + CODE_SECONDS
         )

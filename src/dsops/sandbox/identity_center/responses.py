@@ -12,11 +12,7 @@ from collections.abc import Mapping
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.http.messages import HttpAnswer
 from dsops.sandbox.wire.errors import answer_of, refusal
-
-OIDC = "sso-oidc"
-PORTAL = "sso"
-CENTER_SERVICES = frozenset({OIDC, PORTAL})
-"""botocore's service names."""
+from dsops.sandbox.wire.models import OIDC
 
 _JSON = ("Content-Type", "application/json")
 _NO_STORE = ("Cache-Control", "no-store")

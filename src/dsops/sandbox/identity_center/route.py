@@ -8,7 +8,7 @@ name (`/token`), but unsigned JSON is not sent to buckets, and signed requests a
 from __future__ import annotations
 
 from dsops.sandbox.http.messages import HttpRequest
-from dsops.sandbox.identity_center.responses import OIDC, PORTAL
+from dsops.sandbox.wire.models import OIDC, PORTAL
 from dsops.sandbox.wire.rest_routes import find_operation
 from dsops.sandbox.wire.route import Route, query_pairs, signed_for
 

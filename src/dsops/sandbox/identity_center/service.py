@@ -11,10 +11,11 @@ from dsops.sandbox.identity_center.events import CenterEvents
 from dsops.sandbox.identity_center.logins import PortalLogins
 from dsops.sandbox.identity_center.oidc import Oidc, Visit
 from dsops.sandbox.identity_center.portal import AccessPortal
-from dsops.sandbox.identity_center.responses import OIDC, given, oidc_refusal, refused_answer
+from dsops.sandbox.identity_center.responses import given, oidc_refusal, refused_answer
 from dsops.sandbox.state.rate_limits import Throttle
 from dsops.sandbox.state.sessions import SessionTable
 from dsops.sandbox.state.world import World
+from dsops.sandbox.wire.models import OIDC
 from dsops.sandbox.wire.parameters import unchecked_parameters
 from dsops.sandbox.wire.route import Route
 

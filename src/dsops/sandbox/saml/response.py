@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha1
 from typing import Final
 
-from dsops.policy.saml_attributes import attribute_keys
+from dsops.policy import attribute_keys
 from dsops.sandbox.saml.assertion import AssertionContent, invalid, is_sign_in, read_assertion
 from dsops.sandbox.saml.metadata import Metadata, read_metadata
 from dsops.sandbox.saml.signature import signed_assertion

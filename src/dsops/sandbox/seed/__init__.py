@@ -1,5 +1,5 @@
-"""Seed files: parsed, checked, and planted into a sandbox's world.
+"""Seed files: parsed and checked, and the resources of a region and an Identity Center made from them.
 
-Reads YAML; creates users, roles, policies, secrets and an organization through `state`. Imported by `control`, which
-starts sandboxes, and by `dsops.seed`, which generates seeds from configurations.
+Takes YAML; returns a Seed. Imported by `control`, which fills a sandbox from it, and by `dsops.seed`, which generates
+seeds from configurations.
 """

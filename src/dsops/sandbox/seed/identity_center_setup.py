@@ -11,7 +11,7 @@ from dsops.arn import partition_of_region
 from dsops.sandbox.identity_center.directory import AssignedRole, CenterUser, Instance
 from dsops.sandbox.saml.assertion import sign_in
 from dsops.sandbox.seed.identity_center_model import SeedIdentityCenter, SeedPermissionSet
-from dsops.sandbox.state.iam_builder import Planter
+from dsops.sandbox.state.iam_builder import IamBuilder
 from dsops.sandbox.state.world import World
 
 _STORE_ID = re.compile(r"https://(d-[0-9a-z]{10})\.")
@@ -24,7 +24,7 @@ def plant_instance(world: World, seed: SeedIdentityCenter, metadata: str, owner:
 
     `metadata` belongs to the SAML provider in the trust policies; `owner` is the management account.
     """
-    planter = Planter(world)
+    planter = IamBuilder(world)
     sets = {one.name: one for one in seed.permission_sets}
     providers: dict[str, str] = {}
     roles: dict[tuple[str, str], AssignedRole] = {}
@@ -52,7 +52,7 @@ def plant_instance(world: World, seed: SeedIdentityCenter, metadata: str, owner:
 
 
 def _plant_role(
-    planter: Planter, seed: SeedIdentityCenter, account: str, permission_set: SeedPermissionSet, provider_arn: str
+    planter: IamBuilder, seed: SeedIdentityCenter, account: str, permission_set: SeedPermissionSet, provider_arn: str
 ) -> AssignedRole:
     name = f"AWSReservedSSO_{permission_set.name}_{_mark(seed.start_url, account, permission_set.name)}"
     # The path has no region for us-east-1 (published ARNs; the guide writes `*` there).

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from dsops.sandbox.seed.identity_center_model import SeedIdentityCenter
 from dsops.sandbox.state.iam_backend import StoredPolicy
-from dsops.sandbox.state.organizations import RootFeature
+from dsops.sandbox.state.organization_builder import SeedOrganization
 from dsops.sandbox.state.world import Tags
 
 DEFAULT_ACCOUNT = "123456789012"
@@ -133,33 +133,6 @@ class SeedAccount(NamedTuple):
     """Whether GetWebIdentityToken is enabled."""
     closed_sts_regions: tuple[str, ...] = ()
     """Regions in which the account has deactivated STS."""
-
-
-class SeedNode(NamedTuple):
-    """A root, organizational unit or account of an organization, with its children."""
-
-    name: str = ""
-    """The name of an account; "" for its id."""
-    service_control: tuple[StoredPolicy, ...] = ()
-    resource_control: tuple[StoredPolicy, ...] = ()
-    has_full_access: bool = True
-    """Whether AWS's FullAWSAccess is attached, as it is by default."""
-    accounts: tuple[tuple[str, SeedNode], ...] = ()
-    units: tuple[tuple[str, SeedNode], ...] = ()
-
-
-class SeedOrganization(NamedTuple):
-    """An organization."""
-
-    management_account: str
-    root: SeedNode = SeedNode()
-    organization_id: str = ""
-    """Empty for a generated id."""
-    feature_set: Literal["ALL", "CONSOLIDATED_BILLING"] = "ALL"
-    delegated_administrators: tuple[tuple[str, str], ...] = ()
-    """(member account, service) pairs."""
-    root_access: tuple[RootFeature, ...] = ()
-    """Enabled features of centralized root access."""
 
 
 class Seed(NamedTuple):

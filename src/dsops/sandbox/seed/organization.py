@@ -15,10 +15,10 @@ from collections.abc import Mapping as MappingOf
 from typing import Final
 
 from dsops.document import Mapping, Node, Scalar, Sequence
-from dsops.policy.language.policy import PolicyKind
-from dsops.sandbox.seed.model import SeedNode, SeedOrganization
+from dsops.policy import PolicyKind
 from dsops.sandbox.seed.policy_nodes import PolicyNodes
 from dsops.sandbox.state.iam_backend import StoredPolicy
+from dsops.sandbox.state.organization_builder import SeedNode, SeedOrganization
 from dsops.sandbox.state.organizations import IAM, ROOT_FEATURES, RootFeature
 
 _ID: Final = re.compile(r"o-[a-z0-9]{10,32}")

@@ -9,7 +9,7 @@ from dsops.arn import parse_arn
 from dsops.document import Document, Mapping, Node, Scalar, Sequence, parse_json, parse_yaml, to_json
 from dsops.errors import Where
 from dsops.input_file import read_whole, reason
-from dsops.policy.language.policy import ParsedPolicy, PolicyKind, check_policy
+from dsops.policy import ParsedPolicy, PolicyKind, check_policy
 from dsops.sandbox.seed.nodes import Nodes
 from dsops.sandbox.state.iam_backend import StoredPolicy
 

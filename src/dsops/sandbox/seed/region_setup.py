@@ -5,25 +5,27 @@ from __future__ import annotations
 from dsops.sandbox.resource_policies.key_policy import open_key_policy
 from dsops.sandbox.seed.model import SeedRegion
 from dsops.sandbox.state.kms_keys import KeyStore
-from dsops.sandbox.state.secrets import SecretLocation, Vault
+from dsops.sandbox.state.secrets import SecretLocation, SecretStorage
 
 _OPEN_KEY = "alias/sandbox"
 
 
-def plant_region(vault: Vault, keys: KeyStore, partition: str, place: SecretLocation, held: SeedRegion) -> None:
+def plant_region(
+    secret_storage: SecretStorage, keys: KeyStore, partition: str, place: SecretLocation, held: SeedRegion
+) -> None:
     """Create the keys first, then what they encrypt."""
     arns = {name: keys.add(place, key.key_id, key.policy, f"alias/{name}") for name, key in held.keys.items()}
     for name, secret in held.secrets.items():
         key = arns.get(secret.kms_key, secret.kms_key)
         if secret.policy is not None and not key:
             key = open_key(keys, partition, place)
-        vault.put_secret(place, name, secret.string, secret.binary, secret.policy, key)
+        secret_storage.put_secret(place, name, secret.string, secret.binary, secret.policy, key)
     for name, value in held.parameters.items():
         if isinstance(value, str):
             key = held.parameter_keys.get(name, "")
-            vault.put_parameter(place, name, value, "SecureString", arns.get(key, key))
+            secret_storage.put_parameter(place, name, value, "SecureString", arns.get(key, key))
         else:
-            vault.put_parameter(place, name, ",".join(value), "StringList")
+            secret_storage.put_parameter(place, name, ",".join(value), "StringList")
 
 
 def open_key(keys: KeyStore, partition: str, place: SecretLocation) -> str:

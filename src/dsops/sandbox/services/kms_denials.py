@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from typing import Final, get_args
 
 from dsops.errors import SandboxRefusal
-from dsops.policy.evaluation.evaluate import Decision
-from dsops.policy.evaluation.sentence import denial_sentence
+from dsops.policy import Decision, denial_sentence
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion, Kept
 from dsops.sandbox.authorization.resources.encryption import Service
 from dsops.sandbox.wire.errors import access_denied, refusal

@@ -11,7 +11,7 @@ from typing import Final
 
 from dsops.arn import parse_arn
 from dsops.sandbox.authorization.caller import Caller
-from dsops.sandbox.authorization.resources.parameter_values import Parameters, text
+from dsops.sandbox.authorization.parameter_values import Parameters, text
 from dsops.sandbox.state.kms_keys import KeyStore
 from dsops.sandbox.state.secrets import SecretLocation
 from dsops.sandbox.wire.errors import refusal

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from dsops.document import parse_json
-from dsops.policy.language.policy import PolicyKind, check_policy
+from dsops.policy import PolicyKind, check_policy
 from dsops.sandbox.state.organizations import Organizations
 from dsops.sandbox.wire.errors import refusal
 

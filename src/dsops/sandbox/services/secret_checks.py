@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from dsops.arn import parse_arn
 from dsops.document import parse_json
-from dsops.policy.language.policy import check_policy
+from dsops.policy import check_policy
 from dsops.sandbox.resource_policies.principals import principals_of
 from dsops.sandbox.state.secrets import StoredSecret
 from dsops.sandbox.wire.errors import refusal

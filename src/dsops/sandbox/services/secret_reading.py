@@ -11,7 +11,7 @@ from typing import cast
 
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.authorization.caller import Caller
-from dsops.sandbox.state.secrets import SecretLocation, StoredSecret, Vault, Version
+from dsops.sandbox.state.secrets import SecretLocation, SecretStorage, StoredSecret, Version
 from dsops.sandbox.wire.errors import answer_of, refusal
 from dsops.sandbox.wire.responses import Moment, Value, json_code
 
@@ -21,9 +21,11 @@ Decrypt = Callable[[StoredSecret, str], None]
 _CURRENT = "AWSCURRENT"
 
 
-def read_secret(vault: Vault, caller: Caller, parameters: Parameters, decrypt: Decrypt) -> dict[str, Value]:
+def read_secret(
+    secret_storage: SecretStorage, caller: Caller, parameters: Parameters, decrypt: Decrypt
+) -> dict[str, Value]:
     """Answer GetSecretValue for an authorized caller, who must be able to `decrypt`. Raises SandboxRefusal."""
-    secret = vault.find_secret(str(parameters["SecretId"]), SecretLocation(caller.account, caller.region))
+    secret = secret_storage.find_secret(str(parameters["SecretId"]), SecretLocation(caller.account, caller.region))
     if secret is None:
         raise _not_found("Secrets Manager can't find the specified secret.")
     version = _version(secret, caller, str(parameters.get("VersionId", "")), str(parameters.get("VersionStage", "")))
@@ -32,7 +34,11 @@ def read_secret(vault: Vault, caller: Caller, parameters: Parameters, decrypt: D
 
 
 def read_batch(
-    vault: Vault, caller: Caller, parameters: Parameters, check: Callable[[str], None], decrypt: Decrypt
+    secret_storage: SecretStorage,
+    caller: Caller,
+    parameters: Parameters,
+    check: Callable[[str], None],
+    decrypt: Decrypt,
 ) -> dict[str, Value]:
     """Answer BatchGetSecretValue; `check` raises for a secret that the caller may not read."""
     ids = cast("Sequence[str]", parameters.get("SecretIdList", ()))
@@ -46,7 +52,7 @@ def read_batch(
     following = ""
     if filters:
         place = SecretLocation(caller.account, caller.region)
-        arns = [secret.arn for secret in vault.all_secrets(place) if _matches_all(secret, filters)]
+        arns = [secret.arn for secret in secret_storage.all_secrets(place) if _matches_all(secret, filters)]
         start, size = _page(parameters)
         ids, following = arns[start : start + size], str(start + size) if len(arns) > start + size else ""
     values: list[dict[str, Value]] = []
@@ -54,7 +60,7 @@ def read_batch(
     for secret_id in ids:
         try:
             check(secret_id)
-            values.append(read_secret(vault, caller, {"SecretId": secret_id}, decrypt))
+            values.append(read_secret(secret_storage, caller, {"SecretId": secret_id}, decrypt))
         except SandboxRefusal as refused:
             aws = answer_of(refused)
             errors.append({"SecretId": secret_id, "ErrorCode": json_code(aws.code), "Message": aws.message})
@@ -62,9 +68,9 @@ def read_batch(
     return answer | {"NextToken": following} if following else answer
 
 
-def list_versions(vault: Vault, caller: Caller, parameters: Parameters) -> dict[str, Value]:
+def list_versions(secret_storage: SecretStorage, caller: Caller, parameters: Parameters) -> dict[str, Value]:
     """Answer ListSecretVersionIds; includes versions without a label only with IncludeDeprecated."""
-    secret = vault.find_secret(str(parameters["SecretId"]), SecretLocation(caller.account, caller.region))
+    secret = secret_storage.find_secret(str(parameters["SecretId"]), SecretLocation(caller.account, caller.region))
     if secret is None:
         raise _not_found("Secrets Manager can't find the specified secret.")
     versions = [version for version in secret.versions if version.stages or parameters.get("IncludeDeprecated")]

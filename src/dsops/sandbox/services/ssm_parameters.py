@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from dsops.arn import parse_arn
-from dsops.sandbox.authorization.resources.parameter_values import Parameters, text, texts
+from dsops.sandbox.authorization.parameter_values import Parameters, text, texts
 from dsops.sandbox.authorization.resources.ssm import SECRETS_BEHIND_SSM, secret_behind
 from dsops.sandbox.http.messages import HttpAnswer
 from dsops.sandbox.wire.errors import refusal

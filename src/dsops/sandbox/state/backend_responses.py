@@ -15,7 +15,6 @@ from dsops.sandbox.wire.models import Protocol, operation_model, service_model
 from dsops.sandbox.wire.responses import amz_json
 from dsops.sandbox.wire.sqs_query_responses import queue_answer
 
-_REQUEST_ID = re.compile(r"(?<=<(?:RequestId|requestId|RequestID)>)[^<]*(?=</(?:RequestId|requestId|RequestID)>)")
 # moto writes an error's message twice, as `Message` and as `message`.
 _SECOND_MESSAGE = re.compile(rb"(?<=</Message>)<message>[^<]*</message>")
 _KEPT = frozenset(
@@ -70,11 +69,6 @@ def in_cbor(service: str, operation: str, answer: HttpAnswer) -> HttpAnswer:
     other_headers = (header for header in answer.headers if header[0].lower() != "content-type")
     headers = (("Content-Type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor"), *other_headers)
     return answer._replace(headers=headers, body=encode(content))
-
-
-def with_request_id(body: bytes, request_id: str) -> bytes:
-    """Replace moto's request id in the XML."""
-    return _REQUEST_ID.sub(request_id, body.decode()).encode()
 
 
 def _kept(headers: Mapping[str, Any], without: set[str]) -> tuple[tuple[str, str], ...]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _REGION_OF_PARTITION = {partition.name: partition.global_region for partition in PARTITIONS}
 
 
-class Planter:
+class IamBuilder:
     """Creates resources in one world. Passes on moto's exceptions for what moto refuses."""
 
     def __init__(self, world: World) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from dsops.policy.language.letters import lower_case
+from dsops.policy import lower_case
 from dsops.sandbox.resource_policies.principals import Carrier
 from dsops.sandbox.state.world import Role, User, World
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dsops.errors import SandboxUnavailable
 from dsops.extras import install_command
 from dsops.sandbox.state.iam_backend import NOTHING_ALLOWED, StoredPolicy, reset
-from dsops.sandbox.state.iam_builder import Planter
+from dsops.sandbox.state.iam_builder import IamBuilder
 from dsops.sandbox.state.world import (
     LongTermKey,
     MfaDevice,
@@ -42,7 +42,7 @@ def probe(world: World) -> None:
 
 def _probe_account(world: World) -> str:
     world.add_account(_ACCOUNT)
-    planter = Planter(world)
+    planter = IamBuilder(world)
     user, serial, boundary = _make_user(planter)
     role = planter.add_role(_ACCOUNT, "probe", NOTHING_ALLOWED, "/p/", _TAGS, 7200, "AROAPROBE")
     planter.put_policy(_ACCOUNT, "role", "probe", StoredPolicy("of-role", _POLICY))
@@ -71,7 +71,7 @@ def _probe_account(world: World) -> str:
     return f"it does not return what was stored: {', '.join(wrong)}" if wrong else ""
 
 
-def _make_user(planter: Planter) -> tuple[User, str, StoredPolicy]:
+def _make_user(planter: IamBuilder) -> tuple[User, str, StoredPolicy]:
     """Make a user with all that a user can have; return it, its MFA serial and its boundary."""
     boundary = StoredPolicy(planter.add_policy(_ACCOUNT, "/", "boundary", NOTHING_ALLOWED), NOTHING_ALLOWED)
     user = planter.add_user(_ACCOUNT, "probe", "/p/", _TAGS, "AIDAPROBE")

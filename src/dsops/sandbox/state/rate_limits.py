@@ -11,9 +11,8 @@ from math import isfinite
 from time import monotonic
 from typing import NamedTuple
 
-from dsops.sandbox.identity_center.responses import CENTER_SERVICES
 from dsops.sandbox.wire.errors import refusal
-from dsops.sandbox.wire.models import TOOLBOX, why_unknown
+from dsops.sandbox.wire.models import CENTER_SERVICES, TOOLBOX, why_unknown
 
 
 class _Bucket(NamedTuple):

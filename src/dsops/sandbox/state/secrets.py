@@ -73,7 +73,7 @@ class SecretLocation(NamedTuple):
     region: str
 
 
-class Vault:
+class SecretStorage:
     """Secrets Manager and Parameter Store of all accounts and regions of a world."""
 
     def __init__(self, world: World) -> None:

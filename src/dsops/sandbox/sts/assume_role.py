@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dsops.arn import parse_arn
-from dsops.policy.language.letters import lower_case
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion
+from dsops.policy import lower_case
+from dsops.sandbox.authorization.authorize import NO_ROLE, AuthorizationQuestion
 from dsops.sandbox.authorization.caller import overlay
 from dsops.sandbox.authorization.context import Context, request_tags, source_ip, tag_keys
-from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.state.iam_backend import StoredPolicy
 from dsops.sandbox.state.sessions import Issued, Session
 from dsops.sandbox.state.world import Role, World
@@ -25,12 +25,6 @@ from dsops.sandbox.sts.session_policy import PassedTags, packed_size, read_polic
 from dsops.sandbox.wire.errors import access_denied, validation
 from dsops.sandbox.wire.responses import Value
 
-NO_ROLE = StoredPolicy(
-    "no role has this ARN",
-    '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"Service": "nobody.invalid"}, '
-    '"Action": "sts:AssumeRole"}}',
-)
-
 
 class AssumeRole:
     """The operation, over one world."""
@@ -39,7 +33,7 @@ class AssumeRole:
         self._issuing = issuing
         self._seal = seal
 
-    def perform(self, turn: StsRequest) -> dict[str, Value]:
+    def perform(self, turn: AuthenticatedRequest) -> dict[str, Value]:
         """Perform the operation. Raises SandboxRefusal."""
         caller, world = turn.caller, self._issuing.world
         role_arn = turn.text("RoleArn")
@@ -55,33 +49,17 @@ class AssumeRole:
         mfa_at = check_mfa(world, turn)
         role = self._authorize(turn, role, tags, source_identity, mfa_at, contexts)
         duration = _duration(turn, role)
-        is_sized = packed_size(layer, tags.all) is not None
-        session = Session(
-            "role",
-            role.account,
-            role.unique_id,
-            turn.text("RoleSessionName"),
-            int(turn.now),
-            int(turn.now) + duration,
-            None,
-            tags.all,
-            tags.transitive_keys,
-            source_identity,
-            layer,
-            source_ip(world, caller),
-            tuple((key, (value,)) for key, value in contexts.keys),
+        session = role_session(turn, role, duration, tags)._replace(
+            source_identity=source_identity,
+            policy=layer,
+            source_ip=source_ip(world, caller),
+            federation=tuple((key, (value,)) for key, value in contexts.keys),
         )
-        issued = self._issuing.issue(turn, session)
-        result = role_answer(world, role, session, issued)
-        if is_sized:
-            result["PackedPolicySize"] = token_share(issued)
-        if source_identity:
-            result["SourceIdentity"] = source_identity
-        return result | token_size(issued)
+        return issue_role_session(self._issuing, turn, role, session)
 
     def _authorize(
         self,
-        turn: StsRequest,
+        turn: AuthenticatedRequest,
         role: Role | None,
         tags: PassedTags,
         source_identity: str,
@@ -109,6 +87,25 @@ class AssumeRole:
         return role
 
 
+def issue_role_session(issuing: Issuing, turn: AuthenticatedRequest, role: Role, session: Session) -> dict[str, Value]:
+    """Issue the session if its policies and tags fit a token; return the answer, which states their size."""
+    is_sized = packed_size(session.policy, session.tags) is not None
+    issued = issuing.issue(turn, session)
+    result = role_answer(issuing.world, role, session, issued)
+    if is_sized:
+        result["PackedPolicySize"] = token_share(issued)
+    if session.source_identity:
+        result["SourceIdentity"] = session.source_identity
+    return result | token_size(issued)
+
+
+def role_session(turn: AuthenticatedRequest, role: Role, duration: int, tags: PassedTags) -> Session:
+    """Return a session of the role under the requested name."""
+    now, name = int(turn.now), turn.text("RoleSessionName")
+    identity = (role.account, role.unique_id, name)
+    return Session("role", *identity, now, now + duration, tags=tags.all, transitive_keys=tags.transitive_keys)
+
+
 def role_answer(world: World, role: Role, session: Session, issued: Issued) -> dict[str, Value]:
     """Return the assumed role user and its credentials."""
     arn = f"arn:{world.partitions[role.account]}:sts::{role.account}:assumed-role/{role.name}/{session.name}"
@@ -125,7 +122,7 @@ def check_role_arn(fields: Mapping[str, str]) -> None:
         raise validation(f"{arn} is invalid")
 
 
-def _source_identity(turn: StsRequest) -> str:
+def _source_identity(turn: AuthenticatedRequest) -> str:
     """Return the source identity, passed or inherited; once set it can't change along a role chain."""
     passed = turn.text("SourceIdentity")
     session = turn.caller.session
@@ -135,7 +132,7 @@ def _source_identity(turn: StsRequest) -> str:
     return passed or inherited
 
 
-def _duration(turn: StsRequest, role: Role) -> int:
+def _duration(turn: AuthenticatedRequest, role: Role) -> int:
     duration = turn.number("DurationSeconds", HOUR)
     if duration > role.max_session_duration:
         raise validation("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
@@ -147,7 +144,7 @@ def _duration(turn: StsRequest, role: Role) -> int:
 
 
 def assume_context(
-    turn: StsRequest, role: Role | None, tags: PassedTags, source_identity: str, mfa_at: float | None
+    turn: AuthenticatedRequest, role: Role | None, tags: PassedTags, source_identity: str, mfa_at: float | None
 ) -> Context:
     """Return the condition keys that a trust policy is evaluated with, apart from the principal."""
     context = dict(turn.context)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dsops.arn import is_account_id, parse_arn
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.context import source_ip
-from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.state.organizations import IAM, Organizations, RootFeature
 from dsops.sandbox.state.sessions import PolicyLayer, Session
 from dsops.sandbox.sts.issuing import Issuing, credentials, refuse_global_endpoint, token_size
@@ -28,7 +28,7 @@ _TASKS: Mapping[str, RootFeature] = {
 """Name of the task policy -> the feature of centralized root access that it needs."""
 
 
-def assume_root(issuing: Issuing, turn: StsRequest) -> dict[str, Value]:
+def assume_root(issuing: Issuing, turn: AuthenticatedRequest) -> dict[str, Value]:
     """Issue a session of the member's root user, limited by the task policy. Raises SandboxRefusal."""
     refuse_global_endpoint(turn)
     caller, organizations = turn.caller, issuing.world.organizations
@@ -64,7 +64,7 @@ def assume_root(issuing: Issuing, turn: StsRequest) -> dict[str, Value]:
     return result | token_size(issued)
 
 
-def _member(turn: StsRequest) -> str:
+def _member(turn: AuthenticatedRequest) -> str:
     """Return the member account, named by id or by its root user's ARN."""
     target = turn.text("TargetPrincipal")
     arn = parse_arn(target)
@@ -75,7 +75,7 @@ def _member(turn: StsRequest) -> str:
     return target
 
 
-def _task(turn: StsRequest) -> tuple[str, RootFeature]:
+def _task(turn: AuthenticatedRequest) -> tuple[str, RootFeature]:
     """Return the task policy's ARN and the feature that must be enabled for it."""
     descriptor = turn.parameters.get("TaskPolicyArn")
     arn = str(descriptor.get("arn", "")) if isinstance(descriptor, Mapping) else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.state.sessions import PolicyLayer, Session
 from dsops.sandbox.state.world import World
 from dsops.sandbox.sts.issuing import HOUR, Issuing, credentials
@@ -28,7 +28,7 @@ class _Giver(NamedTuple):
     arn: str
 
 
-def get_delegated_access_token(issuing: Issuing, seal: Seal, turn: StsRequest) -> dict[str, Value]:
+def get_delegated_access_token(issuing: Issuing, seal: Seal, turn: AuthenticatedRequest) -> dict[str, Value]:
     """Redeem the trade-in token. Raises SandboxRefusal."""
     issuing.require_action(turn, "sts:GetDelegatedAccessToken")
     opened = seal.open("trade-in", turn.text("TradeInToken"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, NoReturn
 
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion, Judge
-from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.state.sessions import MAX_TOKEN, Issued, Session, SessionTable
 from dsops.sandbox.state.world import World
 from dsops.sandbox.wire.errors import access_denied, refusal
@@ -22,26 +22,26 @@ class Issuing(NamedTuple):
     sessions: SessionTable
     judge: Judge
 
-    def require(self, turn: StsRequest, question: AuthorizationQuestion) -> None:
+    def require(self, turn: AuthenticatedRequest, question: AuthorizationQuestion) -> None:
         """Raise AccessDenied unless the caller is allowed."""
         self.judge.require(turn.caller, question, turn.request_id, turn.now)
 
-    def require_action(self, turn: StsRequest, action: str) -> None:
+    def require_action(self, turn: AuthenticatedRequest, action: str) -> None:
         """Raise AccessDenied unless the caller is allowed an action without a resource."""
         self.require(turn, AuthorizationQuestion(action, "*", turn.caller.account, turn.context))
 
-    def refuse(self, turn: StsRequest, action: str, resource: str = "") -> NoReturn:
+    def refuse(self, turn: AuthenticatedRequest, action: str, resource: str = "") -> NoReturn:
         """Raise AccessDenied without a reason."""
         where = f" on resource: {resource}" if resource else ""
         raise access_denied(f"User: {turn.caller.arn} is not authorized to perform: {action}{where}")
 
-    def refuse_restricted(self, turn: StsRequest) -> None:
+    def refuse_restricted(self, turn: AuthenticatedRequest) -> None:
         """Refuse GetSessionToken and federated sessions, which may call few operations of STS."""
         session = turn.caller.session
         if session is not None and session.kind != "role":
             self.refuse(turn, f"sts:{turn.operation}")
 
-    def issue(self, turn: StsRequest, session: Session) -> Issued:
+    def issue(self, turn: AuthenticatedRequest, session: Session) -> Issued:
         """Issue credentials for the session if its account has STS activated in the request's region.
 
         IAM User Guide, "Manage AWS STS in an AWS Region": the account that owns the new credentials decides.
@@ -61,7 +61,7 @@ def check_region(world: World, account: str, region: str) -> None:
         )
 
 
-def refuse_global_endpoint(turn: StsRequest) -> None:
+def refuse_global_endpoint(turn: AuthenticatedRequest) -> None:
     """Refuse operations that sts.amazonaws.com lacks. Requests through AWS_ENDPOINT_URL count as regional."""
     if turn.host.partition(":")[0].lower() == GLOBAL_HOST:
         raise refusal("InvalidAction", f"Could not find operation {turn.operation} for version 2011-06-15")

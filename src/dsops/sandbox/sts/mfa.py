@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.state.world import World
 from dsops.sandbox.sts import totp
 from dsops.sandbox.wire.errors import access_denied
 
 
-def check_mfa(world: World, turn: StsRequest) -> float | None:
+def check_mfa(world: World, turn: AuthenticatedRequest) -> float | None:
     """Return the time of MFA, which is now; None without a code. Raises AccessDenied for a wrong code."""
     serial, code = turn.text("SerialNumber"), turn.text("TokenCode")
     if not serial and not code:

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.context import Context, request_tags
-from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.clock import iso_time
 from dsops.sandbox.sts.issuing import Issuing, refuse_global_endpoint
 from dsops.sandbox.sts.session_policy import read_tags
@@ -62,7 +62,7 @@ class Outbound:
         """Return the account's issuer; None if the feature was never enabled."""
         return self._issuers.get(account)
 
-    def get_web_identity_token(self, turn: StsRequest) -> dict[str, Value]:
+    def get_web_identity_token(self, turn: AuthenticatedRequest) -> dict[str, Value]:
         """Issue the token. Raises SandboxRefusal."""
         refuse_global_endpoint(turn)
         caller, session = turn.caller, turn.caller.session
@@ -127,7 +127,7 @@ class Outbound:
             "claims_supported": ["sub", "iss", "aud", "exp", "iat", "jti", CLAIMS],
         }
 
-    def _authorize(self, turn: StsRequest, seconds: int, tags: Mapping[str, str]) -> None:
+    def _authorize(self, turn: AuthenticatedRequest, seconds: int, tags: Mapping[str, str]) -> None:
         context: Context = {
             **turn.context,
             **request_tags(tags.items()),
@@ -145,7 +145,7 @@ class Outbound:
         for action in actions:
             self._issuing.require(turn, AuthorizationQuestion(action, "*", turn.caller.account, context))
 
-    def _claims(self, turn: StsRequest, tags: Mapping[str, str]) -> dict[str, object]:
+    def _claims(self, turn: AuthenticatedRequest, tags: Mapping[str, str]) -> dict[str, object]:
         caller, session = turn.caller, turn.caller.session
         claims: dict[str, object] = {
             "aws_account": caller.account,
@@ -196,13 +196,13 @@ def _new_rsa_key() -> RSAPrivateKey:
     return generate_private_key(65537, 2048)
 
 
-def _principal(turn: StsRequest) -> str:
+def _principal(turn: AuthenticatedRequest) -> str:
     """Return the caller's ARN; for a session the role's, not the session's."""
     caller = turn.caller
     return caller.arn if caller.role is None else caller.role.arn
 
 
-def _check_scope(turn: StsRequest) -> None:
+def _check_scope(turn: AuthenticatedRequest) -> None:
     if "Scope" not in turn.parameters:
         return
     scopes = turn.text("Scope").split(" ")
@@ -212,7 +212,7 @@ def _check_scope(turn: StsRequest) -> None:
         raise validation("A scope value can't be repeated.")
 
 
-def _subject(turn: StsRequest) -> str:
+def _subject(turn: AuthenticatedRequest) -> str:
     """Return the token's subject: the principal, or the origin identity in the session's context."""
     if turn.text("SubjectMode") != "OriginIdentity":
         return _principal(turn)

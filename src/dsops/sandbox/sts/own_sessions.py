@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.context import request_tags, source_ip
-from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.state.sessions import Session
 from dsops.sandbox.sts.issuing import HOUR, Issuing, credentials, token_share, token_size
 from dsops.sandbox.sts.mfa import check_mfa
@@ -13,7 +13,7 @@ from dsops.sandbox.wire.errors import access_denied
 from dsops.sandbox.wire.responses import Value
 
 
-def get_session_token(issuing: Issuing, turn: StsRequest) -> dict[str, Value]:
+def get_session_token(issuing: Issuing, turn: AuthenticatedRequest) -> dict[str, Value]:
     """Issue a session to the caller; needs no permission, and no policy can deny it."""
     caller = turn.caller
     if caller.session is not None:
@@ -33,7 +33,7 @@ def get_session_token(issuing: Issuing, turn: StsRequest) -> dict[str, Value]:
     return {"Credentials": credentials(issued)} | token_size(issued)
 
 
-def get_federation_token(issuing: Issuing, turn: StsRequest) -> dict[str, Value]:
+def get_federation_token(issuing: Issuing, turn: AuthenticatedRequest) -> dict[str, Value]:
     """Issue a session of the caller's account under another name."""
     caller = turn.caller
     if caller.session is not None:
@@ -70,7 +70,7 @@ def get_federation_token(issuing: Issuing, turn: StsRequest) -> dict[str, Value]
     return result | token_size(issued)
 
 
-def _duration(turn: StsRequest) -> int:
+def _duration(turn: AuthenticatedRequest) -> int:
     """Return the duration: up to 36 hours for a user; silently cut to one hour for a root user."""
     if turn.caller.principal.kind == "root":
         return min(turn.number("DurationSeconds", HOUR), HOUR)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, cast
 
 from dsops.arn import parse_arn
-from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.sts.sealed_tokens import Seal
 from dsops.sandbox.wire.errors import refusal
 
@@ -33,7 +33,7 @@ class ProvidedContexts(NamedTuple):
         }
 
 
-def read_contexts(turn: StsRequest, seal: Seal) -> ProvidedContexts:
+def read_contexts(turn: AuthenticatedRequest, seal: Seal) -> ProvidedContexts:
     """Parse the assertions passed. Raises InvalidContextAssertion for a forged or expired one."""
     entries = cast("Sequence[Mapping[str, str]]", turn.parameters.get("ProvidedContexts", ()))
     if not entries:

@@ -6,7 +6,7 @@ policy allows or denies it.
 
 from __future__ import annotations
 
-from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.sts.issuing import Issuing, credentials, refuse_global_endpoint, token_size
 from dsops.sandbox.sts.session_policy import check_token_size, read_policies
 from dsops.sandbox.wire.errors import access_denied, refusal, validation
@@ -15,7 +15,7 @@ from dsops.sandbox.wire.responses import Value
 _MOST_SCOPES = 3
 
 
-def get_scoped_credentials(issuing: Issuing, turn: StsRequest) -> dict[str, Value]:
+def get_scoped_credentials(issuing: Issuing, turn: AuthenticatedRequest) -> dict[str, Value]:
     """Issue the caller's session with a further policy, an earlier end, or both. Raises SandboxRefusal."""
     refuse_global_endpoint(turn)
     caller, session = turn.caller, turn.caller.session

@@ -8,9 +8,8 @@ from typing import NamedTuple, cast
 from dsops.arn import parse_arn
 from dsops.document import parse_json
 from dsops.errors import SandboxRefusal
-from dsops.policy.language.letters import lower_case
-from dsops.policy.language.policy import check_policy
-from dsops.sandbox.authorization.request import StsRequest
+from dsops.policy import check_policy, lower_case
+from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.state.sessions import MAX_TOKEN, PolicyLayer, Session, session_token_size
 from dsops.sandbox.state.world import Tags, World
 from dsops.sandbox.wire.errors import invalid_parameter, malformed_policy, refusal, validation
@@ -36,7 +35,7 @@ class PassedTags(NamedTuple):
         return (*self.passed, *self.inherited)
 
 
-def read_policies(turn: StsRequest, world: World, account: str) -> PolicyLayer | None:
+def read_policies(turn: AuthenticatedRequest, world: World, account: str) -> PolicyLayer | None:
     """Return the session policies; managed ones must be the account's own or AWS's. Raises SandboxRefusal."""
     if "Policy" not in turn.parameters and not turn.parameters.get("PolicyArns"):
         return None
@@ -62,7 +61,7 @@ def read_policies(turn: StsRequest, world: World, account: str) -> PolicyLayer |
     return PolicyLayer(inline, arns)
 
 
-def read_tags(turn: StsRequest) -> PassedTags:
+def read_tags(turn: AuthenticatedRequest) -> PassedTags:
     """Return the tags passed and inherited. Raises SandboxRefusal."""
     entries = cast("Sequence[Mapping[str, str]]", turn.parameters.get("Tags", ()))
     passed = tuple((entry.get("Key", ""), entry.get("Value", "")) for entry in entries)

@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from dsops.policy.evaluation.evaluate import Principal
+from dsops.policy import Principal
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion, Judge, denied
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.messages import Messages
-from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.state import identifiers
 from dsops.sandbox.state.iam_backend import StoredPolicy
-from dsops.sandbox.state.sessions import Issued, Session, SessionTable
+from dsops.sandbox.state.sessions import Issued, SessionTable
 from dsops.sandbox.state.world import Role, World
-from dsops.sandbox.sts.assume_role import AssumeRole, assume_context, role_answer
+from dsops.sandbox.sts.assume_role import AssumeRole, assume_context, role_answer, role_session
 from dsops.sandbox.sts.assume_root import assume_root
 from dsops.sandbox.sts.delegated_access import get_delegated_access_token
 from dsops.sandbox.sts.issuing import HOUR, Issuing
@@ -40,7 +40,7 @@ class StsService:
         self.seal = Seal()
         """Seals trade-in tokens and context assertions."""
         self.outbound = Outbound(issuing)
-        self._operations: dict[str, Callable[[StsRequest], dict[str, Value]]] = {
+        self._operations: dict[str, Callable[[AuthenticatedRequest], dict[str, Value]]] = {
             "AssumeRole": AssumeRole(issuing, self.seal).perform,
             "AssumeRoot": partial(assume_root, issuing),
             "DecodeAuthorizationMessage": self._decode_authorization_message,
@@ -58,16 +58,16 @@ class StsService:
         """The names of the implemented operations."""
         return frozenset(self._operations)
 
-    def perform(self, turn: StsRequest) -> dict[str, Value]:
+    def perform(self, turn: AuthenticatedRequest) -> dict[str, Value]:
         """Perform the operation. Raises SandboxRefusal."""
         return self._operations[turn.operation](turn)
 
-    def _get_caller_identity(self, turn: StsRequest) -> dict[str, Value]:
+    def _get_caller_identity(self, turn: AuthenticatedRequest) -> dict[str, Value]:
         """Return the caller's identity; needs no permission, and no policy can deny it."""
         caller = turn.caller
         return {"Arn": caller.arn, "UserId": caller.user_id, "Account": caller.account}
 
-    def _get_access_key_info(self, turn: StsRequest) -> dict[str, Value]:
+    def _get_access_key_info(self, turn: AuthenticatedRequest) -> dict[str, Value]:
         self._issuing.refuse_restricted(turn)
         self._issuing.require_action(turn, "sts:GetAccessKeyInfo")
         key_id = turn.text("AccessKeyId")
@@ -77,7 +77,7 @@ class StsService:
             raise validation(f"{key_id} is not a valid access key id")
         return {"Account": account}
 
-    def _decode_authorization_message(self, turn: StsRequest) -> dict[str, Value]:
+    def _decode_authorization_message(self, turn: AuthenticatedRequest) -> dict[str, Value]:
         """Decode an authorization message of the caller's own account; see `messages`."""
         self._issuing.refuse_restricted(turn)
         self._issuing.require_action(turn, "sts:DecodeAuthorizationMessage")
@@ -86,15 +86,13 @@ class StsService:
             raise refusal("InvalidAuthorizationMessageException", "The message could not be decoded.")
         return {"DecodedMessage": decoded}
 
-    # --- credentials of workloads in AWS services --------------------------------------------------------------
-
     def service_caller(self, role: Role, service: str, region: str) -> Caller:
         """Return an AWS service as the caller of AssumeRole."""
         principal = Principal("service", "", "", federated=service)
         return Caller(principal, self._issuing.world.partitions[role.account], "", "", region, None, None, None, {})
 
     def issue_to_service(
-        self, turn: StsRequest, role: Role, session_keys: Mapping[str, tuple[str, ...]]
+        self, turn: AuthenticatedRequest, role: Role, session_keys: Mapping[str, tuple[str, ...]]
     ) -> tuple[Issued, dict[str, Value]]:
         """Issue a session if the role's trust policy allows the calling AWS service. Raises SandboxRefusal."""
         trust = StoredPolicy(f"the trust policy of role {role.name}", role.trust)
@@ -105,18 +103,7 @@ class StsService:
             decision = self._issuing.judge.decide(turn.caller, question, turn.request_id, turn.now)
             if not decision.is_allowed:
                 raise denied(decision)
-        now, name = int(turn.now), turn.text("RoleSessionName")
-        session = Session(
-            "role",
-            role.account,
-            role.unique_id,
-            name,
-            now,
-            now + turn.number("DurationSeconds", HOUR),
-            None,
-            tags.all,
-            tags.transitive_keys,
-            federation=tuple(session_keys.items()),
-        )
+        session = role_session(turn, role, turn.number("DurationSeconds", HOUR), tags)
+        session = session._replace(federation=tuple(session_keys.items()))
         issued = self._issuing.issue(turn, session)
         return issued, role_answer(self._issuing.world, role, session, issued)

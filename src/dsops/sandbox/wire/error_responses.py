@@ -8,11 +8,10 @@ from collections.abc import Mapping
 
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
-from dsops.sandbox.state.backend_responses import with_request_id
 from dsops.sandbox.wire.cbor import encode
 from dsops.sandbox.wire.errors import answer_of, refusal
 from dsops.sandbox.wire.models import Protocol, service_model
-from dsops.sandbox.wire.responses import escaped, json_code, json_refusal, query_refusal
+from dsops.sandbox.wire.responses import escaped, json_code, json_refusal, query_refusal, with_request_id
 from dsops.sandbox.wire.route import Route, guess_protocol, signed_for
 from dsops.sandbox.wire.sqs_query_responses import queue_error
 

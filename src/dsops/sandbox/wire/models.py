@@ -13,6 +13,11 @@ TOOLBOX: Final = "iam-toolbox"
 """moto lacks this service, so it is not in the table of services."""
 _SIGNED_ELSEWHERE: Final = {TOOLBOX: "iam"}
 
+OIDC: Final = "sso-oidc"
+PORTAL: Final = "sso"
+CENTER_SERVICES: Final = frozenset({OIDC, PORTAL})
+"""The services of IAM Identity Center, as botocore names them; moto does not answer for them either."""
+
 EVERY_SERVICE: Final = "all"
 """Stands for all services in place of a service's name."""
 

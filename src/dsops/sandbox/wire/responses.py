@@ -20,6 +20,7 @@ _AMZ_JSON = ("Content-Type", "application/x-amz-json-1.1")
 _JSON = ("Content-Type", "application/json")
 _DISPATCH_NAMESPACE = "http://webservices.amazon.com/AWSFault/2005-15-09"
 
+_REQUEST_ID = re.compile(r"(?<=<(?:RequestId|requestId|RequestID)>)[^<]*(?=</(?:RequestId|requestId|RequestID)>)")
 _NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 
 # The JSON services' codes for errors that STS names otherwise; all of them have status 400 there.
@@ -165,3 +166,8 @@ def _plain(value: Value) -> object:
     if isinstance(value, Mapping):
         return {name: _plain(inner) for name, inner in value.items()}
     return [_plain(item) for item in value]
+
+
+def with_request_id(body: bytes, request_id: str) -> bytes:
+    """The XML with this request id in place of the one that it has."""
+    return _REQUEST_ID.sub(request_id, body.decode()).encode()

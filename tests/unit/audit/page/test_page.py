@@ -246,7 +246,7 @@ class TestMetrics:
         part = section(busy_report(), "costs")
         assert part.one("p", "lead").text == "Events by category: 33,113 Data, 19,197 Management."
         assert "5,431 calls did not have to be made." in part.text
-        assert "only dsops' own trail knows" in section(report_of(), "costs").text
+        assert "only dsops' own trail counts" in section(report_of(), "costs").text
 
     @pytest.mark.parametrize(("by", "head"), [("role", "Role"), ("principal", "Principal"), ("account", "Accounts")])
     def test_the_summary_is_by_what_was_asked(self, by: str, head: str) -> None:
@@ -260,7 +260,7 @@ class TestMetrics:
         report = only(answer("failures"))
         page = read(page_of(report))
         assert [element.text for element in page.all("h2")] == ["What was read", "What is unusual", "Failures"]
-        assert "not asked" in section(report, "unusual").text
+        assert "does not include these questions" in section(report, "unusual").text
 
     def test_empty_sections_are_one_line(self) -> None:
         """Sections without data are one line: no table, no plot, no empty paragraph."""

@@ -11,14 +11,14 @@ from collections.abc import Iterator, Mapping
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context
+from dsops.sandbox.authorization.parameter_values import Asks, Parameters
 from dsops.sandbox.authorization.resources.dynamodb import DynamoDbResources
-from dsops.sandbox.authorization.resources.ec2 import tags_at_creation
 from dsops.sandbox.authorization.resources.encryption import Encryption
 from dsops.sandbox.authorization.resources.iam import IamResources
 from dsops.sandbox.authorization.resources.kms import KmsResources
-from dsops.sandbox.authorization.resources.parameter_values import Asks, Parameters
 from dsops.sandbox.authorization.resources.pass_role import passed_roles, roles_in_profiles
 from dsops.sandbox.authorization.resources.policy_documents import check_written_policy
+from dsops.sandbox.authorization.resources.reference.ec2 import tags_at_creation
 from dsops.sandbox.authorization.resources.reference.foreign_arns import foreign_arns
 from dsops.sandbox.authorization.resources.reference.resolver import ListedResources
 from dsops.sandbox.authorization.resources.s3 import S3Resources
@@ -28,7 +28,7 @@ from dsops.sandbox.authorization.resources.sqs import SqsResources
 from dsops.sandbox.authorization.resources.ssm import ParameterResources
 from dsops.sandbox.state.estate import Estate
 from dsops.sandbox.state.kms_keys import KeyStore
-from dsops.sandbox.state.secrets import Vault
+from dsops.sandbox.state.secrets import SecretStorage
 from dsops.sandbox.state.world import World
 
 __all__ = ["ResourceResolver"]
@@ -40,13 +40,13 @@ _PREFIXES = {"dynamodbstreams": "dynamodb"}
 class ResourceResolver:
     """Yields the authorization questions of all services, in one world."""
 
-    def __init__(self, world: World, vault: Vault) -> None:
+    def __init__(self, world: World, secret_storage: SecretStorage) -> None:
         self._world = world
         self._estate = estate = Estate(world)
-        self._secrets = SecretResources(vault)
+        self._secrets = SecretResources(secret_storage)
         keys = KeyStore(world)
         kms = KmsResources(keys)
-        self.encryption = Encryption(vault, kms, keys)
+        self.encryption = Encryption(secret_storage, kms, keys)
         dynamodb = DynamoDbResources(estate)
         self._known: Mapping[str, Asks] = {
             "dynamodb": dynamodb,
@@ -57,7 +57,7 @@ class ResourceResolver:
             "secretsmanager": self._secrets,
             "sns": SnsResources(estate),
             "sqs": SqsResources(estate),
-            "ssm": ParameterResources(vault, self._secrets),
+            "ssm": ParameterResources(secret_storage, self._secrets),
         }
         self._listed = ListedResources(estate)
 

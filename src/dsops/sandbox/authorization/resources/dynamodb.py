@@ -13,8 +13,7 @@ from dsops.arn import parse_arn
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
-from dsops.sandbox.authorization.resources.expressions import attributes, leading_keys, plain
-from dsops.sandbox.authorization.resources.parameter_values import (
+from dsops.sandbox.authorization.parameter_values import (
     Parameters,
     inside,
     key_if_given,
@@ -24,6 +23,7 @@ from dsops.sandbox.authorization.resources.parameter_values import (
     text,
     texts,
 )
+from dsops.sandbox.authorization.resources.expressions import attributes, leading_keys, plain
 from dsops.sandbox.authorization.resources.partiql import ACTIONS, attributes_named, fixes, key_values, read_statement
 from dsops.sandbox.state.estate import Estate
 from dsops.sandbox.state.iam_backend import StoredPolicy

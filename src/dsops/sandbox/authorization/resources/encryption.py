@@ -13,11 +13,11 @@ from typing import Final, Literal, NamedTuple
 from dsops.arn import parse_arn
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
+from dsops.sandbox.authorization.parameter_values import Parameters, text, texts
 from dsops.sandbox.authorization.resources.kms import KmsResources
-from dsops.sandbox.authorization.resources.parameter_values import Parameters, text, texts
 from dsops.sandbox.authorization.resources.ssm import SECRETS_BEHIND_SSM, secret_behind
 from dsops.sandbox.state.kms_keys import KeyStore
-from dsops.sandbox.state.secrets import SecretLocation, StoredParameter, StoredSecret, Vault, is_default_key
+from dsops.sandbox.state.secrets import SecretLocation, SecretStorage, StoredParameter, StoredSecret, is_default_key
 
 Service = Literal["secretsmanager", "ssm"]
 
@@ -39,12 +39,10 @@ class KeyUse(NamedTuple):
 class Encryption:
     """The KMS key uses of operations, in one world."""
 
-    def __init__(self, vault: Vault, kms: KmsResources, keys: KeyStore) -> None:
-        self._vault = vault
+    def __init__(self, secret_storage: SecretStorage, kms: KmsResources, keys: KeyStore) -> None:
+        self._secret_storage = secret_storage
         self._kms = kms
         self._keys = keys
-
-    # --- Secrets Manager ---------------------------------------------------------------------------------------
 
     def of_secret(self, secret: StoredSecret, version_id: str, caller: Caller) -> KeyUse:
         """Return the key use for reading a version of a secret."""
@@ -58,7 +56,7 @@ class Encryption:
         key = text(parameters, "KmsKeyId")
         if operation == "CreateSecret":
             place = SecretLocation(caller.account, caller.region)
-            arn, _ = self._vault.resource_of(f"{parameters['Name']}-AAAAAA", place)
+            arn, _ = self._secret_storage.resource_of(f"{parameters['Name']}-AAAAAA", place)
             yield from self._check_key(key, caller, place, {"SecretARN": arn, "SecretVersionId": _CHECK})
         elif secret is not None and operation == "UpdateSecret" and "KmsKeyId" in parameters:
             yield from self._check_key(key, caller, _of(secret), _pairs(secret, _CHECK))
@@ -70,8 +68,6 @@ class Encryption:
         for operation in ("GenerateDataKey", "Decrypt"):
             yield self._use("secretsmanager", operation, key, caller, place, pairs)
 
-    # --- Parameter Store ---------------------------------------------------------------------------------------
-
     def of_parameters(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[KeyUse]:
         """Yield the key uses for reading or writing SecureStrings."""
         place = SecretLocation(caller.account, caller.region)
@@ -82,12 +78,12 @@ class Encryption:
         stored_parameters: Iterator[StoredParameter] = iter(())
         if operation in {"GetParameter", "GetParameters", "GetParameterHistory"}:
             names = texts(parameters, "Names") or (text(parameters, "Name"),)
-            stored_parameters = self._vault.parameters(
+            stored_parameters = self._secret_storage.parameters(
                 place, [name for name in names if not name.startswith(SECRETS_BEHIND_SSM)]
             )
             yield from self._behind_parameters(names, caller, place)
         elif operation == "GetParametersByPath":
-            stored_parameters = self._vault.parameters_below(place, parameters)
+            stored_parameters = self._secret_storage.parameters_below(place, parameters)
         for parameter in stored_parameters:
             if parameter.is_secure:
                 pairs = {"PARAMETER_ARN": parameter.arn}
@@ -97,14 +93,14 @@ class Encryption:
         """Yield the key uses for secrets read through parameter names, with the caller's permissions."""
         for name in names:
             if name.startswith(SECRETS_BEHIND_SSM):
-                secret = self._vault.find_secret(secret_behind(name), place)
+                secret = self._secret_storage.find_secret(secret_behind(name), place)
                 version = None if secret is None else secret.version("", "AWSCURRENT")
                 if secret is not None and version is not None:
                     yield self.of_secret(secret, version.version_id, caller)
 
     def _of_new_parameter(self, parameters: Parameters, caller: Caller, place: SecretLocation) -> Iterator[KeyUse]:
         name = text(parameters, "Name")
-        before = next(self._vault.parameters(place, (name,)), None)
+        before = next(self._secret_storage.parameters(place, (name,)), None)
         is_secure = before.is_secure if before is not None else False
         if text(parameters, "Type"):
             is_secure = text(parameters, "Type") == "SecureString"
@@ -115,8 +111,6 @@ class Encryption:
         is_advanced = text(parameters, "Tier") == "Advanced" or len(text(parameters, "Value")) > _MOST_STANDARD_BYTES
         for operation in ("GenerateDataKey", "Encrypt") if is_advanced else ("Encrypt",):
             yield self._use("ssm", operation, key, caller, place, {"PARAMETER_ARN": arn})
-
-    # --- Secrets Manager and Parameter Store -------------------------------------------------------------------
 
     def _use(
         self,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from dsops.sandbox.authorization.context import Context
-from dsops.sandbox.authorization.resources.parameter_values import Parameters, inside, many, text, texts
+from dsops.sandbox.authorization.parameter_values import Parameters, inside, many, text, texts
 
 _EXPRESSIONS: Final = (
     "ProjectionExpression",

@@ -8,12 +8,21 @@ from dsops.arn import parse_arn
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
-from dsops.sandbox.authorization.resources.linked_role_names import linked_roles
-from dsops.sandbox.authorization.resources.parameter_values import Parameters, listed_tags
-from dsops.sandbox.iam_api.linked_roles import linked_name
-from dsops.sandbox.iam_api.protected_entities import LINKED_PATH
-from dsops.sandbox.iam_api.root_user import is_about_root
+from dsops.sandbox.authorization.parameter_values import Parameters, listed_tags
+from dsops.sandbox.authorization.resources.linked_role_names import LINKED_PATH, linked_name, linked_roles
 from dsops.sandbox.state.world import World
+
+_ROOT_OPERATIONS = frozenset(
+    """
+    DeleteAccessKey DeleteLoginProfile GetLoginProfile GetUser ListAccessKeys ListMFADevices
+    ListSigningCertificates
+    """.split()
+)
+
+
+def is_about_root(operation: str, parameters: Mapping[str, object], caller: Caller) -> bool:
+    """Whether a root user asks about itself, which it does by leaving out UserName."""
+    return caller.principal.kind == "root" and operation in _ROOT_OPERATIONS and "UserName" not in parameters
 
 
 class IamResources:

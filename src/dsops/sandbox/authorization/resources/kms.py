@@ -15,8 +15,7 @@ from dsops.errors import SandboxRefusal
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
-from dsops.sandbox.authorization.resources.kms_grants import with_grants
-from dsops.sandbox.authorization.resources.parameter_values import (
+from dsops.sandbox.authorization.parameter_values import (
     Parameters,
     inside,
     key_if_given,
@@ -25,6 +24,7 @@ from dsops.sandbox.authorization.resources.parameter_values import (
     text,
     texts,
 )
+from dsops.sandbox.authorization.resources.kms_grants import with_grants
 from dsops.sandbox.state.kms_keys import KeyStore
 from dsops.sandbox.state.secrets import SecretLocation
 from dsops.sandbox.wire.errors import refusal
@@ -45,24 +45,16 @@ _FOR_OTHER_ACCOUNTS: Final = frozenset(
 """
 
 _CONDITION_KEYS: Final[Mapping[str, str]] = {
-    "BypassPolicyLockoutSafetyCheck": "kms:BypassPolicyLockoutSafetyCheck",
+    name: f"kms:{name}"
+    for name in """
+    BypassPolicyLockoutSafetyCheck EncryptionAlgorithm ExpirationModel GranteePrincipal KeyAgreementAlgorithm
+    MacAlgorithm MessageType PrimaryRegion ReplicaRegion RetiringPrincipal RotationPeriodInDays SigningAlgorithm
+    ValidTo WrappingAlgorithm WrappingKeySpec
+    """.split()
+} | {
     "CustomerMasterKeySpec": "kms:KeySpec",
-    "EncryptionAlgorithm": "kms:EncryptionAlgorithm",
-    "ExpirationModel": "kms:ExpirationModel",
-    "GranteePrincipal": "kms:GranteePrincipal",
-    "KeyAgreementAlgorithm": "kms:KeyAgreementAlgorithm",
     "KeyPairSpec": "kms:DataKeyPairSpec",
-    "MacAlgorithm": "kms:MacAlgorithm",
-    "MessageType": "kms:MessageType",
     "PendingWindowInDays": "kms:ScheduleKeyDeletionPendingWindowInDays",
-    "PrimaryRegion": "kms:PrimaryRegion",
-    "ReplicaRegion": "kms:ReplicaRegion",
-    "RetiringPrincipal": "kms:RetiringPrincipal",
-    "RotationPeriodInDays": "kms:RotationPeriodInDays",
-    "SigningAlgorithm": "kms:SigningAlgorithm",
-    "ValidTo": "kms:ValidTo",
-    "WrappingAlgorithm": "kms:WrappingAlgorithm",
-    "WrappingKeySpec": "kms:WrappingKeySpec",
 }
 """Parameter -> condition key."""
 

@@ -13,7 +13,7 @@ from dsops.arn import parse_arn
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context
-from dsops.sandbox.authorization.resources.parameter_values import Parameters, inside, text
+from dsops.sandbox.authorization.parameter_values import Parameters, inside, text
 from dsops.sandbox.state.estate import Estate
 from dsops.sandbox.state.secrets import SecretLocation
 from dsops.sandbox.state.world import Role

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from dsops.document import parse_json
-from dsops.policy.language.policy import Policy, check_policy
-from dsops.sandbox.authorization.resources.parameter_values import Parameters, inside, text
+from dsops.policy import Policy, check_policy
+from dsops.sandbox.authorization.parameter_values import Parameters, inside, text
 from dsops.sandbox.resource_policies.principals import principals_of
 from dsops.sandbox.resource_policies.queue_policy import readable_queue_policy
 from dsops.sandbox.wire.errors import refusal

@@ -8,9 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-ON_ACCOUNT: Final[Mapping[str, str]] = {"ListBuckets": "s3:ListAllMyBuckets"}
-"""Operations without a bucket."""
-
 ON_BUCKET: Final[Mapping[str, str]] = {
     "CreateBucketMetadataConfiguration": "CreateBucketMetadataTableConfiguration",
     "DeleteBucketAnalyticsConfiguration": "PutAnalyticsConfiguration",

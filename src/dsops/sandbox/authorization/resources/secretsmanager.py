@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
-from dsops.sandbox.authorization.resources.parameter_values import Parameters, listed_tags
-from dsops.sandbox.state.secrets import SecretLocation, Vault
+from dsops.sandbox.authorization.parameter_values import Parameters, listed_tags
+from dsops.sandbox.state.secrets import SecretLocation, SecretStorage
 
 
 class SecretResources:
     """Authorization questions of Secrets Manager in one world."""
 
-    def __init__(self, vault: Vault) -> None:
-        self._vault = vault
+    def __init__(self, secret_storage: SecretStorage) -> None:
+        self._secret_storage = secret_storage
 
     def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
         """Yield the permissions that a Secrets Manager operation needs."""
@@ -24,7 +24,7 @@ class SecretResources:
         place = SecretLocation(caller.account, caller.region)
         if operation == "CreateSecret":
             # The future ARN; its six random characters are placeholders.
-            arn, account = self._vault.resource_of(f"{parameters['Name']}-AAAAAA", place)
+            arn, account = self._secret_storage.resource_of(f"{parameters['Name']}-AAAAAA", place)
             yield AuthorizationQuestion(action, arn, account, context, shown=str(parameters["Name"]))
             if parameters.get("Tags"):
                 yield AuthorizationQuestion(
@@ -40,9 +40,9 @@ class SecretResources:
     def of_secret(self, action: str, secret_id: str, caller: Caller, context: Context) -> AuthorizationQuestion:
         """Return the question about one secret; a caller without permission can't tell whether it exists."""
         place = SecretLocation(caller.account, caller.region)
-        secret = self._vault.find_secret(secret_id, place)
+        secret = self._secret_storage.find_secret(secret_id, place)
         if secret is None:
-            arn, account = self._vault.resource_of(secret_id, place)
+            arn, account = self._secret_storage.resource_of(secret_id, place)
             return AuthorizationQuestion(
                 action, arn, account, context | {"secretsmanager:SecretId": (arn,)}, shown=secret_id
             )

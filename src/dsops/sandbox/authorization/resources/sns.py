@@ -9,7 +9,7 @@ from dsops.arn import parse_arn
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
-from dsops.sandbox.authorization.resources.parameter_values import Parameters, key_if_given, listed_tags, text, texts
+from dsops.sandbox.authorization.parameter_values import Parameters, key_if_given, listed_tags, text, texts
 from dsops.sandbox.state.estate import Estate
 
 _NAMES_A_TOPIC: Final = ("TopicArn", "ResourceArn", "TargetArn")

@@ -9,16 +9,16 @@ from dsops.arn import parse_arn
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
-from dsops.sandbox.authorization.resources.parameter_values import Parameters, listed_tags, texts
+from dsops.sandbox.authorization.parameter_values import Parameters, listed_tags, texts
 from dsops.sandbox.authorization.resources.secretsmanager import SecretResources
-from dsops.sandbox.state.secrets import SecretLocation, Vault
+from dsops.sandbox.state.secrets import SecretLocation, SecretStorage
 
 
 class ParameterResources:
     """Authorization questions of Parameter Store in one world."""
 
-    def __init__(self, vault: Vault, secrets: SecretResources) -> None:
-        self._vault = vault
+    def __init__(self, secret_storage: SecretStorage, secrets: SecretResources) -> None:
+        self._secret_storage = secret_storage
         self._secrets = secrets
 
     def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
@@ -48,7 +48,7 @@ class ParameterResources:
         bare = name.partition(":")[0]
         place = SecretLocation(caller.account, caller.region)
         # A reference to a secret is no parameter and has no tags; for tags moto would fetch the secret.
-        tags = () if bare.startswith(SECRETS_BEHIND_SSM) else self._vault.parameter_tags(place, bare)
+        tags = () if bare.startswith(SECRETS_BEHIND_SSM) else self._secret_storage.parameter_tags(place, bare)
         own = tag_keys(("aws:ResourceTag", "ssm:resourceTag"), tags)
         return AuthorizationQuestion(
             action, self._parameter_arn(bare.removeprefix("/"), caller), caller.account, context | own

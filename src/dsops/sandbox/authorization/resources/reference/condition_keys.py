@@ -12,7 +12,7 @@ from typing import Final
 from dsops.arn import Arn
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context
-from dsops.sandbox.authorization.resources.parameter_values import Parameters, inside, many, shown, text
+from dsops.sandbox.authorization.parameter_values import Parameters, inside, many, shown, text
 from dsops.sandbox.authorization.resources.reference.irregular import bus_arn
 from dsops.sandbox.state.estate import Estate
 from dsops.sandbox.state.secrets import SecretLocation

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from dsops.arn import is_account_id, parse_arn
-from dsops.sandbox.authorization.resources.parameter_values import Parameters
+from dsops.sandbox.authorization.parameter_values import Parameters
 
 _READ_BEFORE = {
     # The policy simulator only names these resources.

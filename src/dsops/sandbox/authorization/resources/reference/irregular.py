@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 from dsops.arn import Arn, is_account_id, parse_arn
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.authorization.caller import Caller
-from dsops.sandbox.authorization.resources.ec2 import tagged_things
-from dsops.sandbox.authorization.resources.parameter_values import Parameters, many, text, texts
+from dsops.sandbox.authorization.parameter_values import Parameters, many, text, texts
+from dsops.sandbox.authorization.resources.reference.ec2 import tagged_things
 from dsops.sandbox.wire.errors import refusal
 
 _FUNCTION: Final = re.compile(r"(?:function:)?([A-Za-z0-9_-]+)(?::([A-Za-z0-9_$-]+))?")

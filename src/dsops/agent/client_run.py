@@ -1,0 +1,218 @@
+"""One request of a client as the pipeline takes it: its runtime, its configuration, its plan, its journal."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from dsops.agent.command_lines import CommandLines
+from dsops.agent.drivers import Drivers
+from dsops.agent.messages import PipelineRequest
+from dsops.agent.metrics import Tally
+from dsops.agent.request import AgentRequest, RequestClient
+from dsops.audit.shared_writer import SharedWriter
+from dsops.aws.http.client import make_client
+from dsops.cache import CredentialCache
+from dsops.config import HOOKED, RUNNING
+from dsops.config.allow import not_allowed
+from dsops.errors import DsopsError, MfaRequired, NotAllowed
+from dsops.model import Config
+from dsops.pipeline.configuration import choose_environment, only_variable, read_config
+from dsops.pipeline.execution import Pipeline
+from dsops.pipeline.journal import LazyJournal, add_failure, write_quietly
+from dsops.pipeline.plans import plan_named, plan_of_session
+from dsops.plan import Plan
+from dsops.runtime import NOTES, Event, Runtime, random_fraction
+from dsops.secret import Secret
+
+if TYPE_CHECKING:
+    from dsops.aws.http.retries import KnownServices
+
+HOOK = "hook-load"
+"""The command of a shell's hook, which needs its own permission."""
+
+_PROCESS_FOLDERS = ("/dev/", "/proc/")
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
+
+
+class SharedState(NamedTuple):
+    """The state that the requests of all clients share."""
+
+    now: Callable[[], datetime]
+    cache: CredentialCache
+    drivers: Drivers
+    writer: SharedWriter
+    """Writes the clients' audit trails."""
+    known_services: KnownServices
+    """The rate limits that AWS services have shown."""
+    sandboxes: set[str]
+    """Endpoints that are sandboxes: sessions from them are marked as such."""
+
+
+class ClientRun:
+    """One request, run with the client's environment, folder and terminal."""
+
+    def __init__(
+        self,
+        asked: AgentRequest,
+        client: RequestClient,
+        shared: SharedState,
+        lines: CommandLines,
+        tally: Tally,
+        *,
+        shows_notes: bool,
+    ) -> None:
+        """`shows_notes` if the client makes no plan of its own, which would show the same notes."""
+        self.words = [os.fsdecode(word) for word in asked.words[1:]]
+        self._asked = asked
+        self._client = client
+        self._shared = shared
+        self._lines = lines
+        self._tally = tally
+        self._shows_notes = shows_notes
+        pairs = [os.fsdecode(variable).partition("=") for variable in asked.environ]
+        self.runtime = Runtime(
+            environ={name: value for name, _, value in pairs},
+            now=shared.now,
+            ask=self._ask,
+            report=self._report,
+            random=random_fraction,
+            folder=os.fsdecode(asked.folder),
+            timestamp=shared.now().strftime("%Y%m%dT%H%M%SZ"),
+            tell=client.tell,
+            measure=tally.measure,
+            has_left=client.has_left,
+        )
+
+    def _ask(self, question: str) -> Secret | None:
+        try:
+            typed = self._client.ask(question)
+        except TimeoutError as error:
+            self._tally.add(lambda metrics: metrics.prompts.add(("timeout",)))
+            raise MfaRequired(
+                "no answer was typed in time", why="other requests wait for the same device", hint="run it again"
+            ) from error
+        self._tally.add(lambda metrics: metrics.prompts.add(("nobody" if typed is None else "answered",)))
+        return None if typed is None else Secret.from_bytes(typed)
+
+    def _report(self, event: Event) -> None:
+        if event.name in NOTES or self._asked.watches:
+            self._client.event(event.name, [text for fact in event.facts.items() for text in fact])
+
+    @contextmanager
+    def pipeline(self, request: PipelineRequest, program: str = "") -> Iterator[Pipeline]:
+        """The pipeline for the request; writes its acts to the audit trail of the client's home when the block ends.
+
+        A failure is recorded, too, unless the client itself records the outcome of its run.
+        """
+        journal = self._open_journal(request, program)
+        self._tally.is_of_sandbox = lambda: journal.is_of_sandbox is True
+        self.journal = journal
+        self.runtime = self.runtime._replace(journal=journal, reason=request.reason)
+        client = make_client(self.runtime, known_services=self._shared.known_services, sandboxes=self._shared.sandboxes)
+        try:
+            yield Pipeline(self.runtime, self._shared.cache, client=client, run=self._shared.drivers.run)
+        except DsopsError as error:
+            if not request.run and not is_for_client(error):
+                add_failure(request.command, error, self.runtime)
+            write_quietly(self.runtime)
+            raise
+        except BaseException:
+            write_quietly(self.runtime)
+            raise
+        journal.write()
+
+    def _open_journal(self, request: PipelineRequest, program: str) -> LazyJournal:
+        journal = LazyJournal(
+            self.runtime.environ,
+            self.runtime.folder,
+            self.runtime.now,
+            # A client with a run of its own writes to the same trail next, and warns itself.
+            warn=_ignore if request.run else self._note,
+            tell=self._note if self._asked.watches else _ignore,
+            pid=self._client.pid,
+            run=request.run,
+            append=self._shared.writer.append,
+        )
+        journal.about(command=request.command)
+        if program:
+            journal.about(program=program)
+        if request.reason:
+            journal.about(reason=request.reason)
+        return journal
+
+    def needs_client(self, request: PipelineRequest) -> bool:
+        """Whether only the client can read its configuration: `--config <(make-one)` is a pipe, readable once.
+
+        /dev/fd/63 and /proc/self name other files in this process.
+        """
+        path = os.path.normpath(os.path.join(self.runtime.folder, request.config))
+        is_special = path.startswith(_PROCESS_FOLDERS) or (os.path.exists(path) and not os.path.isfile(path))
+        return bool(request.config) and is_special
+
+    def plan(self, request: PipelineRequest, program: tuple[str, ...] = ()) -> Plan:
+        """The plan of the environment to use, for all its variables or the requested one."""
+        config = self._config(request)
+        name = choose_environment(config, request.environment, program)
+        if request.variable:
+            config = only_variable(config, name, request.variable)
+        lasts = bool(request.store) and request.lasts
+        return self._announced(plan_named(config, name, self.runtime, also=request.store, lasts=lasts))
+
+    def plan_session(self, request: PipelineRequest) -> Plan:
+        """The plan for a store's session, as the request's environment uses it."""
+        config = self._config(request)
+        plan = plan_of_session(
+            config, request.store, self.runtime, environment=request.environment, lasts=request.lasts
+        )
+        return self._announced(plan)
+
+    def _announced(self, plan: Plan) -> Plan:
+        """Sends the plan's notes to the client, and announces that an MFA code may be used; returns the plan."""
+        self._show_notes(plan.notes)
+        if any("serial_number" in step.settings for step in plan.steps.values()):
+            self._client.expect_code()
+        return plan
+
+    def _config(self, request: PipelineRequest) -> Config:
+        """The client's configuration. Raises NotAllowed: the client can ask its user for permission."""
+        config = read_config(
+            self.runtime,
+            request.config,
+            is_chosen=not request.profile,
+            permission=HOOKED if request.command == HOOK else RUNNING,
+        )
+        if not config.is_allowed:
+            raise not_allowed(config.files[0].shown)
+        self._show_notes(config.notes)
+        return config
+
+    def _show_notes(self, notes: Iterable[str]) -> None:
+        for text in notes if self._shows_notes else ():
+            self._note(text)
+
+    def _note(self, text: str) -> None:
+        self._client.note(f"{self._lines.note_line(text)}\n")
+
+
+def _ignore(_text: str) -> None:
+    """Ignores a note."""
+
+
+def is_for_client(error: BaseException) -> bool:
+    """Whether the client may succeed: it has a terminal to ask for permission, and resources of its own."""
+    return isinstance(error, NotAllowed) or is_exhausted(error)
+
+
+def is_exhausted(error: BaseException) -> bool:
+    """Whether the agent's process has run out of descriptors, processes or memory."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, MemoryError) or (isinstance(seen, OSError) and seen.errno in _EXHAUSTED):
+            return True
+        seen = seen.__cause__
+    return False

@@ -1,0 +1,50 @@
+"""The command lines that clients send unparsed, and the protocol with which `cli` parses them and formats answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from dsops.agent.messages import PipelineRequest
+from dsops.credentials import Credentials
+from dsops.plan import Plan
+from dsops.secret import Secret
+
+
+class ExecLine(NamedTuple):
+    """A parsed `dsops exec`: the agent makes the environment of its program."""
+
+    request: PipelineRequest
+    program: tuple[str, ...]
+    """The program, without its arguments, which the client does not send."""
+    is_pristine: bool
+    keeps_existing: bool
+
+
+class GetLine(NamedTuple):
+    """A parsed `dsops get`."""
+
+    request: PipelineRequest
+    text_of: Callable[[Secret, Plan], bytes]
+    """Formats the value for stdout."""
+
+
+class CredentialsLine(NamedTuple):
+    """A parsed `dsops credentials`."""
+
+    request: PipelineRequest
+    text_of: Callable[[Credentials], bytes]
+    """Formats the session for stdout."""
+
+
+class CommandLines(Protocol):
+    """Parses a client's command line with the client's environment, and formats answers as the command does."""
+
+    def exec_line(self, words: Sequence[str], environ: Mapping[str, str]) -> ExecLine | None:
+        """The parsed `exec`; None if the client has to do the work, for example to report a usage error."""
+
+    def answer_line(self, words: Sequence[str], environ: Mapping[str, str]) -> GetLine | CredentialsLine | None:
+        """The parsed `get` or `credentials` (`words` begin with the command); None as for `exec_line`."""
+
+    def note_line(self, text: str) -> str:
+        """Format a note for stderr."""

@@ -1,0 +1,42 @@
+"""The pool of HTTP drivers that the agent's requests share, so that connections to AWS stay open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+from dsops import tasks
+from dsops.aws.http.transport import CurlDriver
+from dsops.tasks import T, Work
+
+_MOST_IDLE_DRIVERS = 16
+
+
+class Drivers:
+    """A pool of drivers: a request gets a driver of its own, with the open connections of an earlier request."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._idle: list[CurlDriver] = []
+
+    def run(self, work: Work[T]) -> T:
+        """Run work that may send requests, with a driver of the pool."""
+        with self._one() as driver:
+            return tasks.run(work, driver)
+
+    @contextmanager
+    def _one(self) -> Iterator[tasks.Driver]:
+        """Take the driver that was used last, since its connections are the newest, and put it back."""
+        with self._lock:
+            driver = self._idle.pop() if self._idle else None
+        driver = driver or CurlDriver()
+        try:
+            yield driver
+        finally:
+            with self._lock:
+                is_kept = len(self._idle) < _MOST_IDLE_DRIVERS
+                if is_kept:
+                    self._idle.append(driver)
+            if not is_kept:
+                driver.close()

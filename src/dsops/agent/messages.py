@@ -1,0 +1,153 @@
+"""Encodes what client and agent send each other in frames: requests, secrets, sessions, who answered.
+
+Client and agent are of the same dsops version (`client.stamp`), so fields have no names and no versions.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from dsops.cache import CachedSession
+from dsops.credentials import Credentials
+from dsops.pipeline.journal import LazyJournal
+from dsops.runtime import Journal
+from dsops.secret import Secret
+from dsops.startup import NamedTuple
+
+
+class PipelineRequest(NamedTuple):
+    """What a command needs from the pipeline, in this process or in the agent."""
+
+    command: str
+    """The command's name in the audit trail: `get`."""
+    config: str = ""
+    """The value of `--config`."""
+    profile: str = ""
+    """The AWS profile that names the configuration file.
+
+    The file may have changed since the profile was written, so it has to be allowed.
+    """
+    environment: str = ""
+    variable: str = ""
+    """The only variable to fetch; "" for all."""
+    store: str = ""
+    """The store whose session is needed, alone or with the secrets."""
+    lasts: bool = False
+    """Whether the session will be renewed without a user at the terminal."""
+    min_ttl_seconds: float | None = None
+    reason: str = ""
+    run: str = ""
+    """The id of the client's run, if the client itself records the outcome; "" if the agent records it."""
+
+
+def request_fields(request: PipelineRequest) -> list[bytes]:
+    """Encode the request."""
+    texts = [
+        request.command,
+        request.config,
+        request.profile,
+        request.environment,
+        request.variable,
+        request.store,
+        "1" if request.lasts else "",
+        "" if request.min_ttl_seconds is None else repr(request.min_ttl_seconds),
+        request.reason,
+        request.run,
+    ]
+    return [os.fsencode(text) for text in texts]
+
+
+def request_of(fields: Sequence[bytes]) -> PipelineRequest:
+    """Decode the request. Raises ValueError for fields that `request_fields` can't have made."""
+    command, config, profile, environment, variable, store, lasts, min_ttl_seconds, reason, run = [
+        os.fsdecode(field) for field in fields
+    ]
+    return PipelineRequest(
+        command,
+        config,
+        profile,
+        environment,
+        variable,
+        store,
+        lasts == "1",
+        float(min_ttl_seconds) if min_ttl_seconds else None,
+        reason,
+        run,
+    )
+
+
+_ANSWERED = {None: b"", False: b"aws", True: b"sandbox"}
+
+
+def with_who_answered(journal: LazyJournal, fields: list[bytes]) -> list[bytes]:
+    """Put a field before the answer that says whether AWS or a sandbox answered; the client records it."""
+    return [_ANSWERED[journal.is_of_sandbox], *fields]
+
+
+def take_who_answered(journal: Journal | None, fields: Sequence[bytes]) -> Sequence[bytes]:
+    """Remove the field of `with_who_answered`, and tell the journal."""
+    if journal is not None and fields[0]:
+        journal.answered_by(is_sandbox=fields[0] == _ANSWERED[True])
+    return fields[1:]
+
+
+def credentials_fields(credentials: Credentials) -> list[bytes]:
+    """Encode a session."""
+    token = credentials.session_token
+    times = [credentials.expiration, credentials.issued_at]
+    return [
+        credentials.access_key_id.encode(),
+        credentials.secret_access_key.reveal_bytes(),
+        token.reveal_bytes() if token else b"",
+        credentials.arn.encode(),
+        os.fsencode(credentials.source),
+        *[time.astimezone(UTC).isoformat().encode() if time else b"" for time in times],
+    ]
+
+
+def credentials_of(fields: Sequence[bytes]) -> Credentials:
+    """Decode a session."""
+    key_id, secret, token, arn, source, expiration, issued_at = fields
+    return Credentials(
+        key_id.decode(),
+        Secret.from_bytes(secret),
+        Secret.from_bytes(token) if token else None,
+        _time(expiration),
+        issued_at=_time(issued_at),
+        arn=arn.decode(),
+        source=os.fsdecode(source),
+    )
+
+
+def secrets_fields(secrets: Mapping[str, Secret]) -> list[bytes]:
+    """Encode secrets: names and values alternate."""
+    return [part for name, value in secrets.items() for part in (os.fsencode(name), value.reveal_bytes())]
+
+
+def secrets_of(fields: Sequence[bytes]) -> dict[str, Secret]:
+    """Decode secrets."""
+    return {os.fsdecode(name): Secret.from_bytes(value) for name, value in zip(fields[::2], fields[1::2], strict=True)}
+
+
+def session_fields(session: CachedSession, now: datetime) -> bytes:
+    """Encode a cached session for `dsops agent status`, as JSON without its secret parts."""
+    credentials = session.credentials
+    return json.dumps(
+        {
+            "store": session.store or None,
+            "hop": session.hop,
+            "key_id": credentials.masked_key_id,
+            "arn": credentials.arn or None,
+            "expiration": credentials.expiration_text or None,
+            "seconds_left": int(credentials.seconds_left(now)) if credentials.expiration else None,
+            "uses": session.uses,
+            "is_of_sandbox": credentials.is_of_sandbox,
+        }
+    ).encode()
+
+
+def _time(text: bytes) -> datetime | None:
+    return datetime.fromisoformat(text.decode()) if text else None

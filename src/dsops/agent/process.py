@@ -1,0 +1,92 @@
+"""Prepares the agent's process before it gets a secret: hardening, and the listening socket.
+
+Nothing here loads libcurl or OpenSSL, which read the environment when they are loaded.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+
+from dsops.agent.client import address_in, connect, folder_of, make_folder
+from dsops.agent.start import listen, locked
+from dsops.errors import AgentUnavailable, UsageError
+
+_FILES = 4096
+_PR_SET_DUMPABLE = 4
+
+
+def drop_environment() -> None:
+    """Drop the environment and folder inherited from the process that started the agent; each request brings its own.
+
+    Libraries read variables, too: proxies, SSLKEYLOGFILE, OPENSSL_CONF, TZ, RES_OPTIONS.
+    """
+    os.environ.clear()
+    os.chdir("/")
+    # An ignored SIGCHLD would hide the exit code of child programs: wait(2) fails, and subprocess reports 0.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
+def harden() -> None:
+    """Turn off core dumps and debuggers, raise the limit of open files, and set the umask to 077.
+
+    Linux: `PR_SET_DUMPABLE` 0 keeps other processes of the same user from attaching with ptrace (prctl(2),
+    ptrace(2)); root still can. On other systems, only core dumps are off.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        import ctypes
+
+        if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft < limit:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    os.umask(0o077)
+    gc.set_threshold(10_000, 10, 10)
+
+
+def inherited_listener(descriptor: int) -> socket.socket:
+    """The listening socket that the parent process bound. Raises UsageError for another descriptor."""
+    try:
+        listener = socket.socket(fileno=descriptor)
+        if listener.family == socket.AF_UNIX and listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            return listener
+    except (OSError, OverflowError, ValueError):
+        pass
+    raise UsageError(f"`--listener {descriptor}` is no listening socket", hint="leave it out: the agent makes its own")
+
+
+def own_listener(environ: Mapping[str, str]) -> socket.socket:
+    """Listen on the agent's address. Raises AgentUnavailable if an agent is running, or listening fails."""
+    folder = folder_of(environ)
+    address = address_in(folder)
+    if not make_folder(folder):
+        raise unsafe_folder(folder)
+    try:
+        with locked(address):
+            other = connect(address)
+            if other is not None:
+                other.close()
+                raise AgentUnavailable("an agent is running already", hint="`dsops agent stop` ends it")
+            return listen(address)
+    except OSError as error:
+        why, hint = (error.strerror or "").lower(), "is its folder yours? commands work without an agent"
+        raise AgentUnavailable(f"the agent can't listen on {address}", why=why, hint=hint) from error
+
+
+def unsafe_folder(folder: str) -> AgentUnavailable:
+    """The error for a folder that other users may enter."""
+    return AgentUnavailable(
+        f"the agent's folder {folder} is not safe",
+        why="it has to be your own folder, closed to other users, and no link",
+        hint=f"look at it with `ls -ld {folder}`, and remove it if it is not needed",
+    )

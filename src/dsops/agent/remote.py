@@ -1,0 +1,86 @@
+"""Asks a running agent for secrets and sessions, for a command of this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from dsops.agent import client
+from dsops.agent.client import ASK, DECLINED, EVENT, FAILED, RESULT, unpack
+from dsops.agent.failure import unpack_error
+from dsops.agent.messages import PipelineRequest, credentials_of, request_fields, secrets_of, take_who_answered
+from dsops.credentials import Credentials
+from dsops.runtime import Event, Runtime
+from dsops.secret import Secret
+from dsops.startup import NamedTuple
+
+
+class RemotePipeline(NamedTuple):
+    """Gets secrets and sessions from the agent; None without an agent, or if this process has to do the work."""
+
+    request: PipelineRequest
+    """The fields that all requests of this command have in common."""
+    runtime: Runtime
+    watches: bool
+    """Whether the agent sends progress events for a user at the terminal."""
+
+    def secrets(
+        self, environment: str, variable: str = "", *, also: str = "", lasts: bool = False
+    ) -> Mapping[str, Secret] | None:
+        """The values of an environment, or of one of its variables. Raises the agent's errors.
+
+        `also` is a store whose session is needed, too; `lasts` says that the session will be renewed.
+        """
+        fields = self._ask(
+            "secrets", self.request._replace(environment=environment, variable=variable, store=also, lasts=lasts)
+        )
+        return None if fields is None else secrets_of(fields)
+
+    def credentials(
+        self, store: str, environment: str = "", *, lasts: bool = False, min_ttl_seconds: float | None = None
+    ) -> Credentials | None:
+        """The session of a store, for `environment`. Raises the agent's errors.
+
+        `lasts` says that it will be renewed; with `min_ttl_seconds`, a cached session that expires sooner is
+        replaced.
+        """
+        request = self.request._replace(environment=environment, store=store, lasts=lasts)
+        if min_ttl_seconds is not None:
+            request = request._replace(min_ttl_seconds=min_ttl_seconds)
+        fields = self._ask("credentials", request)
+        return None if fields is None else credentials_of(fields)
+
+    def _ask(self, operation: str, request: PipelineRequest) -> Sequence[bytes] | None:
+        """The fields of the agent's answer."""
+        person = AgentPerson(self.runtime.ask, self.runtime.report)
+        answer = client.ask([operation.encode(), *request_fields(request)], person, watches=self.watches)
+        if answer is None or answer[0] == DECLINED:
+            return None
+        if answer[0] == FAILED:
+            raise unpack_error(answer[1])
+        return take_who_answered(self.runtime.journal, unpack(answer[1]))
+
+
+def ask_running(*words: str) -> Sequence[bytes]:
+    """The fields of the running agent's answer; () if no agent is running. Raises the agent's error."""
+    reply = client.ask([word.encode() for word in words], lambda _kind, _data: None, watches=False, starts=False)
+    if reply is not None and reply[0] == FAILED:
+        raise unpack_error(reply[1])
+    return unpack(reply[1]) if reply is not None and reply[0] == RESULT else ()
+
+
+class AgentPerson:
+    """Shows the agent's events and asks its questions at this terminal; the `person` of the agent's client."""
+
+    def __init__(self, ask: Callable[[str], Secret | None], report: Callable[[Event], None]) -> None:
+        self._ask = ask
+        self._report = report
+
+    def __call__(self, kind: int, data: bytes) -> bytes | None:
+        """What the user types; None for an event, and if there is no answer."""
+        if kind == ASK:
+            typed = self._ask(data.decode())
+            return None if typed is None else typed.reveal_bytes()
+        if kind == EVENT:
+            name, *facts = [field.decode("utf-8", "surrogateescape") for field in unpack(data)]
+            self._report(Event(name, dict(zip(facts[::2], facts[1::2], strict=True))))
+        return None

@@ -1,0 +1,83 @@
+"""The table of commands: name -> module and summary. A command's module is imported when the command is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dsops.cli.framework.command import Command, Group
+from dsops.errors import UsageError, nearest
+from dsops.startup import NamedTuple
+
+
+class CommandEntry(NamedTuple):
+    """One line of the table of commands."""
+
+    module: str
+    """The module that defines `COMMAND`."""
+    summary: str
+    """One line for the overview; empty for internal commands, which only scripts call."""
+
+
+COMMANDS: Mapping[str, CommandEntry] = {
+    "init": CommandEntry("dsops.cli.setup.init", "write a dsops.yaml to start from"),
+    "import": CommandEntry("dsops.cli.setup.import_", "make a dsops.yaml from the profiles in ~/.aws/config"),
+    "migrate": CommandEntry("dsops.cli.setup.migrate", "rewrite a configuration of the original dsops"),
+    "validate": CommandEntry("dsops.cli.look.validate", "check a configuration and report every problem"),
+    "allow": CommandEntry("dsops.cli.setup.allow", "show what the dsops.yaml of this folder can do, and allow it"),
+    "plan": CommandEntry("dsops.cli.look.plan", "show which calls a run would make, without making them"),
+    "graph": CommandEntry("dsops.cli.look.graph", "show the credential graph: callers, hops, stores, variables"),
+    "exec": CommandEntry("dsops.cli.run.exec", "run a command with an environment's secrets"),
+    "get": CommandEntry("dsops.cli.run.get", "print the value of one variable"),
+    "render": CommandEntry("dsops.cli.run.render", "write an environment as dotenv, shell code, JSON, YAML and others"),
+    "credentials": CommandEntry("dsops.cli.run.credentials", "print the session of a store as AWS credentials"),
+    "console": CommandEntry("dsops.cli.login.console", "print a link that opens the AWS console as a store's role"),
+    "login": CommandEntry("dsops.cli.login.login", "log in to IAM Identity Center"),
+    "logout": CommandEntry("dsops.cli.login.logout", "end a login to IAM Identity Center"),
+    "mfa": CommandEntry("dsops.cli.login.mfa", "keep MFA seeds in the system keyring and print codes"),
+    "keys": CommandEntry("dsops.cli.login.keys", "keep long-term access keys in the system keyring and rotate them"),
+    "whoami": CommandEntry(
+        "dsops.cli.look.whoami", "ask AWS who the caller is, with the base credentials or a store's session"
+    ),
+    "doctor": CommandEntry(
+        "dsops.cli.look.doctor", "check everything that an environment needs, and report what is broken"
+    ),
+    "explain": CommandEntry("dsops.cli.look.explain", "find out why AWS refuses a hop or a secret"),
+    "audit": CommandEntry("dsops.cli.audit.audit", "show, verify and report the use of roles and secrets"),
+    "revoke": CommandEntry("dsops.cli.login.revoke", "revoke the older sessions of a store's role"),
+    "export": CommandEntry("dsops.cli.setup.export", "write stores as profiles into ~/.aws/config"),
+    "hook": CommandEntry("dsops.cli.hook.hook", "load a folder's environment into the shell that enters it"),
+    "policy": CommandEntry("dsops.cli.policy.policy", "check, simulate and generate IAM policies"),
+    "agent": CommandEntry("dsops.cli.run.agent", "keep sessions in memory for the next run"),
+    "sandbox": CommandEntry("dsops.cli.sandbox.sandbox", "run a local AWS that enforces policies"),
+    "stores": CommandEntry("dsops.cli.look.stores", "list the stores of the configuration and all store types"),
+    "schema": CommandEntry("dsops.cli.setup.schema", "print the JSON Schema of dsops.yaml, for editors"),
+    "completion": CommandEntry("dsops.cli.framework.completion", "print a completion script for a shell"),
+    "complete": CommandEntry("dsops.cli.framework.complete", ""),
+    "hook-load": CommandEntry("dsops.cli.hook.load", ""),
+    "help": CommandEntry("dsops.cli.framework.help", "explain a command, an error code or the code of a finding"),
+}
+
+
+_MEANT = {
+    "run": "exec",
+    "check": "validate",
+    "lint": "validate",
+    "env": "render",
+    "list": "stores",
+    "providers": "stores",
+    "show": "plan",
+    "trust": "allow",
+    "whoiam": "whoami",
+}
+"""Names that other tools use for a command, suggested in the error."""
+
+
+def load(name: str) -> Command | Group:
+    """The command of that name, its module imported."""
+    if name not in COMMANDS:
+        meant = _MEANT.get(name) or nearest(name, COMMANDS)
+        hint = f"did you mean `dsops {meant}`?" if meant else "`dsops --help` lists the commands"
+        raise UsageError(f"there is no command `{name}`", hint=hint)
+    module = __import__(COMMANDS[name].module, fromlist=["COMMAND"])
+    command: Command | Group = module.COMMAND
+    return command

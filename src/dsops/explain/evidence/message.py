@@ -1,0 +1,137 @@
+"""The error message of any program -> the call that AWS refused, as far as the message tells.
+
+An encoded message (EC2 and some other services return one) holds every condition key of the call. A plain sentence
+holds caller, action and resource; the rest is unknown, unless it carries the id of AWS's record and the record may be
+read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
+
+from dsops.arn import parse_arn, role_session_arn
+from dsops.aws.apis.authorization_message import MAX_LENGTH
+from dsops.aws.apis.sts import CallerIdentity
+from dsops.errors import UsageError
+from dsops.explain.evidence.readers import text_of
+from dsops.explain.evidence.recorded import Recorded
+from dsops.explain.questions.request import ChainCaller, base_caller
+from dsops.explain.questions.sentence import Said, read_refusal
+from dsops.policy import SECRET_KEYS, CaseQuestion, Unread, lower_case
+
+_ENCODED: Final = r"[Ee]ncoded authorization failure message: ?([A-Za-z0-9_=+/-]+)"
+_ALONE: Final = r"[A-Za-z0-9_=+/-]{100,}"
+
+
+class Refused(NamedTuple):
+    """A call that AWS refused."""
+
+    said: Said
+    caller: ChainCaller
+    asked: CaseQuestion
+    unread: tuple[Unread, ...]
+
+
+def encoded_in(text: str) -> str:
+    """Find the encoded message in a text; "" where there is none. Raises UsageError for a damaged one."""
+    match = re.search(_ENCODED, text)
+    words = match[1] if match is not None else "".join(text.split())
+    if match is None and not re.fullmatch(_ALONE, words):
+        return ""
+    if len(words) > MAX_LENGTH:
+        message = f"the encoded message has {len(words):,} characters, and AWS decodes {MAX_LENGTH:,} at most"
+        raise UsageError(message, hint="give what was printed of one refusal, and nothing else")
+    return words
+
+
+def read_sentence(text: str) -> Refused:
+    """Read the call from AWS's sentence. Raises UsageError where the text has no such sentence."""
+    said = read_refusal(" ".join(text.split()))
+    caller = _caller(said.caller, "")
+    if caller is None or not said.action:
+        raise UsageError(
+            "the message says neither who was refused nor what",
+            why="it has no sentence such as `User: ARN is not authorized to perform: ACTION`, and no encoded message",
+            hint="give all that the program printed, in English",
+        )
+    return _refused(said, caller, said.action, said.resource or "*", {}, caller.unread)
+
+
+def read_decoded(text: str) -> Refused:
+    """Read the call from a decoded message, which holds all condition keys. Raises UsageError."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        content = None
+    context = _member(content, "context")
+    principal = _member(context, "principal")
+    caller = _caller(text_of(principal, "arn"), text_of(principal, "id"))
+    action = text_of(context, "action")
+    if caller is None or not action:
+        raise UsageError("the decoded message is not one that dsops can read", why="it names no caller and action")
+    keys = {text_of(each, "key"): tuple(_values(each)) for each in _items(context.get("conditions"))}
+    said = Said(text_of(principal, "arn"), action, text_of(context, "resource"))
+    hidden = Unread("context", "a decoded message leaves it out", tuple(SECRET_KEYS))
+    unread = (*(each for each in caller.unread if each.place != "context"), hidden)
+    return _refused(said, caller, action, said.resource or "*", {k: v for k, v in keys.items() if k}, unread)
+
+
+def read_recorded(recorded: Recorded) -> Refused:
+    """Read the call from AWS's record, whatever language its message is in. Raises UsageError."""
+    values_by_key = {lower_case(key): values[0] for key, values in recorded.context.items() if values}
+    user_id, said = values_by_key.get("aws:userid", ""), recorded.said
+    caller = _caller(
+        said.caller or _caller_arn(values_by_key.get("aws:principalarn", ""), user_id), user_id.partition(":")[0]
+    )
+    if caller is None or not said.action:
+        why = "it names no caller and action"
+        raise UsageError("the record of the refusal is not one that dsops can read", why=why)
+    hidden = Unread("context", "AWS's record leaves it out", tuple(SECRET_KEYS))
+    return _refused(said, caller, said.action, said.resource or "*", recorded.context, (*caller.unread, hidden))
+
+
+def _caller_arn(principal_arn: str, user_id: str) -> str:
+    """The ARN of a role's session, completed by the session's id."""
+    arn, (_, _, session) = parse_arn(principal_arn), user_id.partition(":")
+    return str(role_session_arn(arn, session)) if arn is not None and arn.resource_type == "role" else principal_arn
+
+
+def _refused(
+    said: Said,
+    caller: ChainCaller,
+    action: str,
+    resource: str,
+    context: Mapping[str, tuple[str, ...]],
+    unread: tuple[Unread, ...],
+) -> Refused:
+    arn = parse_arn(resource)
+    account = arn.account if arn is not None and arn.account else caller.principal.account
+    kept = {key: values for key, values in caller.context.items() if key not in context and not context}
+    return Refused(said, caller, CaseQuestion(caller.principal, action, resource, account, {**kept, **context}), unread)
+
+
+def _caller(arn: str, user_id: str) -> ChainCaller | None:
+    """The caller with that ARN. A user may or may not use a session (GetSessionToken); all others do."""
+    parsed = parse_arn(arn)
+    return base_caller(CallerIdentity(parsed.account, arn, user_id), is_temporary=True) if parsed is not None else None
+
+
+Object = Mapping[str, object]
+
+
+def _member(content: object, name: str) -> Object:
+    value = content.get(name) if isinstance(content, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def _items(value: object) -> Iterator[Object]:
+    """The `items` of AWS's lists."""
+    items = value.get("items") if isinstance(value, dict) else None
+    yield from (each for each in (items if isinstance(items, list) else ()) if isinstance(each, dict))
+
+
+def _values(condition: Object) -> Iterator[str]:
+    yield from (text_of(each, "value") for each in _items(condition.get("values")))

@@ -1,0 +1,180 @@
+"""A failure -> the questions that AWS put to policies, or a finding where none is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dsops.arn import parse_arn
+from dsops.aws.apis.secret_policy import SecretsManagerClient, describe_secret, get_resource_policy, list_secret_names
+from dsops.errors import DsopsError, EntityNotFound, nearest
+from dsops.explain.evidence.keys import Encrypted, KeyAsker
+from dsops.explain.finding import FaultLocation, RefusalFinding, Remedy
+from dsops.explain.findings.refused import finding_of
+from dsops.explain.questions.about import EditAt
+from dsops.explain.questions.chain import ChainKeys, Chains
+from dsops.explain.questions.request import ChainCaller, context_of_call, questions
+from dsops.explain.questions.sentence import Said, read_refusal
+from dsops.explain.questions.unsigned import unsigned_questions
+from dsops.plan import Step
+from dsops.plan.needs import read_resource
+from dsops.policy import UNKNOWN_SUFFIX, CaseQuestion, Unread, lower_case
+from dsops.startup import NamedTuple
+from dsops.tasks import settle
+
+Questions = list[tuple[CaseQuestion, tuple[Unread, ...]]]
+
+
+class Failure(NamedTuple):
+    """A failure of a plan's trial run."""
+
+    step: Step
+    error: DsopsError
+    secret: str = ""
+    """The secret's name, where one was read."""
+    region: str = ""
+
+
+class Asker:
+    """Finds the questions for the failures of one plan."""
+
+    def __init__(self, chains: Chains, edit_at: EditAt) -> None:
+        self._chains = chains
+        self._edit_at = edit_at
+        self._keys = KeyAsker(chains)
+
+    async def of(self, failure: Failure, said: Said, chain: Sequence[ChainKeys]) -> Questions | RefusalFinding:
+        """Return the questions that AWS put to policies, or a finding where there is none."""
+        step, region = failure.step, failure.region or failure.step.region
+        if step.proof is not None and not failure.secret:
+            asked = unsigned_questions(step, region)
+            return asked or _of_trust(failure, self._chains.hop(step), self._edit_at)
+        caller = chain[-1].caller if chain else None
+        if caller is None:
+            return _unknown(failure, self._chains.hop(step), self._edit_at)
+        if step.operation == "AssumeRole" and not failure.secret:
+            asked = questions(step, caller, region, said.action)
+            # The action that AWS names is the one that it refused.
+            asked.sort(key=lambda each: lower_case(each[0].action) != lower_case(said.action))
+            return asked[:1] if said.action else asked
+        return await self._question_of_read(failure, said, caller, chain)
+
+    def actions(self, step: Step, chain: Sequence[ChainKeys]) -> tuple[str, ...]:
+        """All actions that the hop needs: each must be allowed."""
+        if step.proof is not None:
+            return tuple(asked.action for asked, _ in unsigned_questions(step, step.region))
+        caller = chain[-1].caller if chain else None
+        if caller is None or step.operation != "AssumeRole":
+            return ()
+        return tuple(sorted(asked.action for asked, _ in questions(step, caller, step.region)))
+
+    async def _question_of_read(
+        self, failure: Failure, said: Said, caller: ChainCaller, chain: Sequence[ChainKeys]
+    ) -> Questions | RefusalFinding:
+        """The question about the call that AWS names, by the caller that it names."""
+        step, region = failure.step, failure.region or failure.step.region
+        resource = said.resource or "*"
+        if failure.secret and step.type.service == "secretsmanager":
+            found: str | RefusalFinding = said.resource
+            # AWS names the whole ARN of a secret that exists, and repeats the requested name of one that does not.
+            if ":secret:" not in said.resource or said.resource == failure.secret:
+                found = await self._secret_arn(failure, region, chain)
+            if isinstance(found, RefusalFinding):
+                return found
+            resource = found
+        elif failure.secret and not said.resource and step.type.read_action:
+            resource = read_resource(step, caller.principal.account, failure.secret)
+        action = said.action or (step.type.read_permission if failure.secret else step.session_permission)
+        if not action:
+            return _unknown(failure, self._chains.hop(step), self._edit_at)
+        arn = parse_arn(resource)
+        account = arn.account if arn is not None and arn.account else caller.principal.account
+        asked = CaseQuestion(caller.principal, action, resource, account, context_of_call(caller, region))
+        return [(asked, caller.unread)]
+
+    async def of_key(
+        self, failure: Failure, chain: Sequence[ChainKeys]
+    ) -> tuple[CaseQuestion, tuple[Unread, ...]] | RefusalFinding:
+        """Return the question that KMS put to policies, or a finding where there is none."""
+        step, region = failure.step, failure.region or failure.step.region
+        caller = chain[-1].caller if chain else None
+        if caller is None:
+            return _unknown(failure, self._chains.hop(step), self._edit_at)
+        aws = failure.error.aws
+        said = read_refusal(aws.message if aws is not None else "")
+        resource: str | RefusalFinding = failure.secret
+        if step.type.service == "secretsmanager":
+            resource = await self._secret_arn(failure, region, chain)
+        if isinstance(resource, RefusalFinding):
+            return resource
+        named = said.resource or _key_in(aws.message if aws is not None else "")
+        return await self._keys.of(Encrypted(step, region, resource, caller, aws), named, chain)
+
+    async def meant_secret(self, failure: Failure, chain: Sequence[ChainKeys]) -> str:
+        """The secret with the nearest name; "" where there is none, or secrets can't be listed here."""
+        step, region = failure.step, failure.region or failure.step.region
+        if step.type.service != "secretsmanager" or failure.secret.startswith("arn:"):
+            return ""
+        for keys in reversed(chain):
+            endpoint = self._chains.endpoint(step, "secretsmanager", region)
+            api = SecretsManagerClient(self._chains.client, keys.credentials, endpoint)
+            if keys.identity.account == chain[-1].identity.account:
+                (names,) = await settle(list_secret_names(api))
+                if not isinstance(names, DsopsError):
+                    return nearest(failure.secret, names)
+        return ""
+
+    async def _secret_arn(self, failure: Failure, region: str, chain: Sequence[ChainKeys]) -> str | RefusalFinding:
+        """The secret's whole ARN; with question marks at its end where it can't be looked up."""
+        step, secret = failure.step, failure.secret
+        identity = chain[-1].identity
+        named = parse_arn(secret)
+        account = named.account if named is not None else identity.account
+        for keys in reversed(chain):
+            if keys.identity.account != account and named is None:
+                continue
+            endpoint = self._chains.endpoint(step, "secretsmanager", region)
+            api = SecretsManagerClient(self._chains.client, keys.credentials, endpoint)
+            for look in (_described, _with_policy):
+                try:
+                    return await look(api, secret)
+                except EntityNotFound as missing:
+                    place = FaultLocation(step.name, 0, "", secret, "", 0, "", 0)
+                    text = "check name and region; a secret of another account needs its whole ARN"
+                    message = f"there is no secret `{secret}` in {region} of account {account}"
+                    remedy = Remedy(text, failure.error.where)
+                    return RefusalFinding("secret-missing", "proven", message, place, remedy=remedy, aws=missing.aws)
+                except DsopsError:
+                    continue
+        if named is not None:
+            is_whole = len(secret.rpartition("-")[2]) == len(UNKNOWN_SUFFIX) - 1 and "-" in named.resource
+            return secret if is_whole else f"{secret}{UNKNOWN_SUFFIX}"
+        partition = identity.arn.split(":")[1]
+        return f"arn:{partition}:secretsmanager:{region}:{account}:secret:{secret}{UNKNOWN_SUFFIX}"
+
+
+async def _described(api: SecretsManagerClient, secret: str) -> str:
+    return (await describe_secret(api, secret)).arn
+
+
+async def _with_policy(api: SecretsManagerClient, secret: str) -> str:
+    """The ARN from GetResourcePolicy, which a caller that may not describe the secret may be allowed to call."""
+    return (await get_resource_policy(api, secret)).arn
+
+
+def _key_in(message: str) -> str:
+    """The key that Parameter Store names at the beginning of its message about an unusable key."""
+    first = message.partition(" ")[0]
+    return first if parse_arn(first) is not None else ""
+
+
+def _of_trust(failure: Failure, hop: int, edit_at: EditAt) -> RefusalFinding:
+    """A token or assertion of an unknown provider: the trust policy alone decides."""
+    finding = finding_of(failure.error, failure.step, hop, edit_at)
+    place = finding.place._replace(policy_type="role trust policy", of=failure.step.role)
+    return finding._replace(cause="trust-policy", certainty="likely", place=place)
+
+
+def _unknown(failure: Failure, hop: int, edit_at: EditAt) -> RefusalFinding:
+    """The finding for a refusal that can't be read."""
+    finding = finding_of(failure.error, failure.step, hop, edit_at)
+    return finding._replace(cause="not-read", certainty="missing")

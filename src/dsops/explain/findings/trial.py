@@ -1,0 +1,130 @@
+"""An environment tried for real, or a message of another program -> findings about what was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from dsops.aws.http.client import make_client
+from dsops.aws.identity.ambient import load_ambient
+from dsops.cache import CredentialCache
+from dsops.credentials import Credentials
+from dsops.errors import DsopsError, Failures, ServiceError, Where
+from dsops.explain.evidence.library import Evidence
+from dsops.explain.finding import RefusalFinding
+from dsops.explain.findings.answer import distinct
+from dsops.explain.findings.ask import Failure
+from dsops.explain.findings.investigate import Investigator
+from dsops.explain.questions.chain import Chains
+from dsops.model import Config
+from dsops.plan import Fingerprint, Plan, PlannedVariable, SecretReference, Step, region_of
+from dsops.resolve import MISSING, Resolver, Trial
+from dsops.resolve.base import DEFAULT_REGION, base_region
+from dsops.resolve.identity import endpoints_of
+from dsops.runtime import Runtime
+from dsops.schema import STS_TYPE
+from dsops.tasks import blocking, gather, settle
+
+_AT_ONCE = 10
+"""The most failures to explain at once: each reads policies from IAM, which throttles."""
+
+
+async def investigate(config: Config, plan: Plan, evidence: Evidence, runtime: Runtime) -> list[RefusalFinding]:
+    """Carry out the plan, and explain each failure."""
+    client, cache = make_client(runtime), CredentialCache(runtime.now, is_of_one_run=True)
+    resolver = Resolver(plan, runtime, client, cache)
+    trial = await resolver.trial()
+    failures = list(_failures(plan, trial))
+    errors = tuple(failure.error for failure in failures)
+    if errors and all(isinstance(error, ServiceError) for error in errors):
+        raise errors[0] if len(errors) == 1 else Failures(errors)
+    sessions = {name: each for name, each in trial.sessions.items() if isinstance(each, Credentials)}
+    bases = await _bases(plan, resolver, runtime) if failures else {}
+
+    def edit_at(store: str, key: str) -> Where:
+        written = config.stores.get(store)
+        if written is None:  # an MFA session that the plan inserts before several roles
+            return plan.steps[store].where
+        return written.fields[key].where if key in written.fields else written.where
+
+    investigator = Investigator(Chains(plan, client, sessions, bases), evidence, edit_at)
+    findings: list[RefusalFinding] = []
+    for start in range(0, len(failures), _AT_ONCE):
+        part = failures[start : start + _AT_ONCE]
+        for explained in await gather(*[investigator.explain(failure) for failure in part]):
+            findings += explained
+    return distinct(findings)
+
+
+async def _bases(plan: Plan, resolver: Resolver, runtime: Runtime) -> Mapping[str, Credentials]:
+    """Profile -> base credentials, where there are any. They may read policies even where a token starts the chain."""
+    bases: dict[str, Credentials] = {}
+    if not plan.ambient:
+        load = blocking(lambda: load_ambient(runtime.environ, runtime.folder, now=runtime.now()))
+        (outcome,) = await settle(load)
+        return {} if isinstance(outcome, DsopsError) else {"": outcome}
+    for profile in plan.ambient:
+        (outcome,) = await settle(resolver.base(profile))
+        if not isinstance(outcome, DsopsError):
+            bases[profile] = outcome
+    return bases
+
+
+def _failures(plan: Plan, trial: Trial) -> Iterator[Failure]:
+    """The failures in the order of the plan, each once; a step that failed only because another did is left out."""
+    seen: set[int] = set()
+    for step in plan.steps.values():
+        session = trial.sessions.get(step.name)
+        if isinstance(session, DsopsError) and id(session) not in seen:
+            seen.add(id(session))
+            yield Failure(step, session)
+        outcomes = trial.outcomes.get(step.name, {})
+        if isinstance(outcomes, DsopsError):
+            if id(outcomes) not in seen:
+                seen.add(id(outcomes))
+                yield Failure(step, outcomes)
+            continue
+        for reference, outcome in outcomes.items():
+            if isinstance(outcome, DsopsError) and id(outcome) not in seen and _counts(plan, step, reference, outcome):
+                seen.add(id(outcome))
+                readers = _readers(plan, step, reference)
+                outcome.retell(outcome.message, where=outcome.where or readers[0].where)
+                yield Failure(step, outcome, reference.key, region_of(reference.key, step))
+
+
+def _counts(plan: Plan, step: Step, reference: SecretReference, error: DsopsError) -> bool:
+    """Whether a variable needs the secret: a missing one with `default` or `optional` is no failure."""
+    if not isinstance(error, MISSING):
+        return True
+    readers = _readers(plan, step, reference)
+    return any(variable.default is None and not variable.optional for variable in readers)
+
+
+def _readers(plan: Plan, step: Step, reference: SecretReference) -> list[PlannedVariable]:
+    """The variables that read the secret."""
+    return [variable for variable in plan.variables if variable.step == step.name and variable.reference == reference]
+
+
+async def investigate_message(
+    plan: Plan, store: str, text: str, evidence: Evidence, runtime: Runtime
+) -> list[RefusalFinding]:
+    """Explain a refusal by the message that another program printed.
+
+    `store` is the one whose session that program used, "" for the base credentials.
+    """
+    client, cache = make_client(runtime), CredentialCache(runtime.now, is_of_one_run=True)
+    resolver = Resolver(plan, runtime, client, cache)
+    sessions: dict[str, Credentials] = {}
+    for name in plan.steps if store else ():
+        sessions[name] = await resolver.credentials(name)
+    bases = {profile: await resolver.base(profile) for profile in plan.ambient}
+    investigator = Investigator(Chains(plan, client, sessions, bases), evidence, lambda _store, _key: Where(""))
+    return await investigator.explain_message(text, _program_call(plan, store, runtime))
+
+
+def _program_call(plan: Plan, store: str, runtime: Runtime) -> Step:
+    """A step that stands for the other program's call, which no store makes."""
+    region = (store and plan.steps[store].region) or base_region(runtime)
+    endpoints = endpoints_of(runtime.environ, "", runtime.folder)
+    return Step(
+        "", STS_TYPE, {}, region or DEFAULT_REGION, store, "", Fingerprint(""), None, Where(""), endpoints=endpoints
+    )

@@ -1,0 +1,46 @@
+"""Inputs of `grants_of` besides the plan: from the user, and from the configuration file as written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from dsops.document import Scalar
+from dsops.interpolate import expand, names_in
+from dsops.model import Config, Field
+from dsops.plan import Plan
+
+
+class GrantInputs(NamedTuple):
+    """Values that the plan does not have."""
+
+    caller: str = ""
+    """The ARN of the base credentials, "" where it is not known."""
+    issuer: str = ""
+    """The issuer of web identity tokens that are not at hand."""
+    source_identities: Mapping[str, str] = {}
+    """The source identity by store, with `*` for the value of a variable."""
+
+
+def without_external_ids(config: Config) -> Config:
+    """Replace each external ID by a word: it is never shown, and need not be known here."""
+    stores = {}
+    for name, store in config.stores.items():
+        field = store.fields.get("external_id")
+        fields = dict(store.fields)
+        if field is not None and isinstance(field.node, Scalar):
+            fields["external_id"] = Field(field.node._replace(text="not-shown"), field.where)
+        stores[name] = store._replace(fields=fields)
+    return config._replace(stores=stores)
+
+
+def source_identities(config: Config, plan: Plan) -> Mapping[str, str]:
+    """Return source identities by store, as written, with `*` for each variable: its value differs by user."""
+    identities = {}
+    for name in plan.steps:
+        field = config.stores[name].fields.get("source_identity") if name in config.stores else None
+        if field is not None and isinstance(field.node, Scalar):
+            text = field.node.text
+            anything = dict.fromkeys(names_in(text), "*")
+            identities[name] = expand(text, anything, field.where, "source_identity", timestamp="*", user="*")
+    return identities

@@ -1,0 +1,92 @@
+"""The configuration of a run: the file that was named or found, the environment, one of its variables."""
+
+from __future__ import annotations
+
+import os
+
+from dsops.config import RUNNING, Examined, examine, load
+from dsops.errors import EnvironmentUnknown, VariableUnknown, nearest
+from dsops.model import Config
+from dsops.runtime import Runtime
+from dsops.stores import StoreTypes
+
+
+def read_config(runtime: Runtime, named: str, *, is_chosen: bool = True, permission: str = RUNNING) -> Config:
+    """The configuration that was named, or found from the working folder upward; `is_allowed` is not checked here.
+
+    `is_chosen` and `permission` are those of `dsops.config.load`. Raises ConfigError.
+    """
+    config = load(
+        folder=runtime.folder,
+        environ=runtime.environ,
+        named=named,
+        types=StoreTypes(),
+        is_chosen=is_chosen,
+        permission=permission,
+    )
+    _add_to_records(config, runtime)
+    return config
+
+
+def examine_config(runtime: Runtime, named: str) -> Examined:
+    """Load the configuration and collect every problem instead of raising the first one."""
+    examined = examine(folder=runtime.folder, environ=runtime.environ, named=named, types=StoreTypes())
+    _add_to_records(examined.config, runtime)
+    return examined
+
+
+def _add_to_records(config: Config, runtime: Runtime) -> None:
+    if runtime.journal is not None:
+        runtime.journal.about(config=config.files[0].path)
+
+
+def choose_environment(config: Config, named: str, command: tuple[str, ...] = ()) -> str:
+    """The environment to use: the named one, the default one, the only one. Raises EnvironmentUnknown.
+
+    `command` are the words of the program to run: an environment's name among them is a likely mistake.
+    """
+    name = named or config.default_environment
+    if name:
+        return name
+    names = list(config.environments)
+    if len(names) == 1:
+        return names[0]
+    file = config.files[0].path.rpartition(os.sep)[2]
+    raise EnvironmentUnknown(
+        "no environment is named",
+        why=f"{file} has {', '.join(names)}" if names else f"{file} has none",
+        hint=_how_to_name(names, config, command) if names else f"add one under `envs:` in {file}",
+    )
+
+
+def _how_to_name(names: list[str], config: Config, command: tuple[str, ...]) -> str:
+    """The hint for an error about a missing environment: where to write `--env`."""
+    if command and command[0] in names:
+        return f"write `--env {command[0]}`, and the command after `--`"
+    if command and command[0] in config.stores:
+        return f"write `--credentials {command[0]}` for the session of that store, and the command after `--`"
+    if any(word == "--env" or word.startswith("--env=") for word in command):
+        return "write `--env` before the command: behind it, it belongs to the command"
+    return f"write `--env {names[0]}`, or `default_env: {names[0]}` into the file"
+
+
+def only_variable(config: Config, environment_name: str, variable_name: str) -> Config:
+    """The configuration with an environment reduced to one variable: nothing else is planned or fetched.
+
+    Raises VariableUnknown. An unknown environment is left to the plan.
+    """
+    environment = config.environments.get(environment_name)
+    if environment is None:
+        return config
+    variable = environment.variables.get(variable_name)
+    if variable is None:
+        near = nearest(variable_name, environment.variables)
+        names = ", ".join(environment.variables)
+        known = f"its variables are: {names}" if names else f"it has none: add one under `envs.{environment_name}`"
+        raise VariableUnknown(
+            f"environment `{environment_name}` has no variable `{variable_name}`",
+            hint=f"did you mean `{near}`?" if near else known,
+            where=environment.where,
+        )
+    alone = environment._replace(variables={variable_name: variable})
+    return config._replace(environments={**config.environments, environment_name: alone})

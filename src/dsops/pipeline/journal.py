@@ -1,0 +1,119 @@
+"""The journal of one run: buffers its acts, and writes them to the audit trail before a secret is handed out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+
+from dsops.errors import AuditFailed, DsopsError, UsageError
+from dsops.runtime import SANDBOX, Act, Journal, Runtime, note_who_answered
+from dsops.startup import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from dsops.audit.trail import Append
+
+
+class LazyJournal:
+    """A journal that loads the audit trail when the first act is added: most commands add none."""
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        folder: str,
+        now: Callable[[], datetime],
+        warn: Callable[[str], None],
+        tell: Callable[[str], None],
+        *,
+        pid: int | None = None,
+        run: str = "",
+        append: Append | None = None,
+    ) -> None:
+        """`warn` takes warnings, `tell` notes for a person at the terminal.
+
+        The agent passes the `run` and `pid` of its client, and as `append` the writer that all clients share.
+        """
+        self.run = run or os.urandom(8).hex()
+        self._facts: dict[str, object] = {}
+        self._journal: Journal | None = None
+
+        def make() -> Journal:
+            from dsops.audit.journal import TrailJournal
+            from dsops.audit.record import origin_here
+            from dsops.audit.trail import append as append_alone
+
+            origin = origin_here(self.run, os.getpid() if pid is None else pid, folder)
+            return TrailJournal(environ, origin, now, warn, tell, self._facts, append or append_alone)
+
+        self._make = make
+
+    def about(self, **facts: object) -> None:
+        """Adds facts to every later record."""
+        self._facts.update(facts)
+
+    def answered_by(self, *, is_sandbox: bool) -> None:
+        """Notes whether a sandbox or AWS answered a call."""
+        note_who_answered(self._facts, is_sandbox=is_sandbox)
+
+    @property
+    def is_of_sandbox(self) -> bool | None:
+        """Whether only sandboxes have answered this run's calls; None before the first answer."""
+        known = self._facts.get(SANDBOX)
+        return None if known is None else known is True
+
+    def add(self, act: Act) -> None:
+        """Buffers one act."""
+        if self._journal is None:
+            self._journal = self._make()
+        self._journal.add(act)
+
+    def write(self) -> None:
+        """Writes the buffered acts to the audit trail. Raises AuditFailed."""
+        if self._journal is not None:
+            self._journal.write()
+
+
+def event_name(command: str) -> str:
+    """`keys rotate` -> `KeysRotate`."""
+    return "".join(word.capitalize() for word in command.replace("-", " ").split())
+
+
+def add_run(command: str, runtime: Runtime, **facts: object) -> None:
+    """Buffers the record of a command that succeeded; the next `write_journal` writes it."""
+    if runtime.journal is not None:
+        runtime.journal.add(Act(event_name(command), facts=facts))
+
+
+def record_run(command: str, runtime: Runtime, **facts: object) -> None:
+    """Writes the record of a command that succeeded, and all before it. Call before a secret leaves.
+
+    Raises AuditFailed where the user requires a record and it can't be written.
+    """
+    add_run(command, runtime, **facts)
+    write_journal(runtime)
+
+
+def write_journal(runtime: Runtime) -> None:
+    """Writes the buffered acts to the audit trail. Call before a secret leaves.
+
+    Raises AuditFailed where the user requires a record and it can't be written.
+    """
+    if runtime.journal is not None:
+        runtime.journal.write()
+
+
+def add_failure(command: str, error: DsopsError, runtime: Runtime) -> None:
+    """Write the record of a command that failed. Usage errors are not recorded."""
+    if runtime.journal is None or isinstance(error, (UsageError, AuditFailed)):
+        return
+    runtime.journal.add(Act(event_name(command), error=error))
+    write_quietly(runtime)
+
+
+def write_quietly(runtime: Runtime) -> None:
+    """Write the buffered acts while another error is being raised; ignores AuditFailed, since no secret follows."""
+    try:
+        write_journal(runtime)
+    except AuditFailed:
+        return

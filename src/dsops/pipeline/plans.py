@@ -1,0 +1,91 @@
+"""Configuration -> plan, with the base credentials of this process or of the agent's client."""
+
+from __future__ import annotations
+
+import os
+
+from dsops.errors import UsageError, ValueUnusable
+from dsops.model import Config
+from dsops.plan import Ambient, Plan, make_plan, plan_store
+from dsops.resolve.identity import ambient_of, proof_of
+from dsops.runtime import Runtime, user_name
+from dsops.stores import StoreTypes
+
+_PROCESS_KEY = os.urandom(32)
+"""HMAC key for digests of base identities: the same for all plans of this process, unknown outside of it."""
+
+
+def plan_named(config: Config, name: str, runtime: Runtime, *, also: str = "", lasts: bool = False) -> Plan:
+    """The plan of an environment. `also` and `lasts` are parameters of `make_plan`."""
+    if runtime.journal is not None:
+        runtime.journal.about(environment=name)
+    return make_plan(
+        config,
+        name,
+        environ=runtime.environ,
+        user=user_name(),
+        timestamp=runtime.timestamp,
+        ambient=ambient_of(runtime.environ, _PROCESS_KEY, runtime.folder),
+        proof=proof_of(runtime.environ, _PROCESS_KEY, runtime.folder),
+        store_types=StoreTypes(),
+        also=also,
+        lasts=lasts,
+        reason=runtime.reason,
+    )
+
+
+def plan_of_session(
+    config: Config,
+    store: str,
+    runtime: Runtime,
+    *,
+    environment: str = "",
+    lasts: bool = False,
+    is_carried_out: bool = True,
+) -> Plan:
+    """The plan for the session of a store, with `environment` for its session policy ("" for no environment).
+
+    `lasts` and `is_carried_out` are parameters of `plan_store`.
+    """
+    if environment:
+        return plan_named(config, environment, runtime, also=store, lasts=lasts)
+    return plan_store(
+        config,
+        store,
+        environ=runtime.environ,
+        user=user_name(),
+        timestamp=runtime.timestamp,
+        ambient=ambient_of(runtime.environ, _PROCESS_KEY, runtime.folder),
+        proof=proof_of(runtime.environ, _PROCESS_KEY, runtime.folder),
+        store_types=StoreTypes(),
+        lasts=lasts,
+        is_carried_out=is_carried_out,
+        reason=runtime.reason,
+    )
+
+
+def environment_of_sessions(plan: Plan) -> str:
+    """The plan's environment if a session policy depends on its variables; otherwise ""."""
+    return plan.environment if any("session_policy_covers" in step.settings for step in plan.steps.values()) else ""
+
+
+def require_session(plan: Plan, store: str) -> None:
+    """Raises UsageError for a store that has no AWS credentials."""
+    store_type = plan.steps[store].type
+    if not store_type.gives_credentials and not store_type.takes_credentials:
+        raise UsageError(
+            f"store `{store}` has no credentials: its type is {store_type.name}",
+            hint="name a store of the type aws.sts, or one that reads with AWS credentials",
+            where=plan.steps[store].where,
+        )
+
+
+def base_identity(runtime: Runtime) -> Ambient:
+    """The identity of the base credentials, as far as it is known without a call or a prompt."""
+    return ambient_of(runtime.environ, _PROCESS_KEY, runtime.folder)("")
+
+
+def add_place(error: ValueUnusable, plan: Plan) -> None:
+    """Adds the file and line of the variable that the error names."""
+    where = next((variable.where for variable in plan.variables if f"`{variable.name}`" in error.message), None)
+    error.retell(error.message, where=where)

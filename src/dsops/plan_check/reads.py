@@ -1,0 +1,74 @@
+"""The reads of a plan -> the questions that AWS puts to policies for them, where the account's secrets are known."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dsops.arn import parse_arn, partition_of_region
+from dsops.explain.questions.request import ChainCaller, context_of_call
+from dsops.plan import Plan, SecretReference, Step, is_version_id, region_of
+from dsops.policy import UNKNOWN_SUFFIX, AnsweredCase, CaseQuestion, DeclaredPolicies, Unread
+
+_SUFFIX_LENGTH: Final = len(UNKNOWN_SUFFIX)
+_UNKNOWN: Final = Unread("context", "the end of a secret's ARN is made up by AWS", ("secretsmanager:secretid",))
+
+
+def read_questions(
+    step: Step, caller: ChainCaller, plan: Plan, given: DeclaredPolicies
+) -> list[tuple[CaseQuestion, tuple[Unread, ...]]]:
+    """Return a question for each secret that variables need; [] for accounts whose secrets are not given."""
+    if step.type.service != "secretsmanager":
+        return []
+    found = []
+    # A secret that may be missing stops nothing; fields of one secret are one read.
+    needed = [
+        variable.reference._replace(field="")
+        for variable in plan.variables
+        if variable.step == step.name and variable.reference and not variable.optional and variable.default is None
+    ]
+    for reference in dict.fromkeys(needed):
+        resource, account = _arn(reference, step, caller.principal.account)
+        if given.has_secrets(account):
+            context = context_of_call(caller, region_of(reference.key, step)) | _version(reference.version)
+            asked = CaseQuestion(caller.principal, "secretsmanager:GetSecretValue", resource, account, context)
+            found.append((asked, (*caller.unread, _UNKNOWN)))
+    return found
+
+
+def is_open(row: AnsweredCase) -> bool:
+    """Whether it is denied only because a policy names the six random characters that are unknown here."""
+    resource = row.outcome.decision.request.resource
+    if row.outcome.verdict != "implicit-deny" or not resource.endswith(UNKNOWN_SUFFIX):
+        return False
+    start = resource[: -_SUFFIX_LENGTH + 1]
+    return any(
+        pattern.startswith(start)
+        for reason in row.outcome.decision.reasons
+        for near in reason.near
+        for failure in near.failures
+        if failure.element == "Resource"
+        for pattern in failure.wanted
+    )
+
+
+def secret_name(row: AnsweredCase) -> str:
+    """The name of the secret in a question."""
+    return row.outcome.decision.request.resource.partition(":secret:")[2].removesuffix(UNKNOWN_SUFFIX)
+
+
+def _arn(reference: SecretReference, step: Step, account: str) -> tuple[str, str]:
+    """The secret's ARN with a pattern for its random end, and the account that owns it."""
+    arn = parse_arn(reference.key)
+    if arn is None:
+        partition = partition_of_region(step.region).name
+        name = f"arn:{partition}:secretsmanager:{step.region}:{account}:secret:{reference.key}"
+        return f"{name}{UNKNOWN_SUFFIX}", account
+    text, end = reference.key, reference.key.rpartition("-")[2]
+    is_whole = "-" in arn.resource and len(end) == _SUFFIX_LENGTH - 1
+    return f"{text[:-_SUFFIX_LENGTH] if is_whole else text}{UNKNOWN_SUFFIX}", arn.account
+
+
+def _version(version: str) -> dict[str, tuple[str, ...]]:
+    if not version:
+        return {}
+    return {f"secretsmanager:Version{'Id' if is_version_id(version) else 'Stage'}": (version,)}

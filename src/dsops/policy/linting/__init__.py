@@ -1,0 +1,116 @@
+"""Lint policy documents: what AWS refuses, and what does something else than it seems to.
+
+A document comes in, a report with findings goes out. What AWS's services have for actions and keys is passed in as a
+reference. Imports `policy.language`; others import `lint` from `dsops.policy`.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from dsops.document import Document, Mapping
+from dsops.policy.language.policy import PolicyKind
+from dsops.policy.linting import (
+    actions,
+    conditions,
+    documents,
+    federation,
+    keynames,
+    mfa,
+    principals,
+    reach,
+    resources,
+    syntax,
+    values,
+)
+from dsops.policy.linting.finding import SEVERITIES, Finding, FindingCollector, LintRule, Severity
+from dsops.policy.linting.guess import guess_kind
+from dsops.policy.linting.lookup import NameLookup
+from dsops.policy.linting.reference import ActionFacts, AuthorizationReference, ServiceFacts
+from dsops.policy.linting.view import look
+
+__all__ = [
+    "RULES",
+    "SEVERITIES",
+    "ActionFacts",
+    "AuthorizationReference",
+    "Finding",
+    "LintReport",
+    "LintRule",
+    "ServiceFacts",
+    "Severity",
+    "lint",
+]
+
+_MODULES: Final = (documents, principals, federation, mfa, conditions, keynames, values, actions, resources, reach)
+
+RULES: Final[tuple[LintRule, ...]] = (
+    *syntax.RULES,
+    *(rule for module in _MODULES for rule in vars(module).values() if isinstance(rule, LintRule)),
+)
+"""All rules, by topic."""
+
+
+class LintReport(NamedTuple):
+    """The findings of one document."""
+
+    kind: PolicyKind
+    reason: str
+    """Why that kind was guessed; "" when the kind was given."""
+    findings: tuple[Finding, ...]
+    """By line; the first hundred of each rule."""
+    left_out: dict[str, int]
+    """The number of further findings, by code."""
+    counts: dict[Severity, int]
+    """The number of findings by severity, those left out included."""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether there is no error and no warning; notes do not count."""
+        return not self.counts["error"] and not self.counts["warning"]
+
+
+def lint(
+    document: Document,
+    size: int,
+    kind: PolicyKind | None = None,
+    *,
+    reference: AuthorizationReference | None = None,
+    has_comments: bool = False,
+) -> LintReport:
+    """Lint a document of `size` characters; its kind is guessed when not given.
+
+    Without a reference, names of services, actions and their condition keys are not checked; nor are they in a
+    document larger than IAM's API takes. `has_comments`: the file may have comments (.jsonc).
+    """
+    reason = ""
+    if kind is None:
+        kind, reason = guess_kind(document.root)
+    findings = FindingCollector()
+    syntax.check_syntax(document, kind, findings, has_comments=has_comments)
+    if isinstance(document.root, Mapping):
+        _check_policy(document.root, size, kind, reference, findings)
+    return LintReport(kind, reason, findings.in_order(), findings.left_out(), findings.worst())
+
+
+def _check_policy(
+    root: Mapping, size: int, kind: PolicyKind, reference: AuthorizationReference | None, findings: FindingCollector
+) -> None:
+    view = look(root, kind)
+    compact_size = documents.compact_length(view)
+    documents.check_document(view, size, compact_size, findings)
+    is_storable = compact_size <= documents.API_LIMIT
+    # Comparisons of all pairs and look-ups of names run only for documents that AWS would take.
+    if kind in {"trust", "resource"}:
+        principals.check_principals(view, findings, has_fences=is_storable)
+    if kind == "trust" and is_storable:
+        federation.check_federation(view, findings)
+    lookup = NameLookup(reference if is_storable else None)
+    mfa.check_mfa(view, findings)
+    conditions.check_conditions(view, lookup, findings)
+    keynames.check_keys(view, lookup, findings)
+    values.check_values(view, findings)
+    actions.check_actions(view, lookup, findings)
+    resources.check_resources(view, findings)
+    if kind != "trust":
+        reach.Reach(lookup).check(view, findings)

@@ -1,0 +1,207 @@
+"""Findings about a policy as a whole: version, size, Sids, and whether it allows anything."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dsops.document import to_json
+from dsops.policy.language.letters import lower_case
+from dsops.policy.language.operators import TEXT_FAMILIES
+from dsops.policy.language.policy import KIND_WORDS, PolicyKind
+from dsops.policy.linting.finding import FindingCollector, LintRule
+from dsops.policy.linting.view import DocumentView, View
+from dsops.startup import NamedTuple
+
+OLD_VERSION: Final = LintRule(
+    "version.old",
+    "note",
+    "the policy has no `Version`, or the one of 2008",
+    why="A policy without `Version` is read as 2008-10-17, in which `${...}` is plain text. Nothing else differs, so "
+    "it works until a variable is added.",
+    cure='write `"Version": "2012-10-17"`',
+    source="AWS IAM User Guide, IAM JSON policy elements: Version",
+)
+TEXT_VARIABLES: Final = LintRule(
+    "version.variables-are-text",
+    "warning",
+    "a policy variable in a policy of the 2008 version",
+    why="Only version 2012-10-17 knows variables. Here `${aws:username}` is compared character by character, so it "
+    "matches nothing that exists: an Allow allows nothing, a Deny denies nothing.",
+    cure='write `"Version": "2012-10-17"`',
+    source="AWS IAM User Guide, IAM policy elements: Variables and tags",
+)
+SAME_SID: Final = LintRule(
+    "sid.twice",
+    "warning",
+    "two statements have the same Sid",
+    why="Identity, trust and session policies are refused for it. The services that take other policies differ, and "
+    "a denial that names the Sid names two statements.",
+    cure="give each statement a Sid of its own, or none",
+    source="AWS IAM User Guide, IAM JSON policy elements: Sid",
+)
+ALLOWS_NOTHING: Final = LintRule(
+    "policy.allows-nothing",
+    "warning",
+    "a policy that must allow something only denies",
+    why="A session policy and a permissions boundary are limits: what they do not allow, the session or user may not "
+    "do, whatever its own policies say. With nothing but Deny statements nothing is left. A trust policy without an "
+    "Allow lets no caller assume the role.",
+    cure='add a statement that allows what shall be left, such as {"Effect": "Allow", "Action": "*", "Resource": '
+    '"*"}; the Deny statements take away from it',
+    source="AWS IAM User Guide, Session policies; Permissions boundaries for IAM entities",
+)
+ONLY_DENIES: Final = LintRule(
+    "policy.only-denies",
+    "note",
+    "an identity policy that only denies",
+    why="Beside other policies that allow, it takes away from them. Alone, or as a session policy, it leaves nothing.",
+    cure="if it is meant as a session policy or a boundary, check it with `--type session` or `--type boundary`",
+    source="AWS IAM User Guide, Policy evaluation logic",
+)
+TOO_LONG: Final = LintRule(
+    "size.too-long",
+    "error",
+    "the policy is longer than AWS takes",
+    why="AWS refuses to store it (LimitExceeded, or PackedPolicyTooLarge and ValidationError for session policies). "
+    "White space between the elements does not count in IAM.",
+    cure="use wildcards for actions of one prefix, or spread the statements over several policies",
+    source="AWS IAM User Guide, IAM and AWS STS quotas; AWS Organizations User Guide, Quotas",
+)
+NEAR_LIMIT: Final = LintRule(
+    "size.needs-room",
+    "warning",
+    "the policy is too long for the usual place, but not for every place",
+    why="Limits differ: 6,144 characters for a managed policy, 10,240 for all inline policies of a role together, "
+    "5,120 of a group, 2,048 of a user; 2,048 for a trust policy unless the quota is raised to 4,096.",
+    cure="shorten it, split it, or have the quota raised",
+    source="AWS IAM User Guide, IAM and AWS STS quotas",
+)
+WHITE_SPACE: Final = LintRule(
+    "size.white-space",
+    "warning",
+    "the policy is only too long because of its white space",
+    why="A session policy is counted as it is sent, and so are the policies of AWS Organizations when they do not "
+    "come from the console.",
+    cure="send it without indentation and line breaks",
+    source="AWS STS API Reference, AssumeRole, Policy; AWS Organizations User Guide, Quotas",
+)
+
+API_LIMIT: Final = 131_072
+"""The longest policy that IAM's API accepts, in characters (service model, `policyDocumentType`)."""
+
+
+class _Limit(NamedTuple):
+    """In characters; `usual` is the limit without a quota increase."""
+
+    most: int
+    usual: int
+    counts_white_space: bool = False
+
+
+_LIMITS: Final[dict[PolicyKind, _Limit]] = {
+    "identity": _Limit(10_240, 6_144),
+    "boundary": _Limit(6_144, 6_144),
+    "trust": _Limit(4_096, 2_048),
+    "session": _Limit(2_048, 2_048, counts_white_space=True),
+    "scp": _Limit(5_120, 5_120, counts_white_space=True),
+    "rcp": _Limit(5_120, 5_120, counts_white_space=True),
+}
+_SECRETS_MANAGER: Final = _Limit(20_480, 20_480)
+
+
+def check_document(document: DocumentView, size: int, compact_size: int, findings: FindingCollector) -> None:
+    """Check everything that is not about a single statement."""
+    _check_version(document, findings)
+    _check_sids(document, findings)
+    _check_effects(document, findings)
+    _check_size(document, size, compact_size, findings)
+
+
+def compact_length(document: DocumentView) -> int:
+    """The policy's length without white space between its elements, in characters."""
+    return len(to_json(document.root))
+
+
+def _check_version(document: DocumentView, findings: FindingCollector) -> None:
+    if document.has_variables or document.version not in {"", "2008-10-17"}:  # The grammar refuses any other.
+        return
+    places = [place for view in document.statements for place in _variables(view)]
+    for line, path in places:
+        message = f"`${{...}}` is plain text here: {_version_words(document)}"
+        findings.add(TEXT_VARIABLES, line, path, message)
+    if not places and document.root.get("Statement") and document.kind not in {"scp", "rcp"}:
+        findings.add(OLD_VERSION, document.version_line, "Version", _version_words(document))
+
+
+def _version_words(document: DocumentView) -> str:
+    if document.version:
+        return "the policy is of version 2008-10-17"
+    return "without `Version` the policy is of version 2008-10-17"
+
+
+def _variables(view: View) -> list[tuple[int, str]]:
+    """Whether the statement has text that is a variable in version 2012-10-17."""
+    places = [(scalar.line, view.element("Resource")) for scalar in view.resources if "${" in scalar.text]
+    for clause in view.clauses:
+        if clause.parsed.family in TEXT_FAMILIES:
+            places += [(value.line, clause.path) for value in clause.values if "${" in value.text]
+    return places
+
+
+def _check_sids(document: DocumentView, findings: FindingCollector) -> None:
+    if document.kind not in {"resource", "scp", "rcp"}:  # The grammar of the others refuses it.
+        return
+    lines: dict[str, int] = {}
+    for view in document.statements:
+        if view.sid and view.sid in lines:
+            message = f"the Sid `{view.sid}` is also that of line {lines[view.sid]}"
+            findings.add(SAME_SID, view.sid_line, f"{view.path}.Sid", message)
+        elif view.sid:
+            lines[view.sid] = view.sid_line
+
+
+def _check_effects(document: DocumentView, findings: FindingCollector) -> None:
+    statements = document.statements
+    if not statements or any(view.effect != "Deny" for view in statements):
+        return
+    line, path = statements[0].line, "Statement"
+    if document.kind in {"session", "boundary", "trust"}:
+        what = {
+            "session": "a session with it may do nothing at all",
+            "boundary": "a user or role with this boundary may do nothing at all",
+            "trust": "no caller may assume the role",
+        }[document.kind]
+        findings.add(ALLOWS_NOTHING, line, path, f"there are only Deny statements: {what}")
+    elif document.kind == "identity":
+        findings.add(ONLY_DENIES, line, path, "there are only Deny statements: this policy grants nothing by itself")
+
+
+def _check_size(document: DocumentView, size: int, compact_size: int, findings: FindingCollector) -> None:
+    limit = _limit(document)
+    line = document.root.line
+    if compact_size > (limit.most if limit else API_LIMIT):
+        most = limit.most if limit else API_LIMIT
+        words = KIND_WORDS[document.kind]
+        message = f"{compact_size:,} characters without white space; a {words} may have {most:,}"
+        if document.kind == "identity":
+            message = f"{compact_size:,} characters without white space; the most that fits anywhere is {most:,}"
+        if compact_size > API_LIMIT:
+            message += "; in so long a policy no names are looked up"
+        findings.add(TOO_LONG, line, "", message)
+    elif limit and compact_size > limit.usual:
+        place = "a managed policy" if document.kind == "identity" else "a trust policy by default"
+        message = f"{compact_size:,} characters without white space; {place} may have {limit.usual:,}"
+        findings.add(NEAR_LIMIT, line, "", message)
+    elif limit and limit.counts_white_space and size > limit.most:
+        message = f"{size:,} characters as it stands, {compact_size:,} without white space; the limit is {limit.most:,}"
+        findings.add(WHITE_SPACE, line, "", message)
+
+
+def _limit(document: DocumentView) -> _Limit | None:
+    """The limit for the policy's kind; services other than Secrets Manager have limits of their own."""
+    if document.kind != "resource":
+        return _LIMITS[document.kind]
+    actions = [lower_case(scalar.text) for view in document.statements for scalar in view.actions]
+    if actions and all(action.startswith("secretsmanager:") for action in actions):
+        return _SECRETS_MANAGER
+    return None

@@ -1,0 +1,71 @@
+"""Whether a condition really restricts: some keys are absent from some requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from dsops.policy.language.letters import lower_case
+from dsops.policy.linting.view import Clause, View
+
+ALWAYS_PRESENT: Final = frozenset(
+    """
+    aws:principalarn aws:principalaccount aws:principaltype aws:userid aws:currenttime aws:epochtime
+    aws:securetransport aws:requestedregion aws:viaawsservice aws:principalisawsservice
+    """.split()
+)
+"""Keys that every signed request has (AWS IAM User Guide, "Availability" of each key)."""
+
+SOURCE_KEYS: Final = frozenset({"aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths"})
+"""Keys that name the source of a service's call."""
+
+CALLER_KEYS: Final = frozenset(
+    {"aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:principalorgpaths", "aws:userid"}
+)
+"""Keys about the caller that AWS sets and no account can choose."""
+
+NETWORK_KEYS: Final = frozenset(
+    """
+    aws:sourceip aws:sourcevpc aws:sourcevpcarn aws:sourcevpce aws:vpceaccount aws:vpceorgid aws:vpceorgpaths
+    """.split()
+)
+"""Keys about the network that the request comes from."""
+
+
+def is_required(view: View, lower: str) -> bool:
+    """Whether a request without that key never meets the statement, whatever its other operators require."""
+    return lower in ALWAYS_PRESENT or view.nulls.get(lower) == frozenset({"false"})
+
+
+def passes_without_key(clause: Clause) -> bool:
+    """Whether the clause holds for a request without its key."""
+    parsed = clause.parsed
+    if parsed.family == "Null":
+        return any(lower_case(value.text) == "true" for value in clause.values)
+    if parsed.quantifier == "ForAnyValue:":
+        return parsed.is_if_exists
+    return parsed.is_if_exists or parsed.is_negated or parsed.quantifier == "ForAllValues:"
+
+
+def narrows(view: View, is_wanted: Callable[[str], bool]) -> bool:
+    """Whether the statement applies only to requests with certain values of one of the wanted keys."""
+    return any(is_wanted(clause.lower) and _is_narrowing(view, clause) for clause in view.clauses)
+
+
+def _is_narrowing(view: View, clause: Clause) -> bool:
+    parsed = clause.parsed
+    if parsed.family == "Null" or parsed.is_negated:
+        return False
+    if passes_without_key(clause) and not is_required(view, clause.lower):
+        return False
+    return not (is_pattern(clause) and any(is_anything(value.text) for value in clause.values))
+
+
+def is_pattern(clause: Clause) -> bool:
+    """Whether wildcards work in its values."""
+    return clause.parsed.family in ("StringLike", "ArnLike", "ArnEquals")
+
+
+def is_anything(text: str) -> bool:
+    """Whether the text is only wildcards and the separators of an ARN."""
+    return bool(text) and not text.strip("*?:") and "*" in text

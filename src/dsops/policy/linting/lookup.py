@@ -1,0 +1,96 @@
+"""Look up actions and condition keys in the reference, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+
+from dsops.policy.language.letters import lower_case
+from dsops.policy.linting.keys import global_key_type
+from dsops.policy.linting.patterns import filled, glob, has_wildcard, is_template
+from dsops.policy.linting.reference import ActionFacts, AuthorizationReference, ServiceFacts
+
+
+class NameLookup:
+    """Looks up names; without a reference only global condition keys are known."""
+
+    def __init__(self, reference: AuthorizationReference | None) -> None:
+        self._reference = reference
+        self._actions: dict[str, tuple[ActionFacts, ...] | None] = {}
+        self._types: dict[str, str | None] = {}
+        self._keys: dict[tuple[ActionFacts, str], bool] = {}
+
+    @property
+    def has_services(self) -> bool:
+        """Whether a reference is there."""
+        return self._reference is not None
+
+    def services(self) -> Collection[str]:
+        """The prefixes of all services."""
+        return self._reference.services() if self._reference else ()
+
+    def service(self, prefix: str) -> ServiceFacts | None:
+        """The service with that prefix, in lower case."""
+        return self._reference.service(prefix) if self._reference else None
+
+    def actions(self, text: str) -> tuple[ActionFacts, ...] | None:
+        """The actions that an Action element's text matches; None when that is not known (`*`, no such service)."""
+        lower = lower_case(text)
+        if lower not in self._actions:
+            self._actions[lower] = self._find_actions(lower)
+        return self._actions[lower]
+
+    def _find_actions(self, lower: str) -> tuple[ActionFacts, ...] | None:
+        prefix, colon, name = lower.partition(":")
+        service = self.service(prefix) if colon else None
+        if service is None:
+            return None
+        if not has_wildcard(name):
+            found = service.actions.get(name)
+            return (found,) if found else ()
+        test = glob(name)
+        return tuple(facts for action, facts in service.actions.items() if test(action))
+
+    def key_type(self, lower: str) -> str | None:
+        """The type of a condition key, written in lower case; None when it is not known."""
+        if lower not in self._types:
+            self._types[lower] = global_key_type(lower) or self._service_key_type(lower)
+        return self._types[lower]
+
+    def _service_key_type(self, lower: str) -> str | None:
+        service = self.key_owner(lower)
+        if service is None:
+            return None
+        return service.keys.get(lower) or next(
+            (kind for key, kind in service.keys.items() if is_template(key) and _fits(key, lower)), None
+        )
+
+    def key_owner(self, lower: str) -> ServiceFacts | None:
+        """The service that owns the condition key."""
+        if self._reference is None:
+            return None
+        return self._reference.service(lower.partition(":")[0]) or self._reference.key_owner(lower)
+
+    def has_key(self, facts: ActionFacts, lower: str) -> bool:
+        """Whether requests for that action may have the key."""
+        pair = facts, lower
+        if pair not in self._keys:
+            self._keys[pair] = lower in facts.keys or any(_fits(key, lower) for key in facts.keys if is_template(key))
+        return self._keys[pair]
+
+
+def _fits(template: str, lower: str) -> bool:
+    return glob(filled(template))(lower)
+
+
+def meant(word: str, names: Iterable[str], after: str = "", *, before: str = "") -> Callable[[], str]:
+    """Return a function that finds what was probably meant; called only when the hint is shown, because it is slow."""
+
+    def hint() -> str:
+        from difflib import get_close_matches
+
+        plain = {lower_case(name): name for name in names}
+        # Thousands of names are similar; only a typing error is worth a guess.
+        near = get_close_matches(lower_case(word), plain, n=1, cutoff=0.8)
+        return f"did you mean `{before}{plain[near[0]]}{after}`?" if near else ""
+
+    return hint

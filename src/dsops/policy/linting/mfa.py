@@ -1,0 +1,82 @@
+"""MFA conditions that requests signed with long-term keys pass.
+
+`aws:MultiFactorAuthPresent` is absent from those, `false` in a temporary session without MFA, `true` in one with it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dsops.policy.language.letters import lower_case
+from dsops.policy.linting.finding import FindingCollector, LintRule
+from dsops.policy.linting.guards import is_required
+from dsops.policy.linting.view import Clause, DocumentView, View
+
+_PRESENT: Final = "aws:multifactorauthpresent"
+_AGE: Final = "aws:multifactorauthage"
+_SOURCE: Final = "AWS IAM User Guide, AWS global condition context keys, aws:MultiFactorAuthPresent"
+
+LONG_TERM_KEYS: Final = LintRule(
+    "mfa.long-term-keys",
+    "warning",
+    "requests signed by long-term keys slip through an MFA condition",
+    why="A request that is signed by a user's access key has no `aws:MultiFactorAuthPresent` and no "
+    "`aws:MultiFactorAuthAge`. In a Deny the plain operator does not hold for it, in an Allow the one with IfExists "
+    "does.",
+    cure="in a Deny write BoolIfExists (NumericGreaterThanIfExists), in an Allow plain Bool with `true`",
+    source=_SOURCE,
+)
+NULL_TEST: Final = LintRule(
+    "mfa.null-test",
+    "warning",
+    "a Null operator can't tell whether MFA was used",
+    why="It tells temporary credentials from long-term keys: the key is present in every temporary session, with "
+    "`false` when no MFA was used.",
+    cure="write BoolIfExists with `false` in a Deny, Bool with `true` in an Allow",
+    source=_SOURCE,
+)
+
+_ABOVE: Final = ("NumericGreaterThan", "NumericGreaterThanEquals")
+
+
+def check_mfa(document: DocumentView, findings: FindingCollector) -> None:
+    """Check every statement with one of the two keys."""
+    for view in document.statements:
+        clauses = [clause for clause in view.clauses if clause.lower in {_PRESENT, _AGE}]
+        for clause in clauses:
+            if clause.parsed.family != "Null":
+                _check_operator(view, clause, findings)
+        # Beside another operator a Null only requires that the key is present.
+        if all(clause.parsed.family == "Null" for clause in clauses):
+            for clause in clauses:
+                _check_null(view, clause, findings)
+
+
+def _check_operator(view: View, clause: Clause, findings: FindingCollector) -> None:
+    values = {lower_case(value.text) for value in clause.values}
+    parsed = clause.parsed
+    if view.effect == "Deny" and not parsed.is_if_exists and not parsed.is_negated:
+        is_without_mfa = (clause.lower == _PRESENT and values == {"false"}) or parsed.family in _ABOVE
+        # With a Null operator the statement is about sessions; another one may deny the rest.
+        if is_without_mfa and clause.lower not in view.nulls:
+            message = f"a request signed by long-term keys has no `{clause.key}`, so this does not deny it"
+            findings.add(LONG_TERM_KEYS, clause.line, clause.path, message, hint=f"write `{clause.operator}IfExists`")
+    elif view.effect == "Allow" and parsed.is_if_exists and clause.lower == _PRESENT and "true" in values:
+        if is_required(view, clause.lower):
+            return
+        if not parsed.is_negated:
+            message = f"a request signed by long-term keys has no `{clause.key}`, so this allows it"
+            operator = clause.operator.removesuffix("IfExists")
+            findings.add(LONG_TERM_KEYS, clause.line, clause.path, message, hint=f"write `{operator}`")
+
+
+def _check_null(view: View, clause: Clause, findings: FindingCollector) -> None:
+    if clause.lower != _PRESENT:
+        return
+    values = {lower_case(value.text) for value in clause.values}
+    if view.effect == "Deny" and values == {"true"}:
+        message = "this denies long-term keys only: a temporary session without MFA has the key, with `false`"
+        findings.add(NULL_TEST, clause.line, clause.path, message)
+    elif view.effect == "Allow" and values == {"false"}:
+        message = "this allows every temporary session: the key is there without MFA too, with `false`"
+        findings.add(NULL_TEST, clause.line, clause.path, message)

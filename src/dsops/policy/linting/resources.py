@@ -1,0 +1,116 @@
+"""ARNs that no resource has, and statements that apply to everything except what they name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dsops.arn import PARTITIONS, is_account_id
+from dsops.document import Scalar
+from dsops.policy.linting.finding import FindingCollector, LintRule
+from dsops.policy.linting.patterns import has_wildcard
+from dsops.policy.linting.view import DocumentView, View
+
+NOT_ACTION: Final = LintRule(
+    "action.all-others",
+    "warning",
+    "NotAction in an Allow",
+    why="It allows every action that is not named, of all services, those that AWS has yet to invent too.",
+    cure="write `Action` with what is needed, or deny the named actions in a statement of their own",
+    source="AWS IAM User Guide, IAM JSON policy elements: NotAction",
+)
+NOT_RESOURCE: Final = LintRule(
+    "resource.all-others",
+    "warning",
+    "NotResource in an Allow",
+    why="It allows the actions on every resource that is not named, in other accounts and in future ones too.",
+    cure="write `Resource` with what is needed, or deny the named resources in a statement of their own",
+    source="AWS IAM User Guide, IAM JSON policy elements: NotResource",
+)
+PARTITION: Final = LintRule(
+    "resource.unknown-partition",
+    "warning",
+    "an ARN of a partition that AWS has not",
+    why="No resource has that ARN, so the statement never applies to one.",
+    cure="write aws, aws-cn, aws-us-gov or another partition of AWS, or `*` for all",
+    source="AWS IAM User Guide, Amazon Resource Names (ARNs)",
+)
+ACCOUNT: Final = LintRule(
+    "resource.no-account",
+    "warning",
+    "an ARN whose account is no account",
+    why="Account ids have twelve digits, leading zeros included (YAML and spreadsheets lose them). No resource has "
+    "that ARN.",
+    cure="write all twelve digits, or `*`",
+    source="AWS IAM User Guide, Amazon Resource Names (ARNs)",
+)
+EARLY_VARIABLE: Final = LintRule(
+    "resource.variable-is-text",
+    "warning",
+    "a policy variable before an ARN's fifth colon",
+    why="Variables mean something in the last part of an ARN only. Before it `${...}` is plain text, which no ARN has.",
+    cure="write `*` in that place, and compare aws:PrincipalAccount or aws:RequestedRegion in a condition",
+    source="AWS IAM User Guide, IAM policy elements: Variables and tags, Where you can use policy variables",
+)
+
+_PARTITIONS: Final = frozenset(partition.name for partition in PARTITIONS)
+# Policies that only limit take away from permissions of other policies.
+_GRANTING: Final = ("identity", "trust", "resource")
+
+
+def check_resources(document: DocumentView, findings: FindingCollector) -> None:
+    """Check every statement."""
+    for view in document.statements:
+        if view.effect == "Allow" and document.kind in _GRANTING:
+            _check_others(view, findings)
+        for scalar in view.resources:
+            _check_arn(scalar, view, document, findings)
+
+
+def _check_others(view: View, findings: FindingCollector) -> None:
+    if view.are_actions_negated and view.actions:
+        message = "every action is allowed but those that are named here"
+        findings.add(NOT_ACTION, view.actions[0].line, view.element("Action"), message)
+    if view.are_resources_negated and view.resources:
+        message = "the actions are allowed on every resource but those that are named here"
+        findings.add(NOT_RESOURCE, view.resources[0].line, view.element("Resource"), message)
+
+
+def _check_arn(scalar: Scalar, view: View, document: DocumentView, findings: FindingCollector) -> None:
+    parts = _split(scalar.text)
+    if len(parts) < 3 or parts[0] != "arn":  # It is `*`, or the grammar reports it.
+        return
+    path = view.element("Resource")
+    if any("${" in part for part in parts[1:5]):
+        if document.has_variables:
+            message = f"`{scalar.text}`: a variable means something behind the fifth colon only"
+            findings.add(EARLY_VARIABLE, scalar.line, path, message)
+        return
+    if not has_wildcard(parts[1]) and parts[1] not in _PARTITIONS:
+        findings.add(PARTITION, scalar.line, path, f"`{scalar.text}`: AWS has no partition `{parts[1]}`")
+    account = parts[4] if len(parts) > 4 else ""
+    # `aws` owns managed policies and public resources; some services have names of their own there.
+    is_number = bool(account) and account.isascii() and account.isdigit()
+    if is_number and not is_account_id(account):
+        message = f"`{scalar.text}`: the account `{account}` has {len(account)} digits, not twelve"
+        findings.add(ACCOUNT, scalar.line, path, message)
+    elif "/" in account:  # No service has a name with a slash there.
+        message = f"`{scalar.text}`: `{account}` stands where the account does"
+        hint = "a colon is missing before it: write arn:aws:s3:::bucket/*"
+        findings.add(ACCOUNT, scalar.line, path, message, hint=hint)
+
+
+def _split(text: str) -> list[str]:
+    """Split the text at its first five colons outside of `${...}`."""
+    if "${" not in text:
+        return text.split(":", 5)
+    parts: list[str] = []
+    start = position = 0
+    while len(parts) < 5 and position < len(text):
+        if text.startswith("${", position):
+            closing = text.find("}", position)
+            position = closing if closing >= 0 else position
+        elif text[position] == ":":
+            parts.append(text[start:position])
+            start = position + 1
+        position += 1
+    return [*parts, text[start:]]

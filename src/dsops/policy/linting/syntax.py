@@ -1,0 +1,190 @@
+"""Problems of the readers and the grammar, as findings: the code names the element at fault."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from dsops.document import Document, Mapping, Scalar
+from dsops.errors import Problem
+from dsops.policy.language.grammar import check_policy
+from dsops.policy.language.policy import PolicyKind
+from dsops.policy.linting.finding import FindingCollector, LintRule, Severity
+from dsops.policy.linting.view import is_fragment
+
+_JSON: Final = "RFC 8259; AWS IAM User Guide, Grammar of the IAM JSON policy language"
+_GRAMMAR: Final = "AWS IAM User Guide, Grammar of the IAM JSON policy language"
+
+SYNTAX: Final = LintRule(
+    "syntax.invalid",
+    "error",
+    "the text is not well-formed JSON or YAML",
+    why="AWS answers MalformedPolicyDocument.",
+    cure="correct the place that is named; what stands below it was not looked at if nothing could be made of it",
+    source=_JSON,
+)
+COMMENT: Final = LintRule(
+    "syntax.comment",
+    "error",
+    "a comment in JSON",
+    why="JSON has no comments, and AWS answers MalformedPolicyDocument. In a file that is named .jsonc, which "
+    "something else reads first, it is a note.",
+    cure="remove it, or say it in a Sid",
+    source=_JSON,
+)
+TWICE: Final = LintRule(
+    "syntax.duplicate-key",
+    "error",
+    "a key stands twice in one object",
+    why="AWS refuses it, and most programs silently keep one of the two. The first is what the other findings are "
+    "about.",
+    cure="keep one of them; several values of one key are a list",
+    source=_JSON,
+)
+FRAGMENT: Final = LintRule(
+    "grammar.fragment",
+    "error",
+    "a statement, or a part of one, without the policy around it",
+    why="AWS takes whole policies. What is there was looked at all the same.",
+    cure='put it into {"Version": "2012-10-17", "Statement": [...]}',
+    source=_GRAMMAR,
+)
+
+
+def _grammar(code: str, what: str, why: str, cure: str, page: str) -> LintRule:
+    return LintRule(f"grammar.{code}", "error", what, why=why, cure=cure, source=f"AWS IAM User Guide, {page}")
+
+
+_ELEMENTS: Final = "IAM JSON policy elements"
+_BY_ELEMENT: Final = {
+    "document": _grammar(
+        "document",
+        "the document is no policy",
+        "A policy is one JSON object with a `Statement`.",
+        "write an object with `Version` and `Statement`",
+        "Grammar of the IAM JSON policy language",
+    ),
+    "Version": _grammar(
+        "version",
+        "a version that the policy can't have",
+        "There are 2012-10-17 and 2008-10-17; policies of AWS Organizations need the former.",
+        'write `"Version": "2012-10-17"`',
+        f"{_ELEMENTS}: Version",
+    ),
+    "Id": _grammar(
+        "id",
+        "an `Id` that the policy can't have",
+        "Only resource-based policies have one, and it is a text.",
+        "remove it",
+        f"{_ELEMENTS}: Id",
+    ),
+    "Statement": _grammar(
+        "statement",
+        "no statements, or something else in their place",
+        "`Statement` is an object, or a list of objects that is not empty.",
+        "write at least one statement",
+        f"{_ELEMENTS}: Statement",
+    ),
+    "Sid": _grammar(
+        "sid",
+        "a Sid that IAM does not take",
+        "In identity, trust, session and boundary policies it is made of letters and digits and stands once.",
+        "use letters and digits, and each Sid once",
+        f"{_ELEMENTS}: Sid",
+    ),
+    "Effect": _grammar(
+        "effect",
+        "no `Effect`, or one that is neither Allow nor Deny",
+        "Case counts: `allow` is refused.",
+        "write `Allow` or `Deny`",
+        f"{_ELEMENTS}: Effect",
+    ),
+    "Principal": _grammar(
+        "principal",
+        "a principal that AWS refuses, or none where one is needed",
+        "A resource-based policy needs one, the others must not have one. It is `*`, or a type and its values, without "
+        "partial wildcards, groups or variables.",
+        "name the accounts, users, roles, providers or services in full",
+        f"{_ELEMENTS}: Principal; NotPrincipal",
+    ),
+    "Action": _grammar(
+        "action",
+        "an action that is none, or none at all",
+        "An action is `service:Name`, with wildcards, or `*`; in a trust policy it is one of STS.",
+        "write `service:Name` or `*`",
+        f"{_ELEMENTS}: Action; NotAction",
+    ),
+    "Resource": _grammar(
+        "resource",
+        "a resource that is no ARN, or one where none belongs",
+        "A resource is an ARN of six parts, with wildcards but for its service, or `*`. In an identity policy AWS "
+        "takes parts that are missing at the end for `*`. A trust policy has no resource: it is the role.",
+        "write an ARN of six parts or `*`; in a trust policy, remove it",
+        f"{_ELEMENTS}: Resource; NotResource",
+    ),
+    "Condition": _grammar(
+        "condition",
+        "a condition that AWS refuses",
+        "A condition is an operator, a key and values; the operator has to exist, and the values have to be what it "
+        "compares.",
+        'write {"operator": {"key": "value"}}, with a value that the operator can compare',
+        f"{_ELEMENTS}: Condition; Condition operators",
+    ),
+    "element": _grammar(
+        "element",
+        "an element that policies have not",
+        "Whatever AWS does not know in a policy, it refuses. Case counts in the names of elements.",
+        "remove it, or correct its name",
+        "Grammar of the IAM JSON policy language",
+    ),
+}
+
+RULES: Final = (SYNTAX, COMMENT, TWICE, FRAGMENT, *_BY_ELEMENT.values())
+
+_STATEMENT: Final = re.compile(r"Statement(?:\[\d+\])?")
+
+
+def check_syntax(document: Document, kind: PolicyKind, findings: FindingCollector, *, has_comments: bool) -> None:
+    """Add every problem of the text and every violation of the grammar. `has_comments`: the file is .jsonc."""
+    for problem in document.problems:
+        rule = _syntax_rule(problem)
+        severity: Severity | None = "note" if rule is COMMENT and has_comments else None
+        findings.add(rule, problem.where.line, "", problem.message, hint=problem.hint, severity=severity)
+    if document.root is None and document.problems:
+        return
+    root = document.root
+    if isinstance(root, Mapping) and is_fragment(root):
+        findings.add(FRAGMENT, root.line, "", "this is a statement, or a part of one, and no policy")
+        keys = {key.text for key, _ in root.entries}
+        problems = tuple(
+            problem
+            for problem in check_policy(_wrapped(root), kind).problems
+            # A missing element is missing from a part; `Version` and `Id` are named where they should be.
+            if problem.path.partition(".")[2].partition(".")[0] in keys - {"Version", "Id"}
+        )
+    else:
+        problems = check_policy(Document(root, ()), kind).problems
+    for problem in problems:
+        findings.add(_grammar_rule(problem.path), problem.where.line, problem.path, problem.message, hint=problem.hint)
+
+
+def _wrapped(root: Mapping) -> Document:
+    """Whether a policy is nested in a statement."""
+    version = Scalar("Version", "text", root.line), Scalar("2012-10-17", "text", root.line)
+    statement = Scalar("Statement", "text", root.line), root
+    return Document(Mapping((version, statement), root.line), ())
+
+
+def _syntax_rule(problem: Problem) -> LintRule:
+    """The code for a reader's message; a test holds these messages."""
+    if problem.message.startswith("a comment: JSON has none"):
+        return COMMENT
+    return TWICE if " stands twice: on line " in problem.message else SYNTAX
+
+
+def _grammar_rule(path: str) -> LintRule:
+    first, *others = path.split(".") if path else [""]
+    element = first if not _STATEMENT.fullmatch(first) else others[0] if others else "Statement"
+    if not element:
+        return _BY_ELEMENT["document"]
+    return _BY_ELEMENT.get(element.removeprefix("Not"), _BY_ELEMENT["element"])

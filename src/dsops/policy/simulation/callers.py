@@ -1,0 +1,137 @@
+"""A caller's ARN or name -> a Principal, and the condition keys that every request of such a caller has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from dsops.arn import Arn, is_account_id, parse_arn, role_session_arn
+from dsops.policy.language.conditions import fold_context
+from dsops.policy.language.letters import lower_case
+from dsops.policy.language.principals import FEDERATED_NAMES, Principal
+from dsops.policy.language.values import read_moment
+from dsops.policy.simulation.case import CaseQuestion
+
+SESSION_NAME: Final = "simulated"
+"""The session name used where a role's ARN stands for a session."""
+
+ANONYMOUS: Final = "anonymous"
+
+Context = dict[str, tuple[str, ...]]
+
+
+def read_caller(text: str, *, role_arn: str = "", unique_id: str = "") -> Principal:
+    """Return the caller with that ARN, service name or provider. Raises ValueError for anything else.
+
+    A role's ARN stands for a session of it. `role_arn` has the path that the ARN of a session lacks.
+    """
+    if text == ANONYMOUS:
+        return Principal("anonymous", "", "")
+    if text in FEDERATED_NAMES:
+        return Principal("web-identity", "", "", federated=text)
+    arn = parse_arn(text)
+    if arn is None:
+        if is_account_id(text):
+            raise ValueError(f"an account is not a caller: write arn:aws:iam::{text}:root for its root user")
+        if "." in text and ":" not in text and "/" not in text:
+            return Principal("service", "", "", federated=text)
+        raise ValueError(f"`{text}` is neither an ARN, nor a service such as ec2.amazonaws.com, nor `{ANONYMOUS}`")
+    caller = _caller_of(arn, role_arn) if is_account_id(arn.account) else None
+    if caller is None:
+        raise ValueError(
+            f"`{text}` can't call: name a user, a role, an assumed role, a federated user, a root or a provider"
+        )
+    return caller._replace(unique_id=unique_id or caller.unique_id)
+
+
+def _caller_of(arn: Arn, role_arn: str) -> Principal | None:
+    kind, _, name = arn.resource.partition("/")
+    text = str(arn)
+    if arn.service == "sts" and name:
+        return _session_of(arn, kind, name, role_arn)
+    if arn.service != "iam" or (not name and arn.resource != "root"):
+        return None
+    if kind in ("oidc-provider", "saml-provider"):
+        return Principal("web-identity" if kind == "oidc-provider" else "saml", "", "", federated=text)
+    if kind == "role":
+        return Principal("role-session", arn.account, role_session_arn(arn, SESSION_NAME), issuer_arn=text)
+    if kind in ("user", "root"):
+        return Principal("user" if kind == "user" else "root", arn.account, text)
+    return None
+
+
+def _session_of(arn: Arn, kind: str, name: str, role_arn: str) -> Principal | None:
+    if kind == "federated-user":
+        return Principal("federated-session", arn.account, str(arn))
+    role, _, session = name.partition("/")
+    if kind != "assumed-role" or not role or not session or "/" in session:
+        return None
+    issuer = role_arn or f"arn:{arn.partition}:iam::{arn.account}:role/{role}"
+    return Principal("role-session", arn.account, str(arn), issuer_arn=issuer)
+
+
+_TYPES: Final = {
+    "user": "User",
+    "role-session": "AssumedRole",
+    "federated-session": "FederatedUser",
+    "root": "Account",
+    "anonymous": "Anonymous",
+}
+
+
+def known_context(asked: CaseQuestion, now: datetime) -> Context:
+    """Return the condition keys that AWS sets for such a caller at that time; keys that the author sets count first.
+
+    Left out is what can't be known here: the address, the region, the use of MFA, tags.
+    """
+    context = _of_time(asked.context, now) | _of_caller(asked.principal, now)
+    context["aws:SecureTransport"] = ("true",)
+    context["aws:ViaAWSService"] = ("false",)
+    if asked.resource_account:
+        context["aws:ResourceAccount"] = (asked.resource_account,)
+    said = {lower_case(key) for key in asked.context}
+    kept = {key: values for key, values in context.items() if lower_case(key) not in said}
+    return kept | {key: values for key, values in asked.context.items() if values}
+
+
+def _of_time(said: Mapping[str, tuple[str, ...]], now: datetime) -> Context:
+    """The two keys that tell the time; the author's time sets both."""
+    written = fold_context(said).get("aws:currenttime", ())
+    moment = read_moment(written[0]) if len(written) == 1 else None
+    seconds = moment[0] if moment else int(now.timestamp())
+    return {"aws:CurrentTime": (_iso(seconds),), "aws:EpochTime": (str(seconds),)}
+
+
+def _iso(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _of_caller(principal: Principal, now: datetime) -> Context:
+    context: Context = {"aws:PrincipalIsAWSService": ("true" if principal.kind == "service" else "false",)}
+    if principal.kind == "service":
+        context["aws:PrincipalServiceName"] = (principal.federated,)
+    if principal.kind in _TYPES:
+        context["aws:PrincipalType"] = (_TYPES[principal.kind],)
+    if not principal.account:
+        return context
+    name = principal.arn.rpartition("/")[2]
+    is_role = principal.kind == "role-session"
+    context["aws:PrincipalAccount"] = (principal.account,)
+    # For a role's session the role's ARN with its path, never the session's (measured on live AWS).
+    context["aws:PrincipalArn"] = (principal.issuer_arn if is_role else principal.arn,)
+    user_id = {
+        "user": principal.unique_id,
+        "role-session": f"{principal.unique_id}:{name}" if principal.unique_id else "",
+        "federated-session": f"{principal.account}:{name}",
+        "root": principal.account,
+    }[principal.kind]
+    if user_id:
+        context["aws:userid"] = (user_id,)
+    if principal.kind == "user":
+        context["aws:username"] = (name,)
+    if principal.kind in ("role-session", "federated-session"):
+        # Requests with long-term keys lack this key; a session has it, "false" unless it was made with MFA.
+        context["aws:MultiFactorAuthPresent"] = ("false",)
+        context["aws:TokenIssueTime"] = (_iso(int(now.timestamp())),)
+    return context

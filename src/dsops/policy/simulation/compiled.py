@@ -1,0 +1,61 @@
+"""Policies by place -> the form that `evaluate` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Final
+
+from dsops.arn import parse_arn
+from dsops.policy.evaluation.consulted import Policies
+from dsops.policy.evaluation.control import has_resource_control
+from dsops.policy.language.grammar import parse_policy
+from dsops.policy.language.policy import Policy
+from dsops.policy.simulation.case import CaseQuestion, Place
+
+PolicySet = Mapping[Place, tuple[tuple[Policy, ...], ...]]
+"""Policies by place, in levels or layers. A place that is missing has none."""
+
+FULL_ACCESS: Final[dict[Place, str]] = {"scp": "FullAWSAccess", "rcp": "RCPFullAWSAccess"}
+"""The policies that AWS attaches to every level. RCPFullAWSAccess can't be detached, so it is always there."""
+
+_FULL_ACCESS_TEXT: Final[dict[Place, str]] = {
+    "scp": '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}',
+    "rcp": (
+        '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}}'
+    ),
+}
+
+
+@cache
+def full_access(place: Place) -> Policy:
+    """Return AWS's FullAWSAccess or RCPFullAWSAccess."""
+    return parse_policy(_FULL_ACCESS_TEXT[place], place, name=FULL_ACCESS[place])
+
+
+def compile_policies(found: PolicySet, asked: CaseQuestion) -> Policies:
+    """The policies in the form that `evaluate` takes."""
+    always = full_access("rcp")
+    # Service control policies bind the principals of the organization's accounts (AWS Organizations User Guide).
+    levels = found.get("scp", ()) if asked.principal.account else ()
+    return Policies(
+        identity=tuple(policy for group in found.get("identity", ()) for policy in group),
+        boundary=_only(found, "boundary"),
+        session=tuple(found.get("session", ())),
+        resource=_only(found, "trust") or _only(found, "resource"),
+        service_control=tuple(levels),
+        resource_control=tuple((always, *level) for level in found.get("rcp", ()))
+        if has_resource_control(asked.action)
+        else (),
+        must_resource_allow=is_kms_key(asked.resource),
+    )
+
+
+def is_kms_key(resource: str) -> bool:
+    """Whether the ARN is a KMS key's: its policy must allow by itself (KMS Developer Guide, Key policies)."""
+    arn = parse_arn(resource)
+    return arn is not None and arn.service == "kms" and arn.resource_type == "key"
+
+
+def _only(found: PolicySet, place: Place) -> Policy | None:
+    return next((policy for group in found.get(place, ()) for policy in group), None)

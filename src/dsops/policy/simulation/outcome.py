@@ -1,0 +1,127 @@
+"""A question, its policies and its unread parts -> AWS's answer, as far as it can be known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from dsops.policy.evaluation.consulted import Effect, PolicyType
+from dsops.policy.evaluation.evaluate import Decision
+from dsops.policy.evaluation.question import Request
+from dsops.policy.language.policy import Statement
+from dsops.policy.language.session_actions import is_about_roles
+from dsops.policy.simulation.callers import known_context
+from dsops.policy.simulation.case import Case, CaseQuestion, Expected, Verdict
+from dsops.policy.simulation.compiled import PolicySet, compile_policies, is_kms_key
+from dsops.policy.simulation.questions import refusal_of_aws
+from dsops.policy.simulation.uncertain import Unread, possible_answers
+
+VERDICTS: Final[dict[Effect, Verdict]] = {
+    "Allow": "allow",
+    "ExplicitDeny": "explicit-deny",
+    "ImplicitDeny": "implicit-deny",
+}
+
+
+class Outcome(NamedTuple):
+    """The answer to a question, as far as the policies and facts that could be read decide it."""
+
+    decision: Decision
+    """The decision if everything unread were empty."""
+    possible: frozenset[Effect]
+    """The effects that are possible, depending on what is unread."""
+    unread: tuple[Unread, ...]
+    """The unread policies and condition keys that AWS consults for this request."""
+    refusal: str
+    """Why AWS refuses whatever policies say; "" when policies decide."""
+    at_best: Decision
+    """The decision if everything unread favoured the caller."""
+    at_worst: Decision
+    """The decision if everything unread were against the caller."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """The answer in one word; `unknown` where it depends on what is unread."""
+        if len(self.possible) == 1:
+            return VERDICTS[next(iter(self.possible))]
+        return "unknown" if "Allow" in self.possible else "deny"
+
+
+class AnsweredCase(NamedTuple):
+    """A question, its answer, and the differences from the expected answer."""
+
+    case: Case
+    outcome: Outcome
+    differences: tuple[str, ...]
+
+
+def simulate(asked: CaseQuestion, found: PolicySet, unread: Sequence[Unread], now: datetime) -> Outcome:
+    """Answer the question as AWS would at the time `now` (aware).
+
+    `found` has policies by place. `unread` lists what could not be read: the answer is `unknown` if it depends on that.
+    """
+    request = Request(asked.principal, asked.action, asked.resource, asked.resource_account, known_context(asked, now))
+    policies = compile_policies(found, asked)
+    refusal = refusal_of_aws(asked.principal, asked.action)
+    if refusal:
+        decision = Decision(False, "ImplicitDeny", "no policy", None, None, request, policies)
+        return Outcome(decision, frozenset({decision.effect}), (), refusal, decision, decision)
+    answers = possible_answers(request, policies, (*unread, *_not_given(asked, found, unread)))
+    return Outcome(answers.decision, answers.possible, answers.unread, "", answers.at_best, answers.at_worst)
+
+
+def _not_given(asked: CaseQuestion, found: PolicySet, unread: Sequence[Unread]) -> list[Unread]:
+    """The policy that every role or key has, where the question does not mention it."""
+    spoken_of = {*found, *(each.place for each in unread)}
+    if is_about_roles(asked.action) and "trust" not in spoken_of:
+        return [Unread("trust", "every role has a trust policy, and it is not given")]
+    if is_kms_key(asked.resource) and "resource" not in spoken_of:
+        return [Unread("resource", "every key has a policy, and it is not given")]
+    return []
+
+
+def differences(outcome: Outcome, expected: Expected) -> tuple[str, ...]:
+    """Return sentences on how the answer differs from the expected one; () when it does not."""
+    if not _is_met(outcome, expected.verdict):
+        return (f"expected {expected.verdict}, got {outcome.verdict}",)
+    by_type = deciding(outcome.decision)
+    if expected.decided_by:
+        if expected.decided_by not in by_type:
+            return (f"expected to be decided by the {expected.decided_by}, was by the {' and the '.join(by_type)}",)
+        by_type = {expected.decided_by: by_type[expected.decided_by]}
+    statements = [statement for each in by_type.values() for statement in each]
+    sentences = []
+    if expected.sid and expected.sid not in [statement.sid for statement in statements]:
+        sentences.append(f"expected the statement `{expected.sid}` to decide, {_named(statements)} did")
+    if expected.statement_line and expected.statement_line not in [statement.line for statement in statements]:
+        sentences.append(
+            f"expected the statement on line {expected.statement_line} to decide, {_named(statements)} did"
+        )
+    return tuple(sentences)
+
+
+def _is_met(outcome: Outcome, verdict: Verdict) -> bool:
+    if verdict == "deny":
+        return "Allow" not in outcome.possible
+    return outcome.verdict == verdict
+
+
+def deciding(decision: Decision) -> dict[PolicyType, list[Statement]]:
+    """Return the types of policy that decided, in AWS's order, each with its deciding statements.
+
+    Several types may have had to allow: a role's trust policy and the caller's own, from another account.
+    """
+    by_type: dict[PolicyType, list[Statement]] = {}
+    effect = "Allow" if decision.is_allowed else "Deny"
+    for reason in decision.reasons:
+        is_one = reason.policy_type == decision.decided_by or (decision.is_allowed and reason.is_needed)
+        if is_one and reason.effect == decision.effect:
+            statements = [match.statement for match in reason.matched if match.statement.effect == effect]
+            by_type.setdefault(reason.policy_type, []).extend(statements)
+    return by_type or {decision.decided_by: []}
+
+
+def _named(statements: Sequence[Statement]) -> str:
+    names = [f"line {each.line}" + (f" (`{each.sid}`)" if each.sid else "") for each in statements]
+    return f"the one on {' and the one on '.join(names)}" if names else "none"

@@ -1,0 +1,190 @@
+"""A request with unread policies or condition keys -> the answers that are still possible.
+
+A policy that could not be read allows everything at most and denies everything at worst, and a condition on a key whose
+value is not known is met or not met. So three evaluations are enough: with what is known alone, with the unknown in the
+caller's favour, and with it against the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, NamedTuple, assert_never
+
+from dsops.policy.evaluation.consulted import Effect, Policies
+from dsops.policy.evaluation.evaluate import Decision, evaluate
+from dsops.policy.evaluation.question import Request
+from dsops.policy.language.grammar import parse_policy
+from dsops.policy.language.letters import lower_case
+from dsops.policy.language.policy import Policy, Statement
+from dsops.policy.language.tokens import PolicyVariable, tokenize
+from dsops.policy.simulation.case import POLICY_TYPES, Place
+from dsops.policy.simulation.compiled import full_access
+
+
+class Unread(NamedTuple):
+    """A policy or condition key that affects a request and could not be read."""
+
+    place: Place | Literal["context"]
+    why: str
+    keys: tuple[str, ...] = ()
+    """For `context`: condition keys in lower case; a key that ends in `/` stands for all keys with that prefix."""
+
+
+class Answers(NamedTuple):
+    """The possible answers to a request."""
+
+    decision: Decision
+    """The decision if everything unread were empty."""
+    possible: frozenset[Effect]
+    unread: tuple[Unread, ...]
+    """The part of the unread that affects this request."""
+    at_best: Decision
+    """The decision if everything unread favoured the caller: a denial here holds whatever the unread says."""
+    at_worst: Decision
+    """The decision if it were all against the caller."""
+
+
+def possible_answers(request: Request, policies: Policies, unread: Sequence[Unread]) -> Answers:
+    """Evaluate the request three times: the unread empty, favourable, unfavourable."""
+    said = {lower_case(key) for key in request.context}
+    keys = {key for each in unread for key in each.keys} - said
+    missing = [each for each in unread if _bears(each, request, policies, said)]
+    known = _filled(policies, missing, "nothing")
+    decision = at_best = at_worst = evaluate(request, known)
+    effects = {decision.effect}
+    if missing:
+        is_unknown = _test_of(keys, said)
+        for favoured in ("Allow", "Deny"):
+            filled = _filled(policies, missing, favoured)
+            assumed = evaluate(request, _settled(filled, is_unknown, favoured))
+            at_best, at_worst = (assumed, at_worst) if favoured == "Allow" else (at_best, assumed)
+            effects.add(assumed.effect)
+    return Answers(decision, frozenset(effects), tuple(missing), at_best, at_worst)
+
+
+def _bears(each: Unread, request: Request, policies: Policies, said: set[str]) -> bool:
+    """Whether AWS consults it for that request."""
+    if each.place == "context":
+        is_unknown = _test_of(set(each.keys) - said, said)
+        action = lower_case(request.action)
+        statements = (statement for policy in policies.all_policies() for statement in policy.statements)
+        return any(_depends(statement, is_unknown) and statement.actions.matches(action) for statement in statements)
+    # A boundary that allows everything has the effect of none, so none is filled in.
+    reasons = evaluate(request, _filled(policies, [each], "nothing" if each.place == "boundary" else "Allow")).reasons
+    return any(reason.policy_type == POLICY_TYPES[each.place] for reason in reasons)
+
+
+_Says = Literal["nothing", "Allow", "Deny"]
+
+
+def _stand_in(place: Place, says: _Says) -> Policy:
+    """A policy that allows or denies everything to everyone; `evaluate` does not check its grammar."""
+    effect = "Allow" if says == "nothing" else says
+    text = f'{{"Version": "2012-10-17", "Statement": {{"Effect": "{effect}", "Action": "*", %s}}}}'
+    if place in ("trust", "resource"):
+        policy = parse_policy(text % '"Principal": "*"', "resource", name="unread")
+    else:
+        policy = parse_policy(text % '"Resource": "*"', "identity", name="unread")
+    return policy._replace(kind=place, statements=() if says == "nothing" else policy.statements)
+
+
+def _filled(policies: Policies, missing: Sequence[Unread], says: _Says) -> Policies:
+    """The policies, with stand-ins for the unread ones."""
+    for place in dict.fromkeys(each.place for each in missing):
+        if place != "context":
+            policies = _filled_in(policies, place, says)
+    return policies
+
+
+def _filled_in(policies: Policies, place: Place, says: _Says) -> Policies:
+    policy = _stand_in(place, says)
+    match place:
+        case "identity":
+            return policies._replace(identity=(*policies.identity, policy))
+        case "boundary":
+            # Without a boundary the caller may do most: a boundary also makes a Deny with NotPrincipal apply.
+            return policies._replace(boundary=None if says == "Allow" else policy)
+        case "session":
+            return policies._replace(session=(*policies.session, (policy,)))
+        case "trust" | "resource":
+            return policies._replace(resource=policy)
+        case "scp":
+            return policies._replace(service_control=(*policies.service_control, *_levels("scp", policy, says)))
+        case "rcp":
+            return policies._replace(resource_control=(*policies.resource_control, *_levels("rcp", policy, says)))
+        case _:
+            assert_never(place)
+
+
+def _levels(place: Place, policy: Policy, says: _Says) -> tuple[tuple[Policy, ...], ...]:
+    """A level with the stand-in. AWS's own policies allow everything, so only attached ones make a difference."""
+    return () if says == "nothing" else ((full_access(place), policy),)
+
+
+_IsUnknown = Callable[[str], bool]
+"""Takes a condition key in lower case."""
+
+
+def _test_of(keys: set[str], said: set[str]) -> _IsUnknown:
+    prefixes = tuple(key for key in keys if key.endswith("/"))
+    return lambda key: (key in keys or key.startswith(prefixes)) and key not in said
+
+
+def _depends(statement: Statement, is_unknown: _IsUnknown) -> bool:
+    return any(is_unknown(key) for key in _keys(statement))
+
+
+def _keys(statement: Statement) -> Iterator[str]:
+    """The condition keys that a statement tests, in lower case."""
+    for condition in statement.conditions:
+        yield lower_case(condition.key)
+        yield from variable_keys(condition.values)
+    if statement.resources is not None:
+        yield from variable_keys(statement.resources.written)
+
+
+def variable_keys(values: Sequence[str]) -> Iterator[str]:
+    """The condition keys, in lower case, of the policy variables in these texts."""
+    for value in values:
+        try:
+            tokens = tokenize(value, has_variables=True, has_wildcards=False)
+        except ValueError:  # It is plain text in version 2008-10-17.
+            continue
+        yield from (token.key for token in tokens if isinstance(token, PolicyVariable))
+
+
+def _settled(policies: Policies, is_unknown: _IsUnknown, favoured: Literal["Allow", "Deny"]) -> Policies:
+    """The policies as if unknown values met conditions in statements of the favoured effect, and no others."""
+
+    def settle(policy: Policy) -> Policy:
+        return policy._replace(
+            statements=tuple(
+                _without_unknown(statement, is_unknown) if _depends(statement, is_unknown) else statement
+                for statement in policy.statements
+                if statement.effect == favoured or not _depends(statement, is_unknown)
+            )
+        )
+
+    def settle_groups(groups: Sequence[tuple[Policy, ...]]) -> tuple[tuple[Policy, ...], ...]:
+        return tuple(tuple(settle(policy) for policy in group) for group in groups)
+
+    return policies._replace(
+        identity=tuple(settle(policy) for policy in policies.identity),
+        boundary=settle(policies.boundary) if policies.boundary is not None else None,
+        session=settle_groups(policies.session),
+        resource=settle(policies.resource) if policies.resource is not None else None,
+        service_control=settle_groups(policies.service_control),
+        resource_control=settle_groups(policies.resource_control),
+    )
+
+
+def _without_unknown(statement: Statement, is_unknown: _IsUnknown) -> Statement:
+    kept = tuple(
+        condition
+        for condition in statement.conditions
+        if not is_unknown(lower_case(condition.key)) and not any(map(is_unknown, variable_keys(condition.values)))
+    )
+    resources = statement.resources
+    if resources is not None and any(map(is_unknown, variable_keys(resources.written))):
+        resources = None
+    return statement._replace(conditions=kept, resources=resources)

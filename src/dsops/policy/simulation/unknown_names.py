@@ -1,0 +1,45 @@
+"""Names in questions that AWS does not have: a denial of such a question is right for the wrong reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from dsops.policy.linting.keys import GLOBAL_KEYS, TAG_KEYS
+from dsops.policy.linting.lookup import NameLookup, meant
+from dsops.policy.linting.reference import AuthorizationReference
+from dsops.policy.simulation.case import Case
+
+
+def name_notes(cases: Sequence[Case], file: str, reference: AuthorizationReference | None) -> list[str]:
+    """Return a sentence for each unknown action and condition key; [] without a `reference` of AWS's names."""
+    lookup = NameLookup(reference)
+    if not lookup.has_services:
+        return []
+    notes: dict[str, str] = {}
+    for case in cases:
+        place = f"{file}:{case.line}: " if file else ""
+        for name, sentence in _unknown(case, lookup):
+            notes.setdefault(name, f"{place}{sentence}")
+    return list(notes.values())
+
+
+def _unknown(case: Case, lookup: NameLookup) -> Iterator[tuple[str, str]]:
+    """Yield each unknown name and a sentence about it. Values are not shown: they may be secret."""
+    prefix, _, name = case.asked.action.partition(":")
+    service = lookup.service(prefix.lower())
+    if service is None:
+        hint = meant(prefix, lookup.services(), f":{name}")()
+        yield case.asked.action, _sentence(f"AWS has no service with the prefix `{prefix}`", hint)
+    elif lookup.actions(case.asked.action) == ():
+        hint = meant(name, [facts.name for facts in service.actions.values()], before=f"{prefix}:")()
+        yield case.asked.action, _sentence(f"{prefix} has no action `{name}` that AWS documents", hint)
+    for key in case.asked.context:
+        owner = key.lower().partition(":")[0]
+        # Claims of an issuer depend on its provider.
+        if lookup.key_type(key.lower()) is None and "." not in owner:
+            names = (*GLOBAL_KEYS, *TAG_KEYS) if owner == "aws" else ()
+            yield key, _sentence(f"AWS has no condition key `{key}`", meant(key, names)())
+
+
+def _sentence(text: str, hint: str) -> str:
+    return f"{text}; {hint}" if hint else text

@@ -1,0 +1,194 @@
+"""Policies of files, and single policies by the ARN of their owner -> the facts for a question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from dsops.arn import Arn, parse_arn
+from dsops.errors import EntityNotFound
+from dsops.policy.language.policy import Policy
+from dsops.policy.simulation.case import CaseQuestion
+from dsops.policy.simulation.completion import CompletedQuestion, complete, needs_of
+from dsops.policy.simulation.facts import (
+    ANY_ACCOUNT,
+    AccountPlace,
+    Attached,
+    Entity,
+    Facts,
+    Kind,
+    Needs,
+    ResourcePolicy,
+)
+from dsops.policy.simulation.uncertain import Unread
+from dsops.policy.sources.entities import Known, PolicyFile
+
+UNKNOWN_SUFFIX: Final = "-??????"
+"""Stands for the characters that AWS adds to a secret's name in its ARN, where they are unknown. It is a pattern, too.
+"""
+
+_ORGANIZATION_KEYS: Final = ("aws:principalorgid", "aws:principalorgpaths", "aws:resourceorgid", "aws:resourceorgpaths")
+
+
+class DeclaredPolicies:
+    """The policies that files declare, and `trusts` and `identities` by ARN, which count before those of files."""
+
+    def __init__(
+        self, files: Sequence[PolicyFile], trusts: Mapping[str, Policy], identities: Mapping[str, tuple[Policy, ...]]
+    ) -> None:
+        self._trusts = trusts
+        self._identities = identities
+        self._accounts = {account: file.name for file in files for account in file.accounts}
+        self._organizations = [file.organization for file in files if file.organization is not None]
+        self._secrets = {place: policy for file in files for place, policy in file.secrets.items()}
+        self._providers = {provider for file in files for provider in file.providers}
+        self._entities: dict[tuple[str, Kind, str], Known] = {}
+        for known in (known for file in files for known in file.people):
+            arn = parse_arn(known.arn)
+            if arn is not None:
+                self._entities.setdefault((arn.account, known.kind, arn.resource_name), known)
+
+    def complete(self, asked: CaseQuestion) -> CompletedQuestion:
+        """Complete a question with the policies, tags and ids in the files.
+
+        Raises EntityNotFound for a user, role, provider or secret that a seed leaves out: a seed lists all of them.
+        """
+        if asked.principal.federated:
+            self._check_provider(asked.principal.federated)
+        return complete(asked, {}, self.facts(needs_of(asked, {})))
+
+    def facts(self, needs: Needs) -> Facts:
+        """Return the facts for the question. Raises EntityNotFound as `complete` does."""
+        return Facts(
+            self._caller(needs),
+            self._role(needs.resource) if needs.resource_kind == "role" else None,
+            self._secret(needs.resource) if needs.resource_kind == "secret" else None,
+            self._account(needs.callers_account),
+            self._account(needs.resources_account),
+            tuple(self._unread_organization()),
+        )
+
+    def has_secrets(self, account: str) -> bool:
+        """Whether a file lists that account's secrets; a file without any may be about users and roles alone."""
+        return any(place[0] == account for place in self._secrets)
+
+    def longest_seconds(self, role_arn: str) -> int:
+        """The longest session of the role, in seconds; 0 where no file says."""
+        known = self._find("role", parse_arn(role_arn))
+        return known.max_seconds if known is not None else 0
+
+    def _caller(self, needs: Needs) -> Attached | None:
+        if needs.caller_kind is None:
+            return None
+        if needs.caller_kind == "federated-session":
+            return Attached(None, (), None, "", ("the policies of the user who federated are not looked at",), "")
+        arn = needs.caller
+        known = self._named(needs.caller_kind, arn)
+        own = self._identities.get(arn, ())
+        if known is None:
+            missing, boundary = (
+                f"the policies of {arn} are not given",
+                f"the permissions boundary of {arn} is not given",
+            )
+            tags = f"the tags of {arn} are not given"
+            # With a policy of its own named on the command line, the caller is taken to have no other one.
+            return Attached(None, own, None, tags, () if own else (missing,), "" if own else boundary)
+        attached = attached_of(known, arn)
+        return attached._replace(identity=(*own, *attached.identity))
+
+    def _role(self, arn: str) -> Attached:
+        known = self._named("role", arn)
+        why = f"the trust policy of {arn} is not given"
+        if known is None:
+            attached = Attached(None, (), None, f"the tags of {arn} are not given", (), "", unread_trust=why)
+        else:
+            attached = attached_of(known, arn)
+            if attached.trust is None:
+                attached = attached._replace(unread_trust=attached.unread_trust or why)
+        own = self._trusts.get(arn)
+        return attached if own is None else attached._replace(trust=own, unread_trust="")
+
+    def _secret(self, text: str) -> ResourcePolicy | None:
+        """The policy of a secret that is named without the six characters at the end of its ARN."""
+        arn = parse_arn(text)
+        if arn is None or not self.has_secrets(arn.account):
+            return None
+        name = arn.resource.removeprefix("secret:").removesuffix(UNKNOWN_SUFFIX)
+        place = (arn.account, arn.region, name)
+        if place not in self._secrets:
+            file = self._accounts[arn.account]
+            raise EntityNotFound(f"there is no secret {name}", hint=f"{file} has none of that name in {arn.region}")
+        policy = self._secrets[place]
+        return ResourcePolicy(None, (), policy, "") if isinstance(policy, str) else ResourcePolicy(policy, (), "", "")
+
+    def _account(self, account: str) -> AccountPlace | None:
+        """The control policies above the account; None where no file has an organization for it."""
+        organizations = [
+            each for each in self._organizations if each.service.get(account) or each.resource.get(account)
+        ]
+        if not organizations:
+            return None
+        levels = organizations[-1]
+        return AccountPlace(
+            "", "", {"scp": levels.service.get(account, ()), "rcp": levels.resource.get(account, ())}, ""
+        )
+
+    def _unread_organization(self) -> Iterator[Unread]:
+        if not self._organizations:
+            yield Unread("context", "the organization is not given", _ORGANIZATION_KEYS)
+        elif any(organization.is_there for organization in self._organizations):
+            yield Unread("context", "AWS makes up the ids and paths of an organization", _ORGANIZATION_KEYS)
+
+    def _check_provider(self, provider: str) -> None:
+        arn = parse_arn(provider)
+        file = self._accounts.get(arn.account) if arn is not None else None
+        if file and provider not in self._providers:
+            raise EntityNotFound(f"there is no {provider}", hint=f"{file} has no such provider in that account")
+
+    def _find(self, kind: Kind, arn: Arn | None) -> Known | None:
+        if arn is None:
+            return None
+        exact = self._entities.get((arn.account, kind, arn.resource_name))
+        return exact or self._entities.get((ANY_ACCOUNT, kind, arn.resource_name))
+
+    def _named(self, kind: Kind, text: str) -> Known | None:
+        """The user or role with that ARN; None where the files need not list it."""
+        arn = parse_arn(text)
+        known = self._find(kind, arn)
+        file = self._accounts.get(arn.account) if arn is not None else None
+        # The path of a session's role is not always known.
+        if known is not None and known.arn in (text, _in_any_account(arn)):
+            return known
+        if known is not None and file:
+            raise EntityNotFound(f"there is no {text}", hint=f"{file} has {known.arn}")
+        if file and text not in self._trusts and text not in self._identities:
+            raise EntityNotFound(f"there is no {text}", hint=f"{file} has no {kind} of that name in that account")
+        return None
+
+
+def attached_of(known: Known, arn: str = "") -> Attached:
+    """Convert a file's record to the form of every source; `arn` gives the account that a template leaves out."""
+    boundary_name = known.boundary.name if known.boundary is not None else ""
+    return Attached(
+        Entity(arn or known.arn, known.unique_id, boundary_name, dict(known.tags), ""),
+        known.identity,
+        known.boundary,
+        "",
+        (known.unread_identity,) if known.unread_identity else (),
+        known.unread_boundary,
+        is_template=True,
+        trust=known.trust,
+        unread_trust=known.unread_trust,
+    )
+
+
+def _in_any_account(arn: Arn | None) -> str:
+    return f"arn:aws:iam::{ANY_ACCOUNT}:{arn.resource}" if arn is not None else ""
+
+
+def assumptions(files: Sequence[PolicyFile], *, has_single: bool) -> Iterator[str]:
+    """Yield what is assumed because no file says otherwise."""
+    if not any(file.organization is not None for file in files):
+        yield "no service or resource control policies are given, so none are looked at"
+    if has_single:
+        yield "a caller given with --identity-policy and in no file has no other policies and no boundary"

@@ -1,0 +1,160 @@
+"""Users, roles and secrets as a file describes them, and the base of the readers of all four forms.
+
+A part that can't be read is reported with the reason.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from collections.abc import Mapping as MappingOf
+from typing import Final, NamedTuple
+
+from dsops.document import Document, Mapping, Node, Scalar, Sequence, parse_json
+from dsops.errors import PolicyUnreadable
+from dsops.policy.language.grammar import check_policy, parse_policy
+from dsops.policy.language.policy import Policy, PolicyKind
+from dsops.policy.simulation.facts import Kind
+from dsops.policy.sources.text import ReadFile, parse_policy_text
+
+Levels = tuple[tuple[Policy, ...], ...]
+
+EVERYTHING: Final = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}'
+_ADMINISTRATOR: Final = "arn:aws:iam::aws:policy/AdministratorAccess"
+
+SecretPlace = tuple[str, str, str]
+"""Account, region and name of a secret."""
+
+
+class Known(NamedTuple):
+    """A user or role in a file."""
+
+    arn: str
+    kind: Kind
+    unique_id: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
+    trust: Policy | None = None
+    identity: tuple[Policy, ...] = ()
+    unread_identity: str = ""
+    """Why some of its policies are missing; "" when all are there."""
+    boundary: Policy | None = None
+    unread_boundary: str = ""
+    unread_trust: str = ""
+    max_seconds: int = 0
+    """The longest session in seconds; 0 when the file does not say."""
+
+
+class FileOrganization(NamedTuple):
+    """The control policies above a seed's accounts."""
+
+    service: dict[str, Levels]
+    resource: dict[str, Levels]
+    is_there: bool
+    """Whether the seed has an organization, which sets condition keys."""
+
+
+class PolicyFile(NamedTuple):
+    """The content of one file."""
+
+    name: str
+    people: tuple[Known, ...]
+    accounts: frozenset[str]
+    """Accounts that the file describes completely: an entity that is not in it does not exist."""
+    organization: FileOrganization | None = None
+    providers: frozenset[str] = frozenset()
+    """The ARNs of the identity providers of those accounts."""
+    secrets: MappingOf[SecretPlace, Policy | str | None] = {}
+    """The policy of each secret of those accounts; a text says why it can't be used."""
+
+
+class PolicyFileReader:
+    """The base of the readers: policies in a document's nodes."""
+
+    def __init__(self, file: str, read_file: ReadFile) -> None:
+        self.file = file
+        self._read_file = read_file
+        self.managed: dict[str, Policy] = {_ADMINISTRATOR: parse_policy(EVERYTHING, "identity", name=_ADMINISTRATOR)}
+
+    def policy(self, node: Node | None, kind: PolicyKind) -> Policy | str:
+        """Return the policy, which is a document, JSON text or the name of a file; a text says why it can't be used."""
+        if node is None:
+            return "it is not in the file"
+        name, document = self.file, Document(node, ())
+        if isinstance(node, Scalar):
+            if node.text.lstrip().startswith("{"):
+                document = parse_json(node.text, self.file)
+            else:
+                name = os.path.join(os.path.dirname(self.file), node.text)
+                try:
+                    document = parse_policy_text(self._read_file(name), name)
+                except PolicyUnreadable as error:
+                    return f"{error.message}: {error.why}"
+        checked = check_policy(document, kind, name=name, file=name)
+        if checked.policy is None:
+            first = checked.problems[0]
+            return f"{first.where}: {first.message}"
+        is_text = isinstance(node, Scalar) and name == self.file
+        return _at_line(checked.policy, node.line) if is_text else checked.policy
+
+    def attached(self, arn: str) -> Policy | str:
+        """Return a managed policy by its ARN; a text says why it is missing."""
+        return self.managed.get(arn) or f"{arn} is not in {self.file}"
+
+
+def _at_line(policy: Policy, line: int) -> Policy:
+    """Give all statements of a policy in a JSON text the text's line."""
+    return policy._replace(
+        statements=tuple(
+            statement._replace(line=line, conditions=tuple(each._replace(line=line) for each in statement.conditions))
+            for statement in policy.statements
+        )
+    )
+
+
+def known(
+    arn: str, kind: Kind, found: Iterable[Policy | str], trust: Policy | str | None, boundary: Policy | str | None
+) -> Known:
+    """The user or role with its policies; a text in place of a policy says why it can't be used."""
+    identity, unread_identity = _gathered(found)
+    return Known(
+        arn,
+        kind,
+        trust=trust if isinstance(trust, Policy) else None,
+        identity=identity,
+        unread_identity=unread_identity,
+        boundary=boundary if isinstance(boundary, Policy) else None,
+        unread_boundary=boundary if isinstance(boundary, str) else "",
+        unread_trust=trust if isinstance(trust, str) else "",
+    )
+
+
+def _gathered(found: Iterable[Policy | str]) -> tuple[tuple[Policy, ...], str]:
+    """The policies, and the first reason why one is missing."""
+    policies, missing = [], ""
+    for each in found:
+        if isinstance(each, str):
+            missing = missing or each
+        else:
+            policies.append(each)
+    return tuple(policies), missing
+
+
+def mapping_of(node: Node | None) -> Mapping:
+    """The node as a mapping; an empty one for any other node."""
+    return node if isinstance(node, Mapping) else Mapping((), 0)
+
+
+def items_of(node: Node | None) -> tuple[Node, ...]:
+    """The items of a list; () for any other node."""
+    return node.items if isinstance(node, Sequence) else ()
+
+
+def texts_of(node: Node | None) -> list[str]:
+    """The texts in a list."""
+    return [each.text for each in items_of(node) if isinstance(each, Scalar)]
+
+
+def text_of(node: Mapping, key: str) -> str:
+    """The text of that key; "" where there is none."""
+    value = node.get(key)
+    return value.text if isinstance(value, Scalar) and value.kind != "null" else ""

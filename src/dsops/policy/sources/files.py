@@ -1,0 +1,51 @@
+"""The text of a file -> its users, roles and policies; the file's form is recognised from its content."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dsops.document import Mapping, Node, parse_yaml
+from dsops.errors import PolicyInvalid
+from dsops.policy.sources.account_details import AccountDetails
+from dsops.policy.sources.entities import PolicyFile
+from dsops.policy.sources.seed import SeedPolicies
+from dsops.policy.sources.templates import Template, Terraform
+from dsops.policy.sources.text import ReadFile, parse_policy_text, shown_name
+
+
+def read_policy_source(text: str, name: str, read_file: ReadFile, hint: str = "") -> PolicyFile:
+    """Return the users, roles, secrets and control policies that a file describes.
+
+    Takes a sandbox's seed, the output of `aws iam get-account-authorization-details` or `terraform show -json`, or a
+    CloudFormation template, as JSON or YAML. `name` is the file's name, `-` for stdin; `read_file` reads the files
+    that a seed refers to. `hint` goes into the error for a file in none of these forms. Raises PolicyInvalid.
+    """
+    shown = shown_name(name)
+    document = parse_policy_text(text, shown)
+    if document.problems and _is_template(document.root):
+        # Templates have short forms of functions, which are errors in other files.
+        document = parse_yaml(text, shown, has_functions=True)
+    root = document.root
+    if document.problems:
+        raise PolicyInvalid(f"{shown} can't be used", hint=_CORRECT, problems=document.problems)
+    if isinstance(root, Mapping) and isinstance(root.get("accounts"), Mapping):
+        return SeedPolicies(shown, read_file).read(root)
+    if isinstance(root, Mapping) and (root.get("RoleDetailList") or root.get("UserDetailList")):
+        return AccountDetails(shown, read_file).read(root)
+    if isinstance(root, Mapping) and _is_template(root):
+        return Template(shown, read_file).read(root)
+    if isinstance(root, Mapping) and (root.get("planned_values") or root.get("values")):
+        return Terraform(shown, read_file).read(root)
+    raise PolicyInvalid(
+        f"{shown} holds no policies of users and roles",
+        why="it is neither a sandbox's seed, nor what `aws iam get-account-authorization-details` or `terraform show "
+        "-json` prints, nor a CloudFormation template",
+        hint=hint,
+    )
+
+
+def _is_template(root: Node | None) -> bool:
+    return isinstance(root, Mapping) and isinstance(root.get("Resources"), Mapping)
+
+
+_CORRECT: Final = "correct the file, and run the same again"

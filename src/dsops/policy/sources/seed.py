@@ -1,0 +1,151 @@
+"""A sandbox's seed -> the users, roles, providers and secrets of its accounts, each statement with its line.
+
+Read here without the sandbox: a dry run needs no extra, and the seed's own reader does not keep lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, Literal
+
+from dsops.document import Mapping, Node, Scalar, Sequence
+from dsops.errors import PolicyInvalid
+from dsops.policy.language.grammar import parse_policy
+from dsops.policy.language.policy import Policy
+from dsops.policy.simulation.compiled import full_access
+from dsops.policy.simulation.facts import Kind
+from dsops.policy.sources.entities import (
+    EVERYTHING,
+    FileOrganization,
+    Known,
+    Levels,
+    PolicyFile,
+    PolicyFileReader,
+    SecretPlace,
+    items_of,
+    known,
+    mapping_of,
+    text_of,
+    texts_of,
+)
+
+_ADMIN: Final = "admin"
+"""A seed's user with all permissions, which need not be written."""
+
+
+class SeedPolicies(PolicyFileReader):
+    """Reads a sandbox's seed: docs/reference/sandbox.md."""
+
+    def read(self, root: Mapping) -> PolicyFile:
+        """Return its accounts and the organization above them."""
+        people: list[Known] = []
+        region = text_of(root, "region") or "us-east-1"
+        accounts = root.get("accounts")
+        entries = accounts.entries if isinstance(accounts, Mapping) else ()
+        for account, node in entries:
+            people += self._account(account.text, mapping_of(node))
+        organization = root.get("organization")
+        return PolicyFile(
+            self.file,
+            tuple(people),
+            frozenset(key.text for key, _ in entries),
+            self._organization(organization, [key.text for key, _ in entries]),
+            frozenset(arn for account, node in entries for arn in _providers(account.text, mapping_of(node))),
+            {
+                place: policy
+                for account, node in entries
+                for place, policy in self._secrets(account.text, mapping_of(node), region)
+            },
+        )
+
+    def _account(self, account: str, node: Mapping) -> Iterator[Known]:
+        partition = text_of(node, "partition") or "aws"
+        for key, value in mapping_of(node.get("policies")).entries:
+            policy = self.policy(value, "identity")
+            if isinstance(policy, Policy):
+                self.managed[f"arn:{partition}:iam::{account}:policy/{key.text}"] = policy
+        groups = {key.text: mapping_of(value).get("policies") for key, value in mapping_of(node.get("groups")).entries}
+        users = mapping_of(node.get("users")).entries
+        for kind, prefix, entries in (("user", "user", users), ("role", "role", mapping_of(node.get("roles")).entries)):
+            for key, value in entries:
+                arn = f"arn:{partition}:iam::{account}:{prefix}{text_of(mapping_of(value), 'path') or '/'}{key.text}"
+                yield self._entity("role" if kind == "role" else "user", arn, mapping_of(value), groups)
+        if _ADMIN not in [key.text for key, _ in users]:
+            everything = parse_policy(EVERYTHING, "identity", name=f"{self.file}: admin may do everything")
+            yield Known(f"arn:{partition}:iam::{account}:user/{_ADMIN}", "user", identity=(everything,))
+
+    def _entity(self, kind: Kind, arn: str, node: Mapping, groups: dict[str, Node | None]) -> Known:
+        nodes = [*items_of(node.get("policies"))]
+        for name in texts_of(node.get("groups")):
+            nodes += items_of(groups.get(name))
+        boundary_arn = text_of(node, "boundary")
+        boundary = self.attached(boundary_arn) if boundary_arn else None
+        trust = self.policy(node.get("trust"), "trust") if kind == "role" else None
+        tags = mapping_of(node.get("tags"))
+        max_seconds = text_of(node, "max_session_duration") or "3600"
+        return known(arn, kind, map(self._listed, nodes), trust, boundary)._replace(
+            unique_id=text_of(node, "id"),
+            tags=tuple((key.text, text_of(tags, key.text)) for key, _ in tags.entries),
+            max_seconds=int(max_seconds) if kind == "role" and max_seconds.isdigit() else 0,
+        )
+
+    def _listed(self, node: Node) -> Policy | str:
+        """An item of a list of policies: an ARN, a document, or `{name, document}`."""
+        if isinstance(node, Scalar) and node.text.startswith("arn:"):
+            return self.attached(node.text)
+        document = mapping_of(node).get("document")
+        return self.policy(document if document is not None else node, "identity")
+
+    def _secrets(self, account: str, node: Mapping, region: str) -> Iterator[tuple[SecretPlace, Policy | str | None]]:
+        regions = [(key.text, mapping_of(value)) for key, value in mapping_of(node.get("regions")).entries]
+        for name, sections in ((region, node), *regions):
+            policies = mapping_of(sections.get("secret_policies"))
+            for section in ("secrets", "binary_secrets"):
+                for key, _ in mapping_of(sections.get(section)).entries:
+                    own = policies.get(key.text)
+                    yield (account, name, key.text), None if own is None else self.policy(own, "resource")
+
+    def _organization(self, node: Node | None, accounts: list[str]) -> FileOrganization:
+        """The levels above each account; () for accounts outside of the organization and for its management account."""
+        service: dict[str, Levels] = dict.fromkeys(accounts, ())
+        resource: dict[str, Levels] = dict(service)
+        if not isinstance(node, Mapping):
+            return FileOrganization(service, resource, is_there=False)
+        for account, levels in self._levels(node, ()):
+            if account != text_of(node, "management_account"):
+                service[account] = tuple(self._level(each, "scp") for each in levels)
+                resource[account] = tuple(self._level(each, "rcp") for each in levels)
+        return FileOrganization(service, resource, is_there=True)
+
+    def _levels(self, node: Mapping, above: tuple[Mapping, ...]) -> Iterator[tuple[str, tuple[Mapping, ...]]]:
+        levels = (*above, node)
+        accounts = node.get("accounts")
+        for item in accounts.items if isinstance(accounts, Sequence) else ():
+            if isinstance(item, Scalar):
+                yield item.text, (*levels, Mapping((), item.line))
+        for key, value in mapping_of(accounts).entries:
+            yield key.text, (*levels, mapping_of(value))
+        for _, value in mapping_of(node.get("organizational_units")).entries:
+            yield from self._levels(mapping_of(value), levels)
+
+    def _level(self, node: Mapping, kind: Literal["scp", "rcp"]) -> tuple[Policy, ...]:
+        key = "service_control_policies" if kind == "scp" else "resource_control_policies"
+        policies = []
+        for item in items_of(node.get(key)):
+            document = mapping_of(item).get("document")
+            policy = self.policy(document if document is not None else item, kind)
+            if isinstance(policy, str):
+                message = f"{self.file} holds a policy that can't be used"
+                raise PolicyInvalid(message, why=policy, hint="correct it there")
+            policies.append(policy)
+        has_full = kind == "rcp" or text_of(node, "full_aws_access") != "false"
+        return (*([full_access(kind)] if has_full else []), *policies)
+
+
+def _providers(account: str, node: Mapping) -> Iterator[str]:
+    partition = text_of(node, "partition") or "aws"
+    for item in items_of(node.get("oidc_providers")):
+        host = text_of(mapping_of(item), "url").removeprefix("https://").rstrip("/")
+        yield f"arn:{partition}:iam::{account}:oidc-provider/{host}"
+    for item in items_of(node.get("saml_providers")):
+        yield f"arn:{partition}:iam::{account}:saml-provider/{text_of(mapping_of(item), 'name')}"

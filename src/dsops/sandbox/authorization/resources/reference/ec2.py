@@ -1,0 +1,50 @@
+"""EC2's tagging: resource types from ids such as `vol-0123`, and tags passed at creation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion
+from dsops.sandbox.authorization.caller import Caller
+from dsops.sandbox.authorization.context import request_tags
+from dsops.sandbox.authorization.parameter_values import Parameters, listed_tags, many, text
+
+_KINDS: Final[Mapping[str, str]] = dict(
+    pair.split("=")
+    for pair in """
+    acl=network-acl ami=image cgw=customer-gateway cr=capacity-reservation dopt=dhcp-options
+    eigw=egress-only-internet-gateway eipalloc=elastic-ip eni=network-interface fl=vpc-flow-log h=dedicated-host
+    i=instance igw=internet-gateway key=key-pair lt=launch-template nat=natgateway pcx=vpc-peering-connection
+    pl=prefix-list rtb=route-table sfr=spot-fleet-request sg=security-group sgr=security-group-rule
+    sir=spot-instances-request snap=snapshot subnet=subnet tgw=transit-gateway tgw-attach=transit-gateway-attachment
+    tgw-rtb=transit-gateway-route-table vgw=vpn-gateway vol=volume vpc=vpc vpce=vpc-endpoint
+    vpce-svc=vpc-endpoint-service vpn=vpn-connection
+    """.split()
+)
+"""Prefix of an id, up to its last dash -> resource type."""
+_WITHOUT_ACCOUNT: Final = frozenset({"image", "snapshot"})
+"""Resource types whose ARNs have no account (Service Authorization Reference for EC2)."""
+
+
+def tagged_things(ids: tuple[str, ...], caller: Caller) -> tuple[str, ...]:
+    """Return the ARNs of the ids in CreateTags and DeleteTags; `*` for an unknown type of id."""
+    return tuple(
+        dict.fromkeys(_arn(_KINDS.get(resource_id.rpartition("-")[0], ""), resource_id, caller) for resource_id in ids)
+    )
+
+
+def tags_at_creation(operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
+    """Yield `ec2:CreateTags` for resources created with tags (EC2 User Guide, "Grant permission to tag ...")."""
+    for specification in many(parameters, "TagSpecifications") or many(parameters, "TagSpecification"):
+        tags = tuple(listed_tags(specification.get("Tags")))
+        if tags:
+            arn = _arn(text(specification, "ResourceType"), "*", caller)
+            yield AuthorizationQuestion(
+                "ec2:CreateTags", arn, caller.account, {**request_tags(tags), "ec2:CreateAction": (operation,)}
+            )
+
+
+def _arn(kind: str, name: str, caller: Caller) -> str:
+    account = "" if kind in _WITHOUT_ACCOUNT else caller.account
+    return f"arn:{caller.partition}:ec2:{caller.region}:{account}:{kind}/{name}" if kind else "*"

@@ -1,0 +1,203 @@
+"""Create a seed's organization in moto's backend, which the Organizations API also uses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from hashlib import sha256
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from dsops.errors import SandboxUnavailable
+from dsops.extras import install_command
+from dsops.sandbox.state.iam_backend import NOTHING_ALLOWED, StoredPolicy
+from dsops.sandbox.state.organizations import IAM, MODULE, Organizations, PolicyType, RootFeature
+
+if TYPE_CHECKING:
+    from moto.organizations import models as moto_organizations
+
+_FULL_ACCESS: Mapping[PolicyType, str] = {
+    "SERVICE_CONTROL_POLICY": "p-FullAWSAccess",
+    "RESOURCE_CONTROL_POLICY": "p-RCPFullAWSAccess",
+}
+"""The policies that AWS attaches everywhere."""
+_MANAGEMENT, _MEMBER = "000000000000", "000000000001"
+_DENIES = StoredPolicy("probe", NOTHING_ALLOWED)
+
+
+class SeedNode(NamedTuple):
+    """A root, organizational unit or account of an organization, with its children."""
+
+    name: str = ""
+    """The name of an account; "" for its id."""
+    service_control: tuple[StoredPolicy, ...] = ()
+    resource_control: tuple[StoredPolicy, ...] = ()
+    has_full_access: bool = True
+    """Whether AWS's FullAWSAccess is attached, as it is by default."""
+    accounts: tuple[tuple[str, SeedNode], ...] = ()
+    units: tuple[tuple[str, SeedNode], ...] = ()
+
+
+class SeedOrganization(NamedTuple):
+    """An organization."""
+
+    management_account: str
+    root: SeedNode = SeedNode()
+    organization_id: str = ""
+    """Empty for a generated id."""
+    feature_set: Literal["ALL", "CONSOLIDATED_BILLING"] = "ALL"
+    delegated_administrators: tuple[tuple[str, str], ...] = ()
+    """(member account, service) pairs."""
+    root_access: tuple[RootFeature, ...] = ()
+    """Enabled features of centralized root access."""
+
+
+@cache
+def organization_models() -> Any:  # a module has no type that could be named
+    """moto's Organizations models, extended so that IAM can be trusted and delegated, and probed.
+
+    Raises SandboxUnavailable.
+    """
+    models = _taught_models()
+    try:
+        problem = _probe()
+    except Exception as error:  # noqa: BLE001 - whatever a changed moto raises
+        problem = f"{type(error).__name__}: {error}"
+    finally:
+        dict.pop(models.organizations_backends, _MANAGEMENT, None)
+        models.organizations_backends.master_accounts.pop(_MEMBER, None)
+    if problem:
+        raise SandboxUnavailable(
+            "the sandbox's organizations do not work with the installed moto",
+            why=problem,
+            hint=f"install the version that dsops names: {install_command('sandbox')}",
+        )
+    return models
+
+
+def plant_organization(organizations: Organizations, seed: SeedOrganization, partition: str) -> None:
+    """Create the organization with its accounts and policies. Passes on moto's exceptions for what moto refuses."""
+    organization_models()
+    OrganizationBuilder(seed.management_account, partition).plant(organizations, seed)
+
+
+@cache
+def _taught_models() -> Any:
+    models = import_module(MODULE)
+    for services in (models.FakeServiceAccess.TRUSTED_SERVICES, models.FakeDelegatedAdministrator.SUPPORTED_SERVICES):
+        if IAM not in services:
+            services.append(IAM)
+    return models
+
+
+def _probe() -> str:
+    """Create an organization with one of everything and read it back; return what is wrong, "" for nothing."""
+    organizations = Organizations()
+    unit = SeedNode(accounts=((_MEMBER, SeedNode(service_control=(_DENIES,))),))
+    OrganizationBuilder(_MANAGEMENT, "aws").plant(
+        organizations,
+        SeedOrganization(
+            _MANAGEMENT, SeedNode(units=(("unit", unit),)), "o-probe00000", delegated_administrators=((_MEMBER, IAM),)
+        ),
+    )
+    place = organizations.membership(_MEMBER)
+    levels = organizations.service_control(_MEMBER)
+    claims = {
+        "organization": place is not None and place[::2] == ("o-probe00000", _MANAGEMENT),
+        "path": place is not None and place.path.count("/") == 3 and "/ou-" in place.path,
+        "service control policies": [len(level) for level in levels] == [1, 1, 2],
+        "policy": NOTHING_ALLOWED in [policy.text for level in levels[-1:] for policy in level],
+        "resource control policies": len(organizations.resource_control(_MEMBER, "s3:GetObject")) == 3,
+        "management account": organizations.service_control(_MANAGEMENT) == (),
+        "delegated administrator": organizations.is_delegated_administrator(_MEMBER, IAM),
+        "trusted service": organizations.trusts_service(_MEMBER, IAM),
+    }
+    wrong = [name for name, is_so in claims.items() if not is_so]
+    return f"it does not return what was stored: {', '.join(wrong)}" if wrong else ""
+
+
+class OrganizationBuilder:
+    """Creates an organization in the backend of one management account."""
+
+    def __init__(self, management_account: str, partition: str) -> None:
+        self._models = _taught_models()
+        self._partition = partition
+        self._backend: moto_organizations.OrganizationsBackend
+        self._backend = self._models.organizations_backends[management_account][partition]
+        self._policies: dict[str, str] = {}
+        """Name -> id: names are unique in an organization, whatever the policy type."""
+
+    def plant(self, organizations: Organizations, seed: SeedOrganization) -> None:
+        """Create the tree of accounts and enable the seed's features."""
+        backend = self._backend
+        backend.create_organization(self._partition_region(), FeatureSet=seed.feature_set)
+        assert backend.org is not None  # noqa: S101 - it was made in the line before
+        root = next(unit for unit in backend.ou if unit.id == backend.org.root_id)
+        if seed.organization_id:
+            self._rename(seed.organization_id)
+        for policy_type in _FULL_ACCESS if seed.feature_set == "ALL" else ():
+            backend.enable_policy_type(RootId=root.id, PolicyType=policy_type)
+        self._fill(root.id, seed.root)
+        backend.enable_aws_service_access(ServicePrincipal=IAM)
+        for account, service in seed.delegated_administrators:
+            backend.register_delegated_administrator(AccountId=account, ServicePrincipal=service)
+        for feature in seed.root_access:
+            organizations.switch_root_feature(backend.org.id, feature, is_on=True)
+
+    def _fill(self, parent: str, node: SeedNode) -> None:
+        self._attach(parent, node)
+        for account, own in node.accounts:
+            self._add_account(account, parent, own)
+        for name, unit in node.units:
+            made = self._backend.create_organizational_unit(ParentId=parent, Name=name)
+            self._fill(made["OrganizationalUnit"]["Id"], unit)
+
+    def _add_account(self, account: str, parent: str, own: SeedNode) -> None:
+        backend = self._backend
+        member = next((candidate for candidate in backend.accounts if candidate.id == account), None)
+        if member is None:
+            before = set(self._models.organizations_backends.master_accounts)
+            backend.create_account(AccountName=own.name or account, Email=f"{account}@example.com")
+            member = backend.accounts[-1]
+            owners = self._models.organizations_backends.master_accounts
+            for made_up in set(owners) - before:
+                owners[account] = owners.pop(made_up)
+            member.id = account
+            member.joined_method = "INVITED"
+        member.parent_id = parent
+        self._attach(account, own)
+
+    def _attach(self, target: str, node: SeedNode) -> None:
+        ids = [self._policy("SERVICE_CONTROL_POLICY", policy) for policy in node.service_control]
+        ids += [self._policy("RESOURCE_CONTROL_POLICY", policy) for policy in node.resource_control]
+        for policy_id in ids:
+            self._backend.attach_policy(PolicyId=policy_id, TargetId=target)
+        if not node.has_full_access:
+            self._backend.detach_policy(PolicyId=_FULL_ACCESS["SERVICE_CONTROL_POLICY"], TargetId=target)
+
+    def _policy(self, policy_type: PolicyType, policy: StoredPolicy) -> str:
+        """Return the id of the policy with that name, which is created when first attached."""
+        policy_id = self._policies.get(policy.name)
+        if policy_id is None:
+            made = self._backend.create_policy(Name=policy.name, Description="", Type=policy_type, Content=policy.text)
+            moto_policy = self._backend.get_policy_by_id(made["Policy"]["PolicySummary"]["Id"])
+            # Deterministic, because errors name it: the same seed gives the same text.
+            policy_id = self._policies[policy.name] = moto_policy.id = (
+                f"p-{sha256(policy.name.encode()).hexdigest()[:8]}"
+            )
+        return policy_id
+
+    def _rename(self, organization_id: str) -> None:
+        backend = self._backend
+        assert backend.org is not None  # noqa: S101
+        backend.org.id = organization_id
+        for unit in backend.ou:
+            unit.organization_id = organization_id
+        for account in backend.accounts:
+            account.organization_id = organization_id
+        for policy in backend.policies:
+            policy.organization_id = organization_id
+
+    def _partition_region(self) -> str:
+        """Return a region of the partition: moto derives the partition of ARNs from a region."""
+        return {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}.get(self._partition, "us-east-1")

@@ -1,0 +1,29 @@
+"""No modules and no rooms import each other in a circle; late imports and those for type checkers count."""
+
+from __future__ import annotations
+
+import ast
+
+from tests.project.source import a_circle, imported_by, imports, rooms
+
+
+def test_modules_have_no_circle() -> None:
+    """Something that two modules need goes down to a module of its own, or is passed in."""
+    assert a_circle(imports()) == []
+
+
+def test_rooms_have_no_circle() -> None:
+    """The same for folders: a room lies above or below another one, never both."""
+    assert a_circle(rooms(imports())) == []
+
+
+def test_late_and_type_checking_imports_are_seen() -> None:
+    """The check itself: an import in a function or below TYPE_CHECKING is an arrow as any other."""
+    text = "def f():\n    from dsops import cache\nif TYPE_CHECKING:\n    from dsops.plan import Plan\n"
+    assert set(imported_by(ast.parse(text), {"dsops", "dsops.cache", "dsops.plan"})) == {"dsops.cache", "dsops.plan"}
+
+
+def test_a_circle_is_found() -> None:
+    """The check itself: an arrow back makes a circle, and without one there is none."""
+    assert set(a_circle({"a": frozenset("b"), "b": frozenset("c"), "c": frozenset("a")})) == {"a", "b", "c"}
+    assert a_circle({"a": frozenset("bc"), "b": frozenset("c"), "c": frozenset()}) == []

@@ -1,0 +1,25 @@
+"""A class name means one thing in the whole program."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+
+from tests.project.source import modules, tree_of
+
+
+def test_no_public_class_name_is_used_twice() -> None:
+    """A name that begins with `_` is private to its module and may be used in several."""
+    names = Counter(
+        name
+        for file in modules().values()
+        for name in {node.name for node in ast.walk(tree_of(file)) if isinstance(node, ast.ClassDef)}
+        if not name.startswith("_")
+    )
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_a_module_is_named_by_a_noun_of_the_field() -> None:
+    """These words stand for nothing that a reader could search for, and a vault is HashiCorp's."""
+    vague = set("given held said special told turn upkeep vault written".split())
+    assert [name for name in modules() if vague & set(name.rpartition(".")[2].split("_"))] == []

@@ -1,0 +1,58 @@
+"""Files and functions can be read in one go, and the source does not grow by itself."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from tests.project.source import ROOT, SOURCE, modules, tree_of
+
+LONGEST_FILE = 450
+LONGEST_FUNCTION = 60
+MOST_LINES = 88_500
+MOST_SKIPS = 20
+
+LONG_FILES = {"dsops/errors.py": "the only file that defines exceptions: one class a code"}
+"""Files that are longer than that, each with its reason."""
+
+LENGTHS = {
+    str(file.relative_to(SOURCE)): len(file.read_text(encoding="utf-8").splitlines()) for file in modules().values()
+}
+
+
+@pytest.mark.parametrize("path", [path for path, length in LENGTHS.items() if length > LONGEST_FILE])
+def test_a_long_file_has_a_reason(path: str) -> None:
+    """One idea a file: 80 to 350 lines as a rule, and never more than this without a reason."""
+    assert path in LONG_FILES
+
+
+@pytest.mark.parametrize("path", LONG_FILES)
+def test_a_reason_belongs_to_a_long_file(path: str) -> None:
+    """A file that became shorter needs none any more."""
+    assert LENGTHS[path] > LONGEST_FILE
+
+
+def test_a_function_is_at_most_60_lines() -> None:
+    """One screen; the median is 7."""
+    long = [
+        f"{name}.{node.name}: {length}"
+        for name, file in modules().items()
+        for node in ast.walk(tree_of(file))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for length in [(node.end_lineno or node.lineno) - node.lineno + 1]
+        if length > LONGEST_FUNCTION
+    ]
+    assert long == []
+
+
+def test_the_source_has_not_grown() -> None:
+    """A change that needs more lines than this says so here, and why in its commit."""
+    assert sum(LENGTHS.values()) <= MOST_LINES
+
+
+def test_few_lines_are_kept_from_the_formatter() -> None:
+    """Only tables earn it."""
+    files = [file for folder in ("src", "tests", "bench", "examples") for file in (ROOT / folder).rglob("*.py")]
+    marks = ("# fmt: " + word for word in ("skip", "off"))
+    assert sum(file.read_text(encoding="utf-8").count(mark) for mark in marks for file in files) <= MOST_SKIPS

@@ -1,0 +1,59 @@
+"""How the agent handles one request when its own process lacks a resource."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from dsops.agent.client import DECLINED, FAILED, RESULT
+from dsops.agent.request import AgentRequest, ClientLimits, RequestClient
+from dsops.agent.work import SessionKeeper
+from dsops.cli.run.command_lines import ClientLines
+from tests.fakes import FixedClock
+from tests.permission import allow_found
+
+if sys.platform == "win32":
+    pytest.skip("there is no agent on Windows", allow_module_level=True)
+
+import resource
+
+CONFIG = "version: 1\nenvs:\n  plain:\n    PLAIN: {literal: info}\n"
+
+
+def answer_kind(folder: Path, *, files: bool) -> int:
+    """The kind of answer to an `exec` request; without `files` the process can open no more descriptors."""
+    asked = AgentRequest(
+        os.fsencode(folder),
+        watches=False,
+        words=[b"exec", b"--env", b"plain", b"--", b"x"],
+        environ=[b"HOME=" + os.fsencode(folder)],
+    )
+    keeper = SessionKeeper(FixedClock(), ClientLines())
+    ours, theirs = socket.socketpair()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    with ours, theirs:
+        try:
+            if not files:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+            return keeper.work(asked, RequestClient(ours, ClientLimits())).kind
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_without_descriptors_the_agent_declines(tmp_path: Path) -> None:
+    """Without free descriptors the agent declines, so the client does the work itself instead of getting an error."""
+    (tmp_path / "dsops.yaml").write_text(CONFIG)
+    allow_found(tmp_path, {"HOME": str(tmp_path)})
+    assert answer_kind(tmp_path, files=True) == RESULT
+    assert answer_kind(tmp_path, files=False) == DECLINED
+
+
+def test_a_missing_configuration_is_the_clients_error(tmp_path: Path) -> None:
+    """A missing configuration is reported as the client's error."""
+    assert answer_kind(tmp_path, files=True) == FAILED

@@ -1,0 +1,112 @@
+"""The names that programs may import from dsops: a golden list for each door, and who may go past the policy's."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import dsops
+
+SOURCE = Path(dsops.__file__).parent
+
+DOORS = {
+    "dsops": "open",
+    "dsops.policy": """
+        ANY_ACCOUNT AccountPlace ActionFacts AnsweredCase Attached AuthorizationReference Case CaseQuestion
+        CompletedQuestion Condition Decision DeclaredPolicies Effect Entity Expected Facts Finding KIND_WORDS LintReport
+        LintRule Needs Outcome POLICY_TYPES ParsedPolicy Place Policies Policy PolicyFile PolicyFiles PolicyKind
+        PolicySet PolicyText PolicyType Principal RULES ReadFile Reason Request ResourcePolicy SECRET_KEYS SEVERITIES
+        ServiceFacts Severity Statement StatementReason UNKNOWN_SUFFIX UnmetElement Unread Verdict attached_of
+        attribute_keys check_policy complete denial_sentence differences evaluate global_key_type is_kms_key
+        is_multi_valued is_negated is_unique_id lint lower_case needs_of parse_policy parse_policy_text read_caller
+        read_policy_source read_table shown_name simulate variable_keys
+    """,
+    "dsops.testing": """
+        Assume CredentialStoreContract CredentialSubject Identity LocalAws SandboxAccount SandboxClock
+        SecretStoreContract SecretSubject allow deny step_of trust
+    """,
+}
+
+PAST_THE_DOOR = {
+    "cli/look/explain_files.py": "the kinds of entities are its keys",
+    "cli/look/plan_check.py": "prints what the sources assume",
+    "cli/policy/answers.py": "words for verdicts",
+    "cli/policy/simulate.py": "builds a table's row from flags",
+    "explain/evidence/readers.py": "the kinds of entities are its keys",
+    "explain/evidence/recorded.py": "which actions are about roles",
+    "explain/evidence/recorded_context.py": "dates of AWS's records",
+    "explain/questions/unsigned.py": "providers without an ARN",
+    "sandbox/authorization/resources/kms_grants.py": "grants name principals as policies do",
+    "sandbox/iam_api/policy_sources.py": "IAM's simulator tells which keys a policy uses",
+    "sandbox/iam_api/simulation.py": "IAM's simulator folds a context",
+    "sandbox/iam_api/simulation_results.py": "IAM's simulator takes ARNs apart",
+    "sandbox/state/organizations.py": "which services have resource control policies",
+}
+"""Modules that import from an inner module of `dsops.policy`, and what for."""
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_the_public_names_are_these(door: str) -> None:
+    """A name that goes or comes is seen in this list, and every one can be imported."""
+    module = import_module(door)
+    written = DOORS[door].split()
+
+    assert written == sorted(written)
+    assert sorted(_declared(door)) == written
+    assert [name for name in written if not hasattr(module, name)] == []
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_what_can_be_called_has_a_docstring_of_its_own(door: str) -> None:
+    """A type's generated one says nothing."""
+    module = import_module(door)
+    public = {name: getattr(module, name) for name in DOORS[door].split()}
+    callables = {name: each for name, each in public.items() if inspect.isfunction(each) or inspect.isclass(each)}
+
+    assert [name for name, each in callables.items() if not _own_docstring(name, each)] == []
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    """As of any other module, so that `hasattr` and `from ... import` work."""
+    for door in DOORS:
+        with pytest.raises(AttributeError, match="nothing_like_it"):
+            _ = import_module(door).nothing_like_it
+
+
+def test_others_import_the_policy_engine_by_its_door() -> None:
+    """But for the modules in the list, and each of those still does."""
+    past = {
+        str(path.relative_to(SOURCE))
+        for path in SOURCE.rglob("*.py")
+        if path.relative_to(SOURCE).parts[0] != "policy" and _inner_imports(path)
+    }
+
+    assert sorted(past) == sorted(PAST_THE_DOOR)
+
+
+def _declared(door: str) -> list[str]:
+    """The names in `__all__`; that of `dsops` is for type checkers alone."""
+    tree = ast.parse(Path(str(import_module(door).__file__)).read_text(encoding="utf-8"))
+    lists = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__"
+    ]
+    assert len(lists) == 1
+    return list(ast.literal_eval(lists[0]))
+
+
+def _own_docstring(name: str, each: object) -> bool:
+    text = inspect.getdoc(each) or ""
+    return bool(text) and not text.startswith(f"{name}(")
+
+
+def _inner_imports(path: Path) -> list[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    modules = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+    modules += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    return [module for module in modules if module.startswith("dsops.policy.")]
