@@ -12,7 +12,7 @@ from dsops.graph.text import graph_text
 from dsops.graph.types import Graph
 
 _TOP = 64
-"""Room for the title."""
+"""Space for the title."""
 _CORNERS = {"caller": 16, "hop": 3, "store": 3, "variable": 10}
 """The radius of a box's corners."""
 
@@ -77,12 +77,12 @@ def _colours(palette: dict[str, str]) -> list[str]:
 
 
 def lay_out(graph: Graph, top: float) -> Drawing:
-    """The drawing, beginning at that height."""
+    """Lay out the drawing, starting at height `top`."""
     return lay_out_items([_item(graph, row) for row in outline(graph)], top)
 
 
 def _item(graph: Graph, row: OutlineRow) -> Item:
-    """Name, what became of it, facts; each on lines of its own."""
+    """The box of a row: name, outcome and facts on separate lines."""
     node = row.node
     if node is None:
         return Item(row.depth, (row.heading,), None)
@@ -92,7 +92,7 @@ def _item(graph: Graph, row: OutlineRow) -> Item:
 
 
 def _joined(facts: list[str]) -> list[str]:
-    """Short facts side by side."""
+    """Short facts, joined on one line where they fit."""
     joined: list[str] = []
     for fact in facts:
         if joined and len(joined[-1]) + len(fact) + 2 <= CHARACTERS:

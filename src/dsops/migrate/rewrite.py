@@ -18,9 +18,9 @@ _ENVIRONMENT_SECTIONS = ("envs", "environments")
 _OLD_REGION = "us-east-1"
 """The region that the original used for a Secrets Manager store without one, whether AWS_REGION was set or not."""
 
-# The names of the original (systmms/dsops 0.2.5). Where its documentation and its code differ, both stand here.
+# The names of the original (systmms/dsops 0.2.5). Where its documentation and its code differ, both names are listed.
 _UNUSED_SECTIONS = (*UNUSED_KEYS, "rotation_groups")
-"""Sections that mean nothing here: they are commented out."""
+"""Sections that are not used here, and are commented out."""
 
 _TYPES: MappingOf[str, str] = {
     "aws-secretsmanager": "aws.secretsmanager",
@@ -33,7 +33,7 @@ _STORE_KEYS: MappingOf[str, MappingOf[str, str]] = {
     "": {"timeoutMs": "timeout_ms"},
     "aws.sso": {"sso_start_url": "start_url"},
 }
-"""Type ("" for all) -> its key -> ours, besides the aliases that the schema has."""
+"""Store type ("" for all) -> its key -> our key, besides the aliases in the schema."""
 
 _UNUSED_STORE_KEYS: MappingOf[str, MappingOf[str, str]] = {
     "": {"optional": "a variable is optional, a store is not", "kms_key_id": "the service knows which key it is"},
@@ -43,7 +43,7 @@ _UNUSED_STORE_KEYS: MappingOf[str, MappingOf[str, str]] = {
         "profile": "the login is `start_url`'s",
     },
 }
-"""Type ("" for all) -> a key without a meaning here, and why; nor did the original do anything with one."""
+"""Store type ("" for all) -> an unused key, and why. The original ignored these keys too."""
 
 _ENVIRONMENT_KEYS: MappingOf[str, str] = {"inherit": "extends"}
 _VARIABLE_KEYS: MappingOf[str, str] = {"fallback": "default", "transforms": "transform"}

@@ -16,10 +16,10 @@ from dsops.errors import AccessDenied, AwsAnswer, DsopsError, QueryFailed, Query
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 Row = tuple[str | None, ...]
-"""The texts of one row, in the order of the question's columns; None for NULL."""
+"""The texts of one result row, in the order of the requested columns; None for NULL."""
 
 MOST_PAGES = 1000
-"""Pages of a result that are read, of a thousand rows each."""
+"""The most pages of a result that are read, at up to a thousand rows each."""
 
 MOST_BYTES = 262_144
 """The longest query text that Athena accepts (QueryString)."""
@@ -199,19 +199,19 @@ def _refused_start(workgroup: str) -> Refusal:
 
 
 def _object_in(content: Mapping[str, object], name: str) -> Mapping[str, object]:
-    """An object member of an answer; {} where it is missing or something else."""
+    """An object member of an answer; {} when it is missing or of another type."""
     value = content.get(name)
     return value if isinstance(value, dict) else {}
 
 
 def _objects_in(content: Mapping[str, object], name: str) -> list[Mapping[str, object]]:
-    """The objects of a list member; [] where it is missing or something else."""
+    """The objects of a list member; [] when it is missing or of another type."""
     value = content.get(name)
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _count_in(content: Mapping[str, object], name: str) -> int | None:
-    """A number member of an answer; None where it is missing or something else."""
+    """A non-negative integer member of an answer; None when it is missing or of another type."""
     value = content.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 

@@ -15,7 +15,7 @@ _WRONG_NAME = r"subject name|hostname mismatch|doesn't match|does not match|is n
 
 
 def for_unreachable(address: Address, proxy: Proxy | None, why: str) -> str:
-    """Where to look: the proxy, a sandbox that does not run, a region that is none, the network."""
+    """The hint for a failed connection: check the proxy, the sandbox, the region or the network."""
     host, authority = address.host, address.authority
     if proxy is not None:
         if "407" in why:
@@ -33,7 +33,7 @@ def for_unreachable(address: Address, proxy: Proxy | None, why: str) -> str:
 
 
 def for_broken(proxy: Proxy | None) -> str:
-    """A connection that was there and is gone."""
+    """The hint for a connection that broke before the answer was complete."""
     if proxy is not None:
         return f"try again; if it persists, check {proxy.origin}"
     return "try again; if it persists, a firewall or proxy on the way may be closing it"

@@ -33,7 +33,7 @@ class Element(NamedTuple):
     children: tuple[Element, ...]
 
     def find(self, path: str) -> Element | None:
-        """The first element down this path (`Credentials/AccessKeyId`), or None."""
+        """The first element at this path (`Credentials/AccessKeyId`), or None."""
         element: Element | None = self
         for name in path.split("/"):
             element = next((child for child in element.children if child.name == name), None) if element else None

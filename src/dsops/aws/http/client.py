@@ -53,7 +53,7 @@ class Client(NamedTuple):
     """Rate limits of services that refused or failed; shared by all copies of the client, and by an agent's clients."""
     connect_timeout_ms: int
     total_timeout_ms: int
-    """For the whole call, retries and pauses included."""
+    """The time limit of the whole call, including retries and pauses."""
     attempts: int
     """The most attempts when the service fails. Throttling is retried until the total time is up."""
     sandboxes: set[str]
@@ -84,7 +84,7 @@ Refusal = Callable[[AwsAnswer, str], DsopsError | None]
 
 
 class Call(NamedTuple):
-    """One action on one service, apart from its parameters."""
+    """One call of an API action, without its parameters."""
 
     endpoint: Endpoint
     credentials: Credentials | None
@@ -223,7 +223,7 @@ class _Failed(NamedTuple):
 async def _attempt(
     client: Client, call: Call, request: WireRequest, read_refusal: _ReadRefusal, *, may_correct: bool
 ) -> Response | _Failed:
-    """The answer with status 200, or how the attempt failed."""
+    """Send the request once; returns a response with status 200, or how the attempt failed."""
     begun, skew = client.runtime.monotonic(), client.skew_seconds(call.endpoint)
     try:
         response = cast("Response", await transfer(request))

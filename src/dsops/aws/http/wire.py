@@ -25,7 +25,7 @@ MAX_CONNECTIONS = 64
 
 _E = TypeVar("_E", bound=ServiceError)
 
-# Line breaks would end a header; a space at either end would be lost on the way, and with it the signature.
+# A line break would end the header. A space at either end would be stripped on the way and break the signature.
 _UNSAFE = re.compile(r"[^\x20-\x7e]|^ | $")
 
 
