@@ -134,7 +134,7 @@ class ValueCache:
         return kept[0] if kept is not None and self._now() < kept[1] else None
 
     def keep(self, key: object, value: Secret, seconds: int, era: object) -> None:
-        """Cache the value for that long. `key` identifies caller, place and secret; `era` is the one at the read's start."""
+        """Cache the value for that long. `key` identifies caller, place and secret; `era` is the read's."""
         if era is not self.era:
             return  # everything was to be forgotten meanwhile
         now = self._now()
