@@ -134,7 +134,7 @@ class ValueCache:
         return entry[0] if entry is not None and self._now() < entry[1] else None
 
     def keep(self, key: object, value: Secret, seconds: int, era: object) -> None:
-        """Keeps it for that long. `key` says who read it, where, and what; `era` is when it was asked for."""
+        """Cache the value for that long. `key` identifies caller, place and secret; `era` is the read's."""
         if era is not self.era:
             return  # everything was to be forgotten meanwhile
         now = self._now()

@@ -92,14 +92,14 @@ def page() -> str:
 
 
 def test_the_page_is_what_the_program_says() -> None:
-    """A flag that is added, renamed or reworded changes the page."""
+    """The page has every flag with its present name and help."""
     if UPDATE:
         PAGE.write_text(page(), encoding="utf-8")
     assert PAGE.read_text(encoding="utf-8") == page()
 
 
 def test_each_variable_means_one_flag() -> None:
-    """Two flags that share a variable would have to take the same values: `--format` of two commands does not."""
+    """Flags with the same variable accept the same values."""
     for variable in variables():
         flags = {
             (flag.name, flag.kind, flag.choices)

@@ -141,7 +141,7 @@ def test_who_has_not_logged_in_is_told_the_command(desk: Desk) -> None:
     failure = desk.failure()
     assert isinstance(failure, LoginRequired)
     assert f"store `r` needs the login at {START_URL}" == failure.message
-    assert ("nobody has logged in", "dsops login r") == (failure.why, failure.hint)
+    assert ("not logged in", "dsops login r") == (failure.why, failure.hint)
     assert [] == desk.center.asked
 
 
@@ -555,7 +555,7 @@ def test_what_the_plan_knows_of_the_login(desk: Desk) -> None:
         assert proof.login is not None
         return f"{proof.source}: {proof.login.told}"
 
-    assert f"the login at {START_URL}: nobody has logged in" == told()
+    assert f"the login at {START_URL}: not logged in" == told()
     desk.center.log_in(desk.home)
     assert f"the login at {START_URL}: logged in until 2026-11-24T13:00:00Z, then renewed" == told()
     desk.center.log_in(desk.home, refreshToken=None)
