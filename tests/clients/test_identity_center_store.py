@@ -168,7 +168,7 @@ def test_where_no_browser_can_be_opened_a_code_is_shown(desk: Login) -> None:
     waiting = subprocess.Popen(["dsops", "login"], cwd=desk.folder, env=desk.environ, stderr=subprocess.PIPE, text=True)
     desk.dsops("sandbox", "approve", "--deny", "--wait", "30")
     _, stderr = waiting.communicate(timeout=30)
-    assert "no browser can be opened here, so that a code is used" in stderr
+    assert "no browser can be opened here: using a code instead" in stderr
     assert "error[login.failed]: the login was denied on the page" in stderr
     assert waiting.returncode == 3
     assert not desk.file.exists()

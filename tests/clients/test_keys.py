@@ -359,7 +359,7 @@ def test_a_key_is_read_in_every_format(desk: Desk, form: str) -> None:
         words = ("--from-profile", "own")
     done = desk.dsops("keys", "add", "ada", *words)
     assert done.returncode == 0, done.stderr
-    assert "still has it" in done.stderr
+    assert "still contains the secret" in done.stderr
     assert desk.works()
 
 

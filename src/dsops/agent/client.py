@@ -1,8 +1,8 @@
-"""The warm path: hands a command line to the agent, and becomes the command with the environment that comes back.
+"""The warm path: sends a command line to the agent, and becomes the command with the environment it returns.
 
-This file is all that a warm `dsops exec` loads besides `os`, `sys`, `time`, `_socket` and `_signal`, which a starting
-Python has anyway or links in: every further module would be a part of every run. Whatever is not plain is left to
-`dsops.cli`.
+This file is all that a warm `dsops exec` loads besides `os`, `sys`, `time`, `_socket` and `_signal`, which Python
+loads at its start anyway or has built in: every further module would slow down every run. Every case that is not
+simple is left to `dsops.cli`.
 """
 
 import _signal  # type: ignore[import-not-found]
@@ -20,51 +20,54 @@ if TYPE_CHECKING:
     Person = Callable[[int, bytes], bytes | None]
 
 REQUEST, HELLO, NOTE, EVENT, ASK, TYPED, NOBODY, RESULT, FAILED, DECLINED, ALIVE, CODE = b"RHNEQTUXFDAC"
-"""Kinds of frames. From the client: REQUEST, TYPED (a person's answer), NOBODY (there is no answer). From the agent:
-HELLO (the request was received), NOTE (text for stderr), EVENT, ASK (a question to a person), ALIVE (still at work),
-CODE (an MFA code may be used for this request), and one that ends the request: RESULT, FAILED (an error, see `failure`)
-or DECLINED (the client has to do the work itself)."""
+"""Kinds of frames.
+
+From the client: REQUEST, TYPED (what the user typed), NOBODY (no answer at the terminal). From the agent: HELLO (the
+request was received), NOTE (text for stderr), EVENT, ASK (a question to the user), ALIVE (still working), CODE (an
+MFA code may be used for this request), and one that ends the request: RESULT, FAILED (an error, see `failure`) or
+DECLINED (the client has to do the work itself).
+"""
 
 LONGEST = 1 << 23
-"""Bytes of one frame: an environment has at most 6 MiB on Linux (three quarters of the stack's limit)."""
+"""Maximum bytes of a frame: an environment has at most 6 MiB on Linux (three quarters of the stack limit)."""
 
 _HEARD_SECONDS = 5.0
-"""How long an agent may take to confirm a request: one that is stopped never does."""
+"""How long an agent may take to confirm a request; a stopped (SIGSTOP) agent never does."""
 
 SILENT_SECONDS = 10.0
-"""How long an agent at work may send nothing, and how long a frame may take to arrive whole: it sends ALIVE every two
-seconds, so a silent one is stopped."""
+"""How long a working agent may send nothing, and how long a frame may take to arrive.
+
+The agent sends ALIVE every two seconds, so a silent one is stopped.
+"""
 
 _PATIENCE_SECONDS = 900.0
-"""How long an agent may send nothing but ALIVE: clients that wait for one person to type have two minutes each."""
+"""How long an agent may send nothing but ALIVE: clients that queue for the same user's MFA code have two minutes each.
+"""
 
 AGAIN = b"again"
-"""With DECLINED: this agent is of another dsops or about to end, and a new one will answer."""
+"""With DECLINED: this agent is of another dsops version or about to end; ask again, a new agent will answer."""
 
 _DEAF = (DECLINED, b"deaf")
 _STUCK = (DECLINED, b"stuck")
-"""The agent is silent, and may have sent an MFA code, which AWS accepts once."""
+"""The agent is silent, and may have sent an MFA code, which AWS accepts only once."""
 
 _TRIES = 3
 PLAIN = ("--json", "--keep-existing", "--pristine")
 PLAIN_WITH_VALUE = ("--config", "--env", "--min-ttl", "--reason")
-"""Flags of an `exec` that need nothing but a new environment."""
+"""Flags with which an `exec` needs only a new environment."""
 ANSWERED = ("credentials", "get")
 """Commands whose whole answer can come from the agent."""
 _OWN_WORK = ("--no-agent", "--verbose", "-v", "--debug", "--help", "-h")
 _OFF = ("off", "0", "no", "false")
 
 
-# --- frames -------------------------------------------------------------------------------------------------
-
-
 def pack(fields: "list[bytes]") -> bytes:
-    """The fields as one text, each behind its length in four bytes."""
+    """Encode the fields, each after its length in four bytes."""
     return b"".join([part for field in fields for part in (len(field).to_bytes(4, "big"), field)])
 
 
 def unpack(data: bytes) -> "list[bytes]":
-    """The fields again. Raises ValueError for bytes that `pack` can't have made."""
+    """Decode the fields. Raises ValueError for bytes that `pack` can't have made."""
     fields, position = [], 0
     while position < len(data):
         end = position + 4 + int.from_bytes(data[position : position + 4], "big")
@@ -81,9 +84,10 @@ def send(connection: "_socket.socket", kind: int, data: bytes = b"") -> None:
 
 
 def receive(connection: "_socket.socket", seconds: float = SILENT_SECONDS) -> "tuple[int, bytes] | None":
-    """The next frame; None at the end.
+    """The next frame; None at the end of the stream.
 
-    Raises OSError, TimeoutError for one that is not whole within `seconds`, ValueError for one that is too long.
+    Raises TimeoutError if a frame is not complete within `seconds`, another OSError for a broken connection,
+    ValueError for a frame that is too long.
     """
     until = monotonic() + seconds
     head = _read(connection, 5, until)
@@ -111,17 +115,14 @@ def _read(connection: "_socket.socket", length: int, until: float) -> "bytes | N
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-# --- where the agent is -------------------------------------------------------------------------------------
-
-
 def stamp() -> bytes:
-    """Identifies this installation of dsops: an agent of another one, or of one since reinstalled, must not answer."""
+    """Identifies this installation of dsops; an agent of another or reinstalled dsops must not answer."""
     changed = os.stat(__file__).st_mtime_ns
     return f"{__version__} {sys.hexversion:x} {changed}".encode()
 
 
 def is_wanted(environ: "Mapping[str, str]") -> bool:
-    """Whether an agent may be used: not in CI, not on Windows, not where it is switched off."""
+    """Whether an agent may be used: not in CI, not on Windows, not if the user switched it off."""
     return (
         sys.platform != "win32"
         and not environ.get("CI")
@@ -131,7 +132,7 @@ def is_wanted(environ: "Mapping[str, str]") -> bool:
 
 
 def folder_of(environ: "Mapping[str, str]") -> str:
-    """The folder of the sockets, which may not exist yet."""
+    """The folder of the agent's socket, which may not exist yet."""
     runtime = environ.get("XDG_RUNTIME_DIR", "")
     if runtime.startswith("/") and len(os.fsencode(runtime)) < 60:
         return runtime.rstrip("/") + "/dsops"
@@ -139,7 +140,7 @@ def folder_of(environ: "Mapping[str, str]") -> str:
 
 
 def is_safe(folder: str) -> bool:
-    """Whether the folder belongs to this user, is closed to others, and is no link."""
+    """Whether the folder belongs to this user, is closed to other users, and is no symbolic link."""
     try:
         status = os.lstat(folder)
     except OSError:
@@ -148,7 +149,7 @@ def is_safe(folder: str) -> bool:
 
 
 def make_folder(folder: str) -> bool:
-    """Makes the folder unless it exists; whether it is safe now."""
+    """Make the folder unless it exists; returns whether it is safe."""
     try:
         os.mkdir(folder, 0o700)
     except FileExistsError:
@@ -159,9 +160,9 @@ def make_folder(folder: str) -> bool:
 
 
 def address_in(folder: str) -> str:
-    """The socket's path: one for each Python, dsops, namespaces, root folder (chroot) and set of groups.
+    """The socket's path, different for each Python, dsops, namespace, root folder (chroot) and set of groups.
 
-    In others the same paths name other files, or files that may not be read.
+    In another one of these, the same paths name other files, or files that may not be read.
     """
     root, groups = os.stat("/"), sorted(os.getgroups())
     parts = [sys.prefix, os.path.dirname(__file__), f"{root.st_dev} {root.st_ino} {os.getegid()} {groups}"]
@@ -192,7 +193,7 @@ def peer_uid(connection: "_socket.socket", platform: str = sys.platform) -> int:
 
 
 def connect(address: str) -> "_socket.socket | None":
-    """A connection to the agent of this user; None where none listens."""
+    """A connection to the agent of this user; None if no agent listens."""
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
         connection.settimeout(_HEARD_SECONDS)
@@ -205,11 +206,8 @@ def connect(address: str) -> "_socket.socket | None":
     return None
 
 
-# --- a request ----------------------------------------------------------------------------------------------
-
-
 def is_plain(words: "list[str]") -> bool:
-    """Whether an `exec` with these words, up to `--`, needs nothing but a new environment."""
+    """Whether an `exec` with these words, up to `--`, needs only a new environment."""
     position = 0
     while position < len(words):
         name, equals, _ = words[position].partition("=")
@@ -223,10 +221,10 @@ def is_plain(words: "list[str]") -> bool:
 
 
 def run(words: "list[str]", person: "Person") -> "bytes | None":
-    """The error of a failed `dsops exec`; a success does not return.
+    """The packed error of a failed `dsops exec`; does not return after a success.
 
-    None where the agent can't do it, b"" where there is no agent: this process has to do the work.
-    `words` are those after `exec`; `person` shows the agent's events and asks its questions.
+    None if the agent can't do it, b"" if there is no agent: this process has to do the work. `words` are those after
+    `exec`; `person` shows the agent's events and asks its questions.
     """
     split = words.index("--")
     command = words[split + 1 :]
@@ -255,10 +253,10 @@ def run(words: "list[str]", person: "Person") -> "bytes | None":
 
 
 def answer(words: "list[str]", person: "Person") -> "tuple[int, bytes] | None":
-    """RESULT and what belongs on stdout, or FAILED and the error; None where this process has to do the work.
+    """RESULT and the bytes for stdout, or FAILED and the error; None if this process has to do the work.
 
-    `words` are those of a command line of ANSWERED, the command first. Not for a terminal: a person does not notice
-    the difference, and needs a newline behind a value.
+    `words` are a command line of ANSWERED, the command first. Not used if stdout is a terminal: speed does not matter
+    to a user there, and a value needs a newline after it.
     """
     if sys.stdout is None or os.isatty(1) or any(word in _OWN_WORK for word in words):
         return None
@@ -283,10 +281,10 @@ def _profile(words: "list[str]") -> str:
 
 
 def begin_elsewhere(profile: str) -> None:
-    """Removes AWS_PROFILE where it names the profile that this process is the `credential_process` of.
+    """Removes AWS_PROFILE if it names the profile whose `credential_process` is this process.
 
-    `AWS_PROFILE=target aws ...` passes it on to us, and its session would be made with itself. The agent gets this
-    process's environment.
+    `AWS_PROFILE=target aws ...` passes the variable on to this process, and the session of the profile would be made
+    with itself. The agent gets this process's environment.
     """
     for variable in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
         if profile and os.environ.get(variable) == profile:
@@ -294,7 +292,7 @@ def begin_elsewhere(profile: str) -> None:
 
 
 def find(name: str, path: str) -> "str | None":
-    """The file that a shell would run for that name; None where there is none, or one that can't be run."""
+    """The file that a shell would run for that name; None if there is none, or it is not executable."""
     for folder in [""] if "/" in name else path.split(":"):
         candidate = name if "/" in name else f"{folder or '.'}/{name}"
         if os.access(candidate, os.X_OK):
@@ -305,9 +303,9 @@ def find(name: str, path: str) -> "str | None":
 
 
 def ask(words: "list[bytes]", person: "Person", *, watches: bool, starts: bool = True) -> "tuple[int, bytes] | None":
-    """The agent's answer: RESULT, FAILED or DECLINED, and data; None where no agent answers.
+    """The agent's answer: RESULT, FAILED or DECLINED, and data; None if no agent answers.
 
-    One that ends before it answers is started once more: it may have been idle for too long.
+    An agent that ends before it answers is started again: it may just have reached its idle timeout.
     """
     place = folder_of(os.environ)
     address = address_in(place)
@@ -340,7 +338,7 @@ def _request(words: "list[bytes]", *, watches: bool) -> bytes:
 
 
 def _exchange(connection: "_socket.socket", request: bytes, person: "Person") -> "tuple[int, bytes] | None":
-    """The frame that ends the request; None when the agent ended first."""
+    """The frame that ends the request; None if the agent ended before."""
     try:
         send(connection, REQUEST, request)
         return _listen(connection, person)
@@ -361,9 +359,9 @@ def _start(place: str, address: str) -> "_socket.socket | None":
 
 
 def _listen(connection: "_socket.socket", person: "Person") -> "tuple[int, bytes] | None":
-    """The frame that ends the request; None when the agent ended first.
+    """The frame that ends the request; None if the agent ended before.
 
-    _DEAF or _STUCK for an agent that is silent or sends no valid frame: it holds the socket, so no other can start.
+    _DEAF or _STUCK for an agent that is silent or sends an invalid frame: it holds the socket, so no other can start.
     """
     is_shown, silent = False, _DEAF
     seconds, until = _HEARD_SECONDS, monotonic() + _PATIENCE_SECONDS
@@ -379,7 +377,7 @@ def _listen(connection: "_socket.socket", person: "Person") -> "tuple[int, bytes
             if kind == CODE:
                 silent = _STUCK
             elif kind == NOTE:
-                if is_shown:  # a transient line may stand there
+                if is_shown:  # an event line, which the next one overwrites, may be on the terminal
                     person(EVENT, pack([b"done"]))
                 _tell(data)
                 until = monotonic() + _PATIENCE_SECONDS
@@ -396,7 +394,7 @@ def _listen(connection: "_socket.socket", person: "Person") -> "tuple[int, bytes
 
 
 def _show(connection: "_socket.socket", person: "Person", kind: int, data: bytes) -> None:
-    """Shows an event, or asks the person; what was typed goes back to the agent."""
+    """Shows an event, or asks the user and sends the typed answer back to the agent."""
     if kind not in (EVENT, ASK):
         raise ValueError("a frame of no kind")
     typed = person(kind, data)
@@ -406,7 +404,7 @@ def _show(connection: "_socket.socket", person: "Person", kind: int, data: bytes
 
 
 def _tell(text: bytes) -> None:
-    """Writes to stderr; ignores one that is closed or full."""
+    """Writes to stderr; ignores a stderr that is closed or full."""
     if sys.stderr is None:
         return  # closed from the start: descriptor 2 may be the connection
     try:  # noqa: SIM105 - contextlib is one more module
@@ -416,7 +414,7 @@ def _tell(text: bytes) -> None:
 
 
 def _become(program: str, command: "list[str]", environment: "dict[bytes, bytes]") -> None:
-    """Becomes the command; returns where the system refuses to run it."""
+    """Replaces this process with the command; returns if the system refuses to run it."""
     # Python ignores both from its start, and ignored signals stay ignored in the new program.
     _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
     _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)

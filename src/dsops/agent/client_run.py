@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from dsops.aws.http.retries import KnownServices
 
 HOOK = "hook-load"
-"""The command of a shell's hook, which needs a permission of its own."""
+"""The command of a shell's hook, which needs its own permission."""
 
 _PROCESS_FOLDERS = ("/dev/", "/proc/")
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 
 
 class SharedState(NamedTuple):
-    """What the requests of all clients share."""
+    """The state that the requests of all clients share."""
 
     now: Callable[[], datetime]
     cache: CredentialCache
@@ -48,13 +48,13 @@ class SharedState(NamedTuple):
     writer: SharedWriter
     """Writes the clients' audit trails."""
     known_services: KnownServices
-    """The rate limits of AWS services."""
+    """The rate limits that AWS services have shown."""
     sandboxes: set[str]
-    """Endpoints that a sandbox answers at: sessions from there are marked as a sandbox's."""
+    """Endpoints that are sandboxes: sessions from them are marked as such."""
 
 
 class ClientRun:
-    """One request: the client's world, and what is done in it."""
+    """One request, run with the client's environment, folder and terminal."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class ClientRun:
         *,
         shows_notes: bool,
     ) -> None:
-        """`shows_notes` where the client makes no plan of its own, which would show the same notes."""
+        """`shows_notes` if the client makes no plan of its own, which would show the same notes."""
         self.words = [os.fsdecode(word) for word in asked.words[1:]]
         self._asked = asked
         self._client = client
@@ -105,9 +105,9 @@ class ClientRun:
 
     @contextmanager
     def pipeline(self, request: PipelineRequest, program: str = "") -> Iterator[Pipeline]:
-        """The pipeline for the request; its acts are on the audit trail of the client's home when the block ends.
+        """The pipeline for the request; writes its acts to the audit trail of the client's home when the block ends.
 
-        A failure is recorded, too, unless the client records the outcome of its run itself.
+        A failure is recorded, too, unless the client itself records the outcome of its run.
         """
         journal = self._open_journal(request, program)
         self._tally.is_of_sandbox = lambda: journal.is_of_sandbox is True
@@ -131,7 +131,7 @@ class ClientRun:
             self.runtime.environ,
             self.runtime.folder,
             self.runtime.now,
-            # A client with a run of its own writes to the same trail next, and warns by itself.
+            # A client with a run of its own writes to the same trail next, and warns itself.
             warn=_ignore if request.run else self._note,
             tell=self._note if self._asked.watches else _ignore,
             pid=self._client.pid,
@@ -146,7 +146,7 @@ class ClientRun:
         return journal
 
     def needs_client(self, request: PipelineRequest) -> bool:
-        """Whether only the client can read its configuration: `--config <(make-one)` is a pipe that is read once.
+        """Whether only the client can read its configuration: `--config <(make-one)` is a pipe, readable once.
 
         /dev/fd/63 and /proc/self name other files in this process.
         """
@@ -155,7 +155,7 @@ class ClientRun:
         return bool(request.config) and is_special
 
     def plan(self, request: PipelineRequest, program: tuple[str, ...] = ()) -> Plan:
-        """The plan of the environment to use, for all its variables or the only one that is asked for."""
+        """The plan of the environment to use, for all its variables or the requested one."""
         config = self._config(request)
         name = choose_environment(config, request.environment, program)
         if request.variable:
@@ -164,7 +164,7 @@ class ClientRun:
         return self._announced(plan_named(config, name, self.runtime, also=request.store, lasts=lasts))
 
     def plan_session(self, request: PipelineRequest) -> Plan:
-        """The plan of a store's session, as the environment uses it that is named."""
+        """The plan for a store's session, as the request's environment uses it."""
         config = self._config(request)
         plan = plan_of_session(
             config, request.store, self.runtime, environment=request.environment, lasts=request.lasts
@@ -172,14 +172,14 @@ class ClientRun:
         return self._announced(plan)
 
     def _announced(self, plan: Plan) -> Plan:
-        """The plan, once the client has its notes and knows whether it may use up a code of an MFA device."""
+        """Sends the plan's notes to the client, and announces that an MFA code may be used; returns the plan."""
         self._show_notes(plan.notes)
         if any("serial_number" in step.settings for step in plan.steps.values()):
             self._client.expect_code()
         return plan
 
     def _config(self, request: PipelineRequest) -> Config:
-        """The client's configuration. Raises NotAllowed: the client can ask a person for permission."""
+        """The client's configuration. Raises NotAllowed: the client can ask its user for permission."""
         config = read_config(
             self.runtime,
             request.config,
@@ -200,11 +200,11 @@ class ClientRun:
 
 
 def _ignore(_text: str) -> None:
-    """Shows nothing."""
+    """Ignores a note."""
 
 
 def is_for_client(error: BaseException) -> bool:
-    """Whether the client may succeed: it has a terminal to ask for permission at, and resources of its own."""
+    """Whether the client may succeed: it has a terminal to ask for permission, and resources of its own."""
     return isinstance(error, NotAllowed) or is_exhausted(error)
 
 

@@ -1,4 +1,4 @@
-"""The command lines that clients send as they are; `cli` passes in what parses them and writes their answers."""
+"""The command lines that clients send unparsed, and the protocol with which `cli` parses them and formats answers."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from dsops.secret import Secret
 
 
 class ExecLine(NamedTuple):
-    """An `exec`: the agent makes the environment of its program."""
+    """A parsed `dsops exec`: the agent makes the environment of its program."""
 
     request: PipelineRequest
     program: tuple[str, ...]
-    """The program, without its arguments, which the client keeps to itself."""
+    """The program, without its arguments, which the client does not send."""
     is_pristine: bool
     keeps_existing: bool
 
 
 class GetLine(NamedTuple):
-    """A `get`."""
+    """A parsed `dsops get`."""
 
     request: PipelineRequest
     text_of: Callable[[Secret, Plan], bytes]
-    """What goes to stdout."""
+    """Formats the value for stdout."""
 
 
 class CredentialsLine(NamedTuple):
-    """A `credentials`."""
+    """A parsed `dsops credentials`."""
 
     request: PipelineRequest
     text_of: Callable[[Credentials], bytes]
-    """What goes to stdout."""
+    """Formats the session for stdout."""
 
 
 class CommandLines(Protocol):
-    """Reads the words of a client's command line with the client's environment, and writes as the command line does."""
+    """Parses a client's command line with the client's environment, and formats answers as the command does."""
 
     def exec_line(self, words: Sequence[str], environ: Mapping[str, str]) -> ExecLine | None:
-        """The `exec` of these words; None where the client has to do it, also to tell what is wrong with them."""
+        """The parsed `exec`; None if the client has to do the work, for example to report a usage error."""
 
     def answer_line(self, words: Sequence[str], environ: Mapping[str, str]) -> GetLine | CredentialsLine | None:
-        """The `get` or `credentials` of these words, the command first; None as for `exec_line`."""
+        """The parsed `get` or `credentials` (`words` begin with the command); None as for `exec_line`."""
 
     def note_line(self, text: str) -> str:
-        """A note as it stands on stderr."""
+        """Format a note for stderr."""

@@ -1,4 +1,4 @@
-"""The threads that work on requests: as many as needed at once, fewer after a while."""
+"""A pool of threads that work on requests: grows up to a limit, and shrinks when idle."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dsops.agent.request import ClientLimits
 
 
 class Crew:
-    """A pool of threads: one more is started when all are busy, up to a limit, and ends after a while."""
+    """A thread pool: starts another thread when all are busy, up to a limit; idle ones end after a while."""
 
     def __init__(
         self,
@@ -20,7 +20,7 @@ class Crew:
         limits: ClientLimits,
         begin: Callable[[Callable[[], None]], None] = lambda run: Thread(target=run, daemon=True).start(),
     ) -> None:
-        """`begin` runs a function in a new thread. Raises RuntimeError where the system refuses one."""
+        """`begin` runs a function in a new thread. Raises RuntimeError if the system can't start one."""
         self._work = work
         self._limits = limits
         self._begin = begin
@@ -30,16 +30,16 @@ class Crew:
         self._idle = 0
         self._is_ending = False
         self.held_bytes = 0
-        """The bytes of the requests at work or waiting."""
+        """The bytes of all requests that are running or queued."""
 
     @property
     def load(self) -> int:
-        """How many requests are at work or waiting."""
+        """The number of requests that are running or queued."""
         with self._changed:
             return len(self._queue) + self._threads - self._idle
 
     def take(self, connection: socket.socket, data: bytes) -> None:
-        """Queues a request for a thread; without any thread, closes its connection."""
+        """Queue a request for a thread; if no thread can run, close its connection."""
         with self._changed:
             self._queue.append((connection, data))
             self.held_bytes += len(data)
@@ -50,7 +50,7 @@ class Crew:
             self._make_do()
 
     def start(self) -> None:
-        """Starts the first threads."""
+        """Start the first threads."""
         for _ in range(self._limits.ready):
             if not self._hire():
                 break
@@ -68,7 +68,7 @@ class Crew:
         return True
 
     def _make_do(self) -> None:
-        """Leaves the queue to the threads that run; without any, closes its connections: the clients do the work."""
+        """Leave the queue to the running threads; if there are none, close its connections: the clients do the work."""
         with self._changed:
             self._changed.notify()
             if self._threads:
@@ -79,7 +79,7 @@ class Crew:
                 connection.close()
 
     def end(self, seconds: float) -> None:
-        """Waits up to `seconds` for the requests at work."""
+        """Wait up to `seconds` for running requests."""
         until = monotonic() + seconds
         with self._changed:
             self._is_ending = True

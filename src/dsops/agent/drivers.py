@@ -1,4 +1,4 @@
-"""The drivers of the agent's requests to AWS, with connections that stay open."""
+"""The pool of HTTP drivers that the agent's requests share, so that connections to AWS stay open."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ _MOST_IDLE_DRIVERS = 16
 
 
 class Drivers:
-    """A pool of drivers; a request has one for itself, with the connections of an earlier one."""
+    """A pool of drivers: a request gets a driver of its own, with the open connections of an earlier request."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._idle: list[CurlDriver] = []
 
     def run(self, work: Work[T]) -> T:
-        """The result of work that may send requests."""
+        """Run work that may send requests, with a driver of the pool."""
         with self._one() as driver:
             return tasks.run(work, driver)
 
     @contextmanager
     def _one(self) -> Iterator[tasks.Driver]:
-        """The driver that was used last, whose connections are the youngest."""
+        """Take the driver that was used last, since its connections are the newest, and put it back."""
         with self._lock:
             driver = self._idle.pop() if self._idle else None
         driver = driver or CurlDriver()

@@ -1,4 +1,4 @@
-"""An error of the agent's work as bytes and back: the client shows it as its own, as JSON or for people."""
+"""Encodes an error of the agent as bytes and decodes it, so that the client can show it as its own."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def pack_error(error: DsopsError) -> bytes:
 
 
 def unpack_error(data: bytes) -> DsopsError:
-    """The error again, of the same class. Raises ValueError for bytes that are no error."""
+    """Decode the error, of the same class. Raises ValueError for other bytes."""
     return _error(json.loads(data))
 
 
 def silent(seconds: float) -> bytes:
-    """The error of a client whose agent has stopped answering after it may have used an MFA code."""
+    """The packed error for a client whose agent stopped answering after it may have used an MFA code."""
     return pack_error(
         AgentUnavailable(
             f"the agent has sent nothing for {seconds:.0f} seconds, in the middle of this request",

@@ -11,17 +11,17 @@ from dsops.aws.identity.sso_session import SsoSession
 
 
 def forget_role(role: Arn, environ: Mapping[str, str]) -> int:
-    """Drop the role's sessions; the number that were dropped, 0 without an agent."""
+    """Make the agent forget the role's sessions; returns how many it had, 0 without an agent."""
     return _forget([b"forget", str(role).encode()], environ)
 
 
 def forget_login(session: SsoSession, environ: Mapping[str, str]) -> int:
-    """Drop the sessions that were issued with a login; the number that were dropped, 0 without an agent."""
+    """Make the agent forget the sessions issued with a login; returns how many it had, 0 without an agent."""
     return _forget([b"forget-login", session.shown.encode("utf-8", "surrogateescape")], environ)
 
 
 def _forget(words: list[bytes], environ: Mapping[str, str]) -> int:
-    # An environment that a test or a library has made up has no agent.
+    # Tests and programs that pass an environment of their own have no agent.
     if environ is not os.environ or not client.is_wanted(environ):
         return 0
     reply = client.ask(words, lambda _kind, _data: None, watches=False, starts=False)

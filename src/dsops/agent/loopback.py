@@ -1,6 +1,6 @@
-"""A small HTTP server on loopback for another loop (process/watch.py): one GET a connection.
+"""A small HTTP server on loopback for the event loop of process/watch.py: one GET for each connection.
 
-Every process of this machine can connect: a slow, long or malformed request must not delay the others.
+Every process of this machine can connect: a slow, long or malformed request must not delay others.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from time import monotonic
 from dsops.errors import UsageError
 
 _MOST_SILENT = 256
-"""Connections without a complete request; one more, and the oldest is closed."""
+"""Maximum number of connections without a complete request; for one more, the oldest is closed."""
 
 _MOST_CLIENTS = 512
-"""Connections, those with a complete request included; the next ones wait in the kernel's queue."""
+"""Maximum number of connections, those with a complete request included; others wait in the kernel's queue."""
 
 _MOST_A_TURN = 32
 
 _MOST_BYTES = 8192
-"""Of a request; botocore's has 200."""
+"""Maximum bytes of a request; botocore's has 200."""
 
 CLIENT_SECONDS = 10.0
 """How long a connection may last."""
 
 _DEAF_SECONDS = 1.0
-"""How long no connection is accepted when descriptors run out: a waiting one would wake the loop without end."""
+"""How long no connection is accepted after descriptors ran out: a pending one would wake the loop endlessly."""
 
 REASONS = {
     200: "OK",
@@ -50,15 +50,15 @@ class LoopbackConnection:
         self.inbox = b""
         self.outbox = b""
         self.is_waiting = False
-        """Whether its request is complete, and the answer not yet available."""
+        """Whether the request is complete but the answer is not available yet."""
         self.until = until
 
 
 class LoopbackAttendant:
-    """The base class of a server in a loop (process/watch.py). The socket is open after `__init__`."""
+    """Base class of an HTTP server in the loop of process/watch.py. Its port is open after `__init__`."""
 
     def __init__(self, *, address: str = "127.0.0.1", port: int = 0, clock: Callable[[], float] = monotonic) -> None:
-        """Raises UsageError for an address that is not this machine's, or a port that is taken."""
+        """Raises UsageError if the address is not of this machine, or the port is taken."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         try:
             self._listener = socket.create_server((address, port), family=family, backlog=1024)
@@ -74,17 +74,17 @@ class LoopbackAttendant:
         self.port = int(self._listener.getsockname()[1])
         host = f"[{address}]" if ":" in address else address
         self.url = f"http://{host}:{self.port}"
-        # A forwarder in a container passes on the name by which it was called.
+        # A forwarder in a container passes on the Host header that its client sent.
         self._hosts = {f"{name}:{self.port}" for name in (host, "127.0.0.1", "localhost", "[::1]")}
 
     # --- for the class that answers -------------------------------------------------------------------------------
 
     def asked(self, client: LoopbackConnection, method: str, path: str, headers: Mapping[str, str]) -> None:
-        """Answers a request, or lets it wait. Its Host header is checked; `path` is without the query."""
+        """Answers a request, or lets it wait. The Host header has been checked; `path` is without the query."""
         raise NotImplementedError
 
     def wait(self, client: LoopbackConnection, *, is_late: bool) -> None:
-        """Called each turn for a request that waits; `is_late` when it has to be answered now."""
+        """Called in each turn of the loop for a waiting request; with `is_late`, it has to be answered now."""
         raise NotImplementedError
 
     def answer(self, client: LoopbackConnection, status: int, content_type: str, body: bytes) -> None:
@@ -105,17 +105,17 @@ class LoopbackAttendant:
     # --- for the loop ---------------------------------------------------------------------------------------------
 
     def readers(self) -> Iterable[int]:
-        """The descriptors to read from: the listener, and clients without an answer."""
+        """The descriptors to read from: the listener, and clients that have no answer yet."""
         is_closed = self.clock() < self._deaf_until or len(self._clients) >= _MOST_CLIENTS
         listener = () if is_closed else (self._listener.fileno(),)
         return (*listener, *[number for number, client in self._clients.items() if not client.outbox])
 
     def writers(self) -> Iterable[int]:
-        """The descriptors of clients that have not taken all of an answer."""
+        """The descriptors of clients to which a part of the answer is still to be sent."""
         return [number for number, client in self._clients.items() if client.outbox]
 
     def seconds(self) -> float | None:
-        """Seconds until the next connection has lasted too long; None without connections."""
+        """Seconds until the next connection times out; None without connections."""
         now = self.clock()
         moments = [client.until for client in self._clients.values()]
         if now < self._deaf_until:
@@ -188,7 +188,7 @@ class LoopbackAttendant:
         if headers is None or len(words) != 3 or not words[2].startswith("HTTP/1."):
             self.refuse(client, 400, "this is not a request")
         elif headers.get("host", "") not in self._hosts:
-            # DNS rebinding: a web page's own name resolves to this address, and stands in the header.
+            # DNS rebinding: a web page can resolve its own name to this address; the Host header holds that name.
             self.refuse(client, 403, "the Host header names another host")
         else:
             self.asked(client, words[0], words[1].partition("?")[0], headers)

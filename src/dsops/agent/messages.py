@@ -1,6 +1,6 @@
-"""What a client and its agent send each other as fields of a frame: requests, secrets, sessions, who answered.
+"""Encodes what client and agent send each other in frames: requests, secrets, sessions, who answered.
 
-Client and agent are of the same dsops (`client.stamp`), so fields have no names and no versions.
+Client and agent are of the same dsops version (`client.stamp`), so fields have no names and no versions.
 """
 
 from __future__ import annotations
@@ -19,29 +19,32 @@ from dsops.startup import NamedTuple
 
 
 class PipelineRequest(NamedTuple):
-    """What a command asks of the pipeline, wherever that runs."""
+    """What a command needs from the pipeline, in this process or in the agent."""
 
     command: str
-    """The command, for the audit trail: `get`."""
+    """The command's name in the audit trail: `get`."""
     config: str = ""
-    """The file of `--config`."""
+    """The value of `--config`."""
     profile: str = ""
-    """The AWS profile that names the file: the file may have changed since, so it has to be allowed."""
+    """The AWS profile that names the configuration file.
+
+    The file may have changed since the profile was written, so it has to be allowed.
+    """
     environment: str = ""
     variable: str = ""
-    """The only variable to fetch."""
+    """The only variable to fetch; "" for all."""
     store: str = ""
-    """The store whose session is asked for, or goes along with the secrets."""
+    """The store whose session is needed, alone or with the secrets."""
     lasts: bool = False
-    """Whether the session will be renewed, without a person."""
+    """Whether the session will be renewed without a user at the terminal."""
     min_ttl_seconds: float | None = None
     reason: str = ""
     run: str = ""
-    """The client's run on the audit trail, which records the outcome itself; "" where the agent records it."""
+    """The id of the client's run, if the client itself records the outcome; "" if the agent records it."""
 
 
 def request_fields(request: PipelineRequest) -> list[bytes]:
-    """The request, for the wire."""
+    """Encode the request."""
     texts = [
         request.command,
         request.config,
@@ -58,7 +61,7 @@ def request_fields(request: PipelineRequest) -> list[bytes]:
 
 
 def request_of(fields: Sequence[bytes]) -> PipelineRequest:
-    """The request from its fields. Raises ValueError for fields that `request_fields` can't have made."""
+    """Decode the request. Raises ValueError for fields that `request_fields` can't have made."""
     command, config, profile, environment, variable, store, lasts, min_ttl_seconds, reason, run = [
         os.fsdecode(field) for field in fields
     ]
@@ -80,19 +83,19 @@ _ANSWERED = {None: b"", False: b"aws", True: b"sandbox"}
 
 
 def with_who_answered(journal: LazyJournal, fields: list[bytes]) -> list[bytes]:
-    """The fields of an answer, behind one that says whether AWS or a sandbox answered: the client records it."""
+    """Put a field before the answer that says whether AWS or a sandbox answered; the client records it."""
     return [_ANSWERED[journal.is_of_sandbox], *fields]
 
 
 def take_who_answered(journal: Journal | None, fields: Sequence[bytes]) -> Sequence[bytes]:
-    """The fields without the first, which the journal notes."""
+    """Remove the field of `with_who_answered`, and tell the journal."""
     if journal is not None and fields[0]:
         journal.answered_by(is_sandbox=fields[0] == _ANSWERED[True])
     return fields[1:]
 
 
 def credentials_fields(credentials: Credentials) -> list[bytes]:
-    """A session, for the wire."""
+    """Encode a session."""
     token = credentials.session_token
     times = [credentials.expiration, credentials.issued_at]
     return [
@@ -106,7 +109,7 @@ def credentials_fields(credentials: Credentials) -> list[bytes]:
 
 
 def credentials_of(fields: Sequence[bytes]) -> Credentials:
-    """The session from its fields."""
+    """Decode a session."""
     key_id, secret, token, arn, source, expiration, issued_at = fields
     return Credentials(
         key_id.decode(),
@@ -120,17 +123,17 @@ def credentials_of(fields: Sequence[bytes]) -> Credentials:
 
 
 def secrets_fields(secrets: Mapping[str, Secret]) -> list[bytes]:
-    """Names and values in turn, for the wire."""
+    """Encode secrets: names and values alternate."""
     return [part for name, value in secrets.items() for part in (os.fsencode(name), value.reveal_bytes())]
 
 
 def secrets_of(fields: Sequence[bytes]) -> dict[str, Secret]:
-    """Names and values from their fields."""
+    """Decode secrets."""
     return {os.fsdecode(name): Secret.from_bytes(value) for name, value in zip(fields[::2], fields[1::2], strict=True)}
 
 
 def session_fields(session: CachedSession, now: datetime) -> bytes:
-    """A cached session for `dsops agent status`, as JSON without its secret parts."""
+    """Encode a cached session for `dsops agent status`, as JSON without its secret parts."""
     credentials = session.credentials
     return json.dumps(
         {

@@ -1,7 +1,7 @@
-"""The agent's metrics, and a port of this machine where Prometheus reads them.
+"""The agent's metrics, and a port of 127.0.0.1 where Prometheus reads them.
 
-Every user of this machine can read the port: no label holds a secret's name, a key id or a session's name. Roles and
-accounts are in labels.
+Every user of this machine can read the port: no label contains the name of a secret, an access key id or the name of
+a session. Labels contain roles and accounts.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from dsops.openmetrics.roles import RoleMetrics
 
 PATH: Final = "/metrics"
 LATENCIES: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-"""Seconds of one call to AWS: from a region nearby to the longest that dsops waits."""
+"""Histogram buckets in seconds of one AWS call: from a nearby region to the longest timeout of dsops."""
 TURNS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 5, 30, 120)
-"""Seconds of one request: from the cache, with calls to AWS, with a person who types a code."""
+"""Histogram buckets in seconds of one request: from the cache, with AWS calls, with an MFA code typed by a user."""
 _LONGEST_WAIT_SECONDS: Final = 3600.0
 _RESULTS: Final = {RESULT: "ok", FAILED: "failed", DECLINED: "declined"}
 
@@ -33,7 +33,7 @@ class AgentMetrics:
     """All metrics of an agent."""
 
     def __init__(self, started: float, sessions: Callable[[], float], values: Callable[[], float]) -> None:
-        """`started` in seconds since 1970; `sessions` and `values` return how many are cached now."""
+        """`started` is in seconds since 1970; `sessions` and `values` return how many are cached now."""
         self._requests = Counter(
             "dsops_requests", "Requests that the agent answered, by command and result.", ("command", "result")
         )
@@ -104,23 +104,23 @@ class AgentMetrics:
         }
 
     def measure(self, name: str, labels: tuple[str, ...], value: float) -> None:
-        """Counts a measurement of the pipeline; ignores an unknown one."""
+        """Record a measurement of the pipeline; ignores unknown names."""
         taker = self._takers.get(name)
         if taker is not None:
             taker(labels, value)
 
     def answered(self, words: Sequence[bytes], kind: int, seconds: float) -> None:
-        """Counts an answered request; its first word is the operation."""
+        """Record an answered request; its first word is the operation."""
         command = words[0].decode()
         if command == "answer":
-            # The whole answer of a command, whose name comes next.
+            # The second word is the command whose answer it is.
             name = words[1].decode("ascii", "replace") if len(words) > 1 else ""
             command = name if name in ANSWERED else "other"
         self._requests.add((command, _RESULTS[kind]))
         self._seconds.observe(seconds, (command,))
 
     def serve(self, port: int) -> int:
-        """Serves the metrics at this port of 127.0.0.1 alone (0: a free one); the port. Raises UsageError."""
+        """Serve the metrics on this port of 127.0.0.1 (0: a free one); returns the port. Raises UsageError."""
         with self._port_lock:
             if self._port is None or port not in {0, self._port.port}:
                 opened = MetricsPort(self.registry, port)
@@ -137,7 +137,7 @@ class AgentMetrics:
                 self._port = None
 
     def fail(self, error: DsopsError) -> None:
-        """Counts an error that a client gets; of several, each."""
+        """Count an error that a client gets; of several errors, count each."""
         for one in error.errors if isinstance(error, Failures) else (error,):
             self._errors.add((one.code,))
 
@@ -154,7 +154,7 @@ class AgentMetrics:
 
 
 class Tally:
-    """The measurements of one request, counted once it is known whether a sandbox answered its calls."""
+    """The measurements of one request, recorded once it is known whether a sandbox answered its calls."""
 
     def __init__(self) -> None:
         self.is_of_sandbox: Callable[[], bool] = lambda: False
@@ -169,7 +169,7 @@ class Tally:
         self.add(lambda metrics: metrics.measure(name, labels, value))
 
     def count(self, metrics: AgentMetrics) -> None:
-        """Counts all measurements in `metrics`."""
+        """Record all measurements in `metrics`."""
         for count in self._counted:
             count(metrics)
 
@@ -178,7 +178,7 @@ class MetricsPort(LoopbackAttendant):
     """A port of 127.0.0.1 that answers `GET /metrics`, from a thread of its own."""
 
     def __init__(self, registry: Registry, port: int) -> None:
-        """`port` 0 takes a free one. Raises UsageError when it is taken."""
+        """`port` 0 takes a free one. Raises UsageError if the port is taken."""
         super().__init__(port=port)
         self._registry = registry
         self._wake, self._woken = os.pipe()
@@ -195,7 +195,7 @@ class MetricsPort(LoopbackAttendant):
         os.close(self._woken)
 
     def asked(self, client: LoopbackConnection, method: str, path: str, headers: Mapping[str, str]) -> None:
-        """Sends the metrics for a GET."""
+        """Sends the metrics in answer to a GET."""
         del headers
         if method != "GET":
             self.refuse(client, 405, "only GET is answered")

@@ -1,4 +1,4 @@
-"""The agent's process before it has a secret: hardening, and its listening socket.
+"""Prepares the agent's process before it gets a secret: hardening, and the listening socket.
 
 Nothing here loads libcurl or OpenSSL, which read the environment when they are loaded.
 """
@@ -23,21 +23,21 @@ _PR_SET_DUMPABLE = 4
 
 
 def drop_environment() -> None:
-    """Drops the environment and the folder of the process that started the agent: every request brings its own.
+    """Drop the environment and folder inherited from the process that started the agent; each request brings its own.
 
     Libraries read variables, too: proxies, SSLKEYLOGFILE, OPENSSL_CONF, TZ, RES_OPTIONS.
     """
     os.environ.clear()
     os.chdir("/")
-    # Inherited as ignored, it would hide every program's exit code: wait(2) fails, which subprocess takes for 0.
+    # An ignored SIGCHLD would hide the exit code of child programs: wait(2) fails, and subprocess reports 0.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def harden() -> None:
-    """Turns off core dumps and debuggers, raises the limit of open files, and closes new files to other users.
+    """Turn off core dumps and debuggers, raise the limit of open files, and set the umask to 077.
 
-    Linux: `PR_SET_DUMPABLE` 0 keeps other processes of the same user from attaching to it (prctl(2), ptrace(2)); root
-    still can. Elsewhere only core dumps are off.
+    Linux: `PR_SET_DUMPABLE` 0 keeps other processes of the same user from attaching with ptrace (prctl(2),
+    ptrace(2)); root still can. On other systems, only core dumps are off.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
@@ -66,7 +66,7 @@ def inherited_listener(descriptor: int) -> socket.socket:
 
 
 def own_listener(environ: Mapping[str, str]) -> socket.socket:
-    """A listening socket at the agent's address. Raises AgentUnavailable where an agent runs, or none can listen."""
+    """Listen on the agent's address. Raises AgentUnavailable if an agent is running, or listening fails."""
     folder = folder_of(environ)
     address = address_in(folder)
     if not make_folder(folder):
@@ -84,7 +84,7 @@ def own_listener(environ: Mapping[str, str]) -> socket.socket:
 
 
 def unsafe_folder(folder: str) -> AgentUnavailable:
-    """The error for a folder that others may enter."""
+    """The error for a folder that other users may enter."""
     return AgentUnavailable(
         f"the agent's folder {folder} is not safe",
         why="it has to be your own folder, closed to other users, and no link",

@@ -1,4 +1,4 @@
-"""The pipeline as a running agent does it, for a command of this process."""
+"""Asks a running agent for secrets and sessions, for a command of this process."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from dsops.startup import NamedTuple
 
 
 class RemotePipeline(NamedTuple):
-    """Secrets and sessions from the agent; None where there is no agent, or the work is for this process."""
+    """Gets secrets and sessions from the agent; None without an agent, or if this process has to do the work."""
 
     request: PipelineRequest
-    """What every request of the command has in common."""
+    """The fields that all requests of this command have in common."""
     runtime: Runtime
     watches: bool
-    """Whether a person sees events."""
+    """Whether the agent sends progress events for a user at the terminal."""
 
     def secrets(
         self, environment: str, variable: str = "", *, also: str = "", lasts: bool = False
     ) -> Mapping[str, Secret] | None:
-        """The values of an environment, or of one variable of it. Raises the agent's errors.
+        """The values of an environment, or of one of its variables. Raises the agent's errors.
 
-        `also` is a store whose session is needed, too; `lasts` says that it will be renewed.
+        `also` is a store whose session is needed, too; `lasts` says that the session will be renewed.
         """
         fields = self._ask(
             "secrets", self.request._replace(environment=environment, variable=variable, store=also, lasts=lasts)
@@ -38,9 +38,10 @@ class RemotePipeline(NamedTuple):
     def credentials(
         self, store: str, environment: str = "", *, lasts: bool = False, min_ttl_seconds: float | None = None
     ) -> Credentials | None:
-        """The session of a store, as that environment uses it. Raises the agent's errors.
+        """The session of a store, for `environment`. Raises the agent's errors.
 
-        `lasts` says that it will be renewed; `min_ttl_seconds` asks for a new one where the cached one has less left.
+        `lasts` says that it will be renewed; with `min_ttl_seconds`, a cached session that expires sooner is
+        replaced.
         """
         request = self.request._replace(environment=environment, store=store, lasts=lasts)
         if min_ttl_seconds is not None:
@@ -60,7 +61,7 @@ class RemotePipeline(NamedTuple):
 
 
 def ask_running(*words: str) -> Sequence[bytes]:
-    """The fields of the running agent's answer; none where no agent runs. Raises the agent's error."""
+    """The fields of the running agent's answer; () if no agent is running. Raises the agent's error."""
     reply = client.ask([word.encode() for word in words], lambda _kind, _data: None, watches=False, starts=False)
     if reply is not None and reply[0] == FAILED:
         raise unpack_error(reply[1])
@@ -68,14 +69,14 @@ def ask_running(*words: str) -> Sequence[bytes]:
 
 
 class AgentPerson:
-    """The person at this terminal, as the agent's client calls them: shows events, asks questions."""
+    """Shows the agent's events and asks its questions at this terminal; the `person` of the agent's client."""
 
     def __init__(self, ask: Callable[[str], Secret | None], report: Callable[[Event], None]) -> None:
         self._ask = ask
         self._report = report
 
     def __call__(self, kind: int, data: bytes) -> bytes | None:
-        """What the person types; None for an event, and where there is no answer."""
+        """What the user types; None for an event, and if there is no answer."""
         if kind == ASK:
             typed = self._ask(data.decode())
             return None if typed is None else typed.reveal_bytes()

@@ -13,30 +13,35 @@ from dsops.errors import DsopsError
 from dsops.runtime import Event
 
 RENEW_SECONDS = 20 * 60
-"""Renewed with this left, or a third of the lifetime if that is shorter. The first to ask for new credentials is
-botocore, with 15 minutes left (advisory refresh); the SDKs for Java, Go and JavaScript ask with 5 left or fewer."""
+"""Seconds before expiry at which a session is renewed, or a third of its lifetime if that is shorter.
+
+botocore asks for new credentials first, with 15 minutes left (advisory refresh); the SDKs for Java, Go and JavaScript
+ask with 5 minutes left or fewer.
+"""
 
 _JITTER = 0.25
-"""Renewal is earlier by up to this share, so that commands that started together don't renew together."""
+"""Renewal is earlier by up to this share, so that commands that started together renew at different times."""
 
 _FIRST_PAUSE_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 300.0
 _LONGEST_PAUSE_WITHOUT = 30.0
-"""Between attempts that fail: doubled from the first, up to five minutes while credentials are valid, and up to
-half a minute without any."""
+"""Pauses between failed attempts: doubled each time, up to five minutes while the credentials are valid, and up to
+half a minute once they have expired."""
 
 _LOOK_SECONDS = 30.0
-"""How often the clock is read: it may be set, and goes on while a laptop sleeps."""
+"""How often the clock is read, since it may be set, and continues while a laptop sleeps."""
 
 _JOIN_SECONDS = 1.0
 
 Issue = Callable[[Credentials, Callable[[], bool]], Credentials]
-"""(the current session, whether the command has ended) -> a new session. It runs in a thread of its own, and raises a
-DsopsError."""
+"""(the current session, whether the command has ended) -> a new session.
+
+It runs in a thread of its own, and raises DsopsError.
+"""
 
 
 class Renewal:
-    """Renews a session in the command's loop (process/watch.py); only its calls run in a thread."""
+    """Renews a session in the event loop of process/watch.py; only its AWS calls run in a thread."""
 
     def __init__(
         self,
@@ -48,12 +53,12 @@ class Renewal:
         report: Callable[[Event], None],
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """`clock` is monotonic, for pauses.
+        """`clock` is monotonic and times the pauses.
 
-        `report` gets `session.renewed`, `session.not-renewed` and, once, `session.ended`.
+        `report` gets the events `session.renewed`, `session.not-renewed` and, once, `session.ended`.
         """
         self.failure: DsopsError | None = None
-        """Why the last attempt failed; None after a success."""
+        """The error of the last attempt; None after a success."""
         self._issue = issue
         self._now = now
         self._random = random
@@ -95,7 +100,7 @@ class Renewal:
         return min(_LOOK_SECONDS, max(0.0, self._wait_seconds()))
 
     def turn(self, ready: Collection[int]) -> None:
-        """Takes the thread's outcome, and starts a new thread when it is time."""
+        """Takes the thread's result, and starts a new thread when it is time."""
         if self._reader in ready:
             self._take()
         if self._thread is None and self._wait_seconds() <= 0:
@@ -103,12 +108,12 @@ class Renewal:
         self._tell_end()
 
     def hurry(self) -> None:
-        """Starts an attempt now, for a client that waits; not during the pause after a failure."""
+        """Start an attempt now, for a client that waits; does nothing during the pause after a failure."""
         if self._thread is None and self._wait_seconds() <= 0:
             self._begin()
 
     def end(self) -> None:
-        """Waits a second for the thread; one that waits for a program of the user's is abandoned."""
+        """Waits a second for the thread, and abandons it if it still waits for a program of the user."""
         self._is_over.set()
         if self._thread is not None:
             self._thread.join(_JOIN_SECONDS)
@@ -119,7 +124,7 @@ class Renewal:
         self._early = self._random()
 
     def _seconds_left(self) -> float:
-        """By the wall clock or the monotonic one, whichever has less: only the first goes on while a laptop sleeps."""
+        """By the wall or the monotonic clock, whichever has less: only the wall clock runs while a laptop sleeps."""
         return min(self._held.seconds_left(self._now()), self._until - self._clock())
 
     def _wait_seconds(self) -> float:
@@ -128,7 +133,7 @@ class Renewal:
         return self._seconds_left() - self._threshold()
 
     def _threshold(self) -> float:
-        """With how many seconds left the session is renewed."""
+        """The session is renewed when it has this many seconds left."""
         session = self._held
         seconds: float = RENEW_SECONDS
         if session.expiration is not None and session.issued_at is not None:
@@ -141,7 +146,7 @@ class Renewal:
         self._thread.start()
 
     def _work(self, session: Credentials) -> None:
-        """Runs in the thread: sets the outcome, and wakes the loop."""
+        """Runs in the thread: sets the result, and wakes the loop."""
         try:
             self._outcome = self._issue(session, self._is_over.is_set)
         except DsopsError as error:
@@ -166,7 +171,7 @@ class Renewal:
             facts = {"key": outcome.masked_key_id, "expires": outcome.expiration_text}
             self._report(Event("session.renewed", facts))
             return
-        # The same session again: base credentials that another program renews, such as a login's.
+        # The same session was returned: another program renews these base credentials, for example `aws sso login`.
         self.failure = outcome if isinstance(outcome, DsopsError) else None
         if self.failure is not None:
             facts = {"key": self._held.masked_key_id, "why": str(self.failure)}

@@ -1,4 +1,4 @@
-"""One request to the agent: what is asked, the client that asks, the possible answers."""
+"""One request to the agent: its fields, the client that sent it, the possible answers."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from dsops.errors import DsopsError
 
 _LOOK_AT_PEER_SECONDS = 1.0
 _MOST_TYPED = 4096
-"""Bytes of a typed answer: an MFA code has six."""
+"""Maximum bytes of a typed answer; an MFA code has six."""
 
 
 class ClientLimits(NamedTuple):
-    """Limits on clients, in numbers, bytes and seconds."""
+    """Limits on clients: numbers, bytes and seconds."""
 
     clients: int = 512
-    """Open connections; the next ones wait in the kernel's queue."""
+    """Maximum number of open connections; others wait in the kernel's queue."""
     threads: int = 256
-    """Requests at work at the same time; each may wait for the same person to type a code."""
+    """Requests that run at the same time; each may wait for the same user to type a code."""
     unread_bytes: int = 1 << 26
-    """Of all requests that come in, wait or are at work."""
+    """Maximum bytes of all requests that are being received, queued or running."""
     reading_seconds: float = 10.0
     """How long a client may take to send its request."""
     writing_seconds: float = 10.0
-    """How long it may take to receive an answer."""
+    """How long a client may take to receive an answer."""
     asking_seconds: float = 120.0
-    """How long a person may take to type a code; then the next client in the queue asks."""
+    """How long a user may take to type a code before the next client in the queue asks."""
     ending_seconds: float = 2.0
-    """How long requests at work may go on when the agent is stopped."""
+    """How long running requests may continue after the agent is stopped."""
     stopped_seconds: float = 10.0
-    """How long a client may be stopped (Ctrl-Z) while its terminal is asked: others wait for that."""
+    """How long a client may be suspended (Ctrl-Z) during a question at its terminal, while other clients wait."""
     ready: int = 8
-    """Threads that are started with the agent: their number stays constant but for a burst."""
+    """Threads that are started with the agent and never end."""
     lingering_seconds: float = 30.0
     """How long an additional thread waits for work before it ends."""
     idle_seconds: float = 3600.0
@@ -52,7 +52,7 @@ class AgentRequest(NamedTuple):
     folder: bytes
     """The client's working folder."""
     watches: bool
-    """Whether a person sees events."""
+    """Whether the client shows progress events to a user."""
     words: Sequence[bytes]
     """The operation and its arguments."""
     environ: Sequence[bytes]
@@ -60,7 +60,7 @@ class AgentRequest(NamedTuple):
 
 
 class RequestClient:
-    """The client of one request: shows notes and events, asks questions, takes the answer."""
+    """The client of one request: gets notes and events, answers questions, takes the result."""
 
     def __init__(self, connection: socket.socket, limits: ClientLimits) -> None:
         self._connection = connection
@@ -68,26 +68,26 @@ class RequestClient:
         self._sending = Lock()
         self.pid = peer_pid(connection)
         self.is_gone = False
-        """Whether it takes no more frames: after an incomplete frame the next one would be garbled."""
+        """Whether the client takes no more frames: after an incomplete frame, the next one would be garbled."""
 
     def note(self, text: str) -> None:
         """Writes a text to the client's stderr."""
         self.tell(text.encode("utf-8", "surrogateescape"))
 
     def tell(self, text: bytes) -> None:
-        """Writes a program's output to the client's stderr, unchanged."""
+        """Writes the output of a program to the client's stderr, unchanged."""
         self._tell(NOTE, text)
 
     def event(self, name: str, facts: Sequence[str]) -> None:
-        """Sends an event; `facts` are names and values in turn."""
+        """Sends an event; in `facts`, names and values alternate."""
         self._tell(EVENT, pack([text.encode("utf-8", "surrogateescape") for text in (name, *facts)]))
 
     def expect_code(self) -> None:
-        """Announces that an MFA code may be used: without an answer the client must not repeat the work."""
+        """Announces that an MFA code may be used: if no answer comes, the client must not repeat the work."""
         self._tell(CODE)
 
     def pulse(self) -> None:
-        """Sends ALIVE, unless that would block. Called from another thread than the one at work."""
+        """Sends ALIVE, unless that would block. Called from another thread than the one that runs the request."""
         if self._sending.acquire(blocking=False):
             try:
                 poll = select.poll()
@@ -104,24 +104,24 @@ class RequestClient:
         self._tell(answer.kind, answer.data)
 
     def leave(self) -> None:
-        """Sends nothing from now on: the connection is closed next, and its descriptor may be reused."""
+        """Sends nothing from now on: the connection is about to be closed, and its descriptor may be reused."""
         with self._sending:
             self.is_gone = True
 
     def has_left(self) -> bool:
-        """Whether the client has closed the connection; reads nothing from it."""
+        """Whether the client has closed the connection; consumes no data."""
         try:
             poll = select.poll()
             poll.register(self._connection, select.POLLIN)
-            # MSG_DONTWAIT would not do: Python waits by itself, as long as the socket's timeout is.
+            # MSG_DONTWAIT does not work here: Python itself waits for the timeout of the socket.
             return bool(poll.poll(0)) and not self._connection.recv(1, socket.MSG_PEEK)
         except (OSError, ValueError):
             return True
 
     def ask(self, question: str) -> bytes | None:
-        """What the person at the client's terminal types; None without a person, and when the client is gone.
+        """What the user at the client's terminal types; None without a user, and if the client is gone.
 
-        Raises TimeoutError when no answer comes in time.
+        Raises TimeoutError if no answer comes in time.
         """
         self._tell(ASK, question.encode("utf-8", "surrogateescape"))
         if self.is_gone:
@@ -137,7 +137,7 @@ class RequestClient:
         return typed if kind == TYPED else None
 
     def _tell(self, kind: int, data: bytes = b"") -> None:
-        """Sends a frame, unless the client is gone: its work goes on, since the session will serve others."""
+        """Sends a frame, unless the client is gone; the work continues then: other clients will use the session."""
         with self._sending:
             if self.is_gone:
                 return
@@ -147,7 +147,7 @@ class RequestClient:
                 self.is_gone = True
 
     def _heard(self) -> tuple[int, bytes]:
-        """One short frame, however slowly it comes. Raises OSError; ValueError for no valid frame or the end."""
+        """Reads one short frame. Raises OSError; ValueError for an invalid frame or the end of the stream."""
         heard = bytearray()
         until = monotonic() + self._limits.asking_seconds
         stopped_at: float | None = None
@@ -182,10 +182,10 @@ def peer_pid(connection: socket.socket) -> int:
 
 
 def is_stopped(connection: socket.socket) -> bool:
-    """Whether the peer's process is stopped (Ctrl-Z); False where the system does not report it."""
+    """Whether the peer's process is suspended (Ctrl-Z); False if the system does not report it."""
     try:
         with open(f"/proc/{peer_pid(connection)}/stat", "rb") as file:
-            # The name before it is in parentheses, and may hold anything.
+            # The process name before the state is in parentheses, and may contain any character.
             return file.read().rpartition(b")")[2].split()[0] == b"T"
     except (OSError, IndexError):
         return False

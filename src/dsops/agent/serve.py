@@ -1,7 +1,7 @@
-"""Serves a session to the AWS SDKs of a running command, by the protocol of container credentials.
+"""Serves a session to the AWS SDKs of a running command, with the protocol of container credentials.
 
-https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html: one GET with a token, answered by
-JSON. Every process of this machine can connect; only one with the token gets the session.
+https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html: a GET with a token, answered with
+JSON. Every process of this machine can connect; only one that has the token gets the session.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from dsops.secret import Secret
 PATH = "/credentials"
 
 _PATIENCE_SECONDS = 1.8
-"""How long a request waits for a session that is being renewed: the SDKs wait for 2 s, 1 s or longer, and ask again."""
+"""How long a request waits for a renewal: the SDKs wait 1 s, 2 s or longer, and then retry."""
 
 
 class SessionSource(Protocol):
-    """A renewed session (`Renewal`)."""
+    """A session that is renewed (`Renewal`)."""
 
     @property
     def current(self) -> Credentials | None:
-        """The valid session; None while there is none."""
+        """The valid session; None if there is none."""
 
     @property
     def is_under_way(self) -> bool:
@@ -38,14 +38,14 @@ class SessionSource(Protocol):
 
     @property
     def failure(self) -> DsopsError | None:
-        """Why the last attempt failed; None after a success."""
+        """The error of the last attempt; None after a success."""
 
     def hurry(self) -> None:
-        """Asks for a new session now."""
+        """Starts a renewal now."""
 
 
 class CredentialEndpoint(LoopbackAttendant):
-    """Sends the session to clients that have the token."""
+    """An HTTP endpoint that sends the session to clients that have the token."""
 
     def __init__(
         self,
@@ -55,10 +55,10 @@ class CredentialEndpoint(LoopbackAttendant):
         port: int = 0,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """Raises UsageError for an address that is not this machine's, or a port that is taken."""
+        """Raises UsageError if the address is not of this machine, or the port is taken."""
         super().__init__(address=address, port=port, clock=clock)
         self.token = Secret(os.urandom(32).hex())
-        """Known to the command alone, from its environment."""
+        """Only the command knows it, from its environment."""
         self._source = source
         self.address = f"{self.url}{PATH}"
 
@@ -76,7 +76,7 @@ class CredentialEndpoint(LoopbackAttendant):
             self.wait(client, is_late=False)
 
     def wait(self, client: LoopbackConnection, *, is_late: bool) -> None:
-        """Sends the session; where none is coming, sends why."""
+        """Sends the session; if there is none and no renewal is running, sends the error."""
         credentials = self._source.current
         if credentials is None:
             self._source.hurry()
@@ -89,7 +89,7 @@ class CredentialEndpoint(LoopbackAttendant):
         self.refuse(client, 503, f"the session could not be renewed: {failure}" if failure else "try again")
 
     def refuse(self, client: LoopbackConnection, status: int, message: str) -> None:
-        """Sends an error in the form that the SDKs show."""
+        """Sends an error in the format that the SDKs show."""
         self._answer(client, status, {"code": REASONS[status].replace(" ", ""), "message": message})
 
     def _answer(self, client: LoopbackConnection, status: int, content: Mapping[str, str]) -> None:
@@ -97,7 +97,7 @@ class CredentialEndpoint(LoopbackAttendant):
 
 
 def _content(credentials: Credentials) -> dict[str, str]:
-    """The session as JSON. Its expiry is when an SDK asks again, at the latest."""
+    """The session as JSON. An SDK asks again before `Expiration`."""
     token = credentials.session_token
     content = {
         "AccessKeyId": credentials.access_key_id,

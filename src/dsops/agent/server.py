@@ -1,7 +1,7 @@
-"""The agent's server: accepts clients of this user, reads one request of each, works in threads, ends when idle.
+"""The agent's server: accepts clients of this user, reads one request from each, works in threads, ends when idle.
 
-One thread reads from all clients without waiting for any; only a complete request gets a thread. A client that is slow,
-silent, garbled or gone costs a descriptor for a few seconds, and delays no other.
+One thread reads from all clients and waits for none of them; only a complete request gets a thread. A client that is
+slow, silent, garbled or gone uses up a descriptor for a few seconds, and does not delay others.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from dsops.agent.request import DECLINE, AgentAnswer, AgentRequest, ClientLimits
 from dsops.agent.start import locked
 
 _LONGEST_WAIT_SECONDS = 3600.0
-"""The system counts milliseconds in 31 bits: an agent that may be idle for a month waits an hour at a time."""
+"""poll(2) takes milliseconds in 31 bits: an agent with an idle timeout of a month waits an hour at a time."""
 
 _UNLIMITED = 1 << 31
 SPARE_DESCRIPTORS = 64
-"""Kept for files, programs and connections to AWS."""
+"""Descriptors kept free for files, programs and connections to AWS."""
 
 _PULSE_SECONDS = 2.0
-"""How often clients get an ALIVE frame; they wait five times as long for it."""
+"""How often clients get an ALIVE frame; they give up after five times as long."""
 
 _LOOK_SECONDS = 0.1
-"""How soon a full server checks whether there is room for more clients."""
+"""How often a full server checks whether it can take more clients."""
 
 
 class AgentServer:
-    """Serves one listening socket until it is stopped, or idle for too long."""
+    """Serves one listening socket until it is stopped, or reaches its idle timeout."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class AgentServer:
         *,
         code: Callable[[], object] = lambda: _place_of(client.__file__),
     ) -> None:
-        """`work` runs in threads. The listener's address is unlinked at the end, if it still is this listener's.
+        """`work` runs in threads. The socket file is unlinked at the end, unless it belongs to another agent by then.
 
         `code` identifies the dsops that is installed now.
         """
@@ -72,7 +72,7 @@ class AgentServer:
         self._wake, self._woken = os.pipe()
 
     def run(self) -> None:
-        """Serves until the end."""
+        """Serve until the agent is stopped or idle."""
         self._listener.setblocking(False)
         os.set_blocking(self._wake, False)
         self._selector.register(self._wake, selectors.EVENT_READ)
@@ -94,11 +94,9 @@ class AgentServer:
             os.close(self._woken)
 
     def stop(self) -> None:
-        """Ends it, from any thread."""
+        """Stop the server, from any thread."""
         self._is_ending = True
         os.write(self._woken, b".")
-
-    # --- what comes in ----------------------------------------------------------------------------------------
 
     def _turn(self) -> None:
         now = monotonic()
@@ -132,13 +130,13 @@ class AgentServer:
                 # No descriptor is free.
                 break
             if peer_uid(connection) != os.geteuid() or connection.fileno() > self._highest:
-                # Another user, or no descriptors are left for the work itself: the client does it.
+                # Another user, or too few descriptors left for the work itself: the client does the work.
                 connection.close()
                 continue
             connection.setblocking(False)
             self._unread[connection] = _Unread(monotonic() + self._limits.reading_seconds)
             self._selector.register(connection, selectors.EVENT_READ)
-        # Too many: the rest waits in the kernel's queue until the next look.
+        # No more clients now: others wait in the kernel's queue until the next check.
         self._listen(False)
         self._look_at = monotonic() + _LOOK_SECONDS
 
@@ -178,7 +176,7 @@ class AgentServer:
         connection.close()
 
     def _pulse(self) -> None:
-        """Sends ALIVE to the clients that wait, every two seconds."""
+        """Sends ALIVE to the waiting clients, every two seconds."""
         if monotonic() < self._pulse_at:
             return
         self._pulse_at = monotonic() + _PULSE_SECONDS
@@ -186,8 +184,6 @@ class AgentServer:
             callers = list(self._served)
         for caller in callers:
             caller.pulse()
-
-    # --- one request, in its thread ---------------------------------------------------------------------------
 
     def _serve(self, connection: socket.socket, data: bytes) -> None:
         with connection:
@@ -203,7 +199,7 @@ class AgentServer:
                 with self._serving(RequestClient(connection, self._limits)) as caller:
                     caller.answer(self._work(asked, caller))
             except Exception:  # noqa: BLE001 - the thread goes on, and the client does the work itself
-                # Mostly a client that is gone or reads nothing; its session is kept for the next one.
+                # Mostly a client that is gone or does not read; its session stays cached for the next request.
                 return
             finally:
                 self._last_asked = monotonic()
@@ -220,7 +216,7 @@ class AgentServer:
             caller.leave()
 
     def _parse(self, data: bytes) -> AgentRequest | AgentAnswer | None:
-        """The request; an answer for a client of another dsops; None for no valid request."""
+        """The request; an answer if the client is of another dsops; None if the request is invalid."""
         try:
             mark, folder, watches, count, *rest = unpack(data)
             number = int(count)
@@ -228,8 +224,8 @@ class AgentServer:
             return None
         if mark != self._mark:
             if self._code() == self._own_code:
-                # This agent is of the installed dsops, and the client was started before an upgrade: not worth
-                # losing the sessions of all others.
+                # The agent runs the installed dsops, and the client was started before an upgrade: not worth losing the
+                # sessions of all other clients.
                 return DECLINE
             self._unlink()
             self.stop()
@@ -238,19 +234,17 @@ class AgentServer:
             return None
         return AgentRequest(folder, watches == b"1", rest[:number], rest[number:])
 
-    # --- the end ------------------------------------------------------------------------------------------------
-
     def _is_idle(self) -> bool:
         is_busy = bool(self._unread) or self._crew.load > 0
         return not is_busy and monotonic() - self._last_asked >= self._limits.idle_seconds
 
     def _end(self) -> None:
-        """Begins the end: a later client finds no socket, and starts an agent of its own."""
+        """Begin the end: unlink the socket, so that a later client starts a new agent."""
         self._unlink()
         self._is_ending = True
 
     def _drain(self) -> None:
-        """Serves the clients that connected before the socket was unlinked."""
+        """Serve the clients that connected before the socket was unlinked."""
         self._unlink()
         until = monotonic() + self._limits.ending_seconds
         self._accept()
@@ -268,7 +262,7 @@ class AgentServer:
 
 
 def _place_of(path: str) -> tuple[int, int, int] | None:
-    """Identifies the file at that path: another one may have taken the name since."""
+    """Identifies the file at that path, to notice when another one has replaced it."""
     try:
         status = os.lstat(path)
     except OSError:
@@ -284,7 +278,7 @@ class _Unread:
         self.data = bytearray()
 
     def length(self) -> int:
-        """The length that the request will have; -1 for no request."""
+        """The length of the complete request, as far as known; -1 for an invalid one."""
         if len(self.data) < 5:
             return 5 if not self.data or self.data[0] == REQUEST else -1
         length = int.from_bytes(self.data[1:5], "big")

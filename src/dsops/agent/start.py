@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 BACKLOG = 1024
 LISTENER = 3
-"""The descriptor that the agent finds the listening socket at."""
+"""The descriptor number of the listening socket in the agent."""
 
 _START = (
     "import sys; n = int(sys.argv.pop(1)) + 1; sys.path[:] = sys.argv[1:n]; del sys.argv[1:n]; "
@@ -32,7 +32,7 @@ _LOOK_SECONDS = 0.005
 def start(
     address: str, connect: Callable[[str], _socket.socket | None], idle_seconds: str = ""
 ) -> _socket.socket | None:
-    """A connection to an agent that another client has just started, or this one does; None where none can run.
+    """Connect to an agent that another client just started, or start one; None if no agent can run.
 
     The folder of `address` is safe (`client.make_folder`), and `connect` is `client.connect`. `idle_seconds` is a
     number as text, "" for the agent's default.
@@ -52,7 +52,7 @@ def start(
                 listener.close()
             return connect(address)
     except OSError:
-        # No room for a socket, a file system without them, no more processes: the client works without an agent.
+        # No space for a socket, a file system without sockets, no more processes: the client works without an agent.
         return None
 
 
@@ -67,7 +67,7 @@ def locked(address: str) -> Iterator[None]:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                # Not a wait without an end: the process that has the lock may be stopped.
+                # Not an endless wait: the process that holds the lock may be suspended.
                 if monotonic() > until:
                     raise
                 sleep(_LOOK_SECONDS)
@@ -96,7 +96,7 @@ def _is_at(descriptor: int, name: str) -> bool:
 
 
 def listen(address: str) -> socket.socket:
-    """A listening socket; replaces one that an ended agent left behind. Call while `locked`."""
+    """A listening socket; replaces the socket file of an agent that has ended. Call while `locked`."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if os.path.lexists(address):
@@ -114,10 +114,10 @@ def listen(address: str) -> socket.socket:
 
 
 def agent_path(path: Sequence[str], environ: Mapping[str, str], root: str, *, is_first_the_scripts: bool) -> list[str]:
-    """`sys.path` of the agent: this process's, without the entries that belong to this run alone.
+    """The agent's `sys.path`: this process's, without the entries that belong to this run alone.
 
-    The agent works for all clients of this dsops. PYTHONPATH and the script's own folder are one client's; they are
-    kept only where dsops itself (at `root`) was imported from there, since its dependencies may be there, too.
+    The agent works for all clients of this dsops. PYTHONPATH and the script's own folder belong to one client; they
+    are kept only if dsops itself (at `root`) was imported from there, since its dependencies may be there, too.
     """
     entries = list(path[1:] if is_first_the_scripts and path[:1] != [root] else path)
     of_variable = [os.path.abspath(entry) for entry in environ.get("PYTHONPATH", "").split(":")]
@@ -127,19 +127,19 @@ def agent_path(path: Sequence[str], environ: Mapping[str, str], root: str, *, is
 
 
 def _launch(listener: socket.socket, words: Sequence[str]) -> None:
-    """Starts a process in a session of its own, in `/`, with an empty environment and only the listener open.
+    """Start a process in a new session, in `/`, with an empty environment and only the listener open.
 
-    Forked twice, so that this process need not wait for it. libcurl has not been used in this process before.
+    Forks twice, so that this process need not wait for it. libcurl has not been used in this process before.
     """
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     path = agent_path(sys.path, os.environ, root, is_first_the_scripts=not sys.flags.safe_path)
     command = [sys.executable, "-I", "-c", _START, str(len(path)), *path, *words]
-    # A Ctrl-C is for this process, not for its copy, which has the terminal until setsid().
+    # A Ctrl-C is meant for this process, not for the fork, which has the same terminal until setsid().
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     child = os.fork()
     if child:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        # Where the end of children is ignored (SIGCHLD), the system has waited for it already.
+        # If this process ignores SIGCHLD, the system has already reaped the child.
         with suppress(ChildProcessError):
             os.waitpid(child, 0)
         return
@@ -150,7 +150,7 @@ def _launch(listener: socket.socket, words: Sequence[str]) -> None:
         os.chdir("/")
         os.umask(0o077)
         _listen_to_signals()
-        # Out of the way first: the low numbers may be closed here, and be given out next.
+        # Duplicate to a high number first: 0 to 3 may be closed here, and would be reused by the next open().
         kept = fcntl.fcntl(listener.fileno(), fcntl.F_DUPFD, 64)
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
@@ -163,7 +163,7 @@ def _launch(listener: socket.socket, words: Sequence[str]) -> None:
 
 
 def _listen_to_signals() -> None:
-    """Resets all signals: what this process ignores or blocks (`nohup`, a shell's background job) is inherited.
+    """Reset all signals: the agent would inherit what this process ignores or blocks (`nohup`, background jobs).
 
     An ignored SIGCHLD would hide the exit code of every program that the agent starts.
     """
@@ -174,7 +174,7 @@ def _listen_to_signals() -> None:
 
 
 def _close_above(last: int) -> None:
-    """Closes every descriptor above `last`, whatever the limit is now or was before."""
+    """Close every descriptor above `last`, regardless of the current limit."""
     try:
         numbers = [int(name) for name in os.listdir("/dev/fd")]
     except OSError:

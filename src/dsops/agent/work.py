@@ -1,4 +1,4 @@
-"""What the agent does for its clients: the pipeline, with sessions and connections that outlive a request."""
+"""Runs the pipeline for the agent's clients, with sessions and connections that outlive a request."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ Operation = Callable[[AgentRequest, RequestClient, Tally], AgentAnswer]
 
 
 class SessionKeeper:
-    """The sessions and connections of an agent, and the operations that clients may ask for."""
+    """The sessions and connections of an agent, and the operations that clients can request."""
 
     def __init__(self, now: Callable[[], datetime], lines: CommandLines) -> None:
-        """`lines` reads the command lines of clients."""
+        """`lines` parses the command lines of clients."""
         self._started = now()
         self._lines = lines
         self.end: Callable[[], None] = lambda: None
@@ -57,10 +57,10 @@ class SessionKeeper:
         started = self._started.timestamp()
         self.metrics = AgentMetrics(started, lambda: self._count(is_of_sandbox=False), lambda: len(self._cache.values))
         self.sandbox_metrics = AgentMetrics(started, lambda: self._count(is_of_sandbox=True), lambda: 0)
-        """Of requests whose calls only sandboxes have answered."""
+        """Counts requests whose calls were answered only by sandboxes."""
 
     def work(self, asked: AgentRequest, client: RequestClient) -> AgentAnswer:
-        """The answer to one request; an error is an answer as well."""
+        """Answer one request; an error is an answer as well."""
         operations: Mapping[bytes, Operation] = {
             b"exec": self._exec,
             b"answer": self._answer,
@@ -86,7 +86,7 @@ class SessionKeeper:
         return answer
 
     def _count(self, *, is_of_sandbox: bool) -> int:
-        """How many sessions are cached, of a sandbox or of AWS."""
+        """The number of cached sessions, from a sandbox or from AWS."""
         return sum(session.credentials.is_of_sandbox is is_of_sandbox for session in self._cache.held())
 
     def _carried_out(
@@ -107,10 +107,8 @@ class SessionKeeper:
         tally.add(lambda metrics: metrics.fail(reported))
         return failed(reported)
 
-    # --- what clients ask for ---------------------------------------------------------------------------------
-
     def _exec(self, asked: AgentRequest, client: RequestClient, tally: Tally) -> AgentAnswer:
-        """The environment of the command, for a client that becomes it."""
+        """The environment of the command, for a client that replaces itself with it."""
         run = ClientRun(asked, client, self._shared, self._lines, tally, shows_notes=True)
         line = self._lines.exec_line(run.words, run.runtime.environ)
         if line is None or run.needs_client(line.request):
@@ -125,7 +123,7 @@ class SessionKeeper:
         return result([name + b"=" + value for name, value in environment.items()])
 
     def _answer(self, asked: AgentRequest, client: RequestClient, tally: Tally) -> AgentAnswer:
-        """What a `get` or a `credentials` puts on stdout."""
+        """The stdout of `get` or `credentials`."""
         run = ClientRun(asked, client, self._shared, self._lines, tally, shows_notes=True)
         line = self._lines.answer_line(run.words, run.runtime.environ)
         if line is None or run.needs_client(line.request):
@@ -133,7 +131,7 @@ class SessionKeeper:
         return result([_got(run, line) if isinstance(line, GetLine) else _issued(run, line)])
 
     def _secrets(self, asked: AgentRequest, client: RequestClient, tally: Tally) -> AgentAnswer:
-        """Names and values in turn, for a client that uses them otherwise."""
+        """Names and values, alternating, for a client that does not just print them."""
         run = ClientRun(asked, client, self._shared, self._lines, tally, shows_notes=False)
         request = _request_of(asked)
         if request is None or run.needs_client(request):
@@ -143,7 +141,7 @@ class SessionKeeper:
         return result(with_who_answered(run.journal, secrets_fields(secrets)))
 
     def _credentials(self, asked: AgentRequest, client: RequestClient, tally: Tally) -> AgentAnswer:
-        """The session of a store, for a client that uses it otherwise."""
+        """The session of a store, for a client that does not just print it."""
         run = ClientRun(asked, client, self._shared, self._lines, tally, shows_notes=False)
         request = _request_of(asked)
         if request is None or run.needs_client(request):
@@ -164,14 +162,14 @@ class SessionKeeper:
         return result([])
 
     def _forget(self, asked: AgentRequest, _client: RequestClient, _tally: Tally) -> AgentAnswer:
-        """Forgets the sessions of one role, which have been revoked; answers how many there were."""
+        """Forget the sessions of a revoked role; the answer is how many there were."""
         role = parse_arn(asked.words[1].decode())
         if role is None:
             return DECLINE
         return result([b"%d" % self._cache.forget(lambda session: is_session_of(session.arn, role))])
 
     def _forget_login(self, asked: AgentRequest, _client: RequestClient, _tally: Tally) -> AgentAnswer:
-        """Forgets the sessions that came of a login which has ended, hop by hop; answers how many there were."""
+        """Forget the sessions issued with a login that has ended, hop by hop; the answer is how many there were."""
         source = asked.words[1].decode()
         return result([b"%d" % self._cache.forget(lambda session: session.source == source)])
 
@@ -180,7 +178,7 @@ class SessionKeeper:
         return result([metrics.registry.text().encode()])
 
     def _metrics_port(self, asked: AgentRequest, _client: RequestClient, _tally: Tally) -> AgentAnswer:
-        """Serves metrics at a port from now on; answers at which."""
+        """Start to serve metrics on a port; the answer is the port."""
         return result([b"%d" % self.metrics.serve(int(asked.words[1]))])
 
     def _stop(self, _asked: AgentRequest, _client: RequestClient, _tally: Tally) -> AgentAnswer:
@@ -198,7 +196,7 @@ def serve(
     metrics_port: int | None = None,
     show_metrics_port: Callable[[int], None] = lambda _port: None,
 ) -> None:
-    """Runs an agent on this socket until it is stopped or idle. Raises AgentUnavailable for too few descriptors."""
+    """Run an agent on this socket until it is stopped or idle. Raises AgentUnavailable for too few descriptors."""
     if 0 < os.sysconf("SC_OPEN_MAX") < 2 * SPARE_DESCRIPTORS:
         raise AgentUnavailable("the agent may open too few files", hint="raise the hard limit: `ulimit -Hn`")
     keeper = SessionKeeper(now, lines)
@@ -214,7 +212,7 @@ def serve(
 
 
 def _got(run: ClientRun, line: GetLine) -> bytes:
-    """What a `get` puts on stdout."""
+    """The stdout of `dsops get`."""
     request = line.request
     with run.pipeline(request) as pipeline:
         plan = run.plan(request)
@@ -224,7 +222,7 @@ def _got(run: ClientRun, line: GetLine) -> bytes:
 
 
 def _issued(run: ClientRun, line: CredentialsLine) -> bytes:
-    """What a `credentials` puts on stdout."""
+    """The stdout of `dsops credentials`."""
     request = line.request
     with run.pipeline(request) as pipeline:
         plan = run.plan_session(request)
@@ -235,7 +233,7 @@ def _issued(run: ClientRun, line: CredentialsLine) -> bytes:
 
 
 def _request_of(asked: AgentRequest) -> PipelineRequest | None:
-    """The request behind the operation's name; None for fields that no client of this dsops sends."""
+    """The request after the operation's name; None for fields that no client of this dsops sends."""
     try:
         return request_of(asked.words[1:])
     except ValueError:

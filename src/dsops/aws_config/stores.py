@@ -132,8 +132,6 @@ class _Maker:
         path = profile.text("web_identity_token_file")
         return () if path.startswith("/") else ("The path starts at the folder of this file.",)
 
-    # --- roles ------------------------------------------------------------------------------------------------
-
     def _role(self, profile: Profile) -> str:
         source, kind = profile.entries.get("source_profile"), profile.entries.get("credential_source")
         if source is not None and kind is not None:
@@ -179,8 +177,6 @@ class _Maker:
     def _on_profile(self, profile: Profile, source: Profile) -> str:
         self.as_they_are[source.name] = source
         return self._store(profile, STS_TYPE, _ROLE, (("profile", _literal(source.name)),), ())
-
-    # --- a store ----------------------------------------------------------------------------------------------
 
     def _store(
         self,
@@ -253,8 +249,6 @@ class _Maker:
         if name != profile:
             self.notes.append(f"profile `{profile}` is store `{name}`: its own name can't be one, or is taken")
         return name
-
-    # --- what is told -----------------------------------------------------------------------------------------
 
     def _leave(self, profile: Profile, why: str, entry: ProfileEntry) -> str:
         self.notes.append(f"profile `{profile.name}` ({entry.where}) is left out: {why}")

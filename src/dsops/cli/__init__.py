@@ -1,4 +1,4 @@
-"""The command line: runs one command, and turns errors into messages and exit codes. Imported by `__main__` alone."""
+"""The command line: runs one command, and turns errors into messages and exit codes. Only `__main__` imports it."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ BROKEN_PIPE = 128 + 13
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command line and returns its exit code; errors are messages on stderr by then."""
+    """Run one command line and return its exit code. Errors are printed on stderr, not raised."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         return _dispatch(words)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of our answer has left.
+        # The reader of stdout has closed it.
         return BROKEN_PIPE
     except DsopsError as error:
         return fail(error, words, 0)
 
 
 def _dispatch(words: list[str]) -> int:
-    """Finds the command; flags before its name are for it."""
+    """Find the command; flags before its name are passed to it."""
     position = 0
     while position < len(words) and words[position].startswith("-"):
         if words[position] in {"--version", "-V"} or words == ["-v"]:
@@ -58,7 +58,7 @@ _WITH_VALUE = frozenset({"--config", "--env"})
 
 
 def _refuse_flags(words: Sequence[str]) -> None:
-    """Refuses a flag before the command's name that not every command has: what follows it is not the command."""
+    """Raises UsageError for a flag before the command's name that not every command has: its value is not a command."""
     flags = (CONFIG, ENVIRONMENT, NO_AGENT, *COMMON)
     known = [name for flag in flags for name in (flag.name, flag.short) if name] + ["--help", "--version"]
     for word in words:
@@ -70,7 +70,7 @@ def _refuse_flags(words: Sequence[str]) -> None:
 
 
 def _run(name: str, words: list[str]) -> int:
-    """Runs the command of that name with these words."""
+    """Run the command of that name with these words."""
     failure_code = 0
     report: Callable[[Event], None] = ignore
     audited: Runtime | None = None
@@ -117,7 +117,7 @@ def _run(name: str, words: list[str]) -> int:
 
 
 def _parsed(command: Command, words: list[str], name: str) -> Arguments:
-    """The arguments of the command; where a name is missing, the error lists the possible ones."""
+    """The parsed arguments; if a name is missing, the error lists the possible ones."""
     try:
         return parse(command, words, os.environ, name=name)
     except UsageError as error:
@@ -128,7 +128,7 @@ def _parsed(command: Command, words: list[str], name: str) -> Arguments:
 
 
 def _member(name: str, group: Group, words: list[str]) -> tuple[str, list[str]]:
-    """The command of the family, and the other words; "" for help, and where no command is named."""
+    """The command of the group and the other words; "" for --help, and if no command is named."""
     with_value = _WITH_VALUE
     if group.default:
         flags = (*group.commands[group.default].flags, *COMMON)
@@ -156,7 +156,7 @@ def _print_version() -> int:
 
 
 def write_answer(data: bytes, words: Sequence[str]) -> int:
-    """Writes the rest of an answer to stdout; the exit code."""
+    """Write the rest of an answer to stdout; returns the exit code."""
     from dsops.cli.framework.output import answer_bytes
 
     try:
@@ -169,7 +169,7 @@ def write_answer(data: bytes, words: Sequence[str]) -> int:
 
 
 def fail(error: DsopsError, words: Sequence[str], failure_code: int) -> int:
-    """Writes the error to stderr; the exit code."""
+    """Write the error to stderr; returns the exit code."""
     from dsops.cli.framework import output
 
     exit_code = error.exit_code
@@ -187,7 +187,7 @@ def fail(error: DsopsError, words: Sequence[str], failure_code: int) -> int:
 
 
 def _named_config(words: Sequence[str]) -> str:
-    """The value of --config; "" where it is not among them."""
+    """The value of --config; "" without it."""
     named = ""
     for position, word in enumerate(words):
         if word == CONFIG.name:

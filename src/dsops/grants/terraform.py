@@ -93,9 +93,6 @@ def _names(trust: Iterable[object], arn: str) -> bool:
     return any(isinstance(statement, Mapping) and statement.get("Principal") == {"AWS": arn} for statement in trust)
 
 
-# --- the language ---------------------------------------------------------------------------------------------
-
-
 def hcl(value: object, depth: int) -> str:
     """The expression for a JSON value; `${` and `%{` in it are escaped."""
     if isinstance(value, Blank):

@@ -128,8 +128,6 @@ class _Making:
         of = (f"of {key[1]}",) if self._names_environments else ()
         return GraphNode(key, "variable", key[2], (*of, *facts), parent, account, key[1], str(where))
 
-    # --- as written -----------------------------------------------------------------------------------------------
-
     def _add_written(self, name: str) -> None:
         """A store that has no plan, after those below it that have none either."""
         names = [name]

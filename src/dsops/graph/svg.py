@@ -73,9 +73,6 @@ def _colours(palette: dict[str, str]) -> list[str]:
     ]
 
 
-# --- the boxes ---------------------------------------------------------------------------------------------
-
-
 def lay_out(graph: Graph, top: float) -> Drawing:
     """The drawing, beginning at that height."""
     return lay_out_items([_item(graph, row) for row in outline(graph)], top)

@@ -24,21 +24,7 @@ _OF_SHELLS = frozenset(
     TIMEFORMAT TMOUT TMPDIR TMPPREFIX TMPSUFFIX TTY TTYIDLE UID USER USERNAME VENDOR WATCH WATCHFMT WORDCHARS ZBEEP
     """.split()
 )
-_BEGINNINGS = (
-    "BASH",
-    "COMP_",
-    "DSOPS_",
-    "FISH_",
-    "LC_",
-    "PROMPT_",
-    "READLINE_",
-    "TRY_BLOCK_",
-    "XDG_",
-    "ZFTP_",
-    "ZLE_",
-    "ZLS_",
-    "ZSH_",
-)
+_BEGINNINGS = tuple("BASH COMP_ DSOPS_ FISH_ LC_ PROMPT_ READLINE_ TRY_BLOCK_ XDG_ ZFTP_ ZLE_ ZLS_ ZSH_".split())
 
 
 def require_harmless(names: Iterable[str]) -> None:

@@ -93,8 +93,6 @@ class Rotation:
         if self._deletes_old:
             self._delete_old()
 
-    # --- steps -------------------------------------------------------------------------------------------------
-
     def _make_room(self) -> None:
         """Make sure that the user has one key: AWS allows two, and the new one is the second."""
         entry = self.entry
@@ -222,8 +220,6 @@ class Rotation:
         self._secrets.pop(entry.old_key_id, None)
         put_secrets(self._keyring, entry.name, self._secrets)
         self._write(entry._replace(old_key_id="", old_is_off=False))
-
-    # --- state and calls ---------------------------------------------------------------------------------------
 
     def _write(self, entry: KeysEntry) -> None:
         self._contents = self._contents._replace(keys={**self._contents.keys, entry.name: entry})

@@ -131,8 +131,6 @@ class _Rewriter:
         if key.text != name:
             self._rename(key, name)
 
-    # --- stores -----------------------------------------------------------------------------------------------
-
     def _store(self, name: Scalar, store: Mapping) -> None:
         type_node = store.get("type")
         written = type_node.text if isinstance(type_node, Scalar) else ""
@@ -167,8 +165,6 @@ class _Rewriter:
                 "the profile, AWS_REGION, or the store of `credentials_from`",
             )
 
-    # --- environments -----------------------------------------------------------------------------------------
-
     def _environment(self, environment: Mapping) -> None:
         for key, node in environment.entries:
             if key.text in _ENVIRONMENT_KEYS and not isinstance(node, Mapping):
@@ -188,8 +184,6 @@ class _Rewriter:
                 for each, _ in node.entries:
                     if each.text in _REFERENCE_KEYS and _REFERENCE_KEYS[each.text] not in inner:
                         self._rename(each, _REFERENCE_KEYS[each.text])
-
-    # --- edits ------------------------------------------------------------------------------------------------
 
     def _rename(self, key: Scalar, new: str) -> None:
         if (key.line, key.text) in self._done:

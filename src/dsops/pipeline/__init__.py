@@ -1,6 +1,6 @@
-"""Configuration -> plan -> secrets and sessions, on the audit trail: put together here, once.
+"""Configuration -> plan -> secrets and sessions, written to the audit trail: the one place that joins these steps.
 
-In comes a Runtime and what the caller names: a file, an environment, a store. Out come the Config, its Plan, and the
-secrets or the session, once what was done is written to the audit trail. `cli`, `agent`, `library` and `doctor` may
-import it; it asks and prints nothing, and knows no command line.
+Input: a Runtime and what the caller names (a file, an environment, a store). Output: the Config, its Plan, and the
+secrets or the session, after the record of the run is on the audit trail. `cli`, `agent`, `library` and `doctor` may
+import this package.
 """

@@ -29,7 +29,7 @@ def read_config(runtime: Runtime, named: str, *, is_chosen: bool = True, permiss
 
 
 def examine_config(runtime: Runtime, named: str) -> Examined:
-    """The same configuration with every problem instead of an error."""
+    """Load the configuration and collect every problem instead of raising the first one."""
     examined = examine(folder=runtime.folder, environ=runtime.environ, named=named, types=StoreTypes())
     _add_to_records(examined.config, runtime)
     return examined
@@ -60,7 +60,7 @@ def choose_environment(config: Config, named: str, command: tuple[str, ...] = ()
 
 
 def _how_to_name(names: list[str], config: Config, command: tuple[str, ...]) -> str:
-    """The flag to write; where it stands in the wrong place, the right one."""
+    """The hint for an error about a missing environment: where to write `--env`."""
     if command and command[0] in names:
         return f"write `--env {command[0]}`, and the command after `--`"
     if command and command[0] in config.stores:

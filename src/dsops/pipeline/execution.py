@@ -1,4 +1,4 @@
-"""Plan -> secrets and sessions -> the environment of a command; and other work that sends requests."""
+"""Plan -> secrets and sessions -> the environment of a command. Also runs other work that sends requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dsops.secret import Secret
 from dsops.startup import Protocol
 
 _LOOK_SECONDS = 0.1
-"""How often work that may be given up checks whether it is still needed."""
+"""How often work that may be abandoned checks whether its result is still needed."""
 
 
 class Run(Protocol):
@@ -30,9 +30,9 @@ class Run(Protocol):
 
 
 class Pipeline:
-    """Carries out plans for one runtime: a command's, a program's, or that of one request to the agent.
+    """Executes plans for one runtime: of a command, of a program, or of one request to the agent.
 
-    The caller writes the journal before it hands anything out (`record_run`): only the caller knows what was asked.
+    The caller writes the audit record (`record_run`) before it hands out a secret: only the caller knows the command.
     """
 
     def __init__(
@@ -43,9 +43,9 @@ class Pipeline:
         client: Client | None = None,
         run: Run | None = None,
     ) -> None:
-        """The agent passes what its requests share: a cache, the state of its client, and `run` with open connections.
+        """The agent passes what its requests share: a cache, the client state, and `run` with open connections.
 
-        With `run` the journal is the caller's after a failure, too.
+        With `run`, the caller also writes the journal after a failure.
         """
         self._runtime = runtime
         self._client = make_client(runtime) if client is None else client
@@ -73,7 +73,7 @@ class Pipeline:
         return self._run(both())
 
     def renewed(self, plan: Plan, store: str, old: Credentials, is_over: Callable[[], bool]) -> Credentials:
-        """A new session in the place of `old`. Gives up once `is_over`."""
+        """Issue a session that replaces `old`. Raises ServiceError once `is_over` returns true."""
         for ambient in plan.ambient.values():
             self._cache.evict(ambient_fingerprint(ambient), old)
         for step in plan.steps.values():
@@ -89,14 +89,14 @@ class Pipeline:
 
 
 def carry_out(work: tasks.Work[tasks.T], runtime: Runtime) -> tasks.T:
-    """The result of work that may send requests, once what it did is on the audit trail. Raises AuditFailed."""
+    """Run work that may send requests, then write its acts to the audit trail. Raises AuditFailed."""
     result = _run_here(work, runtime)
     write_journal(runtime)
     return result
 
 
 def _run_here(work: tasks.Work[tasks.T], runtime: Runtime, driver: tasks.Driver | None = None) -> tasks.T:
-    """The result of the work; where it fails, what it did until then is on the audit trail."""
+    """Run the work; if it fails, write the acts up to the failure to the audit trail."""
     try:
         return tasks.run(work, driver or LazyDriver(runtime.environ))
     except BaseException:
@@ -105,7 +105,7 @@ def _run_here(work: tasks.Work[tasks.T], runtime: Runtime, driver: tasks.Driver 
 
 
 def only_value(secrets: Mapping[str, Secret], plan: Plan) -> Secret:
-    """The value of the plan's one variable. Raises SecretNotFound where it has none."""
+    """The value of the plan's only variable. Raises SecretNotFound if its optional secret does not exist."""
     variable = plan.variables[0]
     value = secrets.get(variable.name)
     if value is None:
@@ -139,7 +139,7 @@ def environment_of_child(
 
 
 class LazyDriver:
-    """A driver that its first request opens: an environment of literals does not load libcurl."""
+    """A driver that opens at the first request, so that an environment of literals does not load libcurl."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -150,7 +150,7 @@ class LazyDriver:
         self._opened().start(request, token)
 
     def prepare(self, request: object) -> None:
-        """Opens a connection that will be needed."""
+        """Opens a connection that a later request will need."""
         self._opened().prepare(request)
 
     def _opened(self) -> tasks.Driver:
@@ -161,7 +161,7 @@ class LazyDriver:
         return self._driver
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
-        """The transfers that have ended; called only while one is under way."""
+        """The transfers that have ended; called only while one is running."""
         return self._driver.poll(timeout_seconds) if self._driver else []
 
     def cancel(self) -> None:
@@ -171,14 +171,14 @@ class LazyDriver:
 
 
 class _AbandonedDriver(LazyDriver):
-    """A driver that gives up once its transfers are no longer needed."""
+    """A driver that stops with ServiceError once the result is no longer needed."""
 
     def __init__(self, environ: Mapping[str, str], is_over: Callable[[], bool]) -> None:
         super().__init__(environ)
         self._is_over = is_over
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
-        """The transfers that have ended, waited for in short steps. Raises ServiceError once it `is_over`."""
+        """The transfers that have ended. Polls in short steps; raises ServiceError once `is_over` returns true."""
         if self._is_over():
             raise ServiceError("the command has ended")
         return super().poll(min(timeout_seconds, _LOOK_SECONDS))

@@ -1,4 +1,4 @@
-"""The journal of one run: what it does is collected, and written to the audit trail before anything is handed out."""
+"""The journal of one run: buffers its acts, and writes them to the audit trail before a secret is handed out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class LazyJournal:
-    """A journal that loads the audit trail at the first act: most commands have none."""
+    """A journal that loads the audit trail when the first act is added: most commands add none."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ def write_journal(runtime: Runtime) -> None:
 
 
 def add_failure(command: str, error: DsopsError, runtime: Runtime) -> None:
-    """Writes the record of a command that failed; a mistake in the command line is not recorded."""
+    """Write the record of a command that failed. Usage errors are not recorded."""
     if runtime.journal is None or isinstance(error, (UsageError, AuditFailed)):
         return
     runtime.journal.add(Act(event_name(command), error=error))
@@ -112,7 +112,7 @@ def add_failure(command: str, error: DsopsError, runtime: Runtime) -> None:
 
 
 def write_quietly(runtime: Runtime) -> None:
-    """Writes the buffered acts while another error is raised: nothing is handed out after it."""
+    """Write the buffered acts while another error is being raised; ignores AuditFailed, since no secret follows."""
     try:
         write_journal(runtime)
     except AuditFailed:

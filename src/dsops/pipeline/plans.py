@@ -1,4 +1,4 @@
-"""Configuration -> plan, for the identity of this process or of the agent's client."""
+"""Configuration -> plan, with the base credentials of this process or of the agent's client."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from dsops.runtime import Runtime, user_name
 from dsops.stores import StoreTypes
 
 _PROCESS_KEY = os.urandom(32)
-"""Keys the digests of base identities: the same in all plans of this process, unknown outside of it."""
+"""HMAC key for digests of base identities: the same for all plans of this process, unknown outside of it."""
 
 
 def plan_named(config: Config, name: str, runtime: Runtime, *, also: str = "", lasts: bool = False) -> Plan:
-    """What a run of that environment would do; `also` and `lasts` are those of `make_plan`."""
+    """The plan of an environment. `also` and `lasts` are parameters of `make_plan`."""
     if runtime.journal is not None:
         runtime.journal.about(environment=name)
     return make_plan(
@@ -43,9 +43,9 @@ def plan_of_session(
     lasts: bool = False,
     is_carried_out: bool = True,
 ) -> Plan:
-    """What it takes to get a store's session, as `environment` uses it ("" for no environment).
+    """The plan for the session of a store, with `environment` for its session policy ("" for no environment).
 
-    `lasts` and `is_carried_out` are those of `plan_store`.
+    `lasts` and `is_carried_out` are parameters of `plan_store`.
     """
     if environment:
         return plan_named(config, environment, runtime, also=store, lasts=lasts)
@@ -65,7 +65,7 @@ def plan_of_session(
 
 
 def environment_of_sessions(plan: Plan) -> str:
-    """The plan's environment, where a session policy depends on what it reads; else ""."""
+    """The plan's environment if a session policy depends on its variables; otherwise ""."""
     return plan.environment if any("session_policy_covers" in step.settings for step in plan.steps.values()) else ""
 
 
@@ -81,11 +81,11 @@ def require_session(plan: Plan, store: str) -> None:
 
 
 def base_identity(runtime: Runtime) -> Ambient:
-    """What is known of the credentials that sign a first hop, without a call or a question."""
+    """The identity of the base credentials, as far as it is known without a call or a prompt."""
     return ambient_of(runtime.environ, _PROCESS_KEY, runtime.folder)("")
 
 
 def add_place(error: ValueUnusable, plan: Plan) -> None:
-    """Adds the line of the variable that the error names."""
+    """Adds the file and line of the variable that the error names."""
     where = next((variable.where for variable in plan.variables if f"`{variable.name}`" in error.message), None)
     error.retell(error.message, where=where)

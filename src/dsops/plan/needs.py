@@ -114,9 +114,6 @@ def _literal(arn: str) -> str:
     return re.sub(r"[*?$]", r"${\g<0>}", arn)
 
 
-# --- reads --------------------------------------------------------------------------------------------------------
-
-
 def _read_needs(step: Step, account: str, reads: list[SecretRead]) -> list[Need]:
     if not reads:
         return []

@@ -159,8 +159,6 @@ class _Check:
         missing += [Unread("session", f"the text of {arn} is not given") for arn in arns]
         return ((tuple(policies),) if policies else ()), missing
 
-    # --- what is asked --------------------------------------------------------------------------------------
-
     def _questions(
         self, step: Step, caller: ChainCaller | None
     ) -> Sequence[tuple[CaseQuestion, tuple[Unread, ...]]] | str:
@@ -233,9 +231,6 @@ def _other_questions(step: Step, caller: ChainCaller, plan: Plan) -> Iterator[tu
                 ),
                 caller.unread,
             )
-
-
-# --- who calls ----------------------------------------------------------------------------------------------
 
 
 def _base_caller(text: str) -> ChainCaller:

@@ -13,23 +13,15 @@ _EDU_PERSON: Final = "urn:oid:1.3.6.1.4.1.5923.1.1.1."
 _EDU_ORG: Final = "urn:oid:1.3.6.1.4.1.5923.1.2.1."
 _CLAIMS: Final = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
 
+_EDU_PERSON_KEYS: Final = """
+affiliation nickname orgdn orgunitdn primaryaffiliation principalname entitlement primaryorgunitdn scopedaffiliation
+targetedid assurance
+""".split()
+_EDU_ORG_KEYS: Final = "homepageuri identityauthnpolicyuri legalname superioruri whitepagesuri".split()
+
 KEYS: Final[Mapping[str, str]] = {
-    f"{_EDU_PERSON}1": "saml:edupersonaffiliation",
-    f"{_EDU_PERSON}2": "saml:edupersonnickname",
-    f"{_EDU_PERSON}3": "saml:edupersonorgdn",
-    f"{_EDU_PERSON}4": "saml:edupersonorgunitdn",
-    f"{_EDU_PERSON}5": "saml:edupersonprimaryaffiliation",
-    f"{_EDU_PERSON}6": "saml:edupersonprincipalname",
-    f"{_EDU_PERSON}7": "saml:edupersonentitlement",
-    f"{_EDU_PERSON}8": "saml:edupersonprimaryorgunitdn",
-    f"{_EDU_PERSON}9": "saml:edupersonscopedaffiliation",
-    f"{_EDU_PERSON}10": "saml:edupersontargetedid",
-    f"{_EDU_PERSON}11": "saml:edupersonassurance",
-    f"{_EDU_ORG}2": "saml:eduorghomepageuri",
-    f"{_EDU_ORG}3": "saml:eduorgidentityauthnpolicyuri",
-    f"{_EDU_ORG}4": "saml:eduorglegalname",
-    f"{_EDU_ORG}5": "saml:eduorgsuperioruri",
-    f"{_EDU_ORG}6": "saml:eduorgwhitepagesuri",
+    **{f"{_EDU_PERSON}{number}": f"saml:eduperson{name}" for number, name in enumerate(_EDU_PERSON_KEYS, 1)},
+    **{f"{_EDU_ORG}{number}": f"saml:eduorg{name}" for number, name in enumerate(_EDU_ORG_KEYS, 2)},
     "urn:oid:2.5.4.3": "saml:cn",
     f"{_CLAIMS}name": "saml:name",
     "http://schemas.xmlsoap.org/claims/CommonName": "saml:commonName",
@@ -49,12 +41,9 @@ KEYS: Final[Mapping[str, str]] = {
     "0.9.2342.19200300.100.1.45": "saml:organizationStatus",
 }
 _SINGLE: Final = frozenset(
-    {
-        "saml:edupersonorgdn",
-        "saml:edupersonprimaryaffiliation",
-        "saml:edupersonprimaryorgunitdn",
-        "saml:edupersonprincipalname",
-    }
+    """
+    saml:edupersonorgdn saml:edupersonprimaryaffiliation saml:edupersonprimaryorgunitdn saml:edupersonprincipalname
+    """.split()
 )
 
 

@@ -39,6 +39,13 @@ _USERS_OWN = dict.fromkeys(
     "without `role_arn` it is the user's own session",
 )
 
+_OF_A_ROLE = tuple(
+    """
+    role_arn role_session_name external_id tags transitive_tag_keys source_identity session_policy policy_arns
+    provided_contexts mfa_session reason_to
+    """.split()
+)
+
 OPERATIONS = (
     Operation(
         "AssumeRoleWithWebIdentity",
@@ -72,36 +79,7 @@ OPERATIONS = (
         default_seconds=43200,
         most_seconds=129600,
     ),
-    Operation(
-        "AssumeRole",
-        (
-            "role_arn",
-            "role_session_name",
-            "external_id",
-            "tags",
-            "transitive_tag_keys",
-            "source_identity",
-            "session_policy",
-            "policy_arns",
-            "provided_contexts",
-            "mfa_session",
-            "reason_to",
-        ),
-        _POLICIES
-        | _MFA
-        | {
-            "role_arn",
-            "role_session_name",
-            "external_id",
-            "tags",
-            "transitive_tag_keys",
-            "source_identity",
-            "provided_contexts",
-            "mfa_session",
-            "reason_to",
-        },
-        ("role_arn",),
-    ),
+    Operation("AssumeRole", _OF_A_ROLE, _POLICIES | _MFA | {*_OF_A_ROLE}, ("role_arn",)),
     Operation("GetSessionToken", (), _MFA, default_seconds=43200, most_seconds=129600, reasons=_USERS_OWN),
 )
 """The STS operations; the first one that a store's keys select is used."""

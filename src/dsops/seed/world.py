@@ -75,8 +75,6 @@ class SeedWorld:
             self._partitions.setdefault(account, partition)
             developer.arn = f"arn:{self._partitions[account]}:iam::{account}:user/{DEVELOPER}"
 
-    # --- sessions ------------------------------------------------------------------------------------------------
-
     def add_session(self, step: Step, steps: Mapping[str, Step]) -> None:
         """Add what a step's session needs; nothing for the user's own session."""
         if "role_arn" in step.settings:
@@ -198,8 +196,6 @@ class SeedWorld:
         if arn is not None and arn.account != "aws":
             self._managed.setdefault(arn.account, set()).add(arn.resource_name)
 
-    # --- secrets -------------------------------------------------------------------------------------------------
-
     def add_read(self, variable: PlannedVariable, plan: Plan) -> None:
         """Add the secret or parameter that a variable reads, and the permission to read it."""
         step, reference = plan.steps[variable.step], variable.reference
@@ -252,8 +248,6 @@ class SeedWorld:
             return
         self._parameters.setdefault((account, region, name), Value(name)).add(paths, is_encoded=is_encoded)
         reader.allow(("ssm:GetParameters", "ssm:GetParameter"), parameter_resource(step, own.account, key))
-
-    # --- seed ----------------------------------------------------------------------------------------------------
 
     def seed(self, region: str) -> Seed:
         """Return the seed; a developer's account comes first, and the developer is the default identity."""

@@ -104,8 +104,8 @@ def test_the_answer_is_a_table_as_the_reports(world: World) -> None:
         "  arn:aws:iam::111122223333:role/Target  AccessDenied  3         2           2026-11-20T11:00:00Z\n"
     )
     assert err.splitlines() == [
-        "dsops: note: Athena is asked in us-east-1: AWS bills for the bytes that are scanned",
-        f"dsops: note: 12345 bytes scanned, by which AWS bills: query {ATHENA_ID} in Athena",
+        "dsops: note: running the query in Athena in us-east-1: AWS bills for the bytes scanned",
+        f"dsops: note: 12345 bytes scanned, for which AWS bills: query {ATHENA_ID} in Athena",
     ]
 
 
@@ -214,7 +214,7 @@ def test_who_reads_all_of_it_has_to_say_so(world: World) -> None:
     code, out, err = world.run("failures", "--run")
 
     assert (code, out) == (2, "")
-    assert "dsops: error[usage]: without a first day all of cloudtrail_logs is read, and AWS bills for that" in err
+    assert "dsops: error[usage]: without a first day all of cloudtrail_logs is scanned, and AWS bills for it" in err
     assert "or `--since 7d`; `--everything` reads all of it" in err
     assert world.run("failures", "--run", "--end", "2026-11-01")[0] == 2
     assert world.stub.seen == []
@@ -223,13 +223,13 @@ def test_who_reads_all_of_it_has_to_say_so(world: World) -> None:
 
 
 WRONG: Mapping[str, tuple[tuple[str, ...], str]] = {
-    "output": (("--output", "bucket/prefix"), "`--output bucket/prefix` is no place in S3"),
+    "output": (("--output", "bucket/prefix"), "`--output bucket/prefix` is not an S3 location"),
     "output with a space": (("--output", "s3://bucket/a b"), "is no place in S3"),
-    "workgroup": (("--workgroup", "a b"), "`--workgroup a b` can't be one"),
-    "database": (("--database", "a.b.c"), "`--database a.b.c` can't be one"),
+    "workgroup": (("--workgroup", "a b"), "`--workgroup a b` is not a workgroup name"),
+    "database": (("--database", "a.b.c"), "`--database a.b.c` is not a database name"),
     "region": (("--region", "eu_west_1"), "`eu_west_1` is not the name of a region"),
     "timeout": (("--timeout", "0"), "`--timeout` can't be `0`"),
-    "a region here": (("--dialect", "duckdb", "--region", "eu-west-1"), "DuckDB asks nothing of AWS"),
+    "a region here": (("--dialect", "duckdb", "--region", "eu-west-1"), "DuckDB does not call AWS"),
     "a day here": (("--dialect", "duckdb", "--begin", "2026-11-01"), "`--begin` says nothing here"),
     "no logs here": (("--dialect", "duckdb", "--from", "nothing/*.json"), "there are no logs nothing/*.json"),
 }
@@ -339,7 +339,7 @@ def test_ctrl_c_stops_the_query(world: World) -> None:
     stub = Waiting(refused={"StopQueryExecution": ("AccessDeniedException", "no")})
     code, err = interrupted(world, stub)
     assert code == 130
-    assert f"the query {ATHENA_ID} may go on, and be billed: `aws " in err
+    assert f"the query {ATHENA_ID} may still run and be billed: `aws " in err
 
 
 def test_ctrl_c_before_there_is_an_id_leaves_nobody_in_doubt(world: World) -> None:

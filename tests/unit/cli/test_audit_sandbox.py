@@ -59,7 +59,7 @@ def test_a_run_in_a_sandbox_is_on_record_and_not_shown(dsops: Agent, agent: str)
         dsops.environ["DSOPS_AGENT"] = "off"
     assert dsops.run(*PLAIN).returncode == 0
     listed = dsops.run("audit")
-    assert listed.stdout == b"nothing like that is on record\n"
+    assert listed.stdout == b"no matching event in the audit trail\n"
     assert listed.stderr.decode() == NOTE.format("3 lines")
     assert marks(dsops) == {"AssumeRole": True, "GetSecretValue": True, "Exec": True}
     assert dsops.run("audit", "verify").stdout.startswith(b"3 lines, number 1 to 3\n")

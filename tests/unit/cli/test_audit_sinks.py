@@ -165,7 +165,7 @@ def test_a_receiver_that_is_gone_stops_nothing_and_is_told_by_the_next_run(dsops
     end_senders(home)
     sent = dsops.run("audit", "send")
     assert sent.returncode == 5
-    assert sent.stdout == f"otlp {url}: 0 lines sent; what waits begins behind 0\n".encode()
+    assert sent.stdout == f"otlp {url}: 0 lines sent; waiting after line 0\n".encode()
     assert b"error[audit.not-sent]" in sent.stderr
 
     host, _, port = url.removeprefix("http://").partition(":")
@@ -291,4 +291,4 @@ def test_without_receivers_there_is_nothing_to_send(dsops: Dsops, home: Path) ->
     for file in trail(home).parent.iterdir():
         file.unlink()
     trail(home).parent.rmdir()
-    assert b"nothing is on record yet" in dsops.run("audit", "send").stderr
+    assert b"the audit trail is empty" in dsops.run("audit", "send").stderr

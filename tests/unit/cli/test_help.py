@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dsops.cli import COMMANDS, load, main
+from dsops.cli import main
 from dsops.cli.framework.command import Command
+from dsops.cli.framework.commands import COMMANDS, load
 from dsops.cli.framework.help import command_text, summary_of
 from dsops.doctor.examination import CODES
 from dsops.errors import DsopsError

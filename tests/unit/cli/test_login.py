@@ -57,6 +57,6 @@ def test_without_a_port_a_code_is_used(sandbox: LocalAws, tmp_path: Path, capsys
     place = LoginService(make_client(runtime), endpoint, SsoSession("", START_URL, "us-east-1"))
     token = by_browser_or_device(place, runtime, opens=False, open_port=blocked)
     said = capsys.readouterr().err
-    assert "no port of this machine can be had (cannot assign requested address), so that a code is used" in said
+    assert "no loopback port can be opened (cannot assign requested address): using a code instead" in said
     assert "type the code" in said
     assert token.can_be_refreshed(utc_now())

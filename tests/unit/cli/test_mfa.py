@@ -124,7 +124,7 @@ def test_a_file_is_read_and_what_is_left_of_it_is_told(dsops: Given) -> None:
     file.chmod(0o644)
     done = dsops.run("mfa", "add", DEVICE, "--from-file", str(file))
     assert (done.returncode, dsops.keyring.secrets) == (0, {f"dsops mfa/{DEVICE}": SEED})
-    assert b"still has it and others can read it" in done.stderr
+    assert b"still contains the secret and others can read it" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_it_refuses(server: SandboxServer, capfd: pytest.CaptureFixture[str]) ->
     """The program hears access_denied."""
     client, login = oidc(server), start(server)
     assert approve(server, "--deny") == 0
-    assert capfd.readouterr().err == "the login was refused\n"
+    assert capfd.readouterr().err == "the login was denied\n"
     with pytest.raises(client.exceptions.AccessDeniedException):
         client.create_token(**login["wish"])
 

@@ -105,7 +105,7 @@ def test_a_trail_that_can_not_be_written_starts_nothing(tmp_path: Path) -> None:
 
     assert (refused.returncode, without.returncode) == (2, 2)
     assert f"the trail can't be written to {tmp_path}/file" in refused.stderr
-    assert "hint: say where: --trail DIR" in without.stderr
+    assert "hint: add --trail DIR" in without.stderr
 
 
 def test_a_thousand_connections_are_served(tmp_path: Path) -> None:

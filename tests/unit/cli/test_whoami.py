@@ -52,7 +52,7 @@ def test_a_hop_that_was_not_needed_is_not_made_for_its_end(tmp_path: Path) -> No
         assert [None, "2099-01-01T00:00:00Z"] == [hop["expiration"] for hop in hops(dsops)]
         shown = dsops.run("whoami", "target").stdout.decode()
         assert aws.calls[calls:] == ["GetCallerIdentity"] * 2
-        assert "1. jump: AssumeRole arn:aws:iam::111122223333:role/Jump as test, its end is not known here\n" in shown
+        assert "1. jump: AssumeRole arn:aws:iam::111122223333:role/Jump as test, its expiry is unknown\n" in shown
 
 
 def test_no_secret_is_in_it(tmp_path: Path) -> None:

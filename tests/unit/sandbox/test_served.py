@@ -20,6 +20,7 @@ from dsops.sandbox.wire import service_table
 from dsops.sandbox.wire.service_table import ALSO_SIGNED_AS, SERVED, Served
 
 PAGE = Path(service_table.__file__)
+TABLE = PAGE.with_name("services.tsv")
 UPDATE = os.environ.get("DSOPS_UPDATE_GOLDEN") == "1"
 # docdb and neptune share RDS's requests, which moto answers; the toolbox is the sandbox's own.
 SAME_AS_ANOTHER = {"docdb", "iam-toolbox", "neptune"}
@@ -68,32 +69,22 @@ def shared_names() -> frozenset[str]:
     return frozenset(others & {entry.signing_name for entry in found().values()})
 
 
-def row(service: str, entry: Served) -> str:
-    """Return a line of the table."""
-    values = [value for value in entry if value]
-    if entry.version and not entry.target:
-        values.insert(2, "")
-    written = ", ".join(f'"{value}"' for value in values)
-    return f'    "{service}": Served({written}),'
-
-
 def test_the_table_agrees_with_the_models() -> None:
     """The table matches the installed botocore and moto."""
     table = found()
     if UPDATE:
-        rows = "\n".join(row(service, entry) for service, entry in table.items())
-        text = re.sub(
-            r"(SERVED: .*?= \{\n).*?(\n\}\n)",
-            lambda match: match[1] + rows + match[2],
-            PAGE.read_text(),
-            flags=re.DOTALL,
+        TABLE.write_text("".join("\t".join((service, *entry)).rstrip() + "\n" for service, entry in table.items()))
+        names = fill(
+            " ".join(sorted(shared_names())),
+            116,
+            initial_indent="    ",
+            subsequent_indent="    ",
+            break_on_hyphens=False,
         )
-        names = ", ".join(f'"{name}"' for name in sorted(shared_names()))
-        lines = fill(f"{{{names}}}", 112, initial_indent="    ", subsequent_indent="     ", break_on_hyphens=False)
         text = re.sub(
-            r"(ALSO_SIGNED_AS = frozenset\(\n).*?(\n\))",
-            lambda match: match[1] + lines + match[2],
-            text,
+            r'(ALSO_SIGNED_AS = frozenset\(\n    """\n).*?(\n    """)',
+            lambda match: match[1] + names + match[2],
+            PAGE.read_text(),
             flags=re.DOTALL,
         )
         PAGE.write_text(text)

@@ -293,17 +293,7 @@ CHAINS = _question("chains", "sessions of three hops or more", "path hops sessio
 
 
 def _history() -> str:
-    columns = (
-        "call_time",
-        "call_name",
-        "principal",
-        "role",
-        "session_name",
-        "source_identity",
-        "address",
-        "signed_by",
-        "issued_key",
-    )
+    columns = "call_time call_name principal role session_name source_identity address signed_by issued_key".split()
     hops = range(1, MOST_HOPS + 1)
     # One row holds all hops side by side, and is repeated for each hop: a subquery for each hop would make Athena read
     # the table 36 times.

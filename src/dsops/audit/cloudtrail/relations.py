@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dsops.audit.cloudtrail.dialects import FIELDS, Dialect
 
-ISSUING = (
-    "AssumeRole",
-    "AssumeRoleWithSAML",
-    "AssumeRoleWithWebIdentity",
-    "AssumeRoot",
-    "GetSessionToken",
-    "GetFederationToken",
+ISSUING = tuple(
+    """
+    AssumeRole AssumeRoleWithSAML AssumeRoleWithWebIdentity AssumeRoot GetSessionToken GetFederationToken
+    """.split()
 )
 """The STS actions that issue a session."""
 

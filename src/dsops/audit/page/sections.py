@@ -42,9 +42,6 @@ def _lead(*words: str) -> Markup:
     return element("p", *words, class_="lead")
 
 
-# --- failures -----------------------------------------------------------------------------------------------------
-
-
 def _failures(report: AuditReport) -> Markup:
     hours, rows = records_of(report, "timeline"), records_of(report, "failures")
     # Without the other questions, the timeline has both numbers, too.
@@ -96,9 +93,6 @@ def _timelines(hours: Records) -> Markup:
     return joined([element("div", *figures, class_="figures"), under])
 
 
-# --- durations ----------------------------------------------------------------------------------------------------
-
-
 def _durations(report: AuditReport) -> Markup:
     rows = records_of(report, "durations")
     sessions, unused = _total(rows, "sessions"), _total(rows, "unused")
@@ -146,9 +140,6 @@ def _number_or_none(value: object) -> int | None:
     return value if isinstance(value, int) else None
 
 
-# --- principals and accounts --------------------------------------------------------------------------------------
-
-
 def _principals(report: AuditReport) -> Markup:
     rows = records_of(report, "principals")
     if not rows:
@@ -184,9 +175,6 @@ def _accounts(report: AuditReport) -> Markup:
             folded("Calls by pair of accounts", columns, rows),
         ]
     )
-
-
-# --- costs, summary -----------------------------------------------------------------------------------------------
 
 
 def _throttling(report: AuditReport) -> Markup:
@@ -257,18 +245,7 @@ def _summary(report: AuditReport) -> Markup:
     rows = records_of(report, "summary")
     if not rows:
         return _lead("No session was requested.")
-    columns = (
-        "by",
-        "calls",
-        "sessions",
-        "failures",
-        "principals",
-        "roles",
-        "asked_median",
-        "used_median",
-        "first",
-        "last",
-    )
+    columns = tuple("by calls sessions failures principals roles asked_median used_median first last".split())
     heads = {"role": "Role", "principal": "Principal", "account": "Accounts"}
     return table(f"Requests for sessions by {report.by}", columns, rows, labels={"by": heads.get(report.by, report.by)})
 

@@ -155,9 +155,6 @@ def failure(api: Athena, seen: QueryState, table: str) -> DsopsError:
     return QueryFailed(f"Athena could not answer from {table}", why=why, hint=hint, aws=aws)
 
 
-# --- the wire -----------------------------------------------------------------------------------------------
-
-
 def _row(api: Athena, row: object, length: int) -> Row:
     cells = _objects_in(row, "Data") if isinstance(row, dict) else []
     if len(cells) != length:

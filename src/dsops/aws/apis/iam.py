@@ -30,9 +30,6 @@ class AttachedPolicy(NamedTuple):
     arn: str
 
 
-# --- users --------------------------------------------------------------------------------------------------
-
-
 async def get_user(iam: Iam, name: str) -> Entity:
     """The user of that name. Raises EntityNotFound, besides what every call may raise."""
     return _entity(iam, "GetUser", await _ask(iam, "GetUser", f"read the user {name}", UserName=name), "User")
@@ -62,9 +59,6 @@ async def list_groups_for_user(iam: Iam, name: str) -> list[str]:
     return [member.text_of("GroupName") for member in members]
 
 
-# --- groups -------------------------------------------------------------------------------------------------
-
-
 async def list_group_policies(iam: Iam, name: str) -> list[str]:
     """The names of the group's inline policies."""
     return await _names(iam, "ListGroupPolicies", f"list the policies of the group {name}", GroupName=name)
@@ -80,9 +74,6 @@ async def list_attached_group_policies(iam: Iam, name: str) -> list[AttachedPoli
     """The managed policies that are attached to the group."""
     doing = f"list the managed policies of the group {name}"
     return await _attached(iam, "ListAttachedGroupPolicies", doing, GroupName=name)
-
-
-# --- roles --------------------------------------------------------------------------------------------------
 
 
 async def get_role(iam: Iam, name: str) -> Entity:
@@ -120,9 +111,6 @@ async def list_attached_role_policies(iam: Iam, name: str) -> list[AttachedPolic
     return await _attached(iam, "ListAttachedRolePolicies", doing, RoleName=name)
 
 
-# --- managed policies ---------------------------------------------------------------------------------------
-
-
 async def get_policy(iam: Iam, arn: str) -> str:
     """The id of the version of a managed policy that counts."""
     result = await _ask(iam, "GetPolicy", f"read {arn}", PolicyArn=arn)
@@ -136,9 +124,6 @@ async def get_policy_version(iam: Iam, arn: str, version: str) -> str:
     """A version of a managed policy, as JSON."""
     result = await _ask(iam, "GetPolicyVersion", f"read {version} of {arn}", PolicyArn=arn, VersionId=version)
     return _unquoted(iam, "GetPolicyVersion", result.text_of("PolicyVersion/Document"))
-
-
-# --- the wire -----------------------------------------------------------------------------------------------
 
 
 async def _ask(iam: Iam, action: str, doing: str, **parameters: str) -> Element:

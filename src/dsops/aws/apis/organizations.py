@@ -85,9 +85,6 @@ async def describe_policy(api: OrganizationsClient, policy_id: str) -> str:
     return text
 
 
-# --- the wire -----------------------------------------------------------------------------------------------
-
-
 async def _ask(api: OrganizationsClient, action: str, doing: str, **parameters: str) -> dict[str, object]:
     call = Call(api.endpoint, api.credentials, action, doing, _refused)
     return await call_json(api.client, call, _TARGET, parameters)

@@ -33,14 +33,10 @@ TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
 _TRANSIENT = frozenset({"RequestTimeout", "RequestTimeoutException", "IDPCommunicationError"})
 
 _UNKNOWN_KEY = frozenset(
-    {
-        "InvalidClientTokenId",
-        "UnrecognizedClientException",
-        "InvalidAccessKeyId",
-        "InvalidToken",
-        "MissingAuthenticationToken",
-        "MissingAuthenticationTokenException",
-    }
+    """
+    InvalidClientTokenId UnrecognizedClientException InvalidAccessKeyId InvalidToken MissingAuthenticationToken
+    MissingAuthenticationTokenException
+    """.split()
 )
 _BAD_SIGNATURE = frozenset(
     {"SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature", "IncompleteSignatureException"}

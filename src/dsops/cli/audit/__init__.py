@@ -1,1 +1,1 @@
-"""`dsops audit` and its family: the trail, its receivers, reports over CloudTrail's logs, and SQL."""
+"""`dsops audit` and its subcommands: the audit trail, its receivers, reports on CloudTrail logs, and SQL."""

@@ -1,4 +1,4 @@
-"""`dsops audit`: show and verify the trail of what dsops did with roles and secrets."""
+"""`dsops audit`: show and verify the audit trail of what dsops did with roles and secrets."""
 
 from __future__ import annotations
 
@@ -22,29 +22,32 @@ from dsops.text import clean, counted
 
 _SHOWN = 20
 _FILES = Operand(
-    "FILE", "a trail's file, such as a copy; without, your own trail", is_required=False, is_repeatable=True
+    "FILE", "an audit trail file, for example a copy (default: your own trail)", is_required=False, is_repeatable=True
 )
 
 
 def _list(arguments: Arguments, runtime: Runtime) -> int:
     """Print the last events, oldest first."""
-    wanted = _wanted(arguments, runtime)
+    record_filter = _wanted(arguments, runtime)
     most = arguments.integer("--last")
     if arguments.switch("--follow"):
         from dsops.cli.audit.follow import follow
 
         follow(
-            _followed(arguments, runtime), _SHOWN if most is None else most, wanted, as_json=arguments.switch("--json")
+            _followed(arguments, runtime),
+            _SHOWN if most is None else most,
+            record_filter,
+            as_json=arguments.switch("--json"),
         )
     files = _paths(arguments, runtime) or _trail(runtime).files
-    records, hidden = last_records(files, _SHOWN if most is None else most, wanted)
+    records, hidden = last_records(files, _SHOWN if most is None else most, record_filter)
     if arguments.switch("--json"):
         for record in records:
             answer(json_line(record))
     elif records:
         answer(table(HEADINGS, [row_of(record) for record in records]))
     else:
-        answer("nothing like that is on record" if files else "nothing is on record yet")
+        answer("no matching event in the audit trail" if files else "the audit trail is empty")
     if hidden:
         note(f"{counted(hidden, 'line')} of a sandbox not shown: `--sandbox` shows them")
     return 0
@@ -80,7 +83,7 @@ def _file(runtime: Runtime) -> str:
     if settings.mode == OFF:
         note("`audit: off` in your own configuration: nothing is added to the trail")
     if not file:
-        raise UsageError("there is no place for an audit trail", why="HOME is not set", hint="name its file")
+        raise UsageError("the path of the audit trail is unknown", why="HOME is not set", hint="name its file")
     return file
 
 
@@ -98,7 +101,7 @@ def _verify(arguments: Arguments, runtime: Runtime) -> int:
     noted = arguments.text("--head").lower()
     if noted and not is_hash(noted):
         hint = "it is the 64 digits that `dsops audit verify` prints"
-        raise UsageError("`--head` is no hash of a line", hint=hint)
+        raise UsageError("`--head` is not a hash", hint=hint)
     files = _paths(arguments, runtime)
     verdict = verify_files(files, noted=noted) if files else verify(_trail(runtime), noted=noted)
     is_whole = all(finding.is_harmless for finding in verdict.findings)
@@ -124,7 +127,7 @@ def _tell(verdict: Verification) -> None:
         note = "note: " if finding.is_harmless else ""
         answer(clean(f"{place}{note}{finding.message}"))
     if not verdict.lines:
-        answer("nothing is on record")
+        answer("the audit trail is empty")
         return
     of = f"number {verdict.first} to {verdict.last}" if verdict.last > verdict.first else f"number {verdict.first}"
     answer(f"{counted(verdict.lines, 'line')}, {of}\nhead {verdict.hash}")
@@ -132,32 +135,47 @@ def _tell(verdict: Verification) -> None:
 
 LIST = Command(
     help=(
-        "Shows the last events, oldest first: who did what with which role or secret.\n"
+        "Show the last events of the audit trail, oldest first.\n"
         "\n"
-        "With --json each is one line as it stands in the trail.\n"
+        "With --json, each event is printed as the line that the trail holds.\n"
         "\n"
         "  dsops audit --since 2h --failed\n"
         "  dsops audit --secret prod/db --last 5\n"
         "  dsops audit --follow --event AssumeRole\n"
         "\n"
-        "With --follow it goes on with those that come, each on a line, until Ctrl-C."
+        "With --follow, new events are printed as they are written, until Ctrl-C."
     ),
     run=_list,
     flags=(
-        Flag("--follow", "go on with those that come", "switch", own_variable="DSOPS_AUDIT_FOLLOW"),
-        Flag("--last", "so many events (20)", "integer", value="NUMBER", own_variable="DSOPS_AUDIT_LAST"),
+        Flag("--follow", "print new events as they are written", "switch", own_variable="DSOPS_AUDIT_FOLLOW"),
+        Flag(
+            "--last",
+            "number of events to show (default 20)",
+            "integer",
+            value="NUMBER",
+            own_variable="DSOPS_AUDIT_LAST",
+        ),
         Flag(
             "--since",
-            "those from then on: `30m`, `2h`, `7d`, or a time such as 2026-11-25T10:00:00Z",
+            ("only events after this time: `30m`, `2h`, `7d`, or a timestamp such as 2026-11-25T10:00:00Z"),
             value="TIME",
             own_variable="DSOPS_AUDIT_SINCE",
         ),
-        Flag("--event", "those of that name: AssumeRole, Exec", value="NAME", own_variable="DSOPS_AUDIT_EVENT"),
-        Flag("--store", "those of that store", value="NAME", own_variable="DSOPS_AUDIT_STORE"),
-        Flag("--role", "those of roles whose ARN has that in it", value="TEXT", own_variable="DSOPS_AUDIT_ROLE"),
-        Flag("--secret", "those of secrets whose name has that in it", value="TEXT", own_variable="DSOPS_AUDIT_SECRET"),
-        Flag("--reason", "those whose reason has that in it", value="TEXT", own_variable="DSOPS_AUDIT_REASON"),
-        Flag("--failed", "those that failed", "switch", own_variable="DSOPS_AUDIT_FAILED"),
+        Flag("--event", "only events with this name: AssumeRole, Exec", value="NAME", own_variable="DSOPS_AUDIT_EVENT"),
+        Flag("--store", "only events of this store", value="NAME", own_variable="DSOPS_AUDIT_STORE"),
+        Flag(
+            "--role", "only events of roles whose ARN contains this text", value="TEXT", own_variable="DSOPS_AUDIT_ROLE"
+        ),
+        Flag(
+            "--secret",
+            "only events of secrets whose name contains this text",
+            value="TEXT",
+            own_variable="DSOPS_AUDIT_SECRET",
+        ),
+        Flag(
+            "--reason", "only events whose reason contains this text", value="TEXT", own_variable="DSOPS_AUDIT_REASON"
+        ),
+        Flag("--failed", "only failed events", "switch", own_variable="DSOPS_AUDIT_FAILED"),
         SANDBOX,
     ),
     operands=(_FILES,),
@@ -165,19 +183,19 @@ LIST = Command(
 
 VERIFY = Command(
     help=(
-        "Checks that no line of the trail was cut out, changed or moved.\n"
+        "Check that no line of the audit trail was removed, changed or moved.\n"
         "\n"
-        "Each line holds the hash of the one before. Where a line does not match, its file and\n"
+        "Each line contains the hash of the previous line. If a line does not match, its file and line\n"
         "number are printed, and the exit code is 6.\n"
         "\n"
-        "A user who can write the trail can also rewrite all of it. Note the printed head in a place where\n"
-        "that user can't write, and pass it to --head later: it is found in a trail that has only grown."
+        "A user who can write the trail can also rewrite all of it. Store the printed head where that user\n"
+        "can't write, and pass it to --head later: a trail that has only grown still contains it."
     ),
     run=_verify,
     flags=(
         Flag(
             "--head",
-            "the hash of a line, noted earlier, which has to be there still",
+            "a hash from an earlier `dsops audit verify` that the trail must still contain",
             "filled",
             value="HASH",
             own_variable="DSOPS_AUDIT_HEAD",
@@ -188,9 +206,10 @@ VERIFY = Command(
 
 COMMAND = Group(
     help=(
-        "dsops keeps a trail of what it does with roles and secrets: a line for each session issued, secret\n"
-        "read and command run, in CloudTrail's shape, and never a value. `dsops audit` shows its last events.\n"
-        "`audit: off` in your own ~/.config/dsops/config.yaml ends it; nothing in a repository can."
+        "dsops keeps an audit trail of what it does with roles and secrets: one line for each session\n"
+        "issued, secret read and command run, in the format of CloudTrail, without the values. `dsops\n"
+        "audit` shows the last events. `audit: off` in your own ~/.config/dsops/config.yaml switches the\n"
+        "trail off; a repository can't."
     ),
     commands={"list": LIST, "verify": VERIFY, "report": REPORT, "sql": SQL, "send": SEND},
     default="list",

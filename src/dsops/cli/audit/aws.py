@@ -1,4 +1,4 @@
-"""A question sent to Athena: the credentials that sign the calls, progress, and Ctrl-C."""
+"""Runs a question in Athena: chooses the credentials, shows progress, and stops the query on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dsops.text import counted
 
 
 class _Caller(NamedTuple):
-    """The credentials that sign the calls, and the endpoint that they go to."""
+    """The credentials that sign the calls, and the endpoint of Athena."""
 
     credentials: Credentials
     endpoint: Endpoint
@@ -34,7 +34,7 @@ class _Caller(NamedTuple):
 def ask_aws(
     wanted: AskedQuestion, place: AthenaTarget, arguments: Arguments, runtime: Runtime
 ) -> tuple[Answer, AthenaQuery]:
-    """Ask Athena; return the answer and its query. A note says what was scanned; Ctrl-C stops the query.
+    """Run the query in Athena; return the answer and the query. A note says what was scanned; Ctrl-C stops the query.
 
     With `--json` there is no note: the answer has the bytes scanned, and stderr is for errors only.
     """
@@ -51,7 +51,7 @@ def ask_aws(
     )
     who = caller.credentials.arn or caller.credentials.masked_key_id
     query = AthenaQuery(api, wanted.question, wanted.sql, table=wanted.source, caller=who)
-    tell(f"Athena is asked in {caller.endpoint.region}: AWS bills for the bytes that are scanned")
+    tell(f"running the query in Athena in {caller.endpoint.region}: AWS bills for the bytes scanned")
 
     def show_progress(status: QueryState, seconds: float) -> None:
         scanned = "" if status.scanned_bytes is None else counted(status.scanned_bytes, "byte")
@@ -61,10 +61,10 @@ def ask_aws(
     def tell_scanned() -> None:
         if query.scanned_bytes is not None:
             scanned = counted(query.scanned_bytes, "byte")
-            tell(f"{scanned} scanned, by which AWS bills: query {query.id} in Athena")
+            tell(f"{scanned} scanned, for which AWS bills: query {query.id} in Athena")
 
     try:
-        given = carry_out(query.run(timeout_seconds=place.timeout_seconds, on_progress=show_progress), runtime)
+        athena_answer = carry_out(query.run(timeout_seconds=place.timeout_seconds, on_progress=show_progress), runtime)
     except DsopsError:
         runtime.report(DONE)
         tell_scanned()
@@ -75,7 +75,7 @@ def ask_aws(
         raise
     runtime.report(DONE)
     tell_scanned()
-    return given, query
+    return athena_answer, query
 
 
 def _caller(place: AthenaTarget, arguments: Arguments, runtime: Runtime) -> _Caller:
@@ -93,7 +93,7 @@ def _caller(place: AthenaTarget, arguments: Arguments, runtime: Runtime) -> _Cal
 
 def _endpoint(region: str, environ: Mapping[str, str]) -> Endpoint:
     if not region:
-        hint = "name the one that it is in: `--region eu-west-1`, or set AWS_REGION"
+        hint = "set it with `--region eu-west-1` or AWS_REGION"
         raise UsageError("no region is known for Athena", hint=hint)
     return resolve_endpoint("athena", region, environ)
 
@@ -101,12 +101,12 @@ def _endpoint(region: str, environ: Mapping[str, str]) -> Endpoint:
 def _stop(query: AthenaQuery, runtime: Runtime) -> None:
     """Stop the query in AWS after Ctrl-C."""
     if query.is_sent and not query.id:
-        note("a query may have begun in Athena, and be billed: its history there has the id")
+        note("Athena may have started a query, which AWS bills: its id is in Athena's query history")
     if not query.is_under_way:
         return
     try:
         carry_out(query.stop(), runtime)
     except DsopsError:
-        note(f"the query {query.id} may go on, and be billed: `{query.stop_command}` stops it")
+        note(f"the query {query.id} may still run and be billed: `{query.stop_command}` stops it")
     else:
         note(f"the query {query.id} was stopped")

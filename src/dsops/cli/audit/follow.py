@@ -30,13 +30,13 @@ def follow(path: str, most: int, record_filter: RecordFilter, *, as_json: bool) 
 
 
 def tell(record: Record, *, as_json: bool) -> None:
-    """Puts an event on stdout, on one line."""
+    """Print an event on one line of stdout."""
     answer(json_line(record) if as_json else clean("  ".join([cell for cell in row_of(record) if cell])))
 
 
 def _wait() -> None:
-    """Pause until the next read; end at once if the reader of stdout closes it."""
+    """Pause until the next read; raises BrokenPipeError as soon as the reader of stdout closes it."""
     poll = select.poll()
-    poll.register(1, 0)  # poll reports errors without being asked for
+    poll.register(1, 0)  # poll(2) reports errors even if no event is requested
     if any(events & _GONE for _, events in poll.poll(LOOK_SECONDS * 1000)):
         raise BrokenPipeError

@@ -17,7 +17,7 @@ _FIRST_YEAR = 1000
 
 
 def time_of(text: str, now: datetime) -> datetime:
-    """`2h` before now, or the time that is written, in whole seconds of UTC. Raises UsageError."""
+    """`2h` before now, or the given timestamp, in UTC and whole seconds. Raises UsageError."""
     number, unit = text[:-1], text[-1:]
     moment: datetime | None = None
     if unit in _UNITS and number.isascii() and number.isdigit() and len(number) <= len("99999"):
@@ -26,8 +26,8 @@ def time_of(text: str, now: datetime) -> datetime:
         with suppress(ValueError, OverflowError):
             moment = datetime.fromisoformat(text).astimezone(UTC)
     if moment is None or moment.year < _FIRST_YEAR:
-        hint = "write such as 30m, 2h, 7d, or 2026-11-25T10:00:00Z"
-        raise UsageError(f"`--since {text}` is no time", hint=hint)
+        hint = "write a duration such as 30m, 2h or 7d, or a time such as 2026-11-25T10:00:00Z"
+        raise UsageError(f"`--since {text}` is not a time", hint=hint)
     return moment.astimezone(UTC).replace(microsecond=0)
 
 
@@ -53,7 +53,7 @@ def row_of(record: Record) -> tuple[str, ...]:
 
 
 def _about(record: Record) -> str:
-    """The role, secret, environment or kind of fault that a record is about; for lost lines, their number."""
+    """The subject of a record: a role, secret, environment or kind of fault; for lost lines, their number."""
     facts = object_in(record, "additionalEventData")
     if record.get("eventName") == LOST:
         return f"{facts.get('lines')} lines"

@@ -1,4 +1,4 @@
-"""`dsops audit report`: callers, roles and anomalies in CloudTrail's logs or in dsops' own trail."""
+"""`dsops audit report`: callers, roles and anomalies in CloudTrail logs or in the audit trail of dsops."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from dsops.runtime import Event, Runtime
 from dsops.text import counted
 
 SHOWN = 10
-"""Rows of a table without --top."""
+"""Number of rows of a table without --top."""
 _NAMED = 3
 TOP = Flag(
     "--top",
-    f"so many rows of each table ({SHOWN}); 0 for all",
+    f"number of rows of each table (default {SHOWN}); 0 for all",
     "integer",
     value="NUMBER",
     own_variable="DSOPS_AUDIT_TOP",
 )
 SANDBOX = Flag(
-    "--sandbox", "also what was done in a sandbox on this machine", "switch", own_variable="DSOPS_AUDIT_SANDBOX"
+    "--sandbox", "include what was done in a sandbox on this machine", "switch", own_variable="DSOPS_AUDIT_SANDBOX"
 )
 
 
@@ -43,15 +43,17 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     page = arguments.text("--html")
     questions = _questions(arguments)
     if session and page:
-        raise UsageError("`--session` makes no page", hint="leave out `--html`; `--json` has its hops for programs")
+        raise UsageError(
+            "`--session` can't be combined with `--html`", hint="leave out `--html`; `--json` has its hops for programs"
+        )
     if session and arguments.texts("--question"):
-        raise UsageError("`--session` asks one thing, of one session", hint="ask the others in a run of their own")
+        raise UsageError("`--session` can't be combined with `--question`", hint="run the other questions separately")
     if page and not os.path.isdir(os.path.join(runtime.folder, os.path.dirname(page))):
         # Checked before the logs are read, which may take minutes.
         hint = f"make the folder first: `mkdir -p {os.path.dirname(page)}`"
         raise FileNotWritten(f"{page} can't be written", why="its folder is not there", hint=hint)
-    sources, found = _logs(arguments, runtime)
-    if not found.files:
+    sources, log_files = _logs(arguments, runtime)
+    if not log_files.files:
         raise UsageError(
             f"there are no logs in {', '.join(sources)}",
             why="log files end in .json.gz, .json or .jsonl",
@@ -59,7 +61,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         )
     since = arguments.text("--since")
     report = reported(
-        found,
+        log_files,
         sources,
         runtime,
         since=time_of(since, runtime.now()) if since else None,
@@ -84,15 +86,15 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def session_in(arguments: Arguments) -> str:
-    """The value of `--session`, "" without. Raises UsageError for bytes that are no UTF-8: no engine accepts them."""
+    """The value of `--session`, "" without it. Raises UsageError if it is not UTF-8: no SQL engine accepts it."""
     session = arguments.text("--session")
     if not session.isascii() and any("\ud800" <= character <= "\udfff" for character in session):
-        raise UsageError("`--session` is no text in UTF-8", hint="names, key ids and ARNs of AWS are ASCII")
+        raise UsageError("`--session` is not UTF-8", hint="names, key ids and ARNs of AWS are ASCII")
     return session
 
 
 def _questions(arguments: Arguments) -> tuple[AuditQuestion, ...]:
-    """The questions that `--question` names; without it, all of the report."""
+    """The questions named by `--question`; without it, all questions of the report."""
     known = {question.name: question for question in REPORTED}
     for name in arguments.texts("--question"):
         if name == HISTORY.name:
@@ -104,7 +106,7 @@ def _questions(arguments: Arguments) -> tuple[AuditQuestion, ...]:
 
 def no_session() -> UsageError:
     """The error for the question `history` without a session."""
-    return UsageError("`history` asks of one session", hint="name it: `--session NAME`, or its key id or ARN")
+    return UsageError("the question `history` needs a session", hint="name it: `--session NAME`, or its key id or ARN")
 
 
 def no_question(name: str, known: Iterable[str], otherwise: str) -> UsageError:
@@ -131,7 +133,7 @@ def reported(
     session: str,
     sandbox: bool = True,
 ) -> AuditReport:
-    """The report on these files. Shows progress, and notes unreadable files and lines that are left out."""
+    """The report on these files. Shows progress, and notes unreadable files and the lines left out."""
     with ends_tidily():
         report = report_on(
             found,
@@ -159,7 +161,7 @@ def _tell_unreadable(files: tuple[tuple[str, str], ...]) -> None:
 
 
 def _logs(arguments: Arguments, runtime: Runtime) -> tuple[tuple[str, ...], LogFiles]:
-    """The sources, and their log files; without LOGS, dsops' own trail."""
+    """The sources and their log files; without LOGS, the audit trail of dsops."""
     words = arguments.words("LOGS")
     for word in words:
         if "://" in word:
@@ -173,7 +175,7 @@ def _logs(arguments: Arguments, runtime: Runtime) -> tuple[tuple[str, ...], LogF
     files = find_trail(file).files if file else ()
     if not files:
         hint = "name CloudTrail's logs: `dsops audit report FOLDER`"
-        raise UsageError("dsops' own trail has nothing yet", hint=hint)
+        raise UsageError("the audit trail of dsops is empty", hint=hint)
     return (file,), find_logs(files, form=Form.LINES)
 
 
@@ -226,14 +228,16 @@ def json_value(cell: object) -> Json:
 
 COMMAND = Command(
     help=(
-        "Says who assumed what, and what is unusual about it, out of CloudTrail's logs.\n"
+        "Report who assumed which roles, and what is unusual, from CloudTrail logs.\n"
         "\n"
-        "LOGS are files, and folders as a trail delivers them. Without LOGS dsops' own trail is read.\n"
+        "LOGS are log files, or folders in the layout in which CloudTrail delivers them. Without LOGS, the\n"
+        "audit trail of dsops is read.\n"
         "\n"
-        "AssumeRole failures by role and code, how long sessions are used against what was asked for, who\n"
-        "assumes which role, access across accounts; throttling and what is recorded; and pointed at:\n"
-        "principals and pairs of accounts never seen before, MFA missing where others have it, sessions\n"
-        "used to their last minute or for seconds, denials that repeat, long chains.\n"
+        "The report counts AssumeRole failures by role and code, compares how long sessions are used with\n"
+        "the duration requested, and lists who assumes which role, cross-account access and throttling.\n"
+        "It points out principals and account pairs that are new, missing MFA where other sessions of the\n"
+        "role have it, sessions used until they expire or for seconds only, repeated denials, and long\n"
+        "role chains.\n"
         "\n"
         "  dsops audit report logs/ --since 7d\n"
         "  dsops audit report logs/ --html report.html\n"
@@ -243,20 +247,20 @@ COMMAND = Command(
     flags=(
         Flag(
             "--since",
-            "report what came from then on: `2h`, `7d`, or a time; what is older says what is new",
+            "report events after this time (`2h`, `7d`, or a timestamp); older events show what is new",
             value="TIME",
             own_variable="DSOPS_AUDIT_SINCE",
         ),
         Flag(
             "--question",
-            "answer only that one, by its name; may be repeated; `dsops audit sql` lists them",
+            "answer only this question; may be repeated; `dsops audit sql` lists the names",
             value="QUESTION",
             is_repeatable=True,
             own_variable="DSOPS_AUDIT_QUESTION",
         ),
         Flag(
             "--by",
-            "what `summary` is grouped by",
+            "what to group `summary` by",
             value="WHAT",
             choices=tuple(BY),
             default="role",
@@ -264,7 +268,7 @@ COMMAND = Command(
         ),
         Flag(
             "--session",
-            "who is behind that session: its name, key id or ARN",
+            "show who is behind this session: its name, access key id or ARN",
             "filled",
             value="SESSION",
             own_variable="DSOPS_AUDIT_SESSION",
@@ -272,12 +276,12 @@ COMMAND = Command(
         TOP,
         Flag(
             "--html",
-            "write a page with plots, which opens without a network",
+            "write an HTML page with plots, which opens without a network",
             value="FILE",
             own_variable="DSOPS_AUDIT_HTML",
         ),
         SANDBOX,
     ),
-    operands=(Operand("LOGS", "a log file or a folder of them", is_required=False, is_repeatable=True),),
+    operands=(Operand("LOGS", "a log file, or a folder of log files", is_required=False, is_repeatable=True),),
 )
 """`dsops audit report`."""

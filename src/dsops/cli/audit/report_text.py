@@ -1,4 +1,4 @@
-"""A report as text for a terminal: anomalies first, then the four metrics, then the rest."""
+"""A report as text for a terminal: anomalies first, then the four main metrics, then the rest."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _REST = (THROTTLING, SAVED, EVENTS, SUMMARY)
 
 _ADVICE: Mapping[str, str] = {
     NEW_PRINCIPALS.name: (
-        "is it known who they are? the trust policy decides: `dsops policy check`;"
+        "do you know them? the trust policy lets them in: `dsops policy check`;"
         " `dsops revoke ROLE_ARN --apply` denies all older sessions of the role"
     ),
     NEW_ACCOUNTS.name: "is the other account one of yours, or a customer's with an external ID?",
@@ -46,7 +46,7 @@ _ADVICE: Mapping[str, str] = {
     SHORT_USE.name: "a shorter `duration_seconds` would do: 900 is the least",
     CHAINS.name: "a hop after the first lasts an hour at most; `--session` shows who is behind one",
 }
-_EARLIER: Final = "what began before the logs that are read is not known here: is there an older folder, or day?"
+_EARLIER: Final = "sessions that began before these logs are unknown: add an older folder, or an earlier day"
 _SECONDS = frozenset({"asked_median", "asked_max", "used_median", "used_max"})
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "m"))
 
@@ -55,31 +55,31 @@ def report_text(report: AuditReport, *, most: int) -> str:
     """The report as tables of at most `most` rows each; 0 for all rows."""
     parts = [_head(report)]
     unusual = _with_rows(report, _UNUSUAL)
-    parts.append("What is unusual" if unusual else "Nothing is unusual.")
+    parts.append("Unusual" if unusual else "Nothing is unusual.")
     parts += [_section(each, most) for each in unusual]
-    parts.append("What there is")
+    parts.append("Overview")
     parts += [_section(each, most) for each in _with_rows(report, (*_METRICS, *_REST))]
     if not report.calls:
-        return f"{parts[0]}\nno call of AWS is in it"
+        return f"{parts[0]}\nit contains no AWS call"
     if not any(each.rows for each in report.answers if QUESTIONS[each.question].needs != "calls"):
         is_later = report.since and report.last and report.since > report.last
-        parts.append("No call is later than that." if is_later else "No session was asked for.")
+        parts.append("There is no call after that time." if is_later else "No session was requested.")
     return "\n\n".join(parts)
 
 
 def answers_text(report: AuditReport, *, most: int) -> str:
-    """The tables without the overview, also empty ones."""
+    """The tables without the overview, empty ones too."""
     return "\n\n".join(_section(each, most) for each in report.answers)
 
 
 def history_text(report: AuditReport, session: str) -> str:
-    """A session's hops, from the first caller on."""
+    """The hops of a session, from the first caller to the session."""
     (answer,) = report.answers
     return answer_text(answer, most=0, session=session)
 
 
 def answer_text(answer: Answer, *, most: int, session: str = "") -> str:
-    """One question's table of at most `most` rows (0: all); `session` is that of the question `history`."""
+    """The table of one question with at most `most` rows (0: all); `session` is needed for the question `history`."""
     if answer.question == HISTORY.name:
         nothing = f"no session has the name, key or ARN {clean(session)}\n  hint: {_EARLIER}"
         return _section(answer, 0) if answer.rows else nothing
@@ -87,8 +87,8 @@ def answer_text(answer: Answer, *, most: int, session: str = "") -> str:
 
 
 def _with_rows(report: AuditReport, questions: Sequence[AuditQuestion]) -> list[Answer]:
-    found = [report.answer(question.name) for question in questions]
-    return [answer for answer in found if answer is not None and answer.rows]
+    answers = [report.answer(question.name) for question in questions]
+    return [answer for answer in answers if answer is not None and answer.rows]
 
 
 def _head(report: AuditReport) -> str:
@@ -100,17 +100,17 @@ def _head(report: AuditReport) -> str:
 
 
 def _no_records(count: int) -> str:
-    return "1 element is no record" if count == 1 else f"{count} elements are no records"
+    return "1 element is not a record" if count == 1 else f"{count} elements are not records"
 
 
 def _section(answer: Answer, most: int) -> str:
-    asked = f"{answer.question}: {QUESTIONS[answer.question].asks}"
+    heading = f"{answer.question}: {QUESTIONS[answer.question].asks}"
     if not answer.rows:
-        return f"{asked}\n  none"
+        return f"{heading}\n  none"
     rows = answer.rows[:most] if most else answer.rows
     headings = [column.upper().replace("_", " ") for column in answer.columns]
     cells = [[_text(column, cell) for column, cell in zip(answer.columns, row, strict=True)] for row in rows]
-    lines = [asked, *_indented(table(headings, cells))]
+    lines = [heading, *_indented(table(headings, cells))]
     left = len(answer.rows) - len(rows)
     if left:
         lines.append(f"  ... and {left} more: `--top 0`, or `--json`")

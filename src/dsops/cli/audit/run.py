@@ -1,4 +1,4 @@
-"""`dsops audit sql --run`: the question asked, and answered as `dsops audit report` answers it."""
+"""`dsops audit sql --run`: runs the query in Athena or DuckDB, and shows the result as `dsops audit report` does."""
 
 from __future__ import annotations
 
@@ -23,35 +23,38 @@ _WORKGROUP = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _DATABASE = re.compile(r"(?:[A-Za-z0-9_-]{1,255}\.)?[A-Za-z0-9_]{1,255}")
 
 RUN = Flag(
-    "--run", "ask it, and show the answer as `dsops audit report` does", "switch", own_variable="DSOPS_AUDIT_RUN"
+    "--run", "run the query and show the result as `dsops audit report` does", "switch", own_variable="DSOPS_AUDIT_RUN"
 )
 _STORE = Flag(
     "--store",
-    "the store whose session asks, not the base credentials",
+    "run the query with the session of this store, not with the base credentials",
     value="STORE",
     own_variable="DSOPS_AUDIT_RUN_STORE",
 )
 _REGION = Flag(
-    "--region", "where Athena is; the store's or yours if left out", value="REGION", own_variable="DSOPS_AUDIT_REGION"
+    "--region",
+    "the region of Athena (default: the region of the store, or your own)",
+    value="REGION",
+    own_variable="DSOPS_AUDIT_REGION",
 )
 _WORKGROUP_FLAG = Flag(
-    "--workgroup", "the workgroup of Athena (primary)", value="NAME", own_variable="DSOPS_AUDIT_WORKGROUP"
+    "--workgroup", "the Athena workgroup (default primary)", value="NAME", own_variable="DSOPS_AUDIT_WORKGROUP"
 )
 _DATABASE_FLAG = Flag(
     "--database",
-    "the database that the table is in, or CATALOG.DATABASE (default)",
+    "the database of the table, or CATALOG.DATABASE (default `default`)",
     value="NAME",
     own_variable="DSOPS_AUDIT_DATABASE",
 )
 _OUTPUT = Flag(
     "--output",
-    "where AWS puts the result, where the workgroup does not say: s3://BUCKET/PREFIX/",
+    "where Athena writes the result, if the workgroup does not set it: s3://BUCKET/PREFIX/",
     value="S3-URI",
     own_variable="DSOPS_AUDIT_OUTPUT",
 )
 _TIMEOUT = Flag(
     "--timeout",
-    "stop the query when it takes longer",
+    "stop the query after this time",
     "seconds",
     value="SECONDS",
     default="1800",
@@ -59,7 +62,7 @@ _TIMEOUT = Flag(
 )
 _EVERYTHING = Flag(
     "--everything",
-    "ask without a first day: all of the table is read, and billed",
+    "query without a first day: the whole table is scanned, and billed",
     "switch",
     own_variable="DSOPS_AUDIT_EVERYTHING",
 )
@@ -78,11 +81,11 @@ RUN_FLAGS = (
     NO_AGENT,
     REASON,
 )
-"""What `--run` takes besides."""
+"""The flags that only `--run` uses."""
 
 
 def run_question(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) -> int:
-    """Asks it, and shows what comes of it."""
+    """Run the query, and show its result."""
     if wanted.dialect == DUCKDB:
         _run_here(wanted, arguments, runtime)
     else:
@@ -90,27 +93,24 @@ def run_question(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) 
     return 0
 
 
-# --- on this machine ----------------------------------------------------------------------------------------
-
-
 def _run_here(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) -> None:
-    """By the engine of `dsops audit report`, over the files of the pattern."""
+    """Answer with the engine of `dsops audit report`, from the files of the pattern."""
     from dsops.audit.cloudtrail.files import find_logs
 
-    _refuse(arguments, "DuckDB reads files of this machine", ("--begin", "--end"), "`--since` and `--from` say which")
+    _refuse(arguments, "DuckDB reads files of this machine", ("--begin", "--end"), "use `--since` and `--from`")
     _refuse(
         arguments,
-        "DuckDB asks nothing of AWS",
+        "DuckDB does not call AWS",
         (_STORE.name, _REGION.name, _WORKGROUP_FLAG.name, _DATABASE_FLAG.name, _OUTPUT.name),
         "",
     )
     pattern = os.path.join(glob.escape(runtime.folder), wanted.source)
-    found = find_logs(sorted(glob.iglob(pattern, recursive=True)))
-    if not found.files:
+    log_files = find_logs(sorted(glob.iglob(pattern, recursive=True)))
+    if not log_files.files:
         hint = "name them: `--from 'logs/**/*.json.gz'`, in quotes, or their folder"
         raise UsageError(f"there are no logs {wanted.source}", hint=hint)
     report = reported(
-        found,
+        log_files,
         (wanted.source,),
         runtime,
         since=wanted.asked.since,
@@ -124,65 +124,61 @@ def _run_here(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) -> 
         _show(report.answers[0], wanted, arguments)
 
 
-# --- in AWS -------------------------------------------------------------------------------------------------
-
-
 def _run_there(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) -> None:
     place = _place(arguments)
     if not wanted.begin and not arguments.switch(_EVERYTHING.name):
         week_ago = runtime.now() - _WEEK
         raise UsageError(
-            f"without a first day all of {wanted.source} is read, and AWS bills for that",
+            f"without a first day all of {wanted.source} is scanned, and AWS bills for it",
             hint=f"add `--begin {week_ago:%Y-%m-%d}`, or `--since 7d`; `--everything` reads all of it",
         )
     from dsops.cli.audit.aws import ask_aws
 
-    given, query = ask_aws(wanted, place, arguments, runtime)
+    athena_answer, query = ask_aws(wanted, place, arguments, runtime)
     if not arguments.switch("--json"):
-        _show(given, wanted, arguments)
+        _show(athena_answer, wanted, arguments)
         return
     since = json_value(wanted.asked.since)
     answer_json(
         {
             "sources": [wanted.source],
-            # What only somebody knows who has read all of it.
+            # Unknown: only a reader of all log files could count them.
             "files": None,
             "unreadable": [],
             **dict.fromkeys(("records", "skipped", "calls", "first", "last")),
             "since": since,
             "boundary": since,
             "by": wanted.asked.by,
-            "answers": answers_value((given,)),
+            "answers": answers_value((athena_answer,)),
             "query": {"engine": wanted.dialect.name, "id": query.id, "scanned_bytes": query.scanned_bytes},
         }
     )
 
 
 def _place(arguments: Arguments) -> AthenaTarget:
-    """What the flags say. Raises UsageError for what can't be so, before anything is sent."""
+    """The target of the query from the flags. Raises UsageError for an invalid value, before anything is sent."""
     output, workgroup = arguments.text(_OUTPUT.name), arguments.text(_WORKGROUP_FLAG.name)
     named = arguments.text(_DATABASE_FLAG.name)
     if output and not _BUCKET.fullmatch(output):
-        raise UsageError(f"`--output {output}` is no place in S3", hint="write such as s3://BUCKET/PREFIX/")
+        raise UsageError(f"`--output {output}` is not an S3 location", hint="write s3://BUCKET/PREFIX/")
     if workgroup and not _WORKGROUP.fullmatch(workgroup):
-        raise UsageError(f"`--workgroup {workgroup}` can't be one", hint="it has letters, digits, `.`, `_` and `-`")
+        raise UsageError(
+            f"`--workgroup {workgroup}` is not a workgroup name", hint="use letters, digits, `.`, `_` and `-`"
+        )
     if named and not _DATABASE.fullmatch(named):
-        raise UsageError(f"`--database {named}` can't be one", hint="write DATABASE, or CATALOG.DATABASE")
+        raise UsageError(f"`--database {named}` is not a database name", hint="write DATABASE, or CATALOG.DATABASE")
     catalog, _, database = named.rpartition(".")
     return AthenaTarget(
         arguments.text(_REGION.name), workgroup, database, catalog, output, arguments.seconds(_TIMEOUT.name) or 0.0
     )
 
 
-# --- both ---------------------------------------------------------------------------------------------------
-
-
 def _refuse(arguments: Arguments, why: str, names: tuple[str, ...], instead: str) -> None:
-    """Refuses flags that say nothing here."""
-    given = [flag for flag in names if arguments.text(flag)]
-    if given:
-        hint = f"leave out `{given[0]}`, and its variable"
-        raise UsageError(f"`{given[0]}` says nothing here: {why}", hint=f"{hint}; {instead}" if instead else hint)
+    """Raises UsageError for a flag that has no effect with this dialect."""
+    set_flags = [flag for flag in names if arguments.text(flag)]
+    if set_flags:
+        hint = f"leave out `{set_flags[0]}`, and its variable"
+        raise UsageError(f"`{set_flags[0]}` has no effect here: {why}", hint=f"{hint}; {instead}" if instead else hint)
 
 
 def _show(given: Answer, wanted: AskedQuestion, arguments: Arguments) -> None:

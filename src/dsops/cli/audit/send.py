@@ -1,4 +1,4 @@
-"""`dsops audit send`: send the waiting lines of the audit trail, and show what each receiver has."""
+"""`dsops audit send`: send the waiting lines of the audit trail, and show how far each receiver is."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     try:
         sender = send_all(settings, runtime.environ, clock)
     except FileNotFoundError:
-        raise UsageError("nothing is on record yet", hint="the first run that uses a role or secret begins") from None
+        raise UsageError(
+            "nothing is on record yet", hint="the first run that uses a role or a secret starts it"
+        ) from None
     _tell(sender, as_json=arguments.switch("--json"))
     failures = [
-        SinkFailed(f"{name} does not take the audit trail: {cursor.failure}", hint="what waits stays in the file")
+        SinkFailed(f"{name} does not accept the audit trail: {cursor.failure}", hint="unsent lines stay in the file")
         for name, cursor in sender.cursors.items()
         if cursor.failure
     ]
@@ -52,19 +54,21 @@ def _tell(sender: Sender, *, as_json: bool) -> None:
         )
         return
     for name, cursor in sender.cursors.items():
-        waits = "what waits begins" if cursor.failure else "nothing waits"
-        answer(clean(f"{name}: {counted(sender.counts[name], 'line')} sent; {waits} behind {cursor.position.number}"))
+        state = "waiting after" if cursor.failure else "up to date at"
+        number = cursor.position.number
+        answer(clean(f"{name}: {counted(sender.counts[name], 'line')} sent; {state} line {number}"))
         if cursor.lost:
-            answer(clean(f"  but for this: {cursor.lost}"))
+            answer(clean(f"  except: {cursor.lost}"))
 
 
 SEND = Command(
     help=(
-        "Sends what the trail holds to its receivers, `syslog` and `otlp`, and waits for it.\n"
+        "Send the events of the audit trail to the receivers, `syslog` and `otlp`, and wait for the result.\n"
         "\n"
-        "Each run of dsops has its lines sent by a process that it does not wait for. This does the same at\n"
-        "once: at the end of a job in CI, whose processes end with it, or to see why a receiver takes\n"
-        "nothing. What is not taken waits; the exit code is 5 then."
+        "Each run of dsops starts a process that sends its events in the background. This command sends\n"
+        "them at once: use it at the end of a CI job, which ends background processes, or to see why a\n"
+        "receiver refuses events. Events that were not accepted are kept for the next attempt; the exit\n"
+        "code is 5 then."
     ),
     run=_run,
 )

@@ -1,4 +1,4 @@
-"""`dsops audit sql`: the questions of the report as SQL, for where the logs are more than one machine reads."""
+"""`dsops audit sql`: the questions of the report as SQL, for more logs than one machine can read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from dsops.runtime import Runtime
 _TABLE = "cloudtrail_logs"
 _LOGS = "logs/**/*.json.gz"
 _BEFORE = timedelta(days=30)
-"""So much before `--since` is read for what is new."""
+"""How far before `--since` logs are read to decide what is new."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TABLE_NAME = re.compile(r'(?:[A-Za-z_][A-Za-z0-9_]*|"[^"\0]+")(?:\.(?:[A-Za-z_][A-Za-z0-9_]*|"[^"\0]+")){0,2}')
 
@@ -59,46 +59,46 @@ def _list(*, is_json: bool) -> int:
 
 
 def wanted_by(question: AuditQuestion, arguments: Arguments, now: datetime) -> AskedQuestion:
-    """What the flags ask for, with the one statement that it is. Raises UsageError."""
+    """The question with its options and its SQL statement, from the flags. Raises UsageError."""
     dialect = DIALECTS[arguments.text("--dialect")]
     since = arguments.text("--since")
     moment = time_of(since, now) if since else None
     session = session_in(arguments)
     if question is HISTORY and not session:
         raise no_session()
-    asked = QuestionOptions(since=moment, by=arguments.text("--by"), session=session)
+    options = QuestionOptions(since=moment, by=arguments.text("--by"), session=session)
     begin, end = _days(arguments, question, moment)
     named = arguments.text("--from")
     if dialect == DUCKDB:
         from dsops.audit.cloudtrail.duck import standalone
 
         files = named or _LOGS
-        return AskedQuestion(question, asked, dialect, files, standalone(question, asked, files), begin)
+        return AskedQuestion(question, options, dialect, files, standalone(question, options, files), begin)
     table = _table(named)
-    sql = whole(question, asked, dialect, table, days_of(begin, end))
-    return AskedQuestion(question, asked, dialect, table, sql, begin)
+    sql = whole(question, options, dialect, table, days_of(begin, end))
+    return AskedQuestion(question, options, dialect, table, sql, begin)
 
 
 def _table(named: str) -> str:
     if named and not _TABLE_NAME.fullmatch(named):
         hint = "write TABLE or DATABASE.TABLE, either in double quotes where it needs them"
-        raise UsageError(f"`--from {named}` is no table", hint=hint)
+        raise UsageError(f"`--from {named}` is not a table name", hint=hint)
     return named or _TABLE
 
 
 def _days(arguments: Arguments, question: AuditQuestion, since: datetime | None) -> tuple[str, str]:
-    """The first and the last day that is read, "" for open."""
-    found = []
+    """The first and the last day to read, "" if open."""
+    days = []
     for flag in ("--begin", "--end"):
         day = arguments.text(flag)
         if day and not (_DAY.fullmatch(day) and _is_day(day)):
-            raise UsageError(f"`{flag} {day}` is no day", hint="write such as 2026-11-20")
-        found.append(day)
-    begin, end = found
+            raise UsageError(f"`{flag} {day}` is not a date", hint="write a date such as 2026-11-20")
+        days.append(day)
+    begin, end = days
     if since and not begin:
         begin = f"{since - _BEFORE if question in {NEW_PRINCIPALS, NEW_ACCOUNTS} else since:%Y-%m-%d}"
     if begin and end and begin > end:
-        raise UsageError(f"nothing is between `--begin {begin}` and `--end {end}`", hint="the earlier day begins")
+        raise UsageError(f"`--begin {begin}` is after `--end {end}`", hint="swap the two days")
     return begin, end
 
 
@@ -112,17 +112,17 @@ def _is_day(text: str) -> bool:
 
 COMMAND = Command(
     help=(
-        "Prints a question of `dsops audit report` as SQL, and with --run asks it.\n"
+        "Print a question of `dsops audit report` as SQL, or run it in Athena with --run.\n"
         "\n"
-        "It is asked of a table of CloudTrail's logs in Athena, or of files here by DuckDB. Without QUESTION\n"
-        "the questions are listed.\n"
+        "The SQL queries a table of CloudTrail logs in Athena, or log files on this machine with DuckDB.\n"
+        "Without QUESTION, the questions are listed.\n"
         "\n"
-        "Only the days from --begin to --end are read; without --begin those since --since, and thirty\n"
-        "before them where it is asked what is new. In Athena the table is one of AWS's documentation,\n"
-        "partitioned by its column `timestamp`.\n"
+        "Only the days from --begin to --end are read. Without --begin, the days since --since are read, and\n"
+        "thirty days before them for questions about what is new. In Athena, the table is the one that the\n"
+        "AWS documentation creates, partitioned by its column `timestamp`.\n"
         "\n"
-        "With --run the answer is shown as the report shows it. AWS bills for what is scanned: how much that\n"
-        "was is told at the end. Ctrl-C and --timeout stop the query.\n"
+        "With --run, the result is shown as `dsops audit report` shows it. AWS bills for the bytes scanned;\n"
+        "the number is printed at the end. Ctrl-C and --timeout stop the query.\n"
         "\n"
         "  dsops audit sql failures --begin 2026-11-01\n"
         "  dsops audit sql failures --since 7d --run --store audit --workgroup security\n"
@@ -132,7 +132,7 @@ COMMAND = Command(
     flags=(
         Flag(
             "--dialect",
-            "for which engine",
+            "the SQL engine",
             value="ENGINE",
             choices=tuple(DIALECTS),
             default=ATHENA.name,
@@ -140,21 +140,21 @@ COMMAND = Command(
         ),
         Flag(
             "--from",
-            f"the table (Athena: {_TABLE}), or a pattern of files",
+            f"the table (Athena, default {_TABLE}), or a file pattern (DuckDB)",
             value="TABLE",
             own_variable="DSOPS_AUDIT_FROM",
         ),
-        Flag("--begin", "the first day that is read: 2026-11-01", value="DAY", own_variable="DSOPS_AUDIT_BEGIN"),
-        Flag("--end", "the last day that is read", value="DAY", own_variable="DSOPS_AUDIT_END"),
+        Flag("--begin", "the first day to read: 2026-11-01", value="DAY", own_variable="DSOPS_AUDIT_BEGIN"),
+        Flag("--end", "the last day to read", value="DAY", own_variable="DSOPS_AUDIT_END"),
         Flag(
             "--since",
-            "report what came from then on: `2h`, `7d`, or a time",
+            "report events after this time: `2h`, `7d`, or a timestamp",
             value="TIME",
             own_variable="DSOPS_AUDIT_SINCE",
         ),
         Flag(
             "--by",
-            "what `summary` is grouped by",
+            "what to group `summary` by",
             value="WHAT",
             choices=tuple(BY),
             default="role",
@@ -162,13 +162,13 @@ COMMAND = Command(
         ),
         Flag(
             "--session",
-            "the session that `history` asks of: its name, key id or ARN",
+            "the session for `history`: its name, access key id or ARN",
             "filled",
             value="SESSION",
             own_variable="DSOPS_AUDIT_SESSION",
         ),
         *RUN_FLAGS,
     ),
-    operands=(Operand("QUESTION", "what is asked", is_required=False),),
+    operands=(Operand("QUESTION", "the name of the question", is_required=False),),
 )
 """The questions as SQL."""

@@ -1,5 +1,5 @@
-"""What every command is made of: command lines as data, help, completion, output, prompts, progress.
+"""The parts that all commands share: command lines as data, help, completion, output, prompts, progress.
 
-Also the runtime of a real process, and the steps from arguments to configuration, plan and values (`project`). Imported
-by all commands; imports none of them.
+Also the runtime of a real process, and the steps from arguments to configuration, plan and values (`project`). All
+commands import it; it imports none of them.
 """

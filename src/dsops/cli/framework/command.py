@@ -1,7 +1,7 @@
-"""Command lines as data: what a command takes, and argv + environment -> Arguments; pure.
+"""Command lines as data: what a command accepts, and argv + environment -> Arguments; no side effects.
 
-argparse is not behind this: it can't read an environment that is not this process's own (the agent parses its
-clients' command lines), and importing it and filling its parsers costs a cold run 4 ms.
+argparse is not used: it can't read another environment than this process's own (the agent parses its clients' command
+lines), and importing it and filling its parsers costs a cold run 4 ms.
 """
 
 from __future__ import annotations
@@ -17,48 +17,50 @@ FlagKind = Literal["text", "switch", "seconds", "integer", "port", "reason", "fi
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
 _BETWEEN = "\0"
-"""Stands between the values of a repeatable flag: the one character that no argument can hold."""
+"""Separates the values of a repeatable flag: the only character that no argument can contain."""
 
 
 class Flag(NamedTuple):
-    """One `--name` of a command; also settable by its `DSOPS_*` variable, overridden by the command line."""
+    """One `--name` of a command; also set by its `DSOPS_*` variable, which the command line overrides."""
 
     name: str
     """With its dashes: `--env`."""
     help: str
     kind: FlagKind = "text"
-    """`switch` takes no value; `seconds` a positive number, `integer` a whole one of at least 0;
-    `reason` a line of text, `filled` any text but none."""
+    """`switch` takes no value; `seconds` a positive number, `integer` a whole number of at least 0.
+
+    `reason` is one line of text, `filled` any text that is not empty.
+    """
     value: str = ""
-    """What stands for the value in the help: `NAME`."""
+    """The placeholder for the value in the help: `NAME`."""
     choices: tuple[str, ...] = ()
     default: str = ""
     short: str = ""
     """A second name: `-v`."""
     own_variable: str = ""
-    """Its variable where that is not `DSOPS_` and the flag's name."""
+    """Its variable, if that is not `DSOPS_` and the flag's name."""
     is_repeatable: bool = False
-    """May be given several times, each with one more value; its variable has one on each line."""
+    """Whether it may be given several times, each with another value; its variable has one value on each line."""
 
     @property
     def variable(self) -> str:
-        """`--keep-existing` -> `DSOPS_KEEP_EXISTING`."""
+        """The name of its variable: `--keep-existing` -> `DSOPS_KEEP_EXISTING`."""
         return self.own_variable or "DSOPS_" + self.name.removeprefix("--").replace("-", "_").upper()
 
 
 class Operand(NamedTuple):
-    """One word of a command that is not a flag; optional ones come last."""
+    """A word of a command line that is not a flag; optional operands come last."""
 
     name: str
     help: str
     is_required: bool = True
     choices: tuple[str, ...] = ()
     is_repeatable: bool = False
-    """Takes all the words that are left; only the last operand of a command may."""
+    """Whether it takes all remaining words; only allowed for the last operand of a command."""
 
 
 class Arguments:
-    """A parsed command line. Names that the command does not declare raise KeyError: a bug of ours."""
+    """A parsed command line. Asking for a name that the command does not declare raises KeyError: a bug."""
 
     __slots__ = ("_operands", "_values", "command", "is_help", "name")
 
@@ -75,17 +77,17 @@ class Arguments:
         self.name = name
         """The command's name: `exec`, `keys rotate`."""
         self.is_help = is_help
-        """Whether `--help` was among the words; the other words are not parsed then."""
+        """Whether `--help` was among the words; the other words are then not parsed."""
         self._operands = operands
         self.command = command
-        """The words after `--`: a program and its arguments; () for commands that take none."""
+        """The words after `--`: a program and its arguments; () for commands that run no program."""
 
     def has(self, flag: str) -> bool:
-        """Whether the command takes that flag."""
+        """Whether the command has that flag."""
         return flag in self._values
 
     def text(self, flag: str) -> str:
-        """The flag's value or default; "" when there is neither."""
+        """The flag's value or default; "" without either."""
         return self._values[flag]
 
     def texts(self, flag: str) -> tuple[str, ...]:
@@ -97,15 +99,15 @@ class Arguments:
         return self._values[flag] == "1"
 
     def seconds(self, flag: str) -> float | None:
-        """A positive number of seconds, None when not given."""
+        """A positive number of seconds; None without the flag."""
         return float(self._values[flag]) if self._values[flag] else None
 
     def integer(self, flag: str) -> int | None:
-        """A whole number of at least 0, None when not given."""
+        """A whole number of at least 0; None without the flag."""
         return int(self._values[flag]) if self._values[flag] else None
 
     def operand(self, name: str) -> str:
-        """The word; "" for one that was left out."""
+        """The word of that operand; "" if it was left out."""
         words = self._operands[name]
         return words[0] if words else ""
 
@@ -119,10 +121,10 @@ class Arguments:
 
 
 class Command(NamedTuple):
-    """One command: its help, its flags and operands, the function that runs it."""
+    """A command: its help, its flags and operands, the function that runs it."""
 
     help: str
-    """The text of `--help`; the table in `commands` has the one-line summary."""
+    """The text of `--help`; the one-line summary is in the table of `commands`."""
     run: Callable[[Arguments, Runtime], int]
     """Returns the exit code; raises DsopsError."""
     flags: tuple[Flag, ...] = ()
@@ -130,55 +132,62 @@ class Command(NamedTuple):
     takes_command: bool = False
     """Whether `-- PROGRAM ARGUMENTS` follows; such a command has no operands."""
     hides_words: bool = False
-    """Whether a superfluous word may be a secret: it is not repeated in the error."""
+    """Whether an extra word may be a secret, which the error must not repeat."""
     own_failure_code: int = 0
-    """The exit code of dsops' own failures, where the other codes are a program's (`exec`: 125)."""
+    """The exit code for failures of dsops itself, if other codes are those of a program (`exec`: 125)."""
     is_audited: bool = False
-    """Whether its failures go on the audit trail: it hands out secrets or sessions, or changes credentials.
+    """Whether its failures are written to the audit trail: it hands out secrets or sessions, or changes credentials.
 
-    A command that hands something out records that itself, before it does.
+    A command that hands something out writes its own record before it does.
     """
     changes_who: bool = False
-    """Whether it changes credentials, and its success goes on the audit trail: `login`, `keys rotate`."""
+    """Whether it changes credentials, so that its success is written to the audit trail: `login`, `keys rotate`."""
 
 
 class Group(NamedTuple):
-    """A family of commands: `dsops sandbox serve`."""
+    """A group of commands: `dsops sandbox serve`."""
 
     help: str
     commands: Mapping[str, Command]
     default: str = ""
-    """The command to run where none is named; "" shows the family's help."""
+    """The command to run if none is named; "" shows the help of the group."""
 
 
-CONFIG = Flag("--config", "the configuration file, not the dsops.yaml found here or above", value="FILE")
-ENVIRONMENT = Flag("--env", "the environment of the configuration to use", value="NAME")
+CONFIG = Flag("--config", "use this configuration file instead of the dsops.yaml in this folder or above", value="FILE")
+ENVIRONMENT = Flag("--env", "the environment to use", value="NAME")
 SESSION_ENVIRONMENT = Flag(
     "--env",
-    "the environment that the session is for, where what it may do follows from that",
+    "the environment that the session is for, if `session_policy: auto` depends on it",
     value="NAME",
     own_variable="DSOPS_SESSION_ENV",
 )
-"""The flag of commands about one session, for `session_policy: auto`. Not DSOPS_ENV, which is set for `exec`."""
-NO_AGENT = Flag("--no-agent", "do all the work in this process", "switch")
+"""`--env` of commands about one session, for `session_policy: auto`.
 
-REASON = Flag("--reason", "why, for the audit trail, and for AWS where a store has `reason_to`", "reason", value="TEXT")
+Its variable is not DSOPS_ENV, which is set for `exec`.
+"""
+NO_AGENT = Flag("--no-agent", "do not use the agent", "switch")
+
+REASON = Flag(
+    "--reason",
+    "the reason, recorded in the audit trail, and sent to AWS for stores with `reason_to`",
+    "reason",
+    value="TEXT",
+)
 """The flag of every command that issues sessions or reads secrets."""
 
-# Every command takes these; `cli.main` itself acts on the last two.
+# Every command has these flags; `cli.main` itself reads the last two.
 COMMON = (
-    Flag("--json", "print JSON; errors go to stderr as JSON", "switch"),
+    Flag("--json", "print JSON, errors too", "switch"),
     Flag("--verbose", "show each step on stderr", "switch", short="-v"),
-    Flag("--debug", "show where an error comes from (never a secret)", "switch"),
+    Flag("--debug", "show where in the code an error was raised (never a secret)", "switch"),
 )
 
 
 def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str], *, name: str = "") -> Arguments:
-    """The command line of `argv`; a flag that is not among the words has the value of its variable.
+    """Parse `argv`; a flag that is not among the words gets the value of its variable.
 
-    A flag is written `--name VALUE` or `--name=VALUE`, never abbreviated; the last one of a name counts, of a
-    repeatable one all do.
-    Raises UsageError; its hints name the command by `name`: `sandbox run`.
+    A flag is written `--name VALUE` or `--name=VALUE`, never abbreviated. The last value counts; for a repeatable
+    flag, all do. Raises UsageError; its hints name the command by `name`: `sandbox run`.
     """
     called = f"dsops {name}" if name else "dsops COMMAND"
     flags = command.flags + COMMON
@@ -228,7 +237,7 @@ def _refuse_flag(written: str, by_name: Mapping[str, Flag], called: str) -> NoRe
 
 
 def _next_word(argv: Sequence[str], position: int, flag: Flag) -> str:
-    """The value of a flag, from the next word."""
+    """The value of a flag, taken from the next word."""
     if position == len(argv) or argv[position].startswith("--"):
         error = UsageError(f"`{flag.name}` needs a value", hint=f"write `{flag.name}={flag.value or 'VALUE'}`")
         error.missing = flag.name
@@ -237,7 +246,7 @@ def _next_word(argv: Sequence[str], position: int, flag: Flag) -> str:
 
 
 def _refuse_words_before_dashes(argv: Sequence[str], position: int, *, may_be_environment: bool) -> None:
-    """Refuses words before a later `--`: it is not clear where the program begins."""
+    """Raises UsageError for words before a later `--`: it is not clear where the program begins."""
     if "--" in argv[position:]:
         word = argv[position]
         error = UsageError(
@@ -304,7 +313,7 @@ def _switch(value: str, name: str) -> str:
 
 
 def _checked(flag: Flag, value: str, name: str) -> str:
-    """The value, if the flag takes it. Raises UsageError."""
+    """The value, if the flag accepts it. Raises UsageError."""
     if flag.choices and value not in flag.choices:
         raise UsageError(f"{name} can't be `{value}`", hint=_one_of(flag.choices))
     if flag.kind == "seconds" and not _is_seconds(value):
@@ -314,7 +323,7 @@ def _checked(flag: Flag, value: str, name: str) -> str:
     if flag.kind == "port" and not (value.isascii() and value.isdigit() and len(value) <= 5 and int(value) <= 65535):
         raise UsageError(f"{name} can't be `{value}`", hint="it is a number from 0 to 65535")
     if flag.kind == "filled" and not value:
-        raise UsageError(f"{name} is empty", hint="if it comes from a variable: is that one set?")
+        raise UsageError(f"{name} is empty", hint="if the value comes from a shell variable, check that it is set")
     if flag.kind == "reason" and not is_reason(value):
         raise UsageError(f"{name} can't be that", hint=f"it is one line of at most {REASON_CHARACTERS} characters")
     return value

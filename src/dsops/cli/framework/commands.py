@@ -13,46 +13,48 @@ class CommandEntry(NamedTuple):
     """One line of the table of commands."""
 
     module: str
-    """Has a `COMMAND`."""
+    """The module that defines `COMMAND`."""
     summary: str
-    """Empty for commands that only programs call."""
+    """One line for the overview; empty for internal commands, which only scripts call."""
 
 
 COMMANDS: Mapping[str, CommandEntry] = {
     "init": CommandEntry("dsops.cli.setup.init", "write a dsops.yaml to start from"),
-    "import": CommandEntry("dsops.cli.setup.import_", "make a dsops.yaml of the profiles in ~/.aws/config"),
+    "import": CommandEntry("dsops.cli.setup.import_", "make a dsops.yaml from the profiles in ~/.aws/config"),
     "migrate": CommandEntry("dsops.cli.setup.migrate", "rewrite a configuration of the original dsops"),
-    "validate": CommandEntry("dsops.cli.look.validate", "check a configuration, and say all that is wrong with it"),
-    "allow": CommandEntry("dsops.cli.setup.allow", "show what the configuration found here can do, and allow it"),
-    "plan": CommandEntry("dsops.cli.look.plan", "show what a run would do, without doing it"),
+    "validate": CommandEntry("dsops.cli.look.validate", "check a configuration and report every problem"),
+    "allow": CommandEntry("dsops.cli.setup.allow", "show what the dsops.yaml of this folder can do, and allow it"),
+    "plan": CommandEntry("dsops.cli.look.plan", "show which calls a run would make, without making them"),
     "graph": CommandEntry("dsops.cli.look.graph", "show the credential graph: callers, hops, stores, variables"),
     "exec": CommandEntry("dsops.cli.run.exec", "run a command with an environment's secrets"),
     "get": CommandEntry("dsops.cli.run.get", "print the value of one variable"),
-    "render": CommandEntry("dsops.cli.run.render", "write an environment as dotenv, shell, JSON, YAML and others"),
-    "credentials": CommandEntry("dsops.cli.run.credentials", "print the credentials that a store issues"),
+    "render": CommandEntry("dsops.cli.run.render", "write an environment as dotenv, shell code, JSON, YAML and others"),
+    "credentials": CommandEntry("dsops.cli.run.credentials", "print the session of a store as AWS credentials"),
     "console": CommandEntry("dsops.cli.login.console", "print a link that opens the AWS console as a store's role"),
-    "login": CommandEntry("dsops.cli.login.login", "log in to IAM Identity Center, for the stores that work with it"),
+    "login": CommandEntry("dsops.cli.login.login", "log in to IAM Identity Center"),
     "logout": CommandEntry("dsops.cli.login.logout", "end a login to IAM Identity Center"),
-    "mfa": CommandEntry("dsops.cli.login.mfa", "keep seeds of MFA devices in the keyring, and show their codes"),
-    "keys": CommandEntry("dsops.cli.login.keys", "keep long-term keys in the keyring, and rotate them"),
-    "whoami": CommandEntry("dsops.cli.look.whoami", "ask AWS who the caller is, here or behind a store"),
-    "doctor": CommandEntry("dsops.cli.look.doctor", "try everything that an environment needs, and say what is broken"),
-    "explain": CommandEntry("dsops.cli.look.explain", "find out why a hop or a secret is refused"),
-    "audit": CommandEntry("dsops.cli.audit.audit", "show and verify what dsops itself has done with roles and secrets"),
-    "revoke": CommandEntry("dsops.cli.login.revoke", "deny everything to the older sessions of a store's role"),
-    "export": CommandEntry("dsops.cli.setup.export", "write stores down as profiles of ~/.aws/config"),
-    "hook": CommandEntry("dsops.cli.hook.hook", "load a folder's environment into the shell that enters it"),
-    "policy": CommandEntry(
-        "dsops.cli.policy.policy", "say what is wrong with IAM policies, what they allow, which are needed"
+    "mfa": CommandEntry("dsops.cli.login.mfa", "keep MFA seeds in the system keyring and print codes"),
+    "keys": CommandEntry("dsops.cli.login.keys", "keep long-term access keys in the system keyring and rotate them"),
+    "whoami": CommandEntry(
+        "dsops.cli.look.whoami", "ask AWS who the caller is, with the base credentials or a store's session"
     ),
-    "agent": CommandEntry("dsops.cli.run.agent", "keep sessions in memory, for the next run"),
-    "sandbox": CommandEntry("dsops.cli.sandbox.sandbox", "run a local AWS that says no as AWS does"),
-    "stores": CommandEntry("dsops.cli.look.stores", "list the stores of the configuration, and the types there are"),
+    "doctor": CommandEntry(
+        "dsops.cli.look.doctor", "check everything that an environment needs, and report what is broken"
+    ),
+    "explain": CommandEntry("dsops.cli.look.explain", "find out why AWS refuses a hop or a secret"),
+    "audit": CommandEntry("dsops.cli.audit.audit", "show, verify and report the use of roles and secrets"),
+    "revoke": CommandEntry("dsops.cli.login.revoke", "revoke the older sessions of a store's role"),
+    "export": CommandEntry("dsops.cli.setup.export", "write stores as profiles into ~/.aws/config"),
+    "hook": CommandEntry("dsops.cli.hook.hook", "load a folder's environment into the shell that enters it"),
+    "policy": CommandEntry("dsops.cli.policy.policy", "check, simulate and generate IAM policies"),
+    "agent": CommandEntry("dsops.cli.run.agent", "keep sessions in memory for the next run"),
+    "sandbox": CommandEntry("dsops.cli.sandbox.sandbox", "run a local AWS that enforces policies"),
+    "stores": CommandEntry("dsops.cli.look.stores", "list the stores of the configuration and all store types"),
     "schema": CommandEntry("dsops.cli.setup.schema", "print the JSON Schema of dsops.yaml, for editors"),
     "completion": CommandEntry("dsops.cli.framework.completion", "print a completion script for a shell"),
     "complete": CommandEntry("dsops.cli.framework.complete", ""),
     "hook-load": CommandEntry("dsops.cli.hook.load", ""),
-    "help": CommandEntry("dsops.cli.framework.help", "explain a command, or the code of an error or finding"),
+    "help": CommandEntry("dsops.cli.framework.help", "explain a command, an error code or the code of a finding"),
 }
 
 
@@ -67,7 +69,7 @@ _MEANT = {
     "trust": "allow",
     "whoiam": "whoami",
 }
-"""Other tools' names for a command."""
+"""Names that other tools use for a command, suggested in the error."""
 
 
 def load(name: str) -> Command | Group:

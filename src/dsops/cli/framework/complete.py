@@ -1,4 +1,4 @@
-"""`dsops complete`: lists completions at the cursor, for the scripts of `dsops completion`."""
+"""`dsops complete`: print the completions at the cursor, for the scripts of `dsops completion`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from dsops.stores import StoreTypes
 from dsops.text import clean
 
 Candidates = Mapping[str, str]
-"""Completion -> its meaning."""
+"""Completion -> its description."""
 
 FILES = (":files",)
 
 _PLAIN = re.compile(r"[\w.,:=@%+/-]+")
-"""Text without a special meaning in any shell."""
+"""Text without a character that is special in a shell."""
 
 
 class _Line(NamedTuple):
@@ -34,16 +34,16 @@ class _Line(NamedTuple):
     flags: dict[str, str]
     operands: list[str]
     open_flag: Flag | None
-    """A flag that waits for its value."""
+    """The flag whose value is at the cursor."""
     program: int | None
-    """Where the words of another program begin, counted from the word after `dsops`."""
+    """The position of the first word of the program to run, counted from the word after `dsops`."""
 
 
 def complete(words: Sequence[str], runtime: Runtime) -> tuple[str, ...]:
-    """Lines for a shell's script: `candidate<TAB>meaning`, or `:files`, or `:command` and where that begins.
+    """Lines for a shell's completion script.
 
-    The last word is the one at the cursor; positions count `dsops` as 0. bash passes `--env=pro` as three words, the
-    others as one.
+    Each is `candidate<TAB>description`, or `:files`, or `:command` and the position where that begins. The last word
+    is the one at the cursor; positions count `dsops` as 0. bash passes `--env=pro` as three words, the others as one.
     """
     words = list(words) or [""]
     # `dsops --env <cursor>` has no command yet.
@@ -60,7 +60,7 @@ def complete(words: Sequence[str], runtime: Runtime) -> tuple[str, ...]:
 
 
 def _choose(words: Sequence[str]) -> tuple[Command | Group, int] | None:
-    """The command that the words name, and the position of its own words; None where they name none."""
+    """The command that the words name, and the position of its first own word; None if they name none."""
     position = 0
     while position < len(words) and words[position].startswith("-"):
         position += 2 if words[position] in {CONFIG.name, ENVIRONMENT.name} else 1
@@ -100,7 +100,7 @@ def _take_apart(command: Command, words: Sequence[str], start: int) -> _Line:
 
 def _at_cursor(line: _Line, word: str, runtime: Runtime) -> tuple[str, ...]:
     if line.open_flag:
-        # bash: the cursor is at the `=` itself.
+        # In bash, the cursor can be at the `=` itself.
         return _value_lines(line.open_flag, "" if word == "=" else word, line, runtime)
     flags = line.command.flags + COMMON
     name, equals, value = word.partition("=")
@@ -148,7 +148,7 @@ def _operand_candidates(operand: Operand, line: _Line, runtime: Runtime) -> Cand
 
 
 def _kept(operand: str, runtime: Runtime) -> Candidates:
-    """The names in the keyring; none where it can't be read."""
+    """The names in the keyring; none if it can't be read."""
     try:
         kept = in_keyring(runtime.environ)
     except DsopsError:
@@ -162,14 +162,14 @@ def _stores(line: _Line, runtime: Runtime) -> Candidates:
 
 
 def _variables(config: Config, environment: str) -> Iterable[str]:
-    """The variables of that environment or the default one, else of all."""
+    """The variables of that environment, or of the default one, or of all."""
     name = environment or config.default_environment
     environments = [config.environments[name]] if name in config.environments else config.environments.values()
     return [variable for environment in environments for variable in environment.variables]
 
 
 def _config(line: _Line, runtime: Runtime) -> Config | None:
-    """The configuration; None where it can't be read: a Tab shows no errors."""
+    """The configuration; None if it can't be read: pressing Tab shows no errors."""
     named = _given(CONFIG, line, runtime)
     try:
         return load_config(folder=runtime.folder, environ=runtime.environ, named=named, types=StoreTypes())
@@ -184,8 +184,8 @@ def _given(flag: Flag, line: _Line, runtime: Runtime) -> str:
 def _lines(word: str, candidates: Candidates) -> tuple[str, ...]:
     """The candidates that begin with `word`.
 
-    Names come from a file that an attacker may have written, and bash inserts a candidate unquoted: one with special
-    characters is not offered.
+    Names come from a file that an attacker may have written, and bash inserts a candidate unquoted: a name with
+    special characters is not offered.
     """
     return tuple(
         f"{name}\t{clean(meaning)}" if meaning else name
@@ -202,7 +202,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 COMMAND = Command(
-    help="Lists completions for the last word of a command line: for the scripts of `dsops completion`.",
+    help=("List completions of the last word of a command line, for the scripts of `dsops completion`."),
     run=_run,
     takes_command=True,
 )

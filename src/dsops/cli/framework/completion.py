@@ -1,7 +1,7 @@
-"""`dsops completion`: a script for a shell, which asks `dsops complete` at each Tab.
+"""`dsops completion`: a completion script for a shell, which calls `dsops complete` at each Tab.
 
-What can be completed is known to the program alone (its commands, the names in a configuration), so the scripts only
-pass words on: they need no change when a flag is added.
+Only the program knows what can be completed (its commands, the names in a configuration), so the scripts only pass
+words on, and need no change when a flag is added.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dsops.cli.framework.command import Arguments, Command, Operand
 from dsops.cli.framework.output import answer_bytes
 from dsops.runtime import Runtime
 
-# For bash 3.2 too, which macOS has: no mapfile. `=` and `:` split words there (COMP_WORDBREAKS); `complete` expects it.
+# Works with bash 3.2 of macOS: no mapfile. There `=` and `:` split words (COMP_WORDBREAKS); `complete` handles that.
 BASH = r"""
 _dsops() {
     local line found=()
@@ -82,7 +82,7 @@ def _run(arguments: Arguments, _runtime: Runtime) -> int:
 
 COMMAND = Command(
     help=(
-        "Prints a script that completes commands, flags, and the names of your environments, stores and\n"
+        "Print a shell completion script for commands, flags, and the names of your environments, stores and\n"
         "variables.\n"
         "\n"
         '  bash:  eval "$(dsops completion bash)"             in ~/.bashrc\n'

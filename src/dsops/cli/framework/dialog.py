@@ -1,4 +1,4 @@
-"""Asks in a window where there is no terminal: an editor's plugin, a desktop program's `credential_process`."""
+"""Asks in a dialog window if there is no terminal: for an editor's plugin, a desktop program's `credential_process`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dsops.agent.client import find
 from dsops.secret import Secret
 
 VARIABLE = "DSOPS_DIALOG"
-"""`off`: no window is ever opened."""
+"""`off`: never open a window."""
 
 _OFF = ("off", "0", "no", "false")
 
 _SECONDS = 110.0
-"""How long a window stays: less than the two minutes after which the agent asks its next client."""
+"""How long the window stays open: shorter than the two minutes after which the agent asks its next client."""
 
 _LONGEST_ANSWER = 1024
 
-# The question is an argument of the script, not part of its code.
+# The question is an argument of the script, not part of its code, which it could otherwise change.
 _APPLE_SCRIPT = (
     "on run argv",
     'display dialog (item 1 of argv) with title "dsops" default answer "" with hidden answer giving up after 110',
@@ -29,10 +29,10 @@ _APPLE_SCRIPT = (
 
 
 def ask(question: str, environ: Mapping[str, str], *, platform: str = sys.platform) -> Secret | None:
-    """What the person types, without echo; None where no window can be opened, and when it is closed.
+    """What the user types, without echo; None if no window can be opened, or the user closes it.
 
-    The question is on the window's command line, which others can read; no answer ever is. On a desktop of X or
-    Wayland by zenity or kdialog, on macOS by osascript; not in CI.
+    The question is on the window's command line, which other users can read; the answer is not. Uses zenity or
+    kdialog on X and Wayland, osascript on macOS; not in CI.
     """
     if environ.get("CI") or environ.get(VARIABLE, "").lower() in _OFF:
         return None
@@ -41,7 +41,7 @@ def ask(question: str, environ: Mapping[str, str], *, platform: str = sys.platfo
 
 
 def _command(question: str, environ: Mapping[str, str], platform: str) -> Sequence[str] | None:
-    """The command that opens the window; None where there is none."""
+    """The command that opens the window; None if there is none."""
     known: dict[str, Callable[[str], list[str]]] = {"zenity": _zenity, "kdialog": _kdialog}
     if platform == "darwin":
         if environ.get("SSH_CONNECTION"):
@@ -59,7 +59,7 @@ def _command(question: str, environ: Mapping[str, str], platform: str) -> Sequen
 
 
 def _zenity(question: str) -> list[str]:
-    # Its label takes `_` for a shortcut, and `\` for an escape.
+    # In a zenity label, `_` marks a shortcut and `\` an escape.
     text = question.replace("\\", "\\\\").replace("_", "__")
     return ["--entry", "--hide-text", "--title=dsops", f"--text={text}"]
 

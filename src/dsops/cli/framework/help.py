@@ -1,4 +1,4 @@
-"""`--help` and `dsops help`, made from the data that command lines are parsed with."""
+"""`--help` and `dsops help`, generated from the data with which command lines are parsed."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _INDENT = 26
 
 
 def show_overview(*, is_asked: bool) -> int:
-    """Shows the table of commands: on stdout for --help, on stderr for an empty command line."""
+    """Show the overview of commands: on stdout for --help, on stderr for an empty command line."""
     lines = ["usage: dsops COMMAND [FLAGS] ...", "", "commands:"]
     lines.extend(_entry(name, entry.summary) for name, entry in COMMANDS.items() if entry.summary)
-    lines.extend(["", "`dsops COMMAND --help` says more; `dsops --version` prints the version"])
+    lines.extend(["", "`dsops COMMAND --help` shows the help of a command; `dsops --version` prints the version"])
     return _show("\n".join(lines), is_asked=is_asked)
 
 
 def show_group(name: str, group: Group, *, is_asked: bool) -> int:
-    """Shows the commands of a family."""
+    """Show the help of a group: its commands, and its default command."""
     member = "[COMMAND]" if group.default else "COMMAND"
     lines = [f"usage: dsops {name} {member} [FLAGS] ...", "", group.help, "", "commands:"]
     lines.extend(_entry(member, summary_of(command)) for member, command in group.commands.items())
@@ -34,32 +34,32 @@ def show_group(name: str, group: Group, *, is_asked: bool) -> int:
 
 
 def show_command(name: str, command: Command) -> int:
-    """Shows the help of one command."""
+    """Show the help of one command."""
     return _show(command_text(name, command), is_asked=True)
 
 
 def command_text(name: str, command: Command) -> str:
-    """Usage, help, operands and flags with their variables."""
+    """The help of a command: usage, description, operands, and flags with their variables."""
     return "\n".join([f"usage: {usage(name, command)}", "", command.help, *_details(command)])
 
 
 def _details(command: Command) -> list[str]:
-    """The lines of the operands and flags."""
+    """The help lines of operands and flags."""
     lines = []
     if command.operands:
         lines.extend(["", "operands:", *(_entry(operand.name, operand.help) for operand in command.operands)])
-    lines.extend(["", "flags (each also by the variable named after it):"])
+    lines.extend(["", "flags (each can also be set by the variable in brackets):"])
     lines.extend(_entry(_spelling(flag), flag_help(flag)) for flag in command.flags + COMMON)
     return lines
 
 
 def summary_of(command: Command) -> str:
-    """The first line of its help."""
+    """The first line of a command's help."""
     return command.help.split("\n", 1)[0]
 
 
 def usage(name: str, command: Command) -> str:
-    """`dsops exec [FLAGS] -- PROGRAM [ARGUMENTS]`."""
+    """The usage line: `dsops exec [FLAGS] -- PROGRAM [ARGUMENTS]`."""
     parts = ["dsops", name, "[FLAGS]", *(_operand(operand) for operand in command.operands)]
     if command.takes_command:
         parts.extend(["--", "PROGRAM", "[ARGUMENTS]"])
@@ -131,7 +131,7 @@ def _explain_code(code: str) -> str:
 
 
 def _cause_lines(code: str) -> list[str]:
-    """Each known cause with its remedy."""
+    """The known causes of an error, each with its remedy."""
     from dsops.cli.framework.causes import CAUSES
 
     lines = []
@@ -163,8 +163,8 @@ def _errors(root: type[DsopsError]) -> list[type[DsopsError]]:
 
 COMMAND = Command(
     help=(
-        "Explains a command (`dsops help exec`), the code of an error (`dsops help sts.access-denied`) or\n"
-        "of what `dsops policy check` finds (`dsops help oidc.no-tenant`)."
+        "Explain a command (`dsops help exec`), an error code (`dsops help sts.access-denied`), or the code\n"
+        "of a finding of `dsops policy check` (`dsops help oidc.no-tenant`)."
     ),
     run=_run,
     operands=(

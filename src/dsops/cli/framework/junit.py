@@ -1,4 +1,4 @@
-"""Answers as a JUnit report, in the form that both Ant's and Jenkins' schema accept."""
+"""Answers as a JUnit report that conforms to the schemas of both Ant and Jenkins."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-# What XML 1.0 can't hold, not even escaped; and what a careless reader would take for markup or a line's end.
+# Characters that XML 1.0 can't contain, not even escaped; and those that a careless parser takes for markup or line
+# ends.
 _IMPOSSIBLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ESCAPES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
 
@@ -17,13 +18,13 @@ class SuiteCase(NamedTuple):
 
     name: str
     failure: str
-    """What is not as expected, on one line; "" when everything is."""
+    """What differs from the expectation, on one line; "" if nothing does."""
     text: str
-    """The whole reason for a failure."""
+    """The reasons of a failure, in full."""
 
 
 def junit_xml(suite_name: str, package: str, cases: Sequence[SuiteCase], *, now: datetime) -> str:
-    """One suite with its cases, as an XML document."""
+    """The report as an XML document: one suite with its cases."""
     suite = {
         "name": suite_name,
         "package": package,
@@ -60,5 +61,5 @@ def _attribute(value: str) -> str:
 
 
 def _text(value: str) -> str:
-    """Text of an element; its line ends stay as they are."""
+    """Text of an element; keeps its line ends."""
     return _IMPOSSIBLE.sub("\ufffd", value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,4 +1,4 @@
-"""Possible names, for the error of a command line that lacks a name or has it in the wrong place."""
+"""Adds the possible names to the error of a command line that lacks a name or has it in the wrong place."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from dsops.model import Config
 from dsops.runtime import Runtime, ignore, nobody, utc_now
 
 _NOT_KNOWN = frozenset({"keys add", "mfa add", "sandbox totp"})
-"""Commands whose names are new, or known to a sandbox only."""
+"""Commands whose names are new, or which only a sandbox knows."""
 
 _MOST = 20
-"""The most names in a hint."""
+"""Maximum number of names in a hint."""
 
 
 def add_names(error: UsageError, name: str, words: Sequence[str]) -> None:
-    """Adds the possible names to the error's hint, where any are known.
+    """Add the possible names to the error's hint, if any are known.
 
-    `words` are those behind the command's `name`.
+    `words` are the words after the command's `name`.
     """
     try:
         if error.stray:
@@ -54,7 +54,7 @@ def _candidates(words: list[str]) -> list[str]:
 
 
 def _place_of(word: str, words: Sequence[str]) -> str:
-    """How to write the word that stands before `--`: as an environment or a store."""
+    """How to write a word that stands before `--`: as an environment or a store."""
     config = _config(words)
     ways = [f"an environment is named by `--env {word}`"] if word in config.environments else []
     ways += [f"a store's session is given to a command by `--credentials {word}`"] if word in config.stores else []
@@ -80,7 +80,7 @@ def _config(words: Sequence[str]) -> Config:
 
 
 def _runtime() -> Runtime:
-    """A runtime with this process's environment and folder, without a terminal."""
+    """A runtime with the environment and folder of this process, without a terminal."""
     return Runtime(
         environ=os.environ, now=utc_now, ask=nobody, report=ignore, random=random, folder=os.getcwd(), timestamp=""
     )

@@ -1,4 +1,4 @@
-"""Answers on stdout, notes and errors on stderr, without colours."""
+"""Writes answers to stdout, notes and errors to stderr, without colours."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _ELSEWHERE = "send it somewhere else: `> FILE`, or into a program that reads it"
 
 
 def answer(text: str) -> None:
-    """Writes lines to stdout, in UTF-8 whatever the locale."""
+    """Write lines to stdout, in UTF-8 regardless of the locale."""
     answer_bytes(f"{text}\n".encode("utf-8", "surrogateescape"))
 
 
 def answer_bytes(data: bytes) -> None:
-    """Writes exactly these bytes to stdout. Raises FileNotWritten, or BrokenPipeError when its reader has left.
+    """Write exactly these bytes to stdout. Raises FileNotWritten, or BrokenPipeError if the reader has closed it.
 
-    Not through Python's buffer, which would write the rest again at exit.
+    Does not use Python's buffer, which would write the rest again at exit.
     """
     if sys.stdout is None:
         # Descriptor 1 may be another file by now, such as a connection.
@@ -54,14 +54,14 @@ def answer_bytes(data: bytes) -> None:
 
 
 def answer_json(value: Json) -> None:
-    """Writes one JSON document to stdout."""
+    """Write one JSON document to stdout."""
     answer(json_text(value))
 
 
 def json_text(value: Json) -> str:
-    """JSON as every `--json` of dsops has it: two spaces, keys in the order given, text as it is.
+    """JSON in the format of every `--json`: indented by two spaces, keys in the given order, not only ASCII.
 
-    But for DEL and the control characters above it, which JSON lets stand and a terminal obeys.
+    Only DEL and the C1 control characters are escaped: JSON allows them unescaped, but a terminal interprets them.
     """
     import json
     import re
@@ -71,34 +71,34 @@ def json_text(value: Json) -> str:
 
 
 def note(text: str) -> None:
-    """Writes a note to stderr."""
+    """Write a note to stderr."""
     tell(note_line(text))
 
 
 def note_line(text: str) -> str:
-    """A note as it stands on stderr."""
+    """The line of a note on stderr."""
     return f"dsops: note: {clean(text)}"
 
 
 def tell(text: str) -> None:
-    """Writes lines to stderr; ignores one that is closed, full or no longer read."""
+    """Write lines to stderr; ignores a stderr that is closed, full or no longer read."""
     if sys.stderr is None:
         return
     try:
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
     except OSError:
-        # Python would write the rest again at exit, and a failure there makes the exit code 120.
+        # Python would write the rest again at exit, and if that fails, exit with code 120.
         sys.stderr = None  # as in a process that starts without stderr
 
 
 def tell_address(text: str, address: str) -> None:
-    """Writes a sentence and an address to stderr; the address has a line to itself, so that it can be clicked."""
+    """Write a sentence and an address to stderr; the address gets its own line, so that it can be clicked."""
     tell(f"{clean(text)}:\n  {clean(address)}")
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns under their headings, two spaces apart, with nothing at the end of a line; empty columns are left out."""
+    """A text table: columns two spaces apart under their headings, empty columns and trailing spaces left out."""
     cells = [[clean(cell) for cell in row] for row in rows]
     kept = [column for column in range(len(headings)) if not cells or any(row[column] for row in cells)]
     lines = [[row[column] for column in kept] for row in (list(headings), *cells)]
@@ -109,9 +109,9 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def error_text(error: DsopsError, *, config: str = "") -> str:
-    """The error for people: message, why, hint, AWS's answer, and the command that finds out more.
+    """The error as text: message, why, hint, AWS's answer, and the command that finds out more.
 
-    `config` is the configuration that was named on the command line.
+    `config` is the configuration named on the command line.
     """
     errors = error.errors if isinstance(error, Failures) else (error,)
     next_step = next_step_of(error, config=config)
@@ -134,21 +134,21 @@ def _text_of_one(error: DsopsError) -> str:
 
 
 def next_step_of(error: DsopsError, *, config: str = "") -> str:
-    """The `dsops explain` that looks for the reason of a denial, or of several; "" for other errors."""
+    """The `dsops explain` command that finds the reason of a denial, or of several; "" for other errors."""
     errors = error.errors if isinstance(error, Failures) else (error,)
     denied = [each.tried for each in errors if isinstance(each, (AccessDenied, AssumeRoleDenied)) and each.tried]
-    asked = list(dict.fromkeys(tried.asks for tried in denied if tried.asks))
-    if not asked:
+    explain_words = list(dict.fromkeys(tried.asks for tried in denied if tried.asks))
+    if not explain_words:
         return ""
     from shlex import quote
 
-    named = ["--config", config] if config else []
-    words = [*named, *(asked[0] if len(asked) == 1 else asked[0][:-1])]
+    config_words = ["--config", config] if config else []
+    words = [*config_words, *(explain_words[0] if len(explain_words) == 1 else explain_words[0][:-1])]
     return f"`{' '.join(['dsops explain', *[clean(quote(word)) for word in words]])}` looks for the policy that decides"
 
 
 def _tried_lines(error: DsopsError) -> list[str]:
-    """What was tried, unless the message says it, and in a chain the results of the earlier hops."""
+    """What was attempted, unless the message says it, and in a chain the results of the earlier hops."""
     if error.tried is None:
         return []
     aws = f"{error.aws.endpoint} {error.aws.message}" if error.aws else ""
@@ -158,14 +158,14 @@ def _tried_lines(error: DsopsError) -> list[str]:
 
 
 def problem_text(problem: Problem) -> str:
-    """`file:line: path: message` from the first column on, where editors look for it."""
+    """`file:line: path: message` from the first column on, a format that editors recognise."""
     path = f" {problem.path}:" if problem.path else ""
     line = clean(f"{problem.where}:{path} {problem.message}")
     return f"{line}\n  hint: {clean(problem.hint)}" if problem.hint else line
 
 
 def _aws_text(aws: AwsAnswer, why: str) -> str:
-    """AWS's code, request id and, unless the message has them, its own words."""
+    """AWS's code, request id and, unless the error already has it, AWS's message."""
     parts = [aws.code or f"status {aws.status}"]
     if aws.request_id:
         parts.append(f"request {aws.request_id}")
@@ -181,7 +181,7 @@ def error_json(error: DsopsError, exit_code: int, *, config: str = "") -> str:
 
 
 def error_value(error: DsopsError, *, config: str = "") -> Json:
-    """The error for programs; `config` as for `error_text`."""
+    """The error as a JSON value; `config` as for `error_text`."""
     errors = error.errors if isinstance(error, Failures) else ()
     return {
         "code": error.code,
@@ -198,7 +198,7 @@ def error_value(error: DsopsError, *, config: str = "") -> Json:
 
 
 def _tried_value(tried: Tried | None) -> Json:
-    """What was tried, as an object; null for a fact that is unknown or does not apply."""
+    """What was attempted, as a JSON object; null for a fact that is unknown or does not apply."""
     if tried is None:
         return None
     before = [{name: fact or None for name, fact in hop._asdict().items()} for hop in tried.before]
@@ -207,7 +207,7 @@ def _tried_value(tried: Tried | None) -> Json:
 
 
 def problem_value(problem: Problem) -> Json:
-    """The problem for programs."""
+    """The problem as a JSON value."""
     return {
         "where": _where_value(problem.where),
         "path": problem.path,
@@ -221,10 +221,10 @@ def _where_value(where: Where | None) -> Json:
 
 
 def origin_text(error: BaseException) -> str:
-    """Where an error was raised, causes first: types and lines of code.
+    """Where an error was raised, causes first: exception types and lines of code.
 
-    Neither values of variables nor the messages of errors that are not ours: a UnicodeEncodeError, for one,
-    carries the whole text that it could not encode.
+    Values of variables and messages of foreign exceptions are left out: a UnicodeEncodeError, for example, contains
+    the whole text that it could not encode.
     """
     from traceback import extract_tb
 

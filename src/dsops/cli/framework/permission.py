@@ -1,4 +1,4 @@
-"""The question whether a configuration that was found may be carried out, and what it can do, shown for that."""
+"""Shows what a discovered configuration can do, and asks the user for permission to use it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from dsops.stores import StoreTypes
 from dsops.text import clean
 
 _FEW, _LINE_CHARACTERS = 16, 80
-"""The lines of a small screen, and their length."""
+"""Lines of a small terminal, and their length."""
 
 
 def ask_permission(config: Config, runtime: Runtime) -> Config:
-    """The same configuration, allowed by the person at the terminal. Raises NotAllowed without a yes.
+    """Ask the user to allow the configuration, and return it as allowed. Raises NotAllowed without a yes.
 
-    What was read is what is shown, remembered and carried out: the file is not read a second time.
+    The content that was read is what is shown, remembered and used: the file is not read a second time.
     """
     refuse_shared(config.files)
     powers, file = powers_of(config, StoreTypes()), config.files[0].shown
@@ -30,7 +30,7 @@ def ask_permission(config: Config, runtime: Runtime) -> Config:
         *power_lines(config, powers, runtime),
         *_counted(powers),
     ]
-    # Line by line: a newline of the file's would be a line of the question.
+    # Line by line, so that a newline in the file can't fake a line of the question.
     lines = [clean(line) for line in (*question, f"Allow {config.files[0].written}? [y/N] ")]
     answered = runtime.confirm("\n".join(lines))
     if not answered:
@@ -41,7 +41,7 @@ def ask_permission(config: Config, runtime: Runtime) -> Config:
 
 
 def _counted(powers: list[Power]) -> Iterator[str]:
-    """How many powers there are of each kind, where their lines do not fit on a screen."""
+    """The number of powers of each kind, if their lines do not fit on a terminal."""
     if len(powers) > _FEW or sum(len(power.line) for power in powers) > _FEW * _LINE_CHARACTERS:
         kinds = [power.does for power in powers]
         counts = ", ".join(f"{kind} ({kinds.count(kind)})" for kind in dict.fromkeys(kinds))
@@ -49,7 +49,7 @@ def _counted(powers: list[Power]) -> Iterator[str]:
 
 
 def _is_found(config: Config, runtime: Runtime) -> bool:
-    """Whether `dsops allow` finds the file by itself."""
+    """Whether `dsops allow` finds this file without --config."""
     try:
         return find(runtime.folder, runtime.environ) == config.files[0].written
     except ConfigNotFound:

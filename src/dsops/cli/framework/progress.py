@@ -1,4 +1,4 @@
-"""Events of the pipeline on stderr: a line each with --verbose, else one transient line."""
+"""Shows events of the pipeline on stderr: a line each with --verbose, otherwise one line that is overwritten."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from dsops.text import clean
 _REPEATED = ("keys.waiting", "mfa.waiting", "query.waiting")
 _ERASE_LINE = "\r\x1b[K"
 _COLUMNS = 80
-"""The width of a terminal that does not report one."""
+"""The width to assume for a terminal that does not report one."""
 
 
 class Progress:
-    """Shows events; unless they are kept, each replaces the one before, and the last is erased."""
+    """Shows events. Unless `is_kept`, each event overwrites the previous one, and the last is erased."""
 
     def __init__(self, *, is_kept: bool) -> None:
         self._is_kept = is_kept
@@ -25,7 +25,7 @@ class Progress:
         self._last = ""
 
     def report(self, event: Event) -> None:
-        """Shows one event; `done` erases the transient line."""
+        """Show one event; `done` erases the line."""
         if event.name == "done":
             self._clear()
             return
@@ -35,7 +35,7 @@ class Progress:
             return
         text = f"dsops: {sentence(event)}"
         if self._is_kept:
-            # A wait reports each second; a log needs its beginning.
+            # A wait reports every second; the log gets only the first report.
             if event.name != self._last or event.name not in _REPEATED:
                 tell(text)
             self._last = event.name
@@ -60,7 +60,7 @@ def _columns() -> int:
 
 
 def _fitted(text: str, columns: int) -> str:
-    """The text cut to one row: it must not wrap, since one row is erased.
+    """The text cut to one row: a wrapped text could not be erased, since only one row is.
 
     Characters whose width depends on the terminal's language count as wide (UAX 11, East Asian Ambiguous).
     """
@@ -111,11 +111,11 @@ _SENTENCES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "mfa.waiting": (("seconds", "waiting {} s for the next MFA code"), ("device", "of {}:"), ("why", "{}")),
 }
-"""Event -> its facts in the order of a sentence, each with its words; a fact without a value takes its words along."""
+"""Event -> (fact, words) in the order of the sentence; a fact without a value is left out with its words."""
 
 
 def sentence(event: Event) -> str:
-    """The event in words; an unknown one, such as a plugin's, by its name and facts."""
+    """The event as a sentence; an unknown one, such as a plugin's, as its name and facts."""
     facts = {name: value for name, value in event.facts.items() if value}
     if event.name in _SENTENCES:
         words = [form.format(facts[name]) for name, form in _SENTENCES[event.name] if name in facts]

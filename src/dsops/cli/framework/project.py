@@ -1,6 +1,6 @@
-"""What a command begins with: the configuration that its arguments name, the plan, and what the plan gives.
+"""The first steps of a command: load the configuration that its arguments name, plan it, and fetch values.
 
-The work is the pipeline's, or the agent's; here arguments are read and notes are shown.
+The pipeline or the agent does the work; this module reads arguments and shows notes.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 
 
 def load_config(arguments: Arguments, runtime: Runtime, *, is_chosen: bool = True) -> Config:
-    """The configuration to carry out: one that was found is allowed, or the person at the terminal is asked to.
+    """The configuration to use. One that was discovered has to be allowed already, or the user is asked.
 
-    `is_chosen` is that of `dsops.config.load`. Raises NotAllowed.
+    `is_chosen` is a parameter of `dsops.config.load`. Raises NotAllowed.
     """
     return permitted(read_config(arguments, runtime, is_chosen=is_chosen), runtime)
 
 
 def permitted(config: Config, runtime: Runtime) -> Config:
-    """The configuration, which the user has allowed or allows now. Raises NotAllowed."""
+    """The configuration, if the user has allowed it or allows it now. Raises NotAllowed."""
     if config.is_allowed:
         return config
     from dsops.cli.framework.permission import ask_permission
@@ -45,9 +45,9 @@ def permitted(config: Config, runtime: Runtime) -> Config:
 
 
 def read_config(arguments: Arguments, runtime: Runtime, *, is_chosen: bool = True) -> Config:
-    """The configuration that was named, or found from the working folder upward; its notes go to stderr.
+    """The configuration that was named, or found from the working folder upward; shows its notes on stderr.
 
-    For commands that only compute: a plan made with it may be shown, and is carried out only if it is allowed.
+    For commands that only compute: it may not be allowed, so a plan made from it may be shown but not executed.
     """
     config = configuration.read_config(runtime, arguments.text("--config"), is_chosen=is_chosen)
     show_notes(config.notes)
@@ -55,7 +55,7 @@ def read_config(arguments: Arguments, runtime: Runtime, *, is_chosen: bool = Tru
 
 
 def examine_config(arguments: Arguments, runtime: Runtime) -> Examined:
-    """The same configuration with every problem instead of an error."""
+    """The configuration with every problem in it, instead of an error for the first."""
     examined = configuration.examine_config(runtime, arguments.text("--config"))
     show_notes(examined.config.notes)
     return examined
@@ -67,7 +67,7 @@ def environment_name(config: Config, arguments: Arguments) -> str:
 
 
 def plan_environment(config: Config, arguments: Arguments, runtime: Runtime) -> Plan:
-    """What a run of the environment would do; the plan's notes go to stderr."""
+    """The plan of the environment; shows its notes on stderr."""
     plan = plan_named(config, environment_name(config, arguments), runtime)
     show_notes(plan.notes)
     return plan
@@ -76,23 +76,23 @@ def plan_environment(config: Config, arguments: Arguments, runtime: Runtime) -> 
 def plan_one_store(
     config: Config, name: str, runtime: Runtime, *, lasts: bool = False, is_carried_out: bool = True
 ) -> Plan:
-    """What it takes to get one store's session; the plan's notes go to stderr."""
+    """The plan for the session of one store; shows its notes on stderr."""
     plan = plan_of_session(config, name, runtime, lasts=lasts, is_carried_out=is_carried_out)
     show_notes(plan.notes)
     return plan
 
 
 def plan_session(config: Config, store: str, arguments: Arguments, runtime: Runtime) -> Plan:
-    """What it takes to get a store's session, as the environment of `--env` uses it; notes go to stderr."""
+    """The plan for the session of a store, as the environment of `--env` uses it; shows its notes on stderr."""
     plan = plan_of_session(config, store, runtime, environment=arguments.text("--env"))
     show_notes(plan.notes)
     return plan
 
 
 def fetch(plan: Plan, arguments: Arguments, runtime: Runtime, variable: str = "") -> Mapping[str, Secret]:
-    """The value of every variable of the plan, on record; `variable` is its only one, "" for a whole environment.
+    """The value of every variable of the plan; writes the audit record first.
 
-    An agent makes the same plan once more.
+    `variable` is the only variable of the plan, "" for a whole environment. An agent makes the same plan again.
     """
     agent = agent_of(arguments, runtime)
     values = agent.secrets(plan.environment, variable) if agent else None
@@ -103,7 +103,7 @@ def fetch(plan: Plan, arguments: Arguments, runtime: Runtime, variable: str = ""
 
 
 def issue(plan: Plan, store: str, arguments: Arguments, runtime: Runtime) -> Credentials:
-    """The session of that store, on record."""
+    """The session of that store; writes the audit record first."""
     agent = agent_of(arguments, runtime)
     session = agent.credentials(store, environment_of_sessions(plan)) if agent else None
     if session is None:
@@ -113,13 +113,13 @@ def issue(plan: Plan, store: str, arguments: Arguments, runtime: Runtime) -> Cre
 
 
 def min_ttl_of(arguments: Arguments) -> float | None:
-    """The seconds of `--min-ttl`; None without, and for a command that does not take it."""
+    """The seconds of `--min-ttl`; None without it, and for commands that do not take it."""
     return arguments.seconds("--min-ttl") if arguments.has("--min-ttl") else None
 
 
 def agent_of(arguments: Arguments, runtime: Runtime) -> RemotePipeline | None:
-    """The agent for this command line; None where the work is for this process."""
-    # The agent gets the environment of this process: one that was made for a test or another program stays in here.
+    """The agent for this command line; None if this process has to do the work."""
+    # The agent receives the environment of this process: one made for a test or another program must not go there.
     if runtime.environ is not os.environ or arguments.switch("--no-agent") or not is_wanted(runtime.environ):
         return None
     from dsops.agent.messages import PipelineRequest
@@ -143,7 +143,7 @@ def shown_path(config: Config, runtime: Runtime) -> str:
 
 
 def show_notes(notes: Iterable[str]) -> None:
-    """Writes notes to stderr: what a person should know, though nothing is wrong."""
+    """Write notes to stderr: things to know that are no errors."""
     for text in notes:
         from dsops.cli.framework.output import note
 

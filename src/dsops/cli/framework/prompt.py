@@ -1,4 +1,4 @@
-"""Asks the person at the terminal or in a window: never on stdout or stderr, which may be pipes."""
+"""Asks the user at the terminal or in a window: never on stdout or stderr, which may be pipes."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _ENDING = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP")
 
 
 def ask(question: str, *, terminal: str = "/dev/tty") -> Secret | None:
-    """What the person types, without echo; None without a terminal or window, and for Ctrl-D.
+    """What the user types, without echo; None without a terminal or window, and after Ctrl-D.
 
-    Without a terminal, and in the background of one, where reading would stop us, a window is opened if there is a
-    desktop.
+    Without a terminal, or as a background job, which is stopped (SIGTTIN) when it reads the terminal, a window is
+    opened if there is a desktop.
     """
     return _ask(question, terminal, _ask_in_window, is_hidden=True)
 
 
 def confirm(question: str, *, terminal: str = "/dev/tty") -> bool | None:
-    """Whether the person types `y` or `yes`, in sight; None without a terminal: a window shows too little."""
+    """Whether the user types `y` or `yes`; None without a terminal: a window can't show the whole question."""
     typed = _ask(question, terminal, _no_window, is_hidden=False)
     return None if typed is None else typed in _AGREED
 
@@ -34,7 +34,7 @@ def confirm(question: str, *, terminal: str = "/dev/tty") -> bool | None:
 def _ask(question: str, terminal: str, elsewhere: Callable[[str], Secret | None], *, is_hidden: bool) -> Secret | None:
     if sys.platform == "win32":
         return None
-    # It has names and addresses from a configuration, which an attacker may have written.
+    # The question contains names and addresses from a configuration, which an attacker may have written.
     question = "\n".join([clean(line) for line in question.split("\n")])
     try:
         descriptor = os.open(terminal, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
@@ -45,7 +45,7 @@ def _ask(question: str, terminal: str, elsewhere: Callable[[str], Secret | None]
             return elsewhere(question)
         return _ask_on(descriptor, question, is_hidden=is_hidden)
     except OSError:
-        # The terminal was hung up, or is not the controlling one.
+        # The terminal was hung up, or is not the controlling terminal.
         return None
     finally:
         os.close(descriptor)
@@ -62,7 +62,7 @@ def _ask_in_window(question: str) -> Secret | None:
 
 
 def _ask_on(descriptor: int, question: str, *, is_hidden: bool) -> Secret | None:
-    """Reads a line; restores the terminal's settings also after Ctrl-C, Ctrl-Z or another signal."""
+    """Read a line; restores the terminal settings also after Ctrl-C, Ctrl-Z or another signal."""
     import termios
 
     before = termios.tcgetattr(descriptor)
@@ -80,7 +80,7 @@ def _ask_on(descriptor: int, question: str, *, is_hidden: bool) -> Secret | None
         termios.tcsetattr(descriptor, termios.TCSAFLUSH, hidden)
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
-        """Restores the settings, lets the signal have its default effect, and asks again after a Ctrl-Z."""
+        """Restore the settings, let the signal have its default effect, and ask again after Ctrl-Z and `fg`."""
         show()
         handler = signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)

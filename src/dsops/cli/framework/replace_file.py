@@ -1,4 +1,4 @@
-"""Replaces a user's file in one step: keeps its mode and owner, and a copy of the old content beside it."""
+"""Replaces a user's file atomically: keeps its mode and owner, and a backup of the old content beside it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 
 
 def replace_file(path: str, old: bytes | None, new: bytes, backup: str) -> str:
-    """Puts `new` in the place of `old` (None: there is no file), and gives the backup's path, "" where there is none.
+    """Replace the content `old` (None: no file exists) with `new`; returns the path of the backup, "" if there is none.
 
-    A symbolic link is followed. Raises FileNotWritten, also when the file is not `old` any more.
+    Follows a symbolic link. Raises FileNotWritten, also if the file's content is no longer `old`.
     """
     path = os.path.realpath(path)
     folder = os.path.dirname(path)
@@ -38,7 +38,7 @@ def replace_file(path: str, old: bytes | None, new: bytes, backup: str) -> str:
 
 
 def _put(path: str, data: bytes, like: os.stat_result | None) -> None:
-    """Writes beside it first: within one file system a rename is one step."""
+    """Write a temporary file beside it, then rename: a rename within a file system is atomic."""
     part = f"{path}.{os.getpid()}.{os.urandom(4).hex()}"
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), _PRIVATE_FILE)
     try:

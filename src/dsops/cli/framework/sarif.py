@@ -1,4 +1,4 @@
-"""Findings as SARIF 2.1.0, the form in which code hosts take them and show them beside the lines.
+"""Findings as SARIF 2.1.0, the format that code hosts show beside the lines of code.
 
 https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html; GitHub Docs, "SARIF support for code scanning".
 """
@@ -17,7 +17,7 @@ _INDEX = {rule.code: index for index, rule in enumerate(RULES)}
 
 
 def sarif_log(checked: Sequence[tuple[str, LintReport]], notes: Sequence[str], *, is_complete: bool) -> Json:
-    """One run of the check over files, each with its report. `is_complete`: every named file could be read."""
+    """A SARIF log with one run over files and their reports. `is_complete`: every named file could be read."""
     notifications: list[Json] = [_notification(text) for text in notes]
     for file, report in checked:
         notifications += [
@@ -66,7 +66,7 @@ def _result(file: str, finding: Finding) -> Json:
     location: dict[str, Json] = {
         "physicalLocation": {
             "artifactLocation": {"uri": uri},
-            # A line of its own is needed by those who show it; 0 would be the file as a whole.
+            # GitHub needs a line to show a finding; 0 means the whole file, which is shown at line 1.
             "region": {"startLine": max(finding.line, 1)},
         }
     }
@@ -78,12 +78,12 @@ def _result(file: str, finding: Finding) -> Json:
         "level": finding.severity,
         "message": {"text": f"{finding.message}\nHint: {finding.hint}"},
         "locations": [location],
-        # The same finding after lines were added above it.
+        # Recognises the same finding after lines were added above it.
         "partialFingerprints": {"policyFinding/v1": sha256(place.encode()).hexdigest()[:32]},
     }
 
 
 def _uri(file: str) -> str:
-    """A relative reference, or a file's whole address."""
+    """A relative URI reference, or the file URI of an absolute path."""
     path = quote(file.replace("\\", "/"))
     return f"file://{path}" if path.startswith("/") else path

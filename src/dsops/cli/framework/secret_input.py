@@ -13,13 +13,15 @@ from dsops.input_file import read_file, reason
 from dsops.runtime import Runtime
 from dsops.secret import Secret
 
-FROM_FILE = Flag("--from-file", "read it from this file instead of asking; `-` is standard input", value="FILE")
+FROM_FILE = Flag(
+    "--from-file", "read the secret from this file instead of asking for it; `-` is standard input", value="FILE"
+)
 
 _MOST_BYTES = 16384
 
 
 def piped_or_in_file(path: str) -> Secret | None:
-    """What the file holds, or what was piped in where none is named; None when a person has to be asked."""
+    """The content of the file, or of stdin if it is piped; None if the user has to be asked."""
     if path not in {"", "-"}:
         return _in_file(path)
     if sys.stdin is None or (not path and sys.stdin.isatty()):
@@ -29,12 +31,12 @@ def piped_or_in_file(path: str) -> Secret | None:
     except OSError as error:
         why, hint = (error.strerror or "").lower(), "pipe the value in: `... < FILE`"
         raise UsageError("standard input can't be read", why=why, hint=hint) from error
-    # Empty: services, tests and editors start programs with an empty standard input; a person may be at the terminal.
+    # Empty: services, tests and editors start programs with an empty stdin; there may still be a terminal to ask on.
     return Secret.from_bytes(data) if data.strip() or path else None
 
 
 def ask_for(what: str, runtime: Runtime, command: str) -> Secret:
-    """What the person types. Raises UsageError without a terminal, or for an empty answer."""
+    """What the user types. Raises UsageError without a terminal or an answer."""
     typed = runtime.ask(f"{what}: ")
     if typed is None:
         raise UsageError(
@@ -55,7 +57,7 @@ def _in_file(path: str) -> Secret:
     if os.name == "posix" and stat.S_ISREG(status.st_mode):
         is_open = status.st_mode & (stat.S_IRGRP | stat.S_IROTH)
         others = " and others can read it: `chmod 600` it, or" if is_open else ":"
-        note(f"`{path}` still has it{others} delete it when you are done")
+        note(f"`{path}` still contains the secret{others} delete it when you are done")
     return Secret.from_bytes(data)
 
 
@@ -69,4 +71,4 @@ def _all_of(descriptor: int) -> bytes:
 
 def _check_length(data: bytes) -> None:
     if len(data) > _MOST_BYTES:
-        raise UsageError(f"that is longer than {_MOST_BYTES} bytes", hint="give nothing but what is asked for")
+        raise UsageError(f"the secret is longer than {_MOST_BYTES} bytes", hint="pass only the secret")

@@ -1,4 +1,4 @@
-"""Ends a command on SIGTERM and SIGHUP (a cancelled CI job, a closed terminal) as on Ctrl-C: it cleans up first."""
+"""Makes SIGTERM and SIGHUP (a cancelled CI job, a closed terminal) end a command like Ctrl-C: it cleans up first."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def ends_tidily() -> Iterator[None]:
-    """Within the block SIGTERM and SIGHUP raise KeyboardInterrupt; afterwards the process ends by that signal.
+    """Raise KeyboardInterrupt on SIGTERM and SIGHUP within the block; afterwards the process ends by that signal.
 
-    A signal that is ignored (`nohup`) stays ignored.
+    An ignored signal (`nohup`) stays ignored.
     """
     received: list[int] = []
 

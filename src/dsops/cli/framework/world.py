@@ -13,15 +13,15 @@ from dsops.runtime import NOTES, Event, Runtime, random_fraction, utc_now
 from dsops.secret import Secret
 
 DONE = Event("done", {})
-"""Reported before an answer, a question, a command or the end: erases the transient line of progress."""
+"""Reported before an answer, a question, a command or the end: erases the progress line."""
 
 
 def real_runtime(arguments: Arguments) -> Runtime:
-    """This process's environment, folder and terminal, and this machine's clock."""
+    """The Runtime with the environment, folder and terminal of this process and the clock of this machine."""
     try:
         folder = os.getcwd()
     except OSError as error:
-        raise UsageError("the working folder is gone", hint="change into another one") from error
+        raise UsageError("the working folder no longer exists", hint="change into another one") from error
     report = reporter(is_verbose=arguments.switch("--verbose"))
     journal = LazyJournal(os.environ, folder, utc_now, _after_done(report, warn), _after_done(report, tell_person))
     journal.about(command=arguments.name)
@@ -45,7 +45,7 @@ def real_runtime(arguments: Arguments) -> Runtime:
 
 
 def _after_done(report: Callable[[Event], None], write: Callable[[str], None]) -> Callable[[str], None]:
-    """Writes a text once the transient line is erased, and not behind it."""
+    """A function that writes a text after the progress line has been erased."""
 
     def write_after(text: str) -> None:
         report(DONE)
@@ -55,20 +55,20 @@ def _after_done(report: Callable[[Event], None], write: Callable[[str], None]) -
 
 
 def warn(text: str) -> None:
-    """Writes a note to stderr."""
+    """Write a note to stderr."""
     from dsops.cli.framework.output import note
 
     note(text)
 
 
 def tell_person(text: str) -> None:
-    """Writes a note to stderr, where that is a terminal."""
+    """Write a note to stderr if it is a terminal."""
     if is_terminal():
         warn(text)
 
 
 def asker(report: Callable[[Event], None]) -> Callable[[str], Secret | None]:
-    """A function that asks the person at this process's terminal; it erases the transient line first."""
+    """A function that asks the user at the terminal, after it has erased the progress line."""
 
     def ask(question: str) -> Secret | None:
         from dsops.cli.framework import prompt
@@ -80,7 +80,7 @@ def asker(report: Callable[[Event], None]) -> Callable[[str], Secret | None]:
 
 
 def confirmer(report: Callable[[Event], None]) -> Callable[[str], bool | None]:
-    """A function that asks the person at this process's terminal to agree; it erases the transient line first."""
+    """A function that asks the user at the terminal to confirm, after it has erased the progress line."""
 
     def confirm(question: str) -> bool | None:
         from dsops.cli.framework import prompt
@@ -92,7 +92,7 @@ def confirmer(report: Callable[[Event], None]) -> Callable[[str], bool | None]:
 
 
 def reporter(*, is_verbose: bool) -> Callable[[Event], None]:
-    """A function that shows events on stderr: all with --verbose or on a terminal, else only those of NOTES."""
+    """A function that shows events on stderr: all with --verbose or on a terminal, otherwise only those of NOTES."""
     if is_verbose or is_terminal():
         from dsops.cli.framework.progress import Progress
 

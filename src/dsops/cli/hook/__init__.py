@@ -1,4 +1,4 @@
-"""`dsops hook` and `dsops hook-load`: print the code for a shell, and what it evaluates in a folder.
+"""`dsops hook` prints the code of a shell hook; `dsops hook-load` prints what the hook evaluates in a folder.
 
-A shell's environment and folder come in; shell code goes out. `dsops.cli` alone imports it.
+Input: a shell's environment and folder; output: shell code. Only `dsops.cli` imports this package.
 """

@@ -1,4 +1,4 @@
-"""`dsops hook`: print the code for a shell, and allow or deny a folder's environment to be loaded."""
+"""`dsops hook`: print the hook for a shell, and allow or forbid it to load a folder's environment."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
 from dsops.text import clean
 
-_ABOUT = "Prints the hook for {shell}.\n\nTo have it in every shell, put this into {file}:\n\n  {line}\n\n"
+_ABOUT = "Print the hook for {shell}.\n\nTo use it in every shell, add this to {file}:\n\n  {line}\n\n"
 _WHAT = (
-    "In a folder whose dsops.yaml you have allowed for that (`dsops hook allow`), or below it, the\n"
-    "shell has the variables of its environment; elsewhere it has what was there before. The secrets\n"
-    "are in the shell then, and in every program that it starts: `dsops exec` gives them to one\n"
-    "command. DSOPS_HOOK=off switches it off in a shell."
+    "In a folder whose dsops.yaml you have allowed with `dsops hook allow`, and below it, the shell has\n"
+    "the variables of its environment; when you leave, the previous values are restored. The shell and\n"
+    "every program that it starts have the secrets then; `dsops exec` gives them to one command only.\n"
+    "DSOPS_HOOK=off switches the hook off in a shell."
 )
 
 
@@ -56,7 +56,7 @@ def _allow(arguments: Arguments, runtime: Runtime) -> int:
     for line in lines:
         answer(clean(line))
     answer(clean(f"environment {environment} sets {', '.join(names) or 'nothing'}"))
-    answer(clean(f"{file} may load it into a shell, as the file is now"))
+    answer(clean(f"{file} may load it into a shell until the file changes"))
     return 0
 
 
@@ -102,7 +102,7 @@ def _status(arguments: Arguments, runtime: Runtime) -> int:
         ("environment", environment),
         ("variables", ", ".join(names)),
         ("problem", problem if file else ""),
-        ("this shell", f"has {', '.join(loaded)} of it" if loaded else "no environment loaded"),
+        ("this shell", f"{', '.join(loaded)} loaded" if loaded else "no environment loaded"),
     ]
     for name, text in rows:
         if text:
@@ -111,7 +111,7 @@ def _status(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _found(runtime: Runtime) -> tuple[Config | None, str]:
-    """The configuration found here, or the reason why none can be loaded."""
+    """The configuration of this folder, or the reason why none can be loaded."""
     try:
         return load_found(runtime), ""
     except ConfigError as error:
@@ -119,23 +119,27 @@ def _found(runtime: Runtime) -> tuple[Config | None, str]:
 
 
 COMMAND = Group(
-    help=f"Loads the environment of a folder into the shell that enters it.\n\n{_WHAT}",
+    help=f"Load the environment of a folder into the shell that enters it.\n\n{_WHAT}",
     commands={
         "bash": _print_code("bash"),
         "zsh": _print_code("zsh"),
         "fish": _print_code("fish"),
         "allow": Command(
             help=(
-                "Lets the hook load the environment of the dsops.yaml found here.\n\n"
-                "It shows what the file can do. Any change asks again. It is another permission than that of\n"
-                "`dsops allow`."
+                "Allow the hook to load the environment of the dsops.yaml in this folder or above.\n"
+                "\n"
+                "Shows what the file can do, and asks. After any change of the file, it has to be allowed again.\n"
+                "This is a separate permission from that of `dsops allow`."
             ),
             run=_allow,
             flags=(HOOK_ENVIRONMENT,),
         ),
-        "deny": Command(help="Takes back what `dsops hook allow` has allowed for the file found here.", run=_deny),
+        "deny": Command(
+            help=("Withdraw the permission that `dsops hook allow` gave to the dsops.yaml in this folder or above."),
+            run=_deny,
+        ),
         "status": Command(
-            help="Says what the hook would load here, whether it may, and what this shell has of it.",
+            help=("Show what the hook would load here, whether it is allowed, and what this shell has loaded."),
             run=_status,
             flags=(HOOK_ENVIRONMENT,),
         ),

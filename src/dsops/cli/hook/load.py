@@ -1,7 +1,7 @@
-"""`dsops hook-load`: the code that a shell's hook evaluates in a folder with a `dsops.yaml`.
+"""`dsops hook-load`: print the code that a shell's hook evaluates in a folder with a `dsops.yaml`.
 
-stdout gets calls of the hook's functions: always the files to watch, and on success the variables to set and to unset,
-and the time of the next renewal. An error is one line on stderr.
+stdout gets calls of the hook's functions: always the files to watch, and on success the variables to set and to
+unset, and the time of the next renewal. An error is one line on stderr.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ from dsops.secret import Secret
 from dsops.text import clean
 
 HOOK_ENVIRONMENT = Flag(
-    "--env", "the environment to load, instead of the file's default one", value="NAME", own_variable="DSOPS_HOOK_ENV"
+    "--env",
+    "the environment to load instead of the default one of the file",
+    value="NAME",
+    own_variable="DSOPS_HOOK_ENV",
 )
 INTERRUPTED = 128 + 2
 
@@ -66,13 +69,13 @@ def planned(config: Config, arguments: Arguments, runtime: Runtime) -> Plan:
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     if arguments.text("--config") or runtime.environ.get(ENVIRONMENT.variable):
-        # A configuration that is named needs no permission, and the agent would read these variables as such a name.
+        # A named configuration needs no permission, and the agent would read the configuration from these variables.
         raise UsageError(
             "the hook looks for a configuration by itself", hint="run it without DSOPS_CONFIG and DSOPS_ENV"
         )
     shell, pid = arguments.operand("SHELL"), arguments.operand("PID")
     if not (pid.isascii() and pid.isdigit()):
-        raise UsageError(f"`{pid}` is not the number of a process")
+        raise UsageError(f"`{pid}` is not a process id")
     try:
         path = configuration.find(runtime.folder, runtime.environ)
     except ConfigNotFound:
@@ -87,7 +90,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     except DsopsError as error:
         _say(path, one_line(error))
         code = error.exit_code
-        if not isinstance(error, NotAllowed):  # which tries nothing, at every prompt
+        # NotAllowed would be recorded at every prompt, though nothing was attempted.
+        if not isinstance(error, NotAllowed):
             add_failure(arguments.name, error, runtime)
     runtime.report(DONE)
     answer_bytes(shell_calls(shell, set_marks(times, int(pid), runtime.environ), loaded))
@@ -98,7 +102,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _load(path: str, arguments: Arguments, runtime: Runtime, times: dict[str, int | None]) -> Loaded:
-    """Fetch the environment. The configuration's files are added to `times`."""
+    """Fetch the environment. Adds the configuration's files to `times`."""
     config = allowed_config(path, times, runtime)
     plan = planned(config, arguments, runtime)
     values, sessions = _fetch(plan, arguments, runtime)
@@ -113,7 +117,7 @@ def _load(path: str, arguments: Arguments, runtime: Runtime, times: dict[str, in
 
 
 def _fetch(plan: Plan, arguments: Arguments, runtime: Runtime) -> tuple[Mapping[str, Secret], list[Credentials]]:
-    """The values, and the sessions that some of them are parts of."""
+    """The values, and the sessions whose parts some variables hold."""
     names = dict.fromkeys(each.step for each in plan.variables if each.step)
     stores = [name for name in names if plan.steps[name].type.gives_credentials]
     agent = agent_of(arguments, runtime)
@@ -143,11 +147,11 @@ def one_line(error: DsopsError) -> str:
 
 
 COMMAND = Command(
-    help="Prints what a shell does when it enters this folder: for the code that `dsops hook` prints.",
+    help=("Print the commands that a shell runs when it enters this folder, for the code of `dsops hook`."),
     run=_run,
     flags=(CONFIG, HOOK_ENVIRONMENT, NO_AGENT, REASON),
     operands=(
         Operand("SHELL", "bash, zsh or fish", choices=("bash", "zsh", "fish")),
-        Operand("PID", "the number of the shell's process"),
+        Operand("PID", "the process id of the shell"),
     ),
 )

@@ -1,1 +1,1 @@
-"""Commands about who the user is: `login`, `logout`, `mfa`, `keys`, `console`, `revoke`."""
+"""Commands for logins and keys: `login`, `logout`, `mfa`, `keys`, `console`, `revoke`."""

@@ -27,7 +27,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     plan = plan_session(load_config(arguments, runtime), name, arguments, runtime)
     require_session(plan, name)
     region = plan.steps[name].region
-    # First: errors in these must come before any call.
+    # Checked first: errors in these must come before any call.
     own = arguments.text("--endpoint")
     if not own:
         hint = f"name the federation endpoint with `--endpoint` or {_OWN_ENDPOINT}; a sandbox's is /_sandbox/federation"
@@ -61,10 +61,12 @@ def _open(link: str) -> None:
 
 COMMAND = Command(
     help=(
-        "Prints a link that opens the AWS console as the role of a store. For fifteen minutes the link\n"
-        "signs in anyone who has it. With --open the browser gets it as an argument, and nothing is\n"
-        "printed.\n\n"
-        "The console lasts as long as the session, or --duration, where the role's own limit allows that."
+        "Print a link that opens the AWS console as the role of a store.\n"
+        "\n"
+        "Anyone who has the link can sign in with it for fifteen minutes. With --open, the link is passed to\n"
+        "the browser as an argument, and not printed.\n"
+        "\n"
+        "The console session lasts as long as the role session, or --duration, up to the maximum of the role."
     ),
     run=_run,
     is_audited=True,
@@ -73,11 +75,11 @@ COMMAND = Command(
         SESSION_ENVIRONMENT,
         NO_AGENT,
         REASON,
-        Flag("--open", "open it in the browser instead of printing it", "switch"),
-        Flag("--destination", "the page of the console to go to", value="URL"),
-        Flag("--duration", "how long the console lasts, 900 to 43200", "integer", value="SECONDS"),
-        Flag("--endpoint", "the federation endpoint instead of AWS's", value="URL", own_variable=_OWN_ENDPOINT),
-        Flag("--min-ttl", "do not use credentials that end sooner", "seconds", value="SECONDS"),
+        Flag("--open", "open the link in the browser instead of printing it", "switch"),
+        Flag("--destination", "the page of the console to open", value="URL"),
+        Flag("--duration", "how long the console session lasts, 900 to 43200", "integer", value="SECONDS"),
+        Flag("--endpoint", "the federation endpoint, instead of that of AWS", value="URL", own_variable=_OWN_ENDPOINT),
+        Flag("--min-ttl", "do not use credentials that expire sooner", "seconds", value="SECONDS"),
     ),
     operands=(Operand("STORE", "the name of a store of the configuration"),),
 )

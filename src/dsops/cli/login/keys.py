@@ -1,4 +1,4 @@
-"""`dsops keys`: long-term keys of users in the system's keyring."""
+"""`dsops keys`: keep long-term access keys of IAM users in the system keyring."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _NAME = r"[A-Za-z0-9_+=,.@-]{1,64}"
 def _add(arguments: Arguments, runtime: Runtime) -> int:
     name = arguments.operand("NAME")
     if not re.fullmatch(_NAME, name, re.ASCII) or re.match(r"(AKIA|ASIA)[A-Z0-9]{12}", name):
-        # Not repeated: it may be a part of the key.
+        # Not repeated in the error: it may be a part of the key.
         raise UsageError(
-            "that is no name for a key: up to 64 letters, digits and _+=,.@-",
-            why="it is what `key_name` in dsops.yaml says; a key itself does not belong on a command line",
+            "this is not a valid key name: use up to 64 letters, digits and _+=,.@-",
+            why="the name is the value of `key_name` in dsops.yaml; the key itself does not belong on a command line",
             hint="write `dsops keys add ada`: the key is asked for",
         )
     replaces = arguments.switch("--replace")
@@ -51,7 +51,7 @@ def _add(arguments: Arguments, runtime: Runtime) -> int:
     answer(clean(f"the keyring ({kept_by}) has the key {masked(entry.key_id)} of {entry.arn} as `{name}`"))
     note(f"use it: `credentials_from` a store with `type: aws.keys` and `key_name: {name}`")
     if arguments.text("--from-profile"):
-        note(f"the profile `{arguments.text('--from-profile')}` still has it: take it out of ~/.aws/credentials")
+        note(f"the profile `{arguments.text('--from-profile')}` still has it: remove it from ~/.aws/credentials")
     return 0
 
 
@@ -66,7 +66,7 @@ def _credentials(arguments: Arguments, runtime: Runtime, name: str) -> Credentia
     if credentials.is_temporary:
         raise KeysRefused(
             f"profile `{clean(profile)}` gives a session, not a key",
-            why="sessions end; only a user's long-term key is worth keeping",
+            why="sessions expire; only long-term keys can be kept",
             hint=f"a store can use it as it is: `profile: {clean(profile)}`",
         )
     KeyInput(credentials.access_key_id, credentials.secret_access_key).check()
@@ -74,7 +74,7 @@ def _credentials(arguments: Arguments, runtime: Runtime, name: str) -> Credentia
 
 
 def _key_input(path: str, runtime: Runtime, command: str) -> KeyInput:
-    """The key in the file, piped in, or typed. Raises KeysRefused."""
+    """The key from the file, a pipe, or the terminal. Raises KeysRefused."""
     piped = piped_or_in_file(path)
     if piped is not None:
         return read_key(piped)
@@ -88,7 +88,7 @@ def _refuse_known(entry: KeysEntry | None, *, replaces: bool) -> None:
     if entry is not None and not replaces:
         raise UsageError(
             f"the keyring has a key named `{entry.name}` already: {masked(entry.key_id)} of {entry.arn}",
-            why="its secret could not be had back",
+            why="its secret could not be restored",
             hint=f"choose another name, or put the new one in its place: `dsops keys add {entry.name} --replace`",
         )
 
@@ -120,16 +120,16 @@ def _list(arguments: Arguments, runtime: Runtime) -> int:
         rows = [(each.name, masked(each.key_id), each.arn, _age(each, now), _rotation(each)) for each in entries]
         answer(table(("NAME", "KEY", "USER", "AGE", "ROTATION"), rows))
     else:
-        note("the keyring has no keys of dsops; `dsops keys add NAME` puts one there")
+        note("the keyring has no keys of dsops; `dsops keys add NAME` adds one")
     return 0
 
 
 def _age(entry: KeysEntry, now: datetime) -> str:
-    """`90 days`; `90 days or more` where only the date is known when it was added to the keyring."""
+    """`90 days`; `90 days or more` if only the date is known on which the key was added to the keyring."""
     try:
         days = (now - datetime.fromisoformat(entry.created or entry.added)).days
     except (ValueError, TypeError):
-        return "not known"
+        return "unknown"
     return f"{days} day{'' if days == 1 else 's'}{'' if entry.created else ' or more'}"
 
 
@@ -170,7 +170,7 @@ def _rotate(arguments: Arguments, runtime: Runtime) -> int:
     answer(clean(f"`{name}` is the key {masked(entry.key_id)} of {entry.arn} now"))
     if entry.old_key_id:
         note(
-            f"the old key {masked(entry.old_key_id)} is inactive; when nothing misses it, "
+            f"the old key {masked(entry.old_key_id)} is inactive; once nothing uses it, "
             f"`dsops keys remove {name} --old` deletes it"
         )
     return 0
@@ -198,21 +198,21 @@ def _remove_old(entry: KeysEntry, keyring: Keyring, before: index.Contents, runt
         raise UsageError(
             f"the old key {masked(entry.old_key_id)} of `{entry.name}` is still active",
             why="programs that use it would fail at once, and a deleted key can't be restored",
-            hint=f"`dsops keys rotate {entry.name}` goes on with the rotation and switches it off",
+            hint=f"`dsops keys rotate {entry.name}` continues the rotation and deactivates it",
         )
     secrets = get_secrets(keyring, entry.name)
     carry_out(delete_key(entry, entry.old_key_id, credentials_of(entry, secrets), runtime), runtime)
     put_secrets(keyring, entry.name, {entry.key_id: secrets[entry.key_id]})
     after = entry._replace(old_key_id="", old_is_off=False)
     index.write(runtime.environ, before._replace(keys={**before.keys, entry.name: after}))
-    return f"AWS has the old key {masked(entry.old_key_id)} of `{entry.name}` no more"
+    return f"the old key {masked(entry.old_key_id)} of `{entry.name}` is deleted in AWS"
 
 
 def _remove_all(entry: KeysEntry, keyring: Keyring, before: index.Contents, runtime: Runtime, *, from_aws: bool) -> str:
-    result = f"the keyring has no key `{entry.name}` any more; AWS still takes {masked(entry.key_id)}"
+    result = f"the keyring has no key `{entry.name}` any more; AWS still accepts {masked(entry.key_id)}"
     if from_aws:
         credentials = credentials_of(entry, get_secrets(keyring, entry.name))
-        # The key that signs these calls goes last.
+        # The key that signs these calls is deleted last.
         for key_id in (entry.old_key_id, entry.next_key_id, entry.key_id):
             if key_id:
                 carry_out(delete_key(entry, key_id, credentials, runtime), runtime)
@@ -228,50 +228,50 @@ _KEY = Operand("KEY", "the name of a key in the keyring")
 
 COMMAND = Group(
     help=(
-        "Keeps long-term keys of users in the keyring of the system, so that nothing starts from a plain\n"
-        "file. A store with `type: aws.keys` gives one to the stores that name it in `credentials_from`.\n"
-        "Needs the extra `keyring`: without it, the error says how to install it."
+        "Keep long-term access keys of IAM users in the system keyring instead of a plain file.\n"
+        "A store with `type: aws.keys` provides a key to the stores that name it in `credentials_from`.\n"
+        "Needs the extra `keyring`; without it, the error says how to install it."
     ),
     commands={
         "add": Command(
             help=(
-                "Puts a key into the keyring, after AWS has said whose it is.\n"
-                "Key id and secret are typed unseen, or piped in: on two lines, as the JSON of\n"
-                "`aws iam create-access-key`, or as the CSV file that the console gives."
+                "Add an access key to the keyring, after asking AWS which user it belongs to.\n"
+                "Type the access key id and the secret (they are not shown), or pipe them in: on two lines, as the\n"
+                "JSON of `aws iam create-access-key`, or as the CSV file of the console."
             ),
             run=_add,
             changes_who=True,
             flags=(
                 FROM_FILE,
                 Flag("--from-profile", "take the key of this AWS profile", value="NAME"),
-                Flag("--replace", "put it in the place of one that is there already", "switch"),
+                Flag("--replace", "replace an existing key of this name", "switch"),
             ),
-            operands=(Operand("NAME", "what the key is called: `key_name` in dsops.yaml"),),
+            operands=(Operand("NAME", "the name of the key: `key_name` in dsops.yaml"),),
             hides_words=True,
         ),
-        "list": Command(help="Lists the keys, whose they are and how old; the keyring is not asked.", run=_list),
+        "list": Command(help="List the keys with their users and ages, without opening the keyring.", run=_list),
         "rotate": Command(
             help=(
-                "Makes a new key, uses it from then on, and switches the old one off.\n"
-                "One that was interrupted goes on where it stopped: there is always a key that works. Who\n"
-                "rotates needs iam:ListAccessKeys, CreateAccessKey, UpdateAccessKey and DeleteAccessKey on\n"
+                "Create a new access key, use it from then on, and deactivate the old one.\n"
+                "An interrupted rotation continues where it stopped; at any time, one key works. The user needs\n"
+                "iam:ListAccessKeys, CreateAccessKey, UpdateAccessKey and DeleteAccessKey on\n"
                 "arn:aws:iam::*:user/${aws:username}."
             ),
             run=_rotate,
             changes_who=True,
             flags=(
-                Flag("--delete-old", "delete the old key, and one that an earlier rotation has left", "switch"),
-                Flag("--serial-number", "show this MFA device, where IAM asks for it", value="SERIAL"),
+                Flag("--delete-old", "delete the old key, and any key left by an earlier rotation", "switch"),
+                Flag("--serial-number", "use this MFA device if IAM requires MFA", value="SERIAL"),
             ),
             operands=(_KEY,),
         ),
         "remove": Command(
-            help="Removes a key from the keyring; AWS still accepts it, unless --from-aws is given.",
+            help="Remove a key from the keyring; AWS still accepts it, unless --from-aws is given.",
             run=_remove,
             changes_who=True,
             flags=(
-                Flag("--from-aws", "delete it in AWS first", "switch"),
-                Flag("--old", "delete only the key that a rotation has replaced, in AWS and here", "switch"),
+                Flag("--from-aws", "delete the key in AWS first", "switch"),
+                Flag("--old", "delete only the key that a rotation has replaced, in AWS and in the keyring", "switch"),
             ),
             operands=(_KEY,),
         ),

@@ -42,7 +42,7 @@ def _wants_device(arguments: Arguments, runtime: Runtime) -> bool:
         return True
     if arguments.switch("--no-browser") or can_open_browser(runtime.environ, sys.platform):
         return False
-    note("no browser can be opened here, so that a code is used")
+    note("no browser can be opened here: using a code instead")
     return True
 
 
@@ -59,11 +59,12 @@ def _show(arguments: Arguments, login: RequestedLogin, token: Token) -> None:
 
 COMMAND = Command(
     help=(
-        "Logs in to IAM Identity Center for the stores of the type aws.sso, and for the AWS CLI and SDKs:\n"
-        "they share the token. All stores of one sso-session, or of one start URL, have one login; without\n"
-        "STORE it is the only one of the configuration.\n\n"
-        "A browser is opened, and what it is opened with is said before; the answer comes back to a port of\n"
-        "127.0.0.1. Where there is no browser, a code is shown that can be approved on any device."
+        "Log in to IAM Identity Center for the stores of the type aws.sso, and for the AWS CLI and SDKs,\n"
+        "which use the same token. All stores with the same sso-session or start URL share a login. STORE may\n"
+        "be left out if the configuration has one login only.\n"
+        "\n"
+        "The address is printed, and a browser opens it; the answer comes back to a port of 127.0.0.1.\n"
+        "Without a browser, a code is shown that can be approved on any device."
     ),
     run=_run,
     changes_who=True,
@@ -75,7 +76,7 @@ COMMAND = Command(
         ),
         Flag(
             "--timeout",
-            "how long to wait for the browser; 600",
+            "how long to wait for the browser (default 600)",
             "seconds",
             value="SECONDS",
             own_variable="DSOPS_LOGIN_TIMEOUT",

@@ -20,8 +20,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     runtime.report(DONE)
     if ended.failure is not None:
         ended.failure.retell(
-            f"the token is removed from this machine, but the login goes on: {ended.failure.message}",
-            hint="end it on the access portal, or wait for its end",
+            f"the token is removed from this machine, but the login is still valid: {ended.failure.message}",
+            hint="end it on the access portal, or wait until it expires",
         )
         raise ended.failure
     if arguments.switch("--json"):
@@ -30,15 +30,15 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         shown = login.session.shown
         answer(clean(f"{shown} has ended" if ended.was_logged_in else f"there was no login: {shown}"))
         if forgotten:
-            note(f"the agent has forgotten {counted(forgotten, 'session')} of it; who has one can use it until its end")
+            note(f"the agent has forgotten {counted(forgotten, 'session')} of it; AWS accepts them until they expire")
     return 0
 
 
 COMMAND = Command(
     help=(
-        "Ends a login to IAM Identity Center, here and for the AWS CLI and SDKs, and removes its token file;\n"
-        "other logins stay. The agent forgets the sessions that came of it; at AWS they go on until their\n"
-        "end."
+        "End a login to IAM Identity Center, here and for the AWS CLI and SDKs, and remove its token file.\n"
+        "Other logins stay. The agent forgets the sessions that came from the login; in AWS they stay valid\n"
+        "until they expire."
     ),
     run=_run,
     changes_who=True,

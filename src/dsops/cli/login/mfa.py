@@ -1,4 +1,4 @@
-"""`dsops mfa`: seeds of virtual MFA devices in the system's keyring, and the codes that they give."""
+"""`dsops mfa`: keep seeds of virtual MFA devices in the system keyring, and print their codes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from dsops.totp import seconds_left
 def _add(arguments: Arguments, runtime: Runtime) -> int:
     serial_number = check_serial_number(arguments.operand("SERIAL"))
     if not arguments.switch("--replace"):
-        # Before the user types a seed for nothing; `add_seed` checks again.
+        # Before the user types a seed in vain; `add_seed` checks again.
         refuse_known(index.contents(runtime.environ), serial_number)
     typed = piped_or_in_file(arguments.text("--from-file"))
     if typed is None:
@@ -39,7 +39,7 @@ def _add(arguments: Arguments, runtime: Runtime) -> int:
     left = seconds_left(runtime.now().timestamp())
     runtime.report(DONE)
     answer(clean(f"the keyring ({kept_by}) has the seed of {serial_number}; its current code changes in {left} s"))
-    note(f"compare `dsops mfa code {serial_number}` with the app in which the device is")
+    note(f"compare `dsops mfa code {serial_number}` with the code in your authenticator app")
     return 0
 
 
@@ -50,7 +50,7 @@ def _list(arguments: Arguments, runtime: Runtime) -> int:
     elif seeds:
         answer(table(("DEVICE", "ADDED"), [(entry.serial_number, entry.added) for entry in seeds.values()]))
     else:
-        note("the keyring has no seeds of dsops; `dsops mfa add SERIAL` puts one there")
+        note("the keyring has no seeds of dsops; `dsops mfa add SERIAL` adds one")
     return 0
 
 
@@ -85,37 +85,37 @@ def _device(arguments: Arguments, runtime: Runtime) -> str:
     return device_named(index.contents(runtime.environ), arguments.operand("SERIAL"))
 
 
-_SERIAL = Operand("SERIAL", "the device; where the keyring has one only, that", is_required=False)
+_SERIAL = Operand("SERIAL", "the device (default: the only device in the keyring)", is_required=False)
 
 COMMAND = Group(
     help=(
-        "Keeps the seed of a virtual MFA device in the keyring of the system, so that a store with that\n"
-        "`serial_number` needs no typed code. Anyone who can open the keyring then has both factors: the\n"
-        "page on MFA says what that means. Needs the extra `keyring`: without it, the error says how to\n"
-        "install it."
+        "Keep the seed of a virtual MFA device in the system keyring, so that a store with that\n"
+        "`serial_number` needs no typed code. Anyone who can open the keyring then has both factors; the\n"
+        "documentation's page on MFA explains the risk. Needs the extra `keyring`; without it, the error\n"
+        "says how to install it."
     ),
     commands={
         "add": Command(
             help=(
-                "Puts a seed into the keyring; it is typed unseen, or piped in.\n"
-                "It is the text that AWS shows when the device is made, or the otpauth:// link in its QR code,\n"
-                "and it is never shown again."
+                "Add the seed of an MFA device to the keyring.\n"
+                "Type it (it is not shown), or pipe it in. The seed is the secret key that AWS shows when the device\n"
+                "is created, or the otpauth:// link of its QR code. It can't be shown again later."
             ),
             run=_add,
             changes_who=True,
-            flags=(FROM_FILE, Flag("--replace", "put it in the place of one that is there already", "switch")),
-            operands=(Operand("SERIAL", "the device: arn:aws:iam::123456789012:mfa/ada"),),
+            flags=(FROM_FILE, Flag("--replace", "replace an existing seed of this device", "switch")),
+            operands=(Operand("SERIAL", "the serial number of the device: arn:aws:iam::123456789012:mfa/ada"),),
             hides_words=True,
         ),
-        "list": Command(help="Lists the devices whose seed the keyring has; the keyring is not asked.", run=_list),
+        "list": Command(help="List the devices whose seed is in the keyring, without opening the keyring.", run=_list),
         "code": Command(
-            help="Prints the current code of a device; stderr says how long it is good for.",
+            help="Print the current code of a device; stderr shows how long it is valid.",
             run=_code,
             is_audited=True,
             operands=(_SERIAL,),
         ),
         "remove": Command(
-            help="Removes a seed from the keyring. It can't be had back from there.",
+            help="Remove a seed from the keyring. It can't be restored.",
             run=_remove,
             operands=(_SERIAL,),
             changes_who=True,

@@ -1,4 +1,4 @@
-"""The login to IAM Identity Center that `dsops login` and `dsops logout` are asked for."""
+"""Finds the login to IAM Identity Center that `dsops login` and `dsops logout` act on."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
 from dsops.stores.login_groups import RequestedLogin, grouped_logins, login_of
 
-STORE = Operand("STORE", "a store with a login, or one that works with its credentials", is_required=False)
+STORE = Operand("STORE", "a store that logs in, or one that uses the credentials of such a store", is_required=False)
 
 
 def requested_login(arguments: Arguments, runtime: Runtime, command: str) -> RequestedLogin:
-    """The login of the store that is named; without one, the only login of the configuration. Raises UsageError."""
+    """The login of the named store; without a name, the only login of the configuration. Raises UsageError."""
     config, name = load_config(arguments, runtime), arguments.operand("STORE")
     # `session_policy: auto` needs an environment for a session; a login needs none.
     plan = plan_one_store(config, name, runtime, is_carried_out=False) if name else None

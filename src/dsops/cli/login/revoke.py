@@ -1,4 +1,4 @@
-"""`dsops revoke`: deny everything to a role's sessions that were issued before a time."""
+"""`dsops revoke`: deny everything to the sessions of a role that were issued before a time."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     name, applies = arguments.operand("STORE"), arguments.switch("--apply")
     requested = _moment(arguments.text("--before"))
     if arguments.text("--with") and not applies:
-        raise UsageError("`--with` says who attaches the policy", hint="add `--apply`, or leave out `--with`")
+        raise UsageError("`--with` has no effect without `--apply`", hint="add `--apply`, or leave out `--with`")
     role, config = _role(name, arguments, runtime)
     why, hint = why_not_revocable(role.arn)
     if why:
@@ -74,7 +74,7 @@ def _moment(text: str) -> datetime | None:
 
 
 def _role(name: str, arguments: Arguments, runtime: Runtime) -> tuple[RoleToRevoke, Config | None]:
-    """The role that is named, and the configuration if one was read.
+    """The role to revoke, and the configuration if one was read.
 
     An ARN needs no configuration: in an emergency, variables or tokens that the store needs may be missing.
     """
@@ -90,10 +90,10 @@ def _role(name: str, arguments: Arguments, runtime: Runtime) -> tuple[RoleToRevo
 def _before(
     requested: datetime | None, client: Client, endpoint: Endpoint, runtime: Runtime, *, applies: bool
 ) -> datetime:
-    """The time before which sessions are denied: by AWS's clock, not this machine's, unless one is named."""
+    """The time before which sessions are denied: `requested`, or now by AWS's clock, not this machine's."""
     aws_time = carry_out(time_of_aws(client, endpoint), runtime)
     if aws_time is None and (requested or not applies):
-        note(f"{endpoint.short} could not be asked for the time: this machine's clock counts")
+        note(f"{endpoint.short} did not tell the time: using this machine's clock")
     return cutoff(requested, aws_time, endpoint, runtime, applies=applies)
 
 
@@ -131,7 +131,7 @@ def _apply(
 def _confirm(role: Arn, before: datetime, runtime: Runtime) -> None:
     typed = runtime.ask(f"deny everything to sessions of {role} issued before {time_text(before)}? type yes: ")
     if typed is None:
-        raise UsageError("there is no terminal to agree at", hint="`--yes` agrees beforehand")
+        raise UsageError("there is no terminal to confirm at", hint="`--yes` skips the confirmation")
     if typed != _YES:
         why, hint = "the answer was not `yes`", "run it again and type yes, or give `--yes`"
         raise UsageError("nothing was done", why=why, hint=hint)
@@ -163,17 +163,19 @@ def _show(arguments: Arguments, role: Arn, before: datetime, policy: str, forgot
         note(f"as the inline policy {POLICY_NAME} of {role} this denies everything to sessions issued before {moment}")
         note("`--apply` attaches it; it takes a few seconds until every service knows")
     note("it does not end sessions of other roles that were assumed from these: revoke those roles too")
-    note("who may assume the role gets a new session, which works: change its trust policy to keep them out")
+    note("callers that may assume the role can still get new sessions: change its trust policy to stop them")
 
 
 COMMAND = Command(
     help=(
-        "Denies everything to the sessions of a role that were issued before now, or before --before:\n"
-        "prints the policy, and with --apply attaches it to the role, under the name that the button of\n"
-        "the console gives it. The role is that of the store's last hop. New sessions work, also those of\n"
-        "the same store; the agent forgets the old ones.\n\n"
-        "It takes a caller in the role's account who may iam:PutRolePolicy: the base credentials, or those\n"
-        "of the store named by --with."
+        "Deny everything to the sessions of a role that were issued before now, or before --before.\n"
+        "\n"
+        "Prints the policy; --apply attaches it to the role, under the name that the button `Revoke active\n"
+        "sessions` of the console uses. The role is that of the store's last hop. New sessions still work,\n"
+        "those of the same store too; the agent forgets the old ones.\n"
+        "\n"
+        "The caller has to be in the role's account and needs iam:PutRolePolicy. It is the base credentials,\n"
+        "or the session of the store named by --with."
     ),
     run=_run,
     is_audited=True,
@@ -181,10 +183,15 @@ COMMAND = Command(
         CONFIG,
         NO_AGENT,
         REASON,
-        Flag("--before", "sessions issued before that moment; AWS's now if left out", value="TIME"),
+        Flag("--before", "deny sessions issued before this time (default: now, by the clock of AWS)", value="TIME"),
         Flag("--apply", "attach the policy to the role", "switch", own_variable="DSOPS_REVOKE_APPLY"),
-        Flag("--with", "the store whose session attaches it", value="STORE", own_variable="DSOPS_REVOKE_WITH"),
-        Flag("--yes", "agree beforehand instead of at the terminal", "switch", own_variable="DSOPS_REVOKE_YES"),
+        Flag(
+            "--with",
+            "attach the policy with the session of this store",
+            value="STORE",
+            own_variable="DSOPS_REVOKE_WITH",
+        ),
+        Flag("--yes", "do not ask for confirmation", "switch", own_variable="DSOPS_REVOKE_YES"),
     ),
-    operands=(Operand("STORE", "a store of the configuration that assumes a role, or a role's ARN"),),
+    operands=(Operand("STORE", "a store of the configuration that assumes a role, or the ARN of a role"),),
 )

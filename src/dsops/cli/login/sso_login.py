@@ -1,4 +1,4 @@
-"""The two ways to log in, with their prompts: a browser on this machine, or a code for any device."""
+"""The two ways to log in to IAM Identity Center: in a browser on this machine, or with a code on any device."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from dsops.stores.loopback import LoopbackPort, has_state
 from dsops.text import duration_text
 
 LONGEST_SECONDS = 600
-"""How long the login in the browser may take: as long as a code of AWS's device flow is valid."""
+"""Timeout of the login in the browser: as long as a code of AWS's device flow is valid."""
 
 _PATH = REDIRECT_URI.removeprefix("http://127.0.0.1")
 
 
 def by_code(service: LoginService, runtime: Runtime) -> Token:
-    """The token of a login by a code that is approved on any device."""
+    """The token of a login with a code that the user approves on any device."""
 
     def show(device: DeviceAuthorization) -> None:
         runtime.report(DONE)
@@ -45,11 +45,11 @@ def by_browser_or_device(
     seconds: float = LONGEST_SECONDS,
     open_port: Callable[[str], LoopbackPort] = LoopbackPort,
 ) -> Token:
-    """The token of a login in this machine's browser; by a code where no loopback port can be opened."""
+    """The token of a login in this machine's browser; with a code if no loopback port can be opened."""
     try:
         loopback = open_port(_PATH)
     except OSError as error:
-        note(f"no port of this machine can be had ({(error.strerror or '').lower()}), so that a code is used")
+        note(f"no loopback port can be opened ({(error.strerror or '').lower()}): using a code instead")
         return by_code(service, runtime)
 
     def catch(page: str, state: str) -> Mapping[str, str]:
@@ -70,7 +70,7 @@ def by_browser_or_device(
 
 
 def _open(page: str, runtime: Runtime) -> None:
-    """Open the browser without waiting: some programs that BROWSER names end only when the page is closed."""
+    """Open the browser without waiting for it: some programs that BROWSER names run until the page is closed."""
     opening = open_page(page, runtime)
 
     def watch() -> None:

@@ -1,4 +1,4 @@
-"""`dsops doctor`: try everything that an environment needs, and repair file modes and stale sockets."""
+"""`dsops doctor`: check everything that an environment needs, and repair file modes and stale sockets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dsops.text import clean, counted
 
 
 class _Fix(NamedTuple):
-    """What `--fix` did, or why it could not."""
+    """A repair of `--fix`, and why it failed ("" if it did not)."""
 
     repair: Repair
     problem: str
@@ -32,12 +32,12 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     subject = _subject(arguments, runtime)
     fixes = list(_mend(subject, runtime)) if arguments.switch("--fix") else []
     if fixes and not subject.plans:
-        subject = _subject(arguments, runtime)  # a file that others could write was not tried
+        subject = _subject(arguments, runtime)  # a file that other users could write was not tried before
     config = arguments.text(CONFIG.name)
     examined = carry_out(examine(subject, runtime, is_agent_refused=arguments.switch("--no-agent")), runtime)
     checks = [with_next_step(check, config) for check in examined]
     runtime.report(DONE)
-    # A skipped check depends on one that failed, or is of a store that no environment uses.
+    # A skipped check depends on a failed one, or is of a store that no environment uses.
     is_healthy = all(check.status != "failed" for check in checks)
     if arguments.switch("--json"):
         answer_json(
@@ -53,7 +53,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def with_next_step(check: Check, config: str) -> Check:
-    """The check of a denied store with the `dsops explain` command for the configuration that was named as its hint."""
+    """The check of a denied store with `dsops explain` as its hint, for the configuration named on the command line."""
     if check.code != "doctor.store" or not check.errors:
         return check
     return check._replace(hint=next_step_of(check.errors[0], config=config) or check.hint)
@@ -69,21 +69,18 @@ def _show(checks: list[Check], config: str) -> None:
 
 
 def _error_text(check: Check, error: DsopsError, config: str) -> str:
-    """The error as every command prints it, and the check's own hint where that says more."""
+    """The error as every command prints it, with the hint of the check if that says more."""
     text = error_text(error, config=config)
     is_repeated = check.hint in ("", next_step_of(error, config=config), *[each.hint for each in check.errors])
     return text if is_repeated else f"{text}\n  next: {clean(check.hint)}"
 
 
 def _finding_text(check: Check) -> str:
-    """A warning, or a failure without an error object, in the form of an error."""
+    """A warning, or a failure without an error object, formatted like an error."""
     lines = [f"dsops: {check.status}[{check.code}]: {clean(check.name)}: {clean(check.detail)}"]
     lines += [f"  why: {clean(check.why)}"] if check.why else []
     lines += [f"  hint: {clean(check.hint)}"] if check.hint else []
     return "\n".join(lines)
-
-
-# --- what there is ------------------------------------------------------------------------------------------
 
 
 def _subject(arguments: Arguments, runtime: Runtime) -> Subject:
@@ -92,7 +89,7 @@ def _subject(arguments: Arguments, runtime: Runtime) -> Subject:
     try:
         config = read_config(arguments, runtime)
         config = permitted(config, runtime)
-    except ConfigError as error:  # its files are checked, and nothing of it is tried
+    except ConfigError as error:  # the files are checked, but nothing in them is tried
         return Subject(config, [], [failed("doctor.configuration", "configuration", error)])
     sizes = f"{counted(len(config.stores), 'store')}, {counted(len(config.environments), 'environment')}"
     readable = Check("doctor.configuration", "configuration", "ok", f"{shown_path(config, runtime)}: {sizes}")
@@ -105,16 +102,13 @@ def _subject(arguments: Arguments, runtime: Runtime) -> Subject:
     return Subject(config, plans, [readable, *checks])
 
 
-# --- what is mended -----------------------------------------------------------------------------------------
-
-
 def _mend(subject: Subject, runtime: Runtime) -> Iterator[_Fix]:
-    """Apply each safe repair, with a note before and after."""
+    """Apply each safe repair, with a note before and after it."""
     # In this order: sockets are trusted only in a folder whose mode has been repaired.
     for repair in chain(file_repairs(files_of(subject, runtime)), agent_repairs(runtime.environ)):
-        note(f"{repair.path}: {repair.before}; mending it")
+        note(f"{repair.path}: {repair.before}; repairing it")
         problem = mend(repair)
-        note(f"{repair.path}: left as it is: {problem}" if problem else f"{repair.path}: {repair.after}")
+        note(f"{repair.path}: not repaired: {problem}" if problem else f"{repair.path}: {repair.after}")
         yield _Fix(repair, problem)
 
 
@@ -142,10 +136,12 @@ def _check_value(check: Check, config: str) -> Json:
 
 COMMAND = Command(
     help=(
-        "Tries everything that an environment needs (all environments and stores, when none is named): the\n"
-        "configuration, files and their modes, clock, proxies, certificates, servers, the agent, the base\n"
-        "credentials, every hop and every secret, side by side. The exit code is 6 when something is broken\n"
-        "that a run needs; a warning breaks none. Nobody is asked anything, but for the MFA code of a store."
+        "Check everything that an environment needs, or all environments and stores if none is named.\n"
+        "\n"
+        "The checks cover the configuration, file permissions, the clock, proxies, certificates, servers, the\n"
+        "agent, the base credentials, every hop and every secret; they run in parallel. The exit code is 6 if\n"
+        "something is broken that a run needs; warnings do not count. Nothing is asked on the terminal except\n"
+        "MFA codes."
     ),
     run=_run,
     flags=(
@@ -155,7 +151,7 @@ COMMAND = Command(
         REASON,
         Flag(
             "--fix",
-            "first mend what is safe to mend: modes of your own files and folders, what is left of old agents",
+            ("first repair what is safe to repair: modes of your own files and folders, leftovers of old agents"),
             "switch",
         ),
     ),

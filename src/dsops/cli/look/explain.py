@@ -1,4 +1,4 @@
-"""`dsops explain`: why a hop or a secret is refused, how sure that is, and what to do."""
+"""`dsops explain`: why AWS refuses a hop or a secret, how certain that is, and what to do."""
 
 from __future__ import annotations
 
@@ -22,15 +22,17 @@ OPERAND = "VARIABLE|STORE"
 
 TRUST_POLICY = Flag(
     "--trust-policy",
-    "the trust policy of a role that may not be read: ARN or store, and a file; may be repeated",
+    "the trust policy of a role that can't be read: ROLE is an ARN or a store; may be repeated",
     value="ROLE=FILE",
     is_repeatable=True,
     own_variable="DSOPS_EXPLAIN_TRUST_POLICY",
 )
 POLICIES = Flag(
     "--policies",
-    "users and roles with their policies: what `aws iam get-account-authorization-details` or `terraform show -json` "
-    "prints, a CloudFormation template, or a sandbox's seed; may be repeated",
+    (
+        "users and roles with their policies: the output of `aws iam get-account-authorization-details` or "
+        "`terraform show -json`, a CloudFormation template, or the seed of a sandbox; may be repeated"
+    ),
     value="FILE",
     is_repeatable=True,
     own_variable="DSOPS_EXPLAIN_POLICIES",
@@ -38,7 +40,7 @@ POLICIES = Flag(
 
 MESSAGE = Flag(
     "--message",
-    "what some other program printed when AWS refused it, encoded or not; `-` is stdin",
+    "the output of another program that AWS refused, encoded or not; `-` is stdin",
     value="FILE",
     own_variable="DSOPS_EXPLAIN_MESSAGE",
 )
@@ -66,7 +68,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _explain_message(arguments: Arguments, runtime: Runtime) -> int:
-    """Explain another program's refusal, with what the base credentials or a store's session may read."""
+    """Explain another program's error, with the policies that the base credentials or a store's session can read."""
     from dsops.cli.look.explain_text import show
     from dsops.cli.policy.files import read_policy
     from dsops.explain.findings.trial import investigate_message
@@ -86,7 +88,7 @@ def _explain_message(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _evidence(plan: Plan, arguments: Arguments, runtime: Runtime) -> Evidence:
-    """The policies in the files that the flags name."""
+    """The policies in the files named by the flags."""
     from dsops.cli.look.explain_files import evidence_of
 
     policy_files, trust_policies = arguments.texts(POLICIES.name), arguments.texts(TRUST_POLICY.name)
@@ -94,7 +96,7 @@ def _evidence(plan: Plan, arguments: Arguments, runtime: Runtime) -> Evidence:
 
 
 def _plan(config: Config, arguments: Arguments, runtime: Runtime) -> tuple[Plan, str]:
-    """The plan to try and its name in answers: of an environment, one of its variables, or a store."""
+    """The plan to try and its name in the answer: of an environment, one of its variables, or a store."""
     word = arguments.operand(OPERAND)
     if not word:
         name = environment_name(config, arguments)
@@ -104,25 +106,27 @@ def _plan(config: Config, arguments: Arguments, runtime: Runtime) -> tuple[Plan,
     if environment is not None and word in environment.variables:
         return _noted(plan_named(only_variable(config, name, word), name, runtime)), f"{word} of environment {name}"
     if word not in config.stores:
-        known = [*(environment.variables if environment is not None else ()), *config.stores]
-        meant = nearest(word, known)
-        hint = f"did you mean `{meant}`?" if meant else f"it may be one of {', '.join(known)}"
+        known_names = [*(environment.variables if environment is not None else ()), *config.stores]
+        meant = nearest(word, known_names)
+        hint = f"did you mean `{meant}`?" if meant else f"it may be one of {', '.join(known_names)}"
         raise StoreUnknown(f"`{word}` is neither a variable of the environment nor a store", hint=hint)
     if environment is not None:
-        read = {
+        store_variables = {
             key: variable
             for key, variable in environment.variables.items()
             if variable.reference is not None and variable.reference.store == word
         }
-        if read:
-            alone = config._replace(environments={**config.environments, name: environment._replace(variables=read)})
-            return _noted(plan_named(alone, name, runtime)), f"store {word} of environment {name}"
+        if store_variables:
+            reduced_config = config._replace(
+                environments={**config.environments, name: environment._replace(variables=store_variables)}
+            )
+            return _noted(plan_named(reduced_config, name, runtime)), f"store {word} of environment {name}"
     plan = _plan_of_store(config, word, environment, runtime)
     return plan, f"store {word} of environment {name}" if plan.environment else f"store {word}"
 
 
 def _environment(config: Config, arguments: Arguments) -> Environment | None:
-    """The environment that is named, or the default one, or the only one; None where that is not clear."""
+    """The environment that is named, or the default one, or the only one; None if it is ambiguous."""
     name = arguments.text("--env") or config.default_environment
     if not name and len(config.environments) == 1:
         name = next(iter(config.environments))
@@ -130,21 +134,23 @@ def _environment(config: Config, arguments: Arguments) -> Environment | None:
 
 
 def _plan_of_store(config: Config, store: str, environment: Environment | None, runtime: Runtime) -> Plan:
-    """The plan of the store's session; its notes go to stderr.
+    """The plan for the session of the store; shows its notes on stderr.
 
-    With `session_policy: auto` the plan has the variables that the environment reads through the store. Raises
-    SessionForNothing where there are none.
+    With `session_policy: auto`, the plan has the variables that the environment reads through the store. Raises
+    SessionForNothing if there are none.
     """
     try:
         return plan_one_store(config, store, runtime)
     except SessionForNothing:
         if environment is None:
             raise
-    whole = plan_named(config, environment.name, runtime, also=store)
-    steps = {variable.name: variable.step for variable in whole.variables if variable.step}
-    read = {name: environment.variables[name] for name, step in steps.items() if store in _chain(whole, step)}
-    alone = {**config.environments, environment.name: environment._replace(variables=read)}
-    return _noted(plan_named(config._replace(environments=alone), environment.name, runtime, also=store))
+    full_plan = plan_named(config, environment.name, runtime, also=store)
+    steps = {variable.name: variable.step for variable in full_plan.variables if variable.step}
+    store_variables = {
+        name: environment.variables[name] for name, step in steps.items() if store in _chain(full_plan, step)
+    }
+    reduced_environments = {**config.environments, environment.name: environment._replace(variables=store_variables)}
+    return _noted(plan_named(config._replace(environments=reduced_environments), environment.name, runtime, also=store))
 
 
 def _chain(plan: Plan, name: str) -> list[str]:
@@ -163,11 +169,13 @@ def _noted(plan: Plan) -> Plan:
 
 COMMAND = Command(
     help=(
-        "Tries an environment (or one of its variables, or a store), and finds out why something is refused:\n"
-        "the hop, the policy, the statement, what it wants and what the call has, and what to do. Reads\n"
-        "what the callers of the chain may read themselves; other policies can be given as files.\n"
-        "Says how sure it is: proven, likely, or which fact is missing and who can look it up. With --message\n"
-        "it explains what another program was refused. The exit code is 6 when something was found."
+        "Try an environment (or one of its variables, or a store) and find out why AWS refuses something.\n"
+        "\n"
+        "The answer names the hop, the policy, the statement, what it requires, what the call sent, and the\n"
+        "next step. dsops reads the policies that the callers of the chain are allowed to read; pass others\n"
+        "as files. The answer says how certain it is: proven, likely, or which fact is missing and who can\n"
+        "look it up. With --message, it explains the error of another program. The exit code is 6 if a\n"
+        "cause was found."
     ),
     run=_run,
     flags=(CONFIG, ENVIRONMENT, REASON, TRUST_POLICY, POLICIES, MESSAGE),

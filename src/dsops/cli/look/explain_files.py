@@ -1,4 +1,4 @@
-"""Policies from the files that `dsops explain` is given, which count beside those that AWS tells."""
+"""Reads the policy files of `dsops explain`, whose policies are used along with those read from AWS."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DETAILS = ('"UserDetailList"', '"RoleDetailList"')
 def evidence_of(
     steps: Iterable[Step], policy_files: Sequence[str], trust_policies: Sequence[str], runtime: Runtime
 ) -> Evidence:
-    """Return the policies of the files that `--policies` and `--trust-policy` name, the latter as ROLE=FILE."""
+    """Read the policies of the files that `--policies` and `--trust-policy` name, the latter as ROLE=FILE."""
     given: Given = {}
     for file in policy_files:
         given = {**given, **_given(file, runtime)}
@@ -38,7 +38,7 @@ def evidence_of(
 
 
 def _given(file: str, runtime: Runtime) -> Given:
-    """Users and roles: all of an account's, or those of a template."""
+    """The users and roles of a file: of a whole account, or of a template."""
     text = read_policy(file, runtime)
     if any(name in text for name in _DETAILS):
         return read_details(text, shown_name(file)).given
@@ -47,13 +47,13 @@ def _given(file: str, runtime: Runtime) -> Given:
 
 
 def _people(file: PolicyFile) -> Iterator[tuple[tuple[str, Kind, str], Attached]]:
-    """The users and roles of a file. Others may attach more policies to a template's, so it never has all of them."""
+    """The users and roles of a file. A template never has all their policies: others may be attached in AWS."""
     for known in file.people:
         arn = parse_arn(known.arn)
         if arn is not None:
             attached = attached_of(known)
             if not file.accounts:
-                more = f"what else is attached to {known.arn.rpartition('/')[2]} {file.name} does not tell"
+                more = f"other policies attached to {known.arn.rpartition('/')[2]} are not in {file.name}"
                 attached = attached._replace(unread_identity=(*attached.unread_identity, more))
             yield (arn.account, known.kind, arn.resource_name), attached
 
@@ -66,12 +66,12 @@ def _trust(word: str, steps: Iterable[Step], runtime: Runtime) -> tuple[str, Pol
     arn = _role_arn(role, steps)
     checked = check_policy(parse_policy_text(read_policy(file, runtime), file), "trust", name=file, file=file)
     if checked.policy is None:
-        raise PolicyInvalid(f"{file} is no role trust policy that AWS accepts", problems=checked.problems)
+        raise PolicyInvalid(f"{file} is not a role trust policy that AWS accepts", problems=checked.problems)
     return arn, checked.policy
 
 
 def _role_arn(role: str, steps: Iterable[Step]) -> str:
-    """The role's ARN for an ARN, a store that assumes the role, or the role's name."""
+    """The ARN of a role that is given as an ARN, as a store that assumes it, or by its name."""
     by_word = {step.name: step.role for step in steps if step.role.startswith("arn:")}
     by_word |= {arn.rpartition("/")[2]: arn for arn in by_word.values()}
     if parse_arn(role) is not None:
@@ -79,5 +79,5 @@ def _role_arn(role: str, steps: Iterable[Step]) -> str:
     if role not in by_word:
         meant = nearest(role, by_word)
         hint = f"did you mean `{meant}`?" if meant else "write the role's ARN, its name, or the store that assumes it"
-        raise UsageError(f"--trust-policy {role}: nothing here assumes a role of that name", hint=hint)
+        raise UsageError(f"--trust-policy {role}: no store assumes a role of that name", hint=hint)
     return by_word[role]

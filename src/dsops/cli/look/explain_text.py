@@ -1,4 +1,4 @@
-"""Findings of `dsops explain`, for people and for programs. No value that is hidden is in them."""
+"""Formats the findings of `dsops explain` as text and as JSON; hidden values are not shown."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dsops.explain.finding import Fact, FaultLocation, Mismatch, RefusalFinding,
 from dsops.text import clean
 
 _MOST = 3
-"""More values of one condition nobody reads."""
+"""Maximum number of values of a condition to show."""
 
 
 def show(about: str, findings: Sequence[RefusalFinding], *, is_json: bool) -> None:
-    """Puts them on stdout, the first broken place first."""
+    """Print the findings, the first broken hop first."""
     if is_json:
         answer_json(
             {"about": about or None, "is_healthy": not findings, "findings": [_value(finding) for finding in findings]}
@@ -45,8 +45,8 @@ def _lines(finding: RefusalFinding) -> Iterator[str]:
 
 _HOW_SURE = {
     "proven": "proven",
-    "likely": "likely, by what can be read",
-    "missing": "not sure: it hangs on what can't be read here",
+    "likely": "likely, from the policies that can be read",
+    "missing": "not sure: it depends on facts that can't be read here",
 }
 
 
@@ -57,7 +57,7 @@ def _hop(place: FaultLocation) -> str:
 
 
 def _where(place: FaultLocation) -> str:
-    """The policy and its statement."""
+    """The policy and the statement."""
     if not place.policy:
         return ""
     sid = f" `{place.sid}`" if place.sid else ""
@@ -72,7 +72,7 @@ def mismatch_text(mismatch: Mismatch) -> str:
     verb = "wants anything but" if mismatch.is_unwanted else "wants"
     actual = f"the call has {'none' if mismatch.actual is None else _listed(mismatch.actual)}"
     if mismatch.actual is None and not mismatch.is_known:
-        actual = "what the call has is not known here"
+        actual = "what the call has is unknown"
     hint = f" ({mismatch.hint})" if mismatch.hint else ""
     return f"{mismatch.element} {verb} {_listed(mismatch.wanted)}, {actual}{hint}"
 
@@ -92,13 +92,10 @@ def _remedy_lines(remedy: Remedy) -> Iterator[str]:
 
 
 def statement_text(statement: object) -> str:
-    """JSON on one line."""
+    """The statement as JSON on one line."""
     import json
 
     return json.dumps(statement, ensure_ascii=False)
-
-
-# --- for programs -------------------------------------------------------------------------------------------
 
 
 def _value(finding: RefusalFinding) -> Json:

@@ -1,4 +1,4 @@
-"""`dsops graph`: the credential graph of a configuration, as a tree in words, Mermaid, SVG or JSON."""
+"""`dsops graph`: the credential graph of a configuration, as a text tree, Mermaid, SVG or JSON."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ _FORMATS = ("text", "mermaid", "svg")
 
 
 class _Drawn(NamedTuple):
-    """A graph, and the errors of trying it."""
+    """A graph, and the errors of trying its hops and secrets."""
 
     graph: Graph
     errors: tuple[DsopsError, ...] = ()
     named_config: str = ""
-    """The configuration that was named on the command line."""
+    """The value of --config."""
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     out = arguments.text("--out")
-    # First: an unknown format must be an error before any call.
+    # Checked first: an unknown format must be an error before any call.
     format_name = _format(arguments)
     load = load_config if arguments.switch("--check") else read_config
     config, name = load(arguments, runtime), arguments.text("--env")
@@ -63,8 +63,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
             lambda store: plan_of_session(config, store, runtime),
         )
         for environment, why in unplanned.environments.items():
-            note(f"environment `{environment}` is drawn as it is written: {why}")
-    # Only the source of base credentials is drawn: the key for their digests can be thrown away.
+            note(f"environment `{environment}` is drawn without a plan: {why}")
+    # The graph shows only the source of base credentials, so the key for their digests can be random.
     ambient = ambient_of(runtime.environ, os.urandom(32), runtime.folder)
     drawn = _Drawn(make_graph(_title(config, name, runtime), config, plans, StoreTypes(), unplanned, ambient))
     if arguments.switch("--check"):
@@ -83,18 +83,18 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _format(arguments: Arguments) -> str:
-    """The format that a flag names, or that the file's ending stands for."""
+    """The format named by a flag, or by the file name's extension."""
     named = arguments.text("--format")
     if arguments.switch("--json"):
         if named in {"mermaid", "svg"}:
-            raise UsageError(f"`--json` and `--format {named}` are two formats", hint="leave one of them out")
+            raise UsageError(f"`--json` and `--format {named}` can't be combined", hint="leave one of them out")
         return "json"
     if named:
         return named
     ending = os.path.splitext(arguments.text("--out"))[1].lower()
     if ending and ending not in _ENDINGS:
         raise UsageError(
-            f"the name {arguments.text('--out')} tells no format that a graph is written in",
+            f"the file name {arguments.text('--out')} does not tell the format",
             hint=f"end it in one of {', '.join(_ENDINGS)}, or name the format with `--format`",
         )
     return _ENDINGS.get(ending, "text")
@@ -113,7 +113,7 @@ def _try(graph: Graph, plans: list[Plan], runtime: Runtime) -> _Drawn:
 
 
 def _on_screen(graph: Graph, runtime: Runtime) -> str:
-    """The tree, in the width and with the colours of the terminal."""
+    """The tree, with the width and colours of the terminal."""
     if not os.isatty(1):
         return graph_text(graph)
     environ = runtime.environ
@@ -127,22 +127,19 @@ def _on_screen(graph: Graph, runtime: Runtime) -> str:
 
 
 def _tell_what_else(drawn: _Drawn, text: str, format_name: str, *, is_shown: bool) -> None:
-    """Print the errors below the tree or on stderr, and a note where Mermaid's limits are exceeded."""
+    """Print the errors below the tree or on stderr, and a note if Mermaid's limits are exceeded."""
     for error in drawn.errors if format_name != "json" else ():
-        told = error_text(error, config=drawn.named_config)
+        shown_error = error_text(error, config=drawn.named_config)
         if format_name == "text" and is_shown:
-            answer(f"\n{told}")
+            answer(f"\n{shown_error}")
         else:
-            tell(told)
+            tell(shown_error)
     if format_name == "mermaid" and (edges(drawn.graph) > MOST_EDGES or len(text) > MOST_CHARACTERS):
         note(
             f"Mermaid draws at most {MOST_EDGES} edges and {MOST_CHARACTERS} characters unless `maxEdges` and "
             f"`maxTextSize` are set where it runs, and this has {edges(drawn.graph)} and {len(text)}: "
             "name one environment with `--env`, or take `--format svg`"
         )
-
-
-# --- for programs -------------------------------------------------------------------------------------------------
 
 
 def graph_json(drawn: _Drawn) -> str:
@@ -188,12 +185,15 @@ _TEXTS: Mapping[str, Callable[[_Drawn], str]] = {
 
 COMMAND = Command(
     help=(
-        "Shows the credential graph of a configuration, or of one environment: the base credentials, tokens\n"
-        "and logins that it begins with, the roles hop by hop, the stores and their variables. No secret\n"
-        "is in it and nothing is asked of AWS. As a tree in words, as a Mermaid flowchart for a Markdown\n"
-        "page, or as an SVG file that needs nothing else.\n\n"
-        "With --check each hop is tried and each secret read, as doctor does, and what is denied is marked by\n"
-        "that word, its error's code and red; the exit code is 6 then.\n\n"
+        "Show the credential graph of a configuration, or of one environment.\n"
+        "\n"
+        "The graph starts from the base credentials, tokens and logins, and leads over the roles, hop by\n"
+        "hop, to the stores and their variables. It contains no secret, and AWS is not called. It is a tree\n"
+        "as text, a Mermaid flowchart for a Markdown page, or a self-contained SVG file.\n"
+        "\n"
+        "With --check, each hop is tried and each secret is read, as `dsops doctor` does. What is refused is\n"
+        "marked with the word, the error's code and red; the exit code is 6 then.\n"
+        "\n"
         "  dsops graph --env production\n"
         "  dsops graph --out credentials.svg"
     ),
@@ -204,12 +204,14 @@ COMMAND = Command(
         REASON,
         Flag(
             "--format",
-            "the format, when the file's name does not tell; text on stdout",
+            "the format, if the file name does not tell it (text on stdout)",
             value="FORMAT",
             choices=_FORMATS,
             own_variable="DSOPS_GRAPH_FORMAT",
         ),
-        Flag("--out", "the file to write instead of stdout", value="FILE", own_variable="DSOPS_GRAPH_OUT"),
-        Flag("--check", "try everything, and mark what is denied", "switch", own_variable="DSOPS_GRAPH_CHECK"),
+        Flag("--out", "write to this file instead of stdout", value="FILE", own_variable="DSOPS_GRAPH_OUT"),
+        Flag(
+            "--check", "try every hop and secret, and mark what is denied", "switch", own_variable="DSOPS_GRAPH_CHECK"
+        ),
     ),
 )

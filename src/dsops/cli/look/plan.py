@@ -1,4 +1,4 @@
-"""`dsops plan`: what a run would do, without a network: variables, hops, and how many calls."""
+"""`dsops plan`: show what a run would do, without network access: variables, hops, and the number of calls."""
 
 from __future__ import annotations
 
@@ -87,11 +87,11 @@ def _ambient_text(ambient: Ambient) -> str:
 
 
 def _does(plan: Plan, step: Step) -> str:
-    """What the step does: the call that gets its session, or how much is read from it."""
+    """What the step does: the call that gets its session, or the number of secrets read from it."""
     references = {each.reference for each in plan.variables if each.step == step.name and each.reference}
     if not step.type.gives_credentials:
         region = f" in {step.region}" if step.region else ""
-        # Fields of one secret are one read.
+        # Several fields of one secret are one read.
         secrets = len({(each.key, each.version) for each in references})
         kept = f", kept by the agent for {step.settings['cache_seconds']} s" if "cache_seconds" in step.settings else ""
         return f"{step.name}: {step.type.name}{region}, {counted(secrets, 'secret')}{kept}"
@@ -102,7 +102,7 @@ def _does(plan: Plan, step: Step) -> str:
 
 
 def _session(step: Step) -> Iterator[str]:
-    """What decides whose session it is and what it may do."""
+    """The settings that decide whose session it is and what it may do."""
     if not step.type.gives_credentials:
         return
     if step.proof is not None and step.proof.speaks_of is not None:
@@ -120,7 +120,7 @@ def _session(step: Step) -> Iterator[str]:
 
 
 _OF = ("target_principal", "federated_user_name")
-"""Whose session an operation gets that is no role's."""
+"""The settings that name whose session it is, for operations without a role."""
 
 _TOLD = (
     ("task_policy_arn", "for {}"),
@@ -141,7 +141,7 @@ _TOLD = (
 
 
 def _setting_text(setting: Setting) -> str:
-    """A setting on one line. Secret ones stay hidden; a policy is long, so its size stands for it."""
+    """A setting on one line. Secrets are hidden; a policy is shown as its length."""
     if isinstance(setting, Secret):
         return HIDDEN
     if isinstance(setting, str) and setting.startswith("{"):
@@ -156,7 +156,7 @@ def _pair_value(value: str | Secret) -> str:
 
 
 def plan_value(plan: Plan) -> Json:
-    """The plan for programs."""
+    """The plan as JSON."""
     return {
         "environment": plan.environment or None,
         "variables": [_variable_value(variable) for variable in plan.variables],
@@ -202,7 +202,7 @@ def _step_value(step: Step) -> Json:
 
 
 def _proof_value(step: Step) -> Json:
-    """What stands for base credentials, and what is known of it."""
+    """The proof that replaces base credentials, and what is known of it."""
     if step.proof is None:
         return None
     return {"source": step.proof.source, "login": step.proof.login.told if step.proof.login is not None else None}
@@ -219,11 +219,12 @@ def _setting_value(setting: Setting) -> Json:
 
 COMMAND = Command(
     help=(
-        "Shows what a run of an environment would do, without a network and without credentials: each\n"
-        "variable's source, the roles hop by hop with session name and duration, and how many calls a cold\n"
-        "run makes. What AWS would refuse is refused here. With --check it says of each hop whether it can\n"
-        "work with the policies given, which statement decides, and what it wants; what is not given leaves\n"
-        "the answer `unknown`. The exit code is 6 when a hop is denied."
+        "Show what a run of an environment would do, without network access and credentials.\n"
+        "\n"
+        "Shows each variable's source, the roles hop by hop with session name and duration, and the number of\n"
+        "calls of a cold run. What AWS would refuse is an error. With --check, it evaluates for each hop\n"
+        "whether the given policies allow it, and shows which statement decides and what it requires; without\n"
+        "a needed policy, the answer is `unknown`. The exit code is 6 if a hop is denied."
     ),
     run=_run,
     flags=(CONFIG, ENVIRONMENT, REASON, *FLAGS),

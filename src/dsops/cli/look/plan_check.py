@@ -1,4 +1,4 @@
-"""`dsops plan --check`: whether each hop can work with the policies given, before anything is deployed."""
+"""`dsops plan --check`: evaluate whether the given policies allow each hop, before anything is deployed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dsops.runtime import Runtime
 
 
 def check(plan: Plan, arguments: Arguments, runtime: Runtime) -> int:
-    """Print the verdict for each hop; return the exit code, 6 when one is denied."""
+    """Print the verdict for each hop; return the exit code, 6 if one is denied."""
     from dsops.cli.look.plan_check_text import show
 
     files = [read_policy_file(name, runtime) for name in arguments.texts(POLICIES.name)]
@@ -33,28 +33,25 @@ def check(plan: Plan, arguments: Arguments, runtime: Runtime) -> int:
     return CheckFailed.exit_code if any(hop.verdict == "denied" for hop in hops) else 0
 
 
-# --- what is given ------------------------------------------------------------------------------------------
-
-
 def _trusts(plan: Plan, arguments: Arguments, runtime: Runtime) -> dict[str, Policy]:
-    found = {}
+    trust_policies = {}
     for word in arguments.texts(TRUST_POLICY.name):
         who, policy = read_one_policy(TRUST_POLICY.name, word, "trust", runtime)
-        found[_role(TRUST_POLICY.name, who, plan)] = policy
-    return found
+        trust_policies[_role(TRUST_POLICY.name, who, plan)] = policy
+    return trust_policies
 
 
 def _identities(plan: Plan, arguments: Arguments, runtime: Runtime) -> dict[str, tuple[Policy, ...]]:
-    found: dict[str, tuple[Policy, ...]] = {}
+    identity_policies: dict[str, tuple[Policy, ...]] = {}
     for word in arguments.texts(IDENTITY_POLICY.name):
         who, policy = read_one_policy(IDENTITY_POLICY.name, word, "identity", runtime)
         arn = _role(IDENTITY_POLICY.name, who, plan)
-        found[arn] = (*found.get(arn, ()), policy)
-    return found
+        identity_policies[arn] = (*identity_policies.get(arn, ()), policy)
+    return identity_policies
 
 
 def _role(flag: str, word: str, plan: Plan) -> str:
-    """The role's ARN for an ARN, a store that assumes the role, or the role's name."""
+    """The ARN of a role that is given as an ARN, as a store that assumes it, or by its name."""
     if parse_arn(word) is not None:
         return word
     roles = {step.name: step.role for step in plan.steps.values() if step.role.startswith("arn:")}
@@ -79,7 +76,7 @@ def _from_sandbox(given: DeclaredPolicies, url: str, runtime: Runtime) -> Comple
         except EntityNotFound:
             known = CompletedQuestion(asked, {}, ())
         missing = {each.place for each in known.unread}
-        # An empty list of these does not mean that the sandbox has none.
+        # Empty means unknown here: the sandbox may still have a policy of these types.
         missing |= {place for place in _OPTIONAL if not known.policies.get(place)}
         whole = {place: groups for place, groups in known.policies.items() if place not in missing}
         (completed,) = ask_sandbox([(Case("", 0, asked, {}, None), whole)], url, "", runtime)

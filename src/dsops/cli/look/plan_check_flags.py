@@ -13,16 +13,12 @@ def _flag(name: str, help_text: str, value: str, *, repeatable: bool = True) -> 
     return Flag(name, help_text, value=value, own_variable=variable, is_repeatable=repeatable)
 
 
-CHECK = Flag(
-    "--check", "say whether each hop can work with the policies given", "switch", own_variable="DSOPS_PLAN_CHECK"
-)
+CHECK = Flag("--check", "evaluate whether the given policies allow each hop", "switch", own_variable="DSOPS_PLAN_CHECK")
 TRUST_POLICY = _flag(
-    "--trust-policy", "the trust policy of a role: ARN, name or store, and a file; may be repeated", "ROLE=FILE"
+    "--trust-policy", "the trust policy of a role: ROLE is an ARN, a name or a store; may be repeated", "ROLE=FILE"
 )
 IDENTITY_POLICY = _flag(
-    "--identity-policy",
-    "a policy of a role (ARN, name or store) or of a user (ARN), and a file; may be repeated",
-    "WHO=FILE",
+    "--identity-policy", "a policy of a role (ARN, name or store) or of a user (ARN); may be repeated", "WHO=FILE"
 )
 POLICIES = _flag(
     "--policies",
@@ -33,7 +29,7 @@ POLICIES = _flag(
     "FILE",
 )
 CALLER = _flag("--caller", "the user or role that has the base credentials", "ARN", repeatable=False)
-SANDBOX = _flag("--sandbox", "read what is not given from a sandbox on this machine", "URL", repeatable=False)
+SANDBOX = _flag("--sandbox", "read the other policies from a sandbox on this machine", "URL", repeatable=False)
 FLAGS: Final = (CHECK, CALLER, TRUST_POLICY, IDENTITY_POLICY, POLICIES, SANDBOX)
 
 
@@ -41,4 +37,4 @@ def refuse_without_check(arguments: Arguments) -> None:
     """Refuse flags that only `--check` uses."""
     for flag in FLAGS[1:]:
         if arguments.text(flag.name):
-            raise UsageError(f"{flag.name} says what `--check` is to look at", hint="add `--check`")
+            raise UsageError(f"{flag.name} has no effect without `--check`", hint="add `--check`")

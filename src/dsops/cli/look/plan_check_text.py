@@ -1,4 +1,4 @@
-"""Print the verdicts of `dsops plan --check`, as text or JSON. Values of external IDs are hidden."""
+"""Prints the verdicts of `dsops plan --check` as text or JSON; values of external IDs are hidden."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def _told(hop: HopResult) -> str:
 
 def _allowed_by(row: AnsweredCase) -> str:
     """The first allowing statement of each policy that has to allow."""
-    found = []
+    places = []
     for reason in row.outcome.decision.reasons:
         if reason.is_needed and reason.matched:
             place = place_of(reason.matched[0].policy.name, reason.matched[0].statement.line)
-            found.append(place if place.startswith("the ") else f"the {reason.policy_type} ({place})")
-    return f"allowed by {' and '.join(found)}" if found else "it needs no permission"
+            places.append(place if place.startswith("the ") else f"the {reason.policy_type} ({place})")
+    return f"allowed by {' and '.join(places)}" if places else "it needs no permission"
 
 
 def _value(plan: Plan, hops: Sequence[HopResult], assumed: Sequence[str]) -> Json:

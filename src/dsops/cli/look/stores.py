@@ -1,4 +1,4 @@
-"""`dsops stores`: the stores of the configuration, and the types that a store may have."""
+"""`dsops stores`: list the stores of the configuration, and all store types."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         answer(table(headings, [_row(each, config) for each in stores]))
         answer("")
     rows = [(each.name, _gives(each), each.help) for each in types.values()]
-    answer(table(("TYPE", "GIVES", "WHAT IT IS"), rows))
+    answer(table(("TYPE", "GIVES", "DESCRIPTION"), rows))
     return 0
 
 
@@ -44,13 +44,13 @@ def _row(store: StoreEntry, config: Config) -> tuple[str, ...]:
 
 
 def _source(store: StoreEntry) -> str:
-    """The store that it takes credentials from, as written; "" for base credentials."""
+    """The value of `credentials_from`; "" for base credentials."""
     field = store.fields.get("credentials_from")
     return field.node.text if field and isinstance(field.node, Scalar) else ""
 
 
 def _environments(store: StoreEntry, config: Config | None) -> list[str]:
-    """The environments in which a variable is read from it."""
+    """The environments with a variable that is read from the store."""
     return [
         environment.name
         for environment in (config.environments.values() if config else ())
@@ -84,12 +84,10 @@ def _type_value(store_type: StoreType) -> Json:
 
 
 def _gives(store_type: StoreType) -> str:
-    given = {"credentials": store_type.gives_credentials, "secrets": store_type.gives_secrets}
-    return ", ".join(name for name, is_given in given.items() if is_given)
+    outputs = {"credentials": store_type.gives_credentials, "secrets": store_type.gives_secrets}
+    return ", ".join(name for name, is_given in outputs.items() if is_given)
 
 
 COMMAND = Command(
-    help="Lists the stores of the configuration, who reads them, and the types of stores there are.",
-    run=_run,
-    flags=(CONFIG,),
+    help="List the stores of the configuration, what reads from them, and all store types.", run=_run, flags=(CONFIG,)
 )

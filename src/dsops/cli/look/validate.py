@@ -28,25 +28,25 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _with_plan(examined: Examined, arguments: Arguments, runtime: Runtime) -> tuple[Problem, ...]:
-    """The problems, with those of the named environment's plan. Raises EnvironmentUnknown if that is the only one."""
+    """The problems, and those of the named environment's plan. Raises EnvironmentUnknown if it does not exist."""
     problems, shown = examined.problems, [file.shown for file in examined.config.files]
     try:
         plan_environment(plannable(examined.config, examined.unusable), arguments, runtime)
     except ConfigError as error:
-        # An error without problems: there is no such environment.
+        # An error without problems: the environment does not exist.
         if not error.problems and problems.is_empty:
             raise
-        # The plan gives an inherited field the path of the store that inherits it: paths are not compared.
-        known = {(problem.where, problem.message) for problem in problems.in_order(shown)}
-        news = error.problems or [Problem(Where(shown[0]), "--env", error.message, error.hint)]
-        problems.extend([problem for problem in news if (problem.where, problem.message) not in known])
+        # Paths are not compared: for an inherited field, the plan has the path of the store that inherits it.
+        known_problems = {(problem.where, problem.message) for problem in problems.in_order(shown)}
+        new_problems = error.problems or [Problem(Where(shown[0]), "--env", error.message, error.hint)]
+        problems.extend([problem for problem in new_problems if (problem.where, problem.message) not in known_problems])
     return problems.in_order(shown)
 
 
 def _show(arguments: Arguments, runtime: Runtime, config: Config, problems: tuple[Problem, ...]) -> None:
     if arguments.switch("--json"):
-        found: list[Json] = [problem_value(problem) for problem in problems]
-        answer_json({"is_valid": not problems, "problems": found})
+        problem_values: list[Json] = [problem_value(problem) for problem in problems]
+        answer_json({"is_valid": not problems, "problems": problem_values})
         return
     for problem in problems:
         answer(problem_text(problem))
@@ -58,9 +58,10 @@ def _show(arguments: Arguments, runtime: Runtime, config: Config, problems: tupl
 
 COMMAND = Command(
     help=(
-        "Checks the configuration and answers with every problem: `file:line: path: what`. The exit code is\n"
-        "6 when there is one, 2 when there is nothing to check. With --env the environment of this process\n"
-        "counts too: `${NAME}` that are not set, and what AWS would refuse of the values."
+        "Check the configuration and report every problem as `file:line: path: problem`.\n"
+        "\n"
+        "The exit code is 6 if there is a problem, and 2 if there is no configuration to check. With --env,\n"
+        "the values of `${NAME}` from the environment of this process are checked, too."
     ),
     run=_run,
     flags=(CONFIG, ENVIRONMENT),

@@ -39,13 +39,13 @@ class _Session(NamedTuple):
 
     credentials: Credentials
     endpoint: Endpoint
-    """The STS endpoint that GetCallerIdentity is sent to."""
+    """The STS endpoint for GetCallerIdentity."""
     carried: Carried
     chain: tuple[str, ...] = ()
-    """The store and those below it; () for base credentials."""
+    """The store and the stores whose credentials it uses; () for base credentials."""
     hops: tuple[Step, ...] = ()
     ends: Mapping[str, str] = {}
-    """Store -> expiration of its session, for the sessions that this run issued."""
+    """Store -> expiration of its session, for the sessions issued by this run."""
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
@@ -70,7 +70,7 @@ def _base_session(runtime: Runtime) -> _Session:
 
 
 def _session_of(name: str, arguments: Arguments, runtime: Runtime) -> _Session:
-    """The session of a store; `ends` has the hops that had to be made for it."""
+    """The session of a store; `ends` has the hops that this run issued."""
     plan = plan_session(load_config(arguments, runtime), name, arguments, runtime)
     require_session(plan, name)
     ends: dict[str, str] = {}
@@ -126,7 +126,7 @@ def _value(session: _Session, identity: CallerIdentity, runtime: Runtime) -> Jso
 
 
 def hop_value(step: Step, expiration: str, seconds_left: int | None) -> Json:
-    """A hop as JSON; `expiration` is "" where it is not known."""
+    """A hop as JSON; `expiration` is "" if unknown."""
     settings = step.settings
     return {
         "store": step.name,
@@ -155,7 +155,7 @@ def _carried_value(known: Carried) -> Mapping[str, Json]:
 
 
 def _lines(session: _Session, identity: CallerIdentity, runtime: Runtime) -> Iterator[tuple[str, str]]:
-    """The answer for people: a label and its value."""
+    """The answer as text: labels and values."""
     credentials, known = session.credentials, session.carried
     yield "caller", identity.arn
     yield "account", identity.account
@@ -190,11 +190,11 @@ def _end(credentials: Credentials, runtime: Runtime) -> str:
 
 
 def _hop_end(step: Step, ends: Mapping[str, str], runtime: Runtime) -> str:
-    """When a hop's session ends; not known for a hop that was skipped because a later session was cached."""
+    """When a hop's session expires; unknown for a hop that was skipped because a later session was cached."""
     if step.type.gives_long_term:
         return "a long-term key"
     left = _seconds_left(ends.get(step.name, ""), runtime)
-    return "its end is not known here" if left is None else f"{duration_text(left)} left"
+    return "its expiry is unknown" if left is None else f"{duration_text(left)} left"
 
 
 def _seconds_left(expiration: str, runtime: Runtime) -> int | None:
@@ -212,13 +212,15 @@ def _source(chain: tuple[str, ...], base: str) -> str:
 
 COMMAND = Command(
     help=(
-        "Asks AWS who the caller is: with the base credentials, which sign the first hop, or with those of\n"
-        "a store. Shows where they come from and how long they last, each hop behind them, the tags, the\n"
-        "source identity and the session policy that the configuration puts on them, and what no API\n"
-        "returns; never a secret part."
+        "Ask AWS who the caller is: with the base credentials, which sign the first hop, or with the session\n"
+        "of a store.\n"
+        "\n"
+        "Shows where the credentials come from, how long they last, each hop before them, the tags, the\n"
+        "source identity and the session policy that the configuration sets, and what no AWS API returns.\n"
+        "Never shows a secret."
     ),
     run=_run,
     is_audited=True,
     flags=(CONFIG, SESSION_ENVIRONMENT, NO_AGENT, REASON),
-    operands=(Operand("STORE", "a store whose session is asked about", is_required=False),),
+    operands=(Operand("STORE", "ask with the session of this store", is_required=False),),
 )

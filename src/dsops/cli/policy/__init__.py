@@ -1,4 +1,5 @@
-"""`dsops policy check`, `simulate` and `generate`.
+"""The commands `dsops policy check`, `simulate` and `generate`.
 
-Policies and questions come in as arguments; findings and decisions are printed. `dsops.cli` alone imports it.
+Input: policies and questions from arguments and files; output: findings and decisions. Only `dsops.cli` imports this
+package.
 """

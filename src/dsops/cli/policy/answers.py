@@ -1,4 +1,4 @@
-"""Answers to questions about policies, as text, JSON and JUnit. Values of external IDs are hidden."""
+"""Formats answers to questions about policies as text, JSON and JUnit; values of external IDs are hidden."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from dsops.policy.sources.text import STDIN
 from dsops.text import clean, counted
 
 _MOST = 3
-"""Statements that nearly applied, and values of one, shown at most."""
+"""Maximum number of nearly matching statements, and of values of one, to show."""
 
 
 def show(rows: Sequence[AnsweredCase], file: str, form: str, *, now: datetime) -> None:
-    """Print the answers: a single one, or those of a table that differ from the expected ones, and their number."""
+    """Print the answers: of one question, or of a table the unexpected ones and their number."""
     if form == "junit":
         answer(junit_report(rows, file, now=now))
     elif form == "json":
@@ -49,7 +49,7 @@ def _lines(rows: Sequence[AnsweredCase], file: str) -> Iterator[str]:
 
 
 def answer_lines(row: AnsweredCase) -> Iterator[str]:
-    """The lines of an answer: the verdict, what decides, and each policy's part in it."""
+    """The lines of an answer: the verdict, what decides, and the part of each policy in it."""
     outcome, asked = row.outcome, row.outcome.decision.request
     caller = asked.principal.arn or asked.principal.federated or asked.principal.kind
     verb = {"allow": "may", "unknown": "may or may not"}.get(outcome.verdict, "may not")
@@ -83,7 +83,7 @@ def _decided_by(outcome: Outcome) -> str:
 
 
 def place_of(policy: str, line: int) -> str:
-    """`trust.json:12` for a file, `ARN, line 12` for what has no file."""
+    """The line of a statement: `trust.json:12` for a file, `ARN, line 12` for a policy without a file."""
     if not policy or policy.startswith("arn:") or " " in policy:
         return f"{policy or 'policy'}, line {line}"
     return f"{policy}:{line}"
@@ -99,7 +99,7 @@ def _reason_lines(reason: Reason, *, is_allowed: bool, is_unread: bool) -> Itera
     for found in reason.matched:
         verb = "allows" if found.statement.effect == "Allow" else "denies"
         yield clean(f"    {_statement_text(found)} {verb} it")
-    # For an allowed request the Denys that nearly applied are of interest, for a denied one the Allows.
+    # If the request is allowed, show the Deny statements that nearly matched; otherwise the Allow statements.
     wanted = "Deny" if is_allowed else "Allow"
     near = [found for found in reason.near if found.statement.effect == wanted]
     for found in near[:_MOST]:
@@ -130,9 +130,6 @@ def _failure_text(found: StatementReason, failure: UnmetElement) -> str:
 def _listed(values: Sequence[str]) -> str:
     shown = " or ".join(value or '""' for value in values[:_MOST])
     return f"{shown} or {len(values) - _MOST} more" if len(values) > _MOST else shown
-
-
-# --- for programs -------------------------------------------------------------------------------------------
 
 
 def _value(rows: Sequence[AnsweredCase], file: str) -> Json:
@@ -212,11 +209,8 @@ def _statement_value(found: StatementReason) -> Json:
     }
 
 
-# --- for build servers --------------------------------------------------------------------------------------
-
-
 def junit_report(rows: Sequence[AnsweredCase], file: str, *, now: datetime) -> str:
-    """A suite named after the file, with a case for each row."""
+    """The JUnit report: a suite named after the file, with a case for each row."""
     from dsops.cli.framework.junit import SuiteCase, junit_xml
 
     name = os.path.splitext(os.path.basename(file))[0] if file and file != STDIN else "policies"

@@ -1,4 +1,4 @@
-"""Read files with policies, or with tables of questions, that the command line names."""
+"""Reads the policy files and tables of questions that the command line names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dsops.policy import (
 from dsops.runtime import Runtime
 
 _MAX_BYTES = 1 << 25
-"""IAM takes 128 KiB; this much is read within a minute, and no more of a file named by mistake."""
+"""IAM accepts 128 KiB; this much can be checked within a minute, and limits a file named by mistake."""
 
 
 def read_policy(name: str, runtime: Runtime) -> str:
@@ -46,18 +46,18 @@ def read_policy(name: str, runtime: Runtime) -> str:
 
 
 def read_policy_file(name: str, runtime: Runtime) -> PolicyFile:
-    """Return the users and roles of a file. Raises PolicyUnreadable, or PolicyInvalid for an unknown form."""
+    """Return the users and roles of a file. Raises PolicyUnreadable, or PolicyInvalid for an unknown format."""
     hint = "one policy is given with --trust-policy ROLE=FILE or --identity-policy WHO=FILE"
     return read_policy_source(read_policy(name, runtime), name, lambda file: read_policy(file, runtime), hint)
 
 
 def read_one_policy(flag: str, word: str, kind: PolicyKind, runtime: Runtime) -> tuple[str, Policy]:
-    """Return owner and policy of a `WHO=FILE` argument."""
+    """Return the owner and the policy of a `WHO=FILE` argument."""
     who, equals, file = word.rpartition("=")
     if not equals or not who or not file:
         raise UsageError(f"`{flag} {word}` is not WHO=FILE", hint=f"such as {flag} Deploy=policy.json")
     text = read_policy(file, runtime)
-    # Comments are allowed: deployment tools remove them from such files.
+    # Comments are accepted: deployment tools remove them from such files.
     document = parse_json(text, file, comments=True) if file.endswith(".jsonc") else parse_policy_text(text, file)
     checked = check_policy(document, kind, name=file, file=file)
     if checked.policy is None:

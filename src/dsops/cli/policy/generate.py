@@ -1,4 +1,4 @@
-"""`dsops policy generate`: the policies that an environment needs in AWS, to the letter, in three formats."""
+"""`dsops policy generate`: print the least-privilege policies of an environment, in three formats."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     grants = selection.only(grants)
     format_name, folder = arguments.text("--format"), arguments.text("--out")
     if not grants.roles and not grants.sessions and not grants.bases:
-        hint = "`dsops plan` shows what it does, and as whom"
+        hint = "`dsops plan` shows what it does, and with which credentials"
         raise UsageError(f"environment `{plan.environment}` needs no such policy", hint=hint)
     if folder:
         _write(dict(_files(grants, selection, format_name)), folder, runtime)
@@ -51,11 +51,11 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _store(name: str, plan: Plan) -> str:
-    wanted = ("role_arn", "session_policy")
-    known = [each for each, step in plan.steps.items() if any(key in step.settings for key in wanted)]
-    if name not in known:
-        near = nearest(name, known)
-        hint = f"did you mean `{near}`?" if near else f"the stores that do are {', '.join(known) or 'none'}"
+    role_settings = ("role_arn", "session_policy")
+    store_names = [each for each, step in plan.steps.items() if any(key in step.settings for key in role_settings)]
+    if name not in store_names:
+        near = nearest(name, store_names)
+        hint = f"did you mean `{near}`?" if near else f"the stores that do are {', '.join(store_names) or 'none'}"
         raise UsageError(f"no store `{name}` assumes a role for environment `{plan.environment}`", hint=hint)
     return name
 
@@ -70,30 +70,27 @@ def _one_account(grants: Grants, format_name: str) -> Grants:
         message, why = f"the policies are for {len(known)} accounts", f"they are {', '.join(known)}"
     else:
         message = f"the policies are for {counted(len(known), 'account')} and for the owner of the base credentials"
-        why = f"they are {', '.join(known)}, and that of the base credentials, which is not known"
+        why = f"they are {', '.join(known)}, and that of the base credentials, which is unknown"
         hint = f"say who that is with `--caller ARN` (`dsops whoami` prints it); {hint}"
     raise UsageError(f"{message}, and a {format_name} file is for one", why=why, hint=hint)
 
 
-# --- what is written -----------------------------------------------------------------------------------------
-
-
 def _text(grants: Grants, selection: Selection, format_name: str) -> str:
-    """One account's, as a file."""
-    told = f"What dsops needs for {grants.environment}: made by dsops {__version__}, `dsops policy generate`"
+    """The policies of one account as a Terraform file or a CloudFormation template."""
+    header = f"What dsops needs for {grants.environment}: made by dsops {__version__}, `dsops policy generate`"
     if format_name == "terraform":
-        return terraform(grants, selection, told)
-    found = template(grants, selection, told)
-    if "Resources" not in found:
+        return terraform(grants, selection, header)
+    resources = template(grants, selection, header)
+    if "Resources" not in resources:
         raise UsageError(
-            "a template of session policies alone has no resources, and CloudFormation takes none without",
+            "a template of session policies alone has no resources, and CloudFormation requires some",
             hint="`--format json` prints them; `--kind all` puts them into the template's outputs",
         )
-    return f"{json_text(_plain(found))}\n"
+    return f"{json_text(_plain(resources))}\n"
 
 
 def _files(grants: Grants, selection: Selection, format_name: str) -> Iterator[tuple[str, str]]:
-    """A folder for each account; of JSON, a file for each policy, as `aws iam create-role` takes them."""
+    """The files, in a folder for each account; as JSON, a file for each policy, as `aws iam create-role` takes it."""
     for account, part in by_account(grants).items():
         if format_name != "json":
             yield f"{account}/{_FILES[format_name]}", _text(part, selection, format_name)
@@ -103,7 +100,7 @@ def _files(grants: Grants, selection: Selection, format_name: str) -> Iterator[t
 
 
 def _plain(value: object) -> Json:
-    """A value of a policy, which is one of JSON by now."""
+    """A value of a policy as JSON. Raises TypeError for any other value: a bug."""
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
@@ -130,13 +127,13 @@ def _write(files: Mapping[str, str], folder: str, runtime: Runtime) -> None:
 def _value(grants: Grants, selection: Selection) -> Json:
     roles: list[Json] = []
     for role in grants.roles:
-        found: dict[str, Json] = {"arn": str(role.arn), "stores": list(role.stores)}
+        role_value: dict[str, Json] = {"arn": str(role.arn), "stores": list(role.stores)}
         if selection.has_trust:
-            found["trust"] = _plain(filled(policy(list(role.trust))))
-            found["max_session_duration"] = role.max_session_duration
+            role_value["trust"] = _plain(filled(policy(list(role.trust))))
+            role_value["max_session_duration"] = role.max_session_duration
         if selection.has_permissions:
-            found["permissions"] = _plain(policy(list(role.permissions))) if role.permissions else None
-        roles.append(found)
+            role_value["permissions"] = _plain(policy(list(role.permissions))) if role.permissions else None
+        roles.append(role_value)
     sessions: list[Json] = [
         {
             "store": session.store,
@@ -176,11 +173,11 @@ def _note_blanks(grants: Grants, selection: Selection) -> None:
 
 
 _HELP = (
-    "Prints the policies that an environment needs in AWS, no wider than what it does.\n"
-    "That is: for each role its trust policy (the role of the hop before, the owner of the base\n"
-    "credentials, an identity provider) and its permissions, those of the base credentials, and the\n"
-    "session policies that `session_policy: auto` stands for. Nothing is asked of AWS. What the\n"
-    "configuration does not tell is left open, and so is an external ID.\n\n"
+    "Print the least-privilege policies that an environment needs in AWS.\n"
+    "The policies are, for each role, its trust policy (for the role of the previous hop, the owner of\n"
+    "the base credentials or an identity provider) and its permissions, the permissions of the base\n"
+    "credentials, and the session policies of `session_policy: auto`. AWS is not called. Placeholders\n"
+    "stand for what the configuration does not contain, and for external IDs.\n\n"
     "  dsops policy generate --env production --caller arn:aws:iam::111111111111:user/ada\n"
     "  dsops policy generate --env production --format terraform --out policies"
 )
@@ -191,11 +188,15 @@ GENERATE = Command(
     flags=(
         CONFIG,
         ENVIRONMENT,
-        Flag("--kind", "which policies", value="KIND", choices=KINDS, default="all", own_variable="DSOPS_POLICY_KIND"),
-        Flag("--store", "only those of this store's role", value="STORE", own_variable="DSOPS_POLICY_STORE"),
+        Flag(
+            "--kind", "which policies", value="KIND", choices=KINDS, default="all", own_variable="the policies to print"
+        ),
+        Flag(
+            "--store", "only the policies of the role of this store", value="STORE", own_variable="DSOPS_POLICY_STORE"
+        ),
         Flag(
             "--format",
-            "how they are written",
+            "the output format",
             value="FORMAT",
             choices=FORMATS,
             default="json",
@@ -204,13 +205,13 @@ GENERATE = Command(
         Flag("--caller", "the user or role that has the base credentials", value="ARN", own_variable="DSOPS_CALLER"),
         Flag(
             "--issuer",
-            "who signs the web identity tokens that are sent: its https address",
+            "the https URL of the issuer that signs the web identity tokens",
             value="URL",
             own_variable="DSOPS_ISSUER",
         ),
         Flag(
             "--out",
-            "the folder to write into, with a folder for each account",
+            "write into this folder, with a subfolder for each account",
             value="DIRECTORY",
             own_variable="DSOPS_GENERATE_OUT",
         ),

@@ -1,4 +1,4 @@
-"""Complete questions from IAM: AWS's with the base credentials, a sandbox's with its admins' keys."""
+"""Reads the missing policies of questions from IAM: of AWS with the base credentials, of a sandbox with admin keys."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Questions = Sequence[tuple[Case, PolicySet]]
 
 
 def ask_aws(questions: Questions, file: str, runtime: Runtime) -> Sequence[CompletedQuestion]:
-    """Complete each question, in order, with what the base credentials may read of their own account."""
+    """Complete each question, in order, with what the base credentials can read of their own account."""
     credentials = load_base(runtime)
     client, sts = make_client(runtime), base_endpoint(runtime)
     environ = base_environ(runtime)
@@ -54,7 +54,7 @@ def ask_aws(questions: Questions, file: str, runtime: Runtime) -> Sequence[Compl
 
 
 def ask_sandbox(questions: Questions, url: str, file: str, runtime: Runtime) -> Sequence[CompletedQuestion]:
-    """Complete each question, in order, with what a sandbox has, read with the keys of each account's `admin`.
+    """Complete each question, in order, with the policies of a sandbox, read with the keys of each account's `admin`.
 
     The keys in the environment are not used: they may be those of a real account.
     """
@@ -66,8 +66,8 @@ def ask_sandbox(questions: Questions, url: str, file: str, runtime: Runtime) -> 
         )
     # No proxy and no other address of the environment is used on the way to this machine.
     quiet = runtime._replace(environ={})
-    asked = [case.asked for case, _ in questions]
-    accounts = {each.principal.account for each in asked} | {each.resource_account for each in asked}
+    requests = [case.asked for case, _ in questions]
+    accounts = {each.principal.account for each in requests} | {each.resource_account for each in requests}
     completer = completer_of(
         make_client(quiet),
         _admin_finder(url),
@@ -79,7 +79,7 @@ def ask_sandbox(questions: Questions, url: str, file: str, runtime: Runtime) -> 
 
 
 def _admin_finder(url: str) -> Callable[[str], AccountKeys | None]:
-    """Return a function for the keys of an account's `admin`; it gives None for an account that the sandbox lacks."""
+    """Return a function for the keys of an account's `admin`; it returns None for an account that the sandbox lacks."""
     try:
         from dsops.sandbox.control.running_sandboxes import ask
     except ModuleNotFoundError as error:
@@ -89,7 +89,7 @@ def _admin_finder(url: str) -> Callable[[str], AccountKeys | None]:
 
     @cache
     def find(account: str) -> AccountKeys | None:
-        # Nothing can be read of an account whose admin has no keys, either.
+        # An account whose admin has no keys can't be read either.
         with suppress(SandboxUnavailable, KeyError):
             identity = ask(url, "identity", **{"as": f"admin@{account}"})
             credentials = Credentials(identity["AccessKeyId"], Secret(identity["SecretAccessKey"]))

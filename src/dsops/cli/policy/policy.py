@@ -1,4 +1,4 @@
-"""`dsops policy check`: what is wrong with IAM policies, and what does something else than it seems to."""
+"""`dsops policy check`: report problems of IAM policies, and statements that do not do what they seem to."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from dsops.text import clean, counted
 
 TYPE = Flag(
     "--type",
-    "what kind of policy the files hold, where it should not be guessed",
+    "the type of policy in the files, if dsops should not guess it",
     value="TYPE",
     choices=get_args(PolicyKind),
     own_variable="DSOPS_POLICY_TYPE",
 )
 FORMAT = Flag(
     "--format",
-    "how the findings are written; --json means json",
+    "the output format; --json is the same as `--format json`",
     value="FORMAT",
     choices=("text", "json", "sarif"),
     own_variable="DSOPS_POLICY_FORMAT",
@@ -45,7 +45,7 @@ FORMAT = Flag(
 
 
 class CheckedFile(NamedTuple):
-    """A file and what was found in it."""
+    """A file, and the findings in it."""
 
     file: str
     report: LintReport
@@ -80,9 +80,6 @@ def _check_file(
     return CheckedFile(file, lint(document, len(text), kind, reference=reference, has_comments=extension == ".jsonc"))
 
 
-# --- what is shown ------------------------------------------------------------------------------------------
-
-
 def _show(
     checked: Sequence[CheckedFile], reference: ServiceReference | None, arguments: Arguments, *, is_complete: bool
 ) -> None:
@@ -105,18 +102,18 @@ def _show(
 
 
 def _notes(checked: Sequence[CheckedFile], reference: ServiceReference | None) -> list[str]:
-    """What a reader has to know to judge the findings."""
-    found = []
+    """What a reader has to know to judge the findings: guessed types, and checks that were not made."""
+    texts = []
     for file, report in checked:
         if report.reason:
             kind = KIND_WORDS[report.kind]
-            found.append(f"{file} is read as {_article(kind)}: {report.reason}; --type says otherwise")
+            texts.append(f"{file} is read as {_article(kind)}: {report.reason}; --type says otherwise")
     if reference is None and checked:
-        found.append(
+        texts.append(
             "names of services, actions and their condition keys are not checked: "
             f"`{install_command('policy')}` adds that"
         )
-    return found
+    return texts
 
 
 def _article(noun: str) -> str:
@@ -133,7 +130,7 @@ def _lines(checked: CheckedFile) -> list[str]:
 
 
 def finding_text(file: str, finding: Finding) -> str:
-    """`file:line: severity[code]: path: message`, where editors look for it, and the hint."""
+    """`file:line: severity[code]: path: message`, a format that editors recognise, and the hint."""
     path = f"{finding.path}: " if finding.path else ""
     head = f"{file}:{finding.line}: {finding.severity}[{finding.rule.code}]: {path}{finding.message}"
     return f"{clean(head)}\n  hint: {clean(finding.hint)}"
@@ -179,14 +176,14 @@ def _finding_value(finding: Finding) -> Json:
 
 
 COMMAND = Group(
-    help="IAM policies: what is wrong with them, what they allow, and those that an environment needs.",
+    help="Check, simulate and generate IAM policies.",
     commands={
         "check": Command(
             help=(
-                "Says what is wrong with policies, line by line.\n"
-                "That is: what AWS refuses, callers that a trust policy lets in by mistake, conditions that hold when\n"
-                "they should not, names that AWS has not. Reads JSON, with comments too, and YAML. The exit code is 6\n"
-                "when there is an error or a warning (a note is neither), 2 when a file can't be read."
+                "Check policies and report every problem with its line.\n"
+                "The checks find what AWS refuses, callers that a trust policy lets in by mistake, conditions that\n"
+                "match when they should not, and names that AWS does not know. Reads JSON (comments are allowed) and\n"
+                "YAML. The exit code is 6 for an error or a warning (not for a note), 2 if a file can't be read."
             ),
             run=_check,
             flags=(TYPE, FORMAT),

@@ -1,4 +1,4 @@
-"""`dsops policy simulate`: may this caller do this to that; one question, or a table of them with what is expected."""
+"""`dsops policy simulate`: evaluate whether a caller may perform an action, for one question or a table."""
 
 from __future__ import annotations
 
@@ -39,42 +39,37 @@ def _flag(name: str, help_text: str, value: str, *, choices: tuple[str, ...] = (
     return Flag(name, help_text, value=value, choices=choices, own_variable=variable, is_repeatable=repeatable)
 
 
-CASES = _flag("--cases", "a table of questions and what is expected of the answers; `-` is stdin", "FILE")
-ACTION = _flag("--action", "what is to be done, such as sts:AssumeRole", "ACTION")
-RESOURCE = _flag("--resource", "to what: an ARN; without it an action that has no resource", "ARN")
-RESOURCE_ACCOUNT = _flag("--resource-account", "whose that is, where the ARN does not say", "ACCOUNT")
-PRINCIPAL = _flag("--principal", "by whom: an ARN, a service such as ec2.amazonaws.com, or `anonymous`", "ARN")
+CASES = _flag("--cases", "a table of questions with expected answers; `-` is stdin", "FILE")
+ACTION = _flag("--action", "the action, such as sts:AssumeRole", "ACTION")
+RESOURCE = _flag("--resource", "the ARN of the resource; leave it out for an action without a resource", "ARN")
+RESOURCE_ACCOUNT = _flag("--resource-account", "the account of the resource, if its ARN does not contain it", "ACCOUNT")
+PRINCIPAL = _flag("--principal", "the caller: an ARN, a service such as ec2.amazonaws.com, or `anonymous`", "ARN")
 CONTEXT = _flag(
-    "--context",
-    "a condition key of the request, KEY=VALUE; give it again for more keys or values",
-    "KEY=VALUE",
-    repeatable=True,
+    "--context", "a condition key of the request and its value; may be repeated", "KEY=VALUE", repeatable=True
 )
 IDENTITY = _flag("--identity", "an identity-based policy of the caller; may be repeated", "FILE", repeatable=True)
-BOUNDARY = _flag("--boundary", "the caller's permissions boundary", "FILE")
+BOUNDARY = _flag("--boundary", "the permissions boundary of the caller", "FILE")
 SESSION = _flag("--session", "a session policy; may be repeated", "FILE", repeatable=True)
-TRUST = _flag("--trust", "the trust policy of the role that is to be assumed", "FILE")
-RESOURCE_POLICY = _flag("--resource-policy", "the policy of a resource that is no role", "FILE")
+TRUST = _flag("--trust", "the trust policy of the role to assume", "FILE")
+RESOURCE_POLICY = _flag("--resource-policy", "the resource-based policy of a resource other than a role", "FILE")
 SCP = _flag(
     "--scp",
-    "service control policies of a level, separated by commas: FullAWSAccess,deny.json; may be repeated",
+    ("service control policies of one level, separated by commas: FullAWSAccess,deny.json; may be repeated"),
     "FILES",
     repeatable=True,
 )
-RCP = _flag("--rcp", "resource control policies of a level, as --scp", "FILES", repeatable=True)
-EXPECT = _flag(
-    "--expect", "what the answer should be: the exit code is 6 when it is not", "ANSWER", choices=EXPECTATIONS
-)
+RCP = _flag("--rcp", "resource control policies of one level, as for --scp; may be repeated", "FILES", repeatable=True)
+EXPECT = _flag("--expect", "the expected answer; the exit code is 6 for another one", "ANSWER", choices=EXPECTATIONS)
 LIVE = Flag(
     "--live",
-    "read what is not given from IAM with the caller's keys: policies, boundary, trust policy",
+    ("read the other policies from IAM with the base credentials: policies, boundary, trust policy"),
     "switch",
     own_variable="DSOPS_POLICY_LIVE",
 )
-SANDBOX = _flag("--sandbox", "read it from a sandbox that runs on this machine: http://127.0.0.1:4566", "URL")
+SANDBOX = _flag("--sandbox", "read the other policies from a sandbox on this machine: http://127.0.0.1:4566", "URL")
 FORMAT = Flag(
     "--format",
-    "how the answers are written; --json means json",
+    "the output format; --json is the same as `--format json`",
     value="FORMAT",
     choices=("text", "json", "junit"),
     own_variable="DSOPS_POLICY_SIMULATE_FORMAT",
@@ -110,7 +105,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.service_reference import open_reference
 
     if arguments.switch("--live") and arguments.text("--sandbox"):
-        raise UsageError("--live and --sandbox exclude each other", hint="a sandbox is asked with keys of its own")
+        raise UsageError("--live and --sandbox exclude each other", hint="a sandbox is read with keys of its own")
     table = _table(arguments, runtime)
     for sentence in name_notes(table.cases, table.file, open_reference()):
         note(sentence)
@@ -124,13 +119,15 @@ def _answers(table: CaseFile, arguments: Arguments, runtime: Runtime) -> list[An
     from dsops.policy import PolicyFiles
 
     files = PolicyFiles(table.file, arguments.text("--cases"), lambda name: read_policy(name, runtime))
-    given = [(case, files.policies(case)) for case in table.cases]
+    questions = [(case, files.policies(case)) for case in table.cases]
     files.raise_any()
     rows = []
-    for (case, _), (asked, policies, unread) in zip(given, _completed(given, table, arguments, runtime), strict=True):
+    for (case, _), (asked, policies, unread) in zip(
+        questions, _completed(questions, table, arguments, runtime), strict=True
+    ):
         outcome = simulate(asked, policies, unread, runtime.now())
-        wrong = differences(outcome, case.expected) if case.expected is not None else ()
-        rows.append(AnsweredCase(case, outcome, wrong))
+        deviations = differences(outcome, case.expected) if case.expected is not None else ()
+        rows.append(AnsweredCase(case, outcome, deviations))
     return rows
 
 
@@ -140,7 +137,7 @@ _Completed = tuple[CaseQuestion, PolicySet, tuple[Unread, ...]]
 def _completed(
     given: Sequence[tuple[Case, PolicySet]], table: CaseFile, arguments: Arguments, runtime: Runtime
 ) -> Sequence[_Completed]:
-    """The questions, completed from IAM where --live or --sandbox is given."""
+    """The questions, completed from IAM if --live or --sandbox is given."""
     if arguments.switch("--live"):
         from dsops.cli.policy.live import ask_aws
 
@@ -152,20 +149,17 @@ def _completed(
     return [(case.asked, policies, ()) for case, policies in given]
 
 
-# --- what is asked ------------------------------------------------------------------------------------------
-
-
 def _table(arguments: Arguments, runtime: Runtime) -> CaseFile:
     file = arguments.text("--cases")
     if not file:
         return CaseFile("", (_question(arguments),))
     from dsops.policy import read_table, shown_name
 
-    also = [flag.name for flag in _OF_A_QUESTION if arguments.text(flag.name)]
-    if also:
+    other_flags = [flag.name for flag in _OF_A_QUESTION if arguments.text(flag.name)]
+    if other_flags:
         raise UsageError(
-            f"--cases and {also[0]} exclude each other",
-            hint="what holds for all cases stands under `defaults` in the file",
+            f"--cases and {other_flags[0]} exclude each other",
+            hint="write what applies to all cases under `defaults` in the file",
         )
     return CaseFile(shown_name(file), read_table(file, lambda name: read_policy(name, runtime)))
 
@@ -173,7 +167,7 @@ def _table(arguments: Arguments, runtime: Runtime) -> CaseFile:
 def _question(arguments: Arguments) -> Case:
     for flag in (PRINCIPAL, ACTION):
         if not arguments.text(flag.name):
-            hint = f"{flag.name} says {flag.help}; or name a table with --cases"
+            hint = f"{flag.name} is {flag.help}; or name a table with --cases"
             raise UsageError(f"{flag.name} is missing", hint=hint)
     try:
         principal = read_caller(arguments.text("--principal"))
@@ -199,14 +193,14 @@ def _context(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
     for word in words:
         key, equals, value = word.partition("=")
         if not key or not equals:
-            # The word is not shown: it may be the value of an external ID.
+            # The word is not shown: it may contain the value of an external ID.
             raise UsageError("a --context is not KEY=VALUE", hint="such as --context aws:SourceIp=203.0.113.7")
         context[key] = (*context.get(key, ()), value)
     return context
 
 
 def _policies(arguments: Arguments) -> dict[Place, Groups]:
-    """The policies of the flags. `none` stands for no policy; a place without a flag may be read from IAM."""
+    """The policies named by flags. `none` means no policy; a place without a flag may be read from IAM."""
     one_group: tuple[tuple[Place, Flag], ...] = (
         ("identity", IDENTITY),
         ("boundary", BOUNDARY),
@@ -215,17 +209,17 @@ def _policies(arguments: Arguments) -> dict[Place, Groups]:
         ("resource", RESOURCE_POLICY),
     )
     levels: tuple[tuple[Place, Flag], ...] = (("scp", SCP), ("rcp", RCP))
-    found: dict[Place, Groups] = {}
+    policies: dict[Place, Groups] = {}
     for place, flag in one_group:
         names = arguments.texts(flag.name) if flag.is_repeatable else tuple(filter(None, [arguments.text(flag.name)]))
         if names:
-            found[place] = () if names == (_NONE,) else (tuple(_source(name, flag) for name in names),)
+            policies[place] = () if names == (_NONE,) else (tuple(_source(name, flag) for name in names),)
     for place, flag in levels:
         names = arguments.texts(flag.name)
         if names:
             listed = () if names == (_NONE,) else names
-            found[place] = tuple(tuple(_source(name, flag) for name in each.split(",") if name) for each in listed)
-    return found
+            policies[place] = tuple(tuple(_source(name, flag) for name in each.split(",") if name) for each in listed)
+    return policies
 
 
 def _source(name: str, flag: Flag) -> PolicySource:
@@ -234,11 +228,11 @@ def _source(name: str, flag: Flag) -> PolicySource:
 
 SIMULATE = Command(
     help=(
-        "Says whether a caller may do something, as AWS would decide, and which statement decides.\n"
-        "Asks one question, or with --cases a table of them. Policies come from files; with --live or\n"
-        "--sandbox those that are not given are read from IAM, and what can't be read leaves the answer\n"
-        "`unknown`. `none` for a file says that there is no such policy. The exit code is 6 when an\n"
-        "answer is not the one expected."
+        "Evaluate whether a caller may perform an action, as AWS would, and show which statement decides.\n"
+        "Answers one question, or with --cases a table of them. Policies come from files; with --live or\n"
+        "--sandbox, the others are read from IAM. If a policy can't be read, the answer may be `unknown`.\n"
+        "Write `none` instead of a file if there is no such policy. The exit code is 6 if an answer is not\n"
+        "the expected one."
     ),
     run=_run,
     flags=(*_OF_A_QUESTION, CASES, LIVE, SANDBOX, FORMAT),

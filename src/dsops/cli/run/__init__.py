@@ -1,4 +1,4 @@
-"""The commands that carry out an environment: `exec`, `get`, `render`, `credentials`; and `agent`.
+"""The commands that use an environment's values: `exec`, `get`, `render`, `credentials`; and `agent`.
 
-`exec.py` reads as the sentence that dsops is; begin there.
+Begin with `exec.py`: it contains all steps from configuration to process.
 """

@@ -1,4 +1,4 @@
-"""`dsops agent`: starts, stops and shows the process that keeps sessions in memory."""
+"""`dsops agent`: start, stop and show the process that keeps sessions in memory."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from dsops.text import counted, duration_text
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    """Runs the agent in this process, on the socket that its parent bound or on one of its own."""
+    """Run the agent in this process, on the socket that its parent bound or on one of its own."""
     harden()
     descriptor = arguments.integer("--listener")
     listener = own_listener(runtime.environ) if descriptor is None else inherited_listener(descriptor)
     drop_environment()
-    # Only now: libcurl and OpenSSL read the environment when they are loaded.
+    # Imported only now: libcurl and OpenSSL read the environment when they are loaded.
     from dsops.agent.work import serve
     from dsops.cli.run.command_lines import ClientLines
 
@@ -45,7 +45,7 @@ def _place(runtime: Runtime) -> tuple[str, str]:
 
 
 def _start(arguments: Arguments, runtime: Runtime) -> int:
-    """Starts the agent, unless it runs."""
+    """Start the agent, unless it is running."""
     folder, address = _place(runtime)
     if os.path.lexists(folder) and not client.is_safe(folder):
         raise unsafe_folder(folder)
@@ -65,7 +65,7 @@ def _metrics_url(port: int) -> str:
 
 
 def _metrics(arguments: Arguments, _runtime: Runtime) -> int:
-    """Prints the agent's metrics."""
+    """Print the agent's metrics."""
     fields = ask_running("metrics", *(["sandbox"] if arguments.switch(SANDBOX.name) else []))
     if not fields:
         raise AgentUnavailable("no agent is running, so nothing was counted", hint="`dsops agent start` starts one")
@@ -74,19 +74,19 @@ def _metrics(arguments: Arguments, _runtime: Runtime) -> int:
 
 
 def _stop(_arguments: Arguments, _runtime: Runtime) -> int:
-    """Ends the agent, if it runs."""
+    """Stop the agent, if it is running."""
     ask_running("stop")
     return 0
 
 
 def _clear(_arguments: Arguments, _runtime: Runtime) -> int:
-    """Clears the agent's cache."""
+    """Clear the agent's cache."""
     ask_running("clear")
     return 0
 
 
 def _status(arguments: Arguments, runtime: Runtime) -> int:
-    """Shows the cached sessions."""
+    """Show the cached sessions."""
     fields = ask_running("status")
     all_sessions = [json.loads(field) for field in fields[3:]]
     sessions = [session for session in all_sessions if arguments.switch(SANDBOX.name) or not session["is_of_sandbox"]]
@@ -131,7 +131,7 @@ def _row(session: Mapping[str, Json]) -> Sequence[str]:
 
 IDLE = Flag(
     "--idle",
-    "end after that long without a request (default 3600)",
+    "end the agent after this time without a request (default 3600)",
     "seconds",
     value="SECONDS",
     own_variable="DSOPS_AGENT_IDLE",
@@ -139,47 +139,45 @@ IDLE = Flag(
 
 METRICS_PORT = Flag(
     "--metrics-port",
-    "serve metrics at this port of 127.0.0.1, for every user of this machine; 0 takes a free one",
+    ("serve metrics on this port of 127.0.0.1, to every user of this machine; 0 picks a free port"),
     "port",
     value="N",
     own_variable="DSOPS_AGENT_METRICS_PORT",
 )
 
 SANDBOX = Flag(
-    "--sandbox", "also what was done in a sandbox on this machine", "switch", own_variable="DSOPS_AGENT_SANDBOX"
+    "--sandbox", "include what was done in a sandbox on this machine", "switch", own_variable="DSOPS_AGENT_SANDBOX"
 )
 
 COMMAND = Group(
     help=(
-        "The agent keeps the sessions of stores in memory, so that the next run needs no new ones: as ssh-agent does\n"
-        "with keys. `dsops exec` starts it when it is needed. It writes no session to disk, and ends after an\n"
-        "idle hour."
+        "The agent keeps the sessions of stores in memory for the next run, as ssh-agent keeps keys.\n"
+        "`dsops exec` starts it when needed. It writes no session to disk, and ends after an hour without a\n"
+        "request."
     ),
     commands={
         "start": Command(
-            "Starts the agent, unless it runs. With --metrics-port it serves metrics from now on, also if it ran.",
+            ("Start the agent if it does not run. --metrics-port works for an agent that runs already, too."),
             _start,
             (IDLE, METRICS_PORT),
         ),
-        "stop": Command("Ends the agent, and with it every session that it holds.", _stop),
-        "status": Command(
-            "Shows whether the agent runs, and each session that it holds: never a secret part of one.",
-            _status,
-            (SANDBOX,),
-        ),
+        "stop": Command("End the agent and forget every session that it keeps.", _stop),
+        "status": Command("Show whether the agent runs, and its sessions without their secrets.", _status, (SANDBOX,)),
         "metrics": Command(
-            "Prints what the agent has counted, as OpenMetrics text; with --sandbox, of requests to a sandbox.",
+            ("Print the metrics of the agent as OpenMetrics text; with --sandbox those of sandbox requests too."),
             _metrics,
             (SANDBOX,),
         ),
-        "clear": Command("Has the agent forget all sessions; it goes on running.", _clear),
+        "clear": Command("Make the agent forget all sessions; it keeps running.", _clear),
         "run": Command(
-            "Is the agent, in the foreground: for those who let systemd or launchd start it.",
+            "Run the agent in the foreground, for systemd or launchd.",
             _run,
             (
                 IDLE,
                 METRICS_PORT,
-                Flag("--listener", "the descriptor of a socket that listens already", "integer", value="NUMBER"),
+                Flag(
+                    "--listener", "the file descriptor of a socket that is already listening", "integer", value="NUMBER"
+                ),
             ),
         ),
     },

@@ -1,4 +1,4 @@
-"""The command lines that the agent carries out for its clients: their words -> what is asked, and the answer's text."""
+"""Parses the command lines that the agent runs for its clients, and formats the answers."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _NEEDS_OWN_PROCESS = (
     "DSOPS_TRANSPORT",
     *[flag.variable for flag in (*EXEC.flags, *COMMON) if flag.name not in (*PLAIN, *PLAIN_WITH_VALUE)],
 )
-"""Variables that ask for what only the client's own process can do; the client keeps the flags to itself."""
+"""Variables for what only the client's own process can do; a client with such flags does not ask the agent."""
 
 
 class ClientLines:
-    """Reads the command lines of the agent's clients: `dsops.agent.command_lines.CommandLines`."""
+    """Parses the command lines of the agent's clients; implements `dsops.agent.command_lines.CommandLines`."""
 
     def exec_line(self, words: Sequence[str], environ: Mapping[str, str]) -> ExecLine | None:
-        """An `exec` that needs nothing but a new environment; None where the client has to do it."""
+        """The parsed `exec` if it needs only a new environment; None if the client has to do it."""
         arguments = _parsed(EXEC, "exec", words, environ)
         if arguments is None or not arguments.command:
             return None
@@ -34,7 +34,7 @@ class ClientLines:
         return ExecLine(_request(arguments), arguments.command, is_pristine, keeps_existing)
 
     def answer_line(self, words: Sequence[str], environ: Mapping[str, str]) -> GetLine | CredentialsLine | None:
-        """A `get` or `credentials` that writes to stdout and nowhere else; None where the client has to do it."""
+        """The parsed `get` or `credentials` if it writes only to stdout; None if the client has to do it."""
         name, *others = words or [""]
         command = {"get": get.COMMAND, "credentials": credentials.COMMAND}.get(name)
         arguments = _parsed(command, name, others, environ) if command is not None else None
@@ -50,12 +50,12 @@ class ClientLines:
         return CredentialsLine(request, partial(credentials.text_of, store, arguments.text("--format")))
 
     def note_line(self, text: str) -> str:
-        """A note as it stands on stderr."""
+        """Format a note for stderr."""
         return note_line(text)
 
 
 def _parsed(command: Command, name: str, words: Sequence[str], environ: Mapping[str, str]) -> Arguments | None:
-    """The arguments; None where they are wrong: the client's own process lists the names that could stand there."""
+    """The arguments; None if they are wrong: the client's process reports the error, with the possible names."""
     try:
         arguments = parse(command, words, environ, name=name)
     except UsageError:

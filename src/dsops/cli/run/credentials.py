@@ -1,4 +1,4 @@
-"""`dsops credentials`: prints the session of a store, for another program."""
+"""`dsops credentials`: print the session of a store, for another program."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     name, format_name, out = arguments.operand("STORE"), arguments.text("--format"), arguments.text("--out")
     if runtime.environ is os.environ:
         begin_elsewhere(arguments.text("--for-profile"))
-    # Before the first call: an answer that can't be written must not cost one.
+    # Checked before the first call: an answer that can't be written must not cost one.
     step_file = ""
     if format_name == "github":
         from dsops.cli.run.github import require_step
@@ -58,12 +58,12 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def is_plain(arguments: Arguments) -> bool:
-    """Whether the answer goes to stdout, and nothing is written elsewhere."""
+    """Whether the answer goes to stdout only."""
     return arguments.text("--out") in {"", STDOUT} and arguments.text("--format") != "github"
 
 
 def _planned(arguments: Arguments, runtime: Runtime) -> Plan:
-    """What it takes to get the session of the store."""
+    """The plan for the session of the store."""
     name, profile = arguments.operand("STORE"), arguments.text("--for-profile")
     try:
         # The profile was written earlier, and the file may have changed since: it needs permission.
@@ -78,7 +78,7 @@ def _planned(arguments: Arguments, runtime: Runtime) -> Plan:
 
 
 def text_of(name: str, format_name: str, credentials: Credentials) -> bytes:
-    """The answer in every format but `github`, which writes to a file of its own."""
+    """The answer in every format except `github`, which is written to the runner's file."""
     if format_name == "json":
         return f"{json_text({'store': name, **_value(credentials)})}\n".encode()
     if format_name == "process":
@@ -93,7 +93,7 @@ def text_of(name: str, format_name: str, credentials: Credentials) -> bytes:
 
 
 def _write(name: str, format_name: str, credentials: Credentials, path: str) -> None:
-    """Writes the answer to a file with mode 0600; a file of profiles keeps its other profiles."""
+    """Write the answer to a file with mode 0600; other profiles in an `ini` file are kept."""
     from dsops.render.file import write_private
 
     text = text_of(name, format_name, credentials)
@@ -108,14 +108,14 @@ def _write(name: str, format_name: str, credentials: Credentials, path: str) -> 
 
 
 def old_text(path: str) -> str:
-    """The text of a file of profiles; "" where there is no file. Raises FileNotWritten for one that can't be read."""
+    """The text of a profiles file; "" if it does not exist. Raises FileNotWritten if it can't be read."""
     try:
         return read_whole(path, _MOST_BYTES).decode()
     except FileNotFoundError:
         return ""
     except UnicodeDecodeError:
-        # From None: the error carries the file's bytes.
-        why, hint = "what it holds now is not UTF-8", "save it as UTF-8, or name another"
+        # From None: the original error contains the file's bytes.
+        why, hint = "its current content is not UTF-8", "save it as UTF-8, or name another"
         raise FileNotWritten(f"`{path}` was not written", why=why, hint=hint) from None
     except OSError as error:
         raise FileNotWritten(f"`{path}` was not written", why=reason(error), hint="is the file yours?") from error
@@ -125,7 +125,7 @@ def _variables(credentials: Credentials) -> dict[str, Secret]:
     values = {
         "AWS_ACCESS_KEY_ID": Secret(credentials.access_key_id),
         "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
-        # Empty for a long-term key: AWS refuses it together with an inherited token.
+        # Empty for a long-term key: an inherited token would be sent with it, and AWS refuses that.
         "AWS_SESSION_TOKEN": credentials.session_token or Secret(""),
     }
     if credentials.expiration:
@@ -148,14 +148,14 @@ _LIST = "\n".join(f"  {name:<12}{text}" for name, text in FORMATS.items())
 
 COMMAND = Command(
     help=(
-        f"Prints the credentials that a store issues, or reads with, in one of these formats:\n\n{_LIST}\n\n"
-        "With --out they are on a disk, since you ask for it: in a file for its owner alone (mode 0600),\n"
-        "written in one step. As `ini` it keeps its other profiles. `github` takes no --out: it prints what\n"
-        "the runner has to mask, then adds the variables to the file that GITHUB_ENV names.\n\n"
+        f"Print the credentials that a store issues, or reads with, in one of these formats:\n\n{_LIST}\n\n"
+        "With --out, they are written to a file, atomically, with mode 0600. Other profiles in an `ini` file\n"
+        "are kept. `github` takes no --out: it prints the commands that make the runner mask the secrets,\n"
+        "then adds the variables to the file that GITHUB_ENV names.\n\n"
         "  # ~/.aws/config\n"
         "  [profile target]\n"
         "  credential_process = dsops --config /path/dsops.yaml credentials aws-sts-target --format process\n\n"
-        "`dsops export aws-config` writes such profiles."
+        "`dsops export aws-config` writes profiles like this."
     ),
     run=_run,
     is_audited=True,
@@ -173,11 +173,11 @@ COMMAND = Command(
             own_variable="DSOPS_CREDENTIALS_FORMAT",
         ),
         # Not DSOPS_OUT, which is `render`'s: a credential_process has to print its answer.
-        Flag("--out", "the file to write instead of stdout", value="FILE", own_variable="DSOPS_CREDENTIALS_OUT"),
-        Flag("--min-ttl", "do not give credentials that end sooner", "seconds", value="SECONDS"),
+        Flag("--out", "write to this file instead of stdout", value="FILE", own_variable="DSOPS_CREDENTIALS_OUT"),
+        Flag("--min-ttl", "do not print credentials that expire sooner", "seconds", value="SECONDS"),
         Flag(
             "--for-profile",
-            "the profile that this is the credential_process of: AWS_PROFILE of that name is passed over",
+            ("the profile whose credential_process this is: AWS_PROFILE is ignored if it names that profile"),
             value="NAME",
         ),
     ),

@@ -1,4 +1,4 @@
-"""`dsops exec`: text -> config -> plan -> credentials -> secrets -> environment -> process. Begin reading here."""
+"""`dsops exec`: text -> config -> plan -> credentials -> secrets -> environment -> process. Begin to read here."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from dsops.cli.run.exec_session import CommandSession
 
 FAILURE_CODE = 125
-"""The exit code of failures of dsops itself, as for `env` and `timeout`: the other codes are the command's."""
+"""The exit code of failures of dsops itself, as in `env` and `timeout`: all other codes are the command's."""
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    """Replaces this process by the command, with the environment's variables."""
+    """Replace this process with the command, with the environment's variables."""
     if not arguments.command:
         raise UsageError("there is no command to run", hint="write it after `--`: dsops exec --env NAME -- CMD")
     config = load_config(arguments, runtime)
@@ -71,7 +71,7 @@ def _watch_masked(
     session: CommandSession | None,
     runtime: Runtime,
 ) -> int:
-    """Runs the command as a child, and replaces secrets in what it writes."""
+    """Run the command as a child process, and mask secrets in its output."""
     from dsops.cli.run.exec_mask import patterns_of, secrets_of, secrets_to_mask, tell_github
     from dsops.process.masked import Masking
 
@@ -85,7 +85,7 @@ def _watch_masked(
 
 
 def _session_store(arguments: Arguments) -> str:
-    """The store whose session the command gets; "" for none."""
+    """The store whose session the command gets; "" without `--credentials`."""
     store = arguments.text("--credentials")
     for flag in ("--serve", "--listen"):
         if not store and arguments.text(flag):
@@ -94,7 +94,7 @@ def _session_store(arguments: Arguments) -> str:
 
 
 def _find_early(arguments: Arguments, plan: Plan, config: Config, runtime: Runtime) -> None:
-    """Refuses a command that does not exist before the first call, unless the plan sets PATH."""
+    """Raises CommandNotFound before the first call if the command does not exist, unless the plan sets PATH."""
     if all(variable.name != "PATH" for variable in plan.variables):
         try:
             find_command(arguments.command[0], runtime.environ.get("PATH"))
@@ -110,19 +110,19 @@ def _find_early(arguments: Arguments, plan: Plan, config: Config, runtime: Runti
 
 COMMAND = Command(
     help=(
-        "Runs a command with the variables of an environment.\n"
+        "Run a command with the variables of an environment.\n"
         "\n"
         "  dsops exec --env production -- deploy.sh --fast\n"
         "\n"
         "dsops plans which stores the environment needs, assumes roles hop by hop, fetches each secret\n"
-        "once, and replaces itself by the command. Its own failures exit with 125, --timeout with 124; 126\n"
-        "and 127 mean what they mean in a shell, and every other code is the command's. AWS credentials\n"
-        "that were inherited are removed when the environment sets any.\n"
+        "once, and replaces itself with the command. If dsops fails, the exit code is 125, or 124 for\n"
+        "--timeout; 126 and 127 mean the same as in a shell; every other code is the command's. If the\n"
+        "environment sets AWS credentials, inherited AWS credentials are removed.\n"
         "\n"
         "  dsops exec --credentials target --serve -- terraform apply\n"
         "\n"
-        "With --credentials the command works as the session of a store; with --serve, dsops stays and\n"
-        "renews the session for as long as the command runs."
+        "With --credentials, the command runs with the session of a store. With --serve, dsops keeps running\n"
+        "and renews the session until the command ends."
     ),
     run=_run,
     is_audited=True,
@@ -131,14 +131,18 @@ COMMAND = Command(
         ENVIRONMENT,
         NO_AGENT,
         REASON,
-        Flag("--credentials", "give the command the session of that store", value="STORE"),
-        Flag("--serve", "renew that session while the command runs, and serve it to its AWS SDKs", "switch"),
-        Flag("--listen", "serve it there, for containers that can't reach 127.0.0.1", value="ADDRESS"),
-        Flag("--mask", "show *** for the secrets in the command's output", "switch"),
-        Flag("--keep-existing", "let variables that are set already win over ours", "switch"),
-        Flag("--pristine", "pass on only ours, and PATH, HOME, TERM, LANG and the like", "switch"),
-        Flag("--timeout", "end the command and all it started after that time", "seconds", value="SECONDS"),
-        Flag("--min-ttl", "do not start with credentials that end sooner", "seconds", value="SECONDS"),
+        Flag("--credentials", "give the command the session of this store", value="STORE"),
+        Flag(
+            "--serve", "renew the session while the command runs, and serve it to the AWS SDKs of the command", "switch"
+        ),
+        Flag(
+            "--listen", "serve the session on this address, for containers that can't reach 127.0.0.1", value="ADDRESS"
+        ),
+        Flag("--mask", "replace secrets in the command's output with ***", "switch"),
+        Flag("--keep-existing", "keep variables that are already set instead of replacing them", "switch"),
+        Flag("--pristine", "pass only the environment's variables, and PATH, HOME, TERM, LANG and the like", "switch"),
+        Flag("--timeout", "end the command and its child processes after this time", "seconds", value="SECONDS"),
+        Flag("--min-ttl", "do not start with credentials that expire sooner", "seconds", value="SECONDS"),
     ),
     takes_command=True,
     own_failure_code=FAILURE_CODE,

@@ -1,4 +1,4 @@
-"""`dsops exec --mask`: which values are secrets, and the lines by which GitHub Actions learns of them."""
+"""`dsops exec --mask`: chooses the values to mask, and registers them with the runner of GitHub Actions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OF_A_SESSION = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AU
 def secrets_to_mask(plan: Plan, secrets: Mapping[str, Secret], session: ChildIdentity | None) -> list[Secret]:
     """The values read from stores, and the secret parts of the session; not the literals of the configuration.
 
-    A note names values that are too short to mask.
+    A note names the values that are too short to mask.
     """
     masked = {
         variable.name: secrets[variable.name]
@@ -42,16 +42,16 @@ def secrets_of(credentials: Credentials) -> list[Secret]:
 
 
 def patterns_of(secrets: Iterable[Secret]) -> set[bytes]:
-    """Every byte string to replace in the output."""
+    """Every byte string to mask in the output."""
     return {form for secret in secrets for form in forms_of(secret.reveal_bytes())}
 
 
 def tell_github(secrets: Iterable[Secret], runtime: Runtime) -> None:
-    """Registers the secrets with GitHub's runner, which reads stdout and masks them in the whole log."""
+    """Register the secrets with GitHub's runner, which reads stdout and masks them in the whole log."""
     if runtime.environ.get("GITHUB_ACTIONS") != "true":
         return
     if S_ISREG(os.fstat(1).st_mode):
-        # `> file`: no runner reads it, and the values would stay there.
-        note("stdout is a file: GitHub Actions is not told what to mask")
+        # Redirected with `> file`: no runner reads it, and the values would stay there.
+        note("stdout is a file: GitHub Actions can't read which values to mask")
         return
     answer_bytes(mask_lines(secrets))

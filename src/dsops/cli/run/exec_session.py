@@ -1,4 +1,4 @@
-"""`dsops exec --credentials STORE`: a store's session for the command, passed once or served while it runs."""
+"""`dsops exec --credentials STORE`: passes a store's session to the command once, or serves it while it runs."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ from dsops.startup import NamedTuple
 
 
 class CommandSession(NamedTuple):
-    """What a command gets, and what renews and serves its session beside it."""
+    """The values and the session for a command, and what renews and serves the session while it runs."""
 
     secrets: Mapping[str, Secret]
     identity: ChildIdentity
     attendants: Sequence[Attendant]
     credentials: Credentials
     listeners: list[Callable[[Credentials], None]]
-    """Called with each new session, before the command can have it."""
+    """Called with each new session before the command can get it."""
 
 
 def is_served(arguments: Arguments) -> bool:
-    """Whether the session is to be renewed while the command runs."""
+    """Whether the session will be renewed while the command runs."""
     return arguments.switch("--serve") or bool(arguments.text("--listen"))
 
 
 def plan_with_session(config: Config, store: str, arguments: Arguments, runtime: Runtime) -> Plan:
-    """What a run with that store's session would do; the plan's notes go to stderr.
+    """The plan of a run with the session of that store; shows its notes on stderr.
 
-    The environment is the named one or the default one; without either, the session is all that is planned.
+    The environment is the named one or the default one; without either, only the session is planned.
     """
     lasts = is_served(arguments)
     name = arguments.text("--env") or config.default_environment
@@ -69,7 +69,10 @@ def plan_with_session(config: Config, store: str, arguments: Arguments, runtime:
 
 
 def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Runtime) -> CommandSession:
-    """The secrets of the plan and the store's session, on record; with --serve, what renews and serves the session."""
+    """The secrets of the plan and the session of the store; with --serve, also its renewal and endpoint.
+
+    Writes the audit record first.
+    """
     cache = CredentialCache(runtime.now, is_of_one_run=True)
     agent = agent_of(arguments, runtime)
     from_agent = _from_agent(agent, plan, store, lasts=is_served(arguments)) if agent else None
@@ -91,7 +94,7 @@ def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Ru
             where=step.where,
         )
     listeners: list[Callable[[Credentials], None]] = []
-    # The terminal is the command's: no questions, and no progress unless it was asked for.
+    # The terminal belongs to the command: no questions, and progress only with --verbose.
     quiet = runtime._replace(ask=nobody, report=runtime.report if arguments.switch("--verbose") else ignore)
     quiet_agent = agent._replace(runtime=quiet) if agent else None
     issue = _issuer(plan, store, quiet_agent, Pipeline(quiet, cache), quiet)
@@ -104,7 +107,7 @@ def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Ru
 def _from_agent(
     agent: RemotePipeline, plan: Plan, store: str, *, lasts: bool
 ) -> tuple[Mapping[str, Secret], Credentials] | None:
-    """Secrets and session from the agent; None where it leaves them to this process."""
+    """Secrets and session from the agent; None if this process has to do the work."""
     secrets: Mapping[str, Secret] | None = {}
     if plan.variables:
         secrets = agent.secrets(plan.environment, also=store, lasts=lasts)
@@ -119,7 +122,7 @@ def _renewal(
     tell: Callable[[Event], None],
     runtime: Runtime,
 ) -> Renewal:
-    """What renews the session beside the command; listeners get each new session before the command does."""
+    """The renewal of the session while the command runs; listeners get each new session before the command does."""
 
     def report(event: Event) -> None:
         new = renewal.current
@@ -135,9 +138,9 @@ def _renewal(
 def _issuer(
     plan: Plan, store: str, agent: RemotePipeline | None, pipeline: Pipeline, runtime: Runtime
 ) -> Callable[[Credentials, Callable[[], bool]], Credentials]:
-    """A function that gets a new session, from the agent or, where that has ended, in this process.
+    """A function that issues a new session, with the agent or, if that has ended, in this process.
 
-    It runs in a thread beside the command.
+    It runs in a thread while the command runs.
     """
 
     def issue(old: Credentials, is_over: Callable[[], bool]) -> Credentials:
@@ -155,7 +158,7 @@ def _issuer(
 
 
 def _open(renewal: Renewal, listen: str) -> CredentialEndpoint:
-    """The endpoint, on loopback unless another address of this machine is named."""
+    """The endpoint, on loopback unless `--listen` names another address of this machine."""
     if not listen:
         return CredentialEndpoint(renewal)
     address, port = _address(listen)
@@ -175,13 +178,13 @@ def _open(renewal: Renewal, listen: str) -> CredentialEndpoint:
 
 
 def _address(listen: str) -> tuple[IPv4Address | IPv6Address, int]:
-    """`172.17.0.1`, `172.17.0.1:8080`, `::1`, `[::1]:8080`."""
+    """Parse `172.17.0.1`, `172.17.0.1:8080`, `::1`, `[::1]:8080`."""
     host, _, port = listen.rpartition(":") if listen.count(":") == 1 or "]:" in listen else (listen, "", "0")
     try:
         address = ip_address(host.strip("[]"))
     except ValueError:
         raise UsageError(
-            f"`--listen {listen}` is no address",
+            f"`--listen {listen}` is not an IP address",
             hint="write an IP address of this machine, with a port if it has to be a certain one: 172.17.0.1:8080",
         ) from None
     if not (port.isascii() and port.isdigit() and len(port) <= len("65535") and int(port) < 2**16):
@@ -190,7 +193,7 @@ def _address(listen: str) -> tuple[IPv4Address | IPv6Address, int]:
 
 
 def _note_codes(plan: Plan, store: str) -> None:
-    """Notes a role whose sessions need an MFA code: a person can't be asked while the command runs."""
+    """Show a note if a renewal will need an MFA code: nothing can be asked while the command runs."""
     name = store
     while name:
         step = plan.steps[name]
@@ -203,7 +206,7 @@ def _note_codes(plan: Plan, store: str) -> None:
 
 
 def _reporter(store: str, arguments: Arguments, runtime: Runtime) -> Callable[[Event], None]:
-    """A function that shows only the end of the session, unless --verbose: the terminal is the command's."""
+    """A function that reports only the end of the session, unless --verbose: the terminal belongs to the command."""
 
     def report(event: Event) -> None:
         if event.name == "session.ended":

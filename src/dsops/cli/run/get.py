@@ -1,4 +1,4 @@
-"""`dsops get`: the value of one variable, and nothing else."""
+"""`dsops get`: print the value of one variable, and nothing else."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     value = only_value(fetch(plan, arguments, runtime, name), plan)
     runtime.report(DONE)
     data = text_of(value, plan, as_json=arguments.switch("--json"))
-    # On a terminal a newline follows: the prompt begins on a line of its own.
+    # On a terminal, a newline follows so that the prompt starts on a new line.
     needs_newline = os.isatty(1) and not arguments.switch("--json")
     answer_bytes(data + b"\n" if needs_newline else data)
     return 0
@@ -45,7 +45,7 @@ def _bytes(name: str, value: Secret) -> bytes:
     try:
         return value.reveal_bytes()
     except UnicodeEncodeError:
-        # From None: the error carries the value.
+        # From None: the original error contains the value.
         raise ValueUnusable(
             f"the value of `{name}` can't be printed",
             why="it holds half of a UTF-16 surrogate pair",
@@ -55,7 +55,8 @@ def _bytes(name: str, value: Secret) -> bytes:
 
 COMMAND = Command(
     help=(
-        "Prints the value of one variable, byte for byte; only what that variable needs is fetched.\n\n"
+        "Print the value of one variable, byte for byte. Only what that variable needs is fetched.\n"
+        "\n"
         '  psql "$(dsops get --env production DATABASE_URL)"'
     ),
     run=_run,

@@ -23,9 +23,9 @@ def mask_lines(secrets: Iterable[Secret]) -> bytes:
 
 
 def require_step(out: str, runtime: Runtime) -> str:
-    """The file that GITHUB_ENV names. Raises UsageError where no runner reads that file, or stdout.
+    """The file named by GITHUB_ENV. Raises UsageError if no runner reads that file, or stdout.
 
-    Called before anything is fetched: without a runner, the commands that mask values would show them.
+    Call it before anything is fetched: without a runner, the commands that mask values would show them.
     """
     if runtime.environ.get("GITHUB_ACTIONS") != "true" or not runtime.environ.get("GITHUB_ENV"):
         raise UsageError(
@@ -49,10 +49,10 @@ def require_step(out: str, runtime: Runtime) -> str:
 
 
 def export(text: bytes, hidden: Iterable[Secret], path: str) -> None:
-    """Masks the values first, then appends the variables to the runner's file."""
+    """Mask the values first, then append the variables to the runner's file."""
     answer_bytes(mask_lines(hidden))
     try:
-        # The runner creates the file; a missing one is a mistake.
+        # The runner creates the file; if it is missing, something is wrong.
         with open(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC), "rb+", buffering=0) as file:
             size = file.seek(0, os.SEEK_END)
             is_open_line = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"

@@ -1,4 +1,4 @@
-"""`dsops render`: writes an environment to stdout or a file."""
+"""`dsops render`: write the variables of an environment to stdout or a file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STDOUT = "-"
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     out = arguments.text("--out") or STDOUT
-    # Before the first call: an unknown format must not cost one.
+    # Checked before the first call: an unknown format must not cost one.
     format_name = arguments.text("--format") or ("dotenv" if out == STDOUT else format_of(out))
     step_file = ""
     if format_name == "github":
@@ -49,7 +49,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _text(format_name: str, values: Mapping[str, Secret], environment: str, out: str) -> bytes:
-    """The answer; a file of profiles keeps its other profiles."""
+    """The answer; other profiles in an `ini` file are kept."""
     if format_name not in KEY_FORMATS:
         return renderer(format_name)(values)
     from dsops.render.keys import keys_of, process
@@ -57,7 +57,7 @@ def _text(format_name: str, values: Mapping[str, Secret], environment: str, out:
     keys = keys_of(values, format_name)
     left_out = [f"`{name}`" for name in values if name not in keys]
     if left_out:
-        note(f"{format_name} holds the keys of AWS and nothing else: {', '.join(left_out)} left out")
+        note(f"{format_name} contains only AWS credentials: {', '.join(left_out)} left out")
     if format_name == "process":
         return process(keys)
     from dsops.render.profile import put, section
@@ -74,11 +74,11 @@ _FORMATS = "\n".join(f"  {name:<12}{text}" for name, text in _HELP.items())
 
 COMMAND = Command(
     help=(
-        f"Writes an environment in one of these formats:\n\n{_FORMATS}\n\n"
-        "With --out the file is written in one step, for its owner alone (mode 0600), and its name tells\n"
-        "the format: `.env`, `.sh`, `.ps1`, `.fish`, `.json`, `.yaml`. As `ini` it keeps its other profiles.\n"
-        "`github` takes no --out: it prints what the runner has to mask, then adds the variables to the\n"
-        "file that GITHUB_ENV names."
+        f"Write the variables of an environment in one of these formats:\n\n{_FORMATS}\n\n"
+        "With --out, the file is written atomically with mode 0600, and its name tells the format: `.env`,\n"
+        "`.sh`, `.ps1`, `.fish`, `.json`, `.yaml`. Other profiles in an `ini` file are kept. `github` takes\n"
+        "no --out: it prints the commands that make the runner mask the secrets, then adds the variables\n"
+        "to the file that GITHUB_ENV names."
     ),
     run=_run,
     is_audited=True,
@@ -89,11 +89,11 @@ COMMAND = Command(
         REASON,
         Flag(
             "--format",
-            "the format, when the file's name does not tell; dotenv on stdout",
+            "the format, if the file name does not tell it (dotenv on stdout)",
             value="FORMAT",
             choices=tuple(_HELP),
             own_variable="DSOPS_RENDER_FORMAT",
         ),
-        Flag("--out", "the file to write instead of stdout", value="FILE"),
+        Flag("--out", "write to this file instead of stdout", value="FILE"),
     ),
 )

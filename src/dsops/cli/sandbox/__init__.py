@@ -1,1 +1,1 @@
-"""`dsops sandbox` and its family: a local AWS served, used, asked for tokens and decisions."""
+"""`dsops sandbox` and its subcommands: serve a local AWS, and ask it for keys, tokens, decisions and events."""

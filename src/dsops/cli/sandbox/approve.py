@@ -1,4 +1,4 @@
-"""`dsops sandbox approve`: approve or refuse a login to the sandbox's Identity Center, in a user's place."""
+"""`dsops sandbox approve`: approve or deny a login to the sandbox's Identity Center, in place of a user."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from dsops.text import clean
 
 USER = Flag(
     "--user",
-    "who logs in: a user of the seed's `identity_center`; may be left out when there is one",
+    "the user who logs in, from `identity_center` of the seed (default: the only one)",
     value="NAME",
     own_variable="DSOPS_SANDBOX_APPROVE_USER",
 )
-DENY = Flag("--deny", "refuse the login", kind="switch", own_variable="DSOPS_SANDBOX_APPROVE_DENY")
+DENY = Flag("--deny", "deny the login", kind="switch", own_variable="DSOPS_SANDBOX_APPROVE_DENY")
 WAIT = Flag(
     "--wait",
-    "without CODE: for how long to wait until a login is there",
+    "without CODE: how long to wait for a login",
     kind="seconds",
     value="SECONDS",
     default="5",
@@ -32,20 +32,20 @@ def _approve(arguments: Arguments, runtime: Runtime) -> int:
 
     is_denied, user = arguments.switch("--deny"), arguments.text("--user")
     if is_denied and user:
-        raise UsageError("--deny and --user exclude each other", hint="a refused login has no user")
+        raise UsageError("--deny and --user exclude each other", hint="a denied login has no user")
     url = find_running(arguments.integer("--port"), runtime.environ)
     code = arguments.operand("CODE") or waiting_login(url, float(arguments.seconds("--wait") or 0))
     decision = tell(url, "approve", {"code": code, "user": user, "deny": is_denied})
     if decision["redirect"]:
         follow_redirect(str(decision["redirect"]))
-    say("the login was refused" if is_denied else clean(f"logged in as {decision['user']}"))
+    say("the login was denied" if is_denied else clean(f"logged in as {decision['user']}"))
     return 0
 
 
 APPROVE = Command(
     help=(
-        "Decides about a login to the running sandbox's Identity Center, as a person and a browser would.\n"
-        "Without CODE it is the one that waits. For programs that open a browser with Python:\n"
+        "Approve or deny a login to IAM Identity Center of the running sandbox, as a user in a browser would.\n"
+        "Without CODE, the pending login is used. For programs that open a browser with Python:\n"
         'BROWSER="dsops sandbox approve --user alice %s" aws sso login --profile dev'
     ),
     run=_approve,

@@ -1,4 +1,4 @@
-"""`dsops sandbox env`: the variables that give a shell an identity in the running sandbox: a user, a pod, a CI job."""
+"""`dsops sandbox env`: print the variables that give a shell an identity of the running sandbox."""
 
 from __future__ import annotations
 
@@ -23,45 +23,45 @@ from dsops.sandbox.control.client import (
 
 AS = Flag(
     "--as",
-    "whose keys to use: a user of the sandbox, NAME or NAME@ACCOUNT",
+    "use the keys of this user of the sandbox: NAME or NAME@ACCOUNT",
     value="NAME",
     own_variable="DSOPS_SANDBOX_AS",
 )
 ROLE = Flag(
     "--container-role",
-    "play an ECS task of this role instead of a user",
+    "simulate an ECS task with this role instead of a user",
     value="ROLE",
     own_variable="DSOPS_SANDBOX_CONTAINER_ROLE",
 )
 POD_ROLE = Flag(
     "--pod-role",
-    "play a pod of this role, as EKS Pod Identity has it, instead of a user",
+    "simulate a pod with this role (EKS Pod Identity) instead of a user",
     value="ROLE",
     own_variable="DSOPS_SANDBOX_POD_ROLE",
 )
 SERVICE_ACCOUNT = Flag(
     "--service-account",
-    "with --pod-role: the pod's service account",
+    "with --pod-role: the service account of the pod",
     value="NAMESPACE/NAME",
     default="default/default",
     own_variable="DSOPS_SANDBOX_SERVICE_ACCOUNT",
 )
 FUNCTION_ROLE = Flag(
     "--function-role",
-    "play a Lambda function of this role instead of a user",
+    "simulate a Lambda function with this role instead of a user",
     value="ROLE",
     own_variable="DSOPS_SANDBOX_FUNCTION_ROLE",
 )
 FUNCTION = Flag(
     "--function",
-    "with --function-role: the function's name",
+    "with --function-role: the name of the function",
     value="NAME",
     default="function",
     own_variable="DSOPS_SANDBOX_FUNCTION",
 )
 GITHUB_REPOSITORY = Flag(
     "--github-repository",
-    "play a job of GitHub Actions in this repository instead of a user",
+    "simulate a GitHub Actions job of this repository instead of a user",
     value="OWNER/NAME",
     own_variable="DSOPS_SANDBOX_GITHUB_REPOSITORY",
 )
@@ -91,23 +91,23 @@ def _env(arguments: Arguments, runtime: Runtime) -> int:
             for name in _KEYS:
                 del variables[name]
             variables |= add(arguments, url, identity)
-    # A variable's name may be any text: a name that is no identifier would be shell code behind `unset`.
+    # A variable's name may be any text: one that is no identifier would be run as shell code after `unset`.
     names = [name for name in rivals(runtime.environ) if name.isascii() and name.isidentifier()]
     if runtime.environ.get(GITHUB_VARIABLES[0], "").startswith(f"{url}/"):
         names += [name for name in GITHUB_VARIABLES if name in runtime.environ]
-    gone = [name for name in names if name not in variables]
-    if gone:
-        answer(f"unset {' '.join(gone)}")
+    removed_names = [name for name in names if name not in variables]
+    if removed_names:
+        answer(f"unset {' '.join(removed_names)}")
     for name, value in variables.items():
         answer(f"export {name}={shlex.quote(value)}")
     return 0
 
 
 def _check_who(arguments: Arguments) -> None:
-    """Refuse two identities at once, and names of the wrong form."""
+    """Raises UsageError for two identities at once, and for malformed names."""
     chosen = [flag for flag in (AS.name, *_PLAYED) if arguments.text(flag)]
     if len(chosen) > 1:
-        raise UsageError(f"{chosen[0]} and {chosen[1]} exclude each other", hint="say one of them")
+        raise UsageError(f"{chosen[0]} and {chosen[1]} exclude each other", hint="use one of them")
     for flag, what in ((GITHUB_REPOSITORY, "OWNER/NAME, such as org/app"), (SERVICE_ACCOUNT, "NAMESPACE/NAME")):
         named = arguments.text(flag.name)
         if named and not all(named.partition("/")[::2]):
@@ -143,10 +143,10 @@ _PLAYED: dict[str, Callable[[Arguments, str, dict[str, Any]], Variables]] = {
     FUNCTION_ROLE.name: _function,
     GITHUB_REPOSITORY.name: _job,
 }
-"""Flag -> the variables by which that kind of program finds its credentials."""
+"""Flag -> a function that returns the variables by which that kind of workload finds its credentials."""
 
 ENV = Command(
-    help='Prints shell exports for the sandbox that runs: eval "$(dsops sandbox env --as alice)".',
+    help='Print shell exports for the running sandbox: eval "$(dsops sandbox env --as alice)".',
     run=_env,
     flags=(AS, PORT, ROLE, POD_ROLE, SERVICE_ACCOUNT, FUNCTION_ROLE, FUNCTION, GITHUB_REPOSITORY, GITHUB_REF),
 )

@@ -12,12 +12,12 @@ from dsops.errors import UsageError
 from dsops.runtime import Runtime
 
 _MOMENTS: Final = ("exp", "nbf", "iat")
-"""Claims that are numbers (RFC 7519, NumericDate)."""
+"""Claims whose values are numbers (RFC 7519, NumericDate)."""
 
 PORT = Flag("--port", "the port of the sandbox", kind="port", value="N", own_variable="DSOPS_SANDBOX_PORT")
 EXPIRES = Flag(
     "--expires",
-    "for how long it is good",
+    "how long the token or response is valid",
     kind="seconds",
     value="SECONDS",
     default="300",
@@ -26,70 +26,71 @@ EXPIRES = Flag(
 
 ISSUER = Flag(
     "--iss",
-    "the issuer: a provider of the seed with `issued_by_sandbox: true`; may be left out when there is one",
+    "the issuer: a provider of the seed with `issued_by_sandbox: true` (default: the only one)",
     value="URL",
     own_variable="DSOPS_SANDBOX_ISS",
 )
-TOKEN_SUBJECT = Flag("--sub", "of whom the token speaks", value="SUBJECT", own_variable="DSOPS_SANDBOX_SUB")
+TOKEN_SUBJECT = Flag("--sub", "the subject of the token (`sub`)", value="SUBJECT", own_variable="DSOPS_SANDBOX_SUB")
 AUDIENCE = Flag(
-    "--aud", "for whom it is", value="CLIENT-ID", default="sts.amazonaws.com", own_variable="DSOPS_SANDBOX_AUD"
+    "--aud",
+    "the audience of the token (`aud`)",
+    value="CLIENT-ID",
+    default="sts.amazonaws.com",
+    own_variable="DSOPS_SANDBOX_AUD",
 )
 
-ROLE = Flag("--role", "the role that it is for", value="ARN", own_variable="DSOPS_SANDBOX_SAML_ROLE")
+ROLE = Flag("--role", "the role to assume", value="ARN", own_variable="DSOPS_SANDBOX_SAML_ROLE")
 PROVIDER = Flag(
     "--provider",
-    "the SAML provider, by name or ARN; may be left out when the role's account has one",
+    "the SAML provider, by name or ARN (default: the only one of the role's account)",
     value="NAME",
     own_variable="DSOPS_SANDBOX_SAML_PROVIDER",
 )
 SESSION_NAME = Flag(
     "--session-name",
-    "what the role's session is called",
+    "the name of the role session",
     value="NAME",
     default="user",
     own_variable="DSOPS_SANDBOX_SAML_SESSION_NAME",
 )
 SUBJECT = Flag(
     "--subject",
-    "of whom it speaks; the session's name by default",
+    "the subject of the assertion (default: the session name)",
     value="SUBJECT",
     own_variable="DSOPS_SANDBOX_SAML_SUBJECT",
 )
 TAG = Flag(
     "--tag",
-    "a session tag; may be given several times",
+    "a session tag; may be repeated",
     value="KEY=VALUE",
     is_repeatable=True,
     own_variable="DSOPS_SANDBOX_SAML_TAG",
 )
 TRANSITIVE = Flag(
     "--transitive",
-    "the key of a tag that goes along to further roles; may be given several times",
+    "the key of a session tag that is passed on to further roles; may be repeated",
     value="KEY",
     is_repeatable=True,
     own_variable="DSOPS_SANDBOX_SAML_TRANSITIVE",
 )
 SOURCE_IDENTITY = Flag(
-    "--source-identity",
-    "the source identity that it sets",
-    value="NAME",
-    own_variable="DSOPS_SANDBOX_SAML_SOURCE_IDENTITY",
+    "--source-identity", "the source identity to set", value="NAME", own_variable="DSOPS_SANDBOX_SAML_SOURCE_IDENTITY"
 )
 DURATION = Flag(
     "--duration",
-    "how long the provider lets the session last",
+    "the maximum session duration that the provider sets",
     kind="seconds",
     value="SECONDS",
     own_variable="DSOPS_SANDBOX_SAML_DURATION",
 )
 ATTRIBUTE = Flag(
     "--attribute",
-    "a further attribute, such as urn:oid:1.3.6.1.4.1.5923.1.1.1.1=staff; may be given several times",
+    "another attribute, such as urn:oid:1.3.6.1.4.1.5923.1.1.1.1=staff; may be repeated",
     value="NAME=VALUE",
     is_repeatable=True,
     own_variable="DSOPS_SANDBOX_SAML_ATTRIBUTE",
 )
-OUT = Flag("--out", "the file to write instead of stdout", value="FILE", own_variable="DSOPS_SANDBOX_SAML_OUT")
+OUT = Flag("--out", "write to this file instead of stdout", value="FILE", own_variable="DSOPS_SANDBOX_SAML_OUT")
 METADATA = Flag(
     "--metadata",
     "print the metadata of the sandbox's identity provider, for CreateSAMLProvider",
@@ -102,8 +103,8 @@ def _token(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.sandbox.control.running_sandboxes import find_running, tell
 
     if not arguments.text("--sub"):
-        raise UsageError("--sub is missing", hint="say of whom the token speaks: --sub repo:org/app:pull_request")
-    wish: dict[str, object] = {
+        raise UsageError("--sub is missing", hint="name the subject of the token: --sub repo:org/app:pull_request")
+    request_body: dict[str, object] = {
         "iss": arguments.text("--iss"),
         "sub": arguments.text("--sub"),
         "aud": arguments.text("--aud"),
@@ -111,12 +112,12 @@ def _token(arguments: Arguments, runtime: Runtime) -> int:
         "claims": dict(_claim(word) for word in arguments.words("CLAIM")),
     }
     url = find_running(arguments.integer("--port"), runtime.environ)
-    answer(str(tell(url, "token", wish)["token"]))
+    answer(str(tell(url, "token", request_body)["token"]))
     return 0
 
 
 def _claim(word: str) -> tuple[str, object]:
-    """A claim from NAME=VALUE: a time is a number, a value that starts with `{` or `[` is JSON, any other is text."""
+    """Parse NAME=VALUE: a time is a number, a value that starts with `{` or `[` is JSON, any other is text."""
     import json
 
     name, equals, value = word.partition("=")
@@ -129,7 +130,7 @@ def _claim(word: str) -> tuple[str, object]:
     try:
         return name, json.loads(value)
     except (ValueError, RecursionError) as error:
-        hint = 'write JSON behind `{` or `[`: a list is NAME=\'["one", "two"]\''
+        hint = 'write JSON after `{` or `[`: a list is NAME=\'["one", "two"]\''
         raise UsageError(f"the value of the claim `{name}` is not JSON", why=str(error), hint=hint) from error
 
 
@@ -140,8 +141,8 @@ def _saml(arguments: Arguments, runtime: Runtime) -> int:
     if arguments.switch("--metadata"):
         _put(str(ask(find_running(port, runtime.environ), "saml")["metadata"]), out)
         return 0
-    wish = _wish(arguments)
-    minted = tell(find_running(port, runtime.environ), "saml", wish)
+    request_body = _wish(arguments)
+    minted = tell(find_running(port, runtime.environ), "saml", request_body)
     if arguments.switch("--json") and not out:
         answer_json(
             {"RoleArn": minted["role"], "PrincipalArn": minted["provider"], "SAMLAssertion": minted["assertion"]}
@@ -154,7 +155,7 @@ def _saml(arguments: Arguments, runtime: Runtime) -> int:
 def _wish(arguments: Arguments) -> dict[str, object]:
     """The body of the request to the sandbox's SAML endpoint."""
     if not arguments.text("--role"):
-        raise UsageError("--role is missing", hint="say for which role: --role arn:aws:iam::123456789012:role/Deploy")
+        raise UsageError("--role is missing", hint="name the role: --role arn:aws:iam::123456789012:role/Deploy")
     attributes: dict[str, list[str]] = {}
     for name, value in _pairs("--attribute", arguments.texts("--attribute")):
         attributes.setdefault(name, []).append(value)
@@ -192,18 +193,18 @@ def _put(text: str, out: str) -> None:
 
 TOKEN = Command(
     help=(
-        "Prints a web identity token of an issuer whose keys the running sandbox holds.\n"
-        "Further claims are words: repository=org/app, or with JSON: amr='[\"mfa\"]'. The moments exp, nbf\n"
+        "Print a web identity token (OIDC), signed by an issuer of the running sandbox.\n"
+        "Other claims are given as words: repository=org/app, or with JSON: amr='[\"mfa\"]'. The times exp, nbf\n"
         "and iat are seconds since 1970: nbf=4102444800 makes a token that is not valid before 2100."
     ),
     run=_token,
     flags=(ISSUER, TOKEN_SUBJECT, AUDIENCE, EXPIRES, PORT),
-    operands=(Operand("CLAIM", "NAME=VALUE", is_required=False, is_repeatable=True),),
+    operands=(Operand("CLAIM", "a claim, NAME=VALUE", is_required=False, is_repeatable=True),),
 )
 SAML = Command(
     help=(
-        "Prints a SAML response in base64, signed by the running sandbox's identity provider.\n"
-        "With --json it is what `aws sts assume-role-with-saml --cli-input-json` takes."
+        "Print a SAML response in base64, signed by the identity provider of the running sandbox.\n"
+        "With --json, it is the input of `aws sts assume-role-with-saml --cli-input-json`."
     ),
     run=_saml,
     flags=(

@@ -1,4 +1,4 @@
-"""Start a sandbox for `dsops sandbox serve` and `run`: its seed, trail, limits and event log."""
+"""Starts a sandbox for `dsops sandbox serve` and `run`: its seed, trail, limits and event log."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 SEED = Flag(
     "--seed",
-    "what the sandbox starts with: a YAML file of accounts, users, roles and secrets",
+    "start with the accounts, users, roles and secrets of this YAML file",
     value="FILE",
     own_variable="DSOPS_SANDBOX_SEED",
 )
 FROM = Flag(
     "--from",
-    "start with whatever this dsops.yaml needs to work, with invented values",
+    "start with everything that this dsops.yaml needs to work, with invented values",
     value="FILE",
     own_variable="DSOPS_SANDBOX_FROM",
 )
 EVENTS = Flag(
     "--events",
-    "how many calls to remember",
+    "how many calls to keep for `dsops sandbox events`",
     kind="integer",
     value="N",
     default="10000",
@@ -36,43 +36,45 @@ EVENTS = Flag(
 )
 THROTTLE = Flag(
     "--throttle",
-    "requests a second that a service takes from each account and region: sts=5,secretsmanager=2",
+    ("limit the requests a second of a service for each account and region: sts=5,secretsmanager=2"),
     value="SERVICE=RATE",
     own_variable="DSOPS_SANDBOX_THROTTLE",
 )
 AUTHORIZATION_IDS = Flag(
     "--authorization-ids",
-    "services whose refusals carry an authorization id (AWS's preview): iam,sts; or all",
+    ("services whose AccessDenied errors carry an authorization id (an AWS preview): iam,sts; or all"),
     value="SERVICE",
     own_variable="DSOPS_SANDBOX_AUTHORIZATION_IDS",
 )
 TRAIL = Flag(
     "--trail",
-    "a folder that gets every call, in files as CloudTrail delivers them",
+    "write every call to this folder, in files as CloudTrail delivers them",
     value="DIR",
     own_variable="DSOPS_SANDBOX_TRAIL",
 )
 DATA_EVENTS = Flag(
     "--data-events",
-    "with --trail: also calls that move data (objects, items, messages)",
+    "with --trail: also write data events (objects, items, messages)",
     kind="switch",
     own_variable="DSOPS_SANDBOX_DATA_EVENTS",
 )
 
 START = (SEED, FROM)
-"""Flags for the sandbox's initial content."""
+"""Flags for the initial content of the sandbox."""
 KEPT = (EVENTS, THROTTLE, AUTHORIZATION_IDS, TRAIL, DATA_EVENTS)
 """Flags for recording, throttling and authorization ids."""
 
 
 def open_sandbox(arguments: Arguments, runtime: Runtime, *, host: str = "127.0.0.1", port: int = 0) -> SandboxServer:
-    """A listening sandbox with the content that --seed or --from describes."""
+    """A listening sandbox with the content of --seed or --from."""
     seed_file, config_file = arguments.text("--seed"), arguments.text("--from")
     if seed_file and config_file:
-        raise UsageError("--seed and --from exclude each other", hint="a seed file can hold all that --from makes")
+        raise UsageError(
+            "--seed and --from exclude each other", hint="a seed file can contain everything that --from generates"
+        )
     folder, has_data_events = arguments.text("--trail"), arguments.switch("--data-events")
     if has_data_events and not folder:
-        raise UsageError("--data-events is about a trail, and there is none", hint="say where: --trail DIR")
+        raise UsageError("--data-events needs a trail", hint="add --trail DIR")
     try:
         from dsops.sandbox.control.launch import TrailWish, open_server, read_seed_file
         from dsops.sandbox.seed.model import Seed
@@ -93,7 +95,7 @@ def open_sandbox(arguments: Arguments, runtime: Runtime, *, host: str = "127.0.0
 
 
 def _rates(text: str) -> dict[str, float]:
-    """`sts=5,secretsmanager=2`."""
+    """Parse `sts=5,secretsmanager=2`."""
     from dsops.sandbox.state.rate_limits import read_rate, why_not_limited
 
     rates = {}
@@ -101,7 +103,7 @@ def _rates(text: str) -> dict[str, float]:
         service, _, number = part.strip().partition("=")
         rate = read_rate(number)
         if rate is None or not service:
-            raise UsageError(f"`{part}` is no limit", hint="write --throttle SERVICE=RATE, such as sts=5")
+            raise UsageError(f"`{part}` is not a limit", hint="write --throttle SERVICE=RATE, such as sts=5")
         why = why_not_limited(service)
         if why:
             raise UsageError(f"`--throttle {part.strip()}`: {why}")
@@ -110,7 +112,7 @@ def _rates(text: str) -> dict[str, float]:
 
 
 def _with_ids(text: str) -> frozenset[str]:
-    """`iam,sts`, or `all`."""
+    """Parse `iam,sts`, or `all`."""
     from dsops.sandbox.wire.models import EVERY_SERVICE, why_unknown
 
     services = frozenset(part.strip() for part in text.split(","))
@@ -131,8 +133,8 @@ def _seed_from(config_file: str, runtime: Runtime) -> Seed:
     except ConfigNotFound as error:
         error.retell(error.message, hint="check the file that `--from` names")
         raise
-    found = seed_from_config(
+    derived_seed = seed_from_config(
         config, environ=runtime.environ, user=user_name(), timestamp=runtime.timestamp, store_types=types
     )
-    show_notes((*config.notes, *found.notes))
-    return found.seed
+    show_notes((*config.notes, *derived_seed.notes))
+    return derived_seed.seed

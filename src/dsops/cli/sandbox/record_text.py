@@ -1,4 +1,4 @@
-"""A sandbox's decisions and events as lines of text."""
+"""Formats a sandbox's decisions and events as lines of text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def decision_lines(decision: Record) -> list[str]:
         f"  {verb} {decision['action']} on {decision['resource']}",
         f"  {_because(decision)}",
     ]
-    # Each level of an organization, and each layer of a session, has a reason of its own: root or first layer first.
+    # Each level of an organization and each layer of a session has its own reason: the root or first layer first.
     counts = Counter(reason["policy_type"] for reason in decision["reasons"])
     for reason in decision["reasons"]:
         of = counts[reason["policy_type"]]
@@ -60,32 +60,32 @@ def _place(found: Record) -> str:
 
 
 def _line(found: Record, form: str) -> str:
-    """The line of a statement; "" for line 1: the document has no line breaks."""
+    """The line of a statement; "" for line 1, since a document without line breaks has no useful line numbers."""
     return form.format(f"line {found['line']}") if found["line"] > 1 else ""
 
 
 def _failure_text(failure: Record) -> str:
     name = " ".join(str(part) for part in (failure["element"], failure["operator"], failure["key"]) if part)
     verb = "wants anything but" if is_negated(failure["element"], failure["operator"]) else "wants"
-    wanted = f"{verb} {' or '.join(failure['wanted'])}" if failure["wanted"] else "is missing"
+    expected_text = f"{verb} {' or '.join(failure['wanted'])}" if failure["wanted"] else "is missing"
     actual = "the request has none"
     if failure["actual"] is not None:
         actual = f"the request has {', '.join(failure['actual'])}"
     hint = f" ({failure['hint']})" if failure["hint"] else ""
-    return f"{name} {wanted}; {actual}{hint}"
+    return f"{name} {expected_text}; {actual}{hint}"
 
 
 def event_line(record: Record) -> str:
     """A call on one line: time, account, caller, action, resource, and the error."""
     identity = record["userIdentity"]
-    who = identity.get("arn") or identity.get("userName") or identity.get("principalId")
+    caller = identity.get("arn") or identity.get("userName") or identity.get("principalId")
     # A login to IAM Identity Center is recorded with the user's id only.
-    who = who or identity.get("onBehalfOf", {}).get("userId") or identity["type"]
+    caller = caller or identity.get("onBehalfOf", {}).get("userId") or identity["type"]
     service = record["eventSource"].partition(".")[0]
-    asked = record["requestParameters"] or record.get("serviceEventDetails") or {}
-    about = next((_text(asked[name]) for name in _NAMES if name in asked), "")
+    parameters = record["requestParameters"] or record.get("serviceEventDetails") or {}
+    about = next((_text(parameters[name]) for name in _NAMES if name in parameters), "")
     what = f"{service}:{record['eventName']}" + (f" {about}" if about else "")
-    parts = [record["eventTime"], record["recipientAccountId"] or "-", who, what]
+    parts = [record["eventTime"], record["recipientAccountId"] or "-", caller, what]
     if "errorCode" in record:
         parts.append(f"{record['errorCode']}: {record['errorMessage']}")
     return clean("  ".join(parts))

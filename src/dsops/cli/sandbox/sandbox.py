@@ -1,4 +1,4 @@
-"""`dsops sandbox ...`: serve and use a local AWS that enforces policies as AWS does."""
+"""`dsops sandbox`: serve and use a local AWS that enforces policies as AWS does."""
 
 from __future__ import annotations
 
@@ -26,13 +26,19 @@ LAST = Flag(
 )
 LAST_EVENTS = LAST._replace(default="20")
 FOLLOW = Flag(
-    "--follow", "go on with every call as it is made, until Ctrl-C", kind="switch", own_variable="DSOPS_SANDBOX_FOLLOW"
+    "--follow", "print new calls as they are made, until Ctrl-C", kind="switch", own_variable="DSOPS_SANDBOX_FOLLOW"
 )
-ACCOUNT = Flag("--account", "only what is in this account's trail", value="ID", own_variable="DSOPS_SANDBOX_ACCOUNT")
+ACCOUNT = Flag("--account", "only calls in the trail of this account", value="ID", own_variable="DSOPS_SANDBOX_ACCOUNT")
 ADVANCE = Flag(
-    "--advance", "move on by so many seconds", kind="seconds", value="SECONDS", own_variable="DSOPS_SANDBOX_ADVANCE"
+    "--advance",
+    "move the clock forward by this time",
+    kind="seconds",
+    value="SECONDS",
+    own_variable="DSOPS_SANDBOX_ADVANCE",
 )
-NOW = Flag("--now", "go to this moment, such as 2026-07-13T10:00:00Z", value="TIME", own_variable="DSOPS_SANDBOX_NOW")
+NOW = Flag(
+    "--now", "set the clock to this time, such as 2026-07-13T10:00:00Z", value="TIME", own_variable="DSOPS_SANDBOX_NOW"
+)
 
 
 _DEFAULT_PORT = 4566
@@ -92,13 +98,13 @@ def _decisions(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.sandbox.control.running_sandboxes import ask, find_running
 
     url = find_running(arguments.integer("--port"), runtime.environ)
-    found = ask(url, "decisions", last=arguments.text("--last"))["decisions"]
+    decisions = ask(url, "decisions", last=arguments.text("--last"))["decisions"]
     if arguments.switch("--json"):
-        answer_json(found)
+        answer_json(decisions)
         return 0
     from dsops.cli.sandbox.record_text import decision_lines
 
-    for decision in found:
+    for decision in decisions:
         answer("\n".join(decision_lines(decision)))
     return 0
 
@@ -109,17 +115,17 @@ def _events(arguments: Arguments, runtime: Runtime) -> int:
 
     url = find_running(arguments.integer("--port"), runtime.environ)
     account, is_json = arguments.text("--account"), arguments.switch("--json")
-    answered = ask(url, "events", last=arguments.text("--last"), account=account)
+    page = ask(url, "events", last=arguments.text("--last"), account=account)
     if is_json and not arguments.switch("--follow"):
-        answer_json(answered["Records"])
+        answer_json(page["Records"])
         return 0
     while True:
-        for record in answered["Records"]:
+        for record in page["Records"]:
             answer(event_json(record) if is_json else event_line(record))
         if not arguments.switch("--follow"):
             return 0
         sleep(_FOLLOWING_SECONDS)
-        answered = ask(url, "events", after=str(answered["next"]), account=account)
+        page = ask(url, "events", after=str(page["next"]), account=account)
 
 
 def _clock(arguments: Arguments, runtime: Runtime) -> int:
@@ -128,14 +134,14 @@ def _clock(arguments: Arguments, runtime: Runtime) -> int:
 
     now = arguments.text("--now")
     if now and not _is_moment(now):
-        raise UsageError(f"`--now` can't be `{now}`", hint="it is a moment such as 2026-07-13T10:00:00Z")
+        raise UsageError(f"`--now` can't be `{now}`", hint="it is a time such as 2026-07-13T10:00:00Z")
     url = find_running(arguments.integer("--port"), runtime.environ)
-    wish: dict[str, object] = {}
+    request_body: dict[str, object] = {}
     if now:
-        wish["now"] = now
+        request_body["now"] = now
     if arguments.seconds("--advance"):
-        wish["advance_seconds"] = arguments.seconds("--advance")
-    answer(str((tell_sandbox(url, "clock", wish) if wish else ask(url, "clock"))["now"]))
+        request_body["advance_seconds"] = arguments.seconds("--advance")
+    answer(str((tell_sandbox(url, "clock", request_body) if request_body else ask(url, "clock"))["now"]))
     return 0
 
 
@@ -151,20 +157,21 @@ def _is_moment(text: str) -> bool:
 
 COMMAND = Group(
     help=(
-        "A local AWS: STS, IAM and every service that moto serves; signatures, policies, sessions, MFA\n"
-        "and expiry are enforced. There is always a user `admin` with full rights in each account;\n"
-        "without --seed and --from the account is 123456789012. Nothing leaves this machine."
+        "A local AWS: STS, IAM and every service that moto simulates. Signatures, policies, sessions, MFA\n"
+        "and expiry are enforced. Each account has a user `admin` with full rights; without --seed and\n"
+        "--from, the account is 123456789012. Nothing leaves this machine."
     ),
     commands={
         "serve": Command(
-            help="Serves on a port (4566) until Ctrl-C, and prints its address.",
+            help="Serve a sandbox on a port (default 4566) until Ctrl-C, and print its address.",
             run=_serve,
             flags=(*START, PORT, HOST, *KEPT),
         ),
         "run": Command(
             help=(
-                "Runs a command against a sandbox of its own: AWS_ENDPOINT_URL, region and keys are set for it.\n"
-                "The sandbox is gone after it; the exit code is the command's."
+                "Run a command against a sandbox of its own.\n"
+                "AWS_ENDPOINT_URL, the region and keys are set for the command. The sandbox ends with the command;\n"
+                "the exit code is the command's."
             ),
             run=_run,
             flags=(*START, AS, *KEPT),
@@ -175,32 +182,35 @@ COMMAND = Group(
         "saml": sandbox_mint.SAML,
         "approve": APPROVE,
         "totp": Command(
-            help="Prints the code that an MFA device of the running sandbox shows now.",
+            help="Print the current code of an MFA device of the running sandbox.",
             run=_totp,
             flags=(PORT,),
             operands=(Operand("SERIAL", "the device's serial number: arn:aws:iam::123456789012:mfa/alice"),),
         ),
         "decisions": Command(
             help=(
-                "Shows why the running sandbox allowed or refused the last requests.\n"
-                "That is: what decided, and what a statement that nearly applied wanted; external IDs are hidden.\n"
-                "What was refused before any policy was asked (a wrong parameter, token or MFA code) is not\n"
-                "here: `dsops sandbox events` has it. A wrong signature is in neither, as with CloudTrail."
+                "Show why the running sandbox allowed or denied the last requests.\n"
+                "Each decision names the statement that decided, and what a statement that nearly applied requires;\n"
+                "external IDs are hidden. Requests that failed before any policy was evaluated (a wrong parameter,\n"
+                "token or MFA code) are shown by `dsops sandbox events` instead. Requests with a wrong signature are\n"
+                "in neither list, as in CloudTrail."
             ),
             run=_decisions,
             flags=(PORT, LAST),
         ),
         "events": Command(
             help=(
-                "Shows the last calls as CloudTrail records them.\n"
-                "With --json whole, with --follow also one a line. A role of another account that was assumed is\n"
-                "in both accounts' trails."
+                "Show the last calls as CloudTrail records them.\n"
+                "--json prints the whole records, one a line with --follow. When a role of another account is\n"
+                "assumed, the call is in the trails of both accounts."
             ),
             run=_events,
             flags=(PORT, LAST_EVENTS, FOLLOW, ACCOUNT),
         ),
         "clock": Command(
-            help="Shows the running sandbox's time, or moves it: sessions expire and MFA codes change by it.",
+            help=(
+                "Show or change the time of the running sandbox.\nSessions expire and MFA codes change by this clock."
+            ),
             run=_clock,
             flags=(PORT, ADVANCE, NOW),
         ),

@@ -1,4 +1,4 @@
-"""`dsops allow`: shows what the configuration found here can do, and allows it."""
+"""`dsops allow`: show what a discovered configuration can do, and allow it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from dsops.text import clean
 
 
 def remember_written(path: str, data: bytes, runtime: Runtime) -> None:
-    """Allows a configuration that a command has just written, unless there is more in it than these bytes."""
+    """Allow a configuration that a command has just written, unless it has other content or includes other files."""
     try:
         config = load(folder=runtime.folder, environ=runtime.environ, named=path, types=StoreTypes())
         if [file.sha256 for file in config.files] == [digest(data)]:
             allow(config.files, runtime.environ, powers=[each.line for each in powers_of(config, StoreTypes())])
     except DsopsError:
-        return  # then the first command that uses it asks
+        return  # the first command that uses the file asks for permission
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
@@ -56,7 +56,7 @@ def _revoke(arguments: Arguments, runtime: Runtime) -> int:
 
 def _answer_json(config: Config, powers: list[Power], *, is_allowed: bool) -> None:
     files: list[Json] = [{"path": file.written, "target": file.path, "sha256": file.sha256} for file in config.files]
-    told: list[Json] = [
+    power_values: list[Json] = [
         {
             "does": power.does,
             "text": power.text,
@@ -66,17 +66,19 @@ def _answer_json(config: Config, powers: list[Power], *, is_allowed: bool) -> No
         }
         for power in powers
     ]
-    answer_json({"is_allowed": is_allowed, "files": files, "powers": told})
+    answer_json({"is_allowed": is_allowed, "files": files, "powers": power_values})
 
 
 COMMAND = Command(
     help=(
-        "Shows what the configuration found here can do, and allows it: which roles it assumes, which of\n"
-        "your files, profiles and variables it uses, which commands it runs, which addresses it calls, and\n"
-        "every variable that it sets, those marked that programs take orders from (LD_PRELOAD, PIP_*).\n"
-        "Before that, dsops carries out nothing of it; on a terminal, it asks. Any change asks again, and\n"
-        "shows the difference. A configuration that is named (--config, DSOPS_CONFIG) is not asked about."
+        "Show what the dsops.yaml in this folder or above can do, and allow it.\n"
+        "\n"
+        "The list names the roles it assumes, which of your files, profiles and variables it uses, the\n"
+        "commands it runs, the addresses it calls, and every variable it sets; variables that can make\n"
+        "programs run code are marked (LD_PRELOAD, PIP_*). Until a file is allowed, dsops does not use it;\n"
+        "on a terminal, it asks. After any change it asks again, and shows the difference. A configuration\n"
+        "named by --config or DSOPS_CONFIG needs no permission."
     ),
     run=_run,
-    flags=(CONFIG, Flag("--revoke", "take it back", "switch")),
+    flags=(CONFIG, Flag("--revoke", "withdraw the permission", "switch")),
 )

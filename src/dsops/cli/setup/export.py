@@ -27,7 +27,7 @@ _BACKUP = ".before-dsops"
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    # A profile works in every folder and for good: the file needs the permission of one that was found.
+    # A profile works in every folder and permanently, so the file needs the same permission as a discovered one.
     types = StoreTypes()
     config = load_config(arguments, runtime, is_chosen=False)
     path, prefix, environment = config.files[0].path, arguments.text("--prefix"), arguments.text("--env")
@@ -58,9 +58,9 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _without(auto: list[str], names: list[str], config: Config, *, is_named: bool) -> list[str]:
-    """The names without the stores whose sessions need an environment: without one, their profiles can't work."""
+    """The names without the stores whose sessions need an environment: their profiles would not work without one."""
     shown = " and ".join(f"`{name}`" for name in auto)
-    why = "what their sessions may do (`session_policy: auto`) follows from an environment, and none is named"
+    why = "`session_policy: auto` depends on an environment, and none is named"
     hint = f"name one: `--env {next(iter(config.environments), 'NAME')}`"
     left = [name for name in names if name not in auto]
     if is_named or not left:
@@ -82,31 +82,32 @@ def _write(block: Block, runtime: Runtime) -> None:
     names = ", ".join(name for name, _ in block.profiles)
     answer(f"{path} has {counted(len(block.profiles), 'profile')} of dsops: {names}")
     if kept:
-        note(f"what it was before stands in {kept}")
+        note(f"the old file is saved as {kept}")
 
 
 def _bytes(path: str) -> bytes | None:
-    """The file's bytes; None where there is none. Raises ConfigUnreadable."""
+    """The file's bytes; None if it does not exist. Raises ConfigUnreadable."""
     return content(path) if os.path.lexists(path) else None
 
 
 def _text(data: bytes, path: str) -> SourceText:
-    # Bytes that are no UTF-8 are written back unchanged.
+    # Bytes that are not UTF-8 are written back unchanged.
     return SourceText(text=data.decode("utf-8", "surrogateescape"), shown=path)
 
 
 COMMAND = Group(
-    help="Writes stores down for programs that know nothing of dsops.",
+    help="Export stores to programs that know nothing of dsops.",
     commands={
         "aws-config": Command(
             help=(
-                "Prints a profile for each store that issues a session.\n\n"
-                "A profile's credential_process is `dsops credentials`, so the AWS CLI and the SDKs get sessions\n"
-                "from dsops whenever they need one: `aws --profile STORE ...`.\n\n"
-                "With --write they go into ~/.aws/config, between two comments that name the configuration: what\n"
-                "stood there before is replaced, everything else stays byte for byte, and a copy of the file as\n"
-                f"it was stands beside it ({_BACKUP}). A profile of your own of that name is never replaced.\n\n"
-                "A store with `session_policy: auto` has a profile for the environment that --env names."
+                "Print an AWS profile for each store that issues a session.\n\n"
+                "The credential_process of a profile is `dsops credentials`, so that the AWS CLI and SDKs get\n"
+                "sessions from dsops: `aws --profile STORE ...`.\n\n"
+                "With --write, the profiles are written into ~/.aws/config, between two comments that name the\n"
+                "configuration. Earlier profiles between these comments are replaced, everything else stays byte\n"
+                f"for byte, and the old file is saved beside it ({_BACKUP}). Other profiles of the same name are\n"
+                "never replaced.\n\n"
+                "For a store with `session_policy: auto`, --env names the environment of its profile."
             ),
             run=_run,
             flags=(
@@ -117,11 +118,11 @@ COMMAND = Group(
                 ),
                 Flag(
                     "--prefix",
-                    "what is put before a store's name to get the profile's",
+                    "put this text before each store's name to make the profile's name",
                     value="TEXT",
                     own_variable="DSOPS_EXPORT_PREFIX",
                 ),
-                Flag("--write", "write them into ~/.aws/config", "switch", own_variable="DSOPS_EXPORT_WRITE"),
+                Flag("--write", "write the profiles into ~/.aws/config", "switch", own_variable="DSOPS_EXPORT_WRITE"),
             ),
         )
     },

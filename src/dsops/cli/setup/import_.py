@@ -28,31 +28,31 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
             hint="AWS_CONFIG_FILE names another file; without profiles, `dsops init` writes a file to start from",
         )
     profiles = read_profiles(config, credentials)
-    wanted = arguments.texts("--profile")
-    _refuse_unknown(wanted, profiles)
-    made = make_stores(profiles, wanted, keeps_external_ids=arguments.switch("--keep-external-ids"))
-    for each in made.notes:
+    profile_names = arguments.texts("--profile")
+    _refuse_unknown(profile_names, profiles)
+    store_entries = make_stores(profiles, profile_names, keeps_external_ids=arguments.switch("--keep-external-ids"))
+    for each in store_entries.notes:
         note(each)
-    if not made.stores:
+    if not store_entries.stores:
         raise ConfigError(
             "no profile became a store",
             why="a store is a role, or a permission set of IAM Identity Center",
             hint="a profile without either is used as it is: `profile: NAME` on a store",
         )
-    for variable, where in made.variables:
-        note(f"set {variable}: the external ID stands in {where}, and not in what is written here")
-    text, out = to_yaml(made, config.shown), arguments.text("--out")
+    for variable, where in store_entries.variables:
+        note(f"set {variable}: the external ID stands in {where}, and is not written to the output")
+    text, out = to_yaml(store_entries, config.shown), arguments.text("--out")
     if out in {"", _STDOUT}:
         answer_bytes(text.encode())
     else:
         write_new(runtime.folder, out, text, replaces=False, how="name another file, or remove this one")
         remember_written(os.path.join(runtime.folder, out), text.encode(), runtime)
-        answer(f"wrote {out}: {counted(len(made.stores), 'store')}; try `dsops validate --config {out}`")
+        answer(f"wrote {out}: {counted(len(store_entries.stores), 'store')}; try `dsops validate --config {out}`")
     return 0
 
 
 def _source(path: str, runtime: Runtime) -> SourceText:
-    """The file's text and its name for messages, with `~` for the home folder."""
+    """The file's text, and its name for messages, with `~` for the home folder."""
     home = runtime.environ.get("HOME", "").rstrip("/")
     shown = f"~{path.removeprefix(home)}" if home and path.startswith(f"{home}/") else path
     try:
@@ -72,27 +72,29 @@ def _refuse_unknown(wanted: tuple[str, ...], profiles: Profiles) -> None:
 
 
 COMMAND = Group(
-    help="Makes a dsops.yaml of what another program's files say.",
+    help="Make a dsops.yaml from the configuration of another program.",
     commands={
         "aws-config": Command(
             help=(
-                "Makes a dsops.yaml of the profiles in ~/.aws/config.\n\n"
-                "Each role that a profile assumes, through whichever others, becomes a store, and each permission\n"
-                "set of IAM Identity Center. What has no place in a dsops.yaml is told on stderr, with its line.\n"
-                "Of ~/.aws/credentials only the names count: no key is copied.\n\n"
-                "An external ID becomes a variable, since a dsops.yaml is what people commit."
+                "Make a dsops.yaml from the profiles in ~/.aws/config.\n"
+                "\n"
+                "Each role that a profile assumes, directly or through other profiles, becomes a store, and so does\n"
+                "each permission set of IAM Identity Center. What a dsops.yaml can't express is reported on stderr,\n"
+                "with its line. Only the profile names in ~/.aws/credentials are read: no key is copied.\n"
+                "\n"
+                "External IDs become variables, because a dsops.yaml is usually committed."
             ),
             run=_run,
             flags=(
                 Flag(
                     "--profile",
-                    "only this profile, and those it begins with",
+                    "only this profile, and those that it uses as a source",
                     value="NAME",
                     own_variable="DSOPS_IMPORT_PROFILE",
                     is_repeatable=True,
                 ),
-                Flag("--out", "the file to write instead of stdout", value="FILE", own_variable="DSOPS_IMPORT_OUT"),
-                Flag("--keep-external-ids", "write external IDs as they are", "switch"),
+                Flag("--out", "write to this file instead of stdout", value="FILE", own_variable="DSOPS_IMPORT_OUT"),
+                Flag("--keep-external-ids", "write external IDs into the file instead of variables", "switch"),
             ),
         )
     },

@@ -78,7 +78,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 COMMAND = Command(
-    help="Writes a commented dsops.yaml into this folder (or the file named by --config).",
+    help="Write a commented dsops.yaml into this folder (or the file named by --config).",
     run=_run,
-    flags=(CONFIG, Flag("--force", "write over a file that exists", "switch")),
+    flags=(CONFIG, Flag("--force", "overwrite an existing file", "switch")),
 )

@@ -1,4 +1,4 @@
-"""`dsops migrate`: an original's configuration, rewritten for this dsops."""
+"""`dsops migrate`: rewrite a configuration of the original dsops for this one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     new = rewritten.whole.encode()
     if arguments.switch("--write") and new != original.data:
         replace_file(path, original.data, new, _BACKUP)
-        if named:  # a file that was only found may be hostile, and the user has not seen yet what it can do
+        if named:  # a discovered file may be hostile, and the user has not seen yet what it can do
             remember_written(_path(named, runtime), new, runtime)
     _show(arguments, rewritten, original, shown)
     return 0
@@ -55,26 +55,27 @@ def _show(arguments: Arguments, rewritten: Rewritten, original: Original, shown:
         answer_json({"file": shown, "is_written": is_written, "changes": changed, "notes": noted})
         return
     if not changes:
-        # The notes are about an original's file; this one is already migrated.
+        # The notes apply to an original configuration; this one has already been migrated.
         answer(f"{shown} needs no change")
         return
     for each in (*changes, *notes):
         note(each)
     if is_written:
-        answer(f"{shown} is rewritten: {counted(len(changes), 'change')}; as it was it stands in {shown}{_BACKUP}")
+        answer(f"{shown} is rewritten: {counted(len(changes), 'change')}; the old file is saved as {shown}{_BACKUP}")
     else:
         answer_bytes(shown_difference(original.text, rewritten, shown, original.root).encode())
-        note("`--write` writes it")
+        note("`--write` writes the changes")
 
 
 COMMAND = Command(
     help=(
-        "Rewrites a configuration of the original dsops: names that are called otherwise here, sections\n"
-        "and keys that mean nothing here, which are commented out. Comments, order and everything else stay.\n"
-        "Each change is told with its line, and so is what will mean another thing than before.\n\n"
-        "It prints the difference; --write writes the file, and keeps what it was in FILE"
+        "Rewrite a configuration of the original dsops for this one.\n\n"
+        "Old names are replaced by new ones; sections and keys without a meaning here are commented out.\n"
+        "Comments, order and everything else stay. Each change is reported with its line, and so is\n"
+        "everything that will work differently.\n\n"
+        "Prints the difference; --write writes the file, and saves the old one as FILE"
         f"{_BACKUP}.\n"
-        "What a person has to decide is an error with all its lines, and nothing is written."
+        "If a person has to decide something, the error lists the lines, and nothing is written."
     ),
     run=_run,
     flags=(
@@ -82,5 +83,7 @@ COMMAND = Command(
             "--write", "write the file instead of printing the difference", "switch", own_variable="DSOPS_MIGRATE_WRITE"
         ),
     ),
-    operands=(Operand("FILE", "the configuration; the dsops.yaml found here or above if left out", is_required=False),),
+    operands=(
+        Operand("FILE", "the configuration (default: the dsops.yaml in this folder or above)", is_required=False),
+    ),
 )

@@ -1,4 +1,4 @@
-"""`dsops schema`: the JSON Schema of dsops.yaml."""
+"""`dsops schema`: print the JSON Schema of dsops.yaml."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def _run(_arguments: Arguments, _runtime: Runtime) -> int:
 
 COMMAND = Command(
     help=(
-        "Prints the JSON Schema of dsops.yaml. Editors that know it complete keys and show their meaning:\n\n"
+        "Print the JSON Schema of dsops.yaml, with which editors complete keys and show what they mean.\n"
+        "\n"
         "  dsops schema > dsops.schema.json\n"
         "  # yaml-language-server: $schema=dsops.schema.json      (the first line of dsops.yaml)"
     ),

@@ -104,8 +104,6 @@ class AttachedReader:
             boundary, unread = (None, _why(outcome)) if isinstance(outcome, DsopsError) else (outcome, "")
         return Attached(entity, found.policies, boundary, "", found.unread, unread)
 
-    # --- policies -------------------------------------------------------------------------------------------
-
     async def _all(self, *works: Work[AttachedPolicies]) -> AttachedPolicies:
         """Run the readings concurrently and merge their results."""
         policies: list[PolicyText] = []

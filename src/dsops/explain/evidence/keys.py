@@ -22,15 +22,11 @@ from dsops.plan.needs import parameter_resource
 from dsops.policy import CaseQuestion, Unread
 from dsops.startup import NamedTuple
 
-_OF_KEYS: Final = (
-    "aws:resourcetag/",
-    "kms:resourcealiases",
-    "kms:keyspec",
-    "kms:keyusage",
-    "kms:keyorigin",
-    "kms:multiregion",
-    "kms:encryptioncontext:secretversionid",
-    "kms:requestalias",
+_OF_KEYS: Final = tuple(
+    """
+    aws:resourcetag/ kms:resourcealiases kms:keyspec kms:keyusage kms:keyorigin kms:multiregion
+    kms:encryptioncontext:secretversionid kms:requestalias
+    """.split()
 )
 """Condition keys of a KMS call whose values are not looked up."""
 
@@ -156,8 +152,6 @@ class KeyAsker:
         partition = principal.arn.split(":")[1]
         kind = "" if key.startswith("alias/") else "key/"
         return f"arn:{partition}:kms:{read.region}:{account}:{kind}{key}"
-
-    # --- where no policy can be asked ---------------------------------------------------------------------------
 
     def _unknown(self, read: Encrypted, key: str = "") -> RefusalFinding:
         """The finding for a key that can't be looked up here."""

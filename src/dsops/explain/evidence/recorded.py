@@ -157,8 +157,6 @@ class _Record:
         self._resource: Place = "trust" if is_trust else "resource"
         self._is_whole = is_whole
 
-    # --- what refuses ---------------------------------------------------------------------------------------
-
     def told(self, said: Said) -> Said:
         """The kind of policy that refuses and its statement, in AWS's order of checks."""
         checks = self._evaluation.checks
@@ -209,8 +207,6 @@ class _Record:
             return ENDPOINT_POLICY
         place = _KINDS.get(kind)
         return "" if place is None else POLICY_TYPES[self._resource if place == "resource" else place]
-
-    # --- policies -------------------------------------------------------------------------------------------
 
     def given(self) -> PolicySet:
         """The policies by place, for the kinds that are complete."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from dsops.explain.finding import Certainty
@@ -13,7 +13,6 @@ from dsops.policy import (
     Effect,
     Outcome,
     Policies,
-    Policy,
     Reason,
     StatementReason,
     UnmetElement,
@@ -62,21 +61,13 @@ def _as_read(found: StatementReason | None, policies: Policies) -> StatementReas
     """
     if found is None:
         return None
-    for policy in _all(policies):
+    for policy in policies.all_policies():
         if (policy.name, policy.kind) != (found.policy.name, found.policy.kind):
             continue
         for statement in policy.statements:
             if statement.actions is found.statement.actions:
                 return found._replace(policy=policy, statement=statement)
     return None
-
-
-def _all(policies: Policies) -> Iterator[Policy]:
-    yield from policies.identity
-    yield from (policy for policy in (policies.boundary, policies.resource) if policy is not None)
-    for groups in (policies.session, policies.service_control, policies.resource_control):
-        for group in groups:
-            yield from group
 
 
 def nearest(reason: Reason) -> StatementReason | None:

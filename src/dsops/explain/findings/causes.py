@@ -91,9 +91,6 @@ def _cause_of(broken: Broken, about: About) -> Cause:
     return Cause(code, lacks, mismatches, conditions[0].key if conditions else "")
 
 
-# --- conditions ---------------------------------------------------------------------------------------------
-
-
 def _of_condition(broken: Broken, about: About, mismatches: tuple[Mismatch, ...]) -> Cause:
     """The cause where an Allow fails only in its conditions."""
     failures = failures_of(broken)
@@ -198,9 +195,6 @@ def _unknown_variable(wanted: Sequence[str], about: About) -> str:
         if not about.is_known(name):
             return f"what the call has of {name} is not known here"
     return ""
-
-
-# --- principals ---------------------------------------------------------------------------------------------
 
 
 def _of_principal(broken: Broken, statement: Statement, about: About, mismatches: tuple[Mismatch, ...]) -> Cause:

@@ -155,8 +155,6 @@ class Investigator:
                 return finding._replace(message=f"{finding.message}, which is {seconds} s", remedy=remedy)
         return finding
 
-    # --- a role that is not there ---------------------------------------------------------------------------
-
     async def _missing(
         self, missing: EntityNotFound, about: About, chain: Sequence[ChainKeys], step: Step
     ) -> RefusalFinding:

@@ -50,9 +50,6 @@ def _sender(cause: Cause, about: About) -> str | None:
     return about.step.name if about.step.operation else None
 
 
-# --- what the configuration sends ---------------------------------------------------------------------------
-
-
 def _external_id(cause: Cause, about: About) -> Remedy:
     where = about.edit("external_id")
     if cause.code == "external-id-missing":
@@ -111,9 +108,6 @@ def _have_said(cause: Cause, about: About, policy_type: str) -> Remedy:
     shown = f" ({' or '.join(mismatch.wanted[:3])})" if mismatch is not None and not mismatch.is_unwanted else ""
     attribute, policy = _ATTRIBUTES[cause.code], policy_text(policy_type, about)
     return Remedy(f"have the identity provider send `{attribute}` as {sentence(policy, 'wants')} it{shown}")
-
-
-# --- statements to add --------------------------------------------------------------------------------------
 
 
 _BESIDE: Final = {"tag-session": "tags", "set-source-identity": "source_identity", "set-context": "provided_contexts"}

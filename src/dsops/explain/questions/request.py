@@ -16,16 +16,11 @@ from dsops.secret import Secret
 
 Context = dict[str, tuple[str, ...]]
 
-OF_THE_NETWORK: Final = (
-    "aws:sourceip",
-    "aws:vpcsourceip",
-    "aws:sourcevpc",
-    "aws:sourcevpce",
-    "aws:sourcevpcarn",
-    "aws:vpceaccount",
-    "aws:vpceorgid",
-    "aws:vpceorgpaths",
-    "aws:useragent",
+OF_THE_NETWORK: Final = tuple(
+    """
+    aws:sourceip aws:vpcsourceip aws:sourcevpc aws:sourcevpce aws:sourcevpcarn aws:vpceaccount aws:vpceorgid
+    aws:vpceorgpaths aws:useragent
+    """.split()
 )
 OF_AN_ISSUER: Final = ("aws:principaltag/", "aws:sourceidentity", "aws:federatedprovider")
 """Keys that the issuer of a session sets."""
@@ -137,9 +132,6 @@ def _principal(identity: CallerIdentity, role_arn: str) -> Principal | None:
         return read_caller(identity.arn, role_arn=role_arn, unique_id=unique_id if is_unique_id(unique_id) else "")
     except ValueError:
         return None
-
-
-# --- questions ----------------------------------------------------------------------------------------------
 
 
 def questions(

@@ -17,32 +17,18 @@ from dsops.stores.saml import assertion_at_hand
 from dsops.stores.web_identity import MOST_SHOWN
 
 _GITHUB: Final = "token.actions.githubusercontent.com"
-_SAML: Final = (
-    "saml:sub",
-    "saml:sub_type",
-    "saml:namequalifier",
-    "saml:edupersonorgdn",
-    "aws:requesttag/",
-    "aws:tagkeys",
-    "sts:rolesessionname",
-    "sts:sourceidentity",
+_SAML: Final = tuple(
+    """
+    saml:sub saml:sub_type saml:namequalifier saml:edupersonorgdn aws:requesttag/ aws:tagkeys sts:rolesessionname
+    sts:sourceidentity
+    """.split()
 )
 """The keys that an assertion sets besides issuer and recipient."""
-CLAIMS: Final = (
-    "amr",
-    "azp",
-    "email",
-    "oaud",
-    "actor",
-    "environment",
-    "job_workflow_ref",
-    "ref",
-    "repository",
-    "repository_id",
-    "repository_owner",
-    "repository_owner_id",
-    "workflow",
-    "enterprise",
+CLAIMS: Final = tuple(
+    """
+    amr azp email oaud actor environment job_workflow_ref ref repository repository_id repository_owner
+    repository_owner_id workflow enterprise
+    """.split()
 )
 """Claims of a token that are condition keys, besides `sub` and `aud` (IAM User Guide, OIDC federation keys)."""
 

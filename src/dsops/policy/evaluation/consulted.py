@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, Literal
 
 from dsops.policy.evaluation.question import Request
@@ -45,6 +46,14 @@ class Policies(NamedTuple):
     """The same for the resource's account, RCPFullAWSAccess on each level; for services that have RCPs."""
     must_resource_allow: bool = False
     """The resource's policy must allow in its own account too, as a KMS key's; a trust policy always must."""
+
+    def all_policies(self) -> Iterator[Policy]:
+        """Every policy of every type."""
+        yield from self.identity
+        yield from (policy for policy in (self.boundary, self.resource) if policy is not None)
+        for groups in (self.session, self.service_control, self.resource_control):
+            for group in groups:
+                yield from group
 
 
 HAS_IDENTITY: Final = frozenset({"user", "role-session", "federated-session", "root"})

@@ -54,9 +54,6 @@ class Decision(NamedTuple):
         return explain(self.request, self.policies)
 
 
-# --- the order of evaluation --------------------------------------------------------------------------------
-
-
 class _Answers(NamedTuple):
     """The results of all types of policy when no policy denies."""
 

@@ -60,9 +60,6 @@ class ResourceElement(NamedTuple):
         return "NotResource" if self.is_negated else "Resource"
 
 
-# --- actions ------------------------------------------------------------------------------------------------
-
-
 def check_action(text: str) -> None:
     """Raise ValueError unless the text is `service:Name` (wildcards anywhere) or `*`."""
     if text and not text.strip("*"):
@@ -115,9 +112,6 @@ def _any_action(exact: frozenset[str], tests: Sequence[Predicate], *, is_negated
         return False
 
     return matches
-
-
-# --- resources ----------------------------------------------------------------------------------------------
 
 
 _WILDCARDS: Final = frozenset("*?")

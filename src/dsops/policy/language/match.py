@@ -130,8 +130,6 @@ def _holed_glob(pieces: list[_Piece]) -> Predicate:
     return matches
 
 
-# --- ARNs ---------------------------------------------------------------------------------------------------
-
 ArnPredicate = Callable[[Sequence[str]], bool]
 """Takes the six parts of an ARN."""
 

@@ -102,9 +102,6 @@ def nearest_operator(text: str) -> str:
     return prefix + names[near[0]] + suffix if near else ""
 
 
-# --- matchers -----------------------------------------------------------------------------------------------
-
-
 def text_matcher(family: TextFamily, values: Sequence[Sequence[Resolved]]) -> Matcher:
     """Compile the comparison with the policy's values, whose variables are resolved."""
     match family:

@@ -154,9 +154,6 @@ def compile_principals(written: Sequence[Written], *, is_negated: bool, is_deny:
     )
 
 
-# --- what may be written ------------------------------------------------------------------------------------
-
-
 def check_principal(kind: Type, text: str, *, takes_cloudfront: bool = False) -> None:
     """Raise ValueError unless the text can be a principal of that type; buckets take CloudFront's identities too."""
     if text == "*":

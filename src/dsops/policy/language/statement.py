@@ -14,16 +14,10 @@ from dsops.policy.language.policy import KIND_WORDS, Effect, PolicyKind, Stateme
 from dsops.policy.language.principals import Principals, Type, Written, check_principal, compile_principals
 from dsops.startup import NamedTuple
 
-_STATEMENT_ELEMENTS: Final = (
-    "Sid",
-    "Effect",
-    "Principal",
-    "NotPrincipal",
-    "Action",
-    "NotAction",
-    "Resource",
-    "NotResource",
-    "Condition",
+_STATEMENT_ELEMENTS: Final = tuple(
+    """
+    Sid Effect Principal NotPrincipal Action NotAction Resource NotResource Condition
+    """.split()
 )
 _PRINCIPAL_TYPES: Final[tuple[Type, ...]] = get_args(Type)
 
@@ -249,8 +243,6 @@ class StatementReader(Notes):
             has_variables=self.has_variables,
             completes=self.rules.completes_arns,
         )
-
-    # --- conditions ---
 
     def _conditions(self, node: Node | None, path: str) -> tuple[Condition, ...]:
         if node is None:

@@ -120,13 +120,9 @@ ANY_SOURCE_ROLE: Final = LintRule(
 
 # These assume a role for the code that runs in them and send no source that a condition could test.
 _WITHOUT_SOURCE: Final = frozenset(
-    {
-        "ec2.amazonaws.com",
-        "ec2.amazonaws.com.cn",
-        "lambda.amazonaws.com",
-        "edgelambda.amazonaws.com",
-        "pods.eks.amazonaws.com",
-    }
+    """
+    ec2.amazonaws.com ec2.amazonaws.com.cn lambda.amazonaws.com edgelambda.amazonaws.com pods.eks.amazonaws.com
+    """.split()
 )
 
 

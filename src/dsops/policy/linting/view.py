@@ -14,15 +14,10 @@ from dsops.policy.language.letters import lower_case
 from dsops.policy.language.operators import Operator, parse_operator
 from dsops.policy.language.policy import PolicyKind
 
-STATEMENT_ELEMENTS: Final = (
-    "Effect",
-    "Principal",
-    "NotPrincipal",
-    "Action",
-    "NotAction",
-    "Resource",
-    "NotResource",
-    "Condition",
+STATEMENT_ELEMENTS: Final = tuple(
+    """
+    Effect Principal NotPrincipal Action NotAction Resource NotResource Condition
+    """.split()
 )
 
 

@@ -150,8 +150,6 @@ class _Question:
             return
         self._policies[kind] = tuple(self._compiled(kind, level) for level in place.levels[kind])
 
-    # --- policies and condition keys ------------------------------------------------------------------------
-
     def _take(self, place: Place, policies: Iterable[PolicyText | Policy], missing: Iterable[str]) -> None:
         """Put policies in their place; each reason for a missing one becomes an Unread."""
         compiled = self._compiled(place, policies)

@@ -81,9 +81,6 @@ def _not_given(asked: CaseQuestion, found: PolicySet, unread: Sequence[Unread]) 
     return []
 
 
-# --- what was expected --------------------------------------------------------------------------------------
-
-
 def differences(outcome: Outcome, expected: Expected) -> tuple[str, ...]:
     """Return sentences on how the answer differs from the expected one; () when it does not."""
     if not _is_met(outcome, expected.verdict):

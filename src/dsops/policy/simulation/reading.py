@@ -114,8 +114,6 @@ class _Reader(SourceReader):
             return None
         return Case(name, node.line, asked, policies, expected)
 
-    # --- the question ---------------------------------------------------------------------------------------
-
     def _asked(self, both: _Values, node: Node) -> CaseQuestion | None:
         principal = self._principal(both, node)
         action = self._action(both, node)
@@ -182,8 +180,6 @@ class _Reader(SourceReader):
         self.note(node.line, path, "a condition key has a text or a list of texts")
         return ()
 
-    # --- the policies ---------------------------------------------------------------------------------------
-
     def _policies(self, both: _Values, node_line: int, asked: CaseQuestion | None) -> dict[Place, Groups]:
         policies: dict[Place, Groups] = {}
         for key, place in _PLACE_KEYS.items():
@@ -210,8 +206,6 @@ class _Reader(SourceReader):
         )
         for key, message in problems:
             self.note(both.line(key) if both.is_own(key) else line, f"{both.path}.{key}", message)
-
-    # --- the expectation ------------------------------------------------------------------------------------
 
     def _expected(self, both: _Values, node: Node) -> Expected | None:
         if both.get("expect") is None:

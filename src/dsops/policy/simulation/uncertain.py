@@ -67,14 +67,12 @@ def _bears(each: Unread, request: Request, policies: Policies, said: set[str]) -
     if each.place == "context":
         is_unknown = _test_of(set(each.keys) - said, said)
         action = lower_case(request.action)
-        statements = (statement for policy in _all(policies) for statement in policy.statements)
+        statements = (statement for policy in policies.all_policies() for statement in policy.statements)
         return any(_depends(statement, is_unknown) and statement.actions.matches(action) for statement in statements)
     # A boundary that allows everything has the effect of none, so none is filled in.
     reasons = evaluate(request, _filled(policies, [each], "nothing" if each.place == "boundary" else "Allow")).reasons
     return any(reason.policy_type == POLICY_TYPES[each.place] for reason in reasons)
 
-
-# --- policies that are unread -------------------------------------------------------------------------------
 
 _Says = Literal["nothing", "Allow", "Deny"]
 
@@ -122,8 +120,6 @@ def _levels(place: Place, policy: Policy, says: _Says) -> tuple[tuple[Policy, ..
     """A level with the stand-in. AWS's own policies allow everything, so only attached ones make a difference."""
     return () if says == "nothing" else ((full_access(place), policy),)
 
-
-# --- condition keys with unknown values ---------------------------------------------------------------------
 
 _IsUnknown = Callable[[str], bool]
 """Takes a condition key in lower case."""
@@ -192,11 +188,3 @@ def _without_unknown(statement: Statement, is_unknown: _IsUnknown) -> Statement:
     if resources is not None and any(map(is_unknown, variable_keys(resources.written))):
         resources = None
     return statement._replace(conditions=kept, resources=resources)
-
-
-def _all(policies: Policies) -> Iterator[Policy]:
-    yield from policies.identity
-    yield from (policy for policy in (policies.boundary, policies.resource) if policy is not None)
-    for groups in (policies.session, policies.service_control, policies.resource_control):
-        for group in groups:
-            yield from group

@@ -12,8 +12,8 @@ from dsops.policy.sources.entities import (
     Known,
     PolicyFile,
     PolicyFileReader,
-    gathered,
     items_of,
+    known,
     mapping_of,
     text_of,
     texts_of,
@@ -45,7 +45,7 @@ class AccountDetails(PolicyFileReader):
 
     def _entity(self, kind: Kind, title: str, node: Mapping, groups: dict[str, Mapping]) -> Known:
         members = [groups[name] for name in texts_of(node.get("GroupList")) if name in groups]
-        identity, missing = gathered(
+        policies = (
             policy
             for owner, name in ((node, title), *((group, "Group") for group in members))
             for policy in self._of(owner, name)
@@ -54,17 +54,9 @@ class AccountDetails(PolicyFileReader):
         boundary = self.attached(boundary_arn) if boundary_arn else None
         trust = self.policy(node.get("AssumeRolePolicyDocument"), "trust") if kind == "role" else None
         tags = [mapping_of(tag) for tag in items_of(node.get("Tags"))]
-        return Known(
-            text_of(node, "Arn"),
-            kind,
-            text_of(node, f"{title}Id"),
-            tuple((text_of(tag, "Key"), text_of(tag, "Value")) for tag in tags),
-            trust if isinstance(trust, Policy) else None,
-            identity,
-            missing,
-            boundary if isinstance(boundary, Policy) else None,
-            boundary if isinstance(boundary, str) else "",
-            trust if isinstance(trust, str) else "",
+        return known(text_of(node, "Arn"), kind, policies, trust, boundary)._replace(
+            unique_id=text_of(node, f"{title}Id"),
+            tags=tuple((text_of(tag, "Key"), text_of(tag, "Value")) for tag in tags),
         )
 
     def _of(self, owner: Mapping, title: str) -> Iterator[Policy | str]:

@@ -77,8 +77,6 @@ class DeclaredPolicies:
         known = self._find("role", parse_arn(role_arn))
         return known.max_seconds if known is not None else 0
 
-    # --- the parts of the facts -----------------------------------------------------------------------------
-
     def _caller(self, needs: Needs) -> Attached | None:
         if needs.caller_kind is None:
             return None
@@ -140,8 +138,6 @@ class DeclaredPolicies:
             yield Unread("context", "the organization is not given", _ORGANIZATION_KEYS)
         elif any(organization.is_there for organization in self._organizations):
             yield Unread("context", "AWS makes up the ids and paths of an organization", _ORGANIZATION_KEYS)
-
-    # --- users, roles, providers ----------------------------------------------------------------------------
 
     def _check_provider(self, provider: str) -> None:
         arn = parse_arn(provider)

@@ -6,7 +6,7 @@ A part that can't be read is reported with the reason.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable
 from collections.abc import Mapping as MappingOf
 from typing import Final, NamedTuple
 
@@ -111,7 +111,24 @@ def _at_line(policy: Policy, line: int) -> Policy:
     )
 
 
-def gathered(found: Iterator[Policy | str]) -> tuple[tuple[Policy, ...], str]:
+def known(
+    arn: str, kind: Kind, found: Iterable[Policy | str], trust: Policy | str | None, boundary: Policy | str | None
+) -> Known:
+    """The user or role with its policies; a text in place of a policy says why it can't be used."""
+    identity, unread_identity = _gathered(found)
+    return Known(
+        arn,
+        kind,
+        trust=trust if isinstance(trust, Policy) else None,
+        identity=identity,
+        unread_identity=unread_identity,
+        boundary=boundary if isinstance(boundary, Policy) else None,
+        unread_boundary=boundary if isinstance(boundary, str) else "",
+        unread_trust=trust if isinstance(trust, str) else "",
+    )
+
+
+def _gathered(found: Iterable[Policy | str]) -> tuple[tuple[Policy, ...], str]:
     """The policies, and the first reason why one is missing."""
     policies, missing = [], ""
     for each in found:

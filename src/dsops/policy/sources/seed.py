@@ -22,8 +22,8 @@ from dsops.policy.sources.entities import (
     PolicyFile,
     PolicyFileReader,
     SecretPlace,
-    gathered,
     items_of,
+    known,
     mapping_of,
     text_of,
     texts_of,
@@ -78,24 +78,15 @@ class SeedPolicies(PolicyFileReader):
         nodes = [*items_of(node.get("policies"))]
         for name in texts_of(node.get("groups")):
             nodes += items_of(groups.get(name))
-        identity, missing = gathered(self._listed(each) for each in nodes)
         boundary_arn = text_of(node, "boundary")
         boundary = self.attached(boundary_arn) if boundary_arn else None
         trust = self.policy(node.get("trust"), "trust") if kind == "role" else None
         tags = mapping_of(node.get("tags"))
         max_seconds = text_of(node, "max_session_duration") or "3600"
-        return Known(
-            arn,
-            kind,
-            text_of(node, "id"),
-            tuple((key.text, text_of(tags, key.text)) for key, _ in tags.entries),
-            trust if isinstance(trust, Policy) else None,
-            identity,
-            missing,
-            boundary if isinstance(boundary, Policy) else None,
-            boundary if isinstance(boundary, str) else "",
-            trust if isinstance(trust, str) else "",
-            int(max_seconds) if kind == "role" and max_seconds.isdigit() else 0,
+        return known(arn, kind, map(self._listed, nodes), trust, boundary)._replace(
+            unique_id=text_of(node, "id"),
+            tags=tuple((key.text, text_of(tags, key.text)) for key, _ in tags.entries),
+            max_seconds=int(max_seconds) if kind == "role" and max_seconds.isdigit() else 0,
         )
 
     def _listed(self, node: Node) -> Policy | str:
@@ -113,8 +104,6 @@ class SeedPolicies(PolicyFileReader):
                 for key, _ in mapping_of(sections.get(section)).entries:
                     own = policies.get(key.text)
                     yield (account, name, key.text), None if own is None else self.policy(own, "resource")
-
-    # --- what stands above accounts -------------------------------------------------------------------------
 
     def _organization(self, node: Node | None, accounts: list[str]) -> FileOrganization:
         """The levels above each account; () for accounts outside of the organization and for its management account."""

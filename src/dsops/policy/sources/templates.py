@@ -13,7 +13,7 @@ from dsops.arn import parse_arn
 from dsops.document import Mapping, Node, Scalar
 from dsops.policy.language.policy import Policy
 from dsops.policy.simulation.facts import ANY_ACCOUNT, Kind
-from dsops.policy.sources.entities import Known, PolicyFile, PolicyFileReader, gathered, items_of, mapping_of, text_of
+from dsops.policy.sources.entities import Known, PolicyFile, PolicyFileReader, items_of, known, mapping_of, text_of
 
 _KINDS: Final[dict[str, Kind]] = {"Role": "role", "User": "user"}
 
@@ -172,19 +172,9 @@ def _made(
     tags: tuple[tuple[str, str], ...],
 ) -> Known:
     written = parse_arn(text_of(entity.values, "arn"))
-    identity, missing = gathered(iter(entity.policies))
-    return Known(
-        str(written) if written is not None else f"arn:aws:iam::{ANY_ACCOUNT}:{entity.kind}{path}{entity.name}",
-        entity.kind,
-        "",
-        tags,
-        trust if isinstance(trust, Policy) else None,
-        identity,
-        missing,
-        boundary if isinstance(boundary, Policy) else None,
-        boundary if isinstance(boundary, str) else "",
-        trust if isinstance(trust, str) else "",
-        _seconds(max_seconds) if entity.kind == "role" else 0,
+    arn = str(written) if written is not None else f"arn:aws:iam::{ANY_ACCOUNT}:{entity.kind}{path}{entity.name}"
+    return known(arn, entity.kind, entity.policies, trust, boundary)._replace(
+        tags=tags, max_seconds=_seconds(max_seconds) if entity.kind == "role" else 0
     )
 
 

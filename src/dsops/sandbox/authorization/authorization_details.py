@@ -111,9 +111,6 @@ def request_details(reader: MessageReader) -> Json:
     }
 
 
-# --- policies -----------------------------------------------------------------------------------------------
-
-
 def policies(reader: MessageReader) -> dict[str, Listed]:
     """Return the evaluated policies by URI, matching or not, that the reader may see."""
     found: dict[str, Listed] = {}
@@ -171,9 +168,6 @@ def _policy(listed: Listed) -> Json:
         "uri": listed.uri,
         "attachedTo": [{"arn": arn} for arn in listed.attached_to],
     }
-
-
-# --- evaluations --------------------------------------------------------------------------------------------
 
 
 def _evaluation(reader: MessageReader, decision: Decision, context: Mapping[str, str]) -> Json:
@@ -273,9 +267,6 @@ def _sid(found: StatementReason) -> str:
         position for position, statement in enumerate(found.policy.statements, 1) if statement is found.statement
     )
     return found.statement.sid or f"statement{number}"
-
-
-# --- context ------------------------------------------------------------------------------------------------
 
 
 def _context(reader: MessageReader, decision: Decision) -> dict[str, str]:

@@ -106,8 +106,6 @@ class Control:
         with self._sandbox.world.lock:
             return endpoint(query)
 
-    # --- endpoints -----------------------------------------------------------------------------------------------
-
     def _health(self, _: Parameters) -> HttpAnswer:
         clock = self._sandbox.clock
         return _answer(200, {"status": "ok", "now": iso_time(clock.now()), "is_frozen": clock.is_frozen})

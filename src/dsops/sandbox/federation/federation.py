@@ -7,7 +7,6 @@ that does not exist.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from dsops.arn import parse_arn
@@ -20,10 +19,11 @@ from dsops.sandbox.federation import web_identity
 from dsops.sandbox.federation.issuers import Issuers
 from dsops.sandbox.saml import response as saml
 from dsops.sandbox.state.iam_backend import StoredPolicy
-from dsops.sandbox.state.sessions import Session, SessionTable
+from dsops.sandbox.state.sessions import SessionTable
 from dsops.sandbox.state.world import Role, World
-from dsops.sandbox.sts.issuing import HOUR, Issuing, credentials, token_share, token_size
-from dsops.sandbox.sts.session_policy import packed_size, read_policies, read_tags
+from dsops.sandbox.sts.assume_role import issue_role_session, role_session
+from dsops.sandbox.sts.issuing import HOUR, Issuing
+from dsops.sandbox.sts.session_policy import read_policies, read_tags
 from dsops.sandbox.sts.verified_identity import IdentityProof
 from dsops.sandbox.wire.errors import access_denied, refusal, validation
 from dsops.sandbox.wire.parameters import check_member
@@ -97,33 +97,12 @@ class Federation:
         layer = read_policies(turn, self._world, account)
         role = self._authorize(turn, role_arn, role, proof)
         duration = _duration(turn, role, proof)
-        is_sized = packed_size(layer, tags.all) is not None
-        session = Session(
-            "role",
-            role.account,
-            role.unique_id,
-            turn.text("RoleSessionName"),
-            int(turn.now),
-            int(turn.now) + duration,
-            None,
-            tags.all,
-            tags.transitive_keys,
-            proof.source_identity,
-            layer,
+        session = role_session(turn, role, duration, tags)._replace(
+            source_identity=proof.source_identity,
+            policy=layer,
             federation=(("aws:FederatedProvider", (proof.provider,)), *proof.session_keys.items()),
         )
-        partition = self._world.partitions[role.account]
-        user: dict[str, Value] = {
-            "AssumedRoleId": f"{role.unique_id}:{session.name}",
-            "Arn": f"arn:{partition}:sts::{role.account}:assumed-role/{role.name}/{session.name}",
-        }
-        issued = self._issuing.issue(turn, session)
-        result = _answer(turn.operation, proof, user, credentials(issued))
-        if is_sized:
-            result["PackedPolicySize"] = token_share(issued)
-        if proof.source_identity:
-            result["SourceIdentity"] = proof.source_identity
-        return result | token_size(issued)
+        return _answer(turn.operation, proof) | issue_role_session(self._issuing, turn, role, session)
 
     def _authorize(self, turn: AuthenticatedRequest, role_arn: str, role: Role | None, proof: IdentityProof) -> Role:
         """Return the role if its trust policy allows the provider's user."""
@@ -170,14 +149,11 @@ def _duration(turn: AuthenticatedRequest, role: Role, proof: IdentityProof) -> i
     return requested if proof.longest_seconds is None else min(requested, proof.longest_seconds)
 
 
-def _answer(
-    operation: str, proof: IdentityProof, user: Mapping[str, Value], given: Mapping[str, Value]
-) -> dict[str, Value]:
+def _answer(operation: str, proof: IdentityProof) -> dict[str, Value]:
+    """Return what the answer says of the proof."""
     if operation == _SAML:
         return {
             "Issuer": proof.issuer,
-            "AssumedRoleUser": user,
-            "Credentials": given,
             "Audience": proof.audience,
             "SubjectType": proof.subject_type,
             "NameQualifier": proof.name_qualifier,
@@ -186,8 +162,6 @@ def _answer(
     return {
         "SubjectFromWebIdentityToken": proof.subject,
         "Audience": proof.audience,
-        "AssumedRoleUser": user,
-        "Credentials": given,
         # AWS answers with the provider's ARN (seen), though the API Reference says the token's `iss`.
         "Provider": proof.provider,
     }

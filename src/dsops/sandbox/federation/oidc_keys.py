@@ -22,26 +22,15 @@ KNOWN_TO_ALL: Final = frozenset({_GOOGLE, "cognito-identity.amazonaws.com"})
 Facebook and Login with Amazon are the other two; they issue access tokens, which only their servers can verify.
 """
 
-_GITHUB: Final = (
-    "actor",
-    "actor_id",
-    "enterprise_id",
-    "environment",
-    "job_workflow_ref",
-    "ref",
-    "repository",
-    "repository_id",
-    "repository_owner_id",
-    "workflow",
+_GITHUB: Final = tuple(
+    """
+    actor actor_id enterprise_id environment job_workflow_ref ref repository repository_id repository_owner_id workflow
+    """.split()
 )
-_BUILDKITE: Final = (
-    "build_branch",
-    "cluster_id",
-    "cluster_name",
-    "organization_id",
-    "organization_slug",
-    "pipeline_id",
-    "pipeline_slug",
+_BUILDKITE: Final = tuple(
+    """
+    build_branch cluster_id cluster_name organization_id organization_slug pipeline_id pipeline_slug
+    """.split()
 )
 _CLAIMS: Final[tuple[tuple[re.Pattern[str], tuple[str, ...]], ...]] = (
     (re.compile(r"token\.actions\.githubusercontent\.com(/.+)?"), _GITHUB),
@@ -50,16 +39,11 @@ _CLAIMS: Final[tuple[tuple[re.Pattern[str], tuple[str, ...]], ...]] = (
     (re.compile(r"agent\.buildkite\.com|agent\.[a-z0-9-]+\.buildkite\.(dev|site)"), _BUILDKITE),
     (
         re.compile(r"gitlab\.com"),
-        (
-            "namespace_id",
-            "pipeline_source",
-            "project_id",
-            "ref_protected",
-            "runner_environment",
-            "user_access_level",
-            "user_email",
-            "user_id",
-            "user_login",
+        tuple(
+            """
+            namespace_id pipeline_source project_id ref_protected runner_environment user_access_level user_email
+            user_id user_login
+            """.split()
         ),
     ),
     (re.compile(r"oidc\.circleci\.com/org/[^/]+"), ("oidc.circleci.com/project-id",)),

@@ -54,8 +54,6 @@ class DevicesAndProviders:
         arn = f"arn:{self._world.partitions[account]}:iam::{account}:{kind}{path}{parameters[_MADE[operation]]}"
         self._world.backend(account).tagger.tag_resource(arn, _tags(parameters))
 
-    # --- tags ----------------------------------------------------------------------------------------------------
-
     def _tagging(self, kind: str) -> dict[str, Callable[[Parameters, str, float], dict[str, Value]]]:
         return {
             f"Tag{kind}": lambda given, account, _: self._tag(kind, given, account),
@@ -95,8 +93,6 @@ class DevicesAndProviders:
         if kind == "SAMLProvider" and name not in self._world.saml_providers(account):
             raise _no_such_entity(f"Manifest not found for arn {name}")
         return name
-
-    # --- devices and clients -------------------------------------------------------------------------------------
 
     def _device(self, parameters: Parameters, account: str, _now: float) -> dict[str, Value]:
         serial, user_name = self._existing("MFADevice", parameters, account), str(parameters.get("UserName", ""))

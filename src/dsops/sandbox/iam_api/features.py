@@ -42,8 +42,6 @@ class IamFeatures:
         work = self._operations.get(operation)
         return None if work is None else work(account)
 
-    # --- outbound web identity federation ------------------------------------------------------------------------
-
     def _enable_outbound(self, account: str) -> dict[str, Value]:
         if self._outbound.is_enabled(account):
             message = "Outbound web identity federation is already enabled for this account."
@@ -61,8 +59,6 @@ class IamFeatures:
         if issuer is None:
             raise _disabled()
         return {"IssuerIdentifier": issuer, "JwtVendingEnabled": self._outbound.is_enabled(account)}
-
-    # --- centralized root access ---------------------------------------------------------------------------------
 
     def _switch_root(self, account: str, feature: RootFeature, is_on: bool) -> dict[str, Value]:  # noqa: FBT001
         membership = self._organization_of(account)

@@ -76,8 +76,6 @@ def keys_of(statement: Statement) -> Iterator[str]:
                 yield token.written[2:-1].partition(",")[0].strip()
 
 
-# --- positions of statements -----------------------------------------------------------------------------------
-
 Position = tuple[int, int]
 """Line and column, both from 1; the column is the one after the brace (AWS's answers to LocalStack's tests)."""
 

@@ -168,8 +168,6 @@ class IamRules:
         yield from self._secret_storage.resource_policies()
         yield from resource_policies(self._world)
 
-    # --- checks -----------------------------------------------------------------------------------------------
-
     def _check_document(self, document: _Document, parameters: Parameters) -> None:
         text = str(parameters[document.parameter])
         parsed = parse_json(text, "policy")

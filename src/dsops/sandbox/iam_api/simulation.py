@@ -119,8 +119,6 @@ class Simulation:
         of_account = organizations.service_control(account)
         return tuple(tuple(compiled(each.text, "scp", each.name) for each in level) for level in of_account)
 
-    # --- principals ----------------------------------------------------------------------------------------------
-
     def _entity(self, arn: str, account: str) -> _Entity:
         """Return the user, group or role. Raises NoSuchEntity, or InvalidInput for another ARN."""
         parts = parse_arn(arn)

@@ -57,8 +57,6 @@ class PortalLogins:
         tables = (self._clients, self._devices, self._codes, self._sessions, self._access, self._refresh)
         return sum(len(table) for table in tables)
 
-    # --- clients -------------------------------------------------------------------------------------------------
-
     def register(
         self,
         name: str,
@@ -86,8 +84,6 @@ class PortalLogins:
         if registered is None or not hmac.compare_digest(registered.secret, self._digest(secret)):
             return None
         return registered
-
-    # --- device code flow ----------------------------------------------------------------------------------------
 
     def start_device(self, client: RegisteredClient, user: str, now: float) -> tuple[str, DeviceLogin]:
         """Start a device login; return its code and state. `user` approves it at once, "" leaves it waiting."""
@@ -136,8 +132,6 @@ class PortalLogins:
                 return decided
         return None
 
-    # --- authorization code flow ---------------------------------------------------------------------------------
-
     def give_code(self, code: AuthorizationCode, now: float) -> str:
         """Store an authorization code; return its text."""
         text = _random(32)
@@ -155,8 +149,6 @@ class PortalLogins:
         stored_code = self._codes.get(key)
         if stored_code is not None:
             self._codes.put(key, stored_code._replace(session_id=session_id or "-"), 0)
-
-    # --- sessions ------------------------------------------------------------------------------------------------
 
     def log_in(
         self, client: RegisteredClient, user: str, scopes: tuple[str, ...], now: float

@@ -83,8 +83,6 @@ class Pages:
                 return self._authorize(instance, request, form)
             return self._device(instance, _first(request.query), form)
 
-    # --- pages ---------------------------------------------------------------------------------------------------
-
     def _authorize(self, instance: Instance, request: HttpRequest, form: Query) -> HttpAnswer:
         query = _first(request.query)
         wish = self._wish(query)
@@ -110,8 +108,6 @@ class Pages:
         if self._logins.decide(form.get("user_code", ""), user, self._clock.now()) is None:
             return refused_page(404, _NOBODY_WAITS)
         return decided_page(user)
-
-    # --- JSON answers for programs -------------------------------------------------------------------------------
 
     def waiting(self) -> Said:
         """Return the device logins that await a decision."""
@@ -160,8 +156,6 @@ class Pages:
         if self._logins.decide(code, user, self._clock.now()) is None:
             return 404, {"error": _NOBODY_WAITS}
         return 200, {"user": user, "redirect": ""}
-
-    # --- authorization codes -------------------------------------------------------------------------------------
 
     @property
     def _logins(self) -> PortalLogins:

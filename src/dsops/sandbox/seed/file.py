@@ -42,14 +42,10 @@ from dsops.sandbox.sts import totp
 from dsops.sandbox.wire.models import EVERY_SERVICE, why_unknown
 
 _KEY_ID: Final = re.compile(r"(?!ASIA)[A-Z0-9_]{16,128}")
-_ROOT_KEYS: Final = (
-    "accounts",
-    "region",
-    "default_identity",
-    "organization",
-    "identity_center",
-    "throttle",
-    "authorization_ids",
+_ROOT_KEYS: Final = tuple(
+    """
+    accounts region default_identity organization identity_center throttle authorization_ids
+    """.split()
 )
 _ACCOUNT_KEYS: Final = (
     "partition",
@@ -96,8 +92,6 @@ class _Reader(PolicyNodes):
         super().__init__(file, folder)
         self._owners: dict[tuple[str, str], str] = {}
         """(kind of id, id) -> the path of its first owner."""
-
-    # --- sections ------------------------------------------------------------------------------------------------
 
     def seed(self, root: Node) -> Seed:
         keys = self.keys(root, "", _ROOT_KEYS)

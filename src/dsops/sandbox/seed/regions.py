@@ -11,15 +11,7 @@ from dsops.document import Node, Sequence
 from dsops.sandbox.seed.model import SeedKmsKey, SeedRegion, SeedSecret
 from dsops.sandbox.seed.policy_nodes import PolicyNodes
 
-REGION_KEYS: Final = (
-    "keys",
-    "secrets",
-    "binary_secrets",
-    "secret_policies",
-    "secret_keys",
-    "parameters",
-    "parameter_keys",
-)
+REGION_KEYS: Final = tuple("keys secrets binary_secrets secret_policies secret_keys parameters parameter_keys".split())
 _SECRET_NAME: Final = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
 _KEY_NAME: Final = re.compile(r"(?!aws/)[A-Za-z0-9/_-]{1,250}")
 _KEY_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")

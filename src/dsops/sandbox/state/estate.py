@@ -69,8 +69,6 @@ class Estate:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    # --- S3 ----------------------------------------------------------------------------------------------------
-
     def bucket(self, name: str, partition: str) -> Bucket | None:
         """Return the bucket of that name in the partition, in any account."""
         stored_bucket = self._bucket(name, partition)
@@ -118,8 +116,6 @@ class Estate:
             return None
         return s3_backends[owner[1]][partition].buckets.get(name)
 
-    # --- SQS and SNS -------------------------------------------------------------------------------------------
-
     def queue(self, place: SecretLocation, name: str) -> EstateResource | None:
         """Return the queue of that name."""
         from moto.sqs.models import sqs_backends
@@ -141,8 +137,6 @@ class Estate:
         if topic is None:
             return None
         return EstateResource(_policy(f"the policy of topic {topic.name}", topic.policy), tuple(topic._tags.items()))  # noqa: SLF001
-
-    # --- DynamoDB ----------------------------------------------------------------------------------------------
 
     def table(self, place: SecretLocation, name: str) -> DynamoTable | None:
         """Return the table of that name."""
@@ -167,8 +161,6 @@ class Estate:
         backend = self._backend(dynamodb_backends, place)
         policy = None if backend is None else backend.resource_policies.get(arn)
         return None if policy is None else StoredPolicy(f"the policy of {arn}", policy.policy_doc)
-
-    # --- Lambda, ECR, EventBridge ------------------------------------------------------------------------------
 
     def function(self, place: SecretLocation, name: str) -> EstateResource | None:
         """Return the function; its policy has one statement for each AddPermission."""

@@ -118,8 +118,6 @@ class World:
         self._role_ids: dict[str, str] = {}
         self._backends: dict[str, moto_iam.IAMBackend] = {}
 
-    # --- reading ---------------------------------------------------------------------------------------------
-
     def add_account(self, account: str, partition: str = "aws") -> None:
         """Add an empty account."""
         self.partitions[account] = partition
@@ -263,8 +261,6 @@ class World:
             return []
         return [provider.arn for provider in self.backend(account).saml_providers.values()]
 
-    # --- managed policies of AWS -------------------------------------------------------------------------------
-
     def bring_in(self, account: str, arn: str) -> None:
         """Add an AWS managed policy to moto's backend before it is attached; does nothing for an unknown ARN."""
         aws_policy = self._aws_policy(account, arn)
@@ -285,8 +281,6 @@ class World:
         if parts is None or parts.account != "aws" or parts.partition != self.partitions[account]:
             return None
         return aws_policies().get(parts.resource.removeprefix("policy"))
-
-    # --- MFA -------------------------------------------------------------------------------------------------
 
     def mfa_devices_of(self, user: User) -> Iterator[MfaDevice]:
         """Yield the virtual devices enabled for the user."""

@@ -49,29 +49,13 @@ class AssumeRole:
         mfa_at = check_mfa(world, turn)
         role = self._authorize(turn, role, tags, source_identity, mfa_at, contexts)
         duration = _duration(turn, role)
-        is_sized = packed_size(layer, tags.all) is not None
-        session = Session(
-            "role",
-            role.account,
-            role.unique_id,
-            turn.text("RoleSessionName"),
-            int(turn.now),
-            int(turn.now) + duration,
-            None,
-            tags.all,
-            tags.transitive_keys,
-            source_identity,
-            layer,
-            source_ip(world, caller),
-            tuple((key, (value,)) for key, value in contexts.keys),
+        session = role_session(turn, role, duration, tags)._replace(
+            source_identity=source_identity,
+            policy=layer,
+            source_ip=source_ip(world, caller),
+            federation=tuple((key, (value,)) for key, value in contexts.keys),
         )
-        issued = self._issuing.issue(turn, session)
-        result = role_answer(world, role, session, issued)
-        if is_sized:
-            result["PackedPolicySize"] = token_share(issued)
-        if source_identity:
-            result["SourceIdentity"] = source_identity
-        return result | token_size(issued)
+        return issue_role_session(self._issuing, turn, role, session)
 
     def _authorize(
         self,
@@ -101,6 +85,25 @@ class AssumeRole:
         if role is None:
             self._issuing.refuse(turn, "sts:AssumeRole", role_arn)
         return role
+
+
+def issue_role_session(issuing: Issuing, turn: AuthenticatedRequest, role: Role, session: Session) -> dict[str, Value]:
+    """Issue the session if its policies and tags fit a token; return the answer, which states their size."""
+    is_sized = packed_size(session.policy, session.tags) is not None
+    issued = issuing.issue(turn, session)
+    result = role_answer(issuing.world, role, session, issued)
+    if is_sized:
+        result["PackedPolicySize"] = token_share(issued)
+    if session.source_identity:
+        result["SourceIdentity"] = session.source_identity
+    return result | token_size(issued)
+
+
+def role_session(turn: AuthenticatedRequest, role: Role, duration: int, tags: PassedTags) -> Session:
+    """Return a session of the role under the requested name."""
+    now, name = int(turn.now), turn.text("RoleSessionName")
+    identity = (role.account, role.unique_id, name)
+    return Session("role", *identity, now, now + duration, tags=tags.all, transitive_keys=tags.transitive_keys)
 
 
 def role_answer(world: World, role: Role, session: Session, issued: Issued) -> dict[str, Value]:

@@ -15,9 +15,9 @@ from dsops.sandbox.authorization.messages import Messages
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.state import identifiers
 from dsops.sandbox.state.iam_backend import StoredPolicy
-from dsops.sandbox.state.sessions import Issued, Session, SessionTable
+from dsops.sandbox.state.sessions import Issued, SessionTable
 from dsops.sandbox.state.world import Role, World
-from dsops.sandbox.sts.assume_role import AssumeRole, assume_context, role_answer
+from dsops.sandbox.sts.assume_role import AssumeRole, assume_context, role_answer, role_session
 from dsops.sandbox.sts.assume_root import assume_root
 from dsops.sandbox.sts.delegated_access import get_delegated_access_token
 from dsops.sandbox.sts.issuing import HOUR, Issuing
@@ -86,8 +86,6 @@ class StsService:
             raise refusal("InvalidAuthorizationMessageException", "The message could not be decoded.")
         return {"DecodedMessage": decoded}
 
-    # --- credentials of workloads in AWS services --------------------------------------------------------------
-
     def service_caller(self, role: Role, service: str, region: str) -> Caller:
         """Return an AWS service as the caller of AssumeRole."""
         principal = Principal("service", "", "", federated=service)
@@ -105,18 +103,7 @@ class StsService:
             decision = self._issuing.judge.decide(turn.caller, question, turn.request_id, turn.now)
             if not decision.is_allowed:
                 raise denied(decision)
-        now, name = int(turn.now), turn.text("RoleSessionName")
-        session = Session(
-            "role",
-            role.account,
-            role.unique_id,
-            name,
-            now,
-            now + turn.number("DurationSeconds", HOUR),
-            None,
-            tags.all,
-            tags.transitive_keys,
-            federation=tuple(session_keys.items()),
-        )
+        session = role_session(turn, role, turn.number("DurationSeconds", HOUR), tags)
+        session = session._replace(federation=tuple(session_keys.items()))
         issued = self._issuing.issue(turn, session)
         return issued, role_answer(self._issuing.world, role, session, issued)

@@ -1,11 +1,13 @@
 """The services that moto serves, and how their requests are recognized.
 
-Generated from botocore's models and moto's folders by `DSOPS_UPDATE_GOLDEN=1 pytest
-tests/unit/sandbox/test_served.py`, so that routing a request need not load a hundred models.
+`services.tsv` has a line for each service: its name in botocore, then the fields of `Served`. It is generated from the
+models of botocore and the folders of moto by `DSOPS_UPDATE_GOLDEN=1 pytest tests/unit/sandbox/test_served.py`, so that
+routing a request need not load a hundred models.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -23,179 +25,19 @@ class Served(NamedTuple):
     """`Version` of the query protocol; "" if the service does not speak it."""
 
 
-SERVED: Mapping[str, Served] = {
-    "account": Served("account", "account"),
-    "acm": Served("acm", "acm", "CertificateManager"),
-    "acm-pca": Served("acmpca", "acm-pca", "ACMPrivateCA"),
-    "amp": Served("amp", "aps"),
-    "apigateway": Served("apigateway", "apigateway"),
-    "apigatewaymanagementapi": Served("apigatewaymanagementapi", "execute-api"),
-    "apigatewayv2": Served("apigatewayv2", "apigateway"),
-    "appconfig": Served("appconfig", "appconfig"),
-    "application-autoscaling": Served("applicationautoscaling", "application-autoscaling", "AnyScaleFrontendService"),
-    "appmesh": Served("appmesh", "appmesh"),
-    "appsync": Served("appsync", "appsync"),
-    "athena": Served("athena", "athena", "AmazonAthena"),
-    "autoscaling": Served("autoscaling", "autoscaling", "", "2011-01-01"),
-    "backup": Served("backup", "backup"),
-    "batch": Served("batch", "batch"),
-    "bedrock": Served("bedrock", "bedrock"),
-    "bedrock-agent": Served("bedrockagent", "bedrock"),
-    "bedrock-agentcore": Served("bedrockagentcore", "bedrock-agentcore"),
-    "bedrock-agentcore-control": Served("bedrockagentcorecontrol", "bedrock-agentcore"),
-    "bedrock-runtime": Served("bedrockruntime", "bedrock"),
-    "budgets": Served("budgets", "budgets", "AWSBudgetServiceGateway"),
-    "ce": Served("ce", "ce", "AWSInsightsIndexService"),
-    "cleanrooms": Served("cleanrooms", "cleanrooms"),
-    "clouddirectory": Served("clouddirectory", "clouddirectory"),
-    "cloudformation": Served("cloudformation", "cloudformation", "", "2010-05-15"),
-    "cloudfront": Served("cloudfront", "cloudfront"),
-    "cloudhsmv2": Served("cloudhsmv2", "cloudhsm", "BaldrApiService"),
-    "cloudtrail": Served("cloudtrail", "cloudtrail", "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101"),
-    "cloudwatch": Served("cloudwatch", "monitoring", "GraniteServiceVersion20100801", "2010-08-01"),
-    "codebuild": Served("codebuild", "codebuild", "CodeBuild_20161006"),
-    "codecommit": Served("codecommit", "codecommit", "CodeCommit_20150413"),
-    "codedeploy": Served("codedeploy", "codedeploy", "CodeDeploy_20141006"),
-    "codepipeline": Served("codepipeline", "codepipeline", "CodePipeline_20150709"),
-    "cognito-identity": Served("cognitoidentity", "cognito-identity", "AWSCognitoIdentityService"),
-    "cognito-idp": Served("cognitoidp", "cognito-idp", "AWSCognitoIdentityProviderService"),
-    "comprehend": Served("comprehend", "comprehend", "Comprehend_20171127"),
-    "config": Served("config", "config", "StarlingDoveService"),
-    "connect": Served("connect", "connect"),
-    "connectcampaigns": Served("connectcampaigns", "connect-campaigns"),
-    "databrew": Served("databrew", "databrew"),
-    "datapipeline": Served("datapipeline", "datapipeline", "DataPipeline"),
-    "datasync": Served("datasync", "datasync", "FmrsService"),
-    "dax": Served("dax", "dax", "AmazonDAXV3"),
-    "devops-agent": Served("devopsagent", "aidevops"),
-    "directconnect": Served("directconnect", "directconnect", "OvertureService"),
-    "dms": Served("dms", "dms", "AmazonDMSv20160101"),
-    "ds": Served("ds", "ds", "DirectoryService_20150416"),
-    "dsql": Served("dsql", "dsql"),
-    "dynamodb": Served("dynamodb", "dynamodb", "DynamoDB_20120810"),
-    "dynamodbstreams": Served("dynamodbstreams", "dynamodb", "DynamoDBStreams_20120810"),
-    "ebs": Served("ebs", "ebs"),
-    "ec2": Served("ec2", "ec2", "", "2016-11-15"),
-    "ec2-instance-connect": Served("ec2instanceconnect", "ec2-instance-connect", "AWSEC2InstanceConnectService"),
-    "ecr": Served("ecr", "ecr", "AmazonEC2ContainerRegistry_V20150921"),
-    "ecs": Served("ecs", "ecs", "AmazonEC2ContainerServiceV20141113"),
-    "efs": Served("efs", "elasticfilesystem"),
-    "eks": Served("eks", "eks"),
-    "elasticache": Served("elasticache", "elasticache", "", "2015-02-02"),
-    "elasticbeanstalk": Served("elasticbeanstalk", "elasticbeanstalk", "", "2010-12-01"),
-    "elb": Served("elb", "elasticloadbalancing", "", "2012-06-01"),
-    "elbv2": Served("elbv2", "elasticloadbalancing", "", "2015-12-01"),
-    "emr": Served("emr", "elasticmapreduce", "ElasticMapReduce"),
-    "emr-containers": Served("emrcontainers", "emr-containers"),
-    "emr-serverless": Served("emrserverless", "emr-serverless"),
-    "es": Served("es", "es"),
-    "events": Served("events", "events", "AWSEvents"),
-    "firehose": Served("firehose", "firehose", "Firehose_20150804"),
-    "fis": Served("fis", "fis"),
-    "forecast": Served("forecast", "forecast", "AmazonForecast"),
-    "fsx": Served("fsx", "fsx", "AWSSimbaAPIService_v20180301"),
-    "glacier": Served("glacier", "glacier"),
-    "glue": Served("glue", "glue", "AWSGlue"),
-    "greengrass": Served("greengrass", "greengrass"),
-    "guardduty": Served("guardduty", "guardduty"),
-    "iam": Served("iam", "iam", "", "2010-05-08"),
-    "identitystore": Served("identitystore", "identitystore", "AWSIdentityStore"),
-    "inspector2": Served("inspector2", "inspector2"),
-    "iot": Served("iot", "iot"),
-    "iot-data": Served("iotdata", "iotdata"),
-    "ivs": Served("ivs", "ivs"),
-    "kafka": Served("kafka", "kafka"),
-    "kinesis": Served("kinesis", "kinesis", "Kinesis_20131202"),
-    "kinesis-video-archived-media": Served("kinesisvideoarchivedmedia", "kinesisvideo"),
-    "kinesisanalyticsv2": Served("kinesisanalyticsv2", "kinesisanalytics", "KinesisAnalytics_20180523"),
-    "kinesisvideo": Served("kinesisvideo", "kinesisvideo"),
-    "kms": Served("kms", "kms", "TrentService"),
-    "lakeformation": Served("lakeformation", "lakeformation"),
-    "lambda": Served("awslambda", "lambda"),
-    "lexv2-models": Served("lexv2models", "lex"),
-    "logs": Served("logs", "logs", "Logs_20140328"),
-    "macie2": Served("macie2", "macie2"),
-    "managedblockchain": Served("managedblockchain", "managedblockchain"),
-    "mediaconnect": Served("mediaconnect", "mediaconnect"),
-    "medialive": Served("medialive", "medialive"),
-    "mediapackage": Served("mediapackage", "mediapackage"),
-    "mediapackagev2": Served("mediapackagev2", "mediapackagev2"),
-    "mediastore": Served("mediastore", "mediastore", "MediaStore_20170901"),
-    "mediastore-data": Served("mediastoredata", "mediastore"),
-    "memorydb": Served("memorydb", "memorydb", "AmazonMemoryDB"),
-    "meteringmarketplace": Served("meteringmarketplace", "aws-marketplace", "AWSMPMeteringService"),
-    "mq": Served("mq", "mq"),
-    "network-firewall": Served("networkfirewall", "network-firewall", "NetworkFirewall_20201112"),
-    "networkmanager": Served("networkmanager", "networkmanager"),
-    "opensearch": Served("opensearch", "es"),
-    "opensearchserverless": Served("opensearchserverless", "aoss", "OpenSearchServerless"),
-    "organizations": Served("organizations", "organizations", "AWSOrganizationsV20161128"),
-    "osis": Served("osis", "osis"),
-    "payment-cryptography": Served("paymentcryptography", "payment-cryptography", "PaymentCryptographyControlPlane"),
-    "personalize": Served("personalize", "personalize", "AmazonPersonalize"),
-    "pinpoint": Served("pinpoint", "mobiletargeting"),
-    "pipes": Served("pipes", "pipes"),
-    "polly": Served("polly", "polly"),
-    "quicksight": Served("quicksight", "quicksight"),
-    "ram": Served("ram", "ram"),
-    "rds": Served("rds", "rds", "", "2014-10-31"),
-    "rds-data": Served("rdsdata", "rds-data"),
-    "redshift": Served("redshift", "redshift", "", "2012-12-01"),
-    "redshift-data": Served("redshiftdata", "redshift-data", "RedshiftData"),
-    "rekognition": Served("rekognition", "rekognition", "RekognitionService"),
-    "resiliencehub": Served("resiliencehub", "resiliencehub"),
-    "resource-groups": Served("resourcegroups", "resource-groups"),
-    "resourcegroupstaggingapi": Served("resourcegroupstaggingapi", "tagging", "ResourceGroupsTaggingAPI_20170126"),
-    "route53": Served("route53", "route53"),
-    "route53domains": Served("route53domains", "route53domains", "Route53Domains_v20140515"),
-    "route53resolver": Served("route53resolver", "route53resolver", "Route53Resolver"),
-    "s3": Served("s3", "s3"),
-    "s3control": Served("s3control", "s3"),
-    "s3tables": Served("s3tables", "s3tables"),
-    "s3vectors": Served("s3vectors", "s3vectors"),
-    "sagemaker": Served("sagemaker", "sagemaker", "SageMaker"),
-    "sagemaker-metrics": Served("sagemakermetrics", "sagemaker"),
-    "sagemaker-runtime": Served("sagemakerruntime", "sagemaker"),
-    "scheduler": Served("scheduler", "scheduler"),
-    "sdb": Served("sdb", "sdb", "", "2009-04-15"),
-    "secretsmanager": Served("secretsmanager", "secretsmanager", "secretsmanager"),
-    "securityhub": Served("securityhub", "securityhub"),
-    "service-quotas": Served("servicequotas", "servicequotas", "ServiceQuotasV20190624"),
-    "servicecatalog": Served("servicecatalog", "servicecatalog", "AWS242ServiceCatalogService"),
-    "servicecatalog-appregistry": Served("servicecatalogappregistry", "servicecatalog"),
-    "servicediscovery": Served("servicediscovery", "servicediscovery", "Route53AutoNaming_v20170314"),
-    "ses": Served("ses", "ses", "", "2010-12-01"),
-    "sesv2": Served("sesv2", "ses"),
-    "shield": Served("shield", "shield", "AWSShield_20160616"),
-    "signer": Served("signer", "signer"),
-    "sns": Served("sns", "sns", "", "2010-03-31"),
-    "sqs": Served("sqs", "sqs", "AmazonSQS", "2012-11-05"),
-    "ssm": Served("ssm", "ssm", "AmazonSSM"),
-    "sso-admin": Served("ssoadmin", "sso", "SWBExternalService"),
-    "stepfunctions": Served("stepfunctions", "states", "AWSStepFunctions"),
-    "sts": Served("sts", "sts", "", "2011-06-15"),
-    "support": Served("support", "support", "AWSSupport_20130415"),
-    "swf": Served("swf", "swf", "SimpleWorkflowService"),
-    "synthetics": Served("synthetics", "synthetics"),
-    "textract": Served("textract", "textract", "Textract"),
-    "timestream-influxdb": Served("timestreaminfluxdb", "timestream-influxdb", "AmazonTimestreamInfluxDB"),
-    "timestream-query": Served("timestreamquery", "timestream", "Timestream_20181101"),
-    "timestream-write": Served("timestreamwrite", "timestream", "Timestream_20181101"),
-    "transcribe": Served("transcribe", "transcribe", "Transcribe"),
-    "transfer": Served("transfer", "transfer", "TransferService"),
-    "vpc-lattice": Served("vpclattice", "vpc-lattice"),
-    "wafv2": Served("wafv2", "wafv2", "AWSWAF_20190729"),
-    "workspaces": Served("workspaces", "workspaces", "WorkspacesService"),
-    "workspaces-web": Served("workspacesweb", "workspaces-web"),
-    "xray": Served("xray", "xray"),
-}
+def _read_table() -> dict[str, Served]:
+    with open(os.path.join(os.path.dirname(__file__), "services.tsv"), encoding="ascii") as file:
+        rows = [line.rstrip("\n").split("\t") for line in file]
+    return {service: Served(*columns) for service, *columns in rows}
+
+
+SERVED: Mapping[str, Served] = _read_table()
 """botocore's service name -> what routing needs without loading the model."""
 
 ALSO_SIGNED_AS = frozenset(
     """
-    appconfig aws-marketplace bedrock cloudhsm connect connect-campaigns events execute-api forecast greengrass
-    ivs kinesisanalytics kinesisvideo lambda lex payment-cryptography personalize resiliencehub sagemaker sdb ses
-    signer
+    appconfig aws-marketplace bedrock cloudhsm connect connect-campaigns events execute-api forecast greengrass ivs
+    kinesisanalytics kinesisvideo lambda lex payment-cryptography personalize resiliencehub sagemaker sdb ses signer
     """.split()
 )
 """Signing names that served services share with services that moto lacks."""

@@ -44,8 +44,6 @@ class Encryption:
         self._kms = kms
         self._keys = keys
 
-    # --- Secrets Manager ---------------------------------------------------------------------------------------
-
     def of_secret(self, secret: StoredSecret, version_id: str, caller: Caller) -> KeyUse:
         """Return the key use for reading a version of a secret."""
         return self._use("secretsmanager", "Decrypt", secret.kms_key, caller, _of(secret), _pairs(secret, version_id))
@@ -69,8 +67,6 @@ class Encryption:
     def _check_key(self, key: str, caller: Caller, place: SecretLocation, pairs: Mapping[str, str]) -> Iterator[KeyUse]:
         for operation in ("GenerateDataKey", "Decrypt"):
             yield self._use("secretsmanager", operation, key, caller, place, pairs)
-
-    # --- Parameter Store ---------------------------------------------------------------------------------------
 
     def of_parameters(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[KeyUse]:
         """Yield the key uses for reading or writing SecureStrings."""
@@ -115,8 +111,6 @@ class Encryption:
         is_advanced = text(parameters, "Tier") == "Advanced" or len(text(parameters, "Value")) > _MOST_STANDARD_BYTES
         for operation in ("GenerateDataKey", "Encrypt") if is_advanced else ("Encrypt",):
             yield self._use("ssm", operation, key, caller, place, {"PARAMETER_ARN": arn})
-
-    # --- Secrets Manager and Parameter Store -------------------------------------------------------------------
 
     def _use(
         self,

@@ -45,24 +45,16 @@ _FOR_OTHER_ACCOUNTS: Final = frozenset(
 """
 
 _CONDITION_KEYS: Final[Mapping[str, str]] = {
-    "BypassPolicyLockoutSafetyCheck": "kms:BypassPolicyLockoutSafetyCheck",
+    name: f"kms:{name}"
+    for name in """
+    BypassPolicyLockoutSafetyCheck EncryptionAlgorithm ExpirationModel GranteePrincipal KeyAgreementAlgorithm
+    MacAlgorithm MessageType PrimaryRegion ReplicaRegion RetiringPrincipal RotationPeriodInDays SigningAlgorithm
+    ValidTo WrappingAlgorithm WrappingKeySpec
+    """.split()
+} | {
     "CustomerMasterKeySpec": "kms:KeySpec",
-    "EncryptionAlgorithm": "kms:EncryptionAlgorithm",
-    "ExpirationModel": "kms:ExpirationModel",
-    "GranteePrincipal": "kms:GranteePrincipal",
-    "KeyAgreementAlgorithm": "kms:KeyAgreementAlgorithm",
     "KeyPairSpec": "kms:DataKeyPairSpec",
-    "MacAlgorithm": "kms:MacAlgorithm",
-    "MessageType": "kms:MessageType",
     "PendingWindowInDays": "kms:ScheduleKeyDeletionPendingWindowInDays",
-    "PrimaryRegion": "kms:PrimaryRegion",
-    "ReplicaRegion": "kms:ReplicaRegion",
-    "RetiringPrincipal": "kms:RetiringPrincipal",
-    "RotationPeriodInDays": "kms:RotationPeriodInDays",
-    "SigningAlgorithm": "kms:SigningAlgorithm",
-    "ValidTo": "kms:ValidTo",
-    "WrappingAlgorithm": "kms:WrappingAlgorithm",
-    "WrappingKeySpec": "kms:WrappingKeySpec",
 }
 """Parameter -> condition key."""
 

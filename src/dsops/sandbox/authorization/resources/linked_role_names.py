@@ -1,12 +1,8 @@
-"""Service-linked roles: service, role name, policy, and `suffix` if the service allows a custom one.
-
-Services are written without `.amazonaws.com`, roles without `AWSServiceRoleFor`. The first part was read from AWS's
-answers (recorded by LocalStack's tests, March 2026), the second from AWS's managed policies, which name the roles
-that may be created, the third from the services' guides.
-"""
+"""Service-linked roles and their policies, from `linked_roles.txt`."""
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from typing import Final, NamedTuple
 
@@ -34,11 +30,12 @@ def linked_name(linked: LinkedRole, suffix: str) -> str:
 @cache
 def linked_roles() -> dict[str, LinkedRole]:
     """Return service principal -> its service-linked role."""
-    found = {}
-    for line in _ROLES.splitlines():
-        service, role, policy, *rest = line.split()
-        found[f"{service}{_DOMAIN}"] = LinkedRole(f"{_PREFIX}{role}", policy, bool(rest))
-    return found
+    with open(os.path.join(os.path.dirname(__file__), "linked_roles.txt"), encoding="ascii") as file:
+        rows = [line.split() for line in file if line.strip() and not line.startswith("#")]
+    return {
+        f"{service}{_DOMAIN}": LinkedRole(f"{_PREFIX}{role}", policy, bool(suffix))
+        for service, role, policy, *suffix in rows
+    }
 
 
 DESCRIPTIONS: Final = {
@@ -48,167 +45,3 @@ DESCRIPTIONS: Final = {
     ", including IAM roles, policies and SAML IdP on your behalf.",
 }
 """AWS's descriptions of roles that are created without one."""
-
-_ROLES: Final = """\
-accountdiscovery.ssm AmazonSSM_AccountDiscovery AWSSystemsManagerAccountDiscoveryServicePolicy
-acm CertificateManager CertificateManagerServiceRolePolicy
-appmesh AppMesh AWSAppMeshServiceRolePolicy
-autoscaling-plans AutoScalingPlans_EC2AutoScaling AWSAutoScalingPlansEC2AutoScalingPolicy
-autoscaling AutoScaling AutoScalingServiceRolePolicy suffix
-backup Backup AWSBackupServiceLinkedRolePolicyForBackup
-batch Batch BatchServiceRolePolicy
-cassandra.application-autoscaling ApplicationAutoScaling_CassandraTable AWSApplicationAutoscalingCassandraTablePolicy
-cks.kms KeyManagementServiceCustomKeyStores AWSKeyManagementServiceCustomKeyStoresServiceRolePolicy
-cloudtrail CloudTrail CloudTrailServiceRolePolicy
-codestar-notifications CodeStarNotifications AWSCodeStarNotificationsServiceRolePolicy
-config Config AWSConfigServiceRolePolicy
-connect AmazonConnect AmazonConnectServiceLinkedRolePolicy suffix
-dms-fleet-advisor DMSFleetAdvisor AWSDMSFleetAdvisorServiceRolePolicy
-dms DMSServerless AWSDMSServerlessServiceRolePolicy
-docdb-elastic DocDB-Elastic AmazonDocDB-ElasticServiceRolePolicy
-ec2-instance-connect Ec2InstanceConnect Ec2InstanceConnectEndpoint
-ec2.application-autoscaling ApplicationAutoScaling_EC2SpotFleetRequest AWSApplicationAutoscalingEC2SpotFleetRequestPolicy
-ecr ECRTemplate ECRTemplateServiceRolePolicy
-ecs ECS AmazonECSServiceRolePolicy
-eks-connector AmazonEKSConnector AmazonEKSConnectorServiceRolePolicy
-eks-fargate AmazonEKSForFargate AmazonEKSForFargateServiceRolePolicy
-eks-nodegroup AmazonEKSNodegroup AWSServiceRoleForAmazonEKSNodegroup
-eks AmazonEKS AmazonEKSServiceRolePolicy
-elasticache ElastiCache ElastiCacheServiceRolePolicy
-elasticbeanstalk ElasticBeanstalk AWSElasticBeanstalkServiceRolePolicy
-elasticfilesystem AmazonElasticFileSystem AmazonElasticFileSystemServiceRolePolicy
-elasticloadbalancing ElasticLoadBalancing AWSElasticLoadBalancingServiceRolePolicy
-email.cognito-idp AmazonCognitoIdpEmailService AmazonCognitoIdpEmailServiceRolePolicy
-emr-containers AmazonEMRContainers AmazonEMRContainersServiceRolePolicy
-emrwal EMRWAL EMRDescribeClusterPolicyForEMRWAL
-fis FIS AmazonFISServiceRolePolicy
-grafana AmazonGrafana AmazonGrafanaServiceLinkedRolePolicy
-imagebuilder ImageBuilder AWSServiceRoleForImageBuilder
-iotmanagedintegrations IoTManagedIntegrations AWSIoTManagedIntegrationsRolePolicy
-kafka Kafka KafkaServiceRolePolicy
-kafkaconnect KafkaConnect KafkaConnectServiceRolePolicy
-lakeformation LakeFormationDataAccess LakeFormationDataAccessServiceRolePolicy
-lex LexBots AmazonLexBotPolicy
-lexv2 LexV2Bots AmazonLexV2BotPolicy suffix
-lightsail Lightsail LightsailExportAccess
-m2 AWSM2 AWSM2ServicePolicy
-memorydb MemoryDB MemoryDBServiceRolePolicy
-mq AmazonMQ AmazonMQServiceRolePolicy
-mrk.kms KeyManagementServiceMultiRegionKeys AWSKeyManagementServiceMultiRegionKeysServiceRolePolicy
-notifications AwsUserNotifications AWSUserNotificationsServiceLinkedRolePolicy
-observability.aoss AmazonOpenSearchServerless AmazonOpenSearchServerlessServiceRolePolicy
-opensearchservice AmazonOpenSearchService AmazonOpenSearchServiceRolePolicy
-ops.apigateway APIGateway APIGatewayServiceRolePolicy
-ops.emr-serverless AmazonEMRServerless AmazonEMRServerlessServiceRolePolicy
-opsdatasync.ssm SystemsManagerOpsDataSync AWSSystemsManagerOpsDataSyncServiceRolePolicy
-opsinsights.ssm AmazonSSM_OpsInsights AWSSSMOpsInsightsServiceRolePolicy
-pullthroughcache.ecr ECRPullThroughCache AWSECRPullThroughCache_ServiceRolePolicy
-ram ResourceAccessManager AWSResourceAccessManagerServiceRolePolicy
-rds RDS AmazonRDSServiceRolePolicy
-redshift Redshift AmazonRedshiftServiceLinkedRolePolicy
-replication.cassandra KeyspacesReplication KeyspacesReplicationServiceRolePolicy
-replication.ecr ECRReplication ECRReplicationServiceRolePolicy
-repository.sync.codeconnections GitSync AWSGitSyncServiceRolePolicy
-resource-explorer-2 ResourceExplorer AWSResourceExplorerServiceRolePolicy
-rolesanywhere RolesAnywhere AWSRolesAnywhereServicePolicy
-s3-outposts S3OnOutposts AWSS3OnOutpostsServiceRolePolicy
-ses AmazonSES AmazonSESServiceRolePolicy
-shield AWSShield AWSShieldServiceRolePolicy
-ssm-incidents IncidentManager AWSIncidentManagerServiceRolePolicy
-ssm-quicksetup SSMQuickSetup SSMQuickSetupRolePolicy
-ssm AmazonSSM AmazonSSMServiceRolePolicy
-sso SSO AWSSSOServiceRolePolicy
-vpcorigin.cloudfront CloudFrontVPCOrigin AWSCloudFrontVPCOriginServiceRolePolicy
-waf WAFLogging WAFLoggingServiceRolePolicy
-wafv2 WAFV2Logging WAFV2LoggingServiceRolePolicy
-access-analyzer AccessAnalyzer AccessAnalyzerServiceRolePolicy
-aco-automation ComputeOptimizerAutomation ComputeOptimizerAutomationServiceRolePolicy
-agent-registry AgentRegistry AWSAgentRegistryServiceRolePolicy
-airflow-serverless AmazonMWAAServerless AmazonMWAAServerlessServiceRolePolicy
-airflow AmazonMWAA AmazonMWAAServiceRolePolicy
-apidestinations.events AmazonEventBridgeApiDestinations AmazonEventBridgeApiDestinationsServiceRolePolicy
-appfabric AppFabric AWSAppFabricServiceRolePolicy
-application-signals.cloudwatch CloudWatchApplicationSignals CloudWatchApplicationSignalsServiceRolePolicy
-apprunner AppRunner AppRunnerServiceRolePolicy
-appstream.application-autoscaling ApplicationAutoScaling_AppStreamFleet AWSApplicationAutoscalingAppStreamFleetPolicy
-artifact Artifact AWSArtifactServiceRolePolicy
-bedrock-agentcore BedrockAgentCoreGatewayNetwork AWSBedrockAgentCoreGatewayNetworkServiceRolePolicy
-bugbust BugBust AWSBugBustServiceRolePolicy
-cassandra-streams AmazonKeyspacesCDC KeyspacesCDCServiceRolePolicy
-chime AmazonChime AmazonChimeServiceRolePolicy
-codeguru-reviewer AmazonCodeGuruReviewer AmazonCodeGuruReviewerServiceRolePolicy
-compute-optimizer ComputeOptimizer ComputeOptimizerServiceRolePolicy
-config-conforms ConfigConforms ConfigConformsServiceRolePolicy
-cost-optimization-hub.bcm CostOptimizationHub CostOptimizationHubServiceRolePolicy
-datasync DataSync AWSDataSyncServiceRolePolicy
-delivery.logs LogDelivery AWSServiceRoleForLogDeliveryPolicy
-devops-guru DevOpsGuru AmazonDevOpsGuruServiceRolePolicy
-dynamodb.application-autoscaling ApplicationAutoScaling_DynamoDBTable AWSApplicationAutoscalingDynamoDBTablePolicy
-ec2fastlaunch EC2FastLaunch EC2FastLaunchServiceRolePolicy
-elasticmapreduce EMRCleanup AmazonEMRCleanupPolicy
-fms FMS FMSServiceRolePolicy
-inspector AmazonInspector AmazonInspectorServiceRolePolicy
-justintimeaccess.ssm SystemsManagerJustInTimeAccess AWSSystemsManagerJustInTimeAccessServicePolicy
-lambda Lambda AWSLambdaServiceRolePolicy
-license-management.marketplace MarketplaceLicenseManagement AWSMarketplaceLicenseManagementServiceRolePolicy
-macie AmazonMacie AmazonMacieServiceRolePolicy
-maintenance.elasticbeanstalk ElasticBeanstalk AWSElasticBeanstalkServiceRolePolicy
-managedupdates.elasticbeanstalk ElasticBeanstalk AWSElasticBeanstalkServiceRolePolicy
-monitoring.thinclient AmazonWorkSpacesThinClientMonitoring AmazonWorkSpacesThinClientMonitoringServiceRolePolicy
-neptune-graph NeptuneGraph AWSServiceRoleForNeptuneGraphPolicy
-network-firewall NetworkFirewall AWSNetworkFirewallServiceRolePolicy
-network.bedrock-agentcore BedrockAgentCoreNetwork BedrockAgentCoreNetworkServiceRolePolicy
-notifications.ssm SystemsManagerNotifications AWSSystemsManagerNotificationsServicePolicy
-ops.athena AmazonAthena AmazonAthenaServiceRolePolicy
-orgsdatasync.servicecatalog ServiceCatalogOrgsDataSync AWSServiceCatalogOrgsDataSyncServiceRolePolicy
-private-marketplace.marketplace PrivateMarketplaceAdmin AWSServiceRoleForPrivateMarketplaceAdminPolicy
-redshift-data Redshift AmazonRedshiftServiceLinkedRolePolicy
-remediation.config ConfigRemediation AWSConfigRemediationServiceRolePolicy
-reporting.trustedadvisor TrustedAdvisorReporting AWSTrustedAdvisorReportingServiceRolePolicy
-route53resolver Route53Resolver Route53ResolverServiceRolePolicy
-runtime-identity.bedrock-agentcore BedrockAgentCoreRuntimeIdentity BedrockAgentCoreRuntimeIdentityServiceRolePolicy
-runtime-instances.bedrock-agentcore BedrockAgentCoreRuntimeInstances AWSBedrockAgentCoreRuntimeInstancesServiceRolePolicy
-sagemaker AmazonSageMakerNotebooks AmazonSageMakerNotebooksServiceRolePolicy
-sagemaker.application-autoscaling ApplicationAutoScaling_SageMakerEndpoint AWSApplicationAutoscalingSageMakerEndpointPolicy
-sdmp SDMP AWSSDMPServiceRolePolicy
-security-ir SecurityIncidentResponse AWSSecurityIncidentResponseServiceRolePolicy
-servicecatalog-appregistry AWSServiceCatalogAppRegistry AWSServiceCatalogAppRegistryServiceRolePolicy
-servicequotas ServiceQuotas ServiceQuotasServiceRolePolicy
-spot EC2Spot AWSEC2SpotServiceRolePolicy
-ssm-sap AWSSSMForSAP AWSSSMForSAPServiceLinkedRolePolicy
-support Support AWSSupportServiceRolePolicy
-supportplans SupportPlans AWSSupportPlansServiceRolePolicy
-sync.proton ProtonSync AWSProtonSyncServiceRolePolicy
-thirdparty.config ConfigThirdParty AWSConfigThirdPartyServiceRolePolicy
-timestream-influxdb TimestreamInfluxDB AmazonTimestreamInfluxDBServiceRolePolicy
-transform-custom AWSTransformCustom AWSServiceRoleForAWSTransformCustom
-transitgateway VPCTransitGateway AWSVPCTransitGatewayServiceRolePolicy
-triage.security-ir SecurityIncidentResponse_Triage AWSSecurityIncidentResponseTriageServiceRolePolicy
-user-attribute-cost-allocation-data UserAttributeCostAllocation AWSUserAttributeCostAllocationPolicy
-vpc-lattice VpcLattice AWSVpcLatticeServiceRolePolicy
-application-insights ApplicationInsights CloudwatchApplicationInsightsServiceLinkedRolePolicy
-appsync AppSync AWSAppSyncServiceRolePolicy
-auditmanager AuditManager AWSAuditManagerServiceRolePolicy
-cognito-idp AmazonCognitoIdp AmazonCognitoIdpServiceRolePolicy
-dax DAX DAXServiceRolePolicy
-ec2fleet EC2Fleet AWSEC2FleetServiceRolePolicy
-ecs.application-autoscaling ApplicationAutoScaling_ECSService AWSApplicationAutoscalingECSServicePolicy
-elasticache.application-autoscaling ApplicationAutoScaling_ElastiCacheRG AWSApplicationAutoscalingElastiCacheRGPolicy
-es AmazonElasticsearchService AmazonElasticsearchServiceRolePolicy
-events CloudWatchEvents CloudWatchEventsServiceRolePolicy
-fsx AmazonFSx AmazonFSxServiceRolePolicy
-globalaccelerator GlobalAccelerator AWSGlobalAcceleratorSLRPolicy
-guardduty AmazonGuardDuty AmazonGuardDutyServiceRolePolicy
-inspector2 AmazonInspector2 AmazonInspector2ServiceRolePolicy
-internetmonitor InternetMonitor CloudWatchInternetMonitorServiceRolePolicy
-kafka.application-autoscaling ApplicationAutoScaling_KafkaCluster AWSApplicationAutoscalingKafkaClusterPolicy
-lambda.application-autoscaling ApplicationAutoScaling_LambdaConcurrency AWSApplicationAutoscalingLambdaConcurrencyPolicy
-organizations Organizations AWSOrganizationsServiceTrustPolicy
-osis AmazonOpenSearchIngestionService AmazonOpenSearchIngestionServiceRolePolicy
-rds.application-autoscaling ApplicationAutoScaling_RDSCluster AWSApplicationAutoscalingRDSClusterPolicy
-replication.dynamodb DynamoDBReplication DynamoDBReplicationServiceRolePolicy
-schemas Schemas AmazonEventBridgeSchemasServiceRolePolicy
-securityhub SecurityHub AWSSecurityHubServiceRolePolicy
-spotfleet EC2SpotFleet AWSEC2SpotFleetServiceRolePolicy
-trustedadvisor TrustedAdvisor AWSTrustedAdvisorServiceRolePolicy
-"""  # noqa: E501 - a table

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_network
 from typing import Final
 from urllib.parse import parse_qsl, unquote
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion
+from dsops.policy import Condition, Statement, lower_case
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion, compiled
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
 from dsops.sandbox.authorization.parameter_values import Parameters, inside, key_if_given, listed_tags, many, text
 from dsops.sandbox.authorization.resources.kms import KmsResources
-from dsops.sandbox.authorization.resources.public_access import is_public
 from dsops.sandbox.authorization.resources.s3_actions import (
     ALSO_WITH,
     ALSO_WITH_NEW_BUCKET,
@@ -34,6 +35,18 @@ _WRITES = frozenset({"PutObject", "CopyObject", "CreateMultipartUpload"})
 _SOURCE: Final = re.compile(r"/?(?P<path>[^/?#;:\s][^?#;\s]*)(?:\?versionId=(?P<version>[A-Za-z0-9._-]+))?")
 _BUCKET: Final = re.compile(r"[A-Za-z0-9._-]{1,255}")
 _OF_DIRECTORY_BUCKETS = frozenset({"CreateSession", "ListDirectoryBuckets", "RenameObject"})
+_FIXING_KEYS: Final = frozenset(
+    """
+    aws:sourceip aws:sourcearn aws:sourcevpc aws:sourcevpce aws:sourceowner aws:sourceaccount aws:userid
+    aws:principalorgid aws:principalorgpaths aws:principalaccount aws:principalarn
+    s3:x-amz-server-side-encryption-aws-kms-key-id s3:dataaccesspointarn s3:dataaccesspointaccount
+    """.split()
+)
+_FIXING_OPERATORS: Final = frozenset(
+    {"stringequals", "stringequalsignorecase", "stringlike", "arnequals", "arnlike", "ipaddress"}
+)
+_WIDEST: Final = {4: 8, 6: 32}
+"""IP version -> minimum prefix length of a range that is not public."""
 
 
 class S3Resources:
@@ -79,7 +92,7 @@ class S3Resources:
             context = context | request_tags(listed_tags(inside(parameters, "Tagging").get("TagSet")))
         yield asked.about_bucket(ON_BUCKET.get(operation, operation), context)
         is_blocked = asked.bucket is not None and asked.bucket.blocks_public_policy
-        if operation == "PutBucketPolicy" and is_blocked and is_public(text(parameters, "Policy")):
+        if operation == "PutBucketPolicy" and is_blocked and _is_public(text(parameters, "Policy")):
             raise access_denied(_PUBLIC_POLICY_BLOCKED % (asked.caller.arn or "anonymous", asked.name))
 
     def _of_object(self, asked: _Asked) -> Iterator[AuthorizationQuestion]:
@@ -193,7 +206,7 @@ class _Asked:
         is_outsider = self.caller.account != self.owner
         if bucket is not None and bucket.restricts_public and is_outsider and policy is not None:
             # RestrictPublicBuckets: a public policy applies to the bucket's own account only.
-            policy = None if is_public(policy.text) else policy
+            policy = None if _is_public(policy.text) else policy
         # S3 quotes ARNs in its messages.
         return AuthorizationQuestion(f"s3:{action}", arn, self.owner, context, policy, shown=f'"{arn}"')
 
@@ -261,3 +274,38 @@ def _lock_keys(parameters: Parameters) -> Context:
     return key_if_given("s3:object-lock-mode", retention, "Mode") | key_if_given(
         "s3:object-lock-legal-hold", hold, "Status"
     )
+
+
+def _is_public(text: str) -> bool:
+    """Whether a bucket policy is public in the sense of S3 Block Public Access; an unparsable one is not.
+
+    Amazon S3 User Guide, "Blocking public access to your Amazon S3 storage", "The meaning of public".
+    """
+    return any(_is_open(statement) for statement in compiled(text, "resource", "a bucket's policy").statements)
+
+
+def _is_open(statement: Statement) -> bool:
+    principals = statement.principals
+    if statement.effect != "Allow" or principals is None:
+        return False
+    if not principals.is_everyone and not principals.is_negated:
+        return False
+    return not any(_is_fixed(condition) for condition in statement.conditions)
+
+
+def _is_fixed(condition: Condition) -> bool:
+    """Whether the condition can only be met by one of a few values."""
+    # With a modifier (ForAllValues:, IfExists) a missing key meets it, too.
+    if lower_case(condition.key) not in _FIXING_KEYS or lower_case(condition.operator) not in _FIXING_OPERATORS:
+        return False
+    return all(_is_narrow(value) for value in condition.values)
+
+
+def _is_narrow(value: str) -> bool:
+    if any(mark in value for mark in ("*", "?", "${")):
+        return False
+    try:
+        network = ip_network(value, strict=False)
+    except ValueError:
+        return True
+    return network.prefixlen >= _WIDEST[network.version]

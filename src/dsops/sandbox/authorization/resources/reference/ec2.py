@@ -10,41 +10,18 @@ from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import request_tags
 from dsops.sandbox.authorization.parameter_values import Parameters, listed_tags, many, text
 
-_KINDS: Final[Mapping[str, str]] = {
-    "acl": "network-acl",
-    "ami": "image",
-    "cgw": "customer-gateway",
-    "cr": "capacity-reservation",
-    "dopt": "dhcp-options",
-    "eigw": "egress-only-internet-gateway",
-    "eipalloc": "elastic-ip",
-    "eni": "network-interface",
-    "fl": "vpc-flow-log",
-    "h": "dedicated-host",
-    "i": "instance",
-    "igw": "internet-gateway",
-    "key": "key-pair",
-    "lt": "launch-template",
-    "nat": "natgateway",
-    "pcx": "vpc-peering-connection",
-    "pl": "prefix-list",
-    "rtb": "route-table",
-    "sfr": "spot-fleet-request",
-    "sg": "security-group",
-    "sgr": "security-group-rule",
-    "sir": "spot-instances-request",
-    "snap": "snapshot",
-    "subnet": "subnet",
-    "tgw": "transit-gateway",
-    "tgw-attach": "transit-gateway-attachment",
-    "tgw-rtb": "transit-gateway-route-table",
-    "vgw": "vpn-gateway",
-    "vol": "volume",
-    "vpc": "vpc",
-    "vpce": "vpc-endpoint",
-    "vpce-svc": "vpc-endpoint-service",
-    "vpn": "vpn-connection",
-}
+_KINDS: Final[Mapping[str, str]] = dict(
+    pair.split("=")
+    for pair in """
+    acl=network-acl ami=image cgw=customer-gateway cr=capacity-reservation dopt=dhcp-options
+    eigw=egress-only-internet-gateway eipalloc=elastic-ip eni=network-interface fl=vpc-flow-log h=dedicated-host
+    i=instance igw=internet-gateway key=key-pair lt=launch-template nat=natgateway pcx=vpc-peering-connection
+    pl=prefix-list rtb=route-table sfr=spot-fleet-request sg=security-group sgr=security-group-rule
+    sir=spot-instances-request snap=snapshot subnet=subnet tgw=transit-gateway tgw-attach=transit-gateway-attachment
+    tgw-rtb=transit-gateway-route-table vgw=vpn-gateway vol=volume vpc=vpc vpce=vpc-endpoint
+    vpce-svc=vpc-endpoint-service vpn=vpn-connection
+    """.split()
+)
 """Prefix of an id, up to its last dash -> resource type."""
 _WITHOUT_ACCOUNT: Final = frozenset({"image", "snapshot"})
 """Resource types whose ARNs have no account (Service Authorization Reference for EC2)."""

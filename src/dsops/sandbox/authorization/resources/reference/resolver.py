@@ -6,7 +6,9 @@ The reference lists an action's resource types and their ARN formats: `cluster/$
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Final, NamedTuple
 
 from dsops.arn import is_account_id, parse_arn
@@ -15,7 +17,6 @@ from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
 from dsops.sandbox.authorization.parameter_values import Parameters, listed_tags, many, shown, texts
-from dsops.sandbox.authorization.resources.reference.actions import ACTIONS, PREFIXES
 from dsops.sandbox.authorization.resources.reference.condition_keys import (
     keys_of_entries,
     keys_of_request,
@@ -23,32 +24,59 @@ from dsops.sandbox.authorization.resources.reference.condition_keys import (
 )
 from dsops.sandbox.authorization.resources.reference.foreign_arns import foreign_arns
 from dsops.sandbox.authorization.resources.reference.irregular import ANY_KIND, KIND_NAMES, read_special, tagged_as
-from dsops.sandbox.authorization.resources.reference.templates import ArnPrefix, choices, filled, fits, names_in
 from dsops.sandbox.state.estate import Estate
 from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.models import operation_model, service_model
 from dsops.service_reference import ActionUse, ResourceKind, ServiceReference, open_reference
 
-_NAMES_NOTHING_YET: Final = (
-    "Create",
-    "Run",
-    "Allocate",
-    "Register",
-    "Import",
-    "Copy",
-    "Request",
-    "Purchase",
-    "List",
-    "Describe",
-    "Search",
+_PREFIXES: Final[Mapping[str, str]] = {
+    "cloudwatch": "cloudwatch",
+    "iot-data": "iot",
+    "mediastore-data": "mediastore",
+    "sagemaker-runtime": "sagemaker",
+    "resourcegroupstaggingapi": "tag",
+}
+"""botocore's service name -> prefix of its actions, where that is not the signing name."""
+
+_ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
+    "lambda": {
+        "Invoke": "InvokeFunction",
+        "InvokeAsync": "InvokeFunction",
+        "InvokeWithResponseStream": "InvokeFunction",
+        "GetLayerVersionByArn": "GetLayerVersion",
+    },
+    "s3control": {
+        "DeletePublicAccessBlock": "PutAccountPublicAccessBlock",
+        "GetPublicAccessBlock": "GetAccountPublicAccessBlock",
+        "PutPublicAccessBlock": "PutAccountPublicAccessBlock",
+    },
+}
+"""botocore's service name -> operation -> action, from "Permissions" in the services' API references.
+
+Names are compared without case, so only real differences are listed.
+"""
+_NAMES_NOTHING_YET: Final = tuple(
+    """
+    Create Run Allocate Register Import Copy Request Purchase List Describe Search
+    """.split()
 )
 """Prefixes of operations on resources without an id yet, or on all of a type: AWS authorizes them on `KIND/*`."""
+_MARK: Final = re.compile(r"\$\{(\w+)\}")
+_PLACE: Final = frozenset({"Partition", "Region", "Account"})
 _TAGS: Final = ("Tags", "tags", "TagList", "tagList", "TagSet", "tagSet")
 _TAG_KEYS: Final = ("TagKeys", "tagKeys", "TagKeyList", "tagKeyList")
 _UNTAGS: Final = "Untag"
 _OWNERS: Final = ("registryid", "catalogid")
 """Parameters that name the owner's account."""
 _GENERAL: Final = ("resourcearn", "resourceid", "resourcename", "resource", "arn")
+
+
+class _ArnPrefix(NamedTuple):
+    """The partition, region and account of a request's ARNs."""
+
+    partition: str
+    region: str
+    account: str
 
 
 class ListedResources:
@@ -66,8 +94,8 @@ class ListedResources:
             yield _of_path(service, operation, parameters, caller)
             return
         reference = self._reference()
-        prefix = PREFIXES.get(service) or str(service_model(service).signing_name)
-        action = ACTIONS.get(service, {}).get(operation, operation)
+        prefix = _PREFIXES.get(service) or str(service_model(service).signing_name)
+        action = _ACTIONS.get(service, {}).get(operation, operation)
         use = reference.use_of(prefix, action.lower())
         if use is None:
             yield from _unknown(prefix, operation, parameters, caller)
@@ -130,7 +158,7 @@ class _Given:
         self.owner = owner if is_account_id(owner) else caller.account
         self.found = special.arns
         self._kind_names = KIND_NAMES.get(service, {})
-        self.place = ArnPrefix(caller.partition, caller.region, self.owner)
+        self.place = _ArnPrefix(caller.partition, caller.region, self.owner)
 
     def named(self, names: Sequence[str]) -> tuple[str, ...]:
         """Return the texts of the first parameter with one of these names, including its source and target forms."""
@@ -145,10 +173,10 @@ class _Given:
         """Return the ARNs of that type in the parameters; a generic `resourceId` counts only if it is the only type."""
         if kind.name in self.found:
             return list(self.found[kind.name])
-        whole = [text for value in self.values for text in value.texts if fits(kind.arn, text)]
+        whole = [text for value in self.values for text in value.texts if _fits(kind.arn, text)]
         general = _GENERAL if is_only_one else ()
         kind_name = self._kind_names.get(kind.name, kind.name)
-        return whole + choices(kind.arn, self.place, lambda name: self._bare(name.lower(), kind_name, general))
+        return whole + _choices(kind.arn, self.place, lambda name: self._bare(name.lower(), kind_name, general))
 
     def _bare(self, name: str, kind: str, general: Sequence[str]) -> tuple[str, ...]:
         """Return the values for a placeholder such as `clustername` in the ARN of a `cluster`; ARNs are no names."""
@@ -201,7 +229,7 @@ def _arns(use: ActionUse, given: _Given) -> list[str]:
                 found_arns |= dict.fromkeys(arns)
         elif kind.is_required and not _is_another_choice(kind, arns_by_kind, given.operation):
             is_new = given.operation.startswith(_NAMES_NOTHING_YET)
-            missing.append(filled(kind.arn, given.place, {}) if is_new else "*")
+            missing.append(_filled(kind.arn, given.place, {}) if is_new else "*")
     found_arns |= dict.fromkeys(missing)
     return list(found_arns) or ["*"]
 
@@ -214,8 +242,8 @@ def _is_another_choice(kind: ResourceKind, named: dict[ResourceKind, list[str]],
 
 def _is_part_of_another(kind: ResourceKind, named: dict[ResourceKind, list[str]]) -> bool:
     """Whether a longer ARN is named, too: a rule on a bus, where the rule alone would mean the default bus."""
-    own = set(names_in(kind.arn))
-    return any(arns and set(names_in(other.arn)) > own for other, arns in named.items())
+    own = set(_names_in(kind.arn))
+    return any(arns and set(_names_in(other.arn)) > own for other, arns in named.items())
 
 
 def _is_elsewhere(arn: str, caller: Caller) -> bool:
@@ -253,3 +281,39 @@ def _values(name: str, held: object) -> Iterator[_Value]:
 
 def _folded(name: str) -> str:
     return name.lower().replace("-", "").replace("_", "")
+
+
+def _names_in(template: str) -> tuple[str, ...]:
+    """Return the names to be filled in, such as `ClusterName`."""
+    return tuple(name for name in _MARK.findall(template) if name not in _PLACE)
+
+
+def _filled(template: str, place: _ArnPrefix, names: Mapping[str, str]) -> str:
+    """Return the ARN, with `*` for names without a value."""
+    known = {"Partition": place.partition, "Region": place.region, "Account": place.account, **names}
+    return _MARK.sub(lambda mark: known.get(mark[1], "*"), template)
+
+
+@cache
+def _pattern(template: str) -> re.Pattern[str]:
+    parts = _MARK.split(template)
+    written = [re.escape(part) if index % 2 == 0 else _any_of(part) for index, part in enumerate(parts)]
+    return re.compile("".join(written))
+
+
+def _any_of(name: str) -> str:
+    # No colon: the text after it could be read as another name later.
+    return "[^:]*" if name in _PLACE else "[^:]+"
+
+
+def _fits(template: str, arn: str) -> bool:
+    """Whether the ARN has that format."""
+    return _pattern(template).fullmatch(arn) is not None
+
+
+def _choices(template: str, place: _ArnPrefix, values: Callable[[str], Sequence[str]]) -> list[str]:
+    """Return an ARN for each combination of values; [] when a name has none."""
+    rows: list[dict[str, str]] = [{}]
+    for name in _names_in(template):
+        rows = [{**row, name: value} for row in rows for value in values(name)]
+    return [_filled(template, place, row) for row in rows]
