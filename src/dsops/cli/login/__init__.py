@@ -1,1 +1,1 @@
-"""Commands for logins and keys: `login`, `logout`, `mfa`, `keys`, `console`, `revoke`."""
+"""The commands for logins, keys and sessions: `login`, `logout`, `mfa`, `keys`, `console`, `revoke`."""
