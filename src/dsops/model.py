@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dsops.document import Node
+from dsops.document import Node, Scalar
 from dsops.errors import Where
 from dsops.startup import NamedTuple
 
@@ -47,6 +47,11 @@ class StoreEntry(NamedTuple):
     type: str
     fields: Mapping[str, Field]
     where: Where
+
+    def text_of(self, key: str) -> str:
+        """A field's text as written; "" for a missing field and for one that is no text."""
+        field = self.fields.get(key)
+        return field.node.text if field is not None and isinstance(field.node, Scalar) else ""
 
 
 class Text(NamedTuple):

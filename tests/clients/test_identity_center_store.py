@@ -366,7 +366,7 @@ def test_a_logout_without_a_network_leaves_nothing_here(desk: Login) -> None:
     desk.log_in()
     done = desk.dsops("logout", AWS_ENDPOINT_URL="http://127.0.0.1:9")
     assert 5 == done.returncode
-    assert "the token is removed from this machine, but the login goes on" in done.stderr
+    assert "the token is removed from this machine, but the login is still valid" in done.stderr
     assert not desk.file.exists()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from dsops.document import Scalar
 from dsops.errors import ConfigError, StoreUnknown, UsageError, nearest
 from dsops.model import Config, StoreEntry
 from dsops.schema import OWN_POLICY, StoreType
@@ -38,7 +37,7 @@ def needs_environment(config: Config, name: str, types: Mapping[str, StoreType])
     """Whether the store's session has `session_policy: auto`, which follows from what an environment reads."""
     for store in _chain(config, name):
         if store.type in types and types[store.type].gives_credentials:
-            return _written(store, "session_policy") == OWN_POLICY
+            return store.text_of("session_policy") == OWN_POLICY
     return False
 
 
@@ -46,7 +45,7 @@ def written_region(config: Config, name: str) -> str:
     """The region written on the store, or on one whose credentials it uses; "" for none, or one with a variable."""
     for store in _chain(config, name):
         if "region" in store.fields:
-            text = _written(store, "region")
+            text = store.text_of("region")
             return "" if "${" in text else text
     return ""
 
@@ -57,10 +56,4 @@ def _chain(config: Config, name: str) -> Iterator[StoreEntry]:
     while name in config.stores and name not in seen:
         seen.add(name)
         yield config.stores[name]
-        name = _written(config.stores[name], "credentials_from")
-
-
-def _written(store: StoreEntry, key: str) -> str:
-    """A field's text as written; "" for a missing field or one that is no text."""
-    field = store.fields.get(key)
-    return field.node.text if field is not None and isinstance(field.node, Scalar) else ""
+        name = config.stores[name].text_of("credentials_from")

@@ -26,11 +26,11 @@ from dsops.schema import (
 from dsops.startup import NamedTuple
 
 
-def every_problem(found: Examined, types: MappingOf[str, StoreType]) -> tuple[Problem, ...]:
+def every_problem(examined: Examined, types: MappingOf[str, StoreType]) -> tuple[Problem, ...]:
     """Every problem and broken limit that can be seen without environment variables, in the order of files."""
-    problems = found.problems
-    problems.extend(check_limits(found.config, types, parts=found.parts, bases=found.bases))
-    return problems.in_order([file.shown for file in found.config.files])
+    problems = examined.problems
+    problems.extend(check_limits(examined.config, types, parts=examined.parts, bases=examined.bases))
+    return problems.in_order([file.shown for file in examined.config.files])
 
 
 def check_limits(
@@ -79,7 +79,7 @@ def _check(store: StoreEntry, store_type: StoreType, *, is_whole: bool) -> tuple
 def _check_chain(store: StoreEntry, config: Config, types: MappingOf[str, StoreType]) -> tuple[Problem, ...]:
     """What AWS refuses because another store's session signs the store's call."""
     operation = operation_for(types[store.type], store.fields)
-    source = config.stores.get(_text(store, "credentials_from"))
+    source = config.stores.get(store.text_of("credentials_from"))
     source_type = types.get(source.type) if source is not None else None
     is_session = source_type is not None and source_type.issues_sessions
     if operation is None or not operation.is_signed or source is None or not is_session:
@@ -87,16 +87,11 @@ def _check_chain(store: StoreEntry, config: Config, types: MappingOf[str, StoreT
     path, why = f"secretStores.{store.name}", f"its credentials come from `{source.name}`"
     if operation.name in OF_A_USER:
         return (Problem(store.where, path, *user_session_of_session(operation.name, why)),)
-    seconds = _text(store, "duration_seconds")
+    seconds = store.text_of("duration_seconds")
     too_long = chained_seconds(int(seconds), why) if operation.name == "AssumeRole" and seconds.isdecimal() else None
     if too_long is None:
         return ()
     return (Problem(store.fields["duration_seconds"].where, f"{path}.duration_seconds", *too_long),)
-
-
-def _text(store: StoreEntry, key: str) -> str:
-    field = store.fields.get(key)
-    return field.node.text if field is not None and isinstance(field.node, Scalar) else ""
 
 
 def _known_part(key: StoreKey, node: Node) -> Node | None:
@@ -104,8 +99,8 @@ def _known_part(key: StoreKey, node: Node) -> Node | None:
     if check_shape(key, Field(node, Where("")), ""):
         return None
     if key.kind == "map" and isinstance(node, Mapping):
-        known = [entry for entry in node.entries if not has_names(entry[0]) and not has_names(entry[1])]
-        return Mapping(tuple(known), node.line)
+        without_names = [entry for entry in node.entries if not has_names(entry[0]) and not has_names(entry[1])]
+        return Mapping(tuple(without_names), node.line)
     if key.kind == "texts" and isinstance(node, Sequence):
         return Sequence(tuple([item for item in node.items if not has_names(item)]), node.line)
     return None
@@ -120,7 +115,7 @@ class SessionPolicy(NamedTuple):
 
 
 def check_session_policy(field: Field, path: str) -> SessionPolicy:
-    """The problems of an inline session policy."""
+    """Check an inline session policy; return it with its problems."""
     # Imported only for a session policy: the policy language costs a cold run milliseconds.
     from dsops.policy import check_policy
 
@@ -134,5 +129,5 @@ def check_session_policy(field: Field, path: str) -> SessionPolicy:
         where = field.where if text else problem.where
         line = f" (line {problem.where.line} of the policy)" if text else ""
         problems.append(Problem(where, path, f"{problem.message}{line}", problem.hint))
-    denies = checked.policy is not None and all(each.effect == "Deny" for each in checked.policy.statements)
+    denies = checked.policy is not None and all(statement.effect == "Deny" for statement in checked.policy.statements)
     return SessionPolicy(tuple(problems), denies)

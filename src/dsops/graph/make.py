@@ -131,7 +131,7 @@ class _Making:
     def _add_written(self, name: str) -> None:
         """A store that has no plan, after those below it that have none either."""
         names = [name]
-        while (below := _text(self._config.stores[names[-1]], "credentials_from")) in self._config.stores:
+        while (below := self._config.stores[names[-1]].text_of("credentials_from")) in self._config.stores:
             if ("step", below) in self.nodes:
                 break
             names.append(below)
@@ -139,7 +139,7 @@ class _Making:
             self._add(self._of_unplanned(self._config.stores[each]))
 
     def _of_unplanned(self, store: StoreEntry) -> GraphNode:
-        below = _text(store, "credentials_from")
+        below = store.text_of("credentials_from")
         store_type = self._types.get(store.type)
         if below:
             parent: Key = ("step", below)
@@ -149,7 +149,7 @@ class _Making:
             parent = ("proof of", store.name)
             self._add(GraphNode(parent, "caller", f"what `{store.name}` names as its proof", (NOT_PLANNED,), None))
         else:
-            profile = _text(store, "profile")
+            profile = store.text_of("profile")
             parent = self._base(profile, self._ambient(profile) if self._ambient else None)
         gives = store_type is not None and store_type.gives_credentials
         reason = self._unplanned.stores.get(store.name, "")
@@ -163,7 +163,7 @@ class _Making:
 
     def _account(self, store: StoreEntry) -> str:
         """Of its role, where that is written without a variable; else of who is below."""
-        arn, below = parse_arn(_text(store, "role_arn")), self.nodes.get(("step", _text(store, "credentials_from")))
+        arn, below = parse_arn(store.text_of("role_arn")), self.nodes.get(("step", store.text_of("credentials_from")))
         if arn is not None:
             return arn.account if is_account_id(arn.account) else ""
         return below.account if below is not None and "role_arn" not in store.fields else ""
@@ -196,19 +196,13 @@ def _written(store: StoreEntry) -> Iterator[str]:
     """What of a store's texts says who and where; of no other one it is known that it is no secret."""
     yield store.type
     for name, words in _WRITTEN:
-        text = _text(store, name)
+        text = store.text_of(name)
         if text:
             yield words.format(text)
 
 
 def _reference(reference: Reference) -> Iterator[str]:
     yield reference.key.text
-
-
-def _text(store: StoreEntry, name: str) -> str:
-    """A text of the store as written; "" where it has none."""
-    field = store.fields.get(name)
-    return field.node.text if field is not None and isinstance(field.node, Scalar) else ""
 
 
 def plan_everything(

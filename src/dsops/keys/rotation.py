@@ -163,7 +163,7 @@ class Rotation:
             )
 
     def _use(self) -> None:
-        """Try the new key; if it works, make it the one that is used."""
+        """Try the new key; if it works, make it the key that dsops uses."""
         entry = self.entry
         credentials = credentials_of(entry, self._secrets, entry.next_key_id)
         endpoint = sts_of(entry, self._runtime)

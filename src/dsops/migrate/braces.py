@@ -1,4 +1,4 @@
-"""Which lines of a YAML text begin between braces: there, an entry does not end with its line."""
+"""Find the lines of a YAML text that begin inside of braces, where an entry does not end with its line."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from dsops.document import Scalar, to_plain
+from dsops.document import to_plain
 from dsops.interpolate import names_in
 from dsops.model import Config, StoreEntry
 from dsops.plan.limits import SAME_CALLER, same_caller_note
@@ -30,7 +30,7 @@ def _chain(name: str, stores: Mapping[str, StoreEntry]) -> set[str]:
     chain: set[str] = set()
     while name and name not in chain:
         chain.add(name)
-        name = _text(stores[name], "credentials_from") if name in stores else ""
+        name = stores[name].text_of("credentials_from") if name in stores else ""
     return chain
 
 
@@ -42,7 +42,7 @@ def same_caller_notes(config: Config) -> list[str]:
     first: dict[tuple[str, str], StoreEntry] = {}
     notes = []
     for store in config.stores.values():
-        role, name = _text(store, "role_arn"), _text(store, "role_session_name")
+        role, name = store.text_of("role_arn"), store.text_of("role_session_name")
         if not role or not name or "TIMESTAMP" in names_in(name):
             continue
         other = first.setdefault((role, name), store)
@@ -51,11 +51,6 @@ def same_caller_notes(config: Config) -> list[str]:
             stores = f"`{other.name}` and `{store.name}` ({store.where})"
             notes.append(same_caller_note(stores, differing, f"{name} of {role}"))
     return notes
-
-
-def _text(store: StoreEntry, key: str) -> str:
-    field = store.fields.get(key)
-    return field.node.text if field is not None and isinstance(field.node, Scalar) else ""
 
 
 def _plain(store: StoreEntry, key: str) -> object:

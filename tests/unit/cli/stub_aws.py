@@ -96,7 +96,7 @@ class StubAws:
 
     def _answer(self, seen: Seen) -> Answer:
         if seen.method == "GET":
-            # Asks for nothing: whether somebody is there, and what time it is.
+            # Requests without credentials probe whether the server answers, and read its clock.
             return Answer(status=404)
         action = _action(seen)
         if action == "AssumeRole":

@@ -143,7 +143,7 @@ def test_twenty_cold_runs_at_once_assume_one_role(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_one_that_is_killed_or_hangs_in_the_middle_holds_up_nobody(tmp_path: Path, number: int) -> None:
+def test_an_agent_that_is_killed_or_hangs_blocks_no_client(tmp_path: Path, number: int) -> None:
     """The role that it had asked for is assumed all the same, and serves the others."""
     with SlowAws() as aws, Agent(tmp_path, aws) as dsops:
         first = dsops.start(*SHOW_KEY)
@@ -156,7 +156,7 @@ def test_one_that_is_killed_or_hangs_in_the_middle_holds_up_nobody(tmp_path: Pat
         first.communicate()
 
 
-def test_an_agent_that_is_killed_in_the_middle_is_started_anew(tmp_path: Path) -> None:
+def test_an_agent_that_is_killed_in_the_middle_is_started_again(tmp_path: Path) -> None:
     """Its clients see the end of the connection, and one of them starts the next agent."""
     with SlowAws() as aws, Agent(tmp_path, aws) as dsops:
         dsops.run("agent", "start")
@@ -183,7 +183,7 @@ def test_an_agent_that_is_stopped_is_done_without(dsops: Agent, aws: StubAws) ->
 
 
 def test_values_are_kept_where_a_store_asks_for_it(dsops: Agent, aws: StubAws) -> None:
-    """`cache_seconds`: the second run asks AWS for nothing; `clear` and another identity read anew."""
+    """`cache_seconds`: the second run calls nothing; after `clear`, and for another identity, they are read again."""
     file = dsops.folder / "dsops.yaml"
     source = "credentials_from: target"
     file.write_text(file.read_text().replace(source, f"{source}\n    cache_seconds: 60"))
@@ -199,7 +199,7 @@ def test_values_are_kept_where_a_store_asks_for_it(dsops: Agent, aws: StubAws) -
     assert aws.calls.count("GetSecretValue") == 3
 
 
-# --- nobody gets another's identity -------------------------------------------------------------------------
+# --- no client gets another's identity ----------------------------------------------------------------------
 
 
 def test_other_keys_are_another_session(tmp_path: Path) -> None:
@@ -459,7 +459,7 @@ def test_a_second_agent_in_the_foreground_says_that_there_is_one(dsops: Agent) -
 
 
 def test_an_agent_in_the_foreground_serves(dsops: Agent, aws: StubAws) -> None:
-    """For whoever lets a service manager start it."""
+    """`dsops agent run` serves in the foreground, as service managers start it."""
     process = dsops.start("agent", "run")
     wait_until(lambda: dsops.status()["is_running"])
     assert dsops.run("exec", "--env", "production", "--", "true").returncode == 0
@@ -482,7 +482,7 @@ def test_the_agent_shows_nothing_of_its_clients(dsops: Agent) -> None:
     assert [line.split()[4:6] for line in limits.splitlines() if line.startswith("Max core")] == [["0", "0"]]
     assert os.readlink(proc / "cwd") == "/"
     assert {os.readlink(proc / "fd" / number) for number in ("0", "1", "2")} == {"/dev/null"}
-    # Not dumpable: what is in /proc belongs to root, and nobody of the same user may attach.
+    # Not dumpable: what is in /proc belongs to root, and no process of the same user may attach.
     assert proc.stat().st_uid == 0
 
 
@@ -494,9 +494,9 @@ def test_the_sockets_folder_and_its_files_are_closed_to_others(dsops: Agent) -> 
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_another_user_is_not_served(dsops: Agent) -> None:
-    """Not even root's request for somebody else's agent is answered: the folder is not its own."""
+    """An agent does not serve another user, not even root: the socket folder belongs to its owner alone."""
     dsops.run("agent", "start")
     folder = Path(dsops.sockets) / "dsops"
     os.chown(folder, 12345, 12345)
@@ -506,7 +506,7 @@ def test_another_user_is_not_served(dsops: Agent) -> None:
 
 
 def test_without_terminal_a_code_is_not_waited_for(tmp_path: Path) -> None:
-    """Nobody can be asked: an error at once, as without an agent."""
+    """Without a terminal a missing MFA code is an error at once, with and without an agent."""
     with StubAws() as aws, Agent(tmp_path, aws) as dsops:
         file = tmp_path / "dsops.yaml"
         device = "serial_number: arn:aws:iam::111122223333:mfa/ada"

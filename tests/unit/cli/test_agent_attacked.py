@@ -232,7 +232,7 @@ def test_values_with_line_ends_and_nul_come_through_whole(dsops: Agent) -> None:
 
 
 @pytest.mark.parametrize("thing", ["file", "folder", "link to nothing", "stale socket", "link to itself"])
-def test_something_else_in_the_sockets_place_stops_nobody(dsops: Agent, thing: str) -> None:
+def test_something_else_in_the_sockets_place_stops_no_run(dsops: Agent, thing: str) -> None:
     """It is replaced, or the work is done without an agent."""
     place = address(dsops)
     place.parent.mkdir(mode=0o700)
@@ -263,7 +263,7 @@ def test_a_lock_that_is_a_link_is_not_followed(dsops: Agent, tmp_path: Path) -> 
     assert not (tmp_path / "made").exists()
 
 
-def test_files_that_are_removed_all_the_time_stop_nobody(dsops: Agent) -> None:
+def test_files_that_are_removed_all_the_time_stop_no_run(dsops: Agent) -> None:
     """Lock, socket and folder go while twenty runs start: each gets its session, of whichever agent."""
     place = address(dsops)
     is_over = threading.Event()
@@ -285,7 +285,7 @@ def test_files_that_are_removed_all_the_time_stop_nobody(dsops: Agent) -> None:
 
 
 def end_lost_agents(dsops: Agent) -> None:
-    """Ends the agents of this test's folder that nobody can reach any more: they listen at an address that is gone."""
+    """End the agents of this test's folder that no client can reach any more: their socket was unlinked."""
     place = str(address(dsops))
     inodes = {line.split()[6] for line in Path("/proc/net/unix").read_text().splitlines() if line.endswith(place)}
     for process in Path("/proc").glob("[0-9]*"):
@@ -297,7 +297,7 @@ def end_lost_agents(dsops: Agent) -> None:
 
 
 def test_fifty_runs_while_it_is_stopped_cleared_and_started_all_end_well(dsops: Agent) -> None:
-    """Each gets a session; nobody waits for an agent that is gone."""
+    """While the agent is stopped, cleared and restarted each run gets a session; none waits for an ended agent."""
     dsops.environ["DSOPS_AGENT_IDLE"] = "0.2"
     is_over = threading.Event()
 
@@ -318,7 +318,7 @@ def test_fifty_runs_while_it_is_stopped_cleared_and_started_all_end_well(dsops: 
             disturber.join()
 
 
-def test_an_agent_that_is_killed_at_any_moment_of_its_start_stops_nobody(dsops: Agent) -> None:
+def test_an_agent_that_is_killed_at_any_moment_of_its_start_stops_no_run(dsops: Agent) -> None:
     """Before it listens, between that and its first answer, or later."""
     for milliseconds in range(0, 300, 25):
         agent = subprocess.Popen(

@@ -100,7 +100,7 @@ def test_the_same_path_in_two_folders_is_two_identities(dsops: Agent, tmp_path: 
 
 
 def test_a_process_that_looks_around_is_another_one_elsewhere(dsops: Agent, tmp_path: Path) -> None:
-    """`credential_process = ./who` is run in the client's folder, with its environment, and shared with nobody else."""
+    """`credential_process = ./who` runs in the client's folder and environment; no client shares its session."""
     without_keys(dsops)
     (tmp_path / "config").write_text("[default]\ncredential_process = ./who\n")
     dsops.environ["AWS_CONFIG_FILE"] = str(tmp_path / "config")
@@ -115,7 +115,7 @@ def test_a_process_that_looks_around_is_another_one_elsewhere(dsops: Agent, tmp_
 
 
 def test_an_edit_that_leaves_size_and_time_alone_counts(dsops: Agent, tmp_path: Path) -> None:
-    """Files are known by what is in them: a profile and a configuration, edited within one tick of the clock."""
+    """Files are compared by content: edits of a profile and a configuration within one clock tick are noticed."""
     without_keys(dsops)
     credentials, config = tmp_path / "credentials", tmp_path / "dsops.yaml"
     dsops.environ["AWS_SHARED_CREDENTIALS_FILE"] = str(credentials)
@@ -144,7 +144,7 @@ def test_a_link_that_is_turned_round_counts(dsops: Agent, tmp_path: Path) -> Non
 
 
 def test_what_was_allowed_and_then_edited_is_not_allowed(dsops: Agent, tmp_path: Path) -> None:
-    """The agent asks for every request anew, in the client's own home."""
+    """The agent checks the permission for each request, in the client's own home."""
     file = tmp_path / "dsops.yaml"
     device = "serial_number: arn:aws:iam::111122223333:mfa/ada\n    mfa_process: echo 123456"
     file.write_text(file.read_text().replace("external_id:", f"{device}\n    external_id:"))

@@ -127,7 +127,7 @@ def test_a_run_without_an_agent_is_on_record(
 
 
 @pytest.mark.parametrize(("words", "command", "event"), COLD, ids=IDS)
-def test_a_run_by_the_agent_is_on_record_in_the_home_of_whoever_asks(
+def test_a_run_by_the_agent_is_recorded_in_the_clients_home(
     agent: Agent, home: Home, words: tuple[str, ...], command: str, event: str
 ) -> None:
     """As without it, with a session that is held; client and agent write one run, and the client's process is told."""
@@ -226,7 +226,7 @@ def test_nothing_of_a_repository_switches_it(alone: Dsops, home: Home) -> None:
 
 @pytest.mark.parametrize("way", ["on", "off"])
 def test_that_a_trail_was_begun_is_said_once_on_a_terminal(agent: Agent, home: Home, way: str) -> None:
-    """With its place; where nobody watches nothing is said."""
+    """On a terminal the first record is announced once, with the trail's path; elsewhere nothing is printed."""
     command = [*agent.command("exec", *TOKEN, "--", "true")]
     environ = {**agent.environ, "DSOPS_AGENT": way}
     words = ["env", "-i", "-C", str(agent.folder), *[f"{name}={value}" for name, value in environ.items()], *command]

@@ -1,4 +1,4 @@
-"""`dsops audit --follow`: events as they come, through real processes; it ends when somebody ends it."""
+"""`dsops audit --follow`: events as they come, through real processes, until a signal ends it."""
 
 from __future__ import annotations
 

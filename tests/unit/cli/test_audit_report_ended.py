@@ -15,7 +15,7 @@ import pytest
 
 FILES = 4000
 RECORDS = 1000
-"""So many in a file: reading all of them would take longer than anybody is patient here."""
+"""The number of records in a file: reading all of them takes longer than the test waits."""
 PATIENCE_SECONDS = 30
 RECORD = {
     "eventTime": "2026-11-20T10:00:00Z",

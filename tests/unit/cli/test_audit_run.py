@@ -224,13 +224,13 @@ def test_who_reads_all_of_it_has_to_say_so(world: World) -> None:
 
 WRONG: Mapping[str, tuple[tuple[str, ...], str]] = {
     "output": (("--output", "bucket/prefix"), "`--output bucket/prefix` is not an S3 location"),
-    "output with a space": (("--output", "s3://bucket/a b"), "is no place in S3"),
+    "output with a space": (("--output", "s3://bucket/a b"), "is not an S3 location"),
     "workgroup": (("--workgroup", "a b"), "`--workgroup a b` is not a workgroup name"),
     "database": (("--database", "a.b.c"), "`--database a.b.c` is not a database name"),
     "region": (("--region", "eu_west_1"), "`eu_west_1` is not the name of a region"),
     "timeout": (("--timeout", "0"), "`--timeout` can't be `0`"),
     "a region here": (("--dialect", "duckdb", "--region", "eu-west-1"), "DuckDB does not call AWS"),
-    "a day here": (("--dialect", "duckdb", "--begin", "2026-11-01"), "`--begin` says nothing here"),
+    "a day here": (("--dialect", "duckdb", "--begin", "2026-11-01"), "`--begin` has no effect here"),
     "no logs here": (("--dialect", "duckdb", "--from", "nothing/*.json"), "there are no logs nothing/*.json"),
 }
 
@@ -342,16 +342,16 @@ def test_ctrl_c_stops_the_query(world: World) -> None:
     assert f"the query {ATHENA_ID} may still run and be billed: `aws " in err
 
 
-def test_ctrl_c_before_there_is_an_id_leaves_nobody_in_doubt(world: World) -> None:
-    """The query may have begun: that is told."""
+def test_ctrl_c_before_there_is_a_query_id_says_so(world: World) -> None:
+    """A note says that Athena may have started the query."""
     code, err = interrupted(world, Silent())
     assert code == 130
-    assert "a query may have begun in Athena, and be billed" in err
+    assert "Athena may have started a query, which AWS bills" in err
     assert "may have begun" not in interrupted(world, Waiting())[1]
 
 
 def test_a_moment_is_told_as_the_report_tells_it(world: World) -> None:
-    """It divides what is new, too; without one nobody here knows what does."""
+    """`--since` is the boundary for new principals, too; with `--begin` alone there is no boundary."""
     told = [
         json.loads(world.run("failures", "--run", "--json", *words)[1])
         for words in (("--since", "2026-11-20"), ("--begin", "2026-11-20"))
@@ -379,7 +379,7 @@ def test_progress_is_told_to_who_watches(world: World) -> None:
 
 
 def test_the_use_of_a_store_is_on_record_as_every_use_is(world: World, tmp_path: Path) -> None:
-    """The session, the command that it was for, and why; nothing secret."""
+    """Using a store is recorded: the session, the command that it was for, and the reason, without secrets."""
     world.dsops.environ["HOME"] = str(tmp_path / "home")
     assert world.run("failures", "--run", "--since", "7d", "--store", "target", "--reason", "INC-7")[0] == 0
     trail = tmp_path / "home" / ".local" / "state" / "dsops" / "audit.jsonl"

@@ -1,4 +1,4 @@
-"""Lines reach their receivers though the run that wrote them is long another program; a run waits for nobody."""
+"""Lines reach their receivers though the run that wrote them is long another program; a run waits for no receiver."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def configure(home: Path, text: str) -> None:
 
 
 def senders(home: Path) -> list[int]:
-    """The processes that send for that home: nobody's children, to be told by what they were started with."""
+    """The detached sending processes of that home, recognized by their command line."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -257,7 +257,7 @@ def test_required_is_about_the_file(dsops: Dsops, home: Path) -> None:
 
 
 def test_the_agent_has_lines_sent_too(home: Path) -> None:
-    """To the receivers of whoever asks, with his headers."""
+    """The agent has lines sent to the client's receivers, with the client's headers."""
     with StubAws() as aws, Agent(home, aws) as agent, StubServer(lambda _seen: Answer()) as server:
         agent.environ["HOME"] = str(home)
         configure(home, f"audit: {{otlp: '{server.url}'}}\n")

@@ -224,7 +224,7 @@ def test_without_pycurl_it_is_told_as_well(dsops: Dsops, case: Case) -> None:
     assert "SSH" not in text
 
 
-def test_nobody_listens(dsops: Dsops) -> None:
+def test_a_refused_connection_is_reported(dsops: Dsops) -> None:
     """A sandbox that does not run is the usual reason."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -235,7 +235,7 @@ def test_nobody_listens(dsops: Dsops) -> None:
     assert code_of(dsops, AWS_ENDPOINT_URL=url) == ("service.unreachable", 5)
 
 
-def test_nobody_answers(dsops: Dsops) -> None:
+def test_a_server_that_never_answers_is_reported(dsops: Dsops) -> None:
     """After the time that the store gives it."""
     with StubServer(lambda _seen: Answer(is_silent=True)) as server:
         text = told(dsops, AWS_ENDPOINT_URL=server.url)

@@ -77,7 +77,7 @@ def test_ctrl_c_while_a_server_is_awaited_is_130(tmp_path: Path) -> None:
     assert not (dsops.folder / "ran").exists()
 
 
-def test_a_wrong_code_is_asked_for_anew(asking: tuple[Dsops, StubServer]) -> None:
+def test_a_wrong_code_is_asked_for_again(asking: tuple[Dsops, StubServer]) -> None:
     """What is no code is not sent; a code that AWS does not take may be corrected; nothing typed is seen."""
     dsops, server = asking
     with Terminal(_in_a_shell(dsops, "get", "KEY")) as terminal:

@@ -165,7 +165,7 @@ class TestMfa:
         return program
 
     def test_without_a_terminal_it_fails_at_once_and_says_what_to_set(self, dsops: Dsops, aws: StubAws) -> None:
-        """No call is made, and nobody waits."""
+        """Without a terminal a missing MFA code is an error at once, before any call."""
         started = time.monotonic()
         done = dsops.run("exec", "--", "true")
         assert time.monotonic() - started < 5  # with the start of an interpreter on a busy machine
@@ -243,7 +243,7 @@ secretStores:
 
 @pytest.mark.parametrize(("denies", "code"), [(False, 0), (True, 6)])
 def test_doctor_tries_stores_that_no_environment_uses(tmp_path: Path, *, denies: bool, code: int) -> None:
-    """A configuration without environments, as most on the founding page are; an unset variable harms nobody there."""
+    """A configuration without environments, as most on the founding page are; an unset variable does no harm there."""
     with StubAws(denies=denies) as aws:
         dsops = Dsops(tmp_path, aws)
         (tmp_path / "dsops.yaml").write_text(UNUSED_CONFIG)
@@ -277,7 +277,7 @@ def test_doctor_minds_no_secret_that_may_be_missing(dsops: Dsops) -> None:
 
 
 def test_doctor_asks_for_a_profile_where_the_profile_is_at_home(dsops: Dsops, aws: StubAws) -> None:
-    """Its keys may be of another partition than the environment's region, where nobody knows them."""
+    """A profile's keys are checked in the profile's own region: its partition may differ from the environment's."""
     folder = Path(dsops.environ["HOME"]) / ".aws"
     folder.mkdir()
     keys = "aws_access_key_id = AKIAOFTHEPROFILE0001\naws_secret_access_key = hush-profile\n"
@@ -291,7 +291,7 @@ def test_doctor_asks_for_a_profile_where_the_profile_is_at_home(dsops: Dsops, aw
 
 
 def test_doctor_looks_at_the_server_that_the_base_credentials_are_sent_to(dsops: Dsops) -> None:
-    """The environment's region comes before that of the default profile, which has no keys that count."""
+    """doctor checks the server in the environment's region, not in the default profile's, whose keys are not used."""
     folder = Path(dsops.environ["HOME"]) / ".aws"
     folder.mkdir()
     (folder / "config").write_text("[default]\nregion = cn-north-1\n")

@@ -95,7 +95,7 @@ def test_flags_that_stand_there_already_are_not_offered_again(folder: Path) -> N
     [("dsops exec -- ", "3"), ("dsops exec --env staging -- git lo", "5"), ("dsops exec gi x", "2")],
 )
 def test_the_command_is_the_shells_to_complete(line: str, position: str, folder: Path) -> None:
-    """From its first word on; positions count `dsops` itself as 0."""
+    """The shell completes the command of `exec`, from its first word on; positions count `dsops` itself as 0."""
     assert offered(line, folder) == [":command", position]
 
 
@@ -106,7 +106,7 @@ def test_variables_count_as_flags_do(folder: Path) -> None:
 
 
 def test_a_broken_configuration_is_no_reason_to_speak(folder: Path) -> None:
-    """At a Tab nobody wants an error on the line."""
+    """Completion with a broken configuration offers nothing and prints no error."""
     (folder / "dsops.yaml").write_text("version: [")
     assert offered("dsops whoami ", folder) == []
 
@@ -232,7 +232,7 @@ envs:
 
 
 def test_nothing_of_a_strangers_configuration_is_put_on_the_line_that_a_shell_would_run(tmp_path: Path) -> None:
-    """A Tab in a cloned repository: names that want quotes are left to whoever types them, and no cursor moves."""
+    """A Tab in a cloned repository: names that need quotes are not offered, and no cursor moves."""
     (tmp_path / "dsops.yaml").write_text(HOSTILE)
     assert offered("dsops exec --env ", tmp_path) == ["größe-2.0"]
     runtime = make_runtime({"HOME": str(tmp_path)}, folder=str(tmp_path))

@@ -172,7 +172,7 @@ def test_an_endpoint_that_is_not_there_is_told_as_that(dsops: Dsops) -> None:
     assert b"endpoint_url" not in done.stderr
 
 
-def test_the_browser_gets_the_link_and_nobody_else(dsops: Dsops, signin: Signin) -> None:
+def test_only_the_browser_gets_the_link(dsops: Dsops, signin: Signin) -> None:
     """Nothing is printed; no part of the session is on its command line."""
     browser = dsops.folder / "browser"
     script = f'import sys\nopen("{dsops.folder}/opened", "w").write(" ".join(sys.argv[1:]))\n'

@@ -110,7 +110,7 @@ class TestGithub:
 
     @pytest.fixture
     def step(self, dsops: Dsops) -> dict[str, str]:
-        """A runner's variables, and its file, to which somebody has added without a newline."""
+        """A runner's variables, and its file, which has content without a final newline."""
         path = dsops.folder / "set_env"
         path.write_text("EARLIER=1")
         return {"GITHUB_ACTIONS": "true", "GITHUB_ENV": str(path)}

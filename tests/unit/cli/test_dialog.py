@@ -34,7 +34,7 @@ class Desktop:
         self.environ = {"PATH": str(folder), "DISPLAY": ":7"}
 
     def install(self, name: str, body: str = TYPED) -> None:
-        """A program of that name in which somebody does this."""
+        """Install a program of that name that runs `body`."""
         file = self.folder / name
         file.write_text(WINDOW.format(python=sys.executable, log=str(self.log), body=body))
         file.chmod(0o755)
@@ -81,7 +81,7 @@ def test_each_desktop_has_its_own(desktop: Desktop) -> None:
     [{"DISPLAY": ""}, {"DSOPS_DIALOG": "off"}, {"DSOPS_DIALOG": "0"}, {"CI": "true"}, {"PATH": "/nowhere"}],
     ids=str,
 )
-def test_where_there_is_no_window_nobody_is_asked(desktop: Desktop, more: Mapping[str, str]) -> None:
+def test_without_a_window_there_is_no_prompt(desktop: Desktop, more: Mapping[str, str]) -> None:
     """No desktop, switched off, a runner, no program: known at once."""
     desktop.install("zenity")
     assert ask(QUESTION, {**desktop.environ, **more}) is None
@@ -155,7 +155,7 @@ def test_a_window_that_is_closed_ends_the_run_with_what_to_set(tmp_path: Path, d
 
 
 def test_a_terminal_comes_first(desktop: Desktop) -> None:
-    """Whoever has one is asked there."""
+    """With a terminal the question is asked there, not in a window."""
     desktop.install("zenity")
     asking = "from dsops.cli.framework.prompt import ask; print('answer', ask('MFA code: ').reveal(), flush=True)"
     environ = [f"{name}={value}" for name, value in desktop.environ.items()]

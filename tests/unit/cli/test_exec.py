@@ -73,7 +73,7 @@ def test_odd_values_arrive_byte_for_byte(dsops: Dsops) -> None:
 
 
 def test_inherited_credentials_are_removed_when_the_environment_sets_any(dsops: Dsops) -> None:
-    """The child is the role and nobody else; what is not a credential stays."""
+    """The child gets the role's credentials and no inherited ones; other variables stay."""
     others = {"AWS_PROFILE": "mine", "AWS_ROLE_ARN": "arn:x", "AWS_CREDENTIAL_EXPIRATION": "2030-01-01T00:00:00Z"}
     variables = shown(dsops, "--env", "keys", **others, AWS_REGION="eu-west-1")
     assert variables["AWS_ACCESS_KEY_ID"] == "ASIAEXAMPLEEXAMPLE01"

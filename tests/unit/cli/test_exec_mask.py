@@ -62,7 +62,7 @@ def test_what_is_too_short_is_said(dsops: Dsops) -> None:
 
 
 def test_github_is_told_first(dsops: Dsops) -> None:
-    """Line by line, a percent sign as its runner reads it; elsewhere nobody is told anything."""
+    """Line by line, a percent sign as its runner reads it; elsewhere nothing is announced."""
     words = ("exec", "--env", "odd", "--mask", "--", "echo", "ran")
     assert dsops.run(*words).stdout == b"ran\n"
     assert dsops.run(*words, GITHUB_ACTIONS="false").stdout == b"ran\n"

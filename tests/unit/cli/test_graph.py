@@ -1,4 +1,4 @@
-"""`dsops graph` as a real process: asks nobody unless told to, and is red on a terminal only."""
+"""`dsops graph` as a real process: makes no call without `--check`, and is red on a terminal only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.unit.cli.test_plan import PROGRAM
 RED = "\x1b[31m"
 
 
-def test_nothing_is_asked_of_anybody(tmp_path: Path) -> None:
+def test_no_call_is_made(tmp_path: Path) -> None:
     """No socket, no process, no AWS client, no credentials; in every format."""
     with StubAws() as aws:
         dsops = Dsops(tmp_path, aws)
@@ -72,7 +72,7 @@ def test_drawings_tell_errors_on_stderr(tmp_path: Path) -> None:
         assert b"error[" not in done.stdout
 
 
-def test_a_file_that_is_there_is_drawn_anew(tmp_path: Path) -> None:
+def test_an_existing_file_is_drawn_again(tmp_path: Path) -> None:
     """A drawing is made again and again; it is no secret, and has the mode that files have."""
     dsops = Dsops(tmp_path)
     old = dsops.folder / "credentials.svg"
@@ -111,7 +111,7 @@ def test_a_role_of_many_environments_is_refused_once(tmp_path: Path) -> None:
 
 
 def test_what_cant_be_reached_is_not_called_denied(tmp_path: Path) -> None:
-    """AWS has not said no: nobody was there."""
+    """An unreachable service is shown as a failure, not as a denial."""
     dsops = Dsops(tmp_path)
     done = dsops.run("graph", "--check", "--env", "production", AWS_ENDPOINT_URL="http://127.0.0.1:9")
     assert done.returncode == 6

@@ -206,7 +206,7 @@ class TestLoading:
         assert printed == ["GREETING=hello", "NUMBER=1", "GREETING=it was  this", "NUMBER=unset", "quiet"]
 
     def test_what_the_user_has_changed_since_stays(self, house: House, shell: str) -> None:
-        """On leaving, and when the folder is loaded anew because its file was touched."""
+        """Variables that the user changed stay on leaving, and when a touched file is loaded again."""
         house.allow()
         printed = house.shell(
             shell,
@@ -260,7 +260,7 @@ class TestLoading:
         assert not list(house.home.rglob("MARK"))
 
     def test_a_repository_ends_the_search(self, house: House, shell: str) -> None:
-        """What stands above its top belongs to somebody else; a link leads where it leads."""
+        """The search for dsops.yaml ends at a repository's root; a symbolic link is followed."""
         (house.project / "below" / ".git").mkdir()
         (house.home / "link").symlink_to(house.project)
         house.allow()
@@ -268,7 +268,7 @@ class TestLoading:
         assert printed == ["GREETING=unset", "GREETING=hello"]
 
     def test_a_folder_that_is_removed_takes_its_variables_along(self, house: House, shell: str) -> None:
-        """Without a word: whoever removed it knows."""
+        """Removing the folder unsets its variables, without a message."""
         house.allow()
         printed = house.shell(
             shell, "cd project/below", show("GREETING"), "rmdir ../below", show("GREETING"), "cd /", show("GREETING")
@@ -310,7 +310,7 @@ class TestLoading:
             "AWS_ACCESS_KEY_ID=AKIAEXAMPLEEXAMPLE01",
         ]
 
-    def test_a_session_that_ends_is_had_anew(self, house: House, aws: StubAws, shell: str) -> None:
+    def test_a_session_that_ends_is_renewed(self, house: House, aws: StubAws, shell: str) -> None:
         """At the next prompt after its time, with the identity from before, not with the one that was loaded."""
         (house.project / "dsops.yaml").write_text(CONFIG + "default_env: keys\n")
         house.allow()
@@ -354,7 +354,7 @@ class TestPermission:
     """A repository that was cloned loads nothing by itself."""
 
     def test_nothing_is_loaded_that_was_not_allowed(self, house: House, shell: str) -> None:
-        """It is told once, with what to type; then allowed, it is there at the next prompt."""
+        """A forbidden file is reported once, with the command to type; once allowed, it loads at the next prompt."""
         printed = house.shell(
             shell, "cd project", show("GREETING"), "cd below", show("GREETING"), "dsops hook allow", show("GREETING")
         )
@@ -366,7 +366,7 @@ class TestPermission:
         assert ["dsops hook allow" in line for line in house.said] == [True, False]
         assert house.loads() == 2
 
-    def test_a_change_asks_anew(self, house: House, shell: str) -> None:
+    def test_a_changed_file_must_be_allowed_again(self, house: House, shell: str) -> None:
         """Of the file, of one that it includes, and a local one that appears; what was loaded is gone at once."""
         (house.project / "dsops.yaml").write_text(f"include: part.yaml\n{LITERALS}")
         (house.project / "part.yaml").write_text("envs: {production: {PART: {literal: x}}}\n")
@@ -404,7 +404,7 @@ class TestPermission:
         )
         assert b"error[config.not-allowed]" in done.stderr
 
-    def test_a_file_of_somebody_else_is_refused(self, house: House) -> None:
+    def test_a_file_of_another_user_is_refused_by_the_hook(self, house: House) -> None:
         """As every command refuses it: found, not named."""
         if os.geteuid():
             pytest.skip("only root can give files away")
@@ -454,16 +454,16 @@ class TestRefusals:
         ],
     )
     def test_a_variable_that_steers_is_refused(self, name: str) -> None:
-        """By its name, in any shell, for all of them."""
+        """A variable that steers any of the shells (such as PROMPT_COMMAND) is refused by its name in every shell."""
         with pytest.raises(NotAllowed, match=name):
             require_harmless(["FINE", name])
 
     def test_others_are_not(self) -> None:
-        """What programs are given."""
+        """Variables for programs, such as AWS_REGION, are accepted."""
         require_harmless(["DATABASE_URL", "AWS_ACCESS_KEY_ID", "AWS_REGION", "A1", "TOKEN_PATH", "_INNER"])
 
     def test_the_whole_environment_is_refused_also_when_allowed(self, house: House, shell: str) -> None:
-        """`dsops hook allow` says so, and where it was allowed before (by an older dsops) the shell does."""
+        """One harmful variable (PROMPT_COMMAND) has the whole environment refused, by `hook allow` and by the hook."""
         (house.project / "dsops.yaml").write_text(
             "version: 1\nenvs: {p: {GREETING: {literal: x}, PROMPT_COMMAND: {literal: touch MARK}}}\n"
         )
@@ -490,7 +490,7 @@ class TestFailures:
     """One line, once."""
 
     def test_what_is_wrong_is_told_once_and_tried_when_it_is_mended(self, house: House, shell: str) -> None:
-        """A file with a mistake: not at each prompt, and anew when it was edited."""
+        """A mistake in a file is reported once, not at each prompt, and the file is tried again after an edit."""
         good = house.home / "good.yaml"
         good.write_text(LITERALS)
         house.allow()
@@ -521,7 +521,7 @@ class TestFailures:
         assert house.shell(shell, "cd project", show("TOKEN")) == ["TOKEN=hush-token"]
 
     def test_a_role_that_demands_mfa_asks_at_the_prompt(self, house: House, shell: str) -> None:
-        """On the terminal; a script, where nobody can be asked, is told in one line."""
+        """A role with MFA prompts on the terminal; a script without one gets one line of warning."""
         mfa = "role_session_name: test\n    serial_number: arn:aws:iam::111122223333:mfa/ada"
         text = CONFIG.replace("role_session_name: test", mfa)
         assert text != CONFIG
@@ -595,7 +595,7 @@ class TestFailures:
 
 
 class TestPrompts:
-    """A guest in somebody's shell."""
+    """What the hook does at each prompt of the user's shell."""
 
     def test_nothing_is_started_when_nothing_has_changed(self, house: House, shell: str) -> None:
         """Neither in a folder with a file nor in one without."""
@@ -739,7 +739,7 @@ class TestPrompts:
         assert aws.calls.count("AssumeRole") == 1
 
     def test_marks_of_shells_that_are_gone_are_removed(self, house: House) -> None:
-        """They hold nothing, and should not pile up either."""
+        """Mark files of ended shells are removed, so that they don't pile up."""
         house.allow()
         for _ in range(3):
             house.shell("bash", "cd project")

@@ -18,7 +18,7 @@ SCHEMA = etree.XMLSchema(etree.parse(str(Path(__file__).with_name("junit.xsd")))
 
 
 def row(name: str, expected: str | None, **context: str) -> AnsweredCase:
-    """Alice, whom a trust policy names who asks for an external ID."""
+    """A row for alice and a trust policy that names her and demands an external ID."""
     condition = {"StringEquals": {"sts:ExternalId": "hush-id"}}
     alice = f"arn:aws:iam::{ACCOUNT}:user/alice"
     said = {key.replace("__", ":"): (value,) for key, value in context.items()}

@@ -190,7 +190,7 @@ def test_a_device_that_is_not_there_is_told_with_those_that_are(dsops: Given) ->
 
 
 def test_a_list_that_others_may_write_is_not_believed(dsops: Given) -> None:
-    """Somebody else could decide by it."""
+    """A list of devices that other users may write is refused."""
     dsops.add(SEED)
     dsops.keyring.list.chmod(0o666)
     done = dsops.run("mfa", "list")
@@ -220,7 +220,7 @@ secretStores:
 
 
 def test_the_agent_asks_the_keyring_of_its_client(tmp_path: Path, home: Path) -> None:
-    """Of the one who asks, whatever the agent's own home: another one's has no such seed, and nobody is there."""
+    """The agent uses the keyring of its client, not that of its own home, which has no such seed."""
     mine, other = StubKeyring(home), StubKeyring(tmp_path)
     with StubAws() as aws, Agent(tmp_path, aws) as agent:
         (tmp_path / "dsops.yaml").write_text(CONFIG)
@@ -263,7 +263,7 @@ def test_what_is_allowed_to_get_codes_is_shown(dsops: Given) -> None:
 
 
 def test_devices_are_completed(dsops: Given) -> None:
-    """Nobody types an ARN twice."""
+    """The ARNs of known MFA devices are offered as completions."""
     dsops.add(SEED)
     assert dsops.run("complete", "--", "mfa", "code", "").stdout.decode().split() == [DEVICE]
 

@@ -138,7 +138,7 @@ def test_a_word_before_the_dashes_is_told_by_what_it_is(capfd: pytest.CaptureFix
 def test_without_a_configuration_the_hint_stays(
     capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is missing is still told, and nothing about a file that nobody asked for."""
+    """The error names the missing argument, and does not mention dsops.yaml."""
     (tmp_path / ".git").mkdir()
     monkeypatch.chdir(tmp_path)
     text = told(capfd, "credentials")

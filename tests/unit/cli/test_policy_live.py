@@ -110,7 +110,7 @@ def test_a_table_reads_each_of_them_once(tmp_path: Path) -> None:
     assert iam.calls.count("GetRole Target") == 1
 
 
-def test_whom_iam_does_not_have_is_told_with_the_line_of_the_case(tmp_path: Path) -> None:
+def test_a_caller_that_iam_does_not_have_is_named_with_the_line_of_the_case(tmp_path: Path) -> None:
     """All of them at once, and nothing is answered."""
     (tmp_path / "cases.yaml").write_text(TABLE.replace("user/alice", "user/alic").replace("role/App", "role/Ap"))
     code, told, err = ask(tmp_path, stub(), "--cases", "cases.yaml")

@@ -99,7 +99,7 @@ class TestQuestion:
             assert ask(capfd, *ASK, *FILES, *RIGHT, "--expect", expected, "--format", form)[0] == code
 
     def test_a_trust_policy_that_is_not_given_leaves_it_open(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """Said to be none, it lets nobody in; a question of which nobody knows the answer is not as expected."""
+        """Without a trust policy the answer is unknown, which fails `--expect`; a policy given as absent denies."""
         given = ("--identity", "own.json")
         code, out, _ = ask(capfd, *ASK, *given, "--expect", "deny")
 
@@ -170,7 +170,7 @@ class TestQuestion:
     def test_what_can_not_be_asked_is_told(
         self, capfd: pytest.CaptureFixture[str], words: tuple[str, ...], message: str
     ) -> None:
-        """With the exit code of a command line that is wrong, and without the value of a context key."""
+        """Invalid questions have the exit code of a usage error, and the error hides values of context keys."""
         code, out, err = ask(capfd, *words)
 
         assert (code, out) == (2, "")
@@ -248,7 +248,7 @@ class TestTable:
         assert policies.count("own.json:1") >= 1
 
     def test_a_table_that_can_not_be_read_is_told(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """As any file."""
+        """An unreadable table is an error like that of any unreadable file."""
         code, _, err = ask(capfd, "--cases", "nowhere.yaml")
 
         assert code == 2

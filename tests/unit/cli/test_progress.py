@@ -30,7 +30,7 @@ from tests.terminal import Terminal, python
     ],
 )
 def test_an_event_is_a_sentence(event: Event, words: str) -> None:
-    """Facts without a value take their words along; an event that nobody knows is still told; no cursor moves."""
+    """Facts without a value take their words along; an unknown event is still printed; no cursor moves."""
     assert sentence(event) == words
 
 
@@ -94,8 +94,8 @@ def test_a_note_stays(capsys: pytest.CaptureFixture[str], *, is_kept: bool) -> N
     assert capsys.readouterr().err.replace("\r\x1b[K", "").removeprefix("dsops: one").lstrip() == NOTE
 
 
-def test_where_nobody_watches_only_notes_are_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """A log that nobody asked for progress in."""
+def test_without_a_terminal_only_notes_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without `--verbose` a log gets notes, but no progress."""
     report = reporter(is_verbose=False)
     report(Event("one", {}))
     report(CORRECTED)

@@ -1,4 +1,4 @@
-"""A question on the terminal: unseen answers, nobody to ask, and a terminal that is left as it was found."""
+"""A question on the terminal: hidden answers, no terminal, and restored terminal settings."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_only_a_yes_agrees_and_it_is_seen(typed: str, expected: str) -> None:
         terminal.expect(f"{expected}\r\n")
 
 
-def test_nobody_agrees_without_a_terminal(tmp_path: Path) -> None:
+def test_without_a_terminal_nothing_is_confirmed(tmp_path: Path) -> None:
     """Not in a window either, where there is a desktop: a list of what a file can do has no room there."""
     window = tmp_path / "zenity"
     window.write_text("#!/bin/sh\necho y\n")
@@ -155,7 +155,7 @@ def test_ctrl_z_pauses_the_question_and_fg_asks_it_again() -> None:
         terminal.expect("123456")
 
 
-def test_without_a_terminal_nobody_is_asked_and_that_is_known_at_once() -> None:
+def test_without_a_terminal_a_question_fails_at_once() -> None:
     """In CI the run must end within a second and say what to set, not wait for ever."""
     started = time.monotonic()
     done = subprocess.run(
@@ -166,8 +166,8 @@ def test_without_a_terminal_nobody_is_asked_and_that_is_known_at_once() -> None:
     assert time.monotonic() - started < 5  # with the start of an interpreter on a busy machine
 
 
-def test_in_the_background_nobody_is_asked() -> None:
-    """Reading the terminal from there would stop the process until somebody types `fg`."""
+def test_in_the_background_no_prompt_is_shown() -> None:
+    """Reading the terminal from there would stop the process until the user types `fg`."""
     line = 'set -m; "$@" & wait; echo done'
     with Terminal(shell(line, *python(ASKING))) as terminal:
         assert "MFA code" not in terminal.expect("answer None")

@@ -34,7 +34,7 @@ identity_center:
 
 @pytest.fixture
 def server() -> Iterator[SandboxServer]:
-    """Two people, one of whom has a role."""
+    """A sandbox with two users; one has a role."""
     with open_server(read_seed(SEED, "seed.yaml")) as running:
         yield running
 
@@ -179,7 +179,7 @@ def test_a_program_may_wait_for_its_browser_before_it_listens(server: SandboxSer
 
 
 def test_a_program_that_is_gone_is_told(server: SandboxServer, capfd: pytest.CaptureFixture[str]) -> None:
-    """Nobody listens where the code should go."""
+    """`dsops sandbox approve` reports that no program listens at the redirect address."""
     client = oidc(server)
     made = client.register_client(
         clientName="x",

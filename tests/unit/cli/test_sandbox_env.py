@@ -105,7 +105,7 @@ def test_what_a_flag_can_not_mean_is_told_before_anything_is_asked(
 
 
 def test_a_day_is_a_moment_too(capfd: pytest.CaptureFixture[str]) -> None:
-    """Its midnight, in UTC."""
+    """A date is accepted as a time: midnight in UTC."""
     with open_server(Seed()) as server:
         assert main(["sandbox", "clock", "--now", "2031-02-03", "--port", str(server.port)]) == 0
     assert capfd.readouterr().out == "2031-02-03T00:00:00Z\n"

@@ -74,7 +74,7 @@ def whoami(url: str) -> str:
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_at_once_when_it_is_told_to(tmp_path: Path, how: signal.Signals) -> None:
-    """Ctrl-C and `kill`: exit code 0, one line on stderr, no announcement left, whoever is still connected.
+    """Ctrl-C and `kill`: exit code 0, one line on stderr, no announcement left, even with clients connected.
 
     What its trail has not got yet is delivered before.
     """

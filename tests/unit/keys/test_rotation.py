@@ -133,7 +133,7 @@ def test_a_new_key_that_never_works_is_not_used(
 
 
 def test_an_answer_that_is_lost_may_have_made_a_key(stub: StubKeyring, reports: Reports) -> None:
-    """It is not asked for twice, and the error says that there may be one whose secret nobody has."""
+    """CreateAccessKey is not retried, and the error says that there may be a key whose secret is lost."""
     aws = SlowAws()
     aws.instead["CreateAccessKey"] = Answer(raw=b"")
     error = failure(lambda: rotated(stub, aws, reports))
@@ -144,7 +144,7 @@ def test_an_answer_that_is_lost_may_have_made_a_key(stub: StubKeyring, reports: 
 
 
 def test_an_old_key_that_is_gone_is_no_reason_to_fail(stub: StubKeyring, reports: Reports) -> None:
-    """Somebody was quicker."""
+    """An old key that another process has deleted already does not fail the rotation."""
     aws = SlowAws()
     aws.instead["UpdateAccessKey"] = sts_error("NoSuchEntity", "The Access Key with id ... cannot be found.", 404)
     entry = rotated(stub, aws, reports)
@@ -152,7 +152,7 @@ def test_an_old_key_that_is_gone_is_no_reason_to_fail(stub: StubKeyring, reports
     assert list(get_secrets(Keyring(stub.environ, "/"), "ada")) == [NEW]
 
 
-def test_a_key_of_somebody_else_is_never_used(stub: StubKeyring, reports: Reports) -> None:
+def test_another_users_key_is_never_used(stub: StubKeyring, reports: Reports) -> None:
     """Whatever IAM has given: the name stays with its user."""
     error = failure(lambda: rotated(stub, SlowAws(caller="arn:aws:iam::111122223333:user/bob"), reports))
     assert "user/bob" in error.message

@@ -63,7 +63,7 @@ def verdicts(hops: list[HopResult]) -> list[str]:
     return [hop.verdict for hop in hops]
 
 
-def test_whoever_is_in_a_group_has_its_policies(tmp_path: Path) -> None:
+def test_a_group_member_has_its_policies(tmp_path: Path) -> None:
     """And who is not in it hasn't."""
     content = seed(policies=[])
     account = content["accounts"][HOME]
@@ -124,7 +124,7 @@ def test_a_role_that_is_not_there_is_told_with_the_one_that_is(tmp_path: Path) -
     assert ["unknown"] == verdicts(checked(tmp_path, content, PLAIN))
 
 
-def test_what_nobody_knows_leaves_a_condition_open(tmp_path: Path) -> None:
+def test_unknown_values_leave_a_condition_open(tmp_path: Path) -> None:
     """The address that AWS sees; a denial that stands whatever it is, is one."""
     content = seed()
     condition = {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}
@@ -151,7 +151,7 @@ def test_a_policy_that_can_not_be_read_leaves_it_open(tmp_path: Path, trust: dic
     assert hop.rows[0].outcome.unread[0].why.startswith("given.json:1: ")
 
 
-def test_a_provider_that_is_not_there_lets_nobody_in(tmp_path: Path) -> None:
+def test_a_missing_provider_admits_no_caller(tmp_path: Path) -> None:
     """Whatever the trust policy says; a file that tells of no providers leaves that out."""
     provider = f"arn:aws:iam::{HOME}:saml-provider/Corp"
     content = seed()
@@ -233,7 +233,7 @@ def test_tags_that_an_assertion_brings_have_to_be_allowed(tmp_path: Path, action
     ids=["the same", "another", "not at hand"],
 )
 def test_the_session_that_an_assertion_opened_has_its_tags(tmp_path: Path, file: str, team: str, verdict: str) -> None:
-    """What a response says that is not there, nobody knows."""
+    """The tags of a session come from the SAML response; without the file they are unknown."""
     condition = {"StringEquals": {"aws:PrincipalTag/team": team}}
     trust = document(Action="sts:AssumeRole", Principal={"AWS": ROLE}, Condition=condition)
 
@@ -254,7 +254,7 @@ def test_the_session_that_an_assertion_opened_has_its_tags(tmp_path: Path, file:
     ],
 )
 def test_a_read_is_looked_at_where_the_secret_is_known(tmp_path: Path, resource: str, verdict: str) -> None:
-    """The six characters behind its name nobody knows: a policy that has some may be right."""
+    """The six random characters of a secret's ARN are unknown: a policy that has some may match."""
     hop = reads(tmp_path, document(Action="secretsmanager:GetSecretValue", Resource=resource))
     assert (hop.verdict, hop.number) == (verdict, 0)
 
@@ -272,14 +272,14 @@ def test_a_secret_that_is_not_there_can_not_be_read(tmp_path: Path) -> None:
 
 
 def test_the_caller_must_be_one_that_signs(tmp_path: Path) -> None:
-    """A service signs nothing of ours, and an ARN of a bucket calls nobody."""
+    """`caller` must be a principal that signs requests: a service, a bucket's ARN and a plain word are usage errors."""
     for caller in ("ec2.amazonaws.com", "arn:aws:s3:::bucket", "nobody"):
         with pytest.raises(UsageError):
             checked(tmp_path, seed(), PLAIN, caller=caller)
 
 
 def test_one_caller_is_not_two(tmp_path: Path) -> None:
-    """Where two profiles sign, nobody is taken for the other."""
+    """With two base profiles all hops are unknown: one given caller can't stand for both."""
     stores = PLAIN.replace("last:", "other:").replace("sts,", "sts, profile: other,") + PLAIN
     stores += "  also: {type: aws.secretsmanager, credentials_from: other}\n"
     text = f"secretStores:\n{stores}{READER}envs:\n  e:\n    A: {{from: {{store: secrets, key: a}}}}\n"

@@ -91,7 +91,7 @@ Resources:
 
 
 def test_short_tags_are_their_long_form(tmp_path: Path) -> None:
-    """`!Ref`, `!GetAtt`, `!Sub` and the others, as people write templates; a name that is left open is nobody's."""
+    """`!Ref`, `!GetAtt`, `!Sub` and the others are read like their long forms; a missing name is reported."""
     policy = '{Version: "2012-10-17", Statement: {Effect: Allow, Action: "s3:*", Resource: "*"}}'
     text = SHORT.replace('{Version: "2012-10-17", Statement: []}', policy)
     (tmp_path / "t.yaml").write_text(text)
@@ -113,7 +113,7 @@ def test_a_tag_is_a_problem_where_no_template_is(tmp_path: Path) -> None:
 
 
 def test_a_policy_with_a_short_tag_in_it_is_open(tmp_path: Path) -> None:
-    """`!Sub` is a text that nobody knows before it is deployed: nothing is concluded from it."""
+    """The value of `!Sub` is unknown before the deployment: a policy that contains one is unknown."""
     (tmp_path / "t.yaml").write_text(SHORT.replace('"arn:aws:iam::111111111111:user/ada"', "!Sub '${Name}'"))
 
     (role,) = read_policy_file("t.yaml", make_runtime(folder=str(tmp_path))).people

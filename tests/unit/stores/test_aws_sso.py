@@ -419,8 +419,8 @@ def test_a_file_that_others_can_read_is_noted(desk: Desk) -> None:
     assert f"run `chmod 600 {path}`" in note
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="giving a file to somebody else takes root")
-def test_a_file_of_somebody_else_decides_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving a file to another user takes root")
+def test_a_token_file_of_another_user_is_not_used(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A token file of another user is refused: its owner would choose the identity."""
     path = desk.center.log_in(desk.home)
     os.chown(path, 12345, 12345)

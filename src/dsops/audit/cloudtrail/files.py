@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Final, NamedTuple
 
+from dsops.input_file import reason
+
 _ENDINGS: Final = (".json", ".json.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 _LINES: Final = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 _NO_LOGS: Final = frozenset({"CloudTrail-Digest"})
@@ -82,9 +84,9 @@ def find_logs(paths: Iterable[str], *, form: Form | None = None) -> LogFiles:
         for name in _walk(path, unreadable):
             if name not in files and name not in unreadable:
                 try:
-                    files[name] = _look(name, form)
+                    files[name] = _examine(name, form)
                 except OSError as error:
-                    unreadable[name] = _why(error)
+                    unreadable[name] = reason(error)
     return LogFiles(tuple(_batches(files.values())), tuple(sorted(unreadable.items())))
 
 
@@ -95,7 +97,7 @@ def _walk(path: str, unreadable: dict[str, str]) -> Iterator[str]:
         return
 
     def fail(error: OSError) -> None:
-        unreadable[error.filename or path] = _why(error)
+        unreadable[error.filename or path] = reason(error)
 
     for folder, folders, names in os.walk(path, onerror=fail):
         folders[:] = sorted(set(folders) - _NO_LOGS)
@@ -105,7 +107,7 @@ def _walk(path: str, unreadable: dict[str, str]) -> Iterator[str]:
                 yield os.path.join(folder, name)
 
 
-def _look(path: str, form: Form | None) -> LogFile:
+def _examine(path: str, form: Form | None) -> LogFile:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     try:
         status = os.fstat(descriptor)
@@ -142,7 +144,3 @@ def _batches(files: Iterable[LogFile]) -> Iterator[FileBatch]:
     for kind, batch in waiting.items():
         if batch:
             yield FileBatch(tuple(batch), *kind)
-
-
-def _why(error: OSError) -> str:
-    return (error.strerror or "unknown reason").lower()

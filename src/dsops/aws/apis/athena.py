@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from dsops.aws.http.answer import Content, aws_answer, lacks, text_in
+from dsops.aws.http.answer import Content, aws_answer, lacks, object_in, objects_in, text_in
 from dsops.aws.http.client import Call, Client, Refusal, call_json
 from dsops.aws.http.refusal import concerns_credentials, is_denied
 from dsops.credentials import Credentials
@@ -92,12 +92,12 @@ async def get_query_execution(api: Athena, query: str) -> QueryState:
     """How far it is."""
     action = "GetQueryExecution"
     content = await _ask(api, action, f"look at the query {query}", _refused(action), {"QueryExecutionId": query})
-    execution = _object_in(content, "QueryExecution")
-    status = _object_in(execution, "Status")
+    execution = object_in(content, "QueryExecution")
+    status = object_in(execution, "Status")
     state = _STATES.get(text_in(status, "State"))
     if state is None:
         raise lacks(api.endpoint, action, "State that a query can have")
-    scanned = _count_in(_object_in(execution, "Statistics"), "DataScannedInBytes")
+    scanned = _count_in(object_in(execution, "Statistics"), "DataScannedInBytes")
     return QueryState(state, text_in(status, "StateChangeReason"), scanned, content.request_id)
 
 
@@ -108,8 +108,8 @@ async def get_query_results(api: Athena, query: str, columns: tuple[str, ...]) -
     parameters: dict[str, object] = {"QueryExecutionId": query}
     for _ in range(MOST_PAGES):
         content = await _ask(api, action, f"read the result of the query {query}", _refused(action), parameters)
-        result = _object_in(content, "ResultSet")
-        told = _objects_in(_object_in(result, "ResultSetMetadata"), "ColumnInfo")
+        result = object_in(content, "ResultSet")
+        told = objects_in(object_in(result, "ResultSetMetadata"), "ColumnInfo")
         rows = result.get("Rows")
         if columns != tuple(text_in(each, "Name") for each in told) or not isinstance(rows, list):
             raise lacks(api.endpoint, action, f"rows of {', '.join(columns)}")
@@ -156,7 +156,7 @@ def failure(api: Athena, seen: QueryState, table: str) -> DsopsError:
 
 
 def _row(api: Athena, row: object, length: int) -> Row:
-    cells = _objects_in(row, "Data") if isinstance(row, dict) else []
+    cells = objects_in(row, "Data") if isinstance(row, dict) else []
     if len(cells) != length:
         raise lacks(api.endpoint, "GetQueryResults", "row with a cell for each column")
     # NULL is a cell without a value.
@@ -196,18 +196,6 @@ def _refused_start(workgroup: str) -> Refusal:
         return QueryRefused(message, why=said.message, hint=hint, aws=said)
 
     return refusal
-
-
-def _object_in(content: Mapping[str, object], name: str) -> Mapping[str, object]:
-    """An object member of an answer; {} where it is missing or something else."""
-    value = content.get(name)
-    return value if isinstance(value, dict) else {}
-
-
-def _objects_in(content: Mapping[str, object], name: str) -> list[Mapping[str, object]]:
-    """The objects of a list member; [] where it is missing or something else."""
-    value = content.get(name)
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _count_in(content: Mapping[str, object], name: str) -> int | None:

@@ -6,10 +6,10 @@ botocore's service model `iam-toolbox` 2018-05-10. What is told there in a form 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from dsops.aws.http.answer import lacks, text_in
+from dsops.aws.http.answer import lacks, object_in, objects_in, text_in
 from dsops.aws.http.client import Call, Client, call_rest, quote
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
@@ -91,7 +91,7 @@ async def get_request_authorization_details(api: IamToolbox, authorization_id: s
         more = f"?nextToken={quote(token)}" if token else ""
         page = await _ask(api, action, f"/authorization-details/{quote(authorization_id)}{more}", doing)
         content = content or page
-        evaluations += map(_evaluation, _objects(page.get("evaluations")))
+        evaluations += map(_evaluation, objects_in(page, "evaluations"))
         token = text_in(page, "nextToken")
         if not token:
             break
@@ -100,11 +100,11 @@ async def get_request_authorization_details(api: IamToolbox, authorization_id: s
             text_in(each, "type"),
             each.get("inline") is True,
             text_in(each, "uri"),
-            tuple(text_in(target, "arn") for target in _objects(each.get("attachedTo"))),
+            tuple(text_in(target, "arn") for target in objects_in(each, "attachedTo")),
         )
-        for each in _objects(content.get("policies"))
+        for each in objects_in(content, "policies")
     )
-    return AuthorizationDetails(_object(content.get("requestContext")), tuple(evaluations), policies)
+    return AuthorizationDetails(object_in(content, "requestContext"), tuple(evaluations), policies)
 
 
 async def get_request_authorization_policy(api: IamToolbox, authorization_id: str, uri: str) -> str:
@@ -135,10 +135,10 @@ def _evaluation(content: Mapping[str, object]) -> Evaluation:
     return Evaluation(
         text_in(content, "action"),
         text_in(content, "resource"),
-        _object(content.get("context")),
+        object_in(content, "context"),
         text_in(content, "evaluatedEffect"),
-        tuple(map(_check, _objects(checks))) if isinstance(checks, list) else None,
-        _matched(content.get("matchedPolicies")),
+        tuple(map(_check, objects_in(content, "checks"))) if isinstance(checks, list) else None,
+        _matched(content),
     )
 
 
@@ -149,26 +149,18 @@ def _check(content: Mapping[str, object]) -> ToolboxCheck:
         text_in(content, "evaluatedEffect"),
         text_in(content, "targetArn"),
         tuple(str(kind) for kind in kinds) if isinstance(kinds, list) else (),
-        _matched(content.get("matchedPolicies")),
+        _matched(content),
     )
 
 
-def _matched(value: object) -> tuple[MatchedPolicy, ...]:
+def _matched(content: Mapping[str, object]) -> tuple[MatchedPolicy, ...]:
     return tuple(
         MatchedPolicy(
             text_in(each, "uri"),
             tuple(
                 MatchedStatement(text_in(statement, "sid"), text_in(statement, "evaluatedEffect") == "DENY")
-                for statement in _objects(each.get("matchedStatements"))
+                for statement in objects_in(each, "matchedStatements")
             ),
         )
-        for each in _objects(value)
+        for each in objects_in(content, "matchedPolicies")
     )
-
-
-def _objects(value: object) -> Iterator[Mapping[str, object]]:
-    yield from (each for each in (value if isinstance(value, list) else ()) if isinstance(each, dict))
-
-
-def _object(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, dict) else {}

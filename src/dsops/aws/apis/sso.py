@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from dsops.aws.http.answer import Content, lacks, text_in
+from dsops.aws.http.answer import Content, lacks, objects_in, text_in
 from dsops.aws.http.client import Call, Client, call_rest, quote
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import AwsAnswer, DsopsError, LoginRequired, NotAssigned, SsoRefused
 from dsops.secret import Secret
-from dsops.startup import NamedTuple, cast
+from dsops.startup import NamedTuple
 
 _BEARER = "x-amz-sso_bearer_token"
 _MOST_PAGES = 50
@@ -82,8 +82,7 @@ async def _list(portal: PortalClient, action: str, path: str, doing: str, name: 
     for _ in range(_MOST_PAGES):
         more = f"&next_token={quote(token)}" if token else ""
         content = await _ask(portal, action, f"{path}max_result=100{more}", doing)
-        members = content.get(name)
-        found += [cast("dict[str, object]", each) for each in _list_of(members) if isinstance(each, dict)]
+        found += objects_in(content, name)
         token = text_in(content, "nextToken")
         if not token:
             break
@@ -105,10 +104,6 @@ def _refused(said: AwsAnswer, doing: str) -> DsopsError:
         return NotAssigned(f"not allowed to {doing}", why=said.message, hint=hint, aws=said)
     hint = "check the start URL and the region of the Identity Center"
     return SsoRefused(f"{said.endpoint} refused to {doing}", why=said.message, hint=hint, aws=said)
-
-
-def _list_of(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
 
 
 def _from_milliseconds(value: object) -> datetime | None:

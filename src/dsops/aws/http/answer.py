@@ -196,3 +196,15 @@ def text_in(content: Mapping[str, object], name: str) -> str:
     """A text member of a JSON answer; "" where it is missing or something else."""
     value = content.get(name)
     return value if isinstance(value, str) else ""
+
+
+def object_in(content: Mapping[str, object], name: str) -> dict[str, object]:
+    """An object member of a JSON answer; {} where it is missing or something else."""
+    value = content.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def objects_in(content: Mapping[str, object], name: str) -> list[dict[str, object]]:
+    """The objects of a list member of a JSON answer; [] where it is missing or something else."""
+    value = content.get(name)
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

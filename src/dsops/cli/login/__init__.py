@@ -1,1 +1,1 @@
-"""The commands for logins, keys and sessions: `login`, `logout`, `mfa`, `keys`, `console`, `revoke`."""
+"""Commands for logins, keys and sessions of the user: `login`, `logout`, `mfa`, `keys`, `console`, `revoke`."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, cast
 
 from dsops.arn import parse_arn
+from dsops.aws.http.answer import object_in, objects_in, text_in
 from dsops.errors import DsopsError, EntityNotFound, PolicyInvalid
 from dsops.explain.evidence.attached import AttachedReader
 from dsops.policy import ANY_ACCOUNT, Attached, Entity, PolicyText, lower_case
@@ -22,10 +23,10 @@ Given = Mapping[tuple[str, Kind, str], Attached]
 class SeveralReaders:
     """Reads one account: from files first, then from IAM with each key until nothing is missing."""
 
-    def __init__(self, account: str, readers: Sequence[AttachedReader], given: Given) -> None:
+    def __init__(self, account: str, readers: Sequence[AttachedReader], policies_by_arn: Given) -> None:
         self._account = account
         self._readers = readers
-        self._given = given
+        self._given = policies_by_arn
 
     async def role(self, name: str) -> Attached:
         """Return what is known of the role. Raises EntityNotFound where IAM has no such role."""
@@ -84,9 +85,9 @@ def _better(first: Attached, second: Attached) -> Attached:
     )
 
 
-def _incomplete(found: Attached) -> tuple[int, int]:
+def _incomplete(attached: Attached) -> tuple[int, int]:
     """A sort key: how many identity policies are missing, then how few were read."""
-    return len(found.unread_identity), -len(found.identity)
+    return len(attached.unread_identity), -len(attached.identity)
 
 
 def _of_account(planned: Attached, account: str) -> Attached:
@@ -124,16 +125,16 @@ def read_details(text: str, file: str) -> RecordedDetails:
             why=why,
             hint=f"make it by: aws iam get-account-authorization-details > {file}",
         )
-    managed = {text_of(each, "Arn"): _default_version(each) for each in _objects(content.get("Policies"))}
-    groups = {text_of(each, "GroupName"): each for each in _objects(content.get("GroupDetailList"))}
+    managed = {text_in(entry, "Arn"): _default_version(entry) for entry in objects_in(content, "Policies")}
+    groups = {text_in(entry, "GroupName"): entry for entry in objects_in(content, "GroupDetailList")}
     entities: dict[tuple[str, Kind, str], Attached] = {}
     for kind, name in (("user", "User"), ("role", "Role")):
-        for each in _objects(content.get(f"{name}DetailList")):
-            arn = parse_arn(text_of(each, "Arn"))
+        for entry in objects_in(content, f"{name}DetailList"):
+            arn = parse_arn(text_in(entry, "Arn"))
             if arn is not None:
-                of_groups = [groups[group] for group in _texts(each.get("GroupList")) if group in groups]
+                of_groups = [groups[group] for group in _texts(entry.get("GroupList")) if group in groups]
                 key = (arn.account, cast("Kind", kind), arn.resource_name)
-                entities[key] = _attached(name, each, of_groups, managed)
+                entities[key] = _attached(name, entry, of_groups, managed)
     return RecordedDetails(entities, frozenset(account for account, _, _ in entities))
 
 
@@ -144,22 +145,22 @@ def _attached(kind: str, entity: Object, groups: Sequence[Object], managed: Mapp
     policies: list[PolicyText] = []
     unread: list[str] = []
     for owner, name in ((entity, kind), *((group, "Group") for group in groups)):
-        owner_name = text_of(owner, f"{name}Name")
-        for policy in _objects(owner.get(f"{name}PolicyList")):
+        owner_name = text_in(owner, f"{name}Name")
+        for policy in objects_in(owner, f"{name}PolicyList"):
             text = _document(policy.get("PolicyDocument"))
-            policies.append(PolicyText(f"{text_of(policy, 'PolicyName')} of {lower_case(name)} {owner_name}", text))
-        for attached in _objects(owner.get("AttachedManagedPolicies")):
-            arn = text_of(attached, "PolicyArn")
+            policies.append(PolicyText(f"{text_in(policy, 'PolicyName')} of {lower_case(name)} {owner_name}", text))
+        for attached in objects_in(owner, "AttachedManagedPolicies"):
+            arn = text_in(attached, "PolicyArn")
             if arn in managed:
                 policies.append(PolicyText(arn, managed[arn]))
             else:
                 unread.append(f"{arn} is not in the file")
-    boundary_arn = text_of(_object(entity.get("PermissionsBoundary")), "PermissionsBoundaryArn")
+    boundary_arn = text_in(object_in(entity, "PermissionsBoundary"), "PermissionsBoundaryArn")
     boundary = PolicyText(boundary_arn, managed[boundary_arn]) if boundary_arn in managed else None
-    tags = {text_of(tag, "Key"): text_of(tag, "Value") for tag in _objects(entity.get("Tags"))}
+    tags = {text_in(tag, "Key"): text_in(tag, "Value") for tag in objects_in(entity, "Tags")}
     trust = _document(entity.get("AssumeRolePolicyDocument")) if kind == "Role" else ""
     return Attached(
-        Entity(text_of(entity, "Arn"), text_of(entity, f"{kind}Id"), boundary_arn, tags, trust),
+        Entity(text_in(entity, "Arn"), text_in(entity, f"{kind}Id"), boundary_arn, tags, trust),
         tuple(policies),
         boundary,
         "",
@@ -169,8 +170,8 @@ def _attached(kind: str, entity: Object, groups: Sequence[Object], managed: Mapp
 
 
 def _default_version(policy: Object) -> str:
-    versions = _objects(policy.get("PolicyVersionList"))
-    default = next((each for each in versions if each.get("IsDefaultVersion") is True), None)
+    versions = objects_in(policy, "PolicyVersionList")
+    default = next((entry for entry in versions if entry.get("IsDefaultVersion") is True), None)
     return _document(default.get("Document")) if default is not None else ""
 
 
@@ -181,19 +182,5 @@ def _document(value: object) -> str:
     return unquote(value) if isinstance(value, str) else json.dumps(value)
 
 
-def text_of(content: Object, name: str) -> str:
-    """A text member; "" where it is missing or of another type."""
-    value = content.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _objects(value: object) -> Iterator[Object]:
-    return iter([each for each in value if isinstance(each, dict)] if isinstance(value, list) else [])
-
-
-def _object(value: object) -> Object:
-    return value if isinstance(value, dict) else {}
-
-
 def _texts(value: object) -> Iterator[str]:
-    return iter([each for each in value if isinstance(each, str)] if isinstance(value, list) else [])
+    return iter([item for item in value if isinstance(item, str)] if isinstance(value, list) else [])

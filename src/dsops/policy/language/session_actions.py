@@ -68,5 +68,5 @@ def assumes_role(action: str) -> bool:
 
 def is_about_roles(action: str) -> bool:
     """Whether the action's resource is a role, and its resource policy a trust policy."""
-    known = BY_NAME.get(lower_case(action))
-    return known.is_about_role if known is not None else assumes_role(action)
+    action_facts = BY_NAME.get(lower_case(action))
+    return action_facts.is_about_role if action_facts is not None else assumes_role(action)

@@ -65,6 +65,6 @@ def _check_action(scalar: Scalar, view: View, lookup: NameLookup, findings: Find
         hint = meant(prefix, lookup.services(), f":{name}")
         findings.add(UNKNOWN_SERVICE, scalar.line, path, message, hint=hint)
     elif lookup.actions(scalar.text) == ():
-        what = "no action that matches" if has_wildcard(name) else "no action"
+        missing_name = "no action that matches" if has_wildcard(name) else "no action"
         hint = meant(name, [facts.name for facts in service.actions.values()], before=f"{prefix}:")
-        findings.add(UNKNOWN_ACTION, scalar.line, path, f"{prefix} has {what} `{name}`", hint=hint)
+        findings.add(UNKNOWN_ACTION, scalar.line, path, f"{prefix} has {missing_name} `{name}`", hint=hint)

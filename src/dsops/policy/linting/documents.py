@@ -166,12 +166,12 @@ def _check_effects(document: DocumentView, findings: FindingCollector) -> None:
         return
     line, path = statements[0].line, "Statement"
     if document.kind in {"session", "boundary", "trust"}:
-        what = {
+        effect_words = {
             "session": "a session with it may do nothing at all",
             "boundary": "a user or role with this boundary may do nothing at all",
             "trust": "no caller may assume the role",
         }[document.kind]
-        findings.add(ALLOWS_NOTHING, line, path, f"there are only Deny statements: {what}")
+        findings.add(ALLOWS_NOTHING, line, path, f"there are only Deny statements: {effect_words}")
     elif document.kind == "identity":
         findings.add(ONLY_DENIES, line, path, "there are only Deny statements: this policy grants nothing by itself")
 

@@ -131,7 +131,7 @@ def provider_host(named: Named) -> str:
 
 
 def check_federation(document: DocumentView, findings: FindingCollector) -> None:
-    """Check a trust policy."""
+    """Check the Allow statements of a trust policy that name OIDC or SAML providers."""
     for view in document.statements:
         if view.effect != "Allow" or view.are_principals_negated:
             continue
@@ -155,7 +155,7 @@ def _check_provider(view: View, host: str, named: Named, findings: FindingCollec
         hint = f"add a condition on `{key}`" + (
             ", such as repo:octo-org/octo-repo:ref:refs/heads/main" if lower_case(host) in _GITHUB else ""
         )
-        # A condition that lets everything through is the one to change.
+        # If a condition matches everything, report that one: it is the one to change.
         rule = ANY_TENANT if any(is_pattern(clause) for clause in clauses) else NO_TENANT
         place = clauses[0] if rule is ANY_TENANT else named
         findings.add(rule, place.line, place.path, message, hint=hint)

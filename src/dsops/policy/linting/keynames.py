@@ -117,8 +117,8 @@ def _check_actions(clause: Clause, view: View, lookup: NameLookup, findings: Fin
     if not known_actions or any(not facts for facts in known_actions):
         return
     if not any(lookup.has_key(action, clause.lower) for facts in known_actions for action in facts or ()):
-        what = view.actions[0].text if len(view.actions) == 1 else "any of the statement's actions"
-        findings.add(KEY_OF_OTHER_ACTION, clause.line, clause.path, f"AWS does not list `{clause.key}` for {what}")
+        subject = view.actions[0].text if len(view.actions) == 1 else "any of the statement's actions"
+        findings.add(KEY_OF_OTHER_ACTION, clause.line, clause.path, f"AWS does not list `{clause.key}` for {subject}")
 
 
 def _places_of_variables(view: View, lookup: NameLookup) -> Iterator[tuple[Scalar, str]]:

@@ -46,7 +46,7 @@ def check_mfa(document: DocumentView, findings: FindingCollector) -> None:
         for clause in clauses:
             if clause.parsed.family != "Null":
                 _check_operator(view, clause, findings)
-        # Beside another operator a Null only requires that the key is present.
+        # Together with another operator on the same key, Null only requires that the key is present.
         if all(clause.parsed.family == "Null" for clause in clauses):
             for clause in clauses:
                 _check_null(view, clause, findings)

@@ -69,12 +69,12 @@ class Reach:
             actions = named[0][0].text if len(named) == 1 else "any of the statement's actions"
             message = f"AWS does not list `{scalar.text}` among the resources of {actions}"
             findings.add(OTHER_SERVICE, scalar.line, view.element("Resource"), message)
-        gone = {scalar.text for scalar in foreign}
-        resources = [_completed(scalar.text) for scalar in view.resources if scalar.text not in gone]
-        for scalar, found in named:
-            if found is None or len(found) != 1 or has_wildcard(scalar.text):
+        foreign_texts = {scalar.text for scalar in foreign}
+        resources = [_completed(scalar.text) for scalar in view.resources if scalar.text not in foreign_texts]
+        for scalar, actions_found in named:
+            if actions_found is None or len(actions_found) != 1 or has_wildcard(scalar.text):
                 continue
-            facts = found[0]
+            facts = actions_found[0]
             if not facts.arns and not any(_is_whole_service(resource) for resource in resources):
                 message = f"AWS lists no resources for `{scalar.text}`: it is allowed on `*` only"
                 findings.add(NEEDS_STAR, scalar.line, view.element("Action"), message)

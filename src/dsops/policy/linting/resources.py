@@ -1,4 +1,4 @@
-"""ARNs that no resource has, and statements that apply to everything except what they name."""
+"""Rules: ARNs that no resource has, and statements that apply to everything except what they name."""
 
 from __future__ import annotations
 

@@ -51,8 +51,8 @@ FRAGMENT: Final = LintRule(
 )
 
 
-def _grammar(code: str, what: str, why: str, cure: str, page: str) -> LintRule:
-    return LintRule(f"grammar.{code}", "error", what, why=why, cure=cure, source=f"AWS IAM User Guide, {page}")
+def _grammar(code: str, message: str, why: str, cure: str, page: str) -> LintRule:
+    return LintRule(f"grammar.{code}", "error", message, why=why, cure=cure, source=f"AWS IAM User Guide, {page}")
 
 
 _ELEMENTS: Final = "IAM JSON policy elements"
@@ -160,7 +160,7 @@ def check_syntax(document: Document, kind: PolicyKind, findings: FindingCollecto
         problems = tuple(
             problem
             for problem in check_policy(_wrapped(root), kind).problems
-            # A missing element is missing from a part; `Version` and `Id` are named where they should be.
+            # A part lacks the other elements, which is no problem; `Version` and `Id` are reported where they stand.
             if problem.path.partition(".")[2].partition(".")[0] in keys - {"Version", "Id"}
         )
     else:

@@ -92,7 +92,7 @@ def _is_private(text: str) -> bool:
 
     try:
         network = ipaddress.ip_network(text, strict=False)
-    except ValueError:  # The grammar reports it.
+    except ValueError:  # The grammar check reports this value.
         return False
     first, last = int(network.network_address), int(network.broadcast_address)
     return any(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dsops.policy import SECRET_KEYS, Decision, Statement, lower_case
@@ -25,9 +26,6 @@ _MAX_DECODED = 1_000_000
 class Messages:
     """Encodes and decodes messages with a key of this sandbox."""
 
-    def __init__(self) -> None:
-        self._box: Fernet | None = None
-
     def encode(self, decision: Decision) -> str:
         """Return the encoded message of a decision. If too long, it omits the request's conditions."""
         record = message_record(decision)
@@ -42,7 +40,7 @@ class Messages:
         from cryptography.fernet import InvalidToken
 
         try:
-            owner, _, text = _inflate(self._fernet().decrypt(message.encode())).partition("\n")
+            owner, _, text = _inflate(self._fernet.decrypt(message.encode())).partition("\n")
         except (InvalidToken, ValueError, zlib.error):
             return None
         return text if owner == account else None
@@ -51,23 +49,22 @@ class Messages:
         # An unsigned request has no account: its denial can be decoded by the role's owner.
         owner = decision.request.principal.account or decision.request.resource_account
         text = f"{owner}\n{json.dumps(record, separators=(',', ':'))}"
-        return self._fernet().encrypt(zlib.compress(text.encode(), 9)).decode()
+        return self._fernet.encrypt(zlib.compress(text.encode(), 9)).decode()
 
+    @cached_property
     def _fernet(self) -> Fernet:
         from cryptography.fernet import Fernet
 
-        if self._box is None:
-            self._box = Fernet(Fernet.generate_key())
-        return self._box
+        return Fernet(Fernet.generate_key())
 
 
 def message_record(decision: Decision) -> dict[str, object]:
     """Return what DecodeAuthorizationMessage shows of a decision, without external IDs."""
     matched = [
-        found.statement
+        statement_reason.statement
         for reason in decision.reasons
-        for found in reason.matched
-        if (found.statement.effect == "Deny") == (decision.effect == "ExplicitDeny")
+        for statement_reason in reason.matched
+        if (statement_reason.statement.effect == "Deny") == (decision.effect == "ExplicitDeny")
     ]
     return {
         "allowed": decision.is_allowed,

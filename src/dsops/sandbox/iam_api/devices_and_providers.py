@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from dsops.arn import parse_arn
-from dsops.errors import SandboxRefusal
 from dsops.sandbox.authorization.parameter_values import listed_tags, texts
 from dsops.sandbox.state.world import World
 from dsops.sandbox.sts import totp
-from dsops.sandbox.wire.errors import refusal
+from dsops.sandbox.wire.errors import no_such_entity, refusal
 from dsops.sandbox.wire.responses import Moment, Value
 
 Parameters = Mapping[str, object]
@@ -35,7 +34,9 @@ class DevicesAndProviders:
             "RemoveClientIDFromOpenIDConnectProvider": self._remove_client,
             "GetMFADevice": self._device,
             "ResyncMFADevice": self._resync,
-            "ListInstanceProfileTags": lambda given, account, _: self._list_tags("InstanceProfile", given, account),
+            "ListInstanceProfileTags": lambda parameters, account, _: self._list_tags(
+                "InstanceProfile", parameters, account
+            ),
             **self._tagging("MFADevice"),
             **self._tagging("SAMLProvider"),
         }
@@ -56,9 +57,9 @@ class DevicesAndProviders:
 
     def _tagging(self, kind: str) -> dict[str, Callable[[Parameters, str, float], dict[str, Value]]]:
         return {
-            f"Tag{kind}": lambda given, account, _: self._tag(kind, given, account),
-            f"Untag{kind}": lambda given, account, _: self._untag(kind, given, account),
-            f"List{kind}Tags": lambda given, account, _: self._list_tags(kind, given, account),
+            f"Tag{kind}": lambda parameters, account, _: self._tag(kind, parameters, account),
+            f"Untag{kind}": lambda parameters, account, _: self._untag(kind, parameters, account),
+            f"List{kind}Tags": lambda parameters, account, _: self._list_tags(kind, parameters, account),
         }
 
     def _tag(self, kind: str, parameters: Parameters, account: str) -> dict[str, Value]:
@@ -87,11 +88,11 @@ class DevicesAndProviders:
         """Return the name or ARN of an existing resource. Raises NoSuchEntity."""
         name, backend = str(parameters[_TAGGED[kind]]), self._world.backend(account)
         if kind == "InstanceProfile" and name not in backend.instance_profiles:
-            raise _no_such_entity(f"Instance Profile {name} cannot be found.")
+            raise no_such_entity(f"Instance Profile {name} cannot be found.")
         if kind == "MFADevice" and name not in backend.virtual_mfa_devices:
-            raise _no_such_entity(f"VirtualMFADevice with serial number {name} doesn't exist.")
+            raise no_such_entity(f"VirtualMFADevice with serial number {name} doesn't exist.")
         if kind == "SAMLProvider" and name not in self._world.saml_providers(account):
-            raise _no_such_entity(f"Manifest not found for arn {name}")
+            raise no_such_entity(f"Manifest not found for arn {name}")
         return name
 
     def _device(self, parameters: Parameters, account: str, _now: float) -> dict[str, Value]:
@@ -99,7 +100,7 @@ class DevicesAndProviders:
         device = self._world.backend(account).virtual_mfa_devices[serial]
         user = device.user
         if user is None or device.enable_date is None or user_name not in {"", user.name}:
-            raise _no_such_entity(f"MFA Device with serial number {serial} is not enabled.")
+            raise no_such_entity(f"MFA Device with serial number {serial} is not enabled.")
         return {"UserName": user.name, "SerialNumber": serial, "EnableDate": Moment(device.enable_date.timestamp())}
 
     def _resync(self, parameters: Parameters, account: str, now: float) -> dict[str, Value]:
@@ -108,7 +109,7 @@ class DevicesAndProviders:
         devices = () if user is None else self._world.mfa_devices_of(user)
         device = next((device for device in devices if device.serial == serial), None)
         if device is None:
-            raise _no_such_entity(f"VirtualMFADevice with serial number {serial} doesn't exist.")
+            raise no_such_entity(f"VirtualMFADevice with serial number {serial} doesn't exist.")
         codes = str(parameters["AuthenticationCode1"]), str(parameters["AuthenticationCode2"])
         if not totp.are_consecutive(device.seed, *codes, now):
             raise refusal("InvalidAuthenticationCode", "Authentication code for device is not valid.", 403)
@@ -119,7 +120,7 @@ class DevicesAndProviders:
         parts = parse_arn(arn)
         provider = self._world.backend(account).open_id_providers.get(arn) if parts is not None else None
         if provider is None:
-            raise _no_such_entity(f"OpenIDConnect Provider not found for arn {arn}")
+            raise no_such_entity(f"OpenIDConnect Provider not found for arn {arn}")
         return provider.client_id_list
 
     def _add_client(self, parameters: Parameters, account: str, _now: float) -> dict[str, Value]:
@@ -137,7 +138,3 @@ class DevicesAndProviders:
 
 def _tags(parameters: Parameters) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in listed_tags(parameters.get("Tags"))]
-
-
-def _no_such_entity(message: str) -> SandboxRefusal:
-    return refusal("NoSuchEntity", message, 404)

@@ -11,11 +11,10 @@ from typing import cast
 from urllib.parse import quote
 from uuid import uuid4
 
-from dsops.errors import SandboxRefusal
 from dsops.sandbox.authorization.resources.linked_role_names import DESCRIPTIONS, LINKED_PATH, linked_name, linked_roles
 from dsops.sandbox.iam_api.protected_entities import is_linked
 from dsops.sandbox.state.world import Role, World
-from dsops.sandbox.wire.errors import refusal
+from dsops.sandbox.wire.errors import no_such_entity, refusal
 from dsops.sandbox.wire.responses import Moment, Value
 
 Parameters = Mapping[str, object]
@@ -61,14 +60,14 @@ class LinkedRoles:
         trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         backend = self._world.backend(account)
         path = f"{LINKED_PATH}{service}/"
-        told = cast("str", description or None)  # an absent description is not shown
-        role = backend.create_role(name, trust, path, None, told, [], "3600", linked_service=service)
+        shown_description = cast("str", description or None)  # an absent description is not shown
+        role = backend.create_role(name, trust, path, None, shown_description, [], "3600", linked_service=service)
         arn = f"arn:{self._world.partitions[account]}:iam::aws:policy{LINKED_PATH}{policy}"
         self._world.bring_in(account, arn)
         # moto's data lacks policies that AWS has withdrawn.
         if arn in backend.managed_policies:
             backend.managed_policies[arn].attach_to(role)
-        made: dict[str, Value] = {
+        role_value: dict[str, Value] = {
             "Path": path,
             "RoleName": name,
             "RoleId": role.id,
@@ -76,13 +75,13 @@ class LinkedRoles:
             "CreateDate": Moment(role.create_date.timestamp()),
             "AssumeRolePolicyDocument": quote(trust),
         }
-        return made | ({"Description": description} if description else {})
+        return role_value | ({"Description": description} if description else {})
 
     def _delete(self, parameters: Parameters, account: str) -> dict[str, Value]:
         name = str(parameters["RoleName"])
         role = self._world.role_named(account, name)
         if role is None or not is_linked(role):
-            raise _no_such_entity(f"The service-linked role with name {name} cannot be found.")
+            raise no_such_entity(f"The service-linked role with name {name} cannot be found.")
         backend = self._world.backend(account)
         stored_role = backend.roles[role.unique_id]
         for policy in list(stored_role.managed_policies.values()):
@@ -96,9 +95,5 @@ class LinkedRoles:
     def _status(self, parameters: Parameters, account: str) -> dict[str, Value]:
         task = str(parameters["DeletionTaskId"])
         if self._deletions.get(task) != account:
-            raise _no_such_entity(f"Deletion task {task} cannot be found.")
+            raise no_such_entity(f"Deletion task {task} cannot be found.")
         return {"Status": "SUCCEEDED"}
-
-
-def _no_such_entity(message: str) -> SandboxRefusal:
-    return refusal("NoSuchEntity", message, 404)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dsops.errors import SandboxRefusal
 from dsops.sandbox.state.world import World
-from dsops.sandbox.wire.errors import refusal
+from dsops.sandbox.wire.errors import no_such_entity
 from dsops.sandbox.wire.responses import Value
 
 
@@ -24,14 +23,10 @@ def perform_for_root(world: World, operation: str, parameters: Mapping[str, obje
     if operation == "DeleteAccessKey":
         key_id = str(parameters["AccessKeyId"])
         if key_id not in keys:
-            raise _no_such_entity(f"The Access Key with id {key_id} cannot be found.")
+            raise no_such_entity(f"The Access Key with id {key_id} cannot be found.")
         del world.root_keys[key_id]
         return {}
     if operation.endswith("LoginProfile"):
-        raise _no_such_entity("Login Profile for the root user cannot be found.")
+        raise no_such_entity("Login Profile for the root user cannot be found.")
     # The sandbox's root users have neither devices nor certificates.
     return {"MFADevices" if operation == "ListMFADevices" else "Certificates": [], "IsTruncated": "false"}
-
-
-def _no_such_entity(message: str) -> SandboxRefusal:
-    return refusal("NoSuchEntity", message, 404)

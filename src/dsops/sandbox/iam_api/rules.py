@@ -32,7 +32,7 @@ from dsops.sandbox.state.resource_policies import resource_policies
 from dsops.sandbox.state.secrets import SecretStorage
 from dsops.sandbox.state.world import Role, User, World
 from dsops.sandbox.sts import totp
-from dsops.sandbox.wire.errors import malformed_policy, refusal, validation
+from dsops.sandbox.wire.errors import malformed_policy, no_such_entity, refusal, validation
 
 Parameters = Mapping[str, object]
 
@@ -132,7 +132,7 @@ class IamRules:
         user = self._existing_user(caller.account, str(parameters["UserName"]))
         arn = parameters.get("PermissionsBoundary")
         if arn is None and self._world.grants_of_user(user).boundary is None:
-            raise _no_such_entity(f"Permissions boundary for user {user.name} cannot be found.")
+            raise no_such_entity(f"Permissions boundary for user {user.name} cannot be found.")
         self._planter.set_user_boundary(user, None if arn is None else str(arn))
         return True
 
@@ -191,7 +191,7 @@ class IamRules:
         arn = str(parameters["PolicyArn"])
         self._world.bring_in(account, arn)
         if self._world.managed_policy(account, arn) is None:
-            raise _no_such_entity(f"Policy {arn} was not found.")
+            raise no_such_entity(f"Policy {arn} was not found.")
 
     def _check_attached(self, parameter: str, kind: str, parameters: Parameters, account: str) -> None:
         arn = str(parameters["PolicyArn"])
@@ -214,7 +214,7 @@ class IamRules:
         check_attachable(arn)
         self._world.bring_in(account, arn)
         if self._world.managed_policy(account, arn) is None:
-            raise _no_such_entity(f"Scope ARN: {arn} does not exist or is not attachable.")
+            raise no_such_entity(f"Scope ARN: {arn} does not exist or is not attachable.")
 
     def _check_new_user(self, parameters: Parameters, account: str) -> None:
         self._check_name_is_free("User", parameters, account)
@@ -250,7 +250,7 @@ class IamRules:
         device = self._world.virtual_mfa_device(serial)
         arn = parse_arn(serial)
         if device is None or arn is None or arn.account != account:
-            raise _no_such_entity(f"VirtualMFADevice with serial number {serial} doesn't exist.")
+            raise no_such_entity(f"VirtualMFADevice with serial number {serial} doesn't exist.")
         codes = str(parameters["AuthenticationCode1"]), str(parameters["AuthenticationCode2"])
         if not totp.are_consecutive(device.seed, *codes, now):
             raise refusal("InvalidAuthenticationCode", "Authentication code for device is not valid.", 403)
@@ -260,7 +260,7 @@ class IamRules:
         key_id = str(parameters["AccessKeyId"])
         key = self._world.long_term_key(key_id)
         if key is None or key.user.account != account:
-            raise _no_such_entity(f"The Access Key with id {key_id} cannot be found")
+            raise no_such_entity(f"The Access Key with id {key_id} cannot be found")
 
     def _check_policy_is_detached(self, parameters: Parameters, account: str) -> None:
         self._check_policy_exists(parameters, account)
@@ -278,12 +278,8 @@ class IamRules:
     def _existing_user(self, account: str, name: str) -> User:
         user = self._world.user_named(account, name)
         if user is None:
-            raise _no_such_entity(f"The user with name {name} cannot be found.")
+            raise no_such_entity(f"The user with name {name} cannot be found.")
         return user
-
-
-def _no_such_entity(message: str) -> SandboxRefusal:
-    return refusal("NoSuchEntity", message, 404)
 
 
 def _conflict(message: str) -> SandboxRefusal:

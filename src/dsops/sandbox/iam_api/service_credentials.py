@@ -11,11 +11,10 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from dsops.errors import SandboxRefusal
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.state.identifiers import unique_id
 from dsops.sandbox.state.world import User, World
-from dsops.sandbox.wire.errors import refusal
+from dsops.sandbox.wire.errors import no_such_entity, refusal
 from dsops.sandbox.wire.responses import Moment, Value
 
 Parameters = Mapping[str, object]
@@ -59,29 +58,37 @@ class ServiceCredentials:
         name = str(parameters.get("UserName", "" if caller.user is None else caller.user.name))
         user = self._world.user_named(caller.account, name)
         if user is None:
-            raise _no_such_entity(f"The user with name {name} cannot be found.")
+            raise no_such_entity(f"The user with name {name} cannot be found.")
         return work(parameters, user, now)
 
     def are_held_by(self, user: User) -> bool:
         """Whether the user has credentials, which prevents its deletion."""
-        return any(held.user_id == user.unique_id for held in self._held.values())
+        return any(credential.user_id == user.unique_id for credential in self._held.values())
 
     def _create(self, parameters: Parameters, user: User, now: float) -> dict[str, Value]:
         service = _service(parameters)
-        count = sum((held.user_id, held.service) == (user.unique_id, service) for held in self._held.values())
+        count = sum(
+            (credential.user_id, credential.service) == (user.unique_id, service) for credential in self._held.values()
+        )
         if count >= _MOST:
             raise refusal("LimitExceeded", f"Cannot exceed quota for ServiceSpecificCredentialsPerUser: {_MOST}", 409)
         suffix = f"+{count}" if count else ""
-        made = _Credential(
+        credential_added = _Credential(
             unique_id("ACCA", user.account), user.unique_id, service, f"{user.name}{suffix}-at-{user.account}", now
         )
-        self._held[made.identifier] = made
-        return {"ServiceSpecificCredential": {**_shown(made, user), "ServicePassword": _password()}}
+        self._held[credential_added.identifier] = credential_added
+        return {
+            "ServiceSpecificCredential": {**_credential_value(credential_added, user), "ServicePassword": _password()}
+        }
 
     def _list(self, parameters: Parameters, user: User, _now: float) -> dict[str, Value]:
         service = _service(parameters) if "ServiceName" in parameters else ""
-        own = [held for held in self._held.values() if held.user_id == user.unique_id]
-        return {"ServiceSpecificCredentials": [_shown(held, user) for held in own if service in {"", held.service}]}
+        own = [credential for credential in self._held.values() if credential.user_id == user.unique_id]
+        return {
+            "ServiceSpecificCredentials": [
+                _credential_value(credential, user) for credential in own if service in {"", credential.service}
+            ]
+        }
 
     def _update(self, parameters: Parameters, user: User, _now: float) -> dict[str, Value]:
         credential = self._of_user(parameters, user)
@@ -90,7 +97,7 @@ class ServiceCredentials:
 
     def _reset(self, parameters: Parameters, user: User, _now: float) -> dict[str, Value]:
         credential = self._of_user(parameters, user)
-        return {"ServiceSpecificCredential": {**_shown(credential, user), "ServicePassword": _password()}}
+        return {"ServiceSpecificCredential": {**_credential_value(credential, user), "ServicePassword": _password()}}
 
     def _delete(self, parameters: Parameters, user: User, _now: float) -> dict[str, Value]:
         del self._held[self._of_user(parameters, user).identifier]
@@ -100,31 +107,27 @@ class ServiceCredentials:
         identifier = str(parameters["ServiceSpecificCredentialId"])
         credential = self._held.get(identifier)
         if credential is None or credential.user_id != user.unique_id:
-            raise _no_such_entity(f"No such credential {identifier} exists")
+            raise no_such_entity(f"No such credential {identifier} exists")
         return credential
 
 
 def _service(parameters: Parameters) -> str:
     service = str(parameters["ServiceName"])
     if service not in _SERVICES:
-        raise _no_such_entity(f"No such service {service} is supported for Service Specific Credentials")
+        raise no_such_entity(f"No such service {service} is supported for Service Specific Credentials")
     return service
 
 
-def _shown(held: _Credential, user: User) -> dict[str, Value]:
+def _credential_value(credential: _Credential, user: User) -> dict[str, Value]:
     return {
-        "CreateDate": Moment(held.created_at),
-        "ServiceName": held.service,
-        "ServiceUserName": held.name,
-        "ServiceSpecificCredentialId": held.identifier,
+        "CreateDate": Moment(credential.created_at),
+        "ServiceName": credential.service,
+        "ServiceUserName": credential.name,
+        "ServiceSpecificCredentialId": credential.identifier,
         "UserName": user.name,
-        "Status": held.status,
+        "Status": credential.status,
     }
 
 
 def _password() -> str:
     return base64.b64encode(os.urandom(33)).decode()
-
-
-def _no_such_entity(message: str) -> SandboxRefusal:
-    return refusal("NoSuchEntity", message, 404)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -27,27 +28,23 @@ class Opened(NamedTuple):
 class Seal:
     """Encrypts with a key of this sandbox, generated at first use."""
 
-    def __init__(self) -> None:
-        self._box: Fernet | None = None
-
     def seal(self, kind: Kind, content: Mapping[str, object], expires_at: float) -> str:
         """Encrypt the content."""
         whole = {"kind": kind, "content": content, "expires_at": expires_at}
-        return self._fernet().encrypt(json.dumps(whole).encode()).decode()
+        return self._fernet.encrypt(json.dumps(whole).encode()).decode()
 
     def open(self, kind: Kind, text: str) -> Opened | None:
         """Decrypt a text, expired or not; None for another kind of text or one not made by this sandbox."""
         from cryptography.fernet import InvalidToken
 
         try:
-            whole = json.loads(self._fernet().decrypt(text.encode()))
+            whole = json.loads(self._fernet.decrypt(text.encode()))
         except (InvalidToken, ValueError):
             return None
         return Opened(whole["content"], whole["expires_at"]) if whole["kind"] == kind else None
 
+    @cached_property
     def _fernet(self) -> Fernet:
         from cryptography.fernet import Fernet
 
-        if self._box is None:
-            self._box = Fernet(Fernet.generate_key())
-        return self._box
+        return Fernet(Fernet.generate_key())

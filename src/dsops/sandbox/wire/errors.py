@@ -46,3 +46,8 @@ def invalid_parameter(message: str) -> SandboxRefusal:
 def malformed_policy(message: str) -> SandboxRefusal:
     """Return a MalformedPolicyDocument error (400)."""
     return refusal("MalformedPolicyDocument", message)
+
+
+def no_such_entity(message: str) -> SandboxRefusal:
+    """Return IAM's NoSuchEntity error (404)."""
+    return refusal("NoSuchEntity", message, 404)

@@ -87,12 +87,9 @@ ON_VERSION: Final[Mapping[str, str]] = {
 }
 """Action -> the action needed instead when a version is named."""
 
-ALSO_WITH: Final[Mapping[str, str]] = {
-    "ACL": "PutObjectAcl",
-    "GrantFullControl": "PutObjectAcl",
-    "GrantRead": "PutObjectAcl",
-    "GrantReadACP": "PutObjectAcl",
-    "GrantWriteACP": "PutObjectAcl",
+_ACCESS: Final = ("ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWriteACP")
+
+ALSO_WITH: Final[Mapping[str, str]] = dict.fromkeys(_ACCESS, "PutObjectAcl") | {
     "Tagging": "PutObjectTagging",
     "ObjectLockMode": "PutObjectRetention",
     "ObjectLockRetainUntilDate": "PutObjectRetention",
@@ -100,13 +97,7 @@ ALSO_WITH: Final[Mapping[str, str]] = {
 }
 """Parameter of PutObject, CopyObject and CreateMultipartUpload -> the further action that it needs."""
 
-ALSO_WITH_NEW_BUCKET: Final[Mapping[str, str]] = {
-    "ACL": "PutBucketAcl",
-    "GrantFullControl": "PutBucketAcl",
-    "GrantRead": "PutBucketAcl",
-    "GrantReadACP": "PutBucketAcl",
-    "GrantWrite": "PutBucketAcl",
-    "GrantWriteACP": "PutBucketAcl",
+ALSO_WITH_NEW_BUCKET: Final[Mapping[str, str]] = dict.fromkeys((*_ACCESS, "GrantWrite"), "PutBucketAcl") | {
     "ObjectLockEnabledForBucket": "PutBucketObjectLockConfiguration",
     "ObjectOwnership": "PutBucketOwnershipControls",
 }
