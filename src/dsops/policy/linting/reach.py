@@ -17,26 +17,26 @@ _REFERENCE: Final = "Service Authorization Reference, the service's tables of ac
 OTHER_SERVICE: Final = LintRule(
     "resource.other-service",
     "warning",
-    "a resource of a service that none of the actions is about",
-    why="The statement names a resource that no request for its actions ever has, so it does nothing for it.",
-    cure="put the resource into a statement with actions of its own service",
+    "none of the statement's actions applies to this service's resources",
+    why="No request for these actions has this resource, so the statement has no effect on it.",
+    cure="put the resource into a statement with actions of its service",
     source=_REFERENCE,
 )
 OTHER_KIND: Final = LintRule(
     "resource.other-kind",
     "warning",
-    "an action that can't apply to any of the statement's resources",
-    why="Each action is about resources of certain kinds. s3:GetObject has the ARN of an object, bucket/key; the "
-    "bucket's own ARN never matches it.",
-    cure="name a resource of the kind that the action is about",
+    "an action does not apply to any of the statement's resources",
+    why="Each action applies to certain types of resources. s3:GetObject applies to objects, bucket/key; the "
+    "bucket's own ARN never matches.",
+    cure="name a resource of the action's type",
     source=_REFERENCE,
 )
 NEEDS_STAR: Final = LintRule(
     "resource.needs-star",
     "warning",
-    "an action that is only ever allowed on every resource",
-    why="It is about no resource, so its requests have none, and only `*` matches that.",
-    cure='put it into a statement of its own with "Resource": "*"',
+    "an action that supports only the resource `*`",
+    why="The action has no resource types, so its requests have no resource, and only `*` matches.",
+    cure='put it into a separate statement with "Resource": "*"',
     source=_REFERENCE,
 )
 
