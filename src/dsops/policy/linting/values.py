@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from dsops.policy.language.principals import is_unique_id
+from dsops.policy.linting.document_view import Clause, DocumentView, View
 from dsops.policy.linting.finding import FindingCollector, LintRule
-from dsops.policy.linting.view import Clause, DocumentView, View
 
 PRIVATE_ADDRESS: Final = LintRule(
     "condition.private-address",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from dsops.policy.linting.keys import GLOBAL_KEYS, TAG_KEYS
-from dsops.policy.linting.lookup import NameLookup, meant
+from dsops.policy.linting.name_lookup import NameLookup, meant
 from dsops.policy.linting.reference import AuthorizationReference
 from dsops.policy.simulation.case import Case
 
