@@ -1,4 +1,4 @@
-r"""The keys of the store type `aws.sts`. Limits come from the STS service model 2011-06-15, unless a key says otherwise.
+r"""The keys of the store type `aws.sts`. Limits come from the STS service model 2011-06-15 unless a key says otherwise.
 
 AWS counts lengths in code points, and its `\w` is ASCII only. Python's `re` has no `\p{L}\p{Z}\p{N}`, which AWS
 uses for tags: Python's `\w` covers letters, numbers and `_`, and the separators are spelled out.
