@@ -13,7 +13,7 @@ from dsops.sandbox.http.messages import HttpRequest
 from tests.sandboxes import ACCOUNT, PEER, Lab
 
 if TYPE_CHECKING:
-    from dsops.sandbox.authorization.authorize import AuthorizationQuestion
+    from dsops.sandbox.authorization.authorizer import AuthorizationQuestion
 
 REGION = "us-east-1"
 ANONYMOUS = Caller(Principal("anonymous", "", ""), "aws", "", "", REGION, None, None, None, {})

@@ -60,7 +60,7 @@ def _run(words: "list[str]", *, is_agent_wanted: bool) -> int:
 
     name = _command(words)
     if is_agent_wanted and (name == "exec" or name in client.ANSWERED):
-        code = _warm(name, words)
+        code = _run_in_agent(name, words)
         if code is not None:
             return code
     from dsops.dumps import leave_no_core_dump
@@ -76,7 +76,7 @@ def _command(words: "list[str]") -> str:
     return words[2] if words[:1] == ["--config"] and len(words) > 2 else "".join(words[:1])
 
 
-def _warm(name: str, words: "list[str]") -> "int | None":
+def _run_in_agent(name: str, words: "list[str]") -> "int | None":
     """The exit code, where the agent has done the work; None where this process has to."""
     from dsops.agent import client
 
@@ -102,14 +102,14 @@ def _answer(words: "list[str]") -> "int | None":
     if kind == client.FAILED:
         return _fail(data, words, 0)
     try:
-        written = os.write(1, data)
+        count = os.write(1, data)
     except OSError:
-        written = 0
-    if written == len(data):
+        count = 0
+    if count == len(data):
         return 0
     from dsops.cli import write_answer
 
-    return write_answer(data[written:], words)
+    return write_answer(data[count:], words)
 
 
 def _fail(error: bytes, words: "list[str]", failure_code: int) -> int:

@@ -130,11 +130,11 @@ class ValueCache:
 
     def get(self, key: object) -> Secret | None:
         """The cached value, unless it has expired."""
-        kept = self._kept.get(key)
-        return kept[0] if kept is not None and self._now() < kept[1] else None
+        entry = self._kept.get(key)
+        return entry[0] if entry is not None and self._now() < entry[1] else None
 
     def keep(self, key: object, value: Secret, seconds: int, era: object) -> None:
-        """Keeps it for that long. `key` says who read it, where, and what; `era` is when it was asked for."""
+        """Cache the value for that long. `key` identifies caller, place and secret; `era` is the read's."""
         if era is not self.era:
             return  # everything was to be forgotten meanwhile
         now = self._now()
@@ -172,15 +172,15 @@ class CredentialCache:
         """All sessions that can still sign a call, in the order in which they were issued."""
         now = self._now()
         return [
-            CachedSession(held, *self._uses.get(fingerprint, ("", 0, 0)))
-            for fingerprint, held in list(self._held.items())
-            if held.is_usable(now)
+            CachedSession(session, *self._uses.get(fingerprint, ("", 0, 0)))
+            for fingerprint, session in list(self._held.items())
+            if session.is_usable(now)
         ]
 
     def peek(self, fingerprint: str) -> Credentials | None:
         """The cached session, if it can still sign a call."""
-        held = self._held.get(fingerprint)
-        return held if held is not None and held.is_usable(self._now()) else None
+        session = self._held.get(fingerprint)
+        return session if session is not None and session.is_usable(self._now()) else None
 
     def has_held(self, fingerprint: str) -> bool:
         """Whether a session with that fingerprint is in the cache, even if it has expired."""
@@ -203,7 +203,7 @@ class CredentialCache:
         A value may have been read with one of them, and a pending request may become one.
         """
         self.values.clear()
-        meant = [fingerprint for fingerprint, held in list(self._held.items()) if is_meant(held)]
+        meant = [fingerprint for fingerprint, session in list(self._held.items()) if is_meant(session)]
         for fingerprint in meant:
             self._drop(fingerprint)
         return len(meant)
@@ -223,9 +223,9 @@ class CredentialCache:
         prompt, because a session that still works is there, and is used if the renewal fails. Raises what `issue`
         raises, or TooLittleTimeLeft.
         """
-        held = self.peek(fingerprint)
-        if held is not None and need.is_met(held, self._now()):
-            obtained = Obtained(held, is_cached=True)
+        cached = self.peek(fingerprint)
+        if cached is not None and need.is_met(cached, self._now()):
+            obtained = Obtained(cached, is_cached=True)
         else:
             await self.memory.gates.enter(fingerprint)
             try:
@@ -239,12 +239,12 @@ class CredentialCache:
     async def _renew(
         self, fingerprint: str, issue: Callable[[bool], Work[Credentials]], need: LifetimeNeed
     ) -> Obtained:
-        held = self.peek(fingerprint)
-        if held is not None and need.is_met(held, self._now()):
-            return Obtained(held, is_cached=True)
+        cached = self.peek(fingerprint)
+        if cached is not None and need.is_met(cached, self._now()):
+            return Obtained(cached, is_cached=True)
         era = self.values.era
         try:
-            issued = await issue(held is None or need.min_ttl_seconds is not None)
+            issued = await issue(cached is None or need.min_ttl_seconds is not None)
         except DsopsError:
             still_held = self.peek(fingerprint)
             if still_held is None or need.min_ttl_seconds is not None:
@@ -257,7 +257,7 @@ class CredentialCache:
 
     def _keep(self, fingerprint: str, issued: Credentials) -> None:
         now = self._now()
-        for key in [key for key, held in list(self._held.items()) if not held.is_usable(now)]:
+        for key in [key for key, session in list(self._held.items()) if not session.is_usable(now)]:
             self._drop(key)
         self._held[fingerprint] = issued
 

@@ -19,7 +19,7 @@ FRESH_SECONDS = 15 * 60
 """The time that must be left before credentials are handed to a child; a quarter of the lifetime if that is less."""
 
 OF_ENVIRONMENT = "environment"
-"""The `source` of keys in the environment, for people."""
+"""The value of `source`, as messages print it, for keys in the environment."""
 
 
 class Credentials:

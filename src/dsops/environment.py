@@ -84,20 +84,20 @@ def child_environment(
     # A variable without a name (`=x`) can be inherited, and Python's exec refuses to hand it on.
     inherited = {name: value for name, value in parent.items() if name and (not is_pristine or _is_plain(name))}
     identity = {*IDENTITY, *_ATTENDANTS, *[name for name in inherited if name.startswith(_BEARER_TOKEN)]}
-    kept: set[str] = set()
+    kept_names: set[str] = set()
     removed: tuple[str, ...] = ()
     if keeps_existing:
-        kept = secrets.keys() & inherited.keys()
+        kept_names = secrets.keys() & inherited.keys()
         if not inherited.keys().isdisjoint(IDENTITY):
-            kept |= secrets.keys() & identity
-    if session is not None or any(name in secrets and name not in kept for name in IDENTITY):
+            kept_names |= secrets.keys() & identity
+    if session is not None or any(name in secrets and name not in kept_names for name in IDENTITY):
         removed = tuple(sorted(inherited.keys() & identity - secrets.keys()))
     variables: dict[str, str | Secret] = {name: value for name, value in inherited.items() if name not in removed}
-    variables.update((name, value) for name, value in secrets.items() if name not in kept)
+    variables.update((name, value) for name, value in secrets.items() if name not in kept_names)
     if session is not None:
         variables.update(session.variables)
         _name_region(variables, session.region)
-    return ChildEnvironment(variables, removed, tuple(sorted(kept)))
+    return ChildEnvironment(variables, removed, tuple(sorted(kept_names)))
 
 
 def session_variables(credentials: Credentials) -> dict[str, Secret]:

@@ -135,14 +135,14 @@ class Tried(NamedTuple):
         """The facts of both; where both have one, this one's."""
         return self._replace(**{name: fact for name, fact in other._asdict().items() if not getattr(self, name)})
 
-    def text(self, said: str) -> str:
-        """One line with the facts that `said` lacks; "" if it has all, or no request was made."""
+    def text(self, message: str) -> str:
+        """One line with the facts that `message` lacks; "" if it has all, or no request was made."""
         if not self.operation or not (self.endpoint or self.hops >= _CHAIN):
             return ""
-        of = f" of {self.role}" if self.role and self.role not in said else ""
-        caller = f" as {self.caller}" if self.caller and self.caller not in said else ""
+        of = f" of {self.role}" if self.role and self.role not in message else ""
+        caller = f" as {self.caller}" if self.caller and self.caller not in message else ""
         hop = f", hop {self.hop} of {self.hops}" if self.hop and self.hops >= _CHAIN else ""
-        endpoint = f", {self.endpoint}" if self.endpoint and self.endpoint not in said else ""
+        endpoint = f", {self.endpoint}" if self.endpoint and self.endpoint not in message else ""
         facts = f"{of}{caller}{hop}{endpoint}"
         return f"{self.operation}{facts}" if facts else ""
 
@@ -572,7 +572,7 @@ class MfaRefused(CredentialsError):
 
 
 class KeyringFailed(CredentialsError):
-    """The system's keyring could not be asked, or did not do what it was asked."""
+    """The system's keyring could not be reached, or an operation on it failed."""
 
     code = "keyring.failed"
 

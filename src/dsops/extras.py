@@ -48,9 +48,9 @@ def _origin(extra: str) -> list[str]:
     )
 
 
-def _of_address(found: dict[str, object], extra: str) -> list[str]:
-    url = str(found["url"])
-    folder, revision = found.get("dir_info"), found.get("vcs_info")
+def _of_address(direct_url: dict[str, object], extra: str) -> list[str]:
+    url = str(direct_url["url"])
+    folder, revision = direct_url.get("dir_info"), direct_url.get("vcs_info")
     if url.startswith("file:") and not isinstance(revision, dict):
         from urllib.request import url2pathname
 

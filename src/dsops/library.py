@@ -18,7 +18,7 @@ from dsops.pipeline.execution import Pipeline
 from dsops.pipeline.journal import record_run
 from dsops.pipeline.plans import plan_named, plan_of_session
 from dsops.plan import Plan
-from dsops.runtime import REASON_CHARACTERS, Event, Runtime, ignore, is_reason, nobody, random_fraction, utc_now
+from dsops.runtime import REASON_CHARACTERS, Event, Runtime, ignore, is_reason, no_prompt, random_fraction, utc_now
 from dsops.secret import Secret
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def open_library(
     runtime = Runtime(
         environ=variables,
         now=now,
-        ask=nobody,
+        ask=no_prompt,
         report=show,
         random=random_fraction,
         folder=here,
@@ -175,7 +175,7 @@ class Library:
                 return RefreshableCredentials.create_from_metadata(parts, metadata, self.METHOD)
 
         inner = BotocoreSession()
-        # Before all others: keys in the environment are another identity.
+        # Inserted before all other providers: keys in the environment are another identity.
         inner.get_component("credential_provider").insert_before("env", Provider())
         region = self._plan(environment, store).steps[store].region
         return boto3.Session(botocore_session=inner, **{"region_name": region, **options})
@@ -189,9 +189,9 @@ class Library:
 
     def _plan(self, environment: str, store: str = "") -> Plan:
         """The plan of an environment, or of a store's session as an environment uses it; kept for the next call."""
-        kept = self._plans.get((environment, store))
-        if kept is not None:
-            return kept
+        cached_plan = self._plans.get((environment, store))
+        if cached_plan is not None:
+            return cached_plan
         if store:
             plan = plan_of_session(self._config, store, self._runtime, environment=environment)
         else:

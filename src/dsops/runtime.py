@@ -97,7 +97,7 @@ def no_terminal(_question: str) -> bool | None:
 Measure = Callable[[str, tuple[str, ...], float], None]
 
 
-def _here() -> bool:
+def _never_leaves() -> bool:
     return False
 
 
@@ -126,7 +126,7 @@ class Runtime(NamedTuple):
     """Writes a helper program's stderr to the user's; None if the helper inherits it."""
     measure: Measure = _unmeasured
     """Takes a measurement for metrics: name, labels, value."""
-    has_left: Callable[[], bool] = _here
+    has_left: Callable[[], bool] = _never_leaves
     """Whether the client is gone, so that prompts and logins for it can be given up."""
     journal: Journal | None = None
     """Writes the audit trail; None if it is off."""
@@ -147,7 +147,7 @@ def is_reason(text: str) -> bool:
     return text.isprintable() and len(text) <= REASON_CHARACTERS
 
 
-def nobody(_question: str) -> Secret | None:
+def no_prompt(_question: str) -> Secret | None:
     """An `ask` for processes without a terminal."""
     return None
 

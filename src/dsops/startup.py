@@ -101,8 +101,8 @@ if not TYPE_CHECKING:
             return tuple(self)
 
         def __repr__(self) -> str:
-            shown = ", ".join(f"{field}={value!r}" for field, value in zip(self._fields, self, strict=True))
-            return f"{type(self).__name__}({shown})"
+            fields = ", ".join(f"{field}={value!r}" for field, value in zip(self._fields, self, strict=True))
+            return f"{type(self).__name__}({fields})"
 
     def _complete(cls: type[_Record], values: tuple[object, ...], named: dict[str, object]) -> tuple[object, ...]:
         """The values of all fields in order: positional, by name, defaults."""

@@ -223,7 +223,7 @@ class _Loop:
         root = self._begin(work)
         try:
             while self._tasks and root.error is None:
-                self._turn()
+                self._resume_next()
         finally:
             self._driver.cancel()
             for task in list(self._tasks.values()):
@@ -238,7 +238,7 @@ class _Loop:
         self._ready.append((task, None, None))
         return task
 
-    def _turn(self) -> None:
+    def _resume_next(self) -> None:
         """Resume one ready task; if there is none, wait for the next event."""
         if self._ready:
             self._step(*self._ready.popleft())

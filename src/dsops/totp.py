@@ -77,9 +77,9 @@ def _of_link(text: str) -> str:
     parameters = {name.lower(): values[0] for name, values in parse_qs(link.query).items()}
     if link.netloc.lower() != "totp":
         raise ValueError("the link is for codes that count; AWS's devices go by the time (otpauth://totp/...)")
-    for name, required, what in _OF_AWS:
+    for name, required, requirement in _OF_AWS:
         if parameters.get(name, required).upper().replace("-", "") != required:
-            raise ValueError(f"AWS's devices have {what}, and the link says something else")
+            raise ValueError(f"AWS's devices have {requirement}, and the link says something else")
     if not parameters.get("secret"):
         raise ValueError("the link has no `secret`")
     return parameters["secret"]

@@ -69,9 +69,12 @@ def carried(hops: tuple[Step, ...], *, is_from_session: bool | None) -> Carried:
     identity, setter = "", ""
     not_known = [] if is_from_session is False else [_of_base(is_from_session)]
     for step in hops:
-        kept = [tag._replace(is_inherited=True) for tag in tags if tag.key in goes_on]
-        tags = (*kept, *[Tag(key, value, step.name, is_inherited=False) for key, value in _pairs(step, "tags")])
-        goes_on = (*[tag.key for tag in kept], *text_values(step, "transitive_tag_keys"))
+        inherited_tags = [tag._replace(is_inherited=True) for tag in tags if tag.key in goes_on]
+        tags = (
+            *inherited_tags,
+            *[Tag(key, value, step.name, is_inherited=False) for key, value in _pairs(step, "tags")],
+        )
+        goes_on = (*[tag.key for tag in inherited_tags], *text_values(step, "transitive_tag_keys"))
         if not identity and "source_identity" in step.settings:
             identity, setter = str(step.settings["source_identity"]), step.name
         if step.operation in _OF_A_TOKEN or step.type.session_action:
@@ -88,9 +91,11 @@ def of_base(*, is_temporary: bool) -> Carried:
 
 
 def _of_base(is_session: bool | None) -> str:  # noqa: FBT001 (three answers)
-    what = "the tags, the source identity and the session policy of the base credentials"
+    carried_values = "the tags, the source identity and the session policy of the base credentials"
     return (
-        f"{what}: no AWS API returns them" if is_session else f"{what}, if they are a session: no AWS API returns them"
+        f"{carried_values}: no AWS API returns them"
+        if is_session
+        else f"{carried_values}, if they are a session: no AWS API returns them"
     )
 
 
@@ -134,10 +139,10 @@ def limits(step: Step) -> Iterator[str]:
 def text_values(step: Step, name: str) -> tuple[str, ...]:
     """The texts of a list setting; () where the step has no such setting."""
     setting = step.settings.get(name, ())
-    return tuple(each for each in setting if isinstance(each, str)) if isinstance(setting, tuple) else ()
+    return tuple(item for item in setting if isinstance(item, str)) if isinstance(setting, tuple) else ()
 
 
 def _pairs(step: Step, name: str) -> list[tuple[str, str]]:
     setting = step.settings.get(name, ())
-    pairs = [each for each in setting if isinstance(each, tuple)] if isinstance(setting, tuple) else []
+    pairs = [item for item in setting if isinstance(item, tuple)] if isinstance(setting, tuple) else []
     return [(key, value) for key, value in pairs if isinstance(value, str)]

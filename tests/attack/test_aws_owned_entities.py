@@ -83,7 +83,7 @@ def admin(lab: Lab) -> Person:
 
 
 @pytest.mark.parametrize("operation", taking("PolicyArn", USES_A_POLICY))
-def test_a_managed_policy_of_aws_is_nobodys_to_change(admin: Person, operation: str) -> None:
+def test_no_caller_may_change_a_managed_policy_of_aws(admin: Person, operation: str) -> None:
     """Every operation that changes a managed policy is refused for a policy of AWS."""
     refused = admin.refused("iam", operation, **required(operation))
 
@@ -114,7 +114,7 @@ def test_what_a_managed_policy_of_aws_allows_stays(lab: Lab, admin: Person) -> N
 
 
 @pytest.mark.parametrize("operation", taking("RoleName", USES_A_ROLE | DESCRIBES))
-def test_a_service_linked_role_is_nobodys_to_change(admin: Person, operation: str) -> None:
+def test_no_caller_may_change_a_service_linked_role(admin: Person, operation: str) -> None:
     """Every operation that changes a role is refused for a service-linked role."""
     refused = admin.refused("iam", operation, **required(operation))
 

@@ -159,7 +159,7 @@ def test_a_host_with_threads_is_as_it_was(sandbox: LocalAws, tmp_path: Path) -> 
 
 
 def test_a_host_without_threads_is_as_it_was(sandbox: LocalAws, tmp_path: Path) -> None:
-    """A host without other threads is unchanged, too."""
+    """Using the library leaves a host process without other threads unchanged, too."""
     result_text = used_in_a_host(sandbox, tmp_path, threads=0)
     assert (result_text.errors, result_text.changed) == ([], {})
 

@@ -102,7 +102,7 @@ def test_who_renames_or_moves_may_do_it_to_both(
 
 
 @pytest.mark.parametrize("name", ["admin", "ADMIN"])
-def test_nobody_becomes_another_user_by_a_new_name(admin: Person, name: str) -> None:
+def test_no_user_becomes_another_by_a_new_name(admin: Person, name: str) -> None:
     """A user cannot be renamed to an existing name: moto dropped the other user, whose ARN the new one got."""
     eve = attacker(admin, ALL)
 

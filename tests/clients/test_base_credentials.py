@@ -181,7 +181,7 @@ def test_keys_take_precedence_over_a_profile_with_a_note(machine: Machine) -> No
     keys = {"AWS_ACCESS_KEY_ID": ada.access_key_id, "AWS_SECRET_ACCESS_KEY": ada.secret_access_key.reveal()}
     done = machine.dsops("whoami", AWS_PROFILE="work", **keys)
     assert "source   environment\n" in done.stdout
-    note = "AWS_PROFILE=work is passed over: keys in the environment win over it"
+    note = "AWS_PROFILE=work is ignored: keys in the environment override it"
     assert done.stderr == f"dsops: note: {note}\n"
     assert machine.doctor(AWS_PROFILE="work", **keys) == f"environment; {note}"
     assert machine.dsops("whoami", **keys).stderr == ""

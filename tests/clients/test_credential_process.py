@@ -184,7 +184,7 @@ def test_a_plugin_in_a_background_process_group(dsops: Dsops, aws: StubAws) -> N
 
 
 def test_a_seed_in_the_keyring_answers_for_a_plugin(dsops: Dsops, aws: StubAws, home: Path) -> None:
-    """A TOTP seed in the keyring answers MFA for a plugin that cannot prompt; nobody is asked."""
+    """A TOTP seed in the keyring answers MFA for a plugin that cannot prompt, without a prompt."""
     keyring = StubKeyring(home)
     dsops.environ |= keyring.environ
     device, seed = "arn:aws:iam::111122223333:mfa/ada", "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"

@@ -324,7 +324,7 @@ def test_a_logout_ends_the_login_everywhere(desk: Login) -> None:
     done = desk.dsops("logout", "dev")
     assert "the login of sso-session corp has ended" in done.stdout
     assert (False, True) == (desk.file.exists(), other.exists())
-    assert "nobody has logged in" in desk.caller()
+    assert "not logged in" in desk.caller()
     desk.file.write_text(token)
     assert "dsops login dev" in desk.caller("dev", "--no-agent")
     desk.file.unlink()
@@ -366,7 +366,7 @@ def test_a_logout_without_a_network_leaves_nothing_here(desk: Login) -> None:
     desk.log_in()
     done = desk.dsops("logout", AWS_ENDPOINT_URL="http://127.0.0.1:9")
     assert 5 == done.returncode
-    assert "the token is removed from this machine, but the login goes on" in done.stderr
+    assert "the token is removed from this machine, but the login is still valid" in done.stderr
     assert not desk.file.exists()
 
 
@@ -382,7 +382,7 @@ def test_a_permission_set_that_is_not_assigned(desk: Login) -> None:
 
 def test_the_plan_shows_the_login_without_a_call(desk: Login) -> None:
     """`dsops plan` shows the login, its expiry, permission set and account without a call."""
-    assert "nobody has logged in" in desk.dsops("plan", "--env", "production").stdout
+    assert "not logged in" in desk.dsops("plan", "--env", "production").stdout
     desk.log_in()
     calls_before = len(desk.sandbox.events())
     stdout = desk.dsops("plan", "--env", "production").stdout

@@ -287,7 +287,7 @@ def test_without_serve_it_replaces_itself_with_the_command(world: World) -> None
         (("--credentials", "target", "--env", "itself"), "sets AWS_ACCESS_KEY_ID"),
         (("--credentials", "target", "--min-ttl", "1000"), "credentials.too-little-time"),
         (("--credentials", "target", "--listen", "0.0.0.0"), "every address of this machine"),  # noqa: S104
-        (("--credentials", "target", "--listen", "example"), "is no address"),
+        (("--credentials", "target", "--listen", "example"), "is not an IP address"),
         (("--credentials", "target", "--listen", "127.0.0.1:x"), "has no such port"),
         (("--credentials", "target", "--listen", f"127.0.0.1:{'9' * 5000}"), "has no such port"),
         (("--credentials", "target", "--listen", "[::1]:65536"), "has no such port"),
@@ -467,7 +467,7 @@ def test_the_server_demands_the_token(world: World) -> None:
 def test_another_user_of_the_machine_can_not_read_the_token(world: World) -> None:
     """Another user cannot read the token: it is in the command's environment, which Linux shows to the owner only."""
     if os.getuid() != 0:
-        pytest.skip("only root can become somebody else to try it")
+        pytest.skip("only root can become another user to try it")
     talk, _, token = serving(world)
     with talk:
         children = Path(f"/proc/{talk.process.pid}/task/{talk.process.pid}/children").read_text().split()

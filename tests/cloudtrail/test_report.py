@@ -222,7 +222,7 @@ def test_what_is_read_is_gone_afterwards(tmp_path: Path, monkeypatch: pytest.Mon
         (folder,) = place.iterdir()
         seen.append((len(list(place.iterdir())), folder.stat().st_mode & 0o777))
 
-    report_on(find_logs([str(tmp_path / "a.json")]), ["a.json"], told=look)
+    report_on(find_logs([str(tmp_path / "a.json")]), ["a.json"], report_read=look)
     assert [(1, 0o700)] == seen
     assert [] == list(place.iterdir())
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsops.cli.framework.command import parse
 from dsops.cli.look.explain import COMMAND
-from dsops.runtime import Runtime, ignore, nobody, random_fraction, utc_now
+from dsops.runtime import Runtime, ignore, no_prompt, random_fraction, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +39,7 @@ def explained(found: Built, capfd: pytest.CaptureFixture[str], *words: str) -> t
     timestamp = utc_now().strftime("%Y%m%dT%H%M%SZ")
     capfd.readouterr()
     code = COMMAND.run(
-        arguments, Runtime(environ, utc_now, nobody, ignore, random_fraction, str(found.folder), timestamp)
+        arguments, Runtime(environ, utc_now, no_prompt, ignore, random_fraction, str(found.folder), timestamp)
     )
     findings: list[Finding] = json.loads(capfd.readouterr().out)["findings"]
     return code, findings

@@ -1,4 +1,4 @@
-"""The source as the checks of this folder see it: its modules, and who imports whom."""
+"""The source as the checks of this folder see it: its modules and their imports."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def test_no_public_class_name_is_used_twice() -> None:
 
 
 def test_a_module_is_named_by_a_noun_of_the_field() -> None:
-    """These words stand for nothing that a reader could search for; a vault is HashiCorp's: only a store type may be."""
+    """These words stand for nothing that a reader could search for; only a store type may be a vault, HashiCorp's."""
     vague = set("given held said special told turn upkeep vault written".split())
     store_types = {f"dsops.stores.{name.replace('.', '_')}" for name in BUILTIN_TYPES}
     assert [name for name in modules() if name not in store_types and vague & set(last_part(name).split("_"))] == []

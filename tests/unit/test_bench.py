@@ -52,7 +52,7 @@ def test_a_role_is_assumed(allowed: str) -> None:
 
 
 def test_the_caller_is_told(allowed: str) -> None:
-    """GetCallerIdentity always returns the same caller, whoever signs."""
+    """GetCallerIdentity always returns the same caller, with any signature."""
     assert client("sts", allowed).get_caller_identity()["Arn"] == "arn:aws:iam::123456789012:user/bench"
 
 

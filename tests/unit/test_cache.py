@@ -199,7 +199,7 @@ def test_min_ttl_beyond_the_lifetime_is_an_error(time: Time, cache: CredentialCa
         obtained(time, cache, Issuer(clock), LifetimeNeed(min_ttl_seconds=7200))
 
 
-def test_evicted_credentials_are_issued_anew(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
+def test_evicted_credentials_are_issued_again(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
     """A session that AWS rejected is issued again; evicting an older session keeps a newer one."""
     issuer = Issuer(clock)
     old = obtained(time, cache, issuer).credentials

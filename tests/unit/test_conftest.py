@@ -33,7 +33,7 @@ def test_other_peoples_programs_are_installed_for_all_tests(home: Path) -> None:
     assert Path(OUTSIDE["HOME"]) not in {home, *home.parents}
 
 
-def test_nobodys_settings_are_inherited(tmp_path: Path) -> None:
+def test_no_user_settings_are_inherited(tmp_path: Path) -> None:
     """No variable with the user's account or settings reaches a test, whatever started pytest."""
     probe = tmp_path / "test_probe.py"
     probe.write_text("import os\ndef test_probe():\n    assert 'mine' not in os.environ.values()\n")

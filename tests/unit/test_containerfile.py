@@ -78,7 +78,7 @@ def test_what_is_installed_is_pinned(steps: list[Step]) -> None:
     assert own == "python -m pip install --no-deps --no-build-isolation ."
 
 
-def test_it_runs_as_nobody_in_particular(steps: list[Step]) -> None:
+def test_it_runs_as_an_unprivileged_user(steps: list[Step]) -> None:
     """The container runs as a numeric user, which clusters can check, set after everything is installed."""
     user, group = only(steps, "USER").split(":")
     names = [step.name for step in steps]

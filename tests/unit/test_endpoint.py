@@ -283,6 +283,6 @@ def test_hosts_of_aws(host: str) -> None:
         "oidc.eks.us-east-1.amazonaws.com",
     ],
 )
-def test_hosts_that_anybody_could_own(host: str) -> None:
+def test_hosts_that_customers_can_own_are_not_accepted(host: str) -> None:
     """Hosts that customers can own under amazonaws.com, and look-alikes, are not AWS's."""
     assert not is_aws_host(host)

@@ -131,7 +131,7 @@ def test_user_works_without_being_set(environ: dict[str, str], user: str, expect
     assert expected == expand("${USER}", environ, HERE, "p", user=user)
 
 
-def test_user_is_unset_where_nobody_knows_it() -> None:
+def test_user_is_unset_where_it_is_unknown() -> None:
     """Without any source USER is an unset variable."""
     with pytest.raises(VariableUnset, match="USER"):
         expanded("${USER}")

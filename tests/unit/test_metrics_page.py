@@ -22,7 +22,7 @@ REGISTRIES = {
 def table(registry: Registry) -> str:
     """The table of a registry's metrics."""
     rows = [
-        f"| `{metric.name}` | {metric.kind} | {', '.join(f'`{label}`' for label in metric.labels)} | {metric.said} |"
+        f"| `{metric.name}` | {metric.kind} | {', '.join(map('`{}`'.format, metric.labels))} | {metric.help_text} |"
         for metric in registry.metrics
     ]
     return "\n".join(["| Metric | Kind | Labels | |", "|---|---|---|---|", *rows])

@@ -443,7 +443,7 @@ def test_what_shows_no_values_holds_none(world: World, words: tuple[str, ...]) -
     [(), ("--timeout", "20"), ("--mask",), ("--credentials", "target"), ("--credentials", "target", "--serve")],
     ids=["replaced", "watched", "masked", "with a session", "served"],
 )
-def test_a_command_gets_the_values_and_nobody_else(world: World, flags: tuple[str, ...]) -> None:
+def test_only_the_command_gets_the_values(world: World, flags: tuple[str, ...]) -> None:
     """A command gets values in its environment only: no other process and no argument has them."""
     run = world.run("exec", *NAMED, *LOUD, *flags, "--env", "good", "--", "true")
     assert (run.code, run.stdout, run.files) == (0, "", {})
@@ -713,7 +713,7 @@ def test_a_setting_that_can_not_be_used_is_not_told(world: World, environ: dict[
 
 
 @pytest.mark.parametrize("transport", ["pycurl", "urllib3"])
-def test_a_proxy_that_refuses_learns_its_password_and_nobody_else_does(world: World, transport: str) -> None:
+def test_only_a_proxy_that_refuses_learns_its_password(world: World, transport: str) -> None:
     """Only a refusing proxy (407) gets its password, and nothing else."""
     world.malice = lambda seen: Answer(status=407, body=b"no") if seen.method == "CONNECT" else None
     proxy = f"http://{PROXY}:{world.server.port}"

@@ -9,7 +9,7 @@ from dsops.tasks import Once, pause, settle
 from tests.loop import Time
 
 
-def test_whoever_comes_first_starts_it_and_all_get_its_result() -> None:
+def test_the_first_caller_starts_it_and_all_get_its_result() -> None:
     """The first caller starts the work, and all callers get its result."""
     starts = 0
 

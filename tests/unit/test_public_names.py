@@ -39,7 +39,7 @@ PAST_THE_DOOR = {
     "explain/evidence/readers.py": "the kinds of entities are its keys",
     "explain/evidence/recorded.py": "which actions are about roles",
     "explain/evidence/recorded_context.py": "dates of AWS's records",
-    "explain/questions/unsigned.py": "providers without an ARN",
+    "explain/questions/federated_questions.py": "providers without an ARN",
     "sandbox/authorization/resources/kms_grants.py": "grants name principals as policies do",
     "sandbox/iam_api/policy_sources.py": "IAM's simulator tells which keys a policy uses",
     "sandbox/iam_api/simulation.py": "IAM's simulator folds a context",

@@ -251,7 +251,7 @@ def test_a_token_is_trusted_as_its_store_sends_it(tmp_path: Path) -> None:
     ]
 
 
-def test_nobody_else_may_assume_what_a_token_is_for(tmp_path: Path) -> None:
+def test_a_tokens_role_does_not_trust_the_developer(tmp_path: Path) -> None:
     """A token's role does not trust the developer; without a token it trusts any repository."""
     made = seeded(tmp_path, FEDERATED, TOKEN="none")
 

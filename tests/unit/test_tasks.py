@@ -275,7 +275,7 @@ def test_the_run_ends_when_everything_started_has_ended() -> None:
     assert done == ["background"]
 
 
-def test_an_error_nobody_awaits_does_not_spoil_the_result() -> None:
+def test_an_error_that_is_not_awaited_does_not_spoil_the_result() -> None:
     """The error of a task that no coroutine awaits does not affect the result."""
 
     async def work() -> str:

@@ -1,4 +1,4 @@
-"""What is known of a session: which tags go on, who set the source identity, and what nobody can tell."""
+"""Facts about a session: inherited tags, the hop that set the source identity, and what is unknown."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class TestHops:
     """The chain as people and programs read it."""
 
     def test_a_secret_store_is_no_hop(self) -> None:
-        """It reads with the session of the last one; one with base credentials has none behind it."""
+        """A secret store reads with the last hop's session and is no hop; with base credentials there are no hops."""
         plan = plan_of(CHAIN, store="secrets")
         assert ["first", "second", "third"] == [step.name for step in hops_of(plan, "secrets")]
         assert () == hops_of(plan_of(CHAIN, store="alone"), "alone")

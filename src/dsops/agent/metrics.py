@@ -40,29 +40,23 @@ class AgentMetrics:
         self._seconds = Histogram(
             "dsops_request_seconds", "How long the agent took for a request.", TURNS, ("command",)
         )
-        self._errors = Counter(
-            "dsops_errors", "Errors that clients were told, by their code (dsops help CODE).", ("code",)
-        )
+        self._errors = Counter("dsops_errors", "Errors returned to clients, by code (dsops help CODE).", ("code",))
         self.prompts = Counter(
-            "dsops_prompts", "Questions to a person, such as for an MFA code, by what came of it.", ("result",)
+            "dsops_prompts", "Questions to the user, such as for an MFA code, by result.", ("result",)
         )
         self._roles = RoleMetrics("dsops")
         self._lookups = Counter(
-            "dsops_cache_lookups",
-            "Sessions and secrets that were wanted, and whether they were held.",
-            ("kind", "result"),
+            "dsops_cache_lookups", "Cache lookups of sessions and secrets, by result.", ("kind", "result")
         )
-        self._renewed = Counter("dsops_sessions_renewed", "Sessions issued in the place of one that was held.")
-        self._evicted = Counter("dsops_sessions_evicted", "Sessions that AWS did not take any more before their end.")
+        self._renewed = Counter("dsops_sessions_renewed", "Sessions issued to replace a cached one.")
+        self._evicted = Counter("dsops_sessions_evicted", "Cached sessions that AWS rejected before they expired.")
         self._calls = Counter(
             "dsops_aws_requests",
-            "Requests to AWS, each attempt of a call, by what came of it.",
+            "Requests to AWS (each attempt of a call), by result.",
             ("service", "operation", "result"),
             open_labels=("operation",),
         )
-        self._throttled = Counter(
-            "dsops_throttled", "Requests to AWS that were answered with a wish to slow down.", ("service",)
-        )
+        self._throttled = Counter("dsops_throttled", "Requests to AWS that were throttled.", ("service",))
         self._latencies = Histogram(
             "dsops_aws_request_seconds",
             "How long AWS took for a request.",
@@ -77,8 +71,8 @@ class AgentMetrics:
             *self._roles.metrics,
             self._renewed,
             self._evicted,
-            Gauge("dsops_sessions_held", "Sessions that are held now and can still be used.", sessions),
-            Gauge("dsops_values_held", "Values of secrets that are held now, of stores with cache_seconds.", values),
+            Gauge("dsops_sessions_held", "Cached sessions that have not expired.", sessions),
+            Gauge("dsops_values_held", "Cached secret values, of stores with cache_seconds.", values),
             self._lookups,
             self._calls,
             self._throttled,

@@ -62,7 +62,9 @@ def inherited_listener(descriptor: int) -> socket.socket:
             return listener
     except (OSError, OverflowError, ValueError):
         pass
-    raise UsageError(f"`--listener {descriptor}` is no listening socket", hint="leave it out: the agent makes its own")
+    raise UsageError(
+        f"`--listener {descriptor}` is not a listening socket", hint="leave it out: the agent makes its own"
+    )
 
 
 def own_listener(environ: Mapping[str, str]) -> socket.socket:

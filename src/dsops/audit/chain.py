@@ -32,7 +32,7 @@ class Head(NamedTuple):
     size: int = 0
     """The size of its file, up to and including its newline."""
     began: int = 0
-    """When the first line of that file was written, in seconds since 1970."""
+    """When the first line of the current file was written, in seconds since 1970."""
 
 
 class Link(NamedTuple):

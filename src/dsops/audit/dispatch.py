@@ -28,13 +28,13 @@ _ENVIRONMENT = tuple(
 
 
 def dispatch(
-    settings: Settings, written: WriteResult, environ: Mapping[str, str], now: int, warn: Callable[[str], None]
+    settings: Settings, result: WriteResult, environ: Mapping[str, str], now: int, warn: Callable[[str], None]
 ) -> None:
     """Call after lines were written. Errors here are warnings, and never stop a run."""
     try:
         turn = SenderTurn(settings.file)
         try:
-            _dispatch(turn, settings, written, environ, now, warn)
+            _dispatch(turn, settings, result, environ, now, warn)
         finally:
             turn.close()
     except (OSError, DsopsError) as error:
@@ -45,20 +45,20 @@ def dispatch(
 def _dispatch(
     turn: SenderTurn,
     settings: Settings,
-    written: WriteResult,
+    result: WriteResult,
     environ: Mapping[str, str],
     now: int,
     warn: Callable[[str], None],
 ) -> None:
     is_free = turn.take()
-    known = cursors.load(settings.file)
+    cursors_by_name = cursors.load(settings.file)
     has_no_sender = is_free and not turn.is_announced(now)
-    _tell(settings, known, written, warn, has_no_sender=has_no_sender)
+    _warn_of_failures(settings, cursors_by_name, result, warn, has_no_sender=has_no_sender)
     if not has_no_sender:
         return
-    begin = Cursor(Position(written.before.number, written.before.hash, -1))
-    fresh = {sink.name: known.get(sink.name, begin)._replace(lost="") for sink in settings.sinks}
-    if fresh != known:
+    begin = Cursor(Position(result.before.number, result.before.hash, -1))
+    fresh = {sink.name: cursors_by_name.get(sink.name, begin)._replace(lost="") for sink in settings.sinks}
+    if fresh != cursors_by_name:
         cursors.save(settings.file, fresh)
     if all(cursor.is_resting(now) for cursor in fresh.values()):
         return
@@ -67,20 +67,20 @@ def _dispatch(
     _start(settings.file, environ)
 
 
-def _tell(
+def _warn_of_failures(
     settings: Settings,
-    known: Mapping[str, Cursor],
-    written: WriteResult,
+    cursors_by_name: Mapping[str, Cursor],
+    result: WriteResult,
     warn: Callable[[str], None],
     *,
     has_no_sender: bool,
 ) -> None:
     """Warn of failures that earlier senders recorded."""
     for sink in settings.sinks:
-        cursor = known.get(sink.name)
+        cursor = cursors_by_name.get(sink.name)
         if cursor is None:
             continue
-        waiting = written.before.number - cursor.position.number
+        waiting = result.before.number - cursor.position.number
         if cursor.lost and has_no_sender:
             warn(f"{sink.name} does not have all of the audit trail: {cursor.lost}")
         if cursor.failure and waiting > 0:

@@ -48,7 +48,7 @@ def look(path: str, position: Position, most_bytes: int = _MOST_BYTES) -> Look:
         # Opened before rotated files are listed: a file that is rotated in between is in that list.
         current = _open(path)
         try:
-            return _look(path, current, position, most_bytes) or Look((), position)
+            return _look_in_files(path, current, position, most_bytes) or Look((), position)
         finally:
             if current is not None:
                 os.close(current)
@@ -59,7 +59,7 @@ def look(path: str, position: Position, most_bytes: int = _MOST_BYTES) -> Look:
 def end_of(path: str) -> Position:
     """The position at the trail's end. Raises TrailUnreadable."""
     try:
-        before = Position(max((number for number, _ in _put_away(path)), default=0))
+        before = Position(max((number for number, _ in _rotated_files(path)), default=0))
         file = _open(path)
         if file is None:
             return before
@@ -68,7 +68,7 @@ def end_of(path: str) -> Position:
             start = max(0, size - _LONGEST_LINE)
             data = read_at(file, size - start, start)
             whole = data[: data.rfind(b"\n") + 1]
-            return _after(whole[:-1].split(b"\n"), before, os.fstat(file).st_ino, start + len(whole))
+            return _position_after(whole[:-1].split(b"\n"), before, os.fstat(file).st_ino, start + len(whole))
         finally:
             os.close(file)
     except OSError as error:
@@ -87,22 +87,22 @@ def records_after(path: str, position: Position, wait: Callable[[], None]) -> It
             wait()
 
 
-def _look(path: str, current: int | None, position: Position, most_bytes: int) -> Look | None:
+def _look_in_files(path: str, current: int | None, position: Position, most_bytes: int) -> Look | None:
     if current is not None and os.fstat(current).st_ino == position.inode:
         return _read(current, position, most_bytes)
-    for number, name in _put_away(path):
+    for number, name in _rotated_files(path):
         older = _open(os.path.join(os.path.dirname(path), name)) if number > position.number else None
         if older is not None:
             try:
-                found = _read(older, position, most_bytes)
+                older_look = _read(older, position, most_bytes)
             finally:
                 os.close(older)
-            if found is not None:
-                return found
+            if older_look is not None:
+                return older_look
     return _read(current, position, most_bytes) if current is not None else None
 
 
-def _put_away(path: str) -> list[tuple[int, str]]:
+def _rotated_files(path: str) -> list[tuple[int, str]]:
     try:
         return put_away(path, os.path.dirname(path))
     except FileNotFoundError:
@@ -128,13 +128,13 @@ def _read(file: int, position: Position, most_bytes: int) -> Look | None:
     status = os.fstat(file)
     if status.st_ino == position.inode and status.st_size == position.offset:
         return None
-    start = position.offset if _stands_at(file, status, position) else _place_of(file, position)
+    start = position.offset if _stands_at(file, status, position) else _offset_of(file, position)
     start, data = _next_data(file, start, most_bytes)
     whole = data[: data.rfind(b"\n") + 1]
     if not whole:
         return None
     lines = whole[:-1].split(b"\n")
-    return Look(tuple(lines), _after(lines, position, status.st_ino, start + len(whole)))
+    return Look(tuple(lines), _position_after(lines, position, status.st_ino, start + len(whole)))
 
 
 def _next_data(file: int, start: int, most_bytes: int) -> tuple[int, bytes]:
@@ -153,7 +153,7 @@ def _next_data(file: int, start: int, most_bytes: int) -> tuple[int, bytes]:
         start += data.index(b"\n") + 1
 
 
-def _after(lines: list[bytes], position: Position, inode: int, offset: int) -> Position:
+def _position_after(lines: list[bytes], position: Position, inode: int, offset: int) -> Position:
     """The position behind these lines."""
     for line in reversed(lines):
         place = link_of(record_in(line))
@@ -175,7 +175,7 @@ def _stands_at(file: int, status: os.stat_result, position: Position) -> bool:
     return hash_of(line) == position.hash
 
 
-def _place_of(file: int, position: Position) -> int:
+def _offset_of(file: int, position: Position) -> int:
     """The offset to start from in an unknown file: behind the last line that was read, or its start."""
     offset, rest = 0, b""
     while True:

@@ -86,7 +86,7 @@ class TrailJournal:
             return
         settings = self._settings()
         try:
-            written = self._put(settings, records)
+            result = self._put(settings, records)
         except AuditFailed as error:
             if settings.mode == REQUIRED:
                 raise
@@ -95,8 +95,8 @@ class TrailJournal:
         if settings.sinks:
             from dsops.audit.dispatch import dispatch
 
-            dispatch(settings, written, self._environ, int(self._now().timestamp()), self._warn_of_sinks)
-        if written.is_first:
+            dispatch(settings, result, self._environ, int(self._now().timestamp()), self._warn_of_sinks)
+        if result.is_first:
             self._tell(
                 f"which roles and secrets dsops uses is written down in {settings.file}, never a value;"
                 f" `audit: off` in {user_config_path(self._environ)} ends that"

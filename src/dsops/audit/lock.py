@@ -38,7 +38,7 @@ class Locked:
         os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
         self.folder = open_folder(self._path)
         try:
-            self._enter()
+            self._take()
         except BaseException:
             self._close()
             raise
@@ -55,14 +55,14 @@ class Locked:
             if descriptor >= 0:
                 os.close(descriptor)
 
-    def _enter(self) -> None:
+    def _take(self) -> None:
         name = head_name(self._path)
         until = monotonic() + _LONGEST_SECONDS
         while True:
             self.lock = open_own(self.folder, name, os.O_RDWR | os.O_CREAT, self._path)
             if not take(self.lock):
                 self._wait(until)
-            if _is_there(self.folder, name, self.lock):
+            if _is_same_file(self.folder, name, self.lock):
                 return
             # The file was removed meanwhile: the next process creates another one, and would lock that.
             os.close(self.lock)
@@ -114,7 +114,7 @@ class _Place:
         self._is_wanted, self._has_ended = True, False
         self._error: OSError | None = None
         try:
-            start_new_thread(self._stand, ())
+            start_new_thread(self._queue_up, ())
         except RuntimeError as error:
             os.close(descriptor)
             raise OSError(errno.EAGAIN, "no thread is left to wait for the lock") from error
@@ -142,7 +142,7 @@ class _Place:
             self._is_wanted = not self._has_ended
             return self._is_wanted
 
-    def _stand(self) -> None:
+    def _queue_up(self) -> None:
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX)
         except OSError as error:
@@ -206,7 +206,7 @@ def open_own(folder: int, name: str, flags: int, path: str) -> int:
     return descriptor
 
 
-def _check(status: os.stat_result, shown: str, *, is_folder: bool = False) -> None:
+def _check(status: os.stat_result, shown_path: str, *, is_folder: bool = False) -> None:
     why = ""
     if not is_folder and not stat.S_ISREG(status.st_mode):
         why = "it is not a regular file"
@@ -217,11 +217,11 @@ def _check(status: os.stat_result, shown: str, *, is_folder: bool = False) -> No
     elif not is_folder and status.st_nlink != 1:
         why = "it has more than one hard link"
     if why:
-        hint = f"look at it with `ls -ld {shown}`, and move it away or make it yours alone"
-        raise AuditFailed(f"the audit trail was not written: {shown} can't be relied on", why=why, hint=hint)
+        hint = f"look at it with `ls -ld {shown_path}`, and move it away or make it yours alone"
+        raise AuditFailed(f"the audit trail was not written: {shown_path} can't be relied on", why=why, hint=hint)
 
 
-def _is_there(folder: int, name: str, descriptor: int) -> bool:
+def _is_same_file(folder: int, name: str, descriptor: int) -> bool:
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(name, dir_fd=folder, follow_symlinks=False))
     except OSError:

@@ -80,7 +80,7 @@ def count_lost(path: str, author: Author, lines: int, why: str, now: int) -> boo
     except (OSError, AuditFailed):
         return False
     try:
-        if not _take_soon(file):
+        if not _try_lock(file):
             return False
         _put(file, _sum(_loss_in(_content(file)), author, lines, why, now))
     except OSError:
@@ -90,7 +90,7 @@ def count_lost(path: str, author: Author, lines: int, why: str, now: int) -> boo
     return True
 
 
-def _take_soon(file: int) -> bool:
+def _try_lock(file: int) -> bool:
     for _ in range(_TRIES):
         if take(file):
             return True
@@ -133,10 +133,10 @@ class Counted:
 
     def clear(self) -> None:
         """Remove what the line has reported; keep what was counted since."""
-        if self.loss is None or not _take_soon(self._file):
+        if self.loss is None or not _try_lock(self._file):
             return  # it is told once more, which is better than never
         content = _content(self._file)
-        rest = None if content == self._told else _rest(self.loss, _loss_in(content))
+        rest = None if content == self._told else _loss_since(self.loss, _loss_in(content))
         if rest is not None:
             _put(self._file, rest)
         else:
@@ -198,11 +198,11 @@ def _sum(before: Loss | None, author: Author, lines: int, why: str, now: int) ->
     return Loss(loss.lines + lines, loss.first, moment, processes, why[:_MOST_WHY])
 
 
-def _rest(told: Loss, now: Loss | None) -> Loss | None:
-    """The loss since `told` was reported; all of it again if the two can't be told apart."""
-    if now is None or not told.lines or now.lines <= told.lines:
+def _loss_since(reported: Loss, now: Loss | None) -> Loss | None:
+    """The loss since `reported` was reported; all of it again if the two can't be told apart."""
+    if now is None or not reported.lines or now.lines <= reported.lines:
         return now
-    before = {(share.pid, share.command): share.lines for share in told.processes}
+    before = {(share.pid, share.command): share.lines for share in reported.processes}
     shares = [share._replace(lines=share.lines - before.get((share.pid, share.command), 0)) for share in now.processes]
     left = tuple([share for share in shares if share.lines > 0])
-    return Loss(now.lines - told.lines, now.last, now.last, left, now.why)
+    return Loss(now.lines - reported.lines, now.last, now.last, left, now.why)

@@ -24,7 +24,7 @@ from dsops.errors import DsopsError, LineRefused, SinkFailed
 from dsops.version import __version__
 
 HEADERS = ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
-"""Variables with headers for a sink that has none of its own; the first one that is set counts."""
+"""Environment variables with headers for a sink without `headers`; the first one that is set counts."""
 
 _INFO, _WARN = (9, "INFO"), (13, "WARN")
 _RETRIED = (429, 502, 503, 504)
@@ -118,9 +118,9 @@ def send(sink: Sink, lines: Sequence[bytes], environ: Mapping[str, str], now: fl
     headers = _headers(sink, environ)
     response = _post(sink, headers, body_of(lines, now), environ)
     if response.status in _REFUSED:
-        raise LineRefused(f"it answered {response.status}{_said(response, headers)}")
+        raise LineRefused(f"it answered {response.status}{_status_message(response, headers)}")
     if not 200 <= response.status < 300:
-        failed = SinkFailed(f"it answered {response.status}{_said(response, headers)}")
+        failed = SinkFailed(f"it answered {response.status}{_status_message(response, headers)}")
         failed.seconds = _pause(response)
         raise failed
     return _partial(response, headers)
@@ -163,7 +163,7 @@ def _headers(sink: Sink, environ: Mapping[str, str]) -> list[tuple[str, str]]:
     return headers
 
 
-def _said(response: Response, headers: Sequence[tuple[str, str]]) -> str:
+def _status_message(response: Response, headers: Sequence[tuple[str, str]]) -> str:
     """The message of a `Status`, which any server may have written."""
     return _words(_object(response).get("message"), headers)
 

@@ -95,10 +95,10 @@ def _is_until(record: dict[str, Any], number: int | None) -> bool:  # any JSON o
 
 def role_in(record: Record) -> str:
     """The role that a record is about; "" for none."""
-    asked = object_in(record, "requestParameters")
-    if asked.get("roleName"):
-        return f"{asked.get('accountId', '')}/{asked['roleName']}"
-    return str(asked.get("roleArn") or asked.get("targetPrincipal") or asked.get("name") or "")
+    parameters = object_in(record, "requestParameters")
+    if parameters.get("roleName"):
+        return f"{parameters.get('accountId', '')}/{parameters['roleName']}"
+    return str(parameters.get("roleArn") or parameters.get("targetPrincipal") or parameters.get("name") or "")
 
 
 def object_in(record: Record, name: str) -> Record:

@@ -70,8 +70,8 @@ class Sender:
         self._sends_sandbox = settings.sends_sandbox
         self._send = send
         self._clock = clock
-        known = cursors.load(path)
-        self.cursors = {sink.name: known.get(sink.name) or Cursor(end_of(path)) for sink in sinks}
+        saved_cursors = cursors.load(path)
+        self.cursors = {sink.name: saved_cursors.get(sink.name) or Cursor(end_of(path)) for sink in sinks}
         self.counts = dict.fromkeys(self.cursors, 0)
         """Receiver -> number of lines sent."""
 
@@ -82,9 +82,9 @@ class Sender:
             cursor = self.cursors[sink.name]
             if not insists and cursor.is_resting(self._clock.now()):
                 continue
-            found = look(self._path, cursor.position, _MOST_BYTES)
-            if found.lines:
-                has_moved = self._give(sink, cursor, found) or has_moved
+            batch = look(self._path, cursor.position, _MOST_BYTES)
+            if batch.lines:
+                has_moved = self._send_batch(sink, cursor, batch) or has_moved
         return has_moved
 
     def is_done(self) -> bool:
@@ -94,10 +94,10 @@ class Sender:
             for cursor in self.cursors.values()
         )
 
-    def _give(self, sink: Sink, cursor: Cursor, found: Look) -> bool:
-        lost = _gap(found, cursor.position)
+    def _send_batch(self, sink: Sink, cursor: Cursor, batch: Look) -> bool:
+        lost = _gap(batch, cursor.position)
         try:
-            told, count = self._hand(sink, [line for line in found.lines if self._is_sent(line)])
+            refusal, count = self._send_lines(sink, [line for line in batch.lines if self._is_sent(line)])
         except SinkFailed as error:
             tries = cursor.tries + 1
             pause = max(error.seconds, _PAUSES[tries - 1] if tries <= len(_PAUSES) else _REST_SECONDS)
@@ -108,8 +108,8 @@ class Sender:
             )
             return False
         self.counts[sink.name] += count
-        lost = "; ".join([text for text in (cursor.lost, lost, told) if text])[:500]
-        self._keep(sink, Cursor(found.position, lost=lost))
+        lost = "; ".join([text for text in (cursor.lost, lost, refusal) if text])[:500]
+        self._keep(sink, Cursor(batch.position, lost=lost))
         return True
 
     def _is_sent(self, line: bytes) -> bool:
@@ -117,7 +117,7 @@ class Sender:
         record = record_in(line)
         return record is not None and (self._sends_sandbox or not is_of_sandbox(record))
 
-    def _hand(self, sink: Sink, lines: Sequence[bytes]) -> tuple[str, int]:
+    def _send_lines(self, sink: Sink, lines: Sequence[bytes]) -> tuple[str, int]:
         """Send lines, in halves if one is refused; return a message about refused lines, and the number accepted."""
         if not lines:
             return "", 0
@@ -127,15 +127,19 @@ class Sender:
             if len(lines) == 1:
                 place = link_of(record_in(lines[0]))
                 return f"line {place.number if place else '?'} was refused: {refused.message}", 0
-            taken = refused.taken
-            middle = len(lines) // 2 if taken is None else max(taken, 1)
-            parts = [lines[:middle], lines[middle:]] if not taken else [lines[taken : taken + 1], lines[taken + 1 :]]
-        told, count = [], taken or 0
+            accepted = refused.taken
+            middle = len(lines) // 2 if accepted is None else max(accepted, 1)
+            parts = (
+                [lines[:middle], lines[middle:]]
+                if not accepted
+                else [lines[accepted : accepted + 1], lines[accepted + 1 :]]
+            )
+        messages, count = [], accepted or 0
         for part in parts:
-            words, number = self._hand(sink, part)
-            told += [words] if words else []
+            words, number = self._send_lines(sink, part)
+            messages += [words] if words else []
             count += number
-        return "; ".join(told), count
+        return "; ".join(messages), count
 
     def _keep(self, sink: Sink, cursor: Cursor) -> None:
         self.cursors[sink.name] = cursor
@@ -143,12 +147,12 @@ class Sender:
             # Cursors of receivers that are no longer configured are dropped.
             cursors.save(self._path, self.cursors)
         except (OSError, DsopsError):
-            return  # a full disk: lines are sent twice rather than lost
+            return  # on a full disk the cursor is not saved: lines are sent twice rather than lost
 
 
-def _gap(found: Look, position: Position) -> str:
+def _gap(batch: Look, position: Position) -> str:
     """A message about lines that are missing between the last sent one and the present file; "" for none."""
-    first = next((place for place in map(link_of, map(record_in, found.lines)) if place is not None), None)
+    first = next((place for place in map(link_of, map(record_in, batch.lines)) if place is not None), None)
     if first is None or not position.number or first.number <= position.number + 1:
         return ""
     return f"lines {position.number + 1} to {first.number - 1} were removed before they were sent"

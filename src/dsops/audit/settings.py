@@ -203,13 +203,13 @@ class _Reader:
             return ""
         return os.path.normpath(text)
 
-    def _unknown(self, key: Scalar, path: str, known: tuple[str, ...]) -> None:
-        self._add(key.line, path, f"there is no key `{key.text}`", _meant(key.text, known))
+    def _unknown(self, key: Scalar, path: str, known_keys: tuple[str, ...]) -> None:
+        self._add(key.line, path, f"there is no key `{key.text}`", _meant(key.text, known_keys))
 
     def _add(self, line: int, path: str, message: str, hint: str = "") -> None:
         self._problems.append(Problem(Where(self._path, line), path, message, hint))
 
 
-def _meant(word: str, known: tuple[str, ...]) -> str:
-    meant = nearest(word, known)
-    return f"did you mean `{meant}`?" if meant else f"there is {', '.join(known)}"
+def _meant(word: str, known_words: tuple[str, ...]) -> str:
+    meant = nearest(word, known_words)
+    return f"did you mean `{meant}`?" if meant else f"there is {', '.join(known_words)}"

@@ -29,7 +29,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 def message_of(line: bytes, facility: int) -> bytes:
     """The RFC 5424 message of a line; its text is the line as the trail has it."""
-    time, host, pid, name, severity = _told(line)
+    time, host, pid, name, severity = _header_fields(line)
     header = [
         f"<{facility * 8 + severity}>1",
         _field(time, 32),
@@ -44,7 +44,7 @@ def message_of(line: bytes, facility: int) -> bytes:
 
 def local_message_of(line: bytes, facility: int) -> bytes:
     """The message in the format of syslog(3): local time, program and process."""
-    time, _, pid, _, severity = _told(line)
+    time, _, pid, _, severity = _header_fields(line)
     try:
         moment = datetime.fromisoformat(time).astimezone()
     except (ValueError, OverflowError):
@@ -53,7 +53,7 @@ def local_message_of(line: bytes, facility: int) -> bytes:
     return f"<{facility * 8 + severity}>{stamp} dsops[{_field(pid, 128)}]: ".encode("ascii") + line
 
 
-def _told(line: bytes) -> tuple[str, object, object, str, int]:
+def _header_fields(line: bytes) -> tuple[str, object, object, str, int]:
     """Time, host, process, event name and severity of a line."""
     record: Mapping[str, Any] = record_in(line) or {}  # Any: the file may hold any JSON object.
     facts = record.get("additionalEventData")

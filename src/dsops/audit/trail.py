@@ -157,16 +157,16 @@ class _Writer:
         """Write the lines, after one that reports lost lines, if there are any."""
         counted = Counted(self._path, self._folder)
         try:
-            written = self._add(bodies, [] if counted.loss is None else [self._mark(LOST, counted.loss.facts())])
+            result = self._add(bodies, [] if counted.loss is None else [self._mark(LOST, counted.loss.facts())])
             counted.clear()
         finally:
             counted.close()
-        return written
+        return result
 
     def _add(self, bodies: Sequence[bytes], lost: Sequence[bytes]) -> WriteResult:
         data = read_at(self._lock, HEAD_BYTES + 1, 0)
-        known = parse_head(data)
-        if known is None and data.startswith(b"dsops-audit ") and not data.startswith(b"dsops-audit 1 "):
+        saved_head = parse_head(data)
+        if saved_head is None and data.startswith(b"dsops-audit ") and not data.startswith(b"dsops-audit 1 "):
             raise AuditFailed(
                 f"the audit trail {self._path} was not written",
                 why="a newer version of dsops writes it, in another format",
@@ -175,7 +175,7 @@ class _Writer:
         file = open_own(self._folder, self._name, os.O_RDWR | os.O_CREAT | os.O_APPEND, self._path)
         try:
             size = os.fstat(file).st_size
-            head, lead = self._found(file, size, known)
+            head, lead = self._checked_end(file, size, saved_head)
             if size and self._is_full(head, sum([len(body) + LINK_BYTES for body in bodies])):
                 file, head, lead, size = self._rotate(file, head, lead, size)
                 if not size:
@@ -200,41 +200,41 @@ class _Writer:
 
     def _put(self, file: int, data: bytes, size: int) -> None:
         """Write all of it or nothing."""
-        written = 0
+        count = 0
         try:
-            written = os.write(file, data)
+            count = os.write(file, data)
         finally:
-            if written < len(data):
+            if count < len(data):
                 os.ftruncate(file, size)
-        if written < len(data):
+        if count < len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _put_head(self, head: Head) -> None:
         os.pwrite(self._lock, pack_head(head), 0)
 
-    def _found(self, file: int, size: int, known: Head | None) -> tuple[Head, bytes]:
+    def _checked_end(self, file: int, size: int, saved_head: Head | None) -> tuple[Head, bytes]:
         """The end of the trail, and bytes to write before the next line; marks defects since the last write."""
-        if known is not None and known.size == size:
-            return known, b""
-        if known is not None and size and self._was_put_away(known):
-            known = known._replace(size=0, began=self._now)  # These lines are the first ones of a new file.
-        if known is None:
-            known = self._without_head(file, size)
-            if known.size == size:
-                return known, b""
+        if saved_head is not None and saved_head.size == size:
+            return saved_head, b""
+        if saved_head is not None and size and self._was_rotated(saved_head):
+            saved_head = saved_head._replace(size=0, began=self._now)  # These lines are the first ones of a new file.
+        if saved_head is None:
+            saved_head = self._without_head(file, size)
+            if saved_head.size == size:
+                return saved_head, b""
         elif not size:
-            if not self._was_put_away(known):
-                self._note(MISSING, lines=known.number)
-            return known, b""
-        elif size < known.size:
-            self._note(CUT, bytes=known.size - size)
-            return known, b"" if _ends_line(file, size) else b"\n"
-        return self._adopted(file, size, known)
+            if not self._was_rotated(saved_head):
+                self._note(MISSING, lines=saved_head.number)
+            return saved_head, b""
+        elif size < saved_head.size:
+            self._note(CUT, bytes=saved_head.size - size)
+            return saved_head, b"" if _ends_line(file, size) else b"\n"
+        return self._adopted(file, size, saved_head)
 
-    def _adopted(self, file: int, size: int, known: Head) -> tuple[Head, bytes]:
+    def _adopted(self, file: int, size: int, saved_head: Head) -> tuple[Head, bytes]:
         """Accept complete lines whose writer died before it updated the head; mark an incomplete line."""
-        data = read_at(file, min(size - known.size, _MOST_ADOPTED), known.size)
-        head = known
+        data = read_at(file, min(size - saved_head.size, _MOST_ADOPTED), saved_head.size)
+        head = saved_head
         start = 0
         while start < len(data):
             end = data.find(b"\n", start)
@@ -278,7 +278,7 @@ class _Writer:
         number, hash_ = (place.number, hash_of(line)) if place is not None else (0, START)
         return Head(number, hash_, start + len(whole), self._now)
 
-    def _was_put_away(self, head: Head) -> bool:
+    def _was_rotated(self, head: Head) -> bool:
         """Whether a writer died after it rotated the file, before it updated the head."""
         try:
             name = put_away_name(self._path, head.number)

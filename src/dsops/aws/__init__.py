@@ -1,1 +1,1 @@
-"""A thin AWS client: it knows requests, signatures, retries and AWS's errors, nothing of the config."""
+"""A thin AWS client: requests, signatures, retries and AWS's errors. It does not know the configuration."""

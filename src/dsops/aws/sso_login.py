@@ -1,6 +1,6 @@
-"""A login to IAM Identity Center, by a browser on this machine or by a code that is approved on any device.
+"""Log in to IAM Identity Center with a browser on this machine, or with a code approved on any device.
 
-What a person sees and what opens a browser is passed in.
+The caller passes in what shows the code and what opens the browser.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from dsops.secret import Secret
 from dsops.tasks import Work, blocking, pause
 
 _NAME = "dsops"
-"""What the page shows people: who it is that wants to be let in."""
+"""The client name that the approval page shows."""
 
 _SLOWER_SECONDS = 5
-"""Between questions from then on, each time that the endpoint asks for it (RFC 8628, 3.5)."""
+"""Added to the polling interval on each `slow_down` (RFC 8628, 3.5)."""
 
 _EARLY = timedelta(minutes=15)
 _ENDED = "InvalidClientException"
 
 
 class LoginService(NamedTuple):
-    """Where somebody logs in, and through whom that is asked."""
+    """The session to log in to, and the client and endpoint to use."""
 
     client: Client
     endpoint: Endpoint
@@ -48,16 +48,16 @@ class LoginService(NamedTuple):
 
 
 Way = Callable[[LoginService, Registration], "Work[Token]"]
-"""What gets a token, once this program is registered."""
+"""A login method: gets a token for a registered client."""
 
 Catch = Callable[[str, str], Mapping[str, str]]
-"""(the page to go to, the state to wait for) -> what the browser brought back; raises LoginFailed."""
+"""(login page, expected state) -> the query parameters that the browser brought back; raises LoginFailed."""
 
 
 async def log_in(place: LoginService, way: Way, *, has_redirect: bool) -> Token:
-    """The token of a new login.
+    """Log in and return the token.
 
-    This program's registration is kept as the AWS CLI keeps its own, and made anew once where AWS has ended it.
+    The client registration is cached as the AWS CLI caches its own, and renewed once when AWS has ended it.
     """
     path = _registration_path(place, has_redirect=has_redirect)
     registration = read_client(path)
@@ -73,7 +73,7 @@ async def log_in(place: LoginService, way: Way, *, has_redirect: bool) -> Token:
 
 
 def by_device(show: Callable[[DeviceAuthorization], None]) -> Way:
-    """By a code that `show` tells a person, who approves it in whatever browser."""
+    """The login method with a code that `show` displays and a person approves in any browser."""
 
     async def way(place: LoginService, registration: Registration) -> Token:
         client, endpoint = place.client, place.endpoint
@@ -86,25 +86,25 @@ def by_device(show: Callable[[DeviceAuthorization], None]) -> Way:
         while client.runtime.now() < until:
             await pause(interval)
             try:
-                found = await token_of_device(client, endpoint, registration, device.device_code)
+                login_outcome = await token_of_device(client, endpoint, registration, device.device_code)
             except ServiceError:
-                continue  # who is down now may be there at the next question
+                continue  # temporary: the service may answer the next poll
             except SsoRefused as error:
                 failure = _as_failure(error)
                 if failure is None:
                     raise
                 raise failure from error
-            if isinstance(found, Token):
-                return found
-            if found == "SlowDownException":
+            if isinstance(login_outcome, Token):
+                return login_outcome
+            if login_outcome == "SlowDownException":
                 interval += _SLOWER_SECONDS
-        raise LoginFailed("nobody approved the code in time", hint="log in once more")
+        raise LoginFailed("the code was not approved in time", hint="log in again")
 
     return way
 
 
 def by_browser(redirect_uri: str, catch: Catch) -> Way:
-    """By the browser of this machine, which brings a code to `redirect_uri` (RFC 8252, with PKCE: RFC 7636)."""
+    """The login method with a local browser, which brings a code to `redirect_uri` (RFC 8252, with PKCE: RFC 7636)."""
 
     async def way(place: LoginService, registration: Registration) -> Token:
         verifier, state = _random(), _random()
@@ -131,7 +131,7 @@ def by_browser(redirect_uri: str, catch: Catch) -> Way:
 
 
 def _registration_path(place: LoginService, *, has_redirect: bool) -> str:
-    """The AWS CLI's rule for its own, with our name: another place, region or scope is another registration."""
+    """The registration's file: the AWS CLI's naming rule with our name. Start URL, region and scopes are part of it."""
     session, runtime = place.session, place.client.runtime
     about = {
         "tool": _NAME,
@@ -147,7 +147,7 @@ def _registration_path(place: LoginService, *, has_redirect: bool) -> str:
 
 
 def _check_page(page: str, endpoint: Endpoint) -> None:
-    """Refuses to send a person to a page that anybody on the way could have written."""
+    """Raise LoginFailed unless the page is https or loopback: an attacker could rewrite one sent over plain http."""
     address = parse_address(page.partition("?")[0].partition("#")[0])
     if address is None or (address.scheme != "https" and not is_loopback(address.host)):
         raise LoginFailed(
@@ -156,31 +156,33 @@ def _check_page(page: str, endpoint: Endpoint) -> None:
         )
 
 
-_ALLOW = "log in once more, and allow it there"
+_ALLOW = "log in again, and allow it there"
 
 
 def _as_failure(error: SsoRefused) -> LoginFailed | None:
-    """The token endpoint's no, as what it means to a person; None where its own words say it."""
-    said = error.aws.code if error.aws is not None else ""
-    if said == "AccessDeniedException":
+    """The LoginFailed for a refusal by the token endpoint; None to use the endpoint's own words."""
+    code = error.aws.code if error.aws is not None else ""
+    if code == "AccessDeniedException":
         return LoginFailed("the login was denied on the page", why=error.why, hint=_ALLOW, aws=error.aws)
-    if said == "ExpiredTokenException":
-        return LoginFailed("nobody approved the code in time", hint="log in once more", aws=error.aws)
+    if code == "ExpiredTokenException":
+        return LoginFailed("the code was not approved in time", hint="log in again", aws=error.aws)
     return None
 
 
 def _said_no(brought: Mapping[str, str]) -> LoginFailed:
-    """What the browser brought back instead of a code; it is somebody else's text, and short."""
+    """The error for a redirect without a code. Its text comes from outside, so it is cut and cleaned."""
     error = brought.get("error", "") or "no code"
-    why = "".join(each if each.isprintable() else "?" for each in brought.get("error_description", "")[:200])
+    why = "".join(
+        character if character.isprintable() else "?" for character in brought.get("error_description", "")[:200]
+    )
     if error == "access_denied":
         return LoginFailed("the login was denied on the page", why=why, hint=_ALLOW)
-    shown = "".join(each if each.isprintable() else "?" for each in error[:60])
-    return LoginFailed(f"the browser came back without a login: {shown}", why=why, hint="log in once more")
+    printable_error = "".join(character if character.isprintable() else "?" for character in error[:60])
+    return LoginFailed(f"the browser came back without a login: {printable_error}", why=why, hint="log in again")
 
 
 def _random() -> str:
-    """43 characters of 256 bits: what RFC 7636 asks for."""
+    """A random string of 43 characters (256 bits), as RFC 7636 requires."""
     return _base64(os.urandom(32))
 
 

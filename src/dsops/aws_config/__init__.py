@@ -1,4 +1,4 @@
-"""AWS's config file and dsops configurations, each made from the other.
+"""Converts between AWS's config file and dsops configurations, in both directions.
 
 In: texts and a configuration. Out: texts. It reads and writes no files. Imported by `cli`.
 """

@@ -1,4 +1,4 @@
-"""Stores -> the text of a dsops.yaml, for people to read and go on with."""
+"""Writes stores as the text of a dsops.yaml that people can edit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ envs:
 
 
 def to_yaml(made: Made, shown: str) -> str:
-    """The configuration; `shown` is how people name the file that it was made of."""
+    """The text of the configuration; `shown` is the source file's name, for its comment."""
     names = [_comment(profile.name) for profile in made.as_they_are]
     sources = [f"  # Profile {name} is no store: where it is needed it is `profile:` of one.\n" for name in names]
     between = ["\n"] if sources and made.stores else []
@@ -45,12 +45,12 @@ def _store(store: MadeStore) -> str:
 
 
 def _scalar(text: str) -> str:
-    """The text so that YAML reads it back: as it is where that is plain, else quoted as in JSON."""
+    """The text as a YAML scalar: unquoted if it is plain, else quoted as in JSON."""
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
         return text
-    # Not json.dumps's own escapes: above U+FFFF JSON writes two halves, and YAML one `\\U0001F600`.
+    # JSON escapes characters above U+FFFF as two surrogates, YAML as one `\\U0001F600`.
     quoted = json.dumps(text, ensure_ascii=False)
-    return "".join(each if each.isprintable() else f"\\U{ord(each):08X}" for each in quoted)
+    return "".join(character if character.isprintable() else f"\\U{ord(character):08X}" for character in quoted)
 
 
 def _comment(text: str) -> str:

@@ -1,7 +1,8 @@
-"""Stores -> profiles that ask dsops for a session, and their place in an ~/.aws/config that is somebody's own.
+"""Profiles whose `credential_process` is dsops, and their block in the user's own ~/.aws/config.
 
-AWS SDKs and Tools Reference Guide, "Process credential provider": the command line of `credential_process` is split as
-a shell would (botocore, the AWS CLI, PHP), or given to one (Go, Java, JavaScript, .NET). Quoted as for a shell both do.
+AWS SDKs and Tools Reference Guide, "Process credential provider": some SDKs split the command line of
+`credential_process` like a shell (botocore, the AWS CLI, PHP), others pass it to one (Go, Java, JavaScript, .NET).
+Shell quoting works for both.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dsops.aws_config.profiles import Profiles, SourceText, read_profiles
 from dsops.endpoint import is_region_name
 from dsops.errors import ConfigUnreadable, UsageError, ValueUnusable, Where
 
-# What every reader of such files takes for a name, without quotes; and what a shell takes as it is.
+# Names that every reader of config files accepts without quotes, and that need no quoting in a shell.
 _NAME = re.compile(r"(?!DEFAULT$)[A-Za-z0-9][\w.@+/-]*", re.ASCII)
 
 
@@ -26,19 +27,19 @@ class ProcessProfile:
     name: str
     store: str
     region: str
-    """Empty where the store has none, or one that an environment variable gives."""
+    """Empty when the store has no region, or takes it from an environment variable."""
     environment: str = ""
-    """Of the configuration: what decides what the session may do, where that follows from what is read."""
+    """The configuration's environment that decides the session policy (`session_policy: auto`); "" for none."""
 
 
 def profile_lines(
     profile: ProcessProfile, program: Sequence[str], config: str, join: Callable[[Sequence[str]], str] = shlex.join
 ) -> list[str]:
-    """The section. `program` starts dsops, `config` is the absolute path of the configuration.
+    """The profile's section. `program` is the command that starts dsops, `config` the configuration's absolute path.
 
-    `join` quotes words as a shell does; Windows has a way of its own, which botocore knows.
+    `join` quotes words as a shell does; Windows has its own rules, which botocore knows.
 
-    Raises UsageError for a name that can't head a section, ValueUnusable for what no line can hold.
+    Raises UsageError for a name that can't be a section's, ValueUnusable for a line that the file can't hold.
     """
     if profile.name == "default" or not _NAME.fullmatch(profile.name):
         raise UsageError(
@@ -47,7 +48,7 @@ def profile_lines(
             hint="`--prefix` puts something before the names: `--prefix dsops-`",
         )
     if profile.region and not is_region_name(profile.region):
-        # A line break in it would write a section of its own choice, in a file that runs commands.
+        # A line break in it would write arbitrary sections into a file that runs commands.
         raise ValueUnusable(
             f"the region of store `{profile.store}` is none: {profile.region!r}",
             hint="`region` is a name such as us-east-1",
@@ -62,7 +63,7 @@ def profile_lines(
 
 def _checked(line: str) -> str:
     if re.search(r"[\x00-\x1f\x7f]|\s[#;]", line):
-        # Some readers end a value there: it would begin a comment.
+        # Some readers would take the rest of the line for a comment.
         raise ValueUnusable(
             "that command line can't stand in ~/.aws/config",
             why="a path in it has a control character, or a blank before `#` or `;`",
@@ -73,46 +74,46 @@ def _checked(line: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """The lines that belong to one configuration, between two markers that name it."""
+    """The profiles of one configuration, between two marker lines that name it."""
 
     config: str
     profiles: tuple[tuple[str, tuple[str, ...]], ...]
-    """Name -> lines."""
+    """Each profile's name and lines."""
 
     @property
     def begin(self) -> str:
-        """The line before them."""
+        """The marker line before the profiles."""
         return f"# dsops: begin {self.config} (dsops export aws-config --write replaces what follows)"
 
     @property
     def end(self) -> str:
-        """The line behind them."""
+        """The marker line after the profiles."""
         return f"# dsops: end {self.config}"
 
     def text(self) -> str:
-        """The whole block."""
+        """The whole block, with markers."""
         sections = "\n\n".join("\n".join(lines) for _, lines in self.profiles)
         return f"{self.begin}\n{sections}\n{self.end}\n"
 
 
 def merge(old: SourceText, credentials: SourceText, block: Block) -> str:
-    """The config file's text with the block in the place of an older one, else at its end; all else as it was.
+    """The config file's text with the block replaced, or added at the end; all other text is unchanged.
 
-    Raises UsageError for a profile that somebody else has made, in either file, and ConfigUnreadable for a block
-    that has lost its end or a file that AWS's programs can't read.
+    Raises UsageError for a profile that the user has in either file already, and ConfigUnreadable for a block without
+    its end marker, or a file that AWS's programs can't read.
     """
     lines = old.text.split("\n")
-    found = _place(lines, block, old.shown)
-    # A file of Windows keeps its line ends, and so do the lines that are added.
+    place = _place(lines, block, old.shown)
+    # A file with Windows line ends keeps them, and the added lines get them too.
     ending = "\r\n" if "\r\n" in old.text else "\n"
     new = block.text().replace("\n", ending)
-    if found is None:
+    if place is None:
         before, after = old.text, ""
         if before and not before.endswith("\n"):
             before += ending
         between = ending if before and not before.endswith(ending * 2) else ""
     else:
-        first, last = found
+        first, last = place
         before, after = "".join(f"{line}\n" for line in lines[:first]), "\n".join(lines[last + 1 :])
         between = ""
     _refuse_others(read_profiles(SourceText(text=before + after, shown=old.shown), credentials), block)
@@ -120,7 +121,7 @@ def merge(old: SourceText, credentials: SourceText, block: Block) -> str:
 
 
 def _place(lines: Sequence[str], block: Block, shown: str) -> tuple[int, int] | None:
-    """The lines of the markers; None where there are none."""
+    """The line numbers of the markers; None when there are none."""
     marks = [line.removesuffix("\r") for line in lines]
     starts = [number for number, line in enumerate(marks) if line == block.begin]
     ends = [number for number, line in enumerate(marks) if line == block.end]
@@ -137,7 +138,7 @@ def _place(lines: Sequence[str], block: Block, shown: str) -> tuple[int, int] | 
 
 
 def _refuse_others(profiles: Profiles, block: Block) -> None:
-    """A profile of somebody's own is never replaced; one with keys would win over a credential_process anyway."""
+    """Raise UsageError for a name that a profile of the user has: its keys would win over a credential_process."""
     for name, _ in block.profiles:
         own = profiles.by_name.get(name)
         if own is not None:

@@ -1,4 +1,4 @@
-"""The stores of a configuration that become profiles, and what a profile needs to know of each."""
+"""Choose the stores to export as profiles, and find each one's region and environment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dsops.schema import OWN_POLICY, StoreType
 
 
 def exported_stores(config: Config, wanted: tuple[str, ...], types: Mapping[str, StoreType]) -> list[str]:
-    """The stores to export: those named, else all that issue a session. Raises UsageError or ConfigError."""
+    """The stores to export: the named ones, else all that issue a session. Raises UsageError or ConfigError."""
     for name in wanted:
         store = config.stores.get(name)
         if store is None:
@@ -34,7 +34,7 @@ def exported_stores(config: Config, wanted: tuple[str, ...], types: Mapping[str,
 
 
 def needs_environment(config: Config, name: str, types: Mapping[str, StoreType]) -> bool:
-    """Whether the store's session has `session_policy: auto`, which follows from what an environment reads."""
+    """Whether the store's session has `session_policy: auto`, which needs an environment to know what is read."""
     for store in _chain(config, name):
         if store.type in types and types[store.type].gives_credentials:
             return store.text_of("session_policy") == OWN_POLICY
@@ -42,7 +42,7 @@ def needs_environment(config: Config, name: str, types: Mapping[str, StoreType])
 
 
 def written_region(config: Config, name: str) -> str:
-    """The region written on the store, or on one whose credentials it uses; "" for none, or one with a variable."""
+    """The region set on the store, or on the stores whose credentials it uses; "" for none or one with a variable."""
     for store in _chain(config, name):
         if "region" in store.fields:
             text = store.text_of("region")
@@ -51,7 +51,7 @@ def written_region(config: Config, name: str) -> str:
 
 
 def _chain(config: Config, name: str) -> Iterator[StoreEntry]:
-    """The store, and the stores whose credentials it uses, in turn."""
+    """The store, and in turn the stores whose credentials it uses."""
     seen: set[str] = set()
     while name in config.stores and name not in seen:
         seen.add(name)

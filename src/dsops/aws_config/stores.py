@@ -1,7 +1,7 @@
-"""Profiles -> stores: each role that a profile assumes, and each permission set, becomes a store of the same session.
+"""Convert profiles to stores: each role and each permission set becomes a store with the same session.
 
-A profile that can't be said in the same words is left out with a note. Nothing is guessed: a store that is somebody
-else than the profile would be worse than none.
+A profile that has no exact equivalent is left out with a note. Nothing is guessed, since a store with another
+identity than the profile would be worse than none.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ _SOURCES = {
 }
 _CHAINED_SECONDS = 3600
 _DROPPED = frozenset({"duration_seconds", "region"})
-"""Keys that don't decide who somebody is: a store does without one that AWS would refuse."""
+"""Keys that don't affect the identity: a value that AWS would refuse is dropped."""
 
-# Names stand in `store://NAME/KEY` and `NAME:KEY`, and on the command line; these are plain in a shell as well.
+# Characters not allowed in a store's name: names occur in `store://NAME/KEY`, in `NAME:KEY` and on the command line.
 _UNFIT = re.compile(r"[^\w.@+=,-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeStore:
-    """One store: its settings in the order in which they are written, and what a reader should know of it."""
+    """One store: its settings in order, and comments for the reader."""
 
     name: str
     profile: str
@@ -65,21 +65,21 @@ class MadeStore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """What became of the profiles."""
+    """The result of the conversion."""
 
     stores: tuple[MadeStore, ...]
-    """Each behind the one whose session it uses."""
+    """In dependency order: each store follows the one whose session it uses."""
     as_they_are: tuple[Profile, ...]
-    """Profiles without a role: a store names them as `profile`."""
+    """Profiles without a role, which stores use as `profile`."""
     notes: tuple[str, ...]
     variables: tuple[tuple[str, Where], ...]
-    """Variables that stand for an external ID, and where its value stands."""
+    """Variables that replace external IDs, and the place of each value."""
 
 
 def make_stores(profiles: Profiles, wanted: Sequence[str] = (), *, keeps_external_ids: bool = False) -> Made:
-    """The stores of the wanted profiles, of all if none is named, and of those that they begin with.
+    """Convert the named profiles (all if none is named), and those that they depend on.
 
-    An external ID becomes a variable, unless it is to be kept: a dsops.yaml is what people commit.
+    An external ID is replaced by a variable unless `keeps_external_ids`, since a dsops.yaml is usually committed.
     """
     maker = _Maker(profiles, keeps_external_ids=keeps_external_ids)
     for name in wanted or profiles.by_name:
@@ -93,7 +93,7 @@ def make_stores(profiles: Profiles, wanted: Sequence[str] = (), *, keeps_externa
 
 
 class _Maker:
-    """Makes each store once, its source first."""
+    """Creates each store once, after the store that it depends on."""
 
     def __init__(self, profiles: Profiles, *, keeps_external_ids: bool) -> None:
         self.stores: list[MadeStore] = []
@@ -106,7 +106,7 @@ class _Maker:
         self._open: list[str] = []
 
     def make(self, profile: Profile) -> str:
-        """The name of the profile's store; "" where it has none, which is then told."""
+        """Create the profile's store and return its name; "" when it has none, which a note explains."""
         if profile.name not in self._names:
             self._open.append(profile.name)
             self._names[profile.name] = self._make(profile)
@@ -142,8 +142,8 @@ class _Maker:
             why = "it has neither `source_profile` nor `credential_source`"
             return self._leave(profile, why, profile.entries["role_arn"])
         if kind.text not in _SOURCES:
-            known = ", ".join(_SOURCES)
-            return self._leave(profile, f"`credential_source` is none of {known}", kind)
+            source_names = ", ".join(_SOURCES)
+            return self._leave(profile, f"`credential_source` is none of {source_names}", kind)
         comment = (
             f"With {_SOURCES[kind.text]} (credential_source = {kind.text}): dsops takes the first base credentials",
             "that it finds, and `dsops whoami` says which.",
@@ -151,7 +151,7 @@ class _Maker:
         return self._store(profile, STS_TYPE, _ROLE, (), comment)
 
     def _of_profile(self, profile: Profile, entry: ProfileEntry) -> str:
-        """The store of a role that is assumed with another profile's credentials."""
+        """Create the store of a role that is assumed with another profile's credentials."""
         source = self._profiles.by_name.get(entry.text)
         if source is None:
             return self._leave(profile, f"there is no profile `{entry.text}`, its `source_profile`", entry)
@@ -168,7 +168,7 @@ class _Maker:
         return self._leave(profile, f"its `source_profile` `{source.name}` became no store", entry)
 
     def _on_keys(self, profile: Profile, source: Profile, entry: ProfileEntry) -> str:
-        """To botocore a source with keys is its keys, also where it has a role; by its name it would be the role."""
+        """Handle a source profile with keys: botocore uses these even if it has a role; a store would be the role."""
         if not source.text("role_arn"):
             return self._on_profile(profile, source)
         why = f"its `source_profile` `{source.name}` has keys and a role, and only the role has a name here"
@@ -186,10 +186,10 @@ class _Maker:
         source: tuple[tuple[str, str], ...],
         comments: tuple[str, ...],
     ) -> str:
-        """Adds a store of that type, of the profile's keys under their names here."""
+        """Add a store of that type, with the profile's keys renamed to the store's."""
         entries = {ours: profile.entries[theirs] for theirs, ours in keys.items() if theirs in profile.entries}
         if "sso_session" in entries:
-            # botocore takes these from the section of the session then, and asks that they agree.
+            # With `sso_session`, botocore reads these from the session's section, and requires that they agree.
             entries = {name: entry for name, entry in entries.items() if name not in {"start_url", "sso_region"}}
         if not self._check(
             profile, store_type, entries, is_chained=any(key == "credentials_from" for key, _ in source)
@@ -198,10 +198,10 @@ class _Maker:
         name = self._free_name(profile.name)
         settings = [("type", store_type.name), *source]
         settings += [(key, self._text(key, entry, name)) for key, entry in entries.items()]
-        made = MadeStore(
+        store = MadeStore(
             name=name, profile=profile.name, where=profile.where, settings=tuple(settings), comments=comments
         )
-        self.stores.append(made)
+        self.stores.append(store)
         self._tell_others(profile, frozenset(keys) | {"source_profile", "credential_source"})
         return name
 
@@ -220,11 +220,13 @@ class _Maker:
     def _check(
         self, profile: Profile, store_type: StoreType, entries: dict[str, ProfileEntry], *, is_chained: bool
     ) -> bool:
-        """Whether that can be a store; takes away what AWS would refuse and it can do without."""
+        """Whether the entries form a valid store; drops values that AWS would refuse if they are optional."""
         seconds = entries.get("duration_seconds")
         if seconds is not None and is_chained and seconds.text.isdigit() and int(seconds.text) > _CHAINED_SECONDS:
-            what = "`duration_seconds` is left out: a role that another's session assumes lives an hour at the most"
-            self._tell(profile, what, seconds)
+            problem_text = (
+                "`duration_seconds` is left out: a role that another's session assumes lives an hour at the most"
+            )
+            self._tell(profile, problem_text, seconds)
             del entries["duration_seconds"]
         fields = {
             name: Field(Scalar(entry.text, "text", entry.where.line), entry.where) for name, entry in entries.items()
@@ -240,12 +242,12 @@ class _Maker:
         return True
 
     def _free_name(self, profile: str) -> str:
-        """A name that a store can have, and no other one has."""
-        wanted = _UNFIT.sub("-", profile).strip("-") or "profile"
+        """A valid and unused name for the store."""
+        base_name = _UNFIT.sub("-", profile).strip("-") or "profile"
         taken = {store.name for store in self.stores}
-        name, number = wanted, 2
+        name, number = base_name, 2
         while name in taken:
-            name, number = f"{wanted}-{number}", number + 1
+            name, number = f"{base_name}-{number}", number + 1
         if name != profile:
             self.notes.append(f"profile `{profile}` is store `{name}`: its own name can't be one, or is taken")
         return name
@@ -258,11 +260,11 @@ class _Maker:
         self.notes.append(f"profile `{profile.name}` ({entry.where}): {what}")
 
     def _tell_others(self, profile: Profile, used: frozenset[str]) -> None:
-        """Says which keys have no meaning here, or led AWS's programs to another address."""
+        """Add notes for keys that dsops ignores, and for those that send AWS's programs to another address."""
         places = [key for key in profile.entries if key in _PLACES]
         if places:
-            what = f"`{places[0]}` is not followed: set AWS_ENDPOINT_URL, or `endpoint_url` on the store"
-            self._tell(profile, what, profile.entries[places[0]])
+            problem_text = f"`{places[0]}` is not followed: set AWS_ENDPOINT_URL, or `endpoint_url` on the store"
+            self._tell(profile, problem_text, profile.entries[places[0]])
         others = _joined(key for key in profile.entries if key not in used and key not in _PLACES)
         if others:
             self.notes.append(f"profile `{profile.name}` ({profile.where}): {others} means nothing to dsops")
@@ -273,5 +275,5 @@ def _joined(names: Iterable[str]) -> str:
 
 
 def _literal(text: str) -> str:
-    """The text as the configuration has it: `${` would begin a variable."""
+    """The text escaped for the configuration, where `${` would start a variable."""
     return text.replace("${", "$${")

@@ -40,13 +40,13 @@ class Permission(NamedTuple):
     """What the configuration could do, as the user saw it."""
 
 
-def is_allowed(files: tuple[SourceFile, ...], environ: Mapping[str, str], what: str = RUNNING) -> bool:
+def is_allowed(files: tuple[SourceFile, ...], environ: Mapping[str, str], permission_kind: str = RUNNING) -> bool:
     """Whether the user has allowed these files as they were read. In a CI pipeline the checkout counts as allowed."""
-    if what == RUNNING and is_pipeline(environ):
+    if permission_kind == RUNNING and is_pipeline(environ):
         return True  # shared files too: GitLab's runner checks out with umask 0
     if any(file.is_shared for file in files):
         return False
-    folder = permission_folder(files[0].written, environ, what)
+    folder = permission_folder(files[0].written, environ, permission_kind)
     name = _name(files)
     return bool(folder) and _read(os.path.join(folder, name), name) is not None
 
@@ -72,7 +72,10 @@ def not_allowed(file: str, why: str = "", *, flags: str = "", or_else: str = "")
 
 
 def allow(
-    files: tuple[SourceFile, ...], environ: Mapping[str, str], what: str = RUNNING, powers: Iterable[str] = ()
+    files: tuple[SourceFile, ...],
+    environ: Mapping[str, str],
+    permission_kind: str = RUNNING,
+    powers: Iterable[str] = (),
 ) -> None:
     """Remember these files as allowed; earlier permissions stay, for users who switch branches.
 
@@ -80,12 +83,12 @@ def allow(
     permission can't be written.
     """
     refuse_shared(files)
-    folder, name = permission_folder(files[0].written, environ, what), _name(files)
+    folder, name = permission_folder(files[0].written, environ, permission_kind), _name(files)
     if not folder:
         raise ConfigError(
             "there is no folder to store the permission in",
             why="neither XDG_DATA_HOME nor HOME is set",
-            hint="name the file: --config" if what == RUNNING else "set HOME to your home folder",
+            hint="name the file: --config" if permission_kind == RUNNING else "set HOME to your home folder",
         )
     lines = [_HEAD + name.encode(), *_lines(files), *[b"can " + _quote(power) for power in powers]]
     path = os.path.join(folder, name)
@@ -110,9 +113,9 @@ def allow(
         )
 
 
-def disallow(path: str, environ: Mapping[str, str], what: str = RUNNING) -> bool:
+def disallow(path: str, environ: Mapping[str, str], permission_kind: str = RUNNING) -> bool:
     """Remove every permission for the main file at that path, as written; returns whether there was any."""
-    folder = permission_folder(path, environ, what)
+    folder = permission_folder(path, environ, permission_kind)
     try:
         names = [name for name in os.listdir(folder) if _is_name(name)] if folder else []
         for name in names:
@@ -126,10 +129,10 @@ def disallow(path: str, environ: Mapping[str, str], what: str = RUNNING) -> bool
     return bool(names)
 
 
-def permissions(path: str, environ: Mapping[str, str], what: str = RUNNING) -> list[Permission]:
+def permissions(path: str, environ: Mapping[str, str], permission_kind: str = RUNNING) -> list[Permission]:
     """The permissions for the main file at that path, as written, the latest first."""
-    folder = permission_folder(path, environ, what)
-    read = [_read(each, os.path.basename(each)) for each in (_newest_first(folder) if folder else [])]
+    folder = permission_folder(path, environ, permission_kind)
+    read = [_read(file, os.path.basename(file)) for file in (_newest_first(folder) if folder else [])]
     return [_parse(lines) for lines in read if lines is not None]
 
 
@@ -147,18 +150,18 @@ def is_as_allowed(path: str, allowed: Iterable[Permission]) -> bool:
     return False
 
 
-def permissions_path(environ: Mapping[str, str], what: str = RUNNING) -> str:
+def permissions_path(environ: Mapping[str, str], permission_kind: str = RUNNING) -> str:
     """The folder of all permissions, by the XDG base directory specification; "" without a home folder."""
     data = environ.get("XDG_DATA_HOME", "")
     if not os.path.isabs(data):  # the XDG specification says to ignore relative paths
         home = environ.get("HOME") or environ.get("USERPROFILE", "")
         data = os.path.join(home, ".local", "share") if os.path.isabs(home) else ""
-    return os.path.join(data, "dsops", what) if data else ""
+    return os.path.join(data, "dsops", permission_kind) if data else ""
 
 
-def permission_folder(path: str, environ: Mapping[str, str], what: str) -> str:
+def permission_folder(path: str, environ: Mapping[str, str], permission_kind: str) -> str:
     """The folder of one main file's permissions, whose time shows every change; "" without a home folder."""
-    parent = permissions_path(environ, what)
+    parent = permissions_path(environ, permission_kind)
     return os.path.join(parent, digest(os.fsencode(path))[:32]) if parent else ""
 
 
@@ -179,9 +182,9 @@ def _parse(lines: list[bytes]) -> Permission:
     files = []
     for line in lines:
         if line.startswith(b"file "):
-            _, sha256, of_link, of_file, written, path = line.split(b" ")
+            _, sha256, of_link, of_file, written_path, path = line.split(b" ")
             owners = int(of_link), int(of_file)
-            files.append(SourceFile(_unquote(path), sha256.decode(), "", _unquote(written), owners))
+            files.append(SourceFile(_unquote(path), sha256.decode(), "", _unquote(written_path), owners))
     return Permission(tuple(files), tuple(_unquote(line[4:]) for line in lines if line.startswith(b"can ")))
 
 

@@ -40,9 +40,9 @@ def pick_default(sections: Sections, environments: Iterable[str], problems: Prob
     if not sections.default_environment:
         return ""
     name, where = sections.default_environment[-1]
-    known = list(environments)
-    if name not in known:
-        problems.add(where, "default_env", f"there is no environment `{name}`", word=name, known=known)
+    names = list(environments)
+    if name not in names:
+        problems.add(where, "default_env", f"there is no environment `{name}`", word=name, known_words=names)
     return name
 
 
@@ -86,7 +86,7 @@ class _Merger:
                 self._problems.add(here, f"{path}.extends", message, "remove one of the `extends`")
             elif base.text not in self._parts:
                 message = f"there is no environment `{base.text}`"
-                self._problems.add(here, f"{path}.extends", message, word=base.text, known=self._parts)
+                self._problems.add(here, f"{path}.extends", message, word=base.text, known_words=self._parts)
             elif len(self._open) > MAX_EXTENDS:
                 self._problems.add(here, f"{path}.extends", f"`extends` goes more than {MAX_EXTENDS} deep")
             else:
@@ -183,7 +183,7 @@ class _Reader:
                 self._problems.add(place, f"{path}.{key.text}", message, f"did you mean `{meant}`?")
             else:
                 hint = f"it takes {', '.join(_KEYS[:-1])}"
-                self._problems.add(place, f"{path}.{key.text}", message, hint, word=key.text, known=_KEYS)
+                self._problems.add(place, f"{path}.{key.text}", message, hint, word=key.text, known_words=_KEYS)
         return not unknown
 
     def _text(self, node: Mapping, key: str, file: str, path: str) -> Text | None:

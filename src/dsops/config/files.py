@@ -82,15 +82,15 @@ class ConfigReader:
         """Add the files that a file includes, then the file itself."""
         for include in _includes(source, self._problems):
             where = Where(source.shown, include.line)
-            wanted = os.path.join(os.path.dirname(path), include.text)
-            real = os.path.realpath(wanted)
+            include_path = os.path.join(os.path.dirname(path), include.text)
+            real = os.path.realpath(include_path)
             if real in chain:
-                loop = " -> ".join([self._shown(file) for file in (*chain[chain.index(real) :], real)])
+                loop = " -> ".join([self._shown_path(file) for file in (*chain[chain.index(real) :], real)])
                 message, hint = f"files include each other: {loop}", "remove one of the includes"
                 if real == chain[-1]:
                     message, hint = f"{source.shown} includes itself", "remove that"
                 self._problems.add(where, "include", message, hint)
-            elif not os.path.isfile(wanted):
+            elif not os.path.isfile(include_path):
                 hint = f"paths start at the folder of {source.shown}"
                 self._problems.add(where, "include", f"there is no file `{include.text}`", hint)
             elif len(chain) > _MAX_DEPTH or len(self.files) >= _MAX_FILES:
@@ -102,9 +102,9 @@ class ConfigReader:
                 break
             else:
                 self._followed += 1
-                included = self._source(wanted)
+                included = self._source(include_path)
                 if included is not None:
-                    self._add(wanted, included, (*chain, real))
+                    self._add(include_path, included, (*chain, real))
         self.sources.append(source)
 
     def _source(self, path: str, *, is_main: bool = False) -> ConfigSource | None:
@@ -112,16 +112,16 @@ class ConfigReader:
         real = os.path.realpath(path)
         if real in self._read:
             return self._read[real]
-        shown = self._shown(path)
-        written = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
-        file = SourceFile(real, "", shown, written)
+        shown_path = self._shown_path(path)
+        written_path = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+        file = SourceFile(real, "", shown_path, written_path)
         if real in self._drafts:
             data = self._drafts[real]
         else:
             data, file = self._bytes(path, file, is_main=is_main)
         self.files.append(file._replace(sha256=digest(data)))
-        self.shown.append(shown)
-        self._read[real] = source = self._parse(data, shown)
+        self.shown.append(shown_path)
+        self._read[real] = source = self._parse(data, shown_path)
         return source
 
     def _bytes(self, path: str, file: SourceFile, *, is_main: bool) -> tuple[bytes, SourceFile]:
@@ -130,46 +130,46 @@ class ConfigReader:
         Of a found file, the target of its link is opened by its real path: a link that was swapped since is not
         followed.
         """
-        shown, is_found = file.shown, self._owners is not None
+        shown_path, is_found = file.shown, self._owners is not None
         try:
             link = os.lstat(path)
-            self._check_owner(link, shown)
+            self._check_owner(link, shown_path)
             data, status = read_file(
                 file.path if is_found else path,
                 _MAX_BYTES + 1,
                 takes_pipes=is_main
                 and not is_found,  # process substitution, as in `--config <(make-one)`, gives a pipe
                 follows_links=not is_found,
-                check=lambda status: self._check_owner(status, shown),
+                check=lambda status: self._check_owner(status, shown_path),
             )
         except OSError as error:
-            raise _unreadable(path, shown, error) from error
+            raise _unreadable(path, shown_path, error) from error
         if len(data) > _MAX_BYTES:
             raise ConfigTooLarge(
-                f"{shown} is too large to be a configuration",
+                f"{shown_path} is too large to be a configuration",
                 why=f"more than {_MAX_BYTES // 1024} KiB are not read",
                 hint="check that it is the right file; parts of a large configuration can be kept apart by `include`",
             )
         return data, file._replace(owners=(link.st_uid, status.st_uid), is_shared=is_shared(status))
 
-    def _check_owner(self, status: os.stat_result, shown: str) -> None:
+    def _check_owner(self, status: os.stat_result, shown_path: str) -> None:
         if self._owners is not None and status.st_uid not in self._owners:
             raise ConfigUnreadable(
-                f"{shown} belongs to another user",
+                f"{shown_path} belongs to another user",
                 why="it was found, not named, and its author decides which variables a command gets",
-                hint=f"if you trust it, name it: --config {shown}",
+                hint=f"if you trust it, name it: --config {shown_path}",
             )
 
-    def _parse(self, data: bytes, shown: str) -> ConfigSource | None:
+    def _parse(self, data: bytes, shown_path: str) -> ConfigSource | None:
         encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
         try:
             text = data.decode(encoding)
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
             self._problems.has_bad_syntax = True
-            self._problems.add(Where(shown, line), "", "the text is not UTF-8", "save the file as UTF-8")
+            self._problems.add(Where(shown_path, line), "", "the text is not UTF-8", "save the file as UTF-8")
             return None
-        document = parse_yaml(text, shown)
+        document = parse_yaml(text, shown_path)
         self._problems.extend(document.problems)
         self._problems.is_too_large |= document.is_too_large
         if document.root is None:
@@ -177,11 +177,13 @@ class ConfigReader:
             return None
         if not isinstance(document.root, Mapping):
             message = "the file is not a mapping of keys such as `secretStores:` and `envs:`"
-            self._problems.add(Where(shown, document.root.line), "", message, "`dsops init` shows what stands in one")
+            self._problems.add(
+                Where(shown_path, document.root.line), "", message, "`dsops init` shows what stands in one"
+            )
             return None
-        return ConfigSource(shown, document.root)
+        return ConfigSource(shown_path, document.root)
 
-    def _shown(self, path: str) -> str:
+    def _shown_path(self, path: str) -> str:
         """The shortest path to the file from the working folder."""
         relative = os.path.relpath(path, self._folder)
         return relative if len(relative) < len(path) else path
@@ -218,10 +220,10 @@ def is_shared(status: os.stat_result) -> bool:
     return bool(status.st_mode & stat.S_IWOTH or by_group)
 
 
-def _unreadable(path: str, shown: str, error: OSError) -> ConfigUnreadable:
+def _unreadable(path: str, shown_path: str, error: OSError) -> ConfigUnreadable:
     """The error for a file that exists and can't be opened."""
     if isinstance(error, PermissionError):
-        hint = f"let yourself read it: `chmod u+r {shown}`, or ask its owner"
+        hint = f"let yourself read it: `chmod u+r {shown_path}`, or ask its owner"
     elif isinstance(error, FileNotFoundError):
         hint = f"it is a link to {os.path.realpath(path)}: make that file, or remove the link"
     elif error.errno == errno.EINVAL:
@@ -230,14 +232,14 @@ def _unreadable(path: str, shown: str, error: OSError) -> ConfigUnreadable:
         hint = "move it away, or put a file there"
     else:
         hint = "look at the file and its disk: `cat` should fail, too"
-    return ConfigUnreadable(f"{shown} can't be read: {reason(error)}", hint=hint)
+    return ConfigUnreadable(f"{shown_path} can't be read: {reason(error)}", hint=hint)
 
 
 def _includes(source: ConfigSource, problems: Problems) -> list[Scalar]:
     node = source.root.get("include")
     if node is None:
         return []
-    found: list[Scalar] = []
+    includes: list[Scalar] = []
     for item in node.items if isinstance(node, Sequence) else (node,):
         where = Where(source.shown, item.line)
         if not isinstance(item, Scalar) or item.kind == "null" or not item.text or "\0" in item.text:
@@ -245,8 +247,8 @@ def _includes(source: ConfigSource, problems: Problems) -> list[Scalar]:
         elif "${" in item.text:
             problems.add(where, "include", "`${...}` is not replaced in the path of an include", "write the path out")
         else:
-            found.append(item)
-    return found
+            includes.append(item)
+    return includes
 
 
 def _trusted_owners(environ: MappingOf[str, str]) -> frozenset[int] | None:

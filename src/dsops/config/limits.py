@@ -26,11 +26,11 @@ from dsops.schema import (
 from dsops.startup import NamedTuple
 
 
-def every_problem(found: Examined, types: MappingOf[str, StoreType]) -> tuple[Problem, ...]:
+def every_problem(examined: Examined, types: MappingOf[str, StoreType]) -> tuple[Problem, ...]:
     """Every problem and broken limit that can be seen without environment variables, in the order of files."""
-    problems = found.problems
-    problems.extend(check_limits(found.config, types, parts=found.parts, bases=found.bases))
-    return problems.in_order([file.shown for file in found.config.files])
+    problems = examined.problems
+    problems.extend(check_limits(examined.config, types, parts=examined.parts, bases=examined.bases))
+    return problems.in_order([file.shown for file in examined.config.files])
 
 
 def check_limits(
@@ -99,8 +99,8 @@ def _known_part(key: StoreKey, node: Node) -> Node | None:
     if check_shape(key, Field(node, Where("")), ""):
         return None
     if key.kind == "map" and isinstance(node, Mapping):
-        known = [entry for entry in node.entries if not has_names(entry[0]) and not has_names(entry[1])]
-        return Mapping(tuple(known), node.line)
+        without_names = [entry for entry in node.entries if not has_names(entry[0]) and not has_names(entry[1])]
+        return Mapping(tuple(without_names), node.line)
     if key.kind == "texts" and isinstance(node, Sequence):
         return Sequence(tuple([item for item in node.items if not has_names(item)]), node.line)
     return None
@@ -115,7 +115,7 @@ class SessionPolicy(NamedTuple):
 
 
 def check_session_policy(field: Field, path: str) -> SessionPolicy:
-    """The problems of an inline session policy."""
+    """Check an inline session policy; return it with its problems."""
     # Imported only for a session policy: the policy language costs a cold run milliseconds.
     from dsops.policy import check_policy
 
@@ -129,5 +129,5 @@ def check_session_policy(field: Field, path: str) -> SessionPolicy:
         where = field.where if text else problem.where
         line = f" (line {problem.where.line} of the policy)" if text else ""
         problems.append(Problem(where, path, f"{problem.message}{line}", problem.hint))
-    denies = checked.policy is not None and all(each.effect == "Deny" for each in checked.policy.statements)
+    denies = checked.policy is not None and all(statement.effect == "Deny" for statement in checked.policy.statements)
     return SessionPolicy(tuple(problems), denies)

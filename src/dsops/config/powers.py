@@ -105,7 +105,7 @@ def _source(variable: Variable, stores: Mapping[str, StoreEntry], types: Mapping
     sources = []
     reference = variable.reference
     if reference is not None:
-        store_values = _held(reference, stores, types) if is_shown else []
+        store_values = _literal_names(reference, stores, types) if is_shown else []
         texts = [*store_values, *texts]
         parts = [part.text for part in (reference.key, reference.field, reference.version) if part is not None]
         sources += [] if store_values else [f"from {reference.store}: {', '.join(parts)}"]
@@ -121,7 +121,7 @@ def _source(variable: Variable, stores: Mapping[str, StoreEntry], types: Mapping
     return f"{' ' if source and not source.startswith('=') else ''}{source}{through}"
 
 
-def _held(reference: Reference, stores: Mapping[str, StoreEntry], types: Mapping[str, StoreType]) -> list[str]:
+def _literal_names(reference: Reference, stores: Mapping[str, StoreEntry], types: Mapping[str, StoreType]) -> list[str]:
     """The values that a store of literals may give; a name that contains `${...}` may match any of them."""
     store = stores.get(reference.store)
     node = store.fields["values"].node if store is not None and "values" in store.fields else None

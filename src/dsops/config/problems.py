@@ -30,11 +30,11 @@ class Problems:
         return not self._found
 
     def add(
-        self, where: Where, path: str, message: str, hint: str = "", *, word: str = "", known: Iterable[str] = ()
+        self, where: Where, path: str, message: str, hint: str = "", *, word: str = "", known_words: Iterable[str] = ()
     ) -> None:
         """Add a problem, unless there is one at that place already.
 
-        If `word` is close to one of the `known` names, the hint names it; otherwise all of them.
+        If `word` is close to one of the `known_words` names, the hint names it; otherwise all of them.
         """
         if (where, path, message) in self._seen:
             return
@@ -43,7 +43,7 @@ class Problems:
             self._more += 1
             return
         if word:
-            names = list(known)
+            names = list(known_words)
             meant = nearest(word, names)
             if meant:
                 hint = f"did you mean `{meant}`?"

@@ -46,8 +46,8 @@ class References:
         elif isinstance(node, Scalar) and node.text and node.kind != "null":
             reference = self._text(node.text, where, path)
         else:
-            what = "takes one text or mapping, not a list" if isinstance(node, Sequence) else "says nothing"
-            self._problems.add(where, path, f"`from` {what}", _FORM)
+            problem = "takes one text or mapping, not a list" if isinstance(node, Sequence) else "says nothing"
+            self._problems.add(where, path, f"`from` {problem}", _FORM)
             return None
         if reference is not None:
             self._check_store(reference.store, reference.where, path)
@@ -61,7 +61,7 @@ class References:
             if key.text not in _KEYS:
                 hint = _HINTS.get(key.text, f"it takes {', '.join(_KEYS)}")
                 message = f"`from` has no key `{key.text}`"
-                self._problems.add(where, f"{path}.{key.text}", message, hint, word=key.text, known=_KEYS)
+                self._problems.add(where, f"{path}.{key.text}", message, hint, word=key.text, known_words=_KEYS)
                 is_good = False
             elif not isinstance(value, Scalar):
                 self._problems.add(where, f"{path}.{key.text}", f"`{key.text}` takes one text")
@@ -94,20 +94,20 @@ class References:
 
     def _with_url(self, store: Text, texts: dict[str, Text], path: str) -> Reference | None:
         """Read `{store: store://NAME/KEY}`, which may also have `version` and `field`."""
-        found = self._text(store.text, store.where, path)
-        if found is None:
+        reference = self._text(store.text, store.where, path)
+        if reference is None:
             return None
         version, field = texts.get("version"), texts.get("field")
         for name, beside, inside in (
-            ("key", texts.get("key"), found.key),
-            ("version", version, found.version),
-            ("field", field, found.field),
+            ("key", texts.get("key"), reference.key),
+            ("version", version, reference.version),
+            ("field", field, reference.field),
         ):
             if beside is not None and inside is not None:
                 message = f"`{name}` stands in `{store.text}` and beside it"
                 self._problems.add(beside.where, f"{path}.{name}", message, "remove one")
                 return None
-        return found._replace(version=version or found.version, field=field or found.field)
+        return reference._replace(version=version or reference.version, field=field or reference.field)
 
     def _text(self, text: str, where: Where, path: str) -> Reference | None:
         # Characters inside of `${NAME:-...}` separate nothing.
@@ -160,7 +160,7 @@ class References:
         elif name not in self._stores.paths:
             hint = _UNKNOWN_HINTS.get(name, "")
             message = f"there is no store `{name}`"
-            self._problems.add(where, path, message, hint, word=name, known=self._stores.paths)
+            self._problems.add(where, path, message, hint, word=name, known_words=self._stores.paths)
         elif name in self._stores.by_name:
             self.used.add(name)
             type_name = self._stores.by_name[name].type

@@ -129,14 +129,14 @@ def _text(key: StoreKey) -> Schema:
     if key.choices:
         return {"anyOf": [{"enum": list(key.choices)}, {"type": "string", "pattern": NAMES}]}
     schema: Schema = {"type": _types_of(key), **_numbers(key)}
-    shown = {"patternErrorMessage": key.shape} if key.shape else {}
+    message = {"patternErrorMessage": key.shape} if key.shape else {}
     if key.kind == "url":
         return {"type": "string", "pattern": f"^(?:{_ADDRESS})$|{NAMES}", "patternErrorMessage": "an https address"}
     if key.pattern:
         longest = "" if key.maximum is None else rf"(?!{_ANY}{{{key.maximum + 1}}})"
-        return {**schema, "pattern": rf"^{longest}(?:{_for_ecma(key.pattern)})$|{NAMES}", **shown}
+        return {**schema, "pattern": rf"^{longest}(?:{_for_ecma(key.pattern)})$|{NAMES}", **message}
     limits = _pattern(_class_of(key.characters), key.minimum or 0, key.maximum)
-    return {**schema, **limits, **(shown if limits else {})}
+    return {**schema, **limits, **(message if limits else {})}
 
 
 def _class_of(characters: str) -> str:

@@ -27,7 +27,7 @@ def store_definitions(types: Mapping[str, StoreType]) -> Schema:
         definitions[f"whole {store_type.name}"] = _whole(store_type)
         for operation in store_type.operations:
             if operation.selected_by:
-                selected = [_has(store_type, name) for name in operation.selected_by]
+                selected = [_has_key(store_type, name) for name in operation.selected_by]
                 definitions[f"{store_type.name} by {operation.name}"] = _any(selected)
     return definitions
 
@@ -52,11 +52,11 @@ def _whole_store(types: Mapping[str, StoreType]) -> Schema:
     }
 
 
-def _by_type(types: Iterable[str], what: str) -> list[Schema]:
+def _by_type(types: Iterable[str], definition: str) -> list[Schema]:
     return [
         {
             "if": {"properties": {"type": {"const": name}}, "required": ["type"]},
-            "then": {"$ref": f"#/$defs/{what} {name}"},
+            "then": {"$ref": f"#/$defs/{definition} {name}"},
         }
         for name in types
     ]
@@ -73,7 +73,9 @@ def _keys(store_type: StoreType) -> Schema:
         for alias in key.aliases:
             properties[alias] = {"description": f"An old name of {key.name}.", "deprecated": True, **value}
     rules = [_one_name(key.name, alias) for key in store_type.keys for alias in key.aliases]
-    rules += [_apart(store_type, group) for rule in store_type.rules if rule.holds_in_part for group in rule.apart]
+    rules += [
+        _at_most_one(store_type, group) for rule in store_type.rules if rule.holds_in_part for group in rule.apart
+    ]
     return {
         "description": store_type.help,
         "type": ["object", "null"],
@@ -95,7 +97,7 @@ def _one_name(name: str, alias: str) -> Schema:
 
 def _whole(store_type: StoreType) -> Schema:
     rules: list[Schema] = [
-        {**_has(store_type, key.name), "errorMessage": f"{key.name} is missing"}
+        {**_has_key(store_type, key.name), "errorMessage": f"{key.name} is missing"}
         for key in store_type.keys
         if key.is_required
     ]
@@ -107,43 +109,48 @@ def _whole(store_type: StoreType) -> Schema:
 
 
 def _rule(store_type: StoreType, rule: KeyRule) -> list[Schema]:
-    return [_apart(store_type, group) for group in rule.apart if not rule.holds_in_part] + [
+    return [_at_most_one(store_type, group) for group in rule.apart if not rule.holds_in_part] + [
         {
-            "if": _has(store_type, key),
-            "then": {**_any([_has(store_type, other) for other in others]), "errorMessage": f"{key} needs {others[0]}"},
+            "if": _has_key(store_type, key),
+            "then": {
+                **_any([_has_key(store_type, other) for other in others]),
+                "errorMessage": f"{key} needs {others[0]}",
+            },
         }
         for key, others in rule.needs
     ]
 
 
-def _apart(store_type: StoreType, group: tuple[str, ...]) -> Schema:
+def _at_most_one(store_type: StoreType, group: tuple[str, ...]) -> Schema:
     """A schema that allows at most one of these keys."""
     pairs = [(first, second) for index, first in enumerate(group) for second in group[index + 1 :]]
-    both: list[Schema] = [{"allOf": [_has(store_type, first), _has(store_type, second)]} for first, second in pairs]
+    both: list[Schema] = [
+        {"allOf": [_has_key(store_type, first), _has_key(store_type, second)]} for first, second in pairs
+    ]
     return {"not": _any(both), "errorMessage": f"only one of {', '.join(group)}"}
 
 
 def _operation(store_type: StoreType, operation: Operation) -> Schema:
     """The schema for keys that select an operation: its required keys, and no key that it does not accept."""
     keys = [of_operation(key, operation) for key in store_type.keys]
-    taken = keys_taken(operation)
+    accepted_keys = keys_taken(operation)
     properties: Schema = {
         name: {"type": "null", "errorMessage": f"{name} does not go with {operation.name}"}
         for key in keys
-        if key.name not in taken
+        if key.name not in accepted_keys
         for name in (key.name, *key.aliases)
     }
     for key in keys:
         if key.name == "duration_seconds":
             properties |= dict.fromkeys((key.name, *key.aliases), value_of(key))
     needs: list[Schema] = [
-        {**_has(store_type, name), "errorMessage": f"{operation.name} needs {name}"} for name in operation.needs
+        {**_has_key(store_type, name), "errorMessage": f"{operation.name} needs {name}"} for name in operation.needs
     ]
     if not operation.is_signed:
         needs.append(_selected(store_type, operation))
         properties["operation"] = {"enum": [operation.name, None]}
-    held: Schema = {"properties": properties, "allOf": needs} if needs else {"properties": properties}
-    return {"if": _meant(store_type, operation), "then": held}
+    requirements: Schema = {"properties": properties, "allOf": needs} if needs else {"properties": properties}
+    return {"if": _meant(store_type, operation), "then": requirements}
 
 
 def _selected(store_type: StoreType, operation: Operation) -> Schema:
@@ -162,19 +169,19 @@ def _meant(store_type: StoreType, operation: Operation) -> Schema:
     by_keys: list[Schema] = [_selected(store_type, operation)] if operation.selected_by else []
     by_keys += [{"not": _selected(store_type, earlier)} for earlier in before]
     if operation.is_signed:
-        by_keys.append({"not": _has(store_type, "operation")})
-    written = [_has(store_type, f"operation={operation.name}"), *[{"not": earlier} for earlier in unsigned]]
-    return {"anyOf": [{"allOf": by_keys}, {"allOf": written}]} if by_keys else {"allOf": written}
+        by_keys.append({"not": _has_key(store_type, "operation")})
+    by_operation = [_has_key(store_type, f"operation={operation.name}"), *[{"not": earlier} for earlier in unsigned]]
+    return {"anyOf": [{"allOf": by_keys}, {"allOf": by_operation}]} if by_keys else {"allOf": by_operation}
 
 
-def _has(store_type: StoreType, name: str) -> Schema:
+def _has_key(store_type: StoreType, name: str) -> Schema:
     """A schema that matches if the key is present under any name and not null, or for `name=value` equal."""
     name, equals, value = name.partition("=")
     if equals:
         return {"required": [name], "properties": {name: {"const": value}}}
     key = next(key for key in store_type.keys if key.name == name)
     names = (name, *key.aliases)
-    return _any([{"required": [each], "properties": {each: {"not": {"type": "null"}}}} for each in names])
+    return _any([{"required": [key_name], "properties": {key_name: {"not": {"type": "null"}}}} for key_name in names])
 
 
 def _any(schemas: list[Schema]) -> Schema:

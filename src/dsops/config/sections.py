@@ -131,8 +131,10 @@ def _add_parts(file: str, section: Scalar, node: Node, into: dict[str, list[Part
 
 def _check_version(node: Node, where: Where, problems: Problems) -> None:
     if not isinstance(node, Scalar) or (node.kind != "null" and node.text not in VERSIONS):
-        shown = f"`{node.text}` " if isinstance(node, Scalar) else ""
-        problems.add(where, "version", f"the version {shown}is not one that this dsops reads", "write `version: 1`")
+        version_text = f"`{node.text}` " if isinstance(node, Scalar) else ""
+        problems.add(
+            where, "version", f"the version {version_text}is not one that this dsops reads", "write `version: 1`"
+        )
 
 
 def _add_unknown(key: Scalar, node: Node, where: Where, problems: Problems) -> None:
@@ -143,4 +145,4 @@ def _add_unknown(key: Scalar, node: Node, where: Where, problems: Problems) -> N
         problems.add(where, key.text, message, "it looks like a store: put it under `secretStores:`")
     else:
         hint = "keys that only keep anchors start with `x-`"
-        problems.add(where, key.text, message, hint, word=key.text, known=TOP_LEVEL_KEYS)
+        problems.add(where, key.text, message, hint, word=key.text, known_words=TOP_LEVEL_KEYS)

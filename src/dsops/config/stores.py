@@ -98,10 +98,12 @@ def _add_without_type(name: str, part: Part, types: Mapping[str, StoreType], pro
     if name in TOP_LEVEL_KEYS:
         problems.add(where, path, f"`{name}` stands among the stores", f"move `{name}:` to the first column")
         return
-    written = next((key for key in part.entries if nearest(key, ["type"])), "")
-    if written:
-        where = part.entries[written].where
-        problems.add(where, f"{path}.{written}", f"a store has no key `{written}`", "did you mean `type`?")
+    misspelled_key = next((key for key in part.entries if nearest(key, ["type"])), "")
+    if misspelled_key:
+        where = part.entries[misspelled_key].where
+        problems.add(
+            where, f"{path}.{misspelled_key}", f"a store has no key `{misspelled_key}`", "did you mean `type`?"
+        )
         return
     problems.add(where, f"{path}.type", "`type` is missing", f"add it: one of {', '.join(sorted(types))}")
 
@@ -130,7 +132,7 @@ def check_graph(stores: Stores, types: Mapping[str, StoreType], problems: Proble
             message = "`credentials_from` names a store as it is written: `${...}` is not replaced"
             problems.add(field.where, path, message)
         elif target not in stores.paths:
-            problems.add(field.where, path, f"there is no store `{target}`", word=target, known=stores.paths)
+            problems.add(field.where, path, f"there is no store `{target}`", word=target, known_words=stores.paths)
         elif target in stores.by_name:
             type_name = stores.by_name[target].type
             if type_name in types and not types[type_name].gives_credentials:
@@ -154,9 +156,9 @@ def _add_cycles(links: dict[str, str], stores: Stores, problems: Problems) -> No
         if name in chain:
             loop = chain[chain.index(name) :]
             field = stores.by_name[name].fields["credentials_from"]
-            shown = " -> ".join([*loop, name])
+            loop_text = " -> ".join([*loop, name])
             path = f"{stores.paths[name]}.credentials_from"
-            message = f"stores take their credentials from each other: {shown}"
+            message = f"stores take their credentials from each other: {loop_text}"
             if len(loop) == 1:
                 message = f"`{name}` takes its credentials from itself"
             problems.add(
@@ -203,19 +205,19 @@ class _Merger:
         where, path = place_of(parts, "extends")
         shape = check_extends(parts)
         self._problems.extend(shape)
-        found: list[_Merged | None] = []
+        base_stores: list[_Merged | None] = []
         if len(self._open) > MAX_EXTENDS:
             self._problems.add(where, f"{path}.extends", f"`extends` goes more than {MAX_EXTENDS} deep")
-            found = [None]
+            base_stores = [None]
         else:
-            found = [self._base(base, parts) for base in extends_of(parts)]
-        bases = [base for base in found if base is not None]
+            base_stores = [self._base(base, parts) for base in extends_of(parts)]
+        bases = [base for base in base_stores if base is not None]
         own_type = self._own_type(parts)
         type_name = own_type or next((base.type for base in reversed(bases) if base.type), "")
         if any(base.type not in ("", type_name) for base in bases):
             message = f"a store of type {type_name} can't extend one of another type"
             self._problems.add(where, f"{path}.extends", message)
-            found, bases = [None], []
+            base_stores, bases = [None], []
         fields: dict[str, Field] = {}
         for part in self._sections.defaults.get(type_name, ()):
             fields |= self._canonical(part, type_name)
@@ -226,7 +228,7 @@ class _Merger:
             fields |= self._canonical(Part(parts[-1].where, parts[-1].path, base.fields), type_name)
         for part in parts:
             fields |= self._canonical(part, type_name)
-        is_whole = None not in found and not shape and all(base.is_whole for base in bases)
+        is_whole = None not in base_stores and not shape and all(base.is_whole for base in bases)
         return _Merged(type_name, fields, is_whole)
 
     def _base(self, base: Scalar, parts: list[Part]) -> _Merged | None:
@@ -242,7 +244,7 @@ class _Merger:
             return None
         if base.text not in self._sections.stores:
             message = f"there is no store `{base.text}`"
-            self._problems.add(where, path, message, word=base.text, known=self._sections.stores)
+            self._problems.add(where, path, message, word=base.text, known_words=self._sections.stores)
             return None
         return self.merge(base.text)
 
@@ -322,7 +324,7 @@ class _Checker:
         for type_name, parts in sections.defaults.items():
             if type_name not in self._types and type_name not in used_types:
                 message = f"there is no store type `{type_name}`"
-                self._problems.add(parts[0].where, parts[0].path, message, word=type_name, known=self._types)
+                self._problems.add(parts[0].where, parts[0].path, message, word=type_name, known_words=self._types)
             aliases = _aliases(self._types.get(type_name))
             for part in parts:
                 for key in _OWN_KEYS:

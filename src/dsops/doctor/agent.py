@@ -68,13 +68,13 @@ def check_agent(environ: Mapping[str, str], *, is_refused: bool = False) -> Iter
         return
     address = client.address_in(folder)
     heard = ask(address) if os.path.lexists(address) else None
-    yield from _check_heard(heard, address)
+    yield from _check_answer(heard, address)
     for other in sockets_in(folder):
         if other != address and is_stale(other):
             yield _stale(other)
 
 
-def _check_heard(heard: Heard | None, address: str) -> Iterator[Check]:
+def _check_answer(heard: Heard | None, address: str) -> Iterator[Check]:
     if heard is None:
         yield Check("doctor.agent", "agent", "ok", "none runs: the next `dsops exec` starts it")
     elif heard.is_stale:
@@ -86,24 +86,26 @@ def _check_heard(heard: Heard | None, address: str) -> Iterator[Check]:
         pid, values, started, *sessions = heard.fields
         detail = f"dsops {__version__}, process {pid.decode()}, since {started.decode()}"
         yield Check("doctor.agent", "agent", "ok", detail)
-        yield _held([json.loads(session) for session in sessions], int(values))
+        yield _cached_sessions([json.loads(session) for session in sessions], int(values))
     elif heard.kind == DECLINED:
         hint = "`dsops doctor --fix` takes its place away; it ends by itself when it is idle"
-        yield _useless("an agent of another dsops or Python has its place", hint)
+        yield _no_agent("an agent of another dsops or Python has its place", hint)
     else:
-        yield _useless("it runs, and does not answer", f"`fuser {address}` names its process: let it go on, or end it")
+        yield _no_agent("it runs, and does not answer", f"`fuser {address}` names its process: let it go on, or end it")
 
 
-def _useless(detail: str, hint: str) -> Check:
+def _no_agent(detail: str, hint: str) -> Check:
     return Check("doctor.agent", "agent", "warning", detail, "runs do all the work by themselves", hint)
 
 
-def _held(sessions: list[Mapping[str, object]], values: int) -> Check:
+def _cached_sessions(sessions: list[Mapping[str, object]], values: int) -> Check:
     """The number of cached sessions, and the names of those that expire first."""
-    ends = sorted((str(each.get("expiration") or "never"), str(each.get("store") or "(base)")) for each in sessions)
-    shown = [f"{store} until {end}" if end != "never" else store for end, store in ends[:_SESSIONS_SHOWN]]
-    shown += [f"{len(ends) - _SESSIONS_SHOWN} more"] if len(ends) > _SESSIONS_SHOWN else []
-    detail = f"{len(sessions)} held{': ' if shown else ''}{', '.join(shown)}"
+    ends = sorted(
+        (str(session.get("expiration") or "never"), str(session.get("store") or "(base)")) for session in sessions
+    )
+    session_texts = [f"{store} until {end}" if end != "never" else store for end, store in ends[:_SESSIONS_SHOWN]]
+    session_texts += [f"{len(ends) - _SESSIONS_SHOWN} more"] if len(ends) > _SESSIONS_SHOWN else []
+    detail = f"{len(sessions)} held{': ' if session_texts else ''}{', '.join(session_texts)}"
     if values:
         detail += f"; and {values} {'value' if values == 1 else 'values'} of secrets"
     return Check("doctor.agent-sessions", "agent's sessions", "ok", detail)

@@ -61,20 +61,20 @@ def watched_files(
     configuration: Iterable[str], steps: Iterable[Step], environ: Mapping[str, str], folder: str
 ) -> list[Watched]:
     """The files that decide the caller's identity, each once; `configuration` is dsops.yaml and its includes."""
-    found = [Watched(path, WRITTEN) for path in configuration]
-    found.append(Watched(credentials_file(environ, folder), READ))
+    watched = [Watched(path, WRITTEN) for path in configuration]
+    watched.append(Watched(credentials_file(environ, folder), READ))
     path = config_file(environ, folder)
-    found.append(Watched(path, READ if _has_secrets(path) else WRITTEN))
+    watched.append(Watched(path, READ if _has_secrets(path) else WRITTEN))
     named = [(name, environ.get(name, "")) for name in _TOKEN_FILES]
     named += [(name, str(step.settings.get(name, ""))) for step in steps for name in _SECRET_SETTINGS]
     tokens = [located(path, environ, folder, has_variables=False) for _, path in named if path]
     # Kubernetes mounts its tokens as links, and controls access to them itself.
-    found += [Watched(path, READ) for path in tokens if not os.path.islink(path)]
+    watched += [Watched(path, READ) for path in tokens if not os.path.islink(path)]
     for cache in _CACHES:
-        found += [Watched(path, READ) for path in _files_in(located(cache, environ, folder))]
-    found += [Watched(path, WRITTEN) for path in [index.path_of(environ)] if path]
+        watched += [Watched(path, READ) for path in _files_in(located(cache, environ, folder))]
+    watched += [Watched(path, WRITTEN) for path in [index.path_of(environ)] if path]
     ours = empty_file()  # replaces the user's files in a sandbox and with `exec --serve`
-    return list({each.path: each for each in found if each.path != ours}.values())
+    return list({file.path: file for file in watched if file.path != ours}.values())
 
 
 def loose_files(watched: Iterable[Watched]) -> Iterator[Loose]:
@@ -99,7 +99,7 @@ def check_files(watched: list[Watched], folder: str) -> Iterator[Check]:
     loose = list(loose_files(watched))
     for file in loose:
         name = file.path.removeprefix(f"{folder}{os.sep}")
-        yield Check(CODE, f"file {name}", "warning", _detail(file), _why(file), _hint(file, name))
+        yield Check(CODE, f"file {name}", "warning", _detail(file), _reason_for(file), _hint(file, name))
     if not loose and os.name == "posix":
         number = sum(os.path.isfile(path) for path, _ in watched)
         yield Check(CODE, "file modes", "ok", f"{number} {'file' if number == 1 else 'files'} looked at")
@@ -107,11 +107,11 @@ def check_files(watched: list[Watched], folder: str) -> Iterator[Check]:
 
 def _detail(file: Loose) -> str:
     others = file.mode & file.forbidden
-    what = "read and write" if others & 0o044 and others & 0o022 else "write" if others & 0o022 else "read"
-    return f"others may {what} it: its mode is {file.mode:03o}"
+    access = "read and write" if others & 0o044 and others & 0o022 else "write" if others & 0o022 else "read"
+    return f"others may {access} it: its mode is {file.mode:03o}"
 
 
-def _why(file: Loose) -> str:
+def _reason_for(file: Loose) -> str:
     if file.forbidden == READ:
         return "anyone who reads it can act as its owner"
     return "anyone who can write it decides which roles are assumed, and where secrets come from"

@@ -37,7 +37,7 @@ async def try_graph(
     outcomes: dict[Key, NodeOutcome] = {}
     errors: dict[int, DsopsError] = {}
     for tried in await _try_all(plans, runtime):
-        for key, error, outcome in _found(tried):
+        for key, error, outcome in _outcomes_of(tried):
             outcomes[key] = _worse(outcomes.get(key), outcome)
             if error is not None and outcome.status in {"denied", "failed"}:
                 errors.setdefault(id(error), error)
@@ -67,10 +67,10 @@ async def _try_one(plan: Plan, resolver: Resolver) -> _Tried:
 _Found = tuple[Key, DsopsError | None, NodeOutcome]
 
 
-def _found(tried: _Tried) -> Iterator[_Found]:
+def _outcomes_of(tried: _Tried) -> Iterator[_Found]:
     for profile, base in tried.bases.items():
         # Only a call shows whether AWS accepts them: the hop that they sign reports it.
-        failure = _one(("base", profile), base) if isinstance(base, DsopsError) else None
+        failure = _outcome_of(("base", profile), base) if isinstance(base, DsopsError) else None
         yield failure or (("base", profile), None, NodeOutcome("ok", "found"))
     for step in tried.plan.steps.values():
         yield _of_step(step, tried)
@@ -92,7 +92,7 @@ def _of_step(step: Step, tried: _Tried) -> _Found:
         error = outcomes if isinstance(outcomes, DsopsError) else _shared_by_all(list(outcomes.values()))
     if error is not None and _is_same(error, below):
         return key, None, NodeOutcome("skipped", _needs(step))
-    return _one(key, error)
+    return _outcome_of(key, error)
 
 
 def _needs(step: Step) -> str:
@@ -101,10 +101,10 @@ def _needs(step: Step) -> str:
 
 def _below(step: Step, tried: _Tried) -> DsopsError | None:
     """The error of the credentials that the step uses."""
-    found = tried.trial.sessions.get(step.credentials_from)
+    outcome = tried.trial.sessions.get(step.credentials_from)
     if not step.credentials_from and step.proof is None:
-        found = tried.bases.get(step.profile)
-    return found if isinstance(found, DsopsError) else None
+        outcome = tried.bases.get(step.profile)
+    return outcome if isinstance(outcome, DsopsError) else None
 
 
 def _is_same(error: DsopsError, below: DsopsError | None) -> bool:
@@ -117,7 +117,7 @@ def _shared_by_all(outcomes: list[Secret | DsopsError]) -> DsopsError | None:
     first = outcomes[0] if outcomes else None
     if not isinstance(first, DsopsError) or isinstance(first, MISSING):
         return None
-    return first if all(each is first for each in outcomes) else None
+    return first if all(error is first for error in outcomes) else None
 
 
 def _of_variable(variable: PlannedVariable, tried: _Tried) -> _Found:
@@ -132,10 +132,10 @@ def _of_variable(variable: PlannedVariable, tried: _Tried) -> _Found:
         return key, None, NodeOutcome("ok", "the default, since there is no value")
     if isinstance(value, MISSING) and variable.optional:
         return key, None, NodeOutcome("ok", "left out, since there is no value")
-    return _one(key, value if isinstance(value, DsopsError) else None)
+    return _outcome_of(key, value if isinstance(value, DsopsError) else None)
 
 
-def _one(key: Key, error: DsopsError | None) -> _Found:
+def _outcome_of(key: Key, error: DsopsError | None) -> _Found:
     if error is None:
         return key, None, NodeOutcome("ok")
     return key, error, NodeOutcome("denied" if is_denial(error) else "failed", error.code)
@@ -146,5 +146,5 @@ def is_denial(error: DsopsError) -> bool:
     return isinstance(error, CredentialsError) and error.aws is not None
 
 
-def _worse(one: NodeOutcome | None, other: NodeOutcome) -> NodeOutcome:
-    return one if one is not None and _RANKS.index(one.status) >= _RANKS.index(other.status) else other
+def _worse(outcome: NodeOutcome | None, other: NodeOutcome) -> NodeOutcome:
+    return outcome if outcome is not None and _RANKS.index(outcome.status) >= _RANKS.index(other.status) else other

@@ -28,12 +28,12 @@ def check_keyring(steps: Sequence[Step], environ: Mapping[str, str], *, is_insta
     devices = {str(step.settings.get("serial_number", "")) for step in steps} & set(entries.seeds)
     names = {str(step.settings.get(step.type.keyring_key, step.name)) for step in steps if step.type.keyring_key}
     if (devices or names) and not is_installed:
-        wanted = ", ".join(sorted(devices | names))
+        needed_by = ", ".join(sorted(devices | names))
         return Check(
             "doctor.keyring",
             "keyring",
             "warning",
-            f"the extra is not installed, and {wanted} needs it",
+            f"the extra is not installed, and {needed_by} needs it",
             "the package `keyring` asks the system's keyring",
             install_command("keyring"),
         )

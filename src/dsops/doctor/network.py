@@ -51,7 +51,11 @@ def _regions(step: Step, plan: Plan, runtime: Runtime) -> Iterable[str]:
             return (session_of(step.settings, runtime.environ, runtime.folder).region,)
         except ConfigError:
             return ()
-    keys = [each.reference.key for each in plan.variables if each.step == step.name and each.reference is not None]
+    keys = [
+        variable.reference.key
+        for variable in plan.variables
+        if variable.step == step.name and variable.reference is not None
+    ]
     if step.type.read_action and keys:
         return dict.fromkeys(region_of(key, step) for key in keys)
     return (step.region,)
@@ -61,10 +65,10 @@ async def look_at(endpoints: Sequence[Endpoint], client: Client) -> list[Glance 
     """The answer of each server to a request without credentials; all are sent side by side."""
     # Prompts of other tasks come first: they wait until no transfer is under way.
     await pause(0)
-    return await settle(*[_look(each, client) for each in endpoints])
+    return await settle(*[_send_probe(endpoint, client) for endpoint in endpoints])
 
 
-async def _look(endpoint: Endpoint, client: Client) -> Glance:
+async def _send_probe(endpoint: Endpoint, client: Client) -> Glance:
     try:
         glance = await glance_at(client, endpoint, asks_certificate=True)
     except TimedOut as error:

@@ -56,8 +56,8 @@ async def try_all(plans: Sequence[Plan], endpoints: Sequence[Endpoint], runtime:
     looking = await spawn(look_at(endpoints, client))
     examinations = [_Examination(plan, Resolver(plan, runtime, client, cache)) for plan in plans]
     checks: dict[tuple[str, str], Check] = {}
-    for found in await gather(*[_try_all_of(each, client, cache) for each in examinations]):
-        for check in found:
+    for store_checks in await gather(*[_try_all_of(examined, client, cache) for examined in examinations]):
+        for check in store_checks:
             checks.setdefault((check.code, check.name), check)
     order = ("doctor.base-credentials", "doctor.store", "doctor.batch", "doctor.trust-policy")
     return StoreProbe(await looking, sorted(checks.values(), key=lambda check: order.index(check.code)))
@@ -69,11 +69,11 @@ async def _try_all_of(examined: _Examination, client: Client, cache: CredentialC
     regions = {profile: ambient.region for profile, ambient in examined.plan.ambient.items() if profile}
     asking = [_ask(examined.resolver, profile, regions.get(profile, ""), client) for profile in bases]
     trying = await spawn(examined.resolver.trial())
-    asked = dict(zip(bases, await settle(*asking), strict=True))
+    bases_by_profile = dict(zip(bases, await settle(*asking), strict=True))
     trial = await trying
     return [
-        *[_base_check(profile, found, client.runtime) for profile, found in asked.items()],
-        *_store_checks(examined.plan, trial, asked, client.runtime),
+        *[_base_check(profile, base, client.runtime) for profile, base in bases_by_profile.items()],
+        *_store_checks(examined.plan, trial, bases_by_profile, client.runtime),
         *check_batches(examined.plan, cache.memory),
         *check_trust(examined.plan, trial.sessions),
     ]
@@ -93,14 +93,14 @@ async def _ask(resolver: Resolver, profile: str, region: str, client: Client) ->
     return _Base(credentials, await get_caller_identity(client, credentials, endpoint))
 
 
-def _base_check(profile: str, found: _Base | DsopsError, runtime: Runtime) -> Check:
+def _base_check(profile: str, base: _Base | DsopsError, runtime: Runtime) -> Check:
     name = base_name(profile)
-    if isinstance(found, DsopsError):
-        return failed("doctor.base-credentials", name, found)
-    credentials, identity = found
+    if isinstance(base, DsopsError):
+        return failed("doctor.base-credentials", name, base)
+    credentials, identity = base
     source = base_source(credentials.source, identity.arn)
     other = passed_over(runtime.environ) if source == OF_ENVIRONMENT else ""
-    detail = f"{identity.arn} from {source}{_left(credentials, runtime)}" + (f"; {other}" if other else "")
+    detail = f"{identity.arn} from {source}{_time_left(credentials, runtime)}" + (f"; {other}" if other else "")
     # Credentials from every other source can be renewed.
     if source == OF_ENVIRONMENT and credentials.seconds_left(runtime.now()) < _SOON.total_seconds():
         why, hint = "credentials in environment variables can't be renewed", "put a newer session into the environment"
@@ -109,7 +109,7 @@ def _base_check(profile: str, found: _Base | DsopsError, runtime: Runtime) -> Ch
 
 
 def _store_checks(
-    plan: Plan, trial: Trial, asked: Mapping[str, _Base | DsopsError], runtime: Runtime
+    plan: Plan, trial: Trial, bases_by_profile: Mapping[str, _Base | DsopsError], runtime: Runtime
 ) -> Iterator[Check]:
     """One check for each store; a store that failed only because its credentials did is skipped."""
     culprits: dict[int, str] = {}
@@ -119,7 +119,7 @@ def _store_checks(
         # A store that nothing reads from is as good as the session that it would read with.
         below = trial.sessions.get(step.credentials_from) if outcomes is None else None
         errors = _errors(session, outcomes) or _errors(below, None)
-        base = None if step.credentials_from or step.proof is not None else asked.get(step.profile)
+        base = None if step.credentials_from or step.proof is not None else bases_by_profile.get(step.profile)
         if errors and isinstance(base, DsopsError) and errors[0].code == base.code:
             culprits.setdefault(id(errors[0]), base_name(step.profile))
         culprit = culprits.get(id(errors[0])) if errors else None
@@ -141,7 +141,7 @@ def _without_optional(plan: Plan, step: Step, outcomes: _Outcomes) -> _Outcomes:
     if not isinstance(outcomes, Mapping):
         return outcomes
     of_step = [variable for variable in plan.variables if variable.step == step.name]
-    needed = {each.reference for each in of_step if each.default is None and not each.optional}
+    needed = {entry.reference for entry in of_step if entry.default is None and not entry.optional}
     return {
         reference: outcome
         for reference, outcome in outcomes.items()
@@ -155,21 +155,21 @@ def _errors(session: Credentials | DsopsError | None, outcomes: _Outcomes) -> tu
         return (session,)
     if isinstance(outcomes, DsopsError):
         return (outcomes,)
-    found = [each for each in (outcomes or {}).values() if isinstance(each, DsopsError)]
-    return tuple({id(error): error for error in found}.values())
+    errors = [outcome for outcome in (outcomes or {}).values() if isinstance(outcome, DsopsError)]
+    return tuple({id(error): error for error in errors}.values())
 
 
 def _detail(step: Step, session: Credentials | DsopsError | None, outcomes: _Outcomes, runtime: Runtime) -> str:
     """The session that a store issued and how many secrets were read; never a value."""
     parts = []
     if isinstance(session, Credentials):
-        parts.append(f"{step.session_source} gave {session.arn or session.masked_key_id}{_left(session, runtime)}")
+        parts.append(f"{step.session_source} gave {session.arn or session.masked_key_id}{_time_left(session, runtime)}")
     if isinstance(outcomes, Mapping):
         parts.append(f"{counted(len(outcomes), 'secret')} read")
     return ", ".join(parts) or "no variable reads from it"
 
 
-def _left(credentials: Credentials, runtime: Runtime) -> str:
+def _time_left(credentials: Credentials, runtime: Runtime) -> str:
     if not credentials.expiration_text:
         return ""
     return f", {duration_text(int(credentials.seconds_left(runtime.now())))} left"

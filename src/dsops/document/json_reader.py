@@ -80,14 +80,14 @@ class _Reader:
         if match := _WORD.match(text, at):
             self._at = match.end()
             return Scalar(match.group(), "null" if match.group() == "null" else "boolean", line)
-        raise self._no_value(first)
+        raise self._missing_value(first)
 
     def _mapping(self, depth: int) -> Mapping:
         line = self._count_lines()
         entries: dict[str, tuple[Scalar, Node]] = {}
         self._at += 1
         pair = _FIRST_PAIR.match(self._text, self._at)
-        while pair or self._another("}", is_first=not entries):
+        while pair or self._has_next("}", is_first=not entries):
             key, value = self._plain_entry(pair, depth) if pair else self._entry(depth)
             if key.text in entries:
                 self._note(key.line, f"`{key.text}` stands twice: on line {entries[key.text][0].line} and here")
@@ -121,7 +121,7 @@ class _Reader:
         items: list[Node] = []
         self._at += 1
         item = _FIRST_ITEM.match(self._text, self._at)
-        while item or self._another("]", is_first=not items):
+        while item or self._has_next("]", is_first=not items):
             if item:
                 items.append(Scalar(item.group(1), "text", self._count_lines_to(item.start(1))))
                 self._at = item.end()
@@ -130,7 +130,7 @@ class _Reader:
             item = self._match_item(self._text, self._at)
         return Sequence(tuple(items), line)
 
-    def _another(self, end: str, *, is_first: bool) -> bool:
+    def _has_next(self, end: str, *, is_first: bool) -> bool:
         """Whether another entry follows; moves past the comma before it, or past the end."""
         has_comma = False
         while True:
@@ -193,7 +193,7 @@ class _Reader:
                 raise self._wrong("a comment that doesn't end", "close it with `*/`")
             self._at = len(self._text) if end < 0 else end + (0 if two == "//" else 2)
 
-    def _no_value(self, first: str) -> SyntaxInvalid:
+    def _missing_value(self, first: str) -> SyntaxInvalid:
         if not first:
             return self._wrong("the text ends where a value should stand")
         if first == "'":

@@ -207,8 +207,8 @@ class _Reader:
     def _check_tag(self, event: _Event) -> None:
         tag: str | None = event.tag
         if tag is not None and tag not in _PLAIN_TAGS and tag not in ("!", f"{_STANDARD}str"):
-            shown = tag.replace(_STANDARD, "!!")
-            self._note(event.start_mark.line + 1, f"the tag `{shown}` means nothing here", "leave it out")
+            shown_tag = tag.replace(_STANDARD, "!!")
+            self._note(event.start_mark.line + 1, f"the tag `{shown_tag}` means nothing here", "leave it out")
 
     def _add(self, count: int, event: _Event | None, characters: int = 0) -> None:
         self._count += count

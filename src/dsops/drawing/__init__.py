@@ -1,4 +1,4 @@
-"""A forest of boxes, drawn as SVG: what `dsops graph` and the chains of `dsops audit report` share; pure."""
+"""Draw a forest of boxes as SVG; shared by `dsops graph` and the chains of `dsops audit report`; pure."""
 
 from __future__ import annotations
 

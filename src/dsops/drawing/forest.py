@@ -1,4 +1,4 @@
-"""Where each box of a drawing stands: a column for each step away from its root, rows from top to bottom."""
+"""Lay out the boxes of a drawing: one column per step from the root, rows from top to bottom."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import NamedTuple
 from dsops.drawing.plain import width
 
 CHARACTERS = 38
-"""Of a line in a box; longer ones are broken, never cut."""
+"""The most characters in a line of a box; longer lines are wrapped, never cut."""
 
 CHARACTER, LINE = 7.4, 17
-"""Of a monospaced font of 12 px: 0.602 em, the widest of those that are asked for, and room for hinting."""
+"""For a monospaced font of 12 px: 0.602 em, the widest of the requested fonts, and some room for hinting."""
 
 INSIDE, _BETWEEN_COLUMNS, _BETWEEN_ROWS, MARGIN = 10, 56, 12, 24
 
@@ -20,25 +20,25 @@ Key = tuple[str, ...]
 
 
 class Item(NamedTuple):
-    """A box to be drawn, or a heading of those that follow in its column; each after its parent, depth first."""
+    """A box, or a heading for the boxes that follow in its column; depth first, each after its parent."""
 
     depth: int
     """Steps from its root."""
     lines: tuple[str, ...]
-    """Each fit to be shown, and no longer than `broken` makes them."""
+    """Printable lines, wrapped by `broken`."""
     key: Key | None
-    """None: a heading, of one line."""
+    """None for a heading, which has one line."""
     parent: Key | None = None
     kind: str = ""
-    """The class that its shapes have, for a style sheet."""
+    """The CSS class of its shapes."""
     corner: int = 3
     is_broken: bool = False
     title: str = ""
-    """What a pointer over it shows."""
+    """The tooltip."""
 
 
 class Box(NamedTuple):
-    """An item with its place."""
+    """An item with its position and size."""
 
     item: Item
     x: float
@@ -48,7 +48,7 @@ class Box(NamedTuple):
 
 
 class Heading(NamedTuple):
-    """Words over boxes."""
+    """A text above boxes."""
 
     text: str
     x: float
@@ -56,7 +56,7 @@ class Heading(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """Everything with its place, in reading order."""
+    """All boxes and headings with their positions, in reading order."""
 
     boxes: tuple[Box, ...]
     headings: tuple[Heading, ...]
@@ -65,19 +65,19 @@ class Drawing(NamedTuple):
 
 
 def broken(texts: Iterable[str]) -> tuple[str, ...]:
-    """The lines of a box that says these, each beginning on one of its own."""
+    """Wrap texts into the lines of a box; each text starts a new line."""
     return tuple(line for text in texts for line in wrap(text, CHARACTERS, break_on_hyphens=False) or [""])
 
 
 def lay_out(items: Sequence[Item], top: float) -> Drawing:
-    """The drawing, beginning at that height. A first child stands beside its parent, the others below."""
+    """Lay out the items, starting at height `top`. The first child is beside its parent, the others below."""
     widths = _column_widths(items)
     lefts = [MARGIN + sum(widths[:column]) + _BETWEEN_COLUMNS * column for column in range(len(widths))]
     bottoms, tops = [top] * len(widths), [top] * len(widths)
     boxes: list[Box] = []
     headings: list[Heading] = []
     for item in items:
-        # Below all earlier rows of this column and of those right of it, and no higher than its parent.
+        # Below all earlier rows of this column and the columns to the right, and no higher than its parent.
         y = max([*bottoms[item.depth :], *tops[item.depth - 1 : item.depth]])
         height = LINE * len(item.lines) + 2 * INSIDE if item.key is not None else LINE
         bottoms[item.depth] = y + height + _BETWEEN_ROWS
@@ -93,7 +93,7 @@ def lay_out(items: Sequence[Item], top: float) -> Drawing:
 def _column_widths(items: Sequence[Item]) -> list[float]:
     widest = [0.0] * (max((item.depth for item in items), default=-1) + 1)
     for item in items:
-        # A heading may hang over: nothing stands right of it.
+        # A heading may be wider than its column: nothing is to the right of it.
         if item.key is not None:
             needed = max(map(width, item.lines)) * CHARACTER + 2 * INSIDE
             widest[item.depth] = max(widest[item.depth], needed)

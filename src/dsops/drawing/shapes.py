@@ -1,4 +1,4 @@
-"""A drawing -> elements of SVG, without the file around them and without a style: that is whose drawing it is."""
+"""SVG elements of a drawing, without the surrounding file and style, which the caller adds."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from dsops.drawing.plain import plain
 
 
 def shapes(drawing: Drawing) -> Iterator[str]:
-    """Lines of SVG: edges, then headings, then boxes; classes `edge`, `box`, `name`, `bad` and each item's kind."""
+    """Lines of SVG: edges, then headings, then boxes; CSS classes `edge`, `box`, `name`, `bad` and each item's kind."""
     yield from _edges(drawing)
-    for each in drawing.headings:
-        yield f'  <text x="{number(each.x)}" y="{number(each.y + 12)}">{fit(each.text)}</text>'
+    for heading in drawing.headings:
+        yield f'  <text x="{number(heading.x)}" y="{number(heading.y + 12)}">{fit(heading.text)}</text>'
     for box in drawing.boxes:
         yield from _box(box)
 
 
 def _edges(drawing: Drawing) -> Iterator[str]:
-    """From the side of each parent to each child, around corners."""
+    """Lines from each parent's right side to each child, with right angles."""
     boxes = {box.item.key: box for box in drawing.boxes}
     for box in drawing.boxes:
         if box.item.parent is None:
@@ -32,7 +32,7 @@ def _edges(drawing: Drawing) -> Iterator[str]:
 
 
 def _port(box: Box) -> str:
-    """The height of the middle of its first line."""
+    """The vertical middle of the box's first line."""
     return number(box.y + INSIDE + LINE / 2)
 
 
@@ -51,10 +51,10 @@ def _box(box: Box) -> Iterator[str]:
 
 
 def fit(text: str) -> str:
-    """Fit to stand between two tags; what XML can't hold is written as `plain` does."""
+    """Escape a text for XML; characters that XML can't contain are written as `plain` does."""
     return escape(plain(text), quote=False)
 
 
 def number(value: float) -> str:
-    """Without a point where it needs none, so that the file is the same on every machine."""
+    """A number with one decimal, or none if that is 0, so that the file is the same on every machine."""
     return f"{value:.1f}".removesuffix(".0")

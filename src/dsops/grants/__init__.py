@@ -89,23 +89,23 @@ class Grants(NamedTuple):
     notes: tuple[str, ...]
 
 
-def grants_of(plan: Plan, written: GrantInputs) -> Grants:
+def grants_of(plan: Plan, inputs: GrantInputs) -> Grants:
     """Return the policies. Raises PolicyIncomplete for what can't be left open, UsageError for an invalid caller."""
-    return _Making(plan, written).grants()
+    return _Making(plan, inputs).grants()
 
 
 class _Making:
     """Builds the policies of one plan."""
 
-    def __init__(self, plan: Plan, written: GrantInputs) -> None:
+    def __init__(self, plan: Plan, inputs: GrantInputs) -> None:
         self._plan = plan
         self._steps = plan.steps
-        self._written = written
-        self._callers = Callers(plan, written.caller)
+        self._written = inputs
+        self._callers = Callers(plan, inputs.caller)
         self._reads = [
-            SecretRead(each.step, each.reference, each.optional or each.default is not None)
-            for each in plan.variables
-            if each.step and each.reference is not None
+            SecretRead(variable.step, variable.reference, variable.optional or variable.default is not None)
+            for variable in plan.variables
+            if variable.step and variable.reference is not None
         ]
         self._notes: dict[str, None] = {}
         self._blanks: dict[Blank, Blank] = {}
@@ -121,15 +121,15 @@ class _Making:
                 hint = "whose assertion says which role: name it in `role_arn` for the role's policies"
                 self._notes[f"store `{step.name}` has no `role_arn`, {hint}"] = None
         roles_made = tuple([self._role(arn, steps) for arn, steps in roles.items()])
-        sessions = tuple([each for step in self._steps.values() for each in self._session(step)])
+        sessions = tuple([session for step in self._steps.values() for session in self._session(step)])
         bases = tuple([base for caller in self._callers.bases() if (base := self._base(caller)).permissions])
         return Grants(self._plan.environment, roles_made, sessions, bases, tuple(self._notes))
 
     def _role(self, arn: Arn, steps: list[Step]) -> RoleGrants:
         trust: list[Statement] = []
         for step in steps:
-            for each in self._trust(arn, step):
-                statement: Statement = {key: told_apart(part, self._blanks) for key, part in each.items()}
+            for document in self._trust(arn, step):
+                statement: Statement = {key: told_apart(part, self._blanks) for key, part in document.items()}
                 trust += [] if statement in trust else [statement]
         seconds = [step.settings.get("duration_seconds", _HOUR) for step in steps]
         users = [user for step in steps for user in users_of(step.name, self._steps)]
@@ -138,7 +138,7 @@ class _Making:
             tuple([step.name for step in steps]),
             tuple(trust),
             self._permissions(str(arn), arn.account, users),
-            max([_HOUR, *[each for each in seconds if isinstance(each, int)]]),
+            max([_HOUR, *[document for document in seconds if isinstance(document, int)]]),
         )
 
     def _trust(self, arn: Arn, step: Step) -> list[Statement]:

@@ -22,9 +22,9 @@ class Blank(NamedTuple):
         return f"<{self.name.replace('_', ' ')}>"
 
 
-def blank(what: str, of: str, meaning: str, *, is_secret: bool = False) -> Blank:
+def blank(field: str, of: str, meaning: str, *, is_secret: bool = False) -> Blank:
     """Return the blank for a value of a store or profile."""
-    name = re.sub(r"[^a-z0-9]+", "_", f"{what} of {of}".lower()).strip("_")
+    name = re.sub(r"[^a-z0-9]+", "_", f"{field} of {of}".lower()).strip("_")
     return Blank(name, meaning, is_secret=is_secret)
 
 
@@ -33,30 +33,30 @@ def blanks_in(value: object) -> Iterator[Blank]:
     if isinstance(value, Blank):
         yield value
     elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from blanks_in(each)
+        for item in value.values():
+            yield from blanks_in(item)
     elif isinstance(value, Sequence) and not isinstance(value, str):
-        for each in value:
-            yield from blanks_in(each)
+        for item in value:
+            yield from blanks_in(item)
 
 
-def told_apart(value: object, known: dict[Blank, Blank]) -> object:
+def told_apart(value: object, known_blanks: dict[Blank, Blank]) -> object:
     """The same with a name of its own for each blank: the stores `a-b` and `a_b` are two, and so are their IDs.
 
-    `known` is what was seen so far, and what became of it.
+    `known_blanks` is what was seen so far, and what became of it.
     """
     if isinstance(value, Blank):
-        if value not in known:
-            name, number, taken = value.name, 1, {each.name for each in known.values()}
-            while name in taken:
+        if value not in known_blanks:
+            name, number, taken_names = value.name, 1, {item.name for item in known_blanks.values()}
+            while name in taken_names:
                 number += 1
                 name = f"{value.name}_{number}"
-            known[value] = value._replace(name=name)
-        return known[value]
+            known_blanks[value] = value._replace(name=name)
+        return known_blanks[value]
     if isinstance(value, Mapping):
-        return {key: told_apart(each, known) for key, each in value.items()}
+        return {key: told_apart(item, known_blanks) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [told_apart(each, known) for each in value]
+        return [told_apart(item, known_blanks) for item in value]
     return value
 
 
@@ -65,7 +65,7 @@ def filled(value: object) -> object:
     if isinstance(value, Blank):
         return value.shown
     if isinstance(value, Mapping):
-        return {key: filled(each) for key, each in value.items()}
+        return {key: filled(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [filled(each) for each in value]
+        return [filled(item) for item in value]
     return value

@@ -57,7 +57,7 @@ class Callers:
         """Return the caller that assumes the step's role."""
         source = self._source(step)
         if source is None:
-            return self._base(self._first(step).profile)
+            return self._base(self._first_of_identity(step).profile)
         role = parse_arn(str(source.settings.get("role_arn", "")))
         if not source.operation or role is None:
             return self._other(source)
@@ -65,14 +65,14 @@ class Callers:
 
     def has_mfa(self, step: Step) -> bool:
         """Whether the call has an MFA code, its own or that of the session before it."""
-        first = self._first(step)
+        first = self._first_of_identity(step)
         return "serial_number" in step.settings or (first is not step and "serial_number" in first.settings)
 
     def _source(self, step: Step) -> Step | None:
         """The step whose identity signs; None for base credentials. GetSessionToken keeps its user's identity."""
-        return self._steps.get(self._first(step).credentials_from)
+        return self._steps.get(self._first_of_identity(step).credentials_from)
 
-    def _first(self, step: Step) -> Step:
+    def _first_of_identity(self, step: Step) -> Step:
         """The step, or the first of the same identity's sessions below it."""
         before = self._steps.get(step.credentials_from)
         while before is not None and is_same_identity(before):
@@ -82,18 +82,20 @@ class Callers:
     def _base(self, profile: str) -> RoleCaller:
         who = profile or "base"
         meaning = f"The ARN of the user or role that has the {who} credentials."
-        return self._found(who, users_of("", self._steps, profile=profile), blank("arn", f"{who} caller", meaning))
+        return self._named_caller(
+            who, users_of("", self._steps, profile=profile), blank("arn", f"{who} caller", meaning)
+        )
 
     def _other(self, source: Step) -> RoleCaller:
         users = users_of(source.name, self._steps)
         if source.type.service != "sso":
             meaning = f"The ARN of the user or role whose credentials store `{source.name}` gives."
-            return self._found(source.name, users, blank("arn", source.name, meaning))
+            return self._named_caller(source.name, users, blank("arn", source.name, meaning))
         account, partition = str(source.settings["account_id"]), partition_of_region(source.region).name
         principal, own = permission_set(account, partition, str(source.settings["role_name"]))
         return RoleCaller(source.name, principal, account, principal, is_named=False, conditions=own, users=users)
 
-    def _found(self, who: str, users: list[Step], unknown: Blank) -> RoleCaller:
+    def _named_caller(self, who: str, users: list[Step], unknown: Blank) -> RoleCaller:
         """The principal that the user names, else the account of a named MFA device, else a blank."""
         if self._named is not None:
             arn, is_named = str(self._named), self._named.resource != "root"

@@ -26,9 +26,14 @@ def template(grants: Grants, selection: Selection, description: str) -> Template
         resources[names.of(f"{base.who.title()}Credentials")] = _base(base, grants.environment)
     document: Template = {"AWSTemplateFormatVersion": "2010-09-09", "Description": description}
     # Parameters and resources share one set of names.
-    parameters = {each: names.of(_parameter(each)) for each in dict.fromkeys(blanks_in(resources))}
+    parameters = {
+        blank_or_parameter: names.of(_parameter(blank_or_parameter))
+        for blank_or_parameter in dict.fromkeys(blanks_in(resources))
+    }
     if parameters:
-        document["Parameters"] = {name: _asked(each) for each, name in parameters.items()}
+        document["Parameters"] = {
+            name: _parameter_template(blank_or_parameter) for blank_or_parameter, name in parameters.items()
+        }
     if resources:
         document["Resources"] = _referring(resources, parameters)
     if grants.sessions and selection.has_sessions:
@@ -43,7 +48,7 @@ def template(grants: Grants, selection: Selection, description: str) -> Template
 
 
 def _role(
-    role: RoleGrants, names: UniqueNames, made: dict[str, str], selection: Selection, environment: str
+    role: RoleGrants, names: UniqueNames, names_by_arn: dict[str, str], selection: Selection, environment: str
 ) -> Template:
     name = names.of(role.arn.resource_name)
     inline = {"PolicyName": f"dsops-{environment}", "PolicyDocument": policy(list(role.permissions))}
@@ -62,10 +67,14 @@ def _role(
         properties["Policies"] = [inline]
     resource: Template = {"Type": "AWS::IAM::Role", "Properties": properties}
     # IAM refuses a trust policy that names a role which does not exist yet.
-    needed = [other for arn, other in made.items() if any(each["Principal"] == {"AWS": arn} for each in role.trust)]
+    needed = [
+        other
+        for arn, other in names_by_arn.items()
+        if any(statement["Principal"] == {"AWS": arn} for statement in role.trust)
+    ]
     if needed:
         resource["DependsOn"] = needed
-    made[str(role.arn)] = name
+    names_by_arn[str(role.arn)] = name
     return {name: resource}
 
 
@@ -80,13 +89,13 @@ def _base(base: BaseGrants, environment: str) -> Template:
     }
 
 
-def _parameter(each: Blank) -> str:
-    return "".join(part.title() for part in each.name.split("_"))
+def _parameter(blank_value: Blank) -> str:
+    return "".join(part.title() for part in blank_value.name.split("_"))
 
 
-def _asked(each: Blank) -> Template:
-    asked: Template = {"Type": "String", "Description": each.meaning, "MinLength": 1}
-    return {**asked, "NoEcho": True} if each.is_secret else asked
+def _parameter_template(blank_value: Blank) -> Template:
+    parameter: Template = {"Type": "String", "Description": blank_value.meaning, "MinLength": 1}
+    return {**parameter, "NoEcho": True} if blank_value.is_secret else parameter
 
 
 def _referring(value: object, parameters: Mapping[Blank, str]) -> object:
@@ -94,7 +103,7 @@ def _referring(value: object, parameters: Mapping[Blank, str]) -> object:
     if isinstance(value, Blank):
         return {"Ref": parameters[value]}
     if isinstance(value, Mapping):
-        return {key: _referring(each, parameters) for key, each in value.items()}
+        return {key: _referring(item, parameters) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_referring(each, parameters) for each in value]
+        return [_referring(item, parameters) for item in value]
     return value

@@ -41,8 +41,8 @@ def tokens_of(step: Step, issuer: str) -> TokenClaims:
     Raises PolicyIncomplete where the issuer is unknown: it is a part of names in the policy, and can't be left open.
     """
     platform = str(step.settings.get("web_identity", ""))
-    known = step.proof.speaks_of if step.proof is not None else None
-    issuer_found = issuer or (known[0] if known is not None else ISSUERS.get(platform, ""))
+    speaks_of = step.proof.speaks_of if step.proof is not None else None
+    issuer_found = issuer or (speaks_of[0] if speaks_of is not None else ISSUERS.get(platform, ""))
     if not issuer_found.startswith("https://"):
         raise PolicyIncomplete(
             f"whose tokens store `{step.name}` sends is not known here",
@@ -52,12 +52,14 @@ def tokens_of(step: Step, issuer: str) -> TokenClaims:
             hint="name it with --issuer https://...: it is the claim `iss` of the tokens",
             where=step.where,
         )
-    audience: object = str(step.settings.get("web_identity_audience", "")) or (known[2] if known is not None else "")
+    audience: object = str(step.settings.get("web_identity_audience", "")) or (
+        speaks_of[2] if speaks_of is not None else ""
+    )
     if not audience:
         meaning = f"The audience of the tokens that store `{step.name}` sends: their claim `aud`."
         audience = DEFAULT_AUDIENCE if platform in _OWN_AUDIENCE else blank("audience", step.name, meaning)
-    if known is not None:
-        return TokenClaims(issuer_found, audience, known[1])
+    if speaks_of is not None:
+        return TokenClaims(issuer_found, audience, speaks_of[1])
     form = f", such as {_SUBJECTS[platform]}" if platform in _SUBJECTS else ""
     meaning = f"Whose tokens store `{step.name}` sends: their claim `sub`{form}."
     return TokenClaims(issuer_found, audience, blank("subject", step.name, meaning))

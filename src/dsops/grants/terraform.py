@@ -23,13 +23,13 @@ def terraform(grants: Grants, selection: Selection, head: str) -> str:
         blocks += _role(role, names, names_by_role, selection, grants.environment)
     blocks += [_base(base, names, grants.environment) for base in grants.bases if selection.has_permissions]
     blocks += [_session(session, names) for session in grants.sessions if selection.has_sessions]
-    blanks = {each.name: each for each in blanks_in(_shown(grants, selection))}
+    blanks = {blank_value.name: blank_value for blank_value in blanks_in(_shown_parts(grants, selection))}
     comment = "".join([f"# {line}\n" for line in head.splitlines()])
-    return "\n".join([comment, *[_variable(each) for each in blanks.values()], *blocks])
+    return "\n".join([comment, *[_variable(blank_value) for blank_value in blanks.values()], *blocks])
 
 
 def _role(
-    role: RoleGrants, names: UniqueNames, made: dict[str, str], selection: Selection, environment: str
+    role: RoleGrants, names: UniqueNames, names_by_arn: dict[str, str], selection: Selection, environment: str
 ) -> list[str]:
     name, blocks = names.of(role.arn.resource_name), []
     if selection.has_trust:
@@ -40,8 +40,8 @@ def _role(
             ("assume_role_policy", f"jsonencode({hcl(policy(list(role.trust)), 1)})"),
         ]
         # IAM refuses a trust policy that names a role which does not exist yet.
-        needed = [f"aws_iam_role.{other}" for arn, other in made.items() if _names(role.trust, arn)]
-        made[str(role.arn)] = name
+        needed = [f"aws_iam_role.{other}" for arn, other in names_by_arn.items() if _names(role.trust, arn)]
+        names_by_arn[str(role.arn)] = name
         if needed:
             fields.append(("depends_on", f"[{', '.join(needed)}]"))
         blocks.append(_block(f'resource "aws_iam_role" "{name}"', fields))
@@ -73,20 +73,20 @@ def _session(session: SessionGrants, names: UniqueNames) -> str:
     return _block(f'output "{names.of(f"session_policy_of_{session.store}")}"', fields)
 
 
-def _variable(each: Blank) -> str:
-    fields = [("description", _text(each.meaning)), ("type", "string")]
-    if each.is_secret:
+def _variable(blank_value: Blank) -> str:
+    fields = [("description", _text(blank_value.meaning)), ("type", "string")]
+    if blank_value.is_secret:
         fields.append(("sensitive", "true"))
-    return _block(f'variable "{each.name}"', fields)
+    return _block(f'variable "{blank_value.name}"', fields)
 
 
-def _shown(grants: Grants, selection: Selection) -> list[object]:
+def _shown_parts(grants: Grants, selection: Selection) -> list[object]:
     """What stands in the text, for the blanks in it."""
-    shown: list[object] = []
+    parts: list[object] = []
     for role in grants.roles:
-        shown += role.trust if selection.has_trust else ()
-        shown += role.permissions if selection.has_permissions else ()
-    return shown
+        parts += role.trust if selection.has_trust else ()
+        parts += role.permissions if selection.has_permissions else ()
+    return parts
 
 
 def _names(trust: Iterable[object], arn: str) -> bool:
@@ -100,11 +100,11 @@ def hcl(value: object, depth: int) -> str:
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, Mapping):
-        entries = [(_text(str(key)), hcl(each, depth + 1)) for key, each in value.items()]
+        entries = [(_text(str(key)), hcl(item, depth + 1)) for key, item in value.items()]
         return _braced("{", entries, "}", depth)
     if isinstance(value, Sequence):
         inner = _INDENT * (depth + 1)
-        items = "".join([f"{inner}{hcl(each, depth + 1)},\n" for each in value])
+        items = "".join([f"{inner}{hcl(item, depth + 1)},\n" for item in value])
         return f"[\n{items}{_INDENT * depth}]"
     raise TypeError(f"a policy has no {type(value).__name__}")
 
@@ -119,7 +119,7 @@ def _braced(opening: str, entries: Sequence[tuple[str, str]], closing: str, dept
     for index, (key, value) in enumerate(entries):
         width = len(key)
         if "\n" not in value:
-            width = max(len(each) for each in _neighbours(entries, index))
+            width = max(len(key_text) for key_text in _neighbours(entries, index))
         lines.append(f"{_INDENT * (depth + 1)}{key:<{width}} = {value}\n")
     return f"{opening}\n{''.join(lines)}{_INDENT * depth}{closing}"
 
@@ -138,5 +138,5 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 def _text(text: str) -> str:
     """A quoted template without interpolation (Terraform, Strings and Templates)."""
-    escaped = "".join([_ESCAPES.get(each, each) for each in text])
+    escaped = "".join([_ESCAPES.get(letter, letter) for letter in text])
     return '"' + re.sub(r"([$%])\{", r"\1\1{", escaped) + '"'

@@ -97,8 +97,8 @@ def _tags(step: Step, steps: Mapping[str, Step]) -> Conditions:
     return {"ForAllValues:StringEquals": {"aws:TagKeys": one_or_more(keys)}, "Null": {"aws:TagKeys": "false"}}
 
 
-def _joined(one: Conditions, other: Mapping[str, Mapping[str, object]]) -> Conditions:
-    joined = {operator: dict(keys) for operator, keys in one.items()}
+def _joined(conditions: Conditions, other: Mapping[str, Mapping[str, object]]) -> Conditions:
+    joined = {operator: dict(keys) for operator, keys in conditions.items()}
     for operator, keys in other.items():
         joined.setdefault(operator, {}).update(keys)
     return joined

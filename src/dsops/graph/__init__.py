@@ -1,6 +1,6 @@
-"""The credential graph of a configuration: who begins, through which hops, to which stores, for which variables; pure.
+"""The credential graph of a configuration: base credentials, hops, stores and variables; pure.
 
-It is a forest: each hop and store has its credentials from one place, and each variable its value.
+It is a forest: each hop and store gets its credentials from one parent, and each variable its value.
 """
 
 from __future__ import annotations

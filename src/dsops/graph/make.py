@@ -1,4 +1,4 @@
-"""A configuration and its plans -> the graph. Parts that could not be planned are drawn as written."""
+"""Build the graph from a configuration and its plans. Parts that could not be planned are drawn as written."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from dsops.arn import is_account_id, parse_arn
 from dsops.document import Scalar
 from dsops.errors import ConfigError
-from dsops.graph.types import NOBODY, Graph, GraphNode, Key, Kind
+from dsops.graph.types import NO_CREDENTIALS, Graph, GraphNode, Key, Kind
 from dsops.graph.words import NOT_PLANNED, facts_of_login, facts_of_step, facts_of_store, facts_of_variable
 from dsops.model import Config, Reference, StoreEntry, Variable
 from dsops.plan import Ambient, Plan, PlannedVariable, Step
@@ -16,7 +16,7 @@ from dsops.schema import StoreType
 
 
 class Unplanned(NamedTuple):
-    """Environments and stores that could not be planned, with the reason of each."""
+    """Environments and stores that could not be planned, each with the reason."""
 
     environments: Mapping[str, str] = {}
     stores: Mapping[str, str] = {}
@@ -30,9 +30,9 @@ def make_graph(
     unplanned: Unplanned | None = None,
     ambient: Callable[[str], Ambient] | None = None,
 ) -> Graph:
-    """The graph of the plans, and of the parts of the configuration that could not be planned.
+    """Build the graph of the plans, and of the parts of the configuration that could not be planned.
 
-    A store of several plans is drawn once, as in the first of them. `ambient` is that of `make_plan`, for parts
+    A store in several plans is drawn once, as in the first of them. `ambient` is that of `make_plan`, for parts
     without a plan.
     """
     making = _Making(config, store_types, unplanned or Unplanned(), ambient, names_environments=_many(plans, unplanned))
@@ -47,7 +47,7 @@ def _many(plans: Sequence[Plan], unplanned: Unplanned | None) -> bool:
 
 
 class _Making:
-    """One graph on its way: what it has so far, in the order in which it came."""
+    """A graph under construction: the nodes so far, in order of insertion."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class _Making:
         self._names_environments = names_environments
 
     def add_plan(self, plan: Plan) -> None:
-        """Its callers, steps and variables. In a plan each step stands after the one whose credentials it uses."""
+        """Add the callers, steps and variables of a plan, in which each step follows the one that it depends on."""
         for step in plan.steps.values():
             if ("step", step.name) not in self.nodes:
                 self._add(self._of_step(step, self._caller(step, plan)))
@@ -74,7 +74,7 @@ class _Making:
             self._add(self._of_planned(plan.environment, variable))
 
     def add_unplanned(self) -> None:
-        """Stores and variables as the configuration has them."""
+        """Add the stores and variables that could not be planned, as the configuration has them."""
         for name in self._unplanned.stores:
             self._add_written(name)
         for name in self._unplanned.environments:
@@ -82,12 +82,12 @@ class _Making:
                 self._add(self._of_written(name, variable))
 
     def _add(self, node: GraphNode) -> None:
-        if node.parent == NOBODY and NOBODY not in self.nodes:
-            self.nodes[NOBODY] = GraphNode(NOBODY, "caller", "no credentials", (), None)
+        if node.parent == NO_CREDENTIALS and NO_CREDENTIALS not in self.nodes:
+            self.nodes[NO_CREDENTIALS] = GraphNode(NO_CREDENTIALS, "caller", "no credentials", (), None)
         self.nodes.setdefault(node.key, node)
 
     def _caller(self, step: Step, plan: Plan) -> Key:
-        """The key of what the step has its credentials from; a caller is added where it is a new one."""
+        """The key of the node that provides the step's credentials; adds a new caller."""
         if step.credentials_from:
             return ("step", step.credentials_from)
         if step.proof is not None:
@@ -96,7 +96,7 @@ class _Making:
             self._add(GraphNode(key, "caller", proof.source, facts_of_login(proof), None))
             return key
         if not step.type.takes_credentials:
-            return NOBODY
+            return NO_CREDENTIALS
         return self._base(step.profile, plan.ambient[step.profile])
 
     def _base(self, profile: str, ambient: Ambient | None) -> Key:
@@ -120,7 +120,7 @@ class _Making:
 
     def _of_planned(self, environment: str, variable: PlannedVariable) -> GraphNode:
         key = ("variable", environment, variable.name)
-        parent = ("step", variable.step) if variable.step else NOBODY
+        parent = ("step", variable.step) if variable.step else NO_CREDENTIALS
         return self._variable(key, variable.where, facts_of_variable(variable), parent)
 
     def _variable(self, key: Key, where: object, facts: tuple[str, ...], parent: Key) -> GraphNode:
@@ -129,14 +129,14 @@ class _Making:
         return GraphNode(key, "variable", key[2], (*of, *facts), parent, account, key[1], str(where))
 
     def _add_written(self, name: str) -> None:
-        """A store that has no plan, after those below it that have none either."""
+        """Add an unplanned store, after the unplanned stores that it depends on."""
         names = [name]
         while (below := self._config.stores[names[-1]].text_of("credentials_from")) in self._config.stores:
             if ("step", below) in self.nodes:
                 break
             names.append(below)
-        for each in reversed(names):
-            self._add(self._of_unplanned(self._config.stores[each]))
+        for store_name in reversed(names):
+            self._add(self._of_unplanned(self._config.stores[store_name]))
 
     def _of_unplanned(self, store: StoreEntry) -> GraphNode:
         below = store.text_of("credentials_from")
@@ -144,7 +144,7 @@ class _Making:
         if below:
             parent: Key = ("step", below)
         elif store_type is None or not store_type.takes_credentials:
-            parent = NOBODY
+            parent = NO_CREDENTIALS
         elif any(name in store.fields for name in store_type.proof_keys):
             parent = ("proof of", store.name)
             self._add(GraphNode(parent, "caller", f"what `{store.name}` names as its proof", (NOT_PLANNED,), None))
@@ -171,7 +171,7 @@ class _Making:
     def _of_written(self, environment: str, variable: Variable) -> GraphNode:
         key, reference = ("variable", environment, variable.name), variable.reference
         if reference is None:
-            return self._variable(key, variable.where, ("literal", NOT_PLANNED), NOBODY)
+            return self._variable(key, variable.where, ("literal", NOT_PLANNED), NO_CREDENTIALS)
         if ("step", reference.store) not in self.nodes:
             self._add_written(reference.store)
         return self._variable(key, variable.where, (*_reference(reference), NOT_PLANNED), ("step", reference.store))
@@ -188,12 +188,12 @@ _WRITTEN = (
 
 
 def _first(reason: str) -> str:
-    """Without how many there are besides."""
+    """The reason without its "(and N more)"."""
     return reason.partition(" (and ")[0]
 
 
 def _written(store: StoreEntry) -> Iterator[str]:
-    """What of a store's texts says who and where; of no other one it is known that it is no secret."""
+    """The texts of a store that are known not to be secret: type, role, account, region."""
     yield store.type
     for name, words in _WRITTEN:
         text = store.text_of(name)
@@ -208,7 +208,7 @@ def _reference(reference: Reference) -> Iterator[str]:
 def plan_everything(
     config: Config, plan_environment: Callable[[str], Plan], plan_store: Callable[[str], Plan]
 ) -> tuple[list[Plan], Unplanned]:
-    """Plans of every environment and of the stores that none uses, and why others could not be planned."""
+    """Plan every environment and every unused store; also returns why others could not be planned."""
     plans: list[Plan] = []
     environments: dict[str, str] = {}
     stores: dict[str, str] = {}

@@ -9,7 +9,7 @@ from dsops.graph.plain import is_broken, outcome_words
 from dsops.graph.types import Graph, GraphNode, Key
 
 MOST_EDGES, MOST_CHARACTERS = 500, 50_000
-"""What Mermaid 11 draws unless the page says otherwise (`maxEdges`, `maxTextSize`); a diagram can't say it itself."""
+"""Default limits of Mermaid 11 (`maxEdges`, `maxTextSize`); only the page can raise them, a diagram can't."""
 
 _SHAPES = {"caller": ("([", "])"), "hop": ("[", "]"), "store": ("[(", ")]"), "variable": ("(", ")")}
 
@@ -18,26 +18,31 @@ _CLASSES = (
     "  classDef variable stroke-dasharray:2 2",
     "  classDef denied stroke:#d1242f,stroke-width:4px",
 )
-"""Strokes alone, so that the page's own light or dark colours stay."""
+"""Only strokes, so that the page's own light or dark colours stay."""
 
 _SAFE = frozenset(" abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789,:/=")
-"""What stands in a label as it is. Everything else is a character code: quotes, brackets, `#`, `<`, and what Markdown
-would make a list, a link or italics of."""
+"""Characters that stand for themselves in a label.
+
+All others are written as character codes: quotes, brackets, `#`, `<`, and what Markdown would turn into a list, a
+link or italics.
+"""
 
 _KEYWORDS = ("style", "classDef")
-"""Mermaid takes a `;` away from a line in which one of these is followed by a `:` and a `#`, wherever it stands
-(its `encodeEntities`): their first letter is a code."""
+"""Words whose first letter is written as a code.
+
+In a line with one of them followed by a `:` and a `#`, Mermaid removes a `;` (its `encodeEntities`).
+"""
 
 
 def mermaid_text(graph: Graph) -> str:
-    """The flowchart, from left to right; what works in one account stands in a box of its own."""
+    """The flowchart, from left to right; the hops and stores of an account share a box."""
     lines = ["flowchart LR", f"  accTitle: {_title(graph.title)}", *_CLASSES]
     folded = _folded(graph)
     nodes = [node for node in graph.nodes if node.key not in folded]
     ids = {node.key: f"n{number}" for number, node in enumerate(nodes, 1)}
     accounts: dict[str, list[GraphNode]] = {}
     for node in nodes:
-        # A variable is nobody's account, and a box with all of them would hide the hops.
+        # A variable belongs to no account, and a box with all variables would hide the hops.
         accounts.setdefault(node.account if node.kind in {"hop", "store"} else "", []).append(node)
     inside = graph.children if folded else {}
     for number, (account, members) in enumerate(sorted(accounts.items()), 1):
@@ -53,22 +58,22 @@ def mermaid_text(graph: Graph) -> str:
 
 
 def edges(graph: Graph) -> int:
-    """How many lines the flowchart draws."""
+    """The number of edges in the flowchart."""
     return sum(node.parent is not None for node in graph.nodes) - len(_folded(graph))
 
 
 def _folded(graph: Graph) -> frozenset[Key]:
-    """The variables that are lines in the box of their store, so that there are no more edges than Mermaid draws."""
+    """The variables that become lines in their store's box, when there are more edges than Mermaid draws."""
     if sum(node.parent is not None for node in graph.nodes) <= MOST_EDGES:
         return frozenset()
     return frozenset(node.key for node in graph.nodes if node.kind == "variable")
 
 
 def _box(graph: Graph, node: GraphNode, inside: list[GraphNode]) -> str:
-    """Shape, words and style of a node, with the variables that are drawn inside of it."""
+    """A node's shape, label and style, including the variables listed inside of it."""
     begin, end = _SHAPES[node.kind]
-    text = "<br>".join([*_words(graph, node), *[": ".join(_words(graph, each)) for each in inside]])
-    is_bad = any(is_broken(graph, each) for each in (node, *inside))
+    text = "<br>".join([*_words(graph, node), *[": ".join(_words(graph, inner_node)) for inner_node in inside]])
+    is_bad = any(is_broken(graph, inner_node) for inner_node in (node, *inside))
     style = "denied" if is_bad else node.kind if node.kind in {"caller", "variable"} else ""
     return f'{begin}"{text}"{end}' + (f":::{style}" if style else "")
 
@@ -81,30 +86,30 @@ def _words(graph: Graph, node: GraphNode) -> list[str]:
 def _edges(graph: Graph, nodes: list[GraphNode], ids: dict[Key, str]) -> Iterator[str]:
     for node in nodes:
         if node.parent is not None:
-            # Dotted where nothing came through.
+            # Dotted when the node failed.
             yield f"  {ids[node.parent]} {'-.->' if is_broken(graph, node) else '-->'} {ids[node.key]}"
 
 
 def label(text: str) -> str:
-    """The text between the quotes of a label: `#35;` is Mermaid's own way to write a character by its code."""
-    shown = plain(text)
+    """Escape a label's text; `#35;` is Mermaid's notation for a character code."""
+    plain_text = plain(text)
     return (
         "".join(
-            each
-            if (each in _SAFE or _is_inside(shown, at)) and not shown.startswith(_KEYWORDS, at)
-            else f"#{ord(each)};"
-            for at, each in enumerate(shown)
+            character
+            if (character in _SAFE or _is_inside(plain_text, at)) and not plain_text.startswith(_KEYWORDS, at)
+            else f"#{ord(character)};"
+            for at, character in enumerate(plain_text)
         )
         or "#32;"
     )
 
 
 def _is_inside(text: str, at: int) -> bool:
-    """Whether it is a `.`, `-` or `_` inside a word, where it means itself alone, or a letter beyond ASCII."""
-    each = text[at]
-    if each in "._-":
+    """Whether a `.`, `-` or `_` stands inside a word, where it has no special meaning, or is a letter beyond ASCII."""
+    character = text[at]
+    if character in "._-":
         return 0 < at < len(text) - 1 and _is_word(text[at - 1]) and _is_word(text[at + 1])
-    return not each.isascii() and each.isalnum()
+    return not character.isascii() and character.isalnum()
 
 
 def _is_word(character: str) -> bool:
@@ -112,6 +117,6 @@ def _is_word(character: str) -> bool:
 
 
 def _title(text: str) -> str:
-    """To the end of its line; no code is read there, so that what could end it is left out."""
-    kept = "".join(each if each.isalnum() or each in " .-_/" else " " for each in plain(text))
-    return " ".join(kept.split()) or "credentials"
+    """The title, which ends with its line and has no character codes: other characters become spaces."""
+    allowed = "".join(character if character.isalnum() or character in " .-_/" else " " for character in plain(text))
+    return " ".join(allowed.split()) or "credentials"

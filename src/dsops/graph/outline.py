@@ -1,34 +1,34 @@
-"""The graph from top to bottom: each node after its parent, with the hops of one account together."""
+"""The graph as rows from top to bottom: each node after its parent, hops grouped by account."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from dsops.graph.types import NOBODY, Graph, GraphNode
+from dsops.graph.types import NO_CREDENTIALS, Graph, GraphNode
 
 _MANY = 6
-"""Hops side by side from which on each account gets a heading."""
+"""From this number of sibling hops on, each account gets a heading."""
 
 
 class OutlineRow(NamedTuple):
-    """A node, or the heading of those that follow in its column."""
+    """A node, or a heading for the nodes that follow."""
 
     depth: int
     """Steps from its caller."""
     level: int
-    """The same, and one more for each heading that it stands under."""
+    """Indentation: the depth, plus one for each heading above."""
     node: GraphNode | None
     heading: str = ""
 
 
 def outline(graph: Graph) -> list[OutlineRow]:
-    """Every node once, depth first: of one parent variables, then stores, then hops by account, as written."""
+    """Every node once, depth first: under each parent its variables, then stores, then hops by account."""
     children = graph.children
     rows: list[OutlineRow] = []
-    # Whoever needs no credentials comes last.
-    callers = sorted(children.get(None, []), key=lambda node: node.key == NOBODY)
-    # No recursion: a chain of a thousand hops is a configuration, too.
+    # The node for stores without credentials comes last.
+    callers = sorted(children.get(None, []), key=lambda node: node.key == NO_CREDENTIALS)
+    # Not recursive, because a configuration may have a chain of a thousand hops.
     waiting = [OutlineRow(0, 0, node) for node in reversed(callers)]
     while waiting:
         row = waiting.pop()
@@ -54,6 +54,6 @@ def _arranged(nodes: list[GraphNode], depth: int, level: int) -> Iterator[Outlin
 
 
 def heading(account: str, hops: int) -> str:
-    """`account 111122223333, 25 hops`."""
+    """A heading: `account 111122223333, 25 hops`."""
     name = f"account {account}" if account else "account not known"
     return f"{name}, {hops} hop" if hops == 1 else f"{name}, {hops} hops"

@@ -1,13 +1,13 @@
-"""What became of a node, and how many there are, in words."""
+"""A node's outcome and the number of nodes, in words."""
 
 from __future__ import annotations
 
 from dsops.drawing import plain
-from dsops.graph.types import NOBODY, Graph, GraphNode
+from dsops.graph.types import NO_CREDENTIALS, Graph, GraphNode
 
 
 def outcome_words(graph: Graph, node: GraphNode) -> str:
-    """`denied: sts.access-denied`, `ok`, `not tried: needs jump`; "" where nothing was tried."""
+    """The outcome: `denied: sts.access-denied`, `ok`, `not tried: needs jump`; "" when nothing was tried."""
     outcome = graph.outcomes.get(node.key)
     if outcome is None:
         return ""
@@ -16,15 +16,15 @@ def outcome_words(graph: Graph, node: GraphNode) -> str:
 
 
 def counts(graph: Graph) -> str:
-    """`1 caller, 2 hops, 3 stores, 4 variables`."""
+    """The number of nodes by kind: `1 caller, 2 hops, 3 stores, 4 variables`."""
     parts = []
     for kind in ("caller", "hop", "store", "variable"):
-        number = sum(1 for node in graph.nodes if node.kind == kind and node.key != NOBODY)
+        number = sum(1 for node in graph.nodes if node.kind == kind and node.key != NO_CREDENTIALS)
         parts.append(f"{number} {kind}" if number == 1 else f"{number} {kind}s")
     return ", ".join(parts)
 
 
 def is_broken(graph: Graph, node: GraphNode) -> bool:
-    """Whether it was tried and did not work."""
+    """Whether the node was tried and failed."""
     outcome = graph.outcomes.get(node.key)
     return outcome is not None and outcome.status in {"denied", "failed"}

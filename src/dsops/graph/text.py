@@ -1,4 +1,4 @@
-"""The graph as a tree of indented lines: no drawn branches, which a screen reader would read out one by one."""
+"""The graph as a tree of indented lines, without branch characters, which a screen reader would read out."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from dsops.graph.types import Graph
 
 _RED, _OFF = "\x1b[31m", "\x1b[0m"
 _LEAST_COLUMNS = 24
-"""What a line keeps for itself, however deep it stands."""
+"""The minimum width of a line's text, however deep it is indented."""
 
 
 def graph_text(graph: Graph, *, columns: int = 0, has_colour: bool = False) -> str:
-    """The tree; lines are broken at `columns` (0: never). Red is only added to what the words say already."""
+    """The tree; lines are wrapped at `columns` (0: never). Red only repeats what the words say."""
     lines = [plain(graph.title), counts(graph), ""]
     for row in outline(graph):
         text = f"{row.heading}:" if row.node is None else _node_text(graph, row)
@@ -37,7 +37,7 @@ def _node_text(graph: Graph, row: OutlineRow) -> str:
 
 
 def _broken(text: str, indent: str, columns: int) -> list[str]:
-    """The text in lines of that width; an ARN is never broken, so that it can be copied."""
+    """Wrap the text at that width; an ARN is never broken, so that it can be copied."""
     if not columns:
         return [f"{indent}{text}"]
     return wrap(

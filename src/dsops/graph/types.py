@@ -1,4 +1,4 @@
-"""What a graph is made of; values only."""
+"""The data types of a graph."""
 
 from __future__ import annotations
 
@@ -8,43 +8,43 @@ from typing import Literal, NamedTuple
 Kind = Literal["caller", "hop", "store", "variable"]
 
 Status = Literal["ok", "denied", "failed", "skipped"]
-"""`denied`: AWS said no. `failed`: anything else that went wrong. `skipped`: not tried, for what it needs failed."""
+"""`denied`: AWS denied access. `failed`: any other error. `skipped`: not tried, because its parent failed."""
 
 Key = tuple[str, ...]
-"""What a node is, whichever of its texts change: `("step", "prod")`, `("variable", "production", "TOKEN")`."""
+"""A node's identity, independent of its texts: `("step", "prod")`, `("variable", "production", "TOKEN")`."""
 
-NOBODY: Key = ("nobody",)
-"""Where literals and stores without credentials begin."""
+NO_CREDENTIALS: Key = ("nobody",)
+"""The parent of literals and of stores without credentials."""
 
 
 class NodeOutcome(NamedTuple):
-    """What became of a node that was tried."""
+    """The outcome of a node that was tried."""
 
     status: Status
     told: str = ""
-    """The error's code, or what it needs; "" where all is well."""
+    """The error's code, or the failed parent; "" for `ok`."""
 
 
 class GraphNode(NamedTuple):
-    """One caller, hop, store or variable; texts as they are, not yet fit for any format."""
+    """One caller, hop, store or variable; its texts are not escaped for any format."""
 
     key: Key
     kind: Kind
     name: str
     facts: tuple[str, ...]
-    """What a person wants to know of it, a few words each; never a secret, never a value."""
+    """Short facts for people; never a secret or a value."""
     parent: Key | None
-    """Where its credentials or value come from; None for callers."""
+    """The node that provides its credentials or value; None for callers."""
     account: str = ""
-    """Whose session it gives or works with; "" where that is not known."""
+    """The account of its session; "" when it is not known."""
     environment: str = ""
-    """Of a variable."""
+    """The environment of a variable; "" for other kinds."""
     where: str = ""
-    """`dsops.yaml:9`."""
+    """File and line: `dsops.yaml:9`."""
 
 
 class Graph(NamedTuple):
-    """The nodes, each after its parent, and what became of those that were tried."""
+    """The nodes, each after its parent, and the outcomes of those that were tried."""
 
     title: str
     nodes: tuple[GraphNode, ...]
@@ -52,8 +52,8 @@ class Graph(NamedTuple):
 
     @property
     def children(self) -> dict[Key | None, list[GraphNode]]:
-        """Key -> what has its credentials or value from there, in order; None -> callers."""
-        found: dict[Key | None, list[GraphNode]] = {}
+        """Parent -> the nodes that get their credentials or value from it, in order; None -> callers."""
+        children: dict[Key | None, list[GraphNode]] = {}
         for node in self.nodes:
-            found.setdefault(node.parent, []).append(node)
-        return found
+            children.setdefault(node.parent, []).append(node)
+        return children

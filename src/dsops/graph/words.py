@@ -1,4 +1,4 @@
-"""What a graph says of a node: who, where, for how long, with what; never a secret, a tag's value or a variable's."""
+"""The facts that a graph shows of a node; never a secret, a tag's value or a variable's value."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dsops.plan import PlannedVariable, Proof, Step
 from dsops.schema import REASON_TO
 
 NOT_PLANNED = "as written"
-"""Of what could not be planned."""
+"""The fact of a node that could not be planned."""
 
 _MARKS = (
     ("serial_number", "MFA"),
@@ -22,11 +22,11 @@ _MARKS = (
     ("tags", "tags"),
     ("provided_contexts", "contexts"),
 )
-"""What is sent besides, by its name alone."""
+"""Settings that are shown by name only."""
 
 
 def facts_of_step(step: Step) -> tuple[str, ...]:
-    """Of a hop: operation, role, account, duration, marks, region."""
+    """The facts of a hop: operation, role, account, duration, settings, region."""
     return tuple(_of_hop(step))
 
 
@@ -54,12 +54,12 @@ def _of_hop(step: Step) -> Iterator[str]:
 
 
 def facts_of_store(store_type: str, region: str) -> tuple[str, ...]:
-    """Of a store that secrets are read from."""
+    """The facts of a store that secrets are read from."""
     return (store_type, f"in {region}") if region else (store_type,)
 
 
 def facts_of_variable(variable: PlannedVariable) -> tuple[str, ...]:
-    """Where its value comes from, and what becomes of it where there is none."""
+    """The source of a variable's value, and what happens when it is missing."""
     reference = variable.reference
     if reference is None:
         return ("literal",)
@@ -70,9 +70,9 @@ def facts_of_variable(variable: PlannedVariable) -> tuple[str, ...]:
 
 
 def facts_of_login(proof: Proof) -> tuple[str, ...]:
-    """Of what stands for base credentials: whom it speaks of, until when it lasts."""
-    told = (proof.login.told,) if proof.login is not None else ()
+    """The facts of a token or login: issuer, subject, audience, and expiry."""
+    expiry = (proof.login.told,) if proof.login is not None else ()
     if proof.speaks_of is None:
-        return told
+        return expiry
     issuer, subject, audience = proof.speaks_of
-    return (f"of {issuer}", f"about {subject}", f"for {audience}", *told)
+    return (f"of {issuer}", f"about {subject}", f"for {audience}", *expiry)

@@ -1,4 +1,4 @@
-"""The hook for fish, from 3.6 on. A list stays a list.
+"""The hook for fish, from 3.6 on. Lists are saved and restored as lists.
 
 Its state is in global variables that are not exported; inherited variables are. A global variable hides a universal one
 without changing it, so a universal variable returns when the global one is erased.

@@ -21,14 +21,14 @@ from dsops.stores import StoreTypes
 
 
 class Loaded(NamedTuple):
-    """What an environment changes in a shell."""
+    """The changes that an environment makes to a shell."""
 
     environment: str
     values: Mapping[str, bytes]
     removed: tuple[str, ...]
     """Inherited variables that name another AWS identity than the environment's."""
     seconds: int | None
-    """Until a session among the values has to be renewed; None where none expires."""
+    """Seconds until a loaded session has to be renewed; None when none expires."""
 
 
 def load_found(runtime: Runtime) -> Config:
@@ -60,7 +60,7 @@ def allowed_config(path: str, times: dict[str, int | None], runtime: Runtime) ->
         refuse_shared(config.files)
     if config is None or not config.is_allowed:
         raise NotAllowed(
-            "you have not allowed that, as the file is now" if allowed else "you have not allowed that",
+            "it changed since you allowed it" if allowed else "you have not allowed that",
             hint="`dsops hook status` shows what it would do, `dsops hook allow` allows it",
         )
     return config
@@ -76,7 +76,7 @@ def renewal_seconds(sessions: Sequence[Credentials], now: datetime) -> int | Non
 
 
 def shell_calls(shell: str, marks: Mapping[str, str], loaded: Loaded | None) -> bytes:
-    """Calls of the hook's functions, one a line: files to watch, variables to unset and set, the time to come again."""
+    """Calls of the hook's shell functions, one per line: files to watch, variables to unset and set, renewal time."""
     word = quote_bytes if shell == "fish" else quote
     watch = [(b"__dsops_watch", os.fsencode(path), os.fsencode(mark)) for path, mark in marks.items()]
     lines = [b" ".join([function, word(path), word(mark)]) for function, path, mark in watch]

@@ -1,7 +1,7 @@
-"""What is in the keyring, by name and without a secret: a file beside the folders of `dsops allow`.
+"""The list of the keyring's entries, without secrets: a file beside the folders of `dsops allow`.
 
-A run reads it to know whether the keyring has anything for it (asking that costs 200 ms), a plan to tell two keys of
-one name apart. It is believed only where it is the user's own, and nobody else's to write.
+A run reads it to know whether the keyring has an entry for it (asking the keyring costs 200 ms); a plan reads it to
+tell two keys of one name apart. It is trusted only if the user owns it and no other user can write it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dsops.startup import Any, NamedTuple, TypeVar
 T = TypeVar("T")
 
 VARIABLE = "DSOPS_KEYRING"
-"""`off`: the keyring is not used, and a store of its keys gives those of the environment."""
+"""`off` disables the keyring; a store for its keys then uses those of the environment."""
 
 _OFF = ("off", "0", "no", "false")
 _VERSION = 1
@@ -30,7 +30,7 @@ _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
 class SeedEntry(NamedTuple):
-    """An MFA device whose seed the keyring has."""
+    """An MFA device whose seed is in the keyring."""
 
     serial_number: str
     added: str
@@ -38,27 +38,27 @@ class SeedEntry(NamedTuple):
 
 
 class KeysEntry(NamedTuple):
-    """A user's long-term key that the keyring has; with it may be the one before, and one that is still being tried."""
+    """A user's long-term key in the keyring, possibly with the previous key and a new one that is being tried."""
 
     name: str
     key_id: str
-    """The access key that is used."""
+    """The id of the key in use."""
     arn: str
-    """The user's."""
+    """The user's ARN."""
     added: str
     created: str = ""
-    """When AWS made it; "" where the user may not ask."""
+    """When AWS created the key; "" if the user is not allowed to ask."""
     next_key_id: str = ""
-    """Made by a rotation that has not come to its end: not used yet."""
+    """A key from an unfinished rotation, not in use yet."""
     next_created: str = ""
     old_key_id: str = ""
-    """The one before, which the rotation has not deleted."""
+    """The previous key, which the rotation has not deleted."""
     old_is_off: bool = False
-    """Whether the one before was made inactive."""
+    """Whether the previous key was deactivated."""
 
 
 class Contents(NamedTuple):
-    """The whole list."""
+    """All entries of the list."""
 
     seeds: Mapping[str, SeedEntry]
     keys: Mapping[str, KeysEntry]
@@ -69,12 +69,12 @@ _MOST_BYTES = 1 << 24
 
 
 def is_off(environ: Mapping[str, str]) -> bool:
-    """Whether the keyring is not to be used: in a sandbox, or in CI, where keys are in the environment."""
+    """Whether the keyring is disabled, as in a sandbox, or in CI, where keys are in the environment."""
     return environ.get(VARIABLE, "").lower() in _OFF
 
 
 def contents(environ: Mapping[str, str]) -> Contents:
-    """What the keyring has. Raises KeyringFailed for a file that can't be read for what it is."""
+    """Read the list. Raises KeyringFailed when it can't be read or trusted."""
     path = path_of(environ)
     try:
         text, status = read_file(path, _MOST_BYTES)
@@ -100,7 +100,7 @@ def contents(environ: Mapping[str, str]) -> Contents:
 
 
 def write(environ: Mapping[str, str], new: Contents) -> None:
-    """Puts another list in its place, in one step. Raises FileNotWritten."""
+    """Replace the list atomically. Raises FileNotWritten."""
     path = path_of(environ)
     part = f"{path}.{os.getpid()}.{os.urandom(4).hex()}"
     text = json.dumps(
@@ -129,9 +129,9 @@ def write(environ: Mapping[str, str], new: Contents) -> None:
 
 @contextmanager
 def changing(environ: Mapping[str, str]) -> Iterator[Contents]:
-    """The list, for somebody who is going to write another one; meanwhile nobody else is.
+    """Lock the list for a change, and yield its contents.
 
-    Raises KeyringFailed where somebody else stays too long, FileNotWritten where nothing can be written.
+    Raises KeyringFailed when another process keeps the lock too long, FileNotWritten when nothing can be written.
     """
     path = path_of(environ)
     if not path:
@@ -173,9 +173,9 @@ def _lock(descriptor: int) -> None:
 
 
 def path_of(environ: Mapping[str, str]) -> str:
-    """The file, by the XDG base directory specification; "" where there is no home."""
+    """The path of the list, by the XDG base directory specification; "" when there is no home folder."""
     data = environ.get("XDG_DATA_HOME", "")
-    if not os.path.isabs(data):  # the specification: relative paths are to be ignored
+    if not os.path.isabs(data):  # the specification says to ignore relative paths
         home = environ.get("HOME") or environ.get("USERPROFILE", "")
         data = os.path.join(home, ".local", "share") if os.path.isabs(home) else ""
     if not data:
@@ -184,21 +184,21 @@ def path_of(environ: Mapping[str, str]) -> str:
 
 
 def _parsed(value: Mapping[str, Any]) -> Contents:
-    # Any: it is JSON, which is checked below.
+    # Any: JSON, which is checked below.
     if value["version"] != _VERSION:
         raise ValueError("another version")
-    seeds = [_entry(SeedEntry, each) for each in value["mfa"]]
-    keys = [_entry(KeysEntry, each) for each in value["keys"]]
+    seeds = [_entry(SeedEntry, fields) for fields in value["mfa"]]
+    keys = [_entry(KeysEntry, fields) for fields in value["keys"]]
     return Contents({entry.serial_number: entry for entry in seeds}, {entry.name: entry for entry in keys})
 
 
 def _entry(kind: type[T], fields: Mapping[str, object]) -> T:
-    """One entry; what a newer dsops has added to it says nothing to this one."""
-    known = {name: field for name, field in fields.items() if name in getattr(kind, "_fields", ())}
-    for name, field in known.items():
+    """Parse one entry; members added by a newer dsops are ignored."""
+    known_fields = {name: field for name, field in fields.items() if name in getattr(kind, "_fields", ())}
+    for name, field in known_fields.items():
         if not isinstance(field, bool if name == "old_is_off" else str):
             raise TypeError(name)
-    return kind(**known)
+    return kind(**known_fields)
 
 
 def _not_written(path: str, error: OSError) -> FileNotWritten:

@@ -1,7 +1,7 @@
-"""Secrets in the system's keyring: fetched, kept and removed by a fresh process with the client's environment.
+"""Get, store and delete secrets in the system keyring, in a fresh process with the client's environment.
 
-The package `keyring` costs 60 ms to import and reads the environment of its process, so it never runs in this one: the
-agent works for clients of several sessions. A secret travels over a pipe, never as an argument or through a file.
+The package `keyring` takes 60 ms to import and reads the environment of its process, so it never runs in this one:
+the agent works for clients of several sessions. A secret travels over a pipe, never as an argument or in a file.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
 TIMEOUT_SECONDS = 60.0
-"""The keyring may ask for its password; one whose question nobody sees must not hang us for ever."""
+"""The keyring may prompt for its password; this bounds a prompt that is not visible."""
 
-# Run as `python -I -c`: the folder and the PYTHON* variables of the client don't decide what is imported.
+# Run as `python -I -c`, so that the client's folder and PYTHON* variables don't decide what is imported.
 _START = "import sys; sys.path[:] = sys.argv[1:]; from dsops.keyring.child import main; main()"
 
 _DIAGNOSE = "see what `python -m keyring diagnose` says"
@@ -30,34 +30,37 @@ _INSTEAD = "use a desktop session with one (GNOME Keyring, KWallet, KeePassXC, m
 
 
 class Keyring(NamedTuple):
-    """The keyring of whoever has this environment."""
+    """The system keyring of the client with this environment."""
 
     environ: Mapping[str, str]
     folder: str
     timeout_seconds: float = TIMEOUT_SECONDS
 
     def get(self, service: str, account: str) -> Secret | None:
-        """The secret under that name; None when there is none. Raises KeyringUnavailable, KeyringLocked and others."""
+        """The secret stored under that name; None when there is none.
+
+        Raises KeyringUnavailable, KeyringLocked and others.
+        """
         value = self._ask({"do": "get", "service": service, "account": account}).get("value")
         return Secret(value) if isinstance(value, str) else None
 
     def put(self, service: str, account: str, value: Secret) -> str:
-        """Keeps it, in the place of what had that name; the keyring's own name, for people."""
+        """Store a secret, replacing any of that name; returns the keyring's name, for messages."""
         answer = self._ask({"do": "put", "service": service, "account": account, "value": value.reveal()})
         return str(answer.get("backend", ""))
 
     def delete(self, service: str, account: str) -> None:
-        """Removes it; nothing happens where there is none."""
+        """Delete a secret; does nothing when there is none."""
         self._ask({"do": "delete", "service": service, "account": account})
 
-    def _ask(self, asked: Mapping[str, str]) -> Mapping[str, object]:
+    def _ask(self, request: Mapping[str, str]) -> Mapping[str, object]:
         if is_off(self.environ):
             raise KeyringUnavailable(
                 "the keyring is switched off",
                 why=f"{VARIABLE} says so, as it does in a sandbox",
                 hint=f"unset {VARIABLE}, outside of a sandbox",
             )
-        answer = self._run(json.dumps(asked).encode())
+        answer = self._run(json.dumps(request).encode())
         error, why = answer.get("error"), str(answer.get("why", ""))
         if isinstance(error, str):
             raise _failure(error, why, str(answer.get("backend", "")))
@@ -80,14 +83,14 @@ class Keyring(NamedTuple):
         try:
             out, _ = child.communicate(question, self.timeout_seconds)
         except subprocess.TimeoutExpired:
-            # From None: its cause would hold what came so far.
+            # From None: the cause would contain the output so far.
             raise KeyringLocked(
                 f"the keyring did not answer within {self.timeout_seconds:g} s",
                 why="it may be waiting for its password, in a window or for one that can't be shown here",
                 hint="unlock the keyring in your desktop session, then run this again",
             ) from None
         finally:
-            # Not `with`: it would wait for the pipes' end, which a helper of the keyring may hold.
+            # Not `with`, which would wait for the end of the pipes: a helper of the keyring may hold them open.
             child.kill()
             for pipe in (child.stdin, child.stdout):
                 if pipe is not None:
@@ -104,7 +107,7 @@ class Keyring(NamedTuple):
 
 
 def _failure(error: str, why: str, backend: str) -> DsopsError:
-    """What the child's error means for the user. `error` is the name of a class, of the package's where it has one."""
+    """Convert the child's error; `error` is an exception class name, of the package `keyring` where it has one."""
     name = f" ({backend})" if backend else ""
     if error == "NotInstalled":
         return ExtraMissing(

@@ -1,7 +1,7 @@
 """Long-term keys of users in the keyring.
 
-One entry of the keyring holds the secrets of a name by access key id: while a key is rotated there are two. Which of
-them is used says the list (`index`), which changes in one step: there is no moment without a key that works.
+One keyring entry holds the secrets of a name by access key id: during a rotation there are two. The list (`index`)
+says which one is in use and changes atomically, so that a working key is in use at every moment.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from dsops.keyring.items import Keyring
 from dsops.secret import Secret
 
 SERVICE = "dsops keys"
-"""What the keyring's own window shows beside the name."""
+"""The service name, which the keyring's own window shows beside the key's name."""
 
 
 def entry_named(contents: Contents, name: str) -> KeysEntry:
-    """What the list has of that name. Raises KeyringEntryMissing."""
+    """The list's entry with that name. Raises KeyringEntryMissing."""
     entry = contents.keys.get(name)
     if entry is None:
         near = nearest(name, contents.keys)
@@ -36,14 +36,14 @@ def entry_named(contents: Contents, name: str) -> KeysEntry:
 
 
 def get_secrets(keyring: Keyring, name: str) -> dict[str, Secret]:
-    """The secrets of a name, by access key id; none where the keyring has no such entry."""
-    kept = keyring.get(SERVICE, name)
-    if kept is None:
+    """The secrets of a name, by access key id; {} when the keyring has no such entry."""
+    stored_text = keyring.get(SERVICE, name)
+    if stored_text is None:
         return {}
     try:
-        secrets = json.loads(kept.reveal())
+        secrets = json.loads(stored_text.reveal())
     except (ValueError, RecursionError):
-        # From None: the error has the whole text.
+        # From None: the error contains the whole text.
         secrets = None
     if not isinstance(secrets, dict) or not all(isinstance(each, str) for each in secrets.values()):
         raise KeyringEntryMissing(
@@ -54,13 +54,13 @@ def get_secrets(keyring: Keyring, name: str) -> dict[str, Secret]:
 
 
 def put_secrets(keyring: Keyring, name: str, secrets: Mapping[str, Secret]) -> str:
-    """Keeps them in the place of those before; gives the keyring's own name."""
+    """Store the secrets, replacing the previous ones; returns the keyring's name."""
     text = json.dumps({key_id: secret.reveal() for key_id, secret in secrets.items()})
     return keyring.put(SERVICE, name, Secret(text))
 
 
 def credentials_of(entry: KeysEntry, secrets: Mapping[str, Secret], key_id: str = "") -> Credentials:
-    """The key that is used, or the one that is named. Raises KeyringEntryMissing."""
+    """The credentials of the key in use, or of `key_id`. Raises KeyringEntryMissing."""
     key_id = key_id or entry.key_id
     secret = secrets.get(key_id)
     if secret is None:
@@ -73,6 +73,6 @@ def credentials_of(entry: KeysEntry, secrets: Mapping[str, Secret], key_id: str 
 
 
 def get_credentials(keyring: Keyring, name: str) -> Credentials:
-    """The key of that name. Raises KeyringEntryMissing, and what a keyring raises."""
+    """The credentials of the key with that name. Raises KeyringEntryMissing, and what a keyring raises."""
     entry = entry_named(index.contents(keyring.environ), name)
     return credentials_of(entry, get_secrets(keyring, name))

@@ -23,7 +23,7 @@ _WHERE_SHOWN = "`aws iam list-mfa-devices` shows it, as does your own page of th
 
 
 def device_named(contents: Contents, name: str) -> str:
-    """The serial number that is named, or the only one on the list. Raises KeyringEntryMissing or UsageError."""
+    """The named serial number, or the only one on the list. Raises KeyringEntryMissing or UsageError."""
     seeds = contents.seeds
     if not name and len(seeds) == 1:
         return next(iter(seeds))
@@ -40,9 +40,9 @@ def device_named(contents: Contents, name: str) -> str:
 
 
 def check_serial_number(serial_number: str) -> str:
-    """The serial number itself. Raises UsageError or SeedRefused for anything but a virtual MFA device's."""
+    """Return the serial number. Raises UsageError or SeedRefused for anything but a virtual MFA device's."""
     if not re.fullmatch(_SERIAL_NUMBER, serial_number, re.ASCII):
-        # Not shown: it may be the seed by mistake.
+        # Not shown, since it may be the seed by mistake.
         raise UsageError(
             "that is not the serial number of an MFA device",
             why="it is an ARN such as arn:aws:iam::123456789012:mfa/ada",
@@ -66,11 +66,11 @@ def check_serial_number(serial_number: str) -> str:
 
 
 def parse_seed(text: Secret) -> Secret:
-    """The seed in base32, out of the text or otpauth:// link that AWS shows. Raises SeedRefused."""
+    """The base32 seed in the text or otpauth:// link that AWS shows. Raises SeedRefused."""
     try:
         return Secret(totp.read_seed(text.reveal()))
     except ValueError as error:
-        # From None: an error of the standard library shows the text in its traceback.
+        # From None: the standard library's error shows the text in its traceback.
         raise SeedRefused(
             "that is not the seed of an MFA device",
             why=str(error),
@@ -102,11 +102,11 @@ def add_seed(keyring: Keyring, serial_number: str, seed: Secret, added: str, *, 
 
 
 def refuse_known(contents: Contents, serial_number: str) -> None:
-    """Raises UsageError for a device whose seed the keyring has already."""
+    """Raise UsageError for a device whose seed is already in the keyring."""
     if serial_number in contents.seeds:
         raise UsageError(
             f"the keyring has a seed of {serial_number} already",
-            why="the one before could not be had back",
+            why="the previous seed could not be recovered",
             hint=f"is it a new one? `dsops mfa add {serial_number} --replace`",
         )
 
@@ -120,5 +120,5 @@ def remove_seed(keyring: Keyring, serial_number: str) -> None:
 
 
 def code_at(seed: Secret, now: float) -> Secret:
-    """The code that the device shows at a time, in seconds since 1970."""
+    """The code that the device shows at `now`, in seconds since 1970."""
     return Secret(totp.code_at(seed.reveal(), now))

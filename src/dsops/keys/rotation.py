@@ -131,7 +131,7 @@ class Rotation:
         """Create a key and store its secret in the keyring; delete the key again if that fails."""
         entry = self.entry
         try:
-            made, created = self._ask(lambda iam: create_access_key(iam, self._user))
+            new_key, created = self._ask(lambda iam: create_access_key(iam, self._user))
         except KeyRotationStopped as error:
             raise self._two_keys(None) from error
         except ServiceError as error:
@@ -142,13 +142,13 @@ class Rotation:
         except DsopsError as error:
             self._tell_unchanged(error)
             raise
-        self._report(f"IAM has made the key {masked(made.access_key_id)}")
+        self._report(f"IAM has made the key {masked(new_key.access_key_id)}")
         try:
-            self._secrets[made.access_key_id] = made.secret_access_key
+            self._secrets[new_key.access_key_id] = new_key.secret_access_key
             put_secrets(self._keyring, entry.name, self._secrets)
-            self._write(entry._replace(next_key_id=made.access_key_id, next_created=created))
+            self._write(entry._replace(next_key_id=new_key.access_key_id, next_created=created))
         except BaseException:
-            self._take_back(made.access_key_id)
+            self._take_back(new_key.access_key_id)
             raise
 
     def _take_back(self, key_id: str) -> None:
@@ -163,7 +163,7 @@ class Rotation:
             )
 
     def _use(self) -> None:
-        """Try the new key; if it works, make it the one that is used."""
+        """Try the new key; if it works, make it the key that dsops uses."""
         entry = self.entry
         credentials = credentials_of(entry, self._secrets, entry.next_key_id)
         endpoint = sts_of(entry, self._runtime)

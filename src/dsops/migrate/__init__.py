@@ -1,5 +1,5 @@
-"""Migration of an original dsops configuration: its text is rewritten line by line; comments and order stay.
+"""Migration of an original dsops configuration: rewrites its text line by line; comments and order stay.
 
-In: the file and the store types. Out: the new text, the changes with their lines, and a difference without secrets.
+In: the file and the store types. Out: the new text, the changes with their lines, and a diff without secrets.
 Imported by `cli`.
 """

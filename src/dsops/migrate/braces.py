@@ -1,4 +1,4 @@
-"""Which lines of a YAML text begin between braces: there, an entry does not end with its line."""
+"""Find the lines of a YAML text that begin inside of braces, where an entry does not end with its line."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ _OPENING, _CLOSING = "{[", "}]"
 
 
 def lines_between_braces(text: str) -> frozenset[int]:
-    """The numbers of the lines, from 1, that begin inside of a flow collection (`{...}`, `[...]`) or a quoted text."""
+    """The numbers, from 1, of lines that begin inside a flow collection (`{...}`, `[...]`) or a quoted text."""
     scanner = _Scanner()
-    found = []
+    numbers = []
     for number, line in enumerate(text.split("\n"), 1):
         if scanner.begin_line(line.removesuffix("\r")):
-            found.append(number)
-    return frozenset(found)
+            numbers.append(number)
+    return frozenset(numbers)
 
 
 class _Scanner:
-    """Reads on line by line; knows what is open."""
+    """Scans line by line and tracks open braces and quotes."""
 
     def __init__(self) -> None:
         self._depth = 0
         self._quote = ""
         self._block_indent: int | None = None
-        """While a block text (`|`, `>`) goes on: the indentation of the line that began it."""
+        """Within a block text (`|`, `>`): the indentation of the line that began it; else None."""
 
     def begin_line(self, line: str) -> bool:
-        """Whether something is open where the line begins; then reads the line."""
+        """Scan a line; returns whether a brace or quote was open at its beginning."""
         is_inside = bool(self._depth or self._quote)
         indent = len(line) - len(line.lstrip(" "))
         if self._block_indent is not None and (not line.strip() or indent > self._block_indent):
@@ -58,11 +58,11 @@ class _Scanner:
             at += 1
 
     def _is_start(self, line: str, at: int, before: str) -> bool:
-        """Whether a value or key can begin there, so that a quote or brace is one."""
+        """Whether a value or key can begin at that position, so that a quote or brace there counts."""
         if self._depth:
             return before in " {[,:"
         is_apart = at == 0 or line[at - 1] in " \t"
-        # A tag or an anchor may stand before it.
+        # A tag or an anchor may precede the value.
         word = line[:at].rsplit(maxsplit=1)[-1:]
         return is_apart and (before in " :-?" or bool(word and word[0][0] in "!&"))
 

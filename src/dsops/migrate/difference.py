@@ -1,4 +1,4 @@
-"""The difference that a migration makes, with the values of secrets hidden."""
+"""The diff of a migration, with the values of secrets hidden."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _SECRET = frozenset(
         ],
     }
 )
-"""Keys whose values the difference must not show: of the original's store types and of ours."""
+"""Keys whose values the diff hides: of the original's store types and of ours."""
 _NAME_ALONE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
-"""A variable without a default: it shows where the value is, not the value."""
+"""A variable without a default, which is not secret itself."""
 _SHORTEST_HIDDEN = 3
 
 
 def shown_difference(old: str, rewritten: Rewritten, shown: str, root: Node) -> str:
-    """The changed lines without context, which may hold secrets; secrets in the lines are replaced by `***`."""
+    """A diff without context lines, which might hold secrets; secrets in the changed lines become `***`."""
     before, after = old.split("\n"), rewritten.text.split("\n")
     secrets: set[str] = set()
     unseen: set[str] = set()
@@ -47,7 +47,7 @@ def shown_difference(old: str, rewritten: Rewritten, shown: str, root: Node) -> 
         if text in old:
             secrets.add(text)
         else:
-            # Folded or escaped text: the file has it in another form.
+            # Folded or escaped text appears differently in the file, so the words and the lines are hidden.
             secrets.update(text.split())
             unseen.update((before[number - 1], after[number - 1]))
     hidden = []
@@ -62,7 +62,7 @@ def shown_difference(old: str, rewritten: Rewritten, shown: str, root: Node) -> 
 
 
 def _secrets(node: Node, *, is_secret: bool = False) -> Iterator[tuple[int, str]]:
-    """The texts that may be secrets, line by line, each with the line on which its value begins."""
+    """Texts that may be secrets, split into lines, each with the line number of its value."""
     if isinstance(node, Scalar):
         if is_secret and not _NAME_ALONE.fullmatch(node.text):
             yield from ((node.line, text) for text in node.text.splitlines())

@@ -1,4 +1,4 @@
-"""A text that is changed line by line: keys renamed, values replaced, entries commented out; everything else stays."""
+"""Edit a text line by line: rename keys, replace values, comment out entries; all else stays unchanged."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dsops.migrate.braces import lines_between_braces
 
 _FLOW_VALUE = r"""(?:"[^"\\]*"|'[^']*'|\{[^{}"'#]*\}|\[[^\[\]"'#]*\]|[^\s,{}\[\]"'#&*][^,{}\[\]"'#]*)"""
-"""A value between braces that is sure to end where it seems to."""
+"""A value between braces whose end is unambiguous."""
 _NO_CONTENT = re.compile(r"[ \t]*(?:#.*)?\r?$")
 
 
 class Lines:
-    """Lines from 1 on. Edits add and remove none, so that a line's number is the same before and after."""
+    """Lines, numbered from 1. Edits add and remove no lines, so line numbers stay valid."""
 
     def __init__(self, text: str) -> None:
         self._lines = text.split("\n")
@@ -21,31 +21,32 @@ class Lines:
 
     @property
     def text(self) -> str:
-        """All lines, with the ends that they had."""
+        """All lines, with their original line ends."""
         return "\n".join(self._lines)
 
     def text_with(self, line: str, number: int) -> str:
-        """All lines, and one more before that one, with an end like its."""
+        """All lines with `line` inserted before line `number`, with the same line end."""
         end = "\r" if self._lines[number - 1].endswith("\r") else ""
         return "\n".join([*self._lines[: number - 1], f"{line}{end}", *self._lines[number - 1 :]])
 
     def begins(self, number: int, key: str) -> bool:
-        """Whether that line begins with that key, in its first column."""
+        """Whether the line begins with the key, in its first column."""
         return re.match(rf"([\"']?){re.escape(key)}\1\s*:", self._lines[number - 1]) is not None
 
     def rename(self, number: int, old: str, new: str) -> bool:
-        """Gives a key of that line another name; False where it doesn't stand there exactly once."""
+        """Rename a key in a line; False unless it occurs exactly once."""
         return self._replace(number, rf"{_before(old)}(?=\s*:(?:\s|$))", lambda match: f"{match[1]}{new}{match[1]}")
 
     def set_value(self, number: int, key: str, old: str, new: str) -> bool:
-        """Gives a plain or quoted value another text; False where it doesn't stand there exactly once."""
+        """Replace a plain or quoted value in a line; False unless it occurs exactly once."""
         pattern = rf"{_before(key)}(\s*:\s*)([\"']?){re.escape(old)}\3(?=\s*(?:[,}}#]|\r?$))"
         return self._replace(number, pattern, lambda match: f"{match[1]}{key}{match[1]}{match[2]}{new}")
 
     def comment_out(self, number: int, key: str) -> str:
-        """Makes a comment of the entry that begins in that line, with all that belongs to it; says what was done.
+        """Comment out the entry that begins in a line, with its nested lines; returns what was done, for the note.
 
-        In a flow mapping (`{a: 1, b: 2}`) a plain entry is taken out. "" where it can't be told from the rest.
+        In a flow mapping (`{a: 1, b: 2}`) a plain entry is removed instead. Returns "" when the entry's end is
+        ambiguous.
         """
         line = self._lines[number - 1]
         own = re.match(rf"([ \t]*)([\"']?){re.escape(key)}\2[ \t]*:(?:\s|$)", line)
@@ -61,7 +62,7 @@ class Lines:
             if _NO_CONTENT.match(following):
                 continue
             own_indent = len(following) - len(following.lstrip(" \t"))
-            # A list may stand as far left as the key that it belongs to.
+            # A list may be indented no further than its key.
             is_item = own_indent == indent and re.match(r"-(?:\s|$)", following[own_indent:]) is not None
             if own_indent <= indent and not is_item:
                 break
@@ -74,21 +75,21 @@ class Lines:
     def _replace(self, number: int, pattern: str, new: Callable[[re.Match[str]], str]) -> bool:
         line = self._lines[number - 1]
         code = _without_comment(line)
-        found = list(re.finditer(pattern, code))
-        if len(found) != 1:
+        matches = list(re.finditer(pattern, code))
+        if len(matches) != 1:
             return False
-        match = found[0]
+        match = matches[0]
         self._lines[number - 1] = f"{line[: match.start()]}{new(match)}{line[match.end() :]}"
         return True
 
 
 def _before(key: str) -> str:
-    """A key where one can begin; its quote, if any, is the first group."""
+    """A pattern for a key at a place where one can begin; its quote, if any, is the first group."""
     return rf"(?<![^\s{{,])([\"']?){re.escape(key)}\1"
 
 
 def _without_comment(line: str) -> str:
-    """The line up to a comment: `#` after a blank, outside of quotes."""
+    """The line without its comment: `#` after a blank, outside of quotes."""
     quote = ""
     for at, character in enumerate(line):
         if quote:

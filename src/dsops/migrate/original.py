@@ -1,4 +1,4 @@
-"""The file to migrate: read, parsed, and checked once it has been rewritten."""
+"""Read and parse the file to migrate, and check the rewritten configuration."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Original(NamedTuple):
 
 
 def read_original(path: str, shown: str) -> Original:
-    """The file at that path; `shown` is its name in errors. Raises ConfigError for one that can't be migrated."""
+    """Read the file; `shown` is its name in errors. Raises ConfigError for a file that can't be migrated."""
     data = _bytes(path, shown)
     text = _text(data, shown)
     return Original(data, text, _root(text, shown))
@@ -45,7 +45,7 @@ def _text(data: bytes, shown: str) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        # From None: the error carries the file's bytes.
+        # From None: the error contains the file's bytes.
         where = Where(shown, data.count(b"\n", 0, error.start) + 1)
         raise ConfigUnreadable(f"{shown} is not UTF-8", hint="save it as UTF-8", where=where) from None
 
@@ -62,7 +62,7 @@ def _root(text: str, shown: str) -> Mapping:
 def refuse_problems(
     rewritten: Rewritten, path: str, shown: str, runtime: Runtime, types: MappingOf[str, StoreType]
 ) -> None:
-    """Raises ConfigError with every problem that is left, at its line of the file as it is now."""
+    """Raise ConfigError with every remaining problem, at its line in the present file."""
     examined = examine(
         folder=runtime.folder,
         environ=runtime.environ,
@@ -72,7 +72,7 @@ def refuse_problems(
         knows_all=False,
     )
     problems = [*rewritten.problems, *every_problem(examined, types)]
-    # A line that can't be rewritten is also wrong to the configuration's own check: it is reported once.
+    # The configuration's own check also rejects a line that can't be rewritten: report it only once.
     reported = {problem.where.line for problem in rewritten.problems}
     problems = [problem for problem in problems if problem in rewritten.problems or problem.where.line not in reported]
     if problems:

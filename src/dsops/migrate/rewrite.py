@@ -1,4 +1,4 @@
-"""The text of an original's configuration -> ours, and what was done to each line."""
+"""Rewrite the text of an original configuration to ours, and record each change."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from dsops.schema import StoreType
 _STORE_SECTIONS = ("secretStores", "providers", "stores")
 _ENVIRONMENT_SECTIONS = ("envs", "environments")
 _OLD_REGION = "us-east-1"
-"""What the original took for a store of Secrets Manager without a region, AWS_REGION or not."""
+"""The region that the original used for a Secrets Manager store without one, whether AWS_REGION was set or not."""
 
-# The names of the original (systmms/dsops 0.2.5). Where its documentation and its code differ, both stand here.
+# The names of the original (systmms/dsops 0.2.5). Where its documentation and its code differ, both names are listed.
 _UNUSED_SECTIONS = (*UNUSED_KEYS, "rotation_groups")
-"""Sections that mean nothing here: they are commented out."""
+"""Sections that are not used here, and are commented out."""
 
 _TYPES: MappingOf[str, str] = {
     "aws-secretsmanager": "aws.secretsmanager",
@@ -33,7 +33,7 @@ _STORE_KEYS: MappingOf[str, MappingOf[str, str]] = {
     "": {"timeoutMs": "timeout_ms"},
     "aws.sso": {"sso_start_url": "start_url"},
 }
-"""Type ("" for all) -> its key -> ours, besides the aliases that the schema has."""
+"""Store type ("" for all) -> its key -> our key, besides the aliases in the schema."""
 
 _UNUSED_STORE_KEYS: MappingOf[str, MappingOf[str, str]] = {
     "": {"optional": "a variable is optional, a store is not", "kms_key_id": "the service knows which key it is"},
@@ -43,7 +43,7 @@ _UNUSED_STORE_KEYS: MappingOf[str, MappingOf[str, str]] = {
         "profile": "the login is `start_url`'s",
     },
 }
-"""Type ("" for all) -> a key without a meaning here, and why; nor did the original do anything with one."""
+"""Store type ("" for all) -> an unused key, and why. The original ignored these keys too."""
 
 _ENVIRONMENT_KEYS: MappingOf[str, str] = {"inherit": "extends"}
 _VARIABLE_KEYS: MappingOf[str, str] = {"fallback": "default", "transforms": "transform"}
@@ -53,7 +53,7 @@ _REFERENCE_KEYS: MappingOf[str, str] = {"provider": "store", "name": "key"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What was done to a line, or what it will mean from now on."""
+    """A changed line, or a line whose meaning changes."""
 
     where: Where
     text: str
@@ -61,26 +61,26 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rewritten:
-    """The new text, and what a person should know of it."""
+    """The new text, and notes for the user."""
 
     text: str
-    """Before a `version` is added: its lines are those of the old text."""
+    """The text without an added `version`, so that line numbers match the old text."""
     whole: str
-    """As it is to be written."""
+    """The text to write."""
     changes: tuple[Change, ...]
     notes: tuple[Change, ...]
-    """What was not changed, but means another thing than before."""
+    """Lines that are unchanged, but have another meaning than before."""
     problems: tuple[Problem, ...]
-    """What a person has to change."""
+    """What the user has to change by hand."""
 
 
 def rewrite(text: str, root: Mapping, shown: str, types: MappingOf[str, StoreType]) -> Rewritten:
-    """Everything that is called otherwise here renamed, what means nothing commented out, and all of it told."""
+    """Rename old keys, comment out unused ones, and record all changes."""
     return _Rewriter(text, shown, types).rewrite(root)
 
 
 class _Rewriter:
-    """Goes through the tree and changes the lines."""
+    """Walks the parsed document and edits the lines."""
 
     def __init__(self, text: str, shown: str, types: MappingOf[str, StoreType]) -> None:
         self._lines = Lines(text)
@@ -92,7 +92,7 @@ class _Rewriter:
         self._problems: list[Problem] = []
 
     def rewrite(self, root: Mapping) -> Rewritten:
-        """The whole document."""
+        """Rewrite the whole document."""
         first = root.entries[0][0] if root.entries else None
         is_block = first is not None and self._lines.begins(first.line, first.text)
         has_both = root.get("providers") is not None and root.get("secretStores") is not None
@@ -121,7 +121,7 @@ class _Rewriter:
         )
 
     def _with_version(self, root: Mapping, first: Scalar | None, *, is_block: bool) -> str:
-        """The text with a version before its first key; without one it means the same."""
+        """The text with `version: 1` before its first key, which does not change its meaning."""
         if first is None or root.get("version") is not None or not is_block:
             return self._lines.text
         self._changes.append(Change(where=Where(self._shown, first.line), text="`version: 1` is added above"))
@@ -139,8 +139,8 @@ class _Rewriter:
             done = self._lines.set_value(type_node.line, "type", written, type_name)
             self._edited(done, type_node.line, f"type {written}", f"`type: {type_name}`, from {written}")
         if type_name not in self._types:
-            shown = type_name or "none"
-            self._note(name.line, f"store `{name.text}` is left as it is: nothing here reads the type `{shown}`")
+            shown_type = type_name or "none"
+            self._note(name.line, f"store `{name.text}` is left as it is: nothing here reads the type `{shown_type}`")
             return
         aliases = {alias: key.name for key in self._types[type_name].keys for alias in key.aliases}
         aliases |= {**_STORE_KEYS[""], **_STORE_KEYS.get(type_name, {})}
@@ -156,7 +156,8 @@ class _Rewriter:
     def _tell_store(self, name: Scalar, store: Mapping, type_name: str, keys: set[str]) -> None:
         if type_name == "aws.sso" and "region" in keys and "sso_region" not in keys:
             (region,) = (key for key, _ in store.entries if key.text == "region")
-            # The original asked the Identity Center of `region`; here that is the region of those who use the store.
+            # The original used `region` for the Identity Center; here `region` is that of the stores that use the
+            # session.
             self._rename(region, "sso_region")
         if type_name == "aws.secretsmanager" and "region" not in keys and "extends" not in keys:
             self._note(
@@ -187,7 +188,7 @@ class _Rewriter:
 
     def _rename(self, key: Scalar, new: str) -> None:
         if (key.line, key.text) in self._done:
-            return  # an anchor is met as often as it is used
+            return  # an anchor's node is visited once per use
         done = self._lines.rename(key.line, key.text, new)
         self._edited(done, key.line, key.text, f"`{key.text}` is called `{new}`")
 
@@ -209,7 +210,7 @@ class _Rewriter:
         self._notes.append(Change(where=Where(self._shown, line), text=text))
 
     def _tell_names(self, root: Mapping) -> None:
-        """Says where `${NAME}` stands, which the original sent as it is written."""
+        """Add a note for each `${NAME}`, which the original sent unexpanded."""
         for section, node in root.entries:
             if section.text not in (*_STORE_SECTIONS, *_ENVIRONMENT_SECTIONS):
                 continue
@@ -219,7 +220,7 @@ class _Rewriter:
 
 
 def _mappings(node: Node) -> Iterator[tuple[Scalar, Mapping]]:
-    """The entries of a mapping that are mappings themselves."""
+    """The entries of a mapping whose values are mappings."""
     for name, value in node.entries if isinstance(node, Mapping) else ():
         if isinstance(value, Mapping):
             yield name, value

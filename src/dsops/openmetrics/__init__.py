@@ -1,7 +1,7 @@
-"""Numbers of a process as OpenMetrics' text, which Prometheus and its relatives read.
+"""Metrics of a process in the OpenMetrics text format, which Prometheus and compatible systems read.
 
-https://prometheus.io/docs/specs/om/open_metrics_spec/. Counting takes a lock and a dictionary, about a microsecond; the
-text is made when somebody asks for it. docs/decisions/0024-openmetrics.md: why not the library.
+https://prometheus.io/docs/specs/om/open_metrics_spec/. Counting takes a lock and a dictionary access, about a
+microsecond; the text is created when it is requested. docs/decisions/0024-openmetrics.md: why not the library.
 """
 
 from __future__ import annotations
@@ -13,33 +13,35 @@ from threading import Lock
 
 CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 MOST_SERIES = 200
-"""Of one metric. What comes after them counts as `other`: whoever scrapes pays for each series for ever."""
+"""The most series of one metric. Further ones count as `other`: each series costs the scraping system for good."""
 OTHER = "other"
 _LONGEST_LABEL = 256
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _ESCAPED = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 Labels = tuple[str, ...]
-"""Values, in the order of the names that the metric was made with."""
+"""Label values, in the order of the metric's label names."""
 
 
 class Metric:
-    """One metric: its name without a suffix, what it says, and its series, one for each set of labels."""
+    """One metric: its name without a suffix, its help text, and one series for each combination of labels."""
 
     kind = "unknown"
 
-    def __init__(self, name: str, said: str, labels: Sequence[str] = (), *, open_labels: Sequence[str] = ()) -> None:
-        """`open_labels` are those that the world fills (a role's ARN): beyond MOST_SERIES they become `other`."""
+    def __init__(
+        self, name: str, help_text: str, labels: Sequence[str] = (), *, open_labels: Sequence[str] = ()
+    ) -> None:
+        """`open_labels` have unbounded values (a role's ARN): above MOST_SERIES they become `other`."""
         if not all(map(_NAME.fullmatch, (name, *labels))):
             raise ValueError(f"{name} {labels} can't be names")
         self.name = name
-        self.said = said
+        self.help_text = help_text
         self.labels = tuple(labels)
         self._open = tuple(label in open_labels for label in labels)
         self._lock = Lock()
 
     def text(self) -> Iterator[str]:
-        """Its lines; none while it has nothing to say."""
+        """The metric's lines; none while it has no samples."""
         samples = list(self._samples())
         if not samples:
             return
@@ -47,20 +49,20 @@ class Metric:
         unit = self.name.rpartition("_")[2]
         if unit in {"seconds", "bytes"}:
             yield f"# UNIT {self.name} {unit}"
-        yield f"# HELP {self.name} {self.said.translate(_ESCAPED)}"
+        yield f"# HELP {self.name} {self.help_text.translate(_ESCAPED)}"
         for suffix, labels, value in samples:
             inside = ",".join(f'{name}="{text.translate(_ESCAPED)}"' for name, text in labels.items())
             yield f"{self.name}{suffix}{f'{{{inside}}}' if inside else ''} {_number(value)}"
 
     def _samples(self) -> Iterator[tuple[str, Mapping[str, str], float]]:
-        """Suffix, labels, value."""
+        """Suffix, labels and value of each sample."""
         raise NotImplementedError
 
     def _named(self, labels: Labels) -> dict[str, str]:
         return dict(zip(self.labels, labels, strict=True))
 
     def _bounded(self, labels: Labels, series: Mapping[Labels, object]) -> Labels:
-        """The labels under which this counts; call inside the lock."""
+        """The labels to count under, at most MOST_SERIES of them; call with the lock held."""
         if labels in series:
             return labels
         labels = tuple(text[:_LONGEST_LABEL] for text in labels)
@@ -71,16 +73,18 @@ class Metric:
 
 
 class Counter(Metric):
-    """Something that happens again and again."""
+    """A count of events."""
 
     kind = "counter"
 
-    def __init__(self, name: str, said: str, labels: Sequence[str] = (), *, open_labels: Sequence[str] = ()) -> None:
-        super().__init__(name, said, labels, open_labels=open_labels)
+    def __init__(
+        self, name: str, help_text: str, labels: Sequence[str] = (), *, open_labels: Sequence[str] = ()
+    ) -> None:
+        super().__init__(name, help_text, labels, open_labels=open_labels)
         self._series: dict[Labels, float] = {} if labels else {(): 0}
 
     def add(self, labels: Labels = (), amount: float = 1) -> None:
-        """It happened, once or so often."""
+        """Count an event, or `amount` of them."""
         with self._lock:
             if labels not in self._series:
                 labels = self._bounded(labels, self._series)
@@ -94,32 +98,32 @@ class Counter(Metric):
 
 
 class Histogram(Metric):
-    """How long something takes, or how much of it there is: how many were at most each of some bounds."""
+    """A distribution: how many observations were at most each bound."""
 
     kind = "histogram"
 
     def __init__(
         self,
         name: str,
-        said: str,
+        help_text: str,
         bounds: Sequence[float],
         labels: Sequence[str] = (),
         *,
         open_labels: Sequence[str] = (),
     ) -> None:
-        super().__init__(name, said, labels, open_labels=open_labels)
+        super().__init__(name, help_text, labels, open_labels=open_labels)
         self.bounds = tuple(sorted(bounds))
         self._series: dict[Labels, tuple[list[int], list[float]]] = {}
 
     def observe(self, value: float, labels: Labels = ()) -> None:
-        """One more."""
+        """Record an observation."""
         with self._lock:
-            found = self._series.get(labels)
-            if found is None:
+            series = self._series.get(labels)
+            if series is None:
                 labels = self._bounded(labels, self._series)
-                found = self._series.setdefault(labels, ([0] * (len(self.bounds) + 1), [0.0]))
-            found[0][bisect_left(self.bounds, value)] += 1
-            found[1][0] += value
+                series = self._series.setdefault(labels, ([0] * (len(self.bounds) + 1), [0.0]))
+            series[0][bisect_left(self.bounds, value)] += 1
+            series[1][0] += value
 
     def _samples(self) -> Iterator[tuple[str, Mapping[str, str], float]]:
         with self._lock:
@@ -134,13 +138,13 @@ class Histogram(Metric):
 
 
 class Gauge(Metric):
-    """How it is now; asked for when somebody looks. None: it can't be known here."""
+    """A current value, read on each scrape; None when it is not available."""
 
     kind = "gauge"
     _suffix = ""
 
-    def __init__(self, name: str, said: str, read: Callable[[], float | None]) -> None:
-        super().__init__(name, said)
+    def __init__(self, name: str, help_text: str, read: Callable[[], float | None]) -> None:
+        super().__init__(name, help_text)
         self._read = read
 
     def _samples(self) -> Iterator[tuple[str, Mapping[str, str], float]]:
@@ -150,23 +154,23 @@ class Gauge(Metric):
 
 
 class ReadCounter(Gauge):
-    """A counter that somebody else keeps, such as the system."""
+    """A counter that another component maintains, such as the operating system."""
 
     kind = "counter"
     _suffix = "_total"
 
 
 class Info(Metric):
-    """Facts that don't change while the process lives, as labels.
+    """Constant facts about the process, as labels.
 
-    A gauge that is 1, as Prometheus' libraries have it: the older text format, which node_exporter's textfile collector
-    reads, knows no infos and refuses a text with one.
+    A gauge with value 1, as in Prometheus' libraries: the older text format, which node_exporter's textfile collector
+    reads, rejects a text with an info metric.
     """
 
     kind = "gauge"
 
-    def __init__(self, name: str, said: str, labels: Sequence[str], read: Callable[[], Labels]) -> None:
-        super().__init__(name, said, labels)
+    def __init__(self, name: str, help_text: str, labels: Sequence[str], read: Callable[[], Labels]) -> None:
+        super().__init__(name, help_text, labels)
         self._read = read
 
     def _samples(self) -> Iterator[tuple[str, Mapping[str, str], float]]:
@@ -174,20 +178,20 @@ class Info(Metric):
 
 
 class Registry:
-    """The metrics of one process, in the order in which they are told."""
+    """The metrics of one process, in output order."""
 
     def __init__(self) -> None:
         self.metrics: list[Metric] = []
 
     def add(self, *metrics: Metric) -> None:
-        """These are told too. Raises ValueError for a name that there is."""
+        """Add metrics. Raises ValueError for a name that is already in use."""
         for metric in metrics:
             if any(metric.name == other.name for other in self.metrics):
                 raise ValueError(f"{metric.name} is there already")
             self.metrics.append(metric)
 
     def text(self) -> str:
-        """All of it."""
+        """The text of all metrics."""
         lines = [line for metric in self.metrics for line in metric.text()]
         return "\n".join([*lines, "# EOF", ""])
 

@@ -1,4 +1,4 @@
-"""What every process tells of itself, under the names that Prometheus' client libraries give it."""
+"""Standard process metrics, under the names that Prometheus' client libraries use."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ _MOST_LOOKED_AT = 65536
 
 
 def process_metrics(prefix: str, started: float) -> list[Metric]:
-    """Version, start, CPU time, memory, open files; `started` is in seconds since 1970."""
+    """Version, start time, CPU time, memory and open files; `started` is in seconds since 1970."""
     return [
-        Info(f"{prefix}_build_info", "Which dsops this is, and which Python runs it.", ("version", "python"), build),
+        Info(f"{prefix}_build_info", "Versions of dsops and of Python.", ("version", "python"), build),
         Gauge("process_start_time_seconds", "When the process started, in seconds since 1970.", lambda: started),
         ReadCounter("process_cpu_seconds", "CPU time of the process, in seconds.", time.process_time),
-        Gauge("process_resident_memory_bytes", "Memory of the process that is in RAM.", resident_bytes),
-        Gauge("process_open_fds", "Files and connections that the process has open.", open_files),
-        Gauge("process_max_fds", "How many it may have.", most_files),
+        Gauge("process_resident_memory_bytes", "Resident memory of the process, in bytes.", resident_bytes),
+        Gauge("process_open_fds", "Open file descriptors of the process.", open_files),
+        Gauge("process_max_fds", "Limit of open file descriptors of the process.", most_files),
     ]
 
 
 @cache
 def build() -> tuple[str, str]:
-    """dsops' version and Python's; looked up when somebody asks, which takes ten milliseconds."""
+    """dsops' version and Python's; looked up on the first scrape, since it takes ten milliseconds."""
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
@@ -38,7 +38,7 @@ def build() -> tuple[str, str]:
 
 
 def resident_bytes() -> float | None:
-    """Memory now; None where the system doesn't tell."""
+    """Resident memory; None when the system does not report it."""
     try:
         with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -47,17 +47,17 @@ def resident_bytes() -> float | None:
 
 
 def open_files() -> float | None:
-    """How many descriptors are open; None where the system doesn't tell."""
+    """The number of open descriptors; None when the system does not report it."""
     for folder in ("/proc/self/fd", "/dev/fd"):
         with suppress(OSError):
             return len(os.listdir(folder)) - 1  # one is the listing's own
-    # A process that nobody may look into (PR_SET_DUMPABLE) can't list its own either.
+    # A process that is not dumpable (PR_SET_DUMPABLE) can't list its own descriptors either.
     most = most_files()
     return None if most is None else sum(map(_is_open, range(int(min(most, _MOST_LOOKED_AT)))))
 
 
 def most_files() -> float | None:
-    """The limit that counts now; None without one."""
+    """The current limit of open files; None without one."""
     with suppress(ImportError, OSError, ValueError):
         import resource
 

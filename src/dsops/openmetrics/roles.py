@@ -1,4 +1,4 @@
-"""Four things to watch of roles: failures, how long sessions are asked for, who asks, and across which accounts."""
+"""Metrics of role sessions: issued, failed, requested durations, principals, and cross-account use."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dsops.arn import account_of_key_id, parse_arn
 from dsops.openmetrics import Counter, Gauge, Histogram, Metric
 
 DURATIONS = (900, 1800, 3600, 7200, 14400, 28800, 43200, 129600)
-"""What people ask for: 15 minutes to 12 hours, and the 36 of GetSessionToken."""
+"""Common durations: 15 minutes to 12 hours, and the 36 hours of GetSessionToken."""
 _MOST_PRINCIPALS = 10_000
 
 
 class RoleMetrics:
-    """The same four wherever sessions are issued: in the agent, and in a sandbox."""
+    """The same metrics wherever sessions are issued: in the agent, and in a sandbox."""
 
     def __init__(self, prefix: str) -> None:
         self.issued = Counter(
@@ -25,32 +25,32 @@ class RoleMetrics:
         )
         self.failed = Counter(
             f"{prefix}_issue_failures",
-            "Sessions that were asked for and not issued, by error and role.",
+            "Sessions that could not be issued, by error and role.",
             ("code", "role"),
             open_labels=("role",),
         )
         self.durations = Histogram(
-            f"{prefix}_session_duration_seconds", "For how long issued sessions were asked.", DURATIONS
+            f"{prefix}_session_duration_seconds", "Requested duration of issued sessions, in seconds.", DURATIONS
         )
         self.crossed = Counter(
             f"{prefix}_cross_account_sessions",
-            "Issued sessions of a role of another account than the caller's.",
+            "Issued sessions of roles in another account than the caller's.",
             ("from_account", "to_account"),
             open_labels=("from_account", "to_account"),
         )
         self._principals: set[str] = set()
         self._lock = Lock()
         self._seen = Gauge(
-            f"{prefix}_principals", "How many principals have got a session since the start.", self._count
+            f"{prefix}_principals", "Principals that were issued a session since the start.", self._count
         )
 
     @property
     def metrics(self) -> list[Metric]:
-        """What a registry adds."""
+        """The metrics to add to a registry."""
         return [self.issued, self.failed, self.durations, self._seen, self.crossed]
 
     def count_issued(self, operation: str, role: str, caller: str, key_id: str, seconds: float) -> None:
-        """A session was issued. `caller` is an ARN, "" when only the key id is known, or a token's subject."""
+        """Count an issued session. `caller` is an ARN, "" when only the key id is known, or a token's subject."""
         self.issued.add((operation, role))
         if seconds > 0:
             self.durations.observe(seconds)
@@ -65,7 +65,7 @@ class RoleMetrics:
             self.crossed.add((own, theirs))
 
     def count_failed(self, code: str, role: str) -> None:
-        """None was issued."""
+        """Count a session that could not be issued."""
         self.failed.add((code, role))
 
     def _count(self) -> float:
@@ -81,5 +81,5 @@ def _account(arn: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _principal(arn: str) -> str:
-    """Who it is, without the name of the session: that may be another one each time."""
+    """The principal without its session name, which may differ each time."""
     return "/".join(arn.split("/")[:2]) if ":assumed-role/" in arn else arn

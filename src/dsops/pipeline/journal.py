@@ -30,7 +30,7 @@ class LazyJournal:
         run: str = "",
         append: Append | None = None,
     ) -> None:
-        """`warn` takes warnings, `tell` notes for a person at the terminal.
+        """`warn` shows a warning, `tell` a note for the user at the terminal.
 
         The agent passes the `run` and `pid` of its client, and as `append` the writer that all clients share.
         """

@@ -110,8 +110,8 @@ class Drafts:
     def _draft(self, store: StoreEntry, store_type: StoreType, path: str) -> Draft | None:
         fields, failed, variable = self._expand(store, store_type, path)
         draft = Draft(store.name, store_type, StepLocation(path, fields, store.where), store.where)
-        written = {**store.fields, **fields}
-        operation, store_type = operation_for(store_type, written), fitted(store_type, written)
+        all_fields = {**store.fields, **fields}
+        operation, store_type = operation_for(store_type, all_fields), fitted(store_type, all_fields)
         draft.operation = operation.name if operation else ""
         draft.has_proof = any(name in store.fields for name in store_type.proof_keys)
         # The problem with an unset variable was reported by `_expand`.
@@ -204,8 +204,8 @@ class Drafts:
             field, setting = draft.place.field(key.name), draft.settings.get(key.name)
             if not key.is_identity or field is None or setting is None:
                 continue
-            written = store.fields[key.name].node
-            node = expand_node(written, self._symbolic, field.where.file, path)
+            setting_node = store.fields[key.name].node
+            node = expand_node(setting_node, self._symbolic, field.where.file, path)
             if node != field.node:
                 symbolic = check_setting(key, Field(node, field.where), path).setting
                 draft.identity[key.name] = setting if symbolic is None else symbolic

@@ -326,7 +326,7 @@ class _Planner:
             environ = {**self._names.environ, **dict(endpoints)} if endpoints else self._names.environ
             url = resolve_endpoint(service, draft.region, environ, endpoint_url=str(endpoint_url)).url
         except VariableInvalid:
-            raise  # an environment variable is to blame, and the error is the same for every store
+            raise  # an invalid environment variable fails every store alike, so it is no finding of this one
         except ConfigError as error:
             self._findings.add_error(error, draft.where, draft.place.path)
             return ""

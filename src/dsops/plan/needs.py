@@ -119,10 +119,14 @@ def _read_needs(step: Step, account: str, reads: list[SecretRead]) -> list[Need]
         return []
     is_secret = step.type.service == "secretsmanager"
     references = [read.reference for read in reads]
-    needs = [need for read in reads for need in (_secret if is_secret else _named)(step, account, read)]
+    needs = [need for read in reads for need in (_secret if is_secret else _needs_by_name)(step, account, read)]
     regions = dict.fromkeys(region_of(reference.key, step) for reference in references)
     for region in regions if is_secret else ():
-        here = {one._replace(field="") for one in references if region_of(one.key, step) == region}
+        here = {
+            read_reference._replace(field="")
+            for read_reference in references
+            if region_of(read_reference.key, step) == region
+        }
         if len(here) > SINGLE_READS and reads_of(step, here) < len(here):
             # BatchGetSecretValue has no resource; each secret of the batch also needs secretsmanager:GetSecretValue.
             needs.append(Need(("secretsmanager:BatchGetSecretValue",), "*"))
@@ -130,7 +134,9 @@ def _read_needs(step: Step, account: str, reads: list[SecretRead]) -> list[Need]
     if is_secret or (is_parameter and step.settings.get("with_decryption") is not False):
         # The KMS key is not known here. The condition limits decryption to secrets that the session may read anyway.
         services = [name for region in regions for name in _via(step.type.service, region)]
-        needs += [Need(("kms:Decrypt",), "*", (("StringEquals", "kms:ViaService", (each,)),)) for each in services]
+        needs += [
+            Need(("kms:Decrypt",), "*", (("StringEquals", "kms:ViaService", (service,)),)) for service in services
+        ]
     return needs
 
 
@@ -177,7 +183,7 @@ def secret_resources(step: Step, account: str, key: str, *, may_be_missing: bool
     return [*([text] if is_whole or may_be_missing else []), f"{text}-??????"]
 
 
-def _named(step: Step, account: str, read: SecretRead) -> list[Need]:
+def _needs_by_name(step: Step, account: str, read: SecretRead) -> list[Need]:
     key = read.reference.key
     conditions = () if account or parse_arn(key) else (_OWN_ACCOUNT,)
     return [Need((step.type.read_permission,), read_resource(step, account, key), conditions)]

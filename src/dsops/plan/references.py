@@ -81,7 +81,9 @@ def _check_secret(step: Step, reference: SecretReference, where: Where, findings
         _check_arn(step, key, where, findings)
     elif not re.match(_NAME_IN_SECRETSMANAGER, key):
         bad = re.search(_UNFIT_FOR_A_NAME, key)
-        fault = f"has {_shown(bad.group())} in it" if bad else f"has {len(key)} characters, and 512 are the most"
+        fault = (
+            f"has {_character_text(bad.group())} in it" if bad else f"has {len(key)} characters, and 512 are the most"
+        )
         message = f"the secret's name `{key[:80]}` {fault}: AWS takes letters, digits and /_+=.@-"
         findings.add(LimitExceeded, where, "", message)
     if len(version) > 256:
@@ -96,7 +98,7 @@ def _check_parameter(step: Step, reference: SecretReference, where: Where, findi
         _check_arn(step, key, where, findings)
     elif not re.match(_NAME_IN_SSM, key):
         bad = re.search(_UNFIT_FOR_A_PARAMETER, key)
-        fault = f"has {_shown(bad.group())} in it" if bad else "is not one that AWS takes"
+        fault = f"has {_character_text(bad.group())} in it" if bad else "is not one that AWS takes"
         findings.add(
             LimitExceeded, where, "", f"the parameter's name `{key[:80]}` {fault}: letters, digits and _.-/ make one"
         )
@@ -201,7 +203,7 @@ def is_version_id(version: str) -> bool:
     )
 
 
-def _shown(character: str) -> str:
+def _character_text(character: str) -> str:
     return "a space" if character == " " else f"`{character}`" if character.isprintable() else repr(character)
 
 

@@ -8,9 +8,9 @@ from typing import Final, Literal, NamedTuple
 from dsops.arn import parse_arn, role_session_arn
 from dsops.aws.apis.sts import CallerIdentity
 from dsops.errors import EntityNotFound, PolicyInvalid, UsageError
-from dsops.explain.questions.opened import is_opened, opened_caller
+from dsops.explain.questions.federated_caller import is_opened, opened_caller
+from dsops.explain.questions.federated_questions import unsigned_questions
 from dsops.explain.questions.request import ChainCaller, base_caller, context_of_call, questions, session_caller
-from dsops.explain.questions.unsigned import unsigned_questions
 from dsops.plan import Plan, Step
 from dsops.plan.needs import issue_needs
 from dsops.plan_check.reads import is_open, read_questions
@@ -48,17 +48,21 @@ class HopResult(NamedTuple):
     """The reason where no policy decides; "" where policies do."""
 
 
-def hops_of(plan: Plan, given: DeclaredPolicies, complete: Complete, caller: str, runtime: Runtime) -> list[HopResult]:
+def hops_of(
+    plan: Plan, policies: DeclaredPolicies, complete: Complete, caller: str, runtime: Runtime
+) -> list[HopResult]:
     """Return the verdict for each hop; `caller` is the ARN of the base credentials, "" where it is not known."""
-    return list(_Check(plan, given, complete, caller, runtime).hops())
+    return list(_Check(plan, policies, complete, caller, runtime).hops())
 
 
 class _Check:
     """The check of one plan."""
 
-    def __init__(self, plan: Plan, given: DeclaredPolicies, complete: Complete, caller: str, runtime: Runtime) -> None:
+    def __init__(
+        self, plan: Plan, policies: DeclaredPolicies, complete: Complete, caller: str, runtime: Runtime
+    ) -> None:
         self._plan = plan
-        self._given = given
+        self._given = policies
         self._complete = complete
         self._runtime = runtime
         self._callers: dict[str, ChainCaller | None] = {}
@@ -71,8 +75,8 @@ class _Check:
             if step.type.gives_credentials:
                 yield self._hop(step, caller)
                 self._callers[step.name] = _session(step, caller)
-            elif caller is not None and (asked := read_questions(step, caller, self._plan, self._given)):
-                yield self._read(step, asked)
+            elif caller is not None and (questions := read_questions(step, caller, self._plan, self._given)):
+                yield self._read(step, questions)
 
     def _caller_of(self, step: Step) -> ChainCaller | None:
         """The caller of the step's call; None where it is unknown, or where the call is not signed."""
@@ -87,12 +91,12 @@ class _Check:
         return self._base
 
     def _hop(self, step: Step, caller: ChainCaller | None) -> HopResult:
-        asked = self._questions(step, caller)
+        questions = self._questions(step, caller)
         number = self._number(step)
-        if isinstance(asked, str):
-            return HopResult(step, number, "unknown", (), asked)
+        if isinstance(questions, str):
+            return HopResult(step, number, "unknown", (), questions)
         rows: list[AnsweredCase] = []
-        for question, unread in asked:
+        for question, unread in questions:
             try:
                 rows.append(self._row(step, question, unread))
             except EntityNotFound as missing:
@@ -106,10 +110,10 @@ class _Check:
         is_known = not why and all(row.outcome.verdict == "allow" for row in rows)
         return HopResult(step, number, "allowed" if is_known else "unknown", tuple(rows), why)
 
-    def _read(self, step: Step, asked: Sequence[tuple[CaseQuestion, tuple[Unread, ...]]]) -> HopResult:
+    def _read(self, step: Step, questions: Sequence[tuple[CaseQuestion, tuple[Unread, ...]]]) -> HopResult:
         """Check each secret, whether or not another one may be read."""
         rows: list[AnsweredCase] = []
-        for question, unread in asked:
+        for question, unread in questions:
             try:
                 rows.append(self._row(step, question, unread))
             except EntityNotFound as missing:
@@ -164,8 +168,8 @@ class _Check:
     ) -> Sequence[tuple[CaseQuestion, tuple[Unread, ...]]] | str:
         """The questions that AWS puts to policies for the hop, or why they are not known."""
         if step.operation in ("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"):
-            asked = unsigned_questions(step, step.region)
-            return asked if asked and asked[0][0].principal.federated else _UNSIGNED[step.operation]
+            unsigned = unsigned_questions(step, step.region)
+            return unsigned if unsigned and unsigned[0][0].principal.federated else _UNSIGNED[step.operation]
         if not step.operation:
             return "no policy has a say in who gets it"
         if caller is None:
@@ -244,7 +248,7 @@ def _base_caller(text: str) -> ChainCaller:
     caller = base_caller(CallerIdentity(principal.account, text, ""), is_temporary=principal.kind != "user")
     if caller is None:
         raise UsageError(f"--caller {text} signs nothing", hint="name a user or a role")
-    return caller._replace(unread=tuple(each for each in caller.unread if each.place != "session"))
+    return caller._replace(unread=tuple(unread_part for unread_part in caller.unread if unread_part.place != "session"))
 
 
 def _identity(caller: ChainCaller) -> CallerIdentity:

@@ -14,13 +14,13 @@ _UNKNOWN: Final = Unread("context", "the end of a secret's ARN is made up by AWS
 
 
 def read_questions(
-    step: Step, caller: ChainCaller, plan: Plan, given: DeclaredPolicies
+    step: Step, caller: ChainCaller, plan: Plan, policies: DeclaredPolicies
 ) -> list[tuple[CaseQuestion, tuple[Unread, ...]]]:
     """Return a question for each secret that variables need; [] for accounts whose secrets are not given."""
     if step.type.service != "secretsmanager":
         return []
-    found = []
-    # A secret that may be missing stops nothing; fields of one secret are one read.
+    questions = []
+    # Optional secrets do not fail a run; several fields of one secret are one read.
     needed = [
         variable.reference._replace(field="")
         for variable in plan.variables
@@ -28,11 +28,11 @@ def read_questions(
     ]
     for reference in dict.fromkeys(needed):
         resource, account = _arn(reference, step, caller.principal.account)
-        if given.has_secrets(account):
+        if policies.has_secrets(account):
             context = context_of_call(caller, region_of(reference.key, step)) | _version(reference.version)
-            asked = CaseQuestion(caller.principal, "secretsmanager:GetSecretValue", resource, account, context)
-            found.append((asked, (*caller.unread, _UNKNOWN)))
-    return found
+            question = CaseQuestion(caller.principal, "secretsmanager:GetSecretValue", resource, account, context)
+            questions.append((question, (*caller.unread, _UNKNOWN)))
+    return questions
 
 
 def is_open(row: AnsweredCase) -> bool:

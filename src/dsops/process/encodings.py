@@ -68,9 +68,9 @@ def in_json(text: str) -> Iterator[str]:
         html = re.sub("[<>&'\u2028\u2029]", lambda match: f"\\u{ord(match[0]):04x}", encoded)
         go = re.sub("[<>&\u2028\u2029]", lambda match: f"\\u{ord(match[0]):04x}", encoded)
         twice = json.dumps(encoded, ensure_ascii=ensures_ascii)[1:-1]
-        for written in (encoded, encoded.replace("/", "\\/"), html, go, twice):
-            yield written
-            yield re.sub(r"\\u[0-9a-f]{4}", lambda match: f"\\u{match[0][2:].upper()}", written)
+        for spelling in (encoded, encoded.replace("/", "\\/"), html, go, twice):
+            yield spelling
+            yield re.sub(r"\\u[0-9a-f]{4}", lambda match: f"\\u{match[0][2:].upper()}", spelling)
     units = text.encode("utf-16-be")
     pairs = [units[start : start + 2].hex() for start in range(0, len(units), 2)]
     yield "".join(f"\\u{pair}" for pair in pairs)
@@ -82,11 +82,11 @@ def in_languages(text: str) -> Iterator[str]:
     yield repr(text)[1:-1]
     yield ascii(text)[1:-1]
     yield repr(text.encode("utf-8"))[2:-1]
-    yield "".join(_go(character, is_ascii=False) for character in text)
-    yield "".join(_go(character, is_ascii=True) for character in text)
+    yield "".join(_go_quoted(character, is_ascii=False) for character in text)
+    yield "".join(_go_quoted(character, is_ascii=True) for character in text)
 
 
-def _go(character: str, *, is_ascii: bool) -> str:
+def _go_quoted(character: str, *, is_ascii: bool) -> str:
     """A character as Go's `strconv.Quote` or `QuoteToASCII` writes it."""
     if character == '"' or character in _C_ESCAPES:
         return _C_ESCAPES.get(character, r"\"")
@@ -117,11 +117,11 @@ def _octal(character: str) -> str:
 def in_html(text: str) -> Iterator[str]:
     """Escaped for HTML and XML, with four spellings of characters beyond ASCII; and every character by its number."""
     escaped = text.replace("&", "&amp;").replace("<", "&lt;")
-    for beyond in (_as_it_is, _named, _decimal, _hexadecimal):
-        written = "".join(letter if letter.isascii() else beyond(letter) for letter in escaped)
+    for beyond in (_as_it_is, _entity_name, _decimal, _hexadecimal):
+        escaped_text = "".join(letter if letter.isascii() else beyond(letter) for letter in escaped)
         for apostrophe in _APOSTROPHES:
             for mark in _QUOTATION_MARKS:
-                whole = written.replace("'", apostrophe).replace('"', mark)
+                whole = escaped_text.replace("'", apostrophe).replace('"', mark)
                 yield whole
                 yield whole.replace(">", "&gt;")
                 # In an XML attribute, a line break would otherwise become a space.
@@ -135,7 +135,7 @@ def _as_it_is(character: str) -> str:
     return character
 
 
-def _named(character: str) -> str:
+def _entity_name(character: str) -> str:
     name = codepoint2name.get(ord(character))
     return f"&{name};" if name else _decimal(character)
 

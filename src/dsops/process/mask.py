@@ -87,10 +87,10 @@ class Masker:
             if len(pattern) < SHORTEST:
                 raise ValueError("a pattern is too short")
             starts.setdefault(pattern[:SHORTEST], []).append(pattern)
-        self._by_start = {start: _Bucket(found) for start, found in starts.items()}
+        self._by_start = {start: _Bucket(bucket_patterns) for start, bucket_patterns in starts.items()}
         self._shorter_starts = {start[:length] for start in starts for length in range(1, SHORTEST)}
         if starts:
-            self._find = re.compile(_any_of(starts), re.DOTALL).search
+            self._find = re.compile(_alternatives(starts), re.DOTALL).search
 
     @property
     def held(self) -> int:
@@ -104,12 +104,12 @@ class Masker:
 
     def feed(self, data: bytes, codes: Iterable[ControlCode] = ()) -> bytes:
         """Add input and return the output that is decided. `codes` keep their places, or follow a mask."""
-        known = len(self._buffer)
-        self._codes.extend(ControlCode(known + control.position, control.code) for control in codes)
+        length_before = len(self._buffer)
+        self._codes.extend(ControlCode(length_before + control.position, control.code) for control in codes)
         self._buffer += data
-        self._go_on(known)
+        self._extend_candidates(length_before)
         self._scan()
-        out = self._output(self._safe())
+        out = self._output(self._safe_length())
         are_too_many = len(self._codes) > _MOST_CODES + _CODES_A_BYTE * len(self._buffer)
         return out + self.release() if are_too_many else out
 
@@ -118,7 +118,7 @@ class Masker:
 
         If they turn out to be the beginning of an occurrence, the rest of it is masked.
         """
-        out = self._output(self._safe(), len(self._buffer))
+        out = self._output(self._safe_length(), len(self._buffer))
         self._released = len(self._buffer) or -1
         return out
 
@@ -128,12 +128,12 @@ class Masker:
         self._open.clear()
         return rest
 
-    def _go_on(self, known: int) -> None:
+    def _extend_candidates(self, length_before: int) -> None:
         """Check the open patterns against the new input: they match, stay open, or fail."""
         still_open = []
         for candidate in self._open:
-            new = self._buffer[known : candidate.start + len(candidate.pattern)]
-            if not candidate.pattern.startswith(new, known - candidate.start):
+            new = self._buffer[length_before : candidate.start + len(candidate.pattern)]
+            if not candidate.pattern.startswith(new, length_before - candidate.start):
                 continue
             if candidate.start + len(candidate.pattern) <= len(self._buffer):
                 self._cover(candidate.start, candidate.start + len(candidate.pattern))
@@ -163,7 +163,7 @@ class Masker:
                 return
         self._covers.append((start, end))
 
-    def _safe(self) -> int:
+    def _safe_length(self) -> int:
         """The position before which no occurrence can begin any more."""
         length = len(self._buffer)
         starts = [occurrence.start for occurrence in self._open]
@@ -184,7 +184,7 @@ class Masker:
                 left.append((start, end))
                 continue
             if start >= self._done:
-                pieces += [*self._shown(self._done, start), MASK]
+                pieces += [*self._with_codes(self._done, start), MASK]
             elif end > self._done and not self._ends_masked:
                 pieces.append(MASK)
             if self._codes:
@@ -192,7 +192,7 @@ class Masker:
             if end > self._done or start >= self._done:
                 self._done, self._ends_masked = max(self._done, end), True
         if until > self._done:
-            pieces += self._shown(self._done, until)
+            pieces += self._with_codes(self._done, until)
             self._done, self._ends_masked = until, False
         if self._codes:
             pieces += self._codes_before(max(until + (until == len(self._buffer)), self._released + 1))
@@ -206,7 +206,7 @@ class Masker:
         self._open = [_Open(occurrence.start - safe, occurrence.pattern) for occurrence in self._open]
         return b"".join(pieces)
 
-    def _shown(self, start: int, end: int) -> Iterator[bytes]:
+    def _with_codes(self, start: int, end: int) -> Iterator[bytes]:
         """The bytes of that range, with their codes in place."""
         while self._codes and self._codes[0].position < end:
             position, code = self._codes.popleft()
@@ -220,7 +220,7 @@ class Masker:
             yield self._codes.popleft().code
 
 
-def _any_of(starts: Iterable[bytes]) -> bytes:
+def _alternatives(starts: Iterable[bytes]) -> bytes:
     """A regular expression for any of these byte strings of one length: a tree, so that each byte is checked once.
 
     2,000 strings as a list were searched at 0.4 MB/s, as a tree at 7 (docs/decisions/0020-masking.md).
@@ -231,6 +231,6 @@ def _any_of(starts: Iterable[bytes]) -> bytes:
     # First bytes with the same continuation are one class: `[ab]cd`, not `(?:acd|bcd)`.
     firsts: dict[bytes, list[int]] = {}
     for first, rests in tree.items():
-        firsts.setdefault(_any_of(rests) if rests[0] else b"", []).append(first)
+        firsts.setdefault(_alternatives(rests) if rests[0] else b"", []).append(first)
     ways = [b"[%s]%s" % (b"".join(b"\\x%02x" % byte for byte in sorted(group)), rest) for rest, group in firsts.items()]
     return ways[0] if len(ways) == 1 else b"(?:%s)" % b"|".join(ways)

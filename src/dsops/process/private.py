@@ -133,7 +133,7 @@ class PrivateStart:
         # The same settings as ours: the erase character, echo.
         _set(self._slave, termios.tcgetattr(self._descriptor))
         copy_size(self._descriptor, self.master)
-        self.catch_up: Callable[[], None] = _nothing
+        self.catch_up: Callable[[], None] = _do_nothing
         self.own = OwnTerminal(self._descriptor, self.master, self._catch_up)
         self.keyboard = Keyboard(self.own, self._descriptor, self.master)
         self._told = -1
@@ -223,5 +223,5 @@ def _set(descriptor: int, settings: list[Any]) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     """The `catch_up` of a start without a pump."""

@@ -54,11 +54,11 @@ class Channel:
 
     @property
     def is_open(self) -> bool:
-        """Whether more input may come."""
+        """Whether the source is open, so that more input may come."""
         return self.source >= 0
 
     def wants_more(self) -> bool:
-        """Whether it may read more."""
+        """Whether the buffer has room for more input."""
         return self.is_open and len(self.outbox) < _FULL
 
     def seconds(self) -> float | None:
@@ -93,7 +93,7 @@ class Channel:
     def write(self) -> None:
         """Write as much as is possible without blocking."""
         try:
-            written = os.write(self.sink, self.outbox if self._is_file else self.outbox[:_WRITE])
+            count = os.write(self.sink, self.outbox if self._is_file else self.outbox[:_WRITE])
         except BlockingIOError:
             return
         except OSError:
@@ -101,7 +101,7 @@ class Channel:
             self.outbox = b""
             self.close()
             return
-        self.outbox = self.outbox[written:]
+        self.outbox = self.outbox[count:]
 
     def give_up(self) -> None:
         """Stop reading, and drop unwritten bytes."""

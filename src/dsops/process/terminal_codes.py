@@ -52,21 +52,21 @@ class TerminalMasker:
 
     def feed(self, data: bytes) -> bytes:
         """Add input and return the output that is decided."""
-        return self._go_on(self._plain.feed(data))
+        return self._search_again(self._plain.feed(data))
 
     def release(self) -> bytes:
         """Return the bytes that were held back, because no input came for a while."""
-        out = self._go_on(self._plain.release(), is_held=True)
+        out = self._search_again(self._plain.release(), is_held=True)
         unfinished, self._unfinished = self._unfinished, b""
         return out + self._visible.release() + unfinished
 
     def finish(self) -> bytes:
         """Return the bytes that were held back, because the input has ended."""
-        out = self._go_on(self._plain.finish())
+        out = self._search_again(self._plain.finish())
         unfinished, self._unfinished = self._unfinished, b""
         return out + self._visible.finish() + unfinished
 
-    def _go_on(self, data: bytes, *, is_held: bool = False) -> bytes:
+    def _search_again(self, data: bytes, *, is_held: bool = False) -> bytes:
         """The second search. Bytes that the first one released, and that contain no code, begin no secret."""
         if not is_held and _ESCAPE not in data and not self._unfinished and not self._visible.is_pending:
             return data

@@ -126,7 +126,7 @@ def spawn(
 
 
 class _Ending:
-    """Ends the attendants once: before we die of Ctrl-C, or when all is over."""
+    """Ends the attendants once: before this process dies of Ctrl-C, or when the command has ended."""
 
     def __init__(self, attendants: Sequence[Attendant]) -> None:
         self.attendants = attendants
@@ -168,10 +168,10 @@ class _Watch:
                 self._end_group(grace_seconds)
                 message = f"`{self._name}` ran longer than {timeout_seconds:g} s and was ended"
                 raise CommandTimedOut(message, hint="give it more time with `--timeout`, or leave that out")
-            self._turn(None if deadline is None else max(0.0, deadline - monotonic()))
+            self._wait_for_signal(None if deadline is None else max(0.0, deadline - monotonic()))
         return self._code
 
-    def _turn(self, seconds: float | None) -> None:
+    def _wait_for_signal(self, seconds: float | None) -> None:
         """Wait for a signal, at most that long; forward it, and check whether the command stopped or ended."""
         attendants = self._ending.attendants
         waits = [wait for wait in (seconds, *[attendant.seconds() for attendant in attendants]) if wait is not None]
@@ -199,7 +199,7 @@ class _Watch:
         """Handle a stopped command: it wants the terminal, or Ctrl-Z paused it, which pauses the whole job."""
         if not self._terminal.exists:
             return
-        # It may have asked before it was given the terminal at its start, and may have it by now.
+        # The command may have stopped before it was given the terminal; it may have the terminal by now.
         wants_terminal = number in {signal.SIGTTIN, signal.SIGTTOU}
         if wants_terminal and (self._terminal.is_given or self._terminal.give()):
             self._send(signal.SIGCONT)
@@ -240,7 +240,7 @@ class _Watch:
         self._send(signal.SIGCONT)
         end = monotonic() + grace_seconds
         while monotonic() < end and self._send(0):
-            self._turn(_POLL_SECONDS)
+            self._wait_for_signal(_POLL_SECONDS)
         self._send(signal.SIGKILL)
         if self._code is None:
             os.waitpid(self._pid, 0)

@@ -1,4 +1,4 @@
-"""Secrets -> the text of a file: the table of formats, one module each."""
+"""Formats for writing secrets to a file: a table, with one module per format."""
 
 from __future__ import annotations
 
@@ -13,50 +13,50 @@ Render = Callable[[Mapping[str, Secret]], bytes]
 
 
 class Format(NamedTuple):
-    """One way to write an environment."""
+    """An output format."""
 
     module: str
-    """Has `render(values) -> bytes`; imported only when the format is chosen."""
+    """The module with `render(values) -> bytes`; imported only when the format is chosen."""
     help: str
     endings: tuple[str, ...]
-    """How the names of files in that format end."""
+    """The file name endings of the format."""
 
 
 FORMATS: Mapping[str, Format] = {
     "dotenv": Format("dsops.render.dotenv", "NAME=value, as python-dotenv reads it", (".env",)),
     "shell": Format("dsops.render.shell", "`export NAME='value'` for bash, dash, zsh, ksh", (".sh", ".bash")),
-    "env": Format("dsops.render.shell", "the same; `dsops credentials` calls it so", ()),
+    "env": Format("dsops.render.shell", "like `shell`; the name that `dsops credentials` uses", ()),
     "powershell": Format("dsops.render.powershell", "`$env:NAME = 'value'` for PowerShell", (".ps1",)),
     "fish": Format("dsops.render.fish", "`set -gx NAME 'value'` for fish", (".fish",)),
     "json": Format("dsops.render.json", "one object, name to value", (".json",)),
     "yaml": Format("dsops.render.yaml", "one mapping, name to value", (".yaml", ".yml")),
     "github": Format("dsops.render.github", "adds to $GITHUB_ENV, for later steps of GitHub Actions", ()),
-    "gitlab": Format("dsops.render.gitlab", "NAME=value, as GitLab's dotenv reports have it", ()),
+    "gitlab": Format("dsops.render.gitlab", "NAME=value lines for GitLab's dotenv reports", ()),
 }
 
 KEY_FORMATS: Mapping[str, str] = {
-    "ini": "the environment's AWS_ACCESS_KEY_ID and so on as a profile, named as the environment",
-    "process": "the same as `credential_process` in ~/.aws/config expects them",
+    "ini": "the environment's AWS keys as a profile named like the environment",
+    "process": "the environment's AWS keys as JSON for `credential_process`",
 }
-"""Those that hold the keys of AWS and nothing else: `dsops.render.keys`."""
+"""Formats that hold only AWS keys: `dsops.render.keys`."""
 
 _SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def renderer(format_name: str) -> Render:
-    """What writes that format; a KeyError for a name that is not in the table."""
+    """The render function of a format; raises KeyError for an unknown name."""
     module = __import__(FORMATS[format_name].module, fromlist=["render"])
     render: Render = module.render
     return render
 
 
 def format_of(path: str) -> str:
-    """The format that a file's name tells: `.env.production` and `prod.env` are dotenv. Raises UsageError."""
+    """The format implied by a file's name: `.env.production` and `prod.env` are dotenv. Raises UsageError."""
     name = path.rpartition("/")[2].lower()
     if name.startswith(".env."):
         return "dotenv"
-    for format_name, known in FORMATS.items():
-        if name.endswith(known.endings):
+    for format_name, file_format in FORMATS.items():
+        if name.endswith(file_format.endings):
             return format_name
     raise UsageError(
         f"the name `{path}` does not tell the format", hint=f"add `--format`: {', '.join((*FORMATS, *KEY_FORMATS))}"
@@ -64,12 +64,12 @@ def format_of(path: str) -> str:
 
 
 def text_of(name: str, value: Secret, format_name: str) -> str:
-    """The value, for a format that can hold only text; raises ValueUnusable with the variable's name."""
+    """The value as text, for a format without binary values; raises ValueUnusable with the variable's name."""
     try:
         text = value.reveal()
         text.encode()
     except UnicodeEncodeError:
-        # From None: the error carries the value.
+        # From None: the original error contains the value.
         raise ValueUnusable(
             f"the value of `{name}` can't be written as {format_name}",
             why="its bytes are not UTF-8",
@@ -79,7 +79,7 @@ def text_of(name: str, value: Secret, format_name: str) -> str:
 
 
 def text_of_variable(name: str, value: Secret, format_name: str) -> str:
-    """The same for a format that ends up in the environment; raises ValueUnusable for what no variable can hold."""
+    """The value as text for an environment variable; also raises ValueUnusable for a NUL byte."""
     text = text_of(name, value, format_name)
     if "\0" in text:
         raise ValueUnusable(
@@ -91,7 +91,7 @@ def text_of_variable(name: str, value: Secret, format_name: str) -> str:
 
 
 def require_shell_name(name: str) -> None:
-    """Refuses a name that a shell would not take for a variable's: it would run as a command."""
+    """Raise ValueUnusable for a name that a shell would not accept for a variable: the line would run as a command."""
     if not _SHELL_NAME.fullmatch(name):
         raise ValueUnusable(
             f"`{name}` can't be the name of a shell's variable",

@@ -1,7 +1,7 @@
-"""NAME=value lines that python-dotenv reads back exactly, with its interpolation on.
+"""NAME=value lines that python-dotenv reads back exactly, with interpolation enabled.
 
-Readers of such files differ, and people `source` them. So a value that a shell reads alike is written so
-that it does, and any other so that a shell stops with an error instead of running a part of the value.
+Readers of such files differ, and people `source` them. So a value that a shell would read the same is written
+plainly; any other is written so that a shell stops with an error instead of running a part of the value.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from dsops.errors import ValueUnusable
 from dsops.render import require_shell_name, text_of
 from dsops.secret import Secret
 
-# No `=`: zsh takes `A==ls` for the path of `ls`.
+# No `=`: zsh expands `A==ls` to the path of `ls`.
 _BARE = re.compile(r"[A-Za-z0-9_./:@%+,-]+")
 
 _INTERPOLATED = re.compile(r"\$\{[^}]*\}")
-"""What python-dotenv expands, inside any quotes, and has no escape for."""
+"""Matches what python-dotenv expands, inside any quotes, without a way to escape it."""
 
 _DOLLAR = "${.:-$}"
-"""For python-dotenv a variable that nobody can set, with its default: a dollar sign that begins nothing."""
+"""An unsettable variable with a default, for python-dotenv: a dollar sign that starts no expansion."""
 
 _NOTHING = "${.:-}"
-"""The same, with an empty default. For a shell a bad substitution: it stops before the rest is looked at."""
+"""An unsettable variable with an empty default. A shell reports a bad substitution, and stops before the rest."""
 
 
 def render(values: Mapping[str, Secret]) -> bytes:
-    """One line a variable, in the order given."""
+    """One line per variable, in the given order."""
     return "".join(_line(name, value) for name, value in values.items()).encode()
 
 
@@ -51,11 +51,11 @@ def _quoted(text: str) -> str:
     if is_plain and "'" not in text and "\\\\" not in text:
         return f"'{text}'"
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    # In double quotes both unescape `\\` and `\"`; a shell goes on to expand `$` and backticks.
+    # In double quotes both unescape `\\` and `\"`; a shell also expands `$` and backticks.
     if is_plain and "$" not in text and "`" not in text:
         return f'"{escaped}"'
-    # Reading turns a carriage return into a newline unless it is escaped. An older python-dotenv takes a
-    # backslash at the end for the escape of the closing quote.
+    # An unescaped carriage return is read back as a newline. An older python-dotenv treats a backslash at the end as
+    # the escape of the closing quote.
     escaped = escaped.replace("${", f"{_DOLLAR}{{").replace("\r", "\\r")
     end = _NOTHING if escaped.endswith("\\") else ""
     return f'"{_NOTHING}{escaped}{end}"'

@@ -1,4 +1,4 @@
-"""A file that holds secrets: for the owner alone, and either wholly there or not at all."""
+"""Write a file with secrets atomically, readable only by its owner."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _MODE = 0o600
 
 
 def write_private(path: str, data: bytes) -> None:
-    """Puts a file with these bytes and mode 0600 at that path, in one step, also where one is already.
+    """Write a file with these bytes and mode 0600 atomically, replacing an existing one.
 
-    Raises FileNotWritten for a symbolic link, which may lead anywhere, and for anything else that is not a
-    plain file.
+    Raises FileNotWritten for a symbolic link, which may lead anywhere, and for anything else that is not a plain
+    file.
     """
     _refuse_what_is_no_file(path)
-    # Beside the target, since only within one file system a rename is one step.
+    # In the target's folder, because a rename is atomic only within one file system.
     folder, name = os.path.split(path)
     part = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
@@ -30,7 +30,7 @@ def write_private(path: str, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(descriptor)
-        # The umask may have taken even more away.
+        # The umask may have removed more bits.
         os.chmod(part, _MODE)
         os.replace(part, path)
     except OSError as error:

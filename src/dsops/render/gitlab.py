@@ -1,6 +1,6 @@
-"""A dotenv report of GitLab CI: NAME=value to the end of the line, and no quotes or escapes.
+"""A dotenv report of GitLab CI: NAME=value until the end of the line, without quotes or escapes.
 
-https://docs.gitlab.com/ci/yaml/artifacts_reports/#artifactsreportsdotenv. So a good many values can't be written.
+https://docs.gitlab.com/ci/yaml/artifacts_reports/#artifactsreportsdotenv. Many values can't be written in it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dsops.render import require_shell_name, text_of
 from dsops.secret import Secret
 
 _EXPANDED = re.compile(r"\$|%\w*%")
-"""What GitLab may take for a reference to another variable, or for the escape of one."""
+"""Matches what GitLab may expand as a variable, or treat as an escape."""
 
 
 def render(values: Mapping[str, Secret]) -> bytes:
-    """One line a variable, in the order given."""
+    """One line per variable, in the given order."""
     return "".join(_line(name, value) for name, value in values.items()).encode()
 
 
@@ -34,7 +34,7 @@ def _line(name: str, value: Secret) -> str:
 
 
 def _obstacle(text: str) -> str:
-    """Why the format can't hold it; "" when it can."""
+    """Why the format can't hold the value; "" when it can."""
     if any(ord(character) < 0x20 and character != "\t" for character in text):
         return "it holds a newline or another control character, and a value is one line there"
     if text != text.strip():

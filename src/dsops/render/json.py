@@ -10,6 +10,6 @@ from dsops.secret import Secret
 
 
 def render(values: Mapping[str, Secret]) -> bytes:
-    """Name to value, in the order given; every value is a string."""
+    """A JSON object of names and values, in the given order; every value is a string."""
     texts = {name: text_of(name, value, "JSON") for name, value in values.items()}
     return f"{json.dumps(texts, indent=2, ensure_ascii=False)}\n".encode()

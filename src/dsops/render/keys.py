@@ -1,4 +1,4 @@
-"""The variables of an environment that AWS's programs start with, for the formats that hold nothing else."""
+"""The AWS variables of an environment, for formats that hold only AWS keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dsops.errors import ValueUnusable
 from dsops.render import text_of
 from dsops.secret import Secret
 
-# AWS SDKs and Tools Reference Guide, "Process credential provider": without Expiration it is never asked again.
+# AWS SDKs and Tools Reference Guide, "Process credential provider": without Expiration the SDK never asks again.
 _MEMBERS = {
     "AWS_ACCESS_KEY_ID": "AccessKeyId",
     "AWS_SECRET_ACCESS_KEY": "SecretAccessKey",
@@ -21,7 +21,7 @@ _NOTHING = Secret("")
 
 
 def keys_of(values: Mapping[str, Secret], format_name: str) -> dict[str, Secret]:
-    """AWS's variables alone, the token empty where there is none. Raises ValueUnusable where they are no keys."""
+    """Only AWS's variables; the token is empty when missing. Raises ValueUnusable without key id or secret key."""
     missing = [name for name in _REQUIRED if values.get(name, _NOTHING) == _NOTHING]
     if missing:
         raise ValueUnusable(
@@ -29,12 +29,12 @@ def keys_of(values: Mapping[str, Secret], format_name: str) -> dict[str, Secret]
             why=f"{format_name} holds the keys of AWS and nothing else",
             hint="for a store's session: `dsops credentials STORE`; for other variables take another format",
         )
-    found = {name: values[name] for name in _MEMBERS if name in values}
-    return {"AWS_SESSION_TOKEN": _NOTHING, **found}
+    aws_values = {name: values[name] for name in _MEMBERS if name in values}
+    return {"AWS_SESSION_TOKEN": _NOTHING, **aws_values}
 
 
 def process(keys: Mapping[str, Secret]) -> bytes:
-    """What a `credential_process` prints."""
+    """The JSON that a `credential_process` prints."""
     texts = {member: text_of(name, keys[name], "JSON") for name, member in _MEMBERS.items() if name in keys}
     value = {"Version": 1, **{member: text for member, text in texts.items() if text}}
     return f"{json.dumps(value, indent=2)}\n".encode()

@@ -1,7 +1,7 @@
-"""`$env:NAME = 'value'` lines for PowerShell, in ASCII: each is a command of its own, whatever reads the lines.
+"""`$env:NAME = 'value'` lines for PowerShell, in ASCII, each a complete command.
 
-`dsops ... | Invoke-Expression` gets its input line by line, and Windows PowerShell 5.1 reads a script that has no
-byte order mark in the machine's old code page. So a newline, and all that is not ASCII, stands as a number.
+`dsops ... | Invoke-Expression` gets its input line by line, and Windows PowerShell 5.1 reads a script without a byte
+order mark in the machine's old code page. So newlines and non-ASCII characters are written as numbers.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dsops.render import require_shell_name, text_of_variable
 from dsops.secret import Secret
 
-# The quotation marks that PowerShell takes for `'` (U+2018 to U+201B) are not ASCII.
+# The other quotation marks that PowerShell treats as `'` (U+2018 to U+201B) are not ASCII.
 _PARTS = re.compile(r"[\x20-\x7e]+|[^\x20-\x7e]")
 
 
 def render(values: Mapping[str, Secret]) -> bytes:
-    """One command a variable, in the order given."""
+    """One command per variable, in the given order."""
     return "".join(_line(name, value) for name, value in values.items()).encode()
 
 
@@ -25,14 +25,14 @@ def _line(name: str, value: Secret) -> str:
     require_shell_name(name)
     text = text_of_variable(name, value, "PowerShell")
     parts = [part for match in _PARTS.findall(text) for part in _literals(match)]
-    # What stands first decides: after a string `+` appends, after a character it would add up numbers.
+    # The first operand decides: after a string `+` appends, after a character it would add numbers.
     if not parts or not parts[0].startswith("'"):
         parts.insert(0, "''")
     return f"$env:{name} = {' + '.join(parts)}\n"
 
 
 def _literals(part: str) -> list[str]:
-    """Text in quotes; anything else as the numbers of its UTF-16 units, which are PowerShell's characters."""
+    """Quoted text; other characters as numbers of their UTF-16 code units, which are PowerShell's characters."""
     if part.isascii() and part.isprintable():
         return ["'{}'".format(part.replace("'", "''"))]
     units = part.encode("utf-16-be")

@@ -1,4 +1,4 @@
-"""A section of ~/.aws/credentials: a session's keys for programs that know profiles and nothing else."""
+"""A section of ~/.aws/credentials with a session's keys, for programs that only support profiles."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ KEYS = {
     "AWS_SESSION_TOKEN": "aws_session_token",
 }
 
-# `[DEFAULT]` is no profile: Python's reader of such files gives its keys to every other one.
+# `[DEFAULT]` is not a profile: Python's configparser adds its keys to all others.
 _NAME = re.compile(r"(?!DEFAULT$)[\w.@+/-]+", re.ASCII)
 
-# Readers differ on blanks, quotes and `#` in a value. No key or token of AWS has any.
+# Readers differ on blanks, quotes and `#` in a value. No AWS key or token contains any.
 _PLAIN = re.compile(r"[!$-&(-:<-~]*")
 
 _HEADER = re.compile(r"\[\s*(.*?)\s*\]")
@@ -26,7 +26,7 @@ _ENDS = "# these keys end at "
 
 
 def section(name: str, variables: Mapping[str, Secret]) -> str:
-    """The section of that name; raises UsageError for a name that can't head one."""
+    """The profile's section; raises UsageError for a name that a section can't have."""
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"`{name}` can't be the name of a profile",
@@ -55,26 +55,26 @@ def _lines(variables: Mapping[str, Secret]) -> list[str]:
 
 
 def put(old: str, name: str, variables: Mapping[str, Secret]) -> str:
-    """The file's text with that section's keys replaced; other sections, settings and comments stay as they are."""
+    """The file's text with the section's keys replaced; other sections, settings and comments are unchanged."""
     new = section(name, variables).splitlines()
-    kept: list[str] = []
+    lines: list[str] = []
     is_inside = is_written = is_dropping = False
-    # Not splitlines(): what else that takes for the end of a line would be lost.
+    # Not splitlines(), which also splits at other characters, and would lose them.
     for line in old.removesuffix("\n").split("\n") if old else ():
         header = _HEADER.match(line)
         if header:
             is_inside, is_dropping = header[1] == name, False
-            kept.append(line)
+            lines.append(line)
             if is_inside and not is_written:
-                kept.extend(new[1:])
+                lines.extend(new[1:])
                 is_written = True
             continue
         if is_inside:
-            # An indented line goes on with the value before it.
+            # An indented line continues the previous value.
             is_dropping = bool(_OURS.match(line)) or (is_dropping and line[:1] in {" ", "\t"})
             if is_dropping or line.startswith(_ENDS):
                 continue
-        kept.append(line)
+        lines.append(line)
     if not is_written:
-        kept.extend(["", *new] if kept and kept[-1] else new)
-    return "\n".join(kept) + "\n"
+        lines.extend(["", *new] if lines and lines[-1] else new)
+    return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""`export NAME='value'` lines for the shells that descend from Bourne's; in quotes that fish reads alike."""
+"""`export NAME='value'` lines for Bourne-like shells, quoted so that fish reads them the same."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dsops.secret import Secret
 
 
 def render(values: Mapping[str, Secret]) -> bytes:
-    """One command a variable, in the order given. Values need not be UTF-8: a shell takes bytes."""
+    """One command per variable, in the given order. Values need not be UTF-8: a shell accepts bytes."""
     return b"".join(_line(name, value) for name, value in values.items())
 
 
@@ -29,7 +29,7 @@ def quote(data: bytes) -> bytes:
 
 
 def shell_bytes(name: str, value: Secret) -> bytes:
-    """The value's bytes; raises ValueUnusable for those that no shell's variable can hold."""
+    """The value's bytes; raises ValueUnusable for a value that no shell variable can hold."""
     try:
         data = value.reveal_bytes()
     except UnicodeEncodeError:

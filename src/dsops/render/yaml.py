@@ -1,4 +1,4 @@
-"""One YAML mapping in UTF-8, everything in double quotes: no reader takes `NO` or `012` for something else."""
+"""One YAML mapping in UTF-8, with everything in double quotes, so that `NO` and `012` stay strings."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from dsops.render import text_of
 from dsops.secret import Secret
 
-# What stands in a JSON string as it is, but may not in YAML (1.2, production 1) or is folded there as a
-# line break.
+# Characters that JSON leaves unescaped, but YAML forbids (1.2, production 1) or folds as line breaks.
 _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 def render(values: Mapping[str, Secret]) -> bytes:
-    """Name to value, in the order given; every value is a string."""
+    """A mapping of names and values, in the given order; every value is a string."""
     if not values:
         return b"{}\n"
     lines = (f"{_quoted(name)}: {_quoted(text_of(name, value, 'YAML'))}\n" for name, value in values.items())
@@ -23,5 +22,5 @@ def render(values: Mapping[str, Secret]) -> bytes:
 
 
 def _quoted(text: str) -> str:
-    """A JSON string, which is a double-quoted YAML scalar but for a few characters."""
+    """A JSON string, which is a double-quoted YAML scalar except for a few characters."""
     return _ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(text, ensure_ascii=False))

@@ -35,9 +35,11 @@ _ASKED = {
 }
 
 
-def issued(step: Step, source: Credentials | None, given: Credentials | DsopsError, hop: int, runtime: Runtime) -> Act:
+def issued(
+    step: Step, source: Credentials | None, outcome: Credentials | DsopsError, hop: int, runtime: Runtime
+) -> Act:
     """The record of a requested session: the session, or the error."""
-    error = given if isinstance(given, DsopsError) else None
+    error = outcome if isinstance(outcome, DsopsError) else None
     is_asked = error is None or _was_asked(error)
     service = step.type.service if step.session_action else ""
     return Act(
@@ -47,11 +49,11 @@ def issued(step: Step, source: Credentials | None, given: Credentials | DsopsErr
         caller=source.arn if source is not None else "",
         key=source.access_key_id if source is not None else "",
         identity=_identity(step) if source is None else {},
-        asked=_asked(step),
-        answer=_session(given) if isinstance(given, Credentials) else {},
-        request_id=given.request_id if isinstance(given, Credentials) else "",
+        asked=_request_parameters(step),
+        answer=_session(outcome) if isinstance(outcome, Credentials) else {},
+        request_id=outcome.request_id if isinstance(outcome, Credentials) else "",
         error=error,
-        facts={**_of_step(step, runtime), **_begun_by(step, source), "hop": hop, "cached": False},
+        facts={**_of_step(step, runtime), **_base_source(step, source), "hop": hop, "cached": False},
     )
 
 
@@ -66,7 +68,7 @@ def reads(
     plan: Plan,
     step: Step,
     outcomes: Mapping[SecretReference, Secret | DsopsError],
-    found: Mapping[SecretReference, SecretMetadata],
+    metadata_by_reference: Mapping[SecretReference, SecretMetadata],
     reader: Credentials | None,
     runtime: Runtime,
     *,
@@ -78,7 +80,10 @@ def reads(
         secrets.setdefault((reference.key, reference.version), []).append(reference)
     of_step, variables = _of_step(step, runtime), _variables(plan, step)
     for (key, version), references in secrets.items():
-        metadata = next((found[reference] for reference in references if reference in found), SecretMetadata())
+        metadata = next(
+            (metadata_by_reference[reference] for reference in references if reference in metadata_by_reference),
+            SecretMetadata(),
+        )
         failures = [outcome for outcome in map(outcomes.get, references) if isinstance(outcome, DsopsError)]
         # A missing field is no failed read: the secret itself was read.
         error = failures[0] if len(failures) == len(references) or (failures and not metadata.version) else None
@@ -165,7 +170,7 @@ def _url(step: Step, runtime: Runtime) -> str:
         return ""
 
 
-def _begun_by(step: Step, source: Credentials | None) -> Mapping[str, object]:
+def _base_source(step: Step, source: Credentials | None) -> Mapping[str, object]:
     """Where the base credentials came from."""
     text = source.source if source is not None else step.proof.source if step.proof is not None else ""
     return {"source": text} if text else {}
@@ -184,7 +189,7 @@ def _identity(step: Step) -> Mapping[str, object]:
     return {"type": "WebIdentityUser", "userName": subject, "identityProvider": issuer}
 
 
-def _asked(step: Step) -> Mapping[str, object]:
+def _request_parameters(step: Step) -> Mapping[str, object]:
     parameters: dict[str, object] = {}
     for name, parameter_name in _ASKED.items():
         value = step.settings.get(name)

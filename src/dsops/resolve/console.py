@@ -45,9 +45,9 @@ def refuse_session(credentials: Credentials, seconds: int | None) -> None:
     arn = parse_arn(credentials.arn)
     kind = arn.resource_type if arn else ""
     if not credentials.is_temporary or kind in {"user", "root"}:
-        what = "a session of GetSessionToken" if credentials.is_temporary else "a long-term key"
+        credentials_kind = "a session of GetSessionToken" if credentials.is_temporary else "a long-term key"
         raise ConsoleRefused(
-            f"{what} does not open the console",
+            f"{credentials_kind} does not open the console",
             why="AWS signs in roles and federated users only",
             hint="name a store with a `role_arn`",
         )

@@ -52,18 +52,26 @@ def ambient_of(environ: Mapping[str, str], key: bytes, folder: str) -> Callable[
             keys = ambient_from_environment(environ)
             if keys is not None:
                 token = keys.session_token.reveal() if keys.session_token else ""
-                parts = ("keys", keys.access_key_id, keys.secret_access_key.reveal(), token, *_ways(environ))
+                parts = (
+                    "keys",
+                    keys.access_key_id,
+                    keys.secret_access_key.reveal(),
+                    token,
+                    *_network_settings(environ),
+                )
                 endpoints = endpoints_of(environ, "", folder)
-                return Ambient("environment", _keyed(key, parts), is_temporary=keys.is_temporary, endpoints=endpoints)
+                return Ambient(
+                    "environment", _hmac_hex(key, parts), is_temporary=keys.is_temporary, endpoints=endpoints
+                )
         name = profile or environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or ""
-        parts = ("profile", name, *_ways(environ), *_evidence(environ, folder))
+        parts = ("profile", name, *_network_settings(environ), *_evidence(environ, folder))
         return Ambient(
             source=f"profile {name}" if name else "default chain",
-            digest=_keyed(key, parts),
+            digest=_hmac_hex(key, parts),
             is_temporary=None,
             region=profile_region(environ, name or "default", folder),
             endpoints=endpoints_of(environ, profile, folder),
-            mark=_keyed(_MARK_KEY, parts),
+            mark=_hmac_hex(_MARK_KEY, parts),
         )
 
     return ambient
@@ -79,7 +87,7 @@ def proof_of(environ: Mapping[str, str], key: bytes, folder: str = "") -> Callab
 
     def proof(store_type: str, settings: Settings) -> Proof:
         def digest_of(parts: Iterable[str]) -> str:
-            return _keyed(key, ("proof", store_type, *parts, *_ways(environ)))
+            return _hmac_hex(key, ("proof", store_type, *parts, *_network_settings(environ)))
 
         proof_of_store = proving_store(store_type).identify(settings, environ, digest_of, folder)
         return proof_of_store._replace(endpoints=endpoints_of(environ, "", folder))
@@ -101,7 +109,7 @@ def endpoints_of(environ: Mapping[str, str], profile: str, folder: str) -> tuple
     return profile_endpoints(environ, name, folder)
 
 
-def _keyed(key: bytes, parts: Iterable[str]) -> str:
+def _hmac_hex(key: bytes, parts: Iterable[str]) -> str:
     """HMAC by hand (RFC 2104), since `hmac` and `hashlib` cost a cold run 3 ms."""
     data = b"".join(
         b"%d:%s" % (len(part), part) for part in (part.encode("utf-8", "surrogateescape") for part in parts)
@@ -110,7 +118,7 @@ def _keyed(key: bytes, parts: Iterable[str]) -> str:
     return digest(b"outer" + key + inner.encode())
 
 
-def _ways(environ: Mapping[str, str]) -> Iterator[str]:
+def _network_settings(environ: Mapping[str, str]) -> Iterator[str]:
     """The proxies and trust settings: a request through another proxy could be answered with another user's session."""
     for name in sorted(environ):
         if name.lower().endswith("_proxy") or name in TRUST_VARIABLES:
@@ -130,13 +138,13 @@ def _evidence(environ: Mapping[str, str], folder: str) -> Iterator[str]:
             yield f"{name}={environ[name]}"
     yield digest(config)
     yield digest(credentials)
-    for path in (*_older_files(environ, folder), *_token_files(environ, folder, config + b"\n" + credentials)):
+    for path in (*_legacy_files(environ, folder), *_token_files(environ, folder, config + b"\n" + credentials)):
         yield digest(content(path))
     for cache in (_SSO_CACHE, environ.get("AWS_LOGIN_CACHE_DIRECTORY") or _LOGIN_CACHE):
         yield from _files(located(cache, environ, folder))
 
 
-def _older_files(environ: Mapping[str, str], folder: str) -> Iterator[str]:
+def _legacy_files(environ: Mapping[str, str], folder: str) -> Iterator[str]:
     """The files of boto 2 and the first EC2 tools, which botocore still reads."""
     for path in (environ["BOTO_CONFIG"],) if "BOTO_CONFIG" in environ else _BOTO_FILES:
         yield located(path, environ, folder)

@@ -173,36 +173,38 @@ class Resolver:
             return await self._fetch(sessions, step, references)
         values, source = self._cache.values, _source_of(step, self._runtime)
         era = values.era
-        kept = {reference: values.get((source, reference)) for reference in references}
-        found: dict[SecretReference, Secret | DsopsError] = {
-            reference: value for reference, value in kept.items() if value is not None
+        cached_values = {reference: values.get((source, reference)) for reference in references}
+        cached_outcomes: dict[SecretReference, Secret | DsopsError] = {
+            reference: value for reference, value in cached_values.items() if value is not None
         }
-        if found:
-            self._add_reads(step, found, {}, None, is_cached=True)
-        left = [reference for reference in references if reference not in found]
-        for result, count in (("hit", len(found)), ("miss", len(left))):
+        if cached_outcomes:
+            self._add_reads(step, cached_outcomes, {}, None, is_cached=True)
+        left = [reference for reference in references if reference not in cached_outcomes]
+        for result, count in (("hit", len(cached_outcomes)), ("miss", len(left))):
             self._runtime.measure("cache.secret", (result,), count)
         for reference, outcome in (await self._fetch(sessions, step, left) if left else {}).items():
-            found[reference] = outcome
+            cached_outcomes[reference] = outcome
             if isinstance(outcome, Secret):
                 values.keep((source, reference), outcome, seconds, era)
-        return found
+        return cached_outcomes
 
     async def _fetch(self, sessions: PlanSessions, step: Step, references: list[SecretReference]) -> _Outcomes:
         """Read a step's secrets; if AWS refuses a cached session, read the refused ones again with a new session."""
         store = secret_store(step.type.name)
 
-        async def fetch(wanted: list[SecretReference], credentials: Credentials | None) -> _Outcomes:
+        async def fetch(references_left: list[SecretReference], credentials: Credentials | None) -> _Outcomes:
             metadata: dict[SecretReference, SecretMetadata] = {}
             try:
-                found = await store.fetch(step, wanted, credentials, sessions.context(step, found=metadata))
+                outcomes_read = await store.fetch(
+                    step, references_left, credentials, sessions.context(step, metadata=metadata)
+                )
             except DsopsError as error:
                 sessions.add_read(error, step, "", credentials)
-                self._add_reads(step, dict.fromkeys(wanted, error), metadata, credentials)
+                self._add_reads(step, dict.fromkeys(references_left, error), metadata, credentials)
                 raise
-            _name_reads(found, sessions, step, credentials)
-            self._add_reads(step, found, metadata, credentials)
-            return found
+            _name_reads(outcomes_read, sessions, step, credentials)
+            self._add_reads(step, outcomes_read, metadata, credentials)
+            return outcomes_read
 
         if not store.store_type.takes_credentials:
             outcomes = await fetch(references, None)
@@ -219,9 +221,9 @@ class Resolver:
                 sessions.forget(obtained.credentials, str(outcomes[refused[0]]), step)
                 renewed = (await get()).credentials
                 outcomes = {**outcomes, **await fetch(refused, renewed)}
-        found = sum(isinstance(outcome, Secret) for outcome in outcomes.values())
+        outcomes_read = sum(isinstance(outcome, Secret) for outcome in outcomes.values())
         self._runtime.report(
-            Event("secrets.fetched", {"store": step.name, "count": str(found), "of": str(len(references))})
+            Event("secrets.fetched", {"store": step.name, "count": str(outcomes_read), "of": str(len(references))})
         )
         return outcomes
 
@@ -229,7 +231,7 @@ class Resolver:
         self,
         step: Step,
         outcomes: _Outcomes,
-        found: Mapping[SecretReference, SecretMetadata],
+        metadata_by_reference: Mapping[SecretReference, SecretMetadata],
         reader: Credentials | None,
         *,
         is_cached: bool = False,
@@ -238,7 +240,9 @@ class Resolver:
         journal = self._runtime.journal
         if journal is not None:
             is_of_sandbox = acts.is_of_sandbox(step, self._runtime, self._client.sandboxes)
-            read = acts.reads(self._plan, step, outcomes, found, reader, self._runtime, is_cached=is_cached)
+            read = acts.reads(
+                self._plan, step, outcomes, metadata_by_reference, reader, self._runtime, is_cached=is_cached
+            )
             for act in read:
                 journal.add(act._replace(is_of_sandbox=is_of_sandbox))
 
@@ -304,14 +308,14 @@ class _FailureList:
 
     def raise_any(self) -> None:
         """Raise the only error, or Failures with all; does nothing without errors."""
-        errors = tuple([_told(error, variables) for error, variables in self._errors.values()])
+        errors = tuple([_with_variable_names(error, variables) for error, variables in self._errors.values()])
         if len(errors) == 1:
             raise errors[0]
         if errors:
             raise Failures(errors)
 
 
-def _told(error: DsopsError, variables: Sequence[PlannedVariable]) -> DsopsError:
+def _with_variable_names(error: DsopsError, variables: Sequence[PlannedVariable]) -> DsopsError:
     names = [variable.name for variable in variables]
     more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
     error.retell(

@@ -21,7 +21,7 @@ from dsops.errors import (
 from dsops.plan import SERVES, Fingerprint, Plan, SecretReference, Step, ambient_fingerprint, chained_too_long
 from dsops.resolve import acts
 from dsops.resolve.identity import is_as_planned
-from dsops.runtime import Act, Event, Runtime, nobody
+from dsops.runtime import Act, Event, Runtime, no_prompt
 from dsops.schema import REASON_TO
 from dsops.startup import TypeVar
 from dsops.stores import credential_store
@@ -56,7 +56,7 @@ class PlanSessions:
         """Steps whose connection is reused by one of their users."""
 
     def context(
-        self, step: Step, *, may_ask: bool = True, found: dict[SecretReference, SecretMetadata] | None = None
+        self, step: Step, *, may_ask: bool = True, metadata: dict[SecretReference, SecretMetadata] | None = None
     ) -> Context:
         """The context for the step's store: the client with the step's time limits."""
         milliseconds = step.settings.get("timeout_ms")
@@ -64,8 +64,8 @@ class PlanSessions:
         if isinstance(milliseconds, int):
             connect = min(milliseconds, client.connect_timeout_ms)
             client = client._replace(total_timeout_ms=milliseconds, connect_timeout_ms=connect)
-        runtime = self._runtime if may_ask else self._runtime._replace(ask=nobody)
-        return Context(runtime, client._replace(runtime=runtime), self._cache.memory, found)
+        runtime = self._runtime if may_ask else self._runtime._replace(ask=no_prompt)
+        return Context(runtime, client._replace(runtime=runtime), self._cache.memory, metadata)
 
     async def of_step(self, name: str) -> Obtained:
         """The session that a step issues."""
@@ -77,8 +77,8 @@ class PlanSessions:
 
         if step.type.gives_long_term:
             # Read once in a run and never cached by the agent: a user who locks the keyring expects that it is locked.
-            return await self._once(step.fingerprint, lambda: self._not_held(issue))
-        return await self._share(step.fingerprint, issue, step)
+            return await self._run_once(step.fingerprint, lambda: self._issue_uncached(issue))
+        return await self._obtain_once(step.fingerprint, issue, step)
 
     async def below(self, step: Step) -> Obtained:
         """The credentials that sign a step's calls: another step's session, or the base credentials of its profile."""
@@ -107,14 +107,14 @@ class PlanSessions:
         async def load(may_ask: bool) -> Credentials:  # noqa: FBT001 (the cache's own call)
             del may_ask
             environ, folder, now = self._runtime.environ, self._runtime.folder, self._runtime.now()
-            found = await blocking(lambda: load_ambient(environ, folder, profile, now=now))
-            self._report("ambient.loaded", source=found.source, key=found.masked_key_id)
+            base = await blocking(lambda: load_ambient(environ, folder, profile, now=now))
+            self._report("ambient.loaded", source=base.source, key=base.masked_key_id)
             if self._cache.is_of_many and not is_as_planned(ambient, environ, profile, folder):
                 # The user logged in or edited a file since planning: don't cache this under the planned identity.
                 self._cache = self._cache.apart()
-            return found
+            return base
 
-        return await self._share(ambient_fingerprint(ambient), load)
+        return await self._obtain_once(ambient_fingerprint(ambient), load)
 
     async def signed(
         self, step: Step, get: Callable[[], Awaitable[Obtained]], use: Callable[[Credentials], Awaitable[T]]
@@ -146,17 +146,17 @@ class PlanSessions:
         """The hop's number: 1 for a step that base credentials sign, 2 for the next."""
         return 1 + (self.hop(self._plan.steps[step.credentials_from]) if step.credentials_from else 0)
 
-    async def _share(
+    async def _obtain_once(
         self, fingerprint: Fingerprint, issue: Callable[[bool], Work[Credentials]], step: Step | None = None
     ) -> Obtained:
-        return await self._once(fingerprint, lambda: self._obtain(fingerprint, issue, step))
+        return await self._run_once(fingerprint, lambda: self._obtain(fingerprint, issue, step))
 
-    async def _once(self, fingerprint: Fingerprint, work: Callable[[], Work[Obtained]]) -> Obtained:
+    async def _run_once(self, fingerprint: Fingerprint, work: Callable[[], Work[Obtained]]) -> Obtained:
         if fingerprint not in self._obtained:
             self._obtained[fingerprint] = Once(work)
         return await self._obtained[fingerprint].get()
 
-    async def _not_held(self, issue: Callable[[bool], Work[Credentials]]) -> Obtained:
+    async def _issue_uncached(self, issue: Callable[[bool], Work[Credentials]]) -> Obtained:
         return Obtained(await issue(True), is_cached=False)
 
     async def _obtain(
@@ -169,10 +169,15 @@ class PlanSessions:
         if was_held and not obtained.is_cached:
             self._runtime.measure("session.renewed", (), 1)
         if obtained.is_cached:
-            held = obtained.credentials
-            self._report("credentials.held", session=held.arn, key=held.masked_key_id, expires=held.expiration_text)
+            credentials = obtained.credentials
+            self._report(
+                "credentials.held",
+                session=credentials.arn,
+                key=credentials.masked_key_id,
+                expires=credentials.expiration_text,
+            )
             if step is not None:
-                self.add_act(step, lambda: acts.held(step, held, hop, self._runtime), held.is_of_sandbox)
+                self.add_act(step, lambda: acts.held(step, credentials, hop, self._runtime), credentials.is_of_sandbox)
         return obtained
 
     async def _issue(self, step: Step, *, may_ask: bool) -> Credentials:
@@ -228,17 +233,17 @@ class PlanSessions:
                 hops=hops,
                 before=self._hops_before(step),
                 region=step.region,
-                asks=self._asks(step),
+                asks=self._explain_words(step),
             )
         )
 
     def add_read(self, error: DsopsError, step: Step, secret: str, credentials: Credentials | None) -> None:
         """Add to the error which secret was read, by which caller, and the hops that led to it."""
         caller = (credentials.arn or credentials.masked_key_id) if credentials is not None else ""
-        before, asks = self._hops_before(step), self._asks(step)
+        before, asks = self._hops_before(step), self._explain_words(step)
         error.add_tried(Tried("", caller, step.name, secret=secret, before=before, region=step.region, asks=asks))
 
-    def _asks(self, step: Step) -> tuple[str, ...]:
+    def _explain_words(self, step: Step) -> tuple[str, ...]:
         """The words after `dsops explain` for this step; () for a step that the plan has added."""
         if SERVES in step.settings:
             return ()
@@ -248,8 +253,8 @@ class PlanSessions:
     def add_act(self, step: Step, act: Callable[[], Act], is_of_sandbox: bool | None = None) -> None:  # noqa: FBT001
         """Add a record to the audit trail, if there is one; a cached session remembers `is_of_sandbox`."""
         if self._runtime.journal is not None:
-            known = self.is_of_sandbox(step) if is_of_sandbox is None else is_of_sandbox
-            self._runtime.journal.add(act()._replace(is_of_sandbox=known))
+            of_sandbox = self.is_of_sandbox(step) if is_of_sandbox is None else is_of_sandbox
+            self._runtime.journal.add(act()._replace(is_of_sandbox=of_sandbox))
 
     def is_of_sandbox(self, step: Step) -> bool | None:
         """Whether a sandbox answered the step's calls; None for a step that makes none."""
@@ -275,12 +280,12 @@ class PlanSessions:
 
         The key id only tells callers apart and is not exported.
         """
-        asked = step.settings.get("duration_seconds")
-        if not isinstance(asked, int):
+        seconds = step.settings.get("duration_seconds")
+        if not isinstance(seconds, int):
             ends = issued.expiration
-            asked = round((ends - self._runtime.now()).total_seconds()) if ends is not None else 0
+            seconds = round((ends - self._runtime.now()).total_seconds()) if ends is not None else 0
         caller, key_id = (source.arn, source.access_key_id) if source is not None else ("", "")
-        self._runtime.measure("session.issued", (step.operation or step.type.name, step.role, caller, key_id), asked)
+        self._runtime.measure("session.issued", (step.operation or step.type.name, step.role, caller, key_id), seconds)
 
     def _tell_issued(self, step: Step, source: Credentials | None, issued: Credentials) -> None:
         token = step.proof.source if step.proof is not None else ""

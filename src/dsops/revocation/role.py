@@ -1,4 +1,4 @@
-"""Whose sessions are revoked, from which time on, and the policy's attachment to that role."""
+"""Find the role and the time for a revocation, and attach the policy to that role."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def cutoff(
 
 
 async def check_caller(role: Arn, before: datetime, caller: PolicyCaller, client: Client, *, is_named: bool) -> str:
-    """The caller's ARN where the caller's session would be denied, too; else "". `is_named`: the user chose `before`.
+    """The caller's ARN if the policy would deny the caller's session, too; else "". `is_named`: the user set `before`.
 
     Raises UsageError for a caller of another account, or a time earlier than that of the policy in place.
     """

@@ -83,29 +83,29 @@ def check_store(
 
 
 def _conflicts(
-    store_type: StoreType, settings: Settings, given: MappingOf[str, str], *, is_whole: bool
+    store_type: StoreType, settings: Settings, names_given: MappingOf[str, str], *, is_whole: bool
 ) -> list[Conflict]:
     """Conflicts between keys, as far as the known values show them."""
-    not_known = given.keys() - settings.keys()
-    written = {**dict.fromkeys(not_known, ""), **settings}
-    found: list[Conflict] = []
+    not_known = names_given.keys() - settings.keys()
+    settings_and_names = {**dict.fromkeys(not_known, ""), **settings}
+    conflicts: list[Conflict] = []
     for rule in store_type.rules:
         if (is_whole or rule.holds_in_part) and not rule.reads & not_known:
-            found += rule.check(written)
+            conflicts += rule.check(settings_and_names)
     if store_type.check_together and is_whole and not not_known:
-        found += store_type.check_together(settings)
-    return found
+        conflicts += store_type.check_together(settings)
+    return conflicts
 
 
 def check_setting(key: StoreKey, field: Field, path: str) -> CheckedSetting:
     """Check one field whose texts are expanded. `path` is its dotted path, such as `secretStores.prod.role_arn`."""
-    found = _Findings(key, field.where.file, path)
+    findings = _Findings(key, field.where.file, path)
     if problem := check_shape(key, field, path):
         return CheckedSetting(None, (problem,), ())
-    setting = found.convert(field.node)
-    if found.problems:
+    setting = findings.convert(field.node)
+    if findings.problems:
         setting = None
-    return CheckedSetting(setting, tuple(found.problems), tuple(found.limits))
+    return CheckedSetting(setting, tuple(findings.problems), tuple(findings.limits))
 
 
 def check_shape(key: StoreKey, field: Field, path: str) -> Problem | None:
@@ -113,19 +113,19 @@ def check_shape(key: StoreKey, field: Field, path: str) -> Problem | None:
     node = field.node
     if key.kind == "map":
         good = isinstance(node, Mapping) and all(isinstance(value, Scalar) for _, value in node.entries)
-        wanted = "a mapping of texts"
+        accepted = "a mapping of texts"
     elif key.kind in ("texts", "command"):
         good = _is_text(node) or (isinstance(node, Sequence) and all(map(_is_text, node.items)))
-        wanted = "a list of texts" if key.kind == "texts" else "a command line, or a list of its words"
+        accepted = "a list of texts" if key.kind == "texts" else "a command line, or a list of its words"
     elif key.kind == "policy":
         good = _is_text(node) or isinstance(node, Mapping)
-        wanted = "a JSON text or a mapping"
+        accepted = "a JSON text or a mapping"
     else:
         good = _is_text(node)
-        wanted = _WANTED.get(key.kind, "one text")
+        accepted = _WANTED.get(key.kind, "one text")
     if good:
         return None
-    return Problem(Where(field.where.file, node.line), path, f"`{key.name}` takes {wanted}, not {_kind(node)}")
+    return Problem(Where(field.where.file, node.line), path, f"`{key.name}` takes {accepted}, not {_kind(node)}")
 
 
 def missing_keys(store_type: StoreType, fields: MappingOf[str, Field], where: Where, path: str) -> list[Problem]:
@@ -207,8 +207,8 @@ class _Findings:
         if text and key.pattern and not re.fullmatch(key.pattern, text):
             from dsops.schema.hints import for_shape
 
-            shown = "" if key.is_secret else f", not `{_shorten(text)}`"
-            message = f"`{key.name}` takes {key.shape or 'another text'}{shown}"
+            value_text = "" if key.is_secret else f", not `{_shorten(text)}`"
+            message = f"`{key.name}` takes {key.shape or 'another text'}{value_text}"
             self._limit(line, message, for_shape(text, key), with_source=not key.shape)
             return text
         self._check_length(text, line, key.minimum or (1 if key.pattern else None), key.maximum)
@@ -321,8 +321,8 @@ class _Findings:
             hint = "shorten it, or name managed policies in `policy_arns`" if key.kind == "policy" else ""
             self._limit(line, f"`{key.name}` has {len(text)} characters, and the most is {maximum}", hint)
         elif minimum is not None and not text:
-            what = "has an empty key" if key.kind == "map" else "is empty"
-            self._limit(line, f"`{key.name}` {what}", with_source=False)
+            fault = "has an empty key" if key.kind == "map" else "is empty"
+            self._limit(line, f"`{key.name}` {fault}", with_source=False)
         elif minimum is not None and len(text) < minimum:
             length = f"{len(text)} character{'s' if len(text) > 1 else ''}"
             self._limit(line, f"`{key.name}` has {length}, and the least is {minimum}")
@@ -336,9 +336,9 @@ class _Findings:
                 from dsops.schema.hints import for_name
 
                 # A secret shows no character at all, except white space, which is the usual mistake.
-                shown = f"`{character}`" if not key.is_secret else "something else"
-                shown = "white space" if character.isspace() else shown
-                message = f"`{key.name}` takes {key.shape}; {shown} stands at position {index + 1}"
+                character_text = f"`{character}`" if not key.is_secret else "something else"
+                character_text = "white space" if character.isspace() else character_text
+                message = f"`{key.name}` takes {key.shape}; {character_text} stands at position {index + 1}"
                 self._limit(line, message, for_name(text, key))
                 return
 

@@ -55,37 +55,37 @@ def is_misspelled_reference(text: str) -> bool:
 
 
 def _for_arn(text: str, key: StoreKey) -> str:
-    wanted = next((kind for kind in ("policy", "saml-provider") if kind in key.pattern), "role")
+    arn_kind = next((kind for kind in ("policy", "saml-provider") if kind in key.pattern), "role")
     arn = parse_arn(text)
     if arn is None:
-        return _for_no_arn(text, wanted)
-    return _for_kind(arn, wanted) or _for_part(arn, text, wanted)
+        return _for_no_arn(text, arn_kind)
+    return _for_kind(arn, arn_kind) or _for_part(arn, text, arn_kind)
 
 
-def _for_kind(arn: Arn, wanted: str) -> str:
-    """What kind of ARN this is, when it is not one of `wanted`; "" for the right kind."""
+def _for_kind(arn: Arn, arn_kind: str) -> str:
+    """What kind of ARN this is, when it is not one of `arn_kind`; "" for the right kind."""
     if arn.resource_type == "assumed-role":
         return "this is the ARN of a role session: name the role itself"
-    if arn.service != "iam" or arn.resource_type.lower() != wanted:
+    if arn.service != "iam" or arn.resource_type.lower() != arn_kind:
         kind = f"an IAM {arn.resource_type}" if arn.service == "iam" else f"{arn.resource_type} of {arn.service}"
-        return f"this is the ARN of {kind}, not of a {wanted}"
-    return f"write `{wanted}` in lower case" if arn.resource_type != wanted else ""
+        return f"this is the ARN of {kind}, not of a {arn_kind}"
+    return f"write `{arn_kind}` in lower case" if arn.resource_type != arn_kind else ""
 
 
-def _for_part(arn: Arn, text: str, wanted: str) -> str:
+def _for_part(arn: Arn, text: str, arn_kind: str) -> str:
     if text != text.strip():
         return "remove the white space around it"
     if not is_account_id(arn.account):
         return f"an account id has 12 digits, this one has {len(arn.account)}"
     if arn.region:
         return "an ARN of iam has no region"
-    return "" if arn.resource_name else f"the {wanted}'s name is missing at its end"
+    return "" if arn.resource_name else f"the {arn_kind}'s name is missing at its end"
 
 
-def _for_no_arn(text: str, wanted: str) -> str:
+def _for_no_arn(text: str, arn_kind: str) -> str:
     if is_account_id(text):
-        return f"this is an account's id: write `arn:aws:iam::{text}:{wanted}/NAME`"
-    if wanted == "role" and len(text) <= _LONGEST_NAME and re.fullmatch(r"[A-Za-z0-9_+=,.@-]+", text):
+        return f"this is an account's id: write `arn:aws:iam::{text}:{arn_kind}/NAME`"
+    if arn_kind == "role" and len(text) <= _LONGEST_NAME and re.fullmatch(r"[A-Za-z0-9_+=,.@-]+", text):
         return f"`aws iam get-role --role-name {text}` prints its ARN"
     return "an ARN has six parts between colons" if text.startswith("arn:") else "this is not an ARN"
 

@@ -19,10 +19,10 @@ _ALWAYS = frozenset({"operation", "duration_seconds", "region", "endpoint_url", 
 _SIGNING = frozenset({"credentials_from", "profile"})
 
 
-def operation_of(store_type: StoreType, names: Collection[str], written: object = "") -> Operation | None:
-    """The operation that these keys select; `written` is the value of `operation`. None for a type without any."""
+def operation_of(store_type: StoreType, names: Collection[str], operation_written: object = "") -> Operation | None:
+    """The operation that these keys select; None for a type without any. `operation_written`: the setting."""
     operations = store_type.operations
-    meant = [operation for operation in operations if operation.name == written]
+    meant = [operation for operation in operations if operation.name == operation_written]
     meant += [
         operation
         for operation in operations
@@ -44,7 +44,7 @@ def conflicts_of(store_type: StoreType, settings: Settings) -> list[Conflict]:
         operation = operation_of(store_type, settings, settings.get("operation"))
     if operation is None:
         return []
-    taken = keys_taken(operation)
+    accepted_keys = keys_taken(operation)
     by = next((name for name in operation.selected_by if name in settings), "")
     with_what = f"`{by}`" if by and not operation.is_signed else operation.name
     return [
@@ -54,25 +54,25 @@ def conflicts_of(store_type: StoreType, settings: Settings) -> list[Conflict]:
             f"remove it (an inherited one with `{name}: null`)",
         )
         for name in settings
-        if name not in taken
+        if name not in accepted_keys
     ]
 
 
 def operation_for(store_type: StoreType, fields: Mapping[str, Field]) -> Operation | None:
     """The operation of a store with these fields."""
     field = fields.get("operation")
-    written = field.node.text if field is not None and isinstance(field.node, Scalar) else ""
-    return operation_of(store_type, given_names(store_type, fields), written)
+    operation_text = field.node.text if field is not None and isinstance(field.node, Scalar) else ""
+    return operation_of(store_type, given_names(store_type, fields), operation_text)
 
 
 def given_names(store_type: StoreType, names: Collection[str]) -> dict[str, str]:
     """Present keys -> the name as written. A misspelled name counts as the key that is nearest to it."""
     key_names = [key.name for key in store_type.keys]
-    written = {name: name for name in names if name in key_names}
+    names_as_written = {name: name for name in names if name in key_names}
     for name in names:
-        if name not in written and name not in store_type.refused_keys and (meant := nearest(name, key_names)):
-            written.setdefault(meant, name)
-    return written
+        if name not in names_as_written and name not in store_type.refused_keys and (meant := nearest(name, key_names)):
+            names_as_written.setdefault(meant, name)
+    return names_as_written
 
 
 def fitted(store_type: StoreType, fields: Mapping[str, Field]) -> StoreType:

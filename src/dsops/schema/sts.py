@@ -29,7 +29,7 @@ _NOT_TOLD_TWICE = frozenset({*WEB_IDENTITY_SOURCES, *SAML_SOURCES, "web_identity
 
 
 def _check_operation(settings: Settings) -> list[Conflict]:
-    return [each for each in conflicts_of(STS_TYPE, settings) if each.key not in _NOT_TOLD_TWICE]
+    return [conflict for conflict in conflicts_of(STS_TYPE, settings) if conflict.key not in _NOT_TOLD_TWICE]
 
 
 def _check_device(settings: Settings) -> list[Conflict]:

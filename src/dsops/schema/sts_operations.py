@@ -89,7 +89,7 @@ _WITH_AUDIENCE = ("github", "buildkite")
 
 def _check_sources(settings: Settings) -> list[Conflict]:
     """Conflicts for two tokens, two SAML responses, or one of each."""
-    tokens, assertions = _given(WEB_IDENTITY_SOURCES, settings), _given(SAML_SOURCES, settings)
+    tokens, assertions = _present_keys(WEB_IDENTITY_SOURCES, settings), _present_keys(SAML_SOURCES, settings)
     conflicts = [
         Conflict(name, f"`{present[0]}` and `{name}` name two {noun}s", "remove one")
         for present, noun in ((tokens, "token"), (assertions, "assertion"))
@@ -103,17 +103,17 @@ def _check_sources(settings: Settings) -> list[Conflict]:
 
 def _check_written_operation(settings: Settings) -> list[Conflict]:
     """Conflicts for an operation without the token or response that it needs, and for one that it does not take."""
-    written, conflicts = settings.get("operation"), list[Conflict]()
+    operation_written, conflicts = settings.get("operation"), list[Conflict]()
     for operation, sources, noun in (
         ("AssumeRoleWithWebIdentity", WEB_IDENTITY_SOURCES, "a token"),
         ("AssumeRoleWithSAML", SAML_SOURCES, "an assertion"),
     ):
-        present = _given(sources, settings)
-        if written == operation and not present:
+        present = _present_keys(sources, settings)
+        if operation_written == operation and not present:
             hint = f"set one of {', '.join(f'`{name}`' for name in sources)}"
             conflicts.append(Conflict("operation", f"{operation} needs {noun}", hint))
-        elif present and written not in (None, operation):
-            message = f"{written} takes no {noun.partition(' ')[2]}, and `{present[0]}` is one"
+        elif present and operation_written not in (None, operation):
+            message = f"{operation_written} takes no {noun.partition(' ')[2]}, and `{present[0]}` is one"
             conflicts.append(Conflict("operation", message, "remove one of the two"))
     return conflicts
 
@@ -137,7 +137,7 @@ def _check_login(settings: Settings) -> list[Conflict]:
     return conflicts
 
 
-def _given(names: tuple[str, ...], settings: Settings) -> list[str]:
+def _present_keys(names: tuple[str, ...], settings: Settings) -> list[str]:
     return [name for name in names if name in settings]
 
 

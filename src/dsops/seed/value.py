@@ -32,7 +32,7 @@ class Value:
         """Return the value, base64-encoded if a variable decodes it first."""
         root: object = None
         for steps in self._paths:
-            root = _grow(root, steps, f"invented-{steps[-1]}")
+            root = _with_leaf(root, steps, f"invented-{steps[-1]}")
         text = f"invented-{self._name.rpartition('/')[2]}" if root is None else json.dumps(root)
         return binascii.b2a_base64(text.encode(), newline=False).decode() if self._is_encoded else text
 
@@ -53,7 +53,7 @@ class Value:
         )
 
 
-def _grow(node: object, steps: tuple[str | int, ...], leaf: str) -> object:
+def _with_leaf(node: object, steps: tuple[str | int, ...], leaf: str) -> object:
     """Return the JSON value with a leaf added at that path; a leaf with further fields below becomes a mapping."""
     if not steps:
         return leaf if node is None else node
@@ -62,10 +62,10 @@ def _grow(node: object, steps: tuple[str | int, ...], leaf: str) -> object:
         items = list(node) if isinstance(node, list) else []
         index = step if step >= 0 else len(items) + step
         items += [None] * (index + 1 - len(items))
-        items[index] = _grow(items[index], rest, leaf)
+        items[index] = _with_leaf(items[index], rest, leaf)
         return items
     fields = dict(node) if isinstance(node, dict) else {}
-    fields[step] = _grow(fields.get(step), rest, leaf)
+    fields[step] = _with_leaf(fields.get(step), rest, leaf)
     return fields
 
 

@@ -20,7 +20,7 @@ from dsops.tasks import blocking
 
 
 class KeysStore:
-    """`type: aws.keys`."""
+    """The store type `aws.keys`: a user's access key in the keyring."""
 
     store_type = BUILTIN_TYPES["aws.keys"]
 
@@ -42,7 +42,7 @@ class KeysStore:
             entry = None  # `issue` raises the error
         if entry is None:
             return Proof(f"key `{name}`, which the keyring does not have", digest_of(("none", name)))
-        return Proof(_told(name, entry.key_id, entry.arn), digest_of((entry.key_id, entry.arn)))
+        return Proof(_key_text(name, entry.key_id, entry.arn), digest_of((entry.key_id, entry.arn)))
 
     async def issue(self, step: Step, source: Credentials | None, context: Context) -> Credentials:
         """Read the key from the keyring."""
@@ -75,7 +75,7 @@ class KeysStore:
         return parts_of(step, references, credentials)
 
 
-def _told(name: str, key_id: str, arn: str) -> str:
+def _key_text(name: str, key_id: str, arn: str) -> str:
     """The key in words: name, key id, ARN."""
     return f"key `{name}` of the keyring, {key_id[:4]}...{key_id[-4:]} of {arn}"
 

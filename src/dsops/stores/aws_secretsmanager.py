@@ -118,10 +118,10 @@ class _Reader:
         return not self._context.memory.knows(self._step.fingerprint, BATCH_DENIED)
 
     async def _singly(self, ids: list[_Id]) -> dict[_Id, _Outcome]:
-        outcomes = await settle(*[self._one(secret_id) for secret_id in ids])
+        outcomes = await settle(*[self._read_one(secret_id) for secret_id in ids])
         return dict(zip(ids, outcomes, strict=True))
 
-    async def _one(self, secret_id: _Id) -> Secret:
+    async def _read_one(self, secret_id: _Id) -> Secret:
         is_id = is_version_id(secret_id.version)
         answer = await get_secret_value(
             self._context.client,
@@ -131,10 +131,10 @@ class _Reader:
             version_id=secret_id.version if is_id else "",
             version_stage="" if is_id else secret_id.version,
         )
-        self._keep(secret_id, answer)
+        self._cache_value(secret_id, answer)
         return answer.value
 
-    def _keep(self, secret_id: _Id, answer: SecretValue, operation: str = "") -> None:
+    def _cache_value(self, secret_id: _Id, answer: SecretValue, operation: str = "") -> None:
         region = self._endpoint.signing_region
         self.metadata[secret_id] = SecretMetadata(answer.version_id, answer.request_id, answer.arn, region, operation)
 
@@ -149,7 +149,7 @@ class _Reader:
             self._remember(error)
             return {}
         for name, answer in batch.values.items():
-            self._keep(by_name[name], answer, "BatchGetSecretValue")
+            self._cache_value(by_name[name], answer, "BatchGetSecretValue")
         values: dict[_Id, _Outcome] = {by_name[name]: answer.value for name, answer in batch.values.items()}
         return values | {by_name[name]: error for name, error in batch.errors.items()}
 

@@ -36,7 +36,7 @@ class Sso:
         session = session_of(settings, environ, folder)
         cached = read_token(token_path(session, environ, folder), session)
         mark = cached.token.mark if cached.token is not None else ""
-        login = Login(_told(cached), mark, session.region, cached.note)
+        login = Login(_token_text(cached), mark, session.region, cached.note)
         return Proof(session.shown, digest_of((session.start_url, session.region, mark)), login=login)
 
     async def issue(self, step: Step, source: Credentials | None, context: Context) -> Credentials:
@@ -69,7 +69,7 @@ async def _credentials(step: Step, session: SsoSession, context: Context, token:
         return await get_role_credentials(portal, account_id, role_name)
     except NotAssigned as error:
         message = f"store `{step.name}`: this login has no permission set {role_name} in account {account_id}"
-        error.retell(message, hint=await _what_there_is(portal, account_id, role_name), where=step.where)
+        error.retell(message, hint=await _alternatives(portal, account_id, role_name), where=step.where)
         raise
     except LoginRequired:
         raise
@@ -78,27 +78,27 @@ async def _credentials(step: Step, session: SsoSession, context: Context, token:
         raise
 
 
-async def _what_there_is(portal: PortalClient, account_id: str, role_name: str) -> str:
+async def _alternatives(portal: PortalClient, account_id: str, role_name: str) -> str:
     """A hint with the accounts or permission sets that the login does have; a general hint if AWS doesn't list them."""
     try:
         accounts = {account.account_id: account.name for account in await list_accounts(portal)}
         if account_id not in accounts:
             meant = nearest(account_id, accounts)
-            named = [f"{each} ({name})" if name not in ("", each) else each for each, name in accounts.items()]
-            return f"did you mean {meant} ({accounts[meant]})?" if meant else f"its accounts: {_listed(named)}"
+            named = [f"{key} ({name})" if name not in ("", key) else key for key, name in accounts.items()]
+            return f"did you mean {meant} ({accounts[meant]})?" if meant else f"its accounts: {_joined_names(named)}"
         roles = await list_account_roles(portal, account_id)
     except DsopsError:
         return "the access portal lists what a login may use; an administrator of Identity Center can assign more"
     meant = nearest(role_name, roles)
-    return f"did you mean `{meant}`?" if meant else f"its permission sets there: {_listed(roles)}"
+    return f"did you mean `{meant}`?" if meant else f"its permission sets there: {_joined_names(roles)}"
 
 
-def _listed(names: Sequence[str]) -> str:
+def _joined_names(names: Sequence[str]) -> str:
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     return f"{', '.join(names[:_MOST_NAMED])}{more}" if names else "none"
 
 
-def _told(cached: Cached) -> str:
+def _token_text(cached: Cached) -> str:
     token = cached.token
     if token is None:
         return cached.why

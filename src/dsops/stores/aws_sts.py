@@ -60,7 +60,7 @@ class StsStore:
             try:
                 return await get(step, source, context, code)
             except DsopsError as error:
-                _retell(error, step, source)
+                _explained(error, step, source)
                 raise
 
         if "serial_number" not in step.settings:
@@ -161,7 +161,7 @@ def _secret_pairs(step: Step, name: str) -> list[tuple[str, Secret]]:
     return [(key, value) for key, value in pairs if isinstance(value, Secret)]
 
 
-def _retell(error: DsopsError, step: Step, source: Credentials) -> None:
+def _explained(error: DsopsError, step: Step, source: Credentials) -> None:
     """Add store, line and caller to an error. AWS gives no reason for a refused AssumeRole, so list what was sent."""
     if not isinstance(error, AssumeRoleDenied):
         error.retell(f"store `{step.name}`: {error.message}", where=step.where)

@@ -80,10 +80,10 @@ def _read(
             return process.communicate(timeout=_SECONDS)[0]
         except subprocess.TimeoutExpired:
             raise too_long from None
-    output, said = b"", _Said(process.stderr, tell)
-    while ready := select([*said.pipes, process.stdout], [], [], max(0.0, until - monotonic()))[0]:
+    output, stderr_reader = b"", _Said(process.stderr, tell)
+    while ready := select([*stderr_reader.pipes, process.stdout], [], [], max(0.0, until - monotonic()))[0]:
         if process.stderr in ready:
-            said.pass_on()
+            stderr_reader.pass_on()
         if process.stdout in ready:
             piece = os.read(process.stdout.fileno(), _PIECE_BYTES)
             output += piece
@@ -97,8 +97,8 @@ def _read(
         process.wait(max(0.0, until - monotonic()))
     except subprocess.TimeoutExpired:
         raise too_long from None
-    while said.pipes and said.left > 0 and select(said.pipes, [], [], 0)[0]:
-        said.pass_on()
+    while stderr_reader.pipes and stderr_reader.left > 0 and select(stderr_reader.pipes, [], [], 0)[0]:
+        stderr_reader.pass_on()
     return output
 
 

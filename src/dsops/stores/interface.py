@@ -41,10 +41,10 @@ class Context(NamedTuple):
     found: dict[SecretReference, SecretMetadata] | None = None
     """The mapping that `fetch` fills with metadata; None where no audit trail is kept."""
 
-    def note(self, reference: SecretReference, found: SecretMetadata) -> None:
+    def note(self, reference: SecretReference, metadata: SecretMetadata) -> None:
         """Record metadata of a secret for the audit trail."""
         if self.found is not None:
-            self.found[reference] = found
+            self.found[reference] = metadata
 
 
 class Store(Protocol):

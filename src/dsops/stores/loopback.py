@@ -49,7 +49,7 @@ Judge = Callable[[BrowserRequest], bool]
 
 def has_state(state: str) -> Judge:
     """A judge for the login with this state: it accepts only requests that carry the state."""
-    return lambda asked: compare_digest(asked.query.get("state", "").encode(), state.encode())
+    return lambda request: compare_digest(request.query.get("state", "").encode(), state.encode())
 
 
 class LoopbackPort:
@@ -113,7 +113,7 @@ class LoopbackPort:
                     return request
             for connection in [late for late, (_, end) in self._waiting.items() if end < monotonic()]:
                 self._forget(connection)
-        raise LoginFailed("the browser brought no answer in time", hint="log in once more")
+        raise LoginFailed("the browser brought no answer in time", hint="log in again")
 
     def _accept(self) -> None:
         try:
@@ -142,13 +142,13 @@ class LoopbackPort:
             return None
         return _parse(head.decode("latin-1"))._replace(body=body)
 
-    def _answer(self, asked: BrowserRequest, judge: Judge) -> tuple[int, tuple[str, str]]:
-        if asked.method not in ("GET", "HEAD", self._method) or asked.path != self._path:
+    def _answer(self, request: BrowserRequest, judge: Judge) -> tuple[int, tuple[str, str]]:
+        if request.method not in ("GET", "HEAD", self._method) or request.path != self._path:
             return 404, _NOT_HERE
         # DNS rebinding: another host name means that an attacker's page was made to resolve to this machine.
-        if asked.host not in (f"127.0.0.1:{self.port}", f"localhost:{self.port}"):
+        if request.host not in (f"127.0.0.1:{self.port}", f"localhost:{self.port}"):
             return 400, _NOT_HERE
-        return (200, _ARRIVED) if asked.method == self._method and judge(asked) else (400, _NOT_OURS)
+        return (200, _ARRIVED) if request.method == self._method and judge(request) else (400, _NOT_OURS)
 
     def _forget(self, connection: socket.socket) -> None:
         self._waiting.pop(connection, None)

@@ -64,7 +64,7 @@ def _fixed(step: Step, context: Context, serial_number: str) -> Secret:
         raise TypeError("a token_code is a Secret")
     if not context.memory.take_code(serial_number, code):
         raise MfaRefused(
-            f"the code that {_who(step)} has for {serial_number} was used already",
+            f"the code that {_requester(step)} has for {serial_number} was used already",
             why="AWS takes a code once",
             hint="give it the next code, or leave `token_code` out to be asked",
             where=step.where,
@@ -80,7 +80,7 @@ async def _from_process(step: Step, context: Context, serial_number: str) -> Sec
             return code
         await _wait_for_next(context, serial_number, "the last code was used already")
     raise MfaRefused(
-        f"`mfa_process` of {_who(step)} prints the same code again and again",
+        f"`mfa_process` of {_requester(step)} prints the same code again and again",
         why="AWS takes a code once",
         hint="check that it prints the current code of the device",
         where=step.where,
@@ -95,7 +95,7 @@ async def _from_keyring_or_person(
         seed = await _seed_in_keyring(context, serial_number)
     except (KeyringFailed, ExtraMissing) as error:
         complaint = f"{error.message}. "
-        error.retell(f"{_who(step)} needs a code of {serial_number}: {error.message}", where=step.where)
+        error.retell(f"{_requester(step)} needs a code of {serial_number}: {error.message}", where=step.where)
         return await _from_person(step, context, serial_number, use, error, complaint)
     if seed is None:
         return await _from_person(step, context, serial_number, use, None, "")
@@ -149,7 +149,7 @@ async def _from_seed(step: Step, context: Context, seed: Secret, use: Callable[[
 
 def _wrong_seed(error: MfaRefused, step: Step, serial_number: str) -> MfaRefused:
     return MfaRefused(
-        f"{_who(step)}: AWS did not accept two codes of the seed that the keyring has for {serial_number}",
+        f"{_requester(step)}: AWS did not accept two codes of the seed that the keyring has for {serial_number}",
         why=error.why,
         hint=(
             f"compare `dsops mfa code {serial_number}` with what the device's app shows; "
@@ -205,11 +205,13 @@ async def _from_person(
                 raise
             failed, complaint = error, f"that code was not accepted ({more}). "
     raise failed or MfaRefused(
-        f"no code of {serial_number} was given for {_who(step)}", why=complaint.partition(" (")[0], where=step.where
+        f"no code of {serial_number} was given for {_requester(step)}",
+        why=complaint.partition(" (")[0],
+        where=step.where,
     )
 
 
-def _who(step: Step) -> str:
+def _requester(step: Step) -> str:
     """The store that needs a code; for a session that the plan has added, the roles that share it."""
     serves = step.settings.get(SERVES)
     return f"the MFA session of {serves}" if serves else f"store `{step.name}`"
@@ -230,7 +232,7 @@ def _code_missing(step: Step, serial_number: str) -> MfaRequired:
             f"or put the device's seed into the keyring: `dsops mfa add {serial_number}`"
         )
     return MfaRequired(
-        f"{_who(step)} needs a code of the MFA device {serial_number}",
+        f"{_requester(step)} needs a code of the MFA device {serial_number}",
         why="there is no terminal to ask on",
         hint=hint,
         where=step.where,
@@ -257,7 +259,7 @@ def _run(step: Step, context: Context) -> Secret:
 
 def _failed(step: Step, why: str) -> MfaRequired:
     return MfaRequired(
-        f"`mfa_process` of {_who(step)} gave no code",
+        f"`mfa_process` of {_requester(step)} gave no code",
         why=why,
         hint="run it by hand: it has to print the device's current code",
         where=step.where,

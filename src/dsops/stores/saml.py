@@ -73,7 +73,7 @@ async def assume_with_assertion(step: Step, context: Context) -> Credentials:
 async def _assume(step: Step, context: Context) -> Credentials:
     settings = step.settings
     response = await _response(step, context)
-    caller = CallerDescription(_source(settings), "assertion", _told(response), response.speaks_of)
+    caller = CallerDescription(_source(settings), "assertion", _response_text(response), response.speaks_of)
     check_planned(step, response.speaks_of, caller)
     offer = await _choose(step, context, response)
     call = assume_role_with_saml(
@@ -153,10 +153,10 @@ def _not_offered(step: Step, response: SamlResponse, role_arn: str, principal_ar
             why="it has no attribute https://aws.amazon.com/SAML/Attributes/Role with a role and a provider",
             hint="have the identity provider's administrator assign you to the AWS application, and a role to you",
         )
-    wanted = role_arn or principal_arn or f"a role of the partition {partition_of_region(step.region).name}"
+    role_text = role_arn or principal_arn or f"a role of the partition {partition_of_region(step.region).name}"
     near = nearest(role_arn, [offer.role_arn for offer in response.roles]) if role_arn else ""
     return RoleNotOffered(
-        f"{source} does not give {wanted}",
+        f"{source} does not give {role_text}",
         why=_list(response),
         hint=f"did you mean `{near}`?" if near else "name one of those, or have this one assigned to you",
     )
@@ -207,6 +207,6 @@ def _from_file(settings: Settings) -> SamlResponse:
     return read_response(raw, _source(settings))
 
 
-def _told(response: SamlResponse) -> str:
+def _response_text(response: SamlResponse) -> str:
     issuer, subject, recipient = response.speaks_of
     return f"`{subject}`, by `{issuer}`, for `{recipient}`"

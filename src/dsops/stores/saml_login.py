@@ -64,9 +64,9 @@ def await_response(loopback: LoopbackPort, seconds: float, look: Callable[[], No
     """Return the first usable response; other requests are answered and ignored."""
     responses: list[SamlResponse] = []
 
-    def judge(asked: BrowserRequest) -> bool:
+    def judge(request: BrowserRequest) -> bool:
         try:
-            values = parse_qs(asked.body.decode("latin-1"), max_num_fields=20).get("SAMLResponse", [])
+            values = parse_qs(request.body.decode("latin-1"), max_num_fields=20).get("SAMLResponse", [])
             responses.append(read_response("".join(values[:1]).encode("latin-1", "replace"), "what was posted"))
         except (NoCredentials, ValueError):
             return False

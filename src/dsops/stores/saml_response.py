@@ -68,7 +68,7 @@ class SamlResponse(NamedTuple):
         subject = self.subject
         if self.is_encrypted and not subject:
             subject = f"encrypted {digest(self.encoded.reveal_bytes())[:16]}"
-        return _shown(self.issuer), _shown(subject), _shown(self.recipient)
+        return _printable(self.issuer), _printable(subject), _printable(self.recipient)
 
 
 def read_response(raw: bytes, source: str) -> SamlResponse:
@@ -117,8 +117,8 @@ def _offer(value: str) -> RoleOffer | None:
     return RoleOffer(role, provider)
 
 
-def _shown(text: str) -> str:
-    return "".join(each if each.isprintable() else "?" for each in text[:_MOST_SHOWN])
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text[:_MOST_SHOWN])
 
 
 class _Reader:

@@ -95,12 +95,12 @@ async def _renewed(
     for mark in {token.mark, _planned(step)}:
         context.memory.learn(new.mark, _follows(mark))
     until = f"{new.expires_at:%Y-%m-%dT%H:%M:%SZ}"
-    why = _keep(path, session, token, new)
+    why = _save(path, session, token, new)
     context.runtime.report(Event("login.renewed", {"login": session.shown, "until": until, "why": why}))
     return new
 
 
-def _keep(path: str, session: SsoSession, token: Token, new: Token) -> str:
+def _save(path: str, session: SsoSession, token: Token, new: Token) -> str:
     """Save the new token in place of the old one, unless a login or logout came between; returns why it could not."""
     there = read_token(path, session).token
     if there is None or there.mark != token.mark:

@@ -80,7 +80,7 @@ async def _assume(step: Step, context: Context) -> Credentials:
     settings, source = step.settings, _source(step.settings)
     token = await _token(step, context)
     speaks_of = _speaks_of(token, source)
-    caller = CallerDescription(source, "token", _told(speaks_of), speaks_of)
+    caller = CallerDescription(source, "token", _claims_text(speaks_of), speaks_of)
     check_planned(step, speaks_of, caller)
     role_arn = str(settings["role_arn"])
     call = assume_role_with_web_identity(
@@ -142,9 +142,9 @@ def _from_command(words: list[str], step: Step, context: Context) -> Secret:
 
 def _at_hand(settings: Settings, environ: Mapping[str, str]) -> Secret:
     """The token in the settings, a variable or a file. Raises NoCredentials."""
-    written = settings.get("web_identity_token")
-    if isinstance(written, Secret):
-        return Secret(written.reveal().strip())
+    token_setting = settings.get("web_identity_token")
+    if isinstance(token_setting, Secret):
+        return Secret(token_setting.reveal().strip())
     platform = str(settings.get("web_identity", ""))
     if platform in _VARIABLES:
         for name in _VARIABLES[platform]:
@@ -190,14 +190,14 @@ def _speaks_of(token: Secret, source: str) -> tuple[str, str, str]:
         raise NoCredentials(f"{source} is not a JSON Web Token, and is not sent", hint=hint)
     audience = claims.get("aud", "")
     named = audience if isinstance(audience, list) else [audience]
-    return _shown(claims.get("iss")), _shown(claims.get("sub")), " ".join(_shown(each) for each in named)
+    return _printable(claims.get("iss")), _printable(claims.get("sub")), " ".join(_printable(name) for name in named)
 
 
-def _shown(claim: object) -> str:
+def _printable(claim: object) -> str:
     text = claim if isinstance(claim, str) else ""
-    return "".join(each if each.isprintable() else "?" for each in text[:MOST_SHOWN])
+    return "".join(character if character.isprintable() else "?" for character in text[:MOST_SHOWN])
 
 
-def _told(speaks_of: tuple[str, str, str]) -> str:
+def _claims_text(speaks_of: tuple[str, str, str]) -> str:
     issuer, subject, audience = speaks_of
     return f"sub `{subject}`, aud `{audience}`, iss `{issuer}`"

@@ -173,7 +173,7 @@ class Acts:
         """Return the authorization decisions, oldest first."""
         from dsops.sandbox.authorization.decisions import decision_record
 
-        return [decision_record(kept) for kept in self._sandbox.judge.decisions]
+        return [decision_record(entry) for entry in self._sandbox.judge.decisions]
 
     def events(self) -> list[Mapping[str, Any]]:
         """Return the recorded calls in CloudTrail's format, oldest first."""

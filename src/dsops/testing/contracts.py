@@ -95,8 +95,8 @@ class SecretStoreContract(ABC):
     def test_outcomes_never_print_values(self, subject: SecretSubject) -> None:
         """The repr of outcomes hides values."""
         outcomes = subject.fetch([SecretReference(key, "", "") for key in subject.plain])
-        shown = f"{outcomes!r} {outcomes}"
-        assert not any(len(value) > 3 and value in shown for value in subject.plain.values())
+        printed = f"{outcomes!r} {outcomes}"
+        assert not any(len(value) > 3 and value in printed for value in subject.plain.values())
 
 
 class CredentialSubject(NamedTuple):
@@ -151,8 +151,8 @@ class CredentialStoreContract(ABC):
             subject.issue(subject.source)
         assert caught.value.hint
         if subject.source is not None:
-            shown = f"{caught.value.message}{caught.value.why}{caught.value.hint}"
-            assert subject.source.secret_access_key.reveal() not in shown
+            printed = f"{caught.value.message}{caught.value.why}{caught.value.hint}"
+            assert subject.source.secret_access_key.reveal() not in printed
 
 
 def step_of(store_type: StoreType, **settings: object) -> Step:

@@ -235,7 +235,7 @@ class LocalAws:
 
     def __enter__(self) -> Self:
         """Start the sandbox. Raises SeedInvalid with all problems of the seed."""
-        kind, seed = _told(self._seed)
+        kind, seed = _seed_argument(self._seed)
         self.url, self.region = self._do("open", kind=kind, seed=seed, folder=self._folder)
         return self
 
@@ -245,7 +245,7 @@ class LocalAws:
         self._do("close")
 
 
-def _told(seed: SeedLike) -> tuple[str, object]:
+def _seed_argument(seed: SeedLike) -> tuple[str, object]:
     """Return (kind, seed) as `SandboxKeeper` takes it."""
     if isinstance(seed, str):
         return "text", seed

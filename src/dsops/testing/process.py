@@ -45,7 +45,7 @@ class SandboxProcess:
                 raise SandboxUnavailable(
                     "the process of the sandbox has ended", hint="see its last output on standard error"
                 ) from error
-            except BaseException:  # Ctrl-C: the pending answer would be taken for that of the next request
+            except BaseException:  # after Ctrl-C the pending response would be read as that of the next request
                 self._end()
                 raise
         if kind == FAILURE:

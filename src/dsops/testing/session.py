@@ -11,7 +11,7 @@ from dsops.aws.http.client import Client, make_client
 from dsops.aws.http.transport import open_driver
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
-from dsops.runtime import Runtime, ignore, nobody, utc_now
+from dsops.runtime import Runtime, ignore, no_prompt, utc_now
 from dsops.secret import Secret
 from dsops.tasks import run
 
@@ -69,7 +69,7 @@ def _sts_of(url: str, region: str) -> Endpoint:
 def _client() -> Client:
     """Return a client with an empty environment: no proxy and no certificates of the machine."""
     return make_client(
-        Runtime(environ={}, now=utc_now, ask=nobody, report=ignore, random=lambda: 0.0, folder=os.sep, timestamp=""),
+        Runtime(environ={}, now=utc_now, ask=no_prompt, report=ignore, random=lambda: 0.0, folder=os.sep, timestamp=""),
         attempts=1,
     )
 

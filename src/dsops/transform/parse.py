@@ -54,7 +54,7 @@ class _Step(NamedTuple):
 
 
 class _Wrong(NamedTuple):
-    """The reason why something is not a valid step."""
+    """The reason why a value is not a valid step."""
 
     message: str
     hint: str = ""
@@ -201,9 +201,9 @@ def _step_of_mapping(mapping: Mapping) -> _Step | _Wrong:
     return _Step(name, tuple(texts))
 
 
-def _step_of_keys(name: str, keys: tuple[str, ...], given: Mapping) -> _Step | _Wrong:
+def _step_of_keys(name: str, keys: tuple[str, ...], step_node: Mapping) -> _Step | _Wrong:
     texts: dict[str, str] = {}
-    for key, value in given.entries:
+    for key, value in step_node.entries:
         if key.text not in keys:
             hint = f"it takes {', '.join(f'`{keys_of_step}`' for keys_of_step in keys)}" if keys else "it takes none"
             return _Wrong(f"`{name}` has no argument `{key.text}`", hint)

@@ -44,7 +44,7 @@ DIFFERENCES: Mapping[str, tuple[str, ...]] = {
     ),
     (
         "AssumeRoleWithSAML names a role and a provider, and the response must be signed by that provider (IAM "
-        "User Guide, SAML federation); the test names neither's ARN, and nobody signed."
+        "User Guide, SAML federation); the test names neither's ARN, and its response is unsigned."
     ): (
         "test_sts/test_sts.py::test_assume_role_with_saml",
         "test_sts/test_sts.py::test_assume_role_with_saml_should_not_rely_on_attribute_order",
@@ -68,13 +68,13 @@ DIFFERENCES: Mapping[str, tuple[str, ...]] = {
         "test_sts/test_sts_integration.py::TestStsAssumeRole::test_assume_role_in_different_account",
         "test_sts/test_sts_integration.py::TestStsAssumeRole::test_dynamodb_supports_multiple_accounts",
     ),
-    "GetCallerIdentity gives the ARN of whoever signed; nobody is `arn:aws:sts::ACCOUNT:user/moto`.": (
+    "GetCallerIdentity returns the signer's ARN; no caller is `arn:aws:sts::ACCOUNT:user/moto`.": (
         "test_sts/test_sts.py::test_get_caller_identity_with_default_credentials[us-east-1-aws]",
         "test_sts/test_sts.py::test_sts_regions[us-west-2]",
     ),
     (
         'GetAccessKeyInfo "returns the account identifier for the specified access key ID": the account is '
-        "written in the id itself, whoever asks."
+        "encoded in the id itself, so any caller gets it."
     ): ("test_sts/test_sts.py::test_get_access_key_info_default",),
     (
         "By default all requests are implicitly denied (IAM User Guide, policy evaluation logic); the user that "

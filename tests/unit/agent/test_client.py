@@ -127,7 +127,7 @@ def test_a_private_folder_of_this_user_is_safe(tmp_path: Path) -> None:
     assert not client.is_safe(str(tmp_path / "file"))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder somebody else's")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
 def test_a_folder_of_another_user_is_not_safe(tmp_path: Path) -> None:
     """The owner of a folder could put another socket into it, so only this user's folder is safe."""
     folder = tmp_path / "dsops"

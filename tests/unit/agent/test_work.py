@@ -1,4 +1,4 @@
-"""What the agent does for one request, where this process itself is short of something."""
+"""How the agent handles one request when its own process lacks a resource."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONFIG = "version: 1\nenvs:\n  plain:\n    PLAIN: {literal: info}\n"
 
 
 def answer_kind(folder: Path, *, files: bool) -> int:
-    """The kind of answer to an `exec` there; without `files` no more of them can be opened."""
+    """The kind of answer to an `exec` request; without `files` the process can open no more descriptors."""
     asked = AgentRequest(
         os.fsencode(folder),
         watches=False,
@@ -46,14 +46,14 @@ def answer_kind(folder: Path, *, files: bool) -> int:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_what_the_agent_lacks_its_client_may_have(tmp_path: Path) -> None:
-    """Without descriptors the client does the work itself: it is not told that its configuration can't be read."""
+def test_without_descriptors_the_agent_declines(tmp_path: Path) -> None:
+    """Without free descriptors the agent declines, so the client does the work itself instead of getting an error."""
     (tmp_path / "dsops.yaml").write_text(CONFIG)
     allow_found(tmp_path, {"HOME": str(tmp_path)})
     assert answer_kind(tmp_path, files=True) == RESULT
     assert answer_kind(tmp_path, files=False) == DECLINED
 
 
-def test_what_the_client_lacks_is_told(tmp_path: Path) -> None:
-    """A configuration that is not there is an error of the client's."""
+def test_a_missing_configuration_is_the_clients_error(tmp_path: Path) -> None:
+    """A missing configuration is reported as the client's error."""
     assert answer_kind(tmp_path, files=True) == FAILED

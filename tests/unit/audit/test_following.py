@@ -110,7 +110,7 @@ def test_files_that_were_removed_leave_a_gap_and_the_rest_is_read(path: Path) ->
     assert end.number == 200
 
 
-def test_a_trail_that_was_begun_anew_is_read_from_its_start(path: Path) -> None:
+def test_a_trail_that_was_started_again_is_read_from_its_start(path: Path) -> None:
     """A trail that was deleted and started again is read from its start, even with the same file numbers."""
     write(path, "A", "B", "C")
     place = end_of(str(path))

@@ -149,7 +149,7 @@ def test_a_certificate_of_another_name_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["missing", "datagram", "tcp", "udp"])
-def test_where_nobody_listens_it_is_told(tmp_path: Path, kind: str) -> None:
+def test_without_a_listener_the_error_says_so(tmp_path: Path, kind: str) -> None:
     """A missing path, and a socket or port without a listener, are SinkFailed with the reason."""
     target = str(tmp_path / "log")
     if kind == "datagram":

@@ -238,7 +238,7 @@ def test_a_line_that_was_not_entered_in_the_head_is_taken_as_it_is(path: Path, e
     assert findings(path) == findings(path, is_harmless=True) == []
 
 
-def test_an_old_head_holds_nobody_up(path: Path) -> None:
+def test_an_old_head_blocks_no_writer(path: Path) -> None:
     """With an old head, as from a backup, 25,000 newer lines are read within a second."""
     large = TrailLimits(max_bytes=1 << 40)
     write(path, "first", limits=large)
@@ -529,7 +529,7 @@ def test_a_cut_end_is_found_also_after_the_next_line(ten: Path) -> None:
     assert any("8 to 10 is missing" in finding for finding in finding_list)
 
 
-def test_a_trail_made_anew_is_found_by_a_hash_noted_elsewhere(ten: Path) -> None:
+def test_a_rewritten_trail_is_found_by_a_hash_noted_elsewhere(ten: Path) -> None:
     """A forged trail is found only by a hash noted elsewhere, since its writer can rewrite every file."""
     noted = head_of(ten)
     write(ten, "next")

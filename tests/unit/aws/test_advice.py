@@ -24,7 +24,7 @@ def test_an_unknown_region_has_a_suggestion(region: str) -> None:
     AWS has no host for a mistyped region, so a name that cannot be resolved is the only symptom.
     """
     hint = advice(f"https://sts.{region}.amazonaws.com/")
-    assert f"`{region}` is no region" in hint
+    assert f"`{region}` is not a region" in hint
     assert "did you mean `us-east-1`?" in hint
 
 
@@ -37,7 +37,7 @@ def test_an_unknown_region_of_a_login_names_sso_region(host: str) -> None:
 
 def test_an_unknown_region_without_a_suggestion() -> None:
     """For a region that resembles none, the hint makes no guess: a wrong one would mislead."""
-    hint = "`xyz` is no region that dsops knows: check `region` or AWS_REGION"
+    hint = "`xyz` is not a region that dsops knows: check `region` or AWS_REGION"
     assert advice("https://ssm.xyz.amazonaws.com/") == hint
 
 

@@ -170,7 +170,7 @@ def test_a_credential_process_that_fails(world: World) -> None:
 @pytest.mark.parametrize(
     ("command", "why"),
     [
-        ("false", "its `credential_process` failed without a word"),
+        ("false", "its `credential_process` failed without an error message"),
         ("echo hush", "its `credential_process` does not print JSON"),
         ("no-such-program", "no such file or directory: 'no-such-program'"),
     ],

@@ -371,8 +371,6 @@ def test_settings_of_a_profile_without_credentials_are_listed(world: World) -> N
 
 def test_a_profile_passed_over_for_keys_is_named() -> None:
     """`passed_over` names AWS_PROFILE, else AWS_DEFAULT_PROFILE, that keys in the environment take precedence over."""
-    assert passed_over({"AWS_PROFILE": "ada"}) == (
-        "AWS_PROFILE=ada is passed over: keys in the environment win over it"
-    )
+    assert passed_over({"AWS_PROFILE": "ada"}) == ("AWS_PROFILE=ada is ignored: keys in the environment override it")
     assert passed_over({"AWS_DEFAULT_PROFILE": "old"}).startswith("AWS_DEFAULT_PROFILE=old")
     assert passed_over({"AWS_PROFILE": ""}) == ""

@@ -219,7 +219,7 @@ FAILURES: list[tuple[str, type[DsopsError], str, str]] = [
     (
         "COLUMN_NOT_FOUND: line 3:5: Column 'eventtime' cannot be resolved",
         QueryRefused,
-        "cloudtrail_logs has not the columns that are asked for",
+        "cloudtrail_logs lacks the columns that the query needs",
         "a table of CloudTrail's logs",
     ),
     (

@@ -88,7 +88,7 @@ def test_a_key_that_is_not_known_in_an_opt_in_region(region: str, token: str | N
     """An unknown key in an opt-in region has hints to enable the region or to use a regional endpoint."""
     credentials = Credentials("ASIAEXAMPLE" if token else "AKIAEXAMPLE", Secret("s"), Secret(token) if token else None)
     hint = as_error(said(INVALID, "InvalidClientTokenId"), "read it", credentials, region).hint
-    assert hint.startswith("was it deleted or switched off")
+    assert hint.startswith("was it deleted or deactivated")
     assert all(part in hint for part in parts)
     assert ("enable-region" in hint) == bool(parts)
     assert ("global endpoint" in hint) == (len(parts) == 2)

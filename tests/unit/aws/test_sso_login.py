@@ -157,7 +157,7 @@ def test_a_rejected_registration_is_replaced_once(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("said", "message"),
-    [("access_denied", "the login was denied on the page"), ("expired_token", "nobody approved the code in time")],
+    [("access_denied", "the login was denied on the page"), ("expired_token", "the code was not approved in time")],
 )
 def test_a_denied_or_expired_code_ends_the_polling(desk: Desk, said: str, message: str) -> None:
     """A denied or expired code ends the polling at once."""
@@ -171,7 +171,7 @@ def test_a_denied_or_expired_code_ends_the_polling(desk: Desk, said: str, messag
 def test_polling_ends_by_our_clock(desk: Desk) -> None:
     """Polling ends by our clock if the endpoint answers `pending` for ever."""
     desk.center.device = ["authorization_pending"] * 10_000
-    assert "nobody approved the code in time" == refused(desk).message
+    assert "the code was not approved in time" == refused(desk).message
     assert 600 == desk.time.seconds
 
 

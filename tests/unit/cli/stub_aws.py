@@ -1,4 +1,4 @@
-"""STS and Secrets Manager on loopback, as much of them as a command-line test needs, and `dsops` as a real process."""
+"""Stubs of STS and Secrets Manager on loopback for command-line tests, and `dsops` as a real process."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ BINARY = b"\xfe\xff\x01"
 
 
 class StubAws:
-    """A server that gives one role's session and these secrets; with `denies` it refuses the role."""
+    """A server that issues sessions of one role and returns these secrets; with `denies` it refuses the role."""
 
     def __init__(self, *, denies: bool = False, tls: ssl.SSLContext | None = None) -> None:
         self.denies = denies
         self.wrong_codes: set[str] = set()
         self.server_name = ""
-        """What it calls itself in the header `Server`."""
+        """The value of its `Server` header."""
         self.server = StubServer(self._named_answer, tls=tls)
 
     def __enter__(self) -> Self:
@@ -96,7 +96,7 @@ class StubAws:
 
     def _answer(self, seen: Seen) -> Answer:
         if seen.method == "GET":
-            # Asks for nothing: whether somebody is there, and what time it is.
+            # Requests without credentials probe whether the server answers, and read its clock.
             return Answer(status=404)
         action = _action(seen)
         if action == "AssumeRole":
@@ -130,12 +130,12 @@ def _action(seen: Seen) -> str:
 
 
 class Dsops:
-    """The real program in a folder of its own, with long-term keys and a configuration."""
+    """The real program in its own folder, with long-term keys and a configuration."""
 
     def __init__(self, folder: Path, aws: StubAws | None = None) -> None:
         self.folder = folder
         self.allows = True
-        """Whether the user allows the file as it is before each run."""
+        """Whether the configuration is allowed before each run."""
         (folder / "dsops.yaml").write_text(CONFIG)
         self.environ = {
             "PATH": os.environ["PATH"],
@@ -149,13 +149,13 @@ class Dsops:
             self.environ["AWS_ENDPOINT_URL"] = aws.server.url
 
     def command(self, *words: str) -> list[str]:
-        """The command line that starts it."""
+        """The command line that starts the program."""
         if self.allows:
             allow_found(self.folder, self.environ)
         return [sys.executable, "-c", "import sys; from dsops.__main__ import main; sys.exit(main())", *words]
 
     def run(self, *words: str, **environ: str) -> subprocess.CompletedProcess[bytes]:
-        """Runs it to its end, without a terminal."""
+        """Run the program to its end, without a terminal."""
         return subprocess.run(
             self.command(*words),
             cwd=self.folder,
@@ -168,11 +168,11 @@ class Dsops:
 
 
 class Agent(Dsops):
-    """The same with an agent of its own, which is started on demand and ends with the block."""
+    """The program with its own agent, which starts on demand and ends with the block."""
 
     def __init__(self, folder: Path, aws: StubAws | None = None) -> None:
         super().__init__(folder, aws)
-        # A socket's address must be short, and pytest's folders are not.
+        # pytest's folder names are longer than a socket's address may be.
         self.sockets = tempfile.mkdtemp(prefix="dsops-")
         self.environ["XDG_RUNTIME_DIR"] = self.sockets
         del self.environ["DSOPS_AGENT"]
@@ -185,12 +185,12 @@ class Agent(Dsops):
         shutil.rmtree(self.sockets)
 
     def status(self) -> dict[str, Any]:
-        """What `dsops agent status` says."""
+        """The JSON of `dsops agent status`."""
         answer: dict[str, Any] = json.loads(self.run("agent", "status", "--json", "--sandbox").stdout)
         return answer
 
     def start(self, *words: str, **environ: str) -> subprocess.Popen[bytes]:
-        """Starts it, without a terminal."""
+        """Start the program without a terminal, and don't wait for it."""
         return subprocess.Popen(
             self.command(*words),
             cwd=self.folder,

@@ -1,4 +1,4 @@
-"""The agent as users have it: real processes, started on demand, and an AWS that counts its calls."""
+"""The agent in real processes: it starts on demand, and a stub of AWS counts its calls."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no age
 
 @pytest.fixture
 def aws() -> Iterator[StubAws]:
-    """An AWS that gives one role's session."""
+    """A stub of AWS that issues sessions of one role."""
     with StubAws() as stub:
         yield stub
 
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: StubAws) -> Iterator[Agent]:
-    """A user who has no agent yet."""
+    """The program of a user without a running agent."""
     with Agent(tmp_path, aws) as program:
         yield program
 
 
 class SlowAws(StubAws):
-    """Takes its time for a role."""
+    """A stub of AWS that answers AssumeRole slowly."""
 
     seconds = 1.0
 
@@ -52,7 +52,7 @@ class SlowAws(StubAws):
 
 
 class PersonalAws(StubAws):
-    """Gives each caller a session whose key id tells whose it is."""
+    """A stub of AWS that puts the caller's key id into the session's key id."""
 
     def _answer(self, seen: Seen) -> Answer:
         if parameters_of(seen).get("Action") != "AssumeRole":
@@ -62,7 +62,7 @@ class PersonalAws(StubAws):
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
-    """Waits for what should come at once."""
+    """Wait until the condition holds; fail after PATIENCE_SECONDS."""
     end = time.monotonic() + PATIENCE_SECONDS
     while not is_so():
         assert time.monotonic() < end
@@ -70,20 +70,20 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 
 def finish(process: subprocess.Popen[bytes]) -> tuple[int, bytes, bytes]:
-    """Exit code, stdout and stderr."""
+    """Exit code, stdout and stderr of the ended process."""
     out, err = process.communicate(timeout=PATIENCE_SECONDS)
     return process.returncode, out, err
 
 
 def pid_of(dsops: Agent) -> int:
-    """The agent's."""
+    """The agent's process id."""
     pid = dsops.status()["pid"]
     assert isinstance(pid, int)
     return pid
 
 
 def is_alive(pid: int) -> bool:
-    """Whether that process runs, and is no zombie."""
+    """Whether the process runs and is not a zombie."""
     done = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return bool(done.stdout.strip()) and not done.stdout.startswith("Z")
 
@@ -92,7 +92,7 @@ def is_alive(pid: int) -> bool:
 
 
 def test_the_next_run_needs_no_new_session(dsops: Agent, aws: StubAws) -> None:
-    """The first one starts the agent and assumes the role, the second one only reads its secret."""
+    """The first run starts the agent and assumes the role; the second run only reads its secret."""
     words = ("exec", "--env", "production", "--", "sh", "-c", "echo $TOKEN $PLAIN")
 
     runs = [dsops.run(*words) for _ in range(2)]
@@ -102,7 +102,7 @@ def test_the_next_run_needs_no_new_session(dsops: Agent, aws: StubAws) -> None:
 
 
 def test_connections_stay_open_from_one_run_to_the_next(dsops: Agent, aws: StubAws) -> None:
-    """A run that follows needs no new one: it costs one round trip for its secret."""
+    """A later run reuses the agent's connection and takes one round trip for its secret."""
     words = ("exec", "--env", "production", "--", "true")
     dsops.run(*words)
     opened = aws.server.connections
@@ -113,7 +113,7 @@ def test_connections_stay_open_from_one_run_to_the_next(dsops: Agent, aws: StubA
 
 
 def test_every_command_shares_the_session(dsops: Agent, aws: StubAws) -> None:
-    """exec, exec that stays, get, render, credentials and whoami: one AssumeRole."""
+    """exec, exec with --timeout, get, render, credentials and whoami share one AssumeRole."""
     commands = [
         ("exec", "--env", "keys", "--", "true"),
         ("exec", "--env", "production", "--timeout", "20", "--", "true"),
@@ -132,7 +132,7 @@ def test_every_command_shares_the_session(dsops: Agent, aws: StubAws) -> None:
 
 
 def test_twenty_cold_runs_at_once_assume_one_role(tmp_path: Path) -> None:
-    """All of them start at the same instant, without an agent; all of them get the same session."""
+    """Twenty runs started at once without an agent share one session."""
     with SlowAws() as aws, Agent(tmp_path, aws) as dsops:
         started = [dsops.start(*SHOW_KEY) for _ in range(20)]
         ended = [finish(process) for process in started]
@@ -143,7 +143,7 @@ def test_twenty_cold_runs_at_once_assume_one_role(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_one_that_is_killed_or_hangs_in_the_middle_holds_up_nobody(tmp_path: Path, number: int) -> None:
+def test_an_agent_that_is_killed_or_hangs_blocks_no_client(tmp_path: Path, number: int) -> None:
     """The role that it had asked for is assumed all the same, and serves the others."""
     with SlowAws() as aws, Agent(tmp_path, aws) as dsops:
         first = dsops.start(*SHOW_KEY)
@@ -156,7 +156,7 @@ def test_one_that_is_killed_or_hangs_in_the_middle_holds_up_nobody(tmp_path: Pat
         first.communicate()
 
 
-def test_an_agent_that_is_killed_in_the_middle_is_started_anew(tmp_path: Path) -> None:
+def test_an_agent_that_is_killed_in_the_middle_is_started_again(tmp_path: Path) -> None:
     """Its clients see the end of the connection, and one of them starts the next agent."""
     with SlowAws() as aws, Agent(tmp_path, aws) as dsops:
         dsops.run("agent", "start")
@@ -169,8 +169,8 @@ def test_an_agent_that_is_killed_in_the_middle_is_started_anew(tmp_path: Path) -
         assert aws.calls == ["AssumeRole"] * 2
 
 
-def test_an_agent_that_is_stopped_is_done_without(dsops: Agent, aws: StubAws) -> None:
-    """After a few seconds of silence the client does the work itself."""
+def test_a_client_works_without_a_stopped_agent(dsops: Agent, aws: StubAws) -> None:
+    """When the agent is stopped (SIGSTOP), a client does the work itself after a few seconds."""
     dsops.run("agent", "start")
     pid = pid_of(dsops)
     os.kill(pid, signal.SIGSTOP)
@@ -183,7 +183,7 @@ def test_an_agent_that_is_stopped_is_done_without(dsops: Agent, aws: StubAws) ->
 
 
 def test_values_are_kept_where_a_store_asks_for_it(dsops: Agent, aws: StubAws) -> None:
-    """`cache_seconds`: the second run asks AWS for nothing; `clear` and another identity read anew."""
+    """`cache_seconds`: the second run calls nothing; after `clear`, and for another identity, they are read again."""
     file = dsops.folder / "dsops.yaml"
     source = "credentials_from: target"
     file.write_text(file.read_text().replace(source, f"{source}\n    cache_seconds: 60"))
@@ -199,11 +199,11 @@ def test_values_are_kept_where_a_store_asks_for_it(dsops: Agent, aws: StubAws) -
     assert aws.calls.count("GetSecretValue") == 3
 
 
-# --- nobody gets another's identity -------------------------------------------------------------------------
+# --- no client gets another's identity ----------------------------------------------------------------------
 
 
 def test_other_keys_are_another_session(tmp_path: Path) -> None:
-    """The environment that counts is the client's: two identities through one agent stay two."""
+    """The agent uses each client's own keys: two identities get two sessions."""
     with PersonalAws() as aws, Agent(tmp_path, aws) as dsops:
         for _ in range(2):
             for name in ("EXAMPLEEXAMPLE01", "EXAMPLEEXAMPLE02"):
@@ -213,7 +213,7 @@ def test_other_keys_are_another_session(tmp_path: Path) -> None:
 
 
 def test_many_identities_at_once_stay_apart(tmp_path: Path) -> None:
-    """Twenty clients with keys of their own, side by side in one agent."""
+    """Twenty concurrent clients with different keys each get their own session from one agent."""
     with PersonalAws() as aws, Agent(tmp_path, aws) as dsops:
         names = [f"EXAMPLEEXAMPLE{number:02}" for number in range(20)]
         started = [dsops.start(*SHOW_KEY, AWS_ACCESS_KEY_ID=f"AKIA{name}") for name in names]
@@ -222,7 +222,7 @@ def test_many_identities_at_once_stay_apart(tmp_path: Path) -> None:
 
 
 def test_another_profile_is_another_session(tmp_path: Path) -> None:
-    """Profiles of one file are two identities; editing the file makes a third."""
+    """Two profiles of one file are two identities, and so is a profile after an edit."""
     with PersonalAws() as aws, Agent(tmp_path, aws) as dsops:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             del dsops.environ[name]
@@ -237,7 +237,7 @@ def test_another_profile_is_another_session(tmp_path: Path) -> None:
 
 
 def test_an_edited_configuration_counts_at_once(dsops: Agent, aws: StubAws) -> None:
-    """Another role is another session, and another literal another value."""
+    """A changed role gets a new session, and a changed literal its new value."""
     assert dsops.run("exec", "--env", "keys", "--", "true").returncode == 0
     file = dsops.folder / "dsops.yaml"
     file.write_text(file.read_text().replace("role/Target", "role/Other").replace("literal: info", "literal: debug"))
@@ -247,8 +247,8 @@ def test_an_edited_configuration_counts_at_once(dsops: Agent, aws: StubAws) -> N
     assert roles == ["arn:aws:iam::111122223333:role/Target", "arn:aws:iam::111122223333:role/Other"]
 
 
-def test_what_needs_permission_needs_it_in_the_agent_too(dsops: Agent, aws: StubAws) -> None:
-    """A found configuration with a command in it is refused until `dsops allow`, and then obeyed."""
+def test_the_agent_requires_permission_too(dsops: Agent, aws: StubAws) -> None:
+    """The agent refuses a configuration with a command until `dsops allow`, and then runs the command."""
     file = dsops.folder / "dsops.yaml"
     file.write_text(
         file.read_text().replace(
@@ -267,8 +267,8 @@ def test_what_needs_permission_needs_it_in_the_agent_too(dsops: Agent, aws: Stub
     assert parameters_of(aws.server.seen[0])["TokenCode"] == "123456"
 
 
-def test_the_childs_environment_is_the_clients_and_not_the_agents(dsops: Agent) -> None:
-    """Bytes that are no UTF-8, the working folder, what was exported since the agent started: all the client's."""
+def test_the_command_gets_the_clients_environment(dsops: Agent) -> None:
+    """The command gets the client's bytes, working folder and variables, not the agent's."""
     dsops.run("agent", "start")
     elsewhere = dsops.folder / "deep"
     elsewhere.mkdir()
@@ -297,8 +297,8 @@ def test_the_childs_environment_is_the_clients_and_not_the_agents(dsops: Agent) 
     ],
     ids=" ".join,
 )
-def test_errors_are_told_as_without_an_agent(dsops: Agent, words: tuple[str, ...]) -> None:
-    """The same text, the same exit code, the same JSON."""
+def test_errors_are_the_same_as_without_an_agent(dsops: Agent, words: tuple[str, ...]) -> None:
+    """An error has the same text, exit code and JSON with and without the agent."""
     command = ("exec", *words, "--", "true")
     with_agent = dsops.run(*command)
     without = dsops.run(*command, DSOPS_AGENT="off")
@@ -309,8 +309,8 @@ def test_errors_are_told_as_without_an_agent(dsops: Agent, words: tuple[str, ...
 @pytest.mark.parametrize(
     "words", [("exec", "--env", "keys", "--", "true"), ("render", "--env", "keys"), ("credentials", "target")], ids=str
 )
-def test_notes_are_told_once(dsops: Agent, words: tuple[str, ...]) -> None:
-    """What a person should know of the configuration, with the agent as without."""
+def test_notes_are_shown_once(dsops: Agent, words: tuple[str, ...]) -> None:
+    """A note about the configuration is shown once, with and without the agent."""
     file = dsops.folder / "dsops.yaml"
     file.write_text(file.read_text().replace("role_arn:", "assume_role:"))
     with_agent, without = dsops.run(*words), dsops.run(*words, DSOPS_AGENT="off")
@@ -318,8 +318,8 @@ def test_notes_are_told_once(dsops: Agent, words: tuple[str, ...]) -> None:
     assert with_agent.stderr == without.stderr
 
 
-def test_a_denied_role_is_told_as_without_an_agent(tmp_path: Path) -> None:
-    """AWS's own words included; and asked for again at the next run, since only success is kept."""
+def test_a_denied_role_gives_the_same_error_as_without_an_agent(tmp_path: Path) -> None:
+    """A denial shows AWS's own words, and the next run asks AWS again, since only successes are cached."""
     with StubAws(denies=True) as aws, Agent(tmp_path, aws) as dsops:
         settings = [(agent, is_json) for agent in ("on", "off") for is_json in ("", "1")]
         runs = [dsops.run(*SHOW_KEY, DSOPS_AGENT=agent, DSOPS_JSON=is_json) for agent, is_json in settings]
@@ -330,8 +330,8 @@ def test_a_denied_role_is_told_as_without_an_agent(tmp_path: Path) -> None:
         assert aws.calls == ["AssumeRole"] * 4
 
 
-def test_a_command_that_is_not_there_costs_nothing(dsops: Agent, aws: StubAws) -> None:
-    """It is told before anything is asked for, and starts no agent."""
+def test_a_missing_command_makes_no_call(dsops: Agent, aws: StubAws) -> None:
+    """A missing command is reported before any call to AWS, and starts no agent."""
     done = dsops.run("exec", "--env", "production", "--", "no-such-command")
     assert done.returncode == 127
     assert aws.calls == []
@@ -339,7 +339,7 @@ def test_a_command_that_is_not_there_costs_nothing(dsops: Agent, aws: StubAws) -
 
 
 def test_a_script_without_its_first_line_is_run_by_the_shell(dsops: Agent) -> None:
-    """As a shell runs it."""
+    """A script without `#!` line is run by the shell."""
     script = dsops.folder / "script"
     script.write_text("echo $PLAIN\n")
     script.chmod(0o755)
@@ -347,7 +347,7 @@ def test_a_script_without_its_first_line_is_run_by_the_shell(dsops: Agent) -> No
 
 
 def test_twenty_runs_ask_one_person_for_one_code(tmp_path: Path) -> None:
-    """One of them asks at its terminal; the others wait for what it gets."""
+    """One of twenty runs prompts for the MFA code at its terminal; the others wait for its session."""
     with StubAws() as aws, Agent(tmp_path, aws) as dsops:
         file = tmp_path / "dsops.yaml"
         device = "serial_number: arn:aws:iam::111122223333:mfa/ada"
@@ -369,23 +369,23 @@ def test_twenty_runs_ask_one_person_for_one_code(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("environ", [{"CI": "true"}, {"DSOPS_AGENT": "off"}, {"DSOPS_NO_AGENT": "1"}], ids=str)
-def test_none_is_started_where_none_is_wanted(dsops: Agent, environ: dict[str, str]) -> None:
-    """In CI, and where it is switched off, the same work is done in the process."""
+def test_no_agent_is_started_in_ci_or_when_switched_off(dsops: Agent, environ: dict[str, str]) -> None:
+    """In CI, and with DSOPS_AGENT=off, the client does the work in its own process."""
     done = dsops.run("exec", "--env", "production", "--", "sh", "-c", "echo $TOKEN", **environ)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"hush-token\n", b"")
     assert not dsops.status()["is_running"]
     assert os.listdir(dsops.sockets) == []
 
 
-def test_no_agent_is_a_flag_too(dsops: Agent) -> None:
-    """`--no-agent`, for one run."""
+def test_the_no_agent_flag(dsops: Agent) -> None:
+    """`--no-agent` disables the agent for one run."""
     assert dsops.run("exec", "--no-agent", "--env", "production", "--", "true").returncode == 0
     assert not dsops.status()["is_running"]
 
 
 @pytest.mark.parametrize("kind", ["open", "link", "file"])
-def test_a_folder_that_is_not_safe_is_not_used(dsops: Agent, kind: str) -> None:
-    """Work is done without an agent; `agent start` says why there can't be one."""
+def test_an_unsafe_socket_folder_is_not_used(dsops: Agent, kind: str) -> None:
+    """With an unsafe socket folder the work is done without an agent; `agent start` says what is wrong."""
     folder = Path(dsops.sockets) / "dsops"
     if kind == "link":
         (Path(dsops.sockets) / "other").mkdir(mode=0o700)
@@ -403,14 +403,14 @@ def test_a_folder_that_is_not_safe_is_not_used(dsops: Agent, kind: str) -> None:
     assert b"is not safe" in started.stderr
 
 
-def test_a_full_disk_is_done_without(dsops: Agent) -> None:
-    """Where no socket can be made the work is done in the process."""
+def test_without_a_socket_the_client_does_the_work(dsops: Agent) -> None:
+    """When no socket can be created, the work is done in the client's process."""
     done = dsops.run("exec", "--env", "production", "--", "true", XDG_RUNTIME_DIR="/proc/self/no-such-folder")
     assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_start_status_clear_and_stop(dsops: Agent, aws: StubAws) -> None:
-    """Status shows what is held, and nothing secret; clear forgets it; stop ends it."""
+    """Status lists the sessions without secrets, `clear` drops them, and `stop` ends the agent."""
     assert dsops.run("agent", "status").stdout == b"no agent is running\n"
     assert dsops.run("agent", "start").returncode == 0
     assert dsops.run("agent", "start").returncode == 0
@@ -444,14 +444,14 @@ def test_start_status_clear_and_stop(dsops: Agent, aws: StubAws) -> None:
 
 
 def test_an_idle_agent_ends(dsops: Agent) -> None:
-    """After the time that was said when it was started."""
+    """The agent ends after the idle time that it was started with."""
     dsops.environ["DSOPS_AGENT_IDLE"] = "0.3"
     assert dsops.run("exec", "--env", "production", "--", "true").returncode == 0
     wait_until(lambda: not any(name for name in os.listdir(f"{dsops.sockets}/dsops") if not name.endswith(".lock")))
 
 
-def test_a_second_agent_in_the_foreground_says_that_there_is_one(dsops: Agent) -> None:
-    """`dsops agent run` does not take another one's place."""
+def test_a_second_foreground_agent_is_refused(dsops: Agent) -> None:
+    """`dsops agent run` does not replace a running agent."""
     dsops.run("agent", "start")
     done = dsops.run("agent", "run")
     assert done.returncode == 2
@@ -459,7 +459,7 @@ def test_a_second_agent_in_the_foreground_says_that_there_is_one(dsops: Agent) -
 
 
 def test_an_agent_in_the_foreground_serves(dsops: Agent, aws: StubAws) -> None:
-    """For whoever lets a service manager start it."""
+    """`dsops agent run` serves in the foreground, as service managers start it."""
     process = dsops.start("agent", "run")
     wait_until(lambda: dsops.status()["is_running"])
     assert dsops.run("exec", "--env", "production", "--", "true").returncode == 0
@@ -470,8 +470,8 @@ def test_an_agent_in_the_foreground_serves(dsops: Agent, aws: StubAws) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc says what a process is")
-def test_the_agent_shows_nothing_of_its_clients(dsops: Agent) -> None:
-    """Its arguments and environment hold no secret, it dumps no core, keeps no folder busy and no terminal."""
+def test_the_agents_process_exposes_no_secret(dsops: Agent) -> None:
+    """The agent's arguments and environment hold no secret; it dumps no core and keeps no folder or terminal open."""
     dsops.run("exec", "--env", "production", "--", "true")
     proc = Path(f"/proc/{pid_of(dsops)}")
     assert (proc / "environ").read_bytes() == b""
@@ -482,21 +482,21 @@ def test_the_agent_shows_nothing_of_its_clients(dsops: Agent) -> None:
     assert [line.split()[4:6] for line in limits.splitlines() if line.startswith("Max core")] == [["0", "0"]]
     assert os.readlink(proc / "cwd") == "/"
     assert {os.readlink(proc / "fd" / number) for number in ("0", "1", "2")} == {"/dev/null"}
-    # Not dumpable: what is in /proc belongs to root, and nobody of the same user may attach.
+    # Not dumpable: what is in /proc belongs to root, and no process of the same user may attach.
     assert proc.stat().st_uid == 0
 
 
 def test_the_sockets_folder_and_its_files_are_closed_to_others(dsops: Agent) -> None:
-    """0700, and 0600 inside."""
+    """The socket folder has mode 0700, its files 0600."""
     dsops.run("agent", "start")
     folder = Path(dsops.sockets) / "dsops"
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_another_user_is_not_served(dsops: Agent) -> None:
-    """Not even root's request for somebody else's agent is answered: the folder is not its own."""
+    """An agent does not serve another user, not even root: the socket folder belongs to its owner alone."""
     dsops.run("agent", "start")
     folder = Path(dsops.sockets) / "dsops"
     os.chown(folder, 12345, 12345)
@@ -506,7 +506,7 @@ def test_another_user_is_not_served(dsops: Agent) -> None:
 
 
 def test_without_terminal_a_code_is_not_waited_for(tmp_path: Path) -> None:
-    """Nobody can be asked: an error at once, as without an agent."""
+    """Without a terminal a missing MFA code is an error at once, with and without an agent."""
     with StubAws() as aws, Agent(tmp_path, aws) as dsops:
         file = tmp_path / "dsops.yaml"
         device = "serial_number: arn:aws:iam::111122223333:mfa/ada"

@@ -1,4 +1,4 @@
-"""`dsops credentials` and `dsops get` whose whole answer comes from the agent: as quick as `exec`, and the same."""
+"""`dsops credentials` and `dsops get` answered completely by the agent: as fast as `exec`, with the same output."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SAME = [
     ("get", "--env", "odd", "BINARY"),
     ("get", "--env", "production", "--json", "TOKEN"),
     ("get", "--env", "plain", "PLAIN"),
-    # And what goes wrong, here or there.
+    # And failures, in the agent or in the client.
     ("credentials", "tarket"),
     ("credentials", "target", "--formt", "env"),
     ("credentials",),
@@ -50,14 +50,14 @@ sys.exit(code)
 
 @pytest.fixture(scope="module")
 def dsops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
-    """A user with an agent, before an AWS that knows a role and some secrets."""
+    """A user with an agent, and a stub of AWS with a role and some secrets."""
     with StubAws() as aws, Agent(tmp_path_factory.mktemp("answers"), aws) as program:
         yield program
 
 
 @pytest.mark.parametrize("words", SAME, ids=" ".join)
 def test_an_answer_is_the_same_with_and_without(dsops: Agent, words: tuple[str, ...]) -> None:
-    """Bytes, errors and exit code."""
+    """Stdout, errors and exit code are the same with and without the agent."""
     alone, together = dsops.run(*words, DSOPS_AGENT="off"), dsops.run(*words)
 
     assert (together.returncode, together.stdout, together.stderr) == (alone.returncode, alone.stdout, alone.stderr)
@@ -66,7 +66,7 @@ def test_an_answer_is_the_same_with_and_without(dsops: Agent, words: tuple[str, 
 
 @pytest.mark.parametrize("words", [("credentials", "target", "--format", "process"), ("get", "--env=odd", "QUOTED")])
 def test_next_to_nothing_is_imported(dsops: Agent, words: tuple[str, ...]) -> None:
-    """A `credential_process` runs before each command of an AWS CLI: what it costs is a bare Python and a question."""
+    """A `credential_process` runs before each AWS CLI command, so it imports little more than a bare Python."""
     dsops.run(*words)
 
     done = subprocess.run(
@@ -82,7 +82,7 @@ def test_next_to_nothing_is_imported(dsops: Agent, words: tuple[str, ...]) -> No
 
 
 def test_help_and_no_agent_start_none(tmp_path: Path) -> None:
-    """What is done in this process leaves nothing running."""
+    """`--help` and `--no-agent` start no agent."""
     with StubAws() as aws, Agent(tmp_path, aws) as dsops:
         for flag in ("--help", "--no-agent", "-v"):
             assert dsops.run("get", "--env", "production", "TOKEN", flag, DSOPS_AGENT="on").returncode == 0
@@ -90,16 +90,16 @@ def test_help_and_no_agent_start_none(tmp_path: Path) -> None:
                 assert dsops.run("agent", "status").stdout == b"no agent is running\n"
 
 
-def test_a_file_that_is_asked_for_is_written_here(dsops: Agent, tmp_path: Path) -> None:
-    """The agent gives the session, and the client's own process writes, with its own rights."""
+def test_the_client_writes_the_output_file(dsops: Agent, tmp_path: Path) -> None:
+    """The agent provides the session, and the client's process writes the file with its own rights."""
     done = dsops.run("credentials", "target", "--format", "ini", DSOPS_CREDENTIALS_OUT=str(tmp_path / "keys"))
 
     assert (done.returncode, done.stdout) == (0, b"")
     assert (tmp_path / "keys").read_text().startswith("[target]\n")
 
 
-def test_a_profile_of_ones_own_name_is_passed_over(dsops: Agent) -> None:
-    """`AWS_PROFILE=target aws ...` sets it for the process that gets the credentials of `target`, too."""
+def test_for_profile_ignores_that_profile(dsops: Agent) -> None:
+    """With `AWS_PROFILE=target`, `credentials target --for-profile target` ignores that profile."""
     words = ("credentials", "target", "--format", "process", "--for-profile", "target", "--config")
     file = str(dsops.folder / "dsops.yaml")
 
@@ -110,8 +110,8 @@ def test_a_profile_of_ones_own_name_is_passed_over(dsops: Agent) -> None:
     assert foreign.returncode == 0, "keys in the environment win over a profile"
 
 
-def test_a_profile_gives_its_file_no_leave_to_run_commands(dsops: Agent) -> None:
-    """What stands in ~/.aws/config was written down earlier: the file may be another by now."""
+def test_for_profile_does_not_allow_commands(dsops: Agent) -> None:
+    """`--for-profile` allows no commands: the file may have changed since it was put into ~/.aws/config."""
     file = dsops.folder / "runs.yaml"
     text = (dsops.folder / "dsops.yaml").read_text()
     asks = f"    serial_number: {DEVICE}\n    mfa_process: touch owned\n"
@@ -127,7 +127,7 @@ def test_a_profile_gives_its_file_no_leave_to_run_commands(dsops: Agent) -> None
 
 
 def test_a_reader_that_has_left_is_no_error(dsops: Agent) -> None:
-    """`dsops get ... | true` ends as a program in a shell does."""
+    """`dsops get ... | true` ends like any program whose reader closes the pipe."""
     process = dsops.start("get", "--env", "production", "TOKEN")
     assert process.stdout is not None
     process.stdout.close()
@@ -138,8 +138,8 @@ def test_a_reader_that_has_left_is_no_error(dsops: Agent) -> None:
     process.stderr.close()
 
 
-def test_a_closed_stdout_is_told(dsops: Agent) -> None:
-    """Its number may be the connection's own by then, which must not get the answer."""
+def test_a_closed_stdout_is_an_error(dsops: Agent) -> None:
+    """A closed stdout is an error: the agent's connection may have its number, and must not get the answer."""
     done = subprocess.run(
         ["sh", "-c", '"$@" >&-', "sh", *dsops.command("get", "--env", "production", "TOKEN")],
         cwd=dsops.folder,

@@ -1,4 +1,4 @@
-"""The agent under attack and in bad weather, with real processes: whatever happens to it, all runs end well."""
+"""The agent under attack and with lacking resources, in real processes: every run still ends correctly."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no age
 
 @pytest.fixture
 def aws() -> Iterator[StubAws]:
-    """An AWS that gives one role's session."""
+    """A stub of AWS that issues sessions of one role."""
     with StubAws() as stub:
         yield stub
 
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: StubAws) -> Iterator[Agent]:
-    """A user who has no agent yet."""
+    """The program of a user without a running agent."""
     with Agent(tmp_path, aws) as program:
         yield program
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
-    """Waits for what should come at once."""
+    """Wait until the condition holds; fail after PATIENCE_SECONDS."""
     end = time.monotonic() + PATIENCE_SECONDS
     while not is_so():
         assert time.monotonic() < end
@@ -53,25 +53,25 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 
 def finish(process: subprocess.Popen[bytes]) -> tuple[int, bytes]:
-    """Exit code and stderr."""
+    """Exit code and stderr of the ended process."""
     _, err = process.communicate(timeout=PATIENCE_SECONDS)
     return process.returncode, err
 
 
 def with_device(dsops: Agent, *more: str) -> None:
-    """The role asks for a code."""
+    """Make the configured role require an MFA code."""
     file = dsops.folder / "dsops.yaml"
     lines = "\n    ".join(["serial_number: arn:aws:iam::111122223333:mfa/ada", *more])
     file.write_text(file.read_text().replace("external_id:", f"{lines}\n    external_id:"))
 
 
 def address(dsops: Agent) -> Path:
-    """Where its agent's socket is, or would be."""
+    """The path of the agent's socket, whether it exists or not."""
     return Path(str(dsops.status()["socket"]))
 
 
 def in_shell(dsops: Agent, before: str, *words: str) -> subprocess.CompletedProcess[bytes]:
-    """A run that a shell becomes after these words of its own."""
+    """Run the program from a shell that first executes `before`."""
     return subprocess.run(
         ["bash", "-c", f"{before}; exec {shlex.join(dsops.command(*words))}"],
         cwd=dsops.folder,
@@ -82,11 +82,11 @@ def in_shell(dsops: Agent, before: str, *words: str) -> subprocess.CompletedProc
     )
 
 
-# --- who starts it ------------------------------------------------------------------------------------------
+# --- starting the agent ---------------------------------------------------------------------------------------
 
 
 def test_signals_that_the_first_client_ignores_are_not_ignored_by_the_agent(dsops: Agent) -> None:
-    """Started by `nohup`, or where the end of children is ignored: a failing mfa_process fails, and TERM ends it."""
+    """An agent started under `nohup` or with SIGCHLD ignored still sees a failing mfa_process, and ends on SIGTERM."""
     with_device(dsops, "mfa_process: [sh, -c, 'echo 123456; exit 3']")
     words = ("exec", "--config", "dsops.yaml", *SHOW_KEY[1:])
     done = in_shell(dsops, "trap '' CHLD TERM HUP INT", *words)
@@ -99,7 +99,7 @@ def test_signals_that_the_first_client_ignores_are_not_ignored_by_the_agent(dsop
 
 
 def test_nothing_that_the_first_client_had_open_stays_open(dsops: Agent) -> None:
-    """Not even a descriptor above the limit that counts now."""
+    """The agent inherits no descriptor of its first client, not even one above the current limit."""
     reader, writer = os.pipe()
     number = 900
     os.dup2(writer, number)
@@ -117,12 +117,12 @@ def test_nothing_that_the_first_client_had_open_stays_open(dsops: Agent) -> None
     assert done.returncode == 0
     assert dsops.status()["is_running"]
     with open(reader, "rb") as pipe:
-        assert pipe.read() == b""  # or else it would wait
+        assert pipe.read() == b""  # would block if a descriptor were still open
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc says how a process was started")
 def test_modules_of_one_clients_own_are_not_the_agents(dsops: Agent, tmp_path: Path) -> None:
-    """PYTHONPATH is the first client's; the agent works for all."""
+    """The agent does not import modules from the first client's PYTHONPATH."""
     assert dsops.run(*SHOW_KEY, PYTHONPATH=f"{tmp_path}/modules:.").returncode == 0
     arguments = Path(f"/proc/{dsops.status()['pid']}/cmdline").read_bytes().split(b"\0")
     assert os.fsencode(tmp_path / "modules") not in arguments
@@ -130,15 +130,15 @@ def test_modules_of_one_clients_own_are_not_the_agents(dsops: Agent, tmp_path: P
 
 
 def test_an_agent_may_be_idle_for_months(dsops: Agent) -> None:
-    """More milliseconds than the system can wait for at once."""
+    """The idle time may be longer than the longest wait that the system supports."""
     dsops.environ["DSOPS_AGENT_IDLE"] = str(90 * 24 * 3600)
     assert dsops.run(*SHOW_KEY).returncode == 0
     assert dsops.status()["is_running"]
 
 
 @pytest.mark.parametrize("number", ["0", "77", "-1", "99999999999999999999"])
-def test_what_is_no_listening_socket_is_no_listener(dsops: Agent, number: str) -> None:
-    """`dsops agent run --listener` says so."""
+def test_a_listener_must_be_a_listening_socket(dsops: Agent, number: str) -> None:
+    """`dsops agent run --listener` rejects a descriptor that is not a listening socket."""
     done = dsops.run("agent", "run", f"--listener={number}")
     assert done.returncode == 2
     assert b"error[usage]" in done.stderr
@@ -146,7 +146,7 @@ def test_what_is_no_listening_socket_is_no_listener(dsops: Agent, number: str) -
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can change its groups")
 def test_a_client_in_other_groups_has_an_agent_of_its_own(dsops: Agent) -> None:
-    """It may read other files: what is `~/.aws/config` to one is nothing to the other."""
+    """Clients with different groups use different agents, since they may read different files."""
     words = dsops.command("agent", "status", "--json")
     places = {
         json.loads(
@@ -157,12 +157,12 @@ def test_a_client_in_other_groups_has_an_agent_of_its_own(dsops: Agent) -> None:
     assert len(places) == 3
 
 
-# --- odd clients --------------------------------------------------------------------------------------------
+# --- unusual clients ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("agent", ["on", "off"])
-def test_an_environment_that_only_c_can_make_arrives(dsops: Agent, agent: str) -> None:
-    """No `=`, no name, twice the same, bytes of no encoding, a line's end: with the agent as without."""
+def test_an_irregular_environment_arrives(dsops: Agent, agent: str) -> None:
+    """An environment with missing `=`, empty or double names, or invalid bytes arrives the same with the agent."""
     odd = [b"=nameless", b"no-equals", b"TWICE=1", b"TWICE=2", b"\xff\xfe=\xfd", b"A B=c", b"NL=a\nb", b"EMPTY="]
     told = [*[os.fsencode(f"{name}={value}") for name, value in {**dsops.environ, "DSOPS_AGENT": agent}.items()], *odd]
     words = [os.fsencode(word) for word in dsops.command("exec", "--env", "plain", "--", "env", "-0")]
@@ -180,8 +180,8 @@ def test_an_environment_that_only_c_can_make_arrives(dsops: Agent, agent: str) -
 
 
 @pytest.mark.parametrize("closed", ["0", "1", "2", "0 1 2"])
-def test_a_client_without_standard_streams_gets_all_the_same(dsops: Agent, closed: str) -> None:
-    """What is opened next takes their numbers: a note must not be written into the agent's own socket."""
+def test_a_client_without_standard_streams_works(dsops: Agent, closed: str) -> None:
+    """A client with closed standard streams works: no note is written into the agent's socket."""
     with_device(dsops, "mfa_process: [sh, -c, 'echo touch your key >&2; echo 123456']")
     redirections = " ".join(f"{number}>&-" for number in closed.split())
     words = ("exec", "--config", "dsops.yaml", "--env", "keys", "--", "sh", "-c", "echo $AWS_ACCESS_KEY_ID > out")
@@ -192,8 +192,8 @@ def test_a_client_without_standard_streams_gets_all_the_same(dsops: Agent, close
     assert dsops.status()["is_running"]
 
 
-def test_a_program_for_codes_is_run_in_the_clients_world(dsops: Agent, tmp_path: Path) -> None:
-    """Home and variables are those of the client that waits, the folder is the file's; none is the agent's."""
+def test_mfa_process_runs_in_the_clients_environment(dsops: Agent, tmp_path: Path) -> None:
+    """`mfa_process` runs with the waiting client's HOME and variables, in the file's folder."""
     program = 'echo "$HOME $COLOUR $(pwd)" >> seen; echo 123456'
     with_device(dsops, f"mfa_process: [sh, -c, {json.dumps(program)}]")
     words = ("exec", "--config", str(dsops.folder / "dsops.yaml"), *SHOW_KEY[1:])
@@ -210,7 +210,7 @@ def test_a_program_for_codes_is_run_in_the_clients_world(dsops: Agent, tmp_path:
 
 
 def test_large_environments_and_many_arguments_arrive(dsops: Agent) -> None:
-    """A megabyte of variables, and a hundred thousand words behind `--`."""
+    """A megabyte of variables and a hundred thousand arguments arrive."""
     large = {f"LARGE{number}": f"{number}" * 60_000 for number in range(10)}
     done = dsops.run("exec", "--env", "plain", "--", "sh", "-c", 'echo "${#LARGE7} $PLAIN"', **large)
     assert done.stdout == b"60000 info\n"
@@ -221,18 +221,18 @@ def test_large_environments_and_many_arguments_arrive(dsops: Agent) -> None:
 
 
 def test_values_with_line_ends_and_nul_come_through_whole(dsops: Agent) -> None:
-    """For commands that do more with values than becoming another one."""
+    """Values with newlines and NUL bytes arrive unchanged through the agent."""
     assert dsops.run("get", "NUL", "--env", "broken").stdout == b"hush\0nul"
     for name in ("QUOTED", "BINARY", "EMPTY"):
         with_agent, without = (dsops.run("get", name, "--env", "odd", DSOPS_AGENT=agent) for agent in ("on", "off"))
         assert (with_agent.returncode, with_agent.stdout) == (0, without.stdout)
 
 
-# --- its socket ---------------------------------------------------------------------------------------------
+# --- the agent's socket ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("thing", ["file", "folder", "link to nothing", "stale socket", "link to itself"])
-def test_something_else_in_the_sockets_place_stops_nobody(dsops: Agent, thing: str) -> None:
+def test_something_else_in_the_sockets_place_stops_no_run(dsops: Agent, thing: str) -> None:
     """It is replaced, or the work is done without an agent."""
     place = address(dsops)
     place.parent.mkdir(mode=0o700)
@@ -254,7 +254,7 @@ def test_something_else_in_the_sockets_place_stops_nobody(dsops: Agent, thing: s
 
 
 def test_a_lock_that_is_a_link_is_not_followed(dsops: Agent, tmp_path: Path) -> None:
-    """Nothing is made at its other end; the work is done without an agent."""
+    """A lock file that is a symlink is not followed; the work is done without an agent."""
     place = address(dsops)
     place.parent.mkdir(mode=0o700)
     Path(f"{place}.lock").symlink_to(tmp_path / "made")
@@ -263,7 +263,7 @@ def test_a_lock_that_is_a_link_is_not_followed(dsops: Agent, tmp_path: Path) -> 
     assert not (tmp_path / "made").exists()
 
 
-def test_files_that_are_removed_all_the_time_stop_nobody(dsops: Agent) -> None:
+def test_files_that_are_removed_all_the_time_stop_no_run(dsops: Agent) -> None:
     """Lock, socket and folder go while twenty runs start: each gets its session, of whichever agent."""
     place = address(dsops)
     is_over = threading.Event()
@@ -280,12 +280,12 @@ def test_files_that_are_removed_all_the_time_stop_nobody(dsops: Agent) -> None:
     finally:
         is_over.set()
         remover.join()
-    # Agents whose sockets are gone would end after an idle hour.
+    # Agents whose sockets were removed would run on for an idle hour.
     end_lost_agents(dsops)
 
 
 def end_lost_agents(dsops: Agent) -> None:
-    """Ends the agents of this test's folder that nobody can reach any more: they listen at an address that is gone."""
+    """End the agents of this test's folder that no client can reach any more: their socket was unlinked."""
     place = str(address(dsops))
     inodes = {line.split()[6] for line in Path("/proc/net/unix").read_text().splitlines() if line.endswith(place)}
     for process in Path("/proc").glob("[0-9]*"):
@@ -297,7 +297,7 @@ def end_lost_agents(dsops: Agent) -> None:
 
 
 def test_fifty_runs_while_it_is_stopped_cleared_and_started_all_end_well(dsops: Agent) -> None:
-    """Each gets a session; nobody waits for an agent that is gone."""
+    """While the agent is stopped, cleared and restarted each run gets a session; none waits for an ended agent."""
     dsops.environ["DSOPS_AGENT_IDLE"] = "0.2"
     is_over = threading.Event()
 
@@ -318,7 +318,7 @@ def test_fifty_runs_while_it_is_stopped_cleared_and_started_all_end_well(dsops: 
             disturber.join()
 
 
-def test_an_agent_that_is_killed_at_any_moment_of_its_start_stops_nobody(dsops: Agent) -> None:
+def test_an_agent_that_is_killed_at_any_moment_of_its_start_stops_no_run(dsops: Agent) -> None:
     """Before it listens, between that and its first answer, or later."""
     for milliseconds in range(0, 300, 25):
         agent = subprocess.Popen(
@@ -332,11 +332,11 @@ def test_an_agent_that_is_killed_at_any_moment_of_its_start_stops_nobody(dsops: 
         dsops.run("agent", "stop")
 
 
-# --- what it runs out of ------------------------------------------------------------------------------------
+# --- lacking resources ----------------------------------------------------------------------------------------
 
 
 def test_a_client_with_few_descriptors_works(dsops: Agent) -> None:
-    """With an agent that it starts itself, or without."""
+    """A client with a low descriptor limit works, with an agent that it starts or without."""
     for number in (12, 20, 64, 200):
         done = in_shell(dsops, f"ulimit -n {number}", *SHOW_KEY)
         assert (done.returncode, done.stderr) == (0, b""), number
@@ -344,7 +344,7 @@ def test_a_client_with_few_descriptors_works(dsops: Agent) -> None:
 
 
 def test_an_agent_without_descriptors_leaves_the_work_to_its_clients(dsops: Agent) -> None:
-    """It is held down by connections that say nothing; who finds no room does the work by itself."""
+    """When idle connections use up the agent's descriptors, its clients do the work themselves."""
     agent = subprocess.Popen(
         ["bash", "-c", f"ulimit -Sn 128; ulimit -Hn 128; exec {shlex.join(dsops.command('agent', 'run'))}"],
         cwd=dsops.folder,
@@ -371,8 +371,8 @@ def test_an_agent_without_descriptors_leaves_the_work_to_its_clients(dsops: Agen
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root can mount a small disk")
-def test_a_disk_without_room_is_done_without(dsops: Agent) -> None:
-    """Not even a lock can be made on it."""
+def test_a_full_disk_stops_no_run(dsops: Agent) -> None:
+    """With a full disk, on which no lock can be created, the work is done without an agent."""
     folder = Path(dsops.sockets) / "full"
     folder.mkdir()
     mounted = subprocess.run(
@@ -389,7 +389,7 @@ def test_a_disk_without_room_is_done_without(dsops: Agent) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc says how large a process is")
 def test_ten_thousand_connections_of_garbage_leave_nothing_behind(dsops: Agent) -> None:
-    """Memory, descriptors and threads are what they were, and a request is answered as before."""
+    """After ten thousand garbage connections the agent uses no more memory or descriptors, and still answers."""
     dsops.run(*SHOW_KEY)
     place, pid = address(dsops), dsops.status()["pid"]
     garbage = [b"", b"R", b"GET / HTTP/1.1\r\n\r\n", b"R\0\0\0\5abcde", b"R\xff\xff\xff\xff", b"R\0\x10\0\0xxx"]
@@ -413,14 +413,14 @@ def test_ten_thousand_connections_of_garbage_leave_nothing_behind(dsops: Agent) 
     assert dsops.run(*SHOW_KEY).returncode == 0
     after = size()
     assert after[0] < before[0] + 3000
-    assert after[1] <= 32  # a few that wait for the next burst
+    assert after[1] <= 32  # a few threads wait for the next burst
 
 
 # --- at the terminal ----------------------------------------------------------------------------------------
 
 
 class SilentAws(StubAws):
-    """Takes its time for a role."""
+    """A stub of AWS that answers AssumeRole slowly."""
 
     def _answer(self, seen: Seen) -> Answer:
         answer = super()._answer(seen)
@@ -429,14 +429,14 @@ class SilentAws(StubAws):
 
 
 def terminal_of(dsops: Agent, words: Sequence[str]) -> Terminal:
-    """A shell at a terminal that runs this and then tells the exit code and whether the terminal echoes."""
+    """A shell at a terminal that runs the command, then prints the exit code and whether the terminal echoes."""
     script = f"{shlex.join(dsops.command(*words))}; echo ended=$?; stty -a | grep -o -w -e -echo -e echo"
     environ = [f"{name}={value}" for name, value in dsops.environ.items()]
     return Terminal(["env", "-i", "-C", str(dsops.folder), *environ, "bash", "-c", f"trap : INT; {script}"])
 
 
 def test_ctrl_c_while_the_agent_works_ends_the_client_alone(tmp_path: Path) -> None:
-    """Exit code 130; the session that it had asked for serves the next run."""
+    """Ctrl-C ends the client with 130; the session that it requested serves the next run."""
     with SilentAws() as aws, Agent(tmp_path, aws) as dsops:
         dsops.run("agent", "start")
         with terminal_of(dsops, SHOW_KEY) as terminal:
@@ -449,8 +449,8 @@ def test_ctrl_c_while_the_agent_works_ends_the_client_alone(tmp_path: Path) -> N
         assert aws.calls == ["AssumeRole"]
 
 
-def test_ctrl_c_at_the_question_gives_the_terminal_back(dsops: Agent, aws: StubAws) -> None:
-    """It echoes again, the exit code is 130, and the next one in line is asked."""
+def test_ctrl_c_at_the_prompt_restores_the_terminal(dsops: Agent, aws: StubAws) -> None:
+    """After Ctrl-C at the prompt the terminal echoes again, the exit code is 130, and the next client prompts."""
     with_device(dsops)
     with terminal_of(dsops, SHOW_KEY) as terminal:
         terminal.expect("MFA")
@@ -474,8 +474,8 @@ def test_ctrl_c_at_the_question_gives_the_terminal_back(dsops: Agent, aws: StubA
         "echo 123456; exec >&-; echo late >&2",
     ],
 )
-def test_what_a_program_for_codes_says_is_seen_by_the_one_who_waits(dsops: Agent, command: str) -> None:
-    """It may ask for a touch, or say why it has no code: with the agent as without."""
+def test_the_waiting_client_shows_mfa_process_stderr(dsops: Agent, command: str) -> None:
+    """The stderr of an `mfa_process` is shown to the waiting client, as without the agent."""
     with_device(dsops, f"mfa_process: [sh, -c, {json.dumps(command)}]")
     words = ("exec", "--config", "dsops.yaml", *SHOW_KEY[1:])
     with_agent, without = dsops.run(*words), dsops.run(*words, DSOPS_AGENT="off")
@@ -483,16 +483,16 @@ def test_what_a_program_for_codes_says_is_seen_by_the_one_who_waits(dsops: Agent
     assert (with_agent.returncode, with_agent.stderr) == (without.returncode, without.stderr)
 
 
-def test_a_program_for_codes_that_says_very_much_is_told_in_part(dsops: Agent) -> None:
-    """It still gives its code, and its client is not flooded."""
+def test_long_mfa_process_stderr_is_cut(dsops: Agent) -> None:
+    """An `mfa_process` with a lot of stderr still provides its code, and the client shows only a part."""
     with_device(dsops, "mfa_process: [sh, -c, 'yes x | head -c 1000000 >&2; echo 123456']")
     done = dsops.run("exec", "--config", "dsops.yaml", *SHOW_KEY[1:])
     assert done.returncode == 0
     assert 60_000 < len(done.stderr) < 80_000
 
 
-def test_who_is_asked_and_killed_is_followed_by_the_next_in_line(dsops: Agent, aws: StubAws) -> None:
-    """The question goes to the other terminal; the third has none, and gets the session or an error at once."""
+def test_after_a_killed_client_the_next_one_prompts(dsops: Agent, aws: StubAws) -> None:
+    """When a prompting client is killed, another terminal prompts; a client without one gets a session or an error."""
     with_device(dsops)
     environ = [f"{name}={value}" for name, value in dsops.environ.items()]
     with Terminal(["env", "-i", "-C", str(dsops.folder), *environ, *dsops.command(*SHOW_KEY)]) as first:
@@ -507,8 +507,8 @@ def test_who_is_asked_and_killed_is_followed_by_the_next_in_line(dsops: Agent, a
     assert aws.calls == ["AssumeRole"]
 
 
-def test_an_agent_that_is_stopped_and_goes_on_is_none_the_worse(dsops: Agent, aws: StubAws) -> None:
-    """Those who asked meanwhile did the work themselves; those who ask then are served."""
+def test_a_stopped_agent_serves_again_after_sigcont(dsops: Agent, aws: StubAws) -> None:
+    """Clients of a stopped agent do the work themselves; after SIGCONT it serves clients again."""
     assert dsops.run(*SHOW_KEY).returncode == 0
     pid = dsops.status()["pid"]
     assert isinstance(pid, int)
@@ -521,8 +521,8 @@ def test_an_agent_that_is_stopped_and_goes_on_is_none_the_worse(dsops: Agent, aw
     assert aws.calls.count("AssumeRole") == 4
 
 
-def test_a_client_that_never_reads_gets_no_memory_and_keeps_no_thread(dsops: Agent) -> None:
-    """It asks for a large answer a hundred times and takes none; others are served."""
+def test_a_client_that_never_reads_uses_no_memory_or_thread(dsops: Agent) -> None:
+    """A client that requests many large answers and reads none does not slow down other clients."""
     file = dsops.folder / "dsops.yaml"
     file.write_text(file.read_text().replace("literal: info", f"literal: {'x' * 100_000}"))
     dsops.run("agent", "start")

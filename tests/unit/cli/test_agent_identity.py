@@ -1,4 +1,4 @@
-"""One agent, many clients: whatever differs between two of them, none gets what is another's."""
+"""No client of a shared agent gets another client's identity or secrets, whatever differs between them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no age
 
 
 class PersonalAws(StubAws):
-    """Gives each caller and external ID a session whose key id tells whose it is, and each session its own secret."""
+    """A stub of AWS whose session key id shows the caller and external ID, and whose secrets show the session."""
 
     def _answer(self, seen: Seen) -> Answer:
         asked = parameters_of(seen) if not seen.header("X-Amz-Target") else {}
@@ -41,14 +41,14 @@ class PersonalAws(StubAws):
 
 @pytest.fixture
 def aws() -> Iterator[PersonalAws]:
-    """An AWS that tells its callers apart."""
+    """A stub of AWS that distinguishes its callers."""
     with PersonalAws() as stub:
         yield stub
 
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: StubAws) -> Iterator[Agent]:
-    """A user who has no agent yet."""
+    """The program of a user without a running agent."""
     with Agent(tmp_path, aws) as program:
         yield program
 
@@ -59,7 +59,7 @@ def profile_text(name: str) -> str:
 
 
 def in_folder(dsops: Agent, folder: Path, *words: str, **environ: str) -> bytes:
-    """What a run prints that starts in that folder."""
+    """The stdout of a run in that folder."""
     done = subprocess.run(
         dsops.command(*words),
         cwd=folder,
@@ -73,7 +73,7 @@ def in_folder(dsops: Agent, folder: Path, *words: str, **environ: str) -> bytes:
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
-    """Waits for what should come at once."""
+    """Wait until the condition holds; fail after PATIENCE_SECONDS."""
     end = time.monotonic() + PATIENCE_SECONDS
     while not is_so():
         assert time.monotonic() < end
@@ -81,14 +81,14 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 
 def without_keys(dsops: Agent) -> None:
-    """Leaves the identity to files."""
+    """Remove the keys from the environment, so that files decide the identity."""
     for name in KEYS:
         del dsops.environ[name]
 
 
 @pytest.mark.parametrize("path", ["credentials", "./credentials", "$PLACE/credentials"])
 def test_the_same_path_in_two_folders_is_two_identities(dsops: Agent, tmp_path: Path, path: str) -> None:
-    """`AWS_SHARED_CREDENTIALS_FILE=credentials` means the one in the client's folder, and its variables are its own."""
+    """A relative AWS_SHARED_CREDENTIALS_FILE is resolved in the client's folder, with the client's variables."""
     without_keys(dsops)
     for name in ("ONE", "TWO"):
         (tmp_path / name).mkdir()
@@ -100,7 +100,7 @@ def test_the_same_path_in_two_folders_is_two_identities(dsops: Agent, tmp_path: 
 
 
 def test_a_process_that_looks_around_is_another_one_elsewhere(dsops: Agent, tmp_path: Path) -> None:
-    """`credential_process = ./who` is run in the client's folder, with its environment, and shared with nobody else."""
+    """`credential_process = ./who` runs in the client's folder and environment; no client shares its session."""
     without_keys(dsops)
     (tmp_path / "config").write_text("[default]\ncredential_process = ./who\n")
     dsops.environ["AWS_CONFIG_FILE"] = str(tmp_path / "config")
@@ -115,7 +115,7 @@ def test_a_process_that_looks_around_is_another_one_elsewhere(dsops: Agent, tmp_
 
 
 def test_an_edit_that_leaves_size_and_time_alone_counts(dsops: Agent, tmp_path: Path) -> None:
-    """Files are known by what is in them: a profile and a configuration, edited within one tick of the clock."""
+    """Files are compared by content: edits of a profile and a configuration within one clock tick are noticed."""
     without_keys(dsops)
     credentials, config = tmp_path / "credentials", tmp_path / "dsops.yaml"
     dsops.environ["AWS_SHARED_CREDENTIALS_FILE"] = str(credentials)
@@ -128,8 +128,8 @@ def test_an_edit_that_leaves_size_and_time_alone_counts(dsops: Agent, tmp_path: 
         assert in_folder(dsops, tmp_path, *SHOW_KEY) == f"ASIA{name}{external_id[-2:].upper()}".encode()
 
 
-def test_a_link_that_is_turned_round_counts(dsops: Agent, tmp_path: Path) -> None:
-    """`dsops.yaml` as a link to one file and then another; and a relative `--config` is the working folder's."""
+def test_a_changed_symlink_is_noticed(dsops: Agent, tmp_path: Path) -> None:
+    """A `dsops.yaml` symlink that changes its target is noticed; a relative `--config` is the client's."""
     text = (tmp_path / "dsops.yaml").read_text()
     (tmp_path / "dsops.yaml").unlink()
     for name in ("one", "two"):
@@ -144,7 +144,7 @@ def test_a_link_that_is_turned_round_counts(dsops: Agent, tmp_path: Path) -> Non
 
 
 def test_what_was_allowed_and_then_edited_is_not_allowed(dsops: Agent, tmp_path: Path) -> None:
-    """The agent asks for every request anew, in the client's own home."""
+    """The agent checks the permission for each request, in the client's own home."""
     file = tmp_path / "dsops.yaml"
     device = "serial_number: arn:aws:iam::111122223333:mfa/ada\n    mfa_process: echo 123456"
     file.write_text(file.read_text().replace("external_id:", f"{device}\n    external_id:"))
@@ -161,8 +161,10 @@ def test_what_was_allowed_and_then_edited_is_not_allowed(dsops: Agent, tmp_path:
 
 
 @pytest.mark.parametrize("words", [(*SHOW_KEY[:-3], "true"), ("render", "--env", "keys")], ids=["exec", "render"])
-def test_a_configuration_from_a_pipe_is_the_clients(dsops: Agent, tmp_path: Path, words: tuple[str, ...]) -> None:
-    """`--config <(make-one)`: descriptor 63 of the agent is not descriptor 63 of the client."""
+def test_a_configuration_from_a_pipe_is_read_by_the_client(
+    dsops: Agent, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """`--config <(make-one)` reads the client's descriptor, not the agent's descriptor of that number."""
     script = tmp_path / "run"
     line = " ".join(f"'{word}'" for word in dsops.command(words[0]))
     rest = " ".join(f"'{word}'" for word in words[1:])
@@ -176,7 +178,7 @@ def test_a_configuration_from_a_pipe_is_the_clients(dsops: Agent, tmp_path: Path
 
 
 def test_two_hundred_clients_of_all_kinds_get_their_own(dsops: Agent, tmp_path: Path) -> None:
-    """Keys, profiles, homes, folders, external IDs, proxies and regions of their own, ten at a time, in one agent."""
+    """Two hundred clients with different keys, profiles, folders or external IDs each get their own session."""
     expected, waiting = [], []
     text = (tmp_path / "dsops.yaml").read_text()
     for number in range(200):
@@ -206,8 +208,8 @@ def test_two_hundred_clients_of_all_kinds_get_their_own(dsops: Agent, tmp_path: 
     assert got == expected
 
 
-def test_an_agent_with_an_environment_of_its_own_forgets_it(dsops: Agent, aws: PersonalAws, tmp_path: Path) -> None:
-    """`dsops agent run` by a service manager, or in a shell, with keys, a proxy and a home: none counts."""
+def test_the_agent_ignores_its_own_environment(dsops: Agent, aws: PersonalAws, tmp_path: Path) -> None:
+    """An agent started with keys, a proxy and a home in its environment uses none of them for its clients."""
     poison = {
         "AWS_ACCESS_KEY_ID": "AKIAPOISON",
         "AWS_SECRET_ACCESS_KEY": "x",
@@ -242,7 +244,7 @@ def test_an_agent_with_an_environment_of_its_own_forgets_it(dsops: Agent, aws: P
     )
     try:
         wait_until(lambda: bool(dsops.status()["is_running"]))
-        # Its folder is free: nothing that it does starts from there.
+        # The agent does not keep its starting folder in use.
         folder.rmdir()
         run = ("exec", "--env", "production", "--", "sh", "-c", 'echo "$TOKEN/$HOME/$TZ/$CI"')
         done = dsops.run(*run)

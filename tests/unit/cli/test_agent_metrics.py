@@ -1,4 +1,4 @@
-"""`dsops agent metrics` and `--metrics-port`: what a real agent has counted of real runs."""
+"""`dsops agent metrics` and `--metrics-port`: the metrics of a real agent after real runs."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ ROLE = "arn:aws:iam::111122223333:role/Target"
 
 @pytest.fixture
 def aws() -> Iterator[StubAws]:
-    """An AWS that gives one role's session."""
+    """A stub of AWS that issues sessions of one role."""
     with StubAws() as stub:
         yield stub
 
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: StubAws) -> Iterator[Agent]:
-    """A user who has no agent yet."""
+    """The program of a user without a running agent."""
     with Agent(tmp_path, aws) as program:
         yield program
 
 
-def test_runs_are_counted_and_told(dsops: Agent, aws: StubAws) -> None:
-    """A cold one, a warm one, one without its secret, one that AWS refuses; nothing secret is in what is told."""
+def test_runs_are_counted_in_the_metrics(dsops: Agent, aws: StubAws) -> None:
+    """Cold, warm and failing runs are counted, and the metrics contain no secret."""
     show = ("exec", "--env", "production", "--", "sh", "-c", "echo $TOKEN")
     assert [dsops.run(*show).stdout, dsops.run(*show).stdout] == [b"hush-token\n"] * 2
     dsops.run("get", "--env", "missing", "ABSENT")
@@ -72,7 +72,7 @@ def test_runs_are_counted_and_told(dsops: Agent, aws: StubAws) -> None:
 
 
 def test_an_agent_that_runs_opens_and_moves_its_port(dsops: Agent) -> None:
-    """Told in one line; a port that is taken is an error with what to do, and the agent goes on."""
+    """`agent start --metrics-port` opens or moves the port of a running agent; a used port is an error with a hint."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         refused = dsops.run("agent", "start", "--metrics-port", str(port))
@@ -86,7 +86,7 @@ def test_an_agent_that_runs_opens_and_moves_its_port(dsops: Agent) -> None:
 
 
 def test_without_an_agent_nothing_was_counted(dsops: Agent) -> None:
-    """That is said, and none is started for it."""
+    """Without an agent `dsops agent metrics` is an error, and starts none."""
     none = dsops.run("agent", "metrics")
 
     assert (none.returncode, none.stdout) == (2, b"")
@@ -95,7 +95,7 @@ def test_without_an_agent_nothing_was_counted(dsops: Agent) -> None:
 
 
 def test_an_agent_in_the_foreground_serves_from_the_start(dsops: Agent) -> None:
-    """`dsops agent run --metrics-port 0` says where."""
+    """`dsops agent run --metrics-port 0` prints the address of the metrics."""
     with dsops.start("agent", "run", "--metrics-port", "0") as running:
         assert running.stderr is not None
         line = running.stderr.readline().decode()

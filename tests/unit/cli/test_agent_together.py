@@ -1,4 +1,4 @@
-"""Many at the same instant, over TLS and a slow line, through three roles: each role is assumed once."""
+"""Twenty concurrent runs over TLS, a slow line and three chained roles: each role is assumed once."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no age
 
 
 class FarAws(StubAws):
-    """Three roles behind TLS and a line of 30 ms; each session is named after its role and the one who asked."""
+    """A stub of AWS behind TLS with 30 ms latency; each session's key id contains the role and the caller."""
 
     def __init__(self, authority: Authority) -> None:
         super().__init__(tls=authority.server())
@@ -60,20 +60,20 @@ class FarAws(StubAws):
         return answer._replace(delay_seconds=self.seconds)
 
     def roles(self) -> Counter[str]:
-        """How often each role was asked for."""
+        """The number of AssumeRole calls by role."""
         return Counter(parameters_of(seen)["RoleArn"].rpartition("/")[2] for seen in self.server.seen)
 
 
 @pytest.fixture
 def aws(tmp_path: Path) -> Iterator[FarAws]:
-    """AWS, far away."""
+    """The distant stub of AWS."""
     with FarAws(make_authority(tmp_path)) as stub:
         yield stub
 
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: FarAws) -> Iterator[Agent]:
-    """A user who has no agent yet."""
+    """The program of a user without a running agent."""
     with Agent(tmp_path, aws) as program:
         (tmp_path / "dsops.yaml").write_text(CONFIG)
         program.environ["SSL_CERT_FILE"] = str(aws.authority.bundle)
@@ -81,13 +81,13 @@ def dsops(tmp_path: Path, aws: FarAws) -> Iterator[Agent]:
 
 
 def finish(process: subprocess.Popen[bytes]) -> tuple[int, bytes, bytes]:
-    """Exit code, stdout and stderr."""
+    """Exit code, stdout and stderr of the ended process."""
     out, err = process.communicate(timeout=PATIENCE_SECONDS)
     return process.returncode, out, err
 
 
 def test_twenty_cold_runs_assume_each_of_three_roles_once(dsops: Agent, aws: FarAws) -> None:
-    """And all of them get the one session at the end of the chain."""
+    """Twenty cold runs get one session at the end of the chain; each role is assumed once."""
     started = [dsops.start(*SHOW_KEY) for _ in range(20)]
     ended = {finish(process) for process in started}
     assert ended == {(0, b"got ASIATHIRD1OFSECOND1OFFIRST1OFEXAMPLEEXAMPLE01\n", b"")}
@@ -95,7 +95,7 @@ def test_twenty_cold_runs_assume_each_of_three_roles_once(dsops: Agent, aws: Far
 
 
 def test_twenty_runs_go_on_when_the_agent_is_killed_in_the_middle(dsops: Agent, aws: FarAws) -> None:
-    """The next agent begins anew, for all of them together: each role is assumed twice at most."""
+    """When the agent is killed, one new agent serves all twenty runs: each role is assumed twice at most."""
     aws.seconds = 0.3
     dsops.run("agent", "start")
     pid = dsops.status()["pid"]
@@ -113,7 +113,7 @@ def test_twenty_runs_go_on_when_the_agent_is_killed_in_the_middle(dsops: Agent, 
 
 
 def test_twenty_runs_at_one_terminal_ask_for_one_code(dsops: Agent, aws: FarAws, tmp_path: Path) -> None:
-    """With the device on the first of three roles."""
+    """With MFA on the first role, twenty runs at a terminal prompt for one code."""
     device = "role/First\n    serial_number: arn:aws:iam::111122223333:mfa/ada"
     (tmp_path / "dsops.yaml").write_text(CONFIG.replace("role/First", device))
     line = f"{shlex.join(dsops.command(*SHOW_KEY))} &"

@@ -1,4 +1,4 @@
-"""Every way by which secrets leave is on record, with and without the agent; `required` stops each of them."""
+"""Every command that hands out secrets is recorded, with and without the agent; `required` stops each of them."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ TOKEN = ("--env", "production")
 
 
 class Home(NamedTuple):
-    """Where a user's trail and configuration are."""
+    """A user's home folder with the audit trail and the user configuration."""
 
     folder: Path
 
     @property
     def trail(self) -> Path:
-        """The file."""
+        """The path of the trail."""
         return self.folder / ".local" / "state" / "dsops" / "audit.jsonl"
 
     def records(self) -> list[dict[str, Any]]:
-        """What has come since the last time."""
+        """The records since the last call."""
         if not self.trail.exists():
             return []
         lines = self.trail.read_text().splitlines()
@@ -39,14 +39,14 @@ class Home(NamedTuple):
         return [json.loads(line) for line in lines]
 
     def configure(self, text: str) -> None:
-        """Writes the user's configuration."""
+        """Write the user configuration."""
         file = self.folder / ".config" / "dsops" / "config.yaml"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
 
 
 def told(records: Sequence[dict[str, Any]]) -> list[str]:
-    """Each in a line: event, service, command, what came of it."""
+    """Each record as one line: event, service, command, result."""
     return [
         " ".join(
             str(part)
@@ -63,14 +63,14 @@ def told(records: Sequence[dict[str, Any]]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[StubAws]:
-    """An AWS that gives one role's session."""
+    """A stub of AWS that issues sessions of one role."""
     with StubAws() as stub:
         yield stub
 
 
 @pytest.fixture(scope="module")
 def agent(tmp_path_factory: pytest.TempPathFactory, aws: StubAws) -> Iterator[Agent]:
-    """A user with an agent, for all tests here."""
+    """A user with an agent, shared by all tests of this file."""
     folder = tmp_path_factory.mktemp("work")
     with Agent(folder, aws) as program:
         program.environ["HOME"] = str(tmp_path_factory.mktemp("home"))
@@ -79,7 +79,7 @@ def agent(tmp_path_factory: pytest.TempPathFactory, aws: StubAws) -> Iterator[Ag
 
 @pytest.fixture
 def home(tmp_path: Path, agent: Agent) -> Home:
-    """A home of this test's own, for that user."""
+    """A separate home for this test."""
     agent.environ["HOME"] = str(tmp_path)
     return Home(tmp_path)
 
@@ -106,10 +106,10 @@ IDS = [" ".join(words[:1] + words[3:4]) for words, *_ in COLD]
 def test_a_run_without_an_agent_is_on_record(
     alone: Dsops, home: Home, words: tuple[str, ...], command: str, event: str
 ) -> None:
-    """The session, the secret, and what they were for: one run, one file; arguments of a program are not told."""
+    """A run without the agent records the session, the secret and the command, but not the program's arguments."""
     assert alone.run(*words).returncode == 0
     records = home.records()
-    # The session that a command is given is the one that reads, held by then.
+    # The session given to a command was cached when the secret was read with it.
     assert [line for line in told(records) if not line.endswith("held")] == [
         f"AssumeRole sts {command} ok",
         f"GetSecretValue secretsmanager {command} ok",
@@ -127,10 +127,10 @@ def test_a_run_without_an_agent_is_on_record(
 
 
 @pytest.mark.parametrize(("words", "command", "event"), COLD, ids=IDS)
-def test_a_run_by_the_agent_is_on_record_in_the_home_of_whoever_asks(
+def test_a_run_by_the_agent_is_recorded_in_the_clients_home(
     agent: Agent, home: Home, words: tuple[str, ...], command: str, event: str
 ) -> None:
-    """As without it, with a session that is held; client and agent write one run, and the client's process is told."""
+    """A run through the agent is recorded in the client's home, with the cached session and the client's process."""
     assert agent.run("exec", *TOKEN, "--", "true").returncode == 0
     home.records()
     assert agent.run(*words).returncode == 0
@@ -151,7 +151,7 @@ def test_a_run_by_the_agent_is_on_record_in_the_home_of_whoever_asks(
 
 @pytest.mark.parametrize("format_name", ["process", "env"])
 def test_credentials_are_on_record(agent: Agent, home: Home, format_name: str) -> None:
-    """With the session's end, and never its secret parts."""
+    """`dsops credentials` records the session's expiry, and never its secret parts."""
     for way in ("on", "off"):
         done = agent.run("credentials", "target", "--format", format_name, DSOPS_AGENT=way)
         assert done.returncode == 0
@@ -164,7 +164,7 @@ def test_credentials_are_on_record(agent: Agent, home: Home, format_name: str) -
 
 @pytest.mark.parametrize("way", ["on", "off"])
 def test_failures_are_on_record(agent: Agent, home: Home, way: str) -> None:
-    """One that AWS tells, with its request; one that the plan tells, before any call; none of the command line."""
+    """A failure from AWS and one before any call are recorded; a mistake in the command line is not."""
     assert agent.run("get", "--env", "missing", "ABSENT", DSOPS_AGENT=way).returncode == 4
     records = home.records()
     assert told(records)[1:] == [
@@ -184,7 +184,7 @@ REQUIRED = [*[words for words, *_ in COLD], ("credentials", "target"), ("whoami"
 
 @pytest.mark.parametrize("way", ["on", "off"])
 def test_required_stops_each_way_before_anything_is_handed_out(agent: Agent, home: Home, way: str) -> None:
-    """Here a folder is in the trail's place; without `required` the same is a note, and the run goes on."""
+    """When the trail can't be written, `audit: required` stops every command; with `audit: on` it is only a note."""
     home.trail.mkdir(parents=True, mode=0o700)
     home.configure("audit: on\n")
     done = agent.run("get", *TOKEN, "TOKEN", DSOPS_AGENT=way)
@@ -199,8 +199,8 @@ def test_required_stops_each_way_before_anything_is_handed_out(agent: Agent, hom
         assert b"error[audit.not-written]" in done.stderr
 
 
-def test_off_is_off_for_the_agent_too(agent: Agent, home: Home) -> None:
-    """It is the client's configuration that counts, and it is read at each request."""
+def test_audit_off_applies_to_the_agent(agent: Agent, home: Home) -> None:
+    """The agent reads the client's user configuration for each request, so `audit: off` applies at once."""
     home.configure("audit: off\n")
     assert agent.run("get", *TOKEN, "TOKEN").returncode == 0
     assert home.records() == []
@@ -209,8 +209,8 @@ def test_off_is_off_for_the_agent_too(agent: Agent, home: Home) -> None:
     assert told(home.records())[-1] == "Get dsops get ok"
 
 
-def test_nothing_of_a_repository_switches_it(alone: Dsops, home: Home) -> None:
-    """No key of a dsops.yaml, no file beside it, no variable that its environment sets for itself."""
+def test_a_repository_cannot_switch_the_audit_trail_off(alone: Dsops, home: Home) -> None:
+    """No key, file or variable of a repository can switch the audit trail off."""
     config = (alone.folder / "dsops.yaml").read_text()
     try:
         (alone.folder / "dsops.yaml").write_text(f"{config}audit: off\n")
@@ -226,14 +226,14 @@ def test_nothing_of_a_repository_switches_it(alone: Dsops, home: Home) -> None:
 
 @pytest.mark.parametrize("way", ["on", "off"])
 def test_that_a_trail_was_begun_is_said_once_on_a_terminal(agent: Agent, home: Home, way: str) -> None:
-    """With its place; where nobody watches nothing is said."""
+    """On a terminal the first record is announced once, with the trail's path; elsewhere nothing is printed."""
     command = [*agent.command("exec", *TOKEN, "--", "true")]
     environ = {**agent.environ, "DSOPS_AGENT": way}
     words = ["env", "-i", "-C", str(agent.folder), *[f"{name}={value}" for name, value in environ.items()], *command]
     with Terminal(words) as terminal:
         text = terminal.expect("ends that")
         assert str(home.trail) in text
-        # Not behind the transient line that tells of the session: that has gone away.
+        # The progress line was erased before the note.
         assert text.partition("dsops: note: ")[0].endswith("\r\x1b[K")
         assert terminal.code() == 0
     with Terminal(words) as terminal:
@@ -242,7 +242,7 @@ def test_that_a_trail_was_begun_is_said_once_on_a_terminal(agent: Agent, home: H
 
 
 def test_the_library_is_on_record(agent: Agent, home: Home) -> None:
-    """Secrets and sessions that a Python program takes; `required` stops it, too."""
+    """Secrets and sessions that the Python library returns are recorded, and `required` stops it too."""
     environ = {name: value for name, value in agent.environ.items() if name != "XDG_RUNTIME_DIR"}
     events: list[str] = []
     opened = library.open(agent.folder / "dsops.yaml", environ, report=lambda event: events.append(event.name))
@@ -265,8 +265,8 @@ def test_the_library_is_on_record(agent: Agent, home: Home) -> None:
         library.open(agent.folder / "dsops.yaml", environ).credentials("target")
 
 
-def test_a_session_that_is_read_is_no_secret_of_a_service(alone: Dsops, home: Home) -> None:
-    """Its parts go to the command, and the session is told once."""
+def test_a_session_read_by_an_environment_is_recorded_once(alone: Dsops, home: Home) -> None:
+    """A session that an environment reads is recorded once; its parts are recorded as read by dsops."""
     assert alone.run("exec", "--env", "keys", "--", "true").returncode == 0
     records = home.records()
     assert told(records) == ["AssumeRole sts exec ok", *["ReadSecret dsops exec ok"] * 3, "Exec dsops exec ok"]
@@ -274,7 +274,7 @@ def test_a_session_that_is_read_is_no_secret_of_a_service(alone: Dsops, home: Ho
 
 
 def reasons(records: Sequence[dict[str, Any]]) -> set[str | None]:
-    """What the lines say of why."""
+    """The reasons in the records."""
     return {record["additionalEventData"].get("reason") for record in records}
 
 
@@ -284,7 +284,7 @@ WITH_REASON = [*[words for words, *_ in COLD], ("credentials", "target"), ("whoa
 @pytest.mark.parametrize("way", ["on", "off"])
 @pytest.mark.parametrize("words", WITH_REASON, ids=[" ".join(words[:1] + words[3:4]) for words in WITH_REASON])
 def test_a_reason_is_in_each_line_of_its_run(agent: Agent, home: Home, words: tuple[str, ...], way: str) -> None:
-    """Given as a flag or by its variable, through the agent or without; without one there is none."""
+    """`--reason` or DSOPS_REASON is in every record of its run, with and without the agent."""
     flagged = (words[0], "--reason", "disk is full: INC-1", *words[1:])
     assert agent.run(*flagged, DSOPS_AGENT=way).returncode == 0
     assert reasons(home.records()) == {"disk is full: INC-1"}
@@ -296,7 +296,7 @@ def test_a_reason_is_in_each_line_of_its_run(agent: Agent, home: Home, words: tu
 
 @pytest.mark.parametrize("way", ["on", "off"])
 def test_a_failure_has_its_reason_too(agent: Agent, home: Home, way: str) -> None:
-    """Who tried what, and why."""
+    """The record of a failure contains the reason."""
     words = ("get", "--reason=INC-3", "--env", "missing", "ABSENT")
     assert agent.run(*words, DSOPS_AGENT=way).returncode == 4
     assert reasons(home.records()) == {"INC-3"}
@@ -304,7 +304,7 @@ def test_a_failure_has_its_reason_too(agent: Agent, home: Home, way: str) -> Non
 
 @pytest.mark.parametrize("reason", ["two\nlines", "\x1b[2J", "x" * 257, "\udcff"])
 def test_a_reason_is_one_line_of_text(alone: Dsops, home: Home, reason: str) -> None:
-    """Nothing that moves a cursor, and no essay; also not by the variable, nor in a program."""
+    """A reason must be one printable line of limited length, as a flag, a variable or an argument of the library."""
     for done in (
         alone.run("get", *TOKEN, "TOKEN", "--reason", reason),
         alone.run("get", *TOKEN, "TOKEN", DSOPS_REASON=reason),
@@ -317,7 +317,7 @@ def test_a_reason_is_one_line_of_text(alone: Dsops, home: Home, reason: str) -> 
 
 
 def test_a_program_has_a_reason_too(agent: Agent, home: Home) -> None:
-    """As an argument, or from the environment that it is given."""
+    """The library takes the reason from its argument or from DSOPS_REASON."""
     environ = {name: value for name, value in agent.environ.items() if name != "XDG_RUNTIME_DIR"}
     library.open(agent.folder / "dsops.yaml", environ, reason="INC-4").credentials("target")
     assert reasons(home.records()) == {"INC-4"}
@@ -337,7 +337,7 @@ envs:
 
 
 def test_the_agent_holds_a_session_for_its_own_reason_only(agent: Agent, home: Home, aws: StubAws) -> None:
-    """The second run for the same reason is served from memory; another one is not, nor one without."""
+    """A cached session with a reason in it is reused only for the same reason."""
     named = agent.folder / "reasoned.yaml"
     named.write_text(REASONED)
     words = ("exec", "--config", str(named), *TOKEN)
@@ -353,8 +353,8 @@ def test_the_agent_holds_a_session_for_its_own_reason_only(agent: Agent, home: H
 
 @pytest.mark.parametrize("way", ["on", "off"])
 @pytest.mark.parametrize("mask", [("--mask",), ()])
-def test_a_reason_that_is_set_aside_counts_nowhere(agent: Agent, aws: StubAws, mask: tuple[str, ...], way: str) -> None:
-    """Whether all of the work is the agent's or a part: `--reason ""` is none, whatever the variable says."""
+def test_an_empty_reason_overrides_the_variable(agent: Agent, aws: StubAws, mask: tuple[str, ...], way: str) -> None:
+    """`--reason ""` overrides DSOPS_REASON, with and without the agent."""
     named = agent.folder / "reasoned.yaml"
     named.write_text(REASONED)
     words = ("exec", "--config", str(named), *TOKEN, *mask, "--reason", "", "--", "true")
@@ -367,7 +367,7 @@ def test_a_reason_that_is_set_aside_counts_nowhere(agent: Agent, aws: StubAws, m
 
 @pytest.mark.parametrize("way", ["on", "off"])
 def test_what_fails_before_a_call_is_on_record_for_every_command(agent: Agent, home: Home, way: str) -> None:
-    """Also of a look at who one is; what a shell's hook may not load was not tried, and is none."""
+    """A failure before any call is recorded for every command, but not a hook that may not load a file."""
     named = agent.folder / "broken.yaml"
     named.write_text(REASONED.replace("reason_to: tag:Reason", "duration_seconds: 1"))
     assert agent.run("whoami", "target", "--config", str(named), DSOPS_AGENT=way).returncode == 2

@@ -1,4 +1,4 @@
-"""`dsops audit --follow`: events as they come, through real processes; it ends when somebody ends it."""
+"""`dsops audit --follow`: events as they come, through real processes, until a signal ends it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.unit.cli.stub_aws import Dsops
 
 @pytest.fixture
 def dsops(tmp_path: Path) -> Dsops:
-    """The program, in a home of its own."""
+    """The program with its own home."""
     program = Dsops(tmp_path)
     program.environ["HOME"] = str(tmp_path)
     return program
 
 
 class Follower:
-    """A `dsops audit --follow` that runs."""
+    """A running `dsops audit --follow`."""
 
     def __init__(self, dsops: Dsops, *words: str) -> None:
         self.process = subprocess.Popen(
@@ -40,7 +40,7 @@ class Follower:
         self._rest = b""
 
     def line(self) -> str:
-        """The next one."""
+        """The next line of output."""
         assert self.process.stdout is not None
         while b"\n" not in self._rest:
             ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE_SECONDS)
@@ -52,19 +52,19 @@ class Follower:
         return line.decode()
 
     def end(self, signal_number: int) -> tuple[int, bytes]:
-        """Its exit code and what is on stderr."""
+        """Send the signal; return exit code and stderr."""
         self.process.send_signal(signal_number)
         return self.ended()
 
     def ended(self) -> tuple[int, bytes]:
-        """The same, without doing anything for it."""
+        """Wait for the end; return exit code and stderr."""
         _, errors = self.process.communicate(timeout=PATIENCE_SECONDS)
         return self.process.returncode, errors
 
 
 @contextmanager
 def follower(dsops: Dsops, *words: str) -> Iterator[Follower]:
-    """One that is gone after the block."""
+    """A follower that is ended after the block."""
     program = Follower(dsops, *words)
     try:
         yield program
@@ -74,12 +74,12 @@ def follower(dsops: Dsops, *words: str) -> Iterator[Follower]:
 
 
 def get(dsops: Dsops, *words: str) -> None:
-    """One more event."""
+    """Create an event."""
     assert dsops.run("get", "--env", "plain", "PLAIN", *words).returncode == 0
 
 
-def test_it_begins_before_the_trail_does(dsops: Dsops) -> None:
-    """The first event comes, and the next; Ctrl-C is 130 and says nothing."""
+def test_follow_may_start_before_the_trail_exists(dsops: Dsops) -> None:
+    """`--follow` may start before the trail exists; Ctrl-C ends it with 130 and no message."""
     with follower(dsops) as program:
         get(dsops)
         assert program.line().endswith("Get  plain  get  ok")
@@ -89,7 +89,7 @@ def test_it_begins_before_the_trail_does(dsops: Dsops) -> None:
 
 
 def test_the_last_events_come_first_and_filters_count(dsops: Dsops) -> None:
-    """As JSON, a line each; what does not fit is not told."""
+    """With `--last` and filters the matching last events come first, as JSON lines."""
     for reason in ("INC-1", "INC-2", "INC-3"):
         get(dsops, "--reason", reason)
     with follower(dsops, "--json", "--reason", "INC", "--last", "2") as program:
@@ -100,8 +100,8 @@ def test_the_last_events_come_first_and_filters_count(dsops: Dsops) -> None:
         assert json.loads(program.line())["additionalEventData"]["reason"] == "INC-4"
 
 
-def test_it_goes_on_when_the_file_is_put_away(dsops: Dsops) -> None:
-    """Into as many files as there are."""
+def test_follow_continues_after_a_rotation(dsops: Dsops) -> None:
+    """`--follow` continues when the trail is rotated."""
     config = dsops.folder / ".config" / "dsops" / "config.yaml"
     config.parent.mkdir(parents=True)
     config.write_text("audit: {max_bytes: 4096}\n")
@@ -114,7 +114,7 @@ def test_it_goes_on_when_the_file_is_put_away(dsops: Dsops) -> None:
 
 
 def test_a_reader_that_leaves_ends_it_quietly(dsops: Dsops) -> None:
-    """Though nothing comes that would not fit into the pipe."""
+    """When its reader closes the pipe, `--follow` ends without an error, even if no event arrives."""
     with follower(dsops) as program:
         get(dsops)
         program.line()
@@ -125,15 +125,15 @@ def test_a_reader_that_leaves_ends_it_quietly(dsops: Dsops) -> None:
 
 
 def test_one_trail_is_followed_and_it_has_to_be_a_file(dsops: Dsops) -> None:
-    """Two are refused, and so is a folder."""
+    """`--follow` refuses two trails, and a folder."""
     for words, message in ((["a", "b"], b"`--follow` follows one trail"), (["."], b"is not a regular file")):
         done = dsops.run("audit", "list", "--follow", *words)
         assert done.returncode == 2
         assert message in done.stderr
 
 
-def test_it_costs_next_to_nothing_while_nothing_comes(dsops: Dsops) -> None:
-    """It waits between two looks: while three runs come and go, it uses hardly any of the processor."""
+def test_follow_uses_no_cpu_time_while_idle(dsops: Dsops) -> None:
+    """While no event arrives, `--follow` uses hardly any CPU time."""
     with follower(dsops) as program:
         get(dsops)
         program.line()

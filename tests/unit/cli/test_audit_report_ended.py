@@ -1,4 +1,4 @@
-"""A report that is ended while it reads: at once, and nothing of the logs stays behind."""
+"""`dsops audit report` that is interrupted while reading: it ends at once and leaves no temporary files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 FILES = 4000
 RECORDS = 1000
-"""So many in a file: reading all of them would take longer than anybody is patient here."""
+"""The number of records in a file: reading all of them takes longer than the test waits."""
 PATIENCE_SECONDS = 30
 RECORD = {
     "eventTime": "2026-11-20T10:00:00Z",
@@ -27,7 +27,7 @@ RECORD = {
 
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that takes long to read: one file by many names."""
+    """A folder that takes long to read: many links to one file."""
     folder = tmp_path_factory.mktemp("logs")
     first = folder / "0.json.gz"
     first.write_bytes(gzip.compress(json.dumps({"Records": [RECORD] * RECORDS}).encode(), 1))
@@ -37,7 +37,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def is_reading(folder: Path) -> bool:
-    """Whether the first records are on the disk."""
+    """Whether the first records have been written to the database on disk."""
     return any(file.stat().st_size > 1 << 17 for file in folder.glob("dsops-audit-*/calls.duckdb"))
 
 
@@ -46,8 +46,8 @@ def is_reading(folder: Path) -> bool:
     [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM), (signal.SIGHUP, -signal.SIGHUP)],
     ids=["Ctrl-C", "CI cancels the job", "the terminal is closed"],
 )
-def test_it_ends_at_once_and_leaves_nothing(logs: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
-    """While a file is read, too: with the signal's own code, no word, and an empty TMPDIR."""
+def test_an_interrupted_report_leaves_no_files(logs: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
+    """A signal ends the report at once with the signal's exit code, no message, and an empty TMPDIR."""
     began = time.monotonic()
     with subprocess.Popen(
         [sys.executable, "-m", "dsops", "audit", "report", str(logs)],

@@ -1,4 +1,4 @@
-"""`dsops audit sql --run` as a real process: asked of AWS on loopback, or here, and answered as the report answers."""
+"""`dsops audit sql --run` as a real process: its answers match those of `dsops audit report`."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ class World:
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[StubAws]:
-    """An AWS that gives one role's session."""
+    """A stub of AWS that issues sessions of one role."""
     with StubAws() as stub:
         yield stub
 
 
 @pytest.fixture
 def world(tmp_path: Path, aws: StubAws) -> Iterator[World]:
-    """An Athena with one failure in it."""
+    """A stub of Athena whose result has one failure."""
     stub = StubQueries(FAILURES, ROWS)
     with StubServer(stub) as server:
         yield World(tmp_path, aws, stub, server.url)
@@ -58,7 +58,7 @@ def world(tmp_path: Path, aws: StubAws) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `logs` in it: some thousand calls."""
+    """A folder with some thousand generated CloudTrail records in `logs`."""
     folder = tmp_path_factory.mktemp("work")
     generate(folder / "logs", events=2500, seed=3)
     return folder
@@ -66,7 +66,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(logs: Path) -> AuditReport:
-    """What the report says of them."""
+    """The report on these logs."""
     return report_on(find_logs([str(logs / "logs")]), ["logs"])
 
 
@@ -75,7 +75,7 @@ ASKED = ("summary", "durations", "new-principals", "without-mfa", "chains")
 
 @pytest.fixture(scope="module")
 def printed(logs: Path) -> tuple[dict[str, Any], list[str]]:
-    """The same as the program prints it: as JSON, and as texts with three rows a table, for each that is asked."""
+    """The printed report: as JSON, and as texts with three rows per table."""
     words = ("audit", "report", "logs", *(word for name in ASKED for word in ("--question", name)))
     dsops = Dsops(logs)
     told = json.loads(dsops.run(*words, "--json").stdout)
@@ -83,7 +83,7 @@ def printed(logs: Path) -> tuple[dict[str, Any], list[str]]:
 
 
 def as_athena_has_it(rows: Sequence[Sequence[object]]) -> list[list[str | None]]:
-    """Every cell a text."""
+    """Rows with every cell as text, as Athena returns them."""
     return [
         [
             f"{cell:%Y-%m-%d %H:%M:%S}.000" if isinstance(cell, datetime) else None if cell is None else str(cell)
@@ -94,7 +94,7 @@ def as_athena_has_it(rows: Sequence[Sequence[object]]) -> list[list[str | None]]
 
 
 def test_the_answer_is_a_table_as_the_reports(world: World) -> None:
-    """On stdout nothing else; that it costs something before, how much was scanned after."""
+    """The table goes to stdout; the cost warning and the scanned bytes go to stderr."""
     code, out, err = world.run("failures", "--run", "--begin", "2026-11-01")
 
     assert code == 0, err
@@ -110,7 +110,7 @@ def test_the_answer_is_a_table_as_the_reports(world: World) -> None:
 
 
 def test_what_is_sent_is_what_is_printed(world: World) -> None:
-    """To the letter; where it should be, and what it should do with the result."""
+    """The submitted SQL is exactly the printed SQL, with the given workgroup, database and output location."""
     words = ("failures", "--begin", "2026-11-01", "--from", "logs.cloudtrail")
     printed = world.run(*words)[1]
     place = ("--workgroup", "sec", "--database", "cat.logs", "--output", "s3://results/dsops/")
@@ -147,8 +147,8 @@ def test_athena_answers_in_the_reports_own_words(
     assert table.rstrip("\n") == texts[ASKED.index(question)]
 
 
-def test_here_it_is_answered_by_the_engine_of_the_report(world: World, logs: Path, report: AuditReport) -> None:
-    """Every question; the same rows as the report's, nothing asked of AWS, nothing to pay."""
+def test_duckdb_answers_like_the_report(world: World, logs: Path, report: AuditReport) -> None:
+    """DuckDB returns the same rows as the report for every question, without calls to AWS and without cost."""
     words = ("--run", "--dialect", "duckdb", "--from", str(logs / "logs" / "**" / "*.json*"), "--json")
     for question in REPORTED[:4]:
         code, out, err = world.run(question.name, *words)
@@ -165,7 +165,7 @@ def test_here_it_is_answered_by_the_engine_of_the_report(world: World, logs: Pat
 
 
 def test_a_folder_and_a_damaged_file_are_no_obstacle_here(world: World, tmp_path: Path) -> None:
-    """What can't be read is a note."""
+    """An unreadable log file is a note, not an error."""
     record = {"eventTime": "2026-11-20T11:00:00Z", "eventName": "GetObject", "eventSource": "s3.amazonaws.com"}
     folder = tmp_path / "logs"
     folder.mkdir()
@@ -179,7 +179,7 @@ def test_a_folder_and_a_damaged_file_are_no_obstacle_here(world: World, tmp_path
 
 
 def test_the_session_of_a_store_asks(world: World, aws: StubAws) -> None:
-    """In the store's region; not the base credentials."""
+    """With `--store` the query uses the store's session and region, not the base credentials."""
     before = len(aws.calls)
     code, _, err = world.run("failures", "--run", "--since", "7d", "--store", "target")
     assert code == 0, err
@@ -200,8 +200,8 @@ def test_the_session_of_a_store_asks(world: World, aws: StubAws) -> None:
     assert "/us-east-1/athena/" in seen[0].header("Authorization")
 
 
-def test_a_store_that_is_not_there_can_not_ask(world: World) -> None:
-    """Nothing is sent."""
+def test_an_unknown_store_sends_nothing(world: World) -> None:
+    """An unknown store is an error before any request."""
     for name in ("nobody", "target2"):
         code, _, err = world.run("failures", "--run", "--since", "7d", "--store", name)
         assert code == 2
@@ -209,8 +209,8 @@ def test_a_store_that_is_not_there_can_not_ask(world: World) -> None:
     assert world.stub.seen == []
 
 
-def test_who_reads_all_of_it_has_to_say_so(world: World) -> None:
-    """With what to type; a first day, or a time, is enough."""
+def test_reading_all_logs_needs_a_flag(world: World) -> None:
+    """Reading all logs needs `--everything` or a first day; the error says so."""
     code, out, err = world.run("failures", "--run")
 
     assert (code, out) == (2, "")
@@ -224,13 +224,13 @@ def test_who_reads_all_of_it_has_to_say_so(world: World) -> None:
 
 WRONG: Mapping[str, tuple[tuple[str, ...], str]] = {
     "output": (("--output", "bucket/prefix"), "`--output bucket/prefix` is not an S3 location"),
-    "output with a space": (("--output", "s3://bucket/a b"), "is no place in S3"),
+    "output with a space": (("--output", "s3://bucket/a b"), "is not an S3 location"),
     "workgroup": (("--workgroup", "a b"), "`--workgroup a b` is not a workgroup name"),
     "database": (("--database", "a.b.c"), "`--database a.b.c` is not a database name"),
     "region": (("--region", "eu_west_1"), "`eu_west_1` is not the name of a region"),
     "timeout": (("--timeout", "0"), "`--timeout` can't be `0`"),
     "a region here": (("--dialect", "duckdb", "--region", "eu-west-1"), "DuckDB does not call AWS"),
-    "a day here": (("--dialect", "duckdb", "--begin", "2026-11-01"), "`--begin` says nothing here"),
+    "a day here": (("--dialect", "duckdb", "--begin", "2026-11-01"), "`--begin` has no effect here"),
     "no logs here": (("--dialect", "duckdb", "--from", "nothing/*.json"), "there are no logs nothing/*.json"),
 }
 
@@ -239,7 +239,7 @@ WRONG: Mapping[str, tuple[tuple[str, ...], str]] = {
 def test_what_can_not_be_asked_is_told_before_anything_is_sent(
     world: World, words: tuple[str, ...], message: str
 ) -> None:
-    """As a mistake of the command line."""
+    """An invalid combination of flags is a usage error before any request."""
     more = () if "duckdb" in words else ("--everything",)
     code, out, err = world.run("failures", "--run", *more, *words)
     assert (code, out) == (2, "")
@@ -247,16 +247,16 @@ def test_what_can_not_be_asked_is_told_before_anything_is_sent(
     assert world.stub.seen == []
 
 
-def test_without_a_region_it_is_nowhere(world: World) -> None:
-    """It is not guessed: a table is in one."""
+def test_a_query_needs_a_region(world: World) -> None:
+    """Without a region the command fails, since a table belongs to one region."""
     world.dsops.environ["AWS_REGION"] = ""
     code, _, err = world.run("failures", "--run", "--since", "7d")
     assert (code, world.stub.seen) == (2, [])
     assert "no region is known for Athena" in err
 
 
-def test_a_table_that_is_not_there_is_told_with_what_was_tried(world: World) -> None:
-    """In JSON stderr has nothing else; in words how much was scanned comes first."""
+def test_a_missing_table_is_an_error_with_the_query(world: World) -> None:
+    """A missing table is an error with the query's details; with --json stderr contains only the error."""
     world.stub.states = ["FAILED"]
     world.stub.reason = "TABLE_NOT_FOUND: line 37:8: Table 'awsdatacatalog.default.cloudtrail_logs' does not exist"
     code, out, err = world.run("failures", "--run", "--since", "7d", "--json")
@@ -274,21 +274,21 @@ def test_a_table_that_is_not_there_is_told_with_what_was_tried(world: World) -> 
 
 
 def test_nothing_found_is_an_answer(world: World) -> None:
-    """In a sentence."""
+    """An empty result is printed as a sentence."""
     world.stub.rows = []
     code, out, _ = world.run("failures", "--run", "--since", "7d")
     assert (code, out) == (0, "failures: AssumeRole failures, by role and code\n  none\n")
 
 
 class Waiting(StubQueries):
-    """Queries that run on; says when one is looked at."""
+    """A stub whose queries keep running; records when the state is polled."""
 
     def __init__(self, **more: Any) -> None:
         super().__init__(FAILURES, states=["RUNNING"], **more)
         self.is_looked_at = threading.Event()
 
     def __call__(self, seen: Seen) -> Answer:
-        """The answer."""
+        """The answer to a request."""
         answer = super().__call__(seen)
         if self.looks:
             self.is_looked_at.set()
@@ -296,10 +296,10 @@ class Waiting(StubQueries):
 
 
 class Silent(Waiting):
-    """Takes a query and says nothing."""
+    """A stub that accepts a query and never answers."""
 
     def __call__(self, seen: Seen) -> Answer:
-        """None."""
+        """No answer."""
         assert seen.method == "POST"
         self.is_looked_at.set()
         return Answer(is_silent=True)
@@ -342,16 +342,16 @@ def test_ctrl_c_stops_the_query(world: World) -> None:
     assert f"the query {ATHENA_ID} may still run and be billed: `aws " in err
 
 
-def test_ctrl_c_before_there_is_an_id_leaves_nobody_in_doubt(world: World) -> None:
-    """The query may have begun: that is told."""
+def test_ctrl_c_before_there_is_a_query_id_says_so(world: World) -> None:
+    """A note says that Athena may have started the query."""
     code, err = interrupted(world, Silent())
     assert code == 130
-    assert "a query may have begun in Athena, and be billed" in err
+    assert "Athena may have started a query, which AWS bills" in err
     assert "may have begun" not in interrupted(world, Waiting())[1]
 
 
 def test_a_moment_is_told_as_the_report_tells_it(world: World) -> None:
-    """It divides what is new, too; without one nobody here knows what does."""
+    """`--since` is the boundary for new principals, too; with `--begin` alone there is no boundary."""
     told = [
         json.loads(world.run("failures", "--run", "--json", *words)[1])
         for words in (("--since", "2026-11-20"), ("--begin", "2026-11-20"))
@@ -361,7 +361,7 @@ def test_a_moment_is_told_as_the_report_tells_it(world: World) -> None:
 
 
 def test_a_query_that_takes_too_long_is_stopped(world: World) -> None:
-    """With its own code."""
+    """A query longer than `--timeout` is stopped, with its own error code."""
     world.stub.states = ["RUNNING"]
     code, _, err = world.run("failures", "--run", "--since", "7d", "--timeout", "0.3")
     assert code == 5
@@ -369,8 +369,8 @@ def test_a_query_that_takes_too_long_is_stopped(world: World) -> None:
     assert world.stub.actions[-1] == "StopQueryExecution"
 
 
-def test_progress_is_told_to_who_watches(world: World) -> None:
-    """How far it is, once: not each time that it was looked at."""
+def test_verbose_shows_the_querys_states(world: World) -> None:
+    """`--verbose` shows each state of the query once."""
     world.stub.states = ["QUEUED", "RUNNING", "RUNNING", "SUCCEEDED"]
     _, _, err = world.run("failures", "--run", "--since", "7d", "--verbose")
     assert [line for line in err.splitlines() if "the query is" in line] == [
@@ -379,7 +379,7 @@ def test_progress_is_told_to_who_watches(world: World) -> None:
 
 
 def test_the_use_of_a_store_is_on_record_as_every_use_is(world: World, tmp_path: Path) -> None:
-    """The session, the command that it was for, and why; nothing secret."""
+    """Using a store is recorded: the session, the command that it was for, and the reason, without secrets."""
     world.dsops.environ["HOME"] = str(tmp_path / "home")
     assert world.run("failures", "--run", "--since", "7d", "--store", "target", "--reason", "INC-7")[0] == 0
     trail = tmp_path / "home" / ".local" / "state" / "dsops" / "audit.jsonl"

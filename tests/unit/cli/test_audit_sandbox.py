@@ -1,4 +1,4 @@
-"""What was done in a sandbox is on record, marked, and shown where it is asked for; nothing else can be hidden so."""
+"""Calls in a sandbox are recorded with a mark and hidden by default; nothing else can be hidden that way."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOTE = "dsops: note: {} of a sandbox not shown: `--sandbox` shows them\n"
 
 @pytest.fixture
 def aws() -> Iterator[StubAws]:
-    """A server on loopback that calls itself a sandbox."""
+    """A stub on loopback that identifies itself as a sandbox."""
     with StubAws() as stub:
         stub.server_name = SANDBOX
         yield stub
@@ -32,20 +32,20 @@ def aws() -> Iterator[StubAws]:
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: StubAws) -> Iterator[Agent]:
-    """A user with a home of their own, who has no agent yet."""
+    """A user with a separate home, without a running agent."""
     with Agent(tmp_path, aws) as program:
         program.environ["HOME"] = str(tmp_path / "home")
         yield program
 
 
 def records(dsops: Agent, *words: str) -> list[dict[str, Any]]:
-    """What `dsops audit --json` shows."""
+    """The records that `dsops audit --json` shows."""
     done = dsops.run("audit", "--json", "--last", "1000", *words)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def marks(dsops: Agent) -> dict[str, bool]:
-    """Each event of the trail, and whether it is marked."""
+    """Each event in the trail, and whether it is marked as a sandbox's."""
     return {
         record["eventName"]: record["additionalEventData"].get("sandbox") is True
         for record in records(dsops, "--sandbox")
@@ -54,7 +54,7 @@ def marks(dsops: Agent) -> dict[str, bool]:
 
 @pytest.mark.parametrize("agent", ["on", "off"])
 def test_a_run_in_a_sandbox_is_on_record_and_not_shown(dsops: Agent, agent: str) -> None:
-    """Its calls and its own line, with and without the agent; a note says how many, and `verify` covers all."""
+    """A run in a sandbox is recorded but not listed; a note counts such records, and `verify` covers all."""
     if agent == "off":
         dsops.environ["DSOPS_AGENT"] = "off"
     assert dsops.run(*PLAIN).returncode == 0
@@ -67,14 +67,14 @@ def test_a_run_in_a_sandbox_is_on_record_and_not_shown(dsops: Agent, agent: str)
     assert (with_them.stdout.count(b"\n"), with_them.stderr) == (4, b"")
 
 
-def test_a_client_that_writes_its_own_line_learns_what_the_agent_was_answered_by(dsops: Agent) -> None:
-    """`render` gets the values from the agent, and puts itself on record."""
+def test_the_clients_own_record_is_marked_too(dsops: Agent) -> None:
+    """`render` gets values from the agent, and marks its own record as the agent's answer says."""
     assert dsops.run("render", "--env", "production").returncode == 0
     assert marks(dsops) == {"AssumeRole": True, "GetSecretValue": True, "Render": True}
 
 
 def test_what_an_agent_holds_from_a_sandbox_is_marked_when_it_is_used(dsops: Agent) -> None:
-    """No call is made for a session that is held: where it came from says it."""
+    """The use of a cached sandbox session is marked, though no call is made."""
     keys = ("exec", "--env", "keys", "--", "true")
     assert [dsops.run(*keys).returncode for _ in range(2)] == [0, 0]
     held = [each for each in records(dsops, "--sandbox") if each["additionalEventData"].get("cached")]
@@ -82,8 +82,8 @@ def test_what_an_agent_holds_from_a_sandbox_is_marked_when_it_is_used(dsops: Age
     assert records(dsops) == []
 
 
-def test_a_stand_in_that_does_not_say_so_is_shown(dsops: Agent, aws: StubAws) -> None:
-    """A tunnel to AWS has an address on loopback, too; and an address is believed by its last answer alone."""
+def test_a_loopback_server_without_the_sandbox_name_is_shown(dsops: Agent, aws: StubAws) -> None:
+    """A stub on loopback without the sandbox's name is not marked; only an address's last answer counts."""
     aws.server_name = "Server"
     assert dsops.run(*PLAIN).returncode == 0
     assert [each["eventName"] for each in records(dsops)] == ["AssumeRole", "GetSecretValue", "Exec"]
@@ -99,8 +99,8 @@ def test_a_stand_in_that_does_not_say_so_is_shown(dsops: Agent, aws: StubAws) ->
     assert len(records(dsops)) == 6
 
 
-def test_a_run_that_also_called_another_place_is_shown(dsops: Agent, aws: StubAws) -> None:
-    """Its calls to the sandbox are a sandbox's; the run itself is not."""
+def test_a_run_that_also_called_another_endpoint_is_shown(dsops: Agent, aws: StubAws) -> None:
+    """A run that also called another endpoint is not marked; its calls to the sandbox are."""
     with StubAws() as other:
         kind = "type: aws.secretsmanager"
         config = CONFIG.replace(kind, f"{kind}\n    endpoint_url: {other.server.url}")
@@ -111,7 +111,7 @@ def test_a_run_that_also_called_another_place_is_shown(dsops: Agent, aws: StubAw
 
 
 def test_an_agent_keeps_a_sandbox_apart(dsops: Agent, aws: StubAws) -> None:
-    """Its status and its metrics have sessions of a sandbox when that is asked for."""
+    """The agent's status and metrics show sandbox sessions only on request."""
     assert dsops.run(*PLAIN).returncode == 0
     status = dsops.run("agent", "status")
     assert status.stdout.decode().endswith(" holds 0 sessions\n")
@@ -134,7 +134,7 @@ def test_an_agent_keeps_a_sandbox_apart(dsops: Agent, aws: StubAws) -> None:
 
 
 def test_the_last_events_are_found_behind_those_of_a_sandbox(dsops: Agent, aws: StubAws) -> None:
-    """However many came since; the note counts those in between."""
+    """`--last` finds events before any number of sandbox events; the note counts those in between."""
     aws.server_name = ""
     assert dsops.run(*PLAIN).returncode == 0
     aws.server_name = SANDBOX
@@ -147,7 +147,7 @@ def test_the_last_events_are_found_behind_those_of_a_sandbox(dsops: Agent, aws: 
 
 
 def test_the_report_leaves_a_sandbox_out(dsops: Agent, aws: StubAws) -> None:
-    """Of dsops' own trail; a note says how many lines that are."""
+    """The report excludes sandbox records, and a note counts them."""
     pytest.importorskip("duckdb")
     assert dsops.run(*PLAIN).returncode == 0
     aws.server_name = ""
@@ -160,7 +160,7 @@ def test_the_report_leaves_a_sandbox_out(dsops: Agent, aws: StubAws) -> None:
 
 
 def test_a_program_marks_its_runs_as_well(dsops: Agent, aws: StubAws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`dsops.open` has a journal of its own."""
+    """The Python library marks sandbox runs too."""
     for name, value in dsops.environ.items():
         monkeypatch.setenv(name, value)
     library.open(str(dsops.folder / "dsops.yaml")).secrets("production")

@@ -1,4 +1,4 @@
-"""Lines reach their receivers though the run that wrote them is long another program; a run waits for nobody."""
+"""Lines reach their receivers though the run that wrote them is long another program; a run waits for no receiver."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def dsops(home: Path) -> Iterator[Dsops]:
-    """The program in that home; who sends is gone after the test."""
+    """The program with that home; senders are ended after the test."""
     program = Dsops(home)
     program.environ["HOME"] = str(home)
     yield program
@@ -49,12 +49,12 @@ def dsops(home: Path) -> Iterator[Dsops]:
 
 
 def trail(home: Path) -> Path:
-    """Its file."""
+    """The path of the trail."""
     return home / ".local" / "state" / "dsops" / "audit.jsonl"
 
 
 def configure(home: Path, text: str) -> None:
-    """Writes the user's configuration."""
+    """Write the user configuration."""
     file = home / ".config" / "dsops" / "config.yaml"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
@@ -62,7 +62,7 @@ def configure(home: Path, text: str) -> None:
 
 
 def senders(home: Path) -> list[int]:
-    """The processes that send for that home: nobody's children, to be told by what they were started with."""
+    """The detached sending processes of that home, recognized by their command line."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -76,19 +76,19 @@ def senders(home: Path) -> list[int]:
 
 
 def end_senders(home: Path) -> None:
-    """Ends them."""
+    """End the senders."""
     for pid in senders(home):
         os.kill(pid, signal.SIGKILL)
 
 
 def state(home: Path) -> dict[str, Any]:
-    """What is noted of the receivers."""
+    """The saved state of the receivers."""
     receivers: dict[str, Any] = json.loads(trail(home).with_name("audit.jsonl.sent").read_text())["receivers"]
     return receivers
 
 
 def wait_for(home: Path, key: str, *, value: object = None) -> Any:  # JSON
-    """The value that the only receiver's note comes to have."""
+    """Wait for a value in the only receiver's state."""
     until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until:
         if trail(home).with_name("audit.jsonl.sent").exists():
@@ -100,7 +100,7 @@ def wait_for(home: Path, key: str, *, value: object = None) -> Any:  # JSON
 
 
 def names(seen: list[Seen]) -> list[str]:
-    """The events of all that a collector was sent, as OpenTelemetry reads it."""
+    """The event names in all requests that a collector received."""
     return [
         log.event_name
         for each in seen
@@ -110,7 +110,7 @@ def names(seen: list[Seen]) -> list[str]:
 
 
 def test_a_local_socket_gets_what_a_run_writes(dsops: Dsops, home: Path) -> None:
-    """The run has become another program, and ended, by then; who sends is not its child."""
+    """A syslog socket receives the lines of a run that has ended; the sender is not the run's child."""
     with Datagrams(home / "log") as receiver:
         configure(home, f"audit: {{syslog: {{to: {home}/log, format: rfc5424}}}}\n")
         done = dsops.run("exec", *PLAIN, "--", sys.executable, "-c", CHILDREN)
@@ -121,8 +121,8 @@ def test_a_local_socket_gets_what_a_run_writes(dsops: Dsops, home: Path) -> None
 
 
 @pytest.mark.parametrize("kind", ["udp", "tcp"])
-def test_a_network_gets_it(dsops: Dsops, home: Path, kind: str) -> None:
-    """In datagrams or on a stream."""
+def test_syslog_over_the_network_gets_the_lines(dsops: Dsops, home: Path, kind: str) -> None:
+    """Lines are sent over UDP or TCP syslog."""
     with Datagrams() if kind == "udp" else Stream() as receiver:
         configure(home, f"audit: {{syslog: {{to: '{receiver.target}', facility: local0}}}}\n")
         assert dsops.run("get", *PLAIN, "PLAIN").stdout == b"info"
@@ -130,8 +130,8 @@ def test_a_network_gets_it(dsops: Dsops, home: Path, kind: str) -> None:
     assert (parse(data).name, parse(data).facility) == ("Get", 16)
 
 
-def test_a_collector_gets_it_with_the_runs_headers(dsops: Dsops, home: Path) -> None:
-    """Each line once, whichever run it is of; nothing else of the run's environment is there."""
+def test_a_collector_gets_the_lines_with_the_runs_headers(dsops: Dsops, home: Path) -> None:
+    """An OTLP collector gets each line once, with the run's headers and nothing else of its environment."""
     with StubServer(lambda _seen: Answer()) as server:
         configure(home, f"audit: {{otlp: '{server.url}'}}\n")
         for _ in range(3):
@@ -147,8 +147,8 @@ def test_a_collector_gets_it_with_the_runs_headers(dsops: Dsops, home: Path) -> 
         assert [os.readlink(f"/proc/{pid}/fd/{number}") for number in range(3)] == ["/dev/null"] * 3
 
 
-def test_a_receiver_that_is_gone_stops_nothing_and_is_told_by_the_next_run(dsops: Dsops, home: Path) -> None:
-    """Since when, why, how many wait; once it is back, it gets all of them, and nothing is told any more."""
+def test_an_unreachable_receiver_is_reported_by_the_next_run(dsops: Dsops, home: Path) -> None:
+    """The next run reports an unreachable receiver; when it is back it gets all lines."""
     with StubServer(lambda _seen: Answer()) as server:
         url = server.url
     configure(home, f"audit: {{otlp: '{url}'}}\n")
@@ -179,7 +179,7 @@ def test_a_receiver_that_is_gone_stops_nothing_and_is_told_by_the_next_run(dsops
 
 
 class Again(StubServer):
-    """A server at a port that was another's."""
+    """A server on another server's former port."""
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__(lambda _seen: Answer())
@@ -192,19 +192,19 @@ class Again(StubServer):
 
 @pytest.mark.parametrize("kind", ["silent", "deaf"])
 def test_a_slow_receiver_is_not_waited_for(dsops: Dsops, home: Path, kind: str) -> None:
-    """The run is over while the receiver has not said a word."""
+    """A run ends while its receiver is still silent."""
     with StubServer(lambda _seen: Answer(is_silent=True)) as silent, Stream(is_deaf=True) as deaf:
         where = f"otlp: '{silent.url}'" if kind == "silent" else f"syslog: '{deaf.target}'"
         configure(home, f"audit: {{{where}}}\n")
         begun = time.monotonic()
         for _ in range(3):
             assert dsops.run("get", *PLAIN, "PLAIN").stdout == b"info"
-        assert time.monotonic() - begun < 9  # one attempt alone takes ten seconds, or two
+        assert time.monotonic() - begun < 9  # one attempt alone takes two to ten seconds
         end_senders(home)
 
 
-def test_who_reads_a_runs_output_is_not_kept_waiting(dsops: Dsops, home: Path) -> None:
-    """Who sends holds nothing that the run had open."""
+def test_the_sender_keeps_no_descriptor_of_the_run(dsops: Dsops, home: Path) -> None:
+    """The sender keeps no descriptor of the run open, so a reader of its output sees the end."""
     with StubServer(lambda _seen: Answer(is_silent=True)) as server:
         configure(home, f"audit: {{otlp: '{server.url}'}}\n")
         reader, writer = os.pipe()
@@ -226,8 +226,8 @@ def test_who_reads_a_runs_output_is_not_kept_waiting(dsops: Dsops, home: Path) -
         end_senders(home)
 
 
-def test_lines_that_were_removed_before_they_were_sent_are_told_once(dsops: Dsops, home: Path) -> None:
-    """By the next run, with their numbers."""
+def test_unsent_lines_that_were_removed_are_reported_once(dsops: Dsops, home: Path) -> None:
+    """Lines that were rotated away before they were sent are reported once, with their numbers."""
     with StubServer(lambda _seen: Answer()) as server:
         configure(home, f"audit: {{otlp: '{server.url}', max_bytes: 4096, keep: 1}}\n")
         dsops.run("get", *PLAIN, "PLAIN")
@@ -246,7 +246,7 @@ def test_lines_that_were_removed_before_they_were_sent_are_told_once(dsops: Dsop
 
 
 def test_required_is_about_the_file(dsops: Dsops, home: Path) -> None:
-    """A receiver that takes nothing stops nothing; a trail that can't be written stops all, and nothing is sent."""
+    """`required` concerns the trail file: an unreachable receiver stops nothing, an unwritable trail stops all."""
     with Datagrams(home / "log"):
         configure(home, f"audit: {{mode: required, syslog: {home}/log}}\n")
         (home / "log").unlink()
@@ -257,7 +257,7 @@ def test_required_is_about_the_file(dsops: Dsops, home: Path) -> None:
 
 
 def test_the_agent_has_lines_sent_too(home: Path) -> None:
-    """To the receivers of whoever asks, with his headers."""
+    """The agent has lines sent to the client's receivers, with the client's headers."""
     with StubAws() as aws, Agent(home, aws) as agent, StubServer(lambda _seen: Answer()) as server:
         agent.environ["HOME"] = str(home)
         configure(home, f"audit: {{otlp: '{server.url}'}}\n")
@@ -271,7 +271,7 @@ def test_the_agent_has_lines_sent_too(home: Path) -> None:
 
 @pytest.mark.usefixtures("dsops")
 def test_a_program_has_its_lines_sent(home: Path) -> None:
-    """From threads, too: nothing is forked."""
+    """Lines of the Python library are sent from a thread, without a fork."""
     with StubServer(lambda _seen: Answer()) as server:
         configure(home, f"audit: {{otlp: '{server.url}'}}\n")
         library.open(home / "dsops.yaml", {"HOME": str(home)}).secrets("plain")
@@ -280,7 +280,7 @@ def test_a_program_has_its_lines_sent(home: Path) -> None:
 
 
 def test_without_receivers_there_is_nothing_to_send(dsops: Dsops, home: Path) -> None:
-    """What to write is told; nothing is started, and nothing is noted."""
+    """`dsops audit send` without receivers is an error that says how to configure one."""
     assert dsops.run("get", *PLAIN, "PLAIN").returncode == 0
     done = dsops.run("audit", "send")
     assert done.returncode == 2

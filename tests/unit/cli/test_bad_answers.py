@@ -1,6 +1,6 @@
-"""`dsops` as a real process, against servers that refuse, talk rubbish, point elsewhere, hang up or are not there.
+"""`dsops` as a real process against servers that refuse, send garbage, redirect, hang up or don't exist.
 
-Whatever it is: one message that says what failed, why and what to do; the code that belongs to it; no command was run.
+Every failure gives one message with reason and hint, its exit code, and no command is run.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from tests.unit.cli.test_failing_json import KEYS
 
 WITHOUT_KEYS = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
 SECONDS = 1.5
-"""What AWS's stand-in gets for an answer: a server that throttles is asked again after pauses."""
+"""The store's time limit: requests to a throttling server are retried within it."""
 
 
 class Case(NamedTuple):
-    """What a server answers, and what a person has to read of it."""
+    """A server's answer, and the expected error."""
 
     name: str
     answer: Answer
@@ -37,7 +37,7 @@ class Case(NamedTuple):
 
 
 def denied(action: str, reason: str = "") -> str:
-    """AWS's words for a refusal."""
+    """AWS's message for a denial."""
     caller = "arn:aws:sts::111122223333:assumed-role/Target/test"
     return f"User: {caller} is not authorized to perform: {action} on resource: x {reason}".strip()
 
@@ -146,7 +146,7 @@ SECRET = (
 
 @pytest.fixture
 def dsops(tmp_path: Path) -> Dsops:
-    """The program, with less patience than it has by itself."""
+    """The program with a short `timeout_ms`."""
     program = Dsops(tmp_path)
     limited = CONFIG.replace("    region:", f"    timeout_ms: {int(SECONDS * 1000)}\n    region:")
     (tmp_path / "dsops.yaml").write_text(limited)
@@ -155,15 +155,15 @@ def dsops(tmp_path: Path) -> Dsops:
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Who signs the servers' certificates."""
+    """The authority that signs the servers' certificates."""
     return make_authority(tmp_path_factory.mktemp("authority"))
 
 
 def told(dsops: Dsops, **environ: str) -> str:
-    """What exec says when it fails, by then without having run the command; the code and `--json` agree."""
+    """The error text of a failing exec, after checks of its code, its JSON, and that no command ran."""
     started = time.monotonic()
     done = dsops.run("exec", "--env", "production", "--", "touch", "ran", **environ)
-    assert time.monotonic() - started < SECONDS + 4  # with the start of an interpreter on a busy machine
+    assert time.monotonic() - started < SECONDS + 4  # includes the start of an interpreter on a busy machine
     text = without_notes(done.stderr.decode())
     assert (done.returncode, done.stdout) == (125, b"")
     assert not (dsops.folder / "ran").exists()
@@ -175,12 +175,12 @@ def told(dsops: Dsops, **environ: str) -> str:
 
 
 def without_notes(text: str) -> str:
-    """What is told besides: that the clock is wrong."""
+    """The text without notes, such as the one about a wrong clock."""
     return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("dsops: note: "))
 
 
 def code_of(dsops: Dsops, **environ: str) -> tuple[str, int]:
-    """What a program is told of the same failure, by another command."""
+    """The error code and exit code of the same failure from `get --json`."""
     done = dsops.run("get", "--json", "--env", "production", "TOKEN", **environ)
     error = json.loads(without_notes(done.stderr.decode()))
     assert (done.stdout, error["exit_code"]) == (b"", done.returncode)
@@ -189,8 +189,8 @@ def code_of(dsops: Dsops, **environ: str) -> tuple[str, int]:
 
 
 @pytest.mark.parametrize("case", ROLE, ids=lambda case: case.name)
-def test_instead_of_a_role(dsops: Dsops, case: Case) -> None:
-    """The store is named with its line, and the variable that needs it."""
+def test_bad_answers_to_assume_role(dsops: Dsops, case: Case) -> None:
+    """A bad answer to AssumeRole gives an error that names the store and its line."""
     with StubServer(lambda _seen: case.answer) as server:
         text = told(dsops, AWS_ENDPOINT_URL=server.url)
         assert case.requests in (0, len(server.seen))
@@ -202,8 +202,8 @@ def test_instead_of_a_role(dsops: Dsops, case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", SECRET, ids=lambda case: case.name)
-def test_instead_of_a_secret(dsops: Dsops, case: Case) -> None:
-    """The variable is named with its line."""
+def test_bad_answers_to_get_secret_value(dsops: Dsops, case: Case) -> None:
+    """A bad answer to GetSecretValue gives an error that names the variable and its line."""
     with StubAws() as aws, StubServer(lambda _seen: case.answer) as server:
         environ = {"AWS_ENDPOINT_URL": aws.server.url, "AWS_ENDPOINT_URL_SECRETS_MANAGER": server.url}
         text = told(dsops, **environ)
@@ -216,15 +216,15 @@ def test_instead_of_a_secret(dsops: Dsops, case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", ANYWHERE, ids=lambda case: case.name)
-def test_without_pycurl_it_is_told_as_well(dsops: Dsops, case: Case) -> None:
-    """The other transport has other errors; a person reads the same."""
+def test_urllib3_gives_the_same_errors(dsops: Dsops, case: Case) -> None:
+    """The urllib3 transport gives the same errors as pycurl."""
     with StubServer(lambda _seen: case.answer) as server:
         text = told(dsops, AWS_ENDPOINT_URL=server.url, DSOPS_TRANSPORT="urllib3")
     assert text.startswith(f"dsops: error[{case.code}]: store `target`")
     assert "SSH" not in text
 
 
-def test_nobody_listens(dsops: Dsops) -> None:
+def test_a_refused_connection_is_reported(dsops: Dsops) -> None:
     """A sandbox that does not run is the usual reason."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -235,7 +235,7 @@ def test_nobody_listens(dsops: Dsops) -> None:
     assert code_of(dsops, AWS_ENDPOINT_URL=url) == ("service.unreachable", 5)
 
 
-def test_nobody_answers(dsops: Dsops) -> None:
+def test_a_server_that_never_answers_is_reported(dsops: Dsops) -> None:
     """After the time that the store gives it."""
     with StubServer(lambda _seen: Answer(is_silent=True)) as server:
         text = told(dsops, AWS_ENDPOINT_URL=server.url)
@@ -257,7 +257,7 @@ def test_nobody_answers(dsops: Dsops) -> None:
 def test_a_certificate_that_can_not_be_trusted(
     dsops: Dsops, authority: Authority, tmp_path: Path, fault: str, words: str, transport: str
 ) -> None:
-    """Nothing is sent, and each fault has its own cure."""
+    """An untrusted certificate stops the request, with a hint for its fault."""
     tls: dict[str, ssl.SSLContext] = {
         "another name": authority.server("sts.example.com"),
         "expired": authority.server(expired=True),
@@ -285,7 +285,7 @@ def test_a_certificate_that_can_not_be_trusted(
     ],
 )
 def test_an_environment_that_can_not_be_used(dsops: Dsops, environ: dict[str, str], words: tuple[str, ...]) -> None:
-    """The variable is named, once, however many stores there are."""
+    """An unusable environment variable is named once, however many stores use it."""
     text = told(dsops, **environ)
     assert [word for word in words if word not in text] == [], text
     assert text.count("error[") == 1

@@ -1,4 +1,4 @@
-"""Configurations that are not to be read: unreadable ones, and somebody else's."""
+"""Configurations that are not read: unreadable files, and files of another user."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ sys.exit(main(["validate"]))
 
 
 def test_a_file_that_may_not_be_read() -> None:
-    """Root may read everything; so it becomes somebody else before it tries."""
+    """An unreadable file is an error. Root may read everything, so the test becomes another user first."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -38,8 +38,8 @@ def test_a_file_that_may_not_be_read() -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_a_file_of_somebody_else(tmp_path: Path) -> None:
-    """It was found, and whoever wrote it would decide which variables a command gets; named, it counts."""
+def test_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
+    """A discovered file of another user is refused, since it decides the command's variables; `--config` accepts it."""
     dsops = Dsops(tmp_path)
     os.chown(tmp_path / "dsops.yaml", 65534, 65534)
     done = dsops.run("exec", "--env", "plain", "--", "touch", "ran")

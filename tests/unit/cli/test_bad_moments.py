@@ -1,4 +1,4 @@
-"""Ctrl-C at the wrong moment, wrong codes: `dsops` as a real process on a terminal."""
+"""`dsops` as a real process on a terminal: Ctrl-C at any moment, and wrong MFA codes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ envs:
 
 @pytest.fixture
 def asking(tmp_path: Path) -> Iterator[tuple[Dsops, StubServer]]:
-    """The program with a role behind MFA, and an STS that takes no code but 654321."""
+    """The program with a role that requires MFA, and a stub of STS that accepts only 654321."""
 
     def answer(seen: object) -> Answer:
         if b"TokenCode=654321" in getattr(seen, "body", b""):
@@ -43,15 +43,15 @@ def asking(tmp_path: Path) -> Iterator[tuple[Dsops, StubServer]]:
 
 
 def _in_a_shell(dsops: Dsops, *words: str) -> list[str]:
-    """A shell on a terminal that runs it, then tells its exit code and whether there is an echo."""
+    """A shell on a terminal that runs the program, then prints its exit code and whether the terminal echoes."""
     environ = [f"{name}={value}" for name, value in dsops.environ.items()]
     show = "case $(stty -a) in *-echo\\ *) echo blind;; *) echo sees;; esac"
     line = f'trap : INT; cd "$1"; shift; "$@"; echo "code $?"; {show}; sleep 9'
     return ["bash", "-c", line, "bash", str(dsops.folder), "env", "-i", *environ, *dsops.command(*words)]
 
 
-def test_ctrl_c_at_the_question_is_130(asking: tuple[Dsops, StubServer]) -> None:
-    """No traceback, no call, no command; and the terminal shows again what is typed."""
+def test_ctrl_c_at_the_prompt_is_130(asking: tuple[Dsops, StubServer]) -> None:
+    """Ctrl-C at the prompt exits with 130, without traceback, call or command, and restores the echo."""
     dsops, server = asking
     with Terminal(_in_a_shell(dsops, "exec", "--", "touch", "ran")) as terminal:
         terminal.expect("MFA code of arn:aws:iam::111122223333:mfa/ada for role: ")
@@ -63,7 +63,7 @@ def test_ctrl_c_at_the_question_is_130(asking: tuple[Dsops, StubServer]) -> None
 
 
 def test_ctrl_c_while_a_server_is_awaited_is_130(tmp_path: Path) -> None:
-    """Progress goes away, too."""
+    """Ctrl-C while waiting for a server exits with 130 and erases the progress line."""
     dsops = Dsops(tmp_path)
     with StubServer(lambda _seen: Answer(is_silent=True)) as silent:
         dsops.environ["AWS_ENDPOINT_URL"] = silent.url
@@ -77,7 +77,7 @@ def test_ctrl_c_while_a_server_is_awaited_is_130(tmp_path: Path) -> None:
     assert not (dsops.folder / "ran").exists()
 
 
-def test_a_wrong_code_is_asked_for_anew(asking: tuple[Dsops, StubServer]) -> None:
+def test_a_wrong_code_is_asked_for_again(asking: tuple[Dsops, StubServer]) -> None:
     """What is no code is not sent; a code that AWS does not take may be corrected; nothing typed is seen."""
     dsops, server = asking
     with Terminal(_in_a_shell(dsops, "get", "KEY")) as terminal:
@@ -94,8 +94,8 @@ def test_a_wrong_code_is_asked_for_anew(asking: tuple[Dsops, StubServer]) -> Non
     assert len(server.seen) == 2
 
 
-def test_a_wrong_code_without_a_person_is_told(asking: tuple[Dsops, StubServer]) -> None:
-    """It may just have passed: the next one is to be given."""
+def test_a_wrong_code_without_a_terminal_is_an_error(asking: tuple[Dsops, StubServer]) -> None:
+    """A rejected code from a variable is an error with the hint to use the next one."""
     dsops, server = asking
     (dsops.folder / "dsops.yaml").write_text(MFA.replace("    serial", "    token_code: ${MFA_TOKEN}\n    serial"))
     done = dsops.run("get", "KEY", MFA_TOKEN="123456")

@@ -1,4 +1,4 @@
-"""Command lines: flags, their variables, operands, and where the command of another program begins."""
+"""Parsing of command lines: flags, their variables, operands, and the start of another program's command."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LAUNCHER = Command("help", nothing, FLAGS, takes_command=True)
 
 
 def test_flags_take_the_next_word_or_what_follows_the_equals_sign() -> None:
-    """Both ways are one; a value may hold an equals sign, and may be empty only behind one."""
+    """`--flag value` and `--flag=value` are equal; a value may contain `=`, and be empty only after `=`."""
     for words in (["--env", "a=b", "x"], ["--env=a=b", "x"], ["x", "--env=a=b"]):
         assert parse(PLAIN, words, {}).text("--env") == "a=b"
     assert parse(PLAIN, ["--env=", "x"], {"DSOPS_ENV": "theirs"}).text("--env") == ""
@@ -37,13 +37,13 @@ def test_flags_take_the_next_word_or_what_follows_the_equals_sign() -> None:
         parse(PLAIN, ["x", "--env", "--json"], {})
 
 
-def test_the_last_one_counts() -> None:
-    """So an alias can be overridden."""
+def test_the_last_occurrence_of_a_flag_wins() -> None:
+    """The last occurrence of a flag wins, so that an alias can be overridden."""
     assert parse(PLAIN, ["--env", "a", "x", "--env", "b"], {}).text("--env") == "b"
 
 
-def test_of_a_flag_that_repeats_all_count() -> None:
-    """In order, empty ones too; those of the command line instead of its variable's, which has one on each line."""
+def test_a_repeatable_flag_keeps_all_values() -> None:
+    """A repeatable flag keeps all values in order; the command line replaces the variable's lines."""
     command = Command("help", nothing, (Flag("--also", "more", value="X", is_repeatable=True),))
 
     assert parse(command, ["--also", "a,b", "--also=", "--also=c"], {}).texts("--also") == ("a,b", "", "c")
@@ -53,7 +53,7 @@ def test_of_a_flag_that_repeats_all_count() -> None:
 
 
 def test_flags_are_not_abbreviated() -> None:
-    """A new flag must not change what a script means; the one that was meant is offered."""
+    """An abbreviated flag is an error that suggests the full one, since a new flag must not change a script."""
     with pytest.raises(UsageError, match="no flag `--keep`"):
         parse(PLAIN, ["x", "--keep"], {})
     with pytest.raises(UsageError) as caught:
@@ -62,7 +62,7 @@ def test_flags_are_not_abbreviated() -> None:
 
 
 def test_each_flag_has_a_variable_that_the_command_line_overrides() -> None:
-    """`DSOPS_` and its name, or its own; an empty one is as good as none."""
+    """Every flag has a `DSOPS_` variable that the command line overrides; an empty variable counts as unset."""
     environ = {"DSOPS_ENV": "theirs", "DSOPS_KEEP_EXISTING": "1", "DSOPS_RENDER_FORMAT": "yaml", "DSOPS_TIMEOUT": "2"}
     arguments = parse(PLAIN, ["x"], environ)
     assert (arguments.text("--env"), arguments.text("--format")) == ("theirs", "yaml")
@@ -77,13 +77,13 @@ def test_each_flag_has_a_variable_that_the_command_line_overrides() -> None:
 
 @pytest.mark.parametrize("value", ["1", "true", "YES", "on"])
 def test_a_switch_is_on_in_many_words(value: str) -> None:
-    """What people write into variables."""
+    """A switch's variable accepts several words for on."""
     assert parse(PLAIN, ["x"], {"DSOPS_KEEP_EXISTING": value}).switch("--keep-existing")
 
 
 @pytest.mark.parametrize("value", ["0", "false", "No", "off"])
 def test_a_switch_is_off_in_many_words(value: str) -> None:
-    """`DSOPS_KEEP_EXISTING=0` must not switch it on."""
+    """A switch's variable accepts several words for off, such as `DSOPS_KEEP_EXISTING=0`."""
     assert not parse(PLAIN, ["x"], {"DSOPS_KEEP_EXISTING": value}).switch("--keep-existing")
 
 
@@ -109,7 +109,7 @@ def test_a_switch_is_off_in_many_words(value: str) -> None:
 def test_a_value_that_does_not_fit_is_refused_where_it_was_written(
     words: list[str], environ: dict[str, str], named: str
 ) -> None:
-    """The flag or the variable is named, and what would fit is said."""
+    """An invalid value gives an error that names the flag or variable, and what is valid."""
     with pytest.raises(UsageError) as caught:
         parse(PLAIN, words, environ)
     assert caught.value.message.startswith(named)
@@ -117,7 +117,7 @@ def test_a_value_that_does_not_fit_is_refused_where_it_was_written(
 
 
 def test_numbers_are_read() -> None:
-    """Seconds may have a fraction; what was not given is None."""
+    """Seconds may have a fraction; a missing number is None."""
     arguments = parse(PLAIN, ["x", "-t", "1.5", "--port=8080"], {})
     assert (arguments.seconds("--timeout"), arguments.integer("--port")) == (1.5, 8080)
     arguments = parse(PLAIN, ["x"], {})
@@ -125,7 +125,7 @@ def test_numbers_are_read() -> None:
 
 
 def test_operands_come_in_order_and_may_be_left_out_at_the_end() -> None:
-    """Flags may stand between them, `-` is a word, and after `--` everything is."""
+    """Flags may stand between operands, `-` is an operand, and so is every word after `--`."""
     arguments = parse(PLAIN, ["store", "--env", "a", "-"], {})
     assert (arguments.operand("STORE"), arguments.operand("KEY")) == ("store", "-")
     assert parse(PLAIN, ["store"], {}).operand("KEY") == ""
@@ -133,7 +133,7 @@ def test_operands_come_in_order_and_may_be_left_out_at_the_end() -> None:
 
 
 def test_missing_and_surplus_operands_are_refused() -> None:
-    """Each by its name or word."""
+    """A missing operand is named in the error, and so is a surplus word."""
     with pytest.raises(UsageError, match="STORE is missing"):
         parse(PLAIN, [], {})
     with pytest.raises(UsageError, match="`c` is one word too many"):
@@ -141,7 +141,7 @@ def test_missing_and_surplus_operands_are_refused() -> None:
 
 
 def test_an_operand_may_have_choices_and_may_take_all_the_rest() -> None:
-    """Each word is checked."""
+    """Each word of a repeatable operand is checked against its choices."""
     command = Command("help", nothing, (), (Operand("SHELL", "a shell", choices=("a", "b"), is_repeatable=True),))
     assert parse(command, ["a", "b", "a"], {}).words("SHELL") == ("a", "b", "a")
     with pytest.raises(UsageError, match="SHELL can't be `c`"):
@@ -149,34 +149,34 @@ def test_an_operand_may_have_choices_and_may_take_all_the_rest() -> None:
 
 
 def test_what_follows_the_dashes_is_the_command() -> None:
-    """Whatever it looks like; a second `--` belongs to it."""
+    """Everything after `--` is the command, including a second `--`."""
     arguments = parse(LAUNCHER, ["--env", "a", "--", "git", "log", "--help", "--", "x"], {})
     assert arguments.command == ("git", "log", "--help", "--", "x")
     assert not arguments.is_help
 
 
 def test_without_dashes_the_first_word_begins_the_command() -> None:
-    """The original read the command's flags as its own."""
+    """Without `--` the command starts at the first word; its flags are its own."""
     arguments = parse(LAUNCHER, ["--env", "a", "ls", "--env", "b", "-l"], {})
     assert arguments.text("--env") == "a"
     assert arguments.command == ("ls", "--env", "b", "-l")
 
 
 def test_a_word_before_the_dashes_is_refused() -> None:
-    """`dsops exec production -- deploy.sh`, as other tools have it, must not run `production`."""
+    """`dsops exec production -- deploy.sh` is an error with a hint, and does not run `production`."""
     with pytest.raises(UsageError, match="`production` stands before `--`") as caught:
         parse(LAUNCHER, ["production", "--", "deploy.sh"], {})
     assert "--env production" in caught.value.hint
 
 
 @pytest.mark.parametrize("words", [["--help"], ["x", "-h"], ["--env", "a", "--help", "--nonsense"]])
-def test_help_is_heard_before_anything_else_is_wrong(words: list[str]) -> None:
-    """A missing operand does not matter to who asks for help."""
+def test_help_works_with_a_wrong_command_line(words: list[str]) -> None:
+    """`--help` works with missing operands."""
     assert parse(PLAIN, words, {}).is_help
 
 
 def test_every_command_takes_the_common_flags() -> None:
-    """They are the same everywhere."""
+    """The common flags are accepted by every command."""
     arguments = parse(PLAIN, ["x", "--json", "-v"], {"DSOPS_DEBUG": "1"})
     assert arguments.switch("--json")
     assert arguments.switch("--verbose")
@@ -184,6 +184,6 @@ def test_every_command_takes_the_common_flags() -> None:
 
 
 def test_asking_for_a_flag_that_was_not_declared_is_a_bug() -> None:
-    """A command can't forget to declare what it reads."""
+    """Reading an undeclared flag raises KeyError."""
     with pytest.raises(KeyError):
         parse(PLAIN, ["x"], {}).text("--out")

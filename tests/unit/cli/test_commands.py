@@ -1,4 +1,4 @@
-"""The commands that talk to AWS, as real processes against it on loopback: what they print, and what they never do."""
+"""The commands that call AWS, as real processes against a stub on loopback."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ envs:
 
 @pytest.fixture
 def aws() -> Iterator[StubAws]:
-    """STS and Secrets Manager."""
+    """Stubs of STS and Secrets Manager."""
     with StubAws() as server:
         yield server
 
@@ -43,28 +43,28 @@ def dsops(tmp_path: Path, aws: StubAws) -> Dsops:
 
 
 class TestGet:
-    """One variable, and nothing else."""
+    """`dsops get` prints one variable."""
 
     def test_the_value_is_printed_byte_for_byte(self, dsops: Dsops) -> None:
-        """No newline is added to what another program reads; empty and binary values are values."""
+        """`get` prints the value's bytes without a newline, also for empty and binary values."""
         for name, value in (("QUOTED", QUOTED.encode()), ("BINARY", BINARY), ("EMPTY", b"")):
             done = dsops.run("get", "--env", "odd", name)
             assert (done.returncode, done.stdout, done.stderr) == (0, value, b"")
 
     def test_only_what_that_variable_needs_is_fetched(self, dsops: Dsops, aws: StubAws) -> None:
-        """A literal costs no call, and another variable's missing secret does not matter."""
+        """`get` fetches only what the variable needs: a literal costs no call."""
         assert dsops.run("get", "--env", "production", "PLAIN").stdout == b"info"
         assert aws.calls == []
         assert dsops.run("get", "--env", "missing", "PRESENT").stdout == b"hush-token"
 
     def test_an_optional_one_without_a_secret_is_an_error(self, dsops: Dsops) -> None:
-        """An empty answer would look like an empty value."""
+        """`get` of an optional variable without a secret is an error, since empty output would look like a value."""
         done = dsops.run("get", "--env", "optional", "OPTIONAL")
         assert (done.returncode, done.stdout) == (4, b"")
         assert b"error[secret.not-found]" in done.stderr
 
     def test_json_says_where_it_comes_from_and_holds_only_text(self, dsops: Dsops) -> None:
-        """Bytes that are not UTF-8 can't be JSON: that is said, not replaced."""
+        """`get --json` includes the source; a value that is not UTF-8 is an error."""
         done = dsops.run("get", "--env", "odd", "QUOTED", "--json")
         assert json.loads(done.stdout) == {
             "variable": "QUOTED",
@@ -77,16 +77,16 @@ class TestGet:
         assert b"base64_encode" in done.stderr
 
     def test_on_a_terminal_the_prompt_does_not_stick_to_it(self, dsops: Dsops) -> None:
-        """There a newline follows."""
+        """On a terminal `get` adds a newline."""
         with Terminal(["env", "-C", str(dsops.folder), *dsops.command("get", "--env", "plain", "PLAIN")]) as terminal:
             terminal.expect("info\r\n")
 
 
 class TestRender:
-    """A file with an environment in it."""
+    """`dsops render` writes an environment to a file."""
 
     def test_a_failure_touches_no_file(self, dsops: Dsops) -> None:
-        """The old file stays as it was when a secret is missing."""
+        """When a secret is missing, `render` leaves the old file unchanged."""
         path = dsops.folder / ".env"
         path.write_text("OLD=1\n")
         done = dsops.run("render", "--env", "missing", "--out", ".env")
@@ -95,12 +95,12 @@ class TestRender:
         assert {each.name for each in dsops.folder.iterdir()} == {".env", "dsops.yaml"}
 
     def test_an_unknown_format_costs_no_call(self, dsops: Dsops, aws: StubAws) -> None:
-        """It is refused before AWS is asked."""
+        """An unknown format is an error before any call to AWS."""
         assert dsops.run("render", "--env", "production", "--out", "x.txt").returncode == 2
         assert aws.calls == []
 
     def test_what_a_format_can_not_hold_is_refused_by_name(self, dsops: Dsops) -> None:
-        """A NUL in a shell, and bytes in dotenv."""
+        """A value that the format can't hold is an error that names the variable."""
         done = dsops.run("render", "--env", "broken", "--format", "shell")
         assert (done.returncode, done.stdout) == (4, b"")
         assert b"`NUL`" in done.stderr
@@ -110,16 +110,16 @@ class TestRender:
 
 
 class TestCredentials:
-    """A store's session for another program."""
+    """`dsops credentials` prints a store's session for another program."""
 
     def test_a_secret_store_gives_what_it_reads_with(self, dsops: Dsops, aws: StubAws) -> None:
-        """No secret is read for that."""
+        """`credentials` of a secret store prints the session that it reads with, and reads no secret."""
         value = json.loads(dsops.run("credentials", "secrets").stdout)
         assert (value["access_key_id"], value["store"]) == ("ASIAEXAMPLEEXAMPLE01", "secrets")
         assert aws.calls == ["AssumeRole"]
 
     def test_env_is_read_by_a_shell(self, dsops: Dsops) -> None:
-        """`eval` gives the four variables; what was there before is gone."""
+        """`eval` of the `env` format sets the variables and replaces the inherited ones."""
         line = f'eval "$({" ".join(map(_quoted, dsops.command("credentials", "target", "--format", "env")))})"; env -0'
         environ = {**dsops.environ, "AWS_SESSION_TOKEN": ""}
         done = subprocess.run(["sh", "-c", line], cwd=dsops.folder, env=environ, capture_output=True, check=True)
@@ -130,7 +130,7 @@ class TestCredentials:
         assert pairs["AWS_CREDENTIAL_EXPIRATION"] == "2099-01-01T00:00:00Z"
 
     def test_process_is_what_aws_expects(self, dsops: Dsops) -> None:
-        """AWS SDKs and Tools Reference Guide, "Process credential provider"."""
+        """The `process` format follows the AWS SDKs and Tools Reference Guide, "Process credential provider"."""
         assert json.loads(dsops.run("credentials", "target", "--format", "process").stdout) == {
             "Version": 1,
             "AccessKeyId": "ASIAEXAMPLEEXAMPLE01",
@@ -140,14 +140,14 @@ class TestCredentials:
         }
 
     def test_too_little_time_left_is_refused(self, dsops: Dsops) -> None:
-        """A session that ends sooner than the caller needs is not handed out."""
+        """A session that expires before `--min-ttl` is refused."""
         assert dsops.run("credentials", "target", "--min-ttl", "60").returncode == 0
         done = dsops.run("credentials", "target", "--min-ttl", "1e10")
         assert (done.returncode, done.stdout) == (3, b"")
         assert b"error[credentials.too-little-time]" in done.stderr
 
     def test_a_store_without_credentials_is_refused(self, dsops: Dsops) -> None:
-        """It is the command line that is wrong."""
+        """`credentials` of a store without credentials is a usage error."""
         (dsops.folder / "dsops.yaml").write_text("version: 1\nsecretStores: {lit: {type: literal, values: {a: b}}}\n")
         done = dsops.run("credentials", "lit")
         assert done.returncode == 2
@@ -155,32 +155,32 @@ class TestCredentials:
 
 
 class TestMfa:
-    """A code that only a person has."""
+    """Stores that require an MFA code."""
 
     @pytest.fixture
     def dsops(self, tmp_path: Path, aws: StubAws) -> Dsops:
-        """The program, with a role behind MFA."""
+        """The program with a role that requires MFA."""
         program = Dsops(tmp_path, aws)
         (tmp_path / "dsops.yaml").write_text(MFA_CONFIG)
         return program
 
     def test_without_a_terminal_it_fails_at_once_and_says_what_to_set(self, dsops: Dsops, aws: StubAws) -> None:
-        """No call is made, and nobody waits."""
+        """Without a terminal a missing MFA code is an error at once, before any call."""
         started = time.monotonic()
         done = dsops.run("exec", "--", "true")
-        assert time.monotonic() - started < 5  # with the start of an interpreter on a busy machine
+        assert time.monotonic() - started < 5  # includes the start of an interpreter on a busy machine
         assert done.returncode == 125
         assert b"error[mfa.required]" in done.stderr
         assert b"MFA_TOKEN" in done.stderr
         assert aws.calls == []
 
     def test_the_code_of_the_environment_is_sent_with_its_zeros(self, dsops: Dsops, aws: StubAws) -> None:
-        """It is a text of six digits."""
+        """The code in MFA_TOKEN is sent as text, with leading zeros."""
         assert dsops.run("exec", "--", "true", MFA_TOKEN="012345").returncode == 0
         assert b"TokenCode=012345" in aws.server.seen[0].body
 
     def test_a_person_is_asked_on_the_terminal_not_on_stdout_or_stderr(self, dsops: Dsops, aws: StubAws) -> None:
-        """Everything else may be redirected: stdout belongs to the answer."""
+        """The prompt uses the terminal itself, so that stdin, stdout and stderr can be redirected."""
         line = 'cd "$1"; shift; "$@" < /dev/null > out 2> err; echo "code $?"'
         environ = [f"{name}={value}" for name, value in dsops.environ.items()]
         command = ["env", "-i", *environ, *dsops.command("get", "KEY")]
@@ -225,7 +225,7 @@ SECRETS = (b"hush", b"se/cret+of+the+session", b"token/of+the/session", b"the-ex
 def test_no_value_is_printed_by_what_is_not_asked_for_one(
     words: list[str], extra: list[str], outcome: str, tmp_path: Path
 ) -> None:
-    """Neither a secret, nor a key, nor the external ID: on stdout, on stderr, when it works and when it fails."""
+    """No command that is not for values prints a secret, a key or the external ID, on success or failure."""
     with StubAws(denies=outcome == "denied") as aws:
         done = Dsops(tmp_path, aws).run(words[0], *extra, *words[1:])
     assert done.returncode in {0, 3, 4, 6, 125, 127}
@@ -243,7 +243,7 @@ secretStores:
 
 @pytest.mark.parametrize(("denies", "code"), [(False, 0), (True, 6)])
 def test_doctor_tries_stores_that_no_environment_uses(tmp_path: Path, *, denies: bool, code: int) -> None:
-    """A configuration without environments, as most on the founding page are; an unset variable harms nobody there."""
+    """A configuration without environments, as most on the founding page are; an unset variable does no harm there."""
     with StubAws(denies=denies) as aws:
         dsops = Dsops(tmp_path, aws)
         (tmp_path / "dsops.yaml").write_text(UNUSED_CONFIG)
@@ -257,7 +257,7 @@ def test_doctor_tries_stores_that_no_environment_uses(tmp_path: Path, *, denies:
 
 
 def test_whoami_asks_sts_where_sts_is(dsops: Dsops, aws: StubAws) -> None:
-    """The address of a secret store is not that of STS, which issued what it reads with."""
+    """`whoami` calls STS at the endpoint of the store that issued the session, not of the secret store."""
     with StubServer(lambda _: Answer(status=404)) as elsewhere:
         config = (dsops.folder / "dsops.yaml").read_text()
         line = f"credentials_from: target\n    endpoint_url: {elsewhere.url}\n"
@@ -267,8 +267,8 @@ def test_whoami_asks_sts_where_sts_is(dsops: Dsops, aws: StubAws) -> None:
     assert aws.calls == ["AssumeRole", "GetCallerIdentity"]
 
 
-def test_doctor_minds_no_secret_that_may_be_missing(dsops: Dsops) -> None:
-    """`optional` and `default` say so; a run with them works."""
+def test_doctor_accepts_a_missing_optional_secret(dsops: Dsops) -> None:
+    """`doctor` accepts a missing secret with `optional` or `default`."""
     assert dsops.run("exec", "--env", "optional", "--", "true").returncode == 0
     done = dsops.run("doctor", "--env", "optional", "--json")
     details = {check["name"]: check["detail"] for check in json.loads(done.stdout)["checks"]}
@@ -277,7 +277,7 @@ def test_doctor_minds_no_secret_that_may_be_missing(dsops: Dsops) -> None:
 
 
 def test_doctor_asks_for_a_profile_where_the_profile_is_at_home(dsops: Dsops, aws: StubAws) -> None:
-    """Its keys may be of another partition than the environment's region, where nobody knows them."""
+    """A profile's keys are checked in the profile's own region: its partition may differ from the environment's."""
     folder = Path(dsops.environ["HOME"]) / ".aws"
     folder.mkdir()
     keys = "aws_access_key_id = AKIAOFTHEPROFILE0001\naws_secret_access_key = hush-profile\n"
@@ -291,7 +291,7 @@ def test_doctor_asks_for_a_profile_where_the_profile_is_at_home(dsops: Dsops, aw
 
 
 def test_doctor_looks_at_the_server_that_the_base_credentials_are_sent_to(dsops: Dsops) -> None:
-    """The environment's region comes before that of the default profile, which has no keys that count."""
+    """doctor checks the server in the environment's region, not in the default profile's, whose keys are not used."""
     folder = Path(dsops.environ["HOME"]) / ".aws"
     folder.mkdir()
     (folder / "config").write_text("[default]\nregion = cn-north-1\n")
@@ -303,9 +303,9 @@ def test_doctor_looks_at_the_server_that_the_base_credentials_are_sent_to(dsops:
 
 
 def test_a_terminal_sees_progress_that_goes_away(tmp_path: Path, aws: StubAws) -> None:
-    """One line, erased before the command writes."""
+    """Progress on a terminal is one line, erased before the command's output."""
     dsops = Dsops(tmp_path, aws)
-    dsops.run("get", "--env", "plain", "PLAIN")  # begins the audit trail, which is told in a note of its own
+    dsops.run("get", "--env", "plain", "PLAIN")  # creates the audit trail, whose note would appear later
     environ = [f"{name}={value}" for name, value in dsops.environ.items()]
     program = dsops.command("exec", "--env", "production", "--", "echo", "ran")
     with Terminal(["env", "-C", str(tmp_path), "-i", *environ, *program]) as terminal:
@@ -319,7 +319,7 @@ def _quoted(word: str) -> str:
 
 
 def test_home_is_not_needed(tmp_path: Path, aws: StubAws) -> None:
-    """A container may have no HOME; where no permission can be remembered, the file is named."""
+    """Without HOME a named configuration works; a found one can't be allowed."""
     dsops = Dsops(tmp_path, aws)
     del dsops.environ["HOME"]
     assert dsops.run("exec", "--config", "dsops.yaml", "--env", "production", "--", "true").returncode == 0

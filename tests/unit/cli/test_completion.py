@@ -1,4 +1,4 @@
-"""Completion: what could stand at the cursor, and that real shells offer it."""
+"""Shell completion: the candidates at the cursor, and that real shells offer them."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ def offered(line: str, folder: Path, environ: dict[str, str] | None = None) -> l
     ],
 )
 def test_what_could_stand_at_the_cursor(line: str, expected: list[str], folder: Path) -> None:
-    """Commands, flags, their values, and the names of the configuration found here."""
+    """Completion offers commands, flags, their values, and names of the configuration found."""
     assert offered(line, folder) == expected or (line.startswith("dsops nonsense") and "plan" in offered(line, folder))
 
 
 def test_flags_that_stand_there_already_are_not_offered_again(folder: Path) -> None:
-    """What is left is shorter to read."""
+    """Flags that are on the line already are not offered again."""
     assert "--env" in offered("dsops exec --", folder)
     assert "--env" not in offered("dsops exec --env production --", folder)
     assert "--pristine" not in offered("dsops exec --pristine --", folder)
@@ -95,24 +95,24 @@ def test_flags_that_stand_there_already_are_not_offered_again(folder: Path) -> N
     [("dsops exec -- ", "3"), ("dsops exec --env staging -- git lo", "5"), ("dsops exec gi x", "2")],
 )
 def test_the_command_is_the_shells_to_complete(line: str, position: str, folder: Path) -> None:
-    """From its first word on; positions count `dsops` itself as 0."""
+    """The shell completes the command of `exec`, from its first word on; positions count `dsops` itself as 0."""
     assert offered(line, folder) == [":command", position]
 
 
 def test_variables_count_as_flags_do(folder: Path) -> None:
-    """DSOPS_ENV and DSOPS_CONFIG are looked at."""
+    """Completion honours DSOPS_ENV and DSOPS_CONFIG."""
     assert offered("dsops get ", folder, {"DSOPS_ENV": "staging"}) == ["OTHER"]
     assert offered("dsops get ", folder, {"DSOPS_CONFIG": "/no/such/file"}) == []
 
 
 def test_a_broken_configuration_is_no_reason_to_speak(folder: Path) -> None:
-    """At a Tab nobody wants an error on the line."""
+    """Completion with a broken configuration offers nothing and prints no error."""
     (folder / "dsops.yaml").write_text("version: [")
     assert offered("dsops whoami ", folder) == []
 
 
 def shell_environment(folder: Path) -> dict[str, str]:
-    """`dsops` on the PATH, and nothing of the person who runs the tests."""
+    """An environment with `dsops` on the PATH and nothing of the person running the tests."""
     bin_folder = folder / "bin"
     bin_folder.mkdir(exist_ok=True)
     program = bin_folder / "dsops"
@@ -122,7 +122,7 @@ def shell_environment(folder: Path) -> dict[str, str]:
 
 
 def ask_bash(line: str, folder: Path) -> set[str]:
-    """What bash has in COMPREPLY at the end of the line."""
+    """COMPREPLY of bash at the end of the line."""
     words = line.replace("=", " = ").split(" ")
     program = """
     eval "$(dsops completion bash)"
@@ -142,7 +142,7 @@ def ask_bash(line: str, folder: Path) -> set[str]:
 
 
 def ask_zsh(line: str, folder: Path) -> set[str]:
-    """What zsh would add: `compadd` is caught, since its line editor needs a terminal."""
+    """The candidates of zsh; `compadd` is replaced, because its line editor needs a terminal."""
     program = """
     autoload -Uz compinit; compinit -u 2>/dev/null
     eval "$(dsops completion zsh)"
@@ -164,7 +164,7 @@ def ask_zsh(line: str, folder: Path) -> set[str]:
 
 
 def ask_fish(line: str, folder: Path) -> set[str]:
-    """What fish itself says it would offer."""
+    """The candidates that fish prints."""
     program = "dsops completion fish | source; complete -C $argv[1]"
     out = subprocess.run(
         ["fish", "--no-config", "-c", program, line],
@@ -182,14 +182,14 @@ SHELLS = {"bash": ask_bash, "zsh": ask_zsh, "fish": ask_fish}
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_real_shells_offer_it(shell: str, folder: Path) -> None:
-    """Commands, the names of environments and stores, files, and the command behind `--`."""
+    """bash, zsh and fish offer commands, environments, stores, files, and the command after `--`."""
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not installed")
     ask = SHELLS[shell]
     assert ask("dsops valid", folder) == {"validate"}
     assert ask("dsops plan --env pro", folder) == {"production"}
     assert ask("dsops whoami ", folder) == {"jump", "secrets"}
-    if shell != "zsh":  # its own completion of commands is replaced here
+    if shell != "zsh":  # this test replaces zsh's own completion of commands
         assert "env" in ask("dsops exec --env staging -- en", folder)
     if shell == "zsh":
         assert ask("dsops exec --env staging -- git lo", folder) == {"words git lo at 2"}
@@ -201,7 +201,7 @@ def test_real_shells_offer_it(shell: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_the_scripts_are_what_the_command_prints(shell: str, folder: Path) -> None:
-    """And a shell reads them without a word."""
+    """A shell evaluates the completion script without output."""
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not installed")
     done = subprocess.run(
@@ -232,7 +232,7 @@ envs:
 
 
 def test_nothing_of_a_strangers_configuration_is_put_on_the_line_that_a_shell_would_run(tmp_path: Path) -> None:
-    """A Tab in a cloned repository: names that want quotes are left to whoever types them, and no cursor moves."""
+    """A Tab in a cloned repository: names that need quotes are not offered, and no cursor moves."""
     (tmp_path / "dsops.yaml").write_text(HOSTILE)
     assert offered("dsops exec --env ", tmp_path) == ["größe-2.0"]
     runtime = make_runtime({"HOME": str(tmp_path)}, folder=str(tmp_path))
@@ -241,8 +241,8 @@ def test_nothing_of_a_strangers_configuration_is_put_on_the_line_that_a_shell_wo
     assert line.replace("\t", "").isprintable()
 
 
-def test_a_tab_tells_nothing_of_a_broken_list(folder: Path) -> None:
-    """That of the keyring's keys; the command itself will say it."""
+def test_a_broken_keyring_list_gives_no_candidates(folder: Path) -> None:
+    """A broken list of keyring keys gives no candidates and no message."""
     kept = folder / ".local" / "share" / "dsops"
     kept.mkdir(parents=True)
     (kept / "keyring.json").write_text("{")

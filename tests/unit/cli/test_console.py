@@ -18,7 +18,7 @@ PAGE = "https://us-east-1.console.aws.amazon.com/console/home?region=us-east-1"
 
 
 class Signin:
-    """A federation endpoint; it says what was sent when it refuses, as a careless server would."""
+    """A stub federation endpoint; its refusals repeat the request, as a careless server would."""
 
     def __init__(self) -> None:
         self.status = 200
@@ -31,19 +31,19 @@ class Signin:
 
     @property
     def endpoint(self) -> str:
-        """Its address."""
+        """Its URL."""
         return f"{self.server.url}/federation"
 
     @property
     def asked(self) -> list[dict[str, str]]:
-        """The queries that arrived."""
+        """The queries of all requests."""
         queries = [parse_qs(urlsplit(seen.target).query) for seen in self.server.seen]
         return [{key: values[0] for key, values in query.items()} for query in queries]
 
 
 @pytest.fixture
 def signin() -> Iterator[Signin]:
-    """One that signs in everybody."""
+    """An endpoint that accepts every session."""
     signin = Signin()
     with signin.server:
         yield signin
@@ -51,21 +51,21 @@ def signin() -> Iterator[Signin]:
 
 @pytest.fixture
 def aws() -> Iterator[StubAws]:
-    """STS."""
+    """A stub of STS."""
     with StubAws() as server:
         yield server
 
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: StubAws, signin: Signin) -> Dsops:
-    """The program, with both."""
+    """The program with both stubs."""
     program = Dsops(tmp_path, aws)
     program.environ["DSOPS_SIGNIN_ENDPOINT"] = signin.endpoint
     return program
 
 
 def test_the_link_is_printed_and_what_it_is_is_said(dsops: Dsops, signin: Signin) -> None:
-    """The whole session goes to the endpoint; the link has the token, and no part of the session."""
+    """The session goes to the endpoint; the printed link has the sign-in token and no part of the session."""
     done = dsops.run("console", "target")
     link = f"{signin.endpoint}?Action=login&Destination={quote(PAGE, safe='')}&SigninToken=hush%2Ftoken%2B%3D\n"
     assert (done.returncode, done.stdout.decode()) == (0, link)
@@ -80,7 +80,7 @@ def test_the_link_is_printed_and_what_it_is_is_said(dsops: Dsops, signin: Signin
 
 
 def test_a_page_and_a_duration_can_be_named(dsops: Dsops, signin: Signin) -> None:
-    """And a program gets JSON."""
+    """`--destination` and `--duration` are sent, and `--json` prints JSON."""
     page = "https://console.aws.amazon.com/s3/home"
     done = dsops.run("console", "target", "--destination", page, "--duration", "43200", "--json")
     value = json.loads(done.stdout)
@@ -101,10 +101,10 @@ def test_a_page_and_a_duration_can_be_named(dsops: Dsops, signin: Signin) -> Non
     ],
     ids=" ".join,
 )
-def test_what_can_not_be_is_refused_before_any_call(
+def test_an_unusable_endpoint_or_value_makes_no_call(
     dsops: Dsops, aws: StubAws, signin: Signin, words: tuple[str, str]
 ) -> None:
-    """The session would travel unencrypted, or AWS would refuse."""
+    """An endpoint without TLS, or a value that AWS would refuse, is an error before any call."""
     done = dsops.run("console", "target", *words)
     assert (done.returncode, done.stdout) == (2, b"")
     assert aws.calls == []
@@ -112,7 +112,7 @@ def test_what_can_not_be_is_refused_before_any_call(
 
 
 def test_a_session_of_another_sts_is_not_sent_to_aws(dsops: Dsops, aws: StubAws) -> None:
-    """The endpoint has to be named then."""
+    """A session from another STS is not sent to AWS's sign-in page; `--endpoint` is required then."""
     done = dsops.run("console", "target", DSOPS_SIGNIN_ENDPOINT="")
     assert (done.returncode, done.stdout) == (2, b"")
     assert b"--endpoint" in done.stderr
@@ -120,7 +120,7 @@ def test_a_session_of_another_sts_is_not_sent_to_aws(dsops: Dsops, aws: StubAws)
 
 
 def test_a_chained_role_takes_no_duration(dsops: Dsops, signin: Signin) -> None:
-    """Without one it is signed in."""
+    """A chained role with `--duration` is refused; without it the link is printed."""
     path = dsops.folder / "dsops.yaml"
     role = "role_arn: 'arn:aws:iam::111122223333:role/Next'"
     chained = f"  chained: {{type: aws.sts, region: us-east-1, {role}, credentials_from: target}}\n"
@@ -133,7 +133,7 @@ def test_a_chained_role_takes_no_duration(dsops: Dsops, signin: Signin) -> None:
 
 
 def test_a_long_term_key_opens_no_console(dsops: Dsops, signin: Signin) -> None:
-    """It is said kindly, and the endpoint does not get the key."""
+    """A long-term key is refused, and not sent to the endpoint."""
     path = dsops.folder / "dsops.yaml"
     path.write_text(path.read_text().replace("    credentials_from: target\n", ""))
     done = dsops.run("console", "secrets")
@@ -142,8 +142,8 @@ def test_a_long_term_key_opens_no_console(dsops: Dsops, signin: Signin) -> None:
     assert signin.asked == []
 
 
-def test_a_no_is_told_without_the_session(dsops: Dsops, signin: Signin) -> None:
-    """It is not asked again, and no part of what was sent is shown, --debug or not."""
+def test_a_refusal_does_not_show_the_session(dsops: Dsops, signin: Signin) -> None:
+    """A refusal is not retried, and no part of the request is shown, even with --debug."""
     signin.status = 400
     done = dsops.run("console", "target", "--debug", "--verbose")
     assert (done.returncode, done.stdout) == (3, b"")
@@ -155,7 +155,7 @@ def test_a_no_is_told_without_the_session(dsops: Dsops, signin: Signin) -> None:
 
 
 def test_an_endpoint_that_is_down_is_asked_again(dsops: Dsops, signin: Signin) -> None:
-    """And in the end the error is one of the service."""
+    """An unavailable endpoint is retried, and finally a service error."""
     signin.status = 503
     done = dsops.run("console", "target", "--debug")
     assert (done.returncode, done.stdout) == (5, b"")
@@ -164,7 +164,7 @@ def test_an_endpoint_that_is_down_is_asked_again(dsops: Dsops, signin: Signin) -
 
 
 def test_an_endpoint_that_is_not_there_is_told_as_that(dsops: Dsops) -> None:
-    """Not as an address of AWS's services, which other settings name."""
+    """An unreachable sign-in endpoint is named as such, with DSOPS_SIGNIN_ENDPOINT in the hint."""
     done = dsops.run("console", "target", DSOPS_SIGNIN_ENDPOINT="http://127.0.0.1:9/federation")
     assert (done.returncode, done.stdout) == (5, b"")
     assert b"the sign-in endpoint: could not reach 127.0.0.1:9" in done.stderr
@@ -172,7 +172,7 @@ def test_an_endpoint_that_is_not_there_is_told_as_that(dsops: Dsops) -> None:
     assert b"endpoint_url" not in done.stderr
 
 
-def test_the_browser_gets_the_link_and_nobody_else(dsops: Dsops, signin: Signin) -> None:
+def test_only_the_browser_gets_the_link(dsops: Dsops, signin: Signin) -> None:
     """Nothing is printed; no part of the session is on its command line."""
     browser = dsops.folder / "browser"
     script = f'import sys\nopen("{dsops.folder}/opened", "w").write(" ".join(sys.argv[1:]))\n'
@@ -186,7 +186,7 @@ def test_the_browser_gets_the_link_and_nobody_else(dsops: Dsops, signin: Signin)
 
 
 def test_without_a_browser_it_says_so(dsops: Dsops) -> None:
-    """The link is not printed where it was not asked for."""
+    """Without a browser `--open` is an error, and the link is not printed."""
     done = dsops.run("console", "target", "--open", BROWSER="false %s", PATH="")
     assert (done.returncode, done.stdout) == (2, b"")
     assert b"no browser" in done.stderr

@@ -1,4 +1,4 @@
-"""`dsops credentials` and `dsops render` for CI systems, other shells and files of profiles, as real processes."""
+"""Formats of `dsops credentials` and `dsops render` for CI systems, shells and profile files, in real processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENDS = "2099-01-01T00:00:00Z"
 
 @pytest.fixture
 def aws() -> Iterator[StubAws]:
-    """STS and Secrets Manager."""
+    """Stubs of STS and Secrets Manager."""
     with StubAws() as server:
         yield server
 
@@ -31,10 +31,10 @@ def dsops(tmp_path: Path, aws: StubAws) -> Dsops:
 
 
 class TestShells:
-    """One command a variable."""
+    """Formats with one shell command per variable."""
 
     def test_fish_reads_them(self, dsops: Dsops) -> None:
-        """The four variables, exported."""
+        """fish evaluates the `fish` format and exports the four variables."""
         if not shutil.which("fish"):
             pytest.skip("fish is not installed")
         text = dsops.run("credentials", "target", "--format", "fish").stdout
@@ -53,7 +53,7 @@ class TestShells:
         }
 
     def test_powershell_has_its_own_words(self, dsops: Dsops) -> None:
-        """What pwsh makes of such lines is in tests/property."""
+        """The `powershell` format, whose evaluation is tested in tests/property."""
         assert dsops.run("credentials", "target", "--format", "powershell").stdout.decode() == (
             f"$env:AWS_ACCESS_KEY_ID = '{KEY}'\n"
             f"$env:AWS_SECRET_ACCESS_KEY = '{SECRET}'\n"
@@ -63,10 +63,10 @@ class TestShells:
 
 
 class TestFiles:
-    """On a disk only when asked for."""
+    """Formats that are written to a file on request."""
 
     def test_botocore_reads_the_profile(self, dsops: Dsops) -> None:
-        """Beside the ones that were there; the note says until when the keys work."""
+        """botocore reads the written profile, beside the others in the file; a note has the expiry."""
         path = dsops.folder / "credentials"
         path.write_text("[work]\naws_access_key_id = AKIAWORK\n")
         done = dsops.run("credentials", "target", "--format", "ini", "--out", "credentials")
@@ -81,7 +81,7 @@ class TestFiles:
         }
 
     def test_another_format_is_the_whole_file(self, dsops: Dsops) -> None:
-        """With the same mode and the same note."""
+        """A format other than `ini` replaces the whole file, with the same mode and note."""
         path = dsops.folder / "session.json"
         path.write_text("old")
         done = dsops.run("credentials", "target", "--out", "session.json")
@@ -90,7 +90,7 @@ class TestFiles:
         assert b"session.json" in done.stderr
 
     def test_a_file_of_profiles_that_can_not_be_read_stays(self, dsops: Dsops) -> None:
-        """Writing only the new profile would lose the others."""
+        """An unreadable credentials file is not replaced, which would lose its profiles."""
         path = dsops.folder / "credentials"
         path.write_bytes(b"[work]\n# \xff\n")
         done = dsops.run("credentials", "target", "--format", "ini", "--out", "credentials")
@@ -99,24 +99,24 @@ class TestFiles:
         assert path.read_bytes() == b"[work]\n# \xff\n"
 
     def test_the_variable_of_render_is_not_this_commands(self, dsops: Dsops) -> None:
-        """An SDK that runs it as a credential_process reads stdout."""
+        """`credentials` ignores DSOPS_OUT, since an SDK reads its stdout as a credential_process."""
         done = dsops.run("credentials", "target", "--format", "process", DSOPS_OUT="file")
         assert json.loads(done.stdout)["AccessKeyId"] == KEY
         assert not (dsops.folder / "file").exists()
 
 
 class TestGithub:
-    """A step of GitHub Actions gives the ones after it their variables."""
+    """The `github` format passes variables to later steps of GitHub Actions."""
 
     @pytest.fixture
     def step(self, dsops: Dsops) -> dict[str, str]:
-        """A runner's variables, and its file, to which somebody has added without a newline."""
+        """A runner's variables, and its file, which has content without a final newline."""
         path = dsops.folder / "set_env"
         path.write_text("EARLIER=1")
         return {"GITHUB_ACTIONS": "true", "GITHUB_ENV": str(path)}
 
     def test_the_runner_masks_before_anything_is_written(self, dsops: Dsops, step: dict[str, str]) -> None:
-        """stdout has nothing but the masks; the id of a key is no secret, and what was in the file stays."""
+        """The runner gets the masks before the file is written; key ids are not masked, earlier content stays."""
         done = dsops.run("credentials", "target", "--format", "github", **step)
         assert (done.returncode, done.stderr) == (0, b"")
         assert done.stdout.decode() == f"::add-mask::{SECRET}\n::add-mask::{TOKEN}\n"
@@ -131,7 +131,7 @@ class TestGithub:
         assert lines[lines.index(SECRET) + 1] == lines[lines.index(SECRET) - 1].partition("<<")[2]
 
     def test_each_line_of_a_secret_is_masked(self, dsops: Dsops, step: dict[str, str]) -> None:
-        """What the configuration itself says is not."""
+        """Each line of a secret is masked; literals of the configuration are not."""
         (dsops.folder / "dsops.yaml").write_text(
             (dsops.folder / "dsops.yaml").read_text()
             + '  ci: {QUOTED: {from: "secrets:prod/quoted"}, PLAIN: {literal: information}}\n'
@@ -144,7 +144,7 @@ class TestGithub:
         assert "\ninformation\ndsops-" in text
 
     def test_a_failure_adds_nothing(self, dsops: Dsops, step: dict[str, str]) -> None:
-        """Neither a missing secret nor a value that the file can't hold leaves a part."""
+        """A missing secret or unusable value adds nothing to the file."""
         for environment in ("missing", "broken"):
             done = dsops.run("render", "--env", environment, "--format", "github", **step)
             assert (done.returncode, done.stdout) == (4, b"")
@@ -152,10 +152,10 @@ class TestGithub:
         assert (dsops.folder / "set_env").read_text() == "EARLIER=1"
 
     @pytest.mark.parametrize("words", [("credentials", "target"), ("render", "--env", "production")], ids=" ".join)
-    def test_elsewhere_it_is_refused_before_any_call(
+    def test_github_format_is_refused_outside_of_a_runner(
         self, dsops: Dsops, aws: StubAws, step: dict[str, str], words: tuple[str, ...]
     ) -> None:
-        """Where no runner reads stdout, the commands that hide the values would show them."""
+        """The `github` format is refused outside of a runner, where the mask commands would show the values."""
         wrongs: tuple[dict[str, str], ...] = (
             {"GITHUB_ACTIONS": ""},
             {"GITHUB_ENV": ""},
@@ -168,7 +168,7 @@ class TestGithub:
         assert aws.calls == []
 
     def test_a_file_as_stdout_is_refused(self, dsops: Dsops, aws: StubAws, step: dict[str, str]) -> None:
-        """The values would stay in it and be masked nowhere."""
+        """With a file as stdout the `github` format is refused, since the masks would stay in it."""
         with (dsops.folder / "out").open("wb") as file:
             done = subprocess.run(
                 dsops.command("credentials", "target", "--format", "github"),
@@ -183,7 +183,7 @@ class TestGithub:
         assert aws.calls == []
 
     def test_a_file_that_the_runner_did_not_make_is_an_error(self, dsops: Dsops, step: dict[str, str]) -> None:
-        """A wrong name would lose the variables without a word."""
+        """A missing GITHUB_ENV file is an error, since a wrong name would lose the variables."""
         step["GITHUB_ENV"] += ".wrong"
         done = dsops.run("credentials", "target", "--format", "github", **step)
         assert done.returncode == 2
@@ -192,7 +192,7 @@ class TestGithub:
 
 
 def test_gitlab_gets_a_dotenv_report(dsops: Dsops) -> None:
-    """A session's keys hold nothing that GitLab would change; another secret may, and is named."""
+    """The `gitlab` format writes session keys; a value that GitLab would change is an error."""
     assert dsops.run("credentials", "target", "--format", "gitlab").stdout.decode().splitlines() == [
         f"AWS_ACCESS_KEY_ID={KEY}",
         f"AWS_SECRET_ACCESS_KEY={SECRET}",

@@ -1,4 +1,4 @@
-"""A question in a window: which program opens it, what it is told, and when there is none."""
+"""MFA prompts in a window: the program that opens it, its arguments, and when none is opened."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TYPED = "os.write(1, b'012345\\n')"
 
 
 class Desktop:
-    """A folder of programs that open windows, and what they were told."""
+    """A folder of dialog programs, and the arguments of their calls."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -34,27 +34,27 @@ class Desktop:
         self.environ = {"PATH": str(folder), "DISPLAY": ":7"}
 
     def install(self, name: str, body: str = TYPED) -> None:
-        """A program of that name in which somebody does this."""
+        """Install a program of that name that runs `body`."""
         file = self.folder / name
         file.write_text(WINDOW.format(python=sys.executable, log=str(self.log), body=body))
         file.chmod(0o755)
 
     @property
     def told(self) -> str:
-        """The words of every window so far, a line each."""
+        """The arguments of every call so far, one per line."""
         return self.log.read_text() if self.log.exists() else ""
 
 
 @pytest.fixture
 def desktop(tmp_path: Path) -> Desktop:
-    """One without programs."""
+    """A desktop without dialog programs."""
     folder = tmp_path / "programs"
     folder.mkdir()
     return Desktop(folder)
 
 
 def test_what_is_typed_arrives_whole(desktop: Desktop) -> None:
-    """Leading zeros stay; the entry is hidden, and the device is shown as it is called."""
+    """A typed code keeps its leading zeros; the entry is hidden, and the device is named."""
     desktop.install("zenity")
     assert ask(QUESTION, desktop.environ) == Secret("012345")
     text = "MFA code of arn:aws:iam::111122223333:mfa/ada__1 for prod"
@@ -62,7 +62,7 @@ def test_what_is_typed_arrives_whole(desktop: Desktop) -> None:
 
 
 def test_each_desktop_has_its_own(desktop: Desktop) -> None:
-    """kdialog on KDE, or where there is no zenity; osascript on macOS, whose program takes the text as data."""
+    """kdialog is used on KDE or without zenity, and osascript on macOS, which gets the text as data."""
     desktop.install("kdialog")
     assert ask(QUESTION, desktop.environ) == Secret("012345")
     desktop.install("zenity", "os.write(1, b'999999\\n')")
@@ -81,7 +81,7 @@ def test_each_desktop_has_its_own(desktop: Desktop) -> None:
     [{"DISPLAY": ""}, {"DSOPS_DIALOG": "off"}, {"DSOPS_DIALOG": "0"}, {"CI": "true"}, {"PATH": "/nowhere"}],
     ids=str,
 )
-def test_where_there_is_no_window_nobody_is_asked(desktop: Desktop, more: Mapping[str, str]) -> None:
+def test_without_a_window_there_is_no_prompt(desktop: Desktop, more: Mapping[str, str]) -> None:
     """No desktop, switched off, a runner, no program: known at once."""
     desktop.install("zenity")
     assert ask(QUESTION, {**desktop.environ, **more}) is None
@@ -90,13 +90,13 @@ def test_where_there_is_no_window_nobody_is_asked(desktop: Desktop, more: Mappin
 
 @pytest.mark.parametrize("body", ["sys.exit(1)", "os.write(1, b'123456\\n'); sys.exit(5)", "os.write(1, b'1' * 9999)"])
 def test_a_window_that_is_closed_is_no_answer(desktop: Desktop, body: str) -> None:
-    """Cancelled, timed out by itself, or not what was asked for."""
+    """A cancelled or timed-out window, or a malformed code, gives no answer."""
     desktop.install("zenity", body)
     assert ask(QUESTION, desktop.environ) is None
 
 
 def test_a_window_that_stays_open_is_closed(desktop: Desktop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After two minutes; a test has less patience."""
+    """A window that stays open is closed after two minutes, shortened for the test."""
     monkeypatch.setattr("dsops.cli.framework.dialog._SECONDS", 0.5)
     desktop.install("zenity", "import time; time.sleep(60)")
     started = time.monotonic()
@@ -118,14 +118,14 @@ PROCESS = ("credentials", "target", "--format", "process")
 
 
 def on_desktop(program: Dsops, desktop: Desktop) -> Dsops:
-    """The program as a desktop program runs it, with a role behind MFA."""
+    """The program as started by a desktop program, with a role that requires MFA."""
     (program.folder / "dsops.yaml").write_text(CONFIG)
     program.environ |= {"DISPLAY": ":7", "PATH": f"{desktop.folder}{os.pathsep}{os.environ['PATH']}"}
     return program
 
 
 def test_credential_process_of_a_desktop_program_asks_in_a_window(tmp_path: Path, desktop: Desktop) -> None:
-    """No terminal, pipes on all sides: the code is typed in the window, and only the answer is on stdout."""
+    """A credential_process without a terminal prompts in a window, and prints only its answer."""
     desktop.install("zenity")
     with StubAws() as aws:
         done = on_desktop(Dsops(tmp_path, aws), desktop).run(*PROCESS)
@@ -136,7 +136,7 @@ def test_credential_process_of_a_desktop_program_asks_in_a_window(tmp_path: Path
 
 
 def test_the_window_is_the_clients_and_not_the_agents(tmp_path: Path, desktop: Desktop) -> None:
-    """The agent has no desktop; one window serves the runs that follow."""
+    """The client opens the window, not the agent; one code serves the following runs."""
     desktop.install("zenity")
     with StubAws() as aws, Agent(tmp_path, aws) as dsops:
         for _ in range(2):
@@ -146,7 +146,7 @@ def test_the_window_is_the_clients_and_not_the_agents(tmp_path: Path, desktop: D
 
 
 def test_a_window_that_is_closed_ends_the_run_with_what_to_set(tmp_path: Path, desktop: Desktop) -> None:
-    """As without a desktop."""
+    """A closed window ends the run with the error of a run without a desktop."""
     desktop.install("zenity", "sys.exit(1)")
     with StubAws() as aws:
         done = on_desktop(Dsops(tmp_path, aws), desktop).run(*PROCESS)
@@ -155,7 +155,7 @@ def test_a_window_that_is_closed_ends_the_run_with_what_to_set(tmp_path: Path, d
 
 
 def test_a_terminal_comes_first(desktop: Desktop) -> None:
-    """Whoever has one is asked there."""
+    """With a terminal the question is asked there, not in a window."""
     desktop.install("zenity")
     asking = "from dsops.cli.framework.prompt import ask; print('answer', ask('MFA code: ').reveal(), flush=True)"
     environ = [f"{name}={value}" for name, value in desktop.environ.items()]
@@ -167,7 +167,7 @@ def test_a_terminal_comes_first(desktop: Desktop) -> None:
 
 
 def test_in_the_background_of_a_terminal_a_window_is_opened(desktop: Desktop) -> None:
-    """A plugin in a process group of its own can't read the terminal; where there is a desktop it need not."""
+    """A background process of a terminal opens a window on a desktop."""
     desktop.install("zenity")
     asking = "from dsops.cli.framework.prompt import ask; print('answer', ask('MFA code: ').reveal(), flush=True)"
     environ = [f"{name}={value}" for name, value in desktop.environ.items()]

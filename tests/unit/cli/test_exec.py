@@ -1,4 +1,4 @@
-"""`dsops exec` as a real process against AWS on loopback: what the command gets, and every code it can end with."""
+"""`dsops exec` as a real process against a stub of AWS: the command's environment, and every exit code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHOW = "import json, os, sys; json.dump({k: v for k, v in os.environ.items()}, s
 
 @pytest.fixture
 def aws() -> Iterator[StubAws]:
-    """STS and Secrets Manager."""
+    """Stubs of STS and Secrets Manager."""
     with StubAws() as server:
         yield server
 
@@ -32,21 +32,21 @@ def dsops(tmp_path: Path, aws: StubAws) -> Dsops:
 
 
 def shown(dsops: Dsops, *words: str, **environ: str) -> dict[str, str]:
-    """The environment that a command gets."""
+    """The environment of a command."""
     done = dsops.run("exec", *words, "--", sys.executable, "-c", SHOW, **environ)
     assert (done.returncode, done.stderr) == (0, b"")
     return dict(json.loads(done.stdout))
 
 
 def test_the_command_runs_with_the_secrets(dsops: Dsops, aws: StubAws) -> None:
-    """One role, one secret, one call each; the rest of the environment is inherited."""
+    """The command gets its secrets and the inherited environment, with one call per role and secret."""
     variables = shown(dsops, "--env", "production", OTHER="inherited")
     assert (variables["TOKEN"], variables["PLAIN"], variables["OTHER"]) == ("hush-token", "info", "inherited")
     assert aws.calls == ["AssumeRole", "GetSecretValue"]
 
 
 def test_it_is_replaced_by_the_command(dsops: Dsops) -> None:
-    """The same process: signals, job control and exit code are the command's own, and no parent holds secrets."""
+    """exec replaces its process by the command: signals and exit code are the command's, no parent holds secrets."""
     with subprocess.Popen(
         dsops.command("exec", "--env", "plain", "--", "sh", "-c", "echo $$; kill -TERM $$"),
         cwd=dsops.folder,
@@ -60,20 +60,20 @@ def test_it_is_replaced_by_the_command(dsops: Dsops) -> None:
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 6, 124, 125, 255])
-def test_the_commands_code_is_ours(dsops: Dsops, code: int) -> None:
-    """Whatever it is."""
+def test_exec_exits_with_the_commands_code(dsops: Dsops, code: int) -> None:
+    """exec exits with the command's exit code."""
     assert dsops.run("exec", "--env", "plain", "--", "sh", "-c", f"exit {code}").returncode == code
 
 
 def test_odd_values_arrive_byte_for_byte(dsops: Dsops) -> None:
-    """Empty (the original crashed), binary, and full of quotes and newlines."""
+    """Empty, binary and quoted values arrive byte for byte; the original crashed on empty ones."""
     body = "import os; print([os.environb[k] for k in (b'EMPTY', b'BINARY', b'QUOTED')])"
     done = dsops.run("exec", "--env", "odd", "--", sys.executable, "-c", body)
     assert done.stdout.decode() == f"{[b'', BINARY, QUOTED.encode()]}\n"
 
 
 def test_inherited_credentials_are_removed_when_the_environment_sets_any(dsops: Dsops) -> None:
-    """The child is the role and nobody else; what is not a credential stays."""
+    """The child gets the role's credentials and no inherited ones; other variables stay."""
     others = {"AWS_PROFILE": "mine", "AWS_ROLE_ARN": "arn:x", "AWS_CREDENTIAL_EXPIRATION": "2030-01-01T00:00:00Z"}
     variables = shown(dsops, "--env", "keys", **others, AWS_REGION="eu-west-1")
     assert variables["AWS_ACCESS_KEY_ID"] == "ASIAEXAMPLEEXAMPLE01"
@@ -84,7 +84,7 @@ def test_inherited_credentials_are_removed_when_the_environment_sets_any(dsops: 
 
 
 def test_flags_decide_what_is_inherited(dsops: Dsops) -> None:
-    """--keep-existing lets inherited values win, --pristine leaves out what no program needs; by variables too."""
+    """--keep-existing lets inherited values win, --pristine drops inherited variables; both as variables too."""
     assert shown(dsops, "--env", "plain", PLAIN="theirs")["PLAIN"] == "info"
     assert shown(dsops, "--env", "plain", "--keep-existing", PLAIN="theirs")["PLAIN"] == "theirs"
     assert shown(dsops, "--env", "plain", DSOPS_KEEP_EXISTING="1", PLAIN="theirs")["PLAIN"] == "theirs"
@@ -93,7 +93,7 @@ def test_flags_decide_what_is_inherited(dsops: Dsops) -> None:
 
 
 def test_a_command_that_does_not_exist_costs_no_call(dsops: Dsops, aws: StubAws) -> None:
-    """127 before AWS was asked anything; 126 for a file that can't be executed."""
+    """A missing command is 127 and a non-executable one 126, before any call to AWS."""
     done = dsops.run("exec", "--env", "production", "--", "no-such-command")
     assert done.returncode == 127
     assert b"error[exec.not-found]" in done.stderr
@@ -103,7 +103,7 @@ def test_a_command_that_does_not_exist_costs_no_call(dsops: Dsops, aws: StubAws)
 
 
 def test_the_command_is_looked_up_in_its_own_path(dsops: Dsops) -> None:
-    """A PATH that the environment sets counts, not the one that dsops was started with."""
+    """The command is looked up in the PATH that the environment sets."""
     tool = dsops.folder / "bin" / "tool"
     tool.parent.mkdir()
     tool.write_text("#!/bin/sh\necho found\n")
@@ -131,7 +131,7 @@ def test_the_command_is_looked_up_in_its_own_path(dsops: Dsops) -> None:
     ],
 )
 def test_every_failure_of_dsops_itself_is_125(dsops: Dsops, words: list[str], code: str) -> None:
-    """The error's code says which; the command does not run, and no value is shown."""
+    """Every failure of dsops itself is 125; the command does not run, and no value is shown."""
     done = dsops.run("exec", *words)
     assert done.returncode == 125
     assert f"error[{code}]" in done.stderr.decode()
@@ -141,7 +141,7 @@ def test_every_failure_of_dsops_itself_is_125(dsops: Dsops, words: list[str], co
 
 
 def test_a_refused_role_and_a_dead_endpoint_are_125_too(tmp_path: Path) -> None:
-    """Their codes stand in the message."""
+    """A refused role and an unreachable endpoint are 125, with their code in the message."""
     with StubAws(denies=True) as aws:
         done = Dsops(tmp_path, aws).run("exec", "--env", "production", "--", "true")
     assert done.returncode == 125
@@ -155,35 +155,35 @@ def test_a_refused_role_and_a_dead_endpoint_are_125_too(tmp_path: Path) -> None:
 
 
 def test_a_nul_is_refused_by_the_variables_name(dsops: Dsops) -> None:
-    """The command would get half of the value."""
+    """A value with a NUL byte is an error that names the variable, since the command would get half of it."""
     done = dsops.run("exec", "--env", "broken", "--", "true")
     assert b"`NUL`" in done.stderr
     assert b"hush" not in done.stderr
 
 
 def test_an_optional_secret_that_does_not_exist_is_left_out(dsops: Dsops) -> None:
-    """The original failed here."""
+    """An optional variable without a secret is left out; the original failed."""
     variables = shown(dsops, "--env", "optional")
     assert variables["PRESENT"] == "hush-token"
     assert "OPTIONAL" not in variables
 
 
 def test_with_json_an_error_is_one_object(dsops: Dsops) -> None:
-    """With the code that the process ended with."""
+    """With --json an error is one object with the exit code."""
     done = dsops.run("exec", "--env", "missing", "--json", "--", "true")
     assert json.loads(done.stderr)["exit_code"] == done.returncode == 125
     assert json.loads(done.stderr)["error"]["code"] == "secret.not-found"
 
 
 def test_debug_shows_no_secret(dsops: Dsops) -> None:
-    """Neither values nor keys, of the base credentials or the session."""
+    """--debug shows no values and no keys."""
     done = dsops.run("exec", "--env", "broken", "--debug", "--verbose", "--", "true")
     for secret in (b"hush", b"se/cret", b"token/of", b"the-external-id"):
         assert secret not in done.stderr
 
 
 def test_the_time_limit_is_124_and_leaves_nothing(dsops: Dsops) -> None:
-    """What the command started is gone, too."""
+    """After `--timeout` the exit code is 124, and the command's child processes are ended."""
     pid_file = dsops.folder / "pid"
     command = f"sleep 600 & echo $! > {pid_file}; wait"
     done = dsops.run("exec", "--env", "plain", "--timeout", "0.5", "--", "sh", "-c", command)
@@ -196,14 +196,14 @@ def test_the_time_limit_is_124_and_leaves_nothing(dsops: Dsops) -> None:
 
 
 def test_within_the_time_limit_the_command_is_as_without_it(dsops: Dsops) -> None:
-    """Its code, its environment."""
+    """Within `--timeout` the command has its usual environment and exit code."""
     assert shown(dsops, "--env", "production", "--timeout", "60")["TOKEN"] == "hush-token"
     assert dsops.run("exec", "--env", "plain", "--timeout", "60", "--", "sh", "-c", "exit 9").returncode == 9
     assert dsops.run("exec", "--env", "plain", "--timeout", "60", "--", "sh", "-c", "kill -9 $$").returncode == 137
 
 
 def test_ctrl_c_while_secrets_are_fetched_is_130(tmp_path: Path) -> None:
-    """No traceback, no child."""
+    """Ctrl-C while secrets are fetched is 130, without traceback or child process."""
     from tests.stubs.server import Answer, StubServer
 
     with StubServer(lambda _seen: Answer(is_silent=True)) as silent:
@@ -225,7 +225,7 @@ def test_ctrl_c_while_secrets_are_fetched_is_130(tmp_path: Path) -> None:
 
 
 def test_stdin_and_stdout_are_the_commands(dsops: Dsops) -> None:
-    """Data goes through untouched, and dsops says nothing of its own."""
+    """stdin and stdout belong to the command, and dsops prints nothing."""
     done = subprocess.run(
         dsops.command("exec", "--env", "production", "--", "cat"),
         cwd=dsops.folder,
@@ -238,21 +238,21 @@ def test_stdin_and_stdout_are_the_commands(dsops: Dsops) -> None:
 
 
 def test_no_descriptor_of_ours_reaches_the_command(dsops: Dsops) -> None:
-    """The connections to AWS, which know the credentials, are closed."""
+    """The command inherits no descriptor of dsops, such as the connections to AWS."""
     done = dsops.run("exec", "--env", "production", "--", "ls", "/proc/self/fd")
     assert done.stdout.split() == [b"0", b"1", b"2", b"3"]
 
 
 def test_the_flag_for_no_agent_is_known_already(dsops: Dsops) -> None:
-    """It is what happens anyway, until there is an agent."""
+    """`--no-agent` and DSOPS_NO_AGENT are accepted when no agent runs."""
     assert shown(dsops, "--no-agent", "--env", "plain")["PLAIN"] == "info"
     assert shown(dsops, "--env", "plain", DSOPS_NO_AGENT="1")["PLAIN"] == "info"
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize("flags", [(), ("--timeout", "20")], ids=["replaced", "watched"])
-def test_a_closed_stream_is_the_commands_affair(dsops: Dsops, closed: str, flags: tuple[str, ...]) -> None:
-    """As a daemon starts it; nothing of ours takes the place of what is closed."""
+def test_a_closed_stream_stays_closed_for_the_command(dsops: Dsops, closed: str, flags: tuple[str, ...]) -> None:
+    """With closed standard streams the command runs, and no descriptor of dsops takes their place."""
     there = "import os, sys; sys.exit(sum(os.path.exists(f'/proc/self/fd/{n}') << n for n in (0, 1, 2)))"
     words = dsops.command("exec", *flags, "--env", "production", "--", sys.executable, "-c", there)
     line = ["sh", "-c", f'"$@" {closed}', "sh", *words]

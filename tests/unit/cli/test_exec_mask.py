@@ -1,4 +1,4 @@
-"""`dsops exec --mask` as a real process: which values are hidden, and what GitHub Actions is told."""
+"""`dsops exec --mask` as a real process: which values are masked, and what GitHub Actions is told."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.unit.cli.stub_aws import QUOTED, Dsops, StubAws
 
 @pytest.fixture
 def aws() -> Iterator[StubAws]:
-    """STS and Secrets Manager."""
+    """Stubs of STS and Secrets Manager."""
     with StubAws() as server:
         yield server
 
@@ -26,7 +26,7 @@ def dsops(tmp_path: Path, aws: StubAws) -> Dsops:
 
 
 def test_what_was_read_from_a_store_is_hidden(dsops: Dsops) -> None:
-    """In any of its forms, on both streams; what the configuration itself says is no secret."""
+    """A secret is masked on both streams, also base64-encoded; literals are not."""
     script = 'echo "$TOKEN $PLAIN"; printf %s "user:$TOKEN" | base64; echo "$TOKEN" >&2; exit 7'
     done = dsops.run("exec", "--env", "production", "--mask", "--", "sh", "-c", script)
     assert done.returncode == 7
@@ -37,14 +37,14 @@ def test_what_was_read_from_a_store_is_hidden(dsops: Dsops) -> None:
     assert done.stderr == b"***\n"
 
 
-def test_without_the_flag_nothing_is(dsops: Dsops) -> None:
-    """The command's output is its own affair."""
+def test_without_the_flag_nothing_is_masked(dsops: Dsops) -> None:
+    """Without `--mask` the command's output is unchanged."""
     done = dsops.run("exec", "--env", "production", "--", "sh", "-c", 'echo "$TOKEN"')
     assert done.stdout == b"hush-token\n"
 
 
 def test_a_session_is_hidden_but_for_the_id_of_its_key(dsops: Dsops) -> None:
-    """Key ids tell sessions apart in a log, and open nothing."""
+    """Of a session all parts but the key id are masked, since key ids only identify sessions."""
     script = 'echo "$AWS_ACCESS_KEY_ID $AWS_SECRET_ACCESS_KEY $AWS_SESSION_TOKEN $AWS_REGION"'
     done = dsops.run("exec", "--credentials", "target", "--mask", "--", "sh", "-c", script)
     assert done.stdout == b"ASIAEXAMPLEEXAMPLE01 *** *** us-east-1\n"
@@ -53,8 +53,8 @@ def test_a_session_is_hidden_but_for_the_id_of_its_key(dsops: Dsops) -> None:
     assert done.stdout == b"***\n"
 
 
-def test_what_is_too_short_is_said(dsops: Dsops) -> None:
-    """Three bytes stand in every output by chance; an empty value is nothing to tell of."""
+def test_a_short_value_is_not_masked(dsops: Dsops) -> None:
+    """A value shorter than four bytes is not masked, with a note; an empty one has no note."""
     done = dsops.run("exec", "--env", "odd", "--mask", "--", "sh", "-c", 'echo "$QUOTED"')
     assert done.stderr == b"dsops: note: BINARY: a value of less than 4 bytes is not masked\n"
     assert QUOTED.encode() not in done.stdout
@@ -62,7 +62,7 @@ def test_what_is_too_short_is_said(dsops: Dsops) -> None:
 
 
 def test_github_is_told_first(dsops: Dsops) -> None:
-    """Line by line, a percent sign as its runner reads it; elsewhere nobody is told anything."""
+    """Line by line, a percent sign as its runner reads it; elsewhere nothing is announced."""
     words = ("exec", "--env", "odd", "--mask", "--", "echo", "ran")
     assert dsops.run(*words).stdout == b"ran\n"
     assert dsops.run(*words, GITHUB_ACTIONS="false").stdout == b"ran\n"
@@ -71,8 +71,8 @@ def test_github_is_told_first(dsops: Dsops) -> None:
     assert lines[:-1] == [b"::add-mask::" + line.encode() for line in QUOTED.splitlines()]
 
 
-def test_a_file_is_not_told_what_github_is(dsops: Dsops, tmp_path: Path) -> None:
-    """`> log` in a workflow: no runner reads that, and the values would stay in it."""
+def test_no_mask_commands_are_written_to_a_file(dsops: Dsops, tmp_path: Path) -> None:
+    """With stdout redirected to a file no mask commands are printed, since they would show the values there."""
     log = tmp_path / "log"
     with log.open("wb") as file:
         done = subprocess.run(
@@ -88,7 +88,7 @@ def test_a_file_is_not_told_what_github_is(dsops: Dsops, tmp_path: Path) -> None
 
 
 def test_a_command_that_can_not_run_is_told_as_without(dsops: Dsops) -> None:
-    """127 before any call, 126, 124."""
+    """Exit codes 127, 126 and 124 are the same with `--mask`."""
     assert dsops.run("exec", "--env", "plain", "--mask", "--", "no-such-command").returncode == 127
     assert dsops.run("exec", "--env", "plain", "--mask", "--", "./dsops.yaml").returncode == 126
     assert dsops.run("exec", "--env", "plain", "--mask", "--timeout", "0.3", "--", "sleep", "60").returncode == 124

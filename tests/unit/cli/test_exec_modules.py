@@ -1,4 +1,4 @@
-"""What a cold `dsops exec --no-agent` imports: a set, which does not flicker as milliseconds do."""
+"""The exact set of modules that a cold `dsops exec --no-agent` imports, which is steadier than a time."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ dsops.stores.interface dsops.tasks dsops.transform dsops.transform.apply dsops.t
 dsops.version
 """
 
-# pycurl's extension is loaded by aws/http/transport.py, and is in no list of modules.
+# aws/http/transport.py loads pycurl's extension without adding it to sys.modules.
 OTHERS = """
 yaml yaml._yaml yaml.composer yaml.constructor yaml.cyaml yaml.dumper yaml.emitter yaml.error yaml.events
 yaml.loader yaml.nodes yaml.parser yaml.reader yaml.representer yaml.resolver yaml.scanner yaml.serializer
 yaml.tokens
 """
 
-# `importlib` is a name for what every interpreter has loaded already. `math` and `warnings` go with newer versions.
+# `importlib` is loaded in every interpreter already. `math` and `warnings` are imported by newer Python versions.
 STANDARD = """
 base64 binascii collections copyreg datetime enum errno fcntl functools heapq importlib itertools json keyword
 operator pwd pyexpat re reprlib resource select signal struct types
@@ -58,7 +58,7 @@ STANDARD_IN_SOME = "math warnings"
 
 
 def imported(dsops: Dsops, *words: str) -> set[str]:
-    """The modules that are loaded when the command takes over, besides those of a bare interpreter."""
+    """The modules loaded when the command starts, besides those of a bare interpreter."""
     allow_found(dsops.folder, dsops.environ)
     done = subprocess.run(
         [sys.executable, "-I", "-c", PROGRAM, *words],
@@ -72,7 +72,7 @@ def imported(dsops: Dsops, *words: str) -> set[str]:
 
 
 def test_a_cold_run_imports_exactly_this(tmp_path: Path) -> None:
-    """One role and one secret. A new name here has to be worth its milliseconds: docs/decisions/0014-startup.md."""
+    """A cold run with one role and one secret. A new module must be worth its time: docs/decisions/0014-startup.md."""
     with StubAws() as aws:
         modules = imported(Dsops(tmp_path, aws), "exec", "--no-agent", "--env", "production", "--", "true")
         assert aws.calls == ["AssumeRole", "GetSecretValue"]
@@ -82,13 +82,13 @@ def test_a_cold_run_imports_exactly_this(tmp_path: Path) -> None:
     assert {name for name in modules if name.partition(".")[0] in {"pycurl", "yaml"}} == set(OTHERS.split())
     assert public - set(STANDARD_IN_SOME.split()) == set(STANDARD.split())
     known = standard | {"dsops", "yaml"}
-    # What compiled modules leave behind: Cython's runtime, and its ABI module.
+    # Compiled modules leave Cython's runtime and its ABI module behind.
     strangers = {name for name in modules if name.partition(".")[0] not in known and "cython" not in name}
     assert strangers == set()
 
 
 def test_a_run_without_aws_imports_no_transport(tmp_path: Path) -> None:
-    """An environment of literals needs neither libcurl nor a store's code."""
+    """An environment of literals imports neither libcurl nor a store's module."""
     modules = imported(Dsops(tmp_path), "exec", "--env", "plain", "--", "true")
     assert modules & {"dsops.aws.http.transport", "pyexpat", "dsops.aws.apis.sts", "dsops.stores.aws_sts"} == set()
     assert "dsops.process" in modules

@@ -1,4 +1,4 @@
-"""A command that fails with `--json` says so as one JSON object on stderr, whichever command it is."""
+"""Every command that fails with `--json` prints one JSON object on stderr."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEYS = {"code", "message", "why", "hint", "next", "where", "tried", "aws", "prob
 
 
 def every_name() -> list[str]:
-    """The names of all commands, those of a family's members with the family's."""
+    """The names of all commands, with the family's name for its members."""
     found = []
     for name in COMMANDS:
         command = load(name)
@@ -24,7 +24,7 @@ def every_name() -> list[str]:
 
 @pytest.mark.parametrize("name", every_name())
 def test_every_command_tells_its_failure_as_json(name: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """On stderr, where nothing else stands; stdout has nothing; the exit code is in it too."""
+    """A failure with `--json` prints only the JSON on stderr, nothing on stdout, and includes the exit code."""
     code = main([*name.split(), "--json", "--no-such-flag"])
     out, err = capfd.readouterr()
     told = json.loads(err)
@@ -35,13 +35,13 @@ def test_every_command_tells_its_failure_as_json(name: str, capfd: pytest.Captur
     assert code in {2, 125}
 
 
-def test_a_command_that_is_none_tells_it_too(capfd: pytest.CaptureFixture[str]) -> None:
-    """Before any command is chosen; and by the variable."""
+def test_an_unknown_command_fails_as_json(capfd: pytest.CaptureFixture[str]) -> None:
+    """An unknown command with `--json` or DSOPS_JSON fails with JSON, too."""
     assert 2 == main(["--json", "exce"])
     assert json.loads(capfd.readouterr().err)["error"]["hint"] == "did you mean `dsops exec`?"
 
 
 def test_the_words_of_the_other_program_are_not_ours(capfd: pytest.CaptureFixture[str]) -> None:
-    """`--json` behind `--` belongs to the command that exec runs."""
+    """`--json` after `--` belongs to the command that exec runs."""
     assert 125 == main(["exec", "--no-such-flag", "--", "true", "--json"])
     assert capfd.readouterr().err.startswith("dsops: error[usage]: ")

@@ -1,4 +1,4 @@
-"""`dsops graph` as a real process: asks nobody unless told to, and is red on a terminal only."""
+"""`dsops graph` as a real process: makes no call without `--check`, and is red on a terminal only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.unit.cli.test_plan import PROGRAM
 RED = "\x1b[31m"
 
 
-def test_nothing_is_asked_of_anybody(tmp_path: Path) -> None:
+def test_no_call_is_made(tmp_path: Path) -> None:
     """No socket, no process, no AWS client, no credentials; in every format."""
     with StubAws() as aws:
         dsops = Dsops(tmp_path, aws)
@@ -39,7 +39,7 @@ def test_nothing_is_asked_of_anybody(tmp_path: Path) -> None:
 
 
 def test_on_a_terminal_what_is_denied_is_red_and_says_so(tmp_path: Path) -> None:
-    """NO_COLOR takes the red away, and not the word; neither is a file's or a pipe's."""
+    """On a terminal a denied node is red; NO_COLOR, a file or a pipe removes the colour, but not the word."""
     with StubAws(denies=True) as aws:
         dsops = Dsops(tmp_path, aws)
         command = dsops.command("graph", "--check", "--env", "production")
@@ -53,7 +53,7 @@ def test_on_a_terminal_what_is_denied_is_red_and_says_so(tmp_path: Path) -> None
 
 
 def test_where_mermaid_stops_is_noted(tmp_path: Path) -> None:
-    """Over its limits; a diagram within them has no note."""
+    """A Mermaid file above Mermaid's limits gets a note."""
     dsops = Dsops(tmp_path)
     assert dsops.run("graph", "--format", "mermaid").stderr == b""
     (dsops.folder / "dsops.yaml").write_text("version: 1\n" + many(1200, 5))
@@ -63,7 +63,7 @@ def test_where_mermaid_stops_is_noted(tmp_path: Path) -> None:
 
 
 def test_drawings_tell_errors_on_stderr(tmp_path: Path) -> None:
-    """The file is a drawing and nothing else; the exit code is the check's."""
+    """With `--check`, drawings go to stdout and errors to stderr; the exit code is the check's."""
     with StubAws(denies=True) as aws:
         dsops = Dsops(tmp_path, aws)
         done = dsops.run("graph", "--check", "--env", "production", "--format", "svg")
@@ -72,7 +72,7 @@ def test_drawings_tell_errors_on_stderr(tmp_path: Path) -> None:
         assert b"error[" not in done.stdout
 
 
-def test_a_file_that_is_there_is_drawn_anew(tmp_path: Path) -> None:
+def test_an_existing_file_is_drawn_again(tmp_path: Path) -> None:
     """A drawing is made again and again; it is no secret, and has the mode that files have."""
     dsops = Dsops(tmp_path)
     old = dsops.folder / "credentials.svg"
@@ -82,8 +82,8 @@ def test_a_file_that_is_there_is_drawn_anew(tmp_path: Path) -> None:
     assert os.access(old, os.R_OK)
 
 
-def test_each_variable_says_what_became_of_it(tmp_path: Path) -> None:
-    """One that may be missing is well without a value; one that may not is failed, and its store is not to blame."""
+def test_each_variable_has_its_outcome(tmp_path: Path) -> None:
+    """A missing optional variable is ok without a value; a missing required one is failed, and its store is ok."""
     with StubAws() as aws:
         dsops = Dsops(tmp_path, aws)
         done = dsops.run("graph", "--check", "--env", "missing")
@@ -97,7 +97,7 @@ def test_each_variable_says_what_became_of_it(tmp_path: Path) -> None:
 
 
 def test_a_role_of_many_environments_is_refused_once(tmp_path: Path) -> None:
-    """Its error is told once, and everything above it is not tried; what needs no role is well."""
+    """A refused role shared by environments is reported once; nodes above it are skipped, others are ok."""
     with StubAws(denies=True) as aws:
         done = Dsops(tmp_path, aws).run("graph", "--check", "--json")
         answer = json.loads(done.stdout)
@@ -111,7 +111,7 @@ def test_a_role_of_many_environments_is_refused_once(tmp_path: Path) -> None:
 
 
 def test_what_cant_be_reached_is_not_called_denied(tmp_path: Path) -> None:
-    """AWS has not said no: nobody was there."""
+    """An unreachable service is shown as a failure, not as a denial."""
     dsops = Dsops(tmp_path)
     done = dsops.run("graph", "--check", "--env", "production", AWS_ENDPOINT_URL="http://127.0.0.1:9")
     assert done.returncode == 6
@@ -120,13 +120,13 @@ def test_what_cant_be_reached_is_not_called_denied(tmp_path: Path) -> None:
 
 
 def test_a_chain_is_planned_from_its_end() -> None:
-    """That plan has all of it; the stores below are planned no more."""
+    """A chain is planned from its last store, whose plan includes the stores below."""
     config = config_of(many(4, 1).replace("role1: {", "role1: {credentials_from: role0, "))
     assert ends_first(config) == ["secrets0", "secrets1", "role0", "role1"]
 
 
 def test_a_long_chain_is_drawn(tmp_path: Path) -> None:
-    """Each hop under the one before."""
+    """A chain of 100 hops is drawn, each hop below the previous one."""
     dsops = Dsops(tmp_path)
     role = "{type: aws.sts, region: us-east-1, role_arn: 'arn:aws:iam::111122223333:role/R', role_session_name: ada"
     hops = [f"  hop{at}: {role}, credentials_from: hop{at - 1}}}" for at in range(1, 100)]

@@ -1,4 +1,4 @@
-"""`dsops help`: of commands, and of the codes of errors."""
+"""`dsops help` for commands and error codes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def every_code() -> set[str]:
 
 @pytest.mark.parametrize("code", sorted(every_code()))
 def test_every_error_code_is_explained(code: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """By the sentence that stands at the error itself, and with its exit code."""
+    """`dsops help CODE` prints the error's docstring and its exit code."""
     assert main(["help", code]) == 0
     first, explained = capfd.readouterr().out.split("\n", 1)
     assert first.startswith(f"{code} (exit code ")
@@ -33,7 +33,7 @@ def test_every_error_code_is_explained(code: str, capfd: pytest.CaptureFixture[s
 
 
 def test_a_code_is_explained_with_its_causes(capfd: pytest.CaptureFixture[str]) -> None:
-    """Each cause, and below it what to do; none are made up for an error that says all itself."""
+    """`dsops help CODE` lists the error's causes, each with its remedy."""
     assert main(["help", "sso.login-required"]) == 0
     lines = capfd.readouterr().out.splitlines()
     assert lines[3:] == ["- there is no login, or it has expired:", "  run `dsops login STORE`"]
@@ -44,14 +44,14 @@ def test_a_code_is_explained_with_its_causes(capfd: pytest.CaptureFixture[str]) 
 
 @pytest.mark.parametrize("code", CODES)
 def test_every_check_of_doctor_is_explained(code: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """By what is well when it is ok."""
+    """`dsops help CODE` of a doctor check says when the check is ok."""
     assert len(CODES[code]) <= 100
     assert main(["help", code]) == 0
     assert capfd.readouterr().out == f"{code}, a check of `dsops doctor`, is ok when\n{CODES[code]}\n"
 
 
 def test_explanations_fit_a_terminal_of_a_hundred_columns(capfd: pytest.CaptureFixture[str]) -> None:
-    """Causes and remedies are broken where they are long."""
+    """Explanations of error codes fit into 100 columns."""
     for code in every_code():
         main(["help", code])
     assert [] == [line for line in capfd.readouterr().out.splitlines() if line[:1] in "- " and len(line) > 100]
@@ -59,7 +59,7 @@ def test_explanations_fit_a_terminal_of_a_hundred_columns(capfd: pytest.CaptureF
 
 @pytest.mark.parametrize("name", [name for name, entry in COMMANDS.items() if entry.summary])
 def test_help_of_a_command_is_the_same_in_both_ways(name: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """`dsops help exec` and `dsops exec --help`."""
+    """`dsops help exec` and `dsops exec --help` print the same."""
     assert main(["help", name]) == 0
     one = capfd.readouterr().out
     assert main([name, "--help"]) == 0
@@ -68,7 +68,7 @@ def test_help_of_a_command_is_the_same_in_both_ways(name: str, capfd: pytest.Cap
 
 
 def test_help_of_a_member_of_a_family(capfd: pytest.CaptureFixture[str]) -> None:
-    """`dsops help sandbox run`."""
+    """`dsops help sandbox run` shows the help of a family's member."""
     assert main(["help", "sandbox", "run"]) == 0
     assert capfd.readouterr().out.startswith("usage: dsops sandbox run")
 
@@ -85,13 +85,13 @@ def test_help_of_a_member_of_a_family(capfd: pytest.CaptureFixture[str]) -> None
 def test_a_topic_that_is_not_there_is_answered_with_what_was_meant(
     topic: str, meant: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Commands and codes alike."""
+    """An unknown topic gives an error that suggests a command or code."""
     assert main(["help", topic]) == 2
     assert meant in capfd.readouterr().err
 
 
 def test_summaries_are_short_and_say_what_is_done() -> None:
-    """One line of the list, in the imperative, without a full stop."""
+    """A summary is one short line in the imperative, without a full stop."""
     for entry in COMMANDS.values():
         assert len(entry.summary) < 75
         assert not entry.summary.endswith(".")
@@ -99,7 +99,7 @@ def test_summaries_are_short_and_say_what_is_done() -> None:
 
 
 def every_command() -> list[tuple[str, Command]]:
-    """Each that a person can call, those of families with the family's name."""
+    """Every public command, with the family's name for its members."""
     found: list[tuple[str, Command]] = []
     for name, entry in COMMANDS.items():
         command = load(name) if entry.summary else None
@@ -111,19 +111,19 @@ def every_command() -> list[tuple[str, Command]]:
 
 
 def test_the_first_line_about_a_member_of_a_family_is_a_sentence() -> None:
-    """The family's list shows only that line."""
+    """The first line of a member's help is a sentence, since the family's list shows only that."""
     members = {name: summary_of(command) for name, command in every_command() if " " in name}
     assert {} == {name: summary for name, summary in members.items() if not summary.endswith(".")}
 
 
 def test_help_fits_a_terminal_of_a_hundred_columns() -> None:
-    """Every line of it."""
+    """All help texts fit into 100 columns."""
     texts = [command_text(name, command) for name, command in every_command()]
     assert [] == [line for text in texts for line in text.splitlines() if len(line) > 100]
 
 
 def test_a_family_with_a_default_command_shows_its_flags(capfd: pytest.CaptureFixture[str]) -> None:
-    """`dsops audit --since 2h` is written without `list`; a family that has none shows no flags."""
+    """`dsops audit --since 2h` works without `list`, so `dsops audit --help` shows the flags of `list`."""
     assert main(["audit", "--help"]) == 0
     shown = capfd.readouterr().out
     assert "`dsops audit` is `dsops audit list`:" in shown

@@ -1,4 +1,4 @@
-"""`dsops hook` as real shells have it: what is loaded, what comes back, what is refused, and what a prompt costs."""
+"""`dsops hook` in real shells: what it loads, restores and refuses, and what a prompt costs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="dsops does not 
 
 
 class House:
-    """A home with a project in it, an agent when one is wanted, and shells that have the hook."""
+    """A home with a project, an agent if needed, and shells with the hook."""
 
     def __init__(self, dsops: Agent) -> None:
         self.dsops = dsops
@@ -73,7 +73,7 @@ class House:
         }
 
     def allow(self, folder: Path | None = None, **environ: str) -> str:
-        """What the user does once, and what is shown then."""
+        """Run `dsops hook allow`; return its output."""
         done = subprocess.run(
             ["dsops", "hook", "allow"],
             cwd=folder or self.project,
@@ -90,12 +90,12 @@ class House:
         return self.runs.read_text().count("hook-load")
 
     def shell(self, name: str, *lines: str, **environ: str) -> list[str]:
-        """What the shell prints; a prompt comes before each line. What the hook says is in `said` then.
+        """The lines that the shell prints; a prompt precedes each line. Messages of the hook are in `said` afterwards.
 
-        A line that has the hook already is not given it once more.
+        The hook is installed first, unless the first line does that.
         """
         if name == "fish":
-            # Without a terminal it has no prompt: what one does is done.
+            # Without a terminal fish shows no prompt, so its event is sent.
             lines = tuple(f"{line}\nemit fish_prompt" for line in lines)
         start = {"fish": "dsops hook fish | source"}.get(name, f'eval "$(dsops hook {name})"')
         has_hook = any("dsops hook" in line and "eval" in line for line in lines)
@@ -120,7 +120,7 @@ class House:
 
 
 class SlowAws(StubAws):
-    """Answers late, when it is told to."""
+    """A stub of AWS that answers late on request."""
 
     delay_seconds = 0.0
 
@@ -130,7 +130,7 @@ class SlowAws(StubAws):
 
 @pytest.fixture
 def aws() -> Iterator[SlowAws]:
-    """STS and Secrets Manager."""
+    """Stubs of STS and Secrets Manager."""
     with SlowAws() as server:
         yield server
 
@@ -144,7 +144,7 @@ def house(tmp_path: Path, aws: StubAws) -> Iterator[House]:
 
 @pytest.fixture(params=SHELLS)
 def shell(request: pytest.FixtureRequest) -> str:
-    """Each shell that is installed here."""
+    """Each installed shell."""
     name: str = request.param
     if not shutil.which(name):
         pytest.skip(f"{name} is not installed")
@@ -152,22 +152,22 @@ def shell(request: pytest.FixtureRequest) -> str:
 
 
 def show(*names: str) -> str:
-    """A line that prints what programs see of variables; each of the three shells reads it alike."""
+    """A shell line that prints environment variables; it works in all three shells."""
     return "; ".join(f'echo "{name}=$(printenv {name} || echo unset)"' for name in names)
 
 
 def put(shell: str, name: str, value: str, *, exported: bool = True) -> str:
-    """A line that sets a variable."""
+    """A shell line that sets a variable."""
     if shell == "fish":
         return f"set -g{'x' if exported else 'u'} {name} {value}"
     return f"export {name}={value}" if exported else f"{name}={value}"
 
 
 class TestLoading:
-    """On entering a folder, and back on leaving."""
+    """Loading on entering a folder, and restoring on leaving."""
 
     def test_a_folder_has_its_variables_and_no_other_folder(self, house: House, shell: str) -> None:
-        """Also below it; what was not set before is not set after."""
+        """The variables are set in the folder and below, and unset on leaving."""
         house.allow()
         printed = house.shell(
             shell,
@@ -190,8 +190,8 @@ class TestLoading:
         assert house.said == ["dsops: hook: environment production is loaded: GREETING, NUMBER"]
         assert house.loads() == 1
 
-    def test_what_was_there_comes_back(self, house: House, shell: str) -> None:
-        """Its value, and whether programs see it."""
+    def test_previous_values_come_back_on_leaving(self, house: House, shell: str) -> None:
+        """A previous value comes back on leaving, and whether it is exported."""
         house.allow()
         printed = house.shell(
             shell,
@@ -206,7 +206,7 @@ class TestLoading:
         assert printed == ["GREETING=hello", "NUMBER=1", "GREETING=it was  this", "NUMBER=unset", "quiet"]
 
     def test_what_the_user_has_changed_since_stays(self, house: House, shell: str) -> None:
-        """On leaving, and when the folder is loaded anew because its file was touched."""
+        """Variables that the user changed stay on leaving, and when a touched file is loaded again."""
         house.allow()
         printed = house.shell(
             shell,
@@ -221,15 +221,15 @@ class TestLoading:
         assert house.loads() == 2
 
     def test_any_bytes_arrive_and_nothing_in_them_runs(self, house: House, shell: str) -> None:
-        """Quotes, dollars, newlines, backslashes, bytes that are no text, and nothing at all."""
+        """Values with quotes, dollars, newlines and invalid bytes arrive unchanged, and nothing in them runs."""
         (house.project / "dsops.yaml").write_text(CONFIG + "default_env: odd\n")
         house.allow()
         house.shell(shell, "cd project", "env -0 > ../seen")
         seen = dict(each.partition(b"=")[::2] for each in (house.home / "seen").read_bytes().split(b"\0"))
         assert (seen[b"EMPTY"], seen[b"BINARY"], seen[b"QUOTED"]) == (b"", BINARY, QUOTED.encode())
 
-    def test_an_inner_folder_stands_for_itself(self, house: House, shell: str) -> None:
-        """Its own file counts, not the outer one; back outside, the outer one does again."""
+    def test_an_inner_file_replaces_the_outer_one(self, house: House, shell: str) -> None:
+        """An inner folder's file replaces the outer one; outside of it the outer one is loaded again."""
         inner = house.project / "below"
         (inner / "dsops.yaml").write_text("version: 1\nenvs: {only: {GREETING: {literal: inner}}}\n")
         house.allow()
@@ -240,7 +240,7 @@ class TestLoading:
         assert printed == ["GREETING=inner", "NUMBER=unset", "GREETING=hello", "NUMBER=1"]
 
     def test_a_folder_may_be_called_anything(self, house: House, shell: str) -> None:
-        """Quotes, blanks, a newline and a command in its name, and in that of the folder above."""
+        """A folder name may contain quotes, blanks, a newline and a command."""
         odd = house.home / "it's $(touch MARK)" / 'a \n"b" `touch MARK` \\ *'
         odd.mkdir(parents=True)
         (odd / "dsops.yaml").write_text(LITERALS)
@@ -260,7 +260,7 @@ class TestLoading:
         assert not list(house.home.rglob("MARK"))
 
     def test_a_repository_ends_the_search(self, house: House, shell: str) -> None:
-        """What stands above its top belongs to somebody else; a link leads where it leads."""
+        """The search for dsops.yaml ends at a repository's root; a symbolic link is followed."""
         (house.project / "below" / ".git").mkdir()
         (house.home / "link").symlink_to(house.project)
         house.allow()
@@ -268,7 +268,7 @@ class TestLoading:
         assert printed == ["GREETING=unset", "GREETING=hello"]
 
     def test_a_folder_that_is_removed_takes_its_variables_along(self, house: House, shell: str) -> None:
-        """Without a word: whoever removed it knows."""
+        """Removing the folder unsets its variables, without a message."""
         house.allow()
         printed = house.shell(
             shell, "cd project/below", show("GREETING"), "rmdir ../below", show("GREETING"), "cd /", show("GREETING")
@@ -277,7 +277,7 @@ class TestLoading:
         assert len(house.said) == 1
 
     def test_the_environment_can_be_chosen(self, house: House, shell: str) -> None:
-        """DSOPS_HOOK_ENV names one, at any time; DSOPS_ENV and DSOPS_CONFIG are for other commands."""
+        """DSOPS_HOOK_ENV selects the environment at any time; DSOPS_ENV and DSOPS_CONFIG have no effect."""
         house.allow()
         (house.home / "other.yaml").write_text("version: 1\nenvs: {x: {GREETING: {literal: other}}}\n")
         printed = house.shell(
@@ -292,7 +292,7 @@ class TestLoading:
         assert printed == ["GREETING=hello", "GREETING=from staging", "NUMBER=unset"]
 
     def test_an_identity_is_one_value(self, house: House, shell: str) -> None:
-        """A profile that was set steps back for the keys that are loaded, and comes back."""
+        """Loaded keys replace an AWS_PROFILE, which comes back on leaving."""
         (house.project / "dsops.yaml").write_text(CONFIG + "default_env: keys\n")
         house.allow()
         printed = house.shell(
@@ -310,7 +310,7 @@ class TestLoading:
             "AWS_ACCESS_KEY_ID=AKIAEXAMPLEEXAMPLE01",
         ]
 
-    def test_a_session_that_ends_is_had_anew(self, house: House, aws: StubAws, shell: str) -> None:
+    def test_a_session_that_ends_is_renewed(self, house: House, aws: StubAws, shell: str) -> None:
         """At the next prompt after its time, with the identity from before, not with the one that was loaded."""
         (house.project / "dsops.yaml").write_text(CONFIG + "default_env: keys\n")
         house.allow()
@@ -324,8 +324,8 @@ class TestLoading:
         ]
         assert signers == ["AKIAEXAMPLEEXAMPLE01"] * 2
 
-    def test_a_shell_in_the_shell_takes_away_what_it_loads(self, house: House, shell: str) -> None:
-        """Of whatever kind, it keeps what it inherited like any program; loaded in the folder, it is gone behind it."""
+    def test_a_nested_shell_unloads_what_it_loaded(self, house: House, shell: str) -> None:
+        """A nested shell of another kind keeps inherited variables; on leaving the folder they are unset."""
         inner = {"bash": "bash", "zsh": "fish", "fish": "zsh"}[shell]
         if not shutil.which(inner):
             pytest.skip(f"{inner} is not installed")
@@ -351,10 +351,10 @@ class TestLoading:
 
 
 class TestPermission:
-    """A repository that was cloned loads nothing by itself."""
+    """A cloned repository loads nothing before it is allowed."""
 
     def test_nothing_is_loaded_that_was_not_allowed(self, house: House, shell: str) -> None:
-        """It is told once, with what to type; then allowed, it is there at the next prompt."""
+        """A forbidden file is reported once, with the command to type; once allowed, it loads at the next prompt."""
         printed = house.shell(
             shell, "cd project", show("GREETING"), "cd below", show("GREETING"), "dsops hook allow", show("GREETING")
         )
@@ -366,7 +366,7 @@ class TestPermission:
         assert ["dsops hook allow" in line for line in house.said] == [True, False]
         assert house.loads() == 2
 
-    def test_a_change_asks_anew(self, house: House, shell: str) -> None:
+    def test_a_changed_file_must_be_allowed_again(self, house: House, shell: str) -> None:
         """Of the file, of one that it includes, and a local one that appears; what was loaded is gone at once."""
         (house.project / "dsops.yaml").write_text(f"include: part.yaml\n{LITERALS}")
         (house.project / "part.yaml").write_text("envs: {production: {PART: {literal: x}}}\n")
@@ -377,21 +377,24 @@ class TestPermission:
             "mv other.yaml dsops.yaml",
         ):
             (house.project / "dsops.local.yaml").unlink(missing_ok=True)
-            # An older file takes its place: its time does not tell that it is new here.
+            # Replaced by an older file, whose modification time does not show that it is new.
             (house.project / "other.yaml").write_text(LITERALS + "# other\n")
             os.utime(house.project / "other.yaml", (1, 1))
             house.allow()
             printed = house.shell(shell, "cd project", show("GREETING"), change, show("GREETING"))
             assert printed == ["GREETING=hello", "GREETING=unset"], change
 
-    def test_it_can_be_taken_back(self, house: House, shell: str) -> None:
-        """Every shell notices at its next prompt."""
+    def test_a_permission_can_be_revoked(self, house: House, shell: str) -> None:
+        """After `dsops hook deny` every shell unloads at its next prompt."""
         house.allow()
         printed = house.shell(shell, "cd project", "dsops hook deny", show("GREETING"))
         assert printed[-1] == "GREETING=unset"
 
-    def test_it_is_another_permission_than_that_of_dsops_allow(self, house: House) -> None:
-        """In both directions; `dsops hook allow` shows what the file can do as well."""
+    def test_hook_allow_and_allow_are_separate(self, house: House) -> None:
+        """`dsops hook allow` and `dsops allow` are separate permissions.
+
+        `hook allow` also shows what the file can do.
+        """
         environ = house.dsops.environ
         subprocess.run(["dsops", "allow"], cwd=house.project, env=environ, check=True, capture_output=True)
         assert house.shell("bash", "cd project", show("GREETING")) == ["GREETING=unset"]
@@ -404,7 +407,7 @@ class TestPermission:
         )
         assert b"error[config.not-allowed]" in done.stderr
 
-    def test_a_file_of_somebody_else_is_refused(self, house: House) -> None:
+    def test_a_file_of_another_user_is_refused_by_the_hook(self, house: House) -> None:
         """As every command refuses it: found, not named."""
         if os.geteuid():
             pytest.skip("only root can give files away")
@@ -413,15 +416,15 @@ class TestPermission:
         assert house.shell("bash", "cd project", show("GREETING")) == ["GREETING=unset"]
         assert "belongs to another user" in house.said[0]
 
-    def test_a_named_configuration_is_no_way_around(self, house: House) -> None:
-        """What is named is trusted: so the hook's own command takes none."""
+    def test_the_hook_ignores_a_named_configuration(self, house: House) -> None:
+        """The hook's command ignores DSOPS_CONFIG, since a named file would be trusted."""
         house.allow()
         done = house.dsops.run("hook-load", "bash", "1", DSOPS_CONFIG=str(house.project / "dsops.yaml"))
         assert (done.returncode, done.stdout) == (2, b"")
 
 
 class TestRefusals:
-    """What would steer the shell."""
+    """Variables that control the shell."""
 
     @pytest.mark.parametrize(
         "name",
@@ -454,16 +457,16 @@ class TestRefusals:
         ],
     )
     def test_a_variable_that_steers_is_refused(self, name: str) -> None:
-        """By its name, in any shell, for all of them."""
+        """A variable that steers any of the shells (such as PROMPT_COMMAND) is refused by its name in every shell."""
         with pytest.raises(NotAllowed, match=name):
             require_harmless(["FINE", name])
 
     def test_others_are_not(self) -> None:
-        """What programs are given."""
+        """Variables for programs, such as AWS_REGION, are accepted."""
         require_harmless(["DATABASE_URL", "AWS_ACCESS_KEY_ID", "AWS_REGION", "A1", "TOKEN_PATH", "_INNER"])
 
     def test_the_whole_environment_is_refused_also_when_allowed(self, house: House, shell: str) -> None:
-        """`dsops hook allow` says so, and where it was allowed before (by an older dsops) the shell does."""
+        """One harmful variable (PROMPT_COMMAND) has the whole environment refused, by `hook allow` and by the hook."""
         (house.project / "dsops.yaml").write_text(
             "version: 1\nenvs: {p: {GREETING: {literal: x}, PROMPT_COMMAND: {literal: touch MARK}}}\n"
         )
@@ -476,7 +479,7 @@ class TestRefusals:
         assert not list(house.home.rglob("MARK"))
 
     def test_a_variable_that_the_shell_has_otherwise_is_left_alone(self, house: House) -> None:
-        """One that is read-only, and an array; the others are loaded."""
+        """A read-only variable or an array is skipped; the others are loaded."""
         house.allow()
         house.shell("bash", "readonly GREETING=fixed", "cd project", show("NUMBER"), "cd ..", show("NUMBER"))
         assert "dsops: hook: GREETING is left alone: in this shell it is not a plain variable" in house.said
@@ -487,10 +490,10 @@ class TestRefusals:
 
 
 class TestFailures:
-    """One line, once."""
+    """Failures are reported in one line, once."""
 
     def test_what_is_wrong_is_told_once_and_tried_when_it_is_mended(self, house: House, shell: str) -> None:
-        """A file with a mistake: not at each prompt, and anew when it was edited."""
+        """A mistake in a file is reported once, not at each prompt, and the file is tried again after an edit."""
         good = house.home / "good.yaml"
         good.write_text(LITERALS)
         house.allow()
@@ -506,10 +509,10 @@ class TestFailures:
         )
         assert printed == ["GREETING=unset", "GREETING=unset", "GREETING=hello"]
         assert len(house.said) == 2
-        assert "is not loaded: you have not allowed that, as the file is now" in house.said[0]
+        assert "is not loaded: it changed since you allowed it" in house.said[0]
 
-    def test_aws_says_no(self, house: House, aws: StubAws, shell: str) -> None:
-        """One line with the reason; what could be had is not loaded either. `dsops hook allow` tries again."""
+    def test_a_denial_is_reported_in_one_line(self, house: House, aws: StubAws, shell: str) -> None:
+        """A denial is reported in one line, and nothing is loaded; `dsops hook allow` tries again."""
         (house.project / "dsops.yaml").write_text(CONFIG + "default_env: production\n")
         house.allow()
         aws.denies = True
@@ -521,7 +524,7 @@ class TestFailures:
         assert house.shell(shell, "cd project", show("TOKEN")) == ["TOKEN=hush-token"]
 
     def test_a_role_that_demands_mfa_asks_at_the_prompt(self, house: House, shell: str) -> None:
-        """On the terminal; a script, where nobody can be asked, is told in one line."""
+        """A role with MFA prompts on the terminal; a script without one gets one line of warning."""
         mfa = "role_session_name: test\n    serial_number: arn:aws:iam::111122223333:mfa/ada"
         text = CONFIG.replace("role_session_name: test", mfa)
         assert text != CONFIG
@@ -538,7 +541,7 @@ class TestFailures:
         assert len(house.said) == 1
 
     def test_an_unset_variable_is_told_where_it_matters(self, house: House) -> None:
-        """`dsops hook allow` is about the file, and needs none of what its stores need."""
+        """`dsops hook allow` works with unset variables; loading reports them."""
         (house.project / "dsops.yaml").write_text(
             "version: 1\nsecretStores: {s: {type: aws.ssm, region: '${NOWHERE}'}}\nenvs: {p: {KEY: {from: 's:/a'}}}\n"
         )
@@ -549,7 +552,7 @@ class TestFailures:
         assert "NOWHERE" in house.said[0]
 
     def test_a_folder_without_a_file_has_nothing_to_allow(self, house: House) -> None:
-        """And naming one is no way out."""
+        """`dsops hook allow` without a file is an error, and DSOPS_CONFIG does not help."""
         done = subprocess.run(
             ["dsops", "hook", "allow"],
             cwd=house.home,
@@ -562,13 +565,13 @@ class TestFailures:
         assert "hint: `dsops init` writes one; the hook takes no other name, and no DSOPS_CONFIG" in done.stderr
 
     def test_an_environment_that_is_not_there_is_told(self, house: House) -> None:
-        """With the one that was meant."""
+        """An unknown DSOPS_HOOK_ENV is reported with a suggestion."""
         house.allow()
         assert house.shell("bash", "cd project", show("GREETING"), DSOPS_HOOK_ENV="stagin") == ["GREETING=unset"]
         assert "did you mean `staging`?" in house.said[0]
 
     def test_ctrl_c_gives_the_prompt_back(self, house: House, aws: SlowAws, shell: str) -> None:
-        """And it is not tried again by itself."""
+        """Ctrl-C during loading returns to the prompt, and loading is not retried."""
         (house.project / "dsops.yaml").write_text(CONFIG + "default_env: production\n")
         house.allow()
         aws.delay_seconds = 20.0
@@ -587,7 +590,7 @@ class TestFailures:
             assert house.loads() == 1
 
     def test_no_private_folder_is_an_error(self, house: House) -> None:
-        """Without marks a permission that was taken back would go unnoticed: nothing is loaded."""
+        """Without a private folder for marks nothing is loaded, since a revoked permission would go unnoticed."""
         house.allow()
         (Path(house.dsops.sockets) / "dsops").write_text("in the way")
         assert house.shell("bash", "cd project", show("GREETING")) == ["GREETING=unset"]
@@ -595,16 +598,16 @@ class TestFailures:
 
 
 class TestPrompts:
-    """A guest in somebody's shell."""
+    """What the hook does at each prompt of the user's shell."""
 
     def test_nothing_is_started_when_nothing_has_changed(self, house: House, shell: str) -> None:
-        """Neither in a folder with a file nor in one without."""
+        """A prompt starts no process when nothing has changed."""
         house.allow()
         house.shell(shell, "true", "cd elsewhere", "true", "cd ../project", "true", "cd below", "true", "true")
         assert house.loads() == 1
 
     def test_the_exit_code_stays(self, house: House, shell: str) -> None:
-        """For the next line, and for what else the prompt does."""
+        """The hook keeps the exit code for the next line and for other prompt commands."""
         house.allow()
         start = {"fish": "dsops hook fish | source"}.get(shell, f'eval "$(dsops hook {shell})"')
         code = "$status" if shell == "fish" else "$?"
@@ -620,7 +623,7 @@ class TestPrompts:
 
     @pytest.mark.parametrize("shell", ["bash", "zsh"], indirect=True)
     def test_strict_shells_work(self, house: House, shell: str) -> None:
-        """`set -u`, `set -e`, `set -f`, another IFS, and a trace that shows no value."""
+        """The hook works with `set -u`, `set -e`, `set -f` and another IFS, and a trace shows no value."""
         house.allow()
         printed = house.shell(
             shell,
@@ -640,7 +643,7 @@ class TestPrompts:
         assert "hello" not in house.errors
 
     def test_a_trace_of_fish_shows_no_value(self, house: House) -> None:
-        """fish_trace is fish's `set -x`."""
+        """A trace in fish (fish_trace) shows no value."""
         if not shutil.which("fish"):
             pytest.skip("fish is not installed")
         house.allow()
@@ -648,7 +651,7 @@ class TestPrompts:
         assert "hello" not in house.errors
 
     def test_other_commands_of_the_prompt_are_kept(self, house: House) -> None:
-        """A text, one that ends in `;`, and an array; the hook is there once, also when it is evaluated twice."""
+        """Other commands in PROMPT_COMMAND are kept, and the hook is added once."""
         house.allow()
         evaluate = 'eval "$(dsops hook bash)"'
         for value in ("'echo mine $?'", "'echo mine $?;'", "('echo mine $?')"):
@@ -667,7 +670,7 @@ class TestPrompts:
             house.runs.write_text("")
 
     def test_other_hooks_of_zsh_are_kept(self, house: House) -> None:
-        """Functions in precmd_functions, also where arrays begin at 0."""
+        """Other functions in precmd_functions are kept, also with KSH_ARRAYS."""
         if not shutil.which("zsh"):
             pytest.skip("zsh is not installed")
         house.allow()
@@ -686,7 +689,7 @@ class TestPrompts:
         assert house.loads() == 1
 
     def test_it_can_be_switched_off(self, house: House, shell: str) -> None:
-        """In a running shell too: what was loaded goes."""
+        """DSOPS_HOOK=off unloads in a running shell."""
         house.allow()
         off = put(shell, "DSOPS_HOOK", "off", exported=False)
         assert house.shell(shell, "cd project", off, show("GREETING")) == ["GREETING=unset"]
@@ -694,7 +697,7 @@ class TestPrompts:
 
     @pytest.mark.parametrize("shell", SHELLS, indirect=True)
     def test_a_script_is_left_alone(self, house: House, shell: str) -> None:
-        """Only interactive shells have prompts."""
+        """A script is not affected, since only interactive shells have prompts."""
         house.allow()
         start = {"fish": "dsops hook fish | source"}.get(shell, f'eval "$(dsops hook {shell})"')
         options = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["--no-config"]}[shell]
@@ -711,15 +714,15 @@ class TestPrompts:
         assert "__dsops" not in done.stdout
         assert house.loads() == 0
 
-    def test_history_has_nothing_of_it(self, house: House) -> None:
-        """What a user typed, and no more."""
+    def test_the_history_has_no_hook_commands(self, house: House) -> None:
+        """The shell's history contains nothing of the hook."""
         house.allow()
         printed = house.shell("bash", "set -o history", "cd project", "history")
         assert not [line for line in printed if "__dsops" in line or "hello" in line]
 
     @pytest.mark.parametrize("shell", SHELLS, indirect=True)
     def test_it_works_at_a_terminal(self, house: House, shell: str) -> None:
-        """With the shell's own prompts."""
+        """The hook works at a terminal with the shell's own prompts."""
         house.allow()
         start = {"fish": "dsops hook fish | source"}.get(shell, f'eval "$(dsops hook {shell})"')
         environ = [f"{name}={value}" for name, value in house.dsops.environ.items()]
@@ -731,7 +734,7 @@ class TestPrompts:
             assert "GREETING=hello" in terminal.expect("end")
 
     def test_shells_share_the_agents_session(self, house: House, aws: StubAws) -> None:
-        """One call for two shells."""
+        """Two shells share one session of the agent."""
         (house.project / "dsops.yaml").write_text(CONFIG + "default_env: production\n")
         house.allow()
         for _ in range(2):
@@ -739,7 +742,7 @@ class TestPrompts:
         assert aws.calls.count("AssumeRole") == 1
 
     def test_marks_of_shells_that_are_gone_are_removed(self, house: House) -> None:
-        """They hold nothing, and should not pile up either."""
+        """Mark files of ended shells are removed, so that they don't pile up."""
         house.allow()
         for _ in range(3):
             house.shell("bash", "cd project")
@@ -748,10 +751,10 @@ class TestPrompts:
 
 
 class TestTelling:
-    """`dsops hook status` and the rest of the command."""
+    """`dsops hook status` and the other subcommands."""
 
-    def test_status_tells_what_would_be_and_what_is(self, house: House) -> None:
-        """For people and for programs."""
+    def test_status_shows_what_would_be_and_is_loaded(self, house: House) -> None:
+        """`dsops hook status` shows what would be loaded and what is loaded, as text and JSON."""
         house.allow()
         printed = house.shell("bash", "cd project", "dsops hook status", "dsops hook status --json")
         assert printed[:5] == [
@@ -773,7 +776,7 @@ class TestTelling:
         assert printed == ["file         none here", "this shell   no environment loaded"]
 
     def test_the_hook_starts_the_dsops_that_printed_it(self, tmp_path: Path) -> None:
-        """By its path, in quotes: a PATH that a project changes can't put another one in its place."""
+        """The hook starts the dsops that printed it, by its quoted path, whatever PATH a project sets."""
         program = tmp_path / "it's" / "dsops"
         program.parent.mkdir()
         program.touch(0o755)
@@ -782,6 +785,6 @@ class TestTelling:
         assert f" '{tmp_path}/it'\\''s/dsops' hook-load".encode() in hook_code("bash", [str(program)])
 
     def test_fish_reads_any_bytes(self) -> None:
-        """What is not UTF-8 stands as numbers."""
+        """Bytes that are not UTF-8 are written as numbers for fish."""
         assert quote_bytes(b"") == b"''"
         assert quote_bytes(b"a'\xff\xfeb") == b"'a'\\'''\\Xff\\Xfe'b'"

@@ -1,4 +1,4 @@
-"""Answers as a JUnit report: what a build server reads is what was found."""
+"""JUnit reports of answered policy cases."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCHEMA = etree.XMLSchema(etree.parse(str(Path(__file__).with_name("junit.xsd")))
 
 
 def row(name: str, expected: str | None, **context: str) -> AnsweredCase:
-    """Alice, whom a trust policy names who asks for an external ID."""
+    """A row for alice and a trust policy that names her and demands an external ID."""
     condition = {"StringEquals": {"sts:ExternalId": "hush-id"}}
     alice = f"arn:aws:iam::{ACCOUNT}:user/alice"
     said = {key.replace("__", ":"): (value,) for key, value in context.items()}
@@ -36,7 +36,7 @@ def read(*rows: AnsweredCase, file: str = "suite/trust-cases.yaml") -> Any:
 
 
 def test_a_case_that_is_not_as_expected_is_a_failure_with_its_reason() -> None:
-    """The others are there without a word; the suite counts both."""
+    """A case with another outcome than expected is a failure with its reason; the suite counts both."""
     report = read(row("gets in", "allow", sts__ExternalId="hush-id"), row("gets in without", "allow"))
     suite = report.find("testsuite")
 
@@ -62,7 +62,7 @@ def test_no_external_id_is_in_it() -> None:
 
 
 def test_a_name_may_hold_anything() -> None:
-    """Markup is text, line ends survive, and what XML can't hold is replaced."""
+    """In a case name markup is escaped, newlines are kept, and characters that XML can't hold are replaced."""
     name = '<a href="x">&amp;</a>\n\x1b[2J\ud800]]>'
     report = read(row(name, "deny"), row(f"{name} fails", "allow"))
 
@@ -73,7 +73,7 @@ def test_a_name_may_hold_anything() -> None:
 
 
 def test_a_question_without_a_name_is_called_by_what_it_asks() -> None:
-    """And one without an expectation can't fail."""
+    """A case without a name is named after its question; one without an expectation can't fail."""
     (case,) = read(row("", None), file="").iter("testcase")
 
     assert (case.get("name"), case.get("classname"), len(case)) == (f"sts:AssumeRole on {ROLE}", "policies", 0)

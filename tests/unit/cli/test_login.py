@@ -1,4 +1,4 @@
-"""`dsops login`: which way is taken, where no browser or no port can be had. Whole logins: tests/clients."""
+"""`dsops login`: the choice between browser and device code. Whole logins are tested in tests/clients."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ identity_center: {{start_url: "{START_URL}", users: {{alice: {{}}}}, auto_approv
     ],
 )
 def test_a_browser_is_expected_where_there_are_windows(*, environ: dict[str, str], platform: str, can: bool) -> None:
-    """Or where BROWSER names one; a terminal by itself has none in which a login's pages work."""
+    """A browser is expected on a desktop or with BROWSER set, not on a terminal alone."""
     assert can is can_open_browser(environ, platform)
 
 
 @pytest.mark.sandbox_seed(SEED)
 def test_without_a_port_a_code_is_used(sandbox: LocalAws, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Why is said, and the login goes on."""
+    """When no port can be opened, the login continues with a device code and says why."""
 
     def blocked(_: str) -> LoopbackPort:
         raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))

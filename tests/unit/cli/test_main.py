@@ -1,4 +1,4 @@
-"""The way from argv to an exit code: which module is imported, how errors end, what Ctrl-C and closed pipes do."""
+"""From argv to the exit code: imported modules, errors, Ctrl-C and closed pipes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dsops.runtime import Runtime
 
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Puts a command named `probe` into the table, which does what the test says."""
+    """Add a command named `probe` that runs the test's function."""
 
     def put(work: Callable[[], int], *, failure_code: int = 0, is_group: bool = False) -> None:
         def run(_arguments: Arguments, _runtime: Runtime) -> int:
@@ -39,7 +39,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def raises(error: BaseException) -> Callable[[], int]:
-    """Work that fails."""
+    """A function that raises the error."""
 
     def work() -> int:
         raise error
@@ -48,19 +48,19 @@ def raises(error: BaseException) -> Callable[[], int]:
 
 
 def test_the_version_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
-    """And nothing else."""
+    """`dsops --version` prints only the version."""
     assert cli.main(["--version"]) == 0
     assert capfd.readouterr() == (f"dsops {__version__}\n", "")
 
 
 def test_the_code_of_the_command_is_ours(install: Callable[..., None]) -> None:
-    """A command gives its exit code itself."""
+    """The exit code is the command's."""
     install(lambda: 6)
     assert cli.main(["probe"]) == 6
 
 
 def test_without_a_command_the_list_of_them_goes_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:
-    """It was not asked for, so it is no answer; asked for, it is."""
+    """Without a command the list of commands goes to stderr; with --help it goes to stdout."""
     assert cli.main([]) == 2
     out, err = capfd.readouterr()
     assert out == ""
@@ -69,20 +69,20 @@ def test_without_a_command_the_list_of_them_goes_to_stderr(capfd: pytest.Capture
 
 
 def test_an_unknown_command_is_answered_with_the_one_that_was_meant(capfd: pytest.CaptureFixture[str]) -> None:
-    """Exit code 2, as for everything that is wrong with the command line."""
+    """An unknown command is exit code 2 with a suggestion."""
     assert cli.main(["exce", "--", "true"]) == 2
     assert "did you mean `dsops exec`?" in capfd.readouterr().err
 
 
 def test_flags_before_the_command_are_for_it(install: Callable[..., None]) -> None:
-    """`dsops --config FILE plan` was the original's way."""
+    """Flags may precede the command, as in `dsops --config FILE plan` of the original."""
     install(lambda: 0)
     assert cli.main(["--json", "--verbose", "probe"]) == 0
     assert cli.main(["--nonsense", "probe"]) == 2
 
 
 def test_a_member_of_a_family_is_chosen(install: Callable[..., None], capfd: pytest.CaptureFixture[str]) -> None:
-    """Unknown ones are answered like unknown commands, help is given for the family and for the member."""
+    """`dsops probe one` runs a family's member; an unknown member gets a suggestion, help works for both."""
     install(lambda: 5, is_group=True)
     assert cli.main(["probe", "one"]) == 5
     assert cli.main(["probe", "onee"]) == 2
@@ -97,7 +97,7 @@ def test_a_member_of_a_family_is_chosen(install: Callable[..., None], capfd: pyt
 def test_an_error_becomes_a_message_and_its_code(
     install: Callable[..., None], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """On stderr; stdout stays empty."""
+    """An error is printed on stderr, with its exit code."""
     install(raises(AccessDenied("not allowed", hint="ask")))
     assert cli.main(["probe"]) == 3
     assert capfd.readouterr() == ("", "dsops: error[access-denied]: not allowed\n  hint: ask\n")
@@ -107,7 +107,7 @@ def test_an_error_becomes_a_message_and_its_code(
 def test_with_json_the_error_is_json(
     install: Callable[..., None], capfd: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
-    """The flag counts also when the command line is what is wrong."""
+    """With --json the error is JSON, even for a mistake in the command line."""
     install(raises(AccessDenied("not allowed")))
     assert cli.main(words) == 3
     assert json.loads(capfd.readouterr().err)["error"]["code"] == "access-denied"
@@ -118,7 +118,7 @@ def test_with_json_the_error_is_json(
 def test_the_json_flag_of_another_program_is_not_ours(
     install: Callable[..., None], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """What follows `--` belongs to the command that is run."""
+    """`--json` after `--` does not apply to dsops."""
     install(raises(AccessDenied("not allowed")))
     assert cli.main(["probe", "--nonsense", "--", "--json"]) == 2
     assert capfd.readouterr().err.startswith("dsops: error[usage]")
@@ -126,7 +126,7 @@ def test_the_json_flag_of_another_program_is_not_ours(
 
 @pytest.mark.parametrize("error", [UsageError("no"), AccessDenied("no"), RuntimeError("no")])
 def test_a_launchers_own_failures_have_one_code(install: Callable[..., None], error: Exception) -> None:
-    """The other codes belong to the command that it runs, but for those that a shell has for it."""
+    """A launcher's own failures exit with 125, except for 126 and 127."""
     install(raises(error), failure_code=125)
     assert cli.main(["probe"]) == 125
     assert cli.main(["probe", "--nonsense"]) == 125
@@ -134,15 +134,17 @@ def test_a_launchers_own_failures_have_one_code(install: Callable[..., None], er
     assert cli.main(["probe"]) == 127
 
 
-def test_ctrl_c_is_130_without_a_word(install: Callable[..., None], capfd: pytest.CaptureFixture[str]) -> None:
-    """Who pressed it knows."""
+def test_ctrl_c_is_130_without_a_message(install: Callable[..., None], capfd: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C exits with 130 and no message."""
     install(raises(KeyboardInterrupt()))
     assert cli.main(["probe"]) == 130
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_bug_tells_where_but_not_what(install: Callable[..., None], capfd: pytest.CaptureFixture[str]) -> None:
-    """Its own text may be a secret's value; with --debug neither text nor variables are shown."""
+def test_an_internal_error_shows_its_place_but_no_message(
+    install: Callable[..., None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """An internal error shows its location but not its message, which may contain a secret."""
     hush = "hush"
 
     def work() -> int:
@@ -164,7 +166,7 @@ def test_a_bug_tells_where_but_not_what(install: Callable[..., None], capfd: pyt
 def test_debug_shows_the_cause_of_an_ordinary_error(
     install: Callable[..., None], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Without the flag it is not shown."""
+    """--debug shows the cause of an ordinary error."""
     error = AccessDenied("not allowed")
     error.__cause__ = ConnectionError("hush")
     install(raises(error))
@@ -177,7 +179,7 @@ def test_debug_shows_the_cause_of_an_ordinary_error(
 
 
 def dsops(*words: str, redirect: str = "") -> subprocess.CompletedProcess[str]:
-    """The real program, in a shell where that is needed."""
+    """The real program, optionally in a shell with a redirection."""
     command = [sys.executable, "-c", "import sys; from dsops.cli import main; sys.exit(main())", *words]
     if redirect:
         command = ["bash", "-c", f'"$@" {redirect}', "bash", *command]
@@ -185,7 +187,7 @@ def dsops(*words: str, redirect: str = "") -> subprocess.CompletedProcess[str]:
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:
-    """`dsops schema | head -1`: no traceback, and the code of SIGPIPE."""
+    """`dsops schema | head -1` ends without a traceback, like SIGPIPE."""
     done = dsops("--help", redirect="| true; echo ${PIPESTATUS[0]}")
     assert done.stderr == ""
     assert done.stdout.strip() in {"0", "141"}  # 0 when the answer was written before `true` ended
@@ -193,7 +195,7 @@ def test_a_reader_that_leaves_is_no_error() -> None:
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
 def test_an_answer_that_can_not_be_written_is_an_error() -> None:
-    """A full disk must not look like success."""
+    """A full disk or closed stdout is an error, not success."""
     done = dsops("--help", redirect="> /dev/full")
     assert done.returncode == 2
     assert "error[output.not-written]" in done.stderr
@@ -203,7 +205,7 @@ def test_an_answer_that_can_not_be_written_is_an_error() -> None:
 
 
 def test_only_the_chosen_commands_module_is_imported() -> None:
-    """A command costs what it needs, and not what the others need; argparse none of them."""
+    """Only the chosen command's module is imported, and argparse never."""
     program = """
     import sys
     from dsops.cli import main

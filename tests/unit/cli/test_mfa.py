@@ -1,4 +1,4 @@
-"""`dsops mfa` as a real process, with a keyring that the package `keyring` loads as it loads the system's."""
+"""`dsops mfa` as a real process, with a stub backend of the package `keyring`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SECOND = SEED[::-1]
 
 
 class Given(Dsops):
-    """The program, with a keyring, and something on its standard input."""
+    """The program with a keyring and data on its standard input."""
 
     def __init__(self, folder: Path, keyring: StubKeyring) -> None:
         super().__init__(folder)
@@ -35,7 +35,7 @@ class Given(Dsops):
         self.environ |= keyring.environ
 
     def add(self, text: str, *words: str) -> tuple[int, str, str]:
-        """`dsops mfa add` with this piped in."""
+        """Run `dsops mfa add` with the text piped in."""
         file = self.folder / "piped"
         file.write_text(text)
         done = self.run_with(file, "mfa", "add", *(words or (DEVICE,)))
@@ -61,12 +61,12 @@ class Given(Dsops):
 
 @pytest.fixture
 def dsops(tmp_path: Path, home: Path) -> Given:
-    """The program in a folder of its own."""
+    """The program in its own folder."""
     return Given(tmp_path, StubKeyring(home))
 
 
 def test_a_seed_is_added_listed_used_and_removed(dsops: Given) -> None:
-    """From beginning to end; the seed is in the keyring, and nowhere else."""
+    """A seed is added, listed, used and removed; only the keyring holds it."""
     code, out, err = dsops.add(f"{SEED}\n")
     assert (code, dsops.keyring.secrets) == (0, {f"dsops mfa/{DEVICE}": SEED})
     assert out.startswith(f"the keyring (file keyring FileKeyring) has the seed of {DEVICE}; its current code ")
@@ -86,7 +86,7 @@ def test_a_seed_is_added_listed_used_and_removed(dsops: Given) -> None:
 
 
 def test_a_code_is_all_that_stdout_has(dsops: Given) -> None:
-    """For a pipe, or an `mfa_process`; how long it is good for stands on stderr."""
+    """`mfa code` prints only the code on stdout, for pipes and `mfa_process`; its validity is on stderr."""
     dsops.add(SEED)
     done = dsops.run("mfa", "code", DEVICE)
     assert done.stdout.decode().strip().isdigit()
@@ -95,7 +95,7 @@ def test_a_code_is_all_that_stdout_has(dsops: Given) -> None:
 
 
 def test_a_seed_is_typed_unseen(dsops: Given) -> None:
-    """On the terminal, also where the answer goes into a pipe."""
+    """A seed typed at the terminal is not echoed, also with stdout in a pipe."""
     with Terminal(
         ["env", *(f"{name}={value}" for name, value in dsops.environ.items()), *dsops.command("mfa", "add", DEVICE)]
     ) as terminal:
@@ -107,7 +107,7 @@ def test_a_seed_is_typed_unseen(dsops: Given) -> None:
 
 
 def test_ctrl_c_at_the_question_keeps_nothing(dsops: Given) -> None:
-    """And says nothing more."""
+    """Ctrl-C at the prompt stores nothing and prints nothing more."""
     with Terminal(
         ["env", *(f"{name}={value}" for name, value in dsops.environ.items()), *dsops.command("mfa", "add", DEVICE)]
     ) as terminal:
@@ -118,7 +118,7 @@ def test_ctrl_c_at_the_question_keeps_nothing(dsops: Given) -> None:
 
 
 def test_a_file_is_read_and_what_is_left_of_it_is_told(dsops: Given) -> None:
-    """It still has the seed, and others may read it."""
+    """`--from-file` warns that the file still has the seed, and is readable by others."""
     file = dsops.folder / "seed.txt"
     file.write_text(f"otpauth://totp/Amazon%20Web%20Services:ada@x?secret={SEED}&issuer=Amazon%20Web%20Services\n")
     file.chmod(0o644)
@@ -136,8 +136,8 @@ def test_a_file_is_read_and_what_is_left_of_it_is_told(dsops: Given) -> None:
         (" \n", "was not entered"),
     ],
 )
-def test_what_is_no_seed_is_not_kept(dsops: Given, text: str, told: str) -> None:
-    """With the reason, and without repeating it."""
+def test_an_invalid_seed_is_not_stored(dsops: Given, text: str, told: str) -> None:
+    """An invalid seed is refused with a reason that does not repeat it."""
     code, out, err = dsops.add(text)
     assert (code, out, dsops.keyring.secrets) == (2, "", {})
     assert told in err
@@ -147,17 +147,15 @@ def test_what_is_no_seed_is_not_kept(dsops: Given, text: str, told: str) -> None
     "words",
     [(DEVICE, SEED), (SEED,), (SEED, DEVICE), ("arn:aws:iam::111122223333:u2f/ada",), ("arn:aws:iam::1:user/a",)],
 )
-def test_what_is_no_device_is_refused_and_a_seed_on_the_command_line_is_not_repeated(
-    dsops: Given, words: tuple[str, ...]
-) -> None:
-    """It stands in the shell's history already; a log need not have it, too."""
+def test_an_invalid_device_or_a_seed_as_argument_is_refused(dsops: Given, words: tuple[str, ...]) -> None:
+    """An invalid device is refused, and a seed on the command line is not repeated in the error."""
     code, _, err = dsops.add(SEED, *words)
     assert (code, dsops.keyring.secrets) == (2, {})
     assert "hint" in err
 
 
 def test_a_seed_is_not_replaced_unasked(dsops: Given) -> None:
-    """The one before could not be had back."""
+    """Without `--replace` an existing seed is not replaced, since the old one could not be recovered."""
     dsops.add(SEED)
     code, _, err = dsops.add(SECOND)
     assert (code, dsops.keyring.secrets) == (2, {f"dsops mfa/{DEVICE}": SEED})
@@ -167,7 +165,7 @@ def test_a_seed_is_not_replaced_unasked(dsops: Given) -> None:
 
 
 def test_a_keyring_that_is_locked_leaves_everything_as_it_was(dsops: Given) -> None:
-    """Neither a place on the list without a seed, nor a seed without its place."""
+    """With a locked keyring neither the list nor the keyring is changed."""
     dsops.keyring.set_mood("locked")
     code, _, err = dsops.add(SEED)
     assert (code, dsops.keyring.secrets, dsops.keyring.list.exists()) == (3, {}, False)
@@ -180,7 +178,7 @@ def test_a_keyring_that_is_locked_leaves_everything_as_it_was(dsops: Given) -> N
 
 
 def test_a_device_that_is_not_there_is_told_with_those_that_are(dsops: Given) -> None:
-    """Also where none is named and there are two."""
+    """An unknown device is an error that suggests known ones, as is a missing name with two devices."""
     dsops.add(SEED)
     done = dsops.run("mfa", "code", DEVICE.replace("ada", "adda"))
     assert (done.returncode, done.stdout) == (3, b"")
@@ -190,7 +188,7 @@ def test_a_device_that_is_not_there_is_told_with_those_that_are(dsops: Given) ->
 
 
 def test_a_list_that_others_may_write_is_not_believed(dsops: Given) -> None:
-    """Somebody else could decide by it."""
+    """A list of devices that other users may write is refused."""
     dsops.add(SEED)
     dsops.keyring.list.chmod(0o666)
     done = dsops.run("mfa", "list")
@@ -199,7 +197,7 @@ def test_a_list_that_others_may_write_is_not_believed(dsops: Given) -> None:
 
 
 def test_without_a_home_there_is_no_place_for_the_list(dsops: Given) -> None:
-    """Told, instead of a file in the working folder."""
+    """Without a home folder the list has no place, and the command fails."""
     dsops.environ.pop("HOME")
     code, _, err = dsops.add(SEED)
     assert code == 2
@@ -220,7 +218,7 @@ secretStores:
 
 
 def test_the_agent_asks_the_keyring_of_its_client(tmp_path: Path, home: Path) -> None:
-    """Of the one who asks, whatever the agent's own home: another one's has no such seed, and nobody is there."""
+    """The agent uses the keyring of its client, not that of its own home, which has no such seed."""
     mine, other = StubKeyring(home), StubKeyring(tmp_path)
     with StubAws() as aws, Agent(tmp_path, aws) as agent:
         (tmp_path / "dsops.yaml").write_text(CONFIG)
@@ -237,7 +235,7 @@ def test_the_agent_asks_the_keyring_of_its_client(tmp_path: Path, home: Path) ->
 
 
 def test_the_agents_client_sees_the_countdown(tmp_path: Path, home: Path) -> None:
-    """A code that this agent has sent is not sent again: the client watches the seconds go by."""
+    """The agent does not send a code twice; its client shows the countdown to the next one."""
     keyring = StubKeyring(home)
     with StubAws() as aws, Agent(tmp_path, aws) as agent:
         (tmp_path / "dsops.yaml").write_text(CONFIG)
@@ -255,7 +253,7 @@ def test_the_agents_client_sees_the_countdown(tmp_path: Path, home: Path) -> Non
 
 
 def test_what_is_allowed_to_get_codes_is_shown(dsops: Given) -> None:
-    """`dsops allow` names the device, whether the keyring has its seed or not: it may have it tomorrow."""
+    """`dsops allow` names the MFA device, whether or not the keyring has its seed yet."""
     (dsops.folder / "dsops.yaml").write_text(CONFIG)
     for _ in range(2):
         assert f"uses     a code of your MFA device {DEVICE}".encode() in dsops.run("allow").stdout
@@ -263,13 +261,13 @@ def test_what_is_allowed_to_get_codes_is_shown(dsops: Given) -> None:
 
 
 def test_devices_are_completed(dsops: Given) -> None:
-    """Nobody types an ARN twice."""
+    """The ARNs of known MFA devices are offered as completions."""
     dsops.add(SEED)
     assert dsops.run("complete", "--", "mfa", "code", "").stdout.decode().split() == [DEVICE]
 
 
-def test_a_sandbox_neither_gets_nor_changes_what_the_keyring_has(dsops: Given) -> None:
-    """Its commands run with the keyring switched off."""
+def test_a_sandbox_does_not_use_the_keyring(dsops: Given) -> None:
+    """Commands in a sandbox run with the keyring disabled, so they neither read nor change it."""
     dsops.add(SEED)
     program = f"{sys.executable} -m dsops"
     for words in (("mfa", "code"), ("mfa", "remove"), ("mfa", "add", DEVICE, "--replace")):

@@ -1,4 +1,4 @@
-"""`dsops migrate` as a real process: what an original's configuration becomes, and what is said of it."""
+"""`dsops migrate` as a real process: the rewritten configuration, and the messages about it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-# The original's own names, from its documentation and its code; no line is of one of its files.
+# Names from the original's documentation and code; no line is copied from its files.
 OLD = """\
 # Where secrets are.
 version: 0   # what the original wants
@@ -112,7 +112,7 @@ class Project:
         self.file = folder / "dsops.yaml"
 
     def dsops(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """What the program does in it."""
+        """Run the program in the folder."""
         command = [sys.executable, "-c", "import sys; from dsops.__main__ import main; sys.exit(main())", *words]
         environ = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "DSOPS_AGENT": "off"}
         return subprocess.run(
@@ -122,16 +122,16 @@ class Project:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """One of the original's."""
+    """A folder with a configuration of the original."""
     project = Project(tmp_path)
     project.file.write_text(OLD)
     return project
 
 
-def test_an_originals_file_is_rewritten(project: Project) -> None:
-    """Comments, order and blank lines as they were; a second time nothing is left to do.
+def test_a_file_of_the_original_is_rewritten(project: Project) -> None:
+    """A rewritten file keeps comments, order and blank lines; a second run changes nothing.
 
-    What stays wrong is a type of the original's that only an extension can provide.
+    The only remaining problem is a store type that only an extension can provide.
     """
     project.file.chmod(0o640)
     done = project.dsops("migrate", "--write")
@@ -146,7 +146,7 @@ def test_an_originals_file_is_rewritten(project: Project) -> None:
 
 
 def test_the_difference_is_printed_and_nothing_is_written(project: Project) -> None:
-    """Only lines that change; what may be a secret in them is hidden."""
+    """Without `--write` the diff of the changed lines is printed, with possible secrets hidden."""
     done = project.dsops("migrate")
 
     assert (0, OLD) == (done.returncode, project.file.read_text())
@@ -176,7 +176,7 @@ envs: {{a: {{}}}}
 
 
 def test_every_form_of_a_secret_is_hidden_in_the_difference(project: Project) -> None:
-    """All keys that hold one, defaults of variables, escapes, folded texts; a variable alone says nothing."""
+    """The diff hides every form of a secret: all secret keys, defaults of variables, escapes and folded texts."""
     project.file.write_text(HIDDEN)
     done = project.dsops("migrate")
 
@@ -188,7 +188,7 @@ def test_every_form_of_a_secret_is_hidden_in_the_difference(project: Project) ->
 
 
 def test_every_change_is_told_with_its_line(project: Project) -> None:
-    """And what will mean another thing without having changed."""
+    """Every change is listed with its line, as are unchanged lines with a new meaning."""
     value = json.loads(project.dsops("migrate", "--json").stdout)
 
     lines = [2, 4, 9, 10, 11, 12, 14, 15, 19, 20, 21, 22, 27, 39, 42, 42, 42]
@@ -219,8 +219,8 @@ def test_every_change_is_told_with_its_line(project: Project) -> None:
         ),
     ],
 )
-def test_other_shapes(project: Project, text: str, expected: str) -> None:
-    """No version, directives, line ends of Windows, braces, two sections, anchors."""
+def test_other_file_formats_are_rewritten(project: Project, text: str, expected: str) -> None:
+    """`migrate` handles files without version, with directives, CRLF, braces, two sections or anchors."""
     project.file.write_bytes(text.encode())
     done = project.dsops("migrate", "--write")
 
@@ -248,8 +248,8 @@ def test_other_shapes(project: Project, text: str, expected: str) -> None:
         ("envs:\n  e:\n    A: {from: {store: x, key: y}, transform: mine}\n", ["dsops.yaml:3:"]),
     ],
 )
-def test_what_a_person_has_to_decide_is_told_with_all_its_lines(project: Project, text: str, says: list[str]) -> None:
-    """The file stays as it is, and no value is shown."""
+def test_lines_that_need_a_decision_are_listed(project: Project, text: str, says: list[str]) -> None:
+    """Lines that need a decision are all listed; the file is unchanged, and no value is shown."""
     project.file.write_text(text)
     done = project.dsops("migrate", "--write")
 
@@ -259,7 +259,7 @@ def test_what_a_person_has_to_decide_is_told_with_all_its_lines(project: Project
 
 
 def test_another_file_can_be_named(project: Project) -> None:
-    """One that is not there is told."""
+    """`migrate FILE` rewrites another file; a missing one is an error."""
     (project.folder / "old.yaml").write_text("providers: {}\n")
     assert "+secretStores: {}" in project.dsops("migrate", "old.yaml").stdout
     done = project.dsops("migrate", "odl.yaml")
@@ -269,7 +269,7 @@ def test_another_file_can_be_named(project: Project) -> None:
 
 
 def test_a_file_that_is_no_text_is_told(project: Project) -> None:
-    """With the line, and without what stands there."""
+    """A file that is not UTF-8 is an error with the line, but without its content."""
     project.file.write_bytes(b"version: 0\nx: \xff\n")
     done = project.dsops("migrate")
 

@@ -1,4 +1,4 @@
-"""A command line that leaves a name out is told which there are."""
+"""The error for a missing name lists the existing names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ envs:
   both: {TOKEN: {literal: y}}
 """
 LISTED = {"STORE": "deploy, both", "VARIABLE": "TOKEN, OTHER", "KEY": "ada, bob", "SHELL": "bash, zsh, fish"}
-"""Operand -> the names there are, as a hint has them."""
+"""Operand -> the existing names, as the hint lists them."""
 
 NOT_LISTED = {
     "mfa add SERIAL": "a device that is not there yet",
@@ -29,11 +29,11 @@ NOT_LISTED = {
     "policy check FILE": "a file: a shell completes it",
     "sandbox totp SERIAL": "a device of a sandbox, which is asked only by who says which",
 }
-"""Required operands for which no list is made, and why."""
+"""Required operands without such a list, and why."""
 
 
 def commands() -> dict[str, Command]:
-    """Every command by its whole name."""
+    """Every command by its full name."""
     found: dict[str, Command] = {}
     for name in COMMANDS:
         command = load(name)
@@ -65,7 +65,7 @@ WITH_ENVIRONMENT = [
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder, with a configuration; two keys in the keyring's list."""
+    """The working folder with a configuration, and a keyring list with two keys."""
     environ = {"XDG_DATA_HOME": str(tmp_path / "share"), "HOME": str(tmp_path)}
     (tmp_path / "share" / "dsops").mkdir(parents=True, mode=0o700)
     arn = "arn:aws:iam::123456789012:user/ada"
@@ -80,7 +80,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def told(capfd: pytest.CaptureFixture[str], *words: str) -> str:
-    """What stands on stderr of a command line that is wrong."""
+    """The stderr of a wrong command line."""
     assert main(list(words)) in {2, 125, 127}
     return capfd.readouterr().err
 
@@ -88,39 +88,39 @@ def told(capfd: pytest.CaptureFixture[str], *words: str) -> str:
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("name", [name for name in REQUIRED if name not in NOT_LISTED])
 def test_without_its_name_a_command_lists_those_that_there_are(capfd: pytest.CaptureFixture[str], name: str) -> None:
-    """Stores, variables, keys, shells: of each command that has to have one."""
+    """A missing store, variable, key or shell is an error that lists the existing ones."""
     operand = name.rpartition(" ")[2]
     assert LISTED[operand] in told(capfd, *REQUIRED[name])
 
 
-def test_what_is_not_listed_is_a_command_s() -> None:
-    """No exception outlives its command."""
+def test_each_exception_belongs_to_a_command() -> None:
+    """Every exception from the rule belongs to an existing command."""
     assert set(NOT_LISTED) <= set(REQUIRED)
 
 
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("words", WITH_STORE, ids=" ".join)
 def test_a_flag_without_its_store_lists_them(capfd: pytest.CaptureFixture[str], words: list[str]) -> None:
-    """As the operand does."""
+    """A flag without its store is an error that lists the stores."""
     assert "there are deploy, both" in told(capfd, *words)
 
 
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("words", WITH_ENVIRONMENT, ids=" ".join)
 def test_env_without_its_name_lists_the_environments(capfd: pytest.CaptureFixture[str], words: list[str]) -> None:
-    """Of every command that takes one."""
+    """`--env` without a name is an error that lists the environments, for every command."""
     assert "there are production, both" in told(capfd, *words, "--env")
 
 
 @pytest.mark.usefixtures("folder")
 def test_a_flag_before_another_lists_them_too(capfd: pytest.CaptureFixture[str]) -> None:
-    """`--env` with `--` right behind it."""
+    """`--env` directly before `--` is an error that lists the environments."""
     assert "there are production, both" in told(capfd, "exec", "--env", "--", "true")
 
 
 @pytest.mark.usefixtures("folder")
 def test_a_word_before_the_dashes_is_told_by_what_it_is(capfd: pytest.CaptureFixture[str]) -> None:
-    """A store, an environment, both, or neither."""
+    """A word before `--` that is a store or an environment gives a hint with the matching flag."""
     environment, store = "`--env {}`", "`--credentials {}`"
     for word, is_environment, is_store in (
         ("deploy", False, True),
@@ -138,7 +138,7 @@ def test_a_word_before_the_dashes_is_told_by_what_it_is(capfd: pytest.CaptureFix
 def test_without_a_configuration_the_hint_stays(
     capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is missing is still told, and nothing about a file that nobody asked for."""
+    """The error names the missing argument, and does not mention dsops.yaml."""
     (tmp_path / ".git").mkdir()
     monkeypatch.chdir(tmp_path)
     text = told(capfd, "credentials")
@@ -148,7 +148,7 @@ def test_without_a_configuration_the_hint_stays(
 
 @pytest.mark.parametrize("words", [["--version"], ["-V"], ["-v"], ["version"]])
 def test_the_version_is_printed_however_it_is_asked_for(capfd: pytest.CaptureFixture[str], words: list[str]) -> None:
-    """On stdout, with exit code 0."""
+    """`--version` in any position prints the version on stdout with exit code 0."""
     assert main(words) == 0
     out, err = capfd.readouterr()
     assert (out.split(), err) == (["dsops", out.split()[1]], "")
@@ -157,6 +157,6 @@ def test_the_version_is_printed_however_it_is_asked_for(capfd: pytest.CaptureFix
 
 @pytest.mark.usefixtures("folder")
 def test_a_short_flag_before_a_command_is_still_its_own(capfd: pytest.CaptureFixture[str]) -> None:
-    """`-v` means --verbose there."""
+    """`-v` before a command is --verbose."""
     assert main(["-v", "stores"]) == 0
     assert "deploy" in capfd.readouterr().out

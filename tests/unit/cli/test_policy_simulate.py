@@ -1,4 +1,4 @@
-"""`dsops policy simulate`: a question or a table in, answers and an exit code out."""
+"""`dsops policy simulate`: a question or a table of cases in, answers and an exit code out."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ RIGHT = ("--context", "sts:ExternalId=hush-id")
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder, with policies and a table below it."""
+    """The working folder with policies and a table of cases."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "trust.yaml").write_text(TRUST)
     (tmp_path / "own.json").write_text(OWN)
@@ -64,10 +64,10 @@ def answer(capfd: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("folder")
 class TestQuestion:
-    """One, by flags."""
+    """One question by flags."""
 
     def test_an_answer_names_the_statement_that_decides(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """And each policy that was consulted."""
+        """The answer names the deciding statement and each policy that was evaluated."""
         code, out, err = ask(capfd, *ASK, *FILES, *RIGHT)
 
         assert (code, err) == (0, "")
@@ -81,7 +81,7 @@ class TestQuestion:
         ]
 
     def test_a_denial_says_what_was_missing_and_no_external_id(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """Neither the one that the policy wants nor the one of the request."""
+        """A denial names the missing condition, but shows neither the policy's external ID nor the request's."""
         code, out, _ = ask(capfd, *ASK, *FILES, "--context", "sts:ExternalId=Hush-Id")
         as_json = ask(capfd, *ASK, *FILES, "--context", "sts:ExternalId=Hush-Id", "--json")[1]
 
@@ -94,12 +94,12 @@ class TestQuestion:
     def test_the_exit_code_is_6_where_the_answer_is_another_one(
         self, capfd: pytest.CaptureFixture[str], expected: str, code: int
     ) -> None:
-        """In every format."""
+        """The exit code is 6 when the answer is not `--expect`, in every format."""
         for form in ("text", "json", "junit"):
             assert ask(capfd, *ASK, *FILES, *RIGHT, "--expect", expected, "--format", form)[0] == code
 
     def test_a_trust_policy_that_is_not_given_leaves_it_open(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """Said to be none, it lets nobody in; a question of which nobody knows the answer is not as expected."""
+        """Without a trust policy the answer is unknown, which fails `--expect`; a policy given as absent denies."""
         given = ("--identity", "own.json")
         code, out, _ = ask(capfd, *ASK, *given, "--expect", "deny")
 
@@ -109,7 +109,7 @@ class TestQuestion:
         assert ask(capfd, *ASK, *given, "--trust", "none", "--expect", "deny")[0] == 0
 
     def test_what_aws_refuses_whatever_policies_say_is_told(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """And no policy then."""
+        """What AWS refuses regardless of policies is reported without a policy."""
         root = ("--principal", f"arn:aws:iam::{ACCOUNT}:root", *ASK[2:])
         _, out, _ = ask(capfd, *root, *FILES, *RIGHT)
 
@@ -117,7 +117,7 @@ class TestQuestion:
         assert answer(capfd, *root, *FILES, *RIGHT)["refusal"] == "a root user may assume no role"
 
     def test_flags_that_repeat_add_up(self, capfd: pytest.CaptureFixture[str], folder: Path) -> None:
-        """Policies, and values of a context key."""
+        """Repeated flags add policies, and values of a context key."""
         (folder / "deny.json").write_text(OWN.replace("Allow", "Deny").replace("sts:*", "sts:TagSession"))
         more = ("--identity", "deny.json")
         tag = (*ASK[:2], "--action", "sts:TagSession", *ASK[4:], *FILES, *RIGHT)
@@ -130,7 +130,7 @@ class TestQuestion:
     def test_levels_of_an_organization_are_lists_with_commas(
         self, capfd: pytest.CaptureFixture[str], folder: Path
     ) -> None:
-        """Each must allow; the names of AWS's own policies stand for them."""
+        """`--scp` takes an organization's levels as lists with commas, which may name AWS's own policies."""
         (folder / "s3.json").write_text(OWN.replace("sts:*", "s3:*"))
         question = (*ASK, *FILES, *RIGHT)
 
@@ -142,7 +142,7 @@ class TestQuestion:
     def test_the_variable_of_a_flag_that_repeats_has_one_on_each_line(
         self, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """So a value may hold a comma."""
+        """The variable of a repeatable flag has one value per line, so a value may contain a comma."""
         monkeypatch.setenv("DSOPS_POLICY_CONTEXT", "sts:ExternalId=hush-id\naws:TagKeys=a,b")
         found = answer(capfd, *ASK, *FILES)
 
@@ -170,7 +170,7 @@ class TestQuestion:
     def test_what_can_not_be_asked_is_told(
         self, capfd: pytest.CaptureFixture[str], words: tuple[str, ...], message: str
     ) -> None:
-        """With the exit code of a command line that is wrong, and without the value of a context key."""
+        """Invalid questions have the exit code of a usage error, and the error hides values of context keys."""
         code, out, err = ask(capfd, *words)
 
         assert (code, out) == (2, "")
@@ -178,7 +178,7 @@ class TestQuestion:
         assert "hush" not in err
 
     def test_policies_that_can_not_be_used_are_all_told(self, capfd: pytest.CaptureFixture[str], folder: Path) -> None:
-        """What a file lacks, where, and as which kind it was read."""
+        """All unusable policies are reported at once, with file, place and policy type."""
         (folder / "odd.json").write_text(OWN.replace("Allow", "allow"))
         code, out, err = ask(capfd, *ASK, "--trust", "own.json", "--identity", "odd.json", "--boundary", "nowhere.json")
 
@@ -189,7 +189,7 @@ class TestQuestion:
         assert "nowhere.json can't be read: no such file or directory" in err
 
     def test_no_control_character_reaches_the_terminal(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """A context key may hold anything; so may a name in a table."""
+        """Control characters in context keys and names are shown as codes."""
         for form in ("text", "junit"):
             out = ask(capfd, *ASK[:4], "--resource", f"{ROLE}\x1b[2J", *FILES, *RIGHT, "--format", form)[1]
             assert "\x1b" not in out
@@ -197,10 +197,10 @@ class TestQuestion:
 
 @pytest.mark.usefixtures("folder")
 class TestTable:
-    """A table, from a file."""
+    """A table of cases in a file."""
 
     def test_what_is_not_as_expected_is_told_with_its_line(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """And why; the last line counts. Files are found beside the table."""
+        """A case with another answer than expected is shown with line and reason; files are relative to the table."""
         code, out, err = ask(capfd, "--cases", "suite/cases.yaml")
 
         assert (code, err) == (6, "")
@@ -212,14 +212,14 @@ class TestTable:
         assert "hush" not in out.lower()
 
     def test_when_all_is_as_expected_one_line_says_so(self, capfd: pytest.CaptureFixture[str], folder: Path) -> None:
-        """And the exit code."""
+        """When all answers are as expected, one line says so, and the exit code is 0."""
         table = folder / "suite" / "cases.yaml"
         table.write_text(table.read_text().replace("Hush-Id}, expect: allow", "Hush-Id}, expect: deny"))
 
         assert ask(capfd, "--cases", "suite/cases.yaml") == (0, "3 cases, all as expected\n", "")
 
     def test_json_has_every_case_with_its_reasons(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """For programs."""
+        """The JSON has every case with its reasons."""
         told = json.loads(ask(capfd, "--cases", "suite/cases.yaml", "--json")[1])
 
         assert told["file"] == "suite/cases.yaml"
@@ -235,7 +235,7 @@ class TestTable:
     def test_all_that_is_wrong_with_a_table_is_told_at_once(
         self, capfd: pytest.CaptureFixture[str], folder: Path
     ) -> None:
-        """And nothing is answered."""
+        """All mistakes in a table are reported at once, and nothing is answered."""
         (folder / "suite" / "cases.yaml").write_text(CASES.replace("expect: allow}", "expect: alow}"))
         (folder / "bad.yaml").write_text(CASES.replace("own.json", "nowhere.json").replace("trust.yaml", "own.json"))
         code, out, err = ask(capfd, "--cases", "suite/cases.yaml")
@@ -248,7 +248,7 @@ class TestTable:
         assert policies.count("own.json:1") >= 1
 
     def test_a_table_that_can_not_be_read_is_told(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """As any file."""
+        """An unreadable table is an error like that of any unreadable file."""
         code, _, err = ask(capfd, "--cases", "nowhere.yaml")
 
         assert code == 2
@@ -257,10 +257,10 @@ class TestTable:
 
 @pytest.mark.usefixtures("folder")
 class TestNamesThatAwsHasNot:
-    """A mistyped action is denied, which a case that expects a denial would take for right."""
+    """Notes on names that AWS does not have: a mistyped action is denied, which may look like a correct answer."""
 
     def test_an_action_and_a_key_are_told_with_what_was_meant(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """On stderr: the answer stands."""
+        """A mistyped action or key gives a note with a suggestion on stderr; the answer is unchanged."""
         words = ("--principal", ALICE, "--action", "s3:GetObjct", "--context", "aws:SorceIp=10.0.0.1")
         code, out, err = ask(capfd, *words, "--identity", "own.json", "--expect", "deny")
         assert 0 == code
@@ -273,15 +273,15 @@ class TestNamesThatAwsHasNot:
     def test_a_case_is_named_by_its_line_and_a_name_is_told_once(
         self, folder: Path, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        """However many cases have it."""
+        """A note names the case's line, and an unknown name is reported once for all cases."""
         cases = CASES.replace("action: sts:AssumeRole", "action: stss:AssumeRole").replace(", trust: trust.yaml", "")
         (folder / "suite" / "cases.yaml").write_text(cases.replace(", decided_by: trust", ""))
         _, _, err = ask(capfd, "--cases", "suite/cases.yaml")
         assert "dsops: note: suite/cases.yaml:3: AWS has no service with the prefix `stss`" in err
         assert 1 == err.count("note:")
 
-    def test_nothing_is_said_of_what_aws_has(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """Tags, claims of an issuer and keys of a service too."""
+    def test_known_names_give_no_note(self, capfd: pytest.CaptureFixture[str]) -> None:
+        """Known names give no note, including tags, issuers' claims and services' keys."""
         keys = ("aws:RequestTag/team=x", "example.com:sub=x", "sts:ExternalId=x", "SAML:aud=x", "aws:SourceIp=10.0.0.1")
         words = [word for key in keys for word in ("--context", key)]
         assert "" == ask(capfd, *ASK, *FILES, *words)[2]

@@ -1,4 +1,4 @@
-"""Progress: sentences with --verbose, and one line that goes away on a terminal."""
+"""Progress: lines with --verbose, and one transient line on a terminal."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from tests.terminal import Terminal, python
     ],
 )
 def test_an_event_is_a_sentence(event: Event, words: str) -> None:
-    """Facts without a value take their words along; an event that nobody knows is still told; no cursor moves."""
+    """Facts without a value take their words along; an unknown event is still printed; no cursor moves."""
     assert sentence(event) == words
 
 
 def test_kept_progress_is_a_line_each(capfd: pytest.CaptureFixture[str]) -> None:
-    """On stderr, for logs."""
+    """With --verbose each event is a line on stderr."""
     progress = Progress(is_kept=True)
     progress.report(Event("one", {}))
     progress.report(Event("two", {}))
@@ -44,9 +44,9 @@ def test_kept_progress_is_a_line_each(capfd: pytest.CaptureFixture[str]) -> None
 
 
 def test_progress_that_is_not_kept_takes_itself_away(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each line in the place of the one before, and cut before it wraps; at the end nothing is left.
+    """Transient progress replaces the line before, is cut to the width, and is erased at the end.
 
-    Of no terminal, as here, the width is 80.
+    The width is 80 without a terminal, as here.
     """
     progress = Progress(is_kept=False)
     progress.report(DONE)
@@ -61,7 +61,7 @@ def test_progress_that_is_not_kept_takes_itself_away(capsys: pytest.CaptureFixtu
 
 
 def test_a_countdown_is_one_line_of_a_log(capfd: pytest.CaptureFixture[str]) -> None:
-    """On a terminal each second is shown; kept, its beginning is enough, and a later one is told again."""
+    """With --verbose a countdown is one line at its beginning; a later countdown gets another line."""
     progress = Progress(is_kept=True)
     for seconds in ("2", "1"):
         progress.report(Event("mfa.waiting", {"device": "D", "seconds": seconds, "why": "it was used"}))
@@ -72,7 +72,7 @@ def test_a_countdown_is_one_line_of_a_log(capfd: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_retry_is_told_in_a_line() -> None:
-    """What failed, which retry it is, and when."""
+    """A retry is one line with the failure, the number of the retry, and the delay."""
     facts = {"why": "sts.us-east-1 asks to slow down", "attempt": "retry 2", "seconds": "1.4"}
     assert sentence(Event("call.delayed", facts)) == "sts.us-east-1 asks to slow down: retry 2 in 1.4 s"
 
@@ -86,7 +86,7 @@ NOTE = (
 
 @pytest.mark.parametrize("is_kept", [True, False])
 def test_a_note_stays(capsys: pytest.CaptureFixture[str], *, is_kept: bool) -> None:
-    """It is more than progress: it is told as a note, whole, behind the transient line that gives way to it."""
+    """A note is printed in full after the transient line is erased, and stays."""
     progress = Progress(is_kept=is_kept)
     progress.report(Event("one", {}))
     progress.report(CORRECTED)
@@ -94,8 +94,8 @@ def test_a_note_stays(capsys: pytest.CaptureFixture[str], *, is_kept: bool) -> N
     assert capsys.readouterr().err.replace("\r\x1b[K", "").removeprefix("dsops: one").lstrip() == NOTE
 
 
-def test_where_nobody_watches_only_notes_are_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """A log that nobody asked for progress in."""
+def test_without_a_terminal_only_notes_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without `--verbose` a log gets notes, but no progress."""
     report = reporter(is_verbose=False)
     report(Event("one", {}))
     report(CORRECTED)
@@ -114,13 +114,13 @@ SHOWN_TWICE = """
         print("<", end="", file=sys.stderr, flush=True)
     progress.report(Event("done", {}))
 """
-"""Shows one event at each line that is typed."""
+"""Shows one event for each line of input."""
 
 
 @pytest.mark.parametrize(("first", "second"), [(60, 20), (20, 60), (200, 7), (1, 2)])
 @pytest.mark.parametrize("character", ["a", "\u6f22", "\U0001f511", "e\u0301", "\u00e9"])
 def test_a_transient_line_stands_in_one_row_of_any_terminal(first: int, second: int, character: str) -> None:
-    """At its width, after a change of it, and with characters of two columns: the cursor is still in that row."""
+    """A transient line stays in one row of any width, also after a resize and with wide characters."""
     with Terminal(python(SHOWN_TWICE, character)) as terminal:
         for columns in (first, second):
             terminal.resize(columns)

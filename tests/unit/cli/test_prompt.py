@@ -1,4 +1,4 @@
-"""A question on the terminal: unseen answers, nobody to ask, and a terminal that is left as it was found."""
+"""A question on the terminal: hidden answers, no terminal, and restored terminal settings."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SHOWING_ECHO = "stty -a < /dev/tty | grep -o -e '-\\?echo\\b'"
 
 
 def shell(line: str, *words: str) -> list[str]:
-    """A command line that runs another one in the middle of a shell line."""
+    """A command line that runs another one within a line of shell code."""
     return ["bash", "-c", line, "bash", *words]
 
 
 def test_the_answer_is_not_seen_and_arrives_whole() -> None:
-    """The question is on the screen, the answer is not; leading zeros stay."""
+    """The typed answer is not echoed, and keeps its leading zeros."""
     with Terminal(python(ASKING)) as terminal:
         terminal.expect("MFA code: ")
         terminal.type("012345\n")
@@ -36,8 +36,8 @@ def test_the_answer_is_not_seen_and_arrives_whole() -> None:
         assert terminal.code() == 0
 
 
-def test_a_question_moves_no_cursor() -> None:
-    """A store's address in it may be a stranger's text, and a path may be no text at all; its lines stay lines."""
+def test_control_characters_in_a_prompt_are_escaped() -> None:
+    """Control characters in a prompt are shown as codes; its newlines are kept."""
     asking = "from dsops.cli.framework.prompt import ask; ask('roles:\\n \\x1b[2Jone \\udcff: '); print('asked')"
     with Terminal(python(asking)) as terminal:
         shown = terminal.expect("\\xdcff: ")
@@ -48,7 +48,7 @@ def test_a_question_moves_no_cursor() -> None:
 
 
 def test_pipes_on_all_sides_do_not_matter() -> None:
-    """Under `credential_process`, or in a pipeline, stdin and stdout belong to others; the terminal is asked."""
+    """The prompt uses the terminal even if stdin, stdout and stderr are pipes."""
     with Terminal(shell('echo no | "$@" 2>/dev/null | cat', *python(ASKING))) as terminal:
         terminal.expect("MFA code: ")
         terminal.type("123456\n")
@@ -56,7 +56,7 @@ def test_pipes_on_all_sides_do_not_matter() -> None:
 
 
 def test_echo_is_back_afterwards() -> None:
-    """What is typed next can be seen."""
+    """The echo is restored after the prompt."""
     with Terminal(shell(f'"$@"; {SHOWING_ECHO}', *python(ASKING))) as terminal:
         terminal.expect("MFA code: ")
         terminal.type("123456\n")
@@ -64,7 +64,7 @@ def test_echo_is_back_afterwards() -> None:
 
 
 def test_a_terminal_that_gives_single_keys_is_asked_for_a_line() -> None:
-    """As a shell has it that edits its own line; it is so again afterwards."""
+    """A terminal in raw mode is switched to line input for the prompt, and back."""
     line = 'stty -icanon -icrnl min 1 < /dev/tty; "$@"; stty -a < /dev/tty | grep -o -e "-icanon" -e "-icrnl"'
     with Terminal(shell(line, *python(ASKING))) as terminal:
         terminal.expect("MFA code: ")
@@ -85,7 +85,7 @@ print("agreed", confirm("Allow it? [y/N] "), flush=True)
     [("y", "True"), ("Yes", "True"), ("n", "False"), ("", "False"), ("yes please", "False"), (" y", "False")],
 )
 def test_only_a_yes_agrees_and_it_is_seen(typed: str, expected: str) -> None:
-    """An empty line is a no; pipes on all sides do not matter here either."""
+    """Only a yes confirms; the answer is echoed, and an empty line means no."""
     with Terminal(shell('echo y | "$@" 2>/dev/null | cat', *python(CONFIRMING))) as terminal:
         terminal.expect("Allow it? [y/N] ")
         terminal.type(f"{typed}\n")
@@ -93,7 +93,7 @@ def test_only_a_yes_agrees_and_it_is_seen(typed: str, expected: str) -> None:
         terminal.expect(f"{expected}\r\n")
 
 
-def test_nobody_agrees_without_a_terminal(tmp_path: Path) -> None:
+def test_without_a_terminal_nothing_is_confirmed(tmp_path: Path) -> None:
     """Not in a window either, where there is a desktop: a list of what a file can do has no room there."""
     window = tmp_path / "zenity"
     window.write_text("#!/bin/sh\necho y\n")
@@ -111,7 +111,7 @@ def test_nobody_agrees_without_a_terminal(tmp_path: Path) -> None:
 
 
 def test_ctrl_d_means_no_answer() -> None:
-    """It is a way to say no; an empty line is an answer."""
+    """Ctrl-D gives no answer; an empty line is an answer."""
     with Terminal(python(ASKING)) as terminal:
         terminal.expect("MFA code: ")
         terminal.type("\x04")
@@ -124,7 +124,7 @@ def test_ctrl_d_means_no_answer() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_echo_is_back_whatever_ends_the_question(number: signal.Signals) -> None:
-    """Ctrl-C or a kill in the middle of it: the shell around us must not be blind."""
+    """Ctrl-C or a signal during the prompt restores the echo."""
     line = f'trap : INT; "$@"; {SHOWING_ECHO}; exit 7'
     with Terminal(shell(line, *python(f"import os; print(os.getpid())\n{ASKING}"))) as terminal:
         pid = int(terminal.expect("\r\n"))
@@ -138,7 +138,7 @@ def test_echo_is_back_whatever_ends_the_question(number: signal.Signals) -> None
 
 
 def test_ctrl_z_pauses_the_question_and_fg_asks_it_again() -> None:
-    """The shell in between has its echo; afterwards the answer is hidden as before."""
+    """Ctrl-Z suspends the prompt and restores the echo; `fg` prompts again with hidden input."""
     with Terminal(["bash", "--norc", "--noprofile", "-i"]) as terminal:
         terminal.type("PS1='prompt''> '\n")
         terminal.expect("prompt> ")
@@ -148,14 +148,14 @@ def test_ctrl_z_pauses_the_question_and_fg_asks_it_again() -> None:
         terminal.expect("Stopped")
         terminal.expect("prompt> ")
         terminal.type("fg\n")
-        # At the beginning of a line: before it, the shell shows the command, which has the same words in it.
+        # At the beginning of a line, because the shell also echoes the command, which contains the same words.
         terminal.expect("\nMFA code: ")
         terminal.type("123456\n")
         assert "123456" not in terminal.expect("answer ")
         terminal.expect("123456")
 
 
-def test_without_a_terminal_nobody_is_asked_and_that_is_known_at_once() -> None:
+def test_without_a_terminal_a_question_fails_at_once() -> None:
     """In CI the run must end within a second and say what to set, not wait for ever."""
     started = time.monotonic()
     done = subprocess.run(
@@ -163,11 +163,11 @@ def test_without_a_terminal_nobody_is_asked_and_that_is_known_at_once() -> None:
     )
     assert done.stdout == "answer None\n"
     assert done.stderr == ""
-    assert time.monotonic() - started < 5  # with the start of an interpreter on a busy machine
+    assert time.monotonic() - started < 5  # includes the start of an interpreter on a busy machine
 
 
-def test_in_the_background_nobody_is_asked() -> None:
-    """Reading the terminal from there would stop the process until somebody types `fg`."""
+def test_in_the_background_no_prompt_is_shown() -> None:
+    """Reading the terminal from there would stop the process until the user types `fg`."""
     line = 'set -m; "$@" & wait; echo done'
     with Terminal(shell(line, *python(ASKING))) as terminal:
         assert "MFA code" not in terminal.expect("answer None")
@@ -175,5 +175,5 @@ def test_in_the_background_nobody_is_asked() -> None:
 
 
 def test_a_terminal_that_can_not_be_opened_is_none() -> None:
-    """A system without /dev/tty."""
+    """Without /dev/tty there is no terminal."""
     assert ask("MFA code: ", terminal="/no/such/terminal") is None

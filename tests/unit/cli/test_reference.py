@@ -1,7 +1,7 @@
-"""docs/reference/cli.md says what the program says: every command, every flag's variable, every exit code.
+"""docs/reference/cli.md documents every command, every flag's variable and every exit code, as the program does.
 
 Help blocks are compared by tests/scripts/test_documents.py; this is about what must be there.
-DSOPS_UPDATE_GOLDEN=1 writes the page anew.
+DSOPS_UPDATE_GOLDEN=1 regenerates the page.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ flag can also be set by a variable; the command line overrides it. A switch is o
 for `0`, `false`, `no`, `off`; an empty variable counts as unset. stdout carries only the answer. Errors, notes and
 progress go to stderr, prompts to the terminal.
 
-This page is made from the program (`tests/unit/cli/test_reference.py`).
+This page is generated from the program (`tests/unit/cli/test_reference.py`).
 
 ## Exit codes
 
@@ -58,7 +58,7 @@ process by the signal, with a Python traceback.
 
 
 def every_command() -> Iterator[tuple[str, Command]]:
-    """Name and command, members of families too; those that people call."""
+    """Name and command of every public command, those of groups too."""
     for name, entry in COMMANDS.items():
         command = load(name)
         if isinstance(command, Command):
@@ -69,7 +69,7 @@ def every_command() -> Iterator[tuple[str, Command]]:
 
 
 def variables() -> dict[str, tuple[Flag, list[str]]]:
-    """Variable -> its flag, and the commands that have it."""
+    """Variable -> its flag, and the commands with that flag."""
     found: dict[str, tuple[Flag, list[str]]] = {}
     for name, command in every_command():
         for flag in command.flags:
@@ -80,7 +80,7 @@ def variables() -> dict[str, tuple[Flag, list[str]]]:
 
 
 def page() -> str:
-    """The page as it has to be."""
+    """The expected text of the page."""
     table = "".join(
         f"| `{variable}` | `{flag.name}` | {', '.join(names)} |\n" for variable, (flag, names) in variables().items()
     )
@@ -92,14 +92,14 @@ def page() -> str:
 
 
 def test_the_page_is_what_the_program_says() -> None:
-    """A flag that is added, renamed or reworded changes the page."""
+    """The page has every flag with its present name and help."""
     if UPDATE:
         PAGE.write_text(page(), encoding="utf-8")
     assert PAGE.read_text(encoding="utf-8") == page()
 
 
 def test_each_variable_means_one_flag() -> None:
-    """Two flags that share a variable would have to take the same values: `--format` of two commands does not."""
+    """Flags with the same variable accept the same values."""
     for variable in variables():
         flags = {
             (flag.name, flag.kind, flag.choices)
@@ -112,7 +112,7 @@ def test_each_variable_means_one_flag() -> None:
 
 @pytest.mark.parametrize(("name", "command"), [pytest.param(*each, id=each[0]) for each in every_command()])
 def test_each_flag_has_a_variable_and_a_help(name: str, command: Command) -> None:
-    """`DSOPS_*`, and words that begin small and end without a full stop."""
+    """Every flag has a `DSOPS_*` variable, and a help text without a full stop."""
     assert command.help
     names = [flag.name for flag in command.flags + COMMON]
     assert len(set(names)) == len(names), name

@@ -1,4 +1,4 @@
-"""`dsops sandbox approve`: a login of the running sandbox is decided, and the program that waits hears of it."""
+"""`dsops sandbox approve`: approve or deny a pending login of a running sandbox."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ identity_center:
 
 @pytest.fixture
 def server() -> Iterator[SandboxServer]:
-    """Two people, one of whom has a role."""
+    """A sandbox with two users; one has a role."""
     with open_server(read_seed(SEED, "seed.yaml")) as running:
         yield running
 
 
 def oidc(server: SandboxServer) -> Any:  # boto3 ships no types
-    """boto3's client of the sign-in service."""
+    """boto3's client of the OIDC service."""
     config = Config(signature_version=UNSIGNED, region_name="us-east-1", retries={"total_max_attempts": 1})
     return boto3.client("sso-oidc", endpoint_url=server.url, config=config)
 
 
 def start(server: SandboxServer) -> dict[str, Any]:
-    """A device's login that waits: what CreateToken needs, and the code."""
+    """A pending device login: the parameters for CreateToken, and the user code."""
     client = oidc(server)
     made = client.register_client(clientName="x", clientType="public", scopes=[SCOPE])
     who = {"clientId": made["clientId"], "clientSecret": made["clientSecret"]}
@@ -59,13 +59,13 @@ def start(server: SandboxServer) -> dict[str, Any]:
 
 
 def approve(server: SandboxServer, *words: str) -> int:
-    """The exit code of the command."""
+    """The exit code of `sandbox approve`."""
     return main(["sandbox", "approve", "--port", str(server.port), *words])
 
 
 @pytest.mark.parametrize("named_by", ["code", "page", ""])
 def test_a_device_gets_its_token(server: SandboxServer, named_by: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """By its code, the address that it shows, or as the one that waits; stdout stays empty."""
+    """A device login is approved by its code, by its address, or as the only pending one; stdout stays empty."""
     login = start(server)
 
     assert approve(server, *filter(None, [login.get(named_by, "")]), "--user", "alice") == 0
@@ -76,7 +76,7 @@ def test_a_device_gets_its_token(server: SandboxServer, named_by: str, capfd: py
 
 
 def test_it_waits_for_a_login_that_is_about_to_come(server: SandboxServer) -> None:
-    """A script starts both at once."""
+    """`--wait` waits for a login that starts later."""
     found: list[int] = []
     waiting = Thread(target=lambda: found.append(approve(server, "--user", "alice", "--wait", "30")))
     waiting.start()
@@ -87,8 +87,8 @@ def test_it_waits_for_a_login_that_is_about_to_come(server: SandboxServer) -> No
     assert oidc(server).create_token(**login["wish"])["accessToken"]
 
 
-def test_it_refuses(server: SandboxServer, capfd: pytest.CaptureFixture[str]) -> None:
-    """The program hears access_denied."""
+def test_a_login_can_be_denied(server: SandboxServer, capfd: pytest.CaptureFixture[str]) -> None:
+    """With `--deny` the program gets access_denied."""
     client, login = oidc(server), start(server)
     assert approve(server, "--deny") == 0
     assert capfd.readouterr().err == "the login was denied\n"
@@ -96,8 +96,8 @@ def test_it_refuses(server: SandboxServer, capfd: pytest.CaptureFixture[str]) ->
         client.create_token(**login["wish"])
 
 
-def test_it_is_a_browser_too(server: SandboxServer) -> None:
-    """The code is brought to the address on which the program waits."""
+def test_a_browser_login_can_be_approved(server: SandboxServer) -> None:
+    """A browser login is approved by sending the code to the program's redirect address."""
     brought: list[str] = []
 
     class Waiting(BaseHTTPRequestHandler):
@@ -107,7 +107,7 @@ def test_it_is_a_browser_too(server: SandboxServer) -> None:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Nothing on stderr."""
+            """Log nothing to stderr."""
 
     client = oidc(server)
     made = client.register_client(
@@ -141,20 +141,20 @@ def test_it_is_a_browser_too(server: SandboxServer) -> None:
 
 
 def test_a_program_may_wait_for_its_browser_before_it_listens(server: SandboxServer) -> None:
-    """So does the AWS CLI since 2.22: the command ends, and the page is still there to be answered."""
+    """The program may start to listen after the approval, like the AWS CLI since 2.22; the page remains available."""
     brought: list[str] = []
 
     class Waiting(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
-            for _ in range(20):  # a browser that had hung up would break the pipe here
+            for _ in range(20):  # the pipe would break here if the browser had closed the connection
                 self.wfile.write(b"You can close this window." * 1000)
                 self.wfile.flush()
             brought.append(self.path)
 
         def log_message(self, *_: object) -> None:
-            """Nothing on stderr."""
+            """Log nothing to stderr."""
 
     client = oidc(server)
     made = client.register_client(
@@ -179,7 +179,7 @@ def test_a_program_may_wait_for_its_browser_before_it_listens(server: SandboxSer
 
 
 def test_a_program_that_is_gone_is_told(server: SandboxServer, capfd: pytest.CaptureFixture[str]) -> None:
-    """Nobody listens where the code should go."""
+    """`dsops sandbox approve` reports that no program listens at the redirect address."""
     client = oidc(server)
     made = client.register_client(
         clientName="x",
@@ -210,7 +210,7 @@ def test_a_program_that_is_gone_is_told(server: SandboxServer, capfd: pytest.Cap
 def test_what_can_not_be_done_is_told(
     server: SandboxServer, words: list[str], told: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """With what to type next."""
+    """An impossible approval is an error with the next step."""
     assert approve(server, *words) != 0
     assert told in capfd.readouterr().err
 
@@ -218,7 +218,7 @@ def test_what_can_not_be_done_is_told(
 def test_who_it_is_must_be_said_where_there_are_several(
     server: SandboxServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """And a name that is nearly one is named."""
+    """With several users one must be named; a mistyped name gets a suggestion."""
     login = start(server)
     assert approve(server, login["code"]) == 2
     assert "name a user: there are alice, bob" in capfd.readouterr().err
@@ -227,14 +227,14 @@ def test_who_it_is_must_be_said_where_there_are_several(
 
 
 def test_which_login_must_be_said_where_several_wait(server: SandboxServer, capfd: pytest.CaptureFixture[str]) -> None:
-    """Both codes are named."""
+    """With several pending logins one must be named; the error lists the codes."""
     first, second = start(server), start(server)
     assert approve(server, "--user", "alice") == 2
     assert f"{first['code']} or {second['code']}" in capfd.readouterr().err
 
 
 def test_a_sandbox_without_identity_center_says_so(capfd: pytest.CaptureFixture[str]) -> None:
-    """Its seed has none."""
+    """A sandbox whose seed has no Identity Center gives an error."""
     with open_server(Seed()) as plain:
         assert approve(plain, "--user", "alice") == 2
     assert "its seed has no `identity_center`" in capfd.readouterr().err

@@ -1,4 +1,4 @@
-"""`dsops sandbox env`: lines that a shell runs unread."""
+"""`dsops sandbox env` prints lines that are safe to evaluate in a shell."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dsops.sandbox.seed.model import Seed
 
 
 def test_whatever_the_environment_holds_a_shell_runs_nothing_of_it(tmp_path: Path) -> None:
-    """Names of variables are anything but a `=`; only those that a shell can unset are among the lines."""
+    """Names of environment variables may contain anything but `=`; only valid names are unset in the lines."""
     odd = {"AWS_PROFILE": "mine", "AWS_;touch ran;": "x", "AWS_$(touch ran)": "x", "AWS_`touch ran`": "x"}
     words = [sys.executable, "-c", "import sys; from dsops.cli import main; sys.exit(main())", "sandbox", "env"]
     with open_server(Seed()) as server:
@@ -53,7 +53,7 @@ def exported(lines: str) -> dict[str, str]:
 
 
 def test_a_pod_and_a_function_find_their_credentials_as_on_aws(capfd: pytest.CaptureFixture[str]) -> None:
-    """A pod where to ask, with a token and no key; a function a session and its name, and what it is named after."""
+    """A pod gets an endpoint and a token file without keys; a function gets a session and its name."""
     with open_server(read_seed(ROLES, "seed.yaml")) as server:
         port = str(server.port)
         assert main(["sandbox", "env", "--pod-role", "App", "--service-account", "shop/app", "--port", port]) == 0
@@ -72,10 +72,8 @@ def test_a_pod_and_a_function_find_their_credentials_as_on_aws(capfd: pytest.Cap
     assert "lambda.amazonaws.com is not authorized" in capfd.readouterr().err
 
 
-def test_a_shell_that_was_a_job_is_one_no_longer(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The variables of a job that the sandbox set go with the next identity; a real runner's stay."""
+def test_variables_of_a_job_are_unset(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables of a CI job that the sandbox set are unset for the next identity; those of a real runner stay."""
     with open_server(Seed()) as server:
         monkeypatch.setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "t")
         for address, is_gone in ((f"{server.url}/_sandbox/github?x", True), ("https://runner.example/", False)):
@@ -99,13 +97,13 @@ def test_a_shell_that_was_a_job_is_one_no_longer(
 def test_what_a_flag_can_not_mean_is_told_before_anything_is_asked(
     words: list[str], told: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """In the words of the command line, with what would fit; that there is no sandbox on the port does not matter."""
+    """An invalid flag value is an error before any request, so it does not matter that no sandbox runs."""
     assert main(["sandbox", *words, "--port", "9"]) == 2
     assert told in capfd.readouterr().err
 
 
 def test_a_day_is_a_moment_too(capfd: pytest.CaptureFixture[str]) -> None:
-    """Its midnight, in UTC."""
+    """A date is accepted as a time: midnight in UTC."""
     with open_server(Seed()) as server:
         assert main(["sandbox", "clock", "--now", "2031-02-03", "--port", str(server.port)]) == 0
     assert capfd.readouterr().out == "2031-02-03T00:00:00Z\n"

@@ -1,4 +1,4 @@
-"""`dsops sandbox serve` as a process: what it prints, what it stands, and how it ends."""
+"""`dsops sandbox serve` as a process: its output, its limits, and how it ends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HEALTH = b"GET /_sandbox/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Nothing of the user's; announcements are made in that folder."""
+    """An environment without the user's variables; state files are in that folder."""
     return {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
@@ -35,7 +35,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 @contextmanager
 def serving(folder: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A sandbox on a free port, and its address; it is gone after the block."""
+    """A sandbox on a free port, and its URL; it is ended after the block."""
     with subprocess.Popen(
         [*DSOPS, "sandbox", "serve", "--port", "0", *words],
         env=environment(folder),
@@ -52,20 +52,20 @@ def serving(folder: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], 
 
 
 def dsops(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """A command that has ended."""
+    """Run a command to its end."""
     return subprocess.run(
         [*DSOPS, *words], env=environment(folder), cwd=folder, capture_output=True, text=True, check=False, timeout=60
     )
 
 
 def connect(url: str) -> socket.socket:
-    """A connection that gives up after twenty seconds."""
+    """A connection with a timeout of twenty seconds."""
     where = urlsplit(url)
     return socket.create_connection((where.hostname, where.port), timeout=20)
 
 
 def whoami(url: str) -> str:
-    """The ARN of the sandbox's default user, asked by boto3."""
+    """The ARN of the sandbox's default user, from boto3."""
     given = ask(url, "identity")
     session = boto3.Session(given["AccessKeyId"], given["SecretAccessKey"], region_name="us-east-1")
     arn: str = session.client("sts", endpoint_url=url).get_caller_identity()["Arn"]
@@ -74,9 +74,9 @@ def whoami(url: str) -> str:
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_at_once_when_it_is_told_to(tmp_path: Path, how: signal.Signals) -> None:
-    """Ctrl-C and `kill`: exit code 0, one line on stderr, no announcement left, whoever is still connected.
+    """Ctrl-C and `kill`: exit code 0, one line on stderr, no announcement left, even with clients connected.
 
-    What its trail has not got yet is delivered before.
+    It prints one line, removes its announcement, and delivers the rest of its trail first.
     """
     with serving(tmp_path, "--trail", "trail") as (process, url), connect(url) as silent, connect(url) as halfway:
         halfway.sendall(HEALTH[:30])
@@ -97,7 +97,7 @@ def test_it_ends_at_once_when_it_is_told_to(tmp_path: Path, how: signal.Signals)
 
 
 def test_a_trail_that_can_not_be_written_starts_nothing(tmp_path: Path) -> None:
-    """Nor do data events without a trail."""
+    """An unwritable trail, or data events without a trail, prevent the start."""
     (tmp_path / "file").write_text("no folder")
 
     refused = dsops(tmp_path, "sandbox", "serve", "--port", "0", "--trail", "file")
@@ -109,7 +109,7 @@ def test_a_trail_that_can_not_be_written_starts_nothing(tmp_path: Path) -> None:
 
 
 def test_a_thousand_connections_are_served(tmp_path: Path) -> None:
-    """All open at once, each answered; also when the shell has left the sandbox 256 descriptors to begin with."""
+    """A thousand open connections are served, even if the shell's limit was 256 descriptors."""
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -129,7 +129,7 @@ def test_a_thousand_connections_are_served(tmp_path: Path) -> None:
 
 
 def test_two_sandboxes_know_nothing_of_each_other(tmp_path: Path) -> None:
-    """Keys of one are unknown in the other; which one is meant must be said."""
+    """Two sandboxes don't know each other's keys; with two running, commands require a choice."""
     with serving(tmp_path) as (_, first), serving(tmp_path) as (_, second):
         assert first != second
         own, other = ask(first, "identity"), ask(second, "identity")
@@ -147,7 +147,7 @@ def test_two_sandboxes_know_nothing_of_each_other(tmp_path: Path) -> None:
 
 
 def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
-    """With the way out; the one that has it goes on."""
+    """A port in use is an error with a hint; the other process is not affected."""
     with serving(tmp_path) as (_, url):
         port = str(urlsplit(url).port)
 
@@ -161,7 +161,7 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
 
 
 def test_a_seed_with_errors_starts_nothing(tmp_path: Path) -> None:
-    """Everything that is wrong is told at once, each with its line."""
+    """All errors in a seed are reported at once with their lines, and nothing is started."""
     seed = tmp_path / "seed.yaml"
     seed.write_text(
         'accounts:\n  "1":\n    usres: {}\n  "111111111111":\n    roles:\n      R: {}\n    users:\n      "a b": {}\n'

@@ -1,4 +1,4 @@
-"""SARIF that code hosts take: what they need of a log, as a schema of our own."""
+"""SARIF output, validated against a schema of what code hosts require."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dsops.policy.linting import RULES
 TEXT = {"type": "object", "required": ["text"], "properties": {"text": {"type": "string", "minLength": 1}}}
 LEVEL = {"enum": ["none", "note", "warning", "error"]}
 REGION = {"type": "object", "required": ["startLine"], "properties": {"startLine": {"type": "integer", "minimum": 1}}}
-# A relative reference, or an address with a scheme: RFC 3986 has no space, no backslash and no control character.
+# A relative reference, or an address with a scheme; RFC 3986 allows no space, backslash or control character.
 URI = {"type": "string", "pattern": r"^[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+$"}
 SCHEMA = {
     "type": "object",
@@ -150,7 +150,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def log(capfd: pytest.CaptureFixture[str], *words: str) -> dict[str, object]:
-    """The run of a check."""
+    """The SARIF run of a check."""
     cli.main(["policy", "check", "--format", "sarif", *words])
     written = json.loads(capfd.readouterr().out)
     Draft202012Validator(SCHEMA).validate(written)
@@ -160,7 +160,7 @@ def log(capfd: pytest.CaptureFixture[str], *words: str) -> dict[str, object]:
 
 @pytest.mark.usefixtures("folder")
 def test_it_has_what_code_hosts_need(capfd: pytest.CaptureFixture[str]) -> None:
-    """Results with rule, level and place; the name's space is written as an address has it."""
+    """Results have rule, level and place, with the space in the file name escaped."""
     results = log(capfd, "a policy.json")["results"]
 
     assert isinstance(results, list)
@@ -173,7 +173,7 @@ def test_it_has_what_code_hosts_need(capfd: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.usefixtures("folder")
 def test_every_rule_is_described_and_results_point_to_theirs(capfd: pytest.CaptureFixture[str]) -> None:
-    """By index and by id."""
+    """Every rule is described; results refer to it by index and id."""
     run = log(capfd, "a policy.json")
     driver = run["tool"]["driver"]  # type: ignore[index]
 
@@ -184,7 +184,7 @@ def test_every_rule_is_described_and_results_point_to_theirs(capfd: pytest.Captu
 
 
 def test_a_fingerprint_stays_when_lines_move(capfd: pytest.CaptureFixture[str], folder: Path) -> None:
-    """And differs from finding to finding, and from file to file."""
+    """A fingerprint does not change when lines move, and differs between findings and files."""
 
     def prints(*files: str) -> list[str]:
         results = log(capfd, *files)["results"]
@@ -198,8 +198,8 @@ def test_a_fingerprint_stays_when_lines_move(capfd: pytest.CaptureFixture[str], 
     assert len(set(prints("a policy.json", "b.json"))) == 4
 
 
-def test_a_log_of_nothing_is_a_log(capfd: pytest.CaptureFixture[str], folder: Path) -> None:
-    """Code hosts close what is gone by it."""
+def test_no_findings_give_an_empty_log(capfd: pytest.CaptureFixture[str], folder: Path) -> None:
+    """A check without findings writes an empty log, with which code hosts close earlier findings."""
     good = POLICY.replace(" // everybody", "").replace('"*"', '{"Service": "ec2.amazonaws.com"}')
     (folder / "good.json").write_text(good)
     run = log(capfd, "good.json")
@@ -210,14 +210,14 @@ def test_a_log_of_nothing_is_a_log(capfd: pytest.CaptureFixture[str], folder: Pa
 
 @pytest.mark.usefixtures("folder")
 def test_a_file_that_cannot_be_read_is_said_in_the_log(capfd: pytest.CaptureFixture[str]) -> None:
-    """Besides the message on stderr."""
+    """An unreadable file is reported in the log and on stderr."""
     run = log(capfd, "a policy.json", "nowhere.json")
 
     assert run["invocations"][0]["executionSuccessful"] is False  # type: ignore[index]
 
 
 def test_an_absolute_path_is_an_address(capfd: pytest.CaptureFixture[str], folder: Path) -> None:
-    """With a scheme."""
+    """An absolute path becomes a `file:` address."""
     results = log(capfd, str(folder / "a policy.json"))["results"]
     place = results[0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]  # type: ignore[index]
 

@@ -1,4 +1,4 @@
-"""`validate` tells all that is wrong in one run."""
+"""`validate` reports all mistakes in one run."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tests.mistakes import Content, Mistake, configurations, mistakes_in
 
 CONFIGURATIONS = configurations()
 ROUNDS = 6
-"""Of combinations for each example."""
+"""Rounds of random combinations for each example."""
 
 
 class Validated:
-    """Runs the command on a content in a folder of the test's own."""
+    """Runs `validate` on a content in the test's folder."""
 
     def __init__(self, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
         self.folder = folder
         self._capfd = capfd
 
     def __call__(self, content: Content, *arguments: str) -> set[tuple[str, str]]:
-        """Path and message of each problem; the exit code says the same."""
+        """Path and message of each problem, checked against the exit code."""
         path = self.folder / "dsops.yaml"
         path.write_text(json.dumps(content, indent=1), encoding="utf-8")
         code = main(["validate", "--config", str(path), "--json", *arguments])
@@ -35,12 +35,12 @@ class Validated:
 
 @pytest.fixture
 def validated(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Validated:
-    """`validated(content)`: what is told."""
+    """`validated(content)` returns the problems."""
     return Validated(tmp_path, capfd)
 
 
 def chosen(mistakes: list[Mistake], count: int, choice: random.Random) -> list[Mistake]:
-    """So many of them, each of another place and kind."""
+    """That many mistakes, each in another place and of another kind."""
     found: dict[object, Mistake] = {}
     for mistake in choice.sample(mistakes, len(mistakes)):
         if len(found) == count:
@@ -52,7 +52,7 @@ def chosen(mistakes: list[Mistake], count: int, choice: random.Random) -> list[M
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_each_mistake_alone_is_told(validated: Validated, name: str) -> None:
-    """The list of mistakes holds nothing that is right; the example itself is."""
+    """Each known mistake is reported, and the unchanged example is valid."""
     content = CONFIGURATIONS[name]
     assert validated(content) == set()
     assert [one.name for one in mistakes_in(content) if not validated(one.made(content))] == []
@@ -60,8 +60,8 @@ def test_each_mistake_alone_is_told(validated: Validated, name: str) -> None:
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_mistakes_made_at_once_are_all_told_at_once(validated: Validated, name: str) -> None:
-    """Two to six in different places, of different kinds: the run tells what each of them alone has told."""
-    content, choice = CONFIGURATIONS[name], random.Random(name)  # noqa: S311 - the same ones in each run
+    """Two to six mistakes together are reported like each of them alone."""
+    content, choice = CONFIGURATIONS[name], random.Random(name)  # noqa: S311 - the same choices in each run
     mistakes = mistakes_in(content)
     for _ in range(ROUNDS):
         together = chosen(mistakes, choice.randint(2, 6), choice)
@@ -73,7 +73,7 @@ def test_mistakes_made_at_once_are_all_told_at_once(validated: Validated, name: 
 
 
 def test_an_unknown_type_is_a_problem_whether_it_is_needed_or_not(validated: Validated) -> None:
-    """With what was meant, and the store's other mistakes besides; a run that does not need it goes on."""
+    """An unknown store type is a problem with a suggestion, even if nothing uses the store."""
     stores = {"s": {"type": "aws.secretmanager", "timeout_ms": 0}, "v": {"type": "vault"}, "e": {"type": "env"}}
     content: Content = {"secretStores": stores, "envs": {"p": {"A": {"from": "s:k"}}, "q": {"B": {"literal": "x"}}}}
     told = validated(content)
@@ -88,7 +88,7 @@ def test_an_unknown_type_is_a_problem_whether_it_is_needed_or_not(validated: Val
 
 
 def test_what_a_plan_tells_comes_with_the_rest(validated: Validated, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A conflict beside an unset variable, a limit, a type error, a missing base, and nothing that they lead to."""
+    """Problems found by planning are reported with the others: conflict, unset variable, limit, type, missing base."""
     monkeypatch.delenv("ROLE", raising=False)
     role = "arn:aws:iam::123456789012:role/App"
     stores: Content = {
@@ -109,8 +109,8 @@ def test_what_a_plan_tells_comes_with_the_rest(validated: Validated, monkeypatch
     ]
 
 
-def test_an_environment_that_there_is_none_of_comes_with_the_rest(validated: Validated) -> None:
-    """Alone it is a mistake of the command line, and nothing is validated."""
+def test_an_unknown_environment_is_reported_with_the_rest(validated: Validated) -> None:
+    """An unknown `--env` is reported with the file's problems; alone it is a usage error."""
     content: Content = {"version": 2, "envs": {"p": {"A": {"literal": "x"}}}}
     assert {path for path, _ in validated(content, "--env", "nowhere")} == {"version", "--env"}
     path = validated.folder / "dsops.yaml"

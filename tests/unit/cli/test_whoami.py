@@ -1,4 +1,4 @@
-"""`dsops whoami` as a real process, with the agent and without: what is known of a chain, and what is not."""
+"""`dsops whoami` as a real process, with and without the agent: known and unknown facts about a chain."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ envs: {}
 
 
 def hops(dsops: Dsops, *words: str) -> list[dict[str, Any]]:
-    """The hops that it tells of."""
+    """The hops in the JSON output."""
     answer = json.loads(dsops.run("whoami", "target", "--json", *words).stdout)
     found: list[dict[str, Any]] = answer["hops"]
     return found
 
 
 def test_each_hop_that_is_made_has_its_end(tmp_path: Path) -> None:
-    """In the process itself every session is new."""
+    """Without the agent every hop has the expiry of its new session."""
     with StubAws() as aws:
         dsops = Dsops(tmp_path, aws)
         (dsops.folder / "dsops.yaml").write_text(CHAIN)
@@ -43,8 +43,8 @@ def test_each_hop_that_is_made_has_its_end(tmp_path: Path) -> None:
         assert aws.calls == ["AssumeRole", "AssumeRole", "GetCallerIdentity"]
 
 
-def test_a_hop_that_was_not_needed_is_not_made_for_its_end(tmp_path: Path) -> None:
-    """The agent holds the last session: the one below is not looked at, and its end is said not to be known."""
+def test_an_unneeded_hop_is_not_issued_for_its_expiry(tmp_path: Path) -> None:
+    """With a cached last session the hop below is not issued, and its expiry is shown as unknown."""
     with StubAws() as aws, Agent(tmp_path, aws) as dsops:
         (dsops.folder / "dsops.yaml").write_text(CHAIN)
         hops(dsops)
@@ -56,7 +56,7 @@ def test_a_hop_that_was_not_needed_is_not_made_for_its_end(tmp_path: Path) -> No
 
 
 def test_no_secret_is_in_it(tmp_path: Path) -> None:
-    """Not the external ID, not a key's secret, not a token; in no form, with `--debug` neither."""
+    """The output contains no external ID, secret key or token, in any format, even with `--debug`."""
     with StubAws() as aws:
         dsops = Dsops(tmp_path, aws)
         (dsops.folder / "dsops.yaml").write_text(CHAIN)

@@ -208,7 +208,7 @@ class TestFiles:
 class TestOwners:
     """A found file must be owned by the user or root, since it decides which variables commands get."""
 
-    def test_somebody_elses_file_is_refused_when_found_and_read_when_named(self, tree: Path) -> None:
+    def test_another_users_file_is_refused_when_found_and_read_when_named(self, tree: Path) -> None:
         """A file of another owner is refused when found (like git's safe.directory) and read when named."""
         path = tree / "git" / "dsops.yaml"
         path.write_text("version: 1")

@@ -30,7 +30,7 @@ def test_there_are_thirteen() -> None:
     assert (len(WHOLE), len(blocks("yaml"))) == (13, 16)
 
 
-def test_the_first_block_says_what_it_says(configured: Configured) -> None:
+def test_the_first_block_has_two_stores_and_a_variable(configured: Configured) -> None:
     """The first block has two stores, one using the other's credentials, and a variable from the second."""
     config = configured(WHOLE[0].text)
     assert {name: (store.type, list(store.fields)) for name, store in config.stores.items()} == {

@@ -199,7 +199,7 @@ class TestStores:
         problems = refused(f"secretStores: {{a: {{type: aws.sts, role_arn: '{ROLE}', assume_role: '{ROLE}'}}}}")
         assert [problem.hint for problem in problems] == ["remove `assume_role`"]
 
-    def test_an_unknown_type_is_nobodys_business(self, configured: Configured) -> None:
+    def test_an_unused_store_of_an_unknown_type_is_ignored(self, configured: Configured) -> None:
         """A store of unknown type loads with any fields, and may be referred to; it fails only where used."""
         config = configured(
             "secretStores: {v: {type: vault, addr: [1], path: {a: b}}}\n"
@@ -327,7 +327,7 @@ class TestExtends:
         assert config.stores["b"].type == "aws.sts"
         assert fields(config, "b") == {"region": "us-east-1", "role_session_name": "two", "role_arn": ROLE}
 
-    def test_a_base_may_be_incomplete_while_nobody_uses_it(self, configured: Configured, refused: Refused) -> None:
+    def test_a_base_may_be_incomplete_while_no_store_uses_it(self, configured: Configured, refused: Refused) -> None:
         """An unused base may lack required fields."""
         base = "secretStores:\n  base: {type: aws.sts, role_session_name: ada}\n"
         text = f"{base}  a: {{extends: base, role_arn: '{ROLE}'}}\n"
@@ -433,7 +433,7 @@ class TestFiles:
         os.close(after)
         assert after == before
 
-    def test_another_type_in_the_local_file_starts_the_store_anew(self, configured: Configured) -> None:
+    def test_another_type_in_the_local_file_replaces_the_store(self, configured: Configured) -> None:
         """Another store type in the local file replaces the whole store."""
         config = configured(
             "secretStores: {a: {type: aws.secretsmanager, region: us-east-1}}\n",

@@ -101,7 +101,7 @@ def test_several_environments_share_what_they_have_in_common() -> None:
 
 
 def test_each_server_that_answers_is_progress() -> None:
-    """So are sessions and secrets: somebody who waits sees what is done."""
+    """Endpoints, sessions and secrets are reported as progress while `dsops doctor` waits for them."""
     aws, reports = Amazon(), Reports()
     aws.secrets = {"s0": "hush"}
     examine(aws, plan_with(1), runtime=make_runtime(KEYS, report=reports))
@@ -193,7 +193,7 @@ def test_a_server_that_is_not_there_is_the_one_failure() -> None:
 
 
 def test_keys_in_the_environment_that_end_soon_are_a_warning() -> None:
-    """Nobody can renew them."""
+    """Keys in the environment that expire soon are a warning: dsops cannot renew them."""
     for end, status in (("2026-11-24T12:10:00Z", "warning"), ("2026-11-24T12:30:00Z", "ok")):
         environ = {**KEYS, "AWS_SESSION_TOKEN": "hush", "AWS_CREDENTIAL_EXPIRATION": end}
         aws = Amazon()

@@ -8,7 +8,7 @@ import pytest
 
 from dsops.errors import AssumeRoleDenied, SecretAccessDenied, Where
 from dsops.explain.findings.answer import distinct, findings_of
-from dsops.explain.questions.about import About
+from dsops.explain.questions.refused_call import About
 from dsops.explain.questions.sentence import Said
 from dsops.policy.simulation import CaseQuestion, Unread, full_access, read_caller, simulate
 from tests.fakes import NOON
@@ -270,7 +270,7 @@ class TestCertainty:
         assert ("identity-policy", "likely") == (finding_list[0].cause, finding_list[0].certainty)
         assert ["the policies of user alice"] == [fact.what for fact in finding_list[0].facts]
 
-    def test_nothing_is_claimed_of_policies_that_nobody_may_read(self) -> None:
+    def test_nothing_is_claimed_of_unreadable_policies(self) -> None:
         """If neither trust nor identity policies could be read, both are listed with a command that reads them."""
         unread = (Unread("trust", "denied"), Unread("identity", "denied"))
 
@@ -286,7 +286,7 @@ class TestCertainty:
 
         assert [("trust-policy", "likely")] == [(finding.cause, finding.certainty) for finding in finding_list]
 
-    def test_what_is_allowed_under_a_condition_that_nobody_can_judge_is_not_told_as_allowed(self) -> None:
+    def test_an_allow_with_an_unknown_condition_is_not_reported_as_allowed(self) -> None:
         """A permission under a condition that cannot be evaluated is not called allowed, so other causes stay open."""
         condition = {"StringEquals": {"aws:ResourceOrgID": "o-1"}}
         unread = (
@@ -303,7 +303,7 @@ class TestCertainty:
         ]
         assert ("organization", "missing", 1) == (lead.cause, lead.certainty, lead.place.statement)
 
-    def test_a_variable_that_nobody_knows_is_not_told_as_having_no_value(self) -> None:
+    def test_an_unknown_variable_is_not_reported_as_unset(self) -> None:
         """A variable with unknown value (a base session's tag) makes a cause likely; a known missing one proves it."""
         identity_policy = policy("identity", allow("sts:*", "arn:aws:iam::*:role/${aws:PrincipalTag/team}"))
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
@@ -330,7 +330,7 @@ class TestCertainty:
 
         assert [("source-address", "likely")] == [(finding.cause, finding.certainty) for finding in finding_list]
 
-    def test_what_nobody_knows_of_the_call_is_not_told_as_missing(self) -> None:
+    def test_unknown_parts_of_the_call_are_not_reported_as_missing(self) -> None:
         """A condition on a key whose value is unknown is likely, and the message says `not known`."""
         trust_policy = trusting(ROOT, Condition={"StringEquals": {"sts:ExternalId": "a"}})
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
@@ -350,7 +350,7 @@ class TestCertainty:
         )
         assert "is not known here" in finding.message
 
-    def test_a_deny_that_nobody_can_judge_here_is_likely_what_denies(self) -> None:
+    def test_a_deny_with_an_unknown_condition_is_the_likely_cause(self) -> None:
         """A Deny whose condition cannot be evaluated is the likely cause if everything else allows.
 
         The statement keeps its number and its condition.
@@ -451,7 +451,7 @@ class TestWhatAwsSays:
             (finding.cause, finding.certainty, finding.place.statement) for finding in finding_list
         ]
 
-    def test_a_policy_that_nobody_evaluates_here_is_told_by_its_word(self) -> None:
+    def test_a_policy_that_is_not_evaluated_here_is_named_by_its_type(self) -> None:
         """A VPC endpoint policy, which cannot be evaluated here, is proven by AWS's message."""
         for is_deny in (True, False):
             message_text = Said(policy_type="VPC endpoint policy", is_deny=is_deny)
@@ -726,7 +726,7 @@ class TestRemedy:
 
         assert ("tag-session", True) == (finding.cause, words in finding.remedy.text)
 
-    def test_nobody_is_told_to_allow_what_is_denied(self) -> None:
+    def test_no_remedy_allows_what_a_deny_refuses(self) -> None:
         """If an explicit deny denies, no Allow is suggested."""
         finding_list = findings(trust=trusting(ROOT), identity=policy("identity", allow("sts:*"), deny("sts:*")))
 

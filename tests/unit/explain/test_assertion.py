@@ -9,12 +9,12 @@ import pytest
 
 from dsops.arn import parse_arn
 from dsops.explain.questions.assertion import AssertedContext, read_told
-from dsops.explain.questions.unsigned import unsigned_questions
+from dsops.explain.questions.federated_questions import unsigned_questions
 from dsops.plan import Proof
 from dsops.sandbox.clock import MovableClock
 from dsops.stores.saml_response import SamlResponse, read_response
 from tests.sandboxes import Lab
-from tests.unit.explain.test_unsigned import COMPANY, STEP
+from tests.unit.explain.test_federated_questions import COMPANY, STEP
 from tests.unit.sandbox.test_saml import PROVIDER, SEED, TAGGED, asked, assume, signed
 
 if TYPE_CHECKING:

@@ -40,7 +40,7 @@ def test_aws_says_that_it_is_the_key(code: str, message: str, is_about: bool) ->
     [(("iam:List*", "iam:Get*"), "key-policy", "likely"), (("s3:ListAllMyBuckets",), "not-read", "missing")],
     ids=["his own policies", "nothing"],
 )
-def test_what_nobody_may_look_up_is_a_fact(
+def test_a_key_that_no_caller_may_look_up_is_a_missing_fact(
     actions: tuple[str, ...], cause: str, certainty: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """If the key may not be looked up, that is a fact with a command and an administrator to ask."""
@@ -54,7 +54,7 @@ def test_what_nobody_may_look_up_is_a_fact(
     assert fact["who"] == "an administrator of account 222222222222"
 
 
-def test_a_key_that_nobody_may_look_up_and_nobody_can_use(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_key_that_no_caller_may_look_up_and_none_can_use(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """If the key cannot be used and not be looked up, AWS's message proves that it is the key, not why."""
     fault = FAULTS["the secret's key is switched off"]
     with built(with_less(fault.broken, ("s3:ListAllMyBuckets",)), tmp_path / "project") as found:

@@ -128,7 +128,7 @@ def test_a_record_tells_the_whole_call(principal_arn: str, user_id: str, caller:
     assert "sts:externalid" in {key for gap in denied_call.unread for key in gap.keys}
 
 
-def test_a_record_that_names_nobody_is_no_call() -> None:
+def test_a_record_without_a_caller_is_no_call() -> None:
     """A record without a principal is an error."""
     with pytest.raises(UsageError):
         read_recorded(recorded(Said("", "s3:GetObject"), UserId="AIDAEXAMPLEADA0000001"))

@@ -168,11 +168,11 @@ class TestElsewhere:
         assert iam.calls.count("GetUser alice") == 1
         assert open_to_all.calls.count("GetUser alice") == 0
 
-    def test_whom_no_trust_policy_names_is_refused_for_sure(self) -> None:
+    def test_a_caller_that_no_trust_policy_names_is_refused_for_sure(self) -> None:
         """A foreign caller that the trust policy does not name is denied, whatever its account allows."""
         assert verdict(complete(asked(resource=TARGET, principal=FOREIGNER), {}, stub())) == "deny"
 
-    def test_of_a_federated_user_nobody_knows_who_federated(self) -> None:
+    def test_the_federating_user_of_a_federated_session_is_unknown(self) -> None:
         """The user behind a federated session is unknown, so its policies are."""
         question = asked("s3:GetObject", "arn:aws:s3:::b/k", f"arn:aws:sts::{ACCOUNT}:federated-user/bob")
         completed = complete(question, {"resource": (), "session": ((policy("session", allow()),),)}, stub())

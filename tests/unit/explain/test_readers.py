@@ -52,7 +52,7 @@ def test_each_part_is_of_who_may_read_it() -> None:
     assert Attached(None, (OWN,), None, "", (), "") == parsed
 
 
-def test_nobody_is_asked_once_everything_is_known() -> None:
+def test_no_reader_is_asked_once_everything_is_known() -> None:
     """No further reader is used once everything is known."""
     whole, second = Attached(None, (OWN,), None, "", (), ""), Told(NOTHING)
 
@@ -80,7 +80,7 @@ def planned(account: str = ANY_ACCOUNT, **more: Any) -> dict[tuple[str, str, str
 
 
 @pytest.mark.parametrize("account", [ANY_ACCOUNT, ACCOUNT], ids=["of no account", "of that one"])
-def test_a_template_tells_what_nobody_may_read(account: str) -> None:
+def test_a_template_replaces_unreadable_policies(account: str) -> None:
     """A template fills in what could not be read, for the account of the question."""
     parsed = read(Told(NOTHING), given=planned(account, unread_trust="left open"))
 

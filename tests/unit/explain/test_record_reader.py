@@ -100,7 +100,7 @@ def test_a_record_that_is_still_to_come_is_waited_for() -> None:
     assert never.why == "AWS has no such record for the keys here, or none any more"
 
 
-def test_nobody_waits_with_the_keys_of_others() -> None:
+def test_the_keys_of_other_accounts_do_not_wait() -> None:
     """There is no waiting if the account's own keys may not read records: others have no record."""
     looked_up, paused, _ = read(Toolbox(user=[NOT_YET], session=[DENIED]), keys(OTHER, is_user=True), keys())
 
@@ -142,7 +142,7 @@ def test_a_record_without_a_refusal_proves_nothing() -> None:
     assert looked_up.why == "AWS's record says of nothing that it was refused"
 
 
-def test_without_keys_there_is_nobody_to_ask() -> None:
+def test_without_keys_no_record_is_read() -> None:
     """Without keys the fact is reported and no request made."""
     looked_up, _, seen = read(Toolbox())
 

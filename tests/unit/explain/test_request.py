@@ -89,7 +89,7 @@ def test_a_session_is_known_by_its_roles_whole_arn() -> None:
     assert not base(SESSION, is_temporary=True).is_role_exact
 
 
-def test_of_a_base_session_nobody_knows_how_it_was_made() -> None:
+def test_the_origin_of_a_base_session_is_unknown() -> None:
     """A base session's policy, tags and age are unknown; a long-term key has none."""
     session, user = base(SESSION, is_temporary=True), base()
 
@@ -99,7 +99,7 @@ def test_of_a_base_session_nobody_knows_how_it_was_made() -> None:
     assert not {"aws:multifactorauthpresent", "aws:tokenissuetime"} & unread_keys(user)
 
 
-def test_of_a_users_session_nobody_knows_whether_it_had_mfa() -> None:
+def test_whether_a_users_session_had_mfa_is_unknown() -> None:
     """Whether a user's session had MFA is unknown (GetSessionToken gives both)."""
     assert "aws:multifactorauthpresent" in unread_keys(base(is_temporary=True))
 

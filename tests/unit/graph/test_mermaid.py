@@ -40,7 +40,7 @@ def test_every_node_but_the_callers_has_one_edge() -> None:
 
 
 def test_a_denied_hop_has_the_word_the_class_and_a_dotted_edge() -> None:
-    """Hops that were not denied have none of the three."""
+    """A denied hop has the word `denied`, the class and a dotted edge; other hops have none of them."""
     graph = graph_of(TEXT)
     target = node(graph, "hop", "target")
     text = mermaid_text(graph._replace(outcomes={target.key: NodeOutcome("denied", "sts.access-denied")}))

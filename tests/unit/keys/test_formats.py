@@ -1,4 +1,4 @@
-"""Keys as people have them: each form is read, and what is none of them is told without repeating it."""
+"""The input forms of a key, and errors that do not repeat the text."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ KEY_ID, SECRET = "AKIAEXAMPLEEXAMPLE01", "secret+of+an+access+key+of+forty+lette
     ],
 )
 def test_every_form_is_read(tmp_path: Path, text: str) -> None:
-    """Two lines, the AWS CLI's JSON, the console's CSV file."""
-    given = _key_input(_file(tmp_path, text), make_runtime(), "dsops keys add ada")
-    assert (given.key_id, given.secret.reveal()) == (KEY_ID, SECRET)
+    """A key is read from two lines, the AWS CLI's JSON, or the console's CSV file."""
+    key_input = _key_input(_file(tmp_path, text), make_runtime(), "dsops keys add ada")
+    assert (key_input.key_id, key_input.secret.reveal()) == (KEY_ID, SECRET)
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "\n", "\ufeff\n", f"{SECRET}", "[" * 9000, '{"AccessKey":' * 1000, f"Access key ID,x\r{KEY_ID},{SECRET}", ","],
 )
-def test_what_is_no_key_is_refused(tmp_path: Path, text: str) -> None:
-    """With an error of ours, in which nothing of the text stands: it may be a secret in a form that is not known."""
+def test_an_invalid_key_is_refused(tmp_path: Path, text: str) -> None:
+    """Other text is refused with an error that does not contain it, since it may hold a secret in an unknown form."""
     with pytest.raises(KeysRefused) as caught:
         _key_input(_file(tmp_path, text), make_runtime(), "dsops keys add ada")
     assert SECRET not in f"{caught.value} {caught.value.why} {caught.value.hint}"

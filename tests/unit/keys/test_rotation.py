@@ -1,4 +1,4 @@
-"""A rotation where AWS is slow, forgetful or breaks off: a new key is given time, and a lost one is told."""
+"""Key rotation with a slow, forgetful or failing AWS."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ UNKNOWN = "The security token included in the request is invalid."
 
 
 class SlowAws:
-    """IAM and STS of one user. A new key is unknown for as many calls of each service as `delay` says."""
+    """A stub of IAM and STS for one user. A new key is unknown for the first `delay` calls of each service."""
 
     def __init__(self, *, delay: int = 0, caller: str = USER) -> None:
         self.delay = {"sts": delay, "iam": delay}
         self.caller = caller
         self.called: list[str] = []
         self.instead: dict[str, Answer] = {}
-        """Action -> what is answered instead."""
+        """Action -> the answer to send for it."""
 
     def __call__(self, seen: Seen) -> Answer:
-        """What it says."""
+        """The answer to a request."""
         parameters = parameters_of(seen)
         action = parameters["Action"]
         key_id, *_, service, _ = seen.header("Authorization").partition("Credential=")[2].split(",")[0].split("/")
@@ -65,7 +65,7 @@ class SlowAws:
 
 @pytest.fixture
 def stub(home: Path) -> StubKeyring:
-    """A keyring that has the old key."""
+    """A keyring with the old key."""
     stub = StubKeyring(home)
     put_secrets(Keyring(stub.environ, "/"), "ada", {OLD: Secret(SECRETS[0])})
     with index.changing(stub.environ) as before:
@@ -74,7 +74,7 @@ def stub(home: Path) -> StubKeyring:
 
 
 def rotated(stub: StubKeyring, aws: SlowAws, reports: Reports) -> KeysEntry:
-    """What the list says after a rotation; raises what it raises."""
+    """The list's entry after a rotation; raises the rotation's error."""
     with StubServer(aws) as server:
         environ = {"PATH": os.environ["PATH"], **stub.environ, "AWS_ENDPOINT_URL": server.url}
         runtime = make_runtime(environ, report=reports, folder="/")
@@ -85,12 +85,12 @@ def rotated(stub: StubKeyring, aws: SlowAws, reports: Reports) -> KeysEntry:
 
 
 def entry_of(stub: StubKeyring) -> KeysEntry:
-    """What the list says."""
+    """The list's entry."""
     return index.contents(stub.environ).keys["ada"]
 
 
 def failure(work: Callable[[], object]) -> DsopsError:
-    """Why it does not come to its end; no secret is in it."""
+    """The error of a failing rotation, which contains no secret."""
     with pytest.raises(DsopsError) as caught:
         work()
     assert not any(secret in words(caught.value) for secret in SECRETS)
@@ -98,7 +98,7 @@ def failure(work: Callable[[], object]) -> DsopsError:
 
 
 def test_a_new_key_is_given_time(stub: StubKeyring, reports: Reports) -> None:
-    """By STS and by IAM: AWS's own parts learn of it one after the other."""
+    """A rotation retries while STS and IAM do not know the new key yet."""
     aws = SlowAws(delay=1)
     entry = rotated(stub, aws, reports)
     assert (entry.key_id, entry.old_key_id, entry.old_is_off) == (NEW, OLD, True)
@@ -121,7 +121,7 @@ def test_a_new_key_is_given_time(stub: StubKeyring, reports: Reports) -> None:
 def test_a_new_key_that_never_works_is_not_used(
     stub: StubKeyring, reports: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a minute, of which a test has less; the old one stays, and the next run goes on with the new one."""
+    """If the new key never works, the old one stays in use, and the next run continues with the new one."""
     monkeypatch.setattr("dsops.keys.rotation._TRIES", 2)
     error = failure(lambda: rotated(stub, SlowAws(delay=99), reports))
     assert isinstance(error, KeyRotationStopped)
@@ -133,7 +133,7 @@ def test_a_new_key_that_never_works_is_not_used(
 
 
 def test_an_answer_that_is_lost_may_have_made_a_key(stub: StubKeyring, reports: Reports) -> None:
-    """It is not asked for twice, and the error says that there may be one whose secret nobody has."""
+    """CreateAccessKey is not retried, and the error says that there may be a key whose secret is lost."""
     aws = SlowAws()
     aws.instead["CreateAccessKey"] = Answer(raw=b"")
     error = failure(lambda: rotated(stub, aws, reports))
@@ -144,7 +144,7 @@ def test_an_answer_that_is_lost_may_have_made_a_key(stub: StubKeyring, reports: 
 
 
 def test_an_old_key_that_is_gone_is_no_reason_to_fail(stub: StubKeyring, reports: Reports) -> None:
-    """Somebody was quicker."""
+    """An old key that another process has deleted already does not fail the rotation."""
     aws = SlowAws()
     aws.instead["UpdateAccessKey"] = sts_error("NoSuchEntity", "The Access Key with id ... cannot be found.", 404)
     entry = rotated(stub, aws, reports)
@@ -152,7 +152,7 @@ def test_an_old_key_that_is_gone_is_no_reason_to_fail(stub: StubKeyring, reports
     assert list(get_secrets(Keyring(stub.environ, "/"), "ada")) == [NEW]
 
 
-def test_a_key_of_somebody_else_is_never_used(stub: StubKeyring, reports: Reports) -> None:
+def test_another_users_key_is_never_used(stub: StubKeyring, reports: Reports) -> None:
     """Whatever IAM has given: the name stays with its user."""
     error = failure(lambda: rotated(stub, SlowAws(caller="arn:aws:iam::111122223333:user/bob"), reports))
     assert "user/bob" in error.message
@@ -160,7 +160,7 @@ def test_a_key_of_somebody_else_is_never_used(stub: StubKeyring, reports: Report
 
 
 def test_a_key_that_aws_does_not_take_any_more_is_told_as_that(stub: StubKeyring, reports: Reports) -> None:
-    """Nothing is waited for: it is not new."""
+    """A key that AWS no longer accepts is an immediate error, without waiting."""
     aws = SlowAws()
     aws.instead["ListAccessKeys"] = sts_error("InvalidClientTokenId", UNKNOWN)
     error = failure(lambda: rotated(stub, aws, reports))
@@ -170,7 +170,7 @@ def test_a_key_that_aws_does_not_take_any_more_is_told_as_that(stub: StubKeyring
 
 
 def test_the_list_says_where_it_stands_before_each_step(stub: StubKeyring, reports: Reports) -> None:
-    """So that a run that is killed in between is gone on with."""
+    """The list records each step before it is done, so that an interrupted run can continue."""
     seen: list[tuple[str, str, str]] = []
     aws = SlowAws()
 

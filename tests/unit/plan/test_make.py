@@ -264,7 +264,7 @@ def test_temporary_base_credentials_make_the_first_hop_a_chained_one() -> None:
     assert plan_of(CHAIN, ambient=TEMPORARY).steps["jump"].is_chained is True
 
 
-def test_nobody_knows_yet_what_the_default_chain_gives() -> None:
+def test_the_result_of_the_default_chain_is_unknown_in_the_plan() -> None:
     """Whether a role is chained is unknown until the default credential chain was read."""
     unknown = LONG_TERM._replace(is_temporary=None)
     assert plan_of(CHAIN, ambient=unknown).steps["jump"].is_chained is None

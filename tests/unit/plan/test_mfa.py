@@ -106,7 +106,7 @@ def test_a_session_that_would_cost_a_role_its_hours_is_told_with_its_price() -> 
     assert "the most that a chained role gets" in caught.value.problems[0].message
 
 
-def test_but_where_nobody_can_be_asked_later_a_session_of_hours_stands_before_it() -> None:
+def test_without_a_later_prompt_an_mfa_session_of_hours_stands_before_it() -> None:
     """For `exec --serve` a long MFA session precedes the role, which is renewed without another code."""
     plan = alone(lasts=True)
     assert list(plan.steps) == [SESSION, "a", "sa"]
@@ -150,7 +150,7 @@ def test_temporary_base_credentials_share_nothing() -> None:
     assert SESSION in planned(ambient=UNKNOWN).steps
 
 
-def test_the_shared_session_takes_the_code_from_whoever_has_one() -> None:
+def test_the_shared_session_takes_the_code_from_any_store_that_has_one() -> None:
     """The shared session uses the code of the role that has one."""
     session = planned(second=", token_code: '012345'").steps[SESSION]
     assert session.settings["token_code"] == Secret("012345")

@@ -1,4 +1,4 @@
-"""`dsops plan --check` where a golden script does not reach: programs' answer, sessions of users, half a file."""
+"""`dsops plan --check` beyond the golden scripts: JSON, sessions of users, and incomplete policy files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROLE = f"arn:aws:iam::{HOME}:role/R"
 
 
 def document(**statement: Any) -> dict[str, Any]:
-    """A policy of one statement."""
+    """A policy with one statement."""
     return {"Version": "2012-10-17", "Statement": {"Effect": "Allow", **statement}}
 
 
@@ -36,7 +36,7 @@ TRUST = document(Action="sts:AssumeRole", Principal={"AWS": HOME})
 
 
 def seed(**user: Any) -> dict[str, Any]:
-    """A seed of one account with a role that trusts it, and a user who may everything."""
+    """A seed with one account, a role that trusts the account, and a user with full permissions."""
     return {"accounts": {HOME: {"users": {"ada": {"policies": [MAY], **user}}, "roles": {"R": {"trust": TRUST}}}}}
 
 
@@ -46,7 +46,7 @@ READER = "  secrets: {type: aws.secretsmanager, credentials_from: last}\n"
 def checked(
     folder: Path, content: dict[str, Any], stores: str, *, caller: str = ADA, ambient: Ambient = LONG_TERM
 ) -> list[HopResult]:
-    """What is told of a plan with these stores, where `last` is what secrets are read with."""
+    """The result for a plan with these stores, where secrets are read with `last`."""
     (folder / "given.json").write_text(json.dumps(content))
     text = f"secretStores:\n{stores}{READER}envs:\n  e: {{A: {{from: {{store: secrets, key: a}}}}}}\n"
     plan = plan_of(text, ambient=ambient)
@@ -59,11 +59,11 @@ PLAIN = f'  last: {{type: aws.sts, role_arn: "{ROLE}"}}\n'
 
 
 def verdicts(hops: list[HopResult]) -> list[str]:
-    """Of each hop."""
+    """The verdict of each hop."""
     return [hop.verdict for hop in hops]
 
 
-def test_whoever_is_in_a_group_has_its_policies(tmp_path: Path) -> None:
+def test_a_group_member_has_its_policies(tmp_path: Path) -> None:
     """And who is not in it hasn't."""
     content = seed(policies=[])
     account = content["accounts"][HOME]
@@ -74,7 +74,7 @@ def test_whoever_is_in_a_group_has_its_policies(tmp_path: Path) -> None:
 
 
 def test_a_boundary_takes_away_what_it_does_not_have(tmp_path: Path) -> None:
-    """One that is not in the file leaves the answer open, and is named."""
+    """A permissions boundary limits the user; one that is missing in the file leaves the verdict unknown."""
     arn = f"arn:aws:iam::{HOME}:policy/Limit"
     content = seed(boundary=arn)
     (hop,) = checked(tmp_path, content, PLAIN)
@@ -85,14 +85,14 @@ def test_a_boundary_takes_away_what_it_does_not_have(tmp_path: Path) -> None:
 
 
 def test_a_managed_policy_that_is_not_in_the_file_leaves_it_open(tmp_path: Path) -> None:
-    """But for the one of AWS's that everybody knows."""
+    """A managed policy that is missing in the file leaves the verdict unknown, except for AdministratorAccess."""
     assert ["unknown"] == verdicts(checked(tmp_path, seed(policies=["arn:aws:iam::aws:policy/PowerUserAccess"]), PLAIN))
     content = seed(policies=["arn:aws:iam::aws:policy/AdministratorAccess"])
     assert ["allowed"] == verdicts(checked(tmp_path, content, PLAIN))
 
 
 def test_mfa_of_a_session_counts_for_the_next_hop(tmp_path: Path) -> None:
-    """GetSessionToken with a code opens a role that wants MFA, without one it doesn't."""
+    """A GetSessionToken session with MFA may assume a role that requires MFA; one without may not."""
     content = seed()
     content["accounts"][HOME]["roles"]["R"]["trust"] = document(
         Action="sts:AssumeRole", Principal={"AWS": ADA}, Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}}
@@ -103,19 +103,19 @@ def test_mfa_of_a_session_counts_for_the_next_hop(tmp_path: Path) -> None:
     assert ["allowed", "denied"] == verdicts(checked(tmp_path, content, session.format("")))
     assert ["denied"] == verdicts(checked(tmp_path, content, PLAIN))
     assert ["allowed"] == verdicts(checked(tmp_path, content, PLAIN.replace("sts,", f"sts{device},")))
-    # Whether a session that is in the environment was made with a code, nobody tells.
+    # Whether a session from the environment was issued with MFA is unknown.
     assert ["unknown"] == verdicts(checked(tmp_path, content, PLAIN, ambient=TEMPORARY))
 
 
 def test_a_guest_is_let_in_by_the_users_policies(tmp_path: Path) -> None:
-    """GetFederationToken takes a permission, as AWS asks for one."""
+    """GetFederationToken requires a permission of the user."""
     guest = "  last: {type: aws.sts, federated_user_name: guest}\n"
     assert ["allowed"] == verdicts(checked(tmp_path, seed(), guest))
     assert ["denied"] == verdicts(checked(tmp_path, seed(policies=[]), guest))
 
 
 def test_a_role_that_is_not_there_is_told_with_the_one_that_is(tmp_path: Path) -> None:
-    """The path is a part of the ARN; a file of another account's says nothing of it."""
+    """A missing role is denied, and the message names the role with another path."""
     content = seed()
     content["accounts"][HOME]["roles"]["R"]["path"] = "/team/"
     (hop,) = checked(tmp_path, content, PLAIN)
@@ -124,7 +124,7 @@ def test_a_role_that_is_not_there_is_told_with_the_one_that_is(tmp_path: Path) -
     assert ["unknown"] == verdicts(checked(tmp_path, content, PLAIN))
 
 
-def test_what_nobody_knows_leaves_a_condition_open(tmp_path: Path) -> None:
+def test_unknown_values_leave_a_condition_open(tmp_path: Path) -> None:
     """The address that AWS sees; a denial that stands whatever it is, is one."""
     content = seed()
     condition = {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}
@@ -143,7 +143,7 @@ def test_what_nobody_knows_leaves_a_condition_open(tmp_path: Path) -> None:
     ids=["half of it", "a template's"],
 )
 def test_a_policy_that_can_not_be_read_leaves_it_open(tmp_path: Path, trust: dict[str, Any]) -> None:
-    """It is named with its line, and the rest is looked at."""
+    """An unreadable policy is named with its line and leaves the verdict unknown."""
     content = seed()
     content["accounts"][HOME]["roles"]["R"]["trust"] = trust
     (hop,) = checked(tmp_path, content, PLAIN)
@@ -151,7 +151,7 @@ def test_a_policy_that_can_not_be_read_leaves_it_open(tmp_path: Path, trust: dic
     assert hop.rows[0].outcome.unread[0].why.startswith("given.json:1: ")
 
 
-def test_a_provider_that_is_not_there_lets_nobody_in(tmp_path: Path) -> None:
+def test_a_missing_provider_admits_no_caller(tmp_path: Path) -> None:
     """Whatever the trust policy says; a file that tells of no providers leaves that out."""
     provider = f"arn:aws:iam::{HOME}:saml-provider/Corp"
     content = seed()
@@ -178,7 +178,7 @@ def test_a_provider_that_is_not_there_lets_nobody_in(tmp_path: Path) -> None:
 
 
 def reads(folder: Path, policy: dict[str, Any], *, key: str = "a", secrets: tuple[str, ...] = ("a",)) -> HopResult:
-    """What is told of a read by a user with that policy, in an account with these secrets."""
+    """The result of a read by a user with that policy, in an account with these secrets."""
     content = seed(policies=[policy])
     content["accounts"][HOME]["secrets"] = dict.fromkeys(secrets, "hush")
     (folder / "given.json").write_text(json.dumps(content))
@@ -193,7 +193,7 @@ SECRET = f"arn:aws:secretsmanager:us-east-1:{HOME}:secret:"
 
 
 def with_assertion(folder: Path, actions: list[str], file: str, **roles: Any) -> list[HopResult]:
-    """What is told of a hop that a response with a tag opens, and of one after it where there is a role for that."""
+    """The result of a hop with a SAML response that has a tag, and of a following hop if there is a role for it."""
     provider = f"arn:aws:iam::{HOME}:saml-provider/Corp"
     response = response_of(ROLE, values=(f"{ROLE},{provider}",))
     attribute = '<a:Attribute Name="https://aws.amazon.com/SAML/Attributes/PrincipalTag:team">'
@@ -221,7 +221,7 @@ def with_assertion(folder: Path, actions: list[str], file: str, **roles: Any) ->
     [(["sts:AssumeRoleWithSAML"], "denied"), (["sts:AssumeRoleWithSAML", "sts:TagSession"], "allowed")],
 )
 def test_tags_that_an_assertion_brings_have_to_be_allowed(tmp_path: Path, actions: list[str], verdict: str) -> None:
-    """As far as the response is in a file: it says so itself."""
+    """Session tags in a SAML response require sts:TagSession, when the response is in a file."""
     [hop] = with_assertion(tmp_path, actions, "response.xml")
 
     assert hop.verdict == verdict
@@ -233,7 +233,7 @@ def test_tags_that_an_assertion_brings_have_to_be_allowed(tmp_path: Path, action
     ids=["the same", "another", "not at hand"],
 )
 def test_the_session_that_an_assertion_opened_has_its_tags(tmp_path: Path, file: str, team: str, verdict: str) -> None:
-    """What a response says that is not there, nobody knows."""
+    """The tags of a session come from the SAML response; without the file they are unknown."""
     condition = {"StringEquals": {"aws:PrincipalTag/team": team}}
     trust = document(Action="sts:AssumeRole", Principal={"AWS": ROLE}, Condition=condition)
 
@@ -254,32 +254,32 @@ def test_the_session_that_an_assertion_opened_has_its_tags(tmp_path: Path, file:
     ],
 )
 def test_a_read_is_looked_at_where_the_secret_is_known(tmp_path: Path, resource: str, verdict: str) -> None:
-    """The six characters behind its name nobody knows: a policy that has some may be right."""
+    """The six random characters of a secret's ARN are unknown: a policy that has some may match."""
     hop = reads(tmp_path, document(Action="secretsmanager:GetSecretValue", Resource=resource))
     assert (hop.verdict, hop.number) == (verdict, 0)
 
 
 def test_a_secret_is_the_same_by_its_arn(tmp_path: Path) -> None:
-    """With its end and without."""
+    """A secret is found by its ARN, with and without the random suffix."""
     assert "allowed" == reads(tmp_path, MAY, key=f'"{SECRET}a"').verdict
     assert "allowed" == reads(tmp_path, MAY, key=f'"{SECRET}a-x1Y2z3"').verdict
 
 
 def test_a_secret_that_is_not_there_can_not_be_read(tmp_path: Path) -> None:
-    """It is named, with the region where it was looked for."""
+    """A read of a missing secret is denied; the message names the secret and the region."""
     hop = reads(tmp_path, MAY, secrets=("b",))
     assert (hop.verdict, hop.why) == ("denied", "there is no secret a: given.json has none of that name in us-east-1")
 
 
 def test_the_caller_must_be_one_that_signs(tmp_path: Path) -> None:
-    """A service signs nothing of ours, and an ARN of a bucket calls nobody."""
+    """`caller` must be a principal that signs requests: a service, a bucket's ARN and a plain word are usage errors."""
     for caller in ("ec2.amazonaws.com", "arn:aws:s3:::bucket", "nobody"):
         with pytest.raises(UsageError):
             checked(tmp_path, seed(), PLAIN, caller=caller)
 
 
 def test_one_caller_is_not_two(tmp_path: Path) -> None:
-    """Where two profiles sign, nobody is taken for the other."""
+    """With two base profiles all hops are unknown: one given caller can't stand for both."""
     stores = PLAIN.replace("last:", "other:").replace("sts,", "sts, profile: other,") + PLAIN
     stores += "  also: {type: aws.secretsmanager, credentials_from: other}\n"
     text = f"secretStores:\n{stores}{READER}envs:\n  e:\n    A: {{from: {{store: secrets, key: a}}}}\n"
@@ -293,14 +293,14 @@ def test_one_caller_is_not_two(tmp_path: Path) -> None:
 
 
 def test_a_role_may_be_the_caller(tmp_path: Path) -> None:
-    """As of a machine or a job; its own session has no session policy that one would know of."""
+    """The caller may be a role, such as a job's."""
     content = seed()
     content["accounts"][HOME]["roles"]["Job"] = {"trust": TRUST, "policies": [MAY]}
     assert ["allowed"] == verdicts(checked(tmp_path, content, PLAIN, caller=f"arn:aws:iam::{HOME}:role/Job"))
 
 
 def test_a_file_of_neither_form_is_refused(tmp_path: Path) -> None:
-    """What it should be is said."""
+    """A file that is neither a seed nor a template is refused, and the message says what is expected."""
     (tmp_path / "x.json").write_text('{"Statement": []}')
     with pytest.raises(PolicyInvalid, match=r"x\.json holds no policies of users and roles"):
         read_policy_file("x.json", make_runtime(folder=str(tmp_path)))

@@ -1,4 +1,4 @@
-"""`dsops plan --check --policies` with what is to be deployed: CloudFormation templates and Terraform plans."""
+"""`dsops plan --check --policies` with CloudFormation templates and Terraform plans."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TARGET_TRUST = document(Action="sts:AssumeRole", Principal={"AWS": ROLE})
 
 
 def template(**resources: Any) -> dict[str, Any]:
-    """A CloudFormation template: ada, the jump role R, which trusts her, T, which trusts R, and what else is given."""
+    """A template with user ada, role R that trusts her, role T that trusts R, and more resources."""
     trust = document(Action="sts:AssumeRole", Principal={"AWS": ADA})
     jump = {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "R", "AssumeRolePolicyDocument": trust}}
     target = {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "T", "AssumeRolePolicyDocument": TARGET_TRUST}}
@@ -33,7 +33,7 @@ def template(**resources: Any) -> dict[str, Any]:
 
 
 def attached(kind: str, **properties: Any) -> dict[str, Any]:
-    """A policy that is a resource of its own."""
+    """A policy as a separate resource."""
     return {"Type": f"AWS::IAM::{kind}", "Properties": {"PolicyDocument": MAY} | properties}
 
 
@@ -52,12 +52,12 @@ def attached(kind: str, **properties: Any) -> dict[str, Any]:
     ids=["by name", "by Ref", "among several", "managed", "another's", "whose is open", "what is open", "a user's"],
 )
 def test_a_policy_counts_for_those_it_is_attached_to(tmp_path: Path, policy: dict[str, Any], verdict: str) -> None:
-    """The first hop is let in by name; the second takes a permission of the first one's role."""
+    """A separate policy resource applies to the roles it is attached to."""
     assert verdict == verdicts(checked(tmp_path, template(More=policy), CHAIN))[1]
 
 
 def test_what_stands_in_the_role_itself_counts(tmp_path: Path) -> None:
-    """Inline and managed policies, and a boundary that takes away."""
+    """Inline policies, managed policies and the boundary of a role are evaluated."""
     content = template(Managed=attached("ManagedPolicy"))
     properties = content["Resources"]["Jump"]["Properties"]
     assert ["allowed", "denied"] == verdicts(checked(tmp_path, content, CHAIN))
@@ -91,7 +91,7 @@ Resources:
 
 
 def test_short_tags_are_their_long_form(tmp_path: Path) -> None:
-    """`!Ref`, `!GetAtt`, `!Sub` and the others, as people write templates; a name that is left open is nobody's."""
+    """`!Ref`, `!GetAtt`, `!Sub` and the others are read like their long forms; a missing name is reported."""
     policy = '{Version: "2012-10-17", Statement: {Effect: Allow, Action: "s3:*", Resource: "*"}}'
     text = SHORT.replace('{Version: "2012-10-17", Statement: []}', policy)
     (tmp_path / "t.yaml").write_text(text)
@@ -104,7 +104,7 @@ def test_short_tags_are_their_long_form(tmp_path: Path) -> None:
 
 
 def test_a_tag_is_a_problem_where_no_template_is(tmp_path: Path) -> None:
-    """A seed of the sandbox, which has no functions; and so is one that CloudFormation does not have."""
+    """A tag in a sandbox seed, or one that CloudFormation does not have, is an error."""
     for text in ("accounts: {'111111111111': {users: !Ref Name}}\n", SHORT.replace("!Ref", "!!python/name")):
         (tmp_path / "t.yaml").write_text(text)
         with pytest.raises(PolicyInvalid) as caught:
@@ -113,7 +113,7 @@ def test_a_tag_is_a_problem_where_no_template_is(tmp_path: Path) -> None:
 
 
 def test_a_policy_with_a_short_tag_in_it_is_open(tmp_path: Path) -> None:
-    """`!Sub` is a text that nobody knows before it is deployed: nothing is concluded from it."""
+    """The value of `!Sub` is unknown before the deployment: a policy that contains one is unknown."""
     (tmp_path / "t.yaml").write_text(SHORT.replace('"arn:aws:iam::111111111111:user/ada"', "!Sub '${Name}'"))
 
     (role,) = read_policy_file("t.yaml", make_runtime(folder=str(tmp_path))).people
@@ -123,7 +123,7 @@ def test_a_policy_with_a_short_tag_in_it_is_open(tmp_path: Path) -> None:
 
 
 def test_a_trust_policy_with_a_parameter_is_open(tmp_path: Path) -> None:
-    """It is named with its line."""
+    """A trust policy with a parameter leaves the verdict unknown, and is named with its line."""
     content = template()
     trust = document(Action="sts:AssumeRole", Principal={"AWS": {"Ref": "Caller"}})
     content["Resources"]["Jump"]["Properties"]["AssumeRolePolicyDocument"] = trust
@@ -136,7 +136,7 @@ def test_a_trust_policy_with_a_parameter_is_open(tmp_path: Path) -> None:
     ("seconds", "verdict"), [(None, "denied"), (7200, "allowed"), (3600, "denied"), ({"Ref": "Longest"}, "unknown")]
 )
 def test_the_longest_session_of_the_template_counts(tmp_path: Path, seconds: Any, verdict: str) -> None:
-    """An hour where it says nothing."""
+    """The template's MaxSessionDuration limits the session; the default is one hour."""
     content = template()
     if seconds is not None:
         content["Resources"]["Jump"]["Properties"]["MaxSessionDuration"] = seconds
@@ -147,7 +147,7 @@ ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 
 
 def terraform(*resources: tuple[str, dict[str, Any]], is_state: bool = False) -> dict[str, Any]:
-    """What `terraform show -json` prints: ada and the roles in a module, and the rest at the top."""
+    """The output of `terraform show -json`, with ada and the roles in a module, and other resources at the top."""
     trust = document(Action="sts:AssumeRole", Principal={"AWS": ADA})
     jump = ("aws_iam_role", {"name": "R", "assume_role_policy": json.dumps(trust)})
     target = ("aws_iam_role", {"name": "T", "path": "/", "assume_role_policy": json.dumps(TARGET_TRUST)})
@@ -175,12 +175,12 @@ def terraform(*resources: tuple[str, dict[str, Any]], is_state: bool = False) ->
 def test_a_policy_of_terraform_counts_for_its_role(
     tmp_path: Path, resource: tuple[str, dict[str, Any]], verdict: str, *, is_state: bool
 ) -> None:
-    """What is known only after the apply leaves the answer open."""
+    """A Terraform policy applies to its role; values known only after apply leave the verdict unknown."""
     assert verdict == verdicts(checked(tmp_path, terraform(resource, is_state=is_state), CHAIN))[1]
 
 
 def test_a_managed_policy_of_a_state_is_attached_by_its_arn(tmp_path: Path) -> None:
-    """In a plan it has none yet, so there it is open."""
+    """In a state a managed policy is found by its ARN; in a plan it has none yet, so the verdict is unknown."""
     arn = f"arn:aws:iam::{HOME}:policy/May"
     policy = ("aws_iam_policy", {"arn": arn, "policy": json.dumps(MAY)})
     attachment = ("aws_iam_role_policy_attachment", {"role": "R", "policy_arn": arn})
@@ -189,7 +189,7 @@ def test_a_managed_policy_of_a_state_is_attached_by_its_arn(tmp_path: Path) -> N
 
 
 def test_a_role_of_another_account_is_another_one(tmp_path: Path) -> None:
-    """Where a state has the ARN."""
+    """A role in a state with another account's ARN is not the role of the plan."""
     content = terraform(is_state=True)
     role = content["values"]["root_module"]["child_modules"][0]["resources"][2]["values"]
     role["arn"] = ROLE.replace(HOME, "333333333333")
@@ -218,7 +218,7 @@ envs:
 def test_what_policy_generate_prints_is_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Both templates given, every hop is allowed; one of them taken away, the rest is unknown and not allowed."""
+    """With both templates of `dsops policy generate` every hop is allowed; with one the rest is unknown."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dsops.yaml").write_text(CONFIG)
     (tmp_path / "may.json").write_text(json.dumps(MAY))

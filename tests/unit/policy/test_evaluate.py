@@ -226,7 +226,7 @@ def test_a_deny_with_not_principal_spares_who_is_fully_named() -> None:
     assert "ExplicitDeny" == ask(Policies(resource=half), ALICE).effect
 
 
-def test_a_deny_with_not_principal_spares_nobody_who_has_a_boundary() -> None:
+def test_a_deny_with_not_principal_spares_no_caller_with_a_boundary() -> None:
     """A Deny with NotPrincipal applies to every user with a boundary; a root user has none."""
     named = {"AWS": [ALICE.arn, f"arn:aws:iam::{ACCOUNT}:root"]}
     document = policy("resource", allow(Principal="*"), deny(NotPrincipal=named))
@@ -244,7 +244,7 @@ def test_an_allow_with_not_principal_lets_everyone_else_in() -> None:
     assert not ask(Policies(resource=document), ALICE).is_allowed
 
 
-def test_a_resource_policys_deny_binds_whom_it_names() -> None:
+def test_a_resource_policys_deny_binds_the_principals_it_names() -> None:
     """A resource policy's Deny applies to the principals it names, also to the root user."""
     document = policy("resource", allow(Principal="*"), deny(Principal={"AWS": ACCOUNT}))
     for caller in (ALICE, APP, ROOT):

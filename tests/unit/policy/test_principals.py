@@ -30,7 +30,7 @@ def test_an_account_names_all_that_belong_to_it(caller: Principal, text: str) ->
     assert reach("AWS", text.replace(ACCOUNT, OTHER), of=caller) == UNNAMED
 
 
-def test_the_root_arn_of_another_partition_names_nobody_here() -> None:
+def test_the_root_arn_of_another_partition_names_no_principal() -> None:
     """A root ARN of another partition names nothing here: an account id exists once in each partition."""
     assert reach("AWS", f"arn:aws-cn:iam::{ACCOUNT}:root", of=ALICE) == UNNAMED
 
@@ -86,7 +86,7 @@ def test_providers_and_services_are_named_by_their_own_type() -> None:
         (ROOT, [ACCOUNT]),
     ],
 )
-def test_a_deny_with_not_principal_spares_only_whom_it_names_in_every_way(caller: Principal, names: list[str]) -> None:
+def test_a_deny_with_not_principal_spares_only_callers_named_in_every_way(caller: Principal, names: list[str]) -> None:
     """A Deny with NotPrincipal exempts a caller only if every one of its names is listed."""
     assert reach("AWS", *names, of=caller, negated=True, deny=True) == UNNAMED
     for index in range(len(names)):
@@ -95,7 +95,7 @@ def test_a_deny_with_not_principal_spares_only_whom_it_names_in_every_way(caller
 
 
 @pytest.mark.parametrize("name", [ACCOUNT, APP.issuer_arn, APP.arn, APP.unique_id])
-def test_an_allow_with_not_principal_leaves_out_whom_it_names_in_any_way(name: str) -> None:
+def test_an_allow_with_not_principal_leaves_out_callers_named_in_any_way(name: str) -> None:
     """An Allow with NotPrincipal excludes a caller named in any way, and admits all others."""
     assert reach("AWS", name, of=APP, negated=True) == UNNAMED
     assert reach("AWS", name, of=ANYBODY, negated=True) == DIRECT

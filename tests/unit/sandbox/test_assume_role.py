@@ -138,7 +138,7 @@ def test_trusting_the_account_needs_the_callers_policy(make_lab: LabFactory) -> 
 
 
 def test_trusting_the_user_suffices_within_the_account(make_lab: LabFactory) -> None:
-    """A user whom the trust policy names needs no identity policy within the account (measured on live AWS)."""
+    """A user that the trust policy names needs no identity policy within the account (measured on live AWS)."""
     lab = make_lab(one_role(trust(ALICE)))
 
     assert lab.user("alice").assume(R).arn.endswith("/R/session")

@@ -19,7 +19,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 @pytest.fixture(scope="module")
 def admin() -> Person:
-    """An administrator, whom no policy stops before the operation itself."""
+    """An administrator: no policy refuses a request before the operation itself."""
     return Lab.of(SEED).user("admin")
 
 

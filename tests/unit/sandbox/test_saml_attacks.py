@@ -335,7 +335,7 @@ def test_an_expired_certificate_is_refused() -> None:
 
 
 def test_another_issuer_is_refused() -> None:
-    """A wrong issuer in response or assertion is reported, whoever has signed."""
+    """A wrong issuer in response or assertion is reported, whichever provider signed."""
     other = IdentityProvider("https://other.example.com")
     message = "Issuer not present in specified provider"
 

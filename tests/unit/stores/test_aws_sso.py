@@ -141,7 +141,7 @@ def test_who_has_not_logged_in_is_told_the_command(desk: Desk) -> None:
     failure = desk.failure()
     assert isinstance(failure, LoginRequired)
     assert f"store `r` needs the login at {START_URL}" == failure.message
-    assert ("nobody has logged in", "dsops login r") == (failure.why, failure.hint)
+    assert ("not logged in", "dsops login r") == (failure.why, failure.hint)
     assert [] == desk.center.asked
 
 
@@ -419,8 +419,8 @@ def test_a_file_that_others_can_read_is_noted(desk: Desk) -> None:
     assert f"run `chmod 600 {path}`" in note
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="giving a file to somebody else takes root")
-def test_a_file_of_somebody_else_decides_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving a file to another user takes root")
+def test_a_token_file_of_another_user_is_not_used(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A token file of another user is refused: its owner would choose the identity."""
     path = desk.center.log_in(desk.home)
     os.chown(path, 12345, 12345)
@@ -555,7 +555,7 @@ def test_what_the_plan_knows_of_the_login(desk: Desk) -> None:
         assert proof.login is not None
         return f"{proof.source}: {proof.login.told}"
 
-    assert f"the login at {START_URL}: nobody has logged in" == told()
+    assert f"the login at {START_URL}: not logged in" == told()
     desk.center.log_in(desk.home)
     assert f"the login at {START_URL}: logged in until 2026-11-24T13:00:00Z, then renewed" == told()
     desk.center.log_in(desk.home, refreshToken=None)

@@ -131,7 +131,7 @@ def test_more_than_a_browser_says_is_not_read_on(waiting: Waiting) -> None:
     assert not waiting.answer.done()
 
 
-def test_a_connection_that_says_nothing_holds_up_nobody(waiting: Waiting) -> None:
+def test_a_silent_connection_blocks_no_other(waiting: Waiting) -> None:
     """Silent connections and half requests, which browsers open, do not delay the answer."""
     with waiting.connect() as silent, waiting.connect() as half:
         half.sendall(b"GET /oauth")

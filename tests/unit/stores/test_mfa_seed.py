@@ -81,7 +81,7 @@ def sent(pipeline: Pipeline) -> list[object]:
     return [call.parameters["TokenCode"] for call in pipeline.aws.calls]
 
 
-def test_the_seed_gives_the_code_and_nobody_is_asked(pipeline: Pipeline) -> None:
+def test_the_seed_gives_the_code_without_a_prompt(pipeline: Pipeline) -> None:
     """The seed's current code is sent without a prompt."""
     account = Account(pipeline)
     pipeline.credentials(CONFIG, "r")
@@ -128,7 +128,7 @@ def test_a_code_that_this_process_used_waits_for_the_next(pipeline: Pipeline) ->
     assert counted == [str(left) for left in range(31, 0, -1)]
 
 
-def test_a_code_that_somebody_else_used_waits_for_the_next(pipeline: Pipeline) -> None:
+def test_a_code_that_was_used_already_waits_for_the_next(pipeline: Pipeline) -> None:
     """If another process used the current code, AWS rejects it once and the next is sent."""
     account = Account(pipeline)
     account.used.append(account.code())
@@ -199,7 +199,7 @@ def test_a_locked_keyring_asks_the_person_and_says_why(pipeline: Pipeline, stub:
 
 
 @pytest.mark.parametrize(("mood", "kind"), [("locked", KeyringLocked), ("forgotten", KeyringEntryMissing)])
-def test_with_nobody_there_the_keyring_is_the_reason(
+def test_without_a_terminal_the_keyring_is_the_reason(
     pipeline: Pipeline, stub: StubKeyring, mood: str, kind: type[DsopsError]
 ) -> None:
     """Without a terminal the keyring's problem is the error, not the missing terminal."""

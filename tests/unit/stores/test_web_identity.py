@@ -92,7 +92,7 @@ def test_a_platforms_variable_is_the_token(pipeline: Pipeline, platform: str, va
     assert pipeline.aws.calls[-1].parameters["WebIdentityToken"] == token_of()
 
 
-def test_a_file_is_read_anew_for_each_session(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_a_token_file_is_read_for_each_session(pipeline: Pipeline, tmp_path: Path) -> None:
     """The token file is read for each session, since Kubernetes replaces it."""
     file = tmp_path / "token"
     pipeline.environ = {**REGION, "AWS_WEB_IDENTITY_TOKEN_FILE": str(file)}

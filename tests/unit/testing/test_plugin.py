@@ -164,7 +164,7 @@ ROLES = """
     def alice(sandbox_account):
         return sandbox_account.add_user("alice", policies=[allow("sts:AssumeRole")])
 
-    def test_a_role_is_assumed_by_whoever_may(sandbox, sandbox_account, alice, assume):
+    def test_a_role_is_assumed_by_an_allowed_caller(sandbox, sandbox_account, alice, assume):
         target = sandbox.account("222222222222")
         role = target.add_role("Target", trust=trust(sandbox_account.root_arn, external_id="an-id"))
 
@@ -236,7 +236,7 @@ CLIENTS = """
             [sys.executable, "-c", PROGRAM.replace("    ", "")], env=environment, capture_output=True, text=True
         )
 
-    def test_a_program_is_whoever_its_environment_says(sandbox_account, monkeypatch):
+    def test_a_programs_identity_comes_from_its_environment(sandbox_account, monkeypatch):
         monkeypatch.setenv("AWS_PROFILE", "somebody-elses")
         monkeypatch.setenv("MY_OWN", "kept")
         sandbox_account.add_secret("db", {"password": "invented"})

@@ -151,8 +151,8 @@ def _cell(column: str, text: str | None) -> object:
     if match is not None:
         with suppress(ValueError):
             return datetime.fromisoformat(f"{match[1]}T{match[2]}").replace(tzinfo=UTC)
-    what = "time" if column in TIMES else "number"
-    raise AnswerInvalid(f"the result has no {what} in its column `{column}`", hint="is it really AWS that answered?")
+    kind = "time" if column in TIMES else "number"
+    raise AnswerInvalid(f"the result has no {kind} in its column `{column}`", hint="is it really AWS that answered?")
 
 
 def _check_length(sql: str) -> None:

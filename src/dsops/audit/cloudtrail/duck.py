@@ -56,13 +56,13 @@ def source(files: str, *, form: Form, compression: str, longest_object: int, als
     """
     structure = _structure((*FIELDS.values(), *also))
     # A file without records yields one NULL, so that it is counted as skipped.
-    made = f"unnest(coalesce(from_json(json, '{json.dumps({'Records': [structure]})}').Records, [NULL]))"
+    rows = f"unnest(coalesce(from_json(json, '{json.dumps({'Records': [structure]})}').Records, [NULL]))"
     if form is Form.LINES:
-        made = f"from_json(json, '{json.dumps(structure)}')"
+        rows = f"from_json(json, '{json.dumps(structure)}')"
     # Otherwise a folder named `json=1` would become a column of that name.
     options = f"format = '{form.value}', compression = '{compression}', hive_partitioning = false"
     options += f", maximum_object_size = {longest_object}" if form is Form.OBJECT else ", ignore_errors = true"
-    return f"(SELECT {made} AS r FROM read_json_objects({files}, {options})) logs"
+    return f"(SELECT {rows} AS r FROM read_json_objects({files}, {options})) logs"
 
 
 def _structure(paths: Sequence[str]) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def open_database(folder: str | None = None) -> Iterator[CallDatabase]:
         finally:
             connection.close()
     except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException) as error:
-        raise _no_room(_why(str(error), "its files can't be written")) from error
+        raise _no_room(_safe_reason(str(error), "its files can't be written")) from error
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -139,7 +139,7 @@ class CallDatabase:
         nothing = ", ".join(f"NULL::VARCHAR AS {name}" for name in FIELDS)
         self._rows(f"CREATE TABLE records AS {records(DUCKDB, f'(SELECT {nothing}) nothing')} LIMIT 0")
 
-    def load(self, batches: Sequence[FileBatch], told: Told = lambda _: None, *, sandbox: bool = True) -> None:
+    def load(self, batches: Sequence[FileBatch], report_read: Told = lambda _: None, *, sandbox: bool = True) -> None:
         """Read the files. A file that can't be read is added to `unreadable`, and the rest is read.
 
         A full disk ends everything: no file is at fault, and the figures would be too low without a note. Without
@@ -149,16 +149,16 @@ class CallDatabase:
         self._has_sandbox = sandbox
         for batch in batches:
             self._load(batch)
-            told(batch.size)
+            report_read(batch.size)
 
     def _load(self, batch: FileBatch) -> None:
         try:
             self._insert(batch)
         except self._error as error:
-            if isinstance(error, self._end) or _why(str(error)) == _FULL:
+            if isinstance(error, self._end) or _safe_reason(str(error)) == _FULL:
                 raise  # Not the fault of a file: the database can't be written.
             if len(batch.files) == 1:
-                self.unreadable.append((batch.files[0].path, _why(str(error))))
+                self.unreadable.append((batch.files[0].path, _safe_reason(str(error))))
                 return
             for part in _parts(batch, str(error)):
                 self._load(part)
@@ -192,10 +192,10 @@ class CallDatabase:
 
     def finish(self) -> None:
         """Keep one record per call, and build the tables that questions use."""
-        (self.records, self.skipped) = self._one(f"SELECT count(*), count(*) FILTER ({_NO_CALL}) FROM records")
+        (self.records, self.skipped) = self._first_row(f"SELECT count(*), count(*) FILTER ({_NO_CALL}) FROM records")
         self._rows(f"DELETE FROM records WHERE {_NO_CALL}")
         self._rows("CREATE TEMP TABLE several AS SELECT call_id FROM records GROUP BY call_id HAVING count(*) > 1")
-        if self._one("SELECT count(*) FROM several")[0]:
+        if self._first_row("SELECT count(*) FROM several")[0]:
             # Only for these `row_number()` is computed: it sorts all its rows.
             self._rows(f"""DELETE FROM records WHERE rowid IN (
                 SELECT id FROM (
@@ -205,7 +205,7 @@ class CallDatabase:
         self._rows("ALTER TABLE records RENAME TO calls")
         self._rows(f"CREATE TABLE issues AS {issues()}")
         self._rows(f"CREATE TABLE uses AS {uses(DUCKDB)}")
-        self.calls, first, last = self._one("SELECT count(*), min(call_time), max(call_time) FROM calls")
+        self.calls, first, last = self._first_row("SELECT count(*), min(call_time), max(call_time) FROM calls")
         self.first, self.last = _aware(first), _aware(last)
         self.records -= self.skipped
 
@@ -215,12 +215,12 @@ class CallDatabase:
             return since
         return self.last - timedelta(days=1)
 
-    def answer(self, question: AuditQuestion, asked: QuestionOptions) -> Answer:
+    def answer(self, question: AuditQuestion, options: QuestionOptions) -> Answer:
         """The rows of one question."""
-        rows = self._rows(sql_of(question, asked, DUCKDB))
+        rows = self._rows(sql_of(question, options, DUCKDB))
         return Answer(question.name, question.columns, tuple(tuple(map(_cell, row)) for row in rows))
 
-    def _one(self, sql: str) -> Any:
+    def _first_row(self, sql: str) -> Any:
         return self._rows(sql)[0]
 
     def _rows(self, sql: str, values: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
@@ -229,7 +229,7 @@ class CallDatabase:
         DuckDB checks for signals only between its tasks: reading went on for seconds and ended with a RuntimeError.
         So it runs in a thread of its own, which is interrupted.
         """
-        future = self._apart.submit(self._told, sql, values)
+        future = self._apart.submit(self._execute, sql, values)
         try:
             return future.result()
         except KeyboardInterrupt:
@@ -239,17 +239,17 @@ class CallDatabase:
                 wait([future], timeout=_AGAIN_SECONDS)
             raise
 
-    def _told(self, sql: str, values: Mapping[str, object] | None) -> list[tuple[Any, ...]]:
+    def _execute(self, sql: str, values: Mapping[str, object] | None) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = self._connection.execute(sql, values).fetchall()
         return rows
 
 
-def standalone(question: AuditQuestion, asked: QuestionOptions, files: str) -> str:
+def standalone(question: AuditQuestion, options: QuestionOptions, files: str) -> str:
     """A question as one statement for DuckDB alone, over the files of a pattern."""
     compression = "gzip" if files.endswith(".gz") else "uncompressed"
     form = Form.LINES if files.removesuffix(".gz").endswith(("jsonl", "ndjson")) else Form.OBJECT
     logs = source(text_literal(files), form=form, compression=compression, longest_object=256 << 20)
-    return whole(question, asked, DUCKDB, logs)
+    return whole(question, options, DUCKDB, logs)
 
 
 def _parts(batch: FileBatch, why: str) -> Iterator[FileBatch]:
@@ -287,7 +287,7 @@ def _no_room(why: str) -> LogsUnreadable:
     return LogsUnreadable("the logs can't be put in order", why=why, hint=hint)
 
 
-def _why(text: str, other: str = "it can't be read") -> str:
+def _safe_reason(text: str, other: str = "it can't be read") -> str:
     """A reason in our words; DuckDB's message may contain the file's content."""
     text = text.lower()
     return next((reason for sign, reason in _REASONS.items() if sign in text), other)

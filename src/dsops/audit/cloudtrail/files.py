@@ -84,7 +84,7 @@ def find_logs(paths: Iterable[str], *, form: Form | None = None) -> LogFiles:
         for name in _walk(path, unreadable):
             if name not in files and name not in unreadable:
                 try:
-                    files[name] = _look(name, form)
+                    files[name] = _examine(name, form)
                 except OSError as error:
                     unreadable[name] = reason(error)
     return LogFiles(tuple(_batches(files.values())), tuple(sorted(unreadable.items())))
@@ -107,7 +107,7 @@ def _walk(path: str, unreadable: dict[str, str]) -> Iterator[str]:
                 yield os.path.join(folder, name)
 
 
-def _look(path: str, form: Form | None) -> LogFile:
+def _examine(path: str, form: Form | None) -> LogFile:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     try:
         status = os.fstat(descriptor)

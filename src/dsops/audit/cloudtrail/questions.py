@@ -366,15 +366,15 @@ QUESTIONS: Mapping[str, AuditQuestion] = {question.name: question for question i
 _PLACE = re.compile(r"\$(?:median\((?P<of>[^()]*)\)|(?P<word>[a-z]+))")
 
 
-def sql_of(question: AuditQuestion, asked: QuestionOptions, dialect: Dialect) -> str:
+def sql_of(question: AuditQuestion, options: QuestionOptions, dialect: Dialect) -> str:
     """The question's SQL for an engine, over the relations that it needs."""
     day_before = dialect.later.format(time="max(call_time)", seconds="-86400")
-    boundary = asked.boundary or asked.since
+    boundary = options.boundary or options.since
     words = {
-        "since": _timestamp(asked.since or datetime.min),  # noqa: DTZ901 - UTC is what timestamps are in
+        "since": _timestamp(options.since or datetime.min),  # noqa: DTZ901 - UTC is what timestamps are in
         "boundary": _timestamp(boundary) if boundary else f"(SELECT {day_before} FROM calls)",
-        "by": BY[asked.by],
-        "session": text_literal(asked.session),
+        "by": BY[options.by],
+        "session": text_literal(options.session),
     }
 
     def filled(match: re.Match[str]) -> str:

@@ -13,7 +13,7 @@ from dsops.errors import LogsUnreadable
 
 
 def report_on(
-    found: LogFiles,
+    log_files: LogFiles,
     sources: Sequence[str],
     *,
     since: datetime | None = None,
@@ -21,31 +21,31 @@ def report_on(
     questions: Sequence[AuditQuestion] = REPORTED,
     session: str = "",
     sandbox: bool = True,
-    told: Told = lambda _: None,
-    shown: Callable[[str], str] = str,
+    report_read: Told = lambda _: None,
+    display_name: Callable[[str], str] = str,
 ) -> AuditReport:
-    """Answer the questions over those files; `sources` and `shown` give the names that the user used.
+    """Answer the questions over those files; `sources` and `display_name` give the names that the user used.
 
     Without `sandbox`, lines of dsops' own trail that are marked as a sandbox's are left out.
 
     Raises LogsUnreadable if no file can be read, and ExtraMissing without DuckDB.
     """
-    if not found.batches and found.unreadable:
-        path, why = found.unreadable[0]
+    if not log_files.batches and log_files.unreadable:
+        path, why = log_files.unreadable[0]
         hint = "name folders or files that you may read"
-        raise LogsUnreadable(f"no log file can be read: {shown(path)}: {why}", hint=hint)
+        raise LogsUnreadable(f"no log file can be read: {display_name(path)}: {why}", hint=hint)
     with open_database() as database:
-        database.load(found.batches, told, sandbox=sandbox)
-        unreadable = tuple(sorted((*found.unreadable, *database.unreadable)))
-        if len(unreadable) == found.files and unreadable:
+        database.load(log_files.batches, report_read, sandbox=sandbox)
+        unreadable = tuple(sorted((*log_files.unreadable, *database.unreadable)))
+        if len(unreadable) == log_files.files and unreadable:
             path, why = unreadable[0]
             hint = 'are they CloudTrail\'s? a log file is `{"Records": [...]}`, as a rule pressed by gzip'
-            raise LogsUnreadable(f"no log file can be read: {shown(path)}: {why}", hint=hint)
+            raise LogsUnreadable(f"no log file can be read: {display_name(path)}: {why}", hint=hint)
         database.finish()
         boundary = database.boundary(since)
-        asked = QuestionOptions(since, boundary, by, session)
+        options = QuestionOptions(since, boundary, by, session)
         return AuditReport(
-            answers=tuple(database.answer(question, asked) for question in questions),
+            answers=tuple(database.answer(question, options) for question in questions),
             by=by,
             since=since,
             boundary=boundary,
@@ -55,7 +55,7 @@ def report_on(
             records=database.records,
             skipped=database.skipped,
             left_out=database.left_out,
-            files=found.files,
-            unreadable=tuple((shown(path), why) for path, why in unreadable),
+            files=log_files.files,
+            unreadable=tuple((display_name(path), why) for path, why in unreadable),
             sources=tuple(sources),
         )

@@ -36,7 +36,7 @@ class AthenaTarget(NamedTuple):
     timeout_seconds: float
 
 
-def whole(question: AuditQuestion, asked: QuestionOptions, dialect: Dialect, source: str, where: str = "") -> str:
+def whole(question: AuditQuestion, options: QuestionOptions, dialect: Dialect, source: str, where: str = "") -> str:
     """One SELECT over `source`, the engine's table or file list; `where` limits the records."""
     relations = {
         "fields": fields(dialect, source, where),
@@ -48,7 +48,7 @@ def whole(question: AuditQuestion, asked: QuestionOptions, dialect: Dialect, sou
     # Athena reads the table again wherever a relation is named, so only the needed ones are.
     needed = list(relations)[: list(relations).index(question.needs) + 1]
     named = ",\n".join(f"{name} AS (\n  {relations[name]})" for name in needed)
-    asked_for = sql_of(question, asked, dialect)
+    asked_for = sql_of(question, options, dialect)
     further = _WITH.sub("", asked_for)
     joint = ",\n" if further != asked_for else "\n"
     return f"WITH {named}{joint}{further.strip()}\n"

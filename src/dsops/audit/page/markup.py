@@ -46,9 +46,9 @@ def _attribute(key: str, value: Attribute) -> str:
     if value is None or value is False:
         return ""
     name = key.removesuffix("_").replace("_", "-")
-    return f" {name}" if value is True else f' {name}="{escape(plain(_written(value)), quote=True)}"'
+    return f" {name}" if value is True else f' {name}="{escape(plain(_number_text(value)), quote=True)}"'
 
 
-def _written(value: str | float) -> str:
+def _number_text(value: str | float) -> str:
     """A number without needless digits, so that the page is the same on every machine."""
     return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

@@ -24,8 +24,8 @@ def pairs(rows: Records) -> Markup:
 
 def pair_name(row: object, other: object) -> Markup:
     """`111111111111 → 222222222222`."""
-    one, two = (element("span", shortened(text_of(account), 24), class_="account") for account in (row, other))
-    return joined([one, " → ", two])
+    account_mark, two = (element("span", shortened(text_of(account), 24), class_="account") for account in (row, other))
+    return joined([account_mark, " → ", two])
 
 
 def _bars(rows: Records) -> Markup:
@@ -44,7 +44,10 @@ def _matrix(rows: Records) -> Markup:
     calls: Counter[tuple[str, str]] = Counter()
     failures: Counter[tuple[str, str]] = Counter()
     for row in rows:
-        key = (_kept(text_of(row["from_account"]), sources), _kept(text_of(row["to_account"]), targets))
+        key = (
+            _name_or_others(text_of(row["from_account"]), sources),
+            _name_or_others(text_of(row["to_account"]), targets),
+        )
         calls[key] += number_of(row["calls"])
         failures[key] += number_of(row["failures"])
     largest = max(calls.values(), default=0)
@@ -72,8 +75,8 @@ def _busiest(rows: Records, column: str) -> list[str]:
     return ordered if len(ordered) <= _MOST + 1 else [*ordered[:_MOST], _OTHERS]
 
 
-def _kept(text: str, kept: Sequence[str]) -> str:
-    return text if text in kept else _OTHERS
+def _name_or_others(text: str, kept_names: Sequence[str]) -> str:
+    return text if text in kept_names else _OTHERS
 
 
 def _head(target: str) -> Markup:

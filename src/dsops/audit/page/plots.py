@@ -31,8 +31,8 @@ def bars(rows: Sequence[Bar], noun: str, kind: str = "", *, of: int = 0) -> Mark
 
     `of` is the total number of rows, if these are only the largest.
     """
-    shown = rows[:MOST_BARS]
-    largest = max((row.value for row in shown), default=0)
+    shown_rows = rows[:MOST_BARS]
+    largest = max((row.value for row in shown_rows), default=0)
     items = [
         element(
             "li",
@@ -40,10 +40,14 @@ def bars(rows: Sequence[Bar], noun: str, kind: str = "", *, of: int = 0) -> Mark
             _bar(row.value, largest, f"{count(row.value)} {noun}"),
             element("span", element("b", count(row.value)), *_note(row.note), class_="value"),
         )
-        for row in shown
+        for row in shown_rows
     ]
     every = max(of, len(rows))
-    under = element("p", f"The {len(shown)} largest of {count(every)}.", class_="more") if every > len(shown) else ""
+    under = (
+        element("p", f"The {len(shown_rows)} largest of {count(every)}.", class_="more")
+        if every > len(shown_rows)
+        else ""
+    )
     return joined([element("ul", *items, class_=f"bars {kind}".strip()), under])
 
 
@@ -78,15 +82,19 @@ def uses(rows: Sequence[Use], *, of: int = 0) -> Markup:
 
     `of` is the total number of rows, if these are only the first.
     """
-    shown = rows[:MOST_BARS]
+    shown_rows = rows[:MOST_BARS]
     items = [
         element(
             "li", element("span", row.label, class_="label"), _use(row), element("span", *_used_of(row), class_="value")
         )
-        for row in shown
+        for row in shown_rows
     ]
     every = max(of, len(rows))
-    under = element("p", f"The first {len(shown)} of {count(every)}.", class_="more") if every > len(shown) else ""
+    under = (
+        element("p", f"The first {len(shown_rows)} of {count(every)}.", class_="more")
+        if every > len(shown_rows)
+        else ""
+    )
     return joined([element("ul", *items, class_="bars uses"), _shares(), under])
 
 
@@ -105,11 +113,11 @@ def _use(row: Use) -> Markup:
     return element("svg", *shapes, class_="bar", height=_BAR + 6, aria_hidden="true")
 
 
-def share_of(used: int | None, asked: int | None) -> float | None:
+def share_of(used: int | None, requested: int | None) -> float | None:
     """Percent of the requested duration, at most 100; None if one of the two is unknown."""
-    if used is None or not asked or asked < 0:
+    if used is None or not requested or requested < 0:
         return None
-    return min(100.0, max(0.0, 100 * used / asked))
+    return min(100.0, max(0.0, 100 * used / requested))
 
 
 def _used_of(row: Use) -> tuple[str, ...]:
@@ -123,9 +131,9 @@ def _use_words(row: Use) -> str:
     """The tooltip of the bar."""
     pairs = (("usual session", row.used_median, row.asked_median), ("longest", row.used_max, row.asked_max))
     return "; ".join(
-        f"{name}: used {duration(used)}, asked for {duration(asked)}"
-        for name, used, asked in pairs
-        if used is not None and asked is not None
+        f"{name}: used {duration(used)}, asked for {duration(requested)}"
+        for name, used, requested in pairs
+        if used is not None and requested is not None
     )
 
 

@@ -64,12 +64,12 @@ def bins_of(times: Iterable[datetime]) -> Bins:
     """The shortest spans that are few enough, for at least one time."""
     all_seconds = [seconds(time) for time in times]
     first, last = min(all_seconds), max(all_seconds)
-    for step in _grown(_STEPS):
+    for step in _with_doubled_steps(_STEPS):
         start = _floor(first, step)
         number = (last - start) // step + 1
         if number <= MOST_BINS:
             return Bins(start, step, number)
-    raise AssertionError  # _grown never ends
+    raise AssertionError  # the steps never end, so one is always found
 
 
 def usual_span(times: Sequence[datetime]) -> tuple[datetime, datetime] | None:
@@ -89,12 +89,12 @@ def usual_span(times: Sequence[datetime]) -> tuple[datetime, datetime] | None:
 
 def time_ticks(bins: Bins) -> Mapping[int, str]:
     """Seconds since 1970 -> the label there: round times, few enough for a narrow screen."""
-    for step in _grown(_STEPS):
+    for step in _with_doubled_steps(_STEPS):
         first = bins.start + -_aligned(bins.start, step) % step
         places = range(max(first, _YEAR_1), min(bins.end, _YEAR_10000), step)
         if step >= bins.step and len(places) <= (_MOST_TICKS if bins.end - bins.start <= _LONG else _MOST_LONG_TICKS):
             return {place: _label(place, step, bins) for place in places}
-    raise AssertionError  # _grown never ends
+    raise AssertionError  # the steps never end, so one is always found
 
 
 def span_words(bins: Bins) -> str:
@@ -114,7 +114,7 @@ def step_words(bins: Bins) -> str:
     return f"{bins.step:,} seconds"
 
 
-def _grown(steps: tuple[int, ...]) -> Iterator[int]:
+def _with_doubled_steps(steps: tuple[int, ...]) -> Iterator[int]:
     """The steps, then the last one doubled again and again: a log may span the years 1 to 9999."""
     yield from steps
     step = steps[-1]

@@ -47,17 +47,17 @@ def _failures(report: AuditReport) -> Markup:
     # Without the other questions, the timeline has both numbers, too.
     failures = _total(hours if report.answer("failures") is None else rows, "failures")
     sessions = _total(hours if report.answer("durations") is None else records_of(report, "durations"), "sessions")
-    asked = failures + sessions
+    attempts = failures + sessions
     if not failures:
-        lead = _lead("Every request for a session was granted." if asked else "No session was requested.")
+        lead = _lead("Every request for a session was granted." if attempts else "No session was requested.")
     else:
-        of = counted(asked, "request")
-        lead = _lead(f"{count(failures)} of {of} for a session failed: {share(failures, asked)}.")
+        of = counted(attempts, "request")
+        lead = _lead(f"{count(failures)} of {of} for a session failed: {share(failures, attempts)}.")
     parts = [lead, _timelines(hours)]
     if rows:
         drawn_rows = [
             Bar(
-                joined([name(text_of(row["role"])), _under(row["code"])]),
+                joined([name(text_of(row["role"])), _second_line(row["code"])]),
                 number_of(row["failures"]),
                 counted(number_of(row["principals"]), "principal"),
             )
@@ -182,7 +182,7 @@ def _throttling(report: AuditReport) -> Markup:
     if not rows:
         return _lead("AWS throttled no call.")
     drawn_rows = [
-        Bar(joined([_operation(row), _under(row["code"])]), number_of(row["calls"])) for row in rows[:MOST_BARS]
+        Bar(joined([_operation(row), _second_line(row["code"])]), number_of(row["calls"])) for row in rows[:MOST_BARS]
     ]
     return joined(
         [
@@ -195,7 +195,7 @@ def _throttling(report: AuditReport) -> Markup:
     )
 
 
-def _under(value: object) -> Markup:
+def _second_line(value: object) -> Markup:
     """A second line below a bar's name."""
     return element("small", name(text_of(value)), class_="under")
 
@@ -217,7 +217,7 @@ def _costs(report: AuditReport) -> Markup:
             element("p", "The first copy of management events costs nothing; data events are charged by their number.")
         )
         drawn_rows = [
-            Bar(joined([name(text_of(row["service"])), _under(row["category"])]), number_of(row["calls"]))
+            Bar(joined([name(text_of(row["service"])), _second_line(row["category"])]), number_of(row["calls"]))
             for row in events[:MOST_BARS]
         ]
         parts += [

@@ -54,15 +54,15 @@ def table(
 ) -> Markup:
     """The first rows, and a line with the number of the rest. `labels` replaces headings of columns."""
     heads = {column: labels.get(column) or _LABELS.get(column, column) for column in columns}
-    shown = records[:MOST_ROWS]
-    numeric = {column for column in columns if any(isinstance(record[column], int) for record in shown)}
+    shown_records = records[:MOST_ROWS]
+    numeric = {column for column in columns if any(isinstance(record[column], int) for record in shown_records)}
     head = joined(
         element("th", heads[column], scope="col", role="columnheader", class_="number" if column in numeric else None)
         for column in columns
     )
     body = joined(
         element("tr", *(_cell(record[key], key, heads[key], key in numeric) for key in columns), role="row")
-        for record in shown
+        for record in shown_records
     )
     rows = element(
         "table",
@@ -72,7 +72,7 @@ def table(
         role="table",
         class_="many" if len(columns) > _FEW else None,
     )
-    return joined([element("div", rows, class_="scroll"), more(len(records) - len(shown))])
+    return joined([element("div", rows, class_="scroll"), more(len(records) - len(shown_records))])
 
 
 def more(number: int) -> Markup:
@@ -90,10 +90,10 @@ def folded(caption: str, columns: Sequence[str], records: Records) -> Markup:
 
 def _cell(value: object, column: str, label: str, is_number: bool) -> Markup:  # noqa: FBT001 (a private cell)
     kind = "number" if is_number else "when" if isinstance(value, datetime) else "name"
-    return element("td", element("div", _shown(column, value)), role="cell", class_=kind, data_label=label)
+    return element("td", element("div", _cell_content(column, value)), role="cell", class_=kind, data_label=label)
 
 
-def _shown(column: str, value: object) -> Markup:
+def _cell_content(column: str, value: object) -> Markup:
     """The content of a cell: markup unchanged, durations and times formatted, names shortened."""
     if isinstance(value, Markup):
         return value

@@ -108,7 +108,7 @@ _KINDS = (
 
 def unusual(report: AuditReport) -> Markup:
     """A section for each kind with findings, then a list of the kinds without."""
-    found: list[Markup] = []
+    sections: list[Markup] = []
     links: list[Markup] = []
     well: list[Markup] = []
     for kind in _KINDS:
@@ -118,24 +118,24 @@ def unusual(report: AuditReport) -> Markup:
         records = answer.records()
         if records:
             links.append(element("li", element("a", _heading(kind, records), href=f"#{_identity(kind)}")))
-            found.append(_item(kind, records, report))
+            sections.append(_item(kind, records, report))
         else:
-            well.append(_nothing(kind, report))
-    if not found and not well:
+            well.append(_no_findings_text(kind, report))
+    if not sections and not well:
         return element("p", "This report does not include these questions.")
     if not report.calls:
         return element("p", "There was no call to look at.")
-    lead = f"{counted(len(found), 'thing')} to look at" if found else "Nothing."
+    lead = f"{counted(len(sections), 'thing')} to look at" if sections else "Nothing."
     lists = element("ul", *well, class_="well") if well else Markup()
     listed = element("ul", *links, class_="links") if links else Markup()
-    return joined([element("p", lead, class_="lead"), listed, *found, lists])
+    return joined([element("p", lead, class_="lead"), listed, *sections, lists])
 
 
-def _nothing(kind: _Kind, report: AuditReport) -> Markup:
+def _no_findings_text(kind: _Kind, report: AuditReport) -> Markup:
     """The text for no findings, or that it can't be known: without older calls everything would be new."""
     if kind.is_new and report.boundary is not None and (report.first is None or report.first >= report.boundary):
-        what = "principals" if kind.question == "new-principals" else "pairs of accounts"
-        words = f"Which {what} are new can't be told: no call before ", moment(report.boundary), " was read."
+        noun = "principals" if kind.question == "new-principals" else "pairs of accounts"
+        words = f"Which {noun} are new can't be told: no call before ", moment(report.boundary), " was read."
         return element("li", *words, class_="unknown")
     return element("li", kind.well)
 
@@ -163,8 +163,8 @@ def _item(kind: _Kind, records: list[Mapping[str, object]], report: AuditReport)
 
 def _tables(kind: _Kind, records: Records) -> Iterator[Markup]:
     """The first rows, further rows folded, and the number of the rest."""
-    shown, folded = records[:MOST_SHOWN], records[MOST_SHOWN:MOST_ROWS]
-    yield table(_heading(kind, records), kind.columns, _prepared(kind, shown), kind.labels)
+    first_records, folded = records[:MOST_SHOWN], records[MOST_SHOWN:MOST_ROWS]
+    yield table(_heading(kind, records), kind.columns, _prepared(kind, first_records), kind.labels)
     if folded:
         words = f"Rows {MOST_SHOWN + 1} to {MOST_SHOWN + len(folded)} of {count(len(records))}"
         yield element(

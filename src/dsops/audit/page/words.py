@@ -105,8 +105,8 @@ def shortened(text: str, most: int = LONGEST_NAME) -> str:
     """The text, or both its ends if it is longer."""
     if len(text) <= most:
         return text
-    kept = most - 1
-    return f"{text[: kept - kept // 2]}…{text[-(kept // 2) :]}"
+    most_kept = most - 1
+    return f"{text[: most_kept - most_kept // 2]}…{text[-(most_kept // 2) :]}"
 
 
 def title(text: str) -> str:

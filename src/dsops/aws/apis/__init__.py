@@ -1,4 +1,4 @@
-"""AWS's APIs, one file a service and one function an action: credentials and arguments in, values out.
+"""AWS's APIs, one file per service and one function per action: credentials and arguments in, values out.
 
 Imported by stores, `explain`, `doctor`, `audit` and commands.
 """

@@ -1,4 +1,4 @@
-"""IAM's access keys of a user: made, listed, switched off and deleted; one function per API action."""
+"""IAM access keys of a user: create, list, deactivate, delete; one function per API action."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _VERSION = "2010-05-08"
 
 
 class AccessKey(NamedTuple):
-    """A key as IAM lists it: its secret is given out once, when it is made."""
+    """A key as IAM lists it. IAM returns its secret only once, on creation."""
 
     key_id: str
     is_active: bool
@@ -24,9 +24,10 @@ class AccessKey(NamedTuple):
 
 
 async def create_access_key(iam: Iam, user: str) -> tuple[Credentials, str]:
-    """A new key of the user, and when it was made. Asked for once: an answer that is lost leaves a key behind.
+    """Create an access key of the user; return it with its creation time.
 
-    Raises KeyRotationStopped where the user has two already, besides what every call may raise.
+    Sent only once, since a lost answer leaves a key behind. Raises KeyRotationStopped when the user has two keys
+    already, besides what every call may raise.
     """
     call = Call(
         iam.endpoint,
@@ -45,20 +46,20 @@ async def create_access_key(iam: Iam, user: str) -> tuple[Credentials, str]:
 
 
 async def list_access_keys(iam: Iam, user: str) -> list[AccessKey]:
-    """The user's keys; there are two at the most."""
+    """The user's access keys, two at most."""
     call = Call(iam.endpoint, iam.credentials, "ListAccessKeys", f"list the access keys of the user {user}", _refused)
     result = (await call_query(iam.client, call, _VERSION, (("UserName", user),))).result
     listed = result.find("AccessKeyMetadata")
     if listed is None:
         raise lacks(iam.endpoint, call.action, "AccessKeyMetadata")
     return [
-        AccessKey(each.text_of("AccessKeyId"), each.text_of("Status") == "Active", each.text_of("CreateDate"))
-        for each in listed.children
+        AccessKey(element.text_of("AccessKeyId"), element.text_of("Status") == "Active", element.text_of("CreateDate"))
+        for element in listed.children
     ]
 
 
 async def deactivate_access_key(iam: Iam, user: str, key_id: str) -> None:
-    """Has AWS refuse the key from now on; it can be switched on again."""
+    """Deactivate the key, so that AWS refuses it; it can be reactivated."""
     parameters = (("UserName", user), ("AccessKeyId", key_id), ("Status", "Inactive"))
     doing = f"switch off the access key {_masked(key_id)} of the user {user}"
     call = Call(iam.endpoint, iam.credentials, "UpdateAccessKey", doing, _refused)
@@ -66,7 +67,7 @@ async def deactivate_access_key(iam: Iam, user: str, key_id: str) -> None:
 
 
 async def delete_access_key(iam: Iam, user: str, key_id: str) -> None:
-    """Deletes the key for good. Raises EntityNotFound for one that is not there, besides what every call may raise."""
+    """Delete the key permanently. Raises EntityNotFound when it does not exist, besides what every call may raise."""
     doing = f"delete the access key {_masked(key_id)} of the user {user}"
     call = Call(iam.endpoint, iam.credentials, "DeleteAccessKey", doing, _refused)
     parameters = (("UserName", user), ("AccessKeyId", key_id))
@@ -77,11 +78,11 @@ def _masked(key_id: str) -> str:
     return f"{key_id[:4]}...{key_id[-4:]}"
 
 
-def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
-    if said.code in ("NoSuchEntity", "NoSuchEntityException"):
+def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
+    if answer.code in ("NoSuchEntity", "NoSuchEntityException"):
         hint = "`aws iam list-access-keys --user-name USER` shows the keys that the user has"
-        return EntityNotFound(f"IAM can't {doing}", why=said.message, hint=hint, aws=said)
-    if said.code in ("LimitExceeded", "LimitExceededException"):
-        hint = "a user has two keys at most: delete the one that nobody uses, and begin again"
-        return KeyRotationStopped(f"IAM can't {doing}", why=said.message, hint=hint, aws=said)
+        return EntityNotFound(f"IAM can't {doing}", why=answer.message, hint=hint, aws=answer)
+    if answer.code in ("LimitExceeded", "LimitExceededException"):
+        hint = "a user has two keys at most: delete the unused one, and begin again"
+        return KeyRotationStopped(f"IAM can't {doing}", why=answer.message, hint=hint, aws=answer)
     return None

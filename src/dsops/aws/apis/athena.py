@@ -1,4 +1,4 @@
-"""Athena: a query begun, looked at, read and stopped; one function per API action."""
+"""Athena: start, poll, read and stop a query; one function per API action."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from dsops.errors import AccessDenied, AwsAnswer, DsopsError, QueryFailed, Query
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 Row = tuple[str | None, ...]
-"""The texts of one row, in the order of the question's columns; None for NULL."""
+"""The texts of one result row, in the order of the requested columns; None for NULL."""
 
 MOST_PAGES = 1000
-"""Pages of a result that are read, of a thousand rows each."""
+"""The most pages of a result that are read, at up to a thousand rows each."""
 
 MOST_BYTES = 262_144
-"""Of a query's text (QueryString)."""
+"""The longest query text that Athena accepts (QueryString)."""
 
 _STATES: Mapping[str, State] = {
     "QUEUED": "waiting",
@@ -33,7 +33,7 @@ _STATES: Mapping[str, State] = {
 }
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _DENIED = re.compile(r"(?i)access denied|insufficient permissions|not authorized|accessdenied|forbidden")
-# TABLE_NOT_FOUND: line 39:8: Table 'awsdatacatalog.default.cloudtrail_logs' does not exist
+# Such as: TABLE_NOT_FOUND: line 39:8: Table 'awsdatacatalog.default.cloudtrail_logs' does not exist
 _CODE = re.compile(r"([A-Z][A-Z_]{3,}): ")
 
 
@@ -58,11 +58,11 @@ class Athena(NamedTuple):
     database: str = ""
     catalog: str = ""
     output: str = ""
-    """Where the result goes: s3://BUCKET/PREFIX/."""
+    """The S3 location of the result: s3://BUCKET/PREFIX/."""
 
 
 async def start_query_execution(api: Athena, sql: str, token: str) -> str:
-    """The id of the query that has begun; with the same token (32 letters or more) it is begun once.
+    """Start a query and return its id. The same token (32 characters or more) starts it only once.
 
     Raises QueryRefused, besides what every call may raise.
     """
@@ -89,7 +89,7 @@ async def start_query_execution(api: Athena, sql: str, token: str) -> str:
 
 
 async def get_query_execution(api: Athena, query: str) -> QueryState:
-    """How far it is."""
+    """The state of a query."""
     action = "GetQueryExecution"
     content = await _ask(api, action, f"look at the query {query}", _refused(action), {"QueryExecutionId": query})
     execution = object_in(content, "QueryExecution")
@@ -102,34 +102,34 @@ async def get_query_execution(api: Athena, query: str) -> QueryState:
 
 
 async def get_query_results(api: Athena, query: str, columns: tuple[str, ...]) -> list[Row]:
-    """All rows of a query that is done, from all its pages; `columns` are those that it has to have, in their order."""
+    """All rows of a finished query, from all its pages; `columns` are the expected names, in order."""
     action = "GetQueryResults"
-    found: list[Row] = []
+    rows_read: list[Row] = []
     parameters: dict[str, object] = {"QueryExecutionId": query}
     for _ in range(MOST_PAGES):
         content = await _ask(api, action, f"read the result of the query {query}", _refused(action), parameters)
         result = object_in(content, "ResultSet")
-        told = objects_in(object_in(result, "ResultSetMetadata"), "ColumnInfo")
+        column_info = objects_in(object_in(result, "ResultSetMetadata"), "ColumnInfo")
         rows = result.get("Rows")
-        if columns != tuple(text_in(each, "Name") for each in told) or not isinstance(rows, list):
+        if columns != tuple(text_in(column, "Name") for column in column_info) or not isinstance(rows, list):
             raise lacks(api.endpoint, action, f"rows of {', '.join(columns)}")
-        found += [_row(api, row, len(columns)) for row in rows]
+        rows_read += [_row(api, row, len(columns)) for row in rows]
         token = text_in(content, "NextToken")
         if not token:
-            # The first row of a SELECT's result are the columns' names.
-            return found[1:] if found[:1] == [columns] else found
+            # The first row of a SELECT's result holds the column names.
+            return rows_read[1:] if rows_read[:1] == [columns] else rows_read
         parameters["NextToken"] = token
     raise lacks(api.endpoint, action, f"end after {MOST_PAGES} pages")
 
 
 async def stop_query_execution(api: Athena, query: str) -> None:
-    """Has Athena stop it; one that has ended already stays as it is."""
+    """Stop a query; Athena ignores this for a query that has ended."""
     action = "StopQueryExecution"
     await _ask(api, action, f"stop the query {query}", _refused(action), {"QueryExecutionId": query})
 
 
 def failure(api: Athena, seen: QueryState, table: str) -> DsopsError:
-    """The error for a query of that table that Athena took and could not bring to its end."""
+    """The error for a query on `table` that Athena accepted but that failed."""
     match = _CODE.match(seen.reason)
     code = match[1] if match else "FAILED"
     aws = aws_answer(api.endpoint, 200, (code, seen.reason, seen.request_id), (api.credentials.session_token,))
@@ -143,10 +143,10 @@ def failure(api: Athena, seen: QueryState, table: str) -> DsopsError:
         return QueryRefused(f"Athena has no table {table}{where}", why=why, hint=hint, aws=aws)
     if code in ("COLUMN_NOT_FOUND", "TYPE_MISMATCH", "FUNCTION_NOT_FOUND"):
         hint = f"is {table} a table of CloudTrail's logs, with the columns that dsops' docs/how-to/audit-sql.md lists?"
-        return QueryRefused(f"{table} has not the columns that are asked for", why=why, hint=hint, aws=aws)
+        return QueryRefused(f"{table} lacks the columns that the query needs", why=why, hint=hint, aws=aws)
     if _DENIED.search(seen.reason):
         hint = (
-            "Athena works with the session of whoever asks: allow glue:GetTable, glue:GetDatabase and "
+            "Athena uses the caller's permissions: allow glue:GetTable, glue:GetDatabase and "
             "glue:GetPartitions, s3:GetObject and s3:ListBucket on the logs, s3:PutObject and s3:GetBucketLocation on "
             "the output, kms:Decrypt where they are encrypted"
         )
@@ -159,7 +159,7 @@ def _row(api: Athena, row: object, length: int) -> Row:
     cells = objects_in(row, "Data") if isinstance(row, dict) else []
     if len(cells) != length:
         raise lacks(api.endpoint, "GetQueryResults", "row with a cell for each column")
-    # NULL is a cell without a value.
+    # A cell without a value is NULL.
     return tuple([text_in(cell, "VarCharValue") if "VarCharValue" in cell else None for cell in cells])
 
 
@@ -169,51 +169,51 @@ async def _ask(api: Athena, action: str, doing: str, refusal: Refusal, parameter
 
 
 def _refused(action: str) -> Refusal:
-    def refusal(said: AwsAnswer, doing: str) -> DsopsError | None:
-        if is_denied(said):
-            return _denied(said, doing, f"athena:{action}")
-        if concerns_credentials(said):
+    def refusal(answer: AwsAnswer, doing: str) -> DsopsError | None:
+        if is_denied(answer):
+            return _denied(answer, doing, f"athena:{action}")
+        if concerns_credentials(answer):
             return None
         hint = "`aws athena get-query-execution --query-execution-id ID` shows what Athena knows of it"
-        return QueryFailed(f"Athena can't {doing}", why=said.message, hint=hint, aws=said)
+        return QueryFailed(f"Athena can't {doing}", why=answer.message, hint=hint, aws=answer)
 
     return refusal
 
 
 def _refused_start(workgroup: str) -> Refusal:
-    def refusal(said: AwsAnswer, doing: str) -> DsopsError | None:
-        if is_denied(said):
-            return _denied(said, f"{doing}, workgroup {workgroup}", "athena:StartQueryExecution")
-        if concerns_credentials(said):
+    def refusal(answer: AwsAnswer, doing: str) -> DsopsError | None:
+        if is_denied(answer):
+            return _denied(answer, f"{doing}, workgroup {workgroup}", "athena:StartQueryExecution")
+        if concerns_credentials(answer):
             return None
         message, hint = "Athena does not take the query", "look at what AWS says of it; `--workgroup` names another one"
-        if re.search(r"(?i)output location|output bucket|outputlocation", said.message):
+        if re.search(r"(?i)output location|output bucket|outputlocation", answer.message):
             message = f"Athena can't put the result of a query anywhere, workgroup {workgroup}"
             hint = "name a place with `--output s3://BUCKET/PREFIX/`, or a workgroup that has one with `--workgroup`"
-        elif re.search(r"(?i)work ?group.* not (found|exist)", said.message):
+        elif re.search(r"(?i)work ?group.* not (found|exist)", answer.message):
             message = f"Athena has no workgroup {workgroup} here"
             hint = "`aws athena list-work-groups` lists a region's: name one with `--workgroup`, or its `--region`"
-        return QueryRefused(message, why=said.message, hint=hint, aws=said)
+        return QueryRefused(message, why=answer.message, hint=hint, aws=answer)
 
     return refusal
 
 
 def _count_in(content: Mapping[str, object], name: str) -> int | None:
-    """A number member of an answer; None where it is missing or something else."""
+    """A non-negative integer member of an answer; None when it is missing or of another type."""
     value = content.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def _denied(said: AwsAnswer, doing: str, action: str) -> AccessDenied:
+def _denied(answer: AwsAnswer, doing: str, action: str) -> AccessDenied:
     """The error for a call that IAM denies."""
-    hint = f"allow {action} to {_caller(said)}"
-    if "explicit deny" in said.message:
+    hint = f"allow {action} to {_caller(answer)}"
+    if "explicit deny" in answer.message:
         hint = f"a policy denies {action} explicitly: the message says of which kind"
-    return AccessDenied(f"not allowed to {doing}", why=said.message, hint=hint, aws=said)
+    return AccessDenied(f"not allowed to {doing}", why=answer.message, hint=hint, aws=answer)
 
 
-def _caller(said: AwsAnswer) -> str:
-    match = re.search(r":assumed-role/([^/\s]+)/|:user/(?:\S*/)?([^/\s]+)", said.message)
+def _caller(answer: AwsAnswer) -> str:
+    match = re.search(r":assumed-role/([^/\s]+)/|:user/(?:\S*/)?([^/\s]+)", answer.message)
     if match is None:
         return "the caller: the user, or the role of `--store`"
     return f"the role {match[1]}" if match[1] else f"the user {match[2]}"

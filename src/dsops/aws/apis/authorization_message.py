@@ -1,4 +1,4 @@
-"""STS: an encoded authorization message -> what it says, for those who may decode it."""
+"""STS DecodeAuthorizationMessage: decode an encoded authorization message."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from dsops.errors import AwsAnswer, DsopsError
 
 _VERSION = "2011-06-15"
 MAX_LENGTH = 10_240
-"""Characters that the operation takes (STS service model 2011-06-15)."""
+"""The longest message that STS accepts, in characters (STS service model 2011-06-15)."""
 
 
 async def decode_authorization_message(
     client: Client, credentials: Credentials, endpoint: Endpoint, message: str
 ) -> str:
-    """The JSON text of a message that some AWS services hand out with a denial.
+    """Decode the message that some AWS services send with a denial; returns its JSON text.
 
-    Raises AccessDenied without sts:DecodeAuthorizationMessage; only keys of the account that was refused decode it.
+    Raises AccessDenied without sts:DecodeAuthorizationMessage. Only credentials of the account whose request was
+    denied can decode it.
     """
     doing = "decode the authorization message"
     call = Call(endpoint, credentials, "DecodeAuthorizationMessage", doing, _as_every_service)

@@ -1,4 +1,4 @@
-"""IAM: who a user or role is, and the policies attached to them; one function per API action."""
+"""IAM: users, groups, roles and their policies; one function per API action."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_PAGES = 100
 
 
 class Iam(NamedTuple):
-    """Where IAM is asked, and by whom."""
+    """Client, credentials and endpoint for calls to IAM."""
 
     client: Client
     credentials: Credentials
@@ -24,7 +24,7 @@ class Iam(NamedTuple):
 
 
 class AttachedPolicy(NamedTuple):
-    """A managed policy that is attached to somebody."""
+    """A managed policy attached to a user, group or role."""
 
     name: str
     arn: str
@@ -98,7 +98,7 @@ async def get_role_policy(iam: Iam, name: str, policy: str) -> str:
 
 
 async def put_role_policy(iam: Iam, name: str, policy: str, document: str) -> None:
-    """Gives the role an inline policy, or another document to the one of that name."""
+    """Add an inline policy to the role, or replace the one of that name."""
     doing = f"put the policy {policy} on the role {name}"
     call = Call(iam.endpoint, iam.credentials, "PutRolePolicy", doing, _refused)
     parameters = (("RoleName", name), ("PolicyName", policy), ("PolicyDocument", document))
@@ -112,7 +112,7 @@ async def list_attached_role_policies(iam: Iam, name: str) -> list[AttachedPolic
 
 
 async def get_policy(iam: Iam, arn: str) -> str:
-    """The id of the version of a managed policy that counts."""
+    """The id of a managed policy's default version."""
     result = await _ask(iam, "GetPolicy", f"read {arn}", PolicyArn=arn)
     version = result.text_of("Policy/DefaultVersionId")
     if not version:
@@ -131,26 +131,29 @@ async def _ask(iam: Iam, action: str, doing: str, **parameters: str) -> Element:
     return (await call_query(iam.client, call, _VERSION, tuple(parameters.items()))).result
 
 
-def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
-    if said.code in ("NoSuchEntity", "NoSuchEntityException"):
+def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
+    if answer.code in ("NoSuchEntity", "NoSuchEntityException"):
         return EntityNotFound(
-            f"IAM can't {doing}", why=said.message, hint="check the name, and whose account the keys are of", aws=said
+            f"IAM can't {doing}",
+            why=answer.message,
+            hint="check the name, and whose account the keys are of",
+            aws=answer,
         )
     return None
 
 
 async def _members(iam: Iam, action: str, doing: str, name: str, **parameters: str) -> list[Element]:
-    """The `member` elements of a list, from all its pages."""
-    found: list[Element] = []
+    """The `member` elements of a paginated list, from all its pages."""
+    members: list[Element] = []
     for _ in range(_MOST_PAGES):
         result = await _ask(iam, action, doing, **parameters)
         listed = result.find(name)
         if listed is None:
             raise lacks(iam.endpoint, action, name)
-        found += listed.children
+        members += listed.children
         marker = result.text_of("Marker")
         if result.text_of("IsTruncated") != "true" or not marker:
-            return found
+            return members
         parameters["Marker"] = marker
     raise lacks(iam.endpoint, action, f"end after {_MOST_PAGES} pages")
 
@@ -170,7 +173,7 @@ async def _document(iam: Iam, action: str, doing: str, **parameters: str) -> str
 
 
 def _unquoted(iam: Iam, action: str, text: str) -> str:
-    """A policy's JSON, which IAM sends percent-encoded (RFC 3986)."""
+    """Decode a policy document, which IAM sends percent-encoded (RFC 3986)."""
     from urllib.parse import unquote
 
     if not text:
@@ -179,16 +182,16 @@ def _unquoted(iam: Iam, action: str, text: str) -> str:
 
 
 def _entity(iam: Iam, action: str, result: Element, name: str) -> Entity:
-    found = result.find(name)
-    arn = found.text_of("Arn") if found is not None else ""
-    if found is None or not arn:
+    element = result.find(name)
+    arn = element.text_of("Arn") if element is not None else ""
+    if element is None or not arn:
         raise lacks(iam.endpoint, action, f"{name}/Arn")
-    tags, longest = found.find("Tags"), found.text_of("MaxSessionDuration")
+    tags, longest = element.find("Tags"), element.text_of("MaxSessionDuration")
     return Entity(
         arn,
-        found.text_of(f"{name}Id"),
-        found.text_of("PermissionsBoundary/PermissionsBoundaryArn"),
+        element.text_of(f"{name}Id"),
+        element.text_of("PermissionsBoundary/PermissionsBoundaryArn"),
         {tag.text_of("Key"): tag.text_of("Value") for tag in (tags.children if tags is not None else ())},
-        _unquoted(iam, action, found.text_of("AssumeRolePolicyDocument")) if name == "Role" else "",
+        _unquoted(iam, action, element.text_of("AssumeRolePolicyDocument")) if name == "Role" else "",
         int(longest) if longest.isascii() and longest.isdigit() else 0,
     )

@@ -1,6 +1,6 @@
-"""IAM Toolbox (preview): what AWS weighed when it refused a request, under the authorization id of its answer.
+"""IAM Toolbox (preview): look up how AWS evaluated a denied request, by the authorization id in its answer.
 
-botocore's service model `iam-toolbox` 2018-05-10. What is told there in a form that this does not know is left out.
+botocore's service model `iam-toolbox` 2018-05-10. Members of an unknown form are left out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MOST_PAGES = 20
 
 
 class IamToolbox(NamedTuple):
-    """Where the IAM Toolbox is asked, and by whom."""
+    """Client, credentials and endpoint for calls to the IAM Toolbox."""
 
     client: Client
     credentials: Credentials
@@ -27,45 +27,45 @@ class IamToolbox(NamedTuple):
 
 
 class MatchedStatement(NamedTuple):
-    """A statement that applied."""
+    """A policy statement that matched the request."""
 
     sid: str
-    """Its own, or one that AWS made up."""
+    """The statement's own Sid, or one that AWS generated."""
     is_deny: bool
 
 
 class MatchedPolicy(NamedTuple):
-    """A policy with statements that applied."""
+    """A policy with its matching statements."""
 
     uri: str
     statements: tuple[MatchedStatement, ...]
 
 
 class ToolboxCheck(NamedTuple):
-    """One requirement, and what came of it; effects and kinds are AWS's words."""
+    """One check of the evaluation and its effect; effects and kinds are AWS's own values."""
 
     kind: str
     effect: str
     target_arn: str
-    """The root, unit or account whose control policies these are; "" for other kinds."""
+    """The root, unit or account to which the control policies are attached; "" for other kinds."""
     policy_kinds: tuple[str, ...]
     matched: tuple[MatchedPolicy, ...]
 
 
 class Evaluation(NamedTuple):
-    """What was asked of one action on one resource."""
+    """How AWS evaluated one action on one resource."""
 
     action: str
     resource: str
     context: Mapping[str, object]
     effect: str
     checks: tuple[ToolboxCheck, ...] | None
-    """None where AWS leaves them out, as it does for those of another organization."""
+    """None when AWS leaves the checks out, as it does for those of another organization."""
     matched: tuple[MatchedPolicy, ...]
 
 
 class ListedPolicy(NamedTuple):
-    """A policy that was weighed, whether it applied or not."""
+    """A policy that was evaluated, whether it matched or not."""
 
     kind: str
     is_inline: bool
@@ -74,7 +74,7 @@ class ListedPolicy(NamedTuple):
 
 
 class AuthorizationDetails(NamedTuple):
-    """A refused request."""
+    """The record of a denied request."""
 
     context: Mapping[str, object]
     evaluations: tuple[Evaluation, ...]
@@ -82,7 +82,7 @@ class AuthorizationDetails(NamedTuple):
 
 
 async def get_request_authorization_details(api: IamToolbox, authorization_id: str) -> AuthorizationDetails:
-    """The record of a refusal. Raises EntityNotFound, also where it has not been written yet; AccessDenied."""
+    """The record of a denied request. Raises EntityNotFound (also if not written yet) and AccessDenied."""
     action, doing = "GetRequestAuthorizationDetails", f"look up the refusal {authorization_id}"
     evaluations: list[Evaluation] = []
     content: Mapping[str, object] = {}
@@ -108,7 +108,7 @@ async def get_request_authorization_details(api: IamToolbox, authorization_id: s
 
 
 async def get_request_authorization_policy(api: IamToolbox, authorization_id: str, uri: str) -> str:
-    """A policy as it was when the request was refused, as JSON. Raises EntityNotFound and AccessDenied."""
+    """A policy as it was when the request was denied, as JSON. Raises EntityNotFound and AccessDenied."""
     action, doing = "GetRequestAuthorizationPolicy", f"read {uri} as the refusal {authorization_id} has it"
     path = f"/authorization-details/{quote(authorization_id)}/policy?policyUri={quote(uri)}"
     content = await _ask(api, action, path, doing)
@@ -123,11 +123,11 @@ async def _ask(api: IamToolbox, action: str, path: str, doing: str) -> dict[str,
     return await call_rest(api.client, call)
 
 
-def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
-    if said.code != "ResourceNotFoundException":
+def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
+    if answer.code != "ResourceNotFoundException":
         return None
     hint = "records are kept for 24 hours, in the region of the refusal and for the account or organization refused"
-    return EntityNotFound(f"there is no record to {doing}", why=said.message, hint=hint, aws=said)
+    return EntityNotFound(f"there is no record to {doing}", why=answer.message, hint=hint, aws=answer)
 
 
 def _evaluation(content: Mapping[str, object]) -> Evaluation:
@@ -156,11 +156,11 @@ def _check(content: Mapping[str, object]) -> ToolboxCheck:
 def _matched(content: Mapping[str, object]) -> tuple[MatchedPolicy, ...]:
     return tuple(
         MatchedPolicy(
-            text_in(each, "uri"),
+            text_in(matched_policy, "uri"),
             tuple(
                 MatchedStatement(text_in(statement, "sid"), text_in(statement, "evaluatedEffect") == "DENY")
-                for statement in objects_in(each, "matchedStatements")
+                for statement in objects_in(matched_policy, "matchedStatements")
             ),
         )
-        for each in objects_in(content, "matchedPolicies")
+        for matched_policy in objects_in(content, "matchedPolicies")
     )

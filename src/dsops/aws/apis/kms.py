@@ -1,4 +1,4 @@
-"""KMS about a key: which it is, whether it can be used, and who its policy lets in."""
+"""KMS: a key's ARN, state and key policy; one function per API action."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dsops.errors import AwsAnswer, DsopsError, EntityNotFound
 
 
 class Kms(NamedTuple):
-    """Where KMS is asked, and by whom."""
+    """Client, credentials and endpoint for calls to KMS."""
 
     client: Client
     credentials: Credentials
@@ -21,18 +21,18 @@ class Kms(NamedTuple):
 
 
 class KeyDescription(NamedTuple):
-    """What there is to know of a key besides its policy."""
+    """A key's ARN and state."""
 
     arn: str
     state: str
-    """`Enabled`; anything else is why it can't be used, such as `Disabled` or `PendingDeletion`."""
+    """`Enabled`, or the reason why the key can't be used, such as `Disabled` or `PendingDeletion`."""
 
 
 async def describe_key(api: Kms, key: str) -> KeyDescription:
-    """The key of that id, ARN or alias. Raises EntityNotFound, besides what every call may raise."""
+    """Look up the key with that id, ARN or alias. Raises EntityNotFound, besides what every call may raise."""
     content = await _ask(api, "DescribeKey", f"look up the key {key}", {"KeyId": key})
-    found = content.get("KeyMetadata")
-    metadata = found if isinstance(found, dict) else {}
+    key_metadata = content.get("KeyMetadata")
+    metadata = key_metadata if isinstance(key_metadata, dict) else {}
     arn = text_in(metadata, "Arn")
     if not arn:
         raise lacks(api.endpoint, "DescribeKey", "Arn")
@@ -40,7 +40,7 @@ async def describe_key(api: Kms, key: str) -> KeyDescription:
 
 
 async def get_key_policy(api: Kms, key: str) -> str:
-    """The policy of the key of that ARN, as JSON; another account's can't be read by anybody.
+    """The key policy of that key, as JSON. KMS never returns that of another account's key.
 
     Raises EntityNotFound, besides what every call may raise.
     """
@@ -55,8 +55,8 @@ async def _ask(api: Kms, action: str, doing: str, parameters: Mapping[str, objec
     return await call_json(api.client, call, "TrentService", parameters)
 
 
-def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
-    if said.code == "NotFoundException":
+def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
+    if answer.code == "NotFoundException":
         hint = "check the key's id or alias, its region and its account"
-        return EntityNotFound(f"KMS can't {doing}", why=said.message, hint=hint, aws=said)
+        return EntityNotFound(f"KMS can't {doing}", why=answer.message, hint=hint, aws=answer)
     return None

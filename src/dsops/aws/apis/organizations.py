@@ -1,4 +1,4 @@
-"""Organizations, read only: where an account stands, and the policies on the way; one function per API action."""
+"""Organizations, read only: an account's parents and the control policies attached to them; one function per action."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ABSENT = ("AWSOrganizationsNotInUseException", "ChildNotFoundException")
 
 
 class OrganizationsClient(NamedTuple):
-    """Where Organizations is asked, and by whom."""
+    """Client, credentials and endpoint for calls to Organizations."""
 
     client: Client
     credentials: Credentials
@@ -24,35 +24,39 @@ class OrganizationsClient(NamedTuple):
 
 
 class Organization(NamedTuple):
-    """The one that an account is in."""
+    """The organization of an account."""
 
     id: str
     management_account: str
     has_all_features: bool
-    """Without them there is billing and no policy."""
+    """Whether all features are enabled; otherwise the organization has consolidated billing only, and no policies."""
 
 
 class Parent(NamedTuple):
-    """What an account or an organizational unit is in."""
+    """The organizational unit or root that contains an account or unit."""
 
     id: str
     is_root: bool
 
 
 async def describe_organization(api: OrganizationsClient) -> Organization | None:
-    """The caller's own; None when the caller's account is in none."""
+    """The organization of the caller's account; None when it belongs to none."""
     try:
         content = await _ask(api, "DescribeOrganization", "ask for the organization")
     except EntityNotFound:
         return None
-    found = _object(content.get("Organization"))
-    if not text_in(found, "Id") or not text_in(found, "MasterAccountId"):
+    organization = _object(content.get("Organization"))
+    if not text_in(organization, "Id") or not text_in(organization, "MasterAccountId"):
         raise lacks(api.endpoint, "DescribeOrganization", "organization")
-    return Organization(text_in(found, "Id"), text_in(found, "MasterAccountId"), text_in(found, "FeatureSet") == "ALL")
+    return Organization(
+        text_in(organization, "Id"),
+        text_in(organization, "MasterAccountId"),
+        text_in(organization, "FeatureSet") == "ALL",
+    )
 
 
 async def list_parents(api: OrganizationsClient, child: str) -> Parent | None:
-    """What that account or unit is in; None when the organization has no such."""
+    """The parent of that account or unit; None when the organization has no such member."""
     try:
         parents = await _list(api, "ListParents", "Parents", f"ask what {child} is in", ChildId=child)
     except EntityNotFound:
@@ -63,21 +67,23 @@ async def list_parents(api: OrganizationsClient, child: str) -> Parent | None:
 
 
 async def list_enabled_policy_types(api: OrganizationsClient) -> frozenset[str]:
-    """The types of policy that are switched on: `SERVICE_CONTROL_POLICY`, `RESOURCE_CONTROL_POLICY` ..."""
+    """The policy types enabled on the root: `SERVICE_CONTROL_POLICY`, `RESOURCE_CONTROL_POLICY` ..."""
     roots = await _list(api, "ListRoots", "Roots", "list the organization's root")
-    types = [_object(each) for root in roots for each in _items(root.get("PolicyTypes"))]
-    return frozenset(text_in(each, "Type") for each in types if text_in(each, "Status") == "ENABLED")
+    types = [_object(policy_type) for root in roots for policy_type in _items(root.get("PolicyTypes"))]
+    return frozenset(
+        text_in(policy_type, "Type") for policy_type in types if text_in(policy_type, "Status") == "ENABLED"
+    )
 
 
 async def list_policies_for_target(api: OrganizationsClient, target: str, policy_type: str) -> list[tuple[str, str]]:
-    """Id and ARN of each policy of that type that is attached to a root, a unit or an account itself."""
+    """Id and ARN of each policy of that type attached directly to a root, a unit or an account."""
     doing = f"list the policies of {target}"
-    found = await _list(api, "ListPoliciesForTarget", "Policies", doing, TargetId=target, Filter=policy_type)
-    return [(text_in(each, "Id"), text_in(each, "Arn")) for each in found]
+    policies = await _list(api, "ListPoliciesForTarget", "Policies", doing, TargetId=target, Filter=policy_type)
+    return [(text_in(policy, "Id"), text_in(policy, "Arn")) for policy in policies]
 
 
 async def describe_policy(api: OrganizationsClient, policy_id: str) -> str:
-    """A policy, as JSON."""
+    """The policy's document, as JSON."""
     content = await _ask(api, "DescribePolicy", f"read the policy {policy_id}", PolicyId=policy_id)
     text = text_in(_object(content.get("Policy")), "Content")
     if not text:
@@ -90,26 +96,26 @@ async def _ask(api: OrganizationsClient, action: str, doing: str, **parameters: 
     return await call_json(api.client, call, _TARGET, parameters)
 
 
-def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
-    if said.code in _ABSENT:
+def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
+    if answer.code in _ABSENT:
         hint = "is the account a member of the organization whose keys ask?"
-        return EntityNotFound(f"Organizations can't {doing}", why=said.message, hint=hint, aws=said)
+        return EntityNotFound(f"Organizations can't {doing}", why=answer.message, hint=hint, aws=answer)
     return None
 
 
 async def _list(
     api: OrganizationsClient, action: str, name: str, doing: str, **parameters: str
 ) -> list[dict[str, object]]:
-    """The objects of a list, from all its pages."""
-    found: list[dict[str, object]] = []
+    """The objects of a paginated list, from all its pages."""
+    objects: list[dict[str, object]] = []
     for _ in range(_MOST_PAGES):
         content = await _ask(api, action, doing, **parameters)
         if not isinstance(content.get(name), list):
             raise lacks(api.endpoint, action, name)
-        found += [_object(each) for each in _items(content.get(name))]
+        objects += [_object(item) for item in _items(content.get(name))]
         parameters["NextToken"] = text_in(content, "NextToken")
         if not parameters["NextToken"]:
-            return found
+            return objects
     raise lacks(api.endpoint, action, f"end after {_MOST_PAGES} pages")
 
 

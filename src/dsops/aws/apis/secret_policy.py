@@ -1,4 +1,4 @@
-"""Secrets Manager about a secret, never its value: the policy and the tags that it has."""
+"""Secrets Manager: a secret's resource policy, tags and description, never its value."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from dsops.errors import AwsAnswer, DsopsError, EntityNotFound
 
 _PAGE = 100
 _MOST_PAGES = 20
-"""Whoever has more than 2000 secrets has to look for a name himself."""
+"""Names beyond the first 2000 secrets are not listed."""
 
 
 class SecretsManagerClient(NamedTuple):
-    """Where Secrets Manager is asked, and by whom."""
+    """Client, credentials and endpoint for calls to Secrets Manager."""
 
     client: Client
     credentials: Credentials
@@ -25,34 +25,34 @@ class SecretsManagerClient(NamedTuple):
 
 
 class SecretPolicy(NamedTuple):
-    """A secret's own policy, as JSON; "" when it has none."""
+    """A secret's resource policy as JSON; "" when it has none."""
 
     arn: str
     text: str
 
 
 async def get_resource_policy(api: SecretsManagerClient, secret: str) -> SecretPolicy:
-    """The policy of the secret of that ARN. Raises EntityNotFound, besides what every call may raise."""
+    """The resource policy of the secret with that ARN. Raises EntityNotFound, besides what every call may raise."""
     content = await _ask(api, "GetResourcePolicy", f"read the policy of {secret}", secret)
     return SecretPolicy(_arn(api, "GetResourcePolicy", content), text_in(content, "ResourcePolicy"))
 
 
 class SecretDescription(NamedTuple):
-    """What there is to know of a secret besides its value."""
+    """A secret's ARN and KMS key."""
 
     arn: str
     kms_key_id: str
-    """Empty for the account's default key, which nobody from another account may use."""
+    """Empty for the account's default key, which other accounts cannot use."""
 
 
 async def describe_secret(api: SecretsManagerClient, secret: str) -> SecretDescription:
-    """The secret of that name or ARN. Raises EntityNotFound, besides what every call may raise."""
+    """The description of the secret with that name or ARN. Raises EntityNotFound, besides what every call may raise."""
     content = await _ask(api, "DescribeSecret", f"look up {secret}", secret)
     return SecretDescription(_arn(api, "DescribeSecret", content), text_in(content, "KmsKeyId"))
 
 
 async def list_secret_names(api: SecretsManagerClient) -> list[str]:
-    """The names of the secrets of the account, in that region."""
+    """The names of the account's secrets in the endpoint's region, up to 2000."""
     call = Call(api.endpoint, api.credentials, "ListSecrets", "list the secrets", _refused)
     names: list[str] = []
     parameters: dict[str, object] = {"MaxResults": _PAGE}
@@ -68,7 +68,7 @@ async def list_secret_names(api: SecretsManagerClient) -> list[str]:
 
 
 async def get_secret_tags(api: SecretsManagerClient, secret: str) -> Mapping[str, str]:
-    """The tags of the secret of that ARN."""
+    """The tags of the secret with that ARN."""
     content = await _ask(api, "DescribeSecret", f"read the tags of {secret}", secret)
     _arn(api, "DescribeSecret", content)
     tags = content.get("Tags")
@@ -91,8 +91,8 @@ def _arn(api: SecretsManagerClient, action: str, content: Mapping[str, object]) 
     return arn
 
 
-def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
-    if said.code == "ResourceNotFoundException":
+def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
+    if answer.code == "ResourceNotFoundException":
         hint = "check the ARN, with the six characters at its end"
-        return EntityNotFound(f"Secrets Manager can't {doing}", why=said.message, hint=hint, aws=said)
+        return EntityNotFound(f"Secrets Manager can't {doing}", why=answer.message, hint=hint, aws=answer)
     return None

@@ -1,4 +1,4 @@
-"""Secrets Manager: one secret, or up to twenty at once."""
+"""Secrets Manager: read one secret, or up to twenty in a batch."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class SecretValue(NamedTuple):
     version_id: str
     value: Secret
     request_id: str = ""
-    """Of the answer that it came with."""
+    """Request id of the answer that contained the secret."""
 
 
 class BatchAnswer(NamedTuple):
-    """What came of each id that was asked for: it stands in one of the two."""
+    """The result of a batch: each requested id is in exactly one of the two."""
 
     values: Mapping[str, SecretValue]
     errors: Mapping[str, DsopsError]
@@ -43,7 +43,7 @@ async def get_secret_value(
     version_id: str = "",
     version_stage: str = "",
 ) -> SecretValue:
-    """The secret of that name, ARN, or ARN without its suffix; of its AWSCURRENT version unless told otherwise.
+    """Read a secret by name, ARN, or ARN without its random suffix; version AWSCURRENT by default.
 
     Raises SecretNotFound, SecretDeleted, SecretAccessDenied or SecretRefused, besides what every call may raise.
     """
@@ -58,9 +58,9 @@ async def get_secret_value(
 async def batch_get_secret_value(
     client: Client, credentials: Credentials, endpoint: Endpoint, secret_ids: Sequence[str]
 ) -> BatchAnswer:
-    """The AWSCURRENT versions of up to 20 different secrets, each with its own error where it has one.
+    """Read the AWSCURRENT versions of up to 20 different secrets; errors are returned per secret.
 
-    Raises AccessDenied when the batch itself is not allowed: the permission is one besides GetSecretValue.
+    Raises AccessDenied when the batch call itself is denied: its permission is separate from GetSecretValue.
     """
     call = Call(endpoint, credentials, "BatchGetSecretValue", "read secrets in batches", _no_refusal)
     waiting = dict.fromkeys(secret_ids)
@@ -73,8 +73,10 @@ async def batch_get_secret_value(
             parameters["NextToken"] = token
         content = await call_json(client, call, "secretsmanager", parameters)
         for entry in _entries(endpoint, call.action, content, "SecretValues"):
-            found = _secret_value(endpoint, call.action, entry, content.request_id)
-            values.update({each: found for each in waiting if _is_id_of(each, found)})
+            secret_value = _secret_value(endpoint, call.action, entry, content.request_id)
+            values.update(
+                {requested_id: secret_value for requested_id in waiting if _is_id_of(requested_id, secret_value)}
+            )
         for entry in _entries(endpoint, call.action, content, "Errors"):
             secret_id = text_in(entry, "SecretId")
             if secret_id in waiting:
@@ -82,11 +84,11 @@ async def batch_get_secret_value(
         token = text_in(content, "NextToken")
         if not token:
             break
-    for each in waiting:
-        if each in values:
-            errors.pop(each, None)
-        elif each not in errors:
-            errors[each] = lacks(endpoint, call.action, f"answer for `{each}`")
+    for requested_id in waiting:
+        if requested_id in values:
+            errors.pop(requested_id, None)
+        elif requested_id not in errors:
+            errors[requested_id] = lacks(endpoint, call.action, f"answer for `{requested_id}`")
     return BatchAnswer(values, errors)
 
 
@@ -98,7 +100,7 @@ def _reading(secret_id: str) -> str:
 
 
 def _entries(endpoint: Endpoint, action: str, content: Mapping[str, object], name: str) -> list[dict[str, object]]:
-    """A list of objects in an answer; nothing where it is missing."""
+    """A list member of objects; [] when it is missing. Raises AnswerInvalid for anything else."""
     entries = content.get(name) or []
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise lacks(endpoint, action, f"{name} that is a list of objects")
@@ -106,7 +108,7 @@ def _entries(endpoint: Endpoint, action: str, content: Mapping[str, object], nam
 
 
 def _secret_value(endpoint: Endpoint, action: str, content: Mapping[str, object], request_id: str) -> SecretValue:
-    """The secret in an answer; an error that shows nothing of it when something is missing."""
+    """Parse a secret from an answer. The error for a missing member shows none of the content."""
     name, arn = text_in(content, "Name"), text_in(content, "ARN")
     if not name or not arn:
         raise lacks(endpoint, action, "name and ARN")
@@ -121,7 +123,7 @@ def _secret_value(endpoint: Endpoint, action: str, content: Mapping[str, object]
 
 
 def _text_secret(endpoint: Endpoint, action: str, text: str) -> Secret:
-    # Half a surrogate pair (`\ud800`) is valid JSON and no text; Secret would take it for a byte.
+    # A lone surrogate (`\ud800`) is valid JSON but not text; Secret would take it for a byte.
     if not text.isascii():
         try:
             text.encode("utf-8")
@@ -140,53 +142,55 @@ def _binary_secret(endpoint: Endpoint, action: str, encoded: str) -> Secret:
 
 
 def _is_id_of(secret_id: str, found: SecretValue) -> bool:
-    """Whether a secret may be asked for by this id: its name, its ARN, or its ARN without the random suffix."""
+    """Whether the id is the secret's name, its ARN, or its ARN without the random suffix."""
     return secret_id in (found.name, found.arn, found.arn[:-_SUFFIX_LENGTH])
 
 
 def _entry_error(
     endpoint: Endpoint, credentials: Credentials, secret_id: str, entry: Mapping[str, object]
 ) -> DsopsError:
-    """The error of one secret of a batch."""
-    said = aws_answer(endpoint, 200, (text_in(entry, "ErrorCode"), text_in(entry, "Message"), ""), ())
-    if said is None:
+    """The error for one secret of a batch."""
+    answer = aws_answer(endpoint, 200, (text_in(entry, "ErrorCode"), text_in(entry, "Message"), ""), ())
+    if answer is None:
         return lacks(endpoint, "BatchGetSecretValue", f"reason why it has no `{secret_id}`")
     doing = _reading(secret_id)
-    return _refused(said, doing) or as_error(said, doing, credentials, endpoint.signing_region)
+    return _refused(answer, doing) or as_error(answer, doing, credentials, endpoint.signing_region)
 
 
 def _no_refusal(_said: AwsAnswer, _doing: str) -> DsopsError | None:
     return None
 
 
-def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
-    """Tells of refusals to read a secret."""
-    if concerns_credentials(said):
+def _refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
+    """The error for a refused read of a secret."""
+    if concerns_credentials(answer):
         return None
-    if is_denied(said):
-        hint = permission_hint(said, "secretsmanager:GetSecretValue")
-        if "KMS" in said.message or "kms:" in said.message:
+    if is_denied(answer):
+        hint = permission_hint(answer, "secretsmanager:GetSecretValue")
+        if "KMS" in answer.message or "kms:" in answer.message:
             hint = "allow kms:Decrypt on the key that encrypts it to the role that reads it"
-        return SecretAccessDenied(f"not allowed to {doing}", why=said.message, hint=hint, aws=said)
-    if said.code == "ResourceNotFoundException":
+        return SecretAccessDenied(f"not allowed to {doing}", why=answer.message, hint=hint, aws=answer)
+    if answer.code == "ResourceNotFoundException":
         return SecretNotFound(
-            f"could not {doing}: it does not exist in {said.endpoint}",
-            why=said.message,
+            f"could not {doing}: it does not exist in {answer.endpoint}",
+            why=answer.message,
             hint="check name, version and region; a secret of another account needs its whole ARN",
-            aws=said,
+            aws=answer,
         )
-    if (said.code == "InvalidRequestException" and "deletion" in said.message) or "marked deleted" in said.message:
+    if (
+        answer.code == "InvalidRequestException" and "deletion" in answer.message
+    ) or "marked deleted" in answer.message:
         secret_id = doing.removeprefix(_READING).strip("`")
         return SecretDeleted(
             f"could not {doing}: it is scheduled for deletion",
-            why=said.message,
+            why=answer.message,
             hint=f"undo that with `aws secretsmanager restore-secret --secret-id {secret_id}`",
-            aws=said,
+            aws=answer,
         )
-    hint = "check the key that encrypts it" if said.code == "DecryptionFailure" else ""
-    if "default KMS service key" in said.message:
-        # Its key policy is AWS's, and lets in the secret's own account alone (Secrets Manager User Guide, "Access from
-        # a different account").
+    hint = "check the key that encrypts it" if answer.code == "DecryptionFailure" else ""
+    if "default KMS service key" in answer.message:
+        # The default key's policy is AWS's own and allows the secret's account alone (Secrets Manager User Guide,
+        # "Access from a different account").
         hint = "encrypt it with a customer managed key (`aws secretsmanager update-secret --kms-key-id`) whose policy "
         hint += "allows kms:Decrypt to the role that reads it"
-    return SecretRefused(f"{said.endpoint} refused to {doing}", why=said.message, hint=hint, aws=said)
+    return SecretRefused(f"{answer.endpoint} refused to {doing}", why=answer.message, hint=hint, aws=answer)

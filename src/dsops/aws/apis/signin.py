@@ -1,7 +1,7 @@
-"""A session -> a link that signs in to the console, by AWS's federation endpoint.
+"""Exchange a session for a console sign-in link, at AWS's federation endpoint.
 
-IAM User Guide, "Enable custom identity broker access to the AWS console". The endpoint wants the session in the query
-of a GET: it travels inside TLS, and is in no log, error or repr of ours.
+IAM User Guide, "Enable custom identity broker access to the AWS console". The endpoint takes the session in the query
+of a GET: it is protected by TLS, and appears in no log, error or repr of ours.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from dsops.startup import cast
 from dsops.tasks import pause, transfer
 
 LINK_SECONDS = 15 * 60
-"""How long a sign-in token can be used, as the guide says."""
+"""How long a sign-in token is valid, according to the guide."""
 
 _FIRST_PAUSE_SECONDS = 0.2
 
-# The partitions whose addresses AWS documents: (federation endpoint, domain of the console). The European Sovereign
-# Cloud has no endpoint without a region ("Service endpoints" in its own documentation; the AWS CLI and granted agree).
+# Partitions with documented addresses: (federation endpoint, console domain). The European Sovereign Cloud has no
+# endpoint without a region ("Service endpoints" in its own documentation; the AWS CLI and granted agree).
 _PLACES = {
     "aws": ("https://signin.aws.amazon.com/federation", "console.aws.amazon.com"),
     "aws-cn": ("https://signin.amazonaws.cn/federation", "console.amazonaws.cn"),
@@ -36,7 +36,7 @@ _PLACES = {
 
 
 def federation_endpoint(partition: Partition, own: str = "") -> str:
-    """Where the token is asked for: `own`, else the partition's. Raises UsageError where neither can be used."""
+    """The sign-in endpoint: `own`, else the partition's. Raises UsageError when neither can be used."""
     if not own:
         if partition.name not in _PLACES:
             raise UsageError(
@@ -54,7 +54,7 @@ def federation_endpoint(partition: Partition, own: str = "") -> str:
 
 
 def console_page(partition: Partition, region: str, own: str = "") -> str:
-    """The page to go to: `own`, else the console's first one in that region. Raises UsageError."""
+    """The page to open after sign-in: `own`, else the console's home in that region. Raises UsageError."""
     if own:
         if not own.startswith("https://") or not own.isascii() or not own.isprintable() or " " in own:
             raise UsageError(
@@ -71,7 +71,7 @@ def console_page(partition: Partition, region: str, own: str = "") -> str:
 async def signin_link(
     client: Client, credentials: Credentials, endpoint: str, page: str, duration_seconds: int | None
 ) -> Secret:
-    """The link, a credential itself for fifteen minutes. Asked for again while the endpoint is down, not on a no."""
+    """The sign-in link, itself a credential for fifteen minutes. Retries outages, but not refusals."""
     token = credentials.session_token
     session = json.dumps(
         {
@@ -109,7 +109,7 @@ async def _ask(client: Client, request: WireRequest) -> Response:
         try:
             response = cast("Response", await transfer(request))
         except (Unreachable, TimedOut) as error:
-            # What else is there to say of an address was said for AWS's services.
+            # Replaces the hint, which is written for AWS's service endpoints.
             error.retell(
                 f"the sign-in endpoint: {error.message}",
                 hint="try again later; where another one is meant, `--endpoint` or DSOPS_SIGNIN_ENDPOINT names it",
@@ -120,9 +120,9 @@ async def _ask(client: Client, request: WireRequest) -> Response:
                 return response
             host = request.address.authority
             if response.status < 500 and response.status != 429:
-                # What it says is a page for people, in which the session may stand.
+                # The body is an HTML page that may contain the session, so it is not shown.
                 raise ConsoleRefused(
-                    f"{host} signs nobody in with this session: it answered {response.status}",
+                    f"{host} refused to sign in with this session: it answered {response.status}",
                     hint="without `--duration` it lasts as long as the session; the role's own limit may be lower",
                 )
             failure = ServiceError(f"{host} answered {response.status}", hint="try again")

@@ -1,4 +1,7 @@
-"""The access portal of IAM Identity Center: one function per API action. A login's token is sent, nothing is signed."""
+"""The access portal of IAM Identity Center: one function per API action.
+
+Requests are not signed; they carry the access token of a login.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ _PARTS = ("accessKeyId", "secretAccessKey", "sessionToken")
 
 
 class PortalClient(NamedTuple):
-    """Where the portal is asked, and with whose login."""
+    """Endpoint and access token for calls to the portal."""
 
     client: Client
     endpoint: Endpoint
@@ -26,25 +29,25 @@ class PortalClient(NamedTuple):
 
 
 class Account(NamedTuple):
-    """An account in which somebody has a permission set."""
+    """An account in which the user has a permission set."""
 
     account_id: str
     name: str
 
 
 async def get_role_credentials(portal: PortalClient, account_id: str, role_name: str) -> Credentials:
-    """A session of the permission set's role. Raises LoginRequired, NotAssigned or SsoRefused, besides the usual."""
+    """Credentials of the permission set's role. Raises LoginRequired, NotAssigned or SsoRefused, besides the usual."""
     path = f"/federation/credentials?role_name={quote(role_name)}&account_id={quote(account_id)}"
     action, doing = "GetRoleCredentials", f"get credentials of {role_name} in {account_id}"
     content = await _ask(portal, action, path, doing)
-    found = content.get("roleCredentials")
-    if not isinstance(found, dict):
+    role_credentials = content.get("roleCredentials")
+    if not isinstance(role_credentials, dict):
         raise lacks(portal.endpoint, action, "roleCredentials")
-    parts = {name: text_in(found, name) for name in _PARTS}
+    parts = {name: text_in(role_credentials, name) for name in _PARTS}
     for name, text in parts.items():
         if not text or not text.isascii() or not text.isprintable() or " " in text:
             raise lacks(portal.endpoint, action, f"roleCredentials/{name} that could be one")
-    expiration = _from_milliseconds(found.get("expiration"))
+    expiration = _from_milliseconds(role_credentials.get("expiration"))
     if expiration is None:
         raise lacks(portal.endpoint, action, "roleCredentials/expiration that is a time")
     key_id, secret_key, session_token = parts.values()
@@ -59,34 +62,34 @@ async def get_role_credentials(portal: PortalClient, account_id: str, role_name:
 
 
 async def list_accounts(portal: PortalClient) -> list[Account]:
-    """The accounts in which whoever has logged in has something."""
-    found = await _list(portal, "ListAccounts", "/assignment/accounts?", "list the accounts", "accountList")
-    return [Account(text_in(each, "accountId"), text_in(each, "accountName")) for each in found]
+    """The accounts in which the logged-in user has a permission set."""
+    accounts = await _list(portal, "ListAccounts", "/assignment/accounts?", "list the accounts", "accountList")
+    return [Account(text_in(account, "accountId"), text_in(account, "accountName")) for account in accounts]
 
 
 async def list_account_roles(portal: PortalClient, account_id: str) -> list[str]:
-    """The names of the permission sets that whoever has logged in has in that account."""
+    """The names of the logged-in user's permission sets in that account."""
     path, doing = f"/assignment/roles?account_id={quote(account_id)}&", f"list the permission sets in {account_id}"
-    found = await _list(portal, "ListAccountRoles", path, doing, "roleList")
-    return [text_in(each, "roleName") for each in found]
+    roles = await _list(portal, "ListAccountRoles", path, doing, "roleList")
+    return [text_in(role, "roleName") for role in roles]
 
 
 async def logout(portal: PortalClient) -> None:
-    """Ends the login, here and for whoever else has its token. Raises LoginRequired where it had ended already."""
+    """End the login for every program that uses its token. Raises LoginRequired when it had ended already."""
     await _ask(portal, "Logout", "/logout", "end the login", method="POST")
 
 
 async def _list(portal: PortalClient, action: str, path: str, doing: str, name: str) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = []
+    objects: list[dict[str, object]] = []
     token = ""
     for _ in range(_MOST_PAGES):
         more = f"&next_token={quote(token)}" if token else ""
         content = await _ask(portal, action, f"{path}max_result=100{more}", doing)
-        found += objects_in(content, name)
+        objects += objects_in(content, name)
         token = text_in(content, "nextToken")
         if not token:
             break
-    return found
+    return objects
 
 
 async def _ask(portal: PortalClient, action: str, path: str, doing: str, method: str = "GET") -> Content:
@@ -94,16 +97,16 @@ async def _ask(portal: PortalClient, action: str, path: str, doing: str, method:
     return await call_rest(portal.client, call, headers=((_BEARER, portal.access_token.reveal()),))
 
 
-def _refused(said: AwsAnswer, doing: str) -> DsopsError:
-    """Tells of every refusal: nothing is signed, so that none is about a key or a clock."""
-    if said.code == "UnauthorizedException" or said.status == 401:
-        message = f"{said.endpoint} does not accept the login to {doing}"
-        return LoginRequired(message, why=said.message, hint="log in again: `dsops login STORE`", aws=said)
-    if said.code in ("ForbiddenException", "ResourceNotFoundException") or said.status in (403, 404):
+def _refused(answer: AwsAnswer, doing: str) -> DsopsError:
+    """The error for any refusal: requests are unsigned, so it is never about a key or a clock."""
+    if answer.code == "UnauthorizedException" or answer.status == 401:
+        message = f"{answer.endpoint} does not accept the login to {doing}"
+        return LoginRequired(message, why=answer.message, hint="log in again: `dsops login STORE`", aws=answer)
+    if answer.code in ("ForbiddenException", "ResourceNotFoundException") or answer.status in (403, 404):
         hint = "check account and name, or have the permission set assigned"
-        return NotAssigned(f"not allowed to {doing}", why=said.message, hint=hint, aws=said)
+        return NotAssigned(f"not allowed to {doing}", why=answer.message, hint=hint, aws=answer)
     hint = "check the start URL and the region of the Identity Center"
-    return SsoRefused(f"{said.endpoint} refused to {doing}", why=said.message, hint=hint, aws=said)
+    return SsoRefused(f"{answer.endpoint} refused to {doing}", why=answer.message, hint=hint, aws=answer)
 
 
 def _from_milliseconds(value: object) -> datetime | None:

@@ -1,4 +1,4 @@
-"""The token endpoint of IAM Identity Center (OAuth 2.0): one function for each thing that is asked of it."""
+"""The OAuth 2.0 token endpoint of IAM Identity Center: one function per request."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
 REDIRECT_URI = "http://127.0.0.1/oauth/callback"
-"""As it is registered; the port is left out, and any one may stand there then (RFC 8252, 7.3)."""
+"""Registered without a port, so that any port is accepted at login (RFC 8252, 7.3)."""
 
 _CODE_GRANT, _DEVICE_GRANT = "authorization_code", "urn:ietf:params:oauth:grant-type:device_code"
 _REFRESH_GRANT = "refresh_token"
 _INTERVAL_SECONDS = 5
-"""Between two questions whether a device is approved, where the answer names no other (RFC 8628, 3.2)."""
+"""Pause between two polls for the approval, unless the answer names another (RFC 8628, 3.2)."""
 
 _LONGEST_SECONDS = 366 * 24 * 3600
 _HINTS = {
     "InvalidRequestException": "check `start_url` and `sso_region`: the instance is in one region only",
     "InvalidScopeException": "check `sso_registration_scopes` of the session",
-    "InvalidClientException": "log in once more: this program's registration has ended",
+    "InvalidClientException": "log in again: this program's registration has ended",
     "InvalidRedirectUriException": "log in with `--device`",
 }
 
 
 class DeviceAuthorization(NamedTuple):
-    """A login that a person approves on a page, in whatever browser."""
+    """A pending login that a person approves in a browser on any device."""
 
     device_code: Secret
     user_code: str
     verification_uri: str
     verification_uri_complete: str
-    """With the code in it already."""
+    """The URI with the user code filled in."""
     seconds: int
-    """How long the code is good."""
+    """Validity of the code."""
     interval: int
 
 
 async def register_client(
     client: Client, endpoint: Endpoint, session: SsoSession, name: str, *, has_redirect: bool
 ) -> Registration:
-    """This program, made known under that name for logins of that session.
+    """Register this program under `name` for logins of that session.
 
-    `has_redirect`: the browser brings the code back by itself. The AWS CLI has a registration for each way, too.
+    `has_redirect`: the browser brings the code back by itself. Like the AWS CLI, one registration per login method.
     """
     parameters: dict[str, object] = {"clientName": name, "clientType": "public", "scopes": list(session.scopes)}
     if has_redirect:
@@ -72,7 +72,7 @@ async def register_client(
 async def start_device_authorization(
     client: Client, endpoint: Endpoint, session: SsoSession, registration: Registration
 ) -> DeviceAuthorization:
-    """A code for a person to approve."""
+    """Start a device login and return the code that a person approves."""
     parameters = {**_proof(registration), "startUrl": session.start_url}
     doing = f"begin a login at {session.start_url}"
     call = _call(endpoint, "StartDeviceAuthorization", "/device_authorization", doing, registration.client_secret)
@@ -98,16 +98,16 @@ async def token_of_device(
         parameters = {"grantType": _DEVICE_GRANT, "deviceCode": device_code.reveal()}
         return await _token(client, endpoint, registration, parameters, "ask whether the code is approved", device_code)
     except SsoRefused as error:
-        said = error.aws.code if error.aws else ""
-        if said in ("AuthorizationPendingException", "SlowDownException"):
-            return said
+        answer = error.aws.code if error.aws else ""
+        if answer in ("AuthorizationPendingException", "SlowDownException"):
+            return answer
         raise
 
 
 async def token_of_code(
     client: Client, endpoint: Endpoint, registration: Registration, code: Secret, verifier: Secret, redirect_uri: str
 ) -> Token:
-    """The token for what the browser brought back; `verifier` shows that it is us who sent it (RFC 7636)."""
+    """Exchange the browser's authorization code for a token; `verifier` is the PKCE proof (RFC 7636)."""
     parameters = {
         "grantType": _CODE_GRANT,
         "code": code.reveal(),
@@ -118,7 +118,7 @@ async def token_of_code(
 
 
 async def refreshed(client: Client, endpoint: Endpoint, token: Token) -> Token:
-    """The same login with a new access token, where `token.can_be_refreshed`."""
+    """Refresh the login's access token. Requires `token.can_be_refreshed`."""
     registration, refresh_token = token.client, token.refresh_token
     if registration is None or refresh_token is None:
         raise ValueError("only what can be refreshed is")
@@ -134,7 +134,7 @@ async def _token(
     doing: str,
     *hidden: Secret,
 ) -> Token:
-    # A code works once; a device's is asked about again by who waits for it, and a refresh token works again.
+    # An authorization code works once. A device code is polled again by `by_device`, and a refresh token works again.
     is_once = "refreshToken" not in parameters
     call = _call(endpoint, "CreateToken", "/token", doing, registration.client_secret, *hidden, is_once=is_once)
     content = await call_rest(client, call, {**_proof(registration), **parameters})
@@ -145,7 +145,7 @@ async def _token(
             raise lacks(endpoint, call.action, "token that could be one")
     if not access_token or not seconds:
         raise lacks(endpoint, call.action, "accessToken and expiresIn")
-    # By this machine's clock, as the AWS CLI does: it is the one that the end is compared with.
+    # By this machine's clock, as the AWS CLI does: the expiry is compared with that clock.
     expires_at = client.runtime.now() + timedelta(seconds=seconds)
     return Token(Secret(access_token), expires_at, Secret(refresh_token) if refresh_token else None, registration)
 
@@ -158,10 +158,12 @@ def _proof(registration: Registration) -> dict[str, object]:
     return {"clientId": registration.client_id, "clientSecret": registration.client_secret.reveal()}
 
 
-def _refused(said: AwsAnswer, doing: str) -> DsopsError:
-    return SsoRefused(f"{said.endpoint} refused to {doing}", why=said.message, hint=_HINTS.get(said.code, ""), aws=said)
+def _refused(answer: AwsAnswer, doing: str) -> DsopsError:
+    return SsoRefused(
+        f"{answer.endpoint} refused to {doing}", why=answer.message, hint=_HINTS.get(answer.code, ""), aws=answer
+    )
 
 
 def _seconds(value: object) -> int:
-    """A number of seconds from 1 on; 0 for anything else."""
+    """A positive number of seconds, at most a year; 0 for anything else."""
     return min(value, _LONGEST_SECONDS) if isinstance(value, int) and value > 0 else 0

@@ -1,4 +1,4 @@
-"""What STS refuses -> what to do about it, for each kind of proof that a call brings."""
+"""Errors and hints for what STS refuses, by kind of call: role, web identity token, SAML assertion."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dsops.aws.http.client import Refusal
 from dsops.aws.http.refusal import concerns_credentials, is_denied
 from dsops.errors import AssumeRoleDenied, AwsAnswer, DsopsError, MfaRefused, StsRefused
 
-# What AWS says -> what to do about it. Texts as seen on AWS; a part that has not changed in years.
+# (text in AWS's message, hint). The texts were seen on AWS and have not changed in years.
 _HINTS = (
     ("MaxSessionDuration", "lower `duration_seconds`, or raise the role's maximum session duration"),
     ("1 hour session limit", "a role reached from a session lasts an hour at most: `duration_seconds: 3600`"),
@@ -23,7 +23,7 @@ _HINTS = (
 )
 _TOKEN_HINTS = (
     ("Token expired", "get a new token: this one is too old"),
-    ("not yet valid", "wait, or set the clock of who issues the token: it is from the future"),
+    ("not yet valid", "wait, or set the clock of the token's issuer: it is from the future"),
     ("token audience", "set the token's audience to one that the IAM OIDC provider lists, or add this one there"),
     ("No OpenIDConnect provider", "make an IAM OIDC provider for this issuer in the role's account"),
     ("verification key", "AWS has to reach the issuer's keys: check its address and that it is up"),
@@ -53,30 +53,34 @@ _CODE_HINTS = {
 
 
 def refused_role(*, has_external_id: bool) -> Refusal:
-    """Tells of refusals to assume a role."""
+    """The function that turns a refused AssumeRole into an error."""
 
-    def refusal(said: AwsAnswer, doing: str) -> DsopsError | None:
-        failure = refused(said, doing)
-        if failure is not None or not is_denied(said):
+    def refusal(answer: AwsAnswer, doing: str) -> DsopsError | None:
+        failure = refused(answer, doing)
+        if failure is not None or not is_denied(answer):
             return failure
-        # AWS has one text for a role that is not there, one that does not trust the caller, and a missing permission.
+        # AWS has one message for a role that does not exist, one that does not trust the caller, and a missing
+        # permission.
         hint = "check the ARN, the role's trust policy, and that the caller may sts:AssumeRole"
         if not has_external_id:
             hint += "; if the trust policy asks for sts:ExternalId, set `external_id`"
-        return AssumeRoleDenied(f"not allowed to {doing}", why=said.message, hint=_hint(said) or hint, aws=said)
+        return AssumeRoleDenied(f"not allowed to {doing}", why=answer.message, hint=_hint(answer) or hint, aws=answer)
 
     return refusal
 
 
 def within_limit(refusal: Refusal, role_arn: str, duration_seconds: int | None) -> Refusal:
-    """Tells of a role that allows less: how much only iam:GetRole knows, which is another permission, so it is said."""
+    """Wrap `refusal` with a hint for a duration above the role's maximum.
 
-    def within(said: AwsAnswer, doing: str) -> DsopsError | None:
-        failure = refusal(said, doing)
-        if failure is not None and duration_seconds and "MaxSessionDuration" in said.message:
+    The hint shows how to read the maximum: only iam:GetRole returns it, which is another permission.
+    """
+
+    def within(answer: AwsAnswer, doing: str) -> DsopsError | None:
+        failure = refusal(answer, doing)
+        if failure is not None and duration_seconds and "MaxSessionDuration" in answer.message:
             role = role_arn.rpartition("/")[2]
             hint = (
-                f"the role allows less than {duration_seconds} s, and 3600 unless somebody raised it "
+                f"the role allows less than {duration_seconds} s, by default 3600 "
                 f"(`aws iam get-role --role-name {role} --query Role.MaxSessionDuration`): lower `duration_seconds`, "
                 f"or `aws iam update-role --role-name {role} --max-session-duration {duration_seconds}`"
             )
@@ -86,46 +90,46 @@ def within_limit(refusal: Refusal, role_arn: str, duration_seconds: int | None) 
     return within
 
 
-def refused_token(said: AwsAnswer, doing: str) -> DsopsError | None:
-    """Tells of refusals of a web identity token. It is no credential: what AWS says of it is not about who signs."""
-    if is_denied(said):
-        # The same words for a role that is not there and one whose trust policy does not fit (aws-sdk-js-v3#6225).
+def refused_token(answer: AwsAnswer, doing: str) -> DsopsError | None:
+    """The error for a refused web identity token. The token is no credential: the signer is not to blame."""
+    if is_denied(answer):
+        # The same message for a role that does not exist and one whose trust policy does not fit (aws-sdk-js-v3#6225).
         hint = "check the ARN and the role's trust policy: the provider, and its conditions on `aud` and `sub`"
-        return AssumeRoleDenied(f"not allowed to {doing}", why=said.message, hint=hint, aws=said)
+        return AssumeRoleDenied(f"not allowed to {doing}", why=answer.message, hint=hint, aws=answer)
     for text, hint in _TOKEN_HINTS:
-        if text in said.message:
-            return StsRefused(f"{said.endpoint} refused to {doing}", why=said.message, hint=hint, aws=said)
-    return refused(said, doing)
+        if text in answer.message:
+            return StsRefused(f"{answer.endpoint} refused to {doing}", why=answer.message, hint=hint, aws=answer)
+    return refused(answer, doing)
 
 
-def refused_assertion(said: AwsAnswer, doing: str) -> DsopsError | None:
-    """Tells of refusals of a SAML assertion."""
-    if is_denied(said):
-        # The same words for a role that is not there, and one whose trust policy does not fit (IAM User Guide,
+def refused_assertion(answer: AwsAnswer, doing: str) -> DsopsError | None:
+    """The error for a refused SAML assertion."""
+    if is_denied(answer):
+        # The same message for a role that does not exist and one whose trust policy does not fit (IAM User Guide,
         # "Troubleshoot SAML federation").
         hint = "check the role's trust policy: the SAML provider, sts:AssumeRoleWithSAML, its conditions on `SAML:aud`"
-        return AssumeRoleDenied(f"not allowed to {doing}", why=said.message, hint=hint, aws=said)
+        return AssumeRoleDenied(f"not allowed to {doing}", why=answer.message, hint=hint, aws=answer)
     for text, hint in _ASSERTION_HINTS:
-        if text in said.message:
-            return StsRefused(f"{said.endpoint} refused to {doing}", why=said.message, hint=hint, aws=said)
-    return refused(said, doing)
+        if text in answer.message:
+            return StsRefused(f"{answer.endpoint} refused to {doing}", why=answer.message, hint=hint, aws=answer)
+    return refused(answer, doing)
 
 
-def refused(said: AwsAnswer, doing: str) -> DsopsError | None:
-    """Tells of refusals that any action of STS may meet."""
-    if said.message.startswith("MultiFactorAuthentication failed"):
-        message = f"{said.endpoint} did not accept the MFA code to {doing}"
-        return MfaRefused(message, why=said.message, hint=_hint(said), aws=said)
-    if concerns_credentials(said):
+def refused(answer: AwsAnswer, doing: str) -> DsopsError | None:
+    """The error for refusals that any STS action may meet; None to use the error common to all services."""
+    if answer.message.startswith("MultiFactorAuthentication failed"):
+        message = f"{answer.endpoint} did not accept the MFA code to {doing}"
+        return MfaRefused(message, why=answer.message, hint=_hint(answer), aws=answer)
+    if concerns_credentials(answer):
         return None
-    hint = _hint(said)
-    if is_denied(said) and "Cannot call" not in said.message:
+    hint = _hint(answer)
+    if is_denied(answer) and "Cannot call" not in answer.message:
         return None
-    return StsRefused(f"{said.endpoint} refused to {doing}", why=said.message, hint=hint, aws=said)
+    return StsRefused(f"{answer.endpoint} refused to {doing}", why=answer.message, hint=hint, aws=answer)
 
 
-def _hint(said: AwsAnswer) -> str:
+def _hint(answer: AwsAnswer) -> str:
     for text, hint in _HINTS:
-        if text in said.message:
+        if text in answer.message:
             return hint
-    return _CODE_HINTS.get(said.code, "")
+    return _CODE_HINTS.get(answer.code, "")

@@ -1,4 +1,4 @@
-"""What to do about a server that can't be reached or trusted; imported when there is one."""
+"""Hints for a server that can't be reached or whose certificate is not trusted; imported on the first such failure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WRONG_NAME = r"subject name|hostname mismatch|doesn't match|does not match|is n
 
 
 def for_unreachable(address: Address, proxy: Proxy | None, why: str) -> str:
-    """Where to look: the proxy, a sandbox that does not run, a region that is none, the network."""
+    """The hint for a failed connection: check the proxy, the sandbox, the region or the network."""
     host, authority = address.host, address.authority
     if proxy is not None:
         if "407" in why:
@@ -33,14 +33,14 @@ def for_unreachable(address: Address, proxy: Proxy | None, why: str) -> str:
 
 
 def for_broken(proxy: Proxy | None) -> str:
-    """A connection that was there and is gone."""
+    """The hint for a connection that broke before the answer was complete."""
     if proxy is not None:
-        return f"try again; if it stays so, check {proxy.origin}"
-    return "try again; if it stays so, something between here and there cuts it"
+        return f"try again; if it persists, check {proxy.origin}"
+    return "try again; if it persists, a firewall or proxy on the way may be closing it"
 
 
 def for_certificate(why: str) -> str:
-    """A certificate that is not trusted has three usual reasons."""
+    """The hint for an untrusted certificate: wrong name, expired, or signed by a private CA."""
     if re.search(_WRONG_NAME, why, re.IGNORECASE):
         return "the certificate is for another name: check the address, and what answers there"
     if "expired" in why:
@@ -49,7 +49,7 @@ def for_certificate(why: str) -> str:
 
 
 def _region_in(host: str) -> str:
-    """The region of `sts.us-east-1.amazonaws.com`, also one that AWS does not have; "" where there is none."""
+    """The region label in `sts.us-east-1.amazonaws.com`, even if AWS has no such region; "" for other hosts."""
     host = host.removeprefix("portal.")
     for partition in PARTITIONS:
         for suffix in (partition.dns_suffix, partition.dual_stack_suffix):
@@ -60,20 +60,20 @@ def _region_in(host: str) -> str:
 
 
 def _for_region(region: str, key: str) -> str:
-    """The region that was probably meant, where this one is not among those that are known; it stands in `key`."""
-    known = _regions()
-    if not region or region in known:
+    """A hint when `region` is none of AWS's, with the nearest real one; "" when it is. `key` is the setting with it."""
+    known_regions = _regions()
+    if not region or region in known_regions:
         return ""
-    meant = nearest(region, known)
+    meant = nearest(region, known_regions)
     if meant:
-        return f"`{region}` is no region that dsops knows: did you mean `{meant}`? it stands in {key}"
-    if known or not re.fullmatch(_REGION_SHAPE, region):
-        return f"`{region}` is no region that dsops knows: check {key}"
+        return f"`{region}` is not a region that dsops knows: did you mean `{meant}`? it stands in {key}"
+    if known_regions or not re.fullmatch(_REGION_SHAPE, region):
+        return f"`{region}` is not a region that dsops knows: check {key}"
     return ""
 
 
 def _regions() -> list[str]:
-    """AWS's regions as botocore lists them; none where its list can't be read. It is not imported for that."""
+    """AWS's regions from botocore's data file, read without importing botocore; [] when that file can't be read."""
     import json
     import os
     from importlib.util import find_spec

@@ -1,4 +1,4 @@
-"""Bytes of an answer -> what AWS said, in either of its two protocols; anything else is no answer of AWS's."""
+"""Parse an AWS answer (XML or JSON) and its error; anything else is rejected as not AWS's."""
 
 from __future__ import annotations
 
@@ -21,36 +21,39 @@ _REQUEST_ID = r"[A-Za-z0-9=/+-]{1,100}\Z"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT\Z", re.ASCII)
 
-# ValidationError repeats what was sent: "Value 'x' at 'externalId' failed to satisfy constraint: ...".
+# A ValidationError repeats the rejected value: "Value 'x' at 'externalId' failed to satisfy constraint: ...".
 _ECHO = r"(?si)Value '.*?' at '([\w.]*?(?:externalId|tokenCode|webIdentityToken|sAMLAssertion|contextAssertion))'"
 
 
 class Element(NamedTuple):
-    """An XML element without its namespace; `text` is what stands before, between and after its children."""
+    """An XML element without its namespace; `text` is all character data before, between and after its children."""
 
     name: str
     text: str
     children: tuple[Element, ...]
 
     def find(self, path: str) -> Element | None:
-        """The first element down this path (`Credentials/AccessKeyId`), or None."""
-        found: Element | None = self
+        """The first element at this path (`Credentials/AccessKeyId`), or None."""
+        element: Element | None = self
         for name in path.split("/"):
-            found = next((child for child in found.children if child.name == name), None) if found else None
-        return found
+            element = next((child for child in element.children if child.name == name), None) if element else None
+        return element
 
     def text_of(self, path: str) -> str:
-        """The text of the element down this path; "" where there is none."""
-        found = self.find(path)
-        return found.text.strip() if found is not None else ""
+        """The stripped text of the element at `path`; "" when there is no such element."""
+        element = self.find(path)
+        return element.text.strip() if element is not None else ""
 
     def __repr__(self) -> str:
-        # A text may be a session's secret key.
+        # The text may be a session's secret key.
         return f"Element({self.name}, {len(self.children)} children)"
 
 
 def parse_xml(body: bytes) -> Element | None:
-    """The root element; None when the bytes are no XML, or XML with a document type: AWS sends none, bombs need one."""
+    """The root element; None when the bytes are not XML, or have a DOCTYPE.
+
+    AWS never sends a DOCTYPE, and entity expansion attacks need one.
+    """
     from pyexpat import ExpatError, ParserCreate
 
     parser = ParserCreate(namespace_separator=" ")
@@ -84,7 +87,7 @@ def parse_xml(body: bytes) -> Element | None:
 
 
 def parse_json(body: bytes) -> dict[str, object] | None:
-    """The object; None when the bytes are something else."""
+    """The JSON object in `body`; None when the bytes are anything else."""
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
@@ -93,7 +96,7 @@ def parse_json(body: bytes) -> dict[str, object] | None:
 
 
 def query_refusal(response: Response) -> tuple[str, str, str] | None:
-    """Code, message and request id of a query API's error."""
+    """Code, message and request id of a query API's error (STS, IAM); None when the body has no `Error` element."""
     root = parse_xml(response.body)
     if root is None or root.find("Error") is None:
         return None
@@ -102,7 +105,7 @@ def query_refusal(response: Response) -> tuple[str, str, str] | None:
 
 
 def json_refusal(response: Response) -> tuple[str, str, str] | None:
-    """Code, message and request id of a JSON API's error."""
+    """Code, message and request id of a JSON 1.1 API's error (Secrets Manager, SSM); None when it has no code."""
     content = parse_json(response.body)
     if content is None:
         return None
@@ -115,7 +118,10 @@ def json_refusal(response: Response) -> tuple[str, str, str] | None:
 
 
 def rest_refusal(response: Response) -> tuple[str, str, str] | None:
-    """The same of a REST API's error; the token endpoint of IAM Identity Center has OAuth's members (RFC 6749, 5.2)."""
+    """Code, message and request id of a REST API's error.
+
+    The token endpoint of IAM Identity Center uses OAuth's members `error` and `error_description` (RFC 6749, 5.2).
+    """
     content = parse_json(response.body)
     if content is None:
         return None
@@ -130,12 +136,13 @@ def rest_refusal(response: Response) -> tuple[str, str, str] | None:
 def aws_answer(
     endpoint: Endpoint, status: int, parts: tuple[str, str, str], hidden: Iterable[Secret | None]
 ) -> AwsAnswer | None:
-    """What AWS said, fit for people; None when the code is not one that AWS could have sent.
+    """The AWS error, safe to show to people; None when the code is not one that AWS could have sent.
 
-    `hidden` are the secrets of the request: AWS repeats values that it refuses, and, where a signature doesn't match,
-    the headers that it should have covered; what stands between us and AWS may repeat the form that was sent.
+    `hidden` are the secrets of the request, which are masked in the message. AWS repeats values that it rejects and,
+    for a wrong signature, the headers that should have been signed; a proxy in between may repeat the form that was
+    sent.
     """
-    from urllib.parse import quote  # only what is refused comes here
+    from urllib.parse import quote  # Imported here because only refused requests need it.
 
     code, message, request_id = parts
     if not re.match(_CODE, code):
@@ -144,8 +151,8 @@ def aws_answer(
         for text in (secret.reveal(), quote(secret.reveal(), safe="")) if secret is not None else ():
             message = message.replace(text, "***") if text else message
     message = re.sub(_ECHO, r"Value '***' at '\1'", message)
-    # What a terminal would obey does not come from a server.
-    message = " ".join("".join(each if each.isprintable() else " " for each in message).split())
+    # A server must not send control characters (escape sequences) to the user's terminal.
+    message = " ".join("".join(character if character.isprintable() else " " for character in message).split())
     if len(message) > _MAX_MESSAGE:
         message = message[:_MAX_MESSAGE] + "..."
     request_id = request_id if re.match(_REQUEST_ID, request_id) else ""
@@ -153,13 +160,13 @@ def aws_answer(
 
 
 def request_id_in(headers: Mapping[str, str]) -> str:
-    """The id that AWS gave the request; "" where it gave none, or something that is none."""
+    """The AWS request id in the headers; "" when it is missing or malformed."""
     request_id = headers.get("x-amzn-requestid", "")
     return request_id if re.match(_REQUEST_ID, request_id) else ""
 
 
 class Content(dict[str, object]):
-    """The object of a JSON answer, with the id of its request. Its repr shows neither: it may hold a secret."""
+    """The object of a JSON answer, with its request id. The repr hides the content, which may hold a secret."""
 
     __slots__ = ("request_id",)
 
@@ -172,7 +179,7 @@ class Content(dict[str, object]):
 
 
 def server_time(headers: Mapping[str, str]) -> datetime | None:
-    """The `Date` of an answer; None when it has none that can be read."""
+    """The time in the answer's `Date` header; None when it is missing or can't be parsed."""
     match = _HTTP_DATE.match(headers.get("date", ""))
     if match is None or match[2] not in _MONTHS:
         return None
@@ -184,7 +191,7 @@ def server_time(headers: Mapping[str, str]) -> datetime | None:
 
 
 def lacks(endpoint: Endpoint, action: str, what: str) -> AnswerInvalid:
-    """An answer without something that every answer of AWS to this action has. Its content is never shown."""
+    """The error for an answer that lacks what AWS always sends for this action. The answer's content is not shown."""
     return AnswerInvalid(
         f"{endpoint.short} answered {action}, but not as AWS does",
         why=f"the answer has no {what}",
@@ -193,7 +200,7 @@ def lacks(endpoint: Endpoint, action: str, what: str) -> AnswerInvalid:
 
 
 def text_in(content: Mapping[str, object], name: str) -> str:
-    """A text member of a JSON answer; "" where it is missing or something else."""
+    """A string member of a JSON answer; "" when it is missing or of another type."""
     value = content.get(name)
     return value if isinstance(value, str) else ""
 

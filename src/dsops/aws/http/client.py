@@ -1,4 +1,4 @@
-"""One call to AWS: signed, sent, sent again where that may help, its refusal told as a dsops error."""
+"""Send one call to AWS: sign it, retry it, and turn a refusal into a dsops error."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from dsops.aws.http.retries import KnownServices, Retrying
 
 _SKEW_SECONDS = 4 * 60
-"""Less than that is no reason for a refusal: Secrets Manager takes 5 minutes, STS 15."""
+"""A smaller difference is not why a request was refused: Secrets Manager accepts 5 minutes, STS 15."""
 
 _MOST_PREPARED = 6
-"""Connections opened ahead: 100 secrets in batches of 20 need five at a time."""
+"""The most connections opened ahead of time: 100 secrets in batches of 20 need five at once."""
 
 _SANDBOX = "dsops-sandbox"
 """The `Server` header of dsops' sandbox."""
@@ -44,23 +44,23 @@ _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 
 
 class Client(NamedTuple):
-    """What a call needs besides its own content. Made by `make_client`; `_replace` gives one with other limits."""
+    """What every call needs besides its parameters. Create it with `make_client`; `_replace` changes its limits."""
 
     runtime: Runtime
     skews: dict[str, float]
-    """Host -> seconds that its clock is ahead of ours, once a refusal told; shared by the copies of a client."""
+    """Host -> seconds its clock is ahead of ours, learnt from refusals; shared by all copies of the client."""
     known_services: KnownServices
-    """The rate limits of services that have refused or failed; shared by the copies of a client, and by an agent's."""
+    """Rate limits of services that refused or failed; shared by all copies of the client, and by an agent's clients."""
     connect_timeout_ms: int
     total_timeout_ms: int
-    """For the whole call, retries and pauses included."""
+    """The time limit of the whole call, including retries and pauses."""
     attempts: int
-    """The most where the service fails; throttling is retried until the total time is up."""
+    """The most attempts when the service fails. Throttling is retried until the total time is up."""
     sandboxes: set[str]
-    """URLs of endpoints whose last answer was that of dsops' sandbox on this machine; shared like `skews`."""
+    """URLs of endpoints that the local dsops sandbox answered last; shared by all copies of the client."""
 
     def skew_seconds(self, endpoint: Endpoint) -> float:
-        """How far that endpoint's clock is ahead of ours, as far as we know."""
+        """Seconds by which the endpoint's clock is ahead of ours; 0 until a refusal has shown a difference."""
         return self.skews.get(endpoint.url, 0.0)
 
 
@@ -73,37 +73,37 @@ def make_client(
     known_services: KnownServices | None = None,
     sandboxes: set[str] | None = None,
 ) -> Client:
-    """A client of this world; `known_services` and `sandboxes` are what several clients share, and learn."""
+    """Create a client for this runtime. Clients that share `known_services` and `sandboxes` learn together."""
     services = {} if known_services is None else known_services
-    known = set() if sandboxes is None else sandboxes
-    return Client(runtime, {}, services, connect_timeout_ms, total_timeout_ms, attempts, known)
+    sandbox_urls = set() if sandboxes is None else sandboxes
+    return Client(runtime, {}, services, connect_timeout_ms, total_timeout_ms, attempts, sandbox_urls)
 
 
 Refusal = Callable[[AwsAnswer, str], DsopsError | None]
-"""(what AWS said, what was being done) -> the error that an action makes of it; None where the common one will do."""
+"""(AWS's error, what was being done) -> the error that this action raises; None to use the common one."""
 
 
 class Call(NamedTuple):
-    """One action on one service, apart from its parameters."""
+    """One call of an API action, without its parameters."""
 
     endpoint: Endpoint
     credentials: Credentials | None
-    """None for the actions that are not signed."""
+    """None for actions that are not signed."""
     action: str
     doing: str
     """Completes `not allowed to ...`: `assume arn:aws:iam::123456789012:role/Deploy`."""
     refusal: Refusal
     hidden: tuple[Secret | None, ...] = ()
-    """Secrets among the parameters, which AWS may repeat in a message."""
+    """Secret parameters, which AWS may repeat in an error message and which are masked there."""
     is_once: bool = False
-    """It holds an MFA code, which works once: what may have arrived is never sent again."""
+    """The call holds an MFA code, which works once: a request that may have arrived is never sent again."""
     method: str = "POST"
     path: str = ""
-    """Path and query behind the endpoint's address, percent-encoded, for an API that has many."""
+    """Path and query after the endpoint's address, percent-encoded, for REST APIs."""
 
 
 class Reply(NamedTuple):
-    """An answer's content, and the headers that it came with. Its repr shows neither."""
+    """The content and headers of an answer. Its repr shows neither."""
 
     result: Element
     headers: Mapping[str, str]
@@ -112,9 +112,10 @@ class Reply(NamedTuple):
 async def call_query(
     client: Client, call: Call, version: str, parameters: Sequence[tuple[str, str]], *, has_result: bool = True
 ) -> Reply:
-    """The `<Action>Result` element of a query API (STS, IAM). Parameters in wire form: `Tags.member.1.Key`.
+    """Call a query API (STS, IAM) and return its `<Action>Result` element.
 
-    Actions that only do something (PutRolePolicy) have none: then it is the whole answer.
+    Parameters are in wire form: `Tags.member.1.Key`. `has_result` is False for actions without a result element
+    (PutRolePolicy): then the whole answer is returned.
     """
     form = [("Action", call.action), ("Version", version), *parameters]
     body = "&".join(f"{name}={quote(value)}" for name, value in form).encode("ascii")
@@ -129,7 +130,7 @@ async def call_query(
 
 
 async def call_json(client: Client, call: Call, target: str, parameters: Mapping[str, object]) -> Content:
-    """The answer of a JSON 1.1 API (Secrets Manager, SSM). `target` is what X-Amz-Target has before the action."""
+    """Call a JSON 1.1 API (Secrets Manager, SSM). `target` is the part of X-Amz-Target before the action."""
     body = json.dumps(parameters, separators=(",", ":")).encode("ascii")
     headers = (("Content-Type", "application/x-amz-json-1.1"), ("X-Amz-Target", f"{target}.{call.action}"))
     response = await _send(client, call, headers, body, answers.json_refusal)
@@ -145,7 +146,7 @@ async def call_rest(
     parameters: Mapping[str, object] | None = None,
     headers: tuple[tuple[str, str], ...] = (),
 ) -> Content:
-    """The answer of a REST API with JSON (IAM Identity Center), {} for an empty one; `call.path` says what is asked."""
+    """Call a REST API with JSON (IAM Identity Center) at `call.path`; an empty body is returned as {}."""
     body = b""
     if parameters is not None:
         body = json.dumps(parameters, separators=(",", ":")).encode("ascii")
@@ -158,9 +159,9 @@ async def call_rest(
 
 
 async def preconnect(client: Client, endpoint: Endpoint, connections: int) -> None:
-    """Opens connections that the next calls to this endpoint will find, by the way that its calls take.
+    """Open connections to the endpoint in advance, so that its next calls find them ready.
 
-    Only where there is TLS: that is what takes long. It doesn't wait for them, and nothing comes of a failure.
+    Only for TLS, where connecting takes long. Does not wait for them; failures are ignored.
     """
     if not endpoint.url.startswith("https:"):
         return
@@ -170,7 +171,7 @@ async def preconnect(client: Client, endpoint: Endpoint, connections: int) -> No
 
 
 def quote(text: str) -> str:
-    """Percent-encoded for a form or a query."""
+    """Percent-encode a text for a form or a query."""
     raw = text.encode("utf-8", "surrogateescape")
     return "".join(chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in raw)
 
@@ -209,20 +210,20 @@ async def _send(
 
 
 class _Failed(NamedTuple):
-    """An attempt without success."""
+    """How an attempt failed, and whether to try again."""
 
     error: DsopsError
     may_help: bool
-    """Whether the same request may succeed in a moment, and may be sent twice."""
+    """Whether the same request may succeed shortly and is safe to send again."""
     asked_to_wait: float = 0.0
     is_corrected: bool = False
-    """The next attempt will be signed for the server's time."""
+    """Whether the next attempt is signed for the server's time."""
 
 
 async def _attempt(
     client: Client, call: Call, request: WireRequest, read_refusal: _ReadRefusal, *, may_correct: bool
 ) -> Response | _Failed:
-    """The answer with status 200, or how the attempt failed."""
+    """Send the request once; returns a response with status 200, or how the attempt failed."""
     begun, skew = client.runtime.monotonic(), client.skew_seconds(call.endpoint)
     try:
         response = cast("Response", await transfer(request))
@@ -233,17 +234,17 @@ async def _attempt(
     if response.status == 200:
         _measure(client, call, "ok", begun)
         return response
-    said = _what_aws_said(call, response, read_refusal)
-    _measure(client, call, _result(response, said), begun)
-    failure = _failure(call, response, said)
-    # AWS looks at nothing else before the signature: an MFA code is not used up by a corrected attempt.
-    is_corrected = said is not None and may_correct and _is_corrected(client, call, response, said, skew)
-    may_help = _passes(response, said) and not call.is_once
+    answer = _what_aws_said(call, response, read_refusal)
+    _measure(client, call, _result(response, answer), begun)
+    failure = _failure(call, response, answer)
+    # AWS checks the signature before anything else, so a skewed attempt has not used up its MFA code.
+    is_corrected = answer is not None and may_correct and _is_corrected(client, call, response, answer, skew)
+    may_help = _passes(response, answer) and not call.is_once
     return _Failed(failure, may_help, _retry_after(response), is_corrected)
 
 
 def _retrying(client: Client, call: Call, until: float) -> Retrying:
-    """The call's attempts, at the limits of its service: AWS counts requests by account and region."""
+    """The retry state of a call, at the limits of its service: AWS counts requests by account and region."""
     from dsops.arn import account_of_key_id
     from dsops.aws.http.retries import Bounds, Retrying, limits_of
 
@@ -254,7 +255,7 @@ def _retrying(client: Client, call: Call, until: float) -> Retrying:
 
 
 def _note_who_answered(client: Client, endpoint: Endpoint, response: Response) -> None:
-    """Tells a sandbox from AWS. Its name alone proves nothing: it has to answer on this machine, too."""
+    """Record whether the dsops sandbox answered: its `Server` header, from an address on this machine."""
     address = parse_address(endpoint.url)
     is_sandbox = address is not None and is_loopback(address.host) and response.headers.get("server") == _SANDBOX
     if is_sandbox:
@@ -266,25 +267,25 @@ def _note_who_answered(client: Client, endpoint: Endpoint, response: Response) -
 
 
 def _measure(client: Client, call: Call, result: str, begun: float) -> None:
-    """Counts one attempt; of a URL that has parameters in it nothing is told."""
+    """Count one attempt in the metrics. Labels never hold a URL, which may have parameters in it."""
     client.runtime.measure("aws.call", (call.endpoint.service, call.action, result), client.runtime.monotonic() - begun)
 
 
-def _result(response: Response, said: AwsAnswer | None) -> str:
-    """What became of an attempt that was answered."""
-    if response.status == 429 or (said is not None and is_throttling(said)):
+def _result(response: Response, answer: AwsAnswer | None) -> str:
+    """The metric label of an answered attempt: `throttled`, `failed` or `refused`."""
+    if response.status == 429 or (answer is not None and is_throttling(answer)):
         return "throttled"
-    if said is None or is_transient(said):
+    if answer is None or is_transient(answer):
         return "failed"
     return "refused"
 
 
-def _tried(call: Call, said: AwsAnswer | None) -> Tried:
-    """What the call was; of a key whose ARN is not known, AWS may have told that."""
+def _tried(call: Call, answer: AwsAnswer | None) -> Tried:
+    """The call's action, caller, region and endpoint, for the error. AWS's denial may name the caller's ARN."""
     caller = ""
     if call.credentials is not None:
-        found = re.match(_CALLER, said.message) if said is not None else None
-        caller = call.credentials.arn or (found[1] if found else call.credentials.masked_key_id)
+        caller_match = re.match(_CALLER, answer.message) if answer is not None else None
+        caller = call.credentials.arn or (caller_match[1] if caller_match else call.credentials.masked_key_id)
     return Tried(call.action, caller, region=call.endpoint.signing_region, endpoint=call.endpoint.short)
 
 
@@ -295,7 +296,7 @@ _CALLER = r"User: (arn:\S+) is not authorized"
 def _request(
     client: Client, call: Call, headers: tuple[tuple[str, str], ...], body: bytes, until: float
 ) -> WireRequest:
-    """What goes on the wire, signed for the time that the endpoint's clock shows."""
+    """Build the request, signed for the time that the endpoint's clock shows."""
     proxy, trust = _way(client, call.endpoint)
     signing = None
     if call.credentials is not None:
@@ -323,12 +324,12 @@ def _request(
 
 
 def _url(endpoint: Endpoint) -> str:
-    # A URL without a path is asked for `/`; written out, so that every signer sees the same.
+    # A URL without a path is requested as `/`; written out here, so that every signer signs the same path.
     return endpoint.url if "/" in endpoint.url.partition("://")[2] else f"{endpoint.url}/"
 
 
 def _way(client: Client, endpoint: Endpoint) -> tuple[Proxy | None, Trust | None]:
-    """Proxy and certificates on the way to an endpoint."""
+    """The proxy and the trusted certificates for an endpoint."""
     address = parse_address(endpoint.url)
     if address is None:
         raise ValueError("endpoints come from resolve_endpoint")
@@ -344,28 +345,30 @@ def _what_aws_said(call: Call, response: Response, read_refusal: _ReadRefusal) -
     return answers.aws_answer(call.endpoint, response.status, parts, (*call.hidden, token))
 
 
-def _failure(call: Call, response: Response, said: AwsAnswer | None) -> DsopsError:
+def _failure(call: Call, response: Response, answer: AwsAnswer | None) -> DsopsError:
     """The error for an answer that is not 200."""
     endpoint = call.endpoint
-    if said is not None and is_throttling(said):
-        return throttled(endpoint.short, said.message, said)
-    if said is not None and is_transient(said):
+    if answer is not None and is_throttling(answer):
+        return throttled(endpoint.short, answer.message, answer)
+    if answer is not None and is_transient(answer):
         message = f"{endpoint.short} failed to {call.doing}"
-        return ServiceError(message, why=said.message, hint="try again", aws=said)
-    if said is not None:
-        return call.refusal(said, call.doing) or as_error(said, call.doing, call.credentials, endpoint.signing_region)
+        return ServiceError(message, why=answer.message, hint="try again", aws=answer)
+    if answer is not None:
+        return call.refusal(answer, call.doing) or as_error(
+            answer, call.doing, call.credentials, endpoint.signing_region
+        )
     return _unreadable(call, response)
 
 
 def _unreadable(call: Call, response: Response) -> DsopsError:
-    """The error for an answer in which AWS says nothing: a load balancer's, a proxy's, somebody else's."""
+    """The error for an answer that is not AWS's: from a load balancer, a proxy or another server."""
     endpoint, status = call.endpoint, response.status
     if status == 429:
         return throttled(endpoint.short)
     if status >= 500:
         return ServiceError(f"{endpoint.short} failed to {call.doing}: it answered {status}", hint="try again")
     if 300 <= status < 400:
-        where = "".join(each for each in response.headers.get("location", "") if each.isprintable())
+        where = "".join(character for character in response.headers.get("location", "") if character.isprintable())
         return AnswerInvalid(
             f"{endpoint.short} redirects instead of answering",
             why=f"it points to {where[:200] or 'nowhere'}, where no credentials are sent",
@@ -377,28 +380,28 @@ def _unreadable(call: Call, response: Response) -> DsopsError:
     )
 
 
-def _passes(response: Response, said: AwsAnswer | None) -> bool:
-    """Whether the same request may succeed in a moment."""
-    if said is not None:
-        return is_throttling(said) or is_transient(said)
+def _passes(response: Response, answer: AwsAnswer | None) -> bool:
+    """Whether the failure is temporary, so that the same request may succeed in a moment."""
+    if answer is not None:
+        return is_throttling(answer) or is_transient(answer)
     return response.status == 429 or response.status in TRANSIENT_STATUSES
 
 
 def _retry_after(response: Response) -> float:
-    """Seconds that the server asked to wait for, 0 when it did not; a date is not read (AWS sends none)."""
+    """Seconds from the Retry-After header; 0 when there is none. Dates are not read (AWS sends none)."""
     value = response.headers.get("retry-after", "")
     return float(value) if value.isascii() and value.isdigit() and len(value) <= 6 else 0.0
 
 
-def _is_corrected(client: Client, call: Call, response: Response, said: AwsAnswer, used_skew: float) -> bool:
-    """Whether the refusal was one of the time, and the next attempt will be signed for the server's."""
-    if call.credentials is None or not (is_skew(said) or is_bad_signature(said)):
+def _is_corrected(client: Client, call: Call, response: Response, answer: AwsAnswer, used_skew: float) -> bool:
+    """Whether the request was refused for its time, and the next attempt will be signed for the server's time."""
+    if call.credentials is None or not (is_skew(answer) or is_bad_signature(answer)):
         return False
     theirs = answers.server_time(response.headers)
     if theirs is None:
         return False
     if client.skew_seconds(call.endpoint) != used_skew:
-        # Another call, side by side with this one, has met the same refusal.
+        # A parallel call has met the same refusal and corrected the time already.
         return True
     ahead = (theirs - client.runtime.now()).total_seconds()
     if abs(ahead - used_skew) < _SKEW_SECONDS:

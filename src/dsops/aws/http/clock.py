@@ -1,4 +1,7 @@
-"""What time it is for AWS, which is what its conditions go by; and what else an unsigned question tells of a server."""
+"""An endpoint's clock and certificate, read from the answer to an unsigned request.
+
+AWS evaluates time conditions by its own clock.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +20,20 @@ _OPENSSL_TIME = "%b %d %H:%M:%S %Y GMT"
 
 
 class Glance(NamedTuple):
-    """What a server told to somebody without credentials."""
+    """What an unsigned request tells about a server."""
 
     time: datetime | None
-    """By its clock, to the second; None where its answer has none."""
+    """The server's clock, to the second; None when the answer has no `Date` header."""
     ahead_seconds: float
-    """How far that is ahead of our clock, at the least: 0 where both may show the same."""
+    """The least number of seconds that the server's clock is ahead of ours; 0 when both may show the same time."""
     certificate_end: datetime | None
-    """Until when its certificate is good; None without TLS, and where the driver can't tell."""
+    """When the server's certificate expires; None without TLS, or when the transport can't tell."""
 
 
 async def time_at(client: Client, endpoint: Endpoint) -> datetime | None:
-    """The endpoint's time, to the second; None where it can't be asked. Whatever it answers has a `Date`.
+    """The endpoint's time, to the second; None when it can't be reached. Every answer, even an error, has a `Date`.
 
-    Nothing is signed: no credentials are needed, and a clock of ours that is wrong does no harm.
+    The request is unsigned: it needs no credentials, and a wrong local clock does not matter.
     """
     try:
         return (await glance_at(client, endpoint)).time
@@ -39,7 +42,7 @@ async def time_at(client: Client, endpoint: Endpoint) -> datetime | None:
 
 
 async def glance_at(client: Client, endpoint: Endpoint, *, asks_certificate: bool = False) -> Glance:
-    """Asks for nothing, unsigned: whoever answers is there.
+    """Send an unsigned GET and return the server's time, skew and certificate expiry.
 
     Raises ServiceError, and ConfigError for a proxy or certificates that can't be used.
     """
@@ -64,7 +67,7 @@ async def glance_at(client: Client, endpoint: Endpoint, *, asks_certificate: boo
 
 
 def _ahead(before: datetime, after: datetime, theirs: datetime) -> float:
-    """Seconds by which `theirs` lies outside of the time that the question took here; it names a whole second."""
+    """Seconds by which `theirs` (a whole second) lies outside the interval from `before` to `after`."""
     if (theirs - after).total_seconds() > 0:
         return (theirs - after).total_seconds()
     return min(0.0, (theirs - before).total_seconds() + 1)

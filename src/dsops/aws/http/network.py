@@ -1,6 +1,6 @@
-"""Proxy and trusted certificates for one address, from the environment that was passed in.
+"""Choose the proxy and the trusted certificates for an address, from the environment that is passed in.
 
-libcurl, OpenSSL and urllib3 would read the process's own; the agent works for clients that have another one.
+libcurl, OpenSSL and urllib3 would read this process's environment; the agent works for clients that have another.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dsops.errors import VariableInvalid
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
-# The order is botocore's for the first two; then what OpenSSL and curl users set.
+# botocore's order for the first two; then the variables that users of OpenSSL and curl set.
 TRUST_VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
 
 # Where operating systems keep their certificates: Debian, Alpine, Arch; RHEL, Fedora; SUSE; macOS, BSD.
@@ -26,12 +26,12 @@ _SYSTEM_FILES = (
     "/etc/ssl/cert.pem",
 )
 
-# Metadata services: asked at their own address or not at all.
+# Metadata services are never reached through a proxy.
 _LINK_LOCAL = ("169.254.", "fd00:ec2:", "fe80:")
 
 
 class Proxy(NamedTuple):
-    """A proxy to go through. `origin` is the variable that named it; its password never prints."""
+    """A proxy. `origin` is the environment variable that named it; the password is never shown."""
 
     address: Address
     username: str
@@ -40,23 +40,23 @@ class Proxy(NamedTuple):
 
     @property
     def url(self) -> str:
-        """Without user and password."""
+        """The proxy's URL without user and password."""
         host = f"[{self.address.host}]" if ":" in self.address.host else self.address.host
         return f"{self.address.scheme}://{host}:{self.address.port}"
 
 
 class Trust(NamedTuple):
-    """Certificates that are trusted: a PEM file, or a folder of them by hash; "" for none."""
+    """Trusted certificates: a PEM file, or a folder of hashed certificates; "" for none."""
 
     file: str
     folder: str
 
 
 def proxy_for(address: Address, environ: Mapping[str, str]) -> Proxy | None:
-    """The proxy from HTTPS_PROXY or HTTP_PROXY (lower case first) unless NO_PROXY names the host.
+    """The proxy from HTTPS_PROXY or HTTP_PROXY (lower case first), unless NO_PROXY names the host.
 
-    Loopback is never proxied: on the proxy's machine it would be somebody else. Raises ConfigError when the
-    variable holds no proxy that can be used.
+    Loopback is never proxied: the proxy would connect to its own machine. Raises ConfigError when the variable holds
+    no proxy that can be used.
     """
     name = f"{address.scheme}_proxy"
     origin = name if environ.get(name) else name.upper()
@@ -71,7 +71,7 @@ def proxy_for(address: Address, environ: Mapping[str, str]) -> Proxy | None:
     login, at, authority = rest.rstrip("/").rpartition("@")
     parsed = parse_address(f"{scheme}://{authority}")
     if parsed is None or parsed.path:
-        # The value is not shown: a password may stand in it.
+        # The value is not shown: it may contain a password.
         hint = "write http://[user:password@]host:port"
         raise VariableInvalid(f"{origin} is not a proxy that dsops can use", hint=hint)
     username, colon, password = login.partition(":")
@@ -79,7 +79,7 @@ def proxy_for(address: Address, environ: Mapping[str, str]) -> Proxy | None:
 
 
 def is_excepted(address: Address, environ: Mapping[str, str]) -> bool:
-    """Whether NO_PROXY names this host: `*`, a host or domain, with or without its dot or port, a network."""
+    """Whether NO_PROXY names this host: `*`, a host, a domain (with or without leading dot or port), or a network."""
     value = environ.get("no_proxy") or environ.get("NO_PROXY", "")
     for entry in re.split(r"[,\s]+", value.lower()):
         host, colon, port = entry.rpartition(":")
@@ -98,9 +98,9 @@ def is_excepted(address: Address, environ: Mapping[str, str]) -> bool:
 
 
 def trust_from(environ: Mapping[str, str], folder: str = "") -> Trust | None:
-    """The certificates that a variable names, from that folder on; None where the system's count.
+    """The certificates that an environment variable names, relative to `folder`; None to use the system's.
 
-    Raises ConfigError when what it names is not there.
+    Raises ConfigError when the named path does not exist.
     """
     for name in TRUST_VARIABLES:
         named = environ.get(name, "")
@@ -116,16 +116,16 @@ def trust_from(environ: Mapping[str, str], folder: str = "") -> Trust | None:
 
 
 def system_trust() -> Trust | None:
-    """The operating system's certificates, else those that come with botocore; None when there are none.
+    """The operating system's certificates, else those shipped with botocore; None when there are neither.
 
-    A folder by hash where there is one: reading one certificate instead of 140 saves a cold run 5 ms.
+    A hashed folder is preferred: reading one certificate instead of 140 saves a cold run 5 ms.
     """
     for folder in _SYSTEM_FOLDERS:
         try:
             names = os.listdir(folder)
         except OSError:
             continue
-        # Hashed names end in .0: `openssl rehash` made them.
+        # `openssl rehash` creates names that end in .0.
         if sum(name.endswith(".0") for name in names) >= 20:
             return Trust("", folder)
     for file in _SYSTEM_FILES:
@@ -140,17 +140,16 @@ def system_trust() -> Trust | None:
 
 
 class CurrentTrust:
-    """Certificates by another name whenever what is there has changed.
+    """Give a certificate path a new name whenever the file has changed, so that TLS libraries read it again.
 
-    TLS libraries keep by its name what a path held (libcurl for a day), and connections that were made with it; an
-    agent outlives many an edit.
+    They cache certificates by path (libcurl for a day), and connections made with them; an agent outlives many edits.
     """
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[object, int]] = {}
 
     def of(self, trust: Trust) -> Trust:
-        """The same by the name that counts now: an absolute path with as many `/.` before it as there were changes."""
+        """The same certificates under their current name: the absolute path with one `/.` in front per change."""
         return Trust(self._named(trust.file), self._named(trust.folder))
 
     def _named(self, path: str) -> str:
@@ -175,7 +174,7 @@ def _in_network(host: str, network: str) -> bool:
 
 
 def _unquote(text: str) -> str:
-    """Percent-escapes undone; a stray `%` stays."""
+    """Decode percent escapes; a stray `%` stays."""
     raw = text.encode("utf-8", "surrogateescape")
     raw = re.sub(rb"%([0-9A-Fa-f]{2})", lambda match: bytes([int(match[1], 16)]), raw)
     return raw.decode("utf-8", "surrogateescape")

@@ -1,8 +1,9 @@
-"""How fast one service takes requests, learnt from what it refuses: AWS's adaptive retry mode, shared by many calls.
+"""The rate at which one service accepts requests, learnt from its refusals: AWS's adaptive retry mode.
 
-Nothing is limited until the first refusal (`Throttling`). From then on each attempt takes a token, the calls whose time
-ends first before the others. A refusal cuts the rate to a part of what was accepted; without another one it grows back
-by a cubic curve: fast, slow near the rate of the last refusal, fast again. It neither sleeps nor reads a clock.
+Nothing is limited until the first refusal (`Throttling`). From then on each attempt takes a token, and the calls with
+the earliest deadline go first. A refusal cuts the rate to a part of what was accepted; without another one it grows
+back by a cubic curve: fast, slow near the rate of the last refusal, fast again. The limiter neither sleeps nor reads
+a clock, and many calls share it.
 """
 
 from __future__ import annotations
@@ -12,19 +13,22 @@ from bisect import insort_right
 from threading import Lock
 
 _LEAST_RATE = 0.5
-"""Attempts a second, however often the service refuses."""
+"""The lowest rate, in attempts a second, however often the service refuses."""
 
 _KEPT_RATE = 0.7
 _GROWTH = 0.4
 """AWS SDKs and Tools Reference Guide, "Retry behavior"; the curve is that of RFC 9438."""
 
 _TOKENS_AFTER_REFUSAL = 0.5
-"""The service's own bucket lacked less than one token, on average half: a refused request takes none. From 0, twenty
-calls at one a second took 1.5 times as long as the limit allows, from here 1.3."""
+"""The tokens left after a refusal.
+
+The service's own bucket lacked less than one token, on average half: a refused request takes none. Starting from 0,
+twenty calls at one a second took 1.5 times as long as the limit allows; from here, 1.3.
+"""
 
 _SMOOTHING_SECONDS = 2.0
 _LOOK_SECONDS = 0.25
-"""A caller that waits looks again so soon: those before it may have left, or the rate may have grown."""
+"""The longest wait before a queued call looks again: calls ahead may have left, or the rate may have grown."""
 
 
 class QueuedCall:
@@ -37,10 +41,10 @@ class QueuedCall:
 
 
 class RateLimiter:
-    """The rate of one service, and the queue of the calls that wait for it. Times are seconds of a monotonic clock."""
+    """The rate of one service and the queue of calls that wait for it. Times are seconds of a monotonic clock."""
 
     def __init__(self, now: float) -> None:
-        """Made at the first refusal, at `now`."""
+        """Start limiting at the first refusal, at `now`."""
         self._lock = Lock()
         self._queue: list[QueuedCall] = []
         self._tokens = _TOKENS_AFTER_REFUSAL
@@ -49,20 +53,20 @@ class RateLimiter:
         """The rate at the last refusal."""
         self._refused_at = now
         self._accepted = 0.0
-        """Requests a second that were accepted of late."""
+        """Recent rate of accepted requests, per second."""
         self._accepted_at = now
         self.opens_at = now
-        """Nothing is sent before: the service said so (Retry-After)."""
+        """No request is sent before this time (Retry-After)."""
 
     def rate(self, now: float) -> float:
-        """Attempts a second that may be made at that time."""
+        """Attempts per second allowed at time `now`."""
         back_after = math.pow(self._peak * (1 - _KEPT_RATE) / _GROWTH, 1 / 3)
         return max(_LEAST_RATE, self._peak + _GROWTH * math.pow(now - self._refused_at - back_after, 3))
 
     def enter(self, until: float) -> QueuedCall:
-        """A place in the queue, before those whose time ends later; `leave` has to give it back.
+        """Join the queue, ahead of calls with a later deadline; call `leave` afterwards.
 
-        So a call that was refused does not begin at the end again.
+        A call keeps its place after a refusal, so it does not start again at the end.
         """
         place = QueuedCall(until)
         with self._lock:
@@ -70,12 +74,12 @@ class RateLimiter:
         return place
 
     def leave(self, place: QueuedCall) -> None:
-        """Gives the place back."""
+        """Leave the queue."""
         with self._lock:
             self._queue.remove(place)
 
     def take(self, place: QueuedCall, now: float) -> float:
-        """Takes a token: 0.0, or the seconds after which to ask again."""
+        """Take a token and return 0.0, or return the seconds after which to ask again."""
         with self._lock:
             seconds = self._seconds(self._queue.index(place), now)
             if seconds > 0:
@@ -84,26 +88,26 @@ class RateLimiter:
             return 0.0
 
     def seconds_ahead(self, now: float) -> float:
-        """How long a call that came now would wait, at the present rate."""
+        """Seconds that a call joining the queue now would wait, at the present rate."""
         with self._lock:
             return self._seconds(len(self._queue), now)
 
     def accept(self, now: float) -> None:
-        """The service took a request."""
+        """Record a request that the service accepted."""
         with self._lock:
             self._accepted = self._accepted_rate(now) + 1 / _SMOOTHING_SECONDS
             self._accepted_at = now
 
     def refuse(self, sent_at: float, now: float, *, opens_at: float = 0.0) -> None:
-        """The service refused a request that was sent at `sent_at`, and takes the next one from `opens_at`.
+        """Record that the service refused a request sent at `sent_at`, and accepts the next one from `opens_at`.
 
-        One burst cuts the rate once: what was sent before the last cut says nothing about the rate after it.
+        One burst cuts the rate once: a request sent before the last cut says nothing about the rate after it.
         """
         with self._lock:
             self.opens_at = max(self.opens_at, opens_at)
             if sent_at <= self._refused_at < now:
                 return
-            # Half a request more: at a refusal the last one that was accepted lies half an interval back on average.
+            # Add half a request: at a refusal, the last accepted request lies half an interval back on average.
             accepted = self._accepted_rate(now) + 0.5 / _SMOOTHING_SECONDS
             self._peak = max(_LEAST_RATE, min(self.rate(now), accepted))
             self._refused_at = self._filled_at = now
@@ -113,9 +117,9 @@ class RateLimiter:
         return self._accepted * math.exp((self._accepted_at - now) / _SMOOTHING_SECONDS)
 
     def _seconds(self, places_before: int, now: float) -> float:
-        """Until there are tokens for all these and one more."""
+        """Seconds until there are tokens for `places_before` calls and one more."""
         rate = self.rate(now)
-        # At most one second's worth: unused tokens do not add up to a burst.
+        # Cap at one second's worth, so that unused tokens do not add up to a burst.
         self._tokens = min(max(1.0, rate), self._tokens + rate * max(0.0, now - self._filled_at))
         self._filled_at = max(now, self._filled_at)
         return max(0.0, self.opens_at - now, (places_before + 1 - self._tokens) / rate)

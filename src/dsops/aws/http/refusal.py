@@ -1,4 +1,4 @@
-"""What AWS answered -> the dsops error that says it in the user's words; common to all services."""
+"""Turn an AWS error, of any service, into the dsops error that explains it in the user's words."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _THROTTLING = frozenset(
     """.split()
 )
 TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
-"""Not 501: what a server has not learned it will not know in a second."""
+"""Without 501: a server that lacks a feature will still lack it a second later."""
 
-# 400s of a moment: AWS documents the last one as worth a retry.
+# Temporary failures with status 400; AWS documents the last one as worth a retry.
 _TRANSIENT = frozenset({"RequestTimeout", "RequestTimeoutException", "IDPCommunicationError"})
 
 _UNKNOWN_KEY = frozenset(
@@ -48,69 +48,69 @@ _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOpera
 _REGION = frozenset({"RegionDisabledException", "OptInRequired"})
 
 
-def is_throttling(said: AwsAnswer) -> bool:
-    """Whether AWS asked to slow down."""
-    return said.code in _THROTTLING or said.status == 429
+def is_throttling(answer: AwsAnswer) -> bool:
+    """Whether AWS asked the caller to slow down."""
+    return answer.code in _THROTTLING or answer.status == 429
 
 
-def is_transient(said: AwsAnswer) -> bool:
-    """Whether the same request may succeed in a moment."""
-    return said.code in _TRANSIENT or said.status in TRANSIENT_STATUSES
+def is_transient(answer: AwsAnswer) -> bool:
+    """Whether the failure is temporary, so that the same request may succeed in a moment."""
+    return answer.code in _TRANSIENT or answer.status in TRANSIENT_STATUSES
 
 
-def is_skew(said: AwsAnswer) -> bool:
-    """Whether AWS refused the time for which the request was signed."""
+def is_skew(answer: AwsAnswer) -> bool:
+    """Whether AWS refused the request because of its signing time."""
     texts = ("Signature expired", "Signature not yet current")
-    return said.code in _SKEWED or (is_bad_signature(said) and said.message.startswith(texts))
+    return answer.code in _SKEWED or (is_bad_signature(answer) and answer.message.startswith(texts))
 
 
-def is_bad_signature(said: AwsAnswer) -> bool:
-    """Whether AWS refused the signature; of one for the wrong time not every service says why."""
-    return said.code in _BAD_SIGNATURE
+def is_bad_signature(answer: AwsAnswer) -> bool:
+    """Whether AWS refused the signature. Some services say only this when the signing time was wrong."""
+    return answer.code in _BAD_SIGNATURE
 
 
-def is_denied(said: AwsAnswer) -> bool:
-    """Whether a policy, or the lack of one, was the reason."""
-    return said.code in _DENIED
+def is_denied(answer: AwsAnswer) -> bool:
+    """Whether AWS denied access, by a policy or for lack of one."""
+    return answer.code in _DENIED
 
 
-def throttled(service: str, why: str = "", said: AwsAnswer | None = None) -> Throttled:
-    """The error for a service that asks to slow down, once there is no time left for another attempt."""
+def throttled(service: str, why: str = "", answer: AwsAnswer | None = None) -> Throttled:
+    """The error for a throttling service, once there is no time left for another attempt."""
     hint = "try again in a while, raise the store's `timeout_ms`, or ask AWS for a higher limit"
-    return Throttled(f"{service} asks to slow down", why=why, hint=hint, aws=said)
+    return Throttled(f"{service} asks to slow down", why=why, hint=hint, aws=answer)
 
 
-def clock_skewed(said: AwsAnswer) -> ClockSkewed:
-    """The error for a clock that could not be worked around."""
+def clock_skewed(answer: AwsAnswer) -> ClockSkewed:
+    """The error for a clock difference that signing with the server's time did not solve."""
     return ClockSkewed(
-        f"{said.endpoint} finds this machine's clock too far from its own",
-        why=said.message,
+        f"{answer.endpoint} finds this machine's clock too far from its own",
+        why=answer.message,
         hint=f"set the clock: `{_SET_CLOCK.get(sys.platform, 'sudo timedatectl set-ntp true')}`",
-        aws=said,
+        aws=answer,
     )
 
 
-def as_error(said: AwsAnswer, doing: str, credentials: Credentials | None, region: str = "") -> DsopsError:
-    """The error for what every service may answer. `doing` completes `not allowed to ...`; `region` is where."""
-    if is_skew(said):
-        return clock_skewed(said)
-    if is_denied(said):
-        return AccessDenied(f"not allowed to {doing}", why=said.message, hint=_denied_hint(said), aws=said)
-    if said.code in _REGION:
+def as_error(answer: AwsAnswer, doing: str, credentials: Credentials | None, region: str = "") -> DsopsError:
+    """The error for what any service may refuse. `doing` completes `not allowed to ...`; `region` is the endpoint's."""
+    if is_skew(answer):
+        return clock_skewed(answer)
+    if is_denied(answer):
+        return AccessDenied(f"not allowed to {doing}", why=answer.message, hint=_denied_hint(answer), aws=answer)
+    if answer.code in _REGION:
         from dsops.aws.http.switched_off import region_disabled
 
-        return region_disabled(said, doing, region)
-    unusable = _unusable_credentials(said, doing, credentials, region)
+        return region_disabled(answer, doing, region)
+    unusable = _unusable_credentials(answer, doing, credentials, region)
     hint = "look the code up in the reference of that API, or try again with `--debug`"
-    return unusable or ServiceError(f"{said.endpoint} refused to {doing}", why=said.message, hint=hint, aws=said)
+    return unusable or ServiceError(f"{answer.endpoint} refused to {doing}", why=answer.message, hint=hint, aws=answer)
 
 
 def _unusable_credentials(
-    said: AwsAnswer, doing: str, credentials: Credentials | None, region: str
+    answer: AwsAnswer, doing: str, credentials: Credentials | None, region: str
 ) -> DsopsError | None:
     key = f"the key {credentials.masked_key_id}" if credentials is not None else "the caller"
-    if said.code in _UNKNOWN_KEY:
-        hint = "was it deleted or switched off, is its session token missing or another one's?"
+    if answer.code in _UNKNOWN_KEY:
+        hint = "was it deleted or deactivated, or is its session token missing or of another session?"
         if credentials is not None and credentials.access_key_id.startswith("ASIA") and not credentials.is_temporary:
             hint = "a key that begins with ASIA needs its session token: set AWS_SESSION_TOKEN too"
         elif credentials is not None:
@@ -118,36 +118,36 @@ def _unusable_credentials(
 
             hint = "; ".join(filter(None, (hint, hint_for_unknown_key(credentials, region))))
         return CredentialsInvalid(
-            f"{said.endpoint} does not accept {key} to {doing}", why=said.message, hint=hint, aws=said
+            f"{answer.endpoint} does not accept {key} to {doing}", why=answer.message, hint=hint, aws=answer
         )
-    if is_bad_signature(said):
+    if is_bad_signature(answer):
         return CredentialsInvalid(
-            f"{said.endpoint} finds the signature of {key} wrong",
-            why=said.message,
+            f"{answer.endpoint} finds the signature of {key} wrong",
+            why=answer.message,
             hint="check the secret access key: it does not belong to this key id",
-            aws=said,
+            aws=answer,
         )
-    if said.code in _EXPIRED:
+    if answer.code in _EXPIRED:
         return CredentialsExpired(
             f"the session of {key} has expired and may not {doing}",
-            why=said.message,
+            why=answer.message,
             hint="get new base credentials, for example with `aws sso login`",
-            aws=said,
+            aws=answer,
         )
     return None
 
 
-def permission_hint(said: AwsAnswer, action: str) -> str:
-    """Which policy has to allow the action, as far as AWS says."""
-    if "explicit deny" in said.message:
+def permission_hint(answer: AwsAnswer, action: str) -> str:
+    """The hint that says which policy has to allow `action`, as far as AWS's message tells."""
+    if "explicit deny" in answer.message:
         return _EXPLICIT
-    if "no session policy" in said.message:
+    if "no session policy" in answer.message:
         return f"allow {action} in the session policy too: the session gets what it and the role both allow"
-    match = re.search(r":assumed-role/([^/\s]+)/|:user/(?:\S*/)?([^/\s]+)", said.message)
+    match = re.search(r":assumed-role/([^/\s]+)/|:user/(?:\S*/)?([^/\s]+)", answer.message)
     whom = "the role that reads it"
     if match is not None:
         whom = f"the role {match[1]}" if match[1] else f"the user {match[2]}"
-    if "no permissions boundary" in said.message:
+    if "no permissions boundary" in answer.message:
         return f"allow {action} in the permissions boundary of {whom}"
     return f"allow {action} on it to {whom}"
 
@@ -155,13 +155,16 @@ def permission_hint(said: AwsAnswer, action: str) -> str:
 _EXPLICIT = "a policy denies it explicitly: the message says of which kind"
 
 
-def _denied_hint(said: AwsAnswer) -> str:
-    if "explicit deny" in said.message:
+def _denied_hint(answer: AwsAnswer) -> str:
+    if "explicit deny" in answer.message:
         return _EXPLICIT
     return "allow it in a policy of the role or user that makes the call"
 
 
-def concerns_credentials(said: AwsAnswer) -> bool:
-    """Whether it is about who signs, when or where, and not about what was asked for: `as_error` tells of those."""
+def concerns_credentials(answer: AwsAnswer) -> bool:
+    """Whether the refusal is about the key, the signature, the clock or the region, and not about the request itself.
+
+    `as_error` handles those.
+    """
     codes = _UNKNOWN_KEY | _BAD_SIGNATURE | _EXPIRED | _SKEWED | _REGION
-    return said.code in codes
+    return answer.code in codes

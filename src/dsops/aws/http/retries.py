@@ -1,8 +1,8 @@
-"""When a call is sent again: AWS's standard retry mode, with its adaptive mode for throttling.
+"""Decide when a call is sent again: AWS's standard retry mode, and its adaptive mode for throttling.
 
-What all calls to one service share is a `ServiceLimits`: a quota of retries for failures, so that an outage is not made
-worse, and a rate limiter from the first refusal on. An agent has one `KnownServices` for all its clients. One call's
-part is a `Retrying`. Imported at the first failure, since most runs have none.
+All calls to one service share a `ServiceLimits`: a quota of retries for failures, so that retries don't worsen an
+outage, and a rate limiter from the first refusal on. An agent has one `KnownServices` for all its clients. `Retrying`
+is the state of one call. Imported at the first failure, since most runs have none.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ _MOST_SECONDS = 20.0
 
 _LEAST_WINDOW_SECONDS = 1.0
 _PART_OF_REST = 4
-"""A throttled call never draws its pause from more than a quarter of the time that is left, or a second: it is there to
-use what others leave. With pauses of up to 20 s, 50 processes of 2 requests a second had used 70 % of the limit."""
+"""A throttled call draws its pause from at most a quarter of the time left, or one second, so that it can use capacity
+
+that others leave. With pauses of up to 20 s, 50 processes of 2 requests a second used only 70 % of the limit.
+"""
 
 _QUOTA = 500
 _COST = 5
@@ -33,12 +35,12 @@ _COST_OF_SILENCE = 10
 that succeeds gives its cost back, a call without one gives 1. Throttling costs nothing: the rate limiter bounds it."""
 
 _LONGEST_SHUT_SECONDS = 60.0
-"""How long a Retry-After holds other calls: one request a minute harms no service, and an agent lives for days."""
+"""The longest time that a Retry-After holds back other calls: one request a minute harms no service."""
 
 _MOST_RETRIES = 200
 _SHORTEST_PAUSE_SECONDS = 0.001
 _TOLD_SECONDS = 0.5
-"""A shorter wait for a turn is not worth a line."""
+"""Waits shorter than this are not reported."""
 
 _MOST_SERVICES = 256
 _FIRST = 0.0
@@ -46,7 +48,7 @@ _NO_TURN = "too many calls wait for it already: there was no turn for this one i
 
 
 class ServiceLimits:
-    """What the calls to one service share. Any number of threads may use it."""
+    """What all calls to one service share. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -55,7 +57,7 @@ class ServiceLimits:
         """None until the service refuses a request for the first time."""
 
     def spend(self, cost: int) -> bool:
-        """Takes that from the quota; False when there is not enough."""
+        """Take `cost` from the retry quota; False when there is not enough left."""
         with self._lock:
             if cost > self.quota:
                 return False
@@ -63,12 +65,12 @@ class ServiceLimits:
             return True
 
     def refund(self, amount: int) -> None:
-        """Gives it back."""
+        """Return `amount` to the quota."""
         with self._lock:
             self.quota = min(_QUOTA, self.quota + amount)
 
     def refuse(self, sent_at: float, now: float, opens_at: float) -> None:
-        """The service refused a request for its rate."""
+        """Record that the service refused a request for its rate."""
         with self._lock:
             self.limiter = self.limiter or RateLimiter(now)
         self.limiter.refuse(sent_at, now, opens_at=opens_at)
@@ -79,26 +81,26 @@ KnownServices = dict[ServiceKey, ServiceLimits]
 
 
 def limits_of(known: KnownServices, key: ServiceKey) -> ServiceLimits:
-    """The limits of that service; beyond 256 services the oldest is forgotten."""
+    """The limits of that service, created on first use; above 256 services the oldest entry is dropped."""
     while key not in known and len(known) >= _MOST_SERVICES:
-        # `list` copies in one step: another thread may add a service meanwhile.
+        # `list` copies in one step, since another thread may add a service meanwhile.
         known.pop(list(known)[0], None)  # noqa: RUF015
     return known.setdefault(key, ServiceLimits())
 
 
 class Bounds(NamedTuple):
-    """How long one call may go on."""
+    """The limits of one call's retries."""
 
     until: float
-    """By the runtime's monotonic clock."""
+    """The deadline, by the runtime's monotonic clock."""
     attempts: int
-    """The most, where the service fails or can't be reached; with 1 there is no retry, after throttling neither."""
+    """The most attempts when the service fails or is unreachable; 1 means no retry, not even after throttling."""
     is_once: bool
-    """The call is at the head of the queue: its MFA code does not wait well."""
+    """The call goes to the head of the queue, because its MFA code expires within half a minute."""
 
 
 class Retrying:
-    """One call's attempts. `service` is its name for people."""
+    """The retry state of one call. `service` is the name shown to people."""
 
     def __init__(self, limits: ServiceLimits, runtime: Runtime, service: str, bounds: Bounds) -> None:
         self._limits = limits
@@ -130,7 +132,7 @@ class Retrying:
             limiter.leave(place)
 
     def wait_after(self, failure: DsopsError, sent_at: float, asked_to_wait: float, *, may_help: bool) -> float | None:
-        """Seconds until the next attempt may be made; None when there is to be none."""
+        """Seconds to wait before the next attempt; None to give up."""
         now = self._runtime.monotonic()
         is_throttled = isinstance(failure, Throttled)
         if is_throttled:
@@ -146,7 +148,7 @@ class Retrying:
         return wait
 
     def succeed(self) -> None:
-        """The last attempt was answered with success."""
+        """Record that the last attempt succeeded."""
         self._limits.refund(self._spent or 1)
         if self._limits.limiter is not None:
             self._limits.limiter.accept(self._runtime.monotonic())
@@ -160,7 +162,7 @@ class Retrying:
         return True
 
     def _backoff(self, now: float, *, is_throttled: bool) -> float:
-        """Full jitter, so that many that failed together don't come back together."""
+        """The pause with full jitter, so that calls that failed together don't retry together."""
         base = _THROTTLED_SECONDS if is_throttled else _FAILED_SECONDS
         window = min(_MOST_SECONDS, base * 2.0 ** (self._retries - 1))
         if is_throttled:

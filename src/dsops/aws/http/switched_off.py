@@ -1,4 +1,4 @@
-"""A region that is not switched on, for the whole account or for STS alone: what AWS says -> what to switch on."""
+"""Errors and hints for a region that is not enabled, for the whole account or for STS alone."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _ALWAYS_ON = frozenset(
 
 
 def is_opt_in(region: str) -> bool:
-    """Whether an account has to enable the region before it works there; in other partitions all are on."""
+    """Whether an account must enable the region before use. Other partitions have no such regions."""
     return bool(region) and partition_of_region(region).name == "aws" and region not in _ALWAYS_ON
 
 
-def region_disabled(said: AwsAnswer, doing: str, region: str) -> RegionDisabled:
-    """The error where AWS says that the account may not do that there."""
-    account = re.search(r"account:\s?([0-9]{12})", said.message)
+def region_disabled(answer: AwsAnswer, doing: str, region: str) -> RegionDisabled:
+    """The error for a region that is not enabled for the account."""
+    account = re.search(r"account:\s?([0-9]{12})", answer.message)
     whose = f"account {account[1]}" if account else "the account"
     return RegionDisabled(
-        f"{said.endpoint} is not activated for {whose} and can't {doing}",
-        why=said.message,
+        f"{answer.endpoint} is not activated for {whose} and can't {doing}",
+        why=answer.message,
         hint=f"{_how_to_switch_on(region, whose)}, or set another `region`",
-        aws=said,
+        aws=answer,
     )
 
 
@@ -48,13 +48,13 @@ def _how_to_switch_on(region: str, whose: str) -> str:
 
 
 def hint_for_unknown_key(credentials: Credentials, region: str) -> str:
-    """What else may be the reason why a key is not known in that region; "" where it would be known everywhere."""
+    """A hint why the key is unknown in that region; "" where every key of the partition would be known."""
     if not is_opt_in(region):
         return ""
     command = f"`aws account enable-region --region-name {region}`"
     enable = f"{region} knows no key of an account that has not enabled it: {command}"
     if not credentials.is_temporary:
         return enable
-    # Version 1 tokens, which it gives unless the account has asked for version 2, are for the other regions
+    # The global endpoint issues version 1 tokens by default, which opt-in regions reject
     # (IAM API Reference, SetSecurityTokenServicePreferences).
     return f"{enable}; nor a session from the global endpoint sts.amazonaws.com: get it from a regional one"

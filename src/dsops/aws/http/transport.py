@@ -1,6 +1,6 @@
-"""Requests on the wire: one CurlMulti that signs, pools connections and moves every transfer side by side.
+"""Send requests with libcurl: one CurlMulti that signs, pools connections and runs all transfers in parallel.
 
-The only file that knows pycurl. Where that can't be had, `open_driver` gives the driver of transport_urllib3.
+The only file that uses pycurl. Where pycurl is missing, `open_driver` returns the driver of transport_urllib3.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 def _load_pycurl() -> Any:
-    """Import pycurl's C extension without the asyncio layer of its package; None where pycurl is not installed.
+    """Import pycurl's C extension without the asyncio layer of its package; None when pycurl is not installed.
 
-    The layer takes 25 ms (docs/decisions/0001-pycurl.md). `sys.modules` stays as it was, so that a program that uses
-    this one as a library can import the whole package, before or after.
+    The layer takes 25 ms (docs/decisions/0001-pycurl.md). `sys.modules` is left unchanged, so that a program that
+    uses dsops as a library can import the whole package before or after.
     """
     if "pycurl" not in sys.modules:
         package = PathFinder.find_spec("pycurl")
@@ -42,36 +42,36 @@ def _load_pycurl() -> Any:
                 return module
     try:
         import pycurl as whole
-    except ImportError:  # no wheel for this platform: the README's table says where
+    except ImportError:  # no wheel for this platform: the README lists the platforms
         return None
     return whole
 
 
 pycurl = _load_pycurl()
 
-# Older ones sign some requests wrongly and don't bound an answer of unknown length (MAXFILESIZE, 8.4).
+# Older versions sign some requests wrongly and don't limit an answer of unknown length (MAXFILESIZE, 8.4).
 _OLDEST_LIBCURL = 0x080A00
 
-# libcurl's numbers for answers that are no HTTP/1: wrong protocol, weird reply, bad encoding, too large head.
+# libcurl error codes for an answer that is not HTTP/1: wrong protocol, weird reply, bad encoding, too large head.
 _RUBBISH = (1, 8, 61, 100)
 
-# From this one on, `fdset` has a socket of libcurl's own besides those of its transfers.
+# Since this version `fdset` has a socket of libcurl's own besides those of its transfers.
 _OWN_SOCKET_SINCE = 0x081500
 
 _HIGH_DESCRIPTOR = 900
 _BLIND_SECONDS = 0.01
-"""How long to wait when some socket may not be seen."""
+"""The longest wait while some socket may be missing from `fdset`."""
 
 
 def open_driver(environ: Mapping[str, str]) -> CurlDriver | ThreadDriver:
-    """What moves the bytes: libcurl, else urllib3 and botocore's signer (DSOPS_TRANSPORT=urllib3)."""
-    wanted = environ.get("DSOPS_TRANSPORT", "")
-    if wanted not in ("", "pycurl", "urllib3"):
-        raise ConfigError(f"DSOPS_TRANSPORT is `{wanted}`", hint="use pycurl or urllib3, or unset it")
-    if wanted != "urllib3":
+    """Create the transport: libcurl, else urllib3 with botocore's signer (DSOPS_TRANSPORT=urllib3)."""
+    transport_name = environ.get("DSOPS_TRANSPORT", "")
+    if transport_name not in ("", "pycurl", "urllib3"):
+        raise ConfigError(f"DSOPS_TRANSPORT is `{transport_name}`", hint="use pycurl or urllib3, or unset it")
+    if transport_name != "urllib3":
         if pycurl is not None and pycurl.version_info()[2] >= _OLDEST_LIBCURL:
             return CurlDriver()
-        if wanted:
+        if transport_name:
             raise ConfigError("there is no pycurl with libcurl 8.10 or newer", hint="unset DSOPS_TRANSPORT")
     from dsops.aws.http.transport_urllib3 import ThreadDriver
 
@@ -79,7 +79,7 @@ def open_driver(environ: Mapping[str, str]) -> CurlDriver | ThreadDriver:
 
 
 class _Transfer:
-    """One request under way. Any: pycurl ships no types."""
+    """One request in progress. Typed Any because pycurl ships no types."""
 
     __slots__ = ("body", "curl", "deadline", "headers", "request", "token")
 
@@ -93,11 +93,11 @@ class _Transfer:
 
 
 class CurlDriver:
-    """Transfers on one CurlMulti. It belongs to one thread, and to no child of a fork.
+    """Transfers on one CurlMulti. Not thread-safe, and not usable in a forked child.
 
-    Connections stay open from one run to the next. libcurl calls back nothing that is written in Python, just
-    `list.append` and `BytesIO.write`: pycurl swallows a Ctrl-C that comes while Python code runs in a
-    callback (seen with those of its socket interface, which would be the other way to wait).
+    Connections stay open between runs. libcurl calls back no Python code, only `list.append` and `BytesIO.write`:
+    pycurl swallows a Ctrl-C that arrives while Python code runs in a callback (seen with the callbacks of its socket
+    interface, the other way to wait).
     """
 
     def __init__(self) -> None:
@@ -111,7 +111,7 @@ class CurlDriver:
         self._current = CurrentTrust()
 
     def start(self, request: object, token: object) -> None:
-        """Begins a transfer."""
+        """Start a transfer."""
         curl = pycurl.Curl()
         transfer = _Transfer(cast("WireRequest", request), token, curl)
         self._prepare(transfer)
@@ -119,7 +119,7 @@ class CurlDriver:
         self._launch()
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
-        """The transfers that finished, each a Response or a ServiceError; waits for the first one."""
+        """Return the finished transfers, each a Response or a ServiceError; wait for the first one."""
         until = monotonic() + timeout_seconds
         while True:
             self._multi.perform()
@@ -130,29 +130,28 @@ class CurlDriver:
             self._wait(left)
 
     def cancel(self) -> None:
-        """Ends every transfer; connections that are between two requests stay open."""
+        """End every transfer; idle connections stay open."""
         for curl in list(self._transfers):
             self._forget(curl)
         while self._waiting:
             self._waiting.pop().curl.close()
 
     def close(self) -> None:
-        """Ends everything and closes the connections."""
+        """End every transfer and close the connections."""
         self.cancel()
         self._multi.close()
 
     def prepare(self, request: object) -> None:
-        """Opens a connection that a later request to the same host finds ready.
+        """Open a connection that a later request to the same host can use.
 
-        By a request without credentials, a HEAD: libcurl gives no connection that carried nothing to a later
-        transfer. It is ready after three round trips, and saves two when the request comes after that: while a role
-        is assumed, which takes as long.
-        Nothing comes of a failure; the request that needs the connection will tell.
+        Sends a HEAD without credentials, because libcurl does not reuse a connection that carried nothing. The
+        connection is ready after three round trips, and saves two when the request comes after that, while a role is
+        being assumed. Failures are ignored; the request that needs the connection will report them.
         """
         self.start(request, None)
 
     def _launch(self) -> None:
-        """Hands to libcurl what there may be connections for: with it, waiting for one is connecting too slowly."""
+        """Give libcurl at most MAX_CONNECTIONS transfers: it counts the wait for a free connection as connect time."""
         while self._waiting and len(self._transfers) < MAX_CONNECTIONS:
             transfer = self._waiting.popleft()
             left = max(1, int((transfer.deadline - monotonic()) * 1000))
@@ -168,7 +167,7 @@ class CurlDriver:
             finished += [self._settle(curl, (number, text)) for curl, number, text in failed]
             if not waiting:
                 self._launch()
-                return [each for each in finished if each[0] is not None]
+                return [outcome for outcome in finished if outcome[0] is not None]
 
     def _settle(self, curl: Any, failure: tuple[int, str] | None) -> tuple[object, object]:
         transfer = self._transfers[curl]
@@ -179,17 +178,18 @@ class CurlDriver:
     def _forget(self, curl: Any) -> None:
         del self._transfers[curl]
         self._multi.remove_handle(curl)
-        # At once: it holds the session token and the secret key.
+        # Closed at once, because the handle holds the session token and the secret key.
         curl.close()
 
     def _wait(self, seconds: float) -> None:
-        """Until a socket is ready, libcurl's own timer is due, or that long."""
+        """Wait until a socket is ready, libcurl's own timer is due, or `seconds` have passed."""
         timer = self._multi.timeout()
         if timer >= 0:
             seconds = min(seconds, timer / 1000)
         readers, writers, others = self._multi.fdset()
         sockets = {*readers, *writers, *others}
-        # None while a name is looked up, and none above 1023, where `fd_set` ends: many files may be open.
+        # `fdset` shows no socket during a name lookup, and none above 1023, where `fd_set` ends: many files may be
+        # open.
         if len(sockets) < len(self._transfers) + self._own_sockets or max(sockets, default=0) > _HIGH_DESCRIPTOR:
             seconds = min(seconds, _BLIND_SECONDS)
         if sockets:
@@ -198,7 +198,7 @@ class CurlDriver:
             sleep(seconds)
 
     def _prepare(self, transfer: _Transfer) -> None:
-        """Sets every option that decides where something goes: the others libcurl takes from the process."""
+        """Set every option that decides where data goes; libcurl reads the environment for those left unset."""
         request, curl, set_option = transfer.request, transfer.curl, transfer.curl.setopt
         headers = wire.checked_headers(request)
         set_option(pycurl.URL, request.url)
@@ -211,17 +211,17 @@ class CurlDriver:
         set_option(pycurl.MAXFILESIZE_LARGE, MAX_ANSWER_BYTES)
         set_option(pycurl.WRITEDATA, transfer.body)
         set_option(pycurl.HEADERFUNCTION, transfer.headers.append)
-        # An empty value takes away what libcurl would add: nobody is to wait for `100 Continue`.
+        # An empty value removes the header that libcurl would add: the request must not wait for `100 Continue`.
         lines = [f"{name}: {value}" for name, value in headers]
         if not any(name.lower() == "content-type" for name, _ in headers):
             lines.append("Content-Type:")
         set_option(pycurl.HTTPHEADER, [*lines, "Expect:", "Accept:"])
-        set_option(pycurl.HEADEROPT, pycurl.HEADER_SEPARATE)  # ours don't go to a proxy with CONNECT
+        set_option(pycurl.HEADEROPT, pycurl.HEADER_SEPARATE)  # our headers are not sent to a proxy with CONNECT
         if request.is_once:
-            # On a kept connection that turns out dead libcurl sends the request a second time by itself.
+            # On a kept connection that turns out dead, libcurl would send the request a second time by itself.
             set_option(pycurl.FRESH_CONNECT, 1)
         if request.asks_certificate:
-            # Told of a whole handshake only: neither a kept connection nor a resumed session shows a certificate.
+            # Only a full handshake shows the certificate: a kept connection or a resumed session does not.
             set_option(pycurl.OPT_CERTINFO, 1)
             set_option(pycurl.FRESH_CONNECT, 1)
             set_option(pycurl.SSL_SESSIONID_CACHE, 0)
@@ -266,8 +266,8 @@ def _set_method(curl: Any, request: WireRequest) -> None:
 
 
 def _set_signing(curl: Any, request: WireRequest) -> None:
-    # libcurl signs Host, every header set by HTTPHEADER, and the body; X-Amz-Date there is its time.
-    # A user agent set by its own option is not signed: proxies change it.
+    # libcurl signs Host, every header set by HTTPHEADER, and the body; it takes its signing time from X-Amz-Date.
+    # The user agent set by its own option is not signed: proxies change it.
     curl.setopt(pycurl.USERAGENT, wire.USER_AGENT)
     if request.signing is not None:
         curl.setopt(pycurl.AWS_SIGV4, f"aws:amz:{request.signing.region}:{request.signing.service}")
@@ -276,7 +276,7 @@ def _set_signing(curl: Any, request: WireRequest) -> None:
 
 
 def _set_proxy(curl: Any, request: WireRequest) -> None:
-    # "" means none and no look at the environment; the same of NOPROXY, which was decided before.
+    # "" means none, without a look at the environment; NOPROXY likewise, since `proxy_for` has evaluated NO_PROXY.
     curl.setopt(pycurl.NOPROXY, "")
     curl.setopt(pycurl.PROXY, request.proxy.url if request.proxy else "")
     if request.proxy is not None and request.proxy.username:
@@ -293,7 +293,7 @@ def _answered(transfer: _Transfer) -> Response:
 
 
 def _certificate_end(curl: Any) -> str:
-    """Of the first certificate, which is the server's own; those that signed it come after."""
+    """The expiry of the first certificate, which is the server's own; the issuers' follow it."""
     for certificate in curl.getinfo(pycurl.INFO_CERTINFO)[:1]:
         for name, value in certificate:
             if name == "Expire date":
@@ -305,7 +305,7 @@ def _parse_headers(lines: Iterable[bytes]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for line in lines:
         if line.startswith(b"HTTP/"):
-            # A proxy's answer to CONNECT, or `100 Continue`, went before.
+            # The headers so far were of a proxy's answer to CONNECT, or of `100 Continue`.
             headers.clear()
             continue
         name, colon, value = line.decode("latin-1").partition(":")
@@ -315,7 +315,7 @@ def _parse_headers(lines: Iterable[bytes]) -> dict[str, str]:
 
 
 def _why(transfer: _Transfer, number: int, text: str) -> str:
-    """libcurl's words, without the host and port that our own say already."""
+    """libcurl's error text, without the host and port that our message already has."""
     system_error = transfer.curl.getinfo(pycurl.OS_ERRNO)
     if number == pycurl.E_COULDNT_CONNECT and system_error:
         return os.strerror(system_error).lower()
@@ -324,14 +324,14 @@ def _why(transfer: _Transfer, number: int, text: str) -> str:
     if "HTTP/0.9" in text:
         return wire.NO_HTTP
     text = text.removeprefix("Recv failure: ").removeprefix("Send failure: ")
-    # A word such as SSL stays as it is.
+    # Words in capitals, such as SSL, stay as they are.
     return text[:1].lower() + text[1:] if text[1:2].islower() else text
 
 
 def _failed(transfer: _Transfer, number: int, text: str) -> ServiceError:
-    """What a libcurl error number means for the one who asked."""
+    """Convert a libcurl error number into the dsops error."""
     request, curl = transfer.request, transfer.curl
-    # Bytes of the request, not of a CONNECT. PRETRANSFER_TIME is set without a connection, too, from libcurl 8.21 on.
+    # Bytes of the request, not of a CONNECT. Since libcurl 8.21 PRETRANSFER_TIME is set even without a connection.
     is_sent = curl.getinfo(pycurl.REQUEST_SIZE) > 0
     why = _why(transfer, number, text)
     if number == pycurl.E_OPERATION_TIMEDOUT:

@@ -1,6 +1,6 @@
-"""Requests on the wire where pycurl can't be had: urllib3 in threads, signed by botocore's signer.
+"""Send requests without pycurl: urllib3 in threads, signed by botocore's signer.
 
-The same seam as the driver of transport.py, at eight times the CPU: what a platform without a wheel pays.
+Same interface as the driver in transport.py, for platforms without a pycurl wheel, at eight times the CPU time.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _Job(NamedTuple):
 
 
 class ThreadDriver:
-    """Transfers in a thread each; used from one thread. Connections outlive a run."""
+    """Transfers in one thread each; called from a single thread. Connections stay open between runs."""
 
     def __init__(self) -> None:
         self._done: SimpleQueue[tuple[int, Response | BaseException]] = SimpleQueue()
@@ -50,7 +50,7 @@ class ThreadDriver:
         self._pools = _Pools()
 
     def start(self, request: object, token: object) -> None:
-        """Begins a transfer; a request whose header can't be sent is refused here."""
+        """Start a transfer. Raises CredentialsInvalid or ValueError at once for a header that can't be sent."""
         request = cast("WireRequest", request)
         headers = _signed_headers(request)
         self._job_count += 1
@@ -60,7 +60,7 @@ class ThreadDriver:
         self._launch()
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
-        """The transfers that finished, each a Response or a ServiceError; waits for the first one."""
+        """Return the finished transfers, each a Response or a ServiceError; wait for the first one."""
         until = monotonic() + timeout_seconds
         finished: list[tuple[object, object]] = []
         while True:
@@ -80,31 +80,31 @@ class ThreadDriver:
                 self._launch()
 
     def cancel(self) -> None:
-        """Forgets every transfer; its thread ends by itself, at the latest when its time is up."""
+        """Drop every transfer; its thread ends by itself, at the latest at its deadline."""
         self._jobs.clear()
         self._waiting.clear()
         self._running.clear()
 
     def close(self) -> None:
-        """Forgets everything and closes the connections that nobody uses."""
+        """Drop every transfer and close the idle connections."""
         self.cancel()
         self._pools.close()
 
     def prepare(self, request: object) -> None:
-        """Nothing: a thread and a request for it would cost more than they save here."""
+        """Do nothing: a thread and a request to open a connection would cost more than they save."""
 
     def _launch(self) -> None:
-        """Gives threads to those that wait, as far as there may be more of them."""
+        """Start threads for waiting jobs, up to the limit."""
         while self._waiting and len(self._running) < _MOST_THREADS:
             number = self._waiting.popleft()
             job = self._jobs.get(number)
             if job is not None:
                 self._running.add(number)
-                # A daemon: a server that never answers must not keep the program from ending.
+                # A daemon thread, since a server that never answers must not keep the program from ending.
                 Thread(target=_work, args=(number, job, self._pools, self._done), daemon=True).start()
 
     def _expire(self, finished: list[tuple[object, object]]) -> None:
-        """A server that sends a byte now and then keeps its thread, but not the one who waits."""
+        """Report jobs past their deadline. A server that trickles bytes keeps its thread busy, but not the caller."""
         now = monotonic()
         for number in [number for number, job in self._jobs.items() if job.deadline <= now]:
             job = self._jobs.pop(number)
@@ -114,7 +114,7 @@ class ThreadDriver:
 
 
 class _Pools:
-    """Connections by proxy and trusted certificates. Any: urllib3's managers have no common type."""
+    """Connection pools by proxy and trusted certificates. Typed Any: urllib3's managers have no common type."""
 
     def __init__(self) -> None:
         self._managers: dict[tuple[Proxy | None, Trust], Any] = {}
@@ -122,7 +122,7 @@ class _Pools:
         self._system_trust: Trust | None = None
 
     def manager(self, request: WireRequest) -> Any:
-        """The pool manager for this request."""
+        """The pool manager for this request's proxy and certificates."""
         trust = request.trust or self._system_trust
         if trust is None:
             trust = self._system_trust = system_trust() or Trust("", "")
@@ -137,7 +137,7 @@ class _Pools:
             manager.clear()
 
     def _make(self, request: WireRequest, trust: Trust) -> Any:
-        # Named so, and not as a context of our own: urllib3 1.26 can't check an address against one of those.
+        # Passed as options, not as an SSLContext: urllib3 1.26 can't check an IP address against a context of ours.
         options: dict[str, Any] = {
             "maxsize": _MOST_THREADS,
             "cert_reqs": "CERT_REQUIRED",
@@ -155,11 +155,11 @@ class _Pools:
 
 
 def _signed_headers(request: WireRequest) -> dict[str, str]:
-    """All that is sent, with the signature."""
+    """All headers to send, with the signature."""
     headers = dict(wire.checked_headers(request))
     signing = request.signing
     if signing is not None:
-        # The steps of SigV4Auth.add_auth, which would sign for its own clock's time.
+        # The steps of SigV4Auth.add_auth, which would sign for the time of its own clock.
         signer = SigV4Auth(
             ReadOnlyCredentials(signing.access_key_id, signing.secret_access_key.reveal(), None),
             signing.service,
@@ -177,11 +177,11 @@ def _signed_headers(request: WireRequest) -> dict[str, str]:
 
 
 def _work(number: int, job: _Job, pools: _Pools, done: SimpleQueue[tuple[int, Response | BaseException]]) -> None:
-    """A thread's life."""
+    """Run one job in its thread and queue the outcome."""
     outcome: Response | BaseException
     try:
         outcome = _send(job, pools.manager(job.request))
-    except BaseException as error:  # noqa: BLE001 (it is the outcome: nobody else would see it)
+    except BaseException as error:  # noqa: BLE001 - any error must reach the caller's thread
         outcome = error
     done.put((number, outcome))
 
@@ -218,7 +218,7 @@ def _send(job: _Job, manager: Any) -> Response:
 
 
 def _read(job: _Job, response: Any) -> bytes:
-    """The body, within its size and time."""
+    """Read the body, within its size limit and deadline."""
     body = bytearray()
     while chunk := response.read(_CHUNK_BYTES, decode_content=False):
         body += chunk
@@ -230,19 +230,19 @@ def _read(job: _Job, response: Any) -> bytes:
 
 
 def _failed(job: _Job, error: Exception) -> ServiceError:
-    """What an error before the first byte of the body means for the one who asked."""
+    """Convert an error before the first byte of the body into the dsops error."""
     request = job.request
-    # urllib3 puts what happened into what it calls it: the innermost one tells.
+    # urllib3 wraps the original exception; the innermost one says what happened.
     causes = _causes(error)
     why = str(causes[-1])
     if isinstance(causes[-1], ssl.SSLCertVerificationError):
         why = causes[-1].verify_message
     elif isinstance(causes[-1], OSError) and causes[-1].strerror:
-        # Without `[Errno 111]`.
+        # Leaves out the `[Errno 111]` prefix.
         why = causes[-1].strerror
     why = why[:1].lower() + why[1:] if why[1:2].islower() else why
     if any(isinstance(cause, exceptions.ReadTimeoutError) for cause in causes):
-        # A handshake that takes too long is one of these too, with time left for the rest.
+        # A handshake that takes too long raises this too, before the deadline.
         return wire.timed_out(request, connecting=monotonic() < job.deadline)
     if "NO_CERTIFICATE_OR_CRL_FOUND" in str(causes[-1]):
         return wire.trust_unusable(request)
@@ -253,7 +253,7 @@ def _failed(job: _Job, error: Exception) -> ServiceError:
     return wire.unreachable(request, why, how_far="sent")
 
 
-# The first that is anywhere among the causes counts: what is more telling stands before what is less.
+# Checked in this order against all causes: the more specific types come first.
 _MEANINGS: tuple[tuple[type[BaseException], Callable[[WireRequest, str], ServiceError]], ...] = (
     (ssl.SSLCertVerificationError, wire.tls_refused),
     (CertificateError, wire.tls_refused),
@@ -267,20 +267,20 @@ _MEANINGS: tuple[tuple[type[BaseException], Callable[[WireRequest, str], Service
 
 
 def _broken(request: WireRequest, error: Exception) -> ServiceError:
-    """What an error inside the body means."""
+    """Convert an error inside the body into the dsops error."""
     if isinstance(error, exceptions.ReadTimeoutError):
         return wire.timed_out(request, connecting=False)
     return wire.unreachable(request, "the answer ended before it was complete", how_far="answered")
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """The error and what it holds, outermost first."""
-    found: list[BaseException] = []
+    """The error and all errors wrapped in it, outermost first; at most 10."""
+    causes: list[BaseException] = []
     pending: list[object] = [error]
-    while pending and len(found) < 10:
-        each = pending.pop(0)
-        if isinstance(each, BaseException) and each not in found:
-            found.append(each)
-            pending += [getattr(each, "original_error", None), getattr(each, "reason", None)]
-            pending += [*each.args, each.__cause__]
-    return found
+    while pending and len(causes) < 10:
+        candidate = pending.pop(0)
+        if isinstance(candidate, BaseException) and candidate not in causes:
+            causes.append(candidate)
+            pending += [getattr(candidate, "original_error", None), getattr(candidate, "reason", None)]
+            pending += [*candidate.args, candidate.__cause__]
+    return causes

@@ -1,4 +1,4 @@
-"""A request and its answer as bytes, and the ways in which there may be no answer; common to every driver."""
+"""HTTP requests and answers as the transports exchange them, and the errors for an answer that never came."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from dsops.startup import NamedTuple, TypeVar
 from dsops.version import __version__
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
-"""More than any answer that we ask for: 20 secrets of 64 KB, all of it JSON escapes, are 8 MB."""
+"""The longest answer accepted. The longest that we request is 8 MB: 20 secrets of 64 KB, all of it JSON escapes."""
 
-NO_HTTP = "what it says is not HTTP"
-"""Why an answer is none; what it says instead may be anything, and is not shown."""
+NO_HTTP = "the answer is not HTTP"
+"""Why an answer is rejected. Its bytes may be anything, and are not shown."""
 
 USER_AGENT = f"dsops/{__version__}"
 
 MAX_CONNECTIONS = 64
-"""Open at once. 100 requests take two rounds; 64 handshakes cost 70 ms of CPU, so more would not help."""
+"""Connections open at once. 100 requests take two rounds; 64 handshakes cost 70 ms of CPU, so more would not help."""
 
 _E = TypeVar("_E", bound=ServiceError)
 
-# Line breaks would end a header; a space at either end would be lost on the way, and with it the signature.
+# A line break would end the header. A space at either end would be stripped on the way and break the signature.
 _UNSAFE = re.compile(r"[^\x20-\x7e]|^ | $")
 
 
 class Signing(NamedTuple):
-    """What a Signature Version 4 is made with. `timestamp` (`20261124T120000Z`) is by the server's clock."""
+    """The inputs of a Signature Version 4. `timestamp` (`20261124T120000Z`) is by the server's clock."""
 
     access_key_id: str
     secret_access_key: Secret
@@ -41,14 +41,14 @@ class Signing(NamedTuple):
 
 
 class WireRequest(NamedTuple):
-    """One HTTP request; everything that decides where it goes and how, so that a driver reads no environment.
+    """One HTTP request with its proxy, certificates and limits, so that a transport reads no environment.
 
-    Header values, query and body may hold secrets (an external ID, a session): its repr shows none of them.
+    Header values, query and body may hold secrets (an external ID, a session), so the repr shows none of them.
     """
 
     method: str
     url: str
-    """Its path and query are percent-encoded, without `//` or `.` segments: as it stands it is signed."""
+    """Path and query are percent-encoded, without `//` or `.` segments: the URL is signed as it stands."""
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     signing: Signing | None = None
@@ -58,13 +58,13 @@ class WireRequest(NamedTuple):
     connect_timeout_ms: int = 5_000
     total_timeout_ms: int = 30_000
     is_once: bool = False
-    """It must not reach the service twice: no driver may repeat it on a second connection."""
+    """The request must not reach the service twice, so the transport must not repeat it on a second connection."""
     asks_certificate: bool = False
-    """Whether the answer is to say until when the server's certificate is good: on a connection of its own."""
+    """Whether to return the expiry of the server's certificate, which takes a connection of its own."""
 
     @property
     def address(self) -> Address:
-        """Where it goes."""
+        """The address that the request is sent to."""
         address = parse_address(self.url.partition("?")[0])
         if address is None:
             raise ValueError("a request needs an http(s) URL without user part or fragment")
@@ -75,35 +75,35 @@ class WireRequest(NamedTuple):
 
 
 class Response(NamedTuple):
-    """What came back. Header names are lower case, of a repeated one the last counts; no body in its repr."""
+    """An HTTP response. Header names are lower case, the last of a repeated header counts; the repr hides the body."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     certificate_end: str = ""
-    """As OpenSSL writes it (`Nov 25 12:00:00 2026 GMT`), where that was asked for and the driver can tell."""
+    """Certificate expiry as OpenSSL writes it (`Nov 25 12:00:00 2026 GMT`); "" if not asked for or not available."""
 
     def __repr__(self) -> str:
         return f"Response({self.status}, {len(self.body)} bytes)"
 
 
 def checked_headers(request: WireRequest) -> list[tuple[str, str]]:
-    """The request's headers with those that its signature needs (not Authorization), fit for the wire.
+    """The request's headers plus those that its signature needs (except Authorization), checked for the wire.
 
-    Raises CredentialsInvalid when a key or token has a character that would end its header: a line break.
+    Raises CredentialsInvalid when a key or token has a character that would end its header (a line break).
     """
     headers = list(request.headers)
     signing = request.signing
     if signing is not None:
         token = signing.session_token.reveal() if signing.session_token is not None else ""
-        for what, text in (
+        for part_name, text in (
             ("access key id", signing.access_key_id),
             ("secret access key", signing.secret_access_key.reveal()),
             ("session token", token),
         ):
             if _UNSAFE.search(text):
                 raise CredentialsInvalid(
-                    f"the {what} has a character that none has",
+                    f"the {part_name} has a character that it can't contain",
                     hint="look for a line break or a space at its end, where it comes from",
                 )
         headers.append(("X-Amz-Date", signing.timestamp))
@@ -116,13 +116,13 @@ def checked_headers(request: WireRequest) -> list[tuple[str, str]]:
 
 
 def where(request: WireRequest) -> str:
-    """Host, and the proxy in between: `sts.us-east-1.amazonaws.com through the proxy http://proxy:3128`."""
+    """The host, and the proxy in between: `sts.us-east-1.amazonaws.com through the proxy http://proxy:3128`."""
     through = f" through the proxy {request.proxy.url}" if request.proxy else ""
     return f"{request.address.authority}{through}"
 
 
 def unreachable(request: WireRequest, why: str, *, how_far: str = "unsent") -> Unreachable:
-    """No connection was made, or it broke; `how_far` is one of `ServiceError.how_far`."""
+    """The error for a connection that failed or broke; `how_far` is one of `ServiceError.how_far`."""
     from dsops.aws.http.advice import for_broken, for_unreachable
 
     if how_far == "unsent":
@@ -135,7 +135,7 @@ def unreachable(request: WireRequest, why: str, *, how_far: str = "unsent") -> U
 
 
 def timed_out(request: WireRequest, *, connecting: bool) -> TimedOut:
-    """The time was up, either before there was a connection or before the answer was complete."""
+    """The error for a timeout, while connecting or while waiting for the answer."""
     if connecting:
         from dsops.aws.http.advice import for_unreachable
 
@@ -147,7 +147,7 @@ def timed_out(request: WireRequest, *, connecting: bool) -> TimedOut:
 
 
 def tls_refused(request: WireRequest, why: str) -> TlsRefused:
-    """The server's certificate, or the proxy's, is not one that we trust for that name."""
+    """The error for a certificate, of the server or the proxy, that is not trusted for that name."""
     from dsops.aws.http.advice import for_certificate
 
     message = f"the certificate of {where(request)} is not trusted"
@@ -155,7 +155,7 @@ def tls_refused(request: WireRequest, why: str) -> TlsRefused:
 
 
 def trust_unusable(request: WireRequest) -> TlsRefused:
-    """The file of certificates that a variable names holds none."""
+    """The error for a certificate file (from AWS_CA_BUNDLE and the like) that holds no certificates."""
     file = request.trust.file if request.trust is not None else "the system's file"
     message = f"{file} holds no certificates, and {where(request)} can't be trusted without"
     hint = "AWS_CA_BUNDLE (or SSL_CERT_FILE and the like) has to name a PEM file"
@@ -163,13 +163,13 @@ def trust_unusable(request: WireRequest) -> TlsRefused:
 
 
 def too_large(request: WireRequest) -> AnswerInvalid:
-    """The answer is longer than AWS ever sends."""
+    """The error for an answer longer than AWS ever sends."""
     message = f"{where(request)} sent more than {MAX_ANSWER_BYTES // (1024 * 1024)} MB"
     return _with("answered", AnswerInvalid(message, hint=_is_it_aws(request)))
 
 
 def answer_invalid(request: WireRequest, why: str) -> AnswerInvalid:
-    """Bytes came that are no HTTP."""
+    """The error for bytes that are not HTTP."""
     message = f"{where(request)} does not answer as AWS does"
     return _with("answered", AnswerInvalid(message, why=why, hint=_is_it_aws(request)))
 
@@ -182,7 +182,7 @@ def _is_it_aws(request: WireRequest) -> str:
 
 
 def _seconds(milliseconds: int) -> str:
-    # What is left of a limit after the first attempt, 29998 ms, is still the 30 s that somebody set.
+    # After a first attempt, 29998 ms may be left: round, so that the message shows the 30 s that the user set.
     return f"{round(milliseconds / 1000, 1 if milliseconds >= 1000 else 2):g} s"
 
 

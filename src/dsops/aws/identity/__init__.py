@@ -1,5 +1,4 @@
-"""Where base credentials come from: environment, profiles, containers, instances, and logins to IAM Identity Center.
+"""Sources of base credentials: environment, profiles, containers, instances, and IAM Identity Center logins.
 
-A client's environment and folder come in; credentials or a reason go out. botocore is used in a process of its own
-only.
+A client's environment and folder come in; credentials or an error go out. botocore is only used in a child process.
 """

@@ -1,7 +1,7 @@
-"""The base credentials, which sign the first hop: keys in the environment at once, everything else by botocore.
+"""Load the base credentials, which sign the first hop: keys in the environment directly, all else by botocore.
 
-botocore is the reference for profiles, SSO, `credential_process`, web identity, containers and instances. It costs
-190 ms to import and reads the environment of its process, so it runs in a fresh one with the client's.
+botocore is the reference for profiles, SSO, `credential_process`, web identity, containers and instances. It takes
+190 ms to import and reads its process's environment, so it runs in a fresh process with the client's environment.
 """
 
 from __future__ import annotations
@@ -18,22 +18,25 @@ if TYPE_CHECKING:
     from dsops.aws.identity.ambient_advice import CredentialLookup
 
 TIMEOUT_SECONDS = 120.0
-"""A `credential_process` may open a browser; one that hangs must not hang us for ever."""
+"""A `credential_process` may open a browser; this bounds one that hangs."""
 
-# Run as `python -I -c`: the folder and the PYTHON* variables of the client don't decide what is imported.
+# Run as `python -I -c`, so that the client's folder and PYTHON* variables don't decide what is imported.
 _ASK_YOURSELF = "`aws sts get-caller-identity` asks the same sources, and says more"
 _START = "import sys; sys.path[:] = sys.argv[2:]; from dsops.aws.identity.ambient_child import main; main(sys.argv[1])"
 
 LOOKING = "DSOPS_LOOKING_UP"
-"""Says to a `credential_process` which profiles are being looked up, one a line: it may be dsops once more."""
+"""The profiles being looked up, one per line.
+
+A `credential_process` that runs dsops again detects a loop by it.
+"""
 
 
 def ambient_from_environment(environ: Mapping[str, str], now: datetime | None = None) -> Credentials | None:
-    """The keys in AWS_ACCESS_KEY_ID and its sisters; None where there are none.
+    """The keys in AWS_ACCESS_KEY_ID and related variables; None when they are not set.
 
     They win over AWS_PROFILE, as in botocore and the AWS CLI, whose order is: `--profile` (here: a store's `profile`,
-    with which this function is not asked), keys in the environment, AWS_PROFILE, `default`. An empty variable is an
-    unset one. Raises AmbientFailed for half a pair or an expiry that can't be read, and, when `now` is given,
+    for which this function is not called), keys in the environment, AWS_PROFILE, `default`. An empty variable counts
+    as unset. Raises AmbientFailed for half a pair or an unreadable expiry, and, when `now` is given,
     CredentialsExpired for AWS_CREDENTIAL_EXPIRATION in the past.
     """
     access_key_id = environ.get("AWS_ACCESS_KEY_ID", "").strip()
@@ -41,11 +44,11 @@ def ambient_from_environment(environ: Mapping[str, str], now: datetime | None = 
     if not access_key_id and not secret_access_key:
         return None
     if not access_key_id or not secret_access_key:
-        given, missing = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
+        name_set, missing = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
         if not access_key_id:
-            given, missing = missing, given
-        raise AmbientFailed(f"{given} is set, but {missing} is not", hint=f"set {missing} too, or unset {given}")
-    # The second name is from before 2014; boto still takes it.
+            name_set, missing = missing, name_set
+        raise AmbientFailed(f"{name_set} is set, but {missing} is not", hint=f"set {missing} too, or unset {name_set}")
+    # This name is from before 2014; boto still accepts it.
     token = (environ.get("AWS_SESSION_TOKEN") or environ.get("AWS_SECURITY_TOKEN", "")).strip()
     expiration = _expiration_from(environ)
     if expiration is not None and now is not None and expiration <= now:
@@ -60,10 +63,10 @@ def ambient_from_environment(environ: Mapping[str, str], now: datetime | None = 
 
 
 def passed_over(environ: Mapping[str, str]) -> str:
-    """What keys in the environment win over, where somebody may have meant that; "" where there is nothing."""
+    """A warning that keys in the environment override AWS_PROFILE; "" when no profile is set."""
     for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
         if environ.get(name):
-            return f"{name}={environ[name]} is passed over: keys in the environment win over it"
+            return f"{name}={environ[name]} is ignored: keys in the environment override it"
     return ""
 
 
@@ -75,10 +78,10 @@ def load_ambient(
     now: datetime | None = None,
     timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> Credentials:
-    """The base credentials of a profile, or, without one, of the default chain; it blocks.
+    """Load the base credentials of a profile or, without one, of the default chain; blocks.
 
-    Raises NoCredentials with what was looked at, MfaRequired for a profile that asks for a code, CredentialsExpired,
-    or AmbientFailed. `folder` is where relative paths and commands of the profile start from.
+    Raises NoCredentials with the sources searched, MfaRequired for a profile that asks for a code,
+    CredentialsExpired, or AmbientFailed. Relative paths and commands of the profile start from `folder`.
     """
     if not profile:
         credentials = ambient_from_environment(environ, now)
@@ -96,7 +99,7 @@ def load_ambient(
 
 
 def _refuse_to_go_round(lookup: CredentialLookup) -> None:
-    """Ends what would never end: a profile whose `credential_process` is dsops, which begins with that profile."""
+    """Stop an endless loop: a profile whose `credential_process` runs dsops, which starts from the same profile."""
     if lookup.name in lookup.environ.get(LOOKING, "").split("\n"):
         raise AmbientFailed(
             f"the credentials of profile `{lookup.name}` begin with themselves",
@@ -133,7 +136,7 @@ def _instant(text: object) -> datetime | None:
 
 
 def _ask_child(lookup: CredentialLookup, timeout_seconds: float) -> Mapping[str, object]:
-    """What `ambient_child` answers. Keys travel over a pipe, never as an argument or through a file."""
+    """Run `ambient_child` and return its answer. Keys travel over a pipe, never as an argument or in a file."""
     import json
     import subprocess
     import sys
@@ -161,7 +164,7 @@ def _ask_child(lookup: CredentialLookup, timeout_seconds: float) -> Mapping[str,
             hint="a credential_process, or a metadata service, does not answer",
         ) from error
     finally:
-        # Not `with`: it would wait for the pipes' end, which a grandchild may hold.
+        # Not `with`, which would wait for the end of the pipes: a grandchild may hold them open.
         child.kill()
         for pipe in (child.stdout, child.stderr):
             if pipe is not None:
@@ -173,13 +176,13 @@ def _ask_child(lookup: CredentialLookup, timeout_seconds: float) -> Mapping[str,
         answer = None
     if not isinstance(answer, dict):
         lines = scrubbed(err.decode("utf-8", "replace")).strip().splitlines()
-        why = lines[-1] if lines else "who was asked has ended without an answer"
+        why = lines[-1] if lines else "the lookup process ended without an answer"
         raise AmbientFailed(f"could not look for {lookup.whose}", why=why, hint=_ASK_YOURSELF)
     return answer
 
 
 def _found(lookup: CredentialLookup, answer: Mapping[str, object]) -> Credentials:
-    """The credentials in the child's answer."""
+    """Parse the credentials in the child's answer."""
     from dsops.aws.identity.ambient_advice import source_text
 
     key_id, secret, token = (answer.get(name) for name in ("access_key_id", "secret_access_key", "session_token"))

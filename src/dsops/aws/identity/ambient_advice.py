@@ -1,4 +1,4 @@
-"""What botocore found or did not find, in words: which source it took, what was passed over, what to do next."""
+"""Describe the source of base credentials, and explain why botocore found none and what to do next."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dsops.credentials import OF_ENVIRONMENT
 from dsops.endpoint import parse_address
 from dsops.errors import AmbientFailed, CredentialsError, CredentialsExpired, MfaRequired, NoCredentials, nearest
 
-# A secret key, a token or a part of one: long, and of all three kinds of characters. Paths and URLs are seldom.
+# A secret key, a token or a part of one: long, with upper case, lower case and digits. Paths and URLs seldom match.
 _KEY_LIKE = r"[A-Za-z0-9+/=_-]{30,}"
 _KEY_ID = r"\b(AKIA|ASIA)[A-Z0-9]{8,}\b"
 
@@ -24,8 +24,11 @@ _OF_A_PROFILE = {
     "login": "`aws login`",
     "custom-process": "its credential_process",
 }
-"""The sources that a profile itself names. botocore goes on to the container's and the instance's role when it has
-none, which would be somebody else than the profile that a store names."""
+"""Sources configured in the profile itself.
+
+Without any, botocore goes on to the container's and the instance's role, which are other identities than the profile
+that a store names.
+"""
 
 INSTANCE = "the instance's role"
 _OF_NO_PROFILE = {
@@ -42,13 +45,13 @@ _CREDENTIAL_SOURCES = {
 
 _RELATIVE_URI, _FULL_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 _TOKEN_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"  # noqa: S105 (a variable's name)
-# The agent's addresses on a node, and where a pod's token is mounted: EKS User Guide, "How EKS Pod Identity works".
+# The agent's addresses on a node, and the mount path of a pod's token: EKS User Guide, "How EKS Pod Identity works".
 _POD_IDENTITY_HOSTS = ("169.254.170.23", "fd00:ec2::23")
 _POD_IDENTITY_FOLDER = "/pods.eks.amazonaws.com/"
 
 
 class CredentialLookup:
-    """One look for base credentials: whose environment, from which folder, for which profile ("" for none)."""
+    """The inputs of a lookup of base credentials; `profile` is "" for the default chain."""
 
     __slots__ = ("environ", "folder", "profile")
 
@@ -59,7 +62,7 @@ class CredentialLookup:
 
     @property
     def name(self) -> str:
-        """The profile that botocore looks at."""
+        """The profile that botocore reads."""
         return self.profile or chosen_profile(self.environ) or "default"
 
     @property
@@ -69,18 +72,20 @@ class CredentialLookup:
 
 
 def chosen_profile(environ: Mapping[str, str]) -> str:
-    """The profile that the environment names; "" where it names none."""
+    """The profile in AWS_PROFILE or AWS_DEFAULT_PROFILE; "" when neither is set."""
     return environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or ""
 
 
 def source_text(lookup: CredentialLookup, answer: Mapping[str, object]) -> str:
-    """Where the credentials in the child's answer come from: `profile ada (IAM Identity Center, session corp)`.
+    """Describe where the child found the credentials: `profile ada (IAM Identity Center, session corp)`.
 
-    Raises NoCredentials where a profile was named and another identity stood in for it.
+    Raises NoCredentials when a profile was requested, but botocore used another identity.
     """
     method = str(answer.get("method"))
-    told = answer.get("told")
-    settings = {str(name): str(value) for name, value in told.items()} if isinstance(told, dict) else {}
+    source_settings = answer.get("told")
+    settings = (
+        {str(name): str(value) for name, value in source_settings.items()} if isinstance(source_settings, dict) else {}
+    )
     is_of_profile = method in _OF_A_PROFILE and not settings.get("is_of_environment")
     if not is_of_profile:
         source = _of_no_profile(lookup.environ, method)
@@ -91,7 +96,7 @@ def source_text(lookup: CredentialLookup, answer: Mapping[str, object]) -> str:
 
 
 def _more(name: str, method: str, settings: Mapping[str, str]) -> str:
-    """What else the profile says of its source."""
+    """Details of the source from the profile's settings: SSO session, source profile or credential source."""
     if method == "sso" and settings.get("sso_session"):
         return f", session {settings['sso_session']}"
     if method != "assume-role":
@@ -112,7 +117,7 @@ def _of_no_profile(environ: Mapping[str, str], method: str) -> str:
 
 
 def _container(environ: Mapping[str, str]) -> str:
-    """Which service of a container was asked; botocore takes the relative address first."""
+    """The container credential service that was used; botocore prefers the relative URI."""
     if _RELATIVE_URI in environ:
         return f"{_RELATIVE_URI}, as on ECS"
     address = parse_address(environ.get(_FULL_URI, "").partition("?")[0])
@@ -123,7 +128,7 @@ def _container(environ: Mapping[str, str]) -> str:
 
 
 def failure(lookup: CredentialLookup, error: str, answer: Mapping[str, object]) -> CredentialsError:
-    """What botocore's error means for the user. `error` is the name of its class."""
+    """The error for a failure in botocore. `error` is the name of its exception class."""
     message = answer.get("message")
     why = " ".join(scrubbed(message if isinstance(message, str) else "").split())
     name = lookup.name
@@ -143,20 +148,20 @@ def failure(lookup: CredentialLookup, error: str, answer: Mapping[str, object]) 
     if error == "JSONDecodeError":
         why = "its `credential_process` does not print JSON"
     elif error == "CredentialRetrievalError" and why.endswith("custom-process:"):
-        why = "its `credential_process` failed without a word"
+        why = "its `credential_process` failed without an error message"
     why = re.sub(r"^\[Errno -?\d+\] N", "n", why)
     subject, hint = _blamed(lookup, why)
     return AmbientFailed(f"could not get {subject}", why=why or error, hint=hint or _hint(lookup, error))
 
 
 def _blamed(lookup: CredentialLookup, why: str) -> tuple[str, str]:
-    """What could not be had, and what to look at where no profile is to blame; botocore's message tells which."""
+    """What failed to load, and a hint when it is not the profile; botocore's message tells which."""
     environ = lookup.environ
     token_file = "" if lookup.profile else environ.get("AWS_WEB_IDENTITY_TOKEN_FILE", "")
     if "container-role" in why:
         return "the container's role", f"check what answers at {_address(environ)}, and the token that it wants"
     if "Error retrieving metadata" in why:
-        # IMDSv2's token answers with a hop limit of 1 unless told otherwise (EC2 User Guide, "Configure IMDS options").
+        # IMDSv2's hop limit is 1 by default (EC2 User Guide, "Configure IMDS options").
         hint = "in a container the metadata hop limit has to be 2; AWS_EC2_METADATA_DISABLED=true leaves it out"
         return INSTANCE, hint
     if token_file and ("WithWebIdentity" in why or token_file in why):
@@ -185,7 +190,7 @@ def _hint(lookup: CredentialLookup, error: str) -> str:
 
 def _no_profile(lookup: CredentialLookup, answer: Mapping[str, object]) -> AmbientFailed:
     profiles = answer.get("profiles")
-    names = [str(each) for each in profiles] if isinstance(profiles, list) else []
+    names = [str(profile_name) for profile_name in profiles] if isinstance(profiles, list) else []
     meant = nearest(lookup.name, names)
     place = "`profile`" if lookup.profile else "AWS_PROFILE"
     hint = f"did you mean `{meant}`? else" if meant else f"correct {place}, or"
@@ -198,7 +203,7 @@ def _no_profile(lookup: CredentialLookup, answer: Mapping[str, object]) -> Ambie
 
 
 def _no_credentials(lookup: CredentialLookup, answer: Mapping[str, object], *, instead: str = "") -> NoCredentials:
-    """Nothing was found: the error lists where it was looked for. `instead` is what stood in for a named profile."""
+    """The error that lists the sources searched. `instead` is the identity that botocore used for a named profile."""
     profile = lookup.profile
     if instead:
         return NoCredentials(
@@ -225,22 +230,22 @@ def _no_credentials(lookup: CredentialLookup, answer: Mapping[str, object], *, i
 
 
 def _looked_at(lookup: CredentialLookup, answer: Mapping[str, object]) -> str:
-    """`profile x in A (no such file) and B, which has only region`: what stood there instead of credentials."""
+    """Places searched and settings found: `profile x in A (no such file) and B, which has only region`."""
     paths = [find(lookup.environ, lookup.folder) for find in (config_file, credentials_file)]
     files = " and ".join([path if os.path.isfile(path) else f"{path} (no such file)" for path in paths])
     keys = answer.get("keys")
-    names = [scrubbed(str(each)) for each in keys] if isinstance(keys, list) else []
+    names = [scrubbed(str(key)) for key in keys] if isinstance(keys, list) else []
     has = f", which has only {', '.join(names)}" if names else ""
     return f"profile `{lookup.name}` in {files}{has}"
 
 
 def scrubbed(text: str) -> str:
-    """A text of somebody else's program without what looks like a key or a token."""
+    """Another program's output with key IDs and long key-like words masked."""
 
     def mask(match: re.Match[str]) -> str:
         word = match[0]
         kinds = (str.isupper, str.islower, str.isdigit)
         return "***" if all(any(map(kind, word)) for kind in kinds) else word
 
-    printable = "".join(each if each.isprintable() or each == "\n" else " " for each in text)
+    printable = "".join(character if character.isprintable() or character == "\n" else " " for character in text)
     return re.sub(_KEY_LIKE, mask, re.sub(_KEY_ID, r"\1***", printable))

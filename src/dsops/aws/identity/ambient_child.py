@@ -1,7 +1,7 @@
-"""The base credentials of a profile, a container or an instance, found by botocore; runs as a process of its own.
+"""Find the base credentials of a profile, container or instance with botocore; runs in its own process.
 
-`ambient.py` starts it with exactly the client's environment and folder: botocore reads both, and keeps what it read.
-One JSON object goes out on the standard output of the process; everything else that prints goes to standard error.
+`ambient.py` starts it with exactly the client's environment and folder, because botocore reads both and caches them.
+It writes one JSON object to standard output; anything else that prints goes to standard error.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def _refuse_to_ask(prompt: str = "", _stream: object = None) -> NoReturn:
     raise MfaRequired(prompt)
 
 
-# botocore takes this function as a default argument when it is imported. Nobody could answer: the terminal belongs to
-# the client, and a code that is typed here would be asked for again by the next run.
+# botocore takes this function as a default argument when it is imported. A prompt would hang: the terminal belongs to
+# the client, and the next run would ask for the code again.
 getpass.getpass = _refuse_to_ask  # type: ignore[assignment]
 
 from botocore.exceptions import BotoCoreError, ClientError  # noqa: E402
@@ -31,20 +31,20 @@ from botocore.session import Session  # noqa: E402
 
 
 def main(profile: str) -> None:
-    """Answers on standard output: the parts of the credentials, or the name and text of what went wrong."""
+    """Write the answer to standard output: the credentials, or the class and message of the error."""
     answer_descriptor = os.dup(1)
-    # credential_process and plugins may print; they shall not print into the answer.
+    # credential_process and plugins may print; that output must not mix with the answer.
     os.dup2(2, 1)
     with os.fdopen(answer_descriptor, "w", encoding="utf-8") as stream:
         json.dump(find(profile), stream)
 
 
 def find(profile: str) -> dict[str, Any]:
-    """The answer as a dict. Any: it is JSON, which the parent checks part by part."""
+    """Find the credentials. Any: the result is JSON, whose members the parent checks one by one."""
     session = Session(profile=profile or None)
     try:
         if session.get_config_variable("region") is None:
-            # botocore knows AWS_DEFAULT_REGION only. A role that a profile names needs some region of STS.
+            # botocore reads AWS_DEFAULT_REGION only. A profile with a role needs some region for STS.
             session.set_config_variable("region", os.environ.get("AWS_REGION") or "us-east-1")
         credentials = session.get_credentials()
         if credentials is None:
@@ -56,7 +56,7 @@ def find(profile: str) -> dict[str, Any]:
             "message": str(error),
             "profiles": _profiles(session) if type(error).__name__ == "ProfileNotFound" else [],
         }
-    # Refreshable credentials have an expiry and no public name for it; this one has been the same since 2013.
+    # botocore has no public name for the expiry of refreshable credentials; this one has not changed since 2013.
     expiration = getattr(credentials, "_expiry_time", None)
     return {
         "access_key_id": frozen.access_key,
@@ -69,11 +69,11 @@ def find(profile: str) -> dict[str, Any]:
 
 
 _TOLD = ("source_profile", "credential_source", "sso_session")
-"""What a profile may say of its source that tells it from another one; nothing that is secret."""
+"""Settings that identify a profile's source; none of them is secret."""
 
 
 def _settings(session: Session) -> dict[str, Any]:
-    """What the files say of the profile that counts. Any: nested sections are dicts."""
+    """The chosen profile's settings from both files. Any: nested sections are dicts."""
     name = session.get_config_variable("profile") or "default"
     settings: dict[str, Any] = session.full_config["profiles"].get(name, {})
     return settings
@@ -81,11 +81,11 @@ def _settings(session: Session) -> dict[str, Any]:
 
 def _told(session: Session, profile: str) -> dict[str, str]:
     settings = _settings(session)
-    told = {name: settings[name] for name in _TOLD if isinstance(settings.get(name), str)}
+    source_settings = {name: settings[name] for name in _TOLD if isinstance(settings.get(name), str)}
     if not profile and os.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE"):
-        # botocore asks the variable before the profile; it counts where a web identity token was taken at all.
-        told["is_of_environment"] = "web identity"
-    return told
+        # botocore reads the variable before the profile, so a web identity token came from the variable.
+        source_settings["is_of_environment"] = "web identity"
+    return source_settings
 
 
 def _profiles(session: Session) -> list[str]:

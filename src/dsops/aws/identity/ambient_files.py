@@ -1,6 +1,6 @@
-"""The files that say who somebody is, where botocore would look for them on behalf of a client.
+"""Locate and read AWS config and credentials files as botocore would for a client.
 
-botocore reads the environment and the folder of its process; the agent works for clients that have others.
+botocore reads the environment and folder of its own process; the agent works for clients that have others.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ _ABSENT = (
 )
 
 _MOST_BYTES = 1 << 24
-"""Of a file of profiles: a thousand of them take a quarter of a megabyte."""
+"""Limit for a file of profiles; a thousand of them take a quarter of a megabyte."""
 
 _VARIABLE = r"(?a)\$(\w+|\{[^}]*\})"
 
 
 def config_file(environ: Mapping[str, str], folder: str = "") -> str:
-    """The path of the config file."""
+    """The path of the AWS config file."""
     return located(environ.get("AWS_CONFIG_FILE") or "~/.aws/config", environ, folder)
 
 
 def credentials_file(environ: Mapping[str, str], folder: str = "") -> str:
-    """The path of the credentials file."""
+    """The path of the shared credentials file."""
     return located(environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials", environ, folder)
 
 
 def located(path: str, environ: Mapping[str, str], folder: str, *, has_variables: bool = True) -> str:
-    """The path that botocore opens for this one: `$NAME` and `~` by the environment, what is relative by the folder.
+    """Resolve a path as botocore does: expand `$NAME` and `~` from `environ`, then make it relative to `folder`.
 
-    `has_variables` is False for what botocore opens as it stands. `os.path.expanduser` and its like would ask this
+    `has_variables` is False for paths that botocore opens literally. `os.path.expanduser` is not used: it reads this
     process's environment.
     """
     if has_variables:
@@ -54,10 +54,10 @@ def located(path: str, environ: Mapping[str, str], folder: str, *, has_variables
 
 
 def content(path: str, most_bytes: int = 0) -> bytes:
-    """The file's bytes; nothing where there is none, it may not be read, or is a pipe, whose other end may never come.
+    """The file's bytes; b"" when it is missing, unreadable, or a pipe (a pipe without a writer blocks).
 
-    With `most_bytes` no more than those are read: who named the file may be a stranger. Raises ConfigUnreadable for a
-    failure that may pass, since what is there then is not nothing, and for a file without `most_bytes` that is huge.
+    `most_bytes` limits the read for a file that a stranger may have named. Raises ConfigUnreadable for a temporary
+    failure, where the content is unknown rather than empty, and for a huge file without `most_bytes`.
     """
     try:
         return read_file(path, most_bytes).data if most_bytes else read_whole(path, _MOST_BYTES)
@@ -67,19 +67,19 @@ def content(path: str, most_bytes: int = 0) -> bytes:
 
 
 def check_absent(path: str, error: OSError) -> None:
-    """Raises ConfigUnreadable where that error says that this process can't look, not that nothing is there."""
+    """Raise ConfigUnreadable unless the error means that the file is absent or not readable."""
     if error.errno not in _ABSENT:
-        hint = "try again; if it stays so, look at the file and its disk"
+        hint = "try again; if it persists, look at the file and its disk"
         raise ConfigUnreadable(f"{path} can't be read: {reason(error)}", hint=hint) from error
 
 
 def profile_region(environ: Mapping[str, str], profile: str, folder: str = "") -> str:
-    """The region that a profile names in the config or credentials file; "" when it names none.
+    """The region in a profile's settings, from the config or credentials file; "" when it has none.
 
-    Raises ConfigUnreadable when a file can't be read as what it should be.
+    Raises ConfigUnreadable when a file can't be parsed.
     """
     region = ""
-    # The credentials file comes last: in botocore what it says of a profile overrides the config file.
+    # The credentials file comes last: in botocore its settings override those of the config file.
     for path, prefix in ((config_file(environ, folder), "profile "), (credentials_file(environ, folder), "")):
         for section, keys in sections(path).items():
             if section_name(section, prefix) == profile:
@@ -88,25 +88,29 @@ def profile_region(environ: Mapping[str, str], profile: str, folder: str = "") -
 
 
 def sections(path: str, beginning: str = "") -> dict[str, dict[str, str]]:
-    """The sections of a file in AWS's format, by their headers; none where there is no such file.
+    """The sections of an AWS config file by header; {} when there is no such file.
 
-    With `beginning` those whose headers begin so, and the rest is not looked at: of a hundred profiles that takes a
-    tenth of the time. Raises ConfigUnreadable when a file can't be read as what it should be.
+    `beginning` limits parsing to sections whose headers start with it: for a hundred profiles that takes a tenth of
+    the time. Raises ConfigUnreadable when the file can't be parsed.
     """
     from configparser import Error, RawConfigParser
 
     if not os.path.isfile(path):
-        return {}  # as botocore: what is no regular file is not there
+        return {}  # as in botocore, only regular files count
     parser = RawConfigParser(default_section="", strict=False)
     try:
         text = content(path).decode("utf-8")
         if beginning:
-            text = "".join(each for each in re.split(r"(?m)^(?=\[)", text) if each.startswith(f"[{beginning}"))
+            text = "".join(
+                section_text
+                for section_text in re.split(r"(?m)^(?=\[)", text)
+                if section_text.startswith(f"[{beginning}")
+            )
         parser.read_string(text)
     except (Error, UnicodeDecodeError, OSError) as error:
         if beginning:
-            return sections(path)  # where the lines have their own numbers
-        # configparser's messages repeat the line, which may be a key.
+            return sections(path)  # parse the whole file, for correct line numbers in the error
+        # configparser's messages repeat the line, which may hold a key.
         place = Where(path, _line_of(error))
         message = f"{path} can't be read as an AWS config file"
         hint = "in that line, write `[profile NAME]` or `key = value`" if place.line else "check what is in it"
@@ -115,13 +119,13 @@ def sections(path: str, beginning: str = "") -> dict[str, dict[str, str]]:
 
 
 def _line_of(error: Exception) -> int:
-    """The first line that configparser could not read; 0 where it was something else."""
+    """The first line that configparser could not read; 0 when the error has no line."""
     lines = [getattr(error, "lineno", None), *(line for line, _ in getattr(error, "errors", ()))]
     return next((line for line in lines if isinstance(line, int)), 0)
 
 
 def section_name(section: str, prefix: str) -> str:
-    """The profile or session that a section header means: `[profile "my name"]`, `[default]`; "" for other sections."""
+    """The profile or session named by a header such as `[profile "my name"]` or `[default]`; "" for other sections."""
     if not prefix or section == "default":
         return section
     if not section.startswith(prefix):
@@ -130,7 +134,7 @@ def section_name(section: str, prefix: str) -> str:
 
 
 def _at_home(path: str, environ: Mapping[str, str]) -> str:
-    """`~` and `~user` as os.path.expanduser has them, with that environment's HOME."""
+    """Expand `~` and `~user` like os.path.expanduser, but with HOME from `environ`."""
     if not path.startswith("~"):
         return path
     user, _, _ = path[1:].partition("/")
@@ -141,7 +145,7 @@ def _at_home(path: str, environ: Mapping[str, str]) -> str:
 
 
 def _home_of(user: str) -> str | None:
-    """The home folder of the account of that name ("" for this process's user); None where there is no such."""
+    """The home folder of that user ("" for this process's user); None when there is no such user."""
     try:
         import pwd
 

@@ -1,8 +1,8 @@
-"""What a profile says of endpoints, as the variables that would say it: `endpoint_url`, `services`, FIPS, dual stack.
+"""Translate a profile's endpoint settings (`endpoint_url`, `services`, FIPS, dual stack) to environment variables.
 
-The AWS SDKs and Tools Reference Guide, "Service-specific endpoints", has the order: a service's variable, the general
-variable, the profile's `services` section, the profile's `endpoint_url`. These files are the user's own, as the
-environment is: unlike a configuration that was only found, they need no `dsops allow`.
+The order is that of the AWS SDKs and Tools Reference Guide, "Service-specific endpoints": a service's variable, the
+general variable, the profile's `services` section, the profile's `endpoint_url`. These files are the user's own, like
+the environment: unlike a configuration that was found in a folder, they need no `dsops allow`.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ _GENERAL = "AWS_ENDPOINT_URL"
 
 
 def profile_endpoints(environ: Mapping[str, str], profile: str, folder: str) -> tuple[tuple[str, str], ...]:
-    """Names and values of the variables that the profile stands for, without those that the environment decides.
+    """The variables (name, value) that the profile's settings stand for, unless the environment sets them.
 
-    Raises ConfigUnreadable for a file that can't be read as what it should be, and for an address that can't be used.
+    Raises ConfigUnreadable for a file that can't be parsed, and for an address that can't be used.
     """
     paths = {"profile ": config_file(environ, folder), "": credentials_file(environ, folder)}
     files = {prefix: sections(path) for prefix, path in paths.items()}
     settings: dict[str, tuple[str, str]] = {}
-    """Key -> its value, and the file that has it."""
-    for prefix, found in files.items():
-        for header, keys in found.items():
+    """Setting -> (value, file it stands in)."""
+    for prefix, file_sections in files.items():
+        for header, keys in file_sections.items():
             if section_name(header, prefix) == profile:
                 settings.update({name: (value.strip(), paths[prefix]) for name, value in keys.items()})
     found_addresses = _addresses(environ, profile, settings, files["profile "], paths["profile "])
@@ -48,7 +48,7 @@ def _addresses(
     config: Mapping[str, Mapping[str, str]],
     path: str,
 ) -> dict[str, str]:
-    """The addresses by the variables that would name them; none where the general variable comes before them all."""
+    """Endpoint URLs by variable name; {} when AWS_ENDPOINT_URL is set, which overrides the profile."""
     if environ.get(_GENERAL):
         return {}
     addresses: dict[str, str] = {}
@@ -60,13 +60,13 @@ def _addresses(
     for service_id in SERVICE_IDS.values() if name else ():
         url = _nested(own.get(service_id.lower(), "")).get("endpoint_url", "")
         if url:
-            what = f"`{service_id.lower()}` of `[services {name}]`"
-            addresses[f"{_GENERAL}_{service_id}"] = _checked(url, what, path)
+            setting = f"`{service_id.lower()}` of `[services {name}]`"
+            addresses[f"{_GENERAL}_{service_id}"] = _checked(url, setting, path)
     return addresses
 
 
 def _nested(text: str) -> dict[str, str]:
-    """The settings below a service: indented lines, each `name = value`."""
+    """Parse the nested settings of a service: indented lines of `name = value`."""
     pairs = [line.partition("=") for line in text.splitlines()]
     return {name.strip(): value.strip() for name, separator, value in pairs if separator}
 

@@ -1,6 +1,6 @@
-"""Tokens of IAM Identity Center in the files that the AWS CLI and SDKs share: read, written, removed.
+"""Read, write and remove IAM Identity Center tokens, in the files shared with the AWS CLI and SDKs.
 
-`~/.aws/sso/cache/<SHA-1 of the session's name, or of the start URL>.json`, with the members that they write.
+`~/.aws/sso/cache/<SHA-1 of the session's name, or of the start URL>.json`, with the members that the CLI writes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dsops.input_file import read_file
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
-try:  # as for SHA-256: hashlib costs a cold run 3 ms
+try:  # imported directly because hashlib costs a cold run 3 ms
     from _sha1 import sha1  # type: ignore[import-not-found,unused-ignore]
 except ImportError:
     from hashlib import sha1
@@ -32,7 +32,7 @@ _OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class ClientRegistration(NamedTuple):
-    """A program as Identity Center has registered it. Its secret is none that would let anybody in by itself."""
+    """A program's registration with Identity Center. The client secret alone gives no access."""
 
     client_id: str
     client_secret: Secret
@@ -40,73 +40,73 @@ class ClientRegistration(NamedTuple):
 
 
 class Token(NamedTuple):
-    """What a login gave."""
+    """The tokens of a login."""
 
     access_token: Secret
     expires_at: datetime
     refresh_token: Secret | None
     client: ClientRegistration | None
-    """Whom the refresh token was given to; None where the file does not say."""
+    """The registration that the refresh token belongs to; None when the file does not have it."""
 
     @property
     def mark(self) -> str:
-        """Another one for another login, and the same after a refresh where its refresh token stayed the same.
+        """A digest that identifies the login; unchanged by a refresh that keeps the refresh token.
 
-        Nobody but who has logged in has the refresh token, so whoever has the same is the same person.
+        Only the user who logged in has the refresh token, so equal digests mean the same user.
         """
         return digest((self.refresh_token or self.access_token).reveal_bytes())
 
     def can_be_refreshed(self, now: datetime) -> bool:
-        """Whether a new access token can be had without a person."""
+        """Whether a new access token can be requested without a browser login."""
         return self.refresh_token is not None and self.client is not None and self.client.expires_at > now
 
 
 class Cached(NamedTuple):
-    """What a token file holds."""
+    """The result of reading a token file."""
 
     token: Token | None
     why: str = ""
-    """Why there is no token; completes `...: nobody has logged in`."""
+    """Why there is no token; completes `...: not logged in`."""
     note: str = ""
-    """What somebody should see to, though the token can be used."""
+    """A warning about the file, though its token is usable."""
 
 
 def cache_folder(environ: Mapping[str, str], folder: str = "") -> str:
-    """Where the files are; HOME is the client's."""
+    """The folder of the token files, below the client's HOME."""
     return located(_FOLDER, environ, folder)
 
 
 def token_path(session: SsoSession, environ: Mapping[str, str], folder: str = "") -> str:
-    """The session's token file."""
+    """The path of the session's token file."""
     return os.path.join(cache_folder(environ, folder), f"{hashed(session.key)}.json")
 
 
 def hashed(text: str) -> str:
-    """The SHA-1 of a text: a name of files, nothing that has to be safe."""
+    """The SHA-1 of a text, which names a file; it protects nothing."""
     return str(sha1(text.encode("utf-8", "surrogateescape")).hexdigest())  # noqa: S324 - the AWS CLI's rule
 
 
 def read_token(path: str, session: SsoSession) -> Cached:
-    """The session's token, expired or not, or why there is none; never raises for what is in the file."""
+    """Read the session's token, expired or not, or the reason why there is none. Never raises for a file's content."""
     data, problem, note = _read(path)
     if not data:
-        return Cached(None, problem or "nobody has logged in")
+        return Cached(None, problem or "not logged in")
     members = parse_json(data)
     if members is None:
         return Cached(None, f"{path} is not a token file")
     access_token, expires_at = _token_in(members, "accessToken"), instant(text_in(members, "expiresAt"))
     if access_token is None or expires_at is None:
         return Cached(None, f"{path} has no token in it")
-    # A section of the config file that was pointed at another place keeps its name, and so its file.
-    for name, wanted in (("startUrl", session.start_url), ("region", session.region)):
+    # A section of the config file may be changed to another start URL; its token file's name stays the same.
+    for name, expected in (("startUrl", session.start_url), ("region", session.region)):
         other = text_in(members, name)
-        if other and other.rstrip("#/") != wanted.rstrip("#/"):
-            return Cached(None, f"{path} is of a login at {_plain(other)}, not at {wanted}")
+        if other and other.rstrip("#/") != expected.rstrip("#/"):
+            return Cached(None, f"{path} is of a login at {_plain(other)}, not at {expected}")
     return Cached(Token(access_token, expires_at, _token_in(members, "refreshToken"), _client_in(members)), "", note)
 
 
 def write_token(path: str, session: SsoSession, token: Token) -> None:
-    """Puts the token where every other program finds it. Raises FileNotWritten."""
+    """Write the token to its file. Raises FileNotWritten."""
     members = {
         "startUrl": session.start_url,
         "region": session.region,
@@ -123,7 +123,7 @@ def write_token(path: str, session: SsoSession, token: Token) -> None:
 
 
 def remove_file(path: str) -> None:
-    """Takes the file away, where there is one. Raises FileNotWritten where it has to stay."""
+    """Delete the file if it exists. Raises FileNotWritten when it can't be deleted."""
     try:
         os.unlink(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -134,9 +134,9 @@ def remove_file(path: str) -> None:
 
 
 def write_file(path: str, text: str) -> None:
-    """A file for its owner alone, whole or not at all: whoever reads at the same time finds the old or the new one.
+    """Write a file of mode 0600 atomically, so that a concurrent reader sees the old or the new content.
 
-    A link in its place is replaced, not followed. Raises FileNotWritten.
+    A symlink at the path is replaced, not followed. Raises FileNotWritten.
     """
     folder = os.path.dirname(path)
     part = f"{path}.{os.getpid()}-{os.urandom(6).hex()}.tmp"
@@ -158,13 +158,13 @@ def write_file(path: str, text: str) -> None:
 
 
 def read_client(path: str) -> ClientRegistration | None:
-    """The registration that a file holds; None where there is none that can be used."""
+    """The client registration in a file; None when it is missing or unusable."""
     members = parse_json(_read(path)[0]) or {}
     return _client(members, "expiresAt")
 
 
 def write_client(path: str, client: ClientRegistration, scopes: tuple[str, ...]) -> None:
-    """Keeps a registration for the next login. Raises FileNotWritten."""
+    """Save a registration for later logins. Raises FileNotWritten."""
     members = {
         "clientId": client.client_id,
         "clientSecret": client.client_secret.reveal(),
@@ -175,10 +175,10 @@ def write_client(path: str, client: ClientRegistration, scopes: tuple[str, ...])
 
 
 def instant(text: str) -> datetime | None:
-    """A time as the CLI and the SDKs write it; the CLI's first versions wrote `2020-06-17T10:02:08UTC`."""
+    """Parse a time as the CLI and the SDKs write it; the CLI's first versions wrote `2020-06-17T10:02:08UTC`."""
     try:
-        found = datetime.fromisoformat(text.removesuffix("UTC"))
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        parsed = datetime.fromisoformat(text.removesuffix("UTC"))
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
@@ -188,7 +188,7 @@ def _written(moment: datetime) -> str:
 
 
 def _read(path: str) -> tuple[bytes, str, str]:
-    """The file's bytes, why they can't be taken, and what is to be seen to. Another one's file decides nothing here."""
+    """The file's bytes, why it can't be used, and a warning. A file of another user is not used."""
     try:
         data, status = read_file(path, _MOST_BYTES + 1)
     except OSError as error:
@@ -208,7 +208,7 @@ def _read(path: str) -> tuple[bytes, str, str]:
 
 
 def _token_in(members: Mapping[str, object], name: str) -> Secret | None:
-    """A token that can travel in a header; None for anything else."""
+    """A token that is safe to send in a header; None for anything else."""
     text = text_in(members, name)
     return Secret(text) if text and text.isascii() and text.isprintable() and " " not in text else None
 

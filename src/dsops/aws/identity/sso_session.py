@@ -1,4 +1,4 @@
-"""Where somebody logs in to IAM Identity Center: a start URL and its region, by themselves or from the AWS config."""
+"""The place of an IAM Identity Center login: a start URL and region, from a store or the AWS config file."""
 
 from __future__ import annotations
 
@@ -14,47 +14,47 @@ _REGION = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z"
 _URL = r"https://[!-~]+\Z"
 
 ACCOUNT_ACCESS = "sso:account:access"
-"""The scope that GetRoleCredentials needs, and the one that is asked for where a session names none."""
+"""The scope that GetRoleCredentials needs; requested when a session names none."""
 
 
 class SsoSession(NamedTuple):
-    """One place to log in; everything that is reached by the same login has the same one."""
+    """A start URL and region to log in to. Stores with an equal session share one login."""
 
     name: str
-    """Of the `[sso-session NAME]`; "" for a start URL by itself."""
+    """The name in `[sso-session NAME]`; "" for a plain start URL."""
     start_url: str
     region: str
     scopes: tuple[str, ...] = (ACCOUNT_ACCESS,)
 
     @property
     def key(self) -> str:
-        """What names its token file; the AWS CLI's rule."""
+        """The text whose hash names the token file, by the AWS CLI's rule."""
         return self.name or self.start_url
 
     @property
     def shown(self) -> str:
-        """For people: `the login of sso-session corp`."""
+        """The description for messages: `the login of sso-session corp`."""
         return f"the login of sso-session {self.name}" if self.name else f"the login at {self.start_url}"
 
 
 def named_session(name: str, environ: Mapping[str, str], folder: str = "") -> SsoSession:
-    """The `[sso-session NAME]` of the AWS config file. Raises ConfigError where there is none that can be used."""
+    """Read `[sso-session NAME]` from the AWS config file. Raises ConfigError when it is missing or unusable."""
     path = config_file(environ, folder)
-    found = {section_name(header, _PREFIX): keys for header, keys in sections(path, _PREFIX).items()}
-    if name not in found:
+    sessions = {section_name(header, _PREFIX): keys for header, keys in sections(path, _PREFIX).items()}
+    if name not in sessions:
         sections(path)  # a file that is no AWS config file at all is told as that
-        raise ConfigError(f"there is no `[sso-session {name}]` in {path}", hint=_for_unknown(name, found))
-    keys = found[name]
+        raise ConfigError(f"there is no `[sso-session {name}]` in {path}", hint=_for_unknown(name, sessions))
+    keys = sessions[name]
     start_url, region = keys.get("sso_start_url", "").strip(), keys.get("sso_region", "").strip()
-    # The same rules as for a store's own keys: a region goes into a host's name.
-    for key, value, rule, wanted in (
+    # The same rules as for a store's own keys: the region becomes part of a host name.
+    for key, value, rule, expected in (
         ("sso_start_url", start_url, _URL, "the https address of the access portal"),
         ("sso_region", region, _REGION, "the region of the Identity Center instance"),
     ):
         if not re.match(rule, value):
-            what = f"has no usable `{key}`" if value else f"has no `{key}`"
-            hint = f"set `{key}` there: {wanted}"
-            raise ConfigError(f"`[sso-session {name}]` {what}", hint=hint, where=Where(path))
+            problem = f"has no usable `{key}`" if value else f"has no `{key}`"
+            hint = f"set `{key}` there: {expected}"
+            raise ConfigError(f"`[sso-session {name}]` {problem}", hint=hint, where=Where(path))
     scopes = tuple(filter(None, (scope.strip() for scope in keys.get("sso_registration_scopes", "").split(","))))
     return SsoSession(name, start_url, region, scopes or (ACCOUNT_ACCESS,))
 

@@ -44,7 +44,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     questions = _questions(arguments)
     if session and page:
         raise UsageError(
-            "`--session` can't be combined with `--html`", hint="leave out `--html`; `--json` has its hops for programs"
+            "`--session` can't be combined with `--html`",
+            hint="leave out `--html`; `--json` prints its hops for programs",
         )
     if session and arguments.texts("--question"):
         raise UsageError("`--session` can't be combined with `--question`", hint="run the other questions separately")
@@ -143,8 +144,8 @@ def reported(
             questions=questions,
             session=session,
             sandbox=sandbox,
-            told=_progress(found, runtime),
-            shown=_shown(sources, runtime),
+            report_read=_progress(found, runtime),
+            display_name=_shown(sources, runtime),
         )
     runtime.report(DONE)
     if report.left_out:
@@ -184,13 +185,13 @@ def _progress(found: LogFiles, runtime: Runtime) -> Callable[[int], None]:
     whole = sum(batch.size for batch in found.batches)
     read = 0
 
-    def told(size: int) -> None:
+    def count_read(size: int) -> None:
         nonlocal read
         read += size
         percent = f"{100 * read // max(1, whole)} %"
         runtime.report(Event("logs.read", {"percent": percent, "files": counted(found.files, "log file")}))
 
-    return told
+    return count_read
 
 
 def report_value(report: AuditReport) -> Json:

@@ -23,7 +23,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         sender = send_all(settings, runtime.environ, clock)
     except FileNotFoundError:
         raise UsageError(
-            "nothing is on record yet", hint="the first run that uses a role or a secret starts it"
+            "the audit trail is empty", hint="the first run that uses a role or a secret starts it"
         ) from None
     _tell(sender, as_json=arguments.switch("--json"))
     failures = [

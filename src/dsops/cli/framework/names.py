@@ -9,7 +9,7 @@ from random import random
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT
 from dsops.errors import DsopsError, UsageError
 from dsops.model import Config
-from dsops.runtime import Runtime, ignore, nobody, utc_now
+from dsops.runtime import Runtime, ignore, no_prompt, utc_now
 
 _NOT_KNOWN = frozenset({"keys add", "mfa add", "sandbox totp"})
 """Commands whose names are new, or which only a sandbox knows."""
@@ -82,5 +82,5 @@ def _config(words: Sequence[str]) -> Config:
 def _runtime() -> Runtime:
     """A runtime with the environment and folder of this process, without a terminal."""
     return Runtime(
-        environ=os.environ, now=utc_now, ask=nobody, report=ignore, random=random, folder=os.getcwd(), timestamp=""
+        environ=os.environ, now=utc_now, ask=no_prompt, report=ignore, random=random, folder=os.getcwd(), timestamp=""
     )

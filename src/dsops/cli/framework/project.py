@@ -143,7 +143,7 @@ def shown_path(config: Config, runtime: Runtime) -> str:
 
 
 def show_notes(notes: Iterable[str]) -> None:
-    """Write notes to stderr: things to know that are no errors."""
+    """Write notes, which are no errors, to stderr."""
     for text in notes:
         from dsops.cli.framework.output import note
 

@@ -1,1 +1,1 @@
-"""Commands for logins and keys: `login`, `logout`, `mfa`, `keys`, `console`, `revoke`."""
+"""Commands for logins, keys and sessions of the user: `login`, `logout`, `mfa`, `keys`, `console`, `revoke`."""

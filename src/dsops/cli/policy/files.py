@@ -61,5 +61,5 @@ def read_one_policy(flag: str, word: str, kind: PolicyKind, runtime: Runtime) ->
     document = parse_json(text, file, comments=True) if file.endswith(".jsonc") else parse_policy_text(text, file)
     checked = check_policy(document, kind, name=file, file=file)
     if checked.policy is None:
-        raise PolicyInvalid(f"{file} is no {KIND_WORDS[kind]} that AWS accepts", problems=checked.problems)
+        raise PolicyInvalid(f"{file} is not a valid {KIND_WORDS[kind]}", problems=checked.problems)
     return who, checked.policy

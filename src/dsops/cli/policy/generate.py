@@ -189,7 +189,12 @@ GENERATE = Command(
         CONFIG,
         ENVIRONMENT,
         Flag(
-            "--kind", "which policies", value="KIND", choices=KINDS, default="all", own_variable="the policies to print"
+            "--kind",
+            "the policies to print",
+            value="KIND",
+            choices=KINDS,
+            default="all",
+            own_variable="DSOPS_POLICY_KIND",
         ),
         Flag(
             "--store", "only the policies of the role of this store", value="STORE", own_variable="DSOPS_POLICY_STORE"

@@ -29,7 +29,7 @@ FORMATS = {
     "ini": "a profile named as the store, for ~/.aws/credentials",
     "process": "what `credential_process` in ~/.aws/config expects",
     "github": "adds to $GITHUB_ENV, for later steps of GitHub Actions",
-    "gitlab": "NAME=value, as GitLab's dotenv reports have it",
+    "gitlab": "NAME=value lines for GitLab's dotenv reports",
 }
 
 

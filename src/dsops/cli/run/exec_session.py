@@ -21,7 +21,7 @@ from dsops.pipeline.journal import record_run, write_journal
 from dsops.pipeline.plans import environment_of_sessions, plan_named, require_session
 from dsops.plan import Plan
 from dsops.process.watch import Attendant
-from dsops.runtime import Event, Runtime, empty_file, ignore, nobody
+from dsops.runtime import Event, Runtime, empty_file, ignore, no_prompt
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
@@ -95,7 +95,7 @@ def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Ru
         )
     listeners: list[Callable[[Credentials], None]] = []
     # The terminal belongs to the command: no questions, and progress only with --verbose.
-    quiet = runtime._replace(ask=nobody, report=runtime.report if arguments.switch("--verbose") else ignore)
+    quiet = runtime._replace(ask=no_prompt, report=runtime.report if arguments.switch("--verbose") else ignore)
     quiet_agent = agent._replace(runtime=quiet) if agent else None
     issue = _issuer(plan, store, quiet_agent, Pipeline(quiet, cache), quiet)
     renewal = _renewal(credentials, issue, listeners, _reporter(store, arguments, runtime), runtime)

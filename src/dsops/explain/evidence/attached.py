@@ -58,9 +58,9 @@ class AttachedReader:
     async def role(self, name: str) -> Attached:
         """Return the role's policies, boundary and trust policy."""
         iam, whose = self._iam, f"of role {name}"
-        entity, policies = await _both(
+        entity, policies = await _with_entity(
             get_role(iam, name),
-            self._all(
+            self._merged(
                 self._inline(list_role_policies(iam, name), lambda policy: get_role_policy(iam, name, policy), whose),
                 self._attached(list_attached_role_policies(iam, name)),
             ),
@@ -70,9 +70,9 @@ class AttachedReader:
     async def user(self, name: str) -> Attached:
         """Return the user's policies, those of its groups, and its boundary."""
         iam, whose = self._iam, f"of user {name}"
-        entity, policies = await _both(
+        entity, policies = await _with_entity(
             get_user(iam, name),
-            self._all(
+            self._merged(
                 self._inline(list_user_policies(iam, name), lambda policy: get_user_policy(iam, name, policy), whose),
                 self._attached(list_attached_user_policies(iam, name)),
                 self._of_groups(name),
@@ -85,32 +85,32 @@ class AttachedReader:
         return await self._managed_policy(arn)
 
     async def _of_groups(self, user: str) -> AttachedPolicies:
-        return await self._all(*[self._of_group(group) for group in await list_groups_for_user(self._iam, user)])
+        return await self._merged(*[self._of_group(group) for group in await list_groups_for_user(self._iam, user)])
 
     async def _of_group(self, name: str) -> AttachedPolicies:
         iam, whose = self._iam, f"of group {name}"
-        return await self._all(
+        return await self._merged(
             self._inline(list_group_policies(iam, name), lambda policy: get_group_policy(iam, name, policy), whose),
             self._attached(list_attached_group_policies(iam, name)),
         )
 
-    async def _with_boundary(self, entity: Entity | str, found: AttachedPolicies) -> Attached:
+    async def _with_boundary(self, entity: Entity | str, attached_policies: AttachedPolicies) -> Attached:
         if isinstance(entity, str):
-            return Attached(None, found.policies, None, entity, found.unread, entity)
+            return Attached(None, attached_policies.policies, None, entity, attached_policies.unread, entity)
         boundary: PolicyText | None = None
         unread = ""
         if entity.boundary_arn:
             (outcome,) = await settle(self._managed_policy(entity.boundary_arn))
-            boundary, unread = (None, _why(outcome)) if isinstance(outcome, DsopsError) else (outcome, "")
-        return Attached(entity, found.policies, boundary, "", found.unread, unread)
+            boundary, unread = (None, _denial_message(outcome)) if isinstance(outcome, DsopsError) else (outcome, "")
+        return Attached(entity, attached_policies.policies, boundary, "", attached_policies.unread, unread)
 
-    async def _all(self, *works: Work[AttachedPolicies]) -> AttachedPolicies:
+    async def _merged(self, *works: Work[AttachedPolicies]) -> AttachedPolicies:
         """Run the readings concurrently and merge their results."""
         policies: list[PolicyText] = []
         unread: list[str] = []
         for outcome in await settle(*works):
             if isinstance(outcome, DsopsError):
-                unread.append(_why(outcome))
+                unread.append(_denial_message(outcome))
             else:
                 policies += outcome.policies
                 unread += outcome.unread
@@ -118,13 +118,13 @@ class AttachedReader:
 
     async def _inline(self, listing: Work[list[str]], get: _Get, whose: str) -> AttachedPolicies:
         names = await listing
-        return _found(await settle(*[_named(f"{name} {whose}", get(name)) for name in names]))
+        return _policies_of(await settle(*[_read_named(f"{name} {whose}", get(name)) for name in names]))
 
     async def _attached(self, listing: Work[list[AttachedPolicy]]) -> AttachedPolicies:
-        return _found(await settle(*[self._managed_policy(policy.arn) for policy in await listing]))
+        return _policies_of(await settle(*[self._managed_policy(policy.arn) for policy in await listing]))
 
     async def _managed_policy(self, arn: str) -> PolicyText:
-        reading = self._managed.setdefault(arn, Once(lambda: _named(arn, self._current_version(arn))))
+        reading = self._managed.setdefault(arn, Once(lambda: _read_named(arn, self._current_version(arn))))
         return await reading.get()
 
     async def _current_version(self, arn: str) -> str:
@@ -135,27 +135,29 @@ if TYPE_CHECKING:
     _Get = Callable[[str], Work[str]]
 
 
-async def _named(name: str, reading: Work[str]) -> PolicyText:
+async def _read_named(name: str, reading: Work[str]) -> PolicyText:
     return PolicyText(name, await reading)
 
 
-async def _both(first: Work[Entity], second: Work[AttachedPolicies]) -> tuple[Entity | str, AttachedPolicies]:
+async def _with_entity(first: Work[Entity], second: Work[AttachedPolicies]) -> tuple[Entity | str, AttachedPolicies]:
     """Read a user or role and its policies concurrently; a text in place of the entity says why it can't be read."""
     entity_task, found_task = await spawn(first), await spawn(second)
     entity: Entity | str
     try:
         entity = await entity_task
     except AccessDenied as denied:
-        entity = _why(denied)
+        entity = _denial_message(denied)
     return entity, await found_task
 
 
-def _found(outcomes: Sequence[PolicyText | DsopsError]) -> AttachedPolicies:
+def _policies_of(outcomes: Sequence[PolicyText | DsopsError]) -> AttachedPolicies:
     policies = tuple(outcome for outcome in outcomes if isinstance(outcome, PolicyText))
-    return AttachedPolicies(policies, tuple(_why(outcome) for outcome in outcomes if isinstance(outcome, DsopsError)))
+    return AttachedPolicies(
+        policies, tuple(_denial_message(outcome) for outcome in outcomes if isinstance(outcome, DsopsError))
+    )
 
 
-def _why(error: DsopsError) -> str:
+def _denial_message(error: DsopsError) -> str:
     """The message of an AccessDenied; any other error is raised, as for every other call."""
     if isinstance(error, AccessDenied):
         return error.message

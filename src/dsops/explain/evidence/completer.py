@@ -66,15 +66,15 @@ class Completer:
         results: list[CompletedQuestion | DsopsError] = []
         for start in range(0, len(questions), _AT_ONCE):
             part = questions[start : start + _AT_ONCE]
-            results += await settle(*[self.complete(asked, given) for asked, given in part])
+            results += await settle(*[self.complete(question, policies) for question, policies in part])
         return results
 
-    async def complete(self, asked: CaseQuestion, given: PolicySet) -> CompletedQuestion:
+    async def complete(self, question: CaseQuestion, policies: PolicySet) -> CompletedQuestion:
         """Return the question with the policies of its caller and its resource, unless they came with it.
 
         Raises EntityNotFound for a user or role that IAM does not have.
         """
-        return complete(asked, given, await self._facts(needs_of(asked, given)))
+        return complete(question, policies, await self._facts(needs_of(question, policies)))
 
     async def _facts(self, needs: Needs) -> Facts:
         caller = await self._caller(needs)
@@ -137,8 +137,8 @@ class Completer:
         return ResourcePolicy(PolicyText(f"the policy of {text}", policy), (), "", unread_tags)
 
     def _foreign(self, arn: str, account: str) -> str:
-        known = " and ".join(self._readers) or "no account"
-        return f"{arn} is of account {account}, and the keys that ask are of {known}"
+        accounts = " and ".join(self._readers) or "no account"
+        return f"{arn} is of account {account}, and the keys that ask are of {accounts}"
 
     async def _attached(self, kind: str, arn: str, *, is_exact: bool) -> Attached:
         parsed = parse_arn(arn)

@@ -9,7 +9,7 @@ from typing import Final, Literal, assert_never
 from dsops.arn import parse_arn
 from dsops.explain.evidence.keys import UNKNOWN_KEY, describe_command
 from dsops.explain.finding import Fact
-from dsops.explain.questions.about import About, owner_text
+from dsops.explain.questions.refused_call import About, owner_text
 from dsops.policy import Unread, is_kms_key
 
 _POLICY_TYPES_OF_ORGANIZATIONS: Final = {"scp": "SERVICE_CONTROL_POLICY", "rcp": "RESOURCE_CONTROL_POLICY"}
@@ -19,8 +19,8 @@ _TRAIL: Final = "aws cloudtrail lookup-events --lookup-attributes AttributeKey=E
 def facts_of(unread: Sequence[Unread], about: About) -> Iterator[Fact]:
     """Return one fact for each unread place."""
     seen = set()
-    for each in unread:
-        fact = _fact(each, about)
+    for unread_part in unread:
+        fact = _fact(unread_part, about)
         if fact.what not in seen:
             seen.add(fact.what)
             yield fact
@@ -35,9 +35,9 @@ def _fact(unread: Unread, about: About) -> Fact:
         who = "the organization's management account"
     elif place == "session":
         who = "the issuer of the session"
-    what, command = _looked_up(unread, about)
+    looked_up, command = _looked_up(unread, about)
     # The hint that follows is for `policy simulate`.
-    return Fact(what, re.split("[;:] give ", unread.why)[0], who, command)
+    return Fact(looked_up, re.split("[;:] give ", unread.why)[0], who, command)
 
 
 def _looked_up(unread: Unread, about: About) -> tuple[str, str]:
@@ -46,27 +46,27 @@ def _looked_up(unread: Unread, about: About) -> tuple[str, str]:
     kind, name = "user" if ":user/" in caller else "role", _name(caller)
     match unread.place:
         case "scp" | "rcp":
-            what, command = _of_organization(unread.place, about)
+            looked_up, command = _of_organization(unread.place, about)
         case "context":
             keys = ", ".join(key.rstrip("/") for key in unread.keys[:3])
-            what, command = f"the call's {keys}", f"{_TRAIL}{request.action.partition(':')[2]}"
+            looked_up, command = f"the call's {keys}", f"{_TRAIL}{request.action.partition(':')[2]}"
         case "trust":
             role = _name(resource)
             command = f"aws iam get-role --role-name {role} --query Role.AssumeRolePolicyDocument > {role}.json"
-            what = f"the trust policy of {resource}"
+            looked_up = f"the trust policy of {resource}"
         case "identity":
-            what, command = f"the policies of {owner_text(caller)}", _listing(kind, name)
+            looked_up, command = f"the policies of {owner_text(caller)}", _listing(kind, name)
         case "boundary":
             query = f"{kind.capitalize()}.PermissionsBoundary"
             command = f"aws iam get-{kind} --{kind}-name {name} --query {query}"
-            what = f"the permissions boundary of {owner_text(caller)}"
+            looked_up = f"the permissions boundary of {owner_text(caller)}"
         case "session":
-            what, command = f"whether {request.principal.arn} has a session policy", ""
+            looked_up, command = f"whether {request.principal.arn} has a session policy", ""
         case "resource":
-            what, command = _of_resource(about)
+            looked_up, command = _of_resource(about)
         case _:
             assert_never(unread.place)
-    return what, command
+    return looked_up, command
 
 
 def _of_organization(place: Literal["scp", "rcp"], about: About) -> tuple[str, str]:
@@ -75,8 +75,8 @@ def _of_organization(place: Literal["scp", "rcp"], about: About) -> tuple[str, s
     account = request.principal.account if place == "scp" else request.resource_account
     kind = _POLICY_TYPES_OF_ORGANIZATIONS[place]
     words = "service" if place == "scp" else "resource"
-    what = f"the {words} control policies above account {account}"
-    return what, f"aws organizations list-policies-for-target --target-id {account} --filter {kind}"
+    looked_up = f"the {words} control policies above account {account}"
+    return looked_up, f"aws organizations list-policies-for-target --target-id {account} --filter {kind}"
 
 
 def _listing(kind: str, name: str) -> str:

@@ -56,15 +56,15 @@ class Encrypted(NamedTuple):
     aws: AwsAnswer | None
 
 
-def is_about_keys(said: AwsAnswer | None) -> bool:
+def is_about_keys(answer: AwsAnswer | None) -> bool:
     """Whether AWS says that the KMS key is the reason: it may not be used, or can't be."""
-    if said is None or "default KMS service key" in said.message:
+    if answer is None or "default KMS service key" in answer.message:
         return False
-    code = said.code.removesuffix("Exception")
+    code = answer.code.removesuffix("Exception")
     return (
-        said.message.startswith("Access to KMS")
+        answer.message.startswith("Access to KMS")
         or code in ("DecryptionFailure", "InvalidKeyId")
-        or ("kms:" in said.message and "(Service: AWSKMS" in said.message)
+        or ("kms:" in answer.message and "(Service: AWSKMS" in answer.message)
     )
 
 
@@ -88,12 +88,12 @@ class KeyAsker:
             key = UNKNOWN_KEY
         if not key:
             return self._unusable(read, "", "") if is_unusable else self._unknown(read)
-        known = await self._described(key, read, chain) if key != UNKNOWN_KEY else None
-        if known is not None and known.state not in ("", "Enabled"):
-            return self._unusable(read, known.arn, known.state)
+        described = await self._described(key, read, chain) if key != UNKNOWN_KEY else None
+        if described is not None and described.state not in ("", "Enabled"):
+            return self._unusable(read, described.arn, described.state)
         if is_unusable:
-            return self._unusable(read, known.arn if known is not None else key, "")
-        arn = parse_arn(known.arn if known is not None else self._as_arn(key, read))
+            return self._unusable(read, described.arn if described is not None else key, "")
+        arn = parse_arn(described.arn if described is not None else self._as_arn(key, read))
         is_known = read.step.type.service in ("secretsmanager", "ssm")
         if not is_known or arn is None or arn.service != "kms" or arn.resource_type != "key":
             # Of other services it is not known which encryption context they send to KMS.
@@ -115,8 +115,8 @@ class KeyAsker:
             "aws:ViaAWSService": ("true",),
         }
         unread = Unread("context", "what else the call to KMS has is not looked at", _OF_KEYS)
-        asked = CaseQuestion(principal, "kms:Decrypt", str(key), key.account, context)
-        return asked, (*read.caller.unread, unread)
+        question = CaseQuestion(principal, "kms:Decrypt", str(key), key.account, context)
+        return question, (*read.caller.unread, unread)
 
     async def _key_of_secret(self, read: Encrypted, chain: Sequence[ChainKeys]) -> str:
         """The key id from the secret's description; "" where no keys here may describe the secret."""
@@ -167,14 +167,14 @@ class KeyAsker:
         command = f"aws kms describe-key --key-id {self._as_arn(key, read)}" if key else ""
         if not key and read.step.type.service == "secretsmanager":
             command = describe_command(read.resource)
-        what = f"the key {key}" if key else f"the KMS key of {read.resource}"
-        return Fact(what, "no keys here may look it up", f"an administrator of account {account}", command)
+        looked_up = f"the key {key}" if key else f"the KMS key of {read.resource}"
+        return Fact(looked_up, "no keys here may look it up", f"an administrator of account {account}", command)
 
     def _unusable(self, read: Encrypted, key: str, state: str) -> RefusalFinding:
         """The finding for a key that no caller can use; `key` and `state` are "" where unknown."""
-        said = read.aws.message if read.aws is not None else ""
-        is_disabled = state == "Disabled" or "is disabled" in said
-        is_leaving = state == "PendingDeletion" or "pending deletion" in said
+        aws_message = read.aws.message if read.aws is not None else ""
+        is_disabled = state == "Disabled" or "is disabled" in aws_message
+        is_leaving = state == "PendingDeletion" or "pending deletion" in aws_message
         cause, words, text = "key-unusable", "can't be used", f"look at it: aws kms describe-key --key-id {key}"
         if is_disabled:
             cause, words = "key-disabled", "is switched off"

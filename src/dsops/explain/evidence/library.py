@@ -65,7 +65,7 @@ class EvidenceLibrary:
         accounts = {*by_account, *(account for account, _, _ in self._evidence.given)}
         if ANY_ACCOUNT in accounts:
             # A template's entities have no account; the roles that the plan assumes tell which accounts they may be in.
-            roles = (parse_arn(each.role) for each in self._chains.plan.steps.values())
+            roles = (parse_arn(role_step.role) for role_step in self._chains.plan.steps.values())
             accounts = accounts - {ANY_ACCOUNT} | {role.account for role in roles if role is not None}
         readers = {
             account: SeveralReaders(
@@ -100,7 +100,7 @@ class EvidenceLibrary:
 
     async def complete(
         self,
-        asked: CaseQuestion,
+        question: CaseQuestion,
         unread: tuple[Unread, ...],
         chain: Sequence[ChainKeys],
         readers: Mapping[str, SeveralReaders],
@@ -111,35 +111,35 @@ class EvidenceLibrary:
 
         Policies and context in AWS's record are those that AWS evaluated, so they count first.
         """
-        given: dict[Place, tuple[tuple[Policy, ...], ...]] = {}
+        policies: dict[Place, tuple[tuple[Policy, ...], ...]] = {}
         if recorded is not None:
-            asked = recorded.complete(asked)
-            given |= recorded.given
-        trust = self._evidence.trusts.get(asked.resource)
-        if trust is not None and "trust" not in given:
-            given["trust"] = ((trust,),)
+            question = recorded.complete(question)
+            policies |= recorded.given
+        trust = self._evidence.trusts.get(question.resource)
+        if trust is not None and "trust" not in policies:
+            policies["trust"] = ((trust,),)
         more = [*unread]
-        if asked.resource.endswith(UNKNOWN_SUFFIX) and "resource" not in given:
-            given["resource"] = ()
+        if question.resource.endswith(UNKNOWN_SUFFIX) and "resource" not in policies:
+            policies["resource"] = ()
             more.append(Unread("resource", "the caller may not look up the secret's whole ARN"))
-        if asked.resource.endswith(UNKNOWN_KEY):
-            given["resource"] = ()
+        if question.resource.endswith(UNKNOWN_KEY):
+            policies["resource"] = ()
             more.append(Unread("resource", "no keys here may look up which key it is"))
         caller = chain[-1].caller if chain else None
         issuer = self._chains.plan.steps.get(caller.step) if caller is not None else None
-        if issuer is not None and asked.principal.account:
-            layer, missing = await self._session_layer(issuer, readers.get(asked.principal.account))
-            if not (missing and "session" in given):
-                given["session"] = (layer,) if layer else ()
+        if issuer is not None and question.principal.account:
+            layer, missing = await self._session_layer(issuer, readers.get(question.principal.account))
+            if not (missing and "session" in policies):
+                policies["session"] = (layer,) if layer else ()
                 more += missing
         try:
-            completed = await completer.complete(asked, given)
+            completed = await completer.complete(question, policies)
         except EntityNotFound:
             raise
         except DsopsError as error:
             places: tuple[Place, ...] = ("trust", "identity", "boundary", "scp", "rcp")
-            left = [place for place in places if place not in given]
-            completed = CompletedQuestion(asked, given, tuple(Unread(place, error.message) for place in left))
+            left = [place for place in places if place not in policies]
+            completed = CompletedQuestion(question, policies, tuple(Unread(place, error.message) for place in left))
         completed = completed._replace(unread=(*completed.unread, *more))
         if recorded is not None:
             completed = completed._replace(unread=tuple(recorded.still_unread(completed.unread)))
@@ -176,11 +176,11 @@ def is_role_exact(chain: Sequence[ChainKeys], completed: CompletedQuestion) -> b
     caller = chain[-1].caller if chain else None
     if caller is None or caller.is_role_exact or completed.asked.principal.kind != "role-session":
         return True
-    return not any("aws:userid" in each.keys for each in completed.unread)
+    return not any("aws:userid" in unread_part.keys for unread_part in completed.unread)
 
 
 def _without_path(completed: CompletedQuestion) -> CompletedQuestion:
     """Mark the path of the caller's role as unknown. A role of IAM Identity Center, for one, has a path."""
-    asked = completed.asked._replace(context={**completed.asked.context, "aws:PrincipalArn": ()})
+    question = completed.asked._replace(context={**completed.asked.context, "aws:PrincipalArn": ()})
     unread = Unread("context", "the path of the caller's role is not known", ("aws:principalarn",))
-    return completed._replace(asked=asked, unread=(*completed.unread, unread))
+    return completed._replace(asked=question, unread=(*completed.unread, unread))

@@ -49,15 +49,15 @@ def encoded_in(text: str) -> str:
 
 def read_sentence(text: str) -> Refused:
     """Read the call from AWS's sentence. Raises UsageError where the text has no such sentence."""
-    said = read_refusal(" ".join(text.split()))
-    caller = _caller(said.caller, "")
-    if caller is None or not said.action:
+    refusal = read_refusal(" ".join(text.split()))
+    caller = _caller(refusal.caller, "")
+    if caller is None or not refusal.action:
         raise UsageError(
             "the message says neither who was refused nor what",
             why="it has no sentence such as `User: ARN is not authorized to perform: ACTION`, and no encoded message",
             hint="give all that the program printed, in English",
         )
-    return _refused(said, caller, said.action, said.resource or "*", {}, caller.unread)
+    return _refused(refusal, caller, refusal.action, refusal.resource or "*", {}, caller.unread)
 
 
 def read_decoded(text: str) -> Refused:
@@ -72,25 +72,27 @@ def read_decoded(text: str) -> Refused:
     action = text_in(context, "action")
     if caller is None or not action:
         raise UsageError("the decoded message is not one that dsops can read", why="it names no caller and action")
-    keys = {text_in(each, "key"): tuple(_values(each)) for each in _items(context.get("conditions"))}
-    said = Said(text_in(principal, "arn"), action, text_in(context, "resource"))
+    keys = {text_in(item, "key"): tuple(_values(item)) for item in _items(context.get("conditions"))}
+    refusal = Said(text_in(principal, "arn"), action, text_in(context, "resource"))
     hidden = Unread("context", "a decoded message leaves it out", tuple(SECRET_KEYS))
-    unread = (*(each for each in caller.unread if each.place != "context"), hidden)
-    return _refused(said, caller, action, said.resource or "*", {k: v for k, v in keys.items() if k}, unread)
+    unread = (*(entry for entry in caller.unread if entry.place != "context"), hidden)
+    return _refused(refusal, caller, action, refusal.resource or "*", {k: v for k, v in keys.items() if k}, unread)
 
 
 def read_recorded(recorded: Recorded) -> Refused:
     """Read the call from AWS's record, whatever language its message is in. Raises UsageError."""
     values_by_key = {lower_case(key): values[0] for key, values in recorded.context.items() if values}
-    user_id, said = values_by_key.get("aws:userid", ""), recorded.said
+    user_id, refusal = values_by_key.get("aws:userid", ""), recorded.said
     caller = _caller(
-        said.caller or _caller_arn(values_by_key.get("aws:principalarn", ""), user_id), user_id.partition(":")[0]
+        refusal.caller or _caller_arn(values_by_key.get("aws:principalarn", ""), user_id), user_id.partition(":")[0]
     )
-    if caller is None or not said.action:
+    if caller is None or not refusal.action:
         why = "it names no caller and action"
         raise UsageError("the record of the refusal is not one that dsops can read", why=why)
     hidden = Unread("context", "AWS's record leaves it out", tuple(SECRET_KEYS))
-    return _refused(said, caller, said.action, said.resource or "*", recorded.context, (*caller.unread, hidden))
+    return _refused(
+        refusal, caller, refusal.action, refusal.resource or "*", recorded.context, (*caller.unread, hidden)
+    )
 
 
 def _caller_arn(principal_arn: str, user_id: str) -> str:
@@ -100,7 +102,7 @@ def _caller_arn(principal_arn: str, user_id: str) -> str:
 
 
 def _refused(
-    said: Said,
+    refusal: Said,
     caller: ChainCaller,
     action: str,
     resource: str,
@@ -109,8 +111,13 @@ def _refused(
 ) -> Refused:
     arn = parse_arn(resource)
     account = arn.account if arn is not None and arn.account else caller.principal.account
-    kept = {key: values for key, values in caller.context.items() if key not in context and not context}
-    return Refused(said, caller, CaseQuestion(caller.principal, action, resource, account, {**kept, **context}), unread)
+    caller_context = {key: values for key, values in caller.context.items() if key not in context and not context}
+    return Refused(
+        refusal,
+        caller,
+        CaseQuestion(caller.principal, action, resource, account, {**caller_context, **context}),
+        unread,
+    )
 
 
 def _caller(arn: str, user_id: str) -> ChainCaller | None:
@@ -130,8 +137,8 @@ def _member(content: object, name: str) -> Object:
 def _items(value: object) -> Iterator[Object]:
     """The `items` of AWS's lists."""
     items = value.get("items") if isinstance(value, dict) else None
-    yield from (each for each in (items if isinstance(items, list) else ()) if isinstance(each, dict))
+    yield from (item for item in (items if isinstance(items, list) else ()) if isinstance(item, dict))
 
 
 def _values(condition: Object) -> Iterator[str]:
-    yield from (text_in(each, "value") for each in _items(condition.get("values")))
+    yield from (text_in(item, "value") for item in _items(condition.get("values")))

@@ -63,7 +63,11 @@ class OrganizationReader:
         own = self._own.get(account)
         best: AccountPlace | None = None
         # An account's own keys tell its organization; those of the management account tell the rest.
-        others = [each for each in (*self._own.values(), *self._more) if each is not own]
+        others = [
+            organization_reader
+            for organization_reader in (*self._own.values(), *self._more)
+            if organization_reader is not own
+        ]
         for api in [*([own] if own is not None else []), *others]:
             try:
                 organization = await describe_organization(api)
@@ -86,7 +90,7 @@ class OrganizationReader:
         api = self._management(organization.management_account) or api
         known_id = organization.id if is_own else None
         try:
-            nodes = await _way_up(api, account)
+            nodes = await _ancestors(api, account)
             if not nodes:
                 return _unknown(account)
             path = "/".join([organization.id, *reversed(nodes[1:]), ""])
@@ -119,7 +123,7 @@ class OrganizationReader:
         return await self._texts.setdefault(policy_id, Once(lambda: describe_policy(api, policy_id))).get()
 
 
-async def _way_up(api: OrganizationsClient, account: str) -> list[str]:
+async def _ancestors(api: OrganizationsClient, account: str) -> list[str]:
     """The account, its units and the root; empty when the account is not in the organization."""
     nodes = [account]
     for _ in range(_MOST_LEVELS):

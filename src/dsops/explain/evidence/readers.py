@@ -23,10 +23,10 @@ Given = Mapping[tuple[str, Kind, str], Attached]
 class SeveralReaders:
     """Reads one account: from files first, then from IAM with each key until nothing is missing."""
 
-    def __init__(self, account: str, readers: Sequence[AttachedReader], given: Given) -> None:
+    def __init__(self, account: str, readers: Sequence[AttachedReader], policies_by_arn: Given) -> None:
         self._account = account
         self._readers = readers
-        self._given = given
+        self._given = policies_by_arn
 
     async def role(self, name: str) -> Attached:
         """Return what is known of the role. Raises EntityNotFound where IAM has no such role."""
@@ -85,9 +85,9 @@ def _better(first: Attached, second: Attached) -> Attached:
     )
 
 
-def _incomplete(found: Attached) -> tuple[int, int]:
+def _incomplete(attached: Attached) -> tuple[int, int]:
     """A sort key: how many identity policies are missing, then how few were read."""
-    return len(found.unread_identity), -len(found.identity)
+    return len(attached.unread_identity), -len(attached.identity)
 
 
 def _of_account(planned: Attached, account: str) -> Attached:
@@ -125,16 +125,16 @@ def read_details(text: str, file: str) -> RecordedDetails:
             why=why,
             hint=f"make it by: aws iam get-account-authorization-details > {file}",
         )
-    managed = {text_in(each, "Arn"): _default_version(each) for each in objects_in(content, "Policies")}
-    groups = {text_in(each, "GroupName"): each for each in objects_in(content, "GroupDetailList")}
+    managed = {text_in(entry, "Arn"): _default_version(entry) for entry in objects_in(content, "Policies")}
+    groups = {text_in(entry, "GroupName"): entry for entry in objects_in(content, "GroupDetailList")}
     entities: dict[tuple[str, Kind, str], Attached] = {}
     for kind, name in (("user", "User"), ("role", "Role")):
-        for each in objects_in(content, f"{name}DetailList"):
-            arn = parse_arn(text_in(each, "Arn"))
+        for entry in objects_in(content, f"{name}DetailList"):
+            arn = parse_arn(text_in(entry, "Arn"))
             if arn is not None:
-                of_groups = [groups[group] for group in _texts(each.get("GroupList")) if group in groups]
+                of_groups = [groups[group] for group in _texts(entry.get("GroupList")) if group in groups]
                 key = (arn.account, cast("Kind", kind), arn.resource_name)
-                entities[key] = _attached(name, each, of_groups, managed)
+                entities[key] = _attached(name, entry, of_groups, managed)
     return RecordedDetails(entities, frozenset(account for account, _, _ in entities))
 
 
@@ -171,7 +171,7 @@ def _attached(kind: str, entity: Object, groups: Sequence[Object], managed: Mapp
 
 def _default_version(policy: Object) -> str:
     versions = objects_in(policy, "PolicyVersionList")
-    default = next((each for each in versions if each.get("IsDefaultVersion") is True), None)
+    default = next((entry for entry in versions if entry.get("IsDefaultVersion") is True), None)
     return _document(default.get("Document")) if default is not None else ""
 
 
@@ -183,4 +183,4 @@ def _document(value: object) -> str:
 
 
 def _texts(value: object) -> Iterator[str]:
-    return iter([each for each in value if isinstance(each, str)] if isinstance(value, list) else [])
+    return iter([item for item in value if isinstance(item, str)] if isinstance(value, list) else [])

@@ -41,21 +41,21 @@ class RecordReader:
         self._managed: dict[str, str] = {}
         """Policy documents by ARN: many refusals of one run refer to the same ones."""
 
-    async def read(self, said: Said, step: Step, chain: Sequence[ChainKeys], *, is_fresh: bool) -> Recorded | Fact:
+    async def read(self, refusal: Said, step: Step, chain: Sequence[ChainKeys], *, is_fresh: bool) -> Recorded | Fact:
         """Return the record, or the missing fact. Retries, because a fresh record may not exist yet."""
-        account = _account(said, chain)
+        account = _account(refusal, chain)
         latest_first = chain[::-1]
-        askers = sorted(latest_first, key=lambda each: each.identity.account != account)
+        askers = sorted(latest_first, key=lambda chain_keys: chain_keys.identity.account != account)
         why, denied = "no keys here can ask for it", ""
         for seconds in (0.0, *(self._pauses if is_fresh else ())):
             if seconds:
                 await pause(seconds)
             late = []
             for keys in askers:
-                api = self._api(said, step, keys)
-                (details,) = await settle(get_request_authorization_details(api, said.authorization_id))
+                api = self._api(refusal, step, keys)
+                (details,) = await settle(get_request_authorization_details(api, refusal.authorization_id))
                 if isinstance(details, AuthorizationDetails):
-                    return await self._recorded(details, said, api) or _missing(said, chain, _OTHER_FORM)
+                    return await self._recorded(details, refusal, api) or _missing(refusal, chain, _OTHER_FORM)
                 why = details.message
                 if isinstance(details, AccessDenied):
                     denied = f"not allowed to {_PERMISSION}"
@@ -66,52 +66,54 @@ class RecordReader:
             askers = [keys for keys in late if keys.identity.account == account]
             if not askers:
                 break
-        return _missing(said, chain, denied or why)
+        return _missing(refusal, chain, denied or why)
 
-    def _api(self, said: Said, step: Step, keys: ChainKeys) -> IamToolbox:
+    def _api(self, refusal: Said, step: Step, keys: ChainKeys) -> IamToolbox:
         region = step.region if step.region not in ("", GLOBAL_REGION) else "us-east-1"
         arn = parse_arn(keys.identity.arn)
-        if said.region and arn is not None and partition_of_region(said.region).name == arn.partition:
+        if refusal.region and arn is not None and partition_of_region(refusal.region).name == arn.partition:
             # A message may come from anywhere, so keys are never sent to another partition than their own.
-            region = said.region
+            region = refusal.region
         return IamToolbox(self._chains.client, keys.credentials, self._chains.endpoint(step, "iam-toolbox", region))
 
-    async def _recorded(self, details: AuthorizationDetails, said: Said, api: IamToolbox) -> Recorded | None:
-        evaluation = refused_evaluation(details, said.action)
+    async def _recorded(self, details: AuthorizationDetails, refusal: Said, api: IamToolbox) -> Recorded | None:
+        evaluation = refused_evaluation(details, refusal.action)
         if evaluation is None:
             return None
-        uris = list(dict.fromkeys(each.uri for each in details.policies if each.uri))[:_MOST_POLICIES]
+        uris = list(dict.fromkeys(result.uri for result in details.policies if result.uri))[:_MOST_POLICIES]
         documents = {uri: self._managed[uri] for uri in uris if uri in self._managed}
         missing_uris = [uri for uri in uris if uri not in documents]
         for start in range(0, len(missing_uris), _AT_ONCE):
             part = missing_uris[start : start + _AT_ONCE]
-            results = await settle(*[get_request_authorization_policy(api, said.authorization_id, uri) for uri in part])
+            results = await settle(
+                *[get_request_authorization_policy(api, refusal.authorization_id, uri) for uri in part]
+            )
             documents |= {uri: text for uri, text in zip(part, results, strict=True) if isinstance(text, str)}
-            if all(isinstance(each, AccessDenied) for each in results):
+            if all(isinstance(result, AccessDenied) for result in results):
                 break  # One permission covers them all.
         self._managed |= {uri: text for uri, text in documents.items() if uri.startswith("arn:")}
-        return read_record(details, evaluation, documents, said)
+        return read_record(details, evaluation, documents, refusal)
 
 
 _OTHER_FORM: Final = "AWS's record says of nothing that it was refused"
 
 
-def _account(said: Said, chain: Sequence[ChainKeys]) -> str:
+def _account(refusal: Said, chain: Sequence[ChainKeys]) -> str:
     """The account that was refused: that of the caller whom AWS names, else that of the call's own keys."""
-    caller = parse_arn(said.caller)
+    caller = parse_arn(refusal.caller)
     if caller is not None:
         return caller.account
     return chain[-1].identity.account if chain else ""
 
 
-def _missing(said: Said, chain: Sequence[ChainKeys], why: str) -> Fact:
-    account = _account(said, chain)
+def _missing(refusal: Said, chain: Sequence[ChainKeys], why: str) -> Fact:
+    account = _account(refusal, chain)
     whose = f"account {account} or its organization" if account else "the account that was refused"
-    link = f", who may also open {said.link}," if said.link else ""
-    region = f" --region {said.region}" if said.region else ""
+    link = f", who may also open {refusal.link}," if refusal.link else ""
+    region = f" --region {refusal.region}" if refusal.region else ""
     return Fact(
-        f"AWS's own record of the refusal, {said.authorization_id}",
+        f"AWS's own record of the refusal, {refusal.authorization_id}",
         why,
         f"a caller with {_PERMISSION} in {whose}{link}",
-        f"aws iam-toolbox get-request-authorization-details{region} --authorization-id {said.authorization_id}",
+        f"aws iam-toolbox get-request-authorization-details{region} --authorization-id {refusal.authorization_id}",
     )

@@ -14,7 +14,7 @@ from dsops.arn import parse_arn
 from dsops.aws.apis.iam_toolbox import AuthorizationDetails, Evaluation, ListedPolicy, MatchedPolicy, ToolboxCheck
 from dsops.errors import PolicyInvalid
 from dsops.explain.evidence.recorded_context import condition_keys
-from dsops.explain.questions.about import owner_text
+from dsops.explain.questions.refused_call import owner_text
 from dsops.explain.questions.sentence import ENDPOINT_POLICY, Said
 from dsops.policy import (
     POLICY_TYPES,
@@ -74,55 +74,59 @@ class Recorded(NamedTuple):
     lacks_role: bool
     """Whether a role refuses and no trust policy is listed, although every role has one."""
 
-    def complete(self, asked: CaseQuestion) -> CaseQuestion:
+    def complete(self, question: CaseQuestion) -> CaseQuestion:
         """Return the question with the record's caller and context."""
         recorded_keys = {lower_case(key) for key in self.context}
-        kept = {key: values for key, values in asked.context.items() if lower_case(key) not in recorded_keys}
-        principal = asked.principal
-        role = parse_arn(_first(self.context, "aws:principalarn"))
+        other_context = {
+            key: values for key, values in question.context.items() if lower_case(key) not in recorded_keys
+        }
+        principal = question.principal
+        role = parse_arn(_first_value(self.context, "aws:principalarn"))
         if principal.kind == "role-session" and role is not None and role.account == principal.account:
-            unique_id = _first(self.context, "aws:userid").partition(":")[0]
+            unique_id = _first_value(self.context, "aws:userid").partition(":")[0]
             principal = principal._replace(issuer_arn=str(role), unique_id=unique_id or principal.unique_id)
-        return asked._replace(principal=principal, context={**kept, **self.context})
+        return question._replace(principal=principal, context={**other_context, **self.context})
 
     def still_unread(self, unread: Sequence[Unread]) -> Iterator[Unread]:
         """Of the parts that are otherwise unread, return those that the record does not hold either."""
-        for each in unread:
-            if each.place == "context":
-                keys = tuple(key for key in each.keys if not self._tells(key))
+        for unread_part in unread:
+            if unread_part.place == "context":
+                keys = tuple(key for key in unread_part.keys if not self._settles(key))
                 if keys:
-                    yield each._replace(keys=keys)
-            elif each.place not in self.given:
-                yield each
+                    yield unread_part._replace(keys=keys)
+            elif unread_part.place not in self.given:
+                yield unread_part
 
-    def _tells(self, key: str) -> bool:
+    def _settles(self, key: str) -> bool:
         """Whether the record settles that key: a complete record lists every key that the call has."""
-        if key in SECRET_KEYS or not _first(self.context, "aws:principalarn"):
+        if key in SECRET_KEYS or not _first_value(self.context, "aws:principalarn"):
             return False
         return self.is_whole or not key.startswith(_OF_RESOURCES)
 
 
-def _first(context: Mapping[str, tuple[str, ...]], key: str) -> str:
-    return next((values[0] for each, values in context.items() if lower_case(each) == key and values), "")
+def _first_value(context: Mapping[str, tuple[str, ...]], key: str) -> str:
+    return next((values[0] for name, values in context.items() if lower_case(name) == key and values), "")
 
 
 def refused_evaluation(details: AuthorizationDetails, action: str) -> Evaluation | None:
     """Return the refused evaluation: that of the given action, where there are several."""
-    refused = [each for each in details.evaluations if each.effect in (_DENIES, _NOT_ALLOWED)]
-    named = [each for each in refused if lower_case(each.action) == lower_case(action)]
+    refused = [evaluation for evaluation in details.evaluations if evaluation.effect in (_DENIES, _NOT_ALLOWED)]
+    named = [evaluation for evaluation in refused if lower_case(evaluation.action) == lower_case(action)]
     return next(iter(named or refused), None)
 
 
-def read_record(details: AuthorizationDetails, evaluation: Evaluation, documents: Documents, said: Said) -> Recorded:
+def read_record(details: AuthorizationDetails, evaluation: Evaluation, documents: Documents, refusal: Said) -> Recorded:
     """Return what the record proves about that evaluation."""
-    said = said._replace(action=evaluation.action or said.action, resource=said.resource or evaluation.resource)
+    refusal = refusal._replace(
+        action=evaluation.action or refusal.action, resource=refusal.resource or evaluation.resource
+    )
     context = condition_keys({**details.context, **evaluation.context})
-    listed = [each for each in details.policies if _is_of(each, evaluation)]
+    listed = [policy for policy in details.policies if _is_of(policy, evaluation)]
     is_trust = is_about_roles(evaluation.action)
-    is_whole = _is_one_side(context, said.resource)
+    is_whole = _is_one_side(context, refusal.resource)
     record = _Record(listed, documents, evaluation, is_trust=is_trust, is_whole=is_whole)
-    lacks_role = is_trust and is_whole and not any(each.kind == "RESOURCE_BASED_POLICY" for each in listed)
-    return Recorded(record.told(said), context, record.given(), is_whole, lacks_role and bool(evaluation.checks))
+    lacks_role = is_trust and is_whole and not any(policy.kind == "RESOURCE_BASED_POLICY" for policy in listed)
+    return Recorded(record.told(refusal), context, record.given(), is_whole, lacks_role and bool(evaluation.checks))
 
 
 def _is_of(listed: ListedPolicy, evaluation: Evaluation) -> bool:
@@ -133,8 +137,8 @@ def _is_of(listed: ListedPolicy, evaluation: Evaluation) -> bool:
 
 def _is_one_side(context: Mapping[str, tuple[str, ...]], resource: str) -> bool:
     """Whether caller and resource belong to one account or organization, so that the record leaves nothing out."""
-    arn, account = parse_arn(resource), _first(context, "aws:principalaccount")
-    organizations = [_first(context, f"aws:{whose}orgid") for whose in ("principal", "resource")]
+    arn, account = parse_arn(resource), _first_value(context, "aws:principalaccount")
+    organizations = [_first_value(context, f"aws:{whose}orgid") for whose in ("principal", "resource")]
     is_one_account = bool(account) and (arn is None or arn.account in ("", account))
     return is_one_account or (bool(organizations[0]) and organizations[0] == organizations[1])
 
@@ -157,32 +161,32 @@ class _Record:
         self._resource: Place = "trust" if is_trust else "resource"
         self._is_whole = is_whole
 
-    def told(self, said: Said) -> Said:
+    def told(self, refusal: Said) -> Said:
         """The kind of policy that refuses and its statement, in AWS's order of checks."""
         checks = self._evaluation.checks
         if checks is None:
-            return self._told_by_matches(said)
+            return self._refusal_by_matches(refusal)
         refusing = [check for check in checks if check.effect in (_DENIES, _NOT_ALLOWED)]
         denying = [check for check in refusing if check.effect == _DENIES]
         first = next(iter(denying or refusing), None)
         if first is None:
-            return said
+            return refusal
         uri, sid = _denying_statement(first) if denying else ("", "")
         policy_type = self._type_of(first, uri)
         kinds = tuple(filter(None, (self._type_of(check, _denying_statement(check)[0]) for check in refusing)))
         if not policy_type:
-            return said._replace(refusing=kinds)
-        return said._replace(
+            return refusal._replace(refusing=kinds)
+        return refusal._replace(
             policy_type=policy_type, is_deny=bool(denying), policy_arn=self._name(uri), sid=sid, refusing=kinds
         )
 
-    def _told_by_matches(self, said: Said) -> Said:
+    def _refusal_by_matches(self, refusal: Said) -> Said:
         """The denying statement, for a record without checks."""
         statements = _in_policies(self._evaluation.matched)
         policy_type = self._type_of_policy(statements[0])
         if self._evaluation.effect != _DENIES or not policy_type:
-            return said
-        return said._replace(
+            return refusal
+        return refusal._replace(
             policy_type=policy_type, is_deny=True, policy_arn=self._name(statements[0]), sid=statements[1]
         )
 
@@ -196,13 +200,13 @@ class _Record:
         place = _CHECKS.get(check.kind)
         if place is None or (check.effect == _DENIES and len(check.policy_kinds) > 1):
             return ""
-        if place == "resource" and check.effect == _NOT_ALLOWED and not self._of("resource"):
+        if place == "resource" and check.effect == _NOT_ALLOWED and not self._listed_for("resource"):
             # The role may not exist, and then has no policy either.
             return ""
         return POLICY_TYPES[self._resource if place == "resource" else place]
 
     def _type_of_policy(self, uri: str) -> str:
-        kind = next((each.kind for each in self._listed if uri and each.uri == uri), "")
+        kind = next((policy.kind for policy in self._listed if uri and policy.uri == uri), "")
         if kind in _OF_ENDPOINTS:
             return ENDPOINT_POLICY
         place = _KINDS.get(kind)
@@ -216,7 +220,11 @@ class _Record:
         checked = {_CHECKS.get(check.kind) for check in checks}
         places: dict[Place, tuple[tuple[Policy, ...], ...]] = {}
         for place in _ONE_LAYER:
-            policies = self._read(self._of(place), place) if self._is_told(place, is_checked=place in checked) else None
+            policies = (
+                self._read(self._listed_for(place), place)
+                if self._is_complete(place, is_checked=place in checked)
+                else None
+            )
             if policies is None and self._allows(place):
                 policies = (_EVERYTHING._replace(kind=place),)
             if policies is not None:
@@ -229,7 +237,7 @@ class _Record:
                 places[place] = levels
         return places
 
-    def _is_told(self, place: Place, *, is_checked: bool) -> bool:
+    def _is_complete(self, place: Place, *, is_checked: bool) -> bool:
         """Whether the list has all policies of that type.
 
         A type that was checked may have no policy; a boundary that was checked is listed. A role always has a trust
@@ -238,8 +246,8 @@ class _Record:
         if place == "identity":
             return is_checked
         if place == "resource":
-            return bool(self._of(place)) or (self._is_whole and not is_checked and self._resource != "trust")
-        return is_checked == bool(self._of(place))
+            return bool(self._listed_for(place)) or (self._is_whole and not is_checked and self._resource != "trust")
+        return is_checked == bool(self._listed_for(place))
 
     def _allows(self, place: Place) -> bool:
         """Whether AWS says that these policies refuse nothing. A resource's own policy names its callers."""
@@ -248,38 +256,38 @@ class _Record:
 
     def _levels(self, checks: Sequence[ToolboxCheck], place: Place) -> tuple[tuple[Policy, ...], ...] | None:
         """Control policies by the root, unit or account they are attached to, which AWS lists in order."""
-        listed = self._of(place)
+        listed = self._listed_for(place)
         if not checks:
             return None if listed else ()
         levels = []
         for check in checks:
             if not check.target_arn:
                 return None
-            policies = self._read([each for each in listed if check.target_arn in each.attached_to], place)
+            policies = self._read([policy for policy in listed if check.target_arn in policy.attached_to], place)
             if policies is None:
                 return None
             levels.append(policies)
         return tuple(levels)
 
-    def _of(self, place: Place) -> list[ListedPolicy]:
-        return [each for each in self._listed if _KINDS.get(each.kind) == place]
+    def _listed_for(self, place: Place) -> list[ListedPolicy]:
+        return [policy for policy in self._listed if _KINDS.get(policy.kind) == place]
 
     def _read(self, listed: Sequence[ListedPolicy], place: Place) -> tuple[Policy, ...] | None:
         """None where one of them could not be read."""
         kind, policies = self._resource if place == "resource" else place, []
-        for each in listed:
-            text = self._documents.get(each.uri)
+        for policy in listed:
+            text = self._documents.get(policy.uri)
             if text is None:
                 return None
             try:
-                policies.append(parse_policy(text, kind, name=self._name(each.uri)))
+                policies.append(parse_policy(text, kind, name=self._name(policy.uri)))
             except PolicyInvalid:
                 return None
         return tuple(policies)
 
     def _name(self, uri: str) -> str:
         """The policy's name: its ARN, or its owner's."""
-        listed = next((each for each in self._listed if each.uri == uri), None)
+        listed = next((policy for policy in self._listed if policy.uri == uri), None)
         if listed is None or not listed.is_inline or not listed.attached_to:
             return uri
         whose = listed.attached_to[0]
@@ -296,5 +304,7 @@ def _denying_statement(check: ToolboxCheck) -> tuple[str, str]:
 
 
 def _in_policies(matched: Sequence[MatchedPolicy]) -> tuple[str, str]:
-    denying = ((policy.uri, each.sid) for policy in matched for each in policy.statements if each.is_deny)
+    denying = (
+        (policy.uri, statement.sid) for policy in matched for statement in policy.statements if statement.is_deny
+    )
     return next(denying, ("", ""))

@@ -28,8 +28,8 @@ def condition_keys(context: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
 
 def _values(key: str, value: object) -> tuple[str, ...] | None:
     if isinstance(value, list):
-        each = [_text(item) for item in value]
-        return None if None in each else tuple(text for text in each if text is not None)
+        texts = [_text(item) for item in value]
+        return None if None in texts else tuple(text for text in texts if text is not None)
     text = _text(value)
     if text is None:
         return None

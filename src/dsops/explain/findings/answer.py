@@ -13,7 +13,7 @@ from dsops.explain.finding import Certainty, Fact, FaultLocation, Mismatch, Refu
 from dsops.explain.findings.broken import Broken, failures_of, verdict
 from dsops.explain.findings.causes import Cause, cause_of
 from dsops.explain.findings.remedies import allow, remedy_for
-from dsops.explain.questions.about import About, policy_text
+from dsops.explain.questions.refused_call import About, policy_text
 from dsops.explain.questions.sentence import Said
 from dsops.policy import POLICY_TYPES, UNKNOWN_SUFFIX, Outcome, Unread, is_kms_key, lower_case, variable_keys
 
@@ -22,21 +22,21 @@ _SELDOM: Final = frozenset({"trust", "resource", "scp", "rcp", "context"})
 """Places that may be unread while the caller's own policies are known: then the role's owner refuses."""
 
 
-def findings_of(outcome: Outcome, said: Said, about: About, error: DsopsError) -> list[RefusalFinding]:
+def findings_of(outcome: Outcome, refusal: Said, about: About, error: DsopsError) -> list[RefusalFinding]:
     """Return the findings of an answer, the first place that refused first."""
-    places = verdict(outcome, said)
+    places = verdict(outcome, refusal)
     named = places.others if places.certainty == "missing" else filter(None, [places.broken])
     facts = tuple(facts_of(_asked_first(outcome.unread, named), about)) if places.certainty != "proven" else ()
     if places.broken is None:
         return [_nothing_found(about, facts, error)]
-    unread = frozenset(POLICY_TYPES[each.place] for each in outcome.unread if each.place != "context")
+    unread = frozenset(POLICY_TYPES[part.place] for part in outcome.unread if part.place != "context")
     if places.certainty == "missing":
         first = _not_read(places.broken, outcome, about, facts, error, has_leads=bool(places.others))
-        return [first, *(_finding(each, "missing", about, (), error, unread, said) for each in places.others)]
+        return [first, *(_finding(part, "missing", about, (), error, unread, refusal) for part in places.others)]
     # A finding about an unread policy says no more than that it is not known.
-    others = [each for each in places.others if each.found is not None or each.policy_type not in unread]
+    others = [part for part in places.others if part.found is not None or part.policy_type not in unread]
     return [
-        _finding(broken, places.certainty, about, facts if broken is places.broken else (), error, unread, said)
+        _finding(broken, places.certainty, about, facts if broken is places.broken else (), error, unread, refusal)
         for broken in (places.broken, *others)
     ]
 
@@ -46,13 +46,13 @@ def _asked_first(unread: Sequence[Unread], named: Iterable[Broken]) -> list[Unre
     tested_keys: list[str] = []
     for failure in (failure for broken in named for failure in failures_of(broken)):
         tested_keys += [lower_case(failure.key), *variable_keys(failure.wanted)]
-    asked = [(each, tuple(key for key in each.keys if _is_among(key, tested_keys))) for each in unread]
-    first = [each._replace(keys=keys) for each, keys in asked if keys]
-    return first + [each for each, keys in asked if not keys]
+    tested = [(part, tuple(key for key in part.keys if _is_among(key, tested_keys))) for part in unread]
+    first = [part._replace(keys=keys) for part, keys in tested if keys]
+    return first + [part for part, keys in tested if not keys]
 
 
-def _is_among(key: str, wanted: Sequence[str]) -> bool:
-    return key in wanted or (key.endswith("/") and any(each.startswith(key) for each in wanted))
+def _is_among(key: str, tested_keys: Sequence[str]) -> bool:
+    return key in tested_keys or (key.endswith("/") and any(tested_key.startswith(key) for tested_key in tested_keys))
 
 
 def _not_read(
@@ -62,7 +62,7 @@ def _not_read(
 
     With `leads` these allow only under a condition that can't be tested here.
     """
-    unread = {each.place for each in outcome.unread}
+    unread = {part.place for part in outcome.unread}
     is_of_a_resource = broken.policy_type in (POLICY_TYPES["trust"], POLICY_TYPES["resource"])
     is_left = is_of_a_resource and not has_leads and unread <= _SELDOM
     policy = policy_text(broken.policy_type, about)
@@ -110,11 +110,11 @@ def _whole_arn(about: About) -> Fact:
     owner = f"an administrator of account {about.request.resource_account}"
     if about.request.resource.endswith(UNKNOWN_KEY):
         secret = next(iter(about.request.context.get("kms:EncryptionContext:SecretARN", ())), "")
-        what = f"the KMS key of {secret}, and its policy"
-        return Fact(what, "no keys here may look it up", owner, describe_command(secret))
-    what = f"the whole ARN of {about.request.resource}, and whether it exists"
+        looked_up = f"the KMS key of {secret}, and its policy"
+        return Fact(looked_up, "no keys here may look it up", owner, describe_command(secret))
+    looked_up = f"the whole ARN of {about.request.resource}, and whether it exists"
     command = f"aws secretsmanager describe-secret --secret-id {_secret_name(about.request.resource)}"
-    return Fact(what, "the caller may not look it up", owner, command)
+    return Fact(looked_up, "the caller may not look it up", owner, command)
 
 
 def _secret_name(resource: str) -> str:
@@ -128,7 +128,7 @@ def _finding(
     facts: tuple[Fact, ...],
     error: DsopsError,
     unread: frozenset[str],
-    said: Said,
+    refusal: Said,
 ) -> RefusalFinding:
     cause = cause_of(broken, about)
     remedy = remedy_for(cause, broken.policy_type, is_deny=broken.effect == "ExplicitDeny", about=about)
@@ -143,7 +143,7 @@ def _finding(
         facts = _distinct_facts((*facts, _whole_arn(about)))
     if certainty == "proven" and _is_doubtful(code, about):
         certainty = "likely"
-    place = _named(_place(broken, about), said)
+    place = _with_policy_name(_place(broken, about), refusal)
     return RefusalFinding(code, certainty, cause.message, place, cause.mismatches, remedy, facts, error.aws)
 
 
@@ -159,7 +159,9 @@ def _is_doubtful(code: str, about: About) -> bool:
 
 def _meant_secret(cause: Cause, about: About) -> str:
     """The secret of a similar name that the policy allows to read; "" where there is none."""
-    allowed = [_name_in(text) for each in cause.mismatches if _is_about_resources(each) for text in each.wanted]
+    allowed = [
+        _name_in(text) for mismatch in cause.mismatches if _is_about_resources(mismatch) for text in mismatch.wanted
+    ]
     return nearest(_secret_name(about.request.resource), filter(None, allowed))
 
 
@@ -193,11 +195,11 @@ def _place(broken: Broken, about: About) -> FaultLocation:
     )
 
 
-def _named(place: FaultLocation, said: Said) -> FaultLocation:
+def _with_policy_name(place: FaultLocation, refusal: Said) -> FaultLocation:
     """Add the policy and statement that AWS named, where they could not be read."""
-    if place.policy or not said.policy_arn or place.policy_type != said.policy_type:
+    if place.policy or not refusal.policy_arn or place.policy_type != refusal.policy_type:
         return place
-    return place._replace(policy=said.policy_arn, sid=said.sid)
+    return place._replace(policy=refusal.policy_arn, sid=refusal.sid)
 
 
 def _nothing_found(about: About, facts: tuple[Fact, ...], error: DsopsError) -> RefusalFinding:
@@ -217,9 +219,9 @@ def distinct(findings: Iterable[RefusalFinding]) -> list[RefusalFinding]:
     for finding in findings:
         statement = finding.remedy.statement
         is_one_of_many = statement is not None and "Resource" in statement
-        what = (finding.remedy.add_to, finding.remedy.text) if is_one_of_many else finding.message
-        group = seen.setdefault((finding.cause, finding.certainty, finding.place, what), [])
-        if finding.message not in [each.message for each in group]:
+        group_key = (finding.remedy.add_to, finding.remedy.text) if is_one_of_many else finding.message
+        group = seen.setdefault((finding.cause, finding.certainty, finding.place, group_key), [])
+        if finding.message not in [other.message for other in group]:
             group.append(finding)
     return [_merged(group) for group in seen.values()]
 
@@ -228,7 +230,7 @@ def _merged(group: Sequence[RefusalFinding]) -> RefusalFinding:
     first, statement = group[0], group[0].remedy.statement
     if len(group) == 1 or statement is None:
         return first
-    resources = [str(each.remedy.statement["Resource"]) for each in group if each.remedy.statement is not None]
+    resources = [str(finding.remedy.statement["Resource"]) for finding in group if finding.remedy.statement is not None]
     remedy = first.remedy._replace(statement={**statement, "Resource": resources})
-    facts = dict.fromkeys(fact for each in group for fact in each.facts)
+    facts = dict.fromkeys(fact for finding in group for fact in finding.facts)
     return first._replace(message=f"{first.message}, nor on {len(group) - 1} more", remedy=remedy, facts=tuple(facts))

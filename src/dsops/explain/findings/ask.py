@@ -10,11 +10,11 @@ from dsops.errors import DsopsError, EntityNotFound, nearest
 from dsops.explain.evidence.keys import Encrypted, KeyAsker
 from dsops.explain.finding import FaultLocation, RefusalFinding, Remedy
 from dsops.explain.findings.refused import finding_of
-from dsops.explain.questions.about import EditAt
 from dsops.explain.questions.chain import ChainKeys, Chains
+from dsops.explain.questions.federated_questions import unsigned_questions
+from dsops.explain.questions.refused_call import EditAt
 from dsops.explain.questions.request import ChainCaller, context_of_call, questions
 from dsops.explain.questions.sentence import Said, read_refusal
-from dsops.explain.questions.unsigned import unsigned_questions
 from dsops.plan import Step
 from dsops.plan.needs import read_resource
 from dsops.policy import UNKNOWN_SUFFIX, CaseQuestion, Unread, lower_case
@@ -42,54 +42,54 @@ class Asker:
         self._edit_at = edit_at
         self._keys = KeyAsker(chains)
 
-    async def of(self, failure: Failure, said: Said, chain: Sequence[ChainKeys]) -> Questions | RefusalFinding:
+    async def of(self, failure: Failure, refusal: Said, chain: Sequence[ChainKeys]) -> Questions | RefusalFinding:
         """Return the questions that AWS put to policies, or a finding where there is none."""
         step, region = failure.step, failure.region or failure.step.region
         if step.proof is not None and not failure.secret:
-            asked = unsigned_questions(step, region)
-            return asked or _of_trust(failure, self._chains.hop(step), self._edit_at)
+            asked_questions = unsigned_questions(step, region)
+            return asked_questions or _unknown_provider(failure, self._chains.hop(step), self._edit_at)
         caller = chain[-1].caller if chain else None
         if caller is None:
             return _unknown(failure, self._chains.hop(step), self._edit_at)
         if step.operation == "AssumeRole" and not failure.secret:
-            asked = questions(step, caller, region, said.action)
+            asked_questions = questions(step, caller, region, refusal.action)
             # The action that AWS names is the one that it refused.
-            asked.sort(key=lambda each: lower_case(each[0].action) != lower_case(said.action))
-            return asked[:1] if said.action else asked
-        return await self._question_of_read(failure, said, caller, chain)
+            asked_questions.sort(key=lambda question: lower_case(question[0].action) != lower_case(refusal.action))
+            return asked_questions[:1] if refusal.action else asked_questions
+        return await self._question_of_read(failure, refusal, caller, chain)
 
     def actions(self, step: Step, chain: Sequence[ChainKeys]) -> tuple[str, ...]:
         """All actions that the hop needs: each must be allowed."""
         if step.proof is not None:
-            return tuple(asked.action for asked, _ in unsigned_questions(step, step.region))
+            return tuple(question.action for question, _ in unsigned_questions(step, step.region))
         caller = chain[-1].caller if chain else None
         if caller is None or step.operation != "AssumeRole":
             return ()
-        return tuple(sorted(asked.action for asked, _ in questions(step, caller, step.region)))
+        return tuple(sorted(question.action for question, _ in questions(step, caller, step.region)))
 
     async def _question_of_read(
-        self, failure: Failure, said: Said, caller: ChainCaller, chain: Sequence[ChainKeys]
+        self, failure: Failure, refusal: Said, caller: ChainCaller, chain: Sequence[ChainKeys]
     ) -> Questions | RefusalFinding:
         """The question about the call that AWS names, by the caller that it names."""
         step, region = failure.step, failure.region or failure.step.region
-        resource = said.resource or "*"
+        resource = refusal.resource or "*"
         if failure.secret and step.type.service == "secretsmanager":
-            found: str | RefusalFinding = said.resource
+            secret_arn: str | RefusalFinding = refusal.resource
             # AWS names the whole ARN of a secret that exists, and repeats the requested name of one that does not.
-            if ":secret:" not in said.resource or said.resource == failure.secret:
-                found = await self._secret_arn(failure, region, chain)
-            if isinstance(found, RefusalFinding):
-                return found
-            resource = found
-        elif failure.secret and not said.resource and step.type.read_action:
+            if ":secret:" not in refusal.resource or refusal.resource == failure.secret:
+                secret_arn = await self._secret_arn(failure, region, chain)
+            if isinstance(secret_arn, RefusalFinding):
+                return secret_arn
+            resource = secret_arn
+        elif failure.secret and not refusal.resource and step.type.read_action:
             resource = read_resource(step, caller.principal.account, failure.secret)
-        action = said.action or (step.type.read_permission if failure.secret else step.session_permission)
+        action = refusal.action or (step.type.read_permission if failure.secret else step.session_permission)
         if not action:
             return _unknown(failure, self._chains.hop(step), self._edit_at)
         arn = parse_arn(resource)
         account = arn.account if arn is not None and arn.account else caller.principal.account
-        asked = CaseQuestion(caller.principal, action, resource, account, context_of_call(caller, region))
-        return [(asked, caller.unread)]
+        question = CaseQuestion(caller.principal, action, resource, account, context_of_call(caller, region))
+        return [(question, caller.unread)]
 
     async def of_key(
         self, failure: Failure, chain: Sequence[ChainKeys]
@@ -100,13 +100,13 @@ class Asker:
         if caller is None:
             return _unknown(failure, self._chains.hop(step), self._edit_at)
         aws = failure.error.aws
-        said = read_refusal(aws.message if aws is not None else "")
+        refusal = read_refusal(aws.message if aws is not None else "")
         resource: str | RefusalFinding = failure.secret
         if step.type.service == "secretsmanager":
             resource = await self._secret_arn(failure, region, chain)
         if isinstance(resource, RefusalFinding):
             return resource
-        named = said.resource or _key_in(aws.message if aws is not None else "")
+        named = refusal.resource or _key_in(aws.message if aws is not None else "")
         return await self._keys.of(Encrypted(step, region, resource, caller, aws), named, chain)
 
     async def meant_secret(self, failure: Failure, chain: Sequence[ChainKeys]) -> str:
@@ -167,7 +167,7 @@ def _key_in(message: str) -> str:
     return first if parse_arn(first) is not None else ""
 
 
-def _of_trust(failure: Failure, hop: int, edit_at: EditAt) -> RefusalFinding:
+def _unknown_provider(failure: Failure, hop: int, edit_at: EditAt) -> RefusalFinding:
     """A token or assertion of an unknown provider: the trust policy alone decides."""
     finding = finding_of(failure.error, failure.step, hop, edit_at)
     place = finding.place._replace(policy_type="role trust policy", of=failure.step.role)

@@ -54,19 +54,19 @@ def broken_places(decision: Decision, policies: Policies) -> list[Broken]:
     return places
 
 
-def _as_read(found: StatementReason | None, policies: Policies) -> StatementReason | None:
+def _as_read(reason: StatementReason | None, policies: Policies) -> StatementReason | None:
     """The statement as written: an evaluation with assumptions leaves out conditions.
 
     None for a stand-in of a policy that could not be read.
     """
-    if found is None:
+    if reason is None:
         return None
     for policy in policies.all_policies():
-        if (policy.name, policy.kind) != (found.policy.name, found.policy.kind):
+        if (policy.name, policy.kind) != (reason.policy.name, reason.policy.kind):
             continue
         for statement in policy.statements:
-            if statement.actions is found.statement.actions:
-                return found._replace(policy=policy, statement=statement)
+            if statement.actions is reason.statement.actions:
+                return reason._replace(policy=policy, statement=statement)
     return None
 
 
@@ -85,18 +85,18 @@ def nearest(reason: Reason) -> StatementReason | None:
     return near[0] if near else None
 
 
-def _is_elsewhere(found: StatementReason) -> bool:
+def _is_elsewhere(reason: StatementReason) -> bool:
     """Whether the statement is about another service's actions, which is no near miss."""
-    for failure in found.failures:
+    for failure in reason.failures:
         if failure.element == "Action" and failure.actual:
             service = lower_case(failure.actual[0].partition(":")[0])
-            if not any(lower_case(each.partition(":")[0]) == service for each in failure.wanted):
+            if not any(lower_case(action.partition(":")[0]) == service for action in failure.wanted):
                 return True
     return False
 
 
-def _distance(found: StatementReason, ranks: Mapping[str, int]) -> int:
-    return sum(ranks.get(failure.element.removeprefix("Not"), 1) for failure in found.failures)
+def _distance(reason: StatementReason, ranks: Mapping[str, int]) -> int:
+    return sum(ranks.get(failure.element.removeprefix("Not"), 1) for failure in reason.failures)
 
 
 class Diagnosis(NamedTuple):
@@ -108,64 +108,68 @@ class Diagnosis(NamedTuple):
     others: tuple[Broken, ...]
 
 
-def verdict(outcome: Outcome, said: Said) -> Diagnosis:
+def verdict(outcome: Outcome, refusal: Said) -> Diagnosis:
     """Return the place that refused, by AWS's message and by the policies that were read."""
     read = outcome.decision.policies
     sure, guessed = broken_places(outcome.at_best, read), broken_places(outcome.decision, read)
-    if said.refusing:
+    if refusal.refusing:
         # AWS's record of each kind counts before what the documents seem to say.
-        sure = [broken for broken in sure if broken.policy_type in said.refusing]
-    if said.policy_type:
-        return _named_by_aws(said, sure, guessed, _suspect(said, outcome) if said.is_deny else None)
+        sure = [broken for broken in sure if broken.policy_type in refusal.refusing]
+    if refusal.policy_type:
+        return _named_by_aws(refusal, sure, guessed, _suspect(refusal, outcome) if refusal.is_deny else None)
     if sure:
         return Diagnosis(sure[0], "proven", tuple(sure[1:]))
     if not guessed:
         # Everything that was read allows the request, except a Deny whose condition can't be tested here.
-        denying = [each for each in broken_places(outcome.at_worst, read) if each.found is not None]
+        denying = [part for part in broken_places(outcome.at_worst, read) if part.found is not None]
         return Diagnosis(denying[0] if denying else None, "likely" if denying else "missing", ())
-    unread = {POLICY_TYPES[each.place] for each in outcome.unread if each.place != "context"}
+    unread = {POLICY_TYPES[part.place] for part in outcome.unread if part.place != "context"}
     first = guessed[0]
     if first.policy_type not in unread or first.found is not None:
         return Diagnosis(first, "likely", tuple(guessed[1:]))
     # A policy with a condition that can't be tested here may refuse, as may an unread one.
-    leads = tuple(each for each in guessed if each.found is not None and each.policy_type not in unread)
+    leads = tuple(part for part in guessed if part.found is not None and part.policy_type not in unread)
     return Diagnosis(first, "missing", leads)
 
 
-def _suspect(said: Said, outcome: Outcome) -> StatementReason | None:
+def _suspect(refusal: Said, outcome: Outcome) -> StatementReason | None:
     """The only Deny of that kind that can apply, where AWS says that one does and the whole kind was read."""
-    if any(POLICY_TYPES[each.place] == said.policy_type for each in outcome.unread if each.place != "context"):
+    if any(POLICY_TYPES[part.place] == refusal.policy_type for part in outcome.unread if part.place != "context"):
         return None
     matched = [
         statement_reason
         for reason in outcome.at_worst.reasons
-        if reason.policy_type == said.policy_type
+        if reason.policy_type == refusal.policy_type
         for statement_reason in reason.matched
         if statement_reason.statement.effect == "Deny"
     ]
     # The record's name or an ARN identifies a policy; AWS makes up Sids for statements without one.
     named = [
-        statement_reason for statement_reason in matched if statement_reason.policy.name == said.policy_arn
+        statement_reason for statement_reason in matched if statement_reason.policy.name == refusal.policy_arn
     ] or matched
     named = [
-        statement_reason for statement_reason in named if said.sid and statement_reason.statement.sid == said.sid
+        statement_reason for statement_reason in named if refusal.sid and statement_reason.statement.sid == refusal.sid
     ] or named
     return _as_read(named[0], outcome.decision.policies) if len(named) == 1 else None
 
 
-def _named_by_aws(said: Said, sure: list[Broken], guessed: list[Broken], suspect: StatementReason | None) -> Diagnosis:
+def _named_by_aws(
+    refusal: Said, sure: list[Broken], guessed: list[Broken], suspect: StatementReason | None
+) -> Diagnosis:
     def is_meant(broken: Broken) -> bool:
         # AWS words an SCP's refusal as a Deny even where nothing in it allows.
         is_deny = broken.effect == "ExplicitDeny"
-        return broken.policy_type == said.policy_type and (is_deny == said.is_deny or said.policy_type in _ORGANIZATION)
+        return broken.policy_type == refusal.policy_type and (
+            is_deny == refusal.is_deny or refusal.policy_type in _ORGANIZATION
+        )
 
     for broken in sure:
         if is_meant(broken):
-            return Diagnosis(broken, "proven", tuple(each for each in sure if each is not broken))
-    effect: Effect = "ExplicitDeny" if said.is_deny else "ImplicitDeny"
-    named = suspect or next((broken.found for broken in guessed if is_meant(broken) and not said.is_deny), None)
-    others = tuple(broken for broken in sure if broken.policy_type != said.policy_type)
-    return Diagnosis(Broken(said.policy_type, effect, named, ""), "proven", others)
+            return Diagnosis(broken, "proven", tuple(place for place in sure if place is not broken))
+    effect: Effect = "ExplicitDeny" if refusal.is_deny else "ImplicitDeny"
+    named = suspect or next((broken.found for broken in guessed if is_meant(broken) and not refusal.is_deny), None)
+    others = tuple(broken for broken in sure if broken.policy_type != refusal.policy_type)
+    return Diagnosis(Broken(refusal.policy_type, effect, named, ""), "proven", others)
 
 
 def failures_of(broken: Broken) -> tuple[UnmetElement, ...]:

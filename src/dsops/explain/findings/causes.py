@@ -9,7 +9,7 @@ from dsops.arn import parse_arn
 from dsops.explain.finding import Mismatch
 from dsops.explain.findings.broken import Broken, failures_of
 from dsops.explain.findings.families import ORDER, WORDS, family_of
-from dsops.explain.questions.about import About, policy_text
+from dsops.explain.questions.refused_call import About, policy_text
 from dsops.explain.questions.sentence import ENDPOINT_POLICY
 from dsops.policy import (
     Condition,
@@ -144,7 +144,7 @@ def _of_deny(broken: Broken, about: About) -> Cause:
         family = "external-id-different" if has_one else "external-id-missing"
     elif family == "mfa":
         family = "mfa-missing"
-    mismatches = tuple(_met(condition, about) for condition in conditions)
+    mismatches = tuple(_met_condition(condition, about) for condition in conditions)
     key = conditions[first].key
     if family == "condition":
         family = code
@@ -166,7 +166,7 @@ def _is_many(policy: str) -> bool:
     return "policies" in policy
 
 
-def _met(condition: Condition, about: About) -> Mismatch:
+def _met_condition(condition: Condition, about: About) -> Mismatch:
     """The condition of a Deny that is met: what it refuses, and what the call has."""
     context = about.request.context
     actual = next((values for key, values in context.items() if lower_case(key) == lower_case(condition.key)), None)
@@ -182,16 +182,16 @@ def _met(condition: Condition, about: About) -> Mismatch:
 
 def _mismatch(failure: UnmetElement, about: About) -> Mismatch:
     name = " ".join(part for part in (failure.operator, failure.key) if part) or failure.element
-    # Of a caller's names the first is the one to write.
+    # A caller has several names (session, role); policies should contain the first.
     actual = failure.actual[:1] if failure.actual and failure.element.endswith("Principal") else failure.actual
     is_unwanted, is_known = is_negated(failure.element, failure.operator), about.is_known(failure.key)
     hint = _unknown_variable(failure.wanted, about) or failure.hint
     return Mismatch(name, failure.wanted, is_unwanted, actual, hint, is_known=is_known)
 
 
-def _unknown_variable(wanted: Sequence[str], about: About) -> str:
+def _unknown_variable(texts: Sequence[str], about: About) -> str:
     """The first policy variable whose value in the call is unknown; it must not be reported as empty."""
-    for name in variable_keys(wanted):
+    for name in variable_keys(texts):
         if not about.is_known(name):
             return f"what the call has of {name} is not known here"
     return ""
@@ -199,47 +199,47 @@ def _unknown_variable(wanted: Sequence[str], about: About) -> str:
 
 def _of_principal(broken: Broken, statement: Statement, about: About, mismatches: tuple[Mismatch, ...]) -> Cause:
     """The cause where the policy names other callers."""
-    named = _named(statement)
+    named = _principal_names(statement)
     policy, caller = policy_text(broken.policy_type, about), about.caller
     account = about.request.principal.account
     if broken.policy_type == "resource-based policy":
         return Cause("resource-policy", f"{policy} does not name {caller}", mismatches)
     if about.request.principal.kind in ("web-identity", "saml"):
         return Cause("trust-provider", f"{policy} names another identity provider than {caller}", mismatches)
-    if named and all(is_unique_id(each) for each in named):
+    if named and all(is_unique_id(principal) for principal in named):
         return Cause(
             "trust-deleted",
             f"{policy} names {named[0]}, the id of a user or role that was deleted; one of the same name made later "
             "has another id",
             mismatches,
         )
-    same_name = [each for each in named if _is_namesake(each, caller)]
+    same_name = [principal for principal in named if _is_namesake(principal, caller)]
     if same_name:
         return Cause("trust-path", f"{policy} names {same_name[0]}, and the caller is {caller}", mismatches)
-    users = [each for each in named if f":{account}:user/" in each]
+    users = [principal for principal in named if f":{account}:user/" in principal]
     if users:
         message = f"{policy} names the user {users[0].rpartition('/')[2]} alone, and the caller is {caller}"
         return Cause("trust-user", message, mismatches)
-    return Cause("trust-principal", f"{policy} names {_listed(named)}, and the caller is {caller}", mismatches)
+    return Cause("trust-principal", f"{policy} names {_joined_names(named)}, and the caller is {caller}", mismatches)
 
 
 def _is_namesake(text: str, caller: str) -> bool:
     """A user or role of the same account and name, with another path."""
-    one, other = parse_arn(text), parse_arn(caller)
-    if one is None or other is None or text == caller or one.service != "iam":
+    named, other = parse_arn(text), parse_arn(caller)
+    if named is None or other is None or text == caller or named.service != "iam":
         return False
-    return (one.account, one.resource_type, one.resource_name) == (
+    return (named.account, named.resource_type, named.resource_name) == (
         other.account,
         other.resource_type,
         other.resource_name,
     )
 
 
-def _named(statement: Statement) -> Sequence[str]:
+def _principal_names(statement: Statement) -> Sequence[str]:
     return [text for _, text in statement.principals.written] if statement.principals is not None else []
 
 
-def _listed(names: Sequence[str]) -> str:
+def _joined_names(names: Sequence[str]) -> str:
     if not names:
         return "no principal"
     return " and ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")

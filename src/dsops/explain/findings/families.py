@@ -40,8 +40,8 @@ _CLAIMS: Final = ((":aud", "token-audience"), (":sub", "token-subject"))
 def family_of(key: str) -> str:
     """Return the cause for a condition key; `condition` for keys that have none of their own."""
     key = lower_case(key)
-    known = next((cause for beginning, cause in _KEYS if key.startswith(beginning)), "")
-    return known or next((cause for end, cause in _CLAIMS if key.endswith(end)), "condition")
+    cause_of_key = next((cause for beginning, cause in _KEYS if key.startswith(beginning)), "")
+    return cause_of_key or next((cause for end, cause in _CLAIMS if key.endswith(end)), "condition")
 
 
 WORDS: Final = {

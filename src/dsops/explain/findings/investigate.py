@@ -17,10 +17,10 @@ from dsops.explain.finding import Fact, FaultLocation, RefusalFinding, Remedy
 from dsops.explain.findings.answer import findings_of
 from dsops.explain.findings.ask import Asker, Failure, Questions
 from dsops.explain.findings.refused import finding_of, is_policys
-from dsops.explain.questions.about import About, EditAt
 from dsops.explain.questions.chain import ChainKeys, Chains
+from dsops.explain.questions.federated_questions import provider_in, unsigned_questions
+from dsops.explain.questions.refused_call import About, EditAt
 from dsops.explain.questions.sentence import Said, read_refusal
-from dsops.explain.questions.unsigned import provider_in, unsigned_questions
 from dsops.plan import Step
 from dsops.policy import CaseQuestion, Request, simulate
 
@@ -46,40 +46,40 @@ class Investigator:
             return await self._explain_key(failure)
         if not is_policys(error):
             return [await self._with_known(finding_of(error, step, hop, self._edit_at), failure)]
-        said = read_refusal(error.aws.message if error.aws else "")
+        refusal = read_refusal(error.aws.message if error.aws else "")
         chain = await self._chains.of(step)
-        record = await self._record(said, step, chain, is_fresh=True)
+        record = await self._record(refusal, step, chain, is_fresh=True)
         recorded = record if isinstance(record, Recorded) else None
-        said = said if recorded is None else recorded.said
-        asked = await self._asker.of(failure, said, chain)
-        if isinstance(asked, RefusalFinding):
-            return [await self._with_known(asked, failure)]
-        findings = await self._judge(asked, said, step, hop, chain, error, recorded)
+        refusal = refusal if recorded is None else recorded.said
+        questions = await self._asker.of(failure, refusal, chain)
+        if isinstance(questions, RefusalFinding):
+            return [await self._with_known(questions, failure)]
+        findings = await self._judge(questions, refusal, step, hop, chain, error, recorded)
         return _with_fact(findings or [finding_of(error, step, hop, self._edit_at)], record)
 
     async def _record(
-        self, said: Said, step: Step, chain: Sequence[ChainKeys], *, is_fresh: bool
+        self, refusal: Said, step: Step, chain: Sequence[ChainKeys], *, is_fresh: bool
     ) -> Recorded | Fact | None:
         """Read AWS's record of the refusal, where its answer has an authorization id."""
-        if not said.authorization_id:
+        if not refusal.authorization_id:
             return None
-        return await self._records.read(said, step, chain, is_fresh=is_fresh)
+        return await self._records.read(refusal, step, chain, is_fresh=is_fresh)
 
     async def _explain_key(self, failure: Failure) -> list[RefusalFinding]:
         """Explain why a value that may be read can't be decrypted."""
         step, error = failure.step, failure.error
         chain = await self._chains.of(step)
-        asked = await self._asker.of_key(failure, chain)
-        if isinstance(asked, RefusalFinding):
-            return [asked]
+        question = await self._asker.of_key(failure, chain)
+        if isinstance(question, RefusalFinding):
+            return [question]
         # Parameter Store repeats KMS's message; Secrets Manager does not.
-        said = read_refusal(error.aws.message if error.aws else "")
-        return await self._judge([asked], said, step, 0, chain, error)
+        refusal = read_refusal(error.aws.message if error.aws else "")
+        return await self._judge([question], refusal, step, 0, chain, error)
 
     async def _judge(
         self,
-        asked: Questions,
-        said: Said,
+        questions: Questions,
+        refusal: Said,
         step: Step,
         hop: int,
         chain: Sequence[ChainKeys],
@@ -89,7 +89,7 @@ class Investigator:
         """Return findings for the first question that is certainly refused, else for the first question."""
         readers, completer = self._library.completer(step, chain)
         findings: list[RefusalFinding] = []
-        for question, unread in asked:
+        for question, unread in questions:
             needed = self._asker.actions(step, chain)
             needed = tuple(sorted({*needed, question.action})) if needed else ()
             about = self._about(question, step, hop)._replace(actions=needed)
@@ -100,24 +100,24 @@ class Investigator:
             is_known = bool(completed.asked.principal.arn or completed.asked.principal.federated)
             if not is_known:
                 provider = provider_in(question, completed.policies)
-                again = [each for each, _ in unsigned_questions(step, step.region, provider)]
-                same = [each for each in again if each.action == question.action]
+                again = [part for part, _ in unsigned_questions(step, step.region, provider)]
+                same = [part for part in again if part.action == question.action]
                 completed = completed._replace(asked=same[0]) if same else completed
             outcome = simulate(completed.asked, completed.policies, completed.unread, self._chains.now(step))
             exact = is_role_exact(chain, completed)
-            keys = tuple(key for each in completed.unread for key in each.keys)
+            keys = tuple(key for part in completed.unread for key in part.keys)
             about = about._replace(
                 request=outcome.decision.request, is_role_exact=exact, is_provider_known=is_known, unknown_keys=keys
             )
-            found = findings_of(outcome, said, about, error)
-            if found and found[0].certainty == "proven":
-                return found
+            findings_of_question = findings_of(outcome, refusal, about, error)
+            if findings_of_question and findings_of_question[0].certainty == "proven":
+                return findings_of_question
             if recorded is not None and recorded.lacks_role:
-                return [self._unlisted(about, error)]
-            findings = findings or found
+                return [self._missing_role(about, error)]
+            findings = findings or findings_of_question
         return findings
 
-    def _unlisted(self, about: About, error: DsopsError) -> RefusalFinding:
+    def _missing_role(self, about: About, error: DsopsError) -> RefusalFinding:
         """Whether AWS's record shows a role without a trust policy, which means that it does not exist."""
         arn = about.request.resource
         message = f"AWS's record has no trust policy of {arn}, and every role has one: there is probably no such role"
@@ -179,7 +179,7 @@ class Investigator:
                     names = await list_roles(self._library.iam(step, keys))
                 except DsopsError:
                     continue
-        by_name = {each.rpartition("/")[2]: each for each in names}
+        by_name = {role_name.rpartition("/")[2]: role_name for role_name in names}
         meant = by_name.get(nearest(arn.rpartition("/")[2], by_name), "")
         text = f"did you mean {meant}?" if meant else missing.hint or "check the role's name, path and account"
         remedy = Remedy(text, self._edit_at(step.name, "role_arn"))
@@ -196,8 +196,8 @@ class Investigator:
         if encoded:
             refused = await self._decoded(encoded, step, chain[-1])
         else:
-            said = read_refusal(" ".join(text.split()))
-            record = await self._record(said, step, chain, is_fresh=False)
+            refusal = read_refusal(" ".join(text.split()))
+            record = await self._record(refusal, step, chain, is_fresh=False)
             refused = read_recorded(record) if isinstance(record, Recorded) else read_sentence(text)
         # A session of the plan is known better than its sentence describes it.
         keys = chain[-1]
@@ -205,8 +205,8 @@ class Investigator:
             chain = [*chain[:-1], keys._replace(caller=refused.caller)]
         error = AccessDenied("AWS refused it")
         recorded = record if isinstance(record, Recorded) else None
-        asked = [(refused.asked, refused.unread)]
-        return _with_fact(await self._judge(asked, refused.said, step, 0, chain, error, recorded), record)
+        questions = [(refused.asked, refused.unread)]
+        return _with_fact(await self._judge(questions, refused.said, step, 0, chain, error, recorded), record)
 
     async def _decoded(self, encoded: str, step: Step, keys: ChainKeys) -> Refused:
         endpoint = self._chains.endpoint(step, "sts")
@@ -219,8 +219,10 @@ class Investigator:
             denied.retell(denied.message, hint=hint)
             raise
 
-    def _about(self, asked: CaseQuestion, step: Step, hop: int) -> About:
-        request = Request(asked.principal, asked.action, asked.resource, asked.resource_account, asked.context)
+    def _about(self, question: CaseQuestion, step: Step, hop: int) -> About:
+        request = Request(
+            question.principal, question.action, question.resource, question.resource_account, question.context
+        )
         return About(request, step, hop, self._edit_at, is_by_files=self._is_by_files)
 
 

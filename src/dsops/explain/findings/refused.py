@@ -23,7 +23,7 @@ from dsops.errors import (
     ServiceError,
 )
 from dsops.explain.finding import Certainty, FaultLocation, RefusalFinding, Remedy
-from dsops.explain.questions.about import EditAt
+from dsops.explain.questions.refused_call import EditAt
 from dsops.plan import Step
 
 # AWS's messages, the cause, and the key to edit. The words are those of `dsops.aws.apis.sts_refusal`, seen on AWS.
@@ -83,8 +83,8 @@ def is_policys(error: DsopsError) -> bool:
     """Whether a policy refused, as far as the error says; AWS denies some calls whatever policies say."""
     if error.code not in ("access-denied", "sts.access-denied", "secret.access-denied"):
         return False
-    said = error.aws.message if error.aws is not None else ""
-    return "is not authorized to perform" in said or not any(text in said for text, _, _ in _SAID)
+    message = error.aws.message if error.aws is not None else ""
+    return "is not authorized to perform" in message or not any(text in message for text, _, _ in _SAID)
 
 
 def finding_of(error: DsopsError, step: Step, hop: int, edit_at: EditAt) -> RefusalFinding:
@@ -106,9 +106,9 @@ def finding_of(error: DsopsError, step: Step, hop: int, edit_at: EditAt) -> Refu
 
 
 def _cause(error: DsopsError) -> tuple[str, str]:
-    said = f"{error.aws.message if error.aws else ''}"
+    message = f"{error.aws.message if error.aws else ''}"
     for text, cause, key in _SAID:
-        if text in said:
+        if text in message:
             return cause, key
     if error.aws is not None:
         code = error.aws.code.removesuffix("Exception")

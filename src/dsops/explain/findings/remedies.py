@@ -7,7 +7,7 @@ from typing import Final
 
 from dsops.explain.finding import Remedy
 from dsops.explain.findings.causes import Cause, sentence
-from dsops.explain.questions.about import About, policy_text
+from dsops.explain.questions.refused_call import About, policy_text
 from dsops.explain.questions.sentence import ENDPOINT_POLICY
 from dsops.policy import lower_case
 
@@ -29,12 +29,12 @@ def remedy_for(cause: Cause, policy_type: str, *, is_deny: bool, about: About) -
     if cause.code in _SENT and (store := _sender(cause, about)) is not None:
         return _send(cause, about, policy_type, store)
     if cause.code in _BESIDE and not is_deny:
-        return _beside(cause, about, policy_type)
+        return _change_context(cause, about, policy_type)
     if is_deny:
         return _against_deny(policy_type, about)
     if cause.mismatches and cause.key:
-        wanted = f"or change the condition on {cause.key} in {policy_text(policy_type, about)}"
-        return Remedy(f"call as the condition wants it, {wanted}")
+        alternative = f"or change the condition on {cause.key} in {policy_text(policy_type, about)}"
+        return Remedy(f"call as the condition wants it, {alternative}")
     return allow(policy_type, about)
 
 
@@ -75,9 +75,12 @@ def _mfa(cause: Cause, about: About) -> Remedy:
 
 def _send(cause: Cause, about: About, policy_type: str, store: str) -> Remedy:
     if about.request.principal.kind == "saml" and cause.code in _ATTRIBUTES:
-        return _have_said(cause, about, policy_type)
+        return _change_claim(cause, about, policy_type)
     key = "transitive_tag_keys" if lower_case(cause.key) == "sts:transitivetagkeys" else _SENT[cause.code]
-    mismatch = next((each for each in cause.mismatches if cause.key and cause.key in each.element), None)
+    mismatch = next(
+        (mismatch_of_key for mismatch_of_key in cause.mismatches if cause.key and cause.key in mismatch_of_key.element),
+        None,
+    )
     values = " or ".join(mismatch.wanted[:3]) if mismatch is not None else ""
     policy, where = policy_text(policy_type, about), f"store `{store}`" if store else "the call"
     is_null = mismatch is not None and mismatch.element.startswith("Null ")
@@ -86,8 +89,8 @@ def _send(cause: Cause, about: About, policy_type: str, store: str) -> Remedy:
     elif mismatch is not None and mismatch.is_unwanted and not is_null:
         text = f"set `{key}` on {where} to anything but {values}: {sentence(policy, 'refuses')} that"
     else:
-        shown = f" ({values})" if values and not is_null else ""
-        text = f"set `{key}` on {where} to what {sentence(policy, 'wants')}{shown}"
+        values_text = f" ({values})" if values and not is_null else ""
+        text = f"set `{key}` on {where} to what {sentence(policy, 'wants')}{values_text}"
     if cause.code == "source-identity" and mismatch is not None and not mismatch.is_known:
         text += "; one that the session before already has stays, so that session must be issued again"
     return Remedy(text, about.edit(key, store))
@@ -103,18 +106,21 @@ _ATTRIBUTES: Final = {
 """The remedy for values that an assertion's attributes set, which the configuration does not know."""
 
 
-def _have_said(cause: Cause, about: About, policy_type: str) -> Remedy:
-    mismatch = next((each for each in cause.mismatches if cause.key and cause.key in each.element), None)
-    shown = f" ({' or '.join(mismatch.wanted[:3])})" if mismatch is not None and not mismatch.is_unwanted else ""
+def _change_claim(cause: Cause, about: About, policy_type: str) -> Remedy:
+    mismatch = next(
+        (mismatch_of_key for mismatch_of_key in cause.mismatches if cause.key and cause.key in mismatch_of_key.element),
+        None,
+    )
+    values_text = f" ({' or '.join(mismatch.wanted[:3])})" if mismatch is not None and not mismatch.is_unwanted else ""
     attribute, policy = _ATTRIBUTES[cause.code], policy_text(policy_type, about)
-    return Remedy(f"have the identity provider send `{attribute}` as {sentence(policy, 'wants')} it{shown}")
+    return Remedy(f"have the identity provider send `{attribute}` as {sentence(policy, 'wants')} it{values_text}")
 
 
 _BESIDE: Final = {"tag-session": "tags", "set-source-identity": "source_identity", "set-context": "provided_contexts"}
 """Actions besides sts:AssumeRole, and the key for which a hop needs them."""
 
 
-def _beside(cause: Cause, about: About, policy_type: str) -> Remedy:
+def _change_context(cause: Cause, about: About, policy_type: str) -> Remedy:
     if about.request.principal.kind == "saml":
         text = f"allow {about.request.action} besides sts:AssumeRoleWithSAML, or have the identity provider send no "
         return allow(policy_type, about)._replace(text=f"{text}`{_ATTRIBUTES.get(cause.code, 'more')}`")

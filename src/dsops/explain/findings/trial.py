@@ -37,14 +37,14 @@ async def investigate(config: Config, plan: Plan, evidence: Evidence, runtime: R
     errors = tuple(failure.error for failure in failures)
     if errors and all(isinstance(error, ServiceError) for error in errors):
         raise errors[0] if len(errors) == 1 else Failures(errors)
-    sessions = {name: each for name, each in trial.sessions.items() if isinstance(each, Credentials)}
+    sessions = {name: session for name, session in trial.sessions.items() if isinstance(session, Credentials)}
     bases = await _bases(plan, resolver, runtime) if failures else {}
 
     def edit_at(store: str, key: str) -> Where:
-        written = config.stores.get(store)
-        if written is None:  # an MFA session that the plan inserts before several roles
+        store_entry = config.stores.get(store)
+        if store_entry is None:  # an MFA session that the plan inserts before several roles
             return plan.steps[store].where
-        return written.fields[key].where if key in written.fields else written.where
+        return store_entry.fields[key].where if key in store_entry.fields else store_entry.where
 
     investigator = Investigator(Chains(plan, client, sessions, bases), evidence, edit_at)
     findings: list[RefusalFinding] = []

@@ -46,7 +46,9 @@ def read_told(response: SamlResponse, role: Arn, principal_arn: str) -> Asserted
         **_of_provider(response.issuer, provider),
     }
     actions = ["sts:AssumeRoleWithSAML"]
-    session_name, source_identity = (response.attributes.get(each, ())[:1] for each in (SESSION_NAME, _SOURCE_IDENTITY))
+    session_name, source_identity = (
+        response.attributes.get(attribute, ())[:1] for attribute in (SESSION_NAME, _SOURCE_IDENTITY)
+    )
     if session_name:
         context["sts:RoleSessionName"] = session_name
     if source_identity:

@@ -10,7 +10,7 @@ from dsops.aws.http.client import Client
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, is_aws_host, parse_address, resolve_endpoint
 from dsops.errors import DsopsError
-from dsops.explain.questions.opened import is_opened, opened_caller
+from dsops.explain.questions.federated_caller import is_opened, opened_caller
 from dsops.explain.questions.request import ChainCaller, base_caller, session_caller
 from dsops.plan import Plan, Step
 from dsops.startup import NamedTuple

@@ -88,7 +88,9 @@ def session_caller(step: Step, identity: CallerIdentity, before: ChainCaller | N
         context["aws:SourceIdentity"] = (source_identity,)
     unread = [Unread("context", NETWORK, OF_THE_NETWORK)]
     # A session with unknown transitive tags and source identity passes them on.
-    unread += [] if before is None else [each for each in map(_inherited, before.unread) if each.keys]
+    unread += (
+        [] if before is None else [unread_part for unread_part in map(_inherited, before.unread) if unread_part.keys]
+    )
     is_exact = principal.kind != "role-session" or "role_arn" in settings
     return ChainCaller(principal, step.name, True, context, tuple(unread), is_exact)
 
@@ -152,11 +154,17 @@ def questions(
         actions.append("sts:TagSession")
     if "provided_contexts" in step.settings:
         actions.append("sts:SetContext")
-    actions += [each for each in _BROUGHT_ALONG if lower_case(each) == lower_case(refused) and each not in actions]
-    said = {lower_case(key) for key in context}
+    actions += [
+        action_or_part
+        for action_or_part in _BROUGHT_ALONG
+        if lower_case(action_or_part) == lower_case(refused) and action_or_part not in actions
+    ]
+    known_keys = {lower_case(key) for key in context}
     unread = tuple(
-        each._replace(keys=tuple(key for key in (*each.keys, *_of_hop(each)) if key not in said))
-        for each in caller.unread
+        action_or_part._replace(
+            keys=tuple(key for key in (*action_or_part.keys, *_of_hop(action_or_part)) if key not in known_keys)
+        )
+        for action_or_part in caller.unread
     )
     return [(CaseQuestion(caller.principal, action, str(role), role.account, context), unread) for action in actions]
 
@@ -171,7 +179,7 @@ _KEYS_OF_A_HOP: Final = {
 
 
 def _of_hop(unread: Unread) -> list[str]:
-    return [key for known in unread.keys for key in _KEYS_OF_A_HOP.get(known, ())]
+    return [key for unread_key in unread.keys for key in _KEYS_OF_A_HOP.get(unread_key, ())]
 
 
 def _context_of_hop(step: Step, caller: ChainCaller, region: str) -> Context:

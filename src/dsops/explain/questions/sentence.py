@@ -57,21 +57,21 @@ class Said(NamedTuple):
 def read_refusal(message: str) -> Said:
     """Read a message. AWS shortens long lists of resources, and services add sentences of their own."""
     sentence = re.search(_SENTENCE, message)
-    said = Said()
+    refusal = Said()
     if sentence is not None:
-        said = Said(sentence["caller"], sentence["action"], (sentence["resource"] or "").strip('".'))
-    said = _with_record(said, message)
+        refusal = Said(sentence["caller"], sentence["action"], (sentence["resource"] or "").strip('".'))
+    refusal = _with_record(refusal, message)
     denied = re.search(_DENY, message)
     if denied is not None:
-        return said._replace(policy_type=denied["type"], is_deny=True, policy_arn=(denied["arn"] or "").rstrip("."))
+        return refusal._replace(policy_type=denied["type"], is_deny=True, policy_arn=(denied["arn"] or "").rstrip("."))
     nothing = re.search(_NOTHING_ALLOWS, message)
-    return said._replace(policy_type=nothing["type"]) if nothing is not None else said
+    return refusal._replace(policy_type=nothing["type"]) if nothing is not None else refusal
 
 
-def _with_record(said: Said, message: str) -> Said:
+def _with_record(refusal: Said, message: str) -> Said:
     """The record's id, its region, and the link to it."""
     record_id, link = re.search(_ID, message), re.search(_LINK, message)
     if record_id is None:
-        return said
-    said = said._replace(authorization_id=record_id["id"])
-    return said if link is None else said._replace(region=link["region"], link=link[0])
+        return refusal
+    refusal = refusal._replace(authorization_id=record_id["id"])
+    return refusal if link is None else refusal._replace(region=link["region"], link=link[0])

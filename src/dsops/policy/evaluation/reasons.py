@@ -164,9 +164,11 @@ def _failures(
     failures = []
     principals, actions, resources = statement.principals, statement.actions, statement.resources
     if principals is not None and not question.reach(statement):
-        wanted = tuple(text if kind == "AWS" else f"{kind}: {text}" for kind, text in principals.written)
+        required = tuple(text if kind == "AWS" else f"{kind}: {text}" for kind, text in principals.written)
         actual = _names(question.principal)
-        failures.append(UnmetElement(principals.element, "", "", wanted, actual, _hint(wanted, actual), statement.line))
+        failures.append(
+            UnmetElement(principals.element, "", "", required, actual, _hint(required, actual), statement.line)
+        )
     elif principals is None and is_resource and statement.effect == "Allow":
         failures.append(UnmetElement("Principal", "", "", (), _names(question.principal), "", statement.line))
     if not actions.matches(question.action):
@@ -198,7 +200,7 @@ def _failed_conditions(question: PreparedRequest, policy: Policy, statement: Sta
                 condition.operator,
                 condition.key,
                 condition.shown_values,
-                _shown(condition, actual),
+                _hidden_if_secret(condition, actual),
                 hint,
                 condition.line,
             )
@@ -206,7 +208,7 @@ def _failed_conditions(question: PreparedRequest, policy: Policy, statement: Sta
     return failures
 
 
-def _shown(condition: Condition, actual: tuple[str, ...] | None) -> tuple[str, ...] | None:
+def _hidden_if_secret(condition: Condition, actual: tuple[str, ...] | None) -> tuple[str, ...] | None:
     return ("***",) * len(actual) if actual and condition.is_secret else actual
 
 
@@ -216,9 +218,9 @@ def _names(principal: Principal) -> tuple[str, ...]:
     return tuple(name for name in names if name) or (principal.kind,)
 
 
-def _hint(wanted: Sequence[str], actual: Sequence[str]) -> str:
+def _hint(required: Sequence[str], actual: Sequence[str]) -> str:
     """A difference that is easy to overlook: white space, or upper and lower case."""
-    for want in wanted:
+    for want in required:
         for have in actual:
             if want == have:
                 continue
@@ -245,9 +247,9 @@ def _plain_wildcard(question: PreparedRequest, policy: Policy, condition: Condit
 _WITH_VARIABLES: Final = "2012-10-17"
 
 
-def _unset(question: PreparedRequest, policy: Policy, written: Sequence[str]) -> str:
+def _unset(question: PreparedRequest, policy: Policy, policy_texts: Sequence[str]) -> str:
     """A hint about the first policy variable that has no value in this request."""
-    variables = [token for text in written for token in _variables(text)]
+    variables = [token for text in policy_texts for token in _variables(text)]
     if variables and policy.version != _WITH_VARIABLES:
         return f"{variables[0].written} is plain text in version {policy.version}"
     for variable in variables:

@@ -35,8 +35,8 @@ def denial_sentence(request: Request, decision: Decision) -> str:
     if is_denied:
         policy = f"{_with_article(decision.decided_by)}{_policy_arn(decision)}"
         return f"{sentence} with an explicit deny in {policy}"
-    known = BY_NAME.get(lower_case(request.action))
-    if known is not None and known.has_bare_refusal:
+    action_facts = BY_NAME.get(lower_case(request.action))
+    if action_facts is not None and action_facts.has_bare_refusal:
         return sentence
     return f"{sentence} because no {decision.decided_by} allows the {request.action} action"
 

@@ -141,18 +141,18 @@ def _null_test(key: str, values: Sequence[str]) -> Test:
 # --- tests: all values of the request -----------------------------------------------------------------------
 
 
-def _with_set(parsed: Operator, key: str, wanted: frozenset[str]) -> Test:
+def _with_set(parsed: Operator, key: str, policy_values: frozenset[str]) -> Test:
     """StringEquals and StringNotEquals without variables, by far the most frequent: one operation for all values."""
     when_missing = _when_missing(parsed)
     if parsed.quantifier:
-        return _with_matcher(parsed, key, wanted.__contains__)
+        return _with_matcher(parsed, key, policy_values.__contains__)
     is_negated = parsed.is_negated
 
     def test(context: Context) -> bool:
         values = context.get(key)
         if not values:
             return when_missing
-        return wanted.isdisjoint(values) is is_negated
+        return policy_values.isdisjoint(values) is is_negated
 
     return test
 

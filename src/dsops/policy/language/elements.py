@@ -71,18 +71,18 @@ def check_action(text: str) -> None:
         raise ValueError(f"`{text}` is not an action: `service:Name` or `*`")
 
 
-def compile_actions(written: Sequence[str], *, is_negated: bool) -> Actions:
+def compile_actions(patterns_written: Sequence[str], *, is_negated: bool) -> Actions:
     """Compile actions that `check_action` accepted. Case does not count, in the service as in the name."""
     exact: set[str] = set()
     tests: list[Predicate] = []
-    for text in written:
+    for text in patterns_written:
         lower = lower_case(text)
         if "*" in lower or "?" in lower:
             # A literal action never holds `${...}` as a variable: those work in Resource and Condition only.
             tests.append(compile_glob(_wildcards_only(lower)))
         else:
             exact.add(lower)
-    return Actions(tuple(written), is_negated, _any_action(frozenset(exact), tests, is_negated=is_negated))
+    return Actions(tuple(patterns_written), is_negated, _any_action(frozenset(exact), tests, is_negated=is_negated))
 
 
 def _wildcards_only(text: str) -> list[Resolved]:
@@ -134,7 +134,7 @@ class _Dynamic(NamedTuple):
 
 
 def compile_resources(
-    written: Sequence[str], *, is_negated: bool, is_deny: bool, has_variables: bool, completes: bool = False
+    texts: Sequence[str], *, is_negated: bool, is_deny: bool, has_variables: bool, completes: bool = False
 ) -> ResourceElement:
     """The element; ValueError says which text is no ARN pattern and why.
 
@@ -144,9 +144,9 @@ def compile_resources(
     and tags": it can make the whole statement invalid). In NotResource that leaves the resource out of an
     Allow and in a Deny.
     """
-    patterns = [_compile_resource(text, has_variables=has_variables, completes=completes) for text in written]
+    patterns = [_compile_resource(text, has_variables=has_variables, completes=completes) for text in texts]
     test = _any_resource(patterns, is_negated=is_negated, when_unset=is_negated and is_deny)
-    return ResourceElement(tuple(written), is_negated, test)
+    return ResourceElement(tuple(texts), is_negated, test)
 
 
 def _compile_resource(text: str, *, has_variables: bool, completes: bool) -> _Pattern:

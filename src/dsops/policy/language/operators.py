@@ -154,8 +154,8 @@ def typed_matcher(family: TypedFamily, values: Sequence[str]) -> Matcher:
         ):
             return _ordering(values, read_number, compare_numbers, family, "a number")
         case "DateEquals" | "DateLessThan" | "DateLessThanEquals" | "DateGreaterThan" | "DateGreaterThanEquals":
-            what = "a date (2026-01-31T12:00:00Z) or epoch seconds"
-            return _ordering(values, read_moment, compare_moments, family, what)
+            expected = "a date (2026-01-31T12:00:00Z) or epoch seconds"
+            return _ordering(values, read_moment, compare_moments, family, expected)
         case _:
             assert_never(family)
 
@@ -177,12 +177,12 @@ def _holds(family: NumberFamily | DateFamily, order: int) -> bool:
             assert_never(family)
 
 
-def _read_all(values: Sequence[str], read: Callable[[str], T | None], what: str) -> list[T]:
+def _read_all(values: Sequence[str], read: Callable[[str], T | None], expected: str) -> list[T]:
     read_values = []
     for value in values:
         read_value = read(value)
         if read_value is None:
-            raise ValueError(f"`{value}` is not {what}")
+            raise ValueError(f"`{value}` is not {expected}")
         read_values.append(read_value)
     return read_values
 
@@ -202,12 +202,12 @@ def _ordering(
     read: Callable[[str], T | None],
     compare: Callable[[T, T], int],
     family: NumberFamily | DateFamily,
-    what: str,
+    expected: str,
 ) -> Matcher:
-    bounds = _read_all(values, read, what)
+    bounds = _read_all(values, read, expected)
 
     def matches(value: str) -> Answer:
         actual = read(value)
-        return None if actual is None else any(_holds(family, compare(actual, one)) for one in bounds)
+        return None if actual is None else any(_holds(family, compare(actual, bound)) for bound in bounds)
 
     return matches

@@ -28,7 +28,7 @@ class Principal(NamedTuple):
     issuer_arn: str = ""
     """The role's ARN with its path for a role session; the user's ARN for a federated session."""
     unique_id: str = ""
-    """AIDA... of a user (and of the one who federated), AROA... of a session's role."""
+    """The unique id: AIDA... of a user (of the issuing user for a federated session), AROA... of a session's role."""
     federated: str = ""
     """The provider's ARN or name for web identity and SAML, the service's name for a service."""
 
@@ -76,7 +76,7 @@ class Principals(NamedTuple):
     def reach(self, principal: Principal) -> Reach:
         """How closely the element names that principal; UNNAMED when it does not."""
         if self.is_negated:
-            return UNNAMED if self._spares(principal) else DIRECT
+            return UNNAMED if self._is_excepted(principal) else DIRECT
         if self.is_everyone:
             return DIRECT
         if principal.kind in ("user", "role-session", "federated-session", "root"):
@@ -103,7 +103,7 @@ class Principals(NamedTuple):
             return principal.federated in self.providers
         return principal.kind == "service" and principal.federated in self.services
 
-    def _spares(self, principal: Principal) -> bool:
+    def _is_excepted(self, principal: Principal) -> bool:
         """NotPrincipal names that principal.
 
         A Deny exempts only a caller that it names in every way: the account's root, the role and the session (AWS IAM
@@ -124,12 +124,12 @@ class Principals(NamedTuple):
         return all(names) if self.is_deny else any(names)
 
 
-def compile_principals(written: Sequence[Written], *, is_negated: bool, is_deny: bool) -> Principals:
+def compile_principals(entries: Sequence[Written], *, is_negated: bool, is_deny: bool) -> Principals:
     """Compile principals that `check_principal` accepted."""
     accounts: set[tuple[str, str]] = set()
     arns: set[str] = set()
     ids: set[str] = set()
-    for kind, text in written:
+    for kind, text in entries:
         if kind != "AWS" or text == "*":
             continue
         arn = parse_arn(text)
@@ -142,15 +142,15 @@ def compile_principals(written: Sequence[Written], *, is_negated: bool, is_deny:
         else:
             arns.add(text)
     return Principals(
-        written=tuple(written),
+        written=tuple(entries),
         is_negated=is_negated,
         is_deny=is_deny,
-        is_everyone=("AWS", "*") in written,
+        is_everyone=("AWS", "*") in entries,
         accounts=frozenset(accounts),
         arns=frozenset(arns),
         ids=frozenset(ids),
-        providers=frozenset(text for kind, text in written if kind == "Federated"),
-        services=frozenset(text for kind, text in written if kind == "Service"),
+        providers=frozenset(text for kind, text in entries if kind == "Federated"),
+        services=frozenset(text for kind, text in entries if kind == "Service"),
     )
 
 

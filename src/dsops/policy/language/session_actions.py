@@ -1,4 +1,4 @@
-"""The STS actions about sessions that policies decide about, the permissions beside them, and what differs between them.
+"""The STS actions about sessions that policies decide about, the permissions beside them, and how they differ.
 
 An action has a row here if a rule of policies names it: it issues a session of a role, a user or a root user, or is a
 permission beside one that does. Others (GetScopedCredentials) are actions as every service has them.
@@ -74,5 +74,5 @@ def assumes_role(action: str) -> bool:
 
 def is_about_roles(action: str) -> bool:
     """Whether the action's resource is a role, and its resource policy a trust policy."""
-    known = BY_NAME.get(lower_case(action))
-    return known.is_about_role if known is not None else assumes_role(action)
+    action_facts = BY_NAME.get(lower_case(action))
+    return action_facts.is_about_role if action_facts is not None else assumes_role(action)

@@ -83,12 +83,12 @@ class StatementReader(Notes):
             self._check_rcp(statement, path)
         return statement
 
-    def unknown(self, key: Scalar, path: str, known: tuple[str, ...]) -> None:
+    def unknown(self, key: Scalar, path: str, known_names: tuple[str, ...]) -> None:
         """Add the problem of an unknown key."""
         from difflib import get_close_matches
 
-        near = get_close_matches(key.text.capitalize(), known, n=1) or [
-            element for element in known if lower_case(element) == lower_case(key.text)
+        near = get_close_matches(key.text.capitalize(), known_names, n=1) or [
+            element for element in known_names if lower_case(element) == lower_case(key.text)
         ]
         self.note(
             key.line,
@@ -164,14 +164,14 @@ class StatementReader(Notes):
         if named is None:
             return None
         element, path, is_negated = named
-        written: list[Written] = []
+        entries: list[Written] = []
         if isinstance(element, Mapping):
             if not element.entries:
                 self.note(element.line, path, "no principal is named")
             for key, values in element.entries:
-                written += self._principals_of_type(key, values, f"{path}.{key.text}")
+                entries += self._principals_of_type(key, values, f"{path}.{key.text}")
         elif self.text(element, path) == "*":
-            written.append(("AWS", "*"))
+            entries.append(("AWS", "*"))
         elif isinstance(element, Scalar) and element.kind == "text":
             self.note(
                 element.line,
@@ -180,10 +180,10 @@ class StatementReader(Notes):
                 hint=f'write `{{"AWS": "{element.text}"}}`',
                 aws=f"Invalid principal in policy: {element.text}",
             )
-        return compile_principals(written, is_negated=is_negated, is_deny=effect == "Deny")
+        return compile_principals(entries, is_negated=is_negated, is_deny=effect == "Deny")
 
     def _principals_of_type(self, key: Scalar, values: Node, path: str) -> list[Written]:
-        kind = next((known for known in _PRINCIPAL_TYPES if known == key.text), None)
+        kind = next((principal_type for principal_type in _PRINCIPAL_TYPES if principal_type == key.text), None)
         if kind is None:
             self.note(
                 key.line,
@@ -224,9 +224,9 @@ class StatementReader(Notes):
         element, path, is_negated = named
         texts = self.texts(element, path)
 
-        written = [scalar.text for scalar in texts]
+        texts_written = [scalar.text for scalar in texts]
         try:
-            return self._compiled(written, is_negated=is_negated, is_deny=is_deny)
+            return self._compiled(texts_written, is_negated=is_negated, is_deny=is_deny)
         except ValueError:
             for scalar in texts:
                 self.attempt(scalar, path, self._check_resource, aws=_resource_words(scalar.text))
@@ -235,9 +235,9 @@ class StatementReader(Notes):
     def _check_resource(self, text: str) -> None:
         self._compiled([text], is_negated=False, is_deny=False)
 
-    def _compiled(self, written: list[str], *, is_negated: bool, is_deny: bool) -> ResourceElement:
+    def _compiled(self, texts: list[str], *, is_negated: bool, is_deny: bool) -> ResourceElement:
         return compile_resources(
-            written,
+            texts,
             is_negated=is_negated,
             is_deny=is_deny,
             has_variables=self.has_variables,

@@ -18,8 +18,8 @@ class Wildcard:
 
     __slots__ = ("written",)
 
-    def __init__(self, written: str) -> None:
-        self.written = written
+    def __init__(self, pattern_text: str) -> None:
+        self.written = pattern_text
 
     def __repr__(self) -> str:
         return f"Wildcard({self.written!r})"

@@ -17,28 +17,28 @@ _REFERENCE: Final = "Service Authorization Reference, Actions, resources, and co
 UNKNOWN_SERVICE: Final = LintRule(
     "action.unknown-service",
     "warning",
-    "an action of a service that AWS has not",
-    why="The part before the colon is no service's prefix, so no request ever has that action. IAM stores it without "
-    "a word.",
+    "AWS has no service with this prefix",
+    why="No service has the prefix before the colon, so no request has this action. IAM accepts such policies "
+    "without a warning.",
     cure="write the service's prefix as in the Service Authorization Reference",
     source=_REFERENCE,
 )
 UNKNOWN_ACTION: Final = LintRule(
     "action.unknown",
     "warning",
-    "an action that its service has not",
-    why="No request ever has it: an Allow allows nothing, a Deny denies nothing. The names of API operations and of "
-    "actions often differ: S3's ListBuckets is allowed by s3:ListAllMyBuckets. A few actions are not documented.",
+    "the service has no such action",
+    why="No request has it: an Allow allows nothing, a Deny denies nothing. API operations and actions often have "
+    "different names: S3's ListBuckets is allowed by s3:ListAllMyBuckets. A few actions are not documented.",
     cure="write the action as in the Service Authorization Reference",
     source=_REFERENCE,
 )
 NO_EFFECT: Final = LintRule(
     "action.no-effect",
     "note",
-    "an action that no policy decides about",
-    why="sts:GetCallerIdentity is allowed to everyone, even under an explicit Deny; sts:GetSessionToken is an "
-    "authentication operation, which policies can't control.",
-    cure="leave it out",
+    "policies have no effect on this action",
+    why="sts:GetCallerIdentity is allowed to everyone, even with an explicit Deny; sts:GetSessionToken is an "
+    "authentication operation, which policies cannot control.",
+    cure="remove it",
     source="AWS STS API Reference, GetCallerIdentity; AWS IAM User Guide, Permissions for GetSessionToken",
 )
 
@@ -65,6 +65,6 @@ def _check_action(scalar: Scalar, view: View, lookup: NameLookup, findings: Find
         hint = meant(prefix, lookup.services(), f":{name}")
         findings.add(UNKNOWN_SERVICE, scalar.line, path, message, hint=hint)
     elif lookup.actions(scalar.text) == ():
-        what = "no action that matches" if has_wildcard(name) else "no action"
+        missing_name = "no action that matches" if has_wildcard(name) else "no action"
         hint = meant(name, [facts.name for facts in service.actions.values()], before=f"{prefix}:")
-        findings.add(UNKNOWN_ACTION, scalar.line, path, f"{prefix} has {what} `{name}`", hint=hint)
+        findings.add(UNKNOWN_ACTION, scalar.line, path, f"{prefix} has {missing_name} `{name}`", hint=hint)

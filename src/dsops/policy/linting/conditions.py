@@ -19,59 +19,59 @@ _GLOBAL: Final = "AWS IAM User Guide, AWS global condition context keys"
 ABSENT_PASSES: Final = LintRule(
     "condition.absent-key-passes",
     "warning",
-    "an Allow holds for requests without the key that guards it",
-    why="`...IfExists` and the operators that say Not are met when the request has no such key. For an external ID, an "
-    "organization, a source or a token's subject that means: a caller that leaves it out, or never has it, is let in.",
+    "an Allow also matches requests without the condition key",
+    why="`...IfExists` and negated operators match if the request does not have the key. For an external ID, an "
+    "organization, a source or a token's subject this means that a caller without it is allowed.",
     cure="use the operator without IfExists, or add a Null operator with `false` for the same key",
     source=_OPERATORS,
 )
 FOR_ALL: Final = LintRule(
     "condition.for-all-values",
     "warning",
-    "ForAllValues in an Allow holds for requests without the key",
-    why="Every value of an empty set matches. A request that has no such key, or no value under it, is allowed.",
-    cure='add {"Null": {"the same key": "false"}} beside it; for a key with one value leave out ForAllValues',
+    "ForAllValues in an Allow also matches requests without the condition key",
+    why="ForAllValues matches an empty set. A request without the key, or without a value for it, is allowed.",
+    cure='add {"Null": {"the same key": "false"}}; for a key with a single value omit ForAllValues',
     source=_SETS,
 )
 FOR_ALL_TAGS: Final = LintRule(
     "condition.for-all-tags",
     "note",
-    "ForAllValues on tag keys also holds for requests without tags",
-    why="Which is what most want: only these tags, or none. Where tags shall be compulsory it is not enough.",
-    cure='to demand tags add {"Null": {"aws:TagKeys": "false"}}',
+    "ForAllValues on tag keys also matches requests without tags",
+    why="Usually that is intended: only these tags, or none. If tags are required it is not enough.",
+    cure='to require tags add {"Null": {"aws:TagKeys": "false"}}',
     source=_SETS,
 )
 SET_OF_ONE: Final = LintRule(
     "condition.set-of-one",
     "note",
-    "ForAnyValue on a key that has only one value",
-    why="It is meant for keys with several values; here it says no more than the plain operator.",
-    cure="leave out `ForAnyValue:`",
+    "ForAnyValue on a condition key with a single value",
+    why="ForAnyValue is for keys with several values; here it has no effect.",
+    cure="omit `ForAnyValue:`",
     source=_SETS,
 )
 NO_SET: Final = LintRule(
     "condition.set-missing",
     "warning",
-    "a plain operator on a key with several values",
-    why="AWS does not say which of several values a plain operator looks at.",
-    cure="write `ForAnyValue:` (one of them is enough) or `ForAllValues:` (each has to match) before the operator",
+    "a plain operator on a condition key with several values",
+    why="AWS does not document which of several values a plain operator tests.",
+    cure="write `ForAnyValue:` (at least one value matches) or `ForAllValues:` (all values match) before the operator",
     source=_SETS,
 )
 WRONG_OPERATOR: Final = LintRule(
     "condition.wrong-operator",
     "warning",
-    "an operator for another kind of value than the key has",
-    why="The request's value can't be read as what the operator compares, a number, date, address or ARN, so the "
-    "condition never holds (or, when it is negated, always).",
-    cure="use an operator for the key's kind of value",
+    "the operator does not fit the type of the condition key",
+    why="The request's value cannot be parsed as the operator's type (number, date, IP address or ARN), so the "
+    "condition never matches (or always, if it is negated).",
+    cure="use an operator for the key's type",
     source=f"{_OPERATORS}; Service Authorization Reference",
 )
 PLAIN_STAR: Final = LintRule(
     "condition.wildcard-is-text",
     "warning",
-    "a wildcard under an operator that has none",
-    why="StringEquals, StringEqualsIgnoreCase and their negations compare `*` as a character like any other, so the "
-    "value matches nothing real.",
+    "a wildcard with an operator that does not support wildcards",
+    why="StringEquals, StringEqualsIgnoreCase and their negations compare `*` as an ordinary character, so the "
+    "value matches no real one.",
     cure="use StringLike (or StringNotLike), or write the value in full",
     source=_OPERATORS,
 )
@@ -79,16 +79,16 @@ VAGUE_ID: Final = LintRule(
     "condition.wildcard-in-id",
     "warning",
     "a wildcard in the id of an account, an organization or a VPC",
-    why="Such ids are given out by AWS; those that begin alike have nothing in common. AWS's guide says that a "
-    "wildcard in these keys has no valid use.",
+    why="AWS generates such ids; ids with a common prefix are unrelated. The IAM User Guide says that a wildcard "
+    "in these keys has no valid use.",
     cure="write the ids in full, several as a list",
     source=f"{_GLOBAL}, Sensitive condition keys",
 )
 SAME_KEY: Final = LintRule(
     "condition.same-key",
     "warning",
-    "one key stands twice under one operator, in different case",
-    why="Case does not count in condition keys, so this is one key with two conditions; IAM refuses or joins them.",
+    "an operator has the same condition key twice, in different case",
+    why="Condition keys are case-insensitive, so this is one key with two conditions; IAM refuses or merges them.",
     cure="put the values into one list",
     source="AWS IAM Access Analyzer policy check reference, Duplicate keys with different case",
 )
@@ -96,8 +96,8 @@ CONTRADICTION: Final = LintRule(
     "condition.never",
     "warning",
     "the statement's conditions exclude each other",
-    why="One says that the key has to be absent, another that it has a certain value. All conditions of a statement "
-    "have to hold, so it never applies.",
+    why="One condition requires that the key is absent, another that it has a certain value. All conditions of a "
+    "statement have to match, so it never applies.",
     cure="split it into two statements, or remove one of the conditions",
     source=f"{_OPERATORS}; IAM JSON policy elements: Condition",
 )

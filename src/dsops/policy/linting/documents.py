@@ -15,18 +15,18 @@ from dsops.startup import NamedTuple
 OLD_VERSION: Final = LintRule(
     "version.old",
     "note",
-    "the policy has no `Version`, or the one of 2008",
-    why="A policy without `Version` is read as 2008-10-17, in which `${...}` is plain text. Nothing else differs, so "
-    "it works until a variable is added.",
+    "the policy has no `Version`, or version 2008-10-17",
+    why="A policy without `Version` is read as 2008-10-17, in which `${...}` is plain text. There is no other "
+    "difference, so the policy works until a variable is added.",
     cure='write `"Version": "2012-10-17"`',
     source="AWS IAM User Guide, IAM JSON policy elements: Version",
 )
 TEXT_VARIABLES: Final = LintRule(
     "version.variables-are-text",
     "warning",
-    "a policy variable in a policy of the 2008 version",
-    why="Only version 2012-10-17 knows variables. Here `${aws:username}` is compared character by character, so it "
-    "matches nothing that exists: an Allow allows nothing, a Deny denies nothing.",
+    "a policy of version 2008-10-17 has a policy variable",
+    why="Only version 2012-10-17 has variables. Here `${aws:username}` is compared character by character, so it "
+    "matches no real name: an Allow allows nothing, a Deny denies nothing.",
     cure='write `"Version": "2012-10-17"`',
     source="AWS IAM User Guide, IAM policy elements: Variables and tags",
 )
@@ -34,34 +34,34 @@ SAME_SID: Final = LintRule(
     "sid.twice",
     "warning",
     "two statements have the same Sid",
-    why="Identity, trust and session policies are refused for it. The services that take other policies differ, and "
-    "a denial that names the Sid names two statements.",
+    why="IAM refuses identity, trust and session policies with duplicate Sids. Other services differ. A denial "
+    "that names the Sid is ambiguous.",
     cure="give each statement a Sid of its own, or none",
     source="AWS IAM User Guide, IAM JSON policy elements: Sid",
 )
 ALLOWS_NOTHING: Final = LintRule(
     "policy.allows-nothing",
     "warning",
-    "a policy that must allow something only denies",
-    why="A session policy and a permissions boundary are limits: what they do not allow, the session or user may not "
-    "do, whatever its own policies say. With nothing but Deny statements nothing is left. A trust policy without an "
+    "a policy that has to allow something only denies",
+    why="A session policy and a permissions boundary are limits: the session or user may do only what they allow, "
+    "whatever its own policies say. With only Deny statements nothing is allowed. A trust policy without an "
     "Allow lets no caller assume the role.",
-    cure='add a statement that allows what shall be left, such as {"Effect": "Allow", "Action": "*", "Resource": '
-    '"*"}; the Deny statements take away from it',
+    cure='add a statement that allows the needed actions, such as {"Effect": "Allow", "Action": "*", "Resource": '
+    '"*"}; the Deny statements limit it',
     source="AWS IAM User Guide, Session policies; Permissions boundaries for IAM entities",
 )
 ONLY_DENIES: Final = LintRule(
     "policy.only-denies",
     "note",
-    "an identity policy that only denies",
-    why="Beside other policies that allow, it takes away from them. Alone, or as a session policy, it leaves nothing.",
-    cure="if it is meant as a session policy or a boundary, check it with `--type session` or `--type boundary`",
+    "an identity policy only denies",
+    why="Together with policies that allow, it removes permissions. Alone, or as a session policy, it allows nothing.",
+    cure="if it is a session policy or a permissions boundary, check it with `--type session` or `--type boundary`",
     source="AWS IAM User Guide, Policy evaluation logic",
 )
 TOO_LONG: Final = LintRule(
     "size.too-long",
     "error",
-    "the policy is longer than AWS takes",
+    "the policy is longer than AWS allows",
     why="AWS refuses to store it (LimitExceeded, or PackedPolicyTooLarge and ValidationError for session policies). "
     "White space between the elements does not count in IAM.",
     cure="use wildcards for actions of one prefix, or spread the statements over several policies",
@@ -70,17 +70,17 @@ TOO_LONG: Final = LintRule(
 NEAR_LIMIT: Final = LintRule(
     "size.needs-room",
     "warning",
-    "the policy is too long for the usual place, but not for every place",
+    "the policy is too long for some of the places in which AWS stores policies",
     why="Limits differ: 6,144 characters for a managed policy, 10,240 for all inline policies of a role together, "
     "5,120 of a group, 2,048 of a user; 2,048 for a trust policy unless the quota is raised to 4,096.",
-    cure="shorten it, split it, or have the quota raised",
+    cure="shorten it, split it, or request a higher quota",
     source="AWS IAM User Guide, IAM and AWS STS quotas",
 )
 WHITE_SPACE: Final = LintRule(
     "size.white-space",
     "warning",
-    "the policy is only too long because of its white space",
-    why="A session policy is counted as it is sent, and so are the policies of AWS Organizations when they do not "
+    "the policy is too long only because of its white space",
+    why="STS counts the white space of a session policy, and AWS Organizations counts it in policies that do not "
     "come from the console.",
     cure="send it without indentation and line breaks",
     source="AWS STS API Reference, AssumeRole, Policy; AWS Organizations User Guide, Quotas",
@@ -166,12 +166,12 @@ def _check_effects(document: DocumentView, findings: FindingCollector) -> None:
         return
     line, path = statements[0].line, "Statement"
     if document.kind in {"session", "boundary", "trust"}:
-        what = {
+        effect_words = {
             "session": "a session with it may do nothing at all",
             "boundary": "a user or role with this boundary may do nothing at all",
             "trust": "no caller may assume the role",
         }[document.kind]
-        findings.add(ALLOWS_NOTHING, line, path, f"there are only Deny statements: {what}")
+        findings.add(ALLOWS_NOTHING, line, path, f"there are only Deny statements: {effect_words}")
     elif document.kind == "identity":
         findings.add(ONLY_DENIES, line, path, "there are only Deny statements: this policy grants nothing by itself")
 

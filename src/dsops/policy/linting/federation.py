@@ -20,36 +20,37 @@ NO_TENANT: Final = LintRule(
     "oidc.no-tenant",
     "error",
     "every customer of a shared OIDC provider may assume the role",
-    why="The provider gives tokens to all its customers. Without a condition on the claim that says which customer "
-    "it is, a stranger's workflow or app can assume the role. IAM refuses such a policy for the providers that it "
-    "lists (since June 2025); roles from before are still there.",
-    cure="add a condition on the claim that names you",
+    why="The provider issues tokens to all its customers. Without a condition on the claim that names the "
+    "customer, an attacker's workflow or app can assume the role. IAM refuses such a policy for the providers "
+    "on its list (since June 2025), but older roles still have one.",
+    cure="add a condition on the claim that names your organization or project",
     source=_GUIDE,
 )
 ANY_TENANT: Final = LintRule(
     "oidc.any-tenant",
     "error",
-    "the condition on a shared OIDC provider's claim lets strangers in",
-    why="The wildcard stands where the name of the customer, organization or project has to be complete. "
-    "`repo:octo*` also matches a repository of `octopus`, and an attacker may register a name that begins alike.",
-    cure="write the name in full, with the separator behind it: `repo:octo-org/octo-repo:*`",
+    "the condition on a shared OIDC provider's claim also matches other customers",
+    why="The wildcard is inside the name of the customer, organization or project, which has to be complete. "
+    "`repo:octo*` also matches a repository of `octopus`, and an attacker can register such a name.",
+    cure="write the full name and the separator after it: `repo:octo-org/octo-repo:*`",
     source=f"{_GUIDE}; GitHub Docs, OpenID Connect reference",
 )
 WIDE_SUBJECT: Final = LintRule(
     "oidc.wide-subject",
     "note",
     "every branch, or every repository, of an owner may assume the role",
-    why="A user who may push a branch, open a pull request inside of the repository or create a repository there can "
-    "use the role. That may be what is wanted.",
-    cure="name what deploys: `repo:octo-org/octo-repo:environment:production` or `...:ref:refs/heads/main`",
+    why="A user who can push a branch, open a pull request from within the repository or create a repository can "
+    "use the role. That may be intended.",
+    cure="name the branch or environment that deploys: `repo:octo-org/octo-repo:environment:production` or "
+    "`...:ref:refs/heads/main`",
     source="GitHub Docs, OpenID Connect reference",
 )
 NO_SUBJECT: Final = LintRule(
     "oidc.no-subject",
     "warning",
-    "everyone with a token of the OIDC provider may assume the role",
-    why="Nothing in the statement looks at who the token is for, only the list of audiences of the provider. For an "
-    "EKS cluster that means every service account in it.",
+    "every token of the OIDC provider can assume the role",
+    why="The statement does not test the token's subject; only the provider's list of audiences limits it. For an "
+    "EKS cluster that means every service account.",
     cure="add a condition on the provider's `sub`",
     source="AWS IAM User Guide, Create a role for OpenID Connect federation; Amazon EKS User Guide, IAM roles for "
     "service accounts",
@@ -57,27 +58,27 @@ NO_SUBJECT: Final = LintRule(
 NO_AUDIENCE: Final = LintRule(
     "oidc.no-audience",
     "note",
-    "the statement does not look at a token's audience",
-    why="The audiences that the IAM provider lists are the only limit. When one is added there, its tokens count "
-    "here too.",
+    "the statement does not test the token's audience",
+    why="Only the list of audiences in the IAM provider limits the tokens. If an audience is added there, its "
+    "tokens are accepted here, too.",
     cure="add a condition StringEquals on the provider's `aud`, such as sts.amazonaws.com",
     source="AWS IAM User Guide, Create a role for OpenID Connect federation",
 )
 OTHER_HOST: Final = LintRule(
     "oidc.other-provider",
     "warning",
-    "a condition looks at a claim of another provider than the one that is trusted",
-    why="A request has claims of the provider that made its token only. Under a positive operator the statement lets "
-    "no caller in; under a negated one the condition says nothing.",
+    "a condition tests a claim of another provider than the trusted one",
+    why="A request has only the claims of the provider that issued its token. With a positive operator the "
+    "statement allows no caller; with a negated one the condition always matches.",
     cure="write the host of the provider, with its path, before the colon",
     source="AWS IAM User Guide, IAM and AWS STS condition context keys, Available keys for AWS OIDC federation",
 )
 NO_SAML_AUDIENCE: Final = LintRule(
     "saml.no-audience",
     "note",
-    "the statement does not look at a SAML assertion's recipient",
-    why="SAML:aud is the address that the assertion was sent to. The condition keeps out assertions that the "
-    "provider made for another recipient.",
+    "the statement does not test the SAML assertion's recipient",
+    why="SAML:aud is the URL to which the assertion was sent. The condition excludes assertions that the provider "
+    "issued for another recipient.",
     cure="add a condition StringEquals on SAML:aud with https://signin.aws.amazon.com/saml",
     source="AWS IAM User Guide, Create a role for SAML 2.0 federation",
 )
@@ -130,7 +131,7 @@ def provider_host(named: Named) -> str:
 
 
 def check_federation(document: DocumentView, findings: FindingCollector) -> None:
-    """Check a trust policy."""
+    """Check the Allow statements of a trust policy that name OIDC or SAML providers."""
     for view in document.statements:
         if view.effect != "Allow" or view.are_principals_negated:
             continue
@@ -154,7 +155,7 @@ def _check_provider(view: View, host: str, named: Named, findings: FindingCollec
         hint = f"add a condition on `{key}`" + (
             ", such as repo:octo-org/octo-repo:ref:refs/heads/main" if lower_case(host) in _GITHUB else ""
         )
-        # A condition that lets everything through is the one to change.
+        # If a condition matches everything, report that one: it is the one to change.
         rule = ANY_TENANT if any(is_pattern(clause) for clause in clauses) else NO_TENANT
         place = clauses[0] if rule is ANY_TENANT else named
         findings.add(rule, place.line, place.path, message, hint=hint)

@@ -36,7 +36,7 @@ class Finding(NamedTuple):
 
     rule: LintRule
     severity: Severity
-    """The rule's own, except where a rule is less severe in some files."""
+    """The severity of the rule, or a lower one that the rule gave for this finding."""
     line: int
     path: str
     """The elements that lead to it from the top of the policy."""
@@ -67,8 +67,8 @@ class FindingCollector:
         count = self._counts.get(rule, 0)
         self._counts[rule] = count + 1
         if count < KEPT:
-            said = hint if isinstance(hint, str) else hint()
-            self._kept.append(Finding(rule, severity or rule.severity, line, path, message, said or rule.cure))
+            hint_text = hint if isinstance(hint, str) else hint()
+            self._kept.append(Finding(rule, severity or rule.severity, line, path, message, hint_text or rule.cure))
 
     def is_full(self, rule: LintRule) -> bool:
         """Whether a further finding of that rule would only be counted."""

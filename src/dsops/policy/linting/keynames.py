@@ -20,42 +20,42 @@ _REFERENCE: Final = "Service Authorization Reference, Actions, resources, and co
 UNKNOWN_KEY: Final = LintRule(
     "condition.unknown-key",
     "warning",
-    "a condition key that AWS has not",
-    why="No request has it. A positive operator never holds then; one that says Not, or has IfExists, always does.",
-    cure="write the key as in the list of global condition keys or in the service's own",
+    "AWS has no such condition key",
+    why="No request has it. A positive operator never matches; a negated one, or one with IfExists, always does.",
+    cure="use a key from the list of global condition keys or from the service's list",
     source=f"AWS IAM User Guide, AWS global condition context keys; {_REFERENCE}",
 )
 UNKNOWN_CLAIM: Final = LintRule(
     "oidc.unknown-claim",
     "warning",
-    "a claim of an OIDC token that AWS does not look at",
-    why="AWS makes condition keys of some claims only: aud, sub, amr and a few of each well-known provider. A "
-    "condition on any other claim never holds, and the refusal does not say why.",
-    cure="use `sub`, and have the provider put the claim into it where it can (GitHub: a customized subject)",
+    "AWS has no condition key for this claim of an OIDC token",
+    why="AWS has condition keys for some claims only: aud, sub, amr and a few of each well-known provider. A "
+    "condition on any other claim never matches, and the denial does not say why.",
+    cure="use `sub`, and let the provider put the claim into it if possible (GitHub: a customized subject)",
     source="AWS IAM User Guide, IAM and AWS STS condition context keys, Available keys for AWS OIDC federation",
 )
 KEY_OF_OTHER_ACTION: Final = LintRule(
     "condition.key-not-sent",
     "warning",
-    "a condition key that none of the statement's actions has",
-    why="Requests for these actions never have the key, so a positive operator never holds. sts:DurationSeconds, for "
-    "one, is not sent with sts:AssumeRole.",
+    "none of the statement's actions has this condition key",
+    why="Requests for these actions never have the key, so a positive operator never matches. For example, "
+    "sts:DurationSeconds is not sent with sts:AssumeRole.",
     cure="use a key that the service lists for the action",
     source=_REFERENCE,
 )
 UNKNOWN_VARIABLE: Final = LintRule(
     "variable.unknown",
     "warning",
-    "a policy variable that no request has",
-    why="It has no value, so the resource or value that it stands in matches nothing.",
+    "no request has this policy variable",
+    why="It has no value, so the resource or value that contains it matches nothing.",
     cure="write the name of a condition key, or give a default: `${aws:PrincipalTag/team, 'none'}`",
     source=_VARIABLES,
 )
 MANY_VALUES: Final = LintRule(
     "variable.many-values",
     "warning",
-    "a policy variable of a key with several values",
-    why="Only keys with one value can be variables; this one counts as having none.",
+    "a policy variable for a condition key with several values",
+    why="Only keys with a single value can be variables; this one counts as having no value.",
     cure="compare the key in a condition with ForAnyValue or ForAllValues",
     source=_VARIABLES,
 )
@@ -117,8 +117,8 @@ def _check_actions(clause: Clause, view: View, lookup: NameLookup, findings: Fin
     if not known_actions or any(not facts for facts in known_actions):
         return
     if not any(lookup.has_key(action, clause.lower) for facts in known_actions for action in facts or ()):
-        what = view.actions[0].text if len(view.actions) == 1 else "any of the statement's actions"
-        findings.add(KEY_OF_OTHER_ACTION, clause.line, clause.path, f"AWS does not list `{clause.key}` for {what}")
+        subject = view.actions[0].text if len(view.actions) == 1 else "any of the statement's actions"
+        findings.add(KEY_OF_OTHER_ACTION, clause.line, clause.path, f"AWS does not list `{clause.key}` for {subject}")
 
 
 def _places_of_variables(view: View, lookup: NameLookup) -> Iterator[tuple[Scalar, str]]:

@@ -45,8 +45,8 @@ class NameLookup:
         if service is None:
             return None
         if not has_wildcard(name):
-            found = service.actions.get(name)
-            return (found,) if found else ()
+            action_facts = service.actions.get(name)
+            return (action_facts,) if action_facts else ()
         test = glob(name)
         return tuple(facts for action, facts in service.actions.items() if test(action))
 

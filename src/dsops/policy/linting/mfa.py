@@ -19,19 +19,19 @@ _SOURCE: Final = "AWS IAM User Guide, AWS global condition context keys, aws:Mul
 LONG_TERM_KEYS: Final = LintRule(
     "mfa.long-term-keys",
     "warning",
-    "requests signed by long-term keys slip through an MFA condition",
-    why="A request that is signed by a user's access key has no `aws:MultiFactorAuthPresent` and no "
-    "`aws:MultiFactorAuthAge`. In a Deny the plain operator does not hold for it, in an Allow the one with IfExists "
-    "does.",
+    "requests signed by long-term keys bypass an MFA condition",
+    why="A request signed with a user's access key has no `aws:MultiFactorAuthPresent` and no "
+    "`aws:MultiFactorAuthAge`. In a Deny the plain operator does not match it; in an Allow the operator with "
+    "IfExists does.",
     cure="in a Deny write BoolIfExists (NumericGreaterThanIfExists), in an Allow plain Bool with `true`",
     source=_SOURCE,
 )
 NULL_TEST: Final = LintRule(
     "mfa.null-test",
     "warning",
-    "a Null operator can't tell whether MFA was used",
-    why="It tells temporary credentials from long-term keys: the key is present in every temporary session, with "
-    "`false` when no MFA was used.",
+    "a Null operator cannot test whether MFA was used",
+    why="It distinguishes temporary credentials from long-term keys: the key is present in every temporary "
+    "session, with `false` if no MFA was used.",
     cure="write BoolIfExists with `false` in a Deny, Bool with `true` in an Allow",
     source=_SOURCE,
 )
@@ -46,7 +46,7 @@ def check_mfa(document: DocumentView, findings: FindingCollector) -> None:
         for clause in clauses:
             if clause.parsed.family != "Null":
                 _check_operator(view, clause, findings)
-        # Beside another operator a Null only requires that the key is present.
+        # Together with another operator on the same key, Null only requires that the key is present.
         if all(clause.parsed.family == "Null" for clause in clauses):
             for clause in clauses:
                 _check_null(view, clause, findings)

@@ -18,77 +18,76 @@ ANYBODY_ASSUMES: Final = LintRule(
     "trust.everyone",
     "error",
     "every caller in any AWS account may assume the role",
-    why='`"Principal": "*"` names every caller of every account. An external ID alone does not change that: it is a '
-    "name that two parties agreed on, not a password. What tells callers apart is what AWS itself says of them.",
-    cure="name the accounts, users or roles that are meant, or add a condition on aws:PrincipalOrgID or "
-    "aws:PrincipalArn",
+    why='`"Principal": "*"` matches every caller of every account. An external ID alone does not change that, '
+    "because it is not a secret like a password. Use condition keys that AWS itself sets for the caller.",
+    cure="name the accounts, users or roles, or add a condition on aws:PrincipalOrgID or aws:PrincipalArn",
     source="AWS IAM User Guide, AWS JSON policy elements: Principal",
 )
 PUBLIC: Final = LintRule(
     "resource.everyone",
     "warning",
     "the policy gives access to everyone",
-    why='`"Principal": "*"` in an Allow includes anonymous callers, and callers in the same account that no other '
-    "policy allows anything.",
-    cure="name the principals that are meant, or add a condition on aws:PrincipalOrgID, aws:PrincipalArn or "
-    "aws:SourceArn",
+    why='`"Principal": "*"` in an Allow includes anonymous callers, and callers of the same account without any '
+    "other permission.",
+    cure="name the principals, or add a condition on aws:PrincipalOrgID, aws:PrincipalArn or aws:SourceArn",
     source="AWS IAM User Guide, AWS JSON policy elements: Principal",
 )
 WHOLE_ACCOUNT: Final = LintRule(
     "trust.whole-account",
     "note",
-    "a whole account is trusted without a condition",
-    why="The account's root stands for everyone in it whose own policies allow the call. That is the usual form "
-    "between accounts of one owner. An account of another company, which does the same for other customers, can be "
-    "talked into using your role for one of them (the confused deputy): an external ID that they choose for you "
-    "prevents it.",
-    cure="for a third party add a condition on sts:ExternalId; inside of an organization one on aws:PrincipalOrgID",
+    "the trust policy trusts a whole account without a condition",
+    why="The account's root ARN matches every principal of the account whose own policies allow the call. That is "
+    "usual between accounts of one owner. If the account belongs to a company that also works for others, "
+    "another customer could trick it into using your role (the confused deputy problem); an external ID that "
+    "the company generates for you prevents that.",
+    cure="for a third party add a condition on sts:ExternalId; within an organization one on aws:PrincipalOrgID",
     source="AWS IAM User Guide, The confused deputy problem; How to use an external ID",
 )
 ONE_USER: Final = LintRule(
     "principal.one-user",
     "note",
-    "a trust policy that names one user",
-    why="It is valid, and narrower than the account's root. In the same account it suffices by itself: that user "
-    "needs no policy that allows sts:AssumeRole (measured on AWS in July 2026). From another account the user needs "
-    "one as well. AWS keeps the user's unique id, so a user who is deleted and created again is no longer trusted.",
-    cure="leave it, or name the account's root to have the account's own policies decide who may",
+    "the trust policy names one user",
+    why="This is valid, and narrower than the account's root. Within the same account it is sufficient: the user "
+    "needs no policy that allows sts:AssumeRole (measured on AWS in July 2026). From another account the user "
+    "needs one as well. AWS stores the user's unique id, so a user who is deleted and created again is no "
+    "longer trusted.",
+    cure="keep it, or name the account's root so that the account's own policies decide",
     source="AWS IAM User Guide, Cross-account policy evaluation logic; AWS JSON policy elements: Principal",
 )
 DELETED: Final = LintRule(
     "principal.unique-id",
     "warning",
-    "a principal is given by its unique id",
-    why="This is what IAM shows once the user or role that was named is deleted. One that is created again under the "
-    "same name has another id and does not match.",
+    "a principal is a unique id",
+    why="IAM shows a unique id after the named user or role was deleted. A new one with the same name has another "
+    "id and does not match.",
     cure="name the user's or role's ARN again, or remove the principal",
     source="AWS IAM User Guide, AWS JSON policy elements: Principal",
 )
 ALL_OTHERS: Final = LintRule(
     "principal.all-others",
     "error",
-    "NotPrincipal in an Allow: everyone else is let in",
-    why="It allows every caller that is not named, those of all other accounts and anonymous ones too.",
-    cure="write `Principal` with those who are meant",
+    "NotPrincipal in an Allow allows every other caller",
+    why="It allows every caller that is not named, including those of all other accounts and anonymous ones.",
+    cure="write `Principal` with the allowed callers",
     source="AWS IAM User Guide, AWS JSON policy elements: NotPrincipal",
 )
 SPARED: Final = LintRule(
     "principal.spared",
     "note",
-    "NotPrincipal in a Deny spares fewer than it seems to",
-    why="To spare a role's session the role, the very session and the account's root have all to be named, and "
-    "sessions have names that change.",
+    "NotPrincipal in a Deny exempts fewer callers than expected",
+    why="To exempt a role session, NotPrincipal has to name the role, the exact session and the account's root, "
+    "and session names change.",
     cure='write `"Principal": "*"` and a condition ArnNotEquals on aws:PrincipalArn',
     source="AWS IAM User Guide, AWS JSON policy elements: NotPrincipal",
 )
 WRONG_CALL: Final = LintRule(
     "trust.other-call",
     "warning",
-    "those who are named make another call than the one that is allowed",
-    why="Users, roles, accounts and services call sts:AssumeRole; an OIDC provider's users "
-    "sts:AssumeRoleWithWebIdentity; a SAML provider's sts:AssumeRoleWithSAML. Any other pair never happens, so the "
-    "statement lets no caller in.",
-    cure="write the action that belongs to the principal",
+    "the named principals cannot make the allowed call",
+    why="Users, roles, accounts and services call sts:AssumeRole; users of an OIDC provider call "
+    "sts:AssumeRoleWithWebIdentity; users of a SAML provider call sts:AssumeRoleWithSAML. Any other "
+    "combination is impossible, so the statement allows no caller.",
+    cure="write the action that matches the principal",
     source="AWS STS API Reference, AssumeRole, AssumeRoleWithSAML and AssumeRoleWithWebIdentity",
 )
 NO_SESSION_TAGS: Final = LintRule(
@@ -103,8 +102,8 @@ ANY_SOURCE: Final = LintRule(
     "service.any-source",
     "warning",
     "an AWS service may use the resource for any of its customers",
-    why="The service calls with its own name, whichever account asked it to. An attacker in another account can have "
-    "it use your resource, unless the policy says for which accounts the service may do so.",
+    why="A service calls under its own name, whichever account uses it. An attacker in another account can make it "
+    "use your resource, unless the policy limits the accounts for which the service may do so.",
     cure="add a condition on aws:SourceArn or aws:SourceAccount (aws:SourceOrgID for a whole organization)",
     source="AWS IAM User Guide, The confused deputy problem, Cross-service confused deputy prevention",
 )
@@ -112,9 +111,9 @@ ANY_SOURCE_ROLE: Final = LintRule(
     "service.any-source-role",
     "note",
     "an AWS service may assume the role for any customer",
-    why="A role can only be handed to a service by a caller in its own account that has iam:PassRole, so this is "
-    "rarely open to others. Many services send aws:SourceArn and aws:SourceAccount when they assume a role; where "
-    "the service's own guide says so, a condition on them limits the role to the resource that it is for.",
+    why="Only a caller of the role's own account with iam:PassRole can pass the role to a service, so this is "
+    "rarely a risk. Many services send aws:SourceArn and aws:SourceAccount when they assume a role; if the "
+    "service's guide says so, a condition on them limits the role to its resource.",
     cure="add a condition on aws:SourceArn or aws:SourceAccount if the service's guide shows one",
     source="AWS IAM User Guide, The confused deputy problem, Cross-service confused deputy prevention",
 )

@@ -17,26 +17,26 @@ _REFERENCE: Final = "Service Authorization Reference, the service's tables of ac
 OTHER_SERVICE: Final = LintRule(
     "resource.other-service",
     "warning",
-    "a resource of a service that none of the actions is about",
-    why="The statement names a resource that no request for its actions ever has, so it does nothing for it.",
-    cure="put the resource into a statement with actions of its own service",
+    "none of the statement's actions applies to this service's resources",
+    why="No request for these actions has this resource, so the statement has no effect on it.",
+    cure="put the resource into a statement with actions of its service",
     source=_REFERENCE,
 )
 OTHER_KIND: Final = LintRule(
     "resource.other-kind",
     "warning",
-    "an action that can't apply to any of the statement's resources",
-    why="Each action is about resources of certain kinds. s3:GetObject has the ARN of an object, bucket/key; the "
-    "bucket's own ARN never matches it.",
-    cure="name a resource of the kind that the action is about",
+    "an action does not apply to any of the statement's resources",
+    why="Each action applies to certain types of resources. s3:GetObject applies to objects, bucket/key; the "
+    "bucket's own ARN never matches.",
+    cure="name a resource of the action's type",
     source=_REFERENCE,
 )
 NEEDS_STAR: Final = LintRule(
     "resource.needs-star",
     "warning",
-    "an action that is only ever allowed on every resource",
-    why="It is about no resource, so its requests have none, and only `*` matches that.",
-    cure='put it into a statement of its own with "Resource": "*"',
+    "an action that supports only the resource `*`",
+    why="The action has no resource types, so its requests have no resource, and only `*` matches.",
+    cure='put it into a separate statement with "Resource": "*"',
     source=_REFERENCE,
 )
 
@@ -69,12 +69,12 @@ class Reach:
             actions = named[0][0].text if len(named) == 1 else "any of the statement's actions"
             message = f"AWS does not list `{scalar.text}` among the resources of {actions}"
             findings.add(OTHER_SERVICE, scalar.line, view.element("Resource"), message)
-        gone = {scalar.text for scalar in foreign}
-        resources = [_completed(scalar.text) for scalar in view.resources if scalar.text not in gone]
-        for scalar, found in named:
-            if found is None or len(found) != 1 or has_wildcard(scalar.text):
+        foreign_texts = {scalar.text for scalar in foreign}
+        resources = [_completed(scalar.text) for scalar in view.resources if scalar.text not in foreign_texts]
+        for scalar, actions_found in named:
+            if actions_found is None or len(actions_found) != 1 or has_wildcard(scalar.text):
                 continue
-            facts = found[0]
+            facts = actions_found[0]
             if not facts.arns and not any(_is_whole_service(resource) for resource in resources):
                 message = f"AWS lists no resources for `{scalar.text}`: it is allowed on `*` only"
                 findings.add(NEEDS_STAR, scalar.line, view.element("Action"), message)

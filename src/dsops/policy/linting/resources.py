@@ -1,4 +1,4 @@
-"""ARNs that no resource has, and statements that apply to everything except what they name."""
+"""Rules: ARNs that no resource has, and statements that apply to everything except what they name."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ NOT_ACTION: Final = LintRule(
     "action.all-others",
     "warning",
     "NotAction in an Allow",
-    why="It allows every action that is not named, of all services, those that AWS has yet to invent too.",
-    cure="write `Action` with what is needed, or deny the named actions in a statement of their own",
+    why="It allows every action that is not named, of all services, including future ones.",
+    cure="write `Action` with the needed actions, or deny the named actions in a separate statement",
     source="AWS IAM User Guide, IAM JSON policy elements: NotAction",
 )
 NOT_RESOURCE: Final = LintRule(
     "resource.all-others",
     "warning",
     "NotResource in an Allow",
-    why="It allows the actions on every resource that is not named, in other accounts and in future ones too.",
-    cure="write `Resource` with what is needed, or deny the named resources in a statement of their own",
+    why="It allows the actions on every resource that is not named, including those of other accounts and future ones.",
+    cure="write `Resource` with the needed resources, or deny the named resources in a separate statement",
     source="AWS IAM User Guide, IAM JSON policy elements: NotResource",
 )
 PARTITION: Final = LintRule(
     "resource.unknown-partition",
     "warning",
-    "an ARN of a partition that AWS has not",
+    "AWS has no such partition",
     why="No resource has that ARN, so the statement never applies to one.",
     cure="write aws, aws-cn, aws-us-gov or another partition of AWS, or `*` for all",
     source="AWS IAM User Guide, Amazon Resource Names (ARNs)",
@@ -37,9 +37,9 @@ PARTITION: Final = LintRule(
 ACCOUNT: Final = LintRule(
     "resource.no-account",
     "warning",
-    "an ARN whose account is no account",
-    why="Account ids have twelve digits, leading zeros included (YAML and spreadsheets lose them). No resource has "
-    "that ARN.",
+    "the account in an ARN is not a valid account id",
+    why="Account ids have twelve digits, including leading zeros (YAML and spreadsheets drop them). No resource "
+    "has that ARN.",
     cure="write all twelve digits, or `*`",
     source="AWS IAM User Guide, Amazon Resource Names (ARNs)",
 )
@@ -47,8 +47,9 @@ EARLY_VARIABLE: Final = LintRule(
     "resource.variable-is-text",
     "warning",
     "a policy variable before an ARN's fifth colon",
-    why="Variables mean something in the last part of an ARN only. Before it `${...}` is plain text, which no ARN has.",
-    cure="write `*` in that place, and compare aws:PrincipalAccount or aws:RequestedRegion in a condition",
+    why="Variables work only in the last part of an ARN. Before the fifth colon `${...}` is plain text, which no "
+    "ARN contains.",
+    cure="write `*` there, and compare aws:PrincipalAccount or aws:RequestedRegion in a condition",
     source="AWS IAM User Guide, IAM policy elements: Variables and tags, Where you can use policy variables",
 )
 

@@ -35,105 +35,106 @@ COMMENT: Final = LintRule(
 TWICE: Final = LintRule(
     "syntax.duplicate-key",
     "error",
-    "a key stands twice in one object",
-    why="AWS refuses it, and most programs silently keep one of the two. The first is what the other findings are "
-    "about.",
+    "an object has the same key twice",
+    why="AWS refuses it, and most programs silently use one of the two values. The other findings are about the "
+    "first one.",
     cure="keep one of them; several values of one key are a list",
     source=_JSON,
 )
 FRAGMENT: Final = LintRule(
     "grammar.fragment",
     "error",
-    "a statement, or a part of one, without the policy around it",
-    why="AWS takes whole policies. What is there was looked at all the same.",
+    "a statement, or a part of one, instead of a whole policy",
+    why="AWS accepts only whole policies. The statement was checked anyway.",
     cure='put it into {"Version": "2012-10-17", "Statement": [...]}',
     source=_GRAMMAR,
 )
 
 
-def _grammar(code: str, what: str, why: str, cure: str, page: str) -> LintRule:
-    return LintRule(f"grammar.{code}", "error", what, why=why, cure=cure, source=f"AWS IAM User Guide, {page}")
+def _grammar(code: str, message: str, why: str, cure: str, page: str) -> LintRule:
+    return LintRule(f"grammar.{code}", "error", message, why=why, cure=cure, source=f"AWS IAM User Guide, {page}")
 
 
 _ELEMENTS: Final = "IAM JSON policy elements"
 _BY_ELEMENT: Final = {
     "document": _grammar(
         "document",
-        "the document is no policy",
+        "the document is not a policy",
         "A policy is one JSON object with a `Statement`.",
         "write an object with `Version` and `Statement`",
         "Grammar of the IAM JSON policy language",
     ),
     "Version": _grammar(
         "version",
-        "a version that the policy can't have",
-        "There are 2012-10-17 and 2008-10-17; policies of AWS Organizations need the former.",
+        "the policy has an invalid version",
+        "The versions are 2012-10-17 and 2008-10-17; policies of AWS Organizations must have the former.",
         'write `"Version": "2012-10-17"`',
         f"{_ELEMENTS}: Version",
     ),
     "Id": _grammar(
         "id",
-        "an `Id` that the policy can't have",
-        "Only resource-based policies have one, and it is a text.",
+        "the policy has an invalid `Id`",
+        "Only resource-based policies can have an `Id`, and it is a string.",
         "remove it",
         f"{_ELEMENTS}: Id",
     ),
     "Statement": _grammar(
         "statement",
-        "no statements, or something else in their place",
+        "the policy has no statements, or `Statement` is neither an object nor a list",
         "`Statement` is an object, or a list of objects that is not empty.",
         "write at least one statement",
         f"{_ELEMENTS}: Statement",
     ),
     "Sid": _grammar(
         "sid",
-        "a Sid that IAM does not take",
-        "In identity, trust, session and boundary policies it is made of letters and digits and stands once.",
-        "use letters and digits, and each Sid once",
+        "IAM does not accept the Sid",
+        "In identity, trust, session and boundary policies a Sid consists of letters and digits and is unique.",
+        "use letters and digits, and a different Sid for each statement",
         f"{_ELEMENTS}: Sid",
     ),
     "Effect": _grammar(
         "effect",
-        "no `Effect`, or one that is neither Allow nor Deny",
-        "Case counts: `allow` is refused.",
+        "`Effect` is missing, or neither Allow nor Deny",
+        "It is case-sensitive: AWS refuses `allow`.",
         "write `Allow` or `Deny`",
         f"{_ELEMENTS}: Effect",
     ),
     "Principal": _grammar(
         "principal",
-        "a principal that AWS refuses, or none where one is needed",
-        "A resource-based policy needs one, the others must not have one. It is `*`, or a type and its values, without "
-        "partial wildcards, groups or variables.",
+        "AWS does not accept the principal, or a required one is missing",
+        "A resource-based policy needs a principal, other policies must not have one. It is `*`, or a type "
+        "and its values, without partial wildcards, groups or variables.",
         "name the accounts, users, roles, providers or services in full",
         f"{_ELEMENTS}: Principal; NotPrincipal",
     ),
     "Action": _grammar(
         "action",
-        "an action that is none, or none at all",
+        "the action is invalid or missing",
         "An action is `service:Name`, with wildcards, or `*`; in a trust policy it is one of STS.",
         "write `service:Name` or `*`",
         f"{_ELEMENTS}: Action; NotAction",
     ),
     "Resource": _grammar(
         "resource",
-        "a resource that is no ARN, or one where none belongs",
-        "A resource is an ARN of six parts, with wildcards but for its service, or `*`. In an identity policy AWS "
-        "takes parts that are missing at the end for `*`. A trust policy has no resource: it is the role.",
+        "the resource is not an ARN, or the policy must not have one",
+        "A resource is an ARN of six parts, with wildcards in any part but the service, or `*`. In an "
+        "identity policy AWS treats missing parts at the end as `*`. A trust policy has no resource, because "
+        "the resource is the role.",
         "write an ARN of six parts or `*`; in a trust policy, remove it",
         f"{_ELEMENTS}: Resource; NotResource",
     ),
     "Condition": _grammar(
         "condition",
-        "a condition that AWS refuses",
-        "A condition is an operator, a key and values; the operator has to exist, and the values have to be what it "
-        "compares.",
+        "AWS refuses the condition",
+        "A condition is an operator, a key and values; the operator has to exist, and the values must be of "
+        "the type that it compares.",
         'write {"operator": {"key": "value"}}, with a value that the operator can compare',
         f"{_ELEMENTS}: Condition; Condition operators",
     ),
     "element": _grammar(
         "element",
-        "an element that policies have not",
-        "Whatever AWS does not know in a policy, it refuses. Case counts in the names of elements.",
+        "a policy cannot have this element",
+        "AWS refuses policies with unknown elements. Names of elements are case-sensitive.",
         "remove it, or correct its name",
         "Grammar of the IAM JSON policy language",
     ),
@@ -159,7 +160,7 @@ def check_syntax(document: Document, kind: PolicyKind, findings: FindingCollecto
         problems = tuple(
             problem
             for problem in check_policy(_wrapped(root), kind).problems
-            # A missing element is missing from a part; `Version` and `Id` are named where they should be.
+            # A part lacks the other elements, which is no problem; `Version` and `Id` are reported where they stand.
             if problem.path.partition(".")[2].partition(".")[0] in keys - {"Version", "Id"}
         )
     else:

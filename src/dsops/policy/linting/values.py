@@ -13,10 +13,10 @@ PRIVATE_ADDRESS: Final = LintRule(
     "condition.private-address",
     "warning",
     "aws:SourceIp is never a private address",
-    why="It is the public address from which a request reached AWS. A request through a VPC endpoint has no "
-    "aws:SourceIp at all; its private address is aws:VpcSourceIp. So an Allow for 10.0.0.0/8 allows no request, and a "
-    "Deny for everything but 10.0.0.0/8 denies everybody.",
-    cure="give the public addresses of the network (of its NAT gateway or proxy), or compare aws:VpcSourceIp "
+    why="aws:SourceIp is the public IP address from which a request reached AWS. A request through a VPC endpoint "
+    "has no aws:SourceIp; its private address is aws:VpcSourceIp. So an Allow for 10.0.0.0/8 allows no "
+    "request, and a Deny for everything but 10.0.0.0/8 denies all.",
+    cure="use the public addresses of the network (of its NAT gateway or proxy), or compare aws:VpcSourceIp "
     "together with aws:SourceVpce",
     source="AWS IAM User Guide, AWS global condition context keys, aws:SourceIp and aws:VpcSourceIp",
 )
@@ -24,8 +24,8 @@ ONE_USERID: Final = LintRule(
     "condition.userid-of-user",
     "note",
     "aws:userid is compared with the id of one IAM user",
-    why="AIDA... is the unique id of a user, not the name: a user who is deleted and created again has another one. "
-    "The sessions of a role have AROA...:session instead and never match it.",
+    why="AIDA... is the unique id of a user, not the name: a user who is deleted and created again has another id. "
+    "Role sessions have AROA...:session instead and never match it.",
     cure="for a role compare AROA...:* with StringLike; for people, aws:PrincipalArn or tags are easier to read",
     source="AWS IAM User Guide, IAM identifiers, Unique identifiers",
 )
@@ -33,15 +33,15 @@ BARE_ROLE_ID: Final = LintRule(
     "condition.userid-of-role",
     "warning",
     "aws:userid is compared with the bare id of a role",
-    why="The value of a role's session is the role's id, a colon and the session's name. No request has the id alone.",
+    why="The value for a role session is the role's id, a colon and the session name. No request has the id alone.",
     cure="write StringLike and AROA...:*",
     source="AWS IAM User Guide, IAM policy elements: Variables and tags, Principal key values",
 )
 NO_SESSION_ARN: Final = LintRule(
     "condition.session-arn",
     "warning",
-    "aws:PrincipalArn is compared with the ARN of a role's session",
-    why="For a session aws:PrincipalArn is the role's ARN, with its path (measured on AWS in July 2026); never "
+    "aws:PrincipalArn is compared with the ARN of a role session",
+    why="For a session aws:PrincipalArn is the role's ARN, with its path (measured on AWS in July 2026), never "
     "arn:aws:sts::...:assumed-role/...",
     cure="write the role's ARN; for one session add sts:RoleSessionName or aws:userid",
     source="AWS IAM User Guide, AWS global condition context keys, aws:PrincipalArn",
@@ -93,7 +93,7 @@ def _is_private(text: str) -> bool:
 
     try:
         network = ipaddress.ip_network(text, strict=False)
-    except ValueError:  # The grammar reports it.
+    except ValueError:  # The grammar check reports this value.
         return False
     first, last = int(network.network_address), int(network.broadcast_address)
     return any(

@@ -174,8 +174,8 @@ def _nulls(clauses: tuple[Clause, ...]) -> dict[str, frozenset[str]]:
     nulls: dict[str, frozenset[str]] = {}
     for clause in clauses:
         if clause.parsed.family == "Null":
-            said = frozenset(lower_case(value.text) for value in clause.values)
-            nulls[clause.lower] = nulls.get(clause.lower, frozenset()) | said
+            null_values = frozenset(lower_case(value.text) for value in clause.values)
+            nulls[clause.lower] = nulls.get(clause.lower, frozenset()) | null_values
     return nulls
 
 

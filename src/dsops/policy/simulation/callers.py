@@ -80,25 +80,25 @@ _TYPES: Final = {
 }
 
 
-def known_context(asked: CaseQuestion, now: datetime) -> Context:
+def known_context(question: CaseQuestion, now: datetime) -> Context:
     """Return the condition keys that AWS sets for such a caller at that time; keys that the author sets count first.
 
     Left out is what can't be known here: the address, the region, the use of MFA, tags.
     """
-    context = _of_time(asked.context, now) | _of_caller(asked.principal, now)
+    context = _of_time(question.context, now) | _of_caller(question.principal, now)
     context["aws:SecureTransport"] = ("true",)
     context["aws:ViaAWSService"] = ("false",)
-    if asked.resource_account:
-        context["aws:ResourceAccount"] = (asked.resource_account,)
-    said = {lower_case(key) for key in asked.context}
-    kept = {key: values for key, values in context.items() if lower_case(key) not in said}
-    return kept | {key: values for key, values in asked.context.items() if values}
+    if question.resource_account:
+        context["aws:ResourceAccount"] = (question.resource_account,)
+    given_keys = {lower_case(key) for key in question.context}
+    own_keys = {key: values for key, values in context.items() if lower_case(key) not in given_keys}
+    return own_keys | {key: values for key, values in question.context.items() if values}
 
 
-def _of_time(said: Mapping[str, tuple[str, ...]], now: datetime) -> Context:
+def _of_time(given_context: Mapping[str, tuple[str, ...]], now: datetime) -> Context:
     """The two keys that tell the time; the author's time sets both."""
-    written = fold_context(said).get("aws:currenttime", ())
-    moment = read_moment(written[0]) if len(written) == 1 else None
+    given_times = fold_context(given_context).get("aws:currenttime", ())
+    moment = read_moment(given_times[0]) if len(given_times) == 1 else None
     seconds = moment[0] if moment else int(now.timestamp())
     return {"aws:CurrentTime": (_iso(seconds),), "aws:EpochTime": (str(seconds),)}
 

@@ -33,21 +33,21 @@ def full_access(place: Place) -> Policy:
     return parse_policy(_FULL_ACCESS_TEXT[place], place, name=FULL_ACCESS[place])
 
 
-def compile_policies(found: PolicySet, asked: CaseQuestion) -> Policies:
+def compile_policies(policy_set: PolicySet, question: CaseQuestion) -> Policies:
     """The policies in the form that `evaluate` takes."""
     always = full_access("rcp")
     # Service control policies bind the principals of the organization's accounts (AWS Organizations User Guide).
-    levels = found.get("scp", ()) if asked.principal.account else ()
+    levels = policy_set.get("scp", ()) if question.principal.account else ()
     return Policies(
-        identity=tuple(policy for group in found.get("identity", ()) for policy in group),
-        boundary=_only(found, "boundary"),
-        session=tuple(found.get("session", ())),
-        resource=_only(found, "trust") or _only(found, "resource"),
+        identity=tuple(policy for group in policy_set.get("identity", ()) for policy in group),
+        boundary=_only_policy(policy_set, "boundary"),
+        session=tuple(policy_set.get("session", ())),
+        resource=_only_policy(policy_set, "trust") or _only_policy(policy_set, "resource"),
         service_control=tuple(levels),
-        resource_control=tuple((always, *level) for level in found.get("rcp", ()))
-        if has_resource_control(asked.action)
+        resource_control=tuple((always, *level) for level in policy_set.get("rcp", ()))
+        if has_resource_control(question.action)
         else (),
-        must_resource_allow=is_kms_key(asked.resource),
+        must_resource_allow=is_kms_key(question.resource),
     )
 
 
@@ -57,5 +57,5 @@ def is_kms_key(resource: str) -> bool:
     return arn is not None and arn.service == "kms" and arn.resource_type == "key"
 
 
-def _only(found: PolicySet, place: Place) -> Policy | None:
-    return next((policy for group in found.get(place, ()) for policy in group), None)
+def _only_policy(policy_set: PolicySet, place: Place) -> Policy | None:
+    return next((policy for group in policy_set.get(place, ()) for policy in group), None)

@@ -34,32 +34,32 @@ class CompletedQuestion(NamedTuple):
     unread: tuple[Unread, ...]
 
 
-def needs_of(asked: CaseQuestion, given: PolicySet) -> Needs:
+def needs_of(question: CaseQuestion, policies: PolicySet) -> Needs:
     """Return the facts that the question needs besides the policies that came with it."""
-    principal = asked.principal
+    principal = question.principal
     caller_kind: Literal["role", "user", "federated-session"] | None = None
-    if any(place not in given for place in _CALLERS_PLACES):
+    if any(place not in policies for place in _CALLERS_PLACES):
         if principal.kind == "role-session":
             caller_kind = "role"
         elif principal.kind in ("user", "federated-session"):
             caller_kind = "user" if principal.kind == "user" else "federated-session"
-    has_arn = parse_arn(asked.resource) is not None
-    has_policy = "trust" in given or "resource" in given
+    has_arn = parse_arn(question.resource) is not None
+    has_policy = "trust" in policies or "resource" in policies
     caller = principal.issuer_arn if caller_kind == "role" else principal.arn
     return Needs(
         caller if caller_kind is not None else "",
         caller_kind,
-        asked.resource if has_arn else "",
-        _resource_kind(asked) if has_arn and not has_policy else None,
-        asked.action,
+        question.resource if has_arn else "",
+        _resource_kind(question) if has_arn and not has_policy else None,
+        question.action,
         principal.account,
-        asked.resource_account,
+        question.resource_account,
     )
 
 
-def complete(asked: CaseQuestion, given: PolicySet, facts: Facts) -> CompletedQuestion:
+def complete(case_question: CaseQuestion, policies: PolicySet, facts: Facts) -> CompletedQuestion:
     """Return the question with the policies, tags, ids and paths in the facts."""
-    question = _Question(asked, given)
+    question = _Question(case_question, policies)
     if facts.caller is not None:
         question.take_caller(facts.caller)
     if facts.role is not None:
@@ -73,21 +73,21 @@ def complete(asked: CaseQuestion, given: PolicySet, facts: Facts) -> CompletedQu
     return question.completed(facts.unread)
 
 
-def _resource_kind(asked: CaseQuestion) -> Literal["role", "secret", "key", "other"]:
-    arn = parse_arn(asked.resource)
+def _resource_kind(question: CaseQuestion) -> Literal["role", "secret", "key", "other"]:
+    arn = parse_arn(question.resource)
     if arn is not None and (arn.service, arn.resource_type) == ("secretsmanager", "secret"):
         return "secret"
-    if is_kms_key(asked.resource):
+    if is_kms_key(question.resource):
         return "key"
-    return "role" if is_about_roles(asked.action) else "other"
+    return "role" if is_about_roles(question.action) else "other"
 
 
 class _Question:
     """A question while it is being completed."""
 
-    def __init__(self, asked: CaseQuestion, given: PolicySet) -> None:
-        self._asked = asked
-        self._policies: dict[Place, tuple[tuple[Policy, ...], ...]] = dict(given)
+    def __init__(self, question: CaseQuestion, policies: PolicySet) -> None:
+        self._asked = question
+        self._policies: dict[Place, tuple[tuple[Policy, ...], ...]] = dict(policies)
         self._unread: list[Unread] = []
 
     def completed(self, also_unread: tuple[Unread, ...]) -> CompletedQuestion:
@@ -96,28 +96,28 @@ class _Question:
     def take_caller(self, attached: Attached) -> None:
         """Add the caller's policies and boundary, its path, id and tags."""
         if "identity" not in self._policies:
-            self._take("identity", attached.identity, attached.unread_identity)
+            self._add_policies("identity", attached.identity, attached.unread_identity)
         if "boundary" not in self._policies:
-            self._take("boundary", filter(None, [attached.boundary]), (attached.unread_boundary,))
+            self._add_policies("boundary", filter(None, [attached.boundary]), (attached.unread_boundary,))
         entity, principal = attached.entity, self._asked.principal
         if entity is None:
             self._miss_keys(_CALLERS_KEYS, attached.unread_entity)
             return
-        known = principal._replace(unique_id=principal.unique_id or entity.unique_id)
+        completed = principal._replace(unique_id=principal.unique_id or entity.unique_id)
         is_role = principal.kind == "role-session"
-        known = known._replace(issuer_arn=entity.arn) if is_role else known._replace(arn=entity.arn)
-        self._asked = self._asked._replace(principal=known)
+        completed = completed._replace(issuer_arn=entity.arn) if is_role else completed._replace(arn=entity.arn)
+        self._asked = self._asked._replace(principal=completed)
         self._learn_tags(("aws:PrincipalTag",), entity.tags)
 
     def take_role(self, role: Attached) -> None:
         """Add the trust policy and tags of the role that the question is about."""
         if role.trust is not None:
-            self._take("trust", [role.trust], [role.unread_trust])
+            self._add_policies("trust", [role.trust], [role.unread_trust])
         elif role.entity is None or role.is_template:
-            self._take("trust", (), [role.unread_trust or role.unread_entity])
+            self._add_policies("trust", (), [role.unread_trust or role.unread_entity])
         else:
             text = PolicyText(f"the trust policy of {role.entity.arn}", role.entity.trust_policy)
-            self._take("trust", [text], ())
+            self._add_policies("trust", [text], ())
         if role.entity is None:
             self._miss_keys([lower_case(f"{prefix}/") for prefix in _ROLE_TAGS], role.unread_entity)
         else:
@@ -125,7 +125,7 @@ class _Question:
 
     def take_resource(self, resource: ResourcePolicy) -> None:
         """Add a resource's own policy and tags."""
-        self._take("resource", filter(None, [resource.policy]), [resource.unread_policy])
+        self._add_policies("resource", filter(None, [resource.policy]), [resource.unread_policy])
         service = lower_case(self._asked.action.partition(":")[0])
         # A key's policy sees its tags under the global key alone.
         services = ("aws",) if is_kms_key(self._asked.resource) else ("aws", service)
@@ -150,7 +150,7 @@ class _Question:
             return
         self._policies[kind] = tuple(self._compiled(kind, level) for level in place.levels[kind])
 
-    def _take(self, place: Place, policies: Iterable[PolicyText | Policy], missing: Iterable[str]) -> None:
+    def _add_policies(self, place: Place, policies: Iterable[PolicyText | Policy], missing: Iterable[str]) -> None:
         """Put policies in their place; each reason for a missing one becomes an Unread."""
         compiled = self._compiled(place, policies)
         self._policies[place] = (compiled,) if compiled else ()
@@ -177,6 +177,6 @@ class _Question:
 
     def _learn(self, keys: Mapping[str, tuple[str, ...]]) -> None:
         """Add condition keys; those that came with the question count before them, in any case."""
-        said = {lower_case(key) for key in self._asked.context}
-        new = {key: values for key, values in keys.items() if lower_case(key) not in said}
+        given_keys = {lower_case(key) for key in self._asked.context}
+        new = {key: values for key, values in keys.items() if lower_case(key) not in given_keys}
         self._asked = self._asked._replace(context=new | dict(self._asked.context))

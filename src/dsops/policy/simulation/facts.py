@@ -26,15 +26,15 @@ class Entity(NamedTuple):
     """A user or a role."""
 
     arn: str
-    """With its path."""
+    """The ARN with the path."""
     unique_id: str
     boundary_arn: str
     """Empty when there is no permissions boundary."""
     tags: Mapping[str, str]
     trust_policy: str
-    """A role's, as JSON; "" for a user."""
+    """The trust policy of a role, as JSON; "" for a user."""
     max_session_seconds: int = 0
-    """A role's; 0 where it is not known."""
+    """The maximum session duration of a role; 0 where it is unknown."""
 
 
 class Attached(NamedTuple):

@@ -30,7 +30,7 @@ class Outcome(NamedTuple):
     decision: Decision
     """The decision if everything unread were empty."""
     possible: frozenset[Effect]
-    """The effects that are possible, depending on what is unread."""
+    """All effects that the decision can have, depending on the content of the unread policies."""
     unread: tuple[Unread, ...]
     """The unread policies and condition keys that AWS consults for this request."""
     refusal: str
@@ -56,27 +56,30 @@ class AnsweredCase(NamedTuple):
     differences: tuple[str, ...]
 
 
-def simulate(asked: CaseQuestion, found: PolicySet, unread: Sequence[Unread], now: datetime) -> Outcome:
+def simulate(question: CaseQuestion, policy_set: PolicySet, unread: Sequence[Unread], now: datetime) -> Outcome:
     """Answer the question as AWS would at the time `now` (aware).
 
-    `found` has policies by place. `unread` lists what could not be read: the answer is `unknown` if it depends on that.
+    `policy_set` has policies by place. `unread` lists what could not be read; the answer is `unknown` if it depends on
+    one of these.
     """
-    request = Request(asked.principal, asked.action, asked.resource, asked.resource_account, known_context(asked, now))
-    policies = compile_policies(found, asked)
-    refusal = refusal_of_aws(asked.principal, asked.action)
+    request = Request(
+        question.principal, question.action, question.resource, question.resource_account, known_context(question, now)
+    )
+    policies = compile_policies(policy_set, question)
+    refusal = refusal_of_aws(question.principal, question.action)
     if refusal:
         decision = Decision(False, "ImplicitDeny", "no policy", None, None, request, policies)
         return Outcome(decision, frozenset({decision.effect}), (), refusal, decision, decision)
-    answers = possible_answers(request, policies, (*unread, *_not_given(asked, found, unread)))
+    answers = possible_answers(request, policies, (*unread, *_not_given(question, policy_set, unread)))
     return Outcome(answers.decision, answers.possible, answers.unread, "", answers.at_best, answers.at_worst)
 
 
-def _not_given(asked: CaseQuestion, found: PolicySet, unread: Sequence[Unread]) -> list[Unread]:
+def _not_given(question: CaseQuestion, policy_set: PolicySet, unread: Sequence[Unread]) -> list[Unread]:
     """The policy that every role or key has, where the question does not mention it."""
-    spoken_of = {*found, *(each.place for each in unread)}
-    if is_about_roles(asked.action) and "trust" not in spoken_of:
+    spoken_of = {*policy_set, *(unread_part.place for unread_part in unread)}
+    if is_about_roles(question.action) and "trust" not in spoken_of:
         return [Unread("trust", "every role has a trust policy, and it is not given")]
-    if is_kms_key(asked.resource) and "resource" not in spoken_of:
+    if is_kms_key(question.resource) and "resource" not in spoken_of:
         return [Unread("resource", "every key has a policy, and it is not given")]
     return []
 
@@ -90,13 +93,13 @@ def differences(outcome: Outcome, expected: Expected) -> tuple[str, ...]:
         if expected.decided_by not in by_type:
             return (f"expected to be decided by the {expected.decided_by}, was by the {' and the '.join(by_type)}",)
         by_type = {expected.decided_by: by_type[expected.decided_by]}
-    statements = [statement for each in by_type.values() for statement in each]
+    statements = [statement for of_one_type in by_type.values() for statement in of_one_type]
     sentences = []
     if expected.sid and expected.sid not in [statement.sid for statement in statements]:
-        sentences.append(f"expected the statement `{expected.sid}` to decide, {_named(statements)} did")
+        sentences.append(f"expected the statement `{expected.sid}` to decide, {_statement_names(statements)} did")
     if expected.statement_line and expected.statement_line not in [statement.line for statement in statements]:
         sentences.append(
-            f"expected the statement on line {expected.statement_line} to decide, {_named(statements)} did"
+            f"expected the statement on line {expected.statement_line} to decide, {_statement_names(statements)} did"
         )
     return tuple(sentences)
 
@@ -122,6 +125,6 @@ def deciding(decision: Decision) -> dict[PolicyType, list[Statement]]:
     return by_type or {decision.decided_by: []}
 
 
-def _named(statements: Sequence[Statement]) -> str:
-    names = [f"line {each.line}" + (f" (`{each.sid}`)" if each.sid else "") for each in statements]
+def _statement_names(statements: Sequence[Statement]) -> str:
+    names = [f"line {statement.line}" + (f" (`{statement.sid}`)" if statement.sid else "") for statement in statements]
     return f"the one on {' and the one on '.join(names)}" if names else "none"

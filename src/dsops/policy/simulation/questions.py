@@ -42,23 +42,23 @@ def check_exact_action(text: str) -> None:
         raise ValueError(f"`{text}` is a pattern: a request is for one action")
 
 
-def question_problems(asked: CaseQuestion, *, has_trust: bool, has_resource: bool) -> Iterator[tuple[str, str]]:
+def question_problems(question: CaseQuestion, *, has_trust: bool, has_resource: bool) -> Iterator[tuple[str, str]]:
     """Yield the problems of a question: the table's key, and what is wrong with its value."""
-    action, kind = lower_case(asked.action), asked.principal.kind
+    action, kind = lower_case(question.action), question.principal.kind
     for provider, words in _PROVIDERS:
         own_action = lower_case(assuming_action(provider))
         if action == own_action and kind != provider:
-            yield "principal", f"{asked.action} is called by no principal of AWS: name {words}"
+            yield "principal", f"{question.action} is called by no principal of AWS: name {words}"
         if kind == provider and action not in (own_action, *_BESIDE_ASSUMING):
-            yield "principal", f"{words} assumes roles and does nothing else: name the role for {asked.action}"
-    arn = parse_arn(asked.resource)
+            yield "principal", f"{words} assumes roles and does nothing else: name the role for {question.action}"
+    arn = parse_arn(question.resource)
     is_role = arn is not None and arn.service == "iam" and arn.resource_type == "role"
     if is_about_roles(action) and action not in _BESIDE_ASSUMING and not is_role:
-        yield "resource", f"{asked.action} is about a role: `{asked.resource}` is not the ARN of one"
+        yield "resource", f"{question.action} is about a role: `{question.resource}` is not the ARN of one"
     if has_trust and not is_about_roles(action):
-        yield "trust", f"a trust policy has no say in {asked.action}: the resource's own policy is another one"
+        yield "trust", f"a trust policy has no say in {question.action}: the resource's own policy is another one"
     if has_resource and is_about_roles(action):
-        yield "resource_policy", f"the resource of {asked.action} is a role, which has a trust policy instead"
+        yield "resource_policy", f"the resource of {question.action} is a role, which has a trust policy instead"
 
 
 def refusal_of_aws(principal: Principal, action: str) -> str:

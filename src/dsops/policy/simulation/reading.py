@@ -72,12 +72,12 @@ def read_cases(document: Document, file: str) -> CaseTable:
     if document.root is None and not document.problems:
         reader.note(1, "", "the file is empty", "the least is `cases: [...]`")
     # A mistake in the defaults appears again in each case.
-    problems = sorted(dict.fromkeys(reader.problems), key=lambda found: found.where.line)
+    problems = sorted(dict.fromkeys(reader.problems), key=lambda problem: problem.where.line)
     return CaseTable(cases if not problems else (), tuple(problems))
 
 
 class _Reader(SourceReader):
-    """Reads a whole table."""
+    """Reads a table of cases."""
 
     def __init__(self, file: str) -> None:
         super().__init__(file)
@@ -107,14 +107,14 @@ class _Reader(SourceReader):
             self.note(node.line, f"{path}.name", f"the case of line {self._lines[name]} has the same name")
         self._lines.setdefault(name, node.line)
         both = _Values(own, defaults, path)
-        asked = self._asked(both, node)
-        policies = self._policies(both, node.line, asked)
+        question = self._question(both, node)
+        policies = self._policies(both, node.line, question)
         expected = self._expected(both, node)
-        if len(self.problems) > before or asked is None:
+        if len(self.problems) > before or question is None:
             return None
-        return Case(name, node.line, asked, policies, expected)
+        return Case(name, node.line, question, policies, expected)
 
-    def _asked(self, both: _Values, node: Node) -> CaseQuestion | None:
+    def _question(self, both: _Values, node: Node) -> CaseQuestion | None:
         principal = self._principal(both, node)
         action = self._action(both, node)
         resource = self.text(*both.at("resource")) if both.get("resource") else "*"
@@ -137,20 +137,22 @@ class _Reader(SourceReader):
         return action if len(self.problems) == before else ""
 
     def _principal(self, both: _Values, node: Node) -> Principal | None:
-        found = both.get("principal")
+        principal_node = both.get("principal")
         path = both.path_of("principal")
-        if found is None:
+        if principal_node is None:
             self.note(node.line, path, "`principal` is missing", "write it here or under `defaults`")
             return None
         parts: dict[str, str] = {}
-        if isinstance(found, Mapping):
-            keys = self.keys(found, path, ("arn", "role", "id"))
+        if isinstance(principal_node, Mapping):
+            keys = self.keys(principal_node, path, ("arn", "role", "id"))
             parts = {key: self.text(value, f"{path}.{key}") for key, value in keys.items()}
             text = parts.get("arn", "")
         else:
-            text = self.text(found, path)
+            text = self.text(principal_node, path)
         return self.attempt(
-            found, path, lambda: read_caller(text, role_arn=parts.get("role", ""), unique_id=parts.get("id", ""))
+            principal_node,
+            path,
+            lambda: read_caller(text, role_arn=parts.get("role", ""), unique_id=parts.get("id", "")),
         )
 
     def _resource_account(self, both: _Values, resource: str, principal: Principal | None) -> str:
@@ -167,8 +169,10 @@ class _Reader(SourceReader):
         context: dict[str, tuple[str, ...]] = {}
         for node, path in both.layers("context"):
             for key, value in self.entries(node, path):
-                for known in [known for known in context if lower_case(known) == lower_case(key.text)]:
-                    del context[known]
+                for earlier_key in [
+                    earlier_key for earlier_key in context if lower_case(earlier_key) == lower_case(key.text)
+                ]:
+                    del context[earlier_key]
                 context[key.text] = self._values(value, f"{path}.{key.text}")
         return context
 
@@ -180,12 +184,14 @@ class _Reader(SourceReader):
         self.note(node.line, path, "a condition key has a text or a list of texts")
         return ()
 
-    def _policies(self, both: _Values, node_line: int, asked: CaseQuestion | None) -> dict[Place, Groups]:
+    def _policies(self, both: _Values, node_line: int, question: CaseQuestion | None) -> dict[Place, Groups]:
         policies: dict[Place, Groups] = {}
         for key, place in _PLACE_KEYS.items():
             node = both.get(key)
             # A case means the default resource policy of the kind that its resource can have.
-            is_other = asked is not None and key == ("resource_policy" if is_about_roles(asked.action) else "trust")
+            is_other = question is not None and key == (
+                "resource_policy" if is_about_roles(question.action) else "trust"
+            )
             if node is None or (is_other and not both.is_own(key)):
                 continue
             policies[place] = self.groups(place, node, both.path_of(key))
@@ -196,13 +202,15 @@ class _Reader(SourceReader):
                 "`trust` and `resource_policy` are both given",
                 "a role's is its trust policy, any other's the second",
             )
-        if asked is not None:
-            self._check_question(both, node_line, asked, policies)
+        if question is not None:
+            self._check_question(both, node_line, question, policies)
         return policies
 
-    def _check_question(self, both: _Values, line: int, asked: CaseQuestion, found: MappingOf[Place, Groups]) -> None:
+    def _check_question(
+        self, both: _Values, line: int, question: CaseQuestion, policies: MappingOf[Place, Groups]
+    ) -> None:
         problems = question_problems(
-            asked, has_trust=bool(found.get("trust")), has_resource=bool(found.get("resource"))
+            question, has_trust=bool(policies.get("trust")), has_resource=bool(policies.get("resource"))
         )
         for key, message in problems:
             self.note(both.line(key) if both.is_own(key) else line, f"{both.path}.{key}", message)
@@ -229,9 +237,9 @@ class _Reader(SourceReader):
         return Expected(verdict, types.get(decided_by) or "", sid, int(line))
 
     def _verdict(self, text: str, both: _Values) -> Verdict:
-        for known in EXPECTATIONS:
-            if text == known:
-                return known
+        for verdict in EXPECTATIONS:
+            if text == verdict:
+                return verdict
         meant = nearest(text, EXPECTATIONS)
         hint = f"did you mean `{meant}`?" if meant else f"one of {', '.join(EXPECTATIONS)}"
         self.note(both.line("expect"), both.path_of("expect"), f"`{text}` is no answer", hint)

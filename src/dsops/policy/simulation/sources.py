@@ -25,15 +25,15 @@ class SourceReader:
         """Add a problem."""
         self.problems.append(Problem(Where(self._file, line), path, message, hint))
 
-    def keys(self, node: Node, path: str, known: tuple[str, ...]) -> dict[str, Node]:
+    def keys(self, node: Node, path: str, known_keys: tuple[str, ...]) -> dict[str, Node]:
         """The known keys of a mapping; others are problems, except `x-...`."""
         values = {}
         for key, value in self.entries(node, path):
-            if key.text in known:
+            if key.text in known_keys:
                 values[key.text] = value
             elif not key.text.startswith("x-"):
-                meant = nearest(key.text, known)
-                hint = f"did you mean `{meant}`?" if meant else f"known are {', '.join(known)}"
+                meant = nearest(key.text, known_keys)
+                hint = f"did you mean `{meant}`?" if meant else f"known are {', '.join(known_keys)}"
                 self.note(key.line, f"{path}.{key.text}".lstrip("."), f"unknown key `{key.text}`", hint)
         return values
 

@@ -46,32 +46,34 @@ class Answers(NamedTuple):
 
 def possible_answers(request: Request, policies: Policies, unread: Sequence[Unread]) -> Answers:
     """Evaluate the request three times: the unread empty, favourable, unfavourable."""
-    said = {lower_case(key) for key in request.context}
-    keys = {key for each in unread for key in each.keys} - said
-    missing = [each for each in unread if _bears(each, request, policies, said)]
-    known = _filled(policies, missing, "nothing")
-    decision = at_best = at_worst = evaluate(request, known)
+    given_keys = {lower_case(key) for key in request.context}
+    keys = {key for unread_part in unread for key in unread_part.keys} - given_keys
+    missing = [unread_part for unread_part in unread if _is_relevant(unread_part, request, policies, given_keys)]
+    filled_policies = _with_stand_ins(policies, missing, "nothing")
+    decision = at_best = at_worst = evaluate(request, filled_policies)
     effects = {decision.effect}
     if missing:
-        is_unknown = _test_of(keys, said)
+        is_unknown = _test_of(keys, given_keys)
         for favoured in ("Allow", "Deny"):
-            filled = _filled(policies, missing, favoured)
-            assumed = evaluate(request, _settled(filled, is_unknown, favoured))
+            filled = _with_stand_ins(policies, missing, favoured)
+            assumed = evaluate(request, _decided(filled, is_unknown, favoured))
             at_best, at_worst = (assumed, at_worst) if favoured == "Allow" else (at_best, assumed)
             effects.add(assumed.effect)
     return Answers(decision, frozenset(effects), tuple(missing), at_best, at_worst)
 
 
-def _bears(each: Unread, request: Request, policies: Policies, said: set[str]) -> bool:
+def _is_relevant(unread_part: Unread, request: Request, policies: Policies, given_keys: set[str]) -> bool:
     """Whether AWS consults it for that request."""
-    if each.place == "context":
-        is_unknown = _test_of(set(each.keys) - said, said)
+    if unread_part.place == "context":
+        is_unknown = _test_of(set(unread_part.keys) - given_keys, given_keys)
         action = lower_case(request.action)
         statements = (statement for policy in policies.all_policies() for statement in policy.statements)
         return any(_depends(statement, is_unknown) and statement.actions.matches(action) for statement in statements)
     # A boundary that allows everything has the effect of none, so none is filled in.
-    reasons = evaluate(request, _filled(policies, [each], "nothing" if each.place == "boundary" else "Allow")).reasons
-    return any(reason.policy_type == POLICY_TYPES[each.place] for reason in reasons)
+    reasons = evaluate(
+        request, _with_stand_ins(policies, [unread_part], "nothing" if unread_part.place == "boundary" else "Allow")
+    ).reasons
+    return any(reason.policy_type == POLICY_TYPES[unread_part.place] for reason in reasons)
 
 
 _Says = Literal["nothing", "Allow", "Deny"]
@@ -88,15 +90,15 @@ def _stand_in(place: Place, says: _Says) -> Policy:
     return policy._replace(kind=place, statements=() if says == "nothing" else policy.statements)
 
 
-def _filled(policies: Policies, missing: Sequence[Unread], says: _Says) -> Policies:
+def _with_stand_ins(policies: Policies, missing: Sequence[Unread], says: _Says) -> Policies:
     """The policies, with stand-ins for the unread ones."""
-    for place in dict.fromkeys(each.place for each in missing):
+    for place in dict.fromkeys(unread_part.place for unread_part in missing):
         if place != "context":
-            policies = _filled_in(policies, place, says)
+            policies = _with_stand_in(policies, place, says)
     return policies
 
 
-def _filled_in(policies: Policies, place: Place, says: _Says) -> Policies:
+def _with_stand_in(policies: Policies, place: Place, says: _Says) -> Policies:
     policy = _stand_in(place, says)
     match place:
         case "identity":
@@ -125,9 +127,9 @@ _IsUnknown = Callable[[str], bool]
 """Takes a condition key in lower case."""
 
 
-def _test_of(keys: set[str], said: set[str]) -> _IsUnknown:
+def _test_of(keys: set[str], given_keys: set[str]) -> _IsUnknown:
     prefixes = tuple(key for key in keys if key.endswith("/"))
-    return lambda key: (key in keys or key.startswith(prefixes)) and key not in said
+    return lambda key: (key in keys or key.startswith(prefixes)) and key not in given_keys
 
 
 def _depends(statement: Statement, is_unknown: _IsUnknown) -> bool:
@@ -153,7 +155,7 @@ def variable_keys(values: Sequence[str]) -> Iterator[str]:
         yield from (token.key for token in tokens if isinstance(token, PolicyVariable))
 
 
-def _settled(policies: Policies, is_unknown: _IsUnknown, favoured: Literal["Allow", "Deny"]) -> Policies:
+def _decided(policies: Policies, is_unknown: _IsUnknown, favoured: Literal["Allow", "Deny"]) -> Policies:
     """The policies as if unknown values met conditions in statements of the favoured effect, and no others."""
 
     def settle(policy: Policy) -> Policy:
@@ -179,7 +181,7 @@ def _settled(policies: Policies, is_unknown: _IsUnknown, favoured: Literal["Allo
 
 
 def _without_unknown(statement: Statement, is_unknown: _IsUnknown) -> Statement:
-    kept = tuple(
+    known_conditions = tuple(
         condition
         for condition in statement.conditions
         if not is_unknown(lower_case(condition.key)) and not any(map(is_unknown, variable_keys(condition.values)))
@@ -187,4 +189,4 @@ def _without_unknown(statement: Statement, is_unknown: _IsUnknown) -> Statement:
     resources = statement.resources
     if resources is not None and any(map(is_unknown, variable_keys(resources.written))):
         resources = None
-    return statement._replace(conditions=kept, resources=resources)
+    return statement._replace(conditions=known_conditions, resources=resources)

@@ -33,8 +33,8 @@ class AccountDetails(PolicyFileReader):
                     policy = self.policy(mapping_of(version).get("Document"), "identity")
                     if isinstance(policy, Policy):
                         self.managed[text_of(mapping_of(item), "Arn")] = policy
-        listed = [mapping_of(each) for each in items_of(root.get("GroupDetailList"))]
-        groups = {text_of(each, "GroupName"): each for each in listed}
+        listed = [mapping_of(group) for group in items_of(root.get("GroupDetailList"))]
+        groups = {text_of(group, "GroupName"): group for group in listed}
         people = [
             self._entity(kind, title, mapping_of(item), groups)
             for kind, title in _TITLES
@@ -48,7 +48,7 @@ class AccountDetails(PolicyFileReader):
         policies = (
             policy
             for owner, name in ((node, title), *((group, "Group") for group in members))
-            for policy in self._of(owner, name)
+            for policy in self._policies_of(owner, name)
         )
         boundary_arn = text_of(mapping_of(node.get("PermissionsBoundary")), "PermissionsBoundaryArn")
         boundary = self.attached(boundary_arn) if boundary_arn else None
@@ -59,7 +59,7 @@ class AccountDetails(PolicyFileReader):
             tags=tuple((text_of(tag, "Key"), text_of(tag, "Value")) for tag in tags),
         )
 
-    def _of(self, owner: Mapping, title: str) -> Iterator[Policy | str]:
+    def _policies_of(self, owner: Mapping, title: str) -> Iterator[Policy | str]:
         for item in items_of(owner.get(f"{title}PolicyList")):
             yield self.policy(mapping_of(item).get("PolicyDocument"), "identity")
         for item in items_of(owner.get("AttachedManagedPolicies")):

@@ -14,19 +14,19 @@ from dsops.policy.sources.text import STDIN, ReadFile, parse_policy_text, shown_
 
 def read_table(file: str, read_file: ReadFile) -> tuple[Case, ...]:
     """Return the cases of a file. Raises CasesInvalid with every problem, or PolicyUnreadable."""
-    shown = shown_name(file)
-    table = read_cases(parse_policy_text(read_file(file), shown), shown)
+    shown_file = shown_name(file)
+    table = read_cases(parse_policy_text(read_file(file), shown_file), shown_file)
     if table.problems:
-        raise CasesInvalid(f"{shown} can't be used", problems=table.problems)
+        raise CasesInvalid(f"{shown_file} can't be used", problems=table.problems)
     return table.cases
 
 
 class PolicyFiles:
     """Reads each policy once for each place that it is used in; relative paths start at the table's folder."""
 
-    def __init__(self, shown: str, table: str, read_file: ReadFile) -> None:
-        """`shown` is the table's name in messages, `table` its file; both "" where there is none."""
-        self._shown = shown
+    def __init__(self, shown_file: str, table: str, read_file: ReadFile) -> None:
+        """`shown_file` is the table's name in messages, `table` its file; both "" where there is none."""
+        self._shown = shown_file
         self._folder = os.path.dirname(table)
         self._read_file = read_file
         self._problems: dict[Problem, None] = {}
@@ -46,8 +46,8 @@ class PolicyFiles:
     def raise_any(self) -> None:
         """Raise CasesInvalid with every problem when a policy could not be used."""
         if self._problems:
-            shown = self._shown or "the question"
-            raise CasesInvalid(f"{shown} names policies that can't be used", problems=tuple(self._problems))
+            subject = self._shown or "the question"
+            raise CasesInvalid(f"{subject} names policies that can't be used", problems=tuple(self._problems))
 
     def _policy(self, source: PolicySource, place: Place) -> Policy | None:
         if place in FULL_ACCESS and source.node is None and source.file in ("", FULL_ACCESS[place]):

@@ -43,19 +43,19 @@ class DeclaredPolicies:
         self._secrets = {place: policy for file in files for place, policy in file.secrets.items()}
         self._providers = {provider for file in files for provider in file.providers}
         self._entities: dict[tuple[str, Kind, str], Known] = {}
-        for known in (known for file in files for known in file.people):
-            arn = parse_arn(known.arn)
+        for entity in (entity for file in files for entity in file.people):
+            arn = parse_arn(entity.arn)
             if arn is not None:
-                self._entities.setdefault((arn.account, known.kind, arn.resource_name), known)
+                self._entities.setdefault((arn.account, entity.kind, arn.resource_name), entity)
 
-    def complete(self, asked: CaseQuestion) -> CompletedQuestion:
+    def complete(self, question: CaseQuestion) -> CompletedQuestion:
         """Complete a question with the policies, tags and ids in the files.
 
         Raises EntityNotFound for a user, role, provider or secret that a seed leaves out: a seed lists all of them.
         """
-        if asked.principal.federated:
-            self._check_provider(asked.principal.federated)
-        return complete(asked, {}, self.facts(needs_of(asked, {})))
+        if question.principal.federated:
+            self._check_provider(question.principal.federated)
+        return complete(question, {}, self.facts(needs_of(question, {})))
 
     def facts(self, needs: Needs) -> Facts:
         """Return the facts for the question. Raises EntityNotFound as `complete` does."""
@@ -74,8 +74,8 @@ class DeclaredPolicies:
 
     def longest_seconds(self, role_arn: str) -> int:
         """The longest session of the role, in seconds; 0 where no file says."""
-        known = self._find("role", parse_arn(role_arn))
-        return known.max_seconds if known is not None else 0
+        role = self._find("role", parse_arn(role_arn))
+        return role.max_seconds if role is not None else 0
 
     def _caller(self, needs: Needs) -> Attached | None:
         if needs.caller_kind is None:
@@ -83,9 +83,9 @@ class DeclaredPolicies:
         if needs.caller_kind == "federated-session":
             return Attached(None, (), None, "", ("the policies of the user who federated are not looked at",), "")
         arn = needs.caller
-        known = self._named(needs.caller_kind, arn)
+        entity = self._named(needs.caller_kind, arn)
         own = self._identities.get(arn, ())
-        if known is None:
+        if entity is None:
             missing, boundary = (
                 f"the policies of {arn} are not given",
                 f"the permissions boundary of {arn} is not given",
@@ -93,16 +93,16 @@ class DeclaredPolicies:
             tags = f"the tags of {arn} are not given"
             # With a policy of its own named on the command line, the caller is taken to have no other one.
             return Attached(None, own, None, tags, () if own else (missing,), "" if own else boundary)
-        attached = attached_of(known, arn)
+        attached = attached_of(entity, arn)
         return attached._replace(identity=(*own, *attached.identity))
 
     def _role(self, arn: str) -> Attached:
-        known = self._named("role", arn)
+        entity = self._named("role", arn)
         why = f"the trust policy of {arn} is not given"
-        if known is None:
+        if entity is None:
             attached = Attached(None, (), None, f"the tags of {arn} are not given", (), "", unread_trust=why)
         else:
-            attached = attached_of(known, arn)
+            attached = attached_of(entity, arn)
             if attached.trust is None:
                 attached = attached._replace(unread_trust=attached.unread_trust or why)
         own = self._trusts.get(arn)
@@ -124,7 +124,9 @@ class DeclaredPolicies:
     def _account(self, account: str) -> AccountPlace | None:
         """The control policies above the account; None where no file has an organization for it."""
         organizations = [
-            each for each in self._organizations if each.service.get(account) or each.resource.get(account)
+            organization
+            for organization in self._organizations
+            if organization.service.get(account) or organization.resource.get(account)
         ]
         if not organizations:
             return None
@@ -154,31 +156,31 @@ class DeclaredPolicies:
     def _named(self, kind: Kind, text: str) -> Known | None:
         """The user or role with that ARN; None where the files need not list it."""
         arn = parse_arn(text)
-        known = self._find(kind, arn)
+        entity = self._find(kind, arn)
         file = self._accounts.get(arn.account) if arn is not None else None
         # The path of a session's role is not always known.
-        if known is not None and known.arn in (text, _in_any_account(arn)):
-            return known
-        if known is not None and file:
-            raise EntityNotFound(f"there is no {text}", hint=f"{file} has {known.arn}")
+        if entity is not None and entity.arn in (text, _in_any_account(arn)):
+            return entity
+        if entity is not None and file:
+            raise EntityNotFound(f"there is no {text}", hint=f"{file} has {entity.arn}")
         if file and text not in self._trusts and text not in self._identities:
             raise EntityNotFound(f"there is no {text}", hint=f"{file} has no {kind} of that name in that account")
         return None
 
 
-def attached_of(known: Known, arn: str = "") -> Attached:
+def attached_of(entity: Known, arn: str = "") -> Attached:
     """Convert a file's record to the form of every source; `arn` gives the account that a template leaves out."""
-    boundary_name = known.boundary.name if known.boundary is not None else ""
+    boundary_name = entity.boundary.name if entity.boundary is not None else ""
     return Attached(
-        Entity(arn or known.arn, known.unique_id, boundary_name, dict(known.tags), ""),
-        known.identity,
-        known.boundary,
+        Entity(arn or entity.arn, entity.unique_id, boundary_name, dict(entity.tags), ""),
+        entity.identity,
+        entity.boundary,
         "",
-        (known.unread_identity,) if known.unread_identity else (),
-        known.unread_boundary,
+        (entity.unread_identity,) if entity.unread_identity else (),
+        entity.unread_boundary,
         is_template=True,
-        trust=known.trust,
-        unread_trust=known.unread_trust,
+        trust=entity.trust,
+        unread_trust=entity.unread_trust,
     )
 
 

@@ -105,17 +105,23 @@ def _at_line(policy: Policy, line: int) -> Policy:
     """Give all statements of a policy in a JSON text the text's line."""
     return policy._replace(
         statements=tuple(
-            statement._replace(line=line, conditions=tuple(each._replace(line=line) for each in statement.conditions))
+            statement._replace(
+                line=line, conditions=tuple(condition._replace(line=line) for condition in statement.conditions)
+            )
             for statement in policy.statements
         )
     )
 
 
 def known(
-    arn: str, kind: Kind, found: Iterable[Policy | str], trust: Policy | str | None, boundary: Policy | str | None
+    arn: str,
+    kind: Kind,
+    policies_or_reasons: Iterable[Policy | str],
+    trust: Policy | str | None,
+    boundary: Policy | str | None,
 ) -> Known:
     """The user or role with its policies; a text in place of a policy says why it can't be used."""
-    identity, unread_identity = _gathered(found)
+    identity, unread_identity = _gathered(policies_or_reasons)
     return Known(
         arn,
         kind,
@@ -128,14 +134,14 @@ def known(
     )
 
 
-def _gathered(found: Iterable[Policy | str]) -> tuple[tuple[Policy, ...], str]:
+def _gathered(policies_or_reasons: Iterable[Policy | str]) -> tuple[tuple[Policy, ...], str]:
     """The policies, and the first reason why one is missing."""
     policies, missing = [], ""
-    for each in found:
-        if isinstance(each, str):
-            missing = missing or each
+    for policy in policies_or_reasons:
+        if isinstance(policy, str):
+            missing = missing or policy
         else:
-            policies.append(each)
+            policies.append(policy)
     return tuple(policies), missing
 
 
@@ -151,7 +157,7 @@ def items_of(node: Node | None) -> tuple[Node, ...]:
 
 def texts_of(node: Node | None) -> list[str]:
     """The texts in a list."""
-    return [each.text for each in items_of(node) if isinstance(each, Scalar)]
+    return [item.text for item in items_of(node) if isinstance(item, Scalar)]
 
 
 def text_of(node: Mapping, key: str) -> str:

@@ -20,24 +20,24 @@ def read_policy_source(text: str, name: str, read_file: ReadFile, hint: str = ""
     CloudFormation template, as JSON or YAML. `name` is the file's name, `-` for stdin; `read_file` reads the files
     that a seed refers to. `hint` goes into the error for a file in none of these forms. Raises PolicyInvalid.
     """
-    shown = shown_name(name)
-    document = parse_policy_text(text, shown)
+    shown_file = shown_name(name)
+    document = parse_policy_text(text, shown_file)
     if document.problems and _is_template(document.root):
         # Templates have short forms of functions, which are errors in other files.
-        document = parse_yaml(text, shown, has_functions=True)
+        document = parse_yaml(text, shown_file, has_functions=True)
     root = document.root
     if document.problems:
-        raise PolicyInvalid(f"{shown} can't be used", hint=_CORRECT, problems=document.problems)
+        raise PolicyInvalid(f"{shown_file} can't be used", hint=_CORRECT, problems=document.problems)
     if isinstance(root, Mapping) and isinstance(root.get("accounts"), Mapping):
-        return SeedPolicies(shown, read_file).read(root)
+        return SeedPolicies(shown_file, read_file).read(root)
     if isinstance(root, Mapping) and (root.get("RoleDetailList") or root.get("UserDetailList")):
-        return AccountDetails(shown, read_file).read(root)
+        return AccountDetails(shown_file, read_file).read(root)
     if isinstance(root, Mapping) and _is_template(root):
-        return Template(shown, read_file).read(root)
+        return Template(shown_file, read_file).read(root)
     if isinstance(root, Mapping) and (root.get("planned_values") or root.get("values")):
-        return Terraform(shown, read_file).read(root)
+        return Terraform(shown_file, read_file).read(root)
     raise PolicyInvalid(
-        f"{shown} holds no policies of users and roles",
+        f"{shown_file} holds no policies of users and roles",
         why="it is neither a sandbox's seed, nor what `aws iam get-account-authorization-details` or `terraform show "
         "-json` prints, nor a CloudFormation template",
         hint=hint,

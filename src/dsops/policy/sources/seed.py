@@ -30,11 +30,11 @@ from dsops.policy.sources.entities import (
 )
 
 _ADMIN: Final = "admin"
-"""A seed's user with all permissions, which need not be written."""
+"""The user with all permissions that every account of a seed has by default."""
 
 
 class SeedPolicies(PolicyFileReader):
-    """Reads a sandbox's seed: docs/reference/sandbox.md."""
+    """Reads the policies in a sandbox's seed file (docs/reference/sandbox.md)."""
 
     def read(self, root: Mapping) -> PolicyFile:
         """Return its accounts and the organization above them."""
@@ -83,13 +83,13 @@ class SeedPolicies(PolicyFileReader):
         trust = self.policy(node.get("trust"), "trust") if kind == "role" else None
         tags = mapping_of(node.get("tags"))
         max_seconds = text_of(node, "max_session_duration") or "3600"
-        return known(arn, kind, map(self._listed, nodes), trust, boundary)._replace(
+        return known(arn, kind, map(self._policy_item, nodes), trust, boundary)._replace(
             unique_id=text_of(node, "id"),
             tags=tuple((key.text, text_of(tags, key.text)) for key, _ in tags.entries),
             max_seconds=int(max_seconds) if kind == "role" and max_seconds.isdigit() else 0,
         )
 
-    def _listed(self, node: Node) -> Policy | str:
+    def _policy_item(self, node: Node) -> Policy | str:
         """An item of a list of policies: an ARN, a document, or `{name, document}`."""
         if isinstance(node, Scalar) and node.text.startswith("arn:"):
             return self.attached(node.text)
@@ -113,8 +113,8 @@ class SeedPolicies(PolicyFileReader):
             return FileOrganization(service, resource, is_there=False)
         for account, levels in self._levels(node, ()):
             if account != text_of(node, "management_account"):
-                service[account] = tuple(self._level(each, "scp") for each in levels)
-                resource[account] = tuple(self._level(each, "rcp") for each in levels)
+                service[account] = tuple(self._level(level, "scp") for level in levels)
+                resource[account] = tuple(self._level(level, "rcp") for level in levels)
         return FileOrganization(service, resource, is_there=True)
 
     def _levels(self, node: Mapping, above: tuple[Mapping, ...]) -> Iterator[tuple[str, tuple[Mapping, ...]]]:

@@ -52,7 +52,11 @@ class Template(PolicyFileReader):
                     self.managed[logical] = policy
         for _, kind, values in resources:
             self._attach(kind, values, people)
-        return PolicyFile(self.file, tuple(self._known(each) for each in people.values() if each.name), frozenset())
+        return PolicyFile(
+            self.file,
+            tuple(self._known(known_entity) for known_entity in people.values() if known_entity.name),
+            frozenset(),
+        )
 
     def _attach(self, kind: str, values: Mapping, people: dict[str, _Entity]) -> None:
         """Attach a policy resource to the entities that it names."""
@@ -60,8 +64,8 @@ class Template(PolicyFileReader):
             return
         owners: dict[Kind, list[str]] = {}
         for title, of in _KINDS.items():
-            one = values.get(f"{title}Name")
-            named = (one,) if one is not None else items_of(values.get(f"{title}s"))
+            single_name = values.get(f"{title}Name")
+            named = (single_name,) if single_name is not None else items_of(values.get(f"{title}s"))
             owners[of] = [_referred(node) for node in named]
         for logical, entity in people.items():
             names = owners[entity.kind]
@@ -81,7 +85,7 @@ class Template(PolicyFileReader):
         trust = self.policy(values.get("AssumeRolePolicyDocument"), "trust") if entity.kind == "role" else None
         tags = [mapping_of(tag) for tag in items_of(values.get("Tags"))]
         path = text_of(values, "Path") or "/"
-        return _made(
+        return _new_entity(
             entity,
             path,
             trust,
@@ -116,10 +120,10 @@ class Terraform(PolicyFileReader):
                 if entity_kind == owned and not name:
                     owner.policies.append(f"whose {kind} is, {self.file} leaves open")
                 elif (entity_kind, entity_name) == (owned, name):
-                    owner.policies.append(self._given(kind, values))
-        return PolicyFile(self.file, tuple(self._known(each) for each in people.values()), frozenset())
+                    owner.policies.append(self._policy_of(kind, values))
+        return PolicyFile(self.file, tuple(self._known(known_entity) for known_entity in people.values()), frozenset())
 
-    def _given(self, kind: str, values: Mapping) -> Policy | str:
+    def _policy_of(self, kind: str, values: Mapping) -> Policy | str:
         if kind.endswith("_attachment"):
             return self.attached(text_of(values, "policy_arn") or LATER)
         return self.policy(values.get("policy"), "identity")
@@ -134,7 +138,7 @@ class Terraform(PolicyFileReader):
         arn = text_of(values, "permissions_boundary")
         trust = self.policy(values.get("assume_role_policy"), "trust") if entity.kind == "role" else None
         tags = mapping_of(values.get("tags"))
-        return _made(
+        return _new_entity(
             entity,
             text_of(values, "path") or "/",
             trust,
@@ -163,7 +167,7 @@ def _referred(node: Node | None) -> str:
     return reference or LATER
 
 
-def _made(
+def _new_entity(
     entity: _Entity,
     path: str,
     trust: Policy | str | None,

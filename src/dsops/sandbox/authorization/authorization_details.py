@@ -25,7 +25,7 @@ from dsops.policy import (
     lower_case,
 )
 from dsops.sandbox.authorization.authorization_records import Owner, Record
-from dsops.sandbox.authorization.authorize import FULL_RIGHTS, NO_ROLE, Kept
+from dsops.sandbox.authorization.authorizer import FULL_RIGHTS, NO_ROLE, Kept
 from dsops.sandbox.clock import iso_time
 from dsops.sandbox.state.iam_backend import StoredPolicy
 
@@ -80,7 +80,7 @@ class MessageReader(NamedTuple):
         return self.record.caller.lets(self.owner.account, self.owner.organization_id)
 
     def sees_resource(self, decision: Decision) -> bool:
-        """Whether the reader may see the resource owner's side."""
+        """Whether the reader may see the policies on the resource owner's side."""
         owner = self.record.owners[decision.request.resource_account]
         return owner.lets(self.owner.account, self.owner.organization_id)
 
@@ -91,12 +91,12 @@ class MessageReader(NamedTuple):
     @property
     def sees_anything(self) -> bool:
         """Whether the record exists for that reader at all."""
-        return self.sees_caller or any(self.sees_resource(kept.decision) for kept in self.record.decisions)
+        return self.sees_caller or any(self.sees_resource(entry.decision) for entry in self.record.decisions)
 
 
 def request_details(reader: MessageReader) -> Json:
     """Return the answer of `GetRequestAuthorizationDetails`, with all evaluations."""
-    decisions = [kept.decision for kept in reader.record.decisions]
+    decisions = [entry.decision for entry in reader.record.decisions]
     contexts = [_context(reader, decision) for decision in decisions]
     shared = {
         key: value for key, value in contexts[0].items() if all(context.get(key) == value for context in contexts)
@@ -113,23 +113,23 @@ def request_details(reader: MessageReader) -> Json:
 
 def policies(reader: MessageReader) -> dict[str, Listed]:
     """Return the evaluated policies by URI, matching or not, that the reader may see."""
-    found: dict[str, Listed] = {}
-    for kept in reader.record.decisions:
-        for kind, target, text in _consulted(reader.record, kept):
-            if text.name in _NOBODYS or not reader.sees(kind, kept.decision):
+    policies_by_uri: dict[str, Listed] = {}
+    for entry in reader.record.decisions:
+        for kind, target, text in _consulted(reader.record, entry):
+            if text.name in _NOBODYS or not reader.sees(kind, entry.decision):
                 continue
-            listed = Listed(kind, _uri(kind, kept.decision, text.name), (target,), text.text)
-            earlier = found.get(listed.uri)
+            listed = Listed(kind, _uri(kind, entry.decision, text.name), (target,), text.text)
+            earlier = policies_by_uri.get(listed.uri)
             if earlier is not None:
                 # A control policy can be attached on several levels.
                 listed = earlier._replace(attached_to=tuple(dict.fromkeys((*earlier.attached_to, target))))
-            found[listed.uri] = listed
-    return found
+            policies_by_uri[listed.uri] = listed
+    return policies_by_uri
 
 
-def _consulted(record: Record, kept: Kept) -> Iterator[tuple[str, str, StoredPolicy]]:
+def _consulted(record: Record, entry: Kept) -> Iterator[tuple[str, str, StoredPolicy]]:
     """Yield kind, ARN of the target, and policy."""
-    request, consulted = kept.decision.request, kept.consulted
+    request, consulted = entry.decision.request, entry.consulted
     owner = record.owners[request.resource_account]
     for kind, levels, nodes in (
         ("RESOURCE_CONTROL_POLICY", consulted.resource_control, owner.nodes),
@@ -139,7 +139,7 @@ def _consulted(record: Record, kept: Kept) -> Iterator[tuple[str, str, StoredPol
             yield from ((kind, node, text) for text in level)
     if consulted.resource is not None:
         yield "RESOURCE_BASED_POLICY", request.resource, consulted.resource
-    whom = _whom(kept.decision)
+    whom = _principal_arn(entry.decision)
     yield from (("IDENTITY_BASED_POLICY", whom, text) for text in consulted.identity)
     if consulted.boundary is not None:
         yield "PERMISSIONS_BOUNDARY", whom, consulted.boundary
@@ -147,7 +147,7 @@ def _consulted(record: Record, kept: Kept) -> Iterator[tuple[str, str, StoredPol
         yield from (("SESSION_POLICY", whom, text) for text in layer)
 
 
-def _whom(decision: Decision) -> str:
+def _principal_arn(decision: Decision) -> str:
     """Return the ARN of a role rather than of its session, as in AWS's examples."""
     principal = decision.request.principal
     return principal.issuer_arn or principal.arn
@@ -157,7 +157,7 @@ def _uri(kind: str, decision: Decision, name: str) -> str:
     """Return a managed policy's ARN; for an inline policy an opaque identifier."""
     if name.startswith("arn:"):
         return name
-    target = decision.request.resource if kind in _OF_RESOURCES else _whom(decision)
+    target = decision.request.resource if kind in _OF_RESOURCES else _principal_arn(decision)
     return f"inline:{hashlib.sha256(repr((kind, target, name)).encode()).hexdigest()[:16]}"
 
 
@@ -172,7 +172,7 @@ def _policy(listed: Listed) -> Json:
 
 def _evaluation(reader: MessageReader, decision: Decision, context: Mapping[str, str]) -> Json:
     request, reasons = decision.request, decision.reasons
-    matched = [found for reason in reasons for found in _matched(reader, decision, (reason,))]
+    matched = [policy for reason in reasons for policy in _matched(reader, decision, (reason,))]
     evaluation: Json = {
         "action": request.action,
         "resource": "" if request.resource == "*" else request.resource,
@@ -206,14 +206,14 @@ def _checks(reader: MessageReader, decision: Decision, reasons: Sequence[Reason]
     for reason in reasons_by_type.get("identity-based policy", ()):
         # Within one account either the identity or the resource policy may allow: together they are one requirement.
         alternatives = [resource_reason for resource_reason in resources if not resource_reason.is_needed]
-        yield _check(reader, decision, "PRINCIPAL", _together(reason, alternatives), (reason, *alternatives))
+        yield _check(reader, decision, "PRINCIPAL", _combined_effect(reason, alternatives), (reason, *alternatives))
     for policy_type, check_type in (("permissions boundary", "PERMISSIONS_BOUNDARY"), ("session policy", "SESSION")):
         layers = reasons_by_type.get(policy_type, [])
         if layers:
-            yield _check(reader, decision, check_type, _of_all(layers), layers)
+            yield _check(reader, decision, check_type, _effect_of_all(layers), layers)
 
 
-def _together(identity: Reason, beside: Sequence[Reason]) -> Effect | None:
+def _combined_effect(identity: Reason, beside: Sequence[Reason]) -> Effect | None:
     effects = {identity.effect, *(reason.effect for reason in beside)}
     if "ExplicitDeny" in effects:
         return "ExplicitDeny"
@@ -224,7 +224,7 @@ def _together(identity: Reason, beside: Sequence[Reason]) -> Effect | None:
     return "Allow" if "Allow" in effects else None
 
 
-def _of_all(layers: Sequence[Reason]) -> Effect | None:
+def _effect_of_all(layers: Sequence[Reason]) -> Effect | None:
     """Combine the layers: each of them must allow."""
     effects = {reason.effect for reason in layers}
     if "ExplicitDeny" in effects:
@@ -250,38 +250,38 @@ def _check(
 
 def _matched(reader: MessageReader, decision: Decision, reasons: Iterable[Reason]) -> Iterator[Json]:
     """Yield the policies with matching statements that the reader may see."""
-    found: dict[str, list[Json]] = {}
+    statements_by_uri: dict[str, list[Json]] = {}
     for reason in reasons:
         kind = _KINDS[reason.policy_type]
         for match in reason.matched:
             if match.policy.name not in _NOBODYS and reader.sees(kind, decision):
                 statement = {"sid": _sid(match), "evaluatedEffect": match.statement.effect.upper()}
-                found.setdefault(_uri(kind, decision, match.policy.name), []).append(statement)
-    for uri, statements in found.items():
+                statements_by_uri.setdefault(_uri(kind, decision, match.policy.name), []).append(statement)
+    for uri, statements in statements_by_uri.items():
         yield {"uri": uri, "matchedStatements": statements}
 
 
-def _sid(found: StatementReason) -> str:
+def _sid(reason: StatementReason) -> str:
     """Return the statement's Sid, or one made from its position."""
     number = next(
-        position for position, statement in enumerate(found.policy.statements, 1) if statement is found.statement
+        position for position, statement in enumerate(reason.policy.statements, 1) if statement is reason.statement
     )
-    return found.statement.sid or f"statement{number}"
+    return reason.statement.sid or f"statement{number}"
 
 
 def _context(reader: MessageReader, decision: Decision) -> dict[str, str]:
     service = lower_case(decision.request.action.partition(":")[0])
     sees_resource = reader.sees_resource(decision)
-    shown = {}
+    values_by_key = {}
     for key, values in decision.request.context.items():
         lower = lower_case(key)
         is_resources = lower.startswith(("aws:resource", "iam:resourcetag/", f"{service}:resourcetag/"))
         if lower not in SECRET_KEYS and (sees_resource if is_resources else reader.sees_caller):
-            shown[_SPELT.get(lower, key)] = _shown(lower, values)
-    return shown
+            values_by_key[_SPELT.get(lower, key)] = _shown_value(lower, values)
+    return values_by_key
 
 
-def _shown(key: str, values: tuple[str, ...]) -> str:
+def _shown_value(key: str, values: tuple[str, ...]) -> str:
     if len(values) != 1 or key in _MANY or is_multi_valued(global_key_type(key)):
         return f"[{', '.join(values)}]"
     if key == "aws:sourceip":

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from dsops.sandbox.authorization.authorize import Kept
+from dsops.sandbox.authorization.authorizer import Kept
 from dsops.sandbox.state.organizations import Organizations
 from dsops.sandbox.wire.models import EVERY_SERVICE
 
@@ -72,7 +72,7 @@ class AuthorizationRecords:
         principal = decisions[-1].decision.request.principal
         if not principal.account:
             return ""
-        accounts = {principal.account, *(kept.decision.request.resource_account for kept in decisions)}
+        accounts = {principal.account, *(entry.decision.request.resource_account for entry in decisions)}
         record = Record(new_id(), decisions[-1].at, region, tuple(decisions), self._owners(accounts))
         self._records[record.authorization_id] = record
         if len(self._records) > _KEPT:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dsops.policy import Policy, Reason, Statement, StatementReason, UnmetElement
-from dsops.sandbox.authorization.authorize import NO_ROLE, Kept
+from dsops.sandbox.authorization.authorizer import NO_ROLE, Kept
 from dsops.sandbox.clock import iso_time
 
 
-def decision_record(kept: Kept) -> dict[str, object]:
+def decision_record(entry: Kept) -> dict[str, object]:
     """Return the decision as JSON types. Secret condition values are left out (`dsops.policy` masks them)."""
-    decision = kept.decision
+    decision = entry.decision
     request = decision.request
     return {
-        "request_id": kept.request_id,
-        "time": iso_time(kept.at),
+        "request_id": entry.request_id,
+        "time": iso_time(entry.at),
         "caller": request.principal.arn or request.principal.federated,
         "action": request.action,
         "resource": request.resource,
@@ -30,26 +30,26 @@ def decision_record(kept: Kept) -> dict[str, object]:
 
 def _reason(reason: Reason) -> dict[str, object]:
     # The statements of the placeholder trust policy for a missing role are no user's.
-    is_no_role = any(found.policy.name == NO_ROLE.name for found in reason.near)
+    is_no_role = any(statement_reason.policy.name == NO_ROLE.name for statement_reason in reason.near)
     return {
         "policy_type": reason.policy_type,
         "level": reason.level,
         "effect": reason.effect,
         "is_needed": reason.is_needed,
-        "matched": [_statement(found) for found in reason.matched],
-        "near": [] if is_no_role else [_statement(found) for found in reason.near],
+        "matched": [_statement(statement_reason) for statement_reason in reason.matched],
+        "near": [] if is_no_role else [_statement(statement_reason) for statement_reason in reason.near],
         "note": NO_ROLE.name if is_no_role else reason.note,
     }
 
 
-def _statement(found: StatementReason) -> dict[str, object]:
+def _statement(reason: StatementReason) -> dict[str, object]:
     return {
-        "policy": found.policy.name,
-        "statement": _number(found.policy, found.statement),
-        "sid": found.statement.sid,
-        "line": found.statement.line,
-        "effect": found.statement.effect,
-        "failures": [_failure(failure) for failure in found.failures],
+        "policy": reason.policy.name,
+        "statement": _number(reason.policy, reason.statement),
+        "sid": reason.statement.sid,
+        "line": reason.statement.line,
+        "effect": reason.statement.effect,
+        "failures": [_failure(failure) for failure in reason.failures],
     }
 
 
@@ -57,7 +57,7 @@ def _number(policy: Policy | None, statement: Statement | None) -> int | None:
     """Return the statement's position in its policy, from 1: a one-line document has no other way to point to it."""
     if policy is None or statement is None:
         return None
-    return next((number for number, one in enumerate(policy.statements, 1) if one is statement), None)
+    return next((number for number, candidate in enumerate(policy.statements, 1) if candidate is statement), None)
 
 
 def _failure(failure: UnmetElement) -> dict[str, object]:

@@ -61,10 +61,10 @@ class Messages:
 def message_record(decision: Decision) -> dict[str, object]:
     """Return what DecodeAuthorizationMessage shows of a decision, without external IDs."""
     matched = [
-        found.statement
+        statement_reason.statement
         for reason in decision.reasons
-        for found in reason.matched
-        if (found.statement.effect == "Deny") == (decision.effect == "ExplicitDeny")
+        for statement_reason in reason.matched
+        if (statement_reason.statement.effect == "Deny") == (decision.effect == "ExplicitDeny")
     ]
     return {
         "allowed": decision.is_allowed,

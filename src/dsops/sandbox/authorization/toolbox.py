@@ -19,7 +19,7 @@ from dsops.sandbox.authorization.authorization_details import (
     request_details,
 )
 from dsops.sandbox.authorization.authorization_records import AuthorizationRecords
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion, Judge
+from dsops.sandbox.authorization.authorizer import AuthorizationQuestion, Judge
 from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.models import TOOLBOX, operation_names, signing_name
@@ -110,8 +110,8 @@ def _token(authorization_id: str, start: int) -> str:
     return hashlib.sha256(f"{authorization_id} {start}".encode()).hexdigest()
 
 
-def _not_found(what: str) -> SandboxRefusal:
-    text = f"The requested {what} do{'es' if what == 'policy' else ''} not exist in this region or have expired."
+def _not_found(noun: str) -> SandboxRefusal:
+    text = f"The requested {noun} do{'es' if noun == 'policy' else ''} not exist in this region or have expired."
     return refusal("ResourceNotFoundException", text, 404)
 
 

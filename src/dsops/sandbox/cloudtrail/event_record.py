@@ -78,13 +78,13 @@ def record_of(
         "eventSource": f"{event_source(route.service)}.amazonaws.com",
         "eventName": turn.operation,
         "awsRegion": region_of_trail(route.service, caller.partition, caller.region),
-        **_from_where(request, turn),
+        **_source_of(request, turn),
         **_error(route.service, refused, answer),
-        "requestParameters": _asked(route.service, turn) or None,
+        "requestParameters": _recorded_parameters(route.service, turn) or None,
         "responseElements": _plain(_without_secrets(result)) or None,
     }
     if route.service == "sts":
-        record["additionalEventData"] = _serving(caller.region)
+        record["additionalEventData"] = _endpoint_data(caller.region)
     record |= {"requestID": turn.request_id, "readOnly": _only_reads(turn.operation)}
     resources = [*resources_of_data(route.service, turn)] if is_data else [*_roles(turn)]
     if resources:
@@ -106,9 +106,9 @@ def packed(record: Mapping[str, object], recipient: str) -> bytes:
     return marshal.dumps({**record, "recipientAccountId": recipient})
 
 
-def unpacked(kept: bytes) -> dict[str, Any]:
+def unpacked(data: bytes) -> dict[str, Any]:
     """Return the whole record with its id."""
-    record: dict[str, Any] = marshal.loads(kept)  # noqa: S302 - our own, of this process
+    record: dict[str, Any] = marshal.loads(data)  # noqa: S302 - our own, of this process
     record["eventID"] = id_of(f"{record['requestID']} {record['recipientAccountId']}")
     return record
 
@@ -120,7 +120,7 @@ def id_of(name: str) -> str:
     return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
 
 
-def _from_where(request: HttpRequest, turn: AuthenticatedRequest) -> dict[str, object]:
+def _source_of(request: HttpRequest, turn: AuthenticatedRequest) -> dict[str, object]:
     """Return source address and user agent; for an AWS service that calls by itself, its name."""
     if turn.caller.principal.kind == "service":
         return dict.fromkeys(("sourceIPAddress", "userAgent"), turn.caller.principal.federated)
@@ -131,7 +131,7 @@ def _from_where(request: HttpRequest, turn: AuthenticatedRequest) -> dict[str, o
 
 
 @lru_cache(maxsize=64)
-def _serving(region: str) -> Mapping[str, object]:
+def _endpoint_data(region: str) -> Mapping[str, object]:
     """Return the data about STS's endpoint; the sandbox has regional endpoints only."""
     return {"RequestDetails": {"endpointType": "regional", "awsServingRegion": region}}
 
@@ -151,7 +151,7 @@ def _error(service: str, refused: SandboxRefusal | None, answer: HttpAnswer | No
     headers = {lower_case(name): value for name, value in answer.headers}
     text = answer.body.decode("utf-8", "replace")
     if text.startswith("{") or "cbor" in headers.get("content-type", ""):
-        content = _said(answer.body)
+        content = _response_object(answer.body)
         code = str(content.get("__type") or headers.get("x-amzn-errortype", "")).rpartition("#")[2]
         return {"errorCode": code, "errorMessage": content.get("message") or content.get("Message") or ""}
     matches = [re.search(f"<{name}>([^<]*)</{name}>", text) for name in ("Code", "Message")]
@@ -159,7 +159,7 @@ def _error(service: str, refused: SandboxRefusal | None, answer: HttpAnswer | No
     return {"errorCode": _exception_names(service).get(code, code), "errorMessage": message}
 
 
-def _said(body: bytes) -> Mapping[str, object]:
+def _response_object(body: bytes) -> Mapping[str, object]:
     """Return the object in the body of an answer; {} if there is none."""
     try:
         content = json.loads(body) if body.startswith(b"{") else decode(body)
@@ -175,7 +175,7 @@ def _exception_names(service: str) -> Mapping[str, str]:
     return {shape.error_code: shape.name for shape in shapes}
 
 
-def _asked(service: str, turn: AuthenticatedRequest) -> dict[str, object]:
+def _recorded_parameters(service: str, turn: AuthenticatedRequest) -> dict[str, object]:
     """Return the recorded parameters, and the transitive tags that the session passes on."""
     recorded = {_lower(name): _plain(value) for name, value in turn.parameters.items() if name in _KEPT_PARAMETERS}
     if "bucket" in recorded:
@@ -210,8 +210,8 @@ def _without_secrets(result: Mapping[str, Value]) -> Mapping[str, Value]:
     credentials = result.get("Credentials")
     if not isinstance(credentials, Mapping):
         return {}
-    shown = {name: credentials[name] for name in ("AccessKeyId", "Expiration")} | {"SessionToken": HIDDEN}
-    return {**result, "Credentials": shown}
+    visible = {name: credentials[name] for name in ("AccessKeyId", "Expiration")} | {"SessionToken": HIDDEN}
+    return {**result, "Credentials": visible}
 
 
 def _plain(value: object) -> object:
@@ -241,8 +241,8 @@ def _lower(name: str) -> str:
 
 def region_of_trail(service: str, partition: str, region: str) -> str:
     """Return the region that records the call: us-east-1 for IAM, the request's region for regional services."""
-    known = partition_named(partition)
-    home = region if known is None else known.global_region
+    known_partition = partition_named(partition)
+    home = region if known_partition is None else known_partition.global_region
     if region == GLOBAL_REGION:
         return home
     if service not in _GLOBAL_SERVICES or service in _REGIONAL_IN.get(partition, ()):

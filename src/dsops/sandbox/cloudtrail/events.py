@@ -27,8 +27,8 @@ _MOST = 2**31
 class Events:
     """The latest calls, oldest first."""
 
-    def __init__(self, kept: int) -> None:
-        self._records: deque[bytes] = deque(maxlen=min(kept, _MOST))
+    def __init__(self, most_records: int) -> None:
+        self._records: deque[bytes] = deque(maxlen=min(most_records, _MOST))
         self.added = 0
         """The number of records so far, including dropped ones."""
         self.trail: EventTrail | None = None
@@ -72,26 +72,26 @@ class Events:
 
         With `last`, only the newest `last` ones; older ones are not even deserialized.
         """
-        kept = list(self._records)
-        gone = self.added - len(kept)
+        packed_records = list(self._records)
+        dropped = self.added - len(packed_records)
         # If `after` exceeds the count, the client saw another sandbox on this port: start over.
-        start = max(0, after - gone) if after <= self.added else 0
-        found: list[dict[str, Any]] = []
-        for text in islice(reversed(kept), max(0, len(kept) - start)):
+        start = max(0, after - dropped) if after <= self.added else 0
+        newest: list[dict[str, Any]] = []
+        for text in islice(reversed(packed_records), max(0, len(packed_records) - start)):
             record = unpacked(text)
             if not account or record["recipientAccountId"] == account:
-                found.append(record)
-                if len(found) == last:
+                newest.append(record)
+                if len(newest) == last:
                     break
-        yield from reversed(found)
+        yield from reversed(newest)
 
     def keep(self, record: Mapping[str, object], recipient: str) -> None:
         """Add a record to the trail of an account, which gives it its id."""
-        kept = packed(record, recipient)
-        self._records.append(kept)
+        data = packed(record, recipient)
+        self._records.append(data)
         self.added += 1
         if self.trail is not None:
-            self.trail.add(kept, recipient, str(record["awsRegion"]))
+            self.trail.add(data, recipient, str(record["awsRegion"]))
 
 
 def owner_of_role(turn: AuthenticatedRequest) -> str:

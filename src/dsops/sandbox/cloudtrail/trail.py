@@ -120,9 +120,9 @@ class EventTrail:
             self._tell(f"the trail can't be written to {self._folder} ({why}); the sandbox goes on, and tries it again")
         while self.waiting > self._most_waiting:
             longest = max(self._waiting, key=lambda where: len(self._waiting[where]))
-            gone = max(1, len(self._waiting[longest]) // 2)
-            del self._waiting[longest][:gone]
-            self._lost += gone
+            count = max(1, len(self._waiting[longest]) // 2)
+            del self._waiting[longest][:count]
+            self._lost += count
 
     def _write(self, where: Where, records: list[bytes]) -> None:
         """Write one file."""
@@ -135,7 +135,7 @@ class EventTrail:
         unique = b32encode(os.urandom(10)).decode()
         name = f"{account}_CloudTrail_{region}_{moment:%Y%m%dT%H%MZ}_{unique}.json.gz"
         # One record at a time: five hundred at once trigger Python's garbage collection.
-        text = f'{{"Records":[{",".join([_encode(unpacked(one)) for one in records])}]}}'
+        text = f'{{"Records":[{",".join([_encode(unpacked(data)) for data in records])}]}}'
         _write_whole(os.path.join(folder, name), gzip.compress(text.encode(), _GZIP_LEVEL, mtime=0))
 
     def _try_folder(self) -> None:

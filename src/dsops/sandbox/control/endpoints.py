@@ -17,7 +17,7 @@ from typing import TypeVar
 from urllib.parse import parse_qs, unquote
 
 from dsops.openmetrics import CONTENT_TYPE
-from dsops.sandbox.authorization.authorize import Kept
+from dsops.sandbox.authorization.authorizer import Kept
 from dsops.sandbox.authorization.decisions import decision_record
 from dsops.sandbox.clock import iso_time
 from dsops.sandbox.control.console import Console
@@ -114,7 +114,7 @@ class Control:
         """`{"advance_seconds": 30}`, `{"now": "2026-07-13T10:00:00Z"}`, `{"frozen": true}`, or several of them."""
         with self._sandbox.world.lock:
             try:
-                moment, is_frozen = _wish(json.loads(request.body), self._sandbox.clock.now())
+                moment, is_frozen = _clock_setting(json.loads(request.body), self._sandbox.clock.now())
             except (ValueError, TypeError, OverflowError):
                 message = 'send {"advance_seconds": 30}, {"now": "2026-07-13T10:00:00Z"} or {"frozen": true}'
                 return _answer(400, {"error": message})
@@ -131,13 +131,13 @@ class Control:
             rates = {str(service): read_rate(str(rate)) for service, rate in wish.items()}
         except (ValueError, AttributeError, RecursionError):
             rates = {}
-        known = {service: rate for service, rate in rates.items() if rate is not None}
-        if not rates or len(known) < len(rates):
+        limits = {service: rate for service, rate in rates.items() if rate is not None}
+        if not rates or len(limits) < len(rates):
             return _answer(400, {"error": 'send {"sts": 5}: requests a second, and 0 for no limit'})
-        for why in filter(None, map(why_not_limited, known)):
+        for why in filter(None, map(why_not_limited, limits)):
             return _answer(400, {"error": why})
         with self._sandbox.world.lock:
-            self._sandbox.throttle.limit(known)
+            self._sandbox.throttle.limit(limits)
             return self._throttle({})
 
     def _outbound(self, name: str, request: HttpRequest) -> HttpAnswer:
@@ -200,12 +200,12 @@ class Control:
 
     def _decisions(self, query: Parameters) -> HttpAnswer:
         decisions = _last(list(self._sandbox.judge.decisions), query)
-        return _answer(200, {"decisions": [self._decision(one) for one in decisions]})
+        return _answer(200, {"decisions": [self._decision(entry) for entry in decisions]})
 
-    def _decision(self, kept: Kept) -> dict[str, object]:
-        record = decision_record(kept)
-        if not kept.decision.is_allowed:
-            record["encoded_message"] = self._sandbox.sts.messages.encode(kept.decision)
+    def _decision(self, entry: Kept) -> dict[str, object]:
+        record = decision_record(entry)
+        if not entry.decision.is_allowed:
+            record["encoded_message"] = self._sandbox.sts.messages.encode(entry.decision)
         return record
 
 
@@ -243,7 +243,7 @@ def _why_not_here(request: HttpRequest) -> str:
     return ""
 
 
-def _wish(wish: object, now: float) -> tuple[float, bool | None]:
+def _clock_setting(wish: object, now: float) -> tuple[float, bool | None]:
     """Return the new time and whether to freeze there (None: unchanged). Raises ValueError for an invalid request."""
     if not isinstance(wish, dict) or not wish or set(wish) - {"advance_seconds", "now", "frozen"}:
         raise ValueError("not a wish")

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dsops.arn import parse_arn
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion
+from dsops.sandbox.authorization.authorizer import AuthorizationQuestion
 from dsops.sandbox.authorization.resources import ResourceResolver
 from dsops.sandbox.authorization.resources.ssm import with_plain_names
 from dsops.sandbox.iam_api.operations import IamOperations
@@ -32,7 +32,7 @@ from dsops.sandbox.wire.models import signing_name
 from dsops.sandbox.wire.responses import json_answer, with_request_id
 
 if TYPE_CHECKING:
-    from dsops.sandbox.authorization.authorize import Judge
+    from dsops.sandbox.authorization.authorizer import Judge
     from dsops.sandbox.authorization.caller import Caller
     from dsops.sandbox.authorization.request import AuthenticatedRequest
     from dsops.sandbox.authorization.resources.encryption import KeyUse, Service
@@ -79,7 +79,7 @@ class Operations:
             self._secret_storage.open_parameters()
         if service == "s3" and route.request is not None:
             turn = turn._replace(parameters=s3_requests.ready(turn.operation, turn.parameters, route.request))
-        account, resource = self._ask(service, turn)
+        account, resource = self._authorize(service, turn)
         # Convert to CBOR last: corrections to an answer are made in its JSON form.
         protocol: Protocol = "json" if route.protocol == "cbor" else route.protocol
         special = self._special.get(service)
@@ -94,10 +94,12 @@ class Operations:
         if route.protocol == "cbor":
             return answer.mapped(partial(in_cbor, service, turn.operation))
         if special is None and protocol in {"query", "ec2"}:
-            return answer.mapped(lambda one: one._replace(body=with_request_id(one.body, turn.request_id)))
+            return answer.mapped(
+                lambda response: response._replace(body=with_request_id(response.body, turn.request_id))
+            )
         return answer
 
-    def _ask(self, service: str, turn: AuthenticatedRequest) -> tuple[str, str]:
+    def _authorize(self, service: str, turn: AuthenticatedRequest) -> tuple[str, str]:
         """Authorize the operation; return the account in which it is carried out and its first resource.
 
         The first question is about the resource acted on; a KMS key or the source of a copy may belong to another

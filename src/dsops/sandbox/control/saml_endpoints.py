@@ -86,27 +86,27 @@ class SamlResponses:
         return provider_arns[0], ""
 
 
-def _wish(asked: Mapping[str, Any]) -> SamlWish:
+def _wish(wish_data: Mapping[str, Any]) -> SamlWish:
     """Parse everything but the role; raises ValueError, TypeError or AttributeError for invalid input."""
-    name = str(asked.get("session_name") or "user")
+    name = str(wish_data.get("session_name") or "user")
     attributes: dict[str, list[str]] = {saml.SESSION_NAME: [name]}
-    for key, value in dict(asked.get("tags") or {}).items():
+    for key, value in dict(wish_data.get("tags") or {}).items():
         attributes[f"{saml.PRINCIPAL_TAG}{key}"] = [str(value)]
-    if asked.get("transitive"):
-        attributes[saml.TRANSITIVE_KEYS] = [str(key) for key in asked["transitive"]]
-    if asked.get("source_identity"):
-        attributes[saml.SOURCE_IDENTITY] = [str(asked["source_identity"])]
-    if asked.get("duration_seconds") is not None:
-        attributes[saml.SESSION_DURATION] = [str(int(asked["duration_seconds"]))]
-    for key, values in dict(asked.get("attributes") or {}).items():
+    if wish_data.get("transitive"):
+        attributes[saml.TRANSITIVE_KEYS] = [str(key) for key in wish_data["transitive"]]
+    if wish_data.get("source_identity"):
+        attributes[saml.SOURCE_IDENTITY] = [str(wish_data["source_identity"])]
+    if wish_data.get("duration_seconds") is not None:
+        attributes[saml.SESSION_DURATION] = [str(int(wish_data["duration_seconds"]))]
+    for key, values in dict(wish_data.get("attributes") or {}).items():
         attributes[str(key)] = [str(value) for value in (values if isinstance(values, list) else [values])]
-    wish = SamlWish(str(asked.get("subject") or name), attributes)
-    session, role = asked.get("session_seconds"), parse_arn(str(asked["role"]))
+    wish = SamlWish(str(wish_data.get("subject") or name), attributes)
+    session, role = wish_data.get("session_seconds"), parse_arn(str(wish_data["role"]))
     place = sign_in("aws" if role is None else role.partition)
     return wish._replace(
-        seconds=int(asked.get("expires_seconds", wish.seconds)),
+        seconds=int(wish_data.get("expires_seconds", wish.seconds)),
         session_seconds=None if session is None else int(session),
-        subject_format=str(asked.get("subject_format") or wish.subject_format),
-        audience=str(asked.get("audience") or wish.audience),
-        recipient=str(asked.get("recipient") or place),
+        subject_format=str(wish_data.get("subject_format") or wish.subject_format),
+        audience=str(wish_data.get("audience") or wish.audience),
+        recipient=str(wish_data.get("recipient") or place),
     )

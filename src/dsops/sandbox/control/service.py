@@ -9,7 +9,7 @@ from typing import NamedTuple
 from dsops.arn import partition_of_region
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.authorization.authorization_records import AuthorizationRecords, with_id
-from dsops.sandbox.authorization.authorize import Judge
+from dsops.sandbox.authorization.authorizer import Judge
 from dsops.sandbox.authorization.caller import authenticate
 from dsops.sandbox.authorization.context import membership_keys, request_context, s3_context, unsigned_context
 from dsops.sandbox.authorization.request import AuthenticatedRequest

@@ -61,10 +61,10 @@ class ServiceRoles:
             return 400, {"error": 'send {"role": "arn:aws:iam::...:role/...", "function": "orders"}'}
         if not _FUNCTION.fullmatch(function):
             return 400, {"error": f"`{function}` is not the name of a Lambda function"}
-        status, said = self._issue(
+        status, answer = self._issue(
             name, request, lambda role, partition, region: of_function(role, partition, region, function)
         )
-        return status, said if status == 200 else {"error": said["message"]}
+        return status, answer if status == 200 else {"error": answer["message"]}
 
     def _to_container(self, name: str, request: HttpRequest, make_use: Callable[[Role, str, str], ServiceUse]) -> Said:
         sent_token = request.headers.get("authorization", "")

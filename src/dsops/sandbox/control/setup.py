@@ -44,13 +44,13 @@ def plant(sandbox: Sandbox, seed: Seed) -> None:
             sandbox.world.closed_sts_regions[account.account] = frozenset(account.closed_sts_regions)
             if account.has_outbound_federation:
                 sandbox.sts.outbound.enable(account.account)
-            for region, held in account.regions.items():
+            for region, region_seed in account.regions.items():
                 plant_region(
                     sandbox.secret_storage,
                     sandbox.keys,
                     account.partition,
                     SecretLocation(account.account, region),
-                    held,
+                    region_seed,
                 )
         if seed.organization is not None:
             _plant_organization(sandbox.world, seed.organization)
@@ -75,10 +75,10 @@ def _plant_identity_center(sandbox: Sandbox, center: SeedIdentityCenter, region:
     owner = sandbox.default_account if membership is None else membership.management_account
     whole = center._replace(region=center.region or region)
     try:
-        made = plant_instance(sandbox.world, whole, sandbox.issuers.saml.metadata, owner)
+        instance = plant_instance(sandbox.world, whole, sandbox.issuers.saml.metadata, owner)
     except Exception as error:
         raise SeedInvalid("the Identity Center can't be made", why=str(error), hint=_CORRECT) from error
-    sandbox.identity_center.instance = made
+    sandbox.identity_center.instance = instance
 
 
 def _plant_account(world: World, planter: IamBuilder, account: SeedAccount) -> None:
@@ -99,14 +99,14 @@ def _plant_account(world: World, planter: IamBuilder, account: SeedAccount) -> N
     for user in users:
         _plant_user(world, planter, owner, user)
     for role in account.roles:
-        made = planter.add_role(
+        role_added = planter.add_role(
             owner, role.name, role.trust, role.path, role.tags, role.max_session_duration, role.unique_id
         )
         _put(planter, owner, "role", role.name, role.policies)
         if role.boundary:
-            planter.set_role_boundary(made, role.boundary)
+            planter.set_role_boundary(role_added, role.boundary)
         if role.source_ip:
-            world.source_ips[made.unique_id] = role.source_ip
+            world.source_ips[role_added.unique_id] = role.source_ip
 
 
 def _add_issuers(issuers: Issuers, account: SeedAccount) -> None:
@@ -125,18 +125,18 @@ def _plant_saml_providers(sandbox: Sandbox, account: SeedAccount) -> None:
 
 
 def _plant_user(world: World, planter: IamBuilder, owner: str, user: SeedUser) -> None:
-    made = planter.add_user(owner, user.name, user.path, user.tags, user.unique_id)
-    planter.add_key(made, user.key.access_key_id, user.key.secret_access_key)
+    iam_user = planter.add_user(owner, user.name, user.path, user.tags, user.unique_id)
+    planter.add_key(iam_user, user.key.access_key_id, user.key.secret_access_key)
     for device in user.devices:
-        planter.add_mfa_device(made, device.path, device.name, device.seed)
+        planter.add_mfa_device(iam_user, device.path, device.name, device.seed)
     for group in user.groups:
-        planter.join_group(made, group)
+        planter.join_group(iam_user, group)
     policies = (*user.policies, _FULL_RIGHTS) if user.name == ADMIN else user.policies
     _put(planter, owner, "user", user.name, policies)
     if user.boundary:
-        planter.set_user_boundary(made, user.boundary)
+        planter.set_user_boundary(iam_user, user.boundary)
     if user.source_ip:
-        world.source_ips[made.unique_id] = user.source_ip
+        world.source_ips[iam_user.unique_id] = user.source_ip
 
 
 def _put(planter: IamBuilder, owner: str, kind: str, holder: str, policies: Iterable[StoredPolicy]) -> None:

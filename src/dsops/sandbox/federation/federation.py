@@ -11,7 +11,7 @@ from typing import Final
 
 from dsops.arn import parse_arn
 from dsops.policy import Principal
-from dsops.sandbox.authorization.authorize import NO_ROLE, AuthorizationQuestion, Judge, denied
+from dsops.sandbox.authorization.authorizer import NO_ROLE, AuthorizationQuestion, Judge, denied
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import request_tags, tag_keys
 from dsops.sandbox.authorization.request import AuthenticatedRequest

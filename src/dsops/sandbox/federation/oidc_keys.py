@@ -61,11 +61,11 @@ def provider_of_all(issuer: str) -> OidcProvider | None:
 
 def session_keys(host: str, claims: Mapping[str, Any], audience: str, subject: str) -> Keys:
     """Return the condition keys that the session keeps."""
-    kept: Keys = {f"{host}:aud": (audience,), f"{host}:sub": (subject,)}
+    session_values: Keys = {f"{host}:aud": (audience,), f"{host}:sub": (subject,)}
     methods = claims.get("amr")
     if isinstance(methods, list) and methods and all(isinstance(method, str) for method in methods):
-        kept[f"{host}:amr"] = tuple(methods)
-    return kept
+        session_values[f"{host}:amr"] = tuple(methods)
+    return session_values
 
 
 def trust_keys(host: str, claims: Mapping[str, Any]) -> Keys:

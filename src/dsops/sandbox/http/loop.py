@@ -183,7 +183,9 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         self._maintain = maintain
         self._tasks: deque[Connection] = deque()
         connections = most_connections()
-        self._waiting: Waiting[Connection] = Waiting(self._deliver, lambda one: not one.connected, connections // 2)
+        self._waiting: Waiting[Connection] = Waiting(
+            self._deliver, lambda connection: not connection.connected, connections // 2
+        )
         adjustments = Adjustments(
             ident=_NAME,
             max_request_body_size=max_body,

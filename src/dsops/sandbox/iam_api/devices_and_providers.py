@@ -34,7 +34,9 @@ class DevicesAndProviders:
             "RemoveClientIDFromOpenIDConnectProvider": self._remove_client,
             "GetMFADevice": self._device,
             "ResyncMFADevice": self._resync,
-            "ListInstanceProfileTags": lambda given, account, _: self._list_tags("InstanceProfile", given, account),
+            "ListInstanceProfileTags": lambda parameters, account, _: self._list_tags(
+                "InstanceProfile", parameters, account
+            ),
             **self._tagging("MFADevice"),
             **self._tagging("SAMLProvider"),
         }
@@ -55,9 +57,9 @@ class DevicesAndProviders:
 
     def _tagging(self, kind: str) -> dict[str, Callable[[Parameters, str, float], dict[str, Value]]]:
         return {
-            f"Tag{kind}": lambda given, account, _: self._tag(kind, given, account),
-            f"Untag{kind}": lambda given, account, _: self._untag(kind, given, account),
-            f"List{kind}Tags": lambda given, account, _: self._list_tags(kind, given, account),
+            f"Tag{kind}": lambda parameters, account, _: self._tag(kind, parameters, account),
+            f"Untag{kind}": lambda parameters, account, _: self._untag(kind, parameters, account),
+            f"List{kind}Tags": lambda parameters, account, _: self._list_tags(kind, parameters, account),
         }
 
     def _tag(self, kind: str, parameters: Parameters, account: str) -> dict[str, Value]:

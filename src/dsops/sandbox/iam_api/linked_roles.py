@@ -60,14 +60,14 @@ class LinkedRoles:
         trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         backend = self._world.backend(account)
         path = f"{LINKED_PATH}{service}/"
-        told = cast("str", description or None)  # an absent description is not shown
-        role = backend.create_role(name, trust, path, None, told, [], "3600", linked_service=service)
+        shown_description = cast("str", description or None)  # an absent description is not shown
+        role = backend.create_role(name, trust, path, None, shown_description, [], "3600", linked_service=service)
         arn = f"arn:{self._world.partitions[account]}:iam::aws:policy{LINKED_PATH}{policy}"
         self._world.bring_in(account, arn)
         # moto's data lacks policies that AWS has withdrawn.
         if arn in backend.managed_policies:
             backend.managed_policies[arn].attach_to(role)
-        made: dict[str, Value] = {
+        role_value: dict[str, Value] = {
             "Path": path,
             "RoleName": name,
             "RoleId": role.id,
@@ -75,7 +75,7 @@ class LinkedRoles:
             "CreateDate": Moment(role.create_date.timestamp()),
             "AssumeRolePolicyDocument": quote(trust),
         }
-        return made | ({"Description": description} if description else {})
+        return role_value | ({"Description": description} if description else {})
 
     def _delete(self, parameters: Parameters, account: str) -> dict[str, Value]:
         name = str(parameters["RoleName"])

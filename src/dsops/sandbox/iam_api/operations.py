@@ -54,8 +54,8 @@ class IamOperations:
             self._rules.after(operation, parameters, caller, memory)
             self._devices_and_providers.keep_tags(operation, parameters, caller.account)
         if answer.status == 200 and operation == "CreateUser":
-            made = new_user(self._world, caller.account, parameters)
-            return query_answer("iam", operation, made, turn.request_id)
+            user_result = new_user(self._world, caller.account, parameters)
+            return query_answer("iam", operation, user_result, turn.request_id)
         return answer._replace(body=with_request_id(answer.body, turn.request_id))
 
     def _check_has_no_service_credentials(self, turn: AuthenticatedRequest) -> None:
@@ -84,7 +84,7 @@ class IamOperations:
 def new_user(world: World, account: str, parameters: Mapping[str, object]) -> dict[str, Value]:
     """Return CreateUser's result; moto's does not have the boundary yet."""
     user = world.backend(account).users[str(parameters["UserName"])]
-    made: dict[str, Value] = {
+    user_value: dict[str, Value] = {
         "Path": user.path,
         "UserName": user.name,
         "UserId": user.id,
@@ -93,6 +93,6 @@ def new_user(world: World, account: str, parameters: Mapping[str, object]) -> di
     }
     boundary = str(parameters.get("PermissionsBoundary", ""))
     if boundary:
-        made["PermissionsBoundary"] = {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": boundary}
+        user_value["PermissionsBoundary"] = {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": boundary}
     tags = [{"Key": key, "Value": value} for key, value in listed_tags(parameters.get("Tags"))]
-    return {"User": made | ({"Tags": tags} if tags else {})}
+    return {"User": user_value | ({"Tags": tags} if tags else {})}

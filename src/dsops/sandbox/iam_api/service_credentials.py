@@ -63,24 +63,32 @@ class ServiceCredentials:
 
     def are_held_by(self, user: User) -> bool:
         """Whether the user has credentials, which prevents its deletion."""
-        return any(held.user_id == user.unique_id for held in self._held.values())
+        return any(credential.user_id == user.unique_id for credential in self._held.values())
 
     def _create(self, parameters: Parameters, user: User, now: float) -> dict[str, Value]:
         service = _service(parameters)
-        count = sum((held.user_id, held.service) == (user.unique_id, service) for held in self._held.values())
+        count = sum(
+            (credential.user_id, credential.service) == (user.unique_id, service) for credential in self._held.values()
+        )
         if count >= _MOST:
             raise refusal("LimitExceeded", f"Cannot exceed quota for ServiceSpecificCredentialsPerUser: {_MOST}", 409)
         suffix = f"+{count}" if count else ""
-        made = _Credential(
+        credential_added = _Credential(
             unique_id("ACCA", user.account), user.unique_id, service, f"{user.name}{suffix}-at-{user.account}", now
         )
-        self._held[made.identifier] = made
-        return {"ServiceSpecificCredential": {**_shown(made, user), "ServicePassword": _password()}}
+        self._held[credential_added.identifier] = credential_added
+        return {
+            "ServiceSpecificCredential": {**_credential_value(credential_added, user), "ServicePassword": _password()}
+        }
 
     def _list(self, parameters: Parameters, user: User, _now: float) -> dict[str, Value]:
         service = _service(parameters) if "ServiceName" in parameters else ""
-        own = [held for held in self._held.values() if held.user_id == user.unique_id]
-        return {"ServiceSpecificCredentials": [_shown(held, user) for held in own if service in {"", held.service}]}
+        own = [credential for credential in self._held.values() if credential.user_id == user.unique_id]
+        return {
+            "ServiceSpecificCredentials": [
+                _credential_value(credential, user) for credential in own if service in {"", credential.service}
+            ]
+        }
 
     def _update(self, parameters: Parameters, user: User, _now: float) -> dict[str, Value]:
         credential = self._of_user(parameters, user)
@@ -89,7 +97,7 @@ class ServiceCredentials:
 
     def _reset(self, parameters: Parameters, user: User, _now: float) -> dict[str, Value]:
         credential = self._of_user(parameters, user)
-        return {"ServiceSpecificCredential": {**_shown(credential, user), "ServicePassword": _password()}}
+        return {"ServiceSpecificCredential": {**_credential_value(credential, user), "ServicePassword": _password()}}
 
     def _delete(self, parameters: Parameters, user: User, _now: float) -> dict[str, Value]:
         del self._held[self._of_user(parameters, user).identifier]
@@ -110,14 +118,14 @@ def _service(parameters: Parameters) -> str:
     return service
 
 
-def _shown(held: _Credential, user: User) -> dict[str, Value]:
+def _credential_value(credential: _Credential, user: User) -> dict[str, Value]:
     return {
-        "CreateDate": Moment(held.created_at),
-        "ServiceName": held.service,
-        "ServiceUserName": held.name,
-        "ServiceSpecificCredentialId": held.identifier,
+        "CreateDate": Moment(credential.created_at),
+        "ServiceName": credential.service,
+        "ServiceUserName": credential.name,
+        "ServiceSpecificCredentialId": credential.identifier,
         "UserName": user.name,
-        "Status": held.status,
+        "Status": credential.status,
     }
 
 

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, cast
 from dsops.arn import is_account_id, parse_arn
 from dsops.policy import Policies, Policy, Principal
 from dsops.policy.language.conditions import fold_context
-from dsops.sandbox.authorization.authorize import compiled
+from dsops.sandbox.authorization.authorizer import compiled
 from dsops.sandbox.authorization.context import Context, tag_keys
 from dsops.sandbox.iam_api.policy_sources import SimulatedPolicy, context_keys, invalid_input, of_list, of_owner
 from dsops.sandbox.iam_api.simulation_results import RESOURCE_POLICY, SimulationCase, flag, result_of
@@ -67,7 +67,7 @@ class Simulation:
             message = "The dsops sandbox does not serve PolicyExclusionList. Nothing was done."
             raise refusal("NotImplemented", message, 501)
         case = self._case(parameters, account)
-        resources = [str(each) for each in cast("list[object]", parameters.get("ResourceArns") or ["*"])]
+        resources = [str(resource) for resource in cast("list[object]", parameters.get("ResourceArns") or ["*"])]
         actions = [_checked_action(str(action)) for action in cast("list[object]", parameters["ActionNames"])]
         count = min(len(actions), int(str(parameters.get("MaxItems", _PAGE))))
         work = count * len(resources) * (10 + sum(len(policy.statements) for policy, _ in case.texts))
@@ -78,7 +78,7 @@ class Simulation:
 
     def _case(self, parameters: Parameters, account: str) -> SimulationCase:
         has_source = "PolicySourceArn" in parameters
-        holder = self._entity(str(parameters["PolicySourceArn"]), account) if has_source else _nobody(account)
+        holder = self._entity(str(parameters["PolicySourceArn"]), account) if has_source else _bare_principal(account)
         caller = holder
         if "CallerArn" in parameters:
             caller = self._caller(str(parameters["CallerArn"]), account)
@@ -117,7 +117,7 @@ class Simulation:
         if from_request or not has_source or not organizations.are_used:
             return from_request
         of_account = organizations.service_control(account)
-        return tuple(tuple(compiled(each.text, "scp", each.name) for each in level) for level in of_account)
+        return tuple(tuple(compiled(policy.text, "scp", policy.name) for policy in level) for level in of_account)
 
     def _entity(self, arn: str, account: str) -> _Entity:
         """Return the user, group or role. Raises NoSuchEntity, or InvalidInput for another ARN."""
@@ -171,7 +171,9 @@ class Simulation:
         if stored_group is None:
             return None
         # A group's member stands for it: policies can't name a group as principal.
-        return _nobody(account)._replace(sources=tuple(of_owner("group", stored_group.name, policies_of(stored_group))))
+        return _bare_principal(account)._replace(
+            sources=tuple(of_owner("group", stored_group.name, policies_of(stored_group)))
+        )
 
     def _role(self, account: str, arn: str) -> _Entity | None:
         role = self._world.role_at(arn)
@@ -186,7 +188,7 @@ class Simulation:
         )
 
 
-def _nobody(account: str) -> _Entity:
+def _bare_principal(account: str) -> _Entity:
     """Return a principal of the account without further attributes."""
     return _Entity(Principal("user", account, ""))
 
@@ -215,11 +217,11 @@ def _owner(parameters: Parameters) -> str:
     """Return the account of ResourceOwner, `arn:aws:iam::ACCOUNT:root`; "" if absent."""
     if "ResourceOwner" not in parameters:
         return ""
-    written = str(parameters["ResourceOwner"])
-    parts = parse_arn(written)
-    account = written if parts is None else parts.account
+    owner_text = str(parameters["ResourceOwner"])
+    parts = parse_arn(owner_text)
+    account = owner_text if parts is None else parts.account
     if not is_account_id(account):
-        raise invalid_input(f"Invalid resource owner: {written}")
+        raise invalid_input(f"Invalid resource owner: {owner_text}")
     return account
 
 

@@ -136,12 +136,12 @@ def _matched(case: SimulationCase, decision: _Decision, decided: Decision) -> tu
         return ()
     effect = "Allow" if decision == "allowed" else "Deny"
     return tuple(
-        found
+        statement_reason
         for reason in decided.reasons
-        for found in reason.matched
-        if found.statement.effect == effect
-        and any(policy is found.policy for policy, _ in case.texts)
-        and (effect == "Deny" or found.policy.kind != "boundary")
+        for statement_reason in reason.matched
+        if statement_reason.statement.effect == effect
+        and any(policy is statement_reason.policy for policy, _ in case.texts)
+        and (effect == "Deny" or statement_reason.policy.kind != "boundary")
     )
 
 
@@ -168,16 +168,22 @@ def _is_about(statement: Statement, request: Request, context: Context) -> bool:
 
 
 def _statements(case: SimulationCase, matched: Iterable[StatementReason]) -> list[Value]:
-    shown: dict[tuple[int, int], Value] = {}
-    for found in matched:
-        place, text = next((at, text) for at, (policy, text) in enumerate(case.texts) if policy is found.policy)
-        number = next(index for index, statement in enumerate(found.policy.statements) if statement is found.statement)
+    statements_by_place: dict[tuple[int, int], Value] = {}
+    for statement_reason in matched:
+        place, text = next(
+            (at, text) for at, (policy, text) in enumerate(case.texts) if policy is statement_reason.policy
+        )
+        number = next(
+            index
+            for index, statement in enumerate(statement_reason.policy.statements)
+            if statement is statement_reason.statement
+        )
         start, end = statement_spans(text)[number]
-        is_resources = found.policy.kind == "resource"
-        shown[place, number] = {
-            "SourcePolicyId": found.policy.name,
+        is_resources = statement_reason.policy.kind == "resource"
+        statements_by_place[place, number] = {
+            "SourcePolicyId": statement_reason.policy.name,
             "SourcePolicyType": "Resource Policy" if is_resources else "IAM Policy",
             "StartPosition": {"Line": start[0], "Column": start[1]},
             "EndPosition": {"Line": end[0], "Column": end[1]},
         }
-    return list(shown.values())
+    return list(statements_by_place.values())

@@ -84,7 +84,9 @@ class CenterEvents:
             aws = answer_of(refused)
             record |= {"errorCode": aws.code, "errorMessage": aws.message}
         details = {
-            shown: str(parameters[name]) for name, shown in _DETAILS.get(operation, {}).items() if name in parameters
+            detail_name: str(parameters[name])
+            for name, detail_name in _DETAILS.get(operation, {}).items()
+            if name in parameters
         }
         record |= {
             "requestParameters": None,

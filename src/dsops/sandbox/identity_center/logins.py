@@ -204,8 +204,8 @@ def plain_code(text: str) -> str:
 def is_proof_of(verifier: str, challenge: str) -> bool:
     """Whether the challenge is the verifier's SHA-256 (RFC 7636, 4.6)."""
     digest = sha256(verifier.encode("utf-8", "replace")).digest()
-    made = base64.urlsafe_b64encode(digest).rstrip(b"=")
-    return hmac.compare_digest(made, challenge.encode("utf-8", "replace"))
+    expected = base64.urlsafe_b64encode(digest).rstrip(b"=")
+    return hmac.compare_digest(expected, challenge.encode("utf-8", "replace"))
 
 
 def _random(size: int) -> str:

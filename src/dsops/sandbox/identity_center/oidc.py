@@ -209,11 +209,11 @@ def is_loopback_uri(uri: str) -> bool:
     return is_text and is_plain and parts.scheme == "http" and parts.hostname in _LOOPBACK
 
 
-def is_same_redirect(registered: str, asked: str) -> bool:
+def is_same_redirect(registered: str, requested: str) -> bool:
     """Whether the URIs differ at most in the port, which a client gets from its system at the last moment."""
-    if not is_loopback_uri(asked):
+    if not is_loopback_uri(requested):
         return False
-    registered_parts, asked_parts = urlsplit(registered), urlsplit(asked)
+    registered_parts, asked_parts = urlsplit(registered), urlsplit(requested)
     return (registered_parts.hostname, registered_parts.path) == (asked_parts.hostname, asked_parts.path)
 
 

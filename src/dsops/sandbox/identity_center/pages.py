@@ -31,7 +31,7 @@ _CHALLENGES = range(43, 129)  # RFC 7636, 4.2
 
 Query = Mapping[str, str]
 Said = tuple[int, Mapping[str, object]]
-"""Status and content of an answer."""
+"""HTTP status and JSON content of a response."""
 
 
 class _Wish(NamedTuple):
@@ -78,13 +78,13 @@ class Pages:
             instance = self._center.instance
             if instance is None:
                 return refused_page(404, _NO_CENTER)
-            form = _first(request.body.decode("utf-8", "replace")) if request.method == "POST" else {}
+            form = _first_values(request.body.decode("utf-8", "replace")) if request.method == "POST" else {}
             if request.path == AUTHORIZE_PATH:
                 return self._authorize(instance, request, form)
-            return self._device(instance, _first(request.query), form)
+            return self._device(instance, _first_values(request.query), form)
 
     def _authorize(self, instance: Instance, request: HttpRequest, form: Query) -> HttpAnswer:
-        query = _first(request.query)
+        query = _first_values(request.query)
         wish = self._wish(query)
         if isinstance(wish, _Unwanted):
             return _redirect(wish.address) if wish.address else refused_page(400, wish.why)
@@ -142,7 +142,7 @@ class Pages:
         if "://" not in code:
             return self._decide_device(code, user)
         address = urlsplit(code)
-        query = _first(address.query)
+        query = _first_values(address.query)
         if address.path == DEVICE_PATH:
             return self._decide_device(query.get("user_code", ""), user)
         if not address.path.endswith(AUTHORIZE_PATH):
@@ -224,7 +224,7 @@ def _no_user(instance: Instance, name: str) -> str:
     return f"there is no user {name}" + (f": did you mean {suggestion}?" if suggestion else f": it has {names}")
 
 
-def _first(text: str) -> dict[str, str]:
+def _first_values(text: str) -> dict[str, str]:
     try:
         return {name: values[0] for name, values in parse_qs(text, max_num_fields=100).items()}
     except ValueError:

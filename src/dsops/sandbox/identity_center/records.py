@@ -93,10 +93,10 @@ class BoundedTable(Generic[T]):
     def put(self, key: str, value: T, now: float) -> None:
         """Add or replace an entry."""
         if key not in self._held and len(self._held) >= _MOST:
-            kept = {entry_key: entry for entry_key, entry in self._held.items() if entry.expires_at > now}
-            if len(kept) >= _MOST:
-                del kept[next(iter(kept))]
-            self._held = kept
+            unexpired = {entry_key: entry for entry_key, entry in self._held.items() if entry.expires_at > now}
+            if len(unexpired) >= _MOST:
+                del unexpired[next(iter(unexpired))]
+            self._held = unexpired
         self._held[key] = value
 
     def get(self, key: str) -> T | None:

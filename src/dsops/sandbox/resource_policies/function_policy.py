@@ -18,11 +18,11 @@ _AS_CONDITIONS: Final[Mapping[str, tuple[str, str]]] = {
 
 def function_policy(statements: Iterable[Mapping[str, object]]) -> str:
     """Return the policy text; "" for none. Statements with unknown elements are dropped, so they allow nothing."""
-    policy_statements = [statement for stored in statements if (statement := _written(stored)) is not None]
+    policy_statements = [statement for stored in statements if (statement := _stored_statement(stored)) is not None]
     return json.dumps({"Version": "2012-10-17", "Statement": policy_statements}) if policy_statements else ""
 
 
-def _written(statement: Mapping[str, object]) -> Mapping[str, object] | None:
+def _stored_statement(statement: Mapping[str, object]) -> Mapping[str, object] | None:
     if not statement.keys() <= _ELEMENTS | _AS_CONDITIONS.keys():
         return None
     condition = statement.get("Condition") or {}
@@ -30,9 +30,9 @@ def _written(statement: Mapping[str, object]) -> Mapping[str, object] | None:
     for name, (operator, key) in _AS_CONDITIONS.items():
         if name in statement:
             conditions.setdefault(operator, {})[key] = str(statement[name])
-    kept = {name: value for name, value in statement.items() if name in _ELEMENTS and name != "Condition"}
-    kept["Principal"] = _principal(statement.get("Principal"))
-    return {**kept, "Condition": conditions} if conditions else kept
+    elements = {name: value for name, value in statement.items() if name in _ELEMENTS and name != "Condition"}
+    elements["Principal"] = _principal(statement.get("Principal"))
+    return {**elements, "Condition": conditions} if conditions else elements
 
 
 def _principal(principal: object) -> object:

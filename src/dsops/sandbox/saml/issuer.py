@@ -118,7 +118,7 @@ class SamlIssuer:
             protocol=PROTOCOL,
             assertion_namespace=ASSERTION,
             response_id=f"_{uuid4()}",
-            now=_written(now),
+            now=_xml_time(now),
             issuer=ENTITY_ID,
             success=SUCCESS,
             assertion=etree.tostring(signed, encoding="unicode"),
@@ -141,16 +141,16 @@ def _assertion(wish: SamlWish, assertion_id: str, now: float) -> str:
     )
     session_end = ""
     if wish.session_seconds is not None:
-        session_end = f' SessionNotOnOrAfter="{_written(now + wish.session_seconds)}"'
+        session_end = f' SessionNotOnOrAfter="{_xml_time(now + wish.session_seconds)}"'
     return _UNSIGNED.format(
         namespace=ASSERTION,
         signature=SIGNATURE,
         assertion_id=assertion_id,
-        now=_written(now),
+        now=_xml_time(now),
         issuer=ENTITY_ID,
         name_format=quoteattr(wish.subject_format),
         subject=escape(wish.subject),
-        until=_written(now + wish.seconds),
+        until=_xml_time(now + wish.seconds),
         recipient=quoteattr(wish.recipient),
         audience=escape(wish.audience),
         session_end=session_end,
@@ -158,7 +158,7 @@ def _assertion(wish: SamlWish, assertion_id: str, now: float) -> str:
     )
 
 
-def _written(moment: float) -> str:
+def _xml_time(moment: float) -> str:
     return f"{datetime.fromtimestamp(int(moment), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 

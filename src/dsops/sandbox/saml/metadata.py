@@ -56,8 +56,8 @@ def _certificate(element: Element) -> Certificate:
     from cryptography.x509 import load_der_x509_certificate
 
     try:
-        written = "".join((text_of(element) or "").split())
-        certificate = load_der_x509_certificate(base64.b64decode(written, validate=True))
+        base64_text = "".join((text_of(element) or "").split())
+        certificate = load_der_x509_certificate(base64.b64decode(base64_text, validate=True))
         bits: Any = getattr(certificate.public_key(), "key_size", 0)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ValueError("a certificate in it can't be read") from error

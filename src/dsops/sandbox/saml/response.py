@@ -131,17 +131,17 @@ def _are_paired(values: Sequence[str], role_arn: str, provider_arn: str) -> bool
     return any({part.strip() for part in value.split(",")} == {role_arn, provider_arn} for value in values)
 
 
-def _one(attributes: Mapping[str, tuple[str, ...]], name: str, what: str) -> str | None:
+def _single_value(attributes: Mapping[str, tuple[str, ...]], name: str, attribute_words: str) -> str | None:
     values = attributes.get(name)
     if values is None:
         return None
     if len(values) != 1:
-        raise invalid(f"{what} in AuthnResponse must have one value")
+        raise invalid(f"{attribute_words} in AuthnResponse must have one value")
     return values[0]
 
 
 def _session_name(attributes: Mapping[str, tuple[str, ...]]) -> str:
-    name = _one(attributes, SESSION_NAME, "RoleSessionName")
+    name = _single_value(attributes, SESSION_NAME, "RoleSessionName")
     if name is None:
         raise invalid("RoleSessionName is required in AuthnResponse")
     if not _SESSION_NAME.fullmatch(name):
@@ -150,7 +150,7 @@ def _session_name(attributes: Mapping[str, tuple[str, ...]]) -> str:
 
 
 def _source_identity(attributes: Mapping[str, tuple[str, ...]]) -> str:
-    identity = _one(attributes, SOURCE_IDENTITY, "SourceIdentity")
+    identity = _single_value(attributes, SOURCE_IDENTITY, "SourceIdentity")
     if identity is None:
         return ""
     if not _SOURCE_IDENTITY.fullmatch(identity):
@@ -160,12 +160,14 @@ def _source_identity(attributes: Mapping[str, tuple[str, ...]]) -> str:
 
 def _tags(attributes: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, str], ...]:
     names = [name for name in attributes if name.startswith(PRINCIPAL_TAG)]
-    return tuple((name.removeprefix(PRINCIPAL_TAG), _one(attributes, name, "PrincipalTag") or "") for name in names)
+    return tuple(
+        (name.removeprefix(PRINCIPAL_TAG), _single_value(attributes, name, "PrincipalTag") or "") for name in names
+    )
 
 
 def _longest(statement: AssertionContent, now: float) -> int | None:
     """Return the shorter of SessionDuration and SessionNotOnOrAfter."""
-    duration = _one(statement.attributes, SESSION_DURATION, "SessionDuration")
+    duration = _single_value(statement.attributes, SESSION_DURATION, "SessionDuration")
     if duration is not None and not (_DURATION.fullmatch(duration) and 900 <= int(duration) <= 43200):
         raise invalid("SessionDuration in AuthnResponse must be between 900 and 43200")
     limits = [] if duration is None else [int(duration)]

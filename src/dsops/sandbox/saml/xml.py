@@ -55,11 +55,11 @@ def text_of(element: Element) -> str | None:
 
 def elements_of(element: Element, namespace: str, name: str) -> list[Element]:
     """Return the children of that name."""
-    found: list[Element] = element.findall(tag(namespace, name))
-    return found
+    children: list[Element] = element.findall(tag(namespace, name))
+    return children
 
 
 def only(element: Element, namespace: str, name: str) -> Element | None:
     """Return the child of that name if there is exactly one."""
-    found = elements_of(element, namespace, name)
-    return found[0] if len(found) == 1 else None
+    children = elements_of(element, namespace, name)
+    return children[0] if len(children) == 1 else None

@@ -80,7 +80,7 @@ def read_seed(text: str, file: str, folder: str = "") -> Seed:
     elif not document.problems:
         reader.note(0, "", "the seed is empty", 'the least is `accounts: {"123456789012": {}}`')
     if reader.problems:
-        in_order = sorted(reader.problems, key=lambda found: (found.where.file != file, found.where))
+        in_order = sorted(reader.problems, key=lambda problem: (problem.where.file != file, problem.where))
         raise SeedInvalid(f"{file} can't seed a sandbox", problems=tuple(in_order))
     return seed
 
@@ -111,8 +111,8 @@ class _Reader(PolicyNodes):
             return Seed()
         organization = None
         if "organization" in keys:
-            known = [account.account for account in accounts]
-            organization = OrganizationSeedReader(self, known).read(keys["organization"])
+            account_ids = [account.account for account in accounts]
+            organization = OrganizationSeedReader(self, account_ids).read(keys["organization"])
         throttle = {
             key.text: self._rate(key.text, value, f"throttle.{key.text}")
             for key, value in self.entries(keys.get("throttle"), "throttle")
@@ -246,7 +246,7 @@ class _Reader(PolicyNodes):
             yield SeedDevice(self.text(keys["name"], f"{path}.name"), seed, self.iam_path(keys, path))
 
     def _key(self, node: Node, path: str, *, is_whole: bool = False) -> SeedKey:
-        keys = dict(_named(node))
+        keys = dict(_named_entries(node))
         form = "16 or more of A-Z and 0-9, not ASIA..."
         key_id = self.matching(keys, "access_key_id", path, _KEY_ID.fullmatch, form)
         secret = self.matching(keys, "secret_access_key", path, bool, "not empty")
@@ -291,7 +291,7 @@ class _Reader(PolicyNodes):
             yield key, self.keys(value, f"{path}.{key.text}", ("policies",)).get("policies")
 
 
-def _named(node: Node) -> Iterator[tuple[str, Node]]:
+def _named_entries(node: Node) -> Iterator[tuple[str, Node]]:
     if isinstance(node, Mapping):
         for key, value in node.entries:
             yield key.text, value

@@ -54,14 +54,14 @@ class IdentityCenterReader:
                 keys.get("assignments"),
                 f"{path}.assignments",
                 [user.name for user in users],
-                [one.name for one in sets],
+                [permission_set.name for permission_set in sets],
                 partition_of_region(region).name,
             )
         )
         approver = ""
         if "auto_approve" in keys:
             names = [user.name for user in users]
-            approver = self._known(keys["auto_approve"], f"{path}.auto_approve", "user", names)
+            approver = self._known_name(keys["auto_approve"], f"{path}.auto_approve", "user", names)
         start_url = reader.matching(keys, "start_url", path, _START_URL.fullmatch, f"like {DEFAULT_START_URL}")
         return SeedIdentityCenter(users, sets, assignments, start_url or DEFAULT_START_URL, region, approver)
 
@@ -112,7 +112,7 @@ class IdentityCenterReader:
                     self._reader.note(item.line, f"{inner}.{name}", f"`{name}` is missing")
             if len(keys) < len(_ASSIGNMENT_KEYS):
                 continue
-            account = self._known(keys["account"], f"{inner}.account", "account", list(self._partitions))
+            account = self._known_name(keys["account"], f"{inner}.account", "account", list(self._partitions))
             if account and self._partitions[account] != partition:
                 self._reader.note(
                     keys["account"].line,
@@ -121,7 +121,7 @@ class IdentityCenterReader:
                 )
             yield SeedAssignment(
                 account,
-                self._known(keys["permission_set"], f"{inner}.permission_set", "permission set", sets),
+                self._known_name(keys["permission_set"], f"{inner}.permission_set", "permission set", sets),
                 tuple(self._members(keys["users"], f"{inner}.users", users)),
             )
 
@@ -130,16 +130,16 @@ class IdentityCenterReader:
             self._reader.note(node.line, path, "this must be a list")
             return
         for index, item in enumerate(node.items):
-            yield self._known(item, f"{path}[{index}]", "user", users)
+            yield self._known_name(item, f"{path}[{index}]", "user", users)
 
-    def _known(self, node: Node, path: str, what: str, names: list[str]) -> str:
+    def _known_name(self, node: Node, path: str, noun: str, names: list[str]) -> str:
         """Return the name if it is in `names`; otherwise report it and return ""."""
         name = self._reader.text(node, path)
         if name in names or not name:
             return name
         suggestion = nearest(name, names)
         self._reader.note(
-            node.line, path, f"there is no {what} `{name}`", f"did you mean `{suggestion}`?" if suggestion else ""
+            node.line, path, f"there is no {noun} `{name}`", f"did you mean `{suggestion}`?" if suggestion else ""
         )
         return ""
 

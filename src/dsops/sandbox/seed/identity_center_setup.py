@@ -25,7 +25,7 @@ def plant_instance(world: World, seed: SeedIdentityCenter, metadata: str, owner:
     `metadata` belongs to the SAML provider in the trust policies; `owner` is the management account.
     """
     planter = IamBuilder(world)
-    sets = {one.name: one for one in seed.permission_sets}
+    sets = {entry.name: entry for entry in seed.permission_sets}
     providers: dict[str, str] = {}
     roles: dict[tuple[str, str], AssignedRole] = {}
     for assignment in seed.assignments:
@@ -46,7 +46,7 @@ def plant_instance(world: World, seed: SeedIdentityCenter, metadata: str, owner:
             for user in seed.users
         },
         roles,
-        frozenset((user, one.account, one.permission_set) for one in seed.assignments for user in one.users),
+        frozenset((user, entry.account, entry.permission_set) for entry in seed.assignments for user in entry.users),
         seed.auto_approve,
     )
 
@@ -57,7 +57,7 @@ def _plant_role(
     name = f"AWSReservedSSO_{permission_set.name}_{_mark(seed.start_url, account, permission_set.name)}"
     # The path has no region for us-east-1 (published ARNs; the guide writes `*` there).
     region = "" if seed.region == "us-east-1" else f"{seed.region}/"
-    made = planter.add_role(
+    role_added = planter.add_role(
         account,
         name,
         _trust(provider_arn, partition_of_region(seed.region).name),
@@ -67,8 +67,8 @@ def _plant_role(
     for policy in permission_set.policies:
         planter.put_policy(account, "role", name, policy)
     if permission_set.boundary:
-        planter.set_role_boundary(made, permission_set.boundary)
-    return AssignedRole(account, made.unique_id, provider_arn, permission_set.session_duration)
+        planter.set_role_boundary(role_added, permission_set.boundary)
+    return AssignedRole(account, role_added.unique_id, provider_arn, permission_set.session_duration)
 
 
 def _trust(provider_arn: str, partition: str) -> str:

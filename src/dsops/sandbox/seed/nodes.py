@@ -28,7 +28,7 @@ class Nodes:
         """Add a problem."""
         self.problems.append(Problem(Where(self.file, line), path, message, hint))
 
-    def keys(self, node: Node, path: str, known: tuple[str, ...]) -> dict[str, Node]:
+    def keys(self, node: Node, path: str, known_keys: tuple[str, ...]) -> dict[str, Node]:
         """Return a mapping's values by key; reports and drops unknown keys. Empty means an empty mapping."""
         if isinstance(node, Scalar) and node.kind == "null":
             return {}
@@ -37,11 +37,11 @@ class Nodes:
             return {}
         values = {}
         for key, value in node.entries:
-            if key.text in known:
+            if key.text in known_keys:
                 values[key.text] = value
                 continue
-            suggestion = nearest(key.text, known)
-            hint = f"did you mean `{suggestion}`?" if suggestion else f"known are {', '.join(known)}"
+            suggestion = nearest(key.text, known_keys)
+            hint = f"did you mean `{suggestion}`?" if suggestion else f"known are {', '.join(known_keys)}"
             self.note(key.line, f"{path}.{key.text}".lstrip("."), f"unknown key `{key.text}`", hint)
         return values
 
@@ -84,7 +84,7 @@ class Nodes:
         return to_json(node)
 
     def base64_text(self, node: Node, path: str) -> str:
-        """Return base64 in the API's form."""
+        """Return the base64 text, normalized as the API returns it; reports invalid base64."""
         text = self.text(node, path)
         try:
             return base64.b64encode(base64.b64decode(text, validate=True)).decode()
@@ -93,16 +93,16 @@ class Nodes:
             return ""
 
     def matching(
-        self, keys: MappingOf[str, Node], name: str, path: str, is_valid: Callable[[str], object], what: str
+        self, keys: MappingOf[str, Node], name: str, path: str, is_valid: Callable[[str], object], description: str
     ) -> str:
-        """Return the text under that key, "" if absent; reports an invalid one (`what` describes a valid one)."""
+        """Return the text under that key, "" if absent; reports an invalid one. `description` is of a valid one."""
         if name not in keys:
             return ""
         text = self.text(keys[name], f"{path}.{name}")
         if not text or is_valid(text):
             return text
         # The message omits the value, which may be a secret.
-        self.note(keys[name].line, f"{path}.{name}", f"`{name}` must be {what}")
+        self.note(keys[name].line, f"{path}.{name}", f"`{name}` must be {description}")
         return ""
 
     def iam_path(self, keys: MappingOf[str, Node], path: str) -> str:

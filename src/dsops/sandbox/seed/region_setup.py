@@ -11,18 +11,18 @@ _OPEN_KEY = "alias/sandbox"
 
 
 def plant_region(
-    secret_storage: SecretStorage, keys: KeyStore, partition: str, place: SecretLocation, held: SeedRegion
+    secret_storage: SecretStorage, keys: KeyStore, partition: str, place: SecretLocation, region_seed: SeedRegion
 ) -> None:
     """Create the keys first, then what they encrypt."""
-    arns = {name: keys.add(place, key.key_id, key.policy, f"alias/{name}") for name, key in held.keys.items()}
-    for name, secret in held.secrets.items():
+    arns = {name: keys.add(place, key.key_id, key.policy, f"alias/{name}") for name, key in region_seed.keys.items()}
+    for name, secret in region_seed.secrets.items():
         key = arns.get(secret.kms_key, secret.kms_key)
         if secret.policy is not None and not key:
             key = open_key(keys, partition, place)
         secret_storage.put_secret(place, name, secret.string, secret.binary, secret.policy, key)
-    for name, value in held.parameters.items():
+    for name, value in region_seed.parameters.items():
         if isinstance(value, str):
-            key = held.parameter_keys.get(name, "")
+            key = region_seed.parameter_keys.get(name, "")
             secret_storage.put_parameter(place, name, value, "SecureString", arns.get(key, key))
         else:
             secret_storage.put_parameter(place, name, ",".join(value), "StringList")

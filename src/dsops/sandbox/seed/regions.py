@@ -43,14 +43,14 @@ def read_region(nodes: PolicyNodes, keys: MappingOf[str, Node], path: str) -> Se
             )
     parameters = _parameters(nodes, keys.get("parameters"), f"{path}.parameters")
     parameter_keys = _named_keys(nodes, keys, "parameter_keys", path, kms_keys)
-    for section, named, held, what in (
+    for section, named, names_present, noun in (
         ("secret_policies", policies, secrets, "secret"),
         ("secret_keys", secret_keys, secrets, "secret"),
         ("parameter_keys", parameter_keys, parameters, "parameter"),
     ):
         for name in named:
-            if name not in held:
-                nodes.note(keys[section].line, f"{path}.{section}.{name}", f"there is no {what} of that name")
+            if name not in names_present:
+                nodes.note(keys[section].line, f"{path}.{section}.{name}", f"there is no {noun} of that name")
     for name in parameter_keys:
         if isinstance(parameters.get(name), tuple):
             text = "a StringList is not encrypted, so it has no key"

@@ -12,7 +12,7 @@ from typing import Final, get_args
 
 from dsops.errors import SandboxRefusal
 from dsops.policy import Decision, denial_sentence
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion, Kept
+from dsops.sandbox.authorization.authorizer import AuthorizationQuestion, Kept
 from dsops.sandbox.authorization.resources.encryption import Service
 from dsops.sandbox.wire.errors import access_denied, refusal
 

@@ -76,11 +76,11 @@ def list_versions(secret_storage: SecretStorage, caller: Caller, parameters: Par
     versions = [version for version in secret.versions if version.stages or parameters.get("IncludeDeprecated")]
     start, size = _page(parameters, largest=100)
     answer: dict[str, Value] = {"ARN": secret.arn, "Name": secret.name}
-    answer["Versions"] = [_listed(secret, version) for version in versions[start : start + size]]
+    answer["Versions"] = [_version_entry(secret, version) for version in versions[start : start + size]]
     return answer | {"NextToken": str(start + size)} if len(versions) > start + size else answer
 
 
-def _listed(secret: StoredSecret, version: Version) -> dict[str, Value]:
+def _version_entry(secret: StoredSecret, version: Version) -> dict[str, Value]:
     entry: dict[str, Value] = {"VersionId": version.version_id, "CreatedDate": Moment(version.created)}
     entry["KmsKeyIds"] = [secret.kms_key or "DefaultEncryptionKey"]
     return entry | {"VersionStages": list(version.stages)} if version.stages else entry

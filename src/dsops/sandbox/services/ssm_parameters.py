@@ -77,8 +77,8 @@ def with_asked_names(operation: str, parameters: Parameters, plain: Parameters, 
         alternatives = () if name in requested else (_other_form(name), SECRETS_BEHIND_SSM + name)
         parameter["Name"] = next((other for other in alternatives if other in requested), name)
     if "InvalidParameters" in content:
-        written = dict(zip(_names(plain), _names(parameters), strict=True))
-        content["InvalidParameters"] = [written.get(name, name) for name in content["InvalidParameters"]]
+        requested_names = dict(zip(_names(plain), _names(parameters), strict=True))
+        content["InvalidParameters"] = [requested_names.get(name, name) for name in content["InvalidParameters"]]
     return answer._replace(body=json.dumps(content).encode())
 
 

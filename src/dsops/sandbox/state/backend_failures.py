@@ -59,14 +59,14 @@ def _modelled(
     shapes = operation_model(service, operation).error_shapes
     if isinstance(error, ValueError) or type(error).__name__ == "InvalidToken":
         if _TOKENS & parameters.keys():
-            shape = _only(shapes, _BAD_TOKEN) or _only(shapes, _BAD_VALUE)
+            shape = _only_match(shapes, _BAD_TOKEN) or _only_match(shapes, _BAD_VALUE)
             return _refusal_of(shape, "Invalid token.") or refusal("ValidationError", "Invalid token.")
     elif isinstance(error, LookupError):
-        return _refusal_of(_only(shapes, _NOT_FOUND), _WORDS.get(service, "The named resource does not exist."))
+        return _refusal_of(_only_match(shapes, _NOT_FOUND), _WORDS.get(service, "The named resource does not exist."))
     return None
 
 
-def _only(shapes: list[Any], name: re.Pattern[str]) -> Any:
+def _only_match(shapes: list[Any], name: re.Pattern[str]) -> Any:
     matching = [shape for shape in shapes if name.search(shape.name)]
     return matching[0] if len(matching) == 1 else None
 
@@ -74,8 +74,8 @@ def _only(shapes: list[Any], name: re.Pattern[str]) -> Any:
 def _refusal_of(shape: Any, message: str) -> SandboxRefusal | None:
     if shape is None:
         return None
-    written = shape.metadata.get("error", {})
-    return refusal(written.get("code", shape.name), message, written.get("httpStatusCode", 400))
+    error_traits = shape.metadata.get("error", {})
+    return refusal(error_traits.get("code", shape.name), message, error_traits.get("httpStatusCode", 400))
 
 
 def _place(error: Exception) -> str:

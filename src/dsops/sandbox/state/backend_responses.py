@@ -50,14 +50,14 @@ def read_answer(
             status = 400
         if protocol == "query":
             return queue_answer(operation, status, headers, body)
-        return HttpAnswer(status, (amz_json(service), *_kept(headers, without={"content-type"})), body)
-    kept = _kept(headers, without=set())
+        return HttpAnswer(status, (amz_json(service), *_aws_headers(headers, without={"content-type"})), body)
+    kept_headers = _aws_headers(headers, without=set())
     if operation == "HeadObject":
-        kept += tuple((name, str(value)) for name, value in headers.items() if name.lower() == "content-length")
-        return HttpAnswer(status, kept, b"")
-    if body and not any(name.lower() == "content-type" for name, _ in kept):
-        kept += (("Content-Type", "application/json" if spoken == "rest-json" else "application/xml"),)
-    return HttpAnswer(status, kept, body)
+        kept_headers += tuple((name, str(value)) for name, value in headers.items() if name.lower() == "content-length")
+        return HttpAnswer(status, kept_headers, b"")
+    if body and not any(name.lower() == "content-type" for name, _ in kept_headers):
+        kept_headers += (("Content-Type", "application/json" if spoken == "rest-json" else "application/xml"),)
+    return HttpAnswer(status, kept_headers, body)
 
 
 def in_cbor(service: str, operation: str, answer: HttpAnswer) -> HttpAnswer:
@@ -71,9 +71,9 @@ def in_cbor(service: str, operation: str, answer: HttpAnswer) -> HttpAnswer:
     return answer._replace(headers=headers, body=encode(content))
 
 
-def _kept(headers: Mapping[str, Any], without: set[str]) -> tuple[tuple[str, str], ...]:
+def _aws_headers(headers: Mapping[str, Any], without: set[str]) -> tuple[tuple[str, str], ...]:
     """Return those of moto's headers that AWS sends; line breaks in values become spaces."""
-    kept = []
+    kept_headers = []
     for name, value in headers.items():
         lower = name.lower()
         if lower in without or lower in _IDS or not (lower in _KEPT or lower.startswith(_KEPT_PREFIXES)):
@@ -81,8 +81,8 @@ def _kept(headers: Mapping[str, Any], without: set[str]) -> tuple[tuple[str, str
         if value is not None:
             # moto returns header names in WSGI's capitalization.
             name = lower if lower.startswith("x-amz-meta-") else name  # noqa: PLW2901
-            kept.append((name, re.sub(r"[\r\n\0]", " ", str(value))))
-    return tuple(kept)
+            kept_headers.append((name, re.sub(r"[\r\n\0]", " ", str(value))))
+    return tuple(kept_headers)
 
 
 def _plain(value: object) -> object:

@@ -56,7 +56,7 @@ def _no() -> bool:
 
 
 @cache
-def _models() -> Any:  # a module has no type that could be named
+def _models() -> Any:  # a module has no static type
     """moto's S3 models, with buckets that permit everything, because the judge has authorized the request.
 
     moto's own check of a bucket policy supports neither principals nor conditions and would refuse what AWS allows.

@@ -80,22 +80,23 @@ def check_own(
     parameters: Mapping[str, object],
     account: str,
     accounts: Mapping[str, str],
-    asked: frozenset[str],
+    authorized_arns: frozenset[str],
 ) -> None:
     """Refuse parameters that name a resource of another account which was not authorized.
 
-    moto follows such ARNs without a permission check: SNS delivers into any queue, whoever owns it. `asked` holds the
-    resources that were authorized. Raises NotImplemented.
+    moto follows such ARNs without a permission check: SNS delivers into a queue of any account. Raises NotImplemented.
     """
     if service in _NAME_PRINCIPALS:
         return
     for text in _texts(parameters):
-        if not text.startswith("arn:") or text in asked:
+        if not text.startswith("arn:") or text in authorized_arns:
             continue
         arn = parse_arn(text)
         if arn is None or arn.service in _NAME_PRINCIPALS or arn.account not in accounts or arn.account == account:
             continue
-        if not any(resource.startswith(text) or text.startswith(resource.rstrip("*")) for resource in asked - {"*"}):
+        if not any(
+            resource.startswith(text) or text.startswith(resource.rstrip("*")) for resource in authorized_arns - {"*"}
+        ):
             raise not_served(
                 service, operation, f"{text} belongs to another account, and moto would not check permissions"
             )

@@ -152,7 +152,7 @@ class Estate:
             for part in index.schema
             if part["KeyType"] == "HASH"
         }
-        return DynamoTable(table.hash_key_attr, keys, _listed(table.tags))
+        return DynamoTable(table.hash_key_attr, keys, _tag_pairs(table.tags))
 
     def table_policy(self, place: SecretLocation, arn: str) -> StoredPolicy | None:
         """Return the policy of the table or stream with that ARN."""
@@ -304,5 +304,5 @@ def _policy(name: str, text: str | None) -> StoredPolicy | None:
     return StoredPolicy(name, text) if text else None
 
 
-def _listed(tags: Iterable[Mapping[str, str]] | None) -> Tags:
+def _tag_pairs(tags: Iterable[Mapping[str, str]] | None) -> Tags:
     return tuple((tag["Key"], tag["Value"]) for tag in tags or ())

@@ -53,13 +53,13 @@ def quiet_surroundings() -> Iterator[None]:
     """Within the context, hide AWS's variables; remove moto's for good."""
     for name in [name for name in os.environ if name.startswith(_MOTO_VARIABLES)]:
         del os.environ[name]
-    kept = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-    for name in kept:
+    variables = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    for name in variables:
         del os.environ[name]
     try:
         yield
     finally:
-        os.environ.update(kept)
+        os.environ.update(variables)
 
 
 def find_gate(service: str, operation: str, path: str, region: str, account: str) -> Gate | None:
@@ -70,7 +70,7 @@ def find_gate(service: str, operation: str, path: str, region: str, account: str
         url = f"https://{host}{path}"
         for pattern, handler in load(service):
             if pattern.match(url):
-                pinned_handler = _held(handler, operation)
+                pinned_handler = _pinned_handler(handler, operation)
                 return None if pinned_handler is None else Gate(host, pinned_handler)
     return None
 
@@ -130,7 +130,7 @@ def lacking(service: str, error: ModuleNotFoundError) -> SandboxRefusal:
     )
 
 
-def _held(handler: Any, operation: str) -> Handler | None:
+def _pinned_handler(handler: Any, operation: str) -> Handler | None:
     """Return the handler pinned to the operation; None for a handler that can't be pinned."""
     owner = getattr(handler, "__self__", None)
     if not isinstance(owner, type):
@@ -139,12 +139,12 @@ def _held(handler: Any, operation: str) -> Handler | None:
         # A handler per path: it depends on method and path alone, which were built from the authorized operation.
         path_handler: Handler = handler
         return path_handler
-    pinned_handler: Handler = handler.__func__.__get__(_holding(owner, operation))
+    pinned_handler: Handler = handler.__func__.__get__(_pinned_class(owner, operation))
     return pinned_handler
 
 
 @cache
-def _holding(owner: type, operation: str) -> type:
+def _pinned_class(owner: type, operation: str) -> type:
     """A subclass of moto's response class that always performs the authorized operation.
 
     moto would read the operation's name from the query or a form in the body, which clients control.

@@ -132,7 +132,7 @@ def _texts(keys: object) -> object:
     if not isinstance(keys, dict):
         return keys
     return {
-        key: [_text(one) for one in value] if isinstance(value, list) else _text(value) for key, value in keys.items()
+        key: [_text(item) for item in value] if isinstance(value, list) else _text(value) for key, value in keys.items()
     }
 
 

@@ -36,8 +36,8 @@ def perform(call: MotoCall, protocol: Protocol, lock: AbstractContextManager[obj
     Called with the lock held; the returned function takes the lock for each poll.
     """
 
-    def ask_moto(one: MotoCall) -> HttpAnswer:
-        return fence.perform(one, protocol)
+    def ask_moto(moto_call: MotoCall) -> HttpAnswer:
+        return fence.perform(moto_call, protocol)
 
     member = _FOUND.get((call.service, call.operation))
     if member is None:

@@ -149,8 +149,8 @@ class OrganizationBuilder:
         for account, own in node.accounts:
             self._add_account(account, parent, own)
         for name, unit in node.units:
-            made = self._backend.create_organizational_unit(ParentId=parent, Name=name)
-            self._fill(made["OrganizationalUnit"]["Id"], unit)
+            unit_created = self._backend.create_organizational_unit(ParentId=parent, Name=name)
+            self._fill(unit_created["OrganizationalUnit"]["Id"], unit)
 
     def _add_account(self, account: str, parent: str, own: SeedNode) -> None:
         backend = self._backend
@@ -179,8 +179,10 @@ class OrganizationBuilder:
         """Return the id of the policy with that name, which is created when first attached."""
         policy_id = self._policies.get(policy.name)
         if policy_id is None:
-            made = self._backend.create_policy(Name=policy.name, Description="", Type=policy_type, Content=policy.text)
-            moto_policy = self._backend.get_policy_by_id(made["Policy"]["PolicySummary"]["Id"])
+            policy_created = self._backend.create_policy(
+                Name=policy.name, Description="", Type=policy_type, Content=policy.text
+            )
+            moto_policy = self._backend.get_policy_by_id(policy_created["Policy"]["PolicySummary"]["Id"])
             # Deterministic, because errors name it: the same seed gives the same text.
             policy_id = self._policies[policy.name] = moto_policy.id = (
                 f"p-{sha256(policy.name.encode()).hexdigest()[:8]}"

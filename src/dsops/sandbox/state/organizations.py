@@ -56,7 +56,7 @@ class Organizations:
         backend = _backend_of(account)
         if backend is None or backend.org is None:
             return None
-        nodes = _way_down(backend, account)
+        nodes = _path_from_root(backend, account)
         if not nodes:
             return None
         path = "/".join([backend.org.id, *(node.id for node in nodes[:-1]), ""])
@@ -65,7 +65,7 @@ class Organizations:
     def node_arns(self, account: str) -> tuple[str, ...]:
         """Return the ARNs of root, organizational units and account, to which policies attach; () outside one."""
         backend = _backend_of(account)
-        return () if backend is None else tuple(node.arn for node in _way_down(backend, account))
+        return () if backend is None else tuple(node.arn for node in _path_from_root(backend, account))
 
     def service_control(self, account: str) -> Levels:
         """Return the SCPs for principals of the account; () for a management account."""
@@ -107,8 +107,8 @@ class Organizations:
 
     def switch_root_feature(self, organization_id: str, feature: RootFeature, *, is_on: bool) -> None:
         """Enable or disable a feature of centralized root access."""
-        kept = self.root_features(organization_id) - {feature}
-        self._root_features[organization_id] = kept | {feature} if is_on else kept
+        other_features = self.root_features(organization_id) - {feature}
+        self._root_features[organization_id] = other_features | {feature} if is_on else other_features
 
     def name_and_email(self, account: str) -> tuple[str, str]:
         """Return an account's name and email in its organization; "" and "" outside one."""
@@ -141,7 +141,7 @@ def _backend_of(account: str) -> moto_organizations.OrganizationsBackend | None:
     return next((backend for backend in candidates if backend is not None and backend.org is not None), None)
 
 
-def _way_down(backend: moto_organizations.OrganizationsBackend, account: str) -> list[Node]:
+def _path_from_root(backend: moto_organizations.OrganizationsBackend, account: str) -> list[Node]:
     """Return root, organizational units and account; [] when the account is missing."""
     member = next((candidate for candidate in backend.accounts if candidate.id == account), None)
     if member is None:
@@ -161,7 +161,7 @@ def _levels(account: str, policy_type: PolicyType) -> Levels:
         return ()
     if account == backend.org.master_account_id:
         return ()
-    nodes = _way_down(backend, account)
+    nodes = _path_from_root(backend, account)
     root = next((unit for unit in backend.ou if unit.id == backend.org.root_id), None)
     if not nodes or root is None or not _is_enabled(root, policy_type):
         return ()

@@ -57,8 +57,12 @@ class Throttle:
         key, now, most = (service, account, region), self._clock(), max(1.0, rate)
         if len(self._buckets) > _MOST_BUCKETS:
             # A full bucket can be dropped: a missing one counts as full.
-            kept = {held: left for held, left in self._buckets.items() if not self._is_full(held[0], left, now)}
-            self._buckets = kept
+            partly_used = {
+                bucket_key: left
+                for bucket_key, left in self._buckets.items()
+                if not self._is_full(bucket_key[0], left, now)
+            }
+            self._buckets = partly_used
         bucket = self._buckets.get(key, _Bucket(most, now))
         tokens = min(most, bucket.tokens + (now - bucket.at) * rate)
         self._buckets[key] = _Bucket(tokens - 1 if tokens >= 1 else tokens, now)

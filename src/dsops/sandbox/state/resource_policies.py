@@ -36,7 +36,7 @@ def _of_buckets(backend: Any) -> Iterator[Carrier]:
 
 def _of_keys(backend: Any) -> Iterator[Carrier]:
     """Yield key policies, and the grantee and retiring principals of grants."""
-    yield from _held("keys", backend)
+    yield from _text_policies("keys", backend)
     for key in backend.keys.values():
         for grant in key.grants.values():
             for name in ("grantee_principal", "retiring_principal"):
@@ -61,7 +61,7 @@ def _of_buses(backend: Any) -> Iterator[Carrier]:
             yield _of_statement(statement.principal, partial(setattr, statement, "principal"))
 
 
-def _held(resources: str, backend: Any) -> Iterator[Carrier]:
+def _text_policies(resources: str, backend: Any) -> Iterator[Carrier]:
     """Yield the policies of resources that keep theirs as text; `resources` is the backend's attribute for them."""
     for resource in getattr(backend, resources).values():
         if resource.policy:
@@ -86,11 +86,11 @@ def _write_bytes(bucket: Any, text: str) -> None:
 _READ: Mapping[tuple[str, str], Callable[[Any], Iterator[Carrier]]] = {
     ("awslambda_simple", "lambda_simple_backends"): _of_functions,
     ("dynamodb", "dynamodb_backends"): _of_tables,
-    ("ecr", "ecr_backends"): partial(_held, "repositories"),
+    ("ecr", "ecr_backends"): partial(_text_policies, "repositories"),
     ("events", "events_backends"): _of_buses,
     ("kms", "kms_backends"): _of_keys,
     ("s3", "s3_backends"): _of_buckets,
-    ("sns", "sns_backends"): partial(_held, "topics"),
-    ("sqs", "sqs_backends"): partial(_held, "queues"),
+    ("sns", "sns_backends"): partial(_text_policies, "topics"),
+    ("sqs", "sqs_backends"): partial(_text_policies, "queues"),
 }
 """(moto module, backends) -> function that yields the policies of one backend."""

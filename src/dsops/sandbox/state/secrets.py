@@ -84,16 +84,16 @@ class SecretStorage:
         """Find a secret by name, ARN, or ARN without its six random characters; in other accounts by ARN only."""
         arn = parse_arn(secret_id)
         if arn is None or arn.service != "secretsmanager":
-            return self._named(secret_id, place)
+            return self._find_secret(secret_id, place)
         place = SecretLocation(arn.account, arn.region)
         if self._world.partitions.get(arn.account) != arn.partition:
             return None
         name = arn.resource.removeprefix("secret:")
         # A name that ends like an ARN's suffix makes the short form ambiguous; the full ARN wins.
-        by_suffix = self._named(name[:-7], place) if len(name) > 7 and name[-7] == "-" else None
+        by_suffix = self._find_secret(name[:-7], place) if len(name) > 7 and name[-7] == "-" else None
         if by_suffix is not None and by_suffix.arn == secret_id:
             return by_suffix
-        return self._named(name, place)
+        return self._find_secret(name, place)
 
     def resource_of(self, secret_id: str, place: SecretLocation) -> tuple[str, str]:
         """Return the ARN that policies are matched against for a missing secret, and its account."""
@@ -123,14 +123,14 @@ class SecretStorage:
     ) -> str:
         """Create a secret; return its ARN."""
         backend = self._backend(place)
-        made = backend.create_secret(name, string, binary, "", [], kms_key or None, None, [], False)
+        secret_json = backend.create_secret(name, string, binary, "", [], kms_key or None, None, [], False)
         if string == "":
             # moto creates no version for an empty string.
             backend.put_secret_value(name, "", "", "", ["AWSCURRENT"])
             del backend.secrets[name].versions[backend.secrets[name].default_version_id or ""]["secret_binary"]
         if policy is not None:
             backend.put_resource_policy(name, policy)
-        arn: str = json.loads(made)["ARN"]
+        arn: str = json.loads(secret_json)["ARN"]
         return arn
 
     def put_parameter(self, place: SecretLocation, name: str, value: str, kind: str, kms_key: str = "") -> None:
@@ -149,14 +149,16 @@ class SecretStorage:
                     yield from (self._stored(place, parameter) for parameter in parameters_found.values())
                     break
 
-    def parameters_below(self, place: SecretLocation, asked: Mapping[str, object]) -> Iterator[StoredParameter]:
+    def parameters_below(
+        self, place: SecretLocation, request_parameters: Mapping[str, object]
+    ) -> Iterator[StoredParameter]:
         """Yield the parameters that GetParametersByPath returns for these request parameters."""
         parameters_found, _ = self._parameters(place).get_parameters_by_path(
-            str(asked["Path"]),
-            bool(asked.get("Recursive")),
-            cast("list[dict[str, object]]", asked.get("ParameterFilters")),
-            cast("str | None", asked.get("NextToken")),
-            int(str(asked.get("MaxResults", 10))),
+            str(request_parameters["Path"]),
+            bool(request_parameters.get("Recursive")),
+            cast("list[dict[str, object]]", request_parameters.get("ParameterFilters")),
+            cast("str | None", request_parameters.get("NextToken")),
+            int(str(request_parameters.get("MaxResults", 10))),
         )
         yield from (self._stored(place, parameter) for parameter in parameters_found)
 
@@ -188,12 +190,12 @@ class SecretStorage:
             key = key or ("alias/aws/ssm" if kind == "SecureString" else "")
             self._parameters(place).put_parameter(name, "", value, kind, "", key, False, [], "text", None, None)
 
-    def _stored(self, place: SecretLocation, found: moto_ssm.Parameter) -> StoredParameter:
-        key = found.keyid or ""
+    def _stored(self, place: SecretLocation, parameter: moto_ssm.Parameter) -> StoredParameter:
+        key = parameter.keyid or ""
         arn = f"arn:{self._world.partitions[place.account]}:ssm:{place.region}:{place.account}:parameter/"
         return StoredParameter(
-            f"{arn}{found.name.removeprefix('/')}",
-            found.parameter_type == "SecureString",
+            f"{arn}{parameter.name.removeprefix('/')}",
+            parameter.parameter_type == "SecureString",
             "" if is_default_key(key, "ssm") else key,
         )
 
@@ -207,7 +209,7 @@ class SecretStorage:
 
         return secretsmanager_backends[place.account][place.region]
 
-    def _named(self, name: str, place: SecretLocation) -> StoredSecret | None:
+    def _find_secret(self, name: str, place: SecretLocation) -> StoredSecret | None:
         if place.account not in self._world.partitions:
             return None
         try:

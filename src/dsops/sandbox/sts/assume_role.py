@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from dsops.arn import parse_arn
 from dsops.policy import lower_case
-from dsops.sandbox.authorization.authorize import NO_ROLE, AuthorizationQuestion
+from dsops.sandbox.authorization.authorizer import NO_ROLE, AuthorizationQuestion
 from dsops.sandbox.authorization.caller import overlay
 from dsops.sandbox.authorization.context import Context, request_tags, source_ip, tag_keys
 from dsops.sandbox.authorization.request import AuthenticatedRequest

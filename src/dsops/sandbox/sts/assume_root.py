@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dsops.arn import is_account_id, parse_arn
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion
+from dsops.sandbox.authorization.authorizer import AuthorizationQuestion
 from dsops.sandbox.authorization.context import source_ip
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.state.organizations import IAM, Organizations, RootFeature

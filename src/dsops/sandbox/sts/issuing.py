@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, NoReturn
 
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion, Judge
+from dsops.sandbox.authorization.authorizer import AuthorizationQuestion, Judge
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.state.sessions import MAX_TOKEN, Issued, Session, SessionTable
 from dsops.sandbox.state.world import World

@@ -14,7 +14,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import uuid4
 
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion
+from dsops.sandbox.authorization.authorizer import AuthorizationQuestion
 from dsops.sandbox.authorization.context import Context, request_tags
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.clock import iso_time

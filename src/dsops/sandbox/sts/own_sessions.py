@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion
+from dsops.sandbox.authorization.authorizer import AuthorizationQuestion
 from dsops.sandbox.authorization.context import request_tags, source_ip
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.state.sessions import Session

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from dsops.policy import Principal
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion, Judge, denied
+from dsops.sandbox.authorization.authorizer import AuthorizationQuestion, Judge, denied
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.messages import Messages
 from dsops.sandbox.authorization.request import AuthenticatedRequest

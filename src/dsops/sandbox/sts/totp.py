@@ -16,7 +16,7 @@ def step_of(seed: str, code: str, now: float) -> int | None:
     One step of tolerance either way is what RFC 6238 (5.2) recommends for clock drift.
     """
     key = key_of(seed)
-    return next((step for step in _near(now) if hmac.compare_digest(code_of(key, step), code)), None)
+    return next((step for step in _nearby_steps(now) if hmac.compare_digest(code_of(key, step), code)), None)
 
 
 def are_consecutive(seed: str, first: str, second: str, now: float) -> bool:
@@ -37,6 +37,6 @@ def is_seed(text: str) -> bool:
         return False
 
 
-def _near(now: float) -> Iterator[int]:
+def _nearby_steps(now: float) -> Iterator[int]:
     step = int(now // STEP_SECONDS)
     yield from (step, step - 1, step + 1)

@@ -73,8 +73,8 @@ def _clauses(shape: Any, value: object, path: str) -> Iterator[str]:
                 yield _null(_join(path, name))
         return
     for constraint in _broken(shape, value):
-        shown = value if isinstance(value, str | int) else "[...]" if value else "[]"
-        yield f"Value '{shown}' at '{path}' failed to satisfy constraint: Member must {constraint}"
+        value_text = value if isinstance(value, str | int) else "[...]" if value else "[]"
+        yield f"Value '{value_text}' at '{path}' failed to satisfy constraint: Member must {constraint}"
     if isinstance(value, list):
         for position, item in enumerate(value, 1):
             yield from _clauses(shape.member, item, f"{path}.{position}.member")
@@ -98,11 +98,11 @@ def _broken(shape: Any, value: object) -> Iterator[str]:
             yield f"satisfy regular expression pattern: {limits['pattern']}"
 
 
-def _outside(limits: Mapping[str, int], number: int, what: str) -> Iterator[str]:
+def _outside(limits: Mapping[str, int], number: int, noun: str) -> Iterator[str]:
     if "min" in limits and number < limits["min"]:
-        yield f"have {what} greater than or equal to {limits['min']}"
+        yield f"have {noun} greater than or equal to {limits['min']}"
     if "max" in limits and number > limits["max"]:
-        yield f"have {what} less than or equal to {limits['max']}"
+        yield f"have {noun} less than or equal to {limits['max']}"
 
 
 @cache

@@ -20,9 +20,9 @@ def structure_from_json(shape: Any, fields: Mapping[str, object]) -> dict[str, o
         return dict(fields)
     parameters = {}
     for name, member in shape.members.items():
-        written = member.serialization.get("name", name)
-        if fields.get(written) is not None:
-            parameters[name] = value_from_json(member, fields[written])
+        wire_name = member.serialization.get("name", name)
+        if fields.get(wire_name) is not None:
+            parameters[name] = value_from_json(member, fields[wire_name])
     return parameters
 
 

@@ -29,7 +29,7 @@ class _Query:
 
     def structure(self, shape: Any, node: Mapping[str, Any]) -> dict[str, object]:
         members = self.members(shape)
-        return {name: self.value(member, node[written]) for name, member, written in members if written in node}
+        return {name: self.value(member, node[wire_name]) for name, member, wire_name in members if wire_name in node}
 
     @classmethod
     @cache
@@ -82,8 +82,8 @@ class _Ec2(_Query):
         serialization = member.serialization
         if "queryName" in serialization:
             return str(serialization["queryName"])
-        written = str(serialization.get("name", ""))
-        return written[:1].upper() + written[1:] if written else name
+        serialized_name = str(serialization.get("name", ""))
+        return serialized_name[:1].upper() + serialized_name[1:] if serialized_name else name
 
     def items(self, shape: Any, node: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - EC2 asks no shape
         return node

@@ -31,22 +31,22 @@ def structure_from_request(
     }
     named |= {name for name, _ in query_pairs(uri.partition("?")[2])}
     read: Mapping[str, Callable[[str, Any], object]] = {
-        "uri": lambda name, member: _one(member, labels.get(name)),
+        "uri": lambda name, member: _scalar_or_none(member, labels.get(name)),
         "querystring": lambda name, member: _from_query(member, name, query, named),
         "header": lambda name, member: _from_header(member, request.headers.get(name.lower())),
         "headers": lambda name, _: _with_prefix(name.lower(), request.headers),
     }
-    found: dict[str, object] = {}
+    from_envelope: dict[str, object] = {}
     for name, member in shape.members.items():
         location = member.serialization.get("location")
         if location in read:
             value = read[location](member.serialization.get("name", name), member)
             if value is not None:
-                found[name] = value
-    return found | _from_body(shape, request, is_xml=is_xml)
+                from_envelope[name] = value
+    return from_envelope | _from_body(shape, request, is_xml=is_xml)
 
 
-def _one(shape: Any, text: str | None) -> object:
+def _scalar_or_none(shape: Any, text: str | None) -> object:
     return None if text is None else scalar(shape.type_name, text)
 
 
@@ -63,7 +63,7 @@ def _from_query(shape: Any, name: str, query: Sequence[tuple[str, str]], named: 
     matching_values = [value for key, value in query if key == name]
     if shape.type_name == "list":
         return [scalar(shape.member.type_name, value) for value in matching_values] or None
-    return _one(shape, matching_values[0]) if matching_values else None
+    return _scalar_or_none(shape, matching_values[0]) if matching_values else None
 
 
 def _from_header(shape: Any, text: str | None) -> object:

@@ -136,14 +136,14 @@ def signed_for(request: HttpRequest) -> str:
     """Return the service in the credential scope; "" if there is none. Not trusted before the signature is checked."""
     header = request.headers.get("authorization")
     if header is not None:
-        _, found, rest = header.partition("Credential=")
+        _, account_part, rest = header.partition("Credential=")
         parts = rest.split(",", 1)[0].split("/")
     elif "X-Amz-Credential=" in request.query:
         text = next((value for name, value in parse_qsl(request.query) if name == "X-Amz-Credential"), "")
-        found, parts = text, text.split("/")
+        account_part, parts = text, text.split("/")
     else:
         return "s3" if "AWSAccessKeyId=" in request.query else ""
-    return parts[3] if found and len(parts) == 5 else ""
+    return parts[3] if account_part and len(parts) == 5 else ""
 
 
 def is_for_a_bucket(request: HttpRequest) -> bool:

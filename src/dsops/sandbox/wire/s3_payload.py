@@ -84,9 +84,9 @@ def opened(request: HttpRequest, payload: str, signer: ChunkSigner | None) -> Ht
         raise _incomplete()
     headers = {name: value for name, value in request.headers.items() if name != "x-amz-decoded-content-length"}
     encodings = [part.strip() for part in headers.pop("content-encoding", "").split(",")]
-    kept = ",".join(part for part in encodings if part and part != "aws-chunked")
-    if kept:
-        headers["content-encoding"] = kept
+    other_encodings = ",".join(part for part in encodings if part and part != "aws-chunked")
+    if other_encodings:
+        headers["content-encoding"] = other_encodings
     return request._replace(headers={**headers, **trailer, "content-length": str(len(data))}, body=data)
 
 

@@ -239,14 +239,14 @@ def _canonical_path(path: str) -> str:
     """Resolve dot segments and encode the path once more: all services but S3 sign it so."""
     if path == "/":
         return path
-    kept: list[str] = []
+    segments_kept: list[str] = []
     for segment in path.split("/"):
         if segment == "..":
-            if kept:
-                kept.pop()
+            if segments_kept:
+                segments_kept.pop()
         elif segment not in {"", "."}:
-            kept.append(segment)
-    normal = "/" + "/".join(kept) + ("/" if kept and path.endswith("/") else "")
+            segments_kept.append(segment)
+    normal = "/" + "/".join(segments_kept) + ("/" if segments_kept and path.endswith("/") else "")
     return quote(normal, safe="/~")
 
 

@@ -61,13 +61,13 @@ def structure_from_xml(shape: Any, node: XmlNode) -> dict[str, object]:
     """Return the element's children that the model defines. Raises MalformedXML, MalformedInput."""
     parameters: dict[str, object] = {}
     for name, member in shape.members.items():
-        written = member.serialization.get("name", name)
+        wire_name = member.serialization.get("name", name)
         if member.serialization.get("xmlAttribute"):
-            if written in node.attributes:
-                parameters[name] = node.attributes[written]
+            if wire_name in node.attributes:
+                parameters[name] = node.attributes[wire_name]
             continue
         # A flattened list has one element per item, named like the list itself.
-        matching_nodes = node.named(written)
+        matching_nodes = node.named(wire_name)
         if not matching_nodes:
             continue
         if member.serialization.get("flattened"):

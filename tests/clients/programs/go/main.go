@@ -230,7 +230,7 @@ func optional(wish pairs, name string) *string {
 	return nil
 }
 
-// Whoever the wish has keys of; without, the SDK's own chain decides: environment, profile, web identity.
+// Uses the keys in the wish; without keys, the SDK's own chain decides: environment, profile, web identity.
 func settings(ctx context.Context, wish pairs) (aws.Config, error) {
 	if id, given := wish["key_id"]; given {
 		static := credentials.NewStaticCredentialsProvider(id, wish["secret"], wish["token"])

@@ -187,7 +187,7 @@ public final class Client {
         }
     }
 
-    /** A client for whoever the wish has keys of; without, the SDK's own chain decides. */
+    /** A client with the keys in the wish; without keys, the SDK's own chain decides. */
     private static <B extends AwsClientBuilder<B, C> & AwsSyncClientBuilder<B, C>, C> C open(
             B builder, Map<String, String> wish) {
         return builder.credentialsProvider(provider(wish)).httpClient(UrlConnectionHttpClient.create()).build();

@@ -15,7 +15,7 @@ const sqs = require("@aws-sdk/client-sqs");
 const { SNSClient, PublishCommand } = require("@aws-sdk/client-sns");
 const { KMSClient, EncryptCommand, DecryptCommand } = require("@aws-sdk/client-kms");
 
-// Whoever the wish has keys of; without, the SDK's own chain decides: environment, profile, web identity.
+// Uses the keys in the wish; without keys, the SDK's own chain decides: environment, profile, web identity.
 function settings(wish) {
   if (!wish.key_id) return {};
   const credentials = { accessKeyId: wish.key_id, secretAccessKey: wish.secret, sessionToken: wish.token };

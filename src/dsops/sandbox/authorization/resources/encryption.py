@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 from dsops.arn import parse_arn
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion
+from dsops.sandbox.authorization.authorizer import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.parameter_values import Parameters, text, texts
 from dsops.sandbox.authorization.resources.kms import KmsResources
@@ -46,7 +46,9 @@ class Encryption:
 
     def of_secret(self, secret: StoredSecret, version_id: str, caller: Caller) -> KeyUse:
         """Return the key use for reading a version of a secret."""
-        return self._use("secretsmanager", "Decrypt", secret.kms_key, caller, _of(secret), _pairs(secret, version_id))
+        return self._use(
+            "secretsmanager", "Decrypt", secret.kms_key, caller, _location_of(secret), _pairs(secret, version_id)
+        )
 
     def of_new_value(
         self, operation: str, parameters: Parameters, secret: StoredSecret | None, caller: Caller
@@ -59,10 +61,10 @@ class Encryption:
             arn, _ = self._secret_storage.resource_of(f"{parameters['Name']}-AAAAAA", place)
             yield from self._check_key(key, caller, place, {"SecretARN": arn, "SecretVersionId": _CHECK})
         elif secret is not None and operation == "UpdateSecret" and "KmsKeyId" in parameters:
-            yield from self._check_key(key, caller, _of(secret), _pairs(secret, _CHECK))
+            yield from self._check_key(key, caller, _location_of(secret), _pairs(secret, _CHECK))
         elif secret is not None and operation in {"PutSecretValue", "UpdateSecret"} and has_value:
             pairs = _pairs(secret, text(parameters, "ClientRequestToken"))
-            yield self._use("secretsmanager", "GenerateDataKey", secret.kms_key, caller, _of(secret), pairs)
+            yield self._use("secretsmanager", "GenerateDataKey", secret.kms_key, caller, _location_of(secret), pairs)
 
     def _check_key(self, key: str, caller: Caller, place: SecretLocation, pairs: Mapping[str, str]) -> Iterator[KeyUse]:
         for operation in ("GenerateDataKey", "Decrypt"):
@@ -135,7 +137,7 @@ class Encryption:
         return KeyUse(question, "" if stored_key is None else stored_key.state, is_managed)
 
 
-def _of(secret: StoredSecret) -> SecretLocation:
+def _location_of(secret: StoredSecret) -> SecretLocation:
     return SecretLocation(secret.account, secret.region)
 
 

@@ -68,7 +68,7 @@ def _in_key_condition(parameters: Parameters, partition_key: str) -> Iterator[st
     equalities = _EQUALITY.findall(condition)
     if condition and len(equalities) != len(_EQUALS.findall(condition)):
         yield _UNREADABLE
-    placeholders = [value for name, value in equalities if _real(name, parameters) == partition_key]
+    placeholders = [value for name, value in equalities if _attribute_name(name, parameters) == partition_key]
     if condition and not placeholders:
         yield _UNREADABLE
     for value in placeholders:
@@ -78,10 +78,10 @@ def _in_key_condition(parameters: Parameters, partition_key: str) -> Iterator[st
 def _in_expression(expression: str, parameters: Parameters) -> Iterator[str]:
     for name in _NAME.findall(expression):
         if name.lower() not in _WORDS:
-            yield _real(name, parameters)
+            yield _attribute_name(name, parameters)
 
 
-def _real(name: str, parameters: Parameters) -> str:
+def _attribute_name(name: str, parameters: Parameters) -> str:
     """Resolve a placeholder such as `#p`."""
     return text(inside(parameters, "ExpressionAttributeNames"), name) or name if name.startswith("#") else name
 

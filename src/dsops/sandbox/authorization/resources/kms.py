@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 
 from dsops.arn import is_account_id, parse_arn
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion
+from dsops.sandbox.authorization.authorizer import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
 from dsops.sandbox.authorization.parameter_values import (
@@ -112,7 +112,7 @@ class KmsResources:
         if key.endswith("alias/aws/s3"):
             return
         pairs = {"aws:s3:arn": f"arn:{caller.partition}:s3:::{bucket}"}
-        yield self._of_key(operation, key, caller, _through("s3", caller, pairs), home=account)
+        yield self._of_key(operation, key, caller, _via_service("s3", caller, pairs), home=account)
 
     def through(
         self, service: str, operation: str, key: str, caller: Caller, account: str, pairs: Mapping[str, str]
@@ -122,7 +122,7 @@ class KmsResources:
         `account` applies to a `key` that names none. An invalid key is treated as missing: then only the caller's own
         policies count.
         """
-        context = {**_through(service, caller, pairs), "aws:ViaAWSService": ("true",)}
+        context = {**_via_service(service, caller, pairs), "aws:ViaAWSService": ("true",)}
         try:
             return self._of_key(operation, key, caller, context, home=account)
         except SandboxRefusal:
@@ -291,7 +291,7 @@ def _context(parameters: Parameters, caller: Caller) -> Context:
     return context
 
 
-def _through(service: str, caller: Caller, pairs: Mapping[str, str]) -> Context:
+def _via_service(service: str, caller: Caller, pairs: Mapping[str, str]) -> Context:
     """Return the condition keys of a call by a service on the caller's behalf."""
     return {
         "kms:CallerAccount": (caller.account,),

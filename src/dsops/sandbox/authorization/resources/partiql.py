@@ -83,13 +83,13 @@ def _name(tokens: Sequence[str], at: int) -> str:
 def fixes(statement: PartiqlStatement, partition_key: str) -> bool:
     """Whether the condition fixes the partition key, so that the statement does not scan the whole table."""
     places = range(len(statement.condition))
-    return not _turns(statement.condition) and any(
+    return not _is_not_equality(statement.condition) and any(
         _is_key(statement.condition, at, partition_key) and _follows(statement.condition, at) in {"=", "IN"}
         for at in places
     )
 
 
-def _turns(words: Sequence[str]) -> bool:
+def _is_not_equality(words: Sequence[str]) -> bool:
     """Whether the condition can match items with other key values."""
     return any(word.upper() in {"OR", "NOT"} for word in words)
 
@@ -114,8 +114,8 @@ def key_values(statement: PartiqlStatement, partition_key: str, parameters: Sequ
             is_whole = _follows(words, at + 2) not in _OPERATORS
             values.append(_value(words, at + 2, parameters) if is_whole else "")
         elif is_key and follows == "IN":
-            values += [_value(words, position, parameters) for position in _listed(words, at + 2)] or [""]
-    return (*values, "") if values and _turns(words) else tuple(values)
+            values += [_value(words, position, parameters) for position in _value_positions(words, at + 2)] or [""]
+    return (*values, "") if values and _is_not_equality(words) else tuple(values)
 
 
 def attributes_named(statement: PartiqlStatement) -> tuple[str, ...]:
@@ -131,7 +131,7 @@ def attributes_named(statement: PartiqlStatement) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _listed(words: Sequence[str], at: int) -> range:
+def _value_positions(words: Sequence[str], at: int) -> range:
     """Return the positions of the values in `[...]` or `(...)`: every second word, with commas in between."""
     if at >= len(words) or words[at] not in {"[", "("}:
         return range(0)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from dsops.arn import parse_arn
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion
+from dsops.sandbox.authorization.authorizer import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context
 from dsops.sandbox.authorization.parameter_values import Parameters, inside, text
@@ -46,9 +46,9 @@ def passed_roles(
     if service in _PASSES_NONE or operation.startswith(_READING):
         return
     principal = _SERVICES.get(service, f"{service}.amazonaws.com")
-    for written in dict.fromkeys(_roles(parameters, _DEEPEST)):
-        role = role_named(caller.account, written) if service in _TAKE_NAMES else None
-        arn = written if role is None else role.arn
+    for role_text in dict.fromkeys(_roles(parameters, _DEEPEST)):
+        role = role_named(caller.account, role_text) if service in _TAKE_NAMES else None
+        arn = role_text if role is None else role.arn
         parts = parse_arn(arn)
         if parts is None or parts.service != "iam" or not parts.resource.startswith("role/"):
             continue

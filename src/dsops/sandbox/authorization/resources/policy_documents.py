@@ -66,10 +66,10 @@ def check_written_policy(
     if (service, operation) == ("lambda", "AddPermission") and not has_principal(text(parameters, "Principal")):
         message = "The provided principal was invalid. Please check the principal and try again."
         raise refusal("InvalidParameterValueException", message)
-    written = _WRITES.get((service, operation))
-    if written is None or (operation == "SetTopicAttributes" and text(parameters, "AttributeName") != "Policy"):
+    policy_write = _WRITES.get((service, operation))
+    if policy_write is None or (operation == "SetTopicAttributes" and text(parameters, "AttributeName") != "Policy"):
         return
-    outer, dot, inner = written.parameter.partition(".")
+    outer, dot, inner = policy_write.parameter.partition(".")
     document = text(inside(parameters, outer), inner) if dot else text(parameters, outer)
     if not document:
         # Absent, or removed: an empty text deletes a queue's policy.
@@ -78,10 +78,10 @@ def check_written_policy(
         document = readable_queue_policy(document)
     checked = check_policy(parse_json(document, "policy"), "resource", name="policy")
     if checked.policy is None:
-        raise refusal(written.code, written.message.format(checked.aws_message))
+        raise refusal(policy_write.code, policy_write.message.format(checked.aws_message))
     if not all(has_principal(arn) for arn in principals_of(document)):
-        words = _NO_PRINCIPAL.get(service) or written.message.format("Invalid principal in policy")
-        raise refusal(written.code, words)
+        words = _NO_PRINCIPAL.get(service) or policy_write.message.format("Invalid principal in policy")
+        raise refusal(policy_write.code, words)
     if operation == "PutBucketPolicy":
         _check_bucket(checked.policy, text(parameters, "Bucket"))
 
@@ -89,7 +89,7 @@ def check_written_policy(
 def _check_bucket(policy: Policy, bucket: str) -> None:
     """Refuse a policy that names another bucket; ARNs with wildcards are left to the evaluation."""
     for statement in policy.statements:
-        for written in statement.resources.written if statement.resources is not None else ():
-            named = written.split(":", 5)[-1].partition("/")[0]
+        for resource_text in statement.resources.written if statement.resources is not None else ():
+            named = resource_text.split(":", 5)[-1].partition("/")[0]
             if named != bucket and not set("*?$") & set(named):
                 raise refusal("MalformedPolicy", "Policy has invalid resource")

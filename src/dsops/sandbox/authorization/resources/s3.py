@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, unquote
 
 from dsops.errors import SandboxRefusal
 from dsops.policy import ARN_FAMILIES, STRING_FAMILIES, Condition, Statement, lower_case
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion, compiled
+from dsops.sandbox.authorization.authorizer import AuthorizationQuestion, compiled
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
 from dsops.sandbox.authorization.parameter_values import Parameters, inside, key_if_given, listed_tags, many, text
@@ -56,80 +56,80 @@ class S3Resources:
 
     def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
         """Yield the permissions that an S3 operation needs."""
-        asked = _Asked(self._estate, operation, parameters, caller)
-        if operation in _OF_DIRECTORY_BUCKETS or not asked.is_plain:
-            yield asked.about_anything()
+        call = _Asked(self._estate, operation, parameters, caller)
+        if operation in _OF_DIRECTORY_BUCKETS or not call.is_plain:
+            yield call.about_anything()
         elif operation == "ListBuckets":
             # AWS's own example policies allow it on `arn:aws:s3:::*` (S3 User Guide, "Bucket policies and user
             # policies"), which would not match a question about `*`.
-            yield AuthorizationQuestion("s3:ListAllMyBuckets", asked.arn("*"), caller.account, asked.context, shown="*")
+            yield AuthorizationQuestion("s3:ListAllMyBuckets", call.arn("*"), caller.account, call.context, shown="*")
         elif operation == "DeleteObjects":
-            yield from self._deletions(asked)
+            yield from self._deletions(call)
         elif "Key" in parameters:
-            yield from self._of_object(asked)
+            yield from self._of_object(call)
         else:
-            yield from self._of_bucket(asked)
+            yield from self._of_bucket(call)
 
-    def _of_bucket(self, asked: _Asked) -> Iterator[AuthorizationQuestion]:
-        operation, parameters = asked.operation, asked.parameters
-        context = asked.context
+    def _of_bucket(self, call: _Asked) -> Iterator[AuthorizationQuestion]:
+        operation, parameters = call.operation, call.parameters
+        context = call.context
         if operation == "CreateBucket":
             configuration = inside(parameters, "CreateBucketConfiguration")
             context = context | key_if_given("s3:locationconstraint", configuration, "LocationConstraint")
             context |= request_tags(listed_tags(configuration.get("Tags")))
-            yield asked.about_bucket("CreateBucket", context)
-            further_actions = _also(ALSO_WITH_NEW_BUCKET, parameters)
+            yield call.about_bucket("CreateBucket", context)
+            further_actions = _further_actions(ALSO_WITH_NEW_BUCKET, parameters)
             if configuration.get("Tags"):
                 further_actions["TagResource"] = None
             if parameters.get("ObjectLockEnabledForBucket"):
                 further_actions["PutBucketVersioning"] = None
             for action in further_actions:
-                yield asked.about_bucket(action, context)
+                yield call.about_bucket(action, context)
             return
         if operation == "PutBucketTagging":
             context = context | request_tags(listed_tags(inside(parameters, "Tagging").get("TagSet")))
-        yield asked.about_bucket(ON_BUCKET.get(operation, operation), context)
-        is_blocked = asked.bucket is not None and asked.bucket.blocks_public_policy
+        yield call.about_bucket(ON_BUCKET.get(operation, operation), context)
+        is_blocked = call.bucket is not None and call.bucket.blocks_public_policy
         if operation == "PutBucketPolicy" and is_blocked and _is_public(text(parameters, "Policy")):
-            raise access_denied(_PUBLIC_POLICY_BLOCKED % (asked.caller.arn or "anonymous", asked.name))
+            raise access_denied(_PUBLIC_POLICY_BLOCKED % (call.caller.arn or "anonymous", call.name))
 
-    def _of_object(self, asked: _Asked) -> Iterator[AuthorizationQuestion]:
-        operation, parameters = asked.operation, asked.parameters
-        stored = asked.stored(text(parameters, "Key"), text(parameters, "VersionId"))
-        context = asked.context | _tags_of(stored) | _tags_passed(operation, parameters)
+    def _of_object(self, call: _Asked) -> Iterator[AuthorizationQuestion]:
+        operation, parameters = call.operation, call.parameters
+        stored = call.stored(text(parameters, "Key"), text(parameters, "VersionId"))
+        context = call.context | _tags_of(stored) | _tags_passed(operation, parameters)
         context |= _lock_keys(parameters)
         for action in _object_actions(operation, parameters):
-            yield asked.about_object(action, text(parameters, "Key"), context)
+            yield call.about_object(action, text(parameters, "Key"), context)
         if operation in _WRITES:
-            for action in _also(ALSO_WITH, parameters):
-                yield asked.about_object(action, text(parameters, "Key"), context)
-            yield from self._encryption(asked, text(parameters, "SSEKMSKeyId"))
+            for action in _further_actions(ALSO_WITH, parameters):
+                yield call.about_object(action, text(parameters, "Key"), context)
+            yield from self._encryption(call, text(parameters, "SSEKMSKeyId"))
         if parameters.get("BypassGovernanceRetention"):
-            yield asked.about_object("BypassGovernanceRetention", text(parameters, "Key"), context)
+            yield call.about_object("BypassGovernanceRetention", text(parameters, "Key"), context)
         if operation in {"CopyObject", "UploadPartCopy"}:
-            yield from self._source(asked)
+            yield from self._source(call)
         if operation in _READS:
-            yield from self._reading(asked, stored)
+            yield from self._reading(call, stored)
 
-    def _reading(self, asked: _Asked, stored: StoredObject | None) -> Iterator[AuthorizationQuestion]:
-        if stored is None and not text(asked.parameters, "VersionId") and asked.bucket is not None:
+    def _reading(self, call: _Asked, stored: StoredObject | None) -> Iterator[AuthorizationQuestion]:
+        if stored is None and not text(call.parameters, "VersionId") and call.bucket is not None:
             # Only a caller who may list learns that the object does not exist (GetObject API reference, "Permissions").
-            yield asked.about_bucket("ListBucket", {})
-        elif stored is not None and stored.kms_key and asked.operation in {"GetObject", "SelectObjectContent"}:
-            yield from self._kms.through_s3("Decrypt", stored.kms_key, asked.caller, asked.owner, asked.name)
+            yield call.about_bucket("ListBucket", {})
+        elif stored is not None and stored.kms_key and call.operation in {"GetObject", "SelectObjectContent"}:
+            yield from self._kms.through_s3("Decrypt", stored.kms_key, call.caller, call.owner, call.name)
 
-    def _encryption(self, asked: _Asked, key: str) -> Iterator[AuthorizationQuestion]:
+    def _encryption(self, call: _Asked, key: str) -> Iterator[AuthorizationQuestion]:
         """Yield the KMS permission for a customer key; S3's own keys need none."""
-        algorithm = text(asked.parameters, "ServerSideEncryption")
-        if not algorithm and asked.bucket is not None:
-            algorithm, key = "aws:kms", asked.bucket.kms_key
+        algorithm = text(call.parameters, "ServerSideEncryption")
+        if not algorithm and call.bucket is not None:
+            algorithm, key = "aws:kms", call.bucket.kms_key
         if key and algorithm.startswith("aws:kms"):
-            yield from self._kms.through_s3("GenerateDataKey", key, asked.caller, asked.owner, asked.name)
+            yield from self._kms.through_s3("GenerateDataKey", key, call.caller, call.owner, call.name)
 
-    def _source(self, asked: _Asked) -> Iterator[AuthorizationQuestion]:
+    def _source(self, call: _Asked) -> Iterator[AuthorizationQuestion]:
         """Yield questions about the object to be copied, in whatever account."""
-        bucket, key, version = _copy_source(asked.parameters.get("CopySource"))
-        source = _Asked(self._estate, asked.operation, {"Bucket": bucket, "VersionId": version}, asked.caller)
+        bucket, key, version = _copy_source(call.parameters.get("CopySource"))
+        source = _Asked(self._estate, call.operation, {"Bucket": bucket, "VersionId": version}, call.caller)
         stored = source.stored(key, version)
         context = {"s3:ResourceAccount": (source.owner,), **_tags_of(stored)}
         if version:
@@ -137,24 +137,24 @@ class S3Resources:
         yield source.about_object("GetObjectVersion" if version else "GetObject", key, context)
         if stored is None:
             return
-        if stored.tags and asked.operation == "CopyObject" and text(asked.parameters, "TaggingDirective") != "REPLACE":
+        if stored.tags and call.operation == "CopyObject" and text(call.parameters, "TaggingDirective") != "REPLACE":
             yield source.about_object("GetObjectVersionTagging" if version else "GetObjectTagging", key, context)
-            yield asked.about_object("PutObjectTagging", text(asked.parameters, "Key"), asked.context)
+            yield call.about_object("PutObjectTagging", text(call.parameters, "Key"), call.context)
         if stored.kms_key:
             yield from self._kms.through_s3("Decrypt", stored.kms_key, source.caller, source.owner, source.name)
 
-    def _deletions(self, asked: _Asked) -> Iterator[AuthorizationQuestion]:
+    def _deletions(self, call: _Asked) -> Iterator[AuthorizationQuestion]:
         """Yield a question for each object.
 
         AWS deletes the objects that are allowed and reports the others; here one denial refuses the whole request.
         """
-        for entry in many(inside(asked.parameters, "Delete"), "Objects"):
+        for entry in many(inside(call.parameters, "Delete"), "Objects"):
             key, version = text(entry, "Key"), text(entry, "VersionId")
-            context = asked.context | _tags_of(asked.stored(key, version))
+            context = call.context | _tags_of(call.stored(key, version))
             context |= {"s3:VersionId": (version,)} if version else {}
-            yield asked.about_object("DeleteObjectVersion" if version else "DeleteObject", key, context)
-            if asked.parameters.get("BypassGovernanceRetention"):
-                yield asked.about_object("BypassGovernanceRetention", key, context)
+            yield call.about_object("DeleteObjectVersion" if version else "DeleteObject", key, context)
+            if call.parameters.get("BypassGovernanceRetention"):
+                yield call.about_object("BypassGovernanceRetention", key, context)
 
 
 class _Asked:
@@ -215,7 +215,7 @@ _PUBLIC_POLICY_BLOCKED = (
 )
 
 
-def _also(table: Mapping[str, str], parameters: Parameters) -> dict[str, None]:
+def _further_actions(table: Mapping[str, str], parameters: Parameters) -> dict[str, None]:
     """Return the further actions that the present parameters need, without repetition."""
     return dict.fromkeys(action for name, action in table.items() if parameters.get(name))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from dsops.arn import is_account_id, parse_arn
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion
+from dsops.sandbox.authorization.authorizer import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
 from dsops.sandbox.authorization.parameter_values import Parameters, listed_tags, text, texts
@@ -46,7 +46,7 @@ class SqsResources:
         elif "QueueUrl" in parameters:
             account, name = _of_url(text(parameters, "QueueUrl"), caller)
         elif "SourceArn" in parameters:
-            yield from self._moving(operation, parameters, caller, context)
+            yield from self._about_redrive(operation, parameters, caller, context)
             return
         else:
             yield AuthorizationQuestion(f"sqs:{operation}", "*", caller.account, context)
@@ -56,7 +56,7 @@ class SqsResources:
         if operation == "CreateQueue" and tags:
             yield self._of_queue("TagQueue", account, name, caller, context)
 
-    def _moving(
+    def _about_redrive(
         self, operation: str, parameters: Parameters, caller: Caller, context: Context
     ) -> Iterator[AuthorizationQuestion]:
         """Yield questions for redriving a dead-letter queue: read there, write to the destination."""

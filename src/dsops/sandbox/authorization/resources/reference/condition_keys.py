@@ -58,7 +58,7 @@ def keys_of_request(parameters: Parameters, listed: Mapping[str, str], caller: C
     context: Context = {}
     for key, paths in _PATHS.items():
         if key in listed:
-            key_values = next((values for path in paths if (values := _at(parameters, path))), ())
+            key_values = next((values for path in paths if (values := _texts_at(parameters, path))), ())
             context |= {key: key_values} if key_values else {}
     if "ec2:Region" in listed:
         context["ec2:Region"] = (caller.region,)
@@ -106,7 +106,7 @@ def keys_of_resource(arn: Arn, parameters: Parameters, tags: Tags, estate: Estat
     return {}
 
 
-def _at(parameters: Parameters, path: str) -> tuple[str, ...]:
+def _texts_at(parameters: Parameters, path: str) -> tuple[str, ...]:
     """Return the texts at a path such as `VpcConfig.SubnetIds`; () when there is none."""
     *outer, last = path.split(".")
     for name in outer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion
+from dsops.sandbox.authorization.authorizer import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import request_tags
 from dsops.sandbox.authorization.parameter_values import Parameters, listed_tags, many, text

@@ -17,7 +17,7 @@ _READ_BEFORE = {
 
 
 def foreign_arns(
-    prefix: str, parameters: Parameters, account: str, asked: Collection[str]
+    prefix: str, parameters: Parameters, account: str, asked_arns: Collection[str]
 ) -> Iterator[tuple[str, str]]:
     """Yield (ARN, account) of the service's resources in other accounts that no question covers yet.
 
@@ -33,5 +33,7 @@ def foreign_arns(
             arn = parse_arn(text)
             if arn is None or arn.service != prefix or arn.account == account or not is_account_id(arn.account):
                 continue
-            if not any(text.startswith(covered) or covered.startswith(text) for covered in asked if covered != "*"):
+            if not any(
+                text.startswith(covered) or covered.startswith(text) for covered in asked_arns if covered != "*"
+            ):
                 yield text, arn.account

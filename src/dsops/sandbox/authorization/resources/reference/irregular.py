@@ -85,17 +85,17 @@ def read_special(service: str, operation: str, parameters: Parameters, caller: C
     return PartialMatch(parameters, {}) if reader is None else reader(operation, parameters, caller)
 
 
-def _checked_arn(written: str, service: str, kind: str, caller: Caller) -> Arn:
+def _checked_arn(arn_text: str, service: str, kind: str, caller: Caller) -> Arn:
     """Parse an ARN of that type in the caller's region. moto uses only the name at its end."""
-    arn = parse_arn(written)
+    arn = parse_arn(arn_text)
     here = (caller.partition, service, caller.region)
     if arn is None or arn[:3] != here or not is_account_id(arn.account) or arn.resource_type != kind:
-        raise _nothing(written, kind, caller)
+        raise _no_such_resource(arn_text, kind, caller)
     return arn
 
 
-def _nothing(written: str, kind: str, caller: Caller) -> SandboxRefusal:
-    return refusal("InvalidParameterValue", f"{written} names no {kind} in {caller.region}.")
+def _no_such_resource(arn_text: str, kind: str, caller: Caller) -> SandboxRefusal:
+    return refusal("InvalidParameterValue", f"{arn_text} names no {kind} in {caller.region}.")
 
 
 def _of_cluster(_operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
@@ -105,7 +105,7 @@ def _of_cluster(_operation: str, parameters: Parameters, caller: Caller) -> Part
             if name_or_arn.startswith("arn:"):
                 _checked_arn(name_or_arn, "ecs", kind, caller)
             elif "/" in name_or_arn:
-                raise _nothing(name_or_arn, kind, caller)
+                raise _no_such_resource(name_or_arn, kind, caller)
     return PartialMatch(parameters, {})
 
 
@@ -113,19 +113,19 @@ def _function(_operation: str, parameters: Parameters, caller: Caller) -> Partia
     """Parse `NAME`, `NAME:QUALIFIER`, `ACCOUNT:function:NAME` and ARNs; the qualifier can be a parameter."""
     if "VersionNumber" in parameters:
         parameters = {**parameters, "LayerVersion": parameters["VersionNumber"]}
-    written = text(parameters, "FunctionName")
-    if not written:
+    name_text = text(parameters, "FunctionName")
+    if not name_text:
         return PartialMatch(parameters, {})
     account = caller.account
-    if written.startswith("arn:"):
-        arn = _checked_arn(written, "lambda", "function", caller)
-        account, written = arn.account, arn.resource
-    elif re.match(r"[0-9]{12}:function:", written):
-        account, _, written = written.partition(":")
-    name_match = _FUNCTION.fullmatch(written)
+    if name_text.startswith("arn:"):
+        arn = _checked_arn(name_text, "lambda", "function", caller)
+        account, name_text = arn.account, arn.resource
+    elif re.match(r"[0-9]{12}:function:", name_text):
+        account, _, name_text = name_text.partition(":")
+    name_match = _FUNCTION.fullmatch(name_text)
     rest = {name: value for name, value in parameters.items() if name not in {"FunctionName", "Qualifier"}}
     if name_match is None:
-        raise _nothing(text(parameters, "FunctionName"), "function", caller)
+        raise _no_such_resource(text(parameters, "FunctionName"), "function", caller)
     qualifier = name_match[2] or text(parameters, "Qualifier")
     name = f"{name_match[1]}:{qualifier}" if qualifier else name_match[1]
     function = f"arn:{caller.partition}:lambda:{caller.region}:{account}:function:{name}"
@@ -150,15 +150,15 @@ def _rule_or_bus(operation: str, parameters: Parameters, caller: Caller) -> Part
     if operation == "PutEvents":
         buses = [text(entry, "EventBusName") or "default" for entry in many(parameters, "Entries")]
         return PartialMatch(parameters, {"eventbus": tuple(dict.fromkeys(bus_arn(bus, caller) for bus in buses))})
-    written = text(parameters, "EventBusName")
-    arn = parse_arn(written)
+    bus_text = text(parameters, "EventBusName")
+    arn = parse_arn(bus_text)
     bus_match = None if arn is None else _BUS.fullmatch(arn.resource)
     owner = ""
     if arn is not None and bus_match is not None:
-        written, owner = bus_match[1], arn.account
-    if written == "default":
+        bus_text, owner = bus_match[1], arn.account
+    if bus_text == "default":
         return PartialMatch({name: value for name, value in parameters.items() if name != "EventBusName"}, {}, owner)
-    return PartialMatch({**parameters, "EventBusName": written} if owner else parameters, {}, owner)
+    return PartialMatch({**parameters, "EventBusName": bus_text} if owner else parameters, {}, owner)
 
 
 def _stream(operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:  # noqa: ARG001 - as all readers
@@ -192,7 +192,7 @@ def _log_group(operation: str, parameters: Parameters, caller: Caller) -> Partia
         if group.startswith("arn:"):
             _checked_arn(group, "logs", "log-group", caller)
         elif ":" in group:
-            raise _nothing(group, "log-group", caller)
+            raise _no_such_resource(group, "log-group", caller)
     arns = [group.removesuffix(":*") if group.startswith("arn:") else f"{prefix}{group}" for group in groups]
     if "logGroupIdentifier" in parameters:
         # The ARN of a log stream contains the group's name.

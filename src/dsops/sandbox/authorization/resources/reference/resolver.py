@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from dsops.arn import is_account_id, parse_arn
 from dsops.extras import install_command
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion
+from dsops.sandbox.authorization.authorizer import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
 from dsops.sandbox.authorization.parameter_values import Parameters, listed_tags, many, shown, texts
@@ -114,8 +114,8 @@ class ListedResources:
             for entry in tuple(entries) or ({},):
                 yield self._about(f"{prefix}:{use.name}", arn, caller, request, context | entry)
 
-    def _about(self, action: str, arn: str, caller: Caller, given: _Given, context: Context) -> AuthorizationQuestion:
-        owner = given.owner
+    def _about(self, action: str, arn: str, caller: Caller, named: _Given, context: Context) -> AuthorizationQuestion:
+        owner = named.owner
         parts = parse_arn(arn)
         if parts is None:
             return AuthorizationQuestion(action, "*", owner, context)
@@ -124,7 +124,7 @@ class ListedResources:
         resource = self._estate.held_at(arn)
         tags = resource.tags or self._estate.tags_of(tagged_as(arn), account, region)
         own = parts._replace(account=account, region=region)
-        context = keys_of_resource(own, given.parameters, tags, self._estate) | context
+        context = keys_of_resource(own, named.parameters, tags, self._estate) | context
         return AuthorizationQuestion(
             action, arn, account, context | tag_keys(("aws:ResourceTag",), tags), resource.policy
         )
@@ -216,20 +216,20 @@ class _Given:
         return context
 
 
-def _arns(use: ActionUse, given: _Given) -> list[str]:
+def _arns(use: ActionUse, named: _Given) -> list[str]:
     """Return the ARNs that the action is about, by the parameters; `*` for those not named."""
-    if not use.kinds or ANY_KIND in given.found:
-        return given.special() or ["*"]
+    if not use.kinds or ANY_KIND in named.found:
+        return named.special() or ["*"]
     found_arns: dict[str, None] = {}
     missing: list[str] = []
-    arns_by_kind = {kind: given.of_kind(kind, is_only_one=len(use.kinds) == 1) for kind in use.kinds}
+    arns_by_kind = {kind: named.of_kind(kind, is_only_one=len(use.kinds) == 1) for kind in use.kinds}
     for kind, arns in arns_by_kind.items():
         if arns:
             if kind.is_required or not _is_part_of_another(kind, arns_by_kind):
                 found_arns |= dict.fromkeys(arns)
-        elif kind.is_required and not _is_another_choice(kind, arns_by_kind, given.operation):
-            is_new = given.operation.startswith(_NAMES_NOTHING_YET)
-            missing.append(_filled(kind.arn, given.place, {}) if is_new else "*")
+        elif kind.is_required and not _is_another_choice(kind, arns_by_kind, named.operation):
+            is_new = named.operation.startswith(_NAMES_NOTHING_YET)
+            missing.append(_filled(kind.arn, named.place, {}) if is_new else "*")
     found_arns |= dict.fromkeys(missing)
     return list(found_arns) or ["*"]
 
@@ -263,20 +263,20 @@ def _of_path(service: str, operation: str, parameters: Parameters, caller: Calle
     model = operation_model(service, operation)
     path = str(model.http["requestUri"]).partition("?")[0]
     for name, shape in model.input_shape.members.items() if model.input_shape else ():
-        written = str(shape.serialization.get("name", name))
-        path = path.replace(f"{{{written}}}", str(parameters.get(name, "*")))
+        placeholder = str(shape.serialization.get("name", name))
+        path = path.replace(f"{{{placeholder}}}", str(parameters.get(name, "*")))
     arn = f"arn:{caller.partition}:apigateway:{caller.region}::{path}"
     context = _Given(service, operation, parameters, caller).context(ActionUse("", (), {}))
     return AuthorizationQuestion(f"apigateway:{model.http['method']}", arn, caller.account, context)
 
 
-def _values(name: str, held: object) -> Iterator[_Value]:
+def _values(name: str, setting: object) -> Iterator[_Value]:
     folded = _folded(name)
-    if isinstance(held, str | bool | int):
-        yield _Value(folded, (shown(held),))
-    elif isinstance(held, list) and held and all(isinstance(item, str) for item in held):
-        yield _Value(folded, tuple(held))
-        yield _Value(folded.removesuffix("s"), tuple(held))
+    if isinstance(setting, str | bool | int):
+        yield _Value(folded, (shown(setting),))
+    elif isinstance(setting, list) and setting and all(isinstance(item, str) for item in setting):
+        yield _Value(folded, tuple(setting))
+        yield _Value(folded.removesuffix("s"), tuple(setting))
 
 
 def _folded(name: str) -> str:

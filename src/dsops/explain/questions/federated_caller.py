@@ -11,8 +11,8 @@ from typing import Final
 from dsops.arn import parse_arn
 from dsops.aws.apis.sts import CallerIdentity
 from dsops.explain.questions.assertion import read_told
+from dsops.explain.questions.federated_questions import CLAIMS, unsigned_questions
 from dsops.explain.questions.request import OF_AN_ISSUER, PASSED_ON, ChainCaller, Context, session_caller
-from dsops.explain.questions.unsigned import CLAIMS, unsigned_questions
 from dsops.plan import Step
 from dsops.policy import Unread, lower_case
 from dsops.stores.saml import assertion_at_hand
@@ -71,11 +71,15 @@ def _by_token(step: Step) -> tuple[Context, Unread]:
     """Provider, subject and audience of a token that is at hand. Whether it sets tags is not read."""
     context: Context = {}
     host = ""
-    for asked, _ in unsigned_questions(step, step.region):
-        provider = asked.principal.federated
+    for question, _ in unsigned_questions(step, step.region):
+        provider = question.principal.federated
         host = provider.rpartition(":oidc-provider/")[2]
-        said = {key: asked.context[key] for key in (f"{host}:sub", f"{host}:aud") if key in asked.context}
-        context = {**({"aws:FederatedProvider": (provider,)} if provider else {}), **said}
+        claims_in_token = {
+            key: question.context[key] for key in (f"{host}:sub", f"{host}:aud") if key in question.context
+        }
+        context = {**({"aws:FederatedProvider": (provider,)} if provider else {}), **claims_in_token}
     claims = tuple(lower_case(f"{host}:{claim}") for claim in ("sub", "aud", *CLAIMS))
-    known = {lower_case(key) for key in context}
-    return context, Unread("context", _OF_THE_PROOF, tuple(key for key in (*OF_AN_ISSUER, *claims) if key not in known))
+    known_keys = {lower_case(key) for key in context}
+    return context, Unread(
+        "context", _OF_THE_PROOF, tuple(key for key in (*OF_AN_ISSUER, *claims) if key not in known_keys)
+    )

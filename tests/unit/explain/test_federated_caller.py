@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dsops.aws.apis.sts import CallerIdentity
-from dsops.explain.questions.opened import is_opened, opened_caller
+from dsops.explain.questions.federated_caller import is_opened, opened_caller
 from dsops.explain.questions.request import ChainCaller, questions, session_caller
 from dsops.plan import Proof, Step
 from dsops.sandbox.clock import MovableClock
 from dsops.schema import SSO_TYPE
 from tests.sandboxes import Lab
+from tests.unit.explain.test_federated_questions import STEP, saml_step, token_step
 from tests.unit.explain.test_request import STEPS, unread_keys
-from tests.unit.explain.test_unsigned import STEP, saml_step, token_step
 from tests.unit.policy.policies import ACCOUNT, GITHUB
 from tests.unit.sandbox.test_saml import PROVIDER, SEED, TAGGED, asked, signed
 

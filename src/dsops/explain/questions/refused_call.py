@@ -20,7 +20,7 @@ class About(NamedTuple):
 
     request: Request
     step: Step
-    """The store that makes the call."""
+    """The plan's step, so the store, that makes the call."""
     hop: int
     edit_at: EditAt
     is_role_exact: bool = True
@@ -37,9 +37,9 @@ class About(NamedTuple):
     def is_known(self, key: str) -> bool:
         """Whether the call's value for that condition key is known, an absent one included."""
         key = lower_case(key)
-        if key in {lower_case(each) for each in self.request.context}:
+        if key in {lower_case(name) for name in self.request.context}:
             return True
-        return not any(key == each or (each.endswith("/") and key.startswith(each)) for each in self.unknown_keys)
+        return not any(key == name or (name.endswith("/") and key.startswith(name)) for name in self.unknown_keys)
 
     @property
     def where_to_set(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dsops.explain.questions.unsigned import Unsigned, provider_in, unsigned_questions
+from dsops.explain.questions.federated_questions import Unsigned, provider_in, unsigned_questions
 from dsops.plan import Proof, Step
 from tests.plans import plan_of
 from tests.unit.policy.policies import ACCOUNT, GITHUB, allow, trust

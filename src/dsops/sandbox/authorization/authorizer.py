@@ -122,12 +122,12 @@ class Judge:
 
     def decisions_of(self, request_id: str) -> list[Kept]:
         """Return the decisions of the request in progress, in order."""
-        found: list[Kept] = []
-        for kept in reversed(self.decisions):
-            if kept.request_id != request_id:
+        decisions: list[Kept] = []
+        for entry in reversed(self.decisions):
+            if entry.request_id != request_id:
                 break
-            found.append(kept)
-        return found[::-1]
+            decisions.append(entry)
+        return decisions[::-1]
 
     def _consulted(self, caller: Caller, question: AuthorizationQuestion) -> Consulted:
         grants = self._grants(caller)
@@ -177,12 +177,12 @@ class Judge:
         return (*texts, *(policy for policy in managed_policies if policy is not None))
 
 
-def denied(decision: Decision, shown: str = "") -> SandboxRefusal:
-    """Return AccessDenied (403) with AWS's message; `shown` replaces the ARN where the service names an id."""
+def denied(decision: Decision, shown_arn: str = "") -> SandboxRefusal:
+    """Return AccessDenied (403) with AWS's message; `shown_arn` replaces the ARN where the service names an id."""
     request = decision.request
     sentence = denial_sentence(request, decision)
-    if shown and shown != request.resource:
-        named = "" if shown == "*" else f" on resource: {shown}"
+    if shown_arn and shown_arn != request.resource:
+        named = "" if shown_arn == "*" else f" on resource: {shown_arn}"
         sentence = sentence.replace(f" on resource: {request.resource}", named, 1)
     return access_denied(sentence)
 

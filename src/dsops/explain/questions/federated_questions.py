@@ -69,8 +69,8 @@ def _by_assertion(step: Step, role: Arn, region: str, provider: str) -> list[Uns
         keys = (*keys, "saml:iss", "saml:aud")
     principal = Principal("saml", "", "", federated=named or provider)
     why = _SEALED if response is not None else _NOT_AT_HAND
-    asked = CaseQuestion(principal, "sts:AssumeRoleWithSAML", str(role), role.account, context)
-    return [(asked, (network, Unread("context", why, keys)))]
+    question = CaseQuestion(principal, "sts:AssumeRoleWithSAML", str(role), role.account, context)
+    return [(question, (network, Unread("context", why, keys)))]
 
 
 _NOT_AT_HAND: Final = "the assertion is not at hand: save it, and name the file with `saml_assertion_file`"
@@ -83,14 +83,14 @@ def _by_token(step: Step, role: Arn, region: str, provider: str) -> Unsigned:
         "sts:RoleSessionName": (str(step.settings.get("role_session_name", "")),),
     }
     proof = step.proof
-    said = proof.speaks_of if proof is not None else None
-    host = _host(said[0]) if said is not None else ""
+    speaks_of = proof.speaks_of if proof is not None else None
+    host = _host(speaks_of[0]) if speaks_of is not None else ""
     if not host and proof is not None and "GitHub" in proof.source:
         host = _GITHUB
     federated = _provider(role, host) if host else provider
     host = host or provider.rpartition(":oidc-provider/")[2]
     claims: tuple[str, ...] = CLAIMS
-    for claim, value in zip(("sub", "aud"), said[1:] if said is not None else ("", ""), strict=True):
+    for claim, value in zip(("sub", "aud"), speaks_of[1:] if speaks_of is not None else ("", ""), strict=True):
         if 0 < len(value) < MOST_SHOWN:
             context[f"{host}:{claim}"] = (value,)
         else:
@@ -98,8 +98,8 @@ def _by_token(step: Step, role: Arn, region: str, provider: str) -> Unsigned:
     keys = tuple(lower_case(f"{host}:{claim}") for claim in claims)
     unread = Unread("context", "what else the token says is not looked at", keys)
     principal = Principal("web-identity", "", "", federated=federated)
-    asked = CaseQuestion(principal, "sts:AssumeRoleWithWebIdentity", str(role), role.account, context)
-    return asked, (Unread("context", NETWORK, OF_THE_NETWORK), unread)
+    question = CaseQuestion(principal, "sts:AssumeRoleWithWebIdentity", str(role), role.account, context)
+    return question, (Unread("context", NETWORK, OF_THE_NETWORK), unread)
 
 
 def _host(issuer: str) -> str:
@@ -110,9 +110,9 @@ def _provider(role: Arn, host: str) -> str:
     return host if host in FEDERATED_NAMES else f"arn:{role.partition}:iam::{role.account}:oidc-provider/{host}"
 
 
-def provider_in(asked: CaseQuestion, policies: PolicySet) -> str:
+def provider_in(question: CaseQuestion, policies: PolicySet) -> str:
     """The only provider of that kind that the trust policy names; "" where it names several or none."""
-    kind = ":saml-provider/" if asked.principal.kind == "saml" else ":oidc-provider/"
+    kind = ":saml-provider/" if question.principal.kind == "saml" else ":oidc-provider/"
     providers = {
         provider
         for group in policies.get("trust", ())
