@@ -61,7 +61,7 @@ SIGN = LifetimeNeed()
 HAND_ON = LifetimeNeed(is_handed_on=True)
 
 
-class Gates:
+class NamedLocks:
     """Locks by name (a fingerprint, an MFA device) that coroutines and threads wait for without blocking."""
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class Memory:
     """Facts from AWS's responses that need not be asked for again: refused ways to call, used MFA codes."""
 
     def __init__(self, now: Callable[[], datetime], *, is_of_one_run: bool = False) -> None:
-        self.gates = Gates()
+        self.gates = NamedLocks()
         self.is_of_one_run = is_of_one_run
         """Whether the cache ends with this run."""
         self._now = now

@@ -109,7 +109,7 @@ class Hop(NamedTuple):
     expires: str
 
 
-class Tried(NamedTuple):
+class FailedOperation(NamedTuple):
     """The operation that failed, and its circumstances; "" and 0 for facts that are unknown or do not apply."""
 
     operation: str
@@ -131,7 +131,7 @@ class Tried(NamedTuple):
     asks: tuple[str, ...] = ()
     """The arguments with which `dsops explain` finds the reason of a denial: `--env`, the environment, the store."""
 
-    def joined(self, other: Tried) -> Tried:
+    def joined(self, other: FailedOperation) -> FailedOperation:
         """The facts of both; where both have one, this one's."""
         return self._replace(**{name: fact for name, fact in other._asdict().items() if not getattr(self, name)})
 
@@ -185,10 +185,10 @@ class DsopsError(Exception):
         self.where = where
         self.aws = aws
         self.problems = problems
-        self.tried: Tried | None = None
+        self.tried: FailedOperation | None = None
         self._tell()
 
-    def add_tried(self, tried: Tried) -> None:
+    def add_tried(self, tried: FailedOperation) -> None:
         """Add facts of the failed operation; those that are known already stay, as they are closer to the failure."""
         self.tried = tried if self.tried is None else self.tried.joined(tried)
         self._tell()

@@ -168,7 +168,7 @@ async def gather(*works: Work[T]) -> list[T]:
     return results
 
 
-class Once(Generic[T]):
+class AsyncOnce(Generic[T]):
     """Work that starts at the first `get`; all callers share its result or error."""
 
     def __init__(self, work: Callable[[], Work[T]]) -> None:

@@ -26,7 +26,7 @@ class Tag(NamedTuple):
     """Whether it comes from an earlier hop, which made it transitive."""
 
 
-class Carried(NamedTuple):
+class SessionAttributes(NamedTuple):
     """Tags and source identity of a session, as far as this configuration decides them."""
 
     tags: tuple[Tag, ...] = ()
@@ -58,7 +58,7 @@ def base_is_session(plan: Plan, name: str) -> bool | None:
     return plan.ambient[step.profile].is_temporary
 
 
-def carried(hops: tuple[Step, ...], *, is_from_session: bool | None) -> Carried:
+def carried(hops: tuple[Step, ...], *, is_from_session: bool | None) -> SessionAttributes:
     """What the last hop's session carries. `is_from_session` is what `base_is_session` returns.
 
     IAM User Guide, "Pass session tags in AWS STS" (chaining) and "Monitor and control actions taken with assumed
@@ -82,12 +82,12 @@ def carried(hops: tuple[Step, ...], *, is_from_session: bool | None) -> Carried:
             not_known.append(f"the tags and the source identity that {who} gives `{step.name}`")
         elif not step.operation and not step.type.gives_long_term:
             not_known.append(f"what the plugin of the type {step.type.name} put on the session of `{step.name}`")
-    return Carried(tags, identity, setter, tuple(not_known))
+    return SessionAttributes(tags, identity, setter, tuple(not_known))
 
 
-def of_base(*, is_temporary: bool) -> Carried:
+def of_base(*, is_temporary: bool) -> SessionAttributes:
     """What base credentials carry: nothing for a long-term key; for a session no API returns it."""
-    return Carried(not_known=(_of_base(is_session=True),)) if is_temporary else Carried()
+    return SessionAttributes(not_known=(_of_base(is_session=True),)) if is_temporary else SessionAttributes()
 
 
 def _of_base(is_session: bool | None) -> str:  # noqa: FBT001 (three answers)

@@ -18,7 +18,7 @@ from dsops.audit.cloudtrail.questions import HISTORY, REPORTED
 from dsops.audit.cloudtrail.reporting import report_on
 from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.cloudtrail.event_record import HIDDEN
-from dsops.sandbox.control.launch import TrailWish, identity_variables, open_server
+from dsops.sandbox.control.launch import TrailTarget, identity_variables, open_server
 from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.sts.totp import code_at
@@ -112,7 +112,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Day]:
     clock = MovableClock()
     clock.set(MORNING.timestamp())
     clock.freeze(is_frozen=True)
-    trail = TrailWish(str(folder), lambda _: None, has_data_events=True)
+    trail = TrailTarget(str(folder), lambda _: None, has_data_events=True)
     with open_server(read_seed(SEED, "seed.yaml"), clock=clock, trail=trail) as server:
         day = Day(server)
         jump = day.assume(

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dsops.aws_config.profiles import SourceText, read_profiles
-from dsops.aws_config.stores import Made, make_stores
+from dsops.aws_config.stores import ImportResult, make_stores
 
 NAMES = ("default", "a", "b", "c")
 ENVIRONMENT_KEY = "environment"
@@ -61,7 +61,7 @@ def botocores_way(folder: Path, profile: str) -> str | None:
         return None
 
 
-def our_way(made: Made, folder: Path, store: str) -> str | None:
+def our_way(made: ImportResult, folder: Path, store: str) -> str | None:
     """The store's identity as a chain; botocore decides for a profile from which it starts."""
     settings = {each.name: dict(each.settings) for each in made.stores}[store]
     role = settings["role_arn"].rpartition("/")[2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dsops.errors import DsopsError
-from dsops.tasks import Once, pause, settle
+from dsops.tasks import AsyncOnce, pause, settle
 from tests.loop import Time
 
 
@@ -19,7 +19,7 @@ def test_the_first_caller_starts_it_and_all_get_its_result() -> None:
         await pause(1)
         return starts
 
-    once = Once(work)
+    once = AsyncOnce(work)
     time = Time()
     assert once.peek() is None
 
@@ -38,7 +38,7 @@ def test_its_error_is_shared_as_one_object() -> None:
     async def work() -> int:
         raise error
 
-    once = Once(work)
+    once = AsyncOnce(work)
 
     async def everybody() -> list[int | DsopsError]:
         return await settle(once.get(), once.get())

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dsops import errors
-from dsops.errors import AgentUnavailable, AwsAnswer, DsopsError, Failures, Hop, Problem, Tried, Where
+from dsops.errors import AgentUnavailable, AwsAnswer, DsopsError, FailedOperation, Failures, Hop, Problem, Where
 
 
 def pack_error(error: DsopsError) -> bytes:
@@ -62,7 +62,7 @@ def _error(value: Mapping[str, Any]) -> DsopsError:  # Any: JSON, made by `_valu
         problems=tuple([Problem(Where(*where), *texts) for where, *texts in value["problems"]]),
     )
     if value["tried"]:
-        tried = Tried(*value["tried"])
+        tried = FailedOperation(*value["tried"])
         before = tuple([Hop(*hop) for hop in tried.before])
         error.add_tried(tried._replace(before=before, asks=tuple(tried.asks)))
     return error

@@ -32,14 +32,14 @@ class Position(NamedTuple):
     """The offset in that file behind its newline."""
 
 
-class Look(NamedTuple):
+class LinesRead(NamedTuple):
     """Complete lines without their newlines, and the position behind them."""
 
     lines: tuple[bytes, ...]
     position: Position
 
 
-def look(path: str, position: Position, most_bytes: int = _MOST_BYTES) -> Look:
+def look(path: str, position: Position, most_bytes: int = _MOST_BYTES) -> LinesRead:
     """The next lines, from one file at a time; none if there are no new ones. Raises TrailUnreadable.
 
     Rotated files are found by their line numbers. A trail that was started again is read from its start.
@@ -48,7 +48,7 @@ def look(path: str, position: Position, most_bytes: int = _MOST_BYTES) -> Look:
         # Opened before rotated files are listed: a file that is rotated in between is in that list.
         current = _open(path)
         try:
-            return _look_in_files(path, current, position, most_bytes) or Look((), position)
+            return _look_in_files(path, current, position, most_bytes) or LinesRead((), position)
         finally:
             if current is not None:
                 os.close(current)
@@ -87,7 +87,7 @@ def records_after(path: str, position: Position, wait: Callable[[], None]) -> It
             wait()
 
 
-def _look_in_files(path: str, current: int | None, position: Position, most_bytes: int) -> Look | None:
+def _look_in_files(path: str, current: int | None, position: Position, most_bytes: int) -> LinesRead | None:
     if current is not None and os.fstat(current).st_ino == position.inode:
         return _read(current, position, most_bytes)
     for number, name in _rotated_files(path):
@@ -123,7 +123,7 @@ def _open(path: str) -> int | None:
     return file
 
 
-def _read(file: int, position: Position, most_bytes: int) -> Look | None:
+def _read(file: int, position: Position, most_bytes: int) -> LinesRead | None:
     """New lines of that file; None for none."""
     status = os.fstat(file)
     if status.st_ino == position.inode and status.st_size == position.offset:
@@ -134,7 +134,7 @@ def _read(file: int, position: Position, most_bytes: int) -> Look | None:
     if not whole:
         return None
     lines = whole[:-1].split(b"\n")
-    return Look(tuple(lines), _position_after(lines, position, status.st_ino, start + len(whole)))
+    return LinesRead(tuple(lines), _position_after(lines, position, status.st_ino, start + len(whole)))
 
 
 def _next_data(file: int, start: int, most_bytes: int) -> tuple[int, bytes]:

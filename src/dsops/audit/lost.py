@@ -38,7 +38,7 @@ class Author(NamedTuple):
     command: str = ""
 
 
-class Share(NamedTuple):
+class ProcessLoss(NamedTuple):
     """The lost lines of one process."""
 
     pid: int
@@ -46,7 +46,7 @@ class Share(NamedTuple):
     lines: int
 
 
-class Loss(NamedTuple):
+class LostLines(NamedTuple):
     """Lines that are missing from the trail."""
 
     lines: int
@@ -54,7 +54,7 @@ class Loss(NamedTuple):
     first: str
     """The time of the first one, in the format of records."""
     last: str
-    processes: tuple[Share, ...]
+    processes: tuple[ProcessLoss, ...]
     """The first twenty processes."""
     why: str
     """The reason for the last one."""
@@ -98,7 +98,7 @@ def _try_lock(file: int) -> bool:
     return False
 
 
-def read_lost(path: str, folder: int) -> Loss | None:
+def read_lost(path: str, folder: int) -> LostLines | None:
     """The count that no line has reported yet; None if nothing was lost. Raises OSError, AuditFailed."""
     try:
         file = open_own(folder, lost_name(path), os.O_RDONLY, path)
@@ -119,7 +119,7 @@ class Counted:
     def __init__(self, path: str, folder: int) -> None:
         """Read the count. Raises OSError, AuditFailed."""
         self._file = open_own(folder, lost_name(path), os.O_RDWR | os.O_CREAT, path)
-        self.loss: Loss | None = None
+        self.loss: LostLines | None = None
         self._told = b""
         try:
             # A count that a process is just adding to is reported by the next line.
@@ -156,12 +156,12 @@ def _content(file: int) -> bytes:
     return data
 
 
-def _put(file: int, loss: Loss) -> None:
+def _put(file: int, loss: LostLines) -> None:
     text = json.dumps(loss.facts(), separators=(",", ":"))
     os.pwrite(file, text.encode("ascii").ljust(_BYTES - 1) + b"\n", 0)
 
 
-def _loss_in(data: bytes) -> Loss | None:
+def _loss_in(data: bytes) -> LostLines | None:
     """Parse the file; None if it is empty. A damaged file is a loss of unknown size."""
     if not data.strip(b" \n\0"):
         return None
@@ -171,11 +171,11 @@ def _loss_in(data: bytes) -> Loss | None:
         return _DAMAGED
 
 
-def loss_of(facts: Any) -> Loss | None:  # any JSON: it stands in a file
+def loss_of(facts: Any) -> LostLines | None:  # any JSON: it stands in a file
     """Parse the loss in a record or the file; None if it is malformed."""
     try:
-        shares = [Share(**process) for process in facts["processes"]]
-        loss = Loss(facts["lines"], facts["first"], facts["last"], tuple(shares), facts["why"])
+        shares = [ProcessLoss(**process) for process in facts["processes"]]
+        loss = LostLines(facts["lines"], facts["first"], facts["last"], tuple(shares), facts["why"])
     except (KeyError, TypeError):
         return None
     numbers = [loss.lines, *[number for share in shares for number in (share.pid, share.lines)]]
@@ -184,25 +184,25 @@ def loss_of(facts: Any) -> Loss | None:  # any JSON: it stands in a file
     return loss if is_valid else None
 
 
-_DAMAGED = Loss(0, "", "", (), "the count of lost lines is damaged")
+_DAMAGED = LostLines(0, "", "", (), "the count of lost lines is damaged")
 
 
-def _sum(before: Loss | None, author: Author, lines: int, why: str, now: int) -> Loss:
+def _sum(before: LostLines | None, author: Author, lines: int, why: str, now: int) -> LostLines:
     moment = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    loss = before or Loss(0, moment, moment, (), "")
+    loss = before or LostLines(0, moment, moment, (), "")
     shares = {(share.pid, share.command): share.lines for share in loss.processes}
     place = (author.pid, author.command[:_MOST_COMMAND])
     if place in shares or len(shares) < _MOST_PROCESSES:
         shares[place] = shares.get(place, 0) + lines
-    processes = tuple([Share(pid, command, count) for (pid, command), count in shares.items()])
-    return Loss(loss.lines + lines, loss.first, moment, processes, why[:_MOST_WHY])
+    processes = tuple([ProcessLoss(pid, command, count) for (pid, command), count in shares.items()])
+    return LostLines(loss.lines + lines, loss.first, moment, processes, why[:_MOST_WHY])
 
 
-def _loss_since(reported: Loss, now: Loss | None) -> Loss | None:
+def _loss_since(reported: LostLines, now: LostLines | None) -> LostLines | None:
     """The loss since `reported` was reported; all of it again if the two can't be told apart."""
     if now is None or not reported.lines or now.lines <= reported.lines:
         return now
     before = {(share.pid, share.command): share.lines for share in reported.processes}
     shares = [share._replace(lines=share.lines - before.get((share.pid, share.command), 0)) for share in now.processes]
     left = tuple([share for share in shares if share.lines > 0])
-    return Loss(now.lines - reported.lines, now.last, now.last, left, now.why)
+    return LostLines(now.lines - reported.lines, now.last, now.last, left, now.why)

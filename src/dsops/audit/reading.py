@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from dsops.audit.chain import HEAD_BYTES, Head, parse_head
 from dsops.audit.lock import head_name, open_own
-from dsops.audit.lost import Loss, read_lost
+from dsops.audit.lost import LostLines, read_lost
 from dsops.audit.trail import put_away
 from dsops.errors import AuditFailed, TrailUnreadable
 from dsops.input_file import read_at
@@ -38,7 +38,7 @@ class Trail(NamedTuple):
     """None if there is no head, or it can't be read."""
     has_begun: bool
     """Whether any file exists."""
-    lost: Loss | None = None
+    lost: LostLines | None = None
     """Lines that were lost since the last one."""
     why_unknown: str = ""
     """Why the count of lost lines is unknown."""

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dsops.audit import cursors
 from dsops.audit.chain import link_of, record_in
 from dsops.audit.cursors import Cursor, SenderTurn
-from dsops.audit.following import Look, Position, end_of, look
+from dsops.audit.following import LinesRead, Position, end_of, look
 from dsops.audit.reading import is_of_sandbox
 from dsops.audit.settings import OFF, Settings, load_settings
 from dsops.audit.sinks import OTLP, Sink
@@ -94,7 +94,7 @@ class Sender:
             for cursor in self.cursors.values()
         )
 
-    def _send_batch(self, sink: Sink, cursor: Cursor, batch: Look) -> bool:
+    def _send_batch(self, sink: Sink, cursor: Cursor, batch: LinesRead) -> bool:
         lost = _gap(batch, cursor.position)
         try:
             refusal, count = self._send_lines(sink, [line for line in batch.lines if self._is_sent(line)])
@@ -150,7 +150,7 @@ class Sender:
             return  # on a full disk the cursor is not saved: lines are sent twice rather than lost
 
 
-def _gap(batch: Look, position: Position) -> str:
+def _gap(batch: LinesRead, position: Position) -> str:
     """A message about lines that are missing between the last sent one and the present file; "" for none."""
     first = next((place for place in map(link_of, map(record_in, batch.lines)) if place is not None), None)
     if first is None or not position.number or first.number <= position.number + 1:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dsops.audit.chain import START, Link, hash_of, link_of, record_in
-from dsops.audit.lost import LOST, Loss, loss_of
+from dsops.audit.lost import LOST, LostLines, loss_of
 from dsops.audit.reading import Line, Trail, lines_of
 from dsops.audit.trail import DAMAGED, PRUNED, TORN
 from dsops.startup import NamedTuple
@@ -62,7 +62,7 @@ def verify_files(files: Iterable[str], *, noted: str = "") -> Verification:
     return check.verdict(noted)
 
 
-def _lost_text(loss: Loss | None, where: str) -> str:
+def _lost_text(loss: LostLines | None, where: str) -> str:
     """`3 lines were lost before this line: from ... to ..., by exec (process 17: 3): no space left on device`."""
     if loss is None or not loss.lines:
         return f"lines were lost {where}, and it is not known how many"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from dsops.aws_config.stores import Made, MadeStore
+from dsops.aws_config.stores import ImportResult, MadeStore
 
 _PLAIN = re.compile(r"[A-Za-z/][\w/.@=+:-]*(?<!:)|[1-9][0-9]{0,6}|\$\{[A-Z0-9_]+\}", re.ASCII)
 _WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
@@ -27,7 +27,7 @@ envs:
 """
 
 
-def to_yaml(made: Made, shown: str) -> str:
+def to_yaml(made: ImportResult, shown: str) -> str:
     """The text of the configuration; `shown` is the source file's name, for its comment."""
     names = [_comment(profile.name) for profile in made.as_they_are]
     sources = [f"  # Profile {name} is no store: where it is needed it is `profile:` of one.\n" for name in names]

@@ -64,7 +64,7 @@ class MadeStore:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class ImportResult:
     """The result of the conversion."""
 
     stores: tuple[MadeStore, ...]
@@ -76,7 +76,7 @@ class Made:
     """Variables that replace external IDs, and the place of each value."""
 
 
-def make_stores(profiles: Profiles, wanted: Sequence[str] = (), *, keeps_external_ids: bool = False) -> Made:
+def make_stores(profiles: Profiles, wanted: Sequence[str] = (), *, keeps_external_ids: bool = False) -> ImportResult:
     """Convert the named profiles (all if none is named), and those that they depend on.
 
     An external ID is replaced by a variable unless `keeps_external_ids`, since a dsops.yaml is usually committed.
@@ -84,7 +84,7 @@ def make_stores(profiles: Profiles, wanted: Sequence[str] = (), *, keeps_externa
     maker = _Maker(profiles, keeps_external_ids=keeps_external_ids)
     for name in wanted or profiles.by_name:
         maker.make(profiles.by_name[name])
-    return Made(
+    return ImportResult(
         stores=tuple(maker.stores),
         as_they_are=tuple(maker.as_they_are.values()),
         notes=(*profiles.notes, *maker.notes),

@@ -32,7 +32,7 @@ _FIELDS = 3
 """The fields of a status before its sessions: process id, number of values, start time."""
 
 
-class Heard(NamedTuple):
+class AgentReply(NamedTuple):
     """The outcome of a status request on one socket."""
 
     is_stale: bool = False
@@ -74,7 +74,7 @@ def check_agent(environ: Mapping[str, str], *, is_refused: bool = False) -> Iter
             yield _stale(other)
 
 
-def _check_answer(heard: Heard | None, address: str) -> Iterator[Check]:
+def _check_answer(heard: AgentReply | None, address: str) -> Iterator[Check]:
     if heard is None:
         yield Check("doctor.agent", "agent", "ok", "none runs: the next `dsops exec` starts it")
     elif heard.is_stale:
@@ -218,13 +218,13 @@ def is_stale(address: str) -> bool:
     return False
 
 
-def ask(address: str) -> Heard:
+def ask(address: str) -> AgentReply:
     """The status of the agent at an address. The request contains no variables: it may be another dsops' agent."""
     if is_stale(address):
-        return Heard(is_stale=True)
+        return AgentReply(is_stale=True)
     connection = client.connect(address)
     if connection is None:
-        return Heard()
+        return AgentReply()
     try:
         client.send(connection, REQUEST, client.pack([client.stamp(), b"/", b"", b"1", b"status"]))
         while (frame := client.receive(connection)) is not None:
@@ -232,10 +232,10 @@ def ask(address: str) -> Heard:
             if kind in (RESULT, FAILED, DECLINED):
                 fields = client.unpack(data) if kind == RESULT else ()
                 if kind == RESULT and len(fields) < _FIELDS:
-                    return Heard()
-                return Heard(kind=kind, fields=fields, has_ended=(kind, data) == (DECLINED, AGAIN))
+                    return AgentReply()
+                return AgentReply(kind=kind, fields=fields, has_ended=(kind, data) == (DECLINED, AGAIN))
     except (OSError, ValueError):
         pass
     finally:
         connection.close()
-    return Heard()
+    return AgentReply()

@@ -37,7 +37,7 @@ class Watched(NamedTuple):
     forbidden: int
 
 
-class Loose(NamedTuple):
+class TooOpenFile(NamedTuple):
     """A file whose mode gives other users access."""
 
     path: str
@@ -77,7 +77,7 @@ def watched_files(
     return list({file.path: file for file in watched if file.path != ours}.values())
 
 
-def loose_files(watched: Iterable[Watched]) -> Iterator[Loose]:
+def loose_files(watched: Iterable[Watched]) -> Iterator[TooOpenFile]:
     """The files with forbidden bits in their mode; missing files and other kinds of file are passed over."""
     if os.name != "posix":
         return
@@ -91,7 +91,7 @@ def loose_files(watched: Iterable[Watched]) -> Iterator[Loose]:
             continue  # another user's secret, shared with this one
         counted = forbidden & ~0o070 if is_own_group(status.st_gid) else forbidden
         if stat.S_ISREG(status.st_mode) and mode & counted:
-            yield Loose(path, mode, forbidden, is_link, is_ours)
+            yield TooOpenFile(path, mode, forbidden, is_link, is_ours)
 
 
 def check_files(watched: list[Watched], folder: str) -> Iterator[Check]:
@@ -105,19 +105,19 @@ def check_files(watched: list[Watched], folder: str) -> Iterator[Check]:
         yield Check(CODE, "file modes", "ok", f"{number} {'file' if number == 1 else 'files'} looked at")
 
 
-def _detail(file: Loose) -> str:
+def _detail(file: TooOpenFile) -> str:
     others = file.mode & file.forbidden
     access = "read and write" if others & 0o044 and others & 0o022 else "write" if others & 0o022 else "read"
     return f"others may {access} it: its mode is {file.mode:03o}"
 
 
-def _reason_for(file: Loose) -> str:
+def _reason_for(file: TooOpenFile) -> str:
     if file.forbidden == READ:
         return "anyone who reads it can act as its owner"
     return "anyone who can write it decides which roles are assumed, and where secrets come from"
 
 
-def _hint(file: Loose, name: str) -> str:
+def _hint(file: TooOpenFile, name: str) -> str:
     command = f"chmod {file.wanted:03o} {quote(name)}"
     if file.may_be_mended:
         return f"`{command}`, or `dsops doctor --fix`"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from dsops.aws.http.client import Client
-from dsops.aws.http.clock import Glance, glance_at
+from dsops.aws.http.clock import ServerProbe, glance_at
 from dsops.aws.http.network import TRUST_VARIABLES, is_excepted, proxy_for, system_trust, trust_from
 from dsops.doctor.check import Check, failed
 from dsops.endpoint import Endpoint, parse_address
@@ -61,14 +61,14 @@ def _regions(step: Step, plan: Plan, runtime: Runtime) -> Iterable[str]:
     return (step.region,)
 
 
-async def look_at(endpoints: Sequence[Endpoint], client: Client) -> list[Glance | DsopsError]:
+async def look_at(endpoints: Sequence[Endpoint], client: Client) -> list[ServerProbe | DsopsError]:
     """The answer of each server to a request without credentials; all are sent side by side."""
     # Prompts of other tasks come first: they wait until no transfer is under way.
     await pause(0)
     return await settle(*[_send_probe(endpoint, client) for endpoint in endpoints])
 
 
-async def _send_probe(endpoint: Endpoint, client: Client) -> Glance:
+async def _send_probe(endpoint: Endpoint, client: Client) -> ServerProbe:
     try:
         glance = await glance_at(client, endpoint, asks_certificate=True)
     except TimedOut as error:
@@ -88,7 +88,11 @@ async def _send_probe(endpoint: Endpoint, client: Client) -> Glance:
 
 
 def check_endpoints(
-    endpoints: Sequence[Endpoint], glances: Sequence[Glance | DsopsError], now: datetime, *, is_all_well: bool = False
+    endpoints: Sequence[Endpoint],
+    glances: Sequence[ServerProbe | DsopsError],
+    now: datetime,
+    *,
+    is_all_well: bool = False,
 ) -> Iterator[Check]:
     """One check for each server; `is_all_well`: every signed call succeeded."""
     for endpoint, glance in zip(endpoints, glances, strict=True):
@@ -107,12 +111,12 @@ def check_endpoints(
             yield Check("doctor.endpoint", name, "ok", f"{endpoint.url} answers{end}")
 
 
-def check_clock(endpoints: Sequence[Endpoint], glances: Sequence[Glance | DsopsError]) -> Check:
+def check_clock(endpoints: Sequence[Endpoint], glances: Sequence[ServerProbe | DsopsError]) -> Check:
     """The difference between this machine's clock and AWS's, by the Date header of STS, or else of the first server."""
     dated = [
         (endpoint, glance)
         for endpoint, glance in zip(endpoints, glances, strict=True)
-        if isinstance(glance, Glance) and glance.time is not None
+        if isinstance(glance, ServerProbe) and glance.time is not None
     ]
     if not dated:
         detail = "no server told its time" if endpoints else "no AWS endpoint is called"

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from dsops.aws.apis.sts import CallerIdentity, get_caller_identity
 from dsops.aws.http.client import Client, make_client
-from dsops.aws.http.clock import Glance
+from dsops.aws.http.clock import ServerProbe
 from dsops.aws.identity.ambient import passed_over
 from dsops.cache import CredentialCache
 from dsops.credentials import OF_ENVIRONMENT, Credentials
@@ -37,7 +37,7 @@ _SOON = timedelta(minutes=15)
 class StoreProbe(NamedTuple):
     """The outcome of the calls to AWS."""
 
-    glances: list[Glance | DsopsError]
+    glances: list[ServerProbe | DsopsError]
     """One for each endpoint, in their order."""
     checks: list[Check]
     """Of base credentials, then of stores, then of permissions."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dsops.arn import Arn, parse_arn
-from dsops.grants.blank import Blank, blank, blanks_in, filled, told_apart
+from dsops.grants.blank import Placeholder, blank, blanks_in, filled, told_apart
 from dsops.grants.callers import Callers, RoleCaller
 from dsops.grants.federation import tokens_of
 from dsops.grants.inputs import GrantInputs
@@ -20,9 +20,9 @@ from dsops.plan.statements import Statement, compact, policy, statements_of
 
 __all__ = [
     "BaseGrants",
-    "Blank",
     "GrantInputs",
     "Grants",
+    "Placeholder",
     "RoleGrants",
     "SessionGrants",
     "blanks_in",
@@ -72,7 +72,7 @@ class BaseGrants(NamedTuple):
 
     who: str
     """For texts and names: `base`, or the profile's or store's name."""
-    arn: str | Blank
+    arn: str | Placeholder
     account: str
     """Empty where the account is not known."""
     permissions: tuple[Statement, ...]
@@ -108,7 +108,7 @@ class _Making:
             if variable.step and variable.reference is not None
         ]
         self._notes: dict[str, None] = {}
-        self._blanks: dict[Blank, Blank] = {}
+        self._blanks: dict[Placeholder, Placeholder] = {}
 
     def grants(self) -> Grants:
         """All of them."""
@@ -207,7 +207,7 @@ class _Making:
         return BaseGrants(caller.who, arn, caller.account, permissions)
 
 
-def _external_id(step: Step) -> Blank | None:
+def _external_id(step: Step) -> Placeholder | None:
     if "external_id" not in step.settings:
         return None
     meaning = f"The external ID that store `{step.name}` sends."

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 
-class Blank(NamedTuple):
+class Placeholder(NamedTuple):
     """A place to fill in."""
 
     name: str
@@ -22,15 +22,15 @@ class Blank(NamedTuple):
         return f"<{self.name.replace('_', ' ')}>"
 
 
-def blank(field: str, of: str, meaning: str, *, is_secret: bool = False) -> Blank:
+def blank(field: str, of: str, meaning: str, *, is_secret: bool = False) -> Placeholder:
     """Return the blank for a value of a store or profile."""
     name = re.sub(r"[^a-z0-9]+", "_", f"{field} of {of}".lower()).strip("_")
-    return Blank(name, meaning, is_secret=is_secret)
+    return Placeholder(name, meaning, is_secret=is_secret)
 
 
-def blanks_in(value: object) -> Iterator[Blank]:
+def blanks_in(value: object) -> Iterator[Placeholder]:
     """Yield every blank of a policy, in order, with repetitions."""
-    if isinstance(value, Blank):
+    if isinstance(value, Placeholder):
         yield value
     elif isinstance(value, Mapping):
         for item in value.values():
@@ -40,12 +40,12 @@ def blanks_in(value: object) -> Iterator[Blank]:
             yield from blanks_in(item)
 
 
-def told_apart(value: object, known_blanks: dict[Blank, Blank]) -> object:
+def told_apart(value: object, known_blanks: dict[Placeholder, Placeholder]) -> object:
     """The same with a name of its own for each blank: the stores `a-b` and `a_b` are two, and so are their IDs.
 
     `known_blanks` is what was seen so far, and what became of it.
     """
-    if isinstance(value, Blank):
+    if isinstance(value, Placeholder):
         if value not in known_blanks:
             name, number, taken_names = value.name, 1, {item.name for item in known_blanks.values()}
             while name in taken_names:
@@ -62,7 +62,7 @@ def told_apart(value: object, known_blanks: dict[Blank, Blank]) -> object:
 
 def filled(value: object) -> object:
     """Return plain JSON with placeholders for the blanks."""
-    if isinstance(value, Blank):
+    if isinstance(value, Placeholder):
         return value.shown
     if isinstance(value, Mapping):
         return {key: filled(item) for key, item in value.items()}

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from dsops.arn import Arn, parse_arn, partition_of_region
 from dsops.errors import UsageError
-from dsops.grants.blank import Blank, blank
+from dsops.grants.blank import Placeholder, blank
 from dsops.grants.trust import Conditions, permission_set
 from dsops.plan import Plan, Step
 from dsops.plan.needs import is_same_identity, users_of
@@ -19,7 +19,7 @@ class RoleCaller(NamedTuple):
 
     who: str
     """`base`, or the profile's or store's name."""
-    arn: str | Blank
+    arn: str | Placeholder
     account: str
     principal: object
     """The principal in a trust policy."""
@@ -95,7 +95,7 @@ class Callers:
         principal, own = permission_set(account, partition, str(source.settings["role_name"]))
         return RoleCaller(source.name, principal, account, principal, is_named=False, conditions=own, users=users)
 
-    def _named_caller(self, who: str, users: list[Step], unknown: Blank) -> RoleCaller:
+    def _named_caller(self, who: str, users: list[Step], unknown: Placeholder) -> RoleCaller:
         """The principal that the user names, else the account of a named MFA device, else a blank."""
         if self._named is not None:
             arn, is_named = str(self._named), self._named.resource != "root"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dsops.grants import BaseGrants, Grants, RoleGrants
-from dsops.grants.blank import Blank, blanks_in
+from dsops.grants.blank import Placeholder, blanks_in
 from dsops.grants.names import UniqueNames
 from dsops.grants.selection import Selection
 from dsops.plan.statements import compact, policy
@@ -89,18 +89,18 @@ def _base(base: BaseGrants, environment: str) -> Template:
     }
 
 
-def _parameter(blank_value: Blank) -> str:
+def _parameter(blank_value: Placeholder) -> str:
     return "".join(part.title() for part in blank_value.name.split("_"))
 
 
-def _parameter_template(blank_value: Blank) -> Template:
+def _parameter_template(blank_value: Placeholder) -> Template:
     parameter: Template = {"Type": "String", "Description": blank_value.meaning, "MinLength": 1}
     return {**parameter, "NoEcho": True} if blank_value.is_secret else parameter
 
 
-def _referring(value: object, parameters: Mapping[Blank, str]) -> object:
+def _referring(value: object, parameters: Mapping[Placeholder, str]) -> object:
     """Replace each blank by a reference to its parameter."""
-    if isinstance(value, Blank):
+    if isinstance(value, Placeholder):
         return {"Ref": parameters[value]}
     if isinstance(value, Mapping):
         return {key: _referring(item, parameters) for key, item in value.items()}

@@ -28,7 +28,7 @@ _OWN_AUDIENCE = ("github", "buildkite", "kubernetes")
 
 
 class TokenClaims(NamedTuple):
-    """The values that a trust policy tests; a Blank where one is not known."""
+    """The values that a trust policy tests; a Placeholder if one is not known."""
 
     issuer: str
     audience: object

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from dsops.grants import BaseGrants, Grants, RoleGrants, SessionGrants
-from dsops.grants.blank import Blank, blanks_in
+from dsops.grants.blank import Placeholder, blanks_in
 from dsops.grants.names import UniqueNames
 from dsops.grants.selection import Selection
 from dsops.plan.statements import policy
@@ -73,7 +73,7 @@ def _session(session: SessionGrants, names: UniqueNames) -> str:
     return _block(f'output "{names.of(f"session_policy_of_{session.store}")}"', fields)
 
 
-def _variable(blank_value: Blank) -> str:
+def _variable(blank_value: Placeholder) -> str:
     fields = [("description", _text(blank_value.meaning)), ("type", "string")]
     if blank_value.is_secret:
         fields.append(("sensitive", "true"))
@@ -95,7 +95,7 @@ def _names(trust: Iterable[object], arn: str) -> bool:
 
 def hcl(value: object, depth: int) -> str:
     """The expression for a JSON value; `${` and `%{` in it are escaped."""
-    if isinstance(value, Blank):
+    if isinstance(value, Placeholder):
         return f"var.{value.name}"
     if isinstance(value, str):
         return _text(value)

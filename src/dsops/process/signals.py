@@ -26,7 +26,7 @@ _LONGEST_SECONDS = 86400.0
 """poll(2) takes no more than 24 days; the caller looks at the clock again."""
 
 
-class Woken(NamedTuple):
+class WaitEvents(NamedTuple):
     """The events that ended a wait; empty after the timeout."""
 
     signals: bytes
@@ -60,7 +60,7 @@ class Signals:
         os.close(self._reader)
         os.close(self._writer)
 
-    def wait(self, seconds: float | None, readers: Iterable[int] = (), writers: Iterable[int] = ()) -> Woken:
+    def wait(self, seconds: float | None, readers: Iterable[int] = (), writers: Iterable[int] = ()) -> WaitEvents:
         """Wait for the first signal or ready descriptor, at most that long."""
         # Not select(): with a thousand inherited descriptors, ours are above its limit.
         poll = select.poll()
@@ -75,7 +75,7 @@ class Signals:
         milliseconds = None if seconds is None else int(min(seconds, _LONGEST_SECONDS) * 1000) + 1
         ready = {descriptor for descriptor, _ in poll.poll(milliseconds)}
         signals = os.read(self._reader, 4096) if self._reader in ready else b""
-        return Woken(signals, frozenset(ready - {self._reader}))
+        return WaitEvents(signals, frozenset(ready - {self._reader}))
 
 
 def _note(_number: int, _frame: FrameType | None) -> None:

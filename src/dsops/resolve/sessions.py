@@ -12,11 +12,11 @@ from dsops.errors import (
     CredentialsExpired,
     CredentialsInvalid,
     DsopsError,
+    FailedOperation,
     Hop,
     LimitExceeded,
     NoCredentials,
     ReasonMissing,
-    Tried,
 )
 from dsops.plan import SERVES, Fingerprint, Plan, SecretReference, Step, ambient_fingerprint, chained_too_long
 from dsops.resolve import acts
@@ -26,7 +26,7 @@ from dsops.schema import REASON_TO
 from dsops.startup import TypeVar
 from dsops.stores import credential_store
 from dsops.stores.interface import Context, SecretMetadata
-from dsops.tasks import Once, Work, blocking
+from dsops.tasks import AsyncOnce, Work, blocking
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class PlanSessions:
         self._client = client
         self._cache = cache
         self._needs = handed_on
-        self._obtained: dict[Fingerprint, Once[Obtained]] = {}
+        self._obtained: dict[Fingerprint, AsyncOnce[Obtained]] = {}
         self._heirs: set[str] = set()
         """Steps whose connection is reused by one of their users."""
 
@@ -153,7 +153,7 @@ class PlanSessions:
 
     async def _run_once(self, fingerprint: Fingerprint, work: Callable[[], Work[Obtained]]) -> Obtained:
         if fingerprint not in self._obtained:
-            self._obtained[fingerprint] = Once(work)
+            self._obtained[fingerprint] = AsyncOnce(work)
         return await self._obtained[fingerprint].get()
 
     async def _issue_uncached(self, issue: Callable[[bool], Work[Credentials]]) -> Obtained:
@@ -224,7 +224,7 @@ class PlanSessions:
         issuing = [issuer for issuer in self._plan.steps.values() if issuer.type.gives_credentials]
         hops = max(self.hop(issuer) for issuer in issuing if self._is_below(step, issuer))
         error.add_tried(
-            Tried(
+            FailedOperation(
                 step.operation,
                 caller,
                 step.name,
@@ -241,7 +241,9 @@ class PlanSessions:
         """Add to the error which secret was read, by which caller, and the hops that led to it."""
         caller = (credentials.arn or credentials.masked_key_id) if credentials is not None else ""
         before, asks = self._hops_before(step), self._explain_words(step)
-        error.add_tried(Tried("", caller, step.name, secret=secret, before=before, region=step.region, asks=asks))
+        error.add_tried(
+            FailedOperation("", caller, step.name, secret=secret, before=before, region=step.region, asks=asks)
+        )
 
     def _explain_words(self, step: Step) -> tuple[str, ...]:
         """The words after `dsops explain` for this step; () for a step that the plan has added."""

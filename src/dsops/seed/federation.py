@@ -63,7 +63,7 @@ class Providers:
         return f"repo:{self._environ.get('GITHUB_REPOSITORY') or '*'}:*"
 
 
-class Companies:
+class SamlProvidersByAccount:
     """The SAML providers of all accounts, being collected; `dsops sandbox saml` signs for them."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from dsops.sandbox.seed.model import DEFAULT_ACCOUNT, Seed, SeedAccount, SeedDev
 from dsops.sandbox.state.iam_backend import StoredPolicy
 from dsops.sandbox.state.organization_builder import SeedNode, SeedOrganization
 from dsops.secret import Secret
-from dsops.seed.federation import Companies, Providers
+from dsops.seed.federation import Providers, SamlProvidersByAccount
 from dsops.seed.holders import Holder, PlannedRole, arn_of, document
 from dsops.seed.logins import PlannedIdentityCenter
 from dsops.seed.value import Value, extracted
@@ -59,7 +59,7 @@ class SeedWorld:
         self._parameters: dict[tuple[str, str, str], Value] = {}
         self._devices: dict[str, list[SeedDevice]] = {}
         self._providers = Providers(environ)
-        self._companies = Companies()
+        self._companies = SamlProvidersByAccount()
         self._logins = PlannedIdentityCenter(environ)
         self._members = _Members()
         for step in first_hops:

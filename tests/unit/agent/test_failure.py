@@ -9,7 +9,7 @@ import pytest
 from dsops import errors
 from dsops.agent.failure import pack_error, unpack_error
 from dsops.cli.framework.output import error_json, error_text
-from dsops.errors import AwsAnswer, DsopsError, Failures, Hop, Problem, Tried, Where
+from dsops.errors import AwsAnswer, DsopsError, FailedOperation, Failures, Hop, Problem, Where
 
 KINDS = [
     kind
@@ -31,7 +31,7 @@ def test_every_error_is_restored_completely(kind: type[DsopsError]) -> None:
         aws=AwsAnswer("AccessDenied", "User: ...", 403, "request", "sts.us-east-1"),
         problems=(Problem(Where("dsops.yaml", 3), "a.b", "is wrong", "do this"),),
     )
-    tried = Tried("AssumeRole", "a", "b", "c", hop=2, hops=3, before=(Hop("d", "e", "f"),), endpoint="g")
+    tried = FailedOperation("AssumeRole", "a", "b", "c", hop=2, hops=3, before=(Hop("d", "e", "f"),), endpoint="g")
     error.add_tried(tried._replace(asks=("--env", "h", "b")))
 
     back = unpack_error(pack_error(error))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dsops.audit import lost, trail
-from dsops.audit.lost import Author, Loss, Share, count_lost, loss_of
+from dsops.audit.lost import Author, LostLines, ProcessLoss, count_lost, loss_of
 from dsops.audit.reading import find_trail
 from dsops.audit.trail import TrailLimits, append
 from dsops.audit.verify import verify
@@ -69,7 +69,7 @@ def test_a_loss_is_told_once_by_the_next_line(path: Path) -> None:
     write(path)
     write(path)
     [loss] = told(path)
-    assert loss_of(loss) == Loss(6, THEN, LATER, (Share(7, "get", 5), Share(8, "get", 1)), "full")
+    assert loss_of(loss) == LostLines(6, THEN, LATER, (ProcessLoss(7, "get", 5), ProcessLoss(8, "get", 1)), "full")
     assert findings(path) == [f"6 lines were lost before this line, {text.format(THEN, LATER)}"]
     assert count(path, 9, 1)
     write(path)
@@ -165,8 +165,8 @@ def test_who_is_stopped_while_it_tells_of_a_loss_keeps_none_from_counting(
     write(path)
     write(path)
     first, second = map(loss_of, told(path))
-    assert first == Loss(2, THEN, THEN, (Share(7, "get", 2),), "held")
-    assert second == Loss(2, LATER, LATER, (Share(7, "get", 1), Share(8, "get", 1)), "held")
+    assert first == LostLines(2, THEN, THEN, (ProcessLoss(7, "get", 2),), "held")
+    assert second == LostLines(2, LATER, LATER, (ProcessLoss(7, "get", 1), ProcessLoss(8, "get", 1)), "held")
 
 
 def test_many_processes_count_at_once(path: Path) -> None:

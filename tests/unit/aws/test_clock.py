@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dsops.aws.http.clock import Glance, glance_at, time_at
+from dsops.aws.http.clock import ServerProbe, glance_at, time_at
 from tests.fakes import NOON
 from tests.stubs.authority import Authority
 from tests.stubs.server import Answer, StubServer
@@ -51,7 +51,7 @@ def test_a_server_without_a_time_tells_none() -> None:
     """An answer without Date gives no time."""
     with StubServer(lambda _: Answer()) as server:
         scene = Scene()
-        assert scene.run(glance_at(scene.client, endpoint_at(server, "sts"))) == Glance(None, 0.0, None)
+        assert scene.run(glance_at(scene.client, endpoint_at(server, "sts"))) == ServerProbe(None, 0.0, None)
 
 
 def test_the_certificate_is_the_servers_own(authority: Authority) -> None:
@@ -63,7 +63,7 @@ def test_the_certificate_is_the_servers_own(authority: Authority) -> None:
         scene = Scene({"AWS_CA_BUNDLE": str(authority.bundle)})
         endpoint = endpoint_at(server, "sts")
 
-        async def twice() -> tuple[Glance, Glance]:
+        async def twice() -> tuple[ServerProbe, ServerProbe]:
             await glance_at(scene.client, endpoint)
             return await glance_at(scene.client, endpoint), await glance_at(
                 scene.client, endpoint, asks_certificate=True

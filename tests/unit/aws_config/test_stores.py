@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dsops.aws_config.as_yaml import to_yaml
 from dsops.aws_config.profiles import SourceText, read_profiles
-from dsops.aws_config.stores import Made, make_stores
+from dsops.aws_config.stores import ImportResult, make_stores
 from dsops.config import load
 from dsops.config.limits import check_limits
 from dsops.document import Scalar
@@ -19,13 +19,13 @@ ROLE = "role_arn = arn:aws:iam::111111111111:role/Role\n"
 KEYS = "[base]\naws_access_key_id = AKIAHUSH\naws_secret_access_key = hush\n"
 
 
-def made(config: str, *wanted: str, credentials: str = KEYS, keeps_external_ids: bool = False) -> Made:
+def made(config: str, *wanted: str, credentials: str = KEYS, keeps_external_ids: bool = False) -> ImportResult:
     """The result for that config file."""
     profiles = read_profiles(SourceText(text=config, shown="config"), SourceText(text=credentials, shown="credentials"))
     return make_stores(profiles, wanted, keeps_external_ids=keeps_external_ids)
 
 
-def stores(found: Made) -> dict[str, dict[str, str]]:
+def stores(found: ImportResult) -> dict[str, dict[str, str]]:
     """The settings of each store, without its type."""
     return {store.name: {key: value for key, value in store.settings if key != "type"} for store in found.stores}
 

@@ -13,10 +13,10 @@ from dsops.errors import (
     AwsAnswer,
     ConfigError,
     DsopsError,
+    FailedOperation,
     Failures,
     Hop,
     Problem,
-    Tried,
     UsageError,
     Where,
 )
@@ -104,7 +104,7 @@ def test_problems_begin_with_their_place() -> None:
     ]
 
 
-TRIED = Tried(
+TRIED = FailedOperation(
     "AssumeRole",
     "arn:aws:sts::111111111111:assumed-role/Jump/ada",
     "target",
@@ -149,7 +149,7 @@ def test_what_was_tried_is_told_in_full_where_nothing_is_said() -> None:
     ],
     ids=["all is said", "nothing was sent", "no call to AWS"],
 )
-def test_no_tried_line_repeats_other_lines(tried: Tried) -> None:
+def test_no_tried_line_repeats_other_lines(tried: FailedOperation) -> None:
     """There is no `tried` line when its facts stand elsewhere, or no request was made."""
     error = AssumeRoleDenied("it was sts.us-east-1")
     error.add_tried(tried)
@@ -219,9 +219,9 @@ def test_what_is_no_denial_of_a_store_has_no_such_command(error: DsopsError) -> 
 def test_facts_nearer_to_the_failure_are_kept() -> None:
     """Facts recorded nearer to the failure are kept; later ones only fill gaps."""
     error = UsageError("it did not work")
-    error.add_tried(Tried("AssumeRole", "arn:aws:iam::111111111111:user/ada", endpoint="sts.us-east-1"))
-    error.add_tried(Tried("", "AKIA...ADA1", "jump", hop=1, hops=2, endpoint="other"))
-    assert error.tried == Tried(
+    error.add_tried(FailedOperation("AssumeRole", "arn:aws:iam::111111111111:user/ada", endpoint="sts.us-east-1"))
+    error.add_tried(FailedOperation("", "AKIA...ADA1", "jump", hop=1, hops=2, endpoint="other"))
+    assert error.tried == FailedOperation(
         "AssumeRole", "arn:aws:iam::111111111111:user/ada", "jump", hop=1, hops=2, endpoint="sts.us-east-1"
     )
 

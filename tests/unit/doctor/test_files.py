@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dsops.doctor.files import READ, WRITTEN, Loose, Watched, check_files, loose_files, watched_files
+from dsops.doctor.files import READ, WRITTEN, TooOpenFile, Watched, check_files, loose_files, watched_files
 from dsops.doctor.mend import file_repairs, mend
 from dsops.plan import Proof
 from dsops.runtime import empty_file
@@ -39,7 +39,7 @@ def test_a_mode_that_admits_others_is_found(tmp_path: Path, mode: int, forbidden
     """The wanted mode is the file's mode without the excess bits."""
     path = file_with(tmp_path / "file", mode)
     [loose] = loose_files([Watched(path, forbidden)])
-    assert loose == Loose(path, mode, forbidden, is_link=False, is_ours=True)
+    assert loose == TooOpenFile(path, mode, forbidden, is_link=False, is_ours=True)
     assert loose.wanted == wanted
 
 

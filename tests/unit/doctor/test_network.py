@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dsops.aws.http.clock import Glance
+from dsops.aws.http.clock import ServerProbe
 from dsops.doctor.network import (
     check_certificates,
     check_clock,
@@ -42,27 +42,27 @@ SECRETS = resolve_endpoint("secretsmanager", "us-east-1", {})
 )
 def test_a_clock_is_well_within_a_minute_and_a_failure_over_five(ahead: float, status: str, detail: str) -> None:
     """If AWS's clock is ahead, the detail says that ours is behind."""
-    check = check_clock([STS], [Glance(NOON, ahead, None)])
+    check = check_clock([STS], [ServerProbe(NOON, ahead, None)])
     assert (check.status, check.detail) == (status, detail)
     assert ("set the clock" in check.hint) is (status != "ok")
 
 
 def test_the_time_of_sts_counts_before_others() -> None:
     """Without a time from STS, the time of another server is used."""
-    glances = [Glance(NOON, 90.0, None), Glance(NOON, 0.0, None)]
+    glances = [ServerProbe(NOON, 90.0, None), ServerProbe(NOON, 0.0, None)]
     assert check_clock([SECRETS, STS], glances).status == "ok"
     assert check_clock([SECRETS, STS], [glances[0], Unreachable("could not reach it")]).status == "warning"
 
 
 def test_without_a_time_nothing_is_said_of_the_clock() -> None:
     """The check is skipped without an answer or without a date in it."""
-    assert check_clock([STS, SECRETS], [Unreachable("x"), Glance(None, 0.0, None)]).status == "skipped"
+    assert check_clock([STS, SECRETS], [Unreachable("x"), ServerProbe(None, 0.0, None)]).status == "skipped"
 
 
 @pytest.mark.parametrize(("days", "status"), [(30, "ok"), (15, "ok"), (13, "warning"), (-1, "warning")])
 def test_a_certificate_that_ends_soon_is_a_warning(days: int, status: str) -> None:
     """A certificate that ends within two weeks is a warning."""
-    [check] = check_endpoints([STS], [Glance(NOON, 0.0, NOON + timedelta(days=days))], NOON)
+    [check] = check_endpoints([STS], [ServerProbe(NOON, 0.0, NOON + timedelta(days=days))], NOON)
     assert check.status == status
     assert (NOON + timedelta(days=days)).strftime("%Y-%m-%d") in check.detail
 
@@ -70,7 +70,7 @@ def test_a_certificate_that_ends_soon_is_a_warning(days: int, status: str) -> No
 def test_a_server_that_can_not_be_reached_is_a_failure_with_its_error() -> None:
     """An unreachable server is a failure whose error has the hint."""
     error = Unreachable("could not reach sts.us-east-1.amazonaws.com", hint="check the network")
-    [check, other] = check_endpoints([STS, SECRETS], [error, Glance(None, 0.0, None)], NOON)
+    [check, other] = check_endpoints([STS, SECRETS], [error, ServerProbe(None, 0.0, None)], NOON)
     assert (check.status, check.errors, check.hint) == ("failed", (error,), "check the network")
     assert (other.status, other.detail) == ("ok", "https://secretsmanager.us-east-1.amazonaws.com answers")
 
@@ -186,7 +186,7 @@ def test_a_connection_that_breaks_is_tried_once_more_and_silence_is_not(*, silen
         assert isinstance(found, TimedOut)
         assert found.hint == "the server accepts connections and does not answer: check the address and the network"
     else:
-        assert isinstance(found, Glance)
+        assert isinstance(found, ServerProbe)
 
 
 def _broken(*, silent: bool, number: int) -> Answer:

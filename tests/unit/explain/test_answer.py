@@ -8,8 +8,8 @@ import pytest
 
 from dsops.errors import AssumeRoleDenied, SecretAccessDenied, Where
 from dsops.explain.findings.answer import distinct, findings_of
-from dsops.explain.questions.refused_call import About
-from dsops.explain.questions.sentence import Said
+from dsops.explain.questions.refused_call import RefusedCall
+from dsops.explain.questions.sentence import RefusalMessage
 from dsops.policy.simulation import CaseQuestion, Unread, full_access, read_caller, simulate
 from tests.fakes import NOON
 from tests.plans import plan_of
@@ -47,7 +47,7 @@ def findings(
     action: str = "sts:AssumeRole",
     resource: str = TARGET,
     *unread: Unread,
-    said: Said | None = None,
+    said: RefusalMessage | None = None,
     context: dict[str, str] | None = None,
     actions: tuple[str, ...] = (),
     **given: Any,
@@ -66,9 +66,9 @@ def findings(
     kept = {place: gap for place, gap in places.items() if place not in missing or place in given}
     outcome = simulate(question, kept, unread, NOON)
     step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
-    about = About(outcome.decision.request, step, 2, edit_at, actions=actions)
+    about = RefusedCall(outcome.decision.request, step, 2, edit_at, actions=actions)
     error = AssumeRoleDenied("no", hint="check the trust policy", where=Where("dsops.yaml", 5))
-    return findings_of(outcome, said or Said(), about, error)
+    return findings_of(outcome, said or RefusalMessage(), about, error)
 
 
 ANY = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}'
@@ -209,9 +209,9 @@ class TestCause:
         question = CaseQuestion(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {})
         places: PolicySet = {"trust": ((trusting(ROOT),),), "identity": ((ALL,),), "scp": (), "rcp": ()}
         outcome = simulate(question, places, (), NOON)
-        about = About(outcome.decision.request, step, 1, edit_at, is_by_files=is_by_files)
+        about = RefusedCall(outcome.decision.request, step, 1, edit_at, is_by_files=is_by_files)
 
-        (finding,) = findings_of(outcome, Said(), about, AssumeRoleDenied("no"))
+        (finding,) = findings_of(outcome, RefusalMessage(), about, AssumeRoleDenied("no"))
 
         assert ("not-read", is_by_files) == (finding.cause, finding.remedy.text.startswith("compare the files"))
 
@@ -312,8 +312,8 @@ class TestCertainty:
         hints = []
         for unknown in (("aws:principaltag/",), ()):
             outcome = simulate(question, places, (Unread("context", "nobody tells", unknown),), NOON)
-            about = About(outcome.decision.request, step, 1, edit_at, unknown_keys=unknown)
-            (finding,) = findings_of(outcome, Said(), about, AssumeRoleDenied("no"))
+            about = RefusedCall(outcome.decision.request, step, 1, edit_at, unknown_keys=unknown)
+            (finding,) = findings_of(outcome, RefusalMessage(), about, AssumeRoleDenied("no"))
             hints.append((finding.certainty, finding.mismatches[0].hint))
 
         assert [
@@ -339,9 +339,9 @@ class TestCertainty:
         outcome = simulate(
             question, {"trust": ((trust_policy,),), "identity": ((ALL,),), "scp": (), "rcp": ()}, unread, NOON
         )
-        about = About(outcome.decision.request, step, 1, edit_at, unknown_keys=("sts:externalid",))
+        about = RefusedCall(outcome.decision.request, step, 1, edit_at, unknown_keys=("sts:externalid",))
 
-        (finding,) = findings_of(outcome, Said(), about, AssumeRoleDenied("no"))
+        (finding,) = findings_of(outcome, RefusalMessage(), about, AssumeRoleDenied("no"))
 
         assert ("external-id-different", "likely", False) == (
             finding.cause,
@@ -373,7 +373,7 @@ class TestCertainty:
         office = deny("sts:*", Condition={"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}})
         identity_policy = policy("identity", allow("sts:*"), *[office] * denies)
         unread = Unread("context", "only AWS sees it", ("aws:sourceip",))
-        message_text = Said(policy_type="identity-based policy", is_deny=True)
+        message_text = RefusalMessage(policy_type="identity-based policy", is_deny=True)
 
         (finding,) = findings(
             ALICE, "sts:AssumeRole", TARGET, unread, said=message_text, identity=identity_policy, trust=trusting(ROOT)
@@ -400,10 +400,12 @@ class TestCertainty:
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
         question = CaseQuestion(APP, "sts:AssumeRole", TARGET, ACCOUNT, {"aws:PrincipalTag/team": ("b",)})
         outcome = simulate(question, {"trust": ((trust_policy,),), "identity": ((ALL,),)}, (), NOON)
-        about = About(outcome.decision.request, step, 1, edit_at)
+        about = RefusedCall(outcome.decision.request, step, 1, edit_at)
 
         certainties = [
-            findings_of(outcome, Said(), about._replace(unknown_keys=keys), AssumeRoleDenied("no"))[0].certainty
+            findings_of(outcome, RefusalMessage(), about._replace(unknown_keys=keys), AssumeRoleDenied("no"))[
+                0
+            ].certainty
             for keys in ((), ("aws:principaltag/",))
         ]
 
@@ -420,8 +422,8 @@ class TestCertainty:
         certainties = [
             findings_of(
                 outcome,
-                Said(),
-                About(outcome.decision.request, step, 1, edit_at, is_role_exact=exact),
+                RefusalMessage(),
+                RefusedCall(outcome.decision.request, step, 1, edit_at, is_role_exact=exact),
                 AssumeRoleDenied("no"),
             )[0].certainty
             for exact in (True, False)
@@ -435,7 +437,7 @@ class TestWhatAwsSays:
 
     def test_its_word_counts_where_the_policy_is_unread(self) -> None:
         """If the policy that AWS names is unread, its kind is proven and no statement is named."""
-        message_text = Said(policy_type="service control policy", is_deny=True)
+        message_text = RefusalMessage(policy_type="service control policy", is_deny=True)
 
         finding_list = findings(
             ALICE,
@@ -454,7 +456,7 @@ class TestWhatAwsSays:
     def test_a_policy_that_is_not_evaluated_here_is_named_by_its_type(self) -> None:
         """A VPC endpoint policy, which cannot be evaluated here, is proven by AWS's message."""
         for is_deny in (True, False):
-            message_text = Said(policy_type="VPC endpoint policy", is_deny=is_deny)
+            message_text = RefusalMessage(policy_type="VPC endpoint policy", is_deny=is_deny)
 
             finding_list = findings(said=message_text, identity=ALL, trust=trusting(ROOT))
 
@@ -462,7 +464,9 @@ class TestWhatAwsSays:
 
     def test_a_statement_for_an_endpoints_policy_has_a_principal(self) -> None:
         """A statement suggested for an endpoint policy has a Principal; a gateway endpoint's names it by condition."""
-        (finding,) = findings(APP, said=Said(policy_type="VPC endpoint policy"), identity=ALL, trust=trusting(ROOT))
+        (finding,) = findings(
+            APP, said=RefusalMessage(policy_type="VPC endpoint policy"), identity=ALL, trust=trusting(ROOT)
+        )
 
         assert finding.remedy.statement is not None
         assert ("*", {"ArnEquals": {"aws:PrincipalArn": APP.issuer_arn}}) == (
@@ -472,7 +476,7 @@ class TestWhatAwsSays:
 
     def test_its_word_comes_before_what_would_refuse_as_well(self) -> None:
         """The cause that AWS names comes first; other denying policies follow."""
-        message_text = Said(policy_type="permissions boundary")
+        message_text = RefusalMessage(policy_type="permissions boundary")
 
         finding_list = findings(said=message_text, boundary=policy("boundary", allow("s3:*")), trust=trusting(ROOT))
 
@@ -605,9 +609,9 @@ class TestRemedy:
         step = plan_of(config, store="secrets").steps["secrets"]
         places: PolicySet = {"identity": ((identity_policy,),), "scp": (), "rcp": ()}
         outcome = simulate(CaseQuestion(APP, READ, SECRET, ACCOUNT, {}), places, (), NOON)
-        about = About(outcome.decision.request, step, 0, edit_at)
+        about = RefusedCall(outcome.decision.request, step, 0, edit_at)
 
-        (finding,) = findings_of(outcome, Said(), about, SecretAccessDenied("no"))
+        (finding,) = findings_of(outcome, RefusalMessage(), about, SecretAccessDenied("no"))
 
         assert finding.remedy.text.startswith(remedy)
 
@@ -720,9 +724,9 @@ class TestRemedy:
         question = CaseQuestion(ALICE, "sts:TagSession", TARGET, ACCOUNT, {})
         trusted = trusting(ROOT)
         outcome = simulate(question, {"trust": ((trusted,),), "identity": ((ALL,),), "scp": (), "rcp": ()}, (), NOON)
-        about = About(outcome.decision.request, step, 1, edit_at)
+        about = RefusedCall(outcome.decision.request, step, 1, edit_at)
 
-        (finding,) = findings_of(outcome, Said(), about, AssumeRoleDenied("no"))
+        (finding,) = findings_of(outcome, RefusalMessage(), about, AssumeRoleDenied("no"))
 
         assert ("tag-session", True) == (finding.cause, words in finding.remedy.text)
 
@@ -771,7 +775,7 @@ def test_a_full_policy_of_aws_is_no_reason() -> None:
     step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
 
     finding_list = findings_of(
-        outcome, Said(), About(outcome.decision.request, step, 1, edit_at), SecretAccessDenied("no")
+        outcome, RefusalMessage(), RefusedCall(outcome.decision.request, step, 1, edit_at), SecretAccessDenied("no")
     )
 
     assert [("service-control-policy", 1)] == [(finding.cause, finding.place.statement) for finding in finding_list]

@@ -10,7 +10,7 @@ import pytest
 from dsops.errors import UsageError
 from dsops.explain.evidence.message import encoded_in, read_decoded, read_recorded, read_sentence
 from dsops.explain.evidence.recorded import Recorded
-from dsops.explain.questions.sentence import Said
+from dsops.explain.questions.sentence import RefusalMessage
 
 ADA = "arn:aws:iam::111122223333:user/ada"
 SENTENCE = f'Error: User: {ADA} is not\n  authorized to perform: s3:GetObject on resource: "arn:aws:s3:::b/k" because'
@@ -97,7 +97,7 @@ def test_a_decoded_message_of_another_form_is_refused(text: str) -> None:
         read_decoded(text)
 
 
-def recorded(said: Said, **context: str) -> Recorded:
+def recorded(said: RefusalMessage, **context: str) -> Recorded:
     """AWS's record of a denial."""
     keys = {f"aws:{key}": (value,) for key, value in context.items()}
     return Recorded(said, keys, {}, is_whole=True, lacks_role=False)
@@ -116,7 +116,7 @@ def recorded(said: Said, **context: str) -> Recorded:
 )
 def test_a_record_tells_the_whole_call(principal_arn: str, user_id: str, caller: str) -> None:
     """A record has all context keys, even without a readable message; external IDs are hidden."""
-    message_text = Said("", "s3:GetObject", "arn:aws:s3:::b/k")
+    message_text = RefusalMessage("", "s3:GetObject", "arn:aws:s3:::b/k")
 
     denied_call = read_recorded(recorded(message_text, PrincipalARN=principal_arn, UserId=user_id))
 
@@ -131,4 +131,4 @@ def test_a_record_tells_the_whole_call(principal_arn: str, user_id: str, caller:
 def test_a_record_without_a_caller_is_no_call() -> None:
     """A record without a principal is an error."""
     with pytest.raises(UsageError):
-        read_recorded(recorded(Said("", "s3:GetObject"), UserId="AIDAEXAMPLEADA0000001"))
+        read_recorded(recorded(RefusalMessage("", "s3:GetObject"), UserId="AIDAEXAMPLEADA0000001"))

@@ -17,7 +17,7 @@ from dsops.aws.apis.iam_toolbox import (
 )
 from dsops.explain.evidence.recorded import Recorded, read_record, refused_evaluation
 from dsops.explain.evidence.recorded_context import condition_keys
-from dsops.explain.questions.sentence import Said
+from dsops.explain.questions.sentence import RefusalMessage
 from dsops.policy.simulation import CaseQuestion, Unread, read_caller
 
 if TYPE_CHECKING:
@@ -60,14 +60,14 @@ def record(
     action: str = "secretsmanager:GetSecretValue",
     resource: str = SECRET,
     effect: str = "IMPLICIT_DENY",
-    said: Said | None = None,
+    said: RefusalMessage | None = None,
     matched: tuple[MatchedPolicy, ...] = (),
     context: Mapping[str, str] = CONTEXT,
 ) -> Recorded:
     """The parsed record with these checks, or with none."""
     evaluation = Evaluation(action, resource, {}, effect, checks or None, matched)
     details = AuthorizationDetails(context, (evaluation,), policies)
-    return read_record(details, evaluation, documents or {}, said or Said())
+    return read_record(details, evaluation, documents or {}, said or RefusalMessage())
 
 
 # --- the denying policy ----------------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ def test_without_checks_the_statement_that_denies_is_told() -> None:
     """Without checks (an older API) a matched denying statement is used; a missing allow is not recorded."""
     policies = (listed("IDENTITY_BASED_POLICY"),)
     denied = record(policies=policies, matched=(denies(INLINE),), effect="EXPLICIT_DENY").said
-    missing = record(policies=policies, said=Said(policy_type="session policy")).said
+    missing = record(policies=policies, said=RefusalMessage(policy_type="session policy")).said
 
     assert (denied.policy_type, denied.sid) == ("identity-based policy", "No")
     assert missing.policy_type == "session policy"

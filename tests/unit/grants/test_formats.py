@@ -19,7 +19,7 @@ import pytest
 
 from dsops.arn import parse_arn
 from dsops.grants import BaseGrants, Grants, RoleGrants, SessionGrants
-from dsops.grants.blank import Blank, filled
+from dsops.grants.blank import Placeholder, filled
 from dsops.grants.cloudformation import template
 from dsops.grants.names import UniqueNames
 from dsops.grants.selection import Selection
@@ -28,8 +28,8 @@ from dsops.grants.terraform import hcl, terraform
 TERRAFORM = shutil.which("terraform") or shutil.which("tofu")
 needs_terraform = pytest.mark.skipif(TERRAFORM is None, reason="neither terraform nor tofu is installed")
 
-CALLER = Blank("arn_of_base_caller", "Who calls.")
-EXTERNAL_ID = Blank("external_id_of_jump", 'What "jump" sends, as ${ID}.', is_secret=True)
+CALLER = Placeholder("arn_of_base_caller", "Who calls.")
+EXTERNAL_ID = Placeholder("external_id_of_jump", 'What "jump" sends, as ${ID}.', is_secret=True)
 ALL = Selection("all")
 
 

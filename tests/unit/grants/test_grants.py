@@ -9,7 +9,7 @@ import pytest
 from dsops.arn import parse_arn
 from dsops.document import parse_json
 from dsops.errors import PolicyIncomplete, UsageError
-from dsops.grants import Blank, GrantInputs, Grants, blanks_in, filled, grants_of
+from dsops.grants import GrantInputs, Grants, Placeholder, blanks_in, filled, grants_of
 from dsops.grants.cloudformation import template
 from dsops.grants.selection import Selection, by_account, of_store
 from dsops.grants.trust import trust_in_tokens
@@ -462,4 +462,4 @@ def test_the_linter_accepts_every_generated_policy() -> None:
 
 def test_a_blank_has_a_name_for_every_language() -> None:
     """A blank's name has only letters, digits and `_`."""
-    assert Blank("external_id_of_a_b", "What it is.").shown == "<external id of a b>"
+    assert Placeholder("external_id_of_a_b", "What it is.").shown == "<external id of a b>"

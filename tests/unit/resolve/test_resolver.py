@@ -12,6 +12,7 @@ from dsops.errors import (
     CredentialsExpired,
     CredentialsInvalid,
     DsopsError,
+    FailedOperation,
     FieldMissing,
     Hop,
     LimitExceeded,
@@ -22,7 +23,6 @@ from dsops.errors import (
     Throttled,
     TooLittleTimeLeft,
     TransformFailed,
-    Tried,
     Unreachable,
 )
 from tests.aws_in_memory import DENIED, UNKNOWN_TOKEN, Call, Refusal
@@ -389,7 +389,7 @@ def test_a_failing_hop_is_named_with_the_one_before(pipeline: Pipeline) -> None:
     assert error.message.startswith("store `target` may not assume arn:aws:iam::222222222222:role/Target")
     session = "arn:aws:sts::111111111111:assumed-role/Jump/dsops-ada-20261124T120000Z"
     assert error.why.startswith(f"AWS gives no reason to {session}")
-    assert error.tried == Tried(
+    assert error.tried == FailedOperation(
         "AssumeRole",
         session,
         "target",

@@ -14,7 +14,7 @@ from dsops.audit.cloudtrail.questions import AuditQuestion
 from dsops.audit.report import Answer
 from dsops.aws.apis import athena
 from dsops.aws.apis.athena import Athena, QueryState, Row
-from dsops.errors import AnswerInvalid, DsopsError, QueryCancelled, QueryRefused, QueryTooSlow, Tried
+from dsops.errors import AnswerInvalid, DsopsError, FailedOperation, QueryCancelled, QueryRefused, QueryTooSlow
 from dsops.tasks import pause
 
 TIMES: Final = frozenset({"hour", "first", "last", "time"})
@@ -130,7 +130,9 @@ class AthenaQuery:
         """The error, with StartQueryExecution as the operation that was tried: the call itself succeeded."""
         endpoint = self._api.endpoint
         error.add_tried(
-            Tried("StartQueryExecution", self._caller, region=endpoint.signing_region, endpoint=endpoint.short)
+            FailedOperation(
+                "StartQueryExecution", self._caller, region=endpoint.signing_region, endpoint=endpoint.short
+            )
         )
         return error
 

@@ -22,7 +22,7 @@ from dsops.aws.http.refusal import (
 from dsops.aws.http.wire import Response, Signing, WireRequest
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, is_loopback, parse_address
-from dsops.errors import AnswerInvalid, AwsAnswer, DsopsError, ServiceError, TimedOut, Tried, Unreachable
+from dsops.errors import AnswerInvalid, AwsAnswer, DsopsError, FailedOperation, ServiceError, TimedOut, Unreachable
 from dsops.runtime import CLOCK_CORRECTED, Event, Runtime
 from dsops.secret import Secret
 from dsops.startup import TYPE_CHECKING, NamedTuple, cast
@@ -280,13 +280,13 @@ def _result(response: Response, answer: AwsAnswer | None) -> str:
     return "refused"
 
 
-def _tried(call: Call, answer: AwsAnswer | None) -> Tried:
+def _tried(call: Call, answer: AwsAnswer | None) -> FailedOperation:
     """The call's action, caller, region and endpoint, for the error. AWS's denial may name the caller's ARN."""
     caller = ""
     if call.credentials is not None:
         caller_match = re.match(_CALLER, answer.message) if answer is not None else None
         caller = call.credentials.arn or (caller_match[1] if caller_match else call.credentials.masked_key_id)
-    return Tried(call.action, caller, region=call.endpoint.signing_region, endpoint=call.endpoint.short)
+    return FailedOperation(call.action, caller, region=call.endpoint.signing_region, endpoint=call.endpoint.short)
 
 
 # IAM User Guide, "Troubleshoot access denied error messages".

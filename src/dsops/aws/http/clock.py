@@ -19,7 +19,7 @@ from dsops.tasks import transfer
 _OPENSSL_TIME = "%b %d %H:%M:%S %Y GMT"
 
 
-class Glance(NamedTuple):
+class ServerProbe(NamedTuple):
     """What an unsigned request tells about a server."""
 
     time: datetime | None
@@ -41,7 +41,7 @@ async def time_at(client: Client, endpoint: Endpoint) -> datetime | None:
         return None
 
 
-async def glance_at(client: Client, endpoint: Endpoint, *, asks_certificate: bool = False) -> Glance:
+async def glance_at(client: Client, endpoint: Endpoint, *, asks_certificate: bool = False) -> ServerProbe:
     """Send an unsigned GET and return the server's time, skew and certificate expiry.
 
     Raises ServiceError, and ConfigError for a proxy or certificates that can't be used.
@@ -63,7 +63,7 @@ async def glance_at(client: Client, endpoint: Endpoint, *, asks_certificate: boo
     response: Response = cast("Response", await transfer(request))
     time = server_time(response.headers)
     ahead = _ahead(before, client.runtime.now(), time) if time is not None else 0.0
-    return Glance(time, ahead, _read_end(response.certificate_end))
+    return ServerProbe(time, ahead, _read_end(response.certificate_end))
 
 
 def _ahead(before: datetime, after: datetime, theirs: datetime) -> float:

@@ -12,10 +12,10 @@ from dsops.errors import (
     AssumeRoleDenied,
     AwsAnswer,
     DsopsError,
+    FailedOperation,
     Failures,
     FileNotWritten,
     Problem,
-    Tried,
     Where,
 )
 from dsops.text import clean
@@ -197,7 +197,7 @@ def error_value(error: DsopsError, *, config: str = "") -> Json:
     }
 
 
-def _tried_value(tried: Tried | None) -> Json:
+def _tried_value(tried: FailedOperation | None) -> Json:
     """What was attempted, as a JSON object; null for a fact that is unknown or does not apply."""
     if tried is None:
         return None

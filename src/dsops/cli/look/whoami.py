@@ -22,7 +22,7 @@ from dsops.runtime import Event, Runtime
 from dsops.startup import NamedTuple
 from dsops.text import clean, duration_text
 from dsops.whoami import (
-    Carried,
+    SessionAttributes,
     base_is_session,
     carried,
     hop_words,
@@ -40,7 +40,7 @@ class _Session(NamedTuple):
     credentials: Credentials
     endpoint: Endpoint
     """The STS endpoint for GetCallerIdentity."""
-    carried: Carried
+    carried: SessionAttributes
     chain: tuple[str, ...] = ()
     """The store and the stores whose credentials it uses; () for base credentials."""
     hops: tuple[Step, ...] = ()
@@ -144,7 +144,7 @@ def hop_value(step: Step, expiration: str, seconds_left: int | None) -> Json:
     }
 
 
-def _carried_value(known: Carried) -> Mapping[str, Json]:
+def _carried_value(known: SessionAttributes) -> Mapping[str, Json]:
     """Tags and source identity as JSON."""
     identity = {"value": known.source_identity, "store": known.source_identity_store}
     return {

@@ -9,7 +9,7 @@ from dsops.cli.framework.command import CONFIG, ENVIRONMENT, Arguments, Command,
 from dsops.cli.framework.output import Json, answer, answer_json, json_text, note
 from dsops.cli.framework.project import environment_name, read_config, show_notes
 from dsops.errors import FileNotWritten, UsageError, nearest
-from dsops.grants import Blank, Grants, blanks_in, filled, grants_of
+from dsops.grants import Grants, Placeholder, blanks_in, filled, grants_of
 from dsops.grants.cloudformation import template
 from dsops.grants.inputs import GrantInputs, source_identities, without_external_ids
 from dsops.grants.selection import ELSEWHERE, KINDS, Selection, by_account, documents_of, of_store
@@ -162,7 +162,7 @@ def _value(grants: Grants, selection: Selection) -> Json:
     }
 
 
-def _blanks(grants: Grants, selection: Selection) -> list[Blank]:
+def _blanks(grants: Grants, selection: Selection) -> list[Placeholder]:
     trust = [role.trust for role in grants.roles] if selection.has_trust else []
     return list(dict.fromkeys(blanks_in(trust)))
 

@@ -76,7 +76,7 @@ def open_sandbox(arguments: Arguments, runtime: Runtime, *, host: str = "127.0.0
     if has_data_events and not folder:
         raise UsageError("--data-events needs a trail", hint="add --trail DIR")
     try:
-        from dsops.sandbox.control.launch import TrailWish, open_server, read_seed_file
+        from dsops.sandbox.control.launch import TrailTarget, open_server, read_seed_file
         from dsops.sandbox.seed.model import Seed
     except ModuleNotFoundError as error:
         hint = f"install it: {install_command('sandbox')}"
@@ -90,7 +90,7 @@ def open_sandbox(arguments: Arguments, runtime: Runtime, *, host: str = "127.0.0
     if arguments.text("--authorization-ids"):
         seed = seed._replace(authorization_ids=_with_ids(arguments.text("--authorization-ids")))
     kept_events = arguments.integer("--events") or 0
-    trail = TrailWish(folder, note, has_data_events) if folder else None
+    trail = TrailTarget(folder, note, has_data_events) if folder else None
     return open_server(seed, host=host, port=port, kept_events=kept_events, trail=trail)
 
 

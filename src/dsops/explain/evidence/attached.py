@@ -28,7 +28,7 @@ from dsops.aws.apis.iam import (
 )
 from dsops.errors import AccessDenied, DsopsError
 from dsops.policy import Attached, Entity, PolicyText
-from dsops.tasks import Once, Work, settle, spawn
+from dsops.tasks import AsyncOnce, Work, settle, spawn
 
 
 class AttachedPolicies(NamedTuple):
@@ -53,7 +53,7 @@ class AttachedReader:
 
     def __init__(self, iam: Iam) -> None:
         self._iam = iam
-        self._managed: dict[str, Once[PolicyText]] = {}
+        self._managed: dict[str, AsyncOnce[PolicyText]] = {}
 
     async def role(self, name: str) -> Attached:
         """Return the role's policies, boundary and trust policy."""
@@ -124,7 +124,7 @@ class AttachedReader:
         return _policies_of(await settle(*[self._managed_policy(policy.arn) for policy in await listing]))
 
     async def _managed_policy(self, arn: str) -> PolicyText:
-        reading = self._managed.setdefault(arn, Once(lambda: _read_named(arn, self._current_version(arn))))
+        reading = self._managed.setdefault(arn, AsyncOnce(lambda: _read_named(arn, self._current_version(arn))))
         return await reading.get()
 
     async def _current_version(self, arn: str) -> str:

@@ -34,7 +34,7 @@ from dsops.policy import (
     complete,
     needs_of,
 )
-from dsops.tasks import Once, settle
+from dsops.tasks import AsyncOnce, settle
 
 _AT_ONCE: Final = 10
 """Questions at a time; each reads up to two users or roles with a handful of calls."""
@@ -55,9 +55,9 @@ class Completer:
         self._organization = organization
         self._find_secrets = secrets
         self._find_keys = keys
-        self._key_policies: dict[str, Once[str]] = {}
-        self._secrets: dict[str, Once[ResourcePolicy]] = {}
-        self._attached_to: dict[tuple[str, str, str], Once[Attached]] = {}
+        self._key_policies: dict[str, AsyncOnce[str]] = {}
+        self._secrets: dict[str, AsyncOnce[ResourcePolicy]] = {}
+        self._attached_to: dict[tuple[str, str, str], AsyncOnce[Attached]] = {}
 
     async def complete_all(
         self, questions: Sequence[tuple[CaseQuestion, PolicySet]]
@@ -121,7 +121,7 @@ class Completer:
         if not apis:
             why = self._foreign(text, arn.account)
             return ResourcePolicy(None, (), why, why)
-        return await self._secrets.setdefault(text, Once(lambda: read_with_any(apis, text))).get()
+        return await self._secrets.setdefault(text, AsyncOnce(lambda: read_with_any(apis, text))).get()
 
     async def _key(self, text: str, arn: Arn) -> ResourcePolicy:
         unread_tags = "a key's tags are not read"
@@ -129,7 +129,7 @@ class Completer:
         if not apis:
             return ResourcePolicy(None, (), self._foreign(text, arn.account), unread_tags)
         try:
-            policy = await self._key_policies.setdefault(text, Once(lambda: _policy_of_key(apis, text))).get()
+            policy = await self._key_policies.setdefault(text, AsyncOnce(lambda: _policy_of_key(apis, text))).get()
         except EntityNotFound:
             raise
         except DsopsError as error:
@@ -145,7 +145,7 @@ class Completer:
         account, name = (parsed.account, parsed.resource_name) if parsed is not None else ("", arn)
         reader = self._readers[account]
         read = reader.role if kind == "role" else reader.user
-        attached = await self._attached_to.setdefault((account, kind, name), Once(lambda: read(name))).get()
+        attached = await self._attached_to.setdefault((account, kind, name), AsyncOnce(lambda: read(name))).get()
         if not is_exact or attached.entity is None or attached.entity.arn == arn:
             return attached
         if attached.is_template:

@@ -9,14 +9,14 @@ from typing import Final, Literal, assert_never
 from dsops.arn import parse_arn
 from dsops.explain.evidence.keys import UNKNOWN_KEY, describe_command
 from dsops.explain.finding import Fact
-from dsops.explain.questions.refused_call import About, owner_text
+from dsops.explain.questions.refused_call import RefusedCall, owner_text
 from dsops.policy import Unread, is_kms_key
 
 _POLICY_TYPES_OF_ORGANIZATIONS: Final = {"scp": "SERVICE_CONTROL_POLICY", "rcp": "RESOURCE_CONTROL_POLICY"}
 _TRAIL: Final = "aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventName,AttributeValue="
 
 
-def facts_of(unread: Sequence[Unread], about: About) -> Iterator[Fact]:
+def facts_of(unread: Sequence[Unread], about: RefusedCall) -> Iterator[Fact]:
     """Return one fact for each unread place."""
     seen = set()
     for unread_part in unread:
@@ -26,7 +26,7 @@ def facts_of(unread: Sequence[Unread], about: About) -> Iterator[Fact]:
             yield fact
 
 
-def _fact(unread: Unread, about: About) -> Fact:
+def _fact(unread: Unread, about: RefusedCall) -> Fact:
     request = about.request
     place = unread.place
     is_callers = place in ("identity", "boundary", "scp") or (place == "context" and bool(request.principal.account))
@@ -40,7 +40,7 @@ def _fact(unread: Unread, about: About) -> Fact:
     return Fact(looked_up, re.split("[;:] give ", unread.why)[0], who, command)
 
 
-def _looked_up(unread: Unread, about: About) -> tuple[str, str]:
+def _looked_up(unread: Unread, about: RefusedCall) -> tuple[str, str]:
     """The fact to look up, and the command that shows it."""
     request, caller, resource = about.request, about.caller, about.request.resource
     kind, name = "user" if ":user/" in caller else "role", _name(caller)
@@ -69,7 +69,7 @@ def _looked_up(unread: Unread, about: About) -> tuple[str, str]:
     return looked_up, command
 
 
-def _of_organization(place: Literal["scp", "rcp"], about: About) -> tuple[str, str]:
+def _of_organization(place: Literal["scp", "rcp"], about: RefusedCall) -> tuple[str, str]:
     """The control policies above the caller's account, or above the resource's."""
     request = about.request
     account = request.principal.account if place == "scp" else request.resource_account
@@ -84,7 +84,7 @@ def _listing(kind: str, name: str) -> str:
     return f"aws iam list-attached-{kind}-policies {whose}; aws iam list-{kind}-policies {whose}"
 
 
-def _of_resource(about: About) -> tuple[str, str]:
+def _of_resource(about: RefusedCall) -> tuple[str, str]:
     """The fact about a resource's policy; for an unknown KMS key, which key it is comes first."""
     resource = about.request.resource
     secret = next(iter(about.request.context.get("kms:EncryptionContext:SecretARN", ())), "")

@@ -19,7 +19,7 @@ from dsops.aws.http.answer import text_in
 from dsops.errors import UsageError
 from dsops.explain.evidence.recorded import Recorded
 from dsops.explain.questions.request import ChainCaller, base_caller
-from dsops.explain.questions.sentence import Said, read_refusal
+from dsops.explain.questions.sentence import RefusalMessage, read_refusal
 from dsops.policy import SECRET_KEYS, CaseQuestion, Unread, lower_case
 
 _ENCODED: Final = r"[Ee]ncoded authorization failure message: ?([A-Za-z0-9_=+/-]+)"
@@ -29,7 +29,7 @@ _ALONE: Final = r"[A-Za-z0-9_=+/-]{100,}"
 class Refused(NamedTuple):
     """A call that AWS refused."""
 
-    said: Said
+    said: RefusalMessage
     caller: ChainCaller
     asked: CaseQuestion
     unread: tuple[Unread, ...]
@@ -73,7 +73,7 @@ def read_decoded(text: str) -> Refused:
     if caller is None or not action:
         raise UsageError("the decoded message is not one that dsops can read", why="it names no caller and action")
     keys = {text_in(item, "key"): tuple(_values(item)) for item in _items(context.get("conditions"))}
-    refusal = Said(text_in(principal, "arn"), action, text_in(context, "resource"))
+    refusal = RefusalMessage(text_in(principal, "arn"), action, text_in(context, "resource"))
     hidden = Unread("context", "a decoded message leaves it out", tuple(SECRET_KEYS))
     unread = (*(entry for entry in caller.unread if entry.place != "context"), hidden)
     return _refused(refusal, caller, action, refusal.resource or "*", {k: v for k, v in keys.items() if k}, unread)
@@ -102,7 +102,7 @@ def _caller_arn(principal_arn: str, user_id: str) -> str:
 
 
 def _refused(
-    refusal: Said,
+    refusal: RefusalMessage,
     caller: ChainCaller,
     action: str,
     resource: str,

@@ -20,7 +20,7 @@ from dsops.aws.apis.organizations import (
 )
 from dsops.errors import AccessDenied, ServiceError
 from dsops.policy import AccountPlace, Place, PolicyText
-from dsops.tasks import Once, gather
+from dsops.tasks import AsyncOnce, gather
 
 Levels = tuple[tuple[PolicyText, ...], ...]
 """From the root over organizational units to the account."""
@@ -51,13 +51,13 @@ class OrganizationReader:
         self._own = own
         self._more = more
         self._management = management
-        self._memberships: dict[str, Once[AccountPlace]] = {}
-        self._texts: dict[str, Once[str]] = {}
-        self._types: Once[frozenset[str]] | None = None
+        self._memberships: dict[str, AsyncOnce[AccountPlace]] = {}
+        self._texts: dict[str, AsyncOnce[str]] = {}
+        self._types: AsyncOnce[frozenset[str]] | None = None
 
     async def membership(self, account: str) -> AccountPlace:
         """Return the account's place in its organization."""
-        return await self._memberships.setdefault(account, Once(lambda: self._read(account))).get()
+        return await self._memberships.setdefault(account, AsyncOnce(lambda: self._read(account))).get()
 
     async def _read(self, account: str) -> AccountPlace:
         own = self._own.get(account)
@@ -104,7 +104,7 @@ class OrganizationReader:
         # Control policies bind neither the management account nor an organization without all features.
         if nodes[0] == organization.management_account or not organization.has_all_features:
             return {"scp": (), "rcp": ()}
-        self._types = self._types or Once(lambda: list_enabled_policy_types(api))
+        self._types = self._types or AsyncOnce(lambda: list_enabled_policy_types(api))
         enabled = await self._types.get()
         levels_by_kind: dict[Place, Levels] = {}
         for place, policy_type in _TYPES.items():
@@ -120,7 +120,7 @@ class OrganizationReader:
         return tuple(PolicyText(arn, text) for (_, arn), text in zip(listed, texts, strict=True))
 
     async def _text(self, api: OrganizationsClient, policy_id: str) -> str:
-        return await self._texts.setdefault(policy_id, Once(lambda: describe_policy(api, policy_id))).get()
+        return await self._texts.setdefault(policy_id, AsyncOnce(lambda: describe_policy(api, policy_id))).get()
 
 
 async def _ancestors(api: OrganizationsClient, account: str) -> list[str]:

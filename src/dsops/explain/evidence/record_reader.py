@@ -21,7 +21,7 @@ from dsops.errors import AccessDenied, EntityNotFound
 from dsops.explain.evidence.recorded import Recorded, read_record, refused_evaluation
 from dsops.explain.finding import Fact
 from dsops.explain.questions.chain import ChainKeys, Chains
-from dsops.explain.questions.sentence import Said
+from dsops.explain.questions.sentence import RefusalMessage
 from dsops.plan import Step
 from dsops.tasks import pause, settle
 
@@ -41,7 +41,9 @@ class RecordReader:
         self._managed: dict[str, str] = {}
         """Policy documents by ARN: many refusals of one run refer to the same ones."""
 
-    async def read(self, refusal: Said, step: Step, chain: Sequence[ChainKeys], *, is_fresh: bool) -> Recorded | Fact:
+    async def read(
+        self, refusal: RefusalMessage, step: Step, chain: Sequence[ChainKeys], *, is_fresh: bool
+    ) -> Recorded | Fact:
         """Return the record, or the missing fact. Retries, because a fresh record may not exist yet."""
         account = _account(refusal, chain)
         latest_first = chain[::-1]
@@ -68,7 +70,7 @@ class RecordReader:
                 break
         return _missing(refusal, chain, denied or why)
 
-    def _api(self, refusal: Said, step: Step, keys: ChainKeys) -> IamToolbox:
+    def _api(self, refusal: RefusalMessage, step: Step, keys: ChainKeys) -> IamToolbox:
         region = step.region if step.region not in ("", GLOBAL_REGION) else "us-east-1"
         arn = parse_arn(keys.identity.arn)
         if refusal.region and arn is not None and partition_of_region(refusal.region).name == arn.partition:
@@ -76,7 +78,9 @@ class RecordReader:
             region = refusal.region
         return IamToolbox(self._chains.client, keys.credentials, self._chains.endpoint(step, "iam-toolbox", region))
 
-    async def _recorded(self, details: AuthorizationDetails, refusal: Said, api: IamToolbox) -> Recorded | None:
+    async def _recorded(
+        self, details: AuthorizationDetails, refusal: RefusalMessage, api: IamToolbox
+    ) -> Recorded | None:
         evaluation = refused_evaluation(details, refusal.action)
         if evaluation is None:
             return None
@@ -98,7 +102,7 @@ class RecordReader:
 _OTHER_FORM: Final = "AWS's record says of nothing that it was refused"
 
 
-def _account(refusal: Said, chain: Sequence[ChainKeys]) -> str:
+def _account(refusal: RefusalMessage, chain: Sequence[ChainKeys]) -> str:
     """The account that was refused: that of the caller whom AWS names, else that of the call's own keys."""
     caller = parse_arn(refusal.caller)
     if caller is not None:
@@ -106,7 +110,7 @@ def _account(refusal: Said, chain: Sequence[ChainKeys]) -> str:
     return chain[-1].identity.account if chain else ""
 
 
-def _missing(refusal: Said, chain: Sequence[ChainKeys], why: str) -> Fact:
+def _missing(refusal: RefusalMessage, chain: Sequence[ChainKeys], why: str) -> Fact:
     account = _account(refusal, chain)
     whose = f"account {account} or its organization" if account else "the account that was refused"
     link = f", who may also open {refusal.link}," if refusal.link else ""

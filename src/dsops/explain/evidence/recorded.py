@@ -15,7 +15,7 @@ from dsops.aws.apis.iam_toolbox import AuthorizationDetails, Evaluation, ListedP
 from dsops.errors import PolicyInvalid
 from dsops.explain.evidence.recorded_context import condition_keys
 from dsops.explain.questions.refused_call import owner_text
-from dsops.explain.questions.sentence import ENDPOINT_POLICY, Said
+from dsops.explain.questions.sentence import ENDPOINT_POLICY, RefusalMessage
 from dsops.policy import (
     POLICY_TYPES,
     SECRET_KEYS,
@@ -64,7 +64,7 @@ _EVERYTHING: Final = parse_policy(
 class Recorded(NamedTuple):
     """The content of AWS's record of one refusal."""
 
-    said: Said
+    said: RefusalMessage
     """The facts of the error message, completed by the record."""
     context: Mapping[str, tuple[str, ...]]
     given: PolicySet
@@ -115,7 +115,9 @@ def refused_evaluation(details: AuthorizationDetails, action: str) -> Evaluation
     return next(iter(named or refused), None)
 
 
-def read_record(details: AuthorizationDetails, evaluation: Evaluation, documents: Documents, refusal: Said) -> Recorded:
+def read_record(
+    details: AuthorizationDetails, evaluation: Evaluation, documents: Documents, refusal: RefusalMessage
+) -> Recorded:
     """Return what the record proves about that evaluation."""
     refusal = refusal._replace(
         action=evaluation.action or refusal.action, resource=refusal.resource or evaluation.resource
@@ -161,7 +163,7 @@ class _Record:
         self._resource: Place = "trust" if is_trust else "resource"
         self._is_whole = is_whole
 
-    def told(self, refusal: Said) -> Said:
+    def told(self, refusal: RefusalMessage) -> RefusalMessage:
         """The kind of policy that refuses and its statement, in AWS's order of checks."""
         checks = self._evaluation.checks
         if checks is None:
@@ -180,7 +182,7 @@ class _Record:
             policy_type=policy_type, is_deny=bool(denying), policy_arn=self._name(uri), sid=sid, refusing=kinds
         )
 
-    def _refusal_by_matches(self, refusal: Said) -> Said:
+    def _refusal_by_matches(self, refusal: RefusalMessage) -> RefusalMessage:
         """The denying statement, for a record without checks."""
         statements = _in_policies(self._evaluation.matched)
         policy_type = self._type_of_policy(statements[0])

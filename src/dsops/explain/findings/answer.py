@@ -13,8 +13,8 @@ from dsops.explain.finding import Certainty, Fact, FaultLocation, Mismatch, Refu
 from dsops.explain.findings.broken import Broken, failures_of, verdict
 from dsops.explain.findings.causes import Cause, cause_of
 from dsops.explain.findings.remedies import allow, remedy_for
-from dsops.explain.questions.refused_call import About, policy_text
-from dsops.explain.questions.sentence import Said
+from dsops.explain.questions.refused_call import RefusedCall, policy_text
+from dsops.explain.questions.sentence import RefusalMessage
 from dsops.policy import POLICY_TYPES, UNKNOWN_SUFFIX, Outcome, Unread, is_kms_key, lower_case, variable_keys
 
 _OF_RESOURCES: Final = ("role trust policy", "resource-based policy", "resource control policy")
@@ -22,7 +22,9 @@ _SELDOM: Final = frozenset({"trust", "resource", "scp", "rcp", "context"})
 """Places that may be unread while the caller's own policies are known: then the role's owner refuses."""
 
 
-def findings_of(outcome: Outcome, refusal: Said, about: About, error: DsopsError) -> list[RefusalFinding]:
+def findings_of(
+    outcome: Outcome, refusal: RefusalMessage, about: RefusedCall, error: DsopsError
+) -> list[RefusalFinding]:
     """Return the findings of an answer, the first place that refused first."""
     places = verdict(outcome, refusal)
     named = places.others if places.certainty == "missing" else filter(None, [places.broken])
@@ -56,7 +58,7 @@ def _is_among(key: str, tested_keys: Sequence[str]) -> bool:
 
 
 def _not_read(
-    broken: Broken, outcome: Outcome, about: About, facts: tuple[Fact, ...], error: DsopsError, *, has_leads: bool
+    broken: Broken, outcome: Outcome, about: RefusedCall, facts: tuple[Fact, ...], error: DsopsError, *, has_leads: bool
 ) -> RefusalFinding:
     """The finding for a place that can't be read here: what is left once the caller's own policies allow.
 
@@ -92,7 +94,7 @@ _CODES: Final = {
 }
 
 
-def _is_guess(broken: Broken, about: About, unread: frozenset[str]) -> bool:
+def _is_guess(broken: Broken, about: RefusedCall, unread: frozenset[str]) -> bool:
     """The ARN of the secret or key was made up, so a statement may be about the real one."""
     if not about.request.resource.endswith((UNKNOWN_SUFFIX, UNKNOWN_KEY)) or broken.effect == "ExplicitDeny":
         return False
@@ -106,7 +108,7 @@ def _distinct_facts(facts: Iterable[Fact]) -> tuple[Fact, ...]:
     return tuple({fact.what: fact for fact in facts}.values())
 
 
-def _whole_arn(about: About) -> Fact:
+def _whole_arn(about: RefusedCall) -> Fact:
     owner = f"an administrator of account {about.request.resource_account}"
     if about.request.resource.endswith(UNKNOWN_KEY):
         secret = next(iter(about.request.context.get("kms:EncryptionContext:SecretARN", ())), "")
@@ -124,11 +126,11 @@ def _secret_name(resource: str) -> str:
 def _finding(
     broken: Broken,
     certainty: Certainty,
-    about: About,
+    about: RefusedCall,
     facts: tuple[Fact, ...],
     error: DsopsError,
     unread: frozenset[str],
-    refusal: Said,
+    refusal: RefusalMessage,
 ) -> RefusalFinding:
     cause = cause_of(broken, about)
     remedy = remedy_for(cause, broken.policy_type, is_deny=broken.effect == "ExplicitDeny", about=about)
@@ -147,7 +149,7 @@ def _finding(
     return RefusalFinding(code, certainty, cause.message, place, cause.mismatches, remedy, facts, error.aws)
 
 
-def _is_doubtful(code: str, about: About) -> bool:
+def _is_doubtful(code: str, about: RefusedCall) -> bool:
     """Mark a finding as likely where it depends on a name that may differ: a role's path, a provider.
 
     AWS takes a token's `azp` for its audience (IAM User Guide, OIDC federation keys).
@@ -157,7 +159,7 @@ def _is_doubtful(code: str, about: About) -> bool:
     return (code == "trust-path" and not about.is_role_exact) or not about.is_provider_known or code == "token-audience"
 
 
-def _meant_secret(cause: Cause, about: About) -> str:
+def _meant_secret(cause: Cause, about: RefusedCall) -> str:
     """The secret of a similar name that the policy allows to read; "" where there is none."""
     allowed = [
         _name_in(text) for mismatch in cause.mismatches if _is_about_resources(mismatch) for text in mismatch.wanted
@@ -177,7 +179,7 @@ def _name_in(pattern: str) -> str:
     return arn.resource.removeprefix("secret:").removesuffix("*").removesuffix("-").removesuffix(UNKNOWN_SUFFIX)
 
 
-def _place(broken: Broken, about: About) -> FaultLocation:
+def _place(broken: Broken, about: RefusedCall) -> FaultLocation:
     whose = about.request.resource if broken.policy_type in _OF_RESOURCES else about.caller
     statement = broken.found.statement if broken.found is not None else None
     policy = broken.found.policy if broken.found is not None else None
@@ -195,14 +197,14 @@ def _place(broken: Broken, about: About) -> FaultLocation:
     )
 
 
-def _with_policy_name(place: FaultLocation, refusal: Said) -> FaultLocation:
+def _with_policy_name(place: FaultLocation, refusal: RefusalMessage) -> FaultLocation:
     """Add the policy and statement that AWS named, where they could not be read."""
     if place.policy or not refusal.policy_arn or place.policy_type != refusal.policy_type:
         return place
     return place._replace(policy=refusal.policy_arn, sid=refusal.sid)
 
 
-def _nothing_found(about: About, facts: tuple[Fact, ...], error: DsopsError) -> RefusalFinding:
+def _nothing_found(about: RefusedCall, facts: tuple[Fact, ...], error: DsopsError) -> RefusalFinding:
     """The finding where everything read allows the call: an unread policy refuses, or one has just changed."""
     request = about.request
     message = f"all that can be read allows {about.caller} to {request.action} on {request.resource}"

@@ -14,7 +14,7 @@ from dsops.explain.questions.chain import ChainKeys, Chains
 from dsops.explain.questions.federated_questions import unsigned_questions
 from dsops.explain.questions.refused_call import EditAt
 from dsops.explain.questions.request import ChainCaller, context_of_call, questions
-from dsops.explain.questions.sentence import Said, read_refusal
+from dsops.explain.questions.sentence import RefusalMessage, read_refusal
 from dsops.plan import Step
 from dsops.plan.needs import read_resource
 from dsops.policy import UNKNOWN_SUFFIX, CaseQuestion, Unread, lower_case
@@ -42,7 +42,9 @@ class Asker:
         self._edit_at = edit_at
         self._keys = KeyAsker(chains)
 
-    async def of(self, failure: Failure, refusal: Said, chain: Sequence[ChainKeys]) -> Questions | RefusalFinding:
+    async def of(
+        self, failure: Failure, refusal: RefusalMessage, chain: Sequence[ChainKeys]
+    ) -> Questions | RefusalFinding:
         """Return the questions that AWS put to policies, or a finding where there is none."""
         step, region = failure.step, failure.region or failure.step.region
         if step.proof is not None and not failure.secret:
@@ -68,7 +70,7 @@ class Asker:
         return tuple(sorted(question.action for question, _ in questions(step, caller, step.region)))
 
     async def _question_of_read(
-        self, failure: Failure, refusal: Said, caller: ChainCaller, chain: Sequence[ChainKeys]
+        self, failure: Failure, refusal: RefusalMessage, caller: ChainCaller, chain: Sequence[ChainKeys]
     ) -> Questions | RefusalFinding:
         """The question about the call that AWS names, by the caller that it names."""
         step, region = failure.step, failure.region or failure.step.region

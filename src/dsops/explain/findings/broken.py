@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from dsops.explain.finding import Certainty
-from dsops.explain.questions.sentence import Said
+from dsops.explain.questions.sentence import RefusalMessage
 from dsops.policy import (
     POLICY_TYPES,
     Decision,
@@ -108,7 +108,7 @@ class Diagnosis(NamedTuple):
     others: tuple[Broken, ...]
 
 
-def verdict(outcome: Outcome, refusal: Said) -> Diagnosis:
+def verdict(outcome: Outcome, refusal: RefusalMessage) -> Diagnosis:
     """Return the place that refused, by AWS's message and by the policies that were read."""
     read = outcome.decision.policies
     sure, guessed = broken_places(outcome.at_best, read), broken_places(outcome.decision, read)
@@ -132,7 +132,7 @@ def verdict(outcome: Outcome, refusal: Said) -> Diagnosis:
     return Diagnosis(first, "missing", leads)
 
 
-def _suspect(refusal: Said, outcome: Outcome) -> StatementReason | None:
+def _suspect(refusal: RefusalMessage, outcome: Outcome) -> StatementReason | None:
     """The only Deny of that kind that can apply, where AWS says that one does and the whole kind was read."""
     if any(POLICY_TYPES[part.place] == refusal.policy_type for part in outcome.unread if part.place != "context"):
         return None
@@ -154,7 +154,7 @@ def _suspect(refusal: Said, outcome: Outcome) -> StatementReason | None:
 
 
 def _named_by_aws(
-    refusal: Said, sure: list[Broken], guessed: list[Broken], suspect: StatementReason | None
+    refusal: RefusalMessage, sure: list[Broken], guessed: list[Broken], suspect: StatementReason | None
 ) -> Diagnosis:
     def is_meant(broken: Broken) -> bool:
         # AWS words an SCP's refusal as a Deny even where nothing in it allows.

@@ -9,7 +9,7 @@ from dsops.arn import parse_arn
 from dsops.explain.finding import Mismatch
 from dsops.explain.findings.broken import Broken, failures_of
 from dsops.explain.findings.families import ORDER, WORDS, family_of
-from dsops.explain.questions.refused_call import About, policy_text
+from dsops.explain.questions.refused_call import RefusedCall, policy_text
 from dsops.explain.questions.sentence import ENDPOINT_POLICY
 from dsops.policy import (
     Condition,
@@ -55,7 +55,7 @@ _OF_KEYS: Final = {"resource-policy": "key-policy", "identity-policy": "key-perm
 """The cause where a KMS key refuses: two policies have to allow, and one is easily forgotten."""
 
 
-def cause_of(broken: Broken, about: About) -> Cause:
+def cause_of(broken: Broken, about: RefusedCall) -> Cause:
     """Return the cause as a word and a sentence."""
     cause = _cause_of(broken, about)
     if not is_kms_key(about.request.resource):
@@ -65,7 +65,7 @@ def cause_of(broken: Broken, about: About) -> Cause:
     return cause._replace(code=_OF_KEYS.get(cause.code, cause.code))
 
 
-def _cause_of(broken: Broken, about: About) -> Cause:
+def _cause_of(broken: Broken, about: RefusedCall) -> Cause:
     if broken.effect == "ExplicitDeny":
         return _of_deny(broken, about)
     policy = policy_text(broken.policy_type, about)
@@ -91,7 +91,7 @@ def _cause_of(broken: Broken, about: About) -> Cause:
     return Cause(code, lacks, mismatches, conditions[0].key if conditions else "")
 
 
-def _of_condition(broken: Broken, about: About, mismatches: tuple[Mismatch, ...]) -> Cause:
+def _of_condition(broken: Broken, about: RefusedCall, mismatches: tuple[Mismatch, ...]) -> Cause:
     """The cause where an Allow fails only in its conditions."""
     failures = failures_of(broken)
     families = [family_of(failure.key) for failure in failures]
@@ -125,7 +125,7 @@ _SAID_OF_NOBODY: Final = ("source-address", "network", "organization", "time")
 """Causes whose words do not mention the call's value."""
 
 
-def _of_deny(broken: Broken, about: About) -> Cause:
+def _of_deny(broken: Broken, about: RefusedCall) -> Cause:
     """The cause where a statement denies: all its conditions are met."""
     policy = policy_text(broken.policy_type, about)
     action = about.request.action
@@ -166,7 +166,7 @@ def _is_many(policy: str) -> bool:
     return "policies" in policy
 
 
-def _met_condition(condition: Condition, about: About) -> Mismatch:
+def _met_condition(condition: Condition, about: RefusedCall) -> Mismatch:
     """The condition of a Deny that is met: what it refuses, and what the call has."""
     context = about.request.context
     actual = next((values for key, values in context.items() if lower_case(key) == lower_case(condition.key)), None)
@@ -180,7 +180,7 @@ def _met_condition(condition: Condition, about: About) -> Mismatch:
     )
 
 
-def _mismatch(failure: UnmetElement, about: About) -> Mismatch:
+def _mismatch(failure: UnmetElement, about: RefusedCall) -> Mismatch:
     name = " ".join(part for part in (failure.operator, failure.key) if part) or failure.element
     # A caller has several names (session, role); policies should contain the first.
     actual = failure.actual[:1] if failure.actual and failure.element.endswith("Principal") else failure.actual
@@ -189,7 +189,7 @@ def _mismatch(failure: UnmetElement, about: About) -> Mismatch:
     return Mismatch(name, failure.wanted, is_unwanted, actual, hint, is_known=is_known)
 
 
-def _unknown_variable(texts: Sequence[str], about: About) -> str:
+def _unknown_variable(texts: Sequence[str], about: RefusedCall) -> str:
     """The first policy variable whose value in the call is unknown; it must not be reported as empty."""
     for name in variable_keys(texts):
         if not about.is_known(name):
@@ -197,7 +197,7 @@ def _unknown_variable(texts: Sequence[str], about: About) -> str:
     return ""
 
 
-def _of_principal(broken: Broken, statement: Statement, about: About, mismatches: tuple[Mismatch, ...]) -> Cause:
+def _of_principal(broken: Broken, statement: Statement, about: RefusedCall, mismatches: tuple[Mismatch, ...]) -> Cause:
     """The cause where the policy names other callers."""
     named = _principal_names(statement)
     policy, caller = policy_text(broken.policy_type, about), about.caller

@@ -19,8 +19,8 @@ from dsops.explain.findings.ask import Asker, Failure, Questions
 from dsops.explain.findings.refused import finding_of, is_policys
 from dsops.explain.questions.chain import ChainKeys, Chains
 from dsops.explain.questions.federated_questions import provider_in, unsigned_questions
-from dsops.explain.questions.refused_call import About, EditAt
-from dsops.explain.questions.sentence import Said, read_refusal
+from dsops.explain.questions.refused_call import EditAt, RefusedCall
+from dsops.explain.questions.sentence import RefusalMessage, read_refusal
 from dsops.plan import Step
 from dsops.policy import CaseQuestion, Request, simulate
 
@@ -58,7 +58,7 @@ class Investigator:
         return _with_fact(findings or [finding_of(error, step, hop, self._edit_at)], record)
 
     async def _record(
-        self, refusal: Said, step: Step, chain: Sequence[ChainKeys], *, is_fresh: bool
+        self, refusal: RefusalMessage, step: Step, chain: Sequence[ChainKeys], *, is_fresh: bool
     ) -> Recorded | Fact | None:
         """Read AWS's record of the refusal, where its answer has an authorization id."""
         if not refusal.authorization_id:
@@ -79,7 +79,7 @@ class Investigator:
     async def _judge(
         self,
         questions: Questions,
-        refusal: Said,
+        refusal: RefusalMessage,
         step: Step,
         hop: int,
         chain: Sequence[ChainKeys],
@@ -117,7 +117,7 @@ class Investigator:
             findings = findings or findings_of_question
         return findings
 
-    def _missing_role(self, about: About, error: DsopsError) -> RefusalFinding:
+    def _missing_role(self, about: RefusedCall, error: DsopsError) -> RefusalFinding:
         """Whether AWS's record shows a role without a trust policy, which means that it does not exist."""
         arn = about.request.resource
         message = f"AWS's record has no trust policy of {arn}, and every role has one: there is probably no such role"
@@ -156,7 +156,7 @@ class Investigator:
         return finding
 
     async def _missing(
-        self, missing: EntityNotFound, about: About, chain: Sequence[ChainKeys], step: Step
+        self, missing: EntityNotFound, about: RefusedCall, chain: Sequence[ChainKeys], step: Step
     ) -> RefusalFinding:
         """The finding for a role that does not exist, with the one that was probably meant."""
         arn = about.request.resource
@@ -219,11 +219,11 @@ class Investigator:
             denied.retell(denied.message, hint=hint)
             raise
 
-    def _about(self, question: CaseQuestion, step: Step, hop: int) -> About:
+    def _about(self, question: CaseQuestion, step: Step, hop: int) -> RefusedCall:
         request = Request(
             question.principal, question.action, question.resource, question.resource_account, question.context
         )
-        return About(request, step, hop, self._edit_at, is_by_files=self._is_by_files)
+        return RefusedCall(request, step, hop, self._edit_at, is_by_files=self._is_by_files)
 
 
 def _with_what_was_sent(failure: Failure) -> Step:

@@ -7,7 +7,7 @@ from typing import Final
 
 from dsops.explain.finding import Remedy
 from dsops.explain.findings.causes import Cause, sentence
-from dsops.explain.questions.refused_call import About, policy_text
+from dsops.explain.questions.refused_call import RefusedCall, policy_text
 from dsops.explain.questions.sentence import ENDPOINT_POLICY
 from dsops.policy import lower_case
 
@@ -21,7 +21,7 @@ _SENT: Final = {
 """Causes that the configuration can cure by sending a value, and the key to write."""
 
 
-def remedy_for(cause: Cause, policy_type: str, *, is_deny: bool, about: About) -> Remedy:
+def remedy_for(cause: Cause, policy_type: str, *, is_deny: bool, about: RefusedCall) -> Remedy:
     """Return the remedy. It never holds a value that is hidden."""
     by_cause = _BY_CAUSE.get(cause.code)
     if by_cause is not None:
@@ -38,7 +38,7 @@ def remedy_for(cause: Cause, policy_type: str, *, is_deny: bool, about: About) -
     return allow(policy_type, about)
 
 
-def _sender(cause: Cause, about: About) -> str | None:
+def _sender(cause: Cause, about: RefusedCall) -> str | None:
     """The store that can send the value; "" for another program's call; None where no configuration can.
 
     A read sends only a region; values of a session were sent when it was issued.
@@ -50,7 +50,7 @@ def _sender(cause: Cause, about: About) -> str | None:
     return about.step.name if about.step.operation else None
 
 
-def _external_id(cause: Cause, about: About) -> Remedy:
+def _external_id(cause: Cause, about: RefusedCall) -> Remedy:
     where = about.edit("external_id")
     if cause.code == "external-id-missing":
         return Remedy(f"set `external_id` on {about.where_to_set}: the owner of the role knows it", where)
@@ -60,7 +60,7 @@ def _external_id(cause: Cause, about: About) -> Remedy:
     return Remedy(text, where)
 
 
-def _mfa(cause: Cause, about: About) -> Remedy:
+def _mfa(cause: Cause, about: RefusedCall) -> Remedy:
     if lower_case(cause.key).endswith("age"):
         text = f"give a fresh code: `mfa_session: false` on {about.where_to_set} asks for one of its own"
         return Remedy(text, about.edit("mfa_session"))
@@ -73,7 +73,7 @@ def _mfa(cause: Cause, about: About) -> Remedy:
     return Remedy(f"set `serial_number` on {about.where_to_set}, such as {user}", where)
 
 
-def _send(cause: Cause, about: About, policy_type: str, store: str) -> Remedy:
+def _send(cause: Cause, about: RefusedCall, policy_type: str, store: str) -> Remedy:
     if about.request.principal.kind == "saml" and cause.code in _ATTRIBUTES:
         return _change_claim(cause, about, policy_type)
     key = "transitive_tag_keys" if lower_case(cause.key) == "sts:transitivetagkeys" else _SENT[cause.code]
@@ -106,7 +106,7 @@ _ATTRIBUTES: Final = {
 """The remedy for values that an assertion's attributes set, which the configuration does not know."""
 
 
-def _change_claim(cause: Cause, about: About, policy_type: str) -> Remedy:
+def _change_claim(cause: Cause, about: RefusedCall, policy_type: str) -> Remedy:
     mismatch = next(
         (mismatch_of_key for mismatch_of_key in cause.mismatches if cause.key and cause.key in mismatch_of_key.element),
         None,
@@ -120,7 +120,7 @@ _BESIDE: Final = {"tag-session": "tags", "set-source-identity": "source_identity
 """Actions besides sts:AssumeRole, and the key for which a hop needs them."""
 
 
-def _change_context(cause: Cause, about: About, policy_type: str) -> Remedy:
+def _change_context(cause: Cause, about: RefusedCall, policy_type: str) -> Remedy:
     if about.request.principal.kind == "saml":
         text = f"allow {about.request.action} besides sts:AssumeRoleWithSAML, or have the identity provider send no "
         return allow(policy_type, about)._replace(text=f"{text}`{_ATTRIBUTES.get(cause.code, 'more')}`")
@@ -131,14 +131,14 @@ def _change_context(cause: Cause, about: About, policy_type: str) -> Remedy:
     return allow(policy_type, about)._replace(text=text, where=about.edit(key))
 
 
-def _actions(about: About) -> object:
+def _actions(about: RefusedCall) -> object:
     """The action, or all that the hop needs: allowing one of them would fail at the next."""
     if len(about.actions) < 2 or about.request.action not in about.actions:
         return about.request.action
     return list(about.actions)
 
 
-def _principal(_cause: Cause, about: About) -> Remedy:
+def _principal(_cause: Cause, about: RefusedCall) -> Remedy:
     request = about.request
     statement: dict[str, object] = {"Effect": "Allow", "Principal": {"AWS": about.caller}, "Action": _actions(about)}
     if request.principal.kind in ("web-identity", "saml"):
@@ -151,17 +151,17 @@ def _principal(_cause: Cause, about: About) -> Remedy:
     return Remedy(text, None, statement, f"the trust policy of {request.resource}")
 
 
-def _deleted(_cause: Cause, about: About) -> Remedy:
+def _deleted(_cause: Cause, about: RefusedCall) -> Remedy:
     principal = _principal(_cause, about)
     return principal._replace(text=f"write the ARN once more in place of the id: {about.caller}")
 
 
-def _revoked(_cause: Cause, about: About) -> Remedy:
+def _revoked(_cause: Cause, about: RefusedCall) -> Remedy:
     del about
     return Remedy("get a new session: older ones were taken back (`dsops agent clear` forgets those that are held)")
 
 
-def allow(policy_type: str, about: About) -> Remedy:
+def allow(policy_type: str, about: RefusedCall) -> Remedy:
     """The missing statement, and the policy it belongs in."""
     request = about.request
     statement: dict[str, object] = {"Effect": "Allow", "Action": _actions(about), "Resource": request.resource}
@@ -184,12 +184,12 @@ def allow(policy_type: str, about: About) -> Remedy:
     return Remedy(f"allow {request.action}", None, statement, policy_text(policy_type, about))
 
 
-def _against_deny(policy_type: str, about: About) -> Remedy:
+def _against_deny(policy_type: str, about: RefusedCall) -> Remedy:
     policy = policy_text(policy_type, about)
     return Remedy(f"a Deny counts more than any Allow: change it in {policy}, or call otherwise")
 
 
-_BY_CAUSE: Final[Mapping[str, Callable[[Cause, About], Remedy]]] = {
+_BY_CAUSE: Final[Mapping[str, Callable[[Cause, RefusedCall], Remedy]]] = {
     "external-id-missing": _external_id,
     "external-id-different": _external_id,
     "external-id-unwanted": _external_id,

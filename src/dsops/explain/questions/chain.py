@@ -14,7 +14,7 @@ from dsops.explain.questions.federated_caller import is_opened, opened_caller
 from dsops.explain.questions.request import ChainCaller, base_caller, session_caller
 from dsops.plan import Plan, Step
 from dsops.startup import NamedTuple
-from dsops.tasks import Once, Work
+from dsops.tasks import AsyncOnce, Work
 
 
 class ChainKeys(NamedTuple):
@@ -35,7 +35,7 @@ class Chains:
         self.client = client
         self._sessions = sessions
         self._bases = bases
-        self._keys: dict[int, Once[ChainKeys | None]] = {}
+        self._keys: dict[int, AsyncOnce[ChainKeys | None]] = {}
 
     def hop(self, step: Step) -> int:
         """1 for a step whose session the base credentials sign for, 2 for the next one."""
@@ -69,7 +69,7 @@ class Chains:
         def find() -> Work[ChainKeys | None]:
             return self._find(credentials, step, issuer, before)
 
-        return await self._keys.setdefault(id(credentials), Once(find)).get()
+        return await self._keys.setdefault(id(credentials), AsyncOnce(find)).get()
 
     async def _find(
         self, credentials: Credentials, step: Step, issuer: Step | None, before: ChainCaller | None

@@ -15,7 +15,7 @@ EditAt = Callable[[str, str], Where]
 """Store and key -> their place in the configuration, or the store's."""
 
 
-class About(NamedTuple):
+class RefusedCall(NamedTuple):
     """A refused call."""
 
     request: Request
@@ -82,7 +82,7 @@ def owner_text(arn: str) -> str:
     return f"{parsed.resource_type} {parsed.resource_name}"
 
 
-def policy_text(policy_type: str, about: About) -> str:
+def policy_text(policy_type: str, about: RefusedCall) -> str:
     """`the trust policy of role Deploy`, `the permissions boundary of user ada`."""
     whom = about.whom
     resource = about.request.resource

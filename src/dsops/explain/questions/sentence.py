@@ -30,7 +30,7 @@ _LINK: Final = (
 _NOTHING_ALLOWS: Final = rf"because no (?P<type>{_TYPES}) allows"
 
 
-class Said(NamedTuple):
+class RefusalMessage(NamedTuple):
     """The facts of a message; "" for those that it leaves out."""
 
     caller: str = ""
@@ -54,12 +54,12 @@ class Said(NamedTuple):
     """The link to the record in the console."""
 
 
-def read_refusal(message: str) -> Said:
+def read_refusal(message: str) -> RefusalMessage:
     """Read a message. AWS shortens long lists of resources, and services add sentences of their own."""
     sentence = re.search(_SENTENCE, message)
-    refusal = Said()
+    refusal = RefusalMessage()
     if sentence is not None:
-        refusal = Said(sentence["caller"], sentence["action"], (sentence["resource"] or "").strip('".'))
+        refusal = RefusalMessage(sentence["caller"], sentence["action"], (sentence["resource"] or "").strip('".'))
     refusal = _with_record(refusal, message)
     denied = re.search(_DENY, message)
     if denied is not None:
@@ -68,7 +68,7 @@ def read_refusal(message: str) -> Said:
     return refusal._replace(policy_type=nothing["type"]) if nothing is not None else refusal
 
 
-def _with_record(refusal: Said, message: str) -> Said:
+def _with_record(refusal: RefusalMessage, message: str) -> RefusalMessage:
     """The record's id, its region, and the link to it."""
     record_id, link = re.search(_ID, message), re.search(_LINK, message)
     if record_id is None:

@@ -113,4 +113,4 @@ def _check_policy(
     actions.check_actions(view, lookup, findings)
     resources.check_resources(view, findings)
     if kind != "trust":
-        reach.Reach(lookup).check(view, findings)
+        reach.ResourceReachCheck(lookup).check(view, findings)

@@ -47,7 +47,7 @@ _RENAMED: Final = {"codestar-connections": "codeconnections"}
 _COMPARISONS: Final = 20_000
 
 
-class Reach:
+class ResourceReachCheck:
     """Compares the resources of statements with those of their actions."""
 
     def __init__(self, lookup: NameLookup) -> None:

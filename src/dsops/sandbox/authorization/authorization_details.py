@@ -25,7 +25,7 @@ from dsops.policy import (
     lower_case,
 )
 from dsops.sandbox.authorization.authorization_records import Owner, Record
-from dsops.sandbox.authorization.authorizer import FULL_RIGHTS, NO_ROLE, Kept
+from dsops.sandbox.authorization.authorizer import FULL_RIGHTS, NO_ROLE, RecordedDecision
 from dsops.sandbox.clock import iso_time
 from dsops.sandbox.state.iam_backend import StoredPolicy
 
@@ -127,7 +127,7 @@ def policies(reader: MessageReader) -> dict[str, Listed]:
     return policies_by_uri
 
 
-def _consulted(record: Record, entry: Kept) -> Iterator[tuple[str, str, StoredPolicy]]:
+def _consulted(record: Record, entry: RecordedDecision) -> Iterator[tuple[str, str, StoredPolicy]]:
     """Yield kind, ARN of the target, and policy."""
     request, consulted = entry.decision.request, entry.consulted
     owner = record.owners[request.resource_account]

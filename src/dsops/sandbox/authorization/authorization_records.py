@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from dsops.sandbox.authorization.authorizer import Kept
+from dsops.sandbox.authorization.authorizer import RecordedDecision
 from dsops.sandbox.state.organizations import Organizations
 from dsops.sandbox.wire.models import EVERY_SERVICE
 
@@ -45,7 +45,7 @@ class Record(NamedTuple):
     authorization_id: str
     at: float
     region: str
-    decisions: tuple[Kept, ...]
+    decisions: tuple[RecordedDecision, ...]
     """All authorization questions of the request in order; the last one was denied."""
     owners: Mapping[str, Owner]
     """By account: the caller's and that of each resource."""
@@ -65,7 +65,7 @@ class AuthorizationRecords:
         self._organizations = organizations
         self._records: OrderedDict[str, Record] = OrderedDict()
 
-    def note(self, service: str, region: str, decisions: Sequence[Kept]) -> str:
+    def note(self, service: str, region: str, decisions: Sequence[RecordedDecision]) -> str:
         """Record a refused request and return its id; "" for callers without an account and services without ids."""
         if not decisions or decisions[-1].decision.is_allowed or not self.services & {service, EVERY_SERVICE}:
             return ""

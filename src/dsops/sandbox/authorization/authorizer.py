@@ -75,7 +75,7 @@ class Consulted(NamedTuple):
         )
 
 
-class Kept(NamedTuple):
+class RecordedDecision(NamedTuple):
     """A decision, its request id and its policies."""
 
     request_id: str
@@ -84,12 +84,12 @@ class Kept(NamedTuple):
     consulted: Consulted
 
 
-class Judge:
+class Authorizer:
     """Makes authorization decisions and remembers the latest."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.decisions: deque[Kept] = deque(maxlen=_KEPT_DECISIONS)
+        self.decisions: deque[RecordedDecision] = deque(maxlen=_KEPT_DECISIONS)
 
     def require(self, caller: Caller, question: AuthorizationQuestion, request_id: str, now: float) -> None:
         """Raise AccessDenied with AWS's message unless the caller is allowed."""
@@ -117,12 +117,12 @@ class Judge:
         policies = consulted.policies(kind, must_resource_allow=question.must_policy_allow)
         decision = evaluate(request, policies)
         if is_kept_when_allowed or not decision.is_allowed:
-            self.decisions.append(Kept(request_id, now, decision, consulted))
+            self.decisions.append(RecordedDecision(request_id, now, decision, consulted))
         return decision
 
-    def decisions_of(self, request_id: str) -> list[Kept]:
+    def decisions_of(self, request_id: str) -> list[RecordedDecision]:
         """Return the decisions of the request in progress, in order."""
-        decisions: list[Kept] = []
+        decisions: list[RecordedDecision] = []
         for entry in reversed(self.decisions):
             if entry.request_id != request_id:
                 break

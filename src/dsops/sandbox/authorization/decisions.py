@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dsops.policy import Policy, Reason, Statement, StatementReason, UnmetElement
-from dsops.sandbox.authorization.authorizer import NO_ROLE, Kept
+from dsops.sandbox.authorization.authorizer import NO_ROLE, RecordedDecision
 from dsops.sandbox.clock import iso_time
 
 
-def decision_record(entry: Kept) -> dict[str, object]:
+def decision_record(entry: RecordedDecision) -> dict[str, object]:
     """Return the decision as JSON types. Secret condition values are left out (`dsops.policy` masks them)."""
     decision = entry.decision
     request = decision.request

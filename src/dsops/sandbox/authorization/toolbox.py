@@ -19,7 +19,7 @@ from dsops.sandbox.authorization.authorization_details import (
     request_details,
 )
 from dsops.sandbox.authorization.authorization_records import AuthorizationRecords
-from dsops.sandbox.authorization.authorizer import AuthorizationQuestion, Judge
+from dsops.sandbox.authorization.authorizer import AuthorizationQuestion, Authorizer
 from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.models import TOOLBOX, operation_names, signing_name
@@ -64,7 +64,7 @@ def find_toolbox_route(request: HttpRequest) -> Route | None:
 class Toolbox:
     """The service, over the records of one sandbox."""
 
-    def __init__(self, records: AuthorizationRecords, judge: Judge) -> None:
+    def __init__(self, records: AuthorizationRecords, judge: Authorizer) -> None:
         self._records = records
         self._judge = judge
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 from urllib.parse import parse_qs, unquote
 
 from dsops.openmetrics import CONTENT_TYPE
-from dsops.sandbox.authorization.authorizer import Kept
+from dsops.sandbox.authorization.authorizer import RecordedDecision
 from dsops.sandbox.authorization.decisions import decision_record
 from dsops.sandbox.clock import iso_time
 from dsops.sandbox.control.console import Console
@@ -202,7 +202,7 @@ class Control:
         decisions = _last(list(self._sandbox.judge.decisions), query)
         return _answer(200, {"decisions": [self._decision(entry) for entry in decisions]})
 
-    def _decision(self, entry: Kept) -> dict[str, object]:
+    def _decision(self, entry: RecordedDecision) -> dict[str, object]:
         record = decision_record(entry)
         if not entry.decision.is_allowed:
             record["encoded_message"] = self._sandbox.sts.messages.encode(entry.decision)

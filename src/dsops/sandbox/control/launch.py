@@ -32,7 +32,7 @@ def read_seed_file(path: str) -> Seed:
     return read_seed(text, path, os.path.dirname(path))
 
 
-class TrailWish(NamedTuple):
+class TrailTarget(NamedTuple):
     """The folder that receives log files as CloudTrail delivers them."""
 
     folder: str
@@ -48,7 +48,7 @@ def open_server(
     port: int = 0,
     clock: MovableClock | None = None,
     kept_events: int = 10_000,
-    trail: TrailWish | None = None,
+    trail: TrailTarget | None = None,
 ) -> SandboxServer:
     """Return a listening server with the seed loaded; `run()` serves in this thread, `start()` in a new one.
 

@@ -32,7 +32,7 @@ from dsops.sandbox.wire.models import signing_name
 from dsops.sandbox.wire.responses import json_answer, with_request_id
 
 if TYPE_CHECKING:
-    from dsops.sandbox.authorization.authorizer import Judge
+    from dsops.sandbox.authorization.authorizer import Authorizer
     from dsops.sandbox.authorization.caller import Caller
     from dsops.sandbox.authorization.request import AuthenticatedRequest
     from dsops.sandbox.authorization.resources.encryption import KeyUse, Service
@@ -49,7 +49,7 @@ _OWN_REGIONS = frozenset({"secretsmanager"})
 class Operations:
     """The operations of all services but STS, over one world."""
 
-    def __init__(self, world: World, secret_storage: SecretStorage, judge: Judge, outbound: Outbound) -> None:
+    def __init__(self, world: World, secret_storage: SecretStorage, judge: Authorizer, outbound: Outbound) -> None:
         self._world = world
         self._secret_storage = secret_storage
         self._judge = judge

@@ -11,7 +11,7 @@ from dsops.sandbox.control.service import Sandbox
 from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.saml import response as saml
 from dsops.sandbox.saml.assertion import sign_in
-from dsops.sandbox.saml.issuer import SamlWish
+from dsops.sandbox.saml.issuer import SamlOptions
 
 _FORM = (
     'send {"role": "arn:aws:iam::...:role/...", "provider": "...", "session_name": "...", "subject": "...", '
@@ -86,7 +86,7 @@ class SamlResponses:
         return provider_arns[0], ""
 
 
-def _wish(wish_data: Mapping[str, Any]) -> SamlWish:
+def _wish(wish_data: Mapping[str, Any]) -> SamlOptions:
     """Parse everything but the role; raises ValueError, TypeError or AttributeError for invalid input."""
     name = str(wish_data.get("session_name") or "user")
     attributes: dict[str, list[str]] = {saml.SESSION_NAME: [name]}
@@ -100,7 +100,7 @@ def _wish(wish_data: Mapping[str, Any]) -> SamlWish:
         attributes[saml.SESSION_DURATION] = [str(int(wish_data["duration_seconds"]))]
     for key, values in dict(wish_data.get("attributes") or {}).items():
         attributes[str(key)] = [str(value) for value in (values if isinstance(values, list) else [values])]
-    wish = SamlWish(str(wish_data.get("subject") or name), attributes)
+    wish = SamlOptions(str(wish_data.get("subject") or name), attributes)
     session, role = wish_data.get("session_seconds"), parse_arn(str(wish_data["role"]))
     place = sign_in("aws" if role is None else role.partition)
     return wish._replace(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from dsops.arn import partition_of_region
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.authorization.authorization_records import AuthorizationRecords, with_id
-from dsops.sandbox.authorization.authorizer import Judge
+from dsops.sandbox.authorization.authorizer import Authorizer
 from dsops.sandbox.authorization.caller import authenticate
 from dsops.sandbox.authorization.context import membership_keys, request_context, s3_context, unsigned_context
 from dsops.sandbox.authorization.request import AuthenticatedRequest
@@ -66,7 +66,7 @@ class Sandbox:
         self.secret_storage = SecretStorage(self.world)
         self.keys = KeyStore(self.world)
         self.sessions = SessionTable()
-        self.judge = Judge(self.world)
+        self.judge = Authorizer(self.world)
         self.authorization_records = AuthorizationRecords(self.world.organizations)
         self.events = Events(kept_events)
         self.metrics = SandboxMetrics(self.clock.wall(), lambda: len(self.sessions), lambda: self.events.added)

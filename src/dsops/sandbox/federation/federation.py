@@ -11,7 +11,7 @@ from typing import Final
 
 from dsops.arn import parse_arn
 from dsops.policy import Principal
-from dsops.sandbox.authorization.authorizer import NO_ROLE, AuthorizationQuestion, Judge, denied
+from dsops.sandbox.authorization.authorizer import NO_ROLE, AuthorizationQuestion, Authorizer, denied
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import request_tags, tag_keys
 from dsops.sandbox.authorization.request import AuthenticatedRequest
@@ -39,7 +39,7 @@ UNSIGNED = frozenset({_SAML, _WEB_IDENTITY})
 class Federation:
     """The operations, over one world."""
 
-    def __init__(self, world: World, sessions: SessionTable, judge: Judge, issuers: Issuers) -> None:
+    def __init__(self, world: World, sessions: SessionTable, judge: Authorizer, issuers: Issuers) -> None:
         self._world = world
         self._judge = judge
         self._issuing = Issuing(world, sessions, judge)

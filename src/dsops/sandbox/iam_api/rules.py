@@ -27,7 +27,7 @@ from dsops.sandbox.resource_policies.principals import Carrier, principals_of, r
 from dsops.sandbox.saml.rules import check_new_saml_provider, check_saml_provider
 from dsops.sandbox.state.iam_backend import words_for_malformed
 from dsops.sandbox.state.iam_builder import IamBuilder
-from dsops.sandbox.state.iam_entities import Upkeep
+from dsops.sandbox.state.iam_entities import EntityRelations
 from dsops.sandbox.state.resource_policies import resource_policies
 from dsops.sandbox.state.secrets import SecretStorage
 from dsops.sandbox.state.world import Role, User, World
@@ -86,7 +86,7 @@ class IamRules:
     def __init__(self, world: World, secret_storage: SecretStorage) -> None:
         self._world = world
         self._secret_storage = secret_storage
-        self._upkeep = Upkeep(world)
+        self._upkeep = EntityRelations(world)
         self._planter = IamBuilder(world)
         self._checks: dict[str, Callable[[dict[str, object], str], None]] = {
             **dict.fromkeys(_READS_POLICY | CHANGES_OF_POLICIES, self._check_policy_exists),

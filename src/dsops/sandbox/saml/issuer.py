@@ -66,7 +66,7 @@ _METADATA: Final = """\
 """
 
 
-class SamlWish(NamedTuple):
+class SamlOptions(NamedTuple):
     """The content of a response to be issued."""
 
     subject: str
@@ -103,7 +103,7 @@ class SamlIssuer:
             sign_on=_SIGN_ON,
         )
 
-    def mint(self, wish: SamlWish, now: float) -> str:
+    def mint(self, wish: SamlOptions, now: float) -> str:
         """Issue a response in base64, as a browser posts it to AWS; ValueError for text that XML can't hold."""
         from lxml import etree
         from signxml.algorithms import CanonicalizationMethod
@@ -132,7 +132,7 @@ class SamlIssuer:
         return self._signer
 
 
-def _assertion(wish: SamlWish, assertion_id: str, now: float) -> str:
+def _assertion(wish: SamlOptions, assertion_id: str, now: float) -> str:
     attributes = "".join(
         f'<saml:Attribute Name={quoteattr(name)} NameFormat="urn:oasis:names:tc:SAML:2.0:attrname-format:uri">'
         + "".join(f"<saml:AttributeValue>{escape(value)}</saml:AttributeValue>" for value in values)

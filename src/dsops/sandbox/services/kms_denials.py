@@ -12,7 +12,7 @@ from typing import Final, get_args
 
 from dsops.errors import SandboxRefusal
 from dsops.policy import Decision, denial_sentence
-from dsops.sandbox.authorization.authorizer import AuthorizationQuestion, Kept
+from dsops.sandbox.authorization.authorizer import AuthorizationQuestion, RecordedDecision
 from dsops.sandbox.authorization.resources.encryption import Service
 from dsops.sandbox.wire.errors import access_denied, refusal
 
@@ -47,7 +47,7 @@ def key_unusable(service: Service, question: AuthorizationQuestion, state: str, 
     return refusal("InvalidKeyId", f"{question.resource} {words} {_of_kms(code, request_id)}")
 
 
-def is_through_service(service: str, decisions: Sequence[Kept]) -> bool:
+def is_through_service(service: str, decisions: Sequence[RecordedDecision]) -> bool:
     """Whether the denial came from KMS on behalf of Secrets Manager or Parameter Store, which word it differently."""
     return service in get_args(Service) and bool(decisions) and decisions[-1].decision.request.action[:4] == "kms:"
 

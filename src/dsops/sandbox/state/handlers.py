@@ -41,7 +41,7 @@ _HOSTS = (
 )
 
 
-class Gate(NamedTuple):
+class MotoHandler(NamedTuple):
     """The host and the handler of a request to moto."""
 
     host: str
@@ -62,7 +62,7 @@ def quiet_surroundings() -> Iterator[None]:
         os.environ.update(variables)
 
 
-def find_gate(service: str, operation: str, path: str, region: str, account: str) -> Gate | None:
+def find_gate(service: str, operation: str, path: str, region: str, account: str) -> MotoHandler | None:
     """Return the handler for that path; None when moto has none. Raises NotImplemented where moto lacks a package."""
     prefix = service_model(service).metadata["endpointPrefix"]
     for form in _HOSTS:
@@ -71,7 +71,7 @@ def find_gate(service: str, operation: str, path: str, region: str, account: str
         for pattern, handler in load(service):
             if pattern.match(url):
                 pinned_handler = _pinned_handler(handler, operation)
-                return None if pinned_handler is None else Gate(host, pinned_handler)
+                return None if pinned_handler is None else MotoHandler(host, pinned_handler)
     return None
 
 

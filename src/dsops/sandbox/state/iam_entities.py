@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dsops.sandbox.state.iam_backend import SandboxUser
 
 
-class Upkeep:
+class EntityRelations:
     """The relations within one world."""
 
     def __init__(self, world: World) -> None:

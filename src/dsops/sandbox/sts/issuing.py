@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, NoReturn
 
-from dsops.sandbox.authorization.authorizer import AuthorizationQuestion, Judge
+from dsops.sandbox.authorization.authorizer import AuthorizationQuestion, Authorizer
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.state.sessions import MAX_TOKEN, Issued, Session, SessionTable
 from dsops.sandbox.state.world import World
@@ -20,7 +20,7 @@ class Issuing(NamedTuple):
 
     world: World
     sessions: SessionTable
-    judge: Judge
+    judge: Authorizer
 
     def require(self, turn: AuthenticatedRequest, question: AuthorizationQuestion) -> None:
         """Raise AccessDenied unless the caller is allowed."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from dsops.policy import Principal
-from dsops.sandbox.authorization.authorizer import AuthorizationQuestion, Judge, denied
+from dsops.sandbox.authorization.authorizer import AuthorizationQuestion, Authorizer, denied
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.messages import Messages
 from dsops.sandbox.authorization.request import AuthenticatedRequest
@@ -33,7 +33,7 @@ from dsops.sandbox.wire.responses import Value
 class StsService:
     """The service, over one world."""
 
-    def __init__(self, world: World, sessions: SessionTable, judge: Judge) -> None:
+    def __init__(self, world: World, sessions: SessionTable, judge: Authorizer) -> None:
         self._issuing = issuing = Issuing(world, sessions, judge)
         self.messages = Messages()
         """Decoded by DecodeAuthorizationMessage."""
