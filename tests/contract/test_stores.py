@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from dsops.cache import CredentialCache
 from dsops.credentials import Credentials
+from dsops.keyring import index
+from dsops.keyring.items import Keyring
+from dsops.keyring.keys import put_secrets
+from dsops.schema import BUILTIN_TYPES
 from dsops.secret import Secret
 from dsops.stores import credential_store, secret_store
 from dsops.testing import CredentialStoreContract, CredentialSubject, SecretStoreContract, SecretSubject, step_of
 from tests.aws_in_memory import Refusal
 from tests.center_in_memory import ADA, REGION, START_URL, InMemoryCenter
 from tests.pipeline import Pipeline
+from tests.stubs.keyrings import StubKeyring
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -172,3 +179,40 @@ class TestSsoAsCredentials(CredentialStoreContract):
             return pipeline.time.run(store.issue(step, source, context_of(pipeline, step)), center)
 
         return CredentialSubject(store, issue, None, center.assigned[ADA].clear)
+
+
+class TestKeysAsCredentials(CredentialStoreContract):
+    """`aws.keys`."""
+
+    @pytest.fixture
+    def subject(self, home: Path) -> CredentialSubject:
+        """A key in the keyring; refused once the keyring has lost it."""
+        stub = StubKeyring(home)
+        pipeline = Pipeline()
+        pipeline.environ = {**stub.environ, "AWS_REGION": "us-east-1"}
+        pipeline.folder = "/"
+        key_id = "AKIAKEYRINGKEYRING01"
+        put_secrets(Keyring(stub.environ, "/"), "ada", {key_id: Secret("kept-secret")})
+        entry = index.KeysEntry("ada", key_id, "arn:aws:iam::111111111111:user/ada", "2026-11-24T12:00:00Z")
+        with index.changing(stub.environ) as before:
+            index.write(stub.environ, before._replace(keys={"ada": entry}))
+        store = credential_store("aws.keys")
+        step = step_of(store.store_type, key_name="ada")
+
+        def issue(source: Credentials | None) -> Credentials:
+            return pipeline.time.run(store.issue(step, source, context_of(pipeline, step)), pipeline.aws)
+
+        def refuse() -> None:
+            with index.changing(stub.environ) as before:
+                index.write(stub.environ, before._replace(keys={}))
+
+        return CredentialSubject(store, issue, None, refuse)
+
+
+def test_each_built_in_type_has_a_contract() -> None:
+    """A new store type needs a class here: this file is where what holds for every store is checked."""
+    contracts = [*SecretStoreContract.__subclasses__(), *CredentialStoreContract.__subclasses__()]
+    sources = [inspect.getsource(contract) for contract in contracts if contract.__module__ == __name__]
+    tested = {name for source in sources for name in re.findall(r'(?:secret|credential)_store\("([\w.]+)"\)', source)}
+    missing = BUILTIN_TYPES.keys() - tested
+    assert not missing, f"add a class with a subject to tests/contract/test_stores.py for: {missing}"

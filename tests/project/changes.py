@@ -46,10 +46,23 @@ def strings_of(file: Path) -> str:
     return "\n".join(words(tree_of(file)))
 
 
+@cache
+def names_of(file: Path) -> frozenset[str]:
+    """The names that the code of a file imports, assigns and reads."""
+    nodes = list(ast.walk(tree_of(file)))
+    imported = {node.name for node in nodes if isinstance(node, ast.alias)}
+    return frozenset(imported | {node.id for node in nodes if isinstance(node, ast.Name)})
+
+
 def files_with(example: str) -> set[str]:
-    """The files of the source whose code has the example as a word of a string, or that are named after it."""
+    """The files of the source that have the example as a word of a string, as a constant, or that are named after it.
+
+    The constant of `long-use` is LONG_USE.
+    """
     word = re.compile(rf"(?<![\w.-]){re.escape(example)}(?![\w.-])")
     stem = re.sub(r"\W", "_", example)
     return {
-        str(file.relative_to(ROOT)) for file in modules().values() if file.stem == stem or word.search(strings_of(file))
+        str(file.relative_to(ROOT))
+        for file in modules().values()
+        if file.stem == stem or word.search(strings_of(file)) or stem.upper() in names_of(file)
     }

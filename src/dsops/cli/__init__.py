@@ -1,4 +1,8 @@
-"""The command line: runs one command, and turns errors into messages and exit codes. Only `__main__` imports it."""
+"""The command line: runs one command, and turns errors into messages and exit codes. Only `__main__` imports it.
+
+Arguments and the environment come in; output and an exit code go out. `framework` has what commands share; every other
+folder is a family of commands, loaded by the table `framework.commands`.
+"""
 
 from __future__ import annotations
 

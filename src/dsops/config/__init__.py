@@ -1,8 +1,10 @@
 """Reads a configuration: finds and parses the files, checks every key and reference, follows `include` and `extends`.
 
-`load` raises one error with every problem that can be seen without environment variables; `examine` also returns what
-could be read. Values that AWS would refuse (a duration, the shape of a name) in a store that may never be needed are
-left to `plan`; `limits.check_limits` reports them for all stores.
+A folder and store types come in; a `Config` goes out. `load` raises one error with every problem that can be seen
+without environment variables; `examine` also returns what could be read. Values that AWS would refuse (a duration, the
+shape of a name) in a store that may never be needed are left to `plan`; `limits.check_limits` reports them for all
+stores. Imported by `agent`, `audit`, `aws`, `cli`, `doctor`, `hook`, `library`, `migrate`, `pipeline`, `plan`,
+`resolve` and `stores`.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def check_clock(endpoints: Sequence[Endpoint], glances: Sequence[ServerProbe | D
         if isinstance(glance, ServerProbe) and glance.time is not None
     ]
     if not dated:
-        detail = "no server told its time" if endpoints else "no server is called"
+        detail = "no server told its time" if endpoints else "no AWS endpoint is called"
         return Check("doctor.clock", "clock", "skipped", detail)
     endpoint, glance = min(dated, key=lambda pair: pair[0].service != "sts")
     seconds, ahead = round(abs(glance.ahead_seconds)), glance.ahead_seconds > 0

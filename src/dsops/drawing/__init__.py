@@ -1,4 +1,7 @@
-"""Draw a forest of boxes as SVG; shared by `dsops graph` and the chains of `dsops audit report`; pure."""
+"""Draw a forest of boxes as SVG; shared by `dsops graph` and the chains of `dsops audit report`; pure.
+
+Boxes with their parents come in; places and elements of SVG go out, without a style. Imported by `audit` and `graph`.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 https://prometheus.io/docs/specs/om/open_metrics_spec/. Counting takes a lock and a dictionary access, about a
 microsecond; the text is created when it is requested. docs/decisions/0024-openmetrics.md: why not the library.
+Counters with their values come in; text goes out. Imported by `agent` and `sandbox`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Makes the plan: Config + environment name + base identity -> steps in order, every limit checked; no I/O.
 
-Commands, `resolve` and policy generation use its result. Imports nothing that opens a file or a socket.
+Imports nothing that opens a file or a socket. Imported by `agent`, `cli`, `doctor`, `explain`, `grants`, `graph`,
+`keys`, `library`, `pipeline`, `plan_check`, `resolve`, `revocation`, `seed`, `stores`, `testing` and `whoami`.
 """
 
 from __future__ import annotations

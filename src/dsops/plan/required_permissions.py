@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dsops.arn import Arn, parse_arn, partition_of_region
 from dsops.plan.references import SINGLE_READS, is_version_id, reads_of, region_of
 from dsops.plan.types import SecretReference, Step
+from dsops.schema import OF_A_USER
 from dsops.startup import NamedTuple
 
 Condition = tuple[str, str, tuple[str, ...]]
@@ -20,7 +21,6 @@ Condition = tuple[str, str, tuple[str, ...]]
 _CURRENT = "AWSCURRENT"
 _SUFFIX = r"-[A-Za-z0-9]{6}\Z"
 _SELECTOR = r":[^:/]*\Z"
-_OF_A_USER = ("GetSessionToken", "GetFederationToken")
 
 # For a caller whose account is unknown: a name without an ARN means a resource of the caller's own account.
 _OWN_ACCOUNT: Condition = ("StringEquals", "aws:ResourceAccount", ("${aws:PrincipalAccount}",))
@@ -51,7 +51,7 @@ def users_of(session: str, steps: Mapping[str, Step], *, profile: str = "") -> l
     users = [step for step in steps.values() if step.credentials_from == session and step.proof is None]
     if not session:
         users = [step for step in users if step.profile == profile]
-    through = [step for step in users if step.operation in _OF_A_USER]
+    through = [step for step in users if step.operation in OF_A_USER]
     return users + [user for step in through for user in users_of(step.name, steps)]
 
 

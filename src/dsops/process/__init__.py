@@ -1,4 +1,8 @@
-"""Start the user's command: find it on the PATH, and replace this process with it."""
+"""Runs the user's command: finds it on the PATH, replaces this process with it, or runs it as a child.
+
+In: a command, its environment, and the secrets to mask. Out: an exit code. For a child, `watch` passes on signals and
+ends it after a time limit, `masked` masks its output, `private` gives it a terminal of its own. Imported by `cli`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Formats for writing secrets to a file: a table, with one module per format."""
+"""Formats for writing secrets to a file: a table, with one module per format.
+
+Variables with their secrets come in; the bytes of a file go out. Imported by `cli` and `hook`.
+"""
 
 from __future__ import annotations
 

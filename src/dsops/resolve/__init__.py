@@ -1,7 +1,7 @@
 """Carries out a plan: issues sessions and reads secrets.
 
-Works on demand: a cached session means that no hop below it is called. Commands, the agent and the library call it;
-the result is the variables' values, or every error.
+Works on demand: a cached session means that no hop below it is called. The result is the variables' values, or every
+error. Imported by `cli`, `doctor`, `explain`, `keys` and `pipeline`.
 """
 
 from __future__ import annotations

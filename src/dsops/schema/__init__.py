@@ -1,6 +1,8 @@
 """Store types as data: keys, limits, identity fields, service and actions; and the check that applies them.
 
-Callers pass the types of plugins beside `BUILTIN_TYPES`. Imports only what is pure.
+Keys of a store come in; settings go out, or what is wrong with them. Callers pass the types of plugins beside
+`BUILTIN_TYPES`. Imports only what is pure. Imported by `aws_config`, `cli`, `config`, `explain`, `grants`, `graph`,
+`keys`, `migrate`, `plan`, `resolve`, `seed`, `stores` and `testing`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The seed demands what the configuration provides: a role that a store assumes with an external ID requires that
 external ID, one with an MFA device requires MFA, and its maximum session duration is the store's. A user `developer`
 owns the devices and may assume the first roles. Permission sets of IAM Identity Center are assigned to a user of that
-name, who approves every login automatically.
+name, who approves every login automatically. A plan comes in; a seed goes out. Imported by `cli`.
 """
 
 from __future__ import annotations

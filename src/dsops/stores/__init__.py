@@ -1,6 +1,7 @@
 """Finds the store of a type: a module of this package, or a plugin's entry point.
 
-A store gets a plan step and credentials, and returns secrets or a session. `resolve` and the commands call it.
+A store gets a plan step and credentials, and returns secrets or a session. Imported by `cli`, `doctor`, `explain`,
+`hook`, `keys`, `pipeline`, `resolve`, `seed` and `testing`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Test support for other projects: a local AWS as pytest fixtures, and contract tests for plugin stores.
 
-pytest loads `dsops.testing.plugin` automatically if dsops is installed; the rest is imported on use.
+In: accounts, roles and clocks that a test asks for. Out: sessions against a sandbox, and variables for its code. pytest
+loads `dsops.testing.plugin` automatically if dsops is installed; the rest is imported on use, by tests only: no room
+of dsops imports it.
 """
 
 from __future__ import annotations

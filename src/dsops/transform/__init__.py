@@ -1,5 +1,8 @@
 r"""Transforms: what is done to a secret's value before it becomes a variable's value; pure.
 
+A written transform and a secret come in; the changed secret goes out. Imported by `config`, `resolve`, `seed` and
+`stores`.
+
     trim                     removes white space at both ends
     base64_encode            encodes: standard alphabet, padded
     base64_decode            decodes: either alphabet, padded or not, white space ignored

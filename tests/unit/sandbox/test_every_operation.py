@@ -144,3 +144,8 @@ def test_a_user_without_permissions_may_do_nothing(lab: Lab, service: str, *, by
     done = {operation for operation, _, status, _ in asked(lab.user("nobody"), service, parameters) if status == 200}
     assert done <= {operation for of, operation in OPEN_TO_ALL if of == service}
     assert everything(lab) == before
+
+
+def test_the_sandbox_has_no_operation_that_aws_lacks(lab: Lab) -> None:
+    """A misspelled one would never be called: the request is read by AWS's model."""
+    assert lab.sandbox.sts.operations <= operation_names("sts")

@@ -2,5 +2,6 @@
 
     logs -> records -> calls (each once) -> issues (calls that issue sessions) -> answers
 
-docs/reference/audit-report.md defines each of these, and lists the questions.
+Log files or a table of Athena come in; an `AuditReport` goes out. docs/reference/audit-report.md defines each of these,
+and lists the questions. Imported by `cli`.
 """

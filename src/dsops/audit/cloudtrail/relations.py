@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from dsops.audit.cloudtrail.dialects import FIELDS, Dialect
-
-ISSUING = tuple(
-    """
-    AssumeRole AssumeRoleWithSAML AssumeRoleWithWebIdentity AssumeRoot GetSessionToken GetFederationToken
-    """.split()
-)
-"""The STS actions that issue a session."""
+from dsops.policy import SESSION_OPERATIONS
 
 MOST_HOPS = 8
 """The most hops of a chain that are followed back."""
 
 _SERVICE = "replace(event_source, '.amazonaws.com', '')"
-_NAMES = ", ".join(f"'{name}'" for name in ISSUING)
+_NAMES = ", ".join(f"'{name}'" for name in SESSION_OPERATIONS)
 _IS_ISSUE = f"{_SERVICE} = 'sts' AND event_name IN ({_NAMES})"
 _ROLE_NAME = "reverse(split_part(reverse(issuer), '/', 1))"
 

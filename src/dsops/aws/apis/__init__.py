@@ -1,4 +1,5 @@
 """AWS's APIs, one file per service and one function per action: credentials and arguments in, values out.
 
-Imported by stores, `explain`, `doctor`, `audit` and commands.
+Imported by `audit`, `cli`, `doctor`, `explain`, `keys`, `plan_check`, `revocation`, `sso_login`, `stores` and
+`testing`.
 """

@@ -71,12 +71,13 @@ def _text(format_name: str, values: Mapping[str, Secret], environment: str, out:
 
 _HELP = {**{name: known.help for name, known in FORMATS.items()}, **KEY_FORMATS}
 _FORMATS = "\n".join(f"  {name:<12}{text}" for name, text in _HELP.items())
+_ENDINGS = ", ".join(f"`{known.endings[0]}`" for known in FORMATS.values() if known.endings)
 
 COMMAND = Command(
     help=(
         f"Write the variables of an environment in one of these formats:\n\n{_FORMATS}\n\n"
-        "With --out, the file is written atomically with mode 0600, and its name tells the format: `.env`,\n"
-        "`.sh`, `.ps1`, `.fish`, `.json`, `.yaml`. Other profiles in an `ini` file are kept. `github` takes\n"
+        "With --out, the file is written atomically with mode 0600, and its name tells the format:\n"
+        f"{_ENDINGS}. Other profiles in an `ini` file are kept. `github` takes\n"
         "no --out: it prints the commands that make the runner mask the secrets, then adds the variables\n"
         "to the file that GITHUB_ENV names."
     ),

@@ -32,7 +32,11 @@ Matcher = Callable[[str], Answer]
 
 Quantifier = Literal["", "ForAllValues:", "ForAnyValue:"]
 
-TextFamily = Literal["StringEquals", "StringEqualsIgnoreCase", "StringLike", "Bool", "ArnEquals", "ArnLike"]
+PlainFamily = Literal["StringEquals", "StringEqualsIgnoreCase"]
+"""Operators for which `*` and `?` are characters like any other."""
+StringFamily = Literal[PlainFamily, "StringLike"]
+ArnFamily = Literal["ArnEquals", "ArnLike"]
+TextFamily = Literal[StringFamily, "Bool", ArnFamily]
 """Operators on text: their values may hold policy variables."""
 NumberFamily = Literal[
     "NumericEquals", "NumericLessThan", "NumericLessThanEquals", "NumericGreaterThan", "NumericGreaterThanEquals"
@@ -56,6 +60,9 @@ _FAMILIES: Final[tuple[Family, ...]] = get_args(Family)
 _OPERATORS: Final[dict[str, Family]] = {family: family for family in _FAMILIES} | _NEGATIONS
 OPERATORS: Final = tuple(_OPERATORS)
 """Every operator's plain name."""
+PLAIN_FAMILIES: Final[tuple[PlainFamily, ...]] = get_args(PlainFamily)
+STRING_FAMILIES: Final[tuple[StringFamily, ...]] = get_args(StringFamily)
+ARN_FAMILIES: Final[tuple[ArnFamily, ...]] = get_args(ArnFamily)
 TEXT_FAMILIES: Final[tuple[TextFamily, ...]] = get_args(TextFamily)
 TYPED_FAMILIES: Final[tuple[TypedFamily, ...]] = get_args(TypedFamily)
 

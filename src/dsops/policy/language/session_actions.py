@@ -1,7 +1,8 @@
-"""The STS actions that issue sessions, the permissions beside them, and the rules that differ between them.
+"""The STS actions about sessions that policies decide about, the permissions beside them, and how they differ.
 
-A new STS action gets its row here and its file in `sandbox/sts/`. Sources: STS API Reference, the page of each
-operation; IAM User Guide, "Permissions for GetSessionToken".
+An action has a row here if a rule of policies names it: it issues a session of a role, a user or a root user, or is a
+permission beside one that does. Others (GetScopedCredentials) are actions as every service has them.
+Sources: STS API Reference, the page of each operation; IAM User Guide, "Permissions for GetSessionToken".
 """
 
 from __future__ import annotations
@@ -45,6 +46,11 @@ SESSION_ACTIONS: Final = (
 )
 BY_NAME: Final = {lower_case(action.name): action for action in SESSION_ACTIONS}
 """By name in lower case."""
+
+SESSION_OPERATIONS: Final = tuple(
+    action.name.removeprefix("sts:") for action in SESSION_ACTIONS if not action.is_permission_only
+)
+"""The operations that issue the sessions: `AssumeRole` and so on."""
 
 UNDECIDED_ACTIONS: Final = frozenset(
     {"sts:getcalleridentity", *(name for name, action in BY_NAME.items() if action.is_open)}

@@ -1,7 +1,7 @@
 """Lint policy documents: what AWS refuses, and what does something else than it seems to.
 
 A document comes in, a report with findings goes out. What AWS's services have for actions and keys is passed in as a
-reference. Imports `policy.language`; others import `lint` from `dsops.policy`.
+reference. Imports `policy.language`. Imported by `simulation`; others import `lint` from `dsops.policy`.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from dsops.policy.language.operators import PLAIN_FAMILIES
 from dsops.policy.linting.document_view import Clause, DocumentView, View
 from dsops.policy.linting.finding import FindingCollector, LintRule
 from dsops.policy.linting.guards import SOURCE_KEYS, is_pattern, is_required, passes_without_key
@@ -185,7 +186,7 @@ def _check_type(clause: Clause, kind: str | None, findings: FindingCollector) ->
 def _check_wildcards(clause: Clause, document: DocumentView, findings: FindingCollector) -> None:
     """Values are not shown: a mistyped key may hold a secret that belongs under the right one."""
     family = clause.parsed.family
-    if family in {"StringEquals", "StringEqualsIgnoreCase"}:
+    if family in PLAIN_FAMILIES:
         for value in clause.values:
             if "*" in _without_escapes(value.text, has_variables=document.has_variables):
                 message = f"`*` is a plain character under {clause.operator}"

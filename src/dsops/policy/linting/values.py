@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from dsops.policy.language.operators import STRING_FAMILIES
 from dsops.policy.language.principals import is_unique_id
 from dsops.policy.linting.document_view import Clause, DocumentView, View
 from dsops.policy.linting.finding import FindingCollector, LintRule
@@ -104,7 +105,7 @@ def _is_private(text: str) -> bool:
 
 
 def _check_userids(clause: Clause, findings: FindingCollector) -> None:
-    if clause.parsed.family not in {"StringEquals", "StringEqualsIgnoreCase", "StringLike"}:
+    if clause.parsed.family not in STRING_FAMILIES:
         return
     for value in clause.values:
         if not is_unique_id(value.text):

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from dsops.openmetrics import Counter, Gauge, Histogram, ReadCounter, Registry
 from dsops.openmetrics.process_metrics import process_metrics
 from dsops.openmetrics.roles import RoleMetrics
+from dsops.policy import SESSION_OPERATIONS
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.wire.responses import Moment, Value
 
 _LATENCIES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 5)
 """Bucket bounds in seconds: most requests take less than a millisecond, loading a service takes nearly a second."""
-_OTHER_OPERATIONS = ("GetSessionToken", "GetFederationToken")
 THROTTLING = frozenset(
     {"Throttling", "ThrottlingException", "SlowDown", "slow_down", "TooManyRequestsException", "RequestLimitExceeded"}
 )
@@ -57,7 +57,7 @@ class SandboxMetrics:
 
     def called(self, turn: AuthenticatedRequest, result: Mapping[str, Value], code: str) -> None:
         """Count the sessions issued or refused by a call; `code` is the error's code, "" for none."""
-        if not turn.operation.startswith("AssumeRo") and turn.operation not in _OTHER_OPERATIONS:
+        if turn.operation not in SESSION_OPERATIONS:
             return
         role = turn.text("RoleArn") or turn.text("TargetPrincipal")
         if code:

@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import parse_qsl, unquote
 
 from dsops.errors import SandboxRefusal
-from dsops.policy import Condition, Statement, lower_case
+from dsops.policy import ARN_FAMILIES, STRING_FAMILIES, Condition, Statement, lower_case
 from dsops.sandbox.authorization.authorizer import AuthorizationQuestion, compiled
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
@@ -42,9 +42,7 @@ _FIXING_KEYS: Final = frozenset(
     s3:x-amz-server-side-encryption-aws-kms-key-id s3:dataaccesspointarn s3:dataaccesspointaccount
     """.split()
 )
-_FIXING_OPERATORS: Final = frozenset(
-    {"stringequals", "stringequalsignorecase", "stringlike", "arnequals", "arnlike", "ipaddress"}
-)
+_FIXING_OPERATORS: Final = frozenset(map(lower_case, (*STRING_FAMILIES, *ARN_FAMILIES, "IpAddress")))
 _WIDEST: Final = {4: 8, 6: 32}
 """IP version -> minimum prefix length of a range that is not public."""
 
