@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dsops.config import load
 from dsops.config.allow import allow
-from dsops.config.powers import powers_of
+from dsops.config.capabilities import powers_of
 from dsops.errors import DsopsError
 from dsops.stores import StoreTypes
 

@@ -128,7 +128,7 @@ class _Person:
     def __call__(self, kind: int, data: bytes) -> "bytes | None":
         if self._person is None:
             from dsops.agent.remote import AgentPerson
-            from dsops.cli.framework.world import asker, reporter
+            from dsops.cli.framework.process_runtime import asker, reporter
 
             report = reporter(is_verbose=False)
             self._person = AgentPerson(asker(report), report)

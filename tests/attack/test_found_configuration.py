@@ -17,7 +17,7 @@ from dsops.cli.hook import load as hook_load
 from dsops.config import files as config_files
 from dsops.config import load
 from dsops.config.allow import disallow, permission_folder
-from dsops.config.powers import powers_of
+from dsops.config.capabilities import powers_of
 from dsops.errors import ConfigError, ConfigUnreadable, NotAllowed
 from dsops.plan import Plan
 from dsops.resolve import Resolver

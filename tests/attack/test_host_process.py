@@ -175,7 +175,7 @@ OWN = {
     "cli/framework/prompt.py": "the command, while it asks on the terminal",
     "cli/sandbox/sandbox.py": "the sandbox's server",
     "sandbox/control/login_browser.py": "the child that opens a browser",
-    "cli/framework/tidy_end.py": "the command",
+    "cli/framework/termination.py": "the command",
     "dumps.py": "the command, and children of ours: only their entry points call it",
     "process/__init__.py": "the command, before it becomes the child",
     "process/private.py": "the command",

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dsops.audit.lost import Author, count_lost
+from dsops.audit.lost_lines import Author, count_lost
 from dsops.audit.reading import find_trail
 from dsops.audit.trail import TrailLimits, append
 from dsops.audit.verify import verify

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dsops.process.own_program import own_program
+from dsops.process.dsops_command import own_program
 from tests.clients.sdks import aws_cli_2
 from tests.installed import OUTSIDE, ToolMissingError
 from tests.permission import allow_found

@@ -95,7 +95,7 @@ import datetime, json, os, sys, urllib.request
 from dsops.cli.framework.command import parse
 from dsops.cli.run.exec import COMMAND, FAILURE_CODE
 from dsops.cli.framework.output import error_text, tell
-from dsops.cli.framework.world import real_runtime
+from dsops.cli.framework.process_runtime import real_runtime
 from dsops.errors import CommandFailed, DsopsError
 
 def now():

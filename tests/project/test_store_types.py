@@ -24,7 +24,7 @@ OTHER_WORDS = {
     ("config/schema_variables.py", "literal"): 2,
     ("migrate/difference.py", "literal"): 1,
     ("graph/make.py", "literal"): 1,
-    ("graph/words.py", "literal"): 1,
+    ("graph/labels.py", "literal"): 1,
     ("plan/make.py", "literal"): 1,
     # `env` for the section `envs`.
     ("config/sections.py", "env"): 1,

@@ -14,8 +14,8 @@ from xml.sax.saxutils import escape, quoteattr
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dsops.process.forms import SHORTEST, forms_of
 from dsops.process.mask import MASK, Masker
+from dsops.process.secret_spellings import SHORTEST, forms_of
 from dsops.process.terminal_codes import TerminalMasker
 
 FEW = st.sampled_from(b"ab*").map(lambda byte: bytes([byte]))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsops.audit.page import page_of
-from dsops.audit.page.words import shortened
+from dsops.audit.page.formatting import shortened
 from dsops.audit.report import AuditReport
 from dsops.drawing import plain
 from tests.cloudtrail.columns import COLUMNS

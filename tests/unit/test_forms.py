@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from dsops.process.forms import forms_of
+from dsops.process.secret_spellings import forms_of
 
 VALUE = "pa ss/wörd<1>\n".encode()
 

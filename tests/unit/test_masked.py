@@ -24,7 +24,7 @@ import os, sys
 from dsops.cli.framework import output
 from dsops.errors import CommandFailed
 from dsops.process import find_command
-from dsops.process.forms import forms_of
+from dsops.process.secret_spellings import forms_of
 from dsops.process.masked import Masking
 limit = float(os.environ["LIMIT"]) if "LIMIT" in os.environ else None
 masking = Masking(forms_of(os.environb[b"SECRET"]), timeout_seconds=limit, grace_seconds=1)

@@ -10,7 +10,7 @@ import dsops
 SOURCE = Path(dsops.__file__).parent
 
 ALLOWED = {
-    "agent/serve.py": "hands the session to who has the token",
+    "agent/credential_endpoint.py": "hands the session to who has the token",
     "aws/http/answer.py": "takes secrets out of what AWS says",
     "aws/apis/signin.py": "the session goes into the request for a sign-in link",
     "aws/apis/sso.py": "the login's token goes into the request",

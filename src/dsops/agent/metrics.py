@@ -17,7 +17,7 @@ from dsops.agent.client import ANSWERED, DECLINED, FAILED, RESULT
 from dsops.agent.loopback import LoopbackAttendant, LoopbackConnection
 from dsops.errors import DsopsError, Failures
 from dsops.openmetrics import CONTENT_TYPE, Counter, Gauge, Histogram, Registry
-from dsops.openmetrics.process import process_metrics
+from dsops.openmetrics.process_metrics import process_metrics
 from dsops.openmetrics.roles import RoleMetrics
 
 PATH: Final = "/metrics"

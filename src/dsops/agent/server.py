@@ -16,9 +16,9 @@ from time import monotonic
 
 from dsops.agent import client
 from dsops.agent.client import AGAIN, DECLINED, HELLO, LONGEST, REQUEST, peer_uid, send, unpack
-from dsops.agent.crew import Crew
 from dsops.agent.request import DECLINE, AgentAnswer, AgentRequest, ClientLimits, RequestClient, Work
 from dsops.agent.start import locked
+from dsops.agent.thread_pool import Crew
 
 _LONGEST_WAIT_SECONDS = 3600.0
 """poll(2) takes milliseconds in 31 bits: an agent with an idle timeout of a month waits an hour at a time."""

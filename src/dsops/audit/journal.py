@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from dsops.audit.lost import Author, count_lost
+from dsops.audit.lost_lines import Author, count_lost
 from dsops.audit.record import Origin, Recorder
 from dsops.audit.settings import OFF, REQUIRED, Settings, default_settings, load_settings, user_config_path
 from dsops.audit.trail import Append, WriteResult, append

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from dsops.audit.chain import HEAD_BYTES, Head, parse_head
 from dsops.audit.lock import head_name, open_own
-from dsops.audit.lost import LostLines, read_lost
+from dsops.audit.lost_lines import LostLines, read_lost
 from dsops.audit.trail import put_away
 from dsops.errors import AuditFailed, TrailUnreadable
 from dsops.input_file import read_at

@@ -28,7 +28,7 @@ from dsops.audit.chain import (
     record_in,
 )
 from dsops.audit.lock import Locked, open_own
-from dsops.audit.lost import LOST, Counted
+from dsops.audit.lost_lines import LOST, Counted
 from dsops.errors import AuditFailed
 from dsops.input_file import read_at
 from dsops.startup import NamedTuple, Protocol

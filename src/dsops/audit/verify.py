@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dsops.audit.chain import START, Link, hash_of, link_of, record_in
-from dsops.audit.lost import LOST, LostLines, loss_of
+from dsops.audit.lost_lines import LOST, LostLines, loss_of
 from dsops.audit.reading import Line, Trail, lines_of
 from dsops.audit.trail import DAMAGED, PRUNED, TORN
 from dsops.startup import NamedTuple

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from dsops.cli.framework.command import COMMON, CONFIG, ENVIRONMENT, NO_AGENT, Arguments, Command, Group, is_on, parse
 from dsops.cli.framework.commands import COMMANDS, load
-from dsops.cli.framework.world import DONE, real_runtime
+from dsops.cli.framework.process_runtime import DONE, real_runtime
 from dsops.errors import CommandFailed, DsopsError, UsageError, bug_of, nearest
 from dsops.runtime import Event, Runtime, ignore
 

@@ -1,7 +1,7 @@
 """The policies that a plan needs in AWS: trust and permissions of each role, and permissions of the base credentials.
 
-A plan comes in, `Grants` go out, which `terraform` and `cloudformation` render. `dsops.plan.needs` says what each
-session asks AWS for. `cli` and `seed` import it.
+A plan comes in, `Grants` go out, which `terraform` and `cloudformation` render. `dsops.plan.required_permissions`
+says what each session asks AWS for. `cli` and `seed` import it.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dsops.arn import Arn, parse_arn
-from dsops.grants.blank import Placeholder, blank, blanks_in, filled, told_apart
 from dsops.grants.callers import Callers, RoleCaller
 from dsops.grants.federation import tokens_of
 from dsops.grants.inputs import GrantInputs
+from dsops.grants.placeholders import Placeholder, blank, blanks_in, filled, told_apart
 from dsops.grants.trust import trust_in_assertions, trust_in_callers, trust_in_tokens
 from dsops.plan import Plan, Step
-from dsops.plan.needs import SecretRead, session_needs, users_of
+from dsops.plan.required_permissions import SecretRead, session_needs, users_of
 from dsops.plan.statements import Statement, compact, policy, statements_of
 
 __all__ = [

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from dsops.arn import Arn, parse_arn, partition_of_region
 from dsops.errors import UsageError
-from dsops.grants.blank import Placeholder, blank
+from dsops.grants.placeholders import Placeholder, blank
 from dsops.grants.trust import Conditions, permission_set
 from dsops.plan import Plan, Step
-from dsops.plan.needs import is_same_identity, users_of
+from dsops.plan.required_permissions import is_same_identity, users_of
 
 _KINDS = ("user", "role", "root")
 

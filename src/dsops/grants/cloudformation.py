@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dsops.grants import BaseGrants, Grants, RoleGrants
-from dsops.grants.blank import Placeholder, blanks_in
 from dsops.grants.names import UniqueNames
+from dsops.grants.placeholders import Placeholder, blanks_in
 from dsops.grants.selection import Selection
 from dsops.plan.statements import compact, policy
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dsops.errors import PolicyIncomplete
-from dsops.grants.blank import blank
+from dsops.grants.placeholders import blank
 from dsops.plan import Step
 from dsops.schema import DEFAULT_AUDIENCE
 

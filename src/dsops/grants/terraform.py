@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from dsops.grants import BaseGrants, Grants, RoleGrants, SessionGrants
-from dsops.grants.blank import Placeholder, blanks_in
 from dsops.grants.names import UniqueNames
+from dsops.grants.placeholders import Placeholder, blanks_in
 from dsops.grants.selection import Selection
 from dsops.plan.statements import policy
 

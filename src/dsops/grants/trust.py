@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from dsops.arn import Arn
 from dsops.plan import Step
-from dsops.plan.needs import assume_actions
+from dsops.plan.required_permissions import assume_actions
 from dsops.plan.statements import Statement, one_or_more
 from dsops.schema.reason import reason_tag
 

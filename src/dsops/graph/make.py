@@ -8,8 +8,8 @@ from typing import NamedTuple
 from dsops.arn import is_account_id, parse_arn
 from dsops.document import Scalar
 from dsops.errors import ConfigError
+from dsops.graph.labels import NOT_PLANNED, facts_of_login, facts_of_step, facts_of_store, facts_of_variable
 from dsops.graph.types import NO_CREDENTIALS, Graph, GraphNode, Key, Kind
-from dsops.graph.words import NOT_PLANNED, facts_of_login, facts_of_step, facts_of_store, facts_of_variable
 from dsops.model import Config, Reference, StoreEntry, Variable
 from dsops.plan import Ambient, Plan, PlannedVariable, Step
 from dsops.schema import StoreType

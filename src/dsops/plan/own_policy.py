@@ -12,8 +12,8 @@ from dsops.arn import parse_arn
 from dsops.errors import ConfigError, LimitExceeded, SessionForNothing
 from dsops.plan.draft import Draft
 from dsops.plan.findings import PlanFindings
-from dsops.plan.needs import SecretRead, session_needs, users_of
 from dsops.plan.references import canonical_reference, region_of
+from dsops.plan.required_permissions import SecretRead, session_needs, users_of
 from dsops.plan.statements import compact, policy, statements_of
 from dsops.plan.types import Fingerprint, SecretReference, Step
 from dsops.schema import OWN_POLICY

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from dsops.plan.needs import Condition, Need
+from dsops.plan.required_permissions import Condition, Need
 
 Statement = dict[str, object]
 """A policy statement, as JSON has it."""

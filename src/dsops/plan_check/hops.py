@@ -12,7 +12,7 @@ from dsops.explain.questions.federated_caller import is_opened, opened_caller
 from dsops.explain.questions.federated_questions import unsigned_questions
 from dsops.explain.questions.request import ChainCaller, base_caller, context_of_call, questions, session_caller
 from dsops.plan import Plan, Step
-from dsops.plan.needs import issue_needs
+from dsops.plan.required_permissions import issue_needs
 from dsops.plan_check.reads import is_open, read_questions
 from dsops.policy import (
     AnsweredCase,

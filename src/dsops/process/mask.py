@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from dsops.process.forms import SHORTEST
+from dsops.process.secret_spellings import SHORTEST
 
 MASK = b"***"
 

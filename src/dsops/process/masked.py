@@ -22,7 +22,7 @@ class Masking:
     def __init__(
         self, patterns: Collection[bytes], *, timeout_seconds: float | None, grace_seconds: float = GRACE_SECONDS
     ) -> None:
-        """The patterns are forms of secrets (process/forms.py); the limits are those of `watch`."""
+        """The patterns are forms of secrets (process/secret_spellings.py); the limits are those of `watch`."""
         self._timeout_seconds = timeout_seconds
         self._grace_seconds = grace_seconds
         self._private = _private(timeout_seconds, grace_seconds)

@@ -1,8 +1,8 @@
 """A pseudoterminal between the command and our terminal: dsops passes on input and output.
 
-The command gets a session of its own. A small process of ours leads that session (`process/leader.py`) and watches
-the command there, as `process.watch` does here. Without it Ctrl-Z would do nothing: the system does not stop a group
-whose parent is in another session (POSIX, orphaned process groups).
+The command gets a session of its own. A small process of ours leads that session (`process/session_leader.py`) and
+watches the command there, as `process.watch` does here. Without it Ctrl-Z would do nothing: the system does not stop
+a group whose parent is in another session (POSIX, orphaned process groups).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dsops.dumps import UsersLimit
 from dsops.errors import CommandNotExecutable, CommandTimedOut
 from dsops.process.terminal import Terminal
 
-_PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from dsops.process.leader import main; main()"
+_PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from dsops.process.session_leader import main; main()"
 _MOST_TYPED = 4096
 
 _NO_SIZE = struct.pack("HHHH", 0, 0, 0, 0)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from dsops.process.forms import SHORTEST
 from dsops.process.mask import ControlCode, Masker
+from dsops.process.secret_spellings import SHORTEST
 
 _ESCAPE = b"\x1b"
 _LONGEST = 1024

@@ -8,20 +8,8 @@ Keys of a store come in; settings go out, or what is wrong with them. Callers pa
 from __future__ import annotations
 
 from dsops.schema.aws import AWS_KEYS, AWS_TYPES
+from dsops.schema.aws_keys import KEYS_TYPE
 from dsops.schema.check import CheckedSetting, check_setting, check_shape, check_store, missing_keys, unknown_key
-from dsops.schema.key import (
-    REASON_TO,
-    SESSION_PARTS,
-    Conflict,
-    KeyKind,
-    KeyRule,
-    Operation,
-    Setting,
-    Settings,
-    StoreKey,
-    StoreType,
-)
-from dsops.schema.keys import KEYS_TYPE
 from dsops.schema.local import COMMON_KEYS, LOCAL_TYPES
 from dsops.schema.operation import (
     CHAINED_SECONDS,
@@ -34,7 +22,20 @@ from dsops.schema.operation import (
     user_session_of_session,
 )
 from dsops.schema.sso import SSO_TYPE
-from dsops.schema.sts import DEFAULT_AUDIENCE, OWN_POLICY, STS_TYPE
+from dsops.schema.store_type import (
+    REASON_TO,
+    SESSION_PARTS,
+    Conflict,
+    KeyKind,
+    KeyRule,
+    Operation,
+    Setting,
+    Settings,
+    StoreKey,
+    StoreType,
+)
+from dsops.schema.sts import STS_TYPE
+from dsops.schema.sts_keys import DEFAULT_AUDIENCE, OWN_POLICY
 from dsops.schema.sts_operations import SAML_SOURCES, WEB_IDENTITY_SOURCES
 
 __all__ = [

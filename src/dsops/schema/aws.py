@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dsops.schema.key import Conflict, KeyRule, Settings, StoreKey, StoreType
 from dsops.schema.local import COMMON_KEYS
+from dsops.schema.store_type import Conflict, KeyRule, Settings, StoreKey, StoreType
 
 # A region goes into a host name: the same rule as in `endpoint`, and as in botocore's `validate_region_name`.
 _REGION = r"(?![0-9]+$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"

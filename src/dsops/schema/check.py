@@ -14,8 +14,8 @@ from dsops.document import Mapping, Node, Scalar, Sequence, parse_json, to_json
 from dsops.endpoint import better_address, is_loopback, parse_address
 from dsops.errors import Problem, Where, nearest
 from dsops.model import Field
-from dsops.schema.key import Conflict, Setting, Settings, StoreKey, StoreType
 from dsops.schema.operation import given_names
+from dsops.schema.store_type import Conflict, Setting, Settings, StoreKey, StoreType
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dsops.arn import Arn, is_account_id, parse_arn
-from dsops.schema.key import StoreKey
+from dsops.schema.store_type import StoreKey
 
 _UNITS = {"s": 1, "sec": 1, "second": 1, "m": 60, "min": 60, "minute": 60, "h": 3600, "hr": 3600, "hour": 3600}
 _LONGEST_NAME = 60

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dsops.schema.key import StoreKey, StoreType
+from dsops.schema.store_type import StoreKey, StoreType
 
 COMMON_KEYS = (
     StoreKey(

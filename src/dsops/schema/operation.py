@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dsops.document import Scalar
 from dsops.errors import nearest
 from dsops.model import Field
-from dsops.schema.key import Conflict, Operation, Settings, StoreKey, StoreType
+from dsops.schema.store_type import Conflict, Operation, Settings, StoreKey, StoreType
 
 OF_A_USER = ("GetSessionToken", "GetFederationToken")
 """The operations that only a long-term key may call."""

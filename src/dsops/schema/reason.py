@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dsops.schema.key import MOST_TAGS, REASON_TO, Conflict, Settings
+from dsops.schema.store_type import MOST_TAGS, REASON_TO, Conflict, Settings
 
 SOURCE_IDENTITY = "source_identity"
 _TAG = "tag:"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dsops.schema.aws import AWS_KEYS
-from dsops.schema.key import SESSION_PARTS, Conflict, KeyRule, Settings, StoreKey, StoreType
 from dsops.schema.local import COMMON_KEYS
+from dsops.schema.store_type import SESSION_PARTS, Conflict, KeyRule, Settings, StoreKey, StoreType
 
 _REGION, _ENDPOINT = AWS_KEYS[0], AWS_KEYS[3]
 _PERMISSION_SETS = "the CreatePermissionSet API reference"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dsops.schema.key import Conflict, KeyRule, Operation, Settings
+from dsops.schema.store_type import Conflict, KeyRule, Operation, Settings
 
 WEB_IDENTITY_SOURCES = ("web_identity_token", "web_identity_token_file", "web_identity_process", "web_identity")
 """The keys that name the source of a web identity token. A store has one of them, or signs with credentials."""

@@ -12,7 +12,7 @@ from dsops.grants.federation import ISSUERS
 from dsops.grants.trust import trust_in_assertions, trust_in_tokens
 from dsops.plan import Step
 from dsops.sandbox.seed.model import SeedOidcProvider, SeedSamlProvider
-from dsops.seed.holders import PlannedRole, arn_of
+from dsops.seed.planned_identities import PlannedRole, arn_of
 from dsops.stores.web_identity import AUDIENCE
 
 _ISSUERS = {

@@ -16,7 +16,7 @@ from dsops.sandbox.seed.identity_center_model import (
     SeedIdentityCenter,
     SeedPermissionSet,
 )
-from dsops.seed.holders import Holder
+from dsops.seed.planned_identities import Holder
 from dsops.stores.sso_login import session_of
 
 PERSON = "developer"

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 
 from dsops.model import Transform
-from dsops.seed.holders import document
+from dsops.seed.planned_identities import document
 from dsops.transform import parse_path
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from dsops.agent.crew import Crew
 from dsops.agent.request import ClientLimits
+from dsops.agent.thread_pool import Crew
 
 PATIENCE_SECONDS = 20
 

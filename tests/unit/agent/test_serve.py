@@ -15,7 +15,7 @@ from time import monotonic
 
 import pytest
 
-from dsops.agent.serve import CredentialEndpoint
+from dsops.agent.credential_endpoint import CredentialEndpoint
 from dsops.credentials import Credentials
 from dsops.errors import DsopsError, Unreachable, UsageError
 from dsops.secret import Secret

@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from dsops.audit.cloudtrail.dialects import ATHENA, FIELDS
 from dsops.audit.cloudtrail.questions import QUESTIONS, AuditQuestion, QuestionOptions
-from dsops.audit.cloudtrail.whole import days_of, whole
+from dsops.audit.cloudtrail.statement import days_of, whole
 
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "audit-sql.md"
 

@@ -14,7 +14,7 @@ from sqlglot import exp
 from dsops.audit.cloudtrail.dialects import ATHENA, DUCKDB, FIELDS, Dialect
 from dsops.audit.cloudtrail.duck import standalone
 from dsops.audit.cloudtrail.questions import QUESTIONS, AuditQuestion, QuestionOptions, sql_of, text_literal
-from dsops.audit.cloudtrail.whole import days_of, whole
+from dsops.audit.cloudtrail.statement import days_of, whole
 
 READERS = [(ATHENA, "athena"), (ATHENA, "trino"), (DUCKDB, "duckdb")]
 ASKED = QuestionOptions(since=datetime(2026, 11, 20, 10, tzinfo=UTC), session="dsops-deploy")

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from dsops.audit import lost, trail
-from dsops.audit.lost import Author, LostLines, ProcessLoss, count_lost, loss_of
+from dsops.audit import lost_lines, trail
+from dsops.audit.lost_lines import Author, LostLines, ProcessLoss, count_lost, loss_of
 from dsops.audit.reading import find_trail
 from dsops.audit.trail import TrailLimits, append
 from dsops.audit.verify import verify
@@ -133,7 +133,7 @@ def test_a_file_that_others_may_write_counts_nothing(path: Path) -> None:
 def test_a_count_that_another_process_holds_is_told_later(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If another process holds the count, the trail is still written; the loss is reported later."""
     count(path, 7, 1)
-    monkeypatch.setattr(lost, "_TRIES", 2)
+    monkeypatch.setattr(lost_lines, "_TRIES", 2)
     with path.with_name("audit.jsonl.lost").open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         write(path)
@@ -159,7 +159,7 @@ def test_who_is_stopped_while_it_tells_of_a_loss_keeps_none_from_counting(
         return add(*arguments)
 
     monkeypatch.setattr(trail._Writer, "_add", slow)
-    monkeypatch.setattr(lost, "_TRIES", 2)
+    monkeypatch.setattr(lost_lines, "_TRIES", 2)
     write(path)
     monkeypatch.undo()
     write(path)

@@ -78,7 +78,14 @@ def test_next_to_nothing_is_imported(dsops: Agent, words: tuple[str, ...]) -> No
         check=True,
     )
 
-    assert set(done.stderr.split()) == {"dsops", "dsops.__main__", "dsops.agent", "dsops.agent.client", "_socket"}
+    assert set(done.stderr.split()) == {
+        "dsops",
+        "dsops.__main__",
+        "dsops.agent",
+        "dsops.agent.client",
+        "dsops.version",
+        "_socket",
+    }
 
 
 def test_help_and_no_agent_start_none(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from dsops.errors import NotAllowed
 from dsops.hook.loading import hook_code
 from dsops.hook.names import require_harmless
-from dsops.process.own_program import own_program
+from dsops.process.dsops_command import own_program
 from dsops.render.fish import quote_bytes
 from tests.stubs.aws import parameters_of
 from tests.stubs.server import Answer, Seen

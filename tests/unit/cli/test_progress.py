@@ -6,8 +6,8 @@ from unicodedata import east_asian_width
 
 import pytest
 
+from dsops.cli.framework.process_runtime import DONE, reporter
 from dsops.cli.framework.progress import Progress, sentence
-from dsops.cli.framework.world import DONE, reporter
 from dsops.runtime import Event
 from tests.terminal import Terminal, python
 

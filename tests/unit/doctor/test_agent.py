@@ -19,7 +19,7 @@ from dsops.agent import client
 from dsops.agent.client import AGAIN, DECLINED, HELLO, RESULT, pack, receive, send, unpack
 from dsops.doctor.agent import check_agent
 from dsops.doctor.check import Check
-from dsops.doctor.mend import Repair, agent_repairs, mend
+from dsops.doctor.repairs import Repair, agent_repairs, mend
 
 SESSION = json.dumps({"store": "role", "expiration": "2026-11-24T13:00:00Z"}).encode()
 LONG_TERM = json.dumps({"store": None, "expiration": None}).encode()

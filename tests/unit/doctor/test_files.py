@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dsops.doctor.files import READ, WRITTEN, TooOpenFile, Watched, check_files, loose_files, watched_files
-from dsops.doctor.mend import file_repairs, mend
+from dsops.doctor.repairs import file_repairs, mend
 from dsops.plan import Proof
 from dsops.runtime import empty_file
 from tests.plans import plan_of

@@ -19,9 +19,9 @@ import pytest
 
 from dsops.arn import parse_arn
 from dsops.grants import BaseGrants, Grants, RoleGrants, SessionGrants
-from dsops.grants.blank import Placeholder, filled
 from dsops.grants.cloudformation import template
 from dsops.grants.names import UniqueNames
+from dsops.grants.placeholders import Placeholder, filled
 from dsops.grants.selection import Selection
 from dsops.grants.terraform import hcl, terraform
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dsops.openmetrics import MOST_SERIES, OTHER, Counter, Gauge, Histogram, Info, Metric, ReadCounter, Registry
-from dsops.openmetrics.process import process_metrics
+from dsops.openmetrics.process_metrics import process_metrics
 from tests.metrics import read_metrics
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dsops.errors import SeedInvalid
-from dsops.sandbox.authorization import toolbox
+from dsops.sandbox.authorization import iam_toolbox
 from dsops.sandbox.authorization.authorization_records import AuthorizationRecords, new_id, with_id
 from dsops.sandbox.seed.file import read_seed
 from tests.sandboxes import ACCOUNT, OTHER, Keys, Person, RefusedError
@@ -470,7 +470,7 @@ def test_a_malformed_id_is_refused(make_lab: LabFactory, wrong: str) -> None:
 def test_evaluations_are_paged(make_lab: LabFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Evaluations are paged; a page token of another id is refused."""
     lab = make_lab(SEED.replace("Action: [sts:AssumeRole, sts:TagSession]", "Action: sts:AssumeRole"))
-    monkeypatch.setattr(toolbox, "_PAGE", 1)
+    monkeypatch.setattr(iam_toolbox, "_PAGE", 1)
     tags = [{"Key": "ticket", "Value": "7"}]
     ada, admin = lab.user("ada"), lab.user("admin")
     authorization_id = id_of(ada.refused_role(DEPLOY, ExternalId=EXTERNAL_ID, Tags=tags))

@@ -20,7 +20,7 @@ from dsops.audit.cloudtrail.dialects import DUCKDB, FIELDS
 from dsops.audit.cloudtrail.files import FileBatch, Form
 from dsops.audit.cloudtrail.questions import AuditQuestion, QuestionOptions, sql_of, text_literal
 from dsops.audit.cloudtrail.relations import COPIES, fields, issues, records, uses
-from dsops.audit.cloudtrail.whole import whole
+from dsops.audit.cloudtrail.statement import whole
 from dsops.audit.report import Answer
 from dsops.errors import ExtraMissing, LogsUnreadable
 from dsops.extras import install_command

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from dsops.audit.page.formatting import counted, name, number_of, short_arn, shortened, text_of, title
 from dsops.audit.page.markup import Markup, element, joined
 from dsops.audit.page.table import Records
-from dsops.audit.page.words import counted, name, number_of, short_arn, shortened, text_of, title
 from dsops.drawing import Item, broken, lay_out, number, plain, shapes
 
 MOST_DRAWN = 10

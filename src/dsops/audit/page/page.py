@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dsops.audit.page.formatting import LONGEST_PATH, count, counted, moment, name
 from dsops.audit.page.markup import Markup, element, joined, told
 from dsops.audit.page.sections import SECTIONS
 from dsops.audit.page.style import STYLE
 from dsops.audit.page.unusual import unusual
-from dsops.audit.page.words import LONGEST_PATH, count, counted, moment, name
 from dsops.audit.report import AuditReport
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"

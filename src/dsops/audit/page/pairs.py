@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from math import log
 
+from dsops.audit.page.formatting import compact, count, counted, number_of, shortened, text_of
 from dsops.audit.page.markup import Markup, element, joined
 from dsops.audit.page.plots import MOST_BARS, Bar, bars
 from dsops.audit.page.table import Records
-from dsops.audit.page.words import compact, count, counted, number_of, shortened, text_of
 
 _MOST = 11
 """Accounts on each side of the matrix, before the rest is summed up."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from dsops.audit.page.formatting import compact, count, duration
 from dsops.audit.page.markup import Markup, element, joined
 from dsops.audit.page.scale import Bins, count_ticks, step_words, time_ticks
-from dsops.audit.page.words import compact, count, duration
 
 MOST_BARS = 12
 _HEIGHT, _TOP, _AXIS = 112, 8, 22

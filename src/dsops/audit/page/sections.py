@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from dsops.audit.page.formatting import count, counted, duration, name, number_of, share, shortened, text_of
 from dsops.audit.page.markup import Markup, element, joined
 from dsops.audit.page.pairs import pairs
 from dsops.audit.page.plots import MOST_BARS, Bar, Use, bars, timeline, uses
 from dsops.audit.page.scale import bins_of, span_words, step_words, usual_span
 from dsops.audit.page.table import Records, folded, table
-from dsops.audit.page.words import count, counted, duration, name, number_of, share, shortened, text_of
 from dsops.audit.report import AuditReport
 
 _Record = Mapping[str, object]

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 
+from dsops.audit.page.formatting import NOTHING, count, counted, duration, moment, name, text_of
 from dsops.audit.page.markup import Markup, element, joined, told
-from dsops.audit.page.words import NOTHING, count, counted, duration, moment, name, text_of
 
 MOST_ROWS = 50
 

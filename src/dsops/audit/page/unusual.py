@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from dsops.audit.page.chains import chains, path_markup
+from dsops.audit.page.formatting import count, counted, moment, name, number_of, text_of
 from dsops.audit.page.markup import Markup, element, joined, told
 from dsops.audit.page.table import MOST_ROWS, Records, more, table
-from dsops.audit.page.words import count, counted, moment, name, number_of, text_of
 from dsops.audit.report import AuditReport
 
 MOST_SHOWN = 10

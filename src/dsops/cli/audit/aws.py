@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from dsops.audit.cloudtrail.athena_query import AthenaQuery
-from dsops.audit.cloudtrail.whole import AskedQuestion, AthenaTarget
+from dsops.audit.cloudtrail.statement import AskedQuestion, AthenaTarget
 from dsops.audit.report import Answer
 from dsops.aws.apis.athena import Athena, QueryState
 from dsops.aws.http.client import make_client
 from dsops.cli.framework.command import Arguments
 from dsops.cli.framework.output import note
+from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import issue, load_config, plan_session
-from dsops.cli.framework.world import DONE
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
 from dsops.errors import DsopsError, UsageError

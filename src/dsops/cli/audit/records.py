@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from dsops.audit.lost import LOST
+from dsops.audit.lost_lines import LOST
 from dsops.audit.record_filter import Record, object_in, role_in, text_in
 from dsops.errors import UsageError
 

@@ -17,8 +17,8 @@ from dsops.cli.audit.report_text import answers_text, history_text, report_text
 from dsops.cli.framework.command import Arguments, Command, Flag, Operand
 from dsops.cli.framework.new_file import write_new
 from dsops.cli.framework.output import Json, answer, answer_json, note
-from dsops.cli.framework.tidy_end import ends_tidily
-from dsops.cli.framework.world import DONE
+from dsops.cli.framework.process_runtime import DONE
+from dsops.cli.framework.termination import ends_tidily
 from dsops.errors import FileNotWritten, UsageError, nearest
 from dsops.runtime import Event, Runtime
 from dsops.text import counted

@@ -8,7 +8,7 @@ import re
 from datetime import timedelta
 
 from dsops.audit.cloudtrail.dialects import DUCKDB
-from dsops.audit.cloudtrail.whole import AskedQuestion, AthenaTarget
+from dsops.audit.cloudtrail.statement import AskedQuestion, AthenaTarget
 from dsops.audit.report import Answer
 from dsops.cli.audit.report import SHOWN, TOP, answers_value, json_value, report_value, reported
 from dsops.cli.audit.report_text import answer_text

@@ -15,7 +15,7 @@ from dsops.audit.cloudtrail.questions import (
     AuditQuestion,
     QuestionOptions,
 )
-from dsops.audit.cloudtrail.whole import AskedQuestion, days_of, whole
+from dsops.audit.cloudtrail.statement import AskedQuestion, days_of, whole
 from dsops.cli.audit.records import time_of
 from dsops.cli.audit.report import no_question, no_session, session_in
 from dsops.cli.audit.run import RUN, RUN_FLAGS, run_question

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from dsops.config import RUNNING
 from dsops.config.allow import allow, not_allowed, permissions, refuse_shared
+from dsops.config.capabilities import Power, powers_of
 from dsops.config.find import find
-from dsops.config.powers import Power, powers_of
 from dsops.errors import ConfigNotFound
 from dsops.model import Config
 from dsops.runtime import Runtime

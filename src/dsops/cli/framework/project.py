@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from dsops.agent.client import is_wanted
 from dsops.cli.framework.command import Arguments
-from dsops.cli.framework.world import is_terminal
+from dsops.cli.framework.process_runtime import is_terminal
 from dsops.config import Examined
 from dsops.credentials import Credentials
 from dsops.model import Config

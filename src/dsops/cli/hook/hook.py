@@ -11,11 +11,11 @@ from dsops.cli.framework.project import shown_path
 from dsops.cli.hook.load import HOOK_ENVIRONMENT, one_line, planned, variables_of
 from dsops.config import HOOKED
 from dsops.config.allow import allow, disallow
-from dsops.config.powers import powers_of
+from dsops.config.capabilities import powers_of
 from dsops.errors import ConfigError, DsopsError
 from dsops.hook.loading import hook_code, load_found
 from dsops.model import Config
-from dsops.process.own_program import own_program
+from dsops.process.dsops_command import own_program
 from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
 from dsops.text import clean

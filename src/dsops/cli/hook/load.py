@@ -12,8 +12,8 @@ from dsops import config as configuration
 from dsops.cache import CredentialCache
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag, Operand
 from dsops.cli.framework.output import answer_bytes, tell
+from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import agent_of, environment_name
-from dsops.cli.framework.world import DONE
 from dsops.credentials import Credentials
 from dsops.environment import child_environment
 from dsops.errors import (

@@ -7,8 +7,8 @@ from dsops.aws.apis.signin import LINK_SECONDS, console_page, federation_endpoin
 from dsops.aws.http.client import make_client
 from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, SESSION_ENVIRONMENT, Arguments, Command, Flag, Operand
 from dsops.cli.framework.output import answer, answer_json, note
+from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import issue, load_config, plan_session
-from dsops.cli.framework.world import DONE
 from dsops.errors import UsageError
 from dsops.pipeline.execution import carry_out
 from dsops.pipeline.plans import require_session

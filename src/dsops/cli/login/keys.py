@@ -9,8 +9,8 @@ from datetime import datetime
 from dsops.aws.identity.ambient import load_ambient
 from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
 from dsops.cli.framework.output import answer, answer_json, note, table
+from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.secret_input import FROM_FILE, ask_for, piped_or_in_file
-from dsops.cli.framework.world import DONE
 from dsops.credentials import Credentials
 from dsops.errors import KeyringEntryMissing, KeysRefused, UsageError
 from dsops.keyring import index

@@ -8,7 +8,7 @@ from dsops.aws.identity.sso_cache import Token, token_path, write_token
 from dsops.aws.sso_login import LoginService
 from dsops.cli.framework.command import CONFIG, Arguments, Command, Flag
 from dsops.cli.framework.output import answer, answer_json, note
-from dsops.cli.framework.world import DONE
+from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.login.requested_login import STORE, login_value, requested_login
 from dsops.cli.login.sso_login import LONGEST_SECONDS, by_browser_or_device, by_code
 from dsops.errors import UsageError

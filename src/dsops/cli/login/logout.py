@@ -5,7 +5,7 @@ from __future__ import annotations
 from dsops.agent.forget import forget_login
 from dsops.cli.framework.command import CONFIG, Arguments, Command
 from dsops.cli.framework.output import answer, answer_json, note
-from dsops.cli.framework.world import DONE
+from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.login.requested_login import STORE, login_value, requested_login
 from dsops.pipeline.execution import carry_out
 from dsops.runtime import Runtime

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
 from dsops.cli.framework.output import answer, answer_json, note, table
+from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.secret_input import FROM_FILE, ask_for, piped_or_in_file
-from dsops.cli.framework.world import DONE
 from dsops.keyring import index
 from dsops.keyring.items import Keyring
 from dsops.keyring.seeds import (

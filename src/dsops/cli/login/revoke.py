@@ -9,8 +9,8 @@ from dsops.arn import Arn, parse_arn
 from dsops.aws.http.client import Client, make_client
 from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, Arguments, Command, Flag, Operand
 from dsops.cli.framework.output import answer, answer_json, note
+from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import issue, load_config, plan_one_store
-from dsops.cli.framework.world import DONE
 from dsops.endpoint import Endpoint, resolve_endpoint
 from dsops.errors import RevocationRefused, SessionForNothing, UsageError
 from dsops.model import Config

@@ -9,7 +9,7 @@ from dsops.aws.apis.sso_oidc import REDIRECT_URI, DeviceAuthorization
 from dsops.aws.identity.sso_cache import Token
 from dsops.aws.sso_login import LoginService, by_browser, by_device, log_in
 from dsops.cli.framework.output import note, tell, tell_address
-from dsops.cli.framework.world import DONE
+from dsops.cli.framework.process_runtime import DONE
 from dsops.errors import LoginFailed
 from dsops.pipeline.execution import carry_out
 from dsops.runtime import Runtime

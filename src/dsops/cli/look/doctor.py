@@ -7,11 +7,11 @@ from itertools import chain
 
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag
 from dsops.cli.framework.output import Json, answer, answer_json, error_text, error_value, next_step_of, note, table
+from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import permitted, read_config, shown_path
-from dsops.cli.framework.world import DONE
 from dsops.doctor.check import Check, failed
 from dsops.doctor.examination import Subject, examine, files_of, plan_all
-from dsops.doctor.mend import Repair, agent_repairs, file_repairs, mend
+from dsops.doctor.repairs import Repair, agent_repairs, file_repairs, mend
 from dsops.errors import CheckFailed, ConfigError, DsopsError
 from dsops.model import Config
 from dsops.pipeline.execution import carry_out

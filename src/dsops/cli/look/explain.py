@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, REASON, Arguments, Command, Flag, Operand
+from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import environment_name, load_config, plan_one_store, show_notes
-from dsops.cli.framework.world import DONE
 from dsops.errors import CheckFailed, LimitExceeded, SessionForNothing, StoreUnknown, nearest
 from dsops.model import Config, Environment
 from dsops.pipeline.configuration import only_variable

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, REASON, Arguments, Command, Flag
 from dsops.cli.framework.new_file import write_new
 from dsops.cli.framework.output import Json, answer, answer_bytes, error_text, error_value, json_text, note, tell
+from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import load_config, read_config, show_notes, shown_path
-from dsops.cli.framework.world import DONE
 from dsops.errors import CheckFailed, DsopsError, UsageError
 from dsops.graph import (
     MOST_CHARACTERS,

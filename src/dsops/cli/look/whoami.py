@@ -10,8 +10,8 @@ from dsops.aws.http.client import make_client
 from dsops.aws.identity.ambient import passed_over
 from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, SESSION_ENVIRONMENT, Arguments, Command, Operand
 from dsops.cli.framework.output import Json, answer, answer_json, note
+from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import issue, load_config, plan_session
-from dsops.cli.framework.world import DONE
 from dsops.credentials import OF_ENVIRONMENT, Credentials
 from dsops.endpoint import Endpoint
 from dsops.pipeline.execution import carry_out

@@ -7,8 +7,8 @@ import os
 from dsops.agent.client import begin_elsewhere
 from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, SESSION_ENVIRONMENT, Arguments, Command, Flag, Operand
 from dsops.cli.framework.output import Json, answer_bytes, json_text, note
+from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import issue, load_config, plan_session
-from dsops.cli.framework.world import DONE
 from dsops.credentials import Credentials
 from dsops.errors import FileNotWritten, NotAllowed
 from dsops.input_file import read_whole, reason

@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag
+from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import fetch, load_config, plan_environment
-from dsops.cli.framework.world import DONE
 from dsops.errors import CommandNotFound, UsageError
 from dsops.model import Config
 from dsops.pipeline.execution import environment_of_child

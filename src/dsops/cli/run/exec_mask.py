@@ -11,7 +11,7 @@ from dsops.cli.run.github import mask_lines
 from dsops.credentials import Credentials
 from dsops.environment import ChildIdentity
 from dsops.plan import Plan
-from dsops.process.forms import SHORTEST, forms_of
+from dsops.process.secret_spellings import SHORTEST, forms_of
 from dsops.runtime import Runtime
 from dsops.secret import Secret
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from dsops.agent.credential_endpoint import CredentialEndpoint
 from dsops.agent.remote import RemotePipeline
 from dsops.agent.renewal import Renewal
-from dsops.agent.serve import CredentialEndpoint
 from dsops.cache import CredentialCache
 from dsops.cli.framework.command import Arguments
 from dsops.cli.framework.output import note

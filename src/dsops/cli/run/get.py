@@ -7,8 +7,8 @@ import os
 from dsops import render
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Operand
 from dsops.cli.framework.output import answer_bytes, json_text
+from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import environment_name, fetch, load_config, plan_environment
-from dsops.cli.framework.world import DONE
 from dsops.errors import ValueUnusable
 from dsops.pipeline.configuration import only_variable
 from dsops.pipeline.execution import only_value

@@ -8,7 +8,7 @@ from stat import S_ISREG
 
 from dsops.cli.framework.output import answer_bytes
 from dsops.errors import FileNotWritten, UsageError
-from dsops.process.forms import SHORTEST
+from dsops.process.secret_spellings import SHORTEST
 from dsops.runtime import Runtime
 from dsops.secret import Secret
 

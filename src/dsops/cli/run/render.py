@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag
 from dsops.cli.framework.output import answer_bytes, note
+from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import fetch, load_config, plan_environment
-from dsops.cli.framework.world import DONE
 from dsops.errors import ValueUnusable
 from dsops.pipeline.plans import add_place
 from dsops.render import FORMATS, KEY_FORMATS, format_of, renderer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dsops.cli.framework.command import Arguments, Command, Flag, Operand
 from dsops.cli.framework.output import tell as say
-from dsops.cli.sandbox.mint import PORT
+from dsops.cli.sandbox.issue_tokens import PORT
 from dsops.errors import UsageError
 from dsops.runtime import Runtime
 from dsops.text import clean

@@ -8,7 +8,7 @@ from typing import Any
 
 from dsops.cli.framework.command import Arguments, Command, Flag
 from dsops.cli.framework.output import answer
-from dsops.cli.sandbox.mint import PORT
+from dsops.cli.sandbox.issue_tokens import PORT
 from dsops.errors import UsageError
 from dsops.runtime import Runtime
 from dsops.sandbox.control.client import (

@@ -10,11 +10,11 @@ from types import FrameType
 from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
 from dsops.cli.framework.output import answer, answer_json, note, tell
 from dsops.cli.sandbox import env as sandbox_env
-from dsops.cli.sandbox import mint as sandbox_mint
+from dsops.cli.sandbox import issue_tokens as sandbox_mint
 from dsops.cli.sandbox.approve import APPROVE
 from dsops.cli.sandbox.env import AS
-from dsops.cli.sandbox.mint import PORT
-from dsops.cli.sandbox.open import KEPT, START, open_sandbox
+from dsops.cli.sandbox.issue_tokens import PORT
+from dsops.cli.sandbox.start import KEPT, START, open_sandbox
 from dsops.errors import UsageError
 from dsops.runtime import Runtime
 

@@ -8,8 +8,8 @@ from dsops.cli.framework.permission import power_lines
 from dsops.cli.framework.project import read_config, shown_path
 from dsops.config import load
 from dsops.config.allow import allow, disallow
+from dsops.config.capabilities import Power, powers_of
 from dsops.config.files import digest
-from dsops.config.powers import Power, powers_of
 from dsops.errors import DsopsError
 from dsops.model import Config
 from dsops.runtime import Runtime

@@ -18,7 +18,7 @@ from dsops.cli.framework.replace_file import replace_file
 from dsops.errors import UsageError
 from dsops.model import Config
 from dsops.plan import find_environment
-from dsops.process.own_program import own_program
+from dsops.process.dsops_command import own_program
 from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
 from dsops.text import counted

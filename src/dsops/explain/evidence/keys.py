@@ -18,7 +18,7 @@ from dsops.explain.finding import Certainty, Fact, FaultLocation, RefusalFinding
 from dsops.explain.questions.chain import ChainKeys, Chains
 from dsops.explain.questions.request import ChainCaller, context_of_call
 from dsops.plan import Step
-from dsops.plan.needs import parameter_resource
+from dsops.plan.required_permissions import parameter_resource
 from dsops.policy import CaseQuestion, Unread
 from dsops.startup import NamedTuple
 

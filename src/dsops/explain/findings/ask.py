@@ -16,7 +16,7 @@ from dsops.explain.questions.refused_call import EditAt
 from dsops.explain.questions.request import ChainCaller, context_of_call, questions
 from dsops.explain.questions.sentence import RefusalMessage, read_refusal
 from dsops.plan import Step
-from dsops.plan.needs import read_resource
+from dsops.plan.required_permissions import read_resource
 from dsops.policy import UNKNOWN_SUFFIX, CaseQuestion, Unread, lower_case
 from dsops.startup import NamedTuple
 from dsops.tasks import settle

@@ -18,16 +18,16 @@ from dsops.policy.linting import (
     keynames,
     mfa,
     principals,
-    reach,
+    resource_reach,
     resources,
     syntax,
     values,
 )
+from dsops.policy.linting.document_view import look
 from dsops.policy.linting.finding import SEVERITIES, Finding, FindingCollector, LintRule, Severity
-from dsops.policy.linting.guess import guess_kind
-from dsops.policy.linting.lookup import NameLookup
+from dsops.policy.linting.kind_guess import guess_kind
+from dsops.policy.linting.name_lookup import NameLookup
 from dsops.policy.linting.reference import ActionFacts, AuthorizationReference, ServiceFacts
-from dsops.policy.linting.view import look
 
 __all__ = [
     "RULES",
@@ -42,7 +42,18 @@ __all__ = [
     "lint",
 ]
 
-_MODULES: Final = (documents, principals, federation, mfa, conditions, keynames, values, actions, resources, reach)
+_MODULES: Final = (
+    documents,
+    principals,
+    federation,
+    mfa,
+    conditions,
+    keynames,
+    values,
+    actions,
+    resources,
+    resource_reach,
+)
 
 RULES: Final[tuple[LintRule, ...]] = (
     *syntax.RULES,
@@ -113,4 +124,4 @@ def _check_policy(
     actions.check_actions(view, lookup, findings)
     resources.check_resources(view, findings)
     if kind != "trust":
-        reach.ResourceReachCheck(lookup).check(view, findings)
+        resource_reach.ResourceReachCheck(lookup).check(view, findings)

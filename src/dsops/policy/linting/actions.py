@@ -7,10 +7,10 @@ from typing import Final
 from dsops.document import Scalar
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.session_actions import UNDECIDED_ACTIONS
+from dsops.policy.linting.document_view import DocumentView, View
 from dsops.policy.linting.finding import FindingCollector, LintRule
-from dsops.policy.linting.lookup import NameLookup, meant
+from dsops.policy.linting.name_lookup import NameLookup, meant
 from dsops.policy.linting.patterns import has_wildcard
-from dsops.policy.linting.view import DocumentView, View
 
 _REFERENCE: Final = "Service Authorization Reference, Actions, resources, and condition keys for AWS services"
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from dsops.policy.language.operators import PLAIN_FAMILIES
+from dsops.policy.linting.document_view import Clause, DocumentView, View
 from dsops.policy.linting.finding import FindingCollector, LintRule
 from dsops.policy.linting.guards import SOURCE_KEYS, is_pattern, is_required, passes_without_key
 from dsops.policy.linting.keys import is_multi_valued
-from dsops.policy.linting.lookup import NameLookup
-from dsops.policy.linting.view import Clause, DocumentView, View
+from dsops.policy.linting.name_lookup import NameLookup
 
 _OPERATORS: Final = "AWS IAM User Guide, IAM JSON policy elements: Condition operators"
 _SETS: Final = "AWS IAM User Guide, Set operators for multivalued context keys"

@@ -8,8 +8,8 @@ from dsops.document import to_json
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.operators import TEXT_FAMILIES
 from dsops.policy.language.policy import KIND_WORDS, PolicyKind
+from dsops.policy.linting.document_view import DocumentView, View
 from dsops.policy.linting.finding import FindingCollector, LintRule
-from dsops.policy.linting.view import DocumentView, View
 from dsops.startup import NamedTuple
 
 OLD_VERSION: Final = LintRule(

@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 
 from dsops.arn import parse_arn
 from dsops.policy.language.letters import lower_case
+from dsops.policy.linting.document_view import Clause, DocumentView, Named, View
 from dsops.policy.linting.finding import FindingCollector, LintRule
 from dsops.policy.linting.guards import is_pattern, narrows
-from dsops.policy.linting.view import Clause, DocumentView, Named, View
 
 _GUIDE: Final = "AWS IAM User Guide, Identity-provider controls for shared OIDC providers"
 

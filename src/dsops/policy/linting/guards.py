@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from dsops.policy.language.letters import lower_case
-from dsops.policy.linting.view import Clause, View
+from dsops.policy.linting.document_view import Clause, View
 
 ALWAYS_PRESENT: Final = frozenset(
     """

@@ -8,11 +8,11 @@ from typing import Final
 from dsops.document import Scalar
 from dsops.policy.language.operators import TEXT_FAMILIES
 from dsops.policy.language.tokens import PolicyVariable, tokenize
+from dsops.policy.linting.document_view import Clause, DocumentView, View
 from dsops.policy.linting.federation import SHARED
 from dsops.policy.linting.finding import FindingCollector, LintRule
 from dsops.policy.linting.keys import GLOBAL_KEYS, TAG_KEYS, global_key_type, is_multi_valued
-from dsops.policy.linting.lookup import NameLookup, meant
-from dsops.policy.linting.view import Clause, DocumentView, View
+from dsops.policy.linting.name_lookup import NameLookup, meant
 
 _VARIABLES: Final = "AWS IAM User Guide, IAM policy elements: Variables and tags"
 _REFERENCE: Final = "Service Authorization Reference, Actions, resources, and condition keys for AWS services"

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 from dsops.policy.language.letters import lower_case
+from dsops.policy.linting.document_view import Clause, DocumentView, View
 from dsops.policy.linting.finding import FindingCollector, LintRule
 from dsops.policy.linting.guards import is_required
-from dsops.policy.linting.view import Clause, DocumentView, View
 
 _PRESENT: Final = "aws:multifactorauthpresent"
 _AGE: Final = "aws:multifactorauthage"

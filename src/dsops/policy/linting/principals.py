@@ -9,10 +9,10 @@ from dsops.arn import Arn, is_account_id, parse_arn
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.principals import is_unique_id
 from dsops.policy.language.session_actions import Caller, assuming_action
+from dsops.policy.linting.document_view import Clause, DocumentView, Named, View
 from dsops.policy.linting.finding import FindingCollector, LintRule
 from dsops.policy.linting.guards import CALLER_KEYS, NETWORK_KEYS, SOURCE_KEYS, narrows
 from dsops.policy.linting.patterns import glob
-from dsops.policy.linting.view import Clause, DocumentView, Named, View
 
 ANYBODY_ASSUMES: Final = LintRule(
     "trust.everyone",

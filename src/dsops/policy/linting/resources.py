@@ -6,9 +6,9 @@ from typing import Final
 
 from dsops.arn import PARTITIONS, is_account_id
 from dsops.document import Scalar
+from dsops.policy.linting.document_view import DocumentView, View
 from dsops.policy.linting.finding import FindingCollector, LintRule
 from dsops.policy.linting.patterns import has_wildcard
-from dsops.policy.linting.view import DocumentView, View
 
 NOT_ACTION: Final = LintRule(
     "action.all-others",

@@ -9,8 +9,8 @@ from dsops.document import Document, Mapping, Scalar
 from dsops.errors import Problem
 from dsops.policy.language.grammar import check_policy
 from dsops.policy.language.policy import PolicyKind
+from dsops.policy.linting.document_view import is_fragment
 from dsops.policy.linting.finding import FindingCollector, LintRule, Severity
-from dsops.policy.linting.view import is_fragment
 
 _JSON: Final = "RFC 8259; AWS IAM User Guide, Grammar of the IAM JSON policy language"
 _GRAMMAR: Final = "AWS IAM User Guide, Grammar of the IAM JSON policy language"

@@ -6,8 +6,8 @@ from typing import Final
 
 from dsops.policy.language.operators import STRING_FAMILIES
 from dsops.policy.language.principals import is_unique_id
+from dsops.policy.linting.document_view import Clause, DocumentView, View
 from dsops.policy.linting.finding import FindingCollector, LintRule
-from dsops.policy.linting.view import Clause, DocumentView, View
 
 PRIVATE_ADDRESS: Final = LintRule(
     "condition.private-address",

@@ -39,8 +39,8 @@ from dsops.policy.simulation.case import (
     Place,
     Verdict,
 )
+from dsops.policy.simulation.named_policies import SourceReader
 from dsops.policy.simulation.questions import check_exact_action, question_problems, resource_account
-from dsops.policy.simulation.sources import SourceReader
 
 _ASKED_KEYS: Final = ("principal", "action", "resource", "resource_account", "context")
 _PLACE_KEYS: Final[dict[str, Place]] = {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from dsops.policy.language.letters import lower_case
 from dsops.policy.linting.keys import GLOBAL_KEYS, TAG_KEYS
-from dsops.policy.linting.lookup import NameLookup, meant
+from dsops.policy.linting.name_lookup import NameLookup, meant
 from dsops.policy.linting.reference import AuthorizationReference
 from dsops.policy.simulation.case import Case
 
@@ -26,7 +27,7 @@ def name_notes(cases: Sequence[Case], file: str, reference: AuthorizationReferen
 def _unknown(case: Case, lookup: NameLookup) -> Iterator[tuple[str, str]]:
     """Yield each unknown name and a sentence about it. Values are not shown: they may be secret."""
     prefix, _, name = case.asked.action.partition(":")
-    service = lookup.service(prefix.lower())
+    service = lookup.service(lower_case(prefix))
     if service is None:
         hint = meant(prefix, lookup.services(), f":{name}")()
         yield case.asked.action, _sentence(f"AWS has no service with the prefix `{prefix}`", hint)
@@ -34,9 +35,9 @@ def _unknown(case: Case, lookup: NameLookup) -> Iterator[tuple[str, str]]:
         hint = meant(name, [facts.name for facts in service.actions.values()], before=f"{prefix}:")()
         yield case.asked.action, _sentence(f"{prefix} has no action `{name}` that AWS documents", hint)
     for key in case.asked.context:
-        owner = key.lower().partition(":")[0]
+        owner = lower_case(key).partition(":")[0]
         # Claims of an issuer depend on its provider.
-        if lookup.key_type(key.lower()) is None and "." not in owner:
+        if lookup.key_type(lower_case(key)) is None and "." not in owner:
             names = (*GLOBAL_KEYS, *TAG_KEYS) if owner == "aws" else ()
             yield key, _sentence(f"AWS has no condition key `{key}`", meant(key, names)())
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 
 from dsops.document import Document, parse_json, parse_yaml
+from dsops.policy.language.letters import lower_case
 
 ReadFile = Callable[[str], str]
 """Takes the name of a file, `-` for stdin; returns its text. Raises PolicyUnreadable."""
@@ -20,7 +21,7 @@ def shown_name(file: str) -> str:
 
 def parse_policy_text(text: str, file: str) -> Document:
     """Parse JSON or YAML, by the file's extension, else JSON where the text begins like it."""
-    extension = os.path.splitext(file)[1].lower()
+    extension = lower_case(os.path.splitext(file)[1])
     is_json = extension in {".json", ".jsonc"} or (
         extension not in {".yaml", ".yml"} and text.lstrip("\ufeff \t\r\n")[:1] in {"{", "[", "/", '"'}
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from dsops.openmetrics import Counter, Gauge, Histogram, ReadCounter, Registry
-from dsops.openmetrics.process import process_metrics
+from dsops.openmetrics.process_metrics import process_metrics
 from dsops.openmetrics.roles import RoleMetrics
 from dsops.policy.language.session_actions import SESSION_OPERATIONS
 from dsops.sandbox.authorization.request import AuthenticatedRequest

@@ -12,8 +12,8 @@ from dsops.sandbox.authorization.authorization_records import AuthorizationRecor
 from dsops.sandbox.authorization.authorizer import Authorizer
 from dsops.sandbox.authorization.caller import authenticate
 from dsops.sandbox.authorization.context import membership_keys, request_context, s3_context, unsigned_context
+from dsops.sandbox.authorization.iam_toolbox import Toolbox, find_toolbox_route
 from dsops.sandbox.authorization.request import AuthenticatedRequest
-from dsops.sandbox.authorization.toolbox import Toolbox, find_toolbox_route
 from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.cloudtrail.events import Events, owner_of_role
 from dsops.sandbox.control.metrics import THROTTLING, SandboxMetrics

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from dsops.audit.page.words import LONGEST_TITLE, compact, count, counted, duration, moment, name, share, shortened
+from dsops.audit.page.formatting import LONGEST_TITLE, compact, count, counted, duration, moment, name, share, shortened
 from tests.markup import read
 
 ROLE = "arn:aws:iam::123456789012:role/ci/Deploy"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from dsops.document import Node, Scalar, Sequence
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.policy import PolicyKind
-from dsops.policy.linting.view import statement_nodes
+from dsops.policy.linting.document_view import statement_nodes
 
 
 class Guess(NamedTuple):

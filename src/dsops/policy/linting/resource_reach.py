@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from dsops.document import Scalar
+from dsops.policy.linting.document_view import DocumentView, View
 from dsops.policy.linting.finding import FindingCollector, LintRule
-from dsops.policy.linting.lookup import NameLookup
+from dsops.policy.linting.name_lookup import NameLookup
 from dsops.policy.linting.patterns import filled, glob, has_wildcard, overlap
 from dsops.policy.linting.reference import ActionFacts
-from dsops.policy.linting.view import DocumentView, View
 
 _REFERENCE: Final = "Service Authorization Reference, the service's tables of actions and resource types"
 

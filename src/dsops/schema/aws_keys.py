@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dsops.schema.aws import AWS_KEYS
-from dsops.schema.key import StoreKey, StoreType
 from dsops.schema.local import COMMON_KEYS
+from dsops.schema.store_type import StoreKey, StoreType
 
 _REGION = AWS_KEYS[0]
 
