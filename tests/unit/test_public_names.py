@@ -32,6 +32,7 @@ DOORS = {
 }
 
 PAST_THE_DOOR = {
+    "audit/cloudtrail/relations.py": "which operations issue sessions",
     "cli/look/explain_files.py": "the kinds of entities are its keys",
     "cli/look/plan_check.py": "prints what the sources assume",
     "cli/policy/answers.py": "words for verdicts",
@@ -41,6 +42,8 @@ PAST_THE_DOOR = {
     "explain/evidence/recorded_context.py": "dates of AWS's records",
     "explain/questions/federated_questions.py": "providers without an ARN",
     "sandbox/authorization/resources/kms_grants.py": "grants name principals as policies do",
+    "sandbox/authorization/resources/s3.py": "which operators fix a value",
+    "sandbox/control/metrics.py": "which operations issue sessions",
     "sandbox/iam_api/policy_sources.py": "IAM's simulator tells which keys a policy uses",
     "sandbox/iam_api/simulation.py": "IAM's simulator folds a context",
     "sandbox/iam_api/simulation_results.py": "IAM's simulator takes ARNs apart",

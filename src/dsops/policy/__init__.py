@@ -20,10 +20,8 @@ if TYPE_CHECKING:
     from dsops.policy.language.conditions import SECRET_KEYS, Condition
     from dsops.policy.language.grammar import check_policy, parse_policy
     from dsops.policy.language.letters import lower_case
-    from dsops.policy.language.operators import ARN_FAMILIES, STRING_FAMILIES
     from dsops.policy.language.policy import KIND_WORDS, ParsedPolicy, Policy, PolicyKind, Statement
     from dsops.policy.language.principals import Principal, is_unique_id
-    from dsops.policy.language.session_actions import SESSION_OPERATIONS
     from dsops.policy.linting import RULES, SEVERITIES, LintReport, lint
     from dsops.policy.linting.finding import Finding, LintRule, Severity
     from dsops.policy.linting.keys import global_key_type, is_multi_valued
@@ -53,14 +51,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANY_ACCOUNT",
-    "ARN_FAMILIES",
     "KIND_WORDS",
     "POLICY_TYPES",
     "RULES",
     "SECRET_KEYS",
-    "SESSION_OPERATIONS",
     "SEVERITIES",
-    "STRING_FAMILIES",
     "UNKNOWN_SUFFIX",
     "AccountPlace",
     "ActionFacts",
@@ -138,10 +133,8 @@ _HOMES = {
     "language.conditions": ("Condition", "SECRET_KEYS"),
     "language.grammar": ("check_policy", "parse_policy"),
     "language.letters": ("lower_case",),
-    "language.operators": ("ARN_FAMILIES", "STRING_FAMILIES"),
     "language.policy": ("KIND_WORDS", "ParsedPolicy", "Policy", "PolicyKind", "Statement"),
     "language.principals": ("Principal", "is_unique_id"),
-    "language.session_actions": ("SESSION_OPERATIONS",),
     "linting": ("LintReport", "RULES", "SEVERITIES", "lint"),
     "linting.finding": ("Finding", "LintRule", "Severity"),
     "linting.keys": ("global_key_type", "is_multi_valued"),

@@ -57,6 +57,7 @@ def test_the_time_of_sts_counts_before_others() -> None:
 def test_without_a_time_nothing_is_said_of_the_clock() -> None:
     """The check is skipped without an answer or without a date in it."""
     assert check_clock([STS, SECRETS], [Unreachable("x"), ServerProbe(None, 0.0, None)]).status == "skipped"
+    assert check_clock([], []).detail == "no AWS endpoint is called"
 
 
 @pytest.mark.parametrize(("days", "status"), [(30, "ok"), (15, "ok"), (13, "warning"), (-1, "warning")])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsops.audit.cloudtrail.dialects import FIELDS, Dialect
-from dsops.policy import SESSION_OPERATIONS
+from dsops.policy.language.session_actions import SESSION_OPERATIONS
 
 MOST_HOPS = 8
 """The most hops of a chain that are followed back."""

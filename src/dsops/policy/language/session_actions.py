@@ -1,8 +1,8 @@
-"""The STS actions about sessions that policies decide about, the permissions beside them, and how they differ.
+"""The STS actions that rules of policies name: those that issue sessions, and the permissions beside them.
 
-An action has a row here if a rule of policies names it: it issues a session of a role, a user or a root user, or is a
-permission beside one that does. Others (GetScopedCredentials) are actions as every service has them.
-Sources: STS API Reference, the page of each operation; IAM User Guide, "Permissions for GetSessionToken".
+Metrics of the sandbox and reports on logs count the sessions of these actions. Policies decide about the others
+(GetScopedCredentials) as they do about the actions of every service. Sources: STS API Reference, the page of each
+operation; IAM User Guide, "Permissions for GetSessionToken".
 """
 
 from __future__ import annotations

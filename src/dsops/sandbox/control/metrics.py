@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dsops.openmetrics import Counter, Gauge, Histogram, ReadCounter, Registry
 from dsops.openmetrics.process_metrics import process_metrics
 from dsops.openmetrics.roles import RoleMetrics
-from dsops.policy import SESSION_OPERATIONS
+from dsops.policy.language.session_actions import SESSION_OPERATIONS
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.wire.responses import Moment, Value
 

@@ -13,7 +13,8 @@ from typing import Final
 from urllib.parse import parse_qsl, unquote
 
 from dsops.errors import SandboxRefusal
-from dsops.policy import ARN_FAMILIES, STRING_FAMILIES, Condition, Statement, lower_case
+from dsops.policy import Condition, Statement, lower_case
+from dsops.policy.language.operators import ARN_FAMILIES, STRING_FAMILIES
 from dsops.sandbox.authorization.authorizer import AuthorizationQuestion, compiled
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
