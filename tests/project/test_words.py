@@ -7,16 +7,21 @@ import re
 from tests.project.source import modules
 
 VAGUE = re.compile(r"\b(?:somebody|nobody|whoever|anybody|whom)\b", re.IGNORECASE)
-MOST_LINES = 412
-"""How many lines of the source have one of these words."""
+ALLOWED = {
+    "dsops.agent.client_run": "a label of a metric, which users' dashboards name",
+    "dsops.aws.http.transport": "a name of libcurl",
+    "dsops.graph.types": "a node's key in the graph's JSON",
+    "dsops.sandbox.saml.signature": "the title of a paper",
+}
+"""Module -> why one line of it has such a word."""
 
 
 def test_the_source_says_who_does_what() -> None:
     """A vague word makes a reader ask who is meant."""
     lines = [
-        f"{name}:{number}"
+        name
         for name, file in modules().items()
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+        for line in file.read_text(encoding="utf-8").splitlines()
         if VAGUE.search(line)
     ]
-    assert len(lines) <= MOST_LINES, lines[-20:]
+    assert sorted(lines) == sorted(ALLOWED)

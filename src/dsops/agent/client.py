@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     Person = Callable[[int, bytes], bytes | None]
 
-REQUEST, HELLO, NOTE, EVENT, ASK, TYPED, NOBODY, RESULT, FAILED, DECLINED, ALIVE, CODE = b"RHNEQTUXFDAC"
+REQUEST, HELLO, NOTE, EVENT, ASK, TYPED, NO_ANSWER, RESULT, FAILED, DECLINED, ALIVE, CODE = b"RHNEQTUXFDAC"
 """Kinds of frames.
 
-From the client: REQUEST, TYPED (what the user typed), NOBODY (no answer at the terminal). From the agent: HELLO (the
+From the client: REQUEST, TYPED (what the user typed), NO_ANSWER (none was typed). From the agent: HELLO (the
 request was received), NOTE (text for stderr), EVENT, ASK (a question to the user), ALIVE (still working), CODE (an
 MFA code may be used for this request), and one that ends the request: RESULT, FAILED (an error, see `failure`) or
 DECLINED (the client has to do the work itself).
@@ -400,7 +400,7 @@ def _show(connection: "_socket.socket", person: "Person", kind: int, data: bytes
     typed = person(kind, data)
     if kind == ASK:
         connection.settimeout(_HEARD_SECONDS)
-        send(connection, NOBODY if typed is None else TYPED, typed or b"")
+        send(connection, NO_ANSWER if typed is None else TYPED, typed or b"")
 
 
 def _tell(text: bytes) -> None:

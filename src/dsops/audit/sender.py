@@ -1,7 +1,7 @@
 """The trail's file -> its receivers: in a background process, or by `dsops audit send`.
 
 The file is the queue. A line is sent at least once, in order, and the cursor moves when it was taken: what a receiver
-does not take waits, and whoever runs dsops next is told.
+does not take waits, and the next run of dsops prints a note.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def file_repairs(watched: Iterable[Watched]) -> Iterator[Repair]:
 
 
 def agent_repairs(environ: Mapping[str, str]) -> Iterator[Repair]:
-    """Folders to close, sockets on which nobody listens, and agents of a dsops that is not this one."""
+    """Folders to close, sockets without a listener, and agents of a dsops that is not this one."""
     if not client.is_wanted(environ):
         return
     folder = client.folder_of(environ)

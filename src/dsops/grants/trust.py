@@ -73,9 +73,9 @@ def trust_in_assertions(role: Arn, provider: object) -> Statement:
 
 
 def permission_set(account: str, partition: str, name: str) -> tuple[str, Conditions]:
-    """The principal and the conditions that mean whoever works with a permission set of IAM Identity Center.
+    """The principal and the conditions that match the sessions of a permission set of IAM Identity Center.
 
-    Its role is made by AWS, with 16 characters behind the name that change when it is made anew (Identity Center User
+    AWS creates its role, with 16 characters after the name that change when AWS creates it again (Identity Center User
     Guide, Referencing permission sets in resource policies), and outside of us-east-1 with a region in its path.
     """
     roles = f"arn:{partition}:iam::{account}:role/aws-reserved/sso.amazonaws.com*/AWSReservedSSO_{name}_{'?' * 16}"

@@ -144,12 +144,12 @@ def permission_hint(answer: AwsAnswer, action: str) -> str:
     if "no session policy" in answer.message:
         return f"allow {action} in the session policy too: the session gets what it and the role both allow"
     match = re.search(r":assumed-role/([^/\s]+)/|:user/(?:\S*/)?([^/\s]+)", answer.message)
-    whom = "the role that reads it"
+    principal = "the role that reads it"
     if match is not None:
-        whom = f"the role {match[1]}" if match[1] else f"the user {match[2]}"
+        principal = f"the role {match[1]}" if match[1] else f"the user {match[2]}"
     if "no permissions boundary" in answer.message:
-        return f"allow {action} in the permissions boundary of {whom}"
-    return f"allow {action} on it to {whom}"
+        return f"allow {action} in the permissions boundary of {principal}"
+    return f"allow {action} on it to {principal}"
 
 
 _EXPLICIT = "a policy denies it explicitly: the message says of which kind"

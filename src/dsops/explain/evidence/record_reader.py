@@ -103,7 +103,7 @@ _OTHER_FORM: Final = "AWS's record says of nothing that it was refused"
 
 
 def _account(refusal: RefusalMessage, chain: Sequence[ChainKeys]) -> str:
-    """The account that was refused: that of the caller whom AWS names, else that of the call's own keys."""
+    """The account that was refused: that of the caller that AWS names, else that of the call's own keys."""
     caller = parse_arn(refusal.caller)
     if caller is not None:
         return caller.account

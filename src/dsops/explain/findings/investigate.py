@@ -162,7 +162,7 @@ class Investigator:
         arn = about.request.resource
         name = arn.rpartition("/")[2].rpartition(":")[2]
         if name not in missing.message:
-            message = f"there is no {about.whom} any more: {missing.message}"
+            message = f"there is no {about.principal_name} any more: {missing.message}"
             place = FaultLocation(step.credentials_from, 0, "", about.caller, "", 0, "", 0)
             return RefusalFinding("caller-missing", "likely", message, place, aws=missing.aws)
         if ":secret:" in arn:

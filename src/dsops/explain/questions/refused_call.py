@@ -58,7 +58,7 @@ class RefusedCall(NamedTuple):
         return name_of(principal)
 
     @property
-    def whom(self) -> str:
+    def principal_name(self) -> str:
         """The owner of the caller's identity policies: `role Jump`, `user ada`."""
         return owner_text(self.caller)
 
@@ -84,15 +84,15 @@ def owner_text(arn: str) -> str:
 
 def policy_text(policy_type: str, about: RefusedCall) -> str:
     """`the trust policy of role Deploy`, `the permissions boundary of user ada`."""
-    whom = about.whom
+    owner = about.principal_name
     resource = about.request.resource
     principal = about.request.principal
     if policy_type == "resource-based policy" and is_kms_key(resource):
         return f"the key policy of {resource}"
     texts = {
         "role trust policy": f"the trust policy of {owner_text(resource)}",
-        "identity-based policy": f"the identity-based policies of {whom}",
-        "permissions boundary": f"the permissions boundary of {whom}",
+        "identity-based policy": f"the identity-based policies of {owner}",
+        "permissions boundary": f"the permissions boundary of {owner}",
         "session policy": f"the session policy of {principal.arn}",
         "resource-based policy": f"the resource-based policy of {resource}",
         "service control policy": f"the service control policies above account {principal.account}",

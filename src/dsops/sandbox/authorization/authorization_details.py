@@ -139,12 +139,12 @@ def _consulted(record: Record, entry: RecordedDecision) -> Iterator[tuple[str, s
             yield from ((kind, node, text) for text in level)
     if consulted.resource is not None:
         yield "RESOURCE_BASED_POLICY", request.resource, consulted.resource
-    whom = _principal_arn(entry.decision)
-    yield from (("IDENTITY_BASED_POLICY", whom, text) for text in consulted.identity)
+    principal_arn = _principal_arn(entry.decision)
+    yield from (("IDENTITY_BASED_POLICY", principal_arn, text) for text in consulted.identity)
     if consulted.boundary is not None:
-        yield "PERMISSIONS_BOUNDARY", whom, consulted.boundary
+        yield "PERMISSIONS_BOUNDARY", principal_arn, consulted.boundary
     for layer in consulted.session:
-        yield from (("SESSION_POLICY", whom, text) for text in layer)
+        yield from (("SESSION_POLICY", principal_arn, text) for text in layer)
 
 
 def _principal_arn(decision: Decision) -> str:

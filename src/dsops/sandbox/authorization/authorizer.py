@@ -25,7 +25,7 @@ FULL_RIGHTS = StoredPolicy(
 """A placeholder policy for the root user."""
 NO_ROLE = StoredPolicy(
     "no role has this ARN",
-    '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"Service": "nobody.invalid"}, '
+    '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"Service": "no-service.invalid"}, '
     '"Action": "sts:AssumeRole"}}',
 )
 """The trust policy of a role that does not exist: it lets no caller in."""

@@ -48,4 +48,4 @@ class SeedIdentityCenter(NamedTuple):
     region: str = ""
     """Empty for the seed's region."""
     auto_approve: str = ""
-    """The user as whom logins from this machine are approved at once; "" for none."""
+    """The user for whose name logins from this machine are approved at once; "" for none."""
