@@ -169,7 +169,7 @@ def test_where_no_browser_can_be_opened_a_code_is_shown(desk: Login) -> None:
     desk.dsops("sandbox", "approve", "--deny", "--wait", "30")
     _, stderr = waiting.communicate(timeout=30)
     assert "no browser can be opened here: using a code instead" in stderr
-    assert "error[login.failed]: the login was denied on the page" in stderr
+    assert "error[login.failed]: the login was denied in the browser" in stderr
     assert waiting.returncode == 3
     assert not desk.file.exists()
 
@@ -184,7 +184,7 @@ def test_output_of_the_browser_goes_to_stderr(desk: Login) -> None:
 def test_a_denial_in_the_browser_ends_the_wait(desk: Login) -> None:
     """A denial in the browser ends the wait at once with login.failed."""
     done = desk.dsops("login", BROWSER="dsops sandbox approve --deny %s")
-    assert "error[login.failed]: the login was denied on the page" in done.stderr
+    assert "error[login.failed]: the login was denied in the browser" in done.stderr
 
 
 def test_a_browser_that_cannot_be_opened(desk: Login) -> None:

@@ -163,7 +163,7 @@ def _as_failure(error: SsoRefused) -> LoginFailed | None:
     """The LoginFailed for a refusal by the token endpoint; None to use the endpoint's own words."""
     code = error.aws.code if error.aws is not None else ""
     if code == "AccessDeniedException":
-        return LoginFailed("the login was denied on the page", why=error.why, hint=_ALLOW, aws=error.aws)
+        return LoginFailed("the login was denied in the browser", why=error.why, hint=_ALLOW, aws=error.aws)
     if code == "ExpiredTokenException":
         return LoginFailed("the code was not approved in time", hint="log in again", aws=error.aws)
     return None
@@ -176,7 +176,7 @@ def _said_no(brought: Mapping[str, str]) -> LoginFailed:
         character if character.isprintable() else "?" for character in brought.get("error_description", "")[:200]
     )
     if error == "access_denied":
-        return LoginFailed("the login was denied on the page", why=why, hint=_ALLOW)
+        return LoginFailed("the login was denied in the browser", why=why, hint=_ALLOW)
     printable_error = "".join(character if character.isprintable() else "?" for character in error[:60])
     return LoginFailed(f"the browser came back without a login: {printable_error}", why=why, hint="log in again")
 

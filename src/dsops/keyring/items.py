@@ -56,9 +56,9 @@ class Keyring(NamedTuple):
     def _ask(self, request: Mapping[str, str]) -> Mapping[str, object]:
         if is_off(self.environ):
             raise KeyringUnavailable(
-                "the keyring is switched off",
-                why=f"{VARIABLE} says so, as it does in a sandbox",
-                hint=f"unset {VARIABLE}, outside of a sandbox",
+                "the keyring is disabled",
+                why=f"{VARIABLE} is set; a sandbox sets it for its commands",
+                hint=f"outside of a sandbox, unset {VARIABLE}",
             )
         answer = self._run(json.dumps(request).encode())
         error, why = answer.get("error"), str(answer.get("why", ""))
@@ -115,7 +115,7 @@ def _failure(error: str, why: str, backend: str) -> DsopsError:
         )
     if error == "SwitchedOff":
         return KeyringUnavailable(
-            "the keyring is switched off",
+            "the keyring is disabled",
             why="keyringrc.cfg or PYTHON_KEYRING_BACKEND names keyring.backends.null, which keeps nothing",
             hint="name another one there, or none; `python -m keyring --list-backends` lists them",
         )

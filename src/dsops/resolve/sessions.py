@@ -101,7 +101,7 @@ class PlanSessions:
                 return Obtained(keys, is_cached=False)
 
         if profile not in self._plan.ambient:
-            raise NoCredentials("the plan has no base identity for that profile")
+            raise NoCredentials("the plan has no base credentials for this profile")
         ambient = self._plan.ambient[profile]
 
         async def load(may_ask: bool) -> Credentials:  # noqa: FBT001 (the cache's own call)

@@ -81,7 +81,7 @@ def _key_text(name: str, key_id: str, arn: str) -> str:
 
 
 def _of_environment(name: str, environ: Mapping[str, str], digest_of: Callable[[Iterable[str]], str]) -> Proof:
-    """Identify the key by the environment, when the keyring is switched off."""
+    """Identify the key by the environment, when the keyring is disabled."""
     keys = ambient_from_environment(environ)
     if keys is None:
         source = f"key `{name}`, in whose place the environment has none: {index.VARIABLE} is off"
@@ -95,7 +95,7 @@ def _from_environment(step: Step, environ: Mapping[str, str], now: datetime) -> 
     keys = ambient_from_environment(environ, now)
     if keys is None:
         raise NoCredentials(
-            f"store `{step.name}`: the keyring is switched off, and the environment has no key in its place",
+            f"store `{step.name}`: the keyring is disabled, and the environment has no key in its place",
             why=f"{index.VARIABLE} is {environ[index.VARIABLE]}",
             hint=f"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or unset {index.VARIABLE}",
             where=step.where,

@@ -65,8 +65,8 @@ def _fixed(step: Step, context: Context, serial_number: str) -> Secret:
     if not context.memory.take_code(serial_number, code):
         raise MfaRefused(
             f"the code that {_requester(step)} has for {serial_number} was used already",
-            why="AWS takes a code once",
-            hint="give it the next code, or leave `token_code` out to be asked",
+            why="AWS accepts each code only once",
+            hint="set the next code, or remove `token_code` to be asked for it",
             where=step.where,
         )
     return code
@@ -81,7 +81,7 @@ async def _from_process(step: Step, context: Context, serial_number: str) -> Sec
         await _wait_for_next(context, serial_number, "the last code was used already")
     raise MfaRefused(
         f"`mfa_process` of {_requester(step)} prints the same code again and again",
-        why="AWS takes a code once",
+        why="AWS accepts each code only once",
         hint="check that it prints the current code of the device",
         where=step.where,
     )

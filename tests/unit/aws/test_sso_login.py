@@ -157,7 +157,7 @@ def test_a_rejected_registration_is_replaced_once(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("said", "message"),
-    [("access_denied", "the login was denied on the page"), ("expired_token", "the code was not approved in time")],
+    [("access_denied", "the login was denied in the browser"), ("expired_token", "the code was not approved in time")],
 )
 def test_a_denied_or_expired_code_ends_the_polling(desk: Desk, said: str, message: str) -> None:
     """A denied or expired code ends the polling at once."""
@@ -243,7 +243,7 @@ def test_a_code_is_sent_once(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("brought", "message"),
     [
-        ({"error": "access_denied", "error_description": "by\x1b[31m bob"}, "the login was denied on the page"),
+        ({"error": "access_denied", "error_description": "by\x1b[31m bob"}, "the login was denied in the browser"),
         ({"error": "invalid_scope"}, "the browser came back without a login: invalid_scope"),
         ({}, "the browser came back without a login: no code"),
     ],

@@ -116,7 +116,7 @@ def test_without_a_desktop_there_is_no_keyring(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("backend", "told"),
     [
-        ("keyring.backends.null.Keyring", "switched off"),
+        ("keyring.backends.null.Keyring", "disabled"),
         ("no.such.Backend", "can't be loaded"),
         ("keyring.backends.null.NoSuchClass", "can't be loaded"),
     ],

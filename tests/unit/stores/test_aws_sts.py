@@ -205,7 +205,7 @@ def test_a_code_that_was_set_too_long_ago_is_asked_for(pipeline: Pipeline) -> No
     pipeline.cache.memory.take_code(DEVICE, Secret("000000"))
     error = failure(pipeline, text)
     assert isinstance(error, MfaRefused)
-    assert error.why == "AWS takes a code once"
+    assert error.why == "AWS accepts each code only once"
     assert "000000" not in words(error)
 
 

@@ -62,7 +62,7 @@ _TIMEOUT = Flag(
 )
 _EVERYTHING = Flag(
     "--everything",
-    "query without a first day: the whole table is scanned, and billed",
+    "query without a start date: Athena scans and bills the whole table",
     "switch",
     own_variable="DSOPS_AUDIT_EVERYTHING",
 )

@@ -51,7 +51,7 @@ _ACCESS: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
         ),
         (
             "a service control policy, a permissions boundary or the previous hop's session policy does not allow it",
-            "allow sts:AssumeRole there, too: each of these policies has to allow it",
+            "allow sts:AssumeRole in each of these policies",
         ),
     ),
     "sts.refused": _causes(

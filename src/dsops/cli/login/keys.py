@@ -61,7 +61,7 @@ def _credentials(arguments: Arguments, runtime: Runtime, name: str) -> Credentia
         pair = _key_input(arguments.text("--from-file"), runtime, f"dsops keys add {name}")
         return Credentials(pair.key_id, pair.secret)
     if arguments.text("--from-file"):
-        raise UsageError("`--from-file` and `--from-profile` name two keys", hint="leave one of them out")
+        raise UsageError("`--from-file` and `--from-profile` can't be used together", hint="leave one of them out")
     credentials = load_ambient(runtime.environ, runtime.folder, profile, now=runtime.now())
     if credentials.is_temporary:
         raise KeysRefused(
@@ -88,8 +88,8 @@ def _refuse_known(entry: KeysEntry | None, *, replaces: bool) -> None:
     if entry is not None and not replaces:
         raise UsageError(
             f"the keyring has a key named `{entry.name}` already: {masked(entry.key_id)} of {entry.arn}",
-            why="its secret could not be restored",
-            hint=f"choose another name, or put the new one in its place: `dsops keys add {entry.name} --replace`",
+            why="its secret would be lost",
+            hint=f"choose another name, or replace it: `dsops keys add {entry.name} --replace`",
         )
 
 

@@ -62,7 +62,7 @@ RCP = _flag("--rcp", "resource control policies of one level, as for --scp; may 
 EXPECT = _flag("--expect", "the expected answer; the exit code is 6 for another one", "ANSWER", choices=EXPECTATIONS)
 LIVE = Flag(
     "--live",
-    ("read the other policies from IAM with the base credentials: policies, boundary, trust policy"),
+    ("read policies that are not given as files from IAM, with the base credentials"),
     "switch",
     own_variable="DSOPS_POLICY_LIVE",
 )

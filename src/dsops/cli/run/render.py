@@ -77,9 +77,9 @@ COMMAND = Command(
     help=(
         f"Write the variables of an environment in one of these formats:\n\n{_FORMATS}\n\n"
         "With --out, the file is written atomically with mode 0600, and its name tells the format:\n"
-        f"{_ENDINGS}. Other profiles in an `ini` file are kept. `github` takes\n"
-        "no --out: it prints the commands that make the runner mask the secrets, then adds the variables\n"
-        "to the file that GITHUB_ENV names."
+        f"{_ENDINGS}.\n"
+        "Other profiles in an `ini` file are kept. `github` takes no --out: it prints the commands that\n"
+        "make the runner mask the secrets, then adds the variables to the file that GITHUB_ENV names."
     ),
     run=_run,
     is_audited=True,

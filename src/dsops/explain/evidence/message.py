@@ -53,9 +53,9 @@ def read_sentence(text: str) -> Refused:
     caller = _caller(refusal.caller, "")
     if caller is None or not refusal.action:
         raise UsageError(
-            "the message says neither who was refused nor what",
+            "the message names no principal and no action",
             why="it has no sentence such as `User: ARN is not authorized to perform: ACTION`, and no encoded message",
-            hint="give all that the program printed, in English",
+            hint="give the program's whole output, in English",
         )
     return _refused(refusal, caller, refusal.action, refusal.resource or "*", {}, caller.unread)
 
@@ -88,7 +88,7 @@ def read_recorded(recorded: Recorded) -> Refused:
     )
     if caller is None or not refusal.action:
         why = "it names no caller and action"
-        raise UsageError("the record of the refusal is not one that dsops can read", why=why)
+        raise UsageError("the record of the denial can't be read", why=why)
     hidden = Unread("context", "AWS's record leaves it out", tuple(SECRET_KEYS))
     return _refused(
         refusal, caller, refusal.action, refusal.resource or "*", recorded.context, (*caller.unread, hidden)
