@@ -762,7 +762,7 @@ class TestTelling:
             "allowed      yes, as it is now",
             "environment  production",
             "variables    GREETING, NUMBER",
-            "this shell   has GREETING, NUMBER of it",
+            "this shell   GREETING, NUMBER loaded",
         ]
         assert json.loads("\n".join(printed[5:])) == {
             "file": "dsops.yaml",

@@ -233,7 +233,9 @@ def test_a_finding_is_explained(capfd: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["help", "oidc.any-tenant"]) == 0
     out, _ = capfd.readouterr()
 
-    assert out.startswith("oidc.any-tenant (error): the condition on a shared OIDC provider's claim lets strangers in")
+    assert out.startswith(
+        "oidc.any-tenant (error): the condition on a shared OIDC provider's claim also matches other customers"
+    )
     assert "cure: write the name in full" in out
     assert "source: AWS IAM User Guide" in out
 

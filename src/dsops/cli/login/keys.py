@@ -51,7 +51,9 @@ def _add(arguments: Arguments, runtime: Runtime) -> int:
     answer(clean(f"the keyring ({kept_by}) has the key {masked(entry.key_id)} of {entry.arn} as `{name}`"))
     note(f"use it: `credentials_from` a store with `type: aws.keys` and `key_name: {name}`")
     if arguments.text("--from-profile"):
-        note(f"the profile `{arguments.text('--from-profile')}` still has it: remove it from ~/.aws/credentials")
+        note(
+            f"the profile `{arguments.text('--from-profile')}` still contains the secret: remove it from ~/.aws/credentials"
+        )
     return 0
 
 
