@@ -236,7 +236,7 @@ def test_a_finding_is_explained(capfd: pytest.CaptureFixture[str]) -> None:
     assert out.startswith(
         "oidc.any-tenant (error): the condition on a shared OIDC provider's claim also matches other customers"
     )
-    assert "cure: write the name in full" in out
+    assert "cure: write the full name" in out
     assert "source: AWS IAM User Guide" in out
 
 

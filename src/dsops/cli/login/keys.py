@@ -50,10 +50,9 @@ def _add(arguments: Arguments, runtime: Runtime) -> int:
     runtime.report(DONE)
     answer(clean(f"the keyring ({kept_by}) has the key {masked(entry.key_id)} of {entry.arn} as `{name}`"))
     note(f"use it: `credentials_from` a store with `type: aws.keys` and `key_name: {name}`")
-    if arguments.text("--from-profile"):
-        note(
-            f"the profile `{arguments.text('--from-profile')}` still contains the secret: remove it from ~/.aws/credentials"
-        )
+    profile = arguments.text("--from-profile")
+    if profile:
+        note(f"the profile `{profile}` still contains the secret: remove it from ~/.aws/credentials")
     return 0
 
 
