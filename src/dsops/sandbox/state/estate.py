@@ -1,7 +1,7 @@
-"""Resources of the other services as moto's backends hold them: owner, policy, tags.
+"""Look up the owner, policy and tags of resources in moto's backends.
 
-Attributes are read without defaults, as in `world`: one that a new moto renamed must fail a request, not drop a
-policy.
+Attributes are read without default values, as in `world`: if a new version of moto renames an attribute, the request
+must fail rather than ignore a policy.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class EstateResource(NamedTuple):
 
 
 class Bucket(NamedTuple):
-    """A bucket and its owner. Bucket names are unique among all accounts of a partition."""
+    """A bucket and the account that owns it. Bucket names are unique across the accounts of a partition."""
 
     account: str
     policy: StoredPolicy | None
@@ -40,7 +40,7 @@ class Bucket(NamedTuple):
 
 
 class StoredObject(NamedTuple):
-    """An existing object."""
+    """The tags and the encryption key of an object that exists."""
 
     tags: Tags
     kms_key: str
@@ -48,11 +48,11 @@ class StoredObject(NamedTuple):
 
 
 class DynamoTable(NamedTuple):
-    """A DynamoDB table."""
+    """The partition keys and tags of a DynamoDB table."""
 
     partition_key: str
     index_keys: Mapping[str, str]
-    """Index name -> its partition key."""
+    """The name of an index -> the index's partition key."""
     tags: Tags
 
 
@@ -64,7 +64,7 @@ class DatabaseInstance(NamedTuple):
 
 
 class Estate:
-    """Resources of all services but IAM, Secrets Manager and Parameter Store. The caller holds the lock."""
+    """Reads resources of all services except IAM, Secrets Manager and Parameter Store. The caller holds the lock."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -89,7 +89,7 @@ class Estate:
         )
 
     def object(self, bucket: str, key: str, version_id: str, partition: str) -> StoredObject | None:
-        """Return the object, or a version of it; None for a delete marker, too."""
+        """Return an object, or one version of it; None if it does not exist or is a delete marker."""
         from moto.s3.models import FakeKey, s3_backends
 
         stored_bucket = self._bucket(bucket, partition)
@@ -163,10 +163,10 @@ class Estate:
         return None if policy is None else StoredPolicy(f"the policy of {arn}", policy.policy_doc)
 
     def function(self, place: SecretLocation, name: str) -> EstateResource | None:
-        """Return the function; its policy has one statement for each AddPermission."""
+        """Return the function and its policy, which has one statement for each AddPermission call."""
         from moto.awslambda_simple.models import lambda_simple_backends
 
-        # moto has two Lambda backends; `fence` has chosen the one that runs no code.
+        # moto has two Lambda backends; `fence` selected the one that runs no code.
         backend = self._backend(lambda_simple_backends, place)
         versions = None if backend is None else backend._lambdas._functions.get(name)  # noqa: SLF001
         if versions is None:
@@ -196,20 +196,21 @@ class Estate:
         if bus is None:
             return None
         texts = [bus.policy or ""]
-        # PutPermission for `*` with a condition: AWS stores `*` as the principal, moto a root user without an account.
+        # After PutPermission for `*` with a condition, AWS stores `*` as the principal, but moto stores a root user
+        # without an account id.
         every_root = f"arn:{self._world.partitions[place.account]}:iam::*:root"
         replace_principal([Carrier(texts[0], texts.append)], every_root, "*")
         return EstateResource(_policy(f"the policy of event bus {name}", texts[-1]))
 
     def roles_of_profile(self, account: str, name: str) -> tuple[str, ...]:
-        """Return the ARNs of the roles in an instance profile: at most one."""
+        """Return the ARNs of the roles in an instance profile, which has at most one role."""
         if account not in self._world.partitions:
             return ()
         profile = self._world.backend(account).instance_profiles.get(name)
         return () if profile is None else tuple(role.arn for role in profile.roles)
 
     def profile_of_template(self, place: SecretLocation, identifier: str, version: str) -> str:
-        """Return the instance profile that a launch template names, by name or ARN; "" for none."""
+        """Return the instance profile in a launch template, as a name or ARN; "" if the template has none."""
         from moto.ec2.exceptions import EC2ClientError
         from moto.ec2.models import ec2_backends
 
@@ -228,7 +229,7 @@ class Estate:
         return str(profile.get("Name") or profile.get("Arn") or "")
 
     def vpc_of(self, place: SecretLocation, identifier: str) -> str:
-        """Return the VPC of a VPC resource (subnet, security group, interface ...) or of a VPC itself; "" for none."""
+        """Return the id of the VPC that is or contains the resource (such as a subnet); "" if none is found."""
         from moto.ec2.models import ec2_backends
 
         backend = self._backend(ec2_backends, place)
@@ -254,7 +255,7 @@ class Estate:
         return None if instance is None else DatabaseInstance(instance.engine, instance.db_instance_class)
 
     def held_at(self, arn: str) -> EstateResource:
-        """Return the policy and tags of a function, repository or event bus by ARN; neither for anything else."""
+        """Return the policy and tags of a function, repository or event bus; an empty result for other ARNs."""
         parts = parse_arn(arn)
         if parts is None:
             return EstateResource(None)
@@ -270,7 +271,7 @@ class Estate:
         return resource or EstateResource(None)
 
     def tags_of(self, arn: str, account: str, region: str) -> Tags:
-        """Return the tags of any resource that moto lists with its tags; () for one that does not exist."""
+        """Return the tags of a resource; () if moto does not list the resource with tags."""
         from moto.core.resource_tagging import iter_taggable_backends
 
         if account not in self._world.partitions or "*" in arn:
@@ -284,8 +285,8 @@ class Estate:
 
     def _backend(
         self, backends: Any, place: SecretLocation
-    ) -> Any:  # moto's backends of one service have a type for each
-        """Return the service's backend for that account and region; None for ones that the sandbox lacks."""
+    ) -> Any:  # each service's backends have a type of their own in moto
+        """Return the service's backend for an account and region; None if the sandbox does not have them."""
         if place.account not in self._world.partitions:
             return None
         try:
@@ -294,7 +295,7 @@ class Estate:
             return None
 
 
-def _default_key(encryption: Mapping[str, Any] | None) -> str:  # as the XML of PutBucketEncryption has it
+def _default_key(encryption: Mapping[str, Any] | None) -> str:  # `encryption` is the parsed XML of PutBucketEncryption
     rule = encryption["Rule"] if encryption else {}
     default: Mapping[str, str] = rule.get("ApplyServerSideEncryptionByDefault", {}) if isinstance(rule, dict) else {}
     return default.get("KMSMasterKeyID", "") if default.get("SSEAlgorithm", "").startswith("aws:kms") else ""
