@@ -140,7 +140,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         super().handle_write()
 
     def send_what_is_there(self) -> None:
-        """Send buffered data without waiting for the next round of the loop."""
+        """Send buffered data now, without waiting for the next iteration of the loop."""
         if self.total_outbufs_len or self.close_when_flushed:
             self.handle_write()
 

@@ -50,7 +50,7 @@ class Wait(NamedTuple):
 
     seconds: float
     source: str
-    """The queue or task list to poll. Of several polls of one source, only the oldest needs to ask."""
+    """Identifies the queue or task list to poll. Of several polls of one source, only the oldest needs to ask."""
     ask: Callable[[], HttpAnswer | None]
     """Returns the answer if there is one by now, else None. Does not block."""
 

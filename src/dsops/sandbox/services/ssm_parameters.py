@@ -36,7 +36,7 @@ _PATH: Final = (
 
 
 def check_parameter_names(operation: str, parameters: Parameters) -> None:
-    """Raise ValidationException for a path without a leading slash or with an empty part."""
+    """Raise ValidationException for a path that has no leading slash or that has an empty segment."""
     if operation == "PutParameter" and "/" in text(parameters, "Name") and text(parameters, "Name")[0] != "/":
         raise refusal("ValidationException", "Parameter name must be a fully qualified name.")
     if operation == "GetParametersByPath" and not text(parameters, "Path").startswith("/"):

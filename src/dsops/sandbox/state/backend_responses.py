@@ -15,7 +15,7 @@ from dsops.sandbox.wire.models import Protocol, operation_model, service_model
 from dsops.sandbox.wire.responses import amz_json
 from dsops.sandbox.wire.sqs_query_responses import queue_answer
 
-# moto writes an error's message twice, as `Message` and as `message`.
+# moto includes an error's message twice, in the elements `Message` and `message`.
 _SECOND_MESSAGE = re.compile(rb"(?<=</Message>)<message>[^<]*</message>")
 _KEPT = frozenset(
     """
@@ -24,7 +24,7 @@ _KEPT = frozenset(
     """.split()
 )
 _KEPT_PREFIXES = ("x-amz-", "x-amzn-")
-# The server writes its own request ids.
+# Request ids of moto are dropped, because the server adds its own.
 _IDS = frozenset({"x-amz-request-id", "x-amzn-requestid", "x-amz-id-2", "x-amz-sts-extended-request-id"})
 _XML: Mapping[Protocol, str] = {"query": "text/xml", "ec2": "text/xml;charset=UTF-8"}
 
@@ -61,7 +61,7 @@ def read_answer(
 
 
 def in_cbor(service: str, operation: str, answer: HttpAnswer) -> HttpAnswer:
-    """Convert a JSON answer to CBOR."""
+    """Convert an answer in JSON to an answer in CBOR."""
     content = json.loads(answer.body or b"{}") or {}
     shape = operation_model(service, operation).output_shape
     if answer.status < 400 and shape is not None:
@@ -72,7 +72,7 @@ def in_cbor(service: str, operation: str, answer: HttpAnswer) -> HttpAnswer:
 
 
 def _aws_headers(headers: Mapping[str, Any], without: set[str]) -> tuple[tuple[str, str], ...]:
-    """Return those of moto's headers that AWS sends; line breaks in values become spaces."""
+    """Return the headers that AWS sends, too. Line breaks in their values become spaces."""
     kept_headers = []
     for name, value in headers.items():
         lower = name.lower()

@@ -69,7 +69,7 @@ def _models() -> Any:  # a module has no static type
     from moto.s3 import models
 
     class SandboxBucket(models.FakeBucket):
-        """A bucket that never checks its policy."""
+        """A bucket whose own permission check permits every action."""
 
         def get_permission(self, action: str, resource: str) -> Any:  # noqa: ARG002 - moto's signature
             return PermissionResult.PERMITTED

@@ -36,7 +36,7 @@ class Bucket(NamedTuple):
     blocks_public_policy: bool
     restricts_public: bool
     kms_key: str
-    """The default encryption key; "" for S3's own keys."""
+    """The KMS key that encrypts new objects by default; "" for S3's own keys."""
 
 
 class StoredObject(NamedTuple):
@@ -70,7 +70,7 @@ class Estate:
         self._world = world
 
     def bucket(self, name: str, partition: str) -> Bucket | None:
-        """Return the bucket of that name in the partition, in any account."""
+        """Return the bucket with this name in the partition, whichever account owns it; None if there is none."""
         stored_bucket = self._bucket(name, partition)
         if stored_bucket is None:
             return None
@@ -117,7 +117,7 @@ class Estate:
         return s3_backends[owner[1]][partition].buckets.get(name)
 
     def queue(self, place: SecretLocation, name: str) -> EstateResource | None:
-        """Return the queue of that name."""
+        """Return the policy and tags of a queue; None if the queue does not exist."""
         from moto.sqs.models import sqs_backends
 
         backend = self._backend(sqs_backends, place)
@@ -128,7 +128,7 @@ class Estate:
         return EstateResource(_policy(f"the policy of queue {name}", text), tuple(queue.tags.items()))
 
     def topic(self, arn: str) -> EstateResource | None:
-        """Return the topic with that ARN."""
+        """Return the policy and tags of a topic; None if the topic does not exist."""
         from moto.sns.models import sns_backends
 
         parts = parse_arn(arn)
@@ -139,7 +139,7 @@ class Estate:
         return EstateResource(_policy(f"the policy of topic {topic.name}", topic.policy), tuple(topic._tags.items()))  # noqa: SLF001
 
     def table(self, place: SecretLocation, name: str) -> DynamoTable | None:
-        """Return the table of that name."""
+        """Return the keys and tags of a table; None if the table does not exist."""
         from moto.dynamodb.models import dynamodb_backends
 
         backend = self._backend(dynamodb_backends, place)
@@ -155,7 +155,7 @@ class Estate:
         return DynamoTable(table.hash_key_attr, keys, _tag_pairs(table.tags))
 
     def table_policy(self, place: SecretLocation, arn: str) -> StoredPolicy | None:
-        """Return the policy of the table or stream with that ARN."""
+        """Return the policy of the table or stream with this ARN; None if it has no policy."""
         from moto.dynamodb.models import dynamodb_backends
 
         backend = self._backend(dynamodb_backends, place)
@@ -171,13 +171,13 @@ class Estate:
         versions = None if backend is None else backend._lambdas._functions.get(name)  # noqa: SLF001
         if versions is None:
             return None
-        # AddPermission always changes the latest version; the qualifier is in the statement's Resource.
+        # AddPermission always changes the latest version. The statement's Resource contains the qualifier.
         latest = versions["latest"]
         document = function_policy(latest.policy.statements)
         return EstateResource(_policy(f"the policy of function {name}", document), tuple((latest.tags or {}).items()))
 
     def repository(self, place: SecretLocation, name: str) -> EstateResource | None:
-        """Return the ECR repository of that name."""
+        """Return the policy and tags of an ECR repository; None if the repository does not exist."""
         from moto.ecr.models import ecr_backends
 
         backend = self._backend(ecr_backends, place)
@@ -188,7 +188,7 @@ class Estate:
         return EstateResource(_policy(f"the policy of repository {name}", repository.policy), tuple(tags.items()))
 
     def event_bus(self, place: SecretLocation, name: str) -> EstateResource | None:
-        """Return the event bus of that name."""
+        """Return the policy of an event bus; None if the event bus does not exist."""
         from moto.events.models import events_backends
 
         backend = self._backend(events_backends, place)
@@ -247,7 +247,7 @@ class Estate:
         return next((part.vpc_id or "" for part in vpc_parts if part.id == identifier), "")
 
     def database(self, place: SecretLocation, name: str) -> DatabaseInstance | None:
-        """Return the database instance of that name."""
+        """Return the engine and class of a database instance; None if the instance does not exist."""
         from moto.rds.models import rds_backends
 
         backend = self._backend(rds_backends, place)

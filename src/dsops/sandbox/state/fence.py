@@ -79,7 +79,7 @@ def _run_nothing(settings: dict[str, Any]) -> None:  # `settings` is moto's own 
 
 @cache
 def knows_region(region: str) -> bool:
-    """Whether moto has regional services in that region."""
+    """Whether moto has regional services in this region."""
     from moto.secretsmanager.models import secretsmanager_backends
 
     return region in secretsmanager_backends[_ANY_ACCOUNT]

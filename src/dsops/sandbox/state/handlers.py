@@ -21,7 +21,7 @@ from dsops.sandbox.wire.service_table import SERVED
 if TYPE_CHECKING:
     from moto.core.request import Request
 
-# The signature of moto's response handlers.
+# The type of moto's response handlers.
 Handler = Callable[["Request", str, Mapping[str, str]], tuple[int, Mapping[str, Any], str | bytes]]
 
 OPERATION = "dsops.operation"
@@ -164,7 +164,7 @@ def _refusing(owner: type) -> type:
 
 
 def _allowed_action(self: Any) -> str:
-    # The result is ignored, but the call also stores the path's labels, which the operation needs.
+    # Calling the method stores the path's labels, which the operation needs. Its result is not used.
     super(type(self), self)._get_action()
     operation: str = self.normalized_request.environ[OPERATION]
     return operation

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from moto.iam import models as moto_iam
 
     class SandboxUser(moto_iam.User):
-        """moto's user with a permissions boundary, which moto's own class lacks."""
+        """The type of a user with a permissions boundary, which moto's own class lacks."""
 
         permissions_boundary_arn: str | None
 
@@ -149,7 +149,7 @@ def words_for_malformed(text: str) -> str:
         IAMPolicyDocumentValidator(text).validate()
     except MalformedPolicyDocument as refused:
         return str(refused.message)
-    except Exception:  # noqa: BLE001 - moto's own checks fail at some documents that are no policies
+    except Exception:  # noqa: BLE001 - moto's checks raise other errors for some texts that are not policies
         return ""
     return ""
 

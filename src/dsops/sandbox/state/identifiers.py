@@ -15,7 +15,7 @@ _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
 def access_key_id(prefix: str, account: str) -> str:
-    """Return a new 20-character key id: `AKIA` for a long-term key, `ASIA` for a session's."""
+    """Return a new 20-character key id. The prefix is `AKIA` for long-term keys, `ASIA` for sessions."""
     head = (1 << 47) | (int(account) << 7) | (os.urandom(1)[0] & 0x7F)
     return prefix + base64.b32encode(head.to_bytes(6, "big") + os.urandom(4)).decode()
 

@@ -32,7 +32,7 @@ class Grant(NamedTuple):
 
 
 class KmsKey(NamedTuple):
-    """A KMS key."""
+    """The policy, attributes and grants of a KMS key."""
 
     arn: str
     policy: StoredPolicy
@@ -44,7 +44,7 @@ class KmsKey(NamedTuple):
     is_multi_region: bool
     grants: tuple[Grant, ...]
     state: str
-    """`Enabled`, or why the key can't be used: `Disabled`, `PendingDeletion`."""
+    """The state of the key: `Enabled`, or `Disabled` or `PendingDeletion` if the key can't be used."""
 
 
 class KeyStore:
@@ -54,7 +54,7 @@ class KeyStore:
         self._world = world
 
     def key(self, place: SecretLocation, key_id: str) -> KmsKey | None:
-        """Return the key with that id."""
+        """Return the KMS key with this id; None if it does not exist."""
         backend = self._kms(place)
         key: moto_kms.Key | None = None if backend is None else backend.keys.get(key_id)
         if backend is None or key is None:

@@ -33,7 +33,7 @@ class SeedNode(NamedTuple):
     service_control: tuple[StoredPolicy, ...] = ()
     resource_control: tuple[StoredPolicy, ...] = ()
     has_full_access: bool = True
-    """Whether AWS's FullAWSAccess is attached, as it is by default."""
+    """Whether AWS's FullAWSAccess policy is attached. It is attached by default."""
     accounts: tuple[tuple[str, SeedNode], ...] = ()
     units: tuple[tuple[str, SeedNode], ...] = ()
 
@@ -53,7 +53,7 @@ class SeedOrganization(NamedTuple):
 
 
 @cache
-def organization_models() -> Any:  # a module has no type that could be named
+def organization_models() -> Any:  # a module has no static type
     """Return moto's Organizations models, after checking them; IAM can be a trusted and delegated service.
 
     Raises SandboxUnavailable.

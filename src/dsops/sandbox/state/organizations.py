@@ -33,16 +33,16 @@ Levels = tuple[tuple[StoredPolicy, ...], ...]
 
 
 class Membership(NamedTuple):
-    """An account's place in an organization."""
+    """The place of an account in its organization."""
 
     organization_id: str
     path: str
-    """The value of `aws:PrincipalOrgPaths`: `o-.../r-.../ou-.../`."""
+    """The value of `aws:PrincipalOrgPaths`, such as `o-.../r-.../ou-.../`."""
     management_account: str
 
 
 class Organizations:
-    """All organizations of this sandbox. The caller holds the world's lock."""
+    """Reads all organizations of this sandbox. The caller holds the world's lock."""
 
     def __init__(self) -> None:
         self._root_features: dict[str, frozenset[RootFeature]] = {}
@@ -87,7 +87,7 @@ class Organizations:
         return any(service in admin.services or not service for admin in own)
 
     def policy_type(self, account: str, policy_id: str) -> str:
-        """Return the type of a policy in the account's organization; "" for an unknown id."""
+        """Return the type of a policy in the account's organization; "" if the id is unknown."""
         backend = _backend_of(account)
         policies = [] if backend is None else backend.policies
         return next((str(policy.type) for policy in policies if policy.id == policy_id), "")
@@ -98,7 +98,7 @@ class Organizations:
         return backend is not None and any(trusted["ServicePrincipal"] == service for trusted in backend.services)
 
     def has_all_features(self, account: str) -> bool:
-        """Whether the account's organization has all features, not only consolidated billing."""
+        """Whether the account's organization has all features enabled, not only consolidated billing."""
         backend = _backend_of(account)
         return backend is not None and backend.org is not None and backend.org.feature_set == "ALL"
 
@@ -177,7 +177,7 @@ def _levels(account: str, policy_type: PolicyType) -> Levels:
 
 
 def _is_enabled(root: moto_organizations.FakeOrganizationalUnit, policy_type: str) -> bool:
-    """Whether EnablePolicyType was called for the root."""
+    """Whether EnablePolicyType was called for this policy type on the root."""
     enabled: list[dict[str, str]] = root.policy_types  # type: ignore[attr-defined]  # the root is a FakeRoot
     return any(entry["Type"] == policy_type and entry["Status"] == "ENABLED" for entry in enabled)
 

@@ -1,4 +1,4 @@
-"""Check at start that moto stores and returns everything that the sandbox relies on."""
+"""Check at startup that moto stores and returns everything that the sandbox relies on."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Throttle:
     """The rate limits in force and their token buckets. The caller holds the world's lock."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        """`clock` counts seconds from any starting point."""
+        """Set up without limits. `clock` returns seconds since any fixed time."""
         self._clock = clock
         self._rates: dict[str, float] = {}
         self._buckets: dict[tuple[str, str, str], _Bucket] = {}
@@ -42,7 +42,7 @@ class Throttle:
         return len(self._buckets)
 
     def limit(self, rates: Mapping[str, float]) -> None:
-        """Set the limits of these services, starting with full buckets; 0 removes a limit."""
+        """Set the rate limits of these services and refill their buckets. A rate of 0 removes the limit."""
         for service, rate in rates.items():
             self._rates.pop(service, None)
             if rate > 0:

@@ -24,7 +24,7 @@ def is_default_key(key: str, service: str) -> bool:
 
 
 class Version(NamedTuple):
-    """A version of a secret; at most one of `string` and `binary` is set."""
+    """A version of a secret. At most one of `string` and `binary` is set."""
 
     version_id: str
     stages: tuple[str, ...]
@@ -67,7 +67,7 @@ class StoredParameter(NamedTuple):
 
 
 class SecretLocation(NamedTuple):
-    """The account and region of a secret or parameter."""
+    """The account and region in which a secret, parameter or other resource is stored."""
 
     account: str
     region: str

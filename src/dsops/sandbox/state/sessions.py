@@ -39,7 +39,7 @@ class Session(NamedTuple):
     issuer_id: str
     """The role's AROA id, the user's AIDA id, or the account of a root user. AWS never reuses ids, unlike names."""
     name: str
-    """The name of the role session or federated user; "" for a GetSessionToken session."""
+    """The name of the role session or of the federated user; "" for a GetSessionToken session."""
     issued_at: float
     expires_at: float
     mfa_at: float | None = None
@@ -56,11 +56,11 @@ class Session(NamedTuple):
     scopes: tuple[PolicyLayer, ...] = ()
     """The policies that GetScopedCredentials added, in order."""
     on_behalf_of: tuple[str, str] | None = None
-    """The IAM Identity Center user of the session: (user id, ARN of the identity store)."""
+    """The IAM Identity Center user for whom the session acts: (user id, ARN of the identity store)."""
 
 
 class Issued(NamedTuple):
-    """The credentials that the client receives."""
+    """The credentials that the client receives for a session."""
 
     access_key_id: str
     secret_access_key: str

@@ -119,7 +119,7 @@ class World:
         self._backends: dict[str, moto_iam.IAMBackend] = {}
 
     def add_account(self, account: str, partition: str = "aws") -> None:
-        """Add an empty account."""
+        """Add an account without users or roles."""
         self.partitions[account] = partition
         self._backends.pop(account, None)
 
@@ -148,19 +148,19 @@ class World:
         return None
 
     def keys_of(self, user: User) -> list[tuple[str, str]]:
-        """Return (key id, secret) of the user's active keys."""
+        """Return (key id, secret) pairs of the user's active access keys."""
         keys = self.backend(user.account).users[user.name].access_keys
         return [(key.access_key_id, key.secret_access_key) for key in keys if key.status == "Active"]
 
     def user_named(self, account: str, name: str) -> User | None:
-        """Return the user of that name."""
+        """Return the user with this name; None if the user does not exist."""
         if account not in self.partitions:
             return None
         stored_user = self.backend(account).users.get(name)
         return None if stored_user is None else view_user(stored_user)
 
     def user_at(self, arn: str) -> User | None:
-        """Return the user with exactly that ARN, path included."""
+        """Return the user with exactly this ARN, including the path; None if there is none."""
         parts = parse_arn(arn)
         user = None if parts is None else self.user_named(parts.account, parts.resource_name)
         return user if user is not None and user.arn == arn else None
@@ -183,7 +183,7 @@ class World:
         return next((view_role(role) for role in roles if role.name == name), None)
 
     def role_at(self, arn: str) -> Role | None:
-        """Return the role with exactly that ARN, path included."""
+        """Return the role with exactly this ARN, including the path; None if there is none."""
         parts = parse_arn(arn)
         if parts is None or self.partitions.get(parts.account) != parts.partition:
             return None
@@ -208,7 +208,7 @@ class World:
         return arn.resource_type != "user" or self.user_at(principal) is not None
 
     def grants_of_user(self, user: User) -> PrincipalGrants:
-        """Return the identity policies and boundary of a user."""
+        """Return the identity policies and permissions boundary of a user."""
         backend = self.backend(user.account)
         owner = cast("SandboxUser", backend.users[user.name])
         holders: list[moto_iam.User | moto_iam.Group] = [owner]

@@ -42,7 +42,7 @@ def decode(data: bytes) -> object:
 
 
 def encode(value: object) -> bytes:
-    """Encode None, bool, int, float, str, bytes, datetime, list, or dict with text keys."""
+    """Encode a value as CBOR: None, bool, int, float, str, bytes, datetime, list, or dict with text keys."""
     return cbor2.dumps(value, datetime_as_timestamp=True)
 
 
@@ -63,7 +63,7 @@ def _plain(value: object) -> object:
 
 def _moment(seconds: object, _is_immutable: bool) -> datetime:  # noqa: FBT001 - called by cbor2
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise ValueError("tag 1 is for a number of seconds")  # noqa: TRY004 - the bytes are invalid, not a type of the caller
+        raise ValueError("tag 1 is for a number of seconds")  # noqa: TRY004 - the bytes are wrong, not the caller's types
     return datetime.fromtimestamp(seconds, UTC)
 
 

@@ -1,4 +1,4 @@
-"""Check the checksums that clients send with S3 uploads."""
+"""Verify the checksums that clients send with S3 uploads."""
 
 from __future__ import annotations
 

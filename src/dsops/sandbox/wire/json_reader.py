@@ -1,4 +1,4 @@
-"""Parse a JSON or CBOR object into parameters."""
+"""Parse a JSON or CBOR object into the operation's parameters."""
 
 from __future__ import annotations
 

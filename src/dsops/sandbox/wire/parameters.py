@@ -69,7 +69,7 @@ def check_member(service: str, operation: str, name: str, value: object) -> None
 
 
 def unchecked_parameters(route: Route) -> dict[str, object]:
-    """Return the parameters as sent, without checking their values."""
+    """Return the parameters as sent; their values are not checked."""
     model = operation_model(route.service, route.operation)
     shape = model.input_shape
     if route.protocol in {"query", "ec2"}:

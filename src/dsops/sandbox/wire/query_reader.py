@@ -21,7 +21,7 @@ _DEEPEST_NAME = 21
 
 
 def structure_from_query(shape: Any, fields: Mapping[str, str], service: str = "") -> dict[str, object]:
-    """Return the fields that the model defines, as parameters. Raises MalformedInput."""
+    """Return the parameters that the model defines. Raises MalformedInput."""
     return _DIALECTS.get(service, _Query)().structure(shape, _tree(fields))
 
 
@@ -86,7 +86,7 @@ class _Ec2(_Query):
         serialized_name = str(serialization.get("name", ""))
         return serialized_name[:1].upper() + serialized_name[1:] if serialized_name else name
 
-    def items(self, shape: Any, node: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - EC2 asks no shape
+    def items(self, shape: Any, node: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - the base class's signature
         return node
 
 
@@ -101,7 +101,7 @@ class _Sqs(_Query):
     def entry(shape: Any) -> tuple[str, str]:
         return entry_names(shape)
 
-    def items(self, shape: Any, node: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - SQS asks no shape
+    def items(self, shape: Any, node: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - the base class's signature
         return {"1": {"": node[""]}, **node} if "" in node else node
 
 

@@ -50,7 +50,7 @@ def fraction(text: str) -> float:
 
 
 def bytes_of(text: str) -> bytes:
-    """Decode base64."""
+    """Return the bytes that base64 text encodes. Raises MalformedInput."""
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -58,7 +58,7 @@ def bytes_of(text: str) -> bytes:
 
 
 def moment(value: str | float) -> datetime:
-    """Parse a timestamp: seconds since 1970, ISO 8601, or an HTTP date."""
+    """Parse a timestamp in seconds since 1970, in ISO 8601, or as an HTTP date. Raises MalformedInput."""
     try:
         if isinstance(value, str) and not _NUMBER.fullmatch(value[:_LONGEST_NUMBER]):
             return _written_moment(value)

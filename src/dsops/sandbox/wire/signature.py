@@ -185,7 +185,7 @@ def _check_time(timestamp: str, now: float, window_minutes: int) -> None:
 
 @lru_cache(maxsize=256)
 def _moment(timestamp: str) -> int:
-    """Parse `20260713T100000Z` to seconds since 1970."""
+    """Parse a time such as `20260713T100000Z` to seconds since 1970."""
     match = _TIMESTAMP.fullmatch(timestamp)
     if match:
         year, month, day, hour, minute, second = (int(part) for part in match.groups())

@@ -74,5 +74,5 @@ def _elements(name: str, shape: Any, value: Any) -> Iterator[str]:
 
 
 def _element(name: str, text: str) -> str:
-    # An XML parser would read a raw carriage return as a line break.
+    # A carriage return is escaped, because an XML parser would turn a raw one into a line break.
     return f"<{name}>{escaped(text).replace(chr(13), '&#xD;')}</{name}>"
