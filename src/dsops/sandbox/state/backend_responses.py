@@ -72,7 +72,7 @@ def in_cbor(service: str, operation: str, answer: HttpAnswer) -> HttpAnswer:
 
 
 def _aws_headers(headers: Mapping[str, Any], without: set[str]) -> tuple[tuple[str, str], ...]:
-    """Return the headers that AWS sends, too. Line breaks in their values become spaces."""
+    """Return only those of moto's headers that AWS also sends. Line breaks in values become spaces."""
     kept_headers = []
     for name, value in headers.items():
         lower = name.lower()

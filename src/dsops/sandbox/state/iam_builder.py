@@ -16,7 +16,7 @@ _REGION_OF_PARTITION = {partition.name: partition.global_region for partition in
 
 
 class IamBuilder:
-    """Creates IAM resources in one world. Does not catch moto's exceptions for invalid resources."""
+    """Creates IAM resources in one sandbox. Does not catch moto's exceptions for invalid resources."""
 
     def __init__(self, world: World) -> None:
         self._world = world

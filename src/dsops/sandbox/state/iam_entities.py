@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class EntityRelations:
-    """Queries about the IAM resources of one world."""
+    """Queries about the IAM resources of one sandbox."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -65,7 +65,7 @@ class EntityRelations:
         return frozenset(arn for owner in owners if owner.name == name for arn in owner.managed_policies)
 
     def belongings(self, user: User) -> Mapping[str, bool]:
-        """Map what must be done before the user can be deleted, in IAM's words, to whether it is still to do."""
+        """Map each cleanup step that must precede deleting the user, in IAM's words, to whether it is still needed."""
         backend = self._world.backend(user.account)
         owner = backend.users[user.name]
         return {

@@ -24,8 +24,7 @@ _FOUND: Mapping[tuple[str, str], str] = {
 }
 """Operation that supports long polling -> the response member that is present once there is a message or task."""
 _SWF_SECONDS = 60
-"""API reference, PollForDecisionTask: "If no decision task is available in the specified task list before the timeout
-of 60 seconds expires, an empty result is returned."""
+"""How long an SWF poll waits before it returns an empty result (API reference, PollForDecisionTask)."""
 _LONGEST_SECONDS = 20
 """The maximum wait (API reference, ReceiveMessage). moto refuses longer waits at once."""
 

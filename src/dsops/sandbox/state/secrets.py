@@ -135,7 +135,7 @@ class SecretStorage:
         return arn
 
     def put_parameter(self, place: SecretLocation, name: str, value: str, kind: str, kms_key: str = "") -> None:
-        """Plan a parameter, which is created at the first request to Parameter Store.
+        """Store a parameter to be created later, at the first request to Parameter Store.
 
         moto's SSM takes 0.7 s to load.
         """

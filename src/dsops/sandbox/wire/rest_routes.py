@@ -75,7 +75,7 @@ def find_operation(service: str, method: str, path: str, query: Query, headers: 
 
 @cache
 def _templates(service: str) -> Mapping[str, Sequence[_Template]]:
-    """Return HTTP method -> the request patterns of a service."""
+    """Map HTTP methods to the request patterns of the operations of a service."""
     by_method: dict[str, list[_Template]] = {}
     for operation in sorted(operation_names(service)):
         if (service, operation) in _NOT_ROUTED:

@@ -38,7 +38,7 @@ _PREFIXES = {"dynamodbstreams": "dynamodb"}
 
 
 class ResourceResolver:
-    """Yields the authorization checks of all services in one world."""
+    """Yields the authorization checks of all services in one sandbox."""
 
     def __init__(self, world: World, secret_storage: SecretStorage) -> None:
         self._world = world

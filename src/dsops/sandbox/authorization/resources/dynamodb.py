@@ -45,7 +45,7 @@ _TABLE: Final = re.compile(r"table/([A-Za-z0-9_.-]+)")
 
 
 class DynamoDbResources:
-    """Yields the authorization checks of DynamoDB in one world."""
+    """Yields the authorization checks of DynamoDB in one sandbox."""
 
     def __init__(self, estate: Estate) -> None:
         self._estate = estate

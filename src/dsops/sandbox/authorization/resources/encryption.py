@@ -37,7 +37,7 @@ class KeyUse(NamedTuple):
 
 
 class Encryption:
-    """Determines which KMS keys an operation uses, in one world."""
+    """Determines which KMS keys an operation uses, in one sandbox."""
 
     def __init__(self, secret_storage: SecretStorage, kms: KmsResources, keys: KeyStore) -> None:
         self._secret_storage = secret_storage

@@ -26,7 +26,7 @@ def is_about_root(operation: str, parameters: Mapping[str, object], caller: Call
 
 
 class IamResources:
-    """Yields the authorization checks of IAM in one world."""
+    """Yields the authorization checks of IAM in one sandbox."""
 
     def __init__(self, world: World) -> None:
         self._world = world

@@ -71,7 +71,7 @@ class _Named(NamedTuple):
 
 
 class KmsResources:
-    """Yields the authorization checks of KMS in one world."""
+    """Yields the authorization checks of KMS in one sandbox."""
 
     def __init__(self, keys: KeyStore) -> None:
         self._keys = keys

@@ -49,7 +49,7 @@ _WIDEST: Final = {4: 8, 6: 32}
 
 
 class S3Resources:
-    """Yields the authorization checks of S3 in one world."""
+    """Yields the authorization checks of S3 in one sandbox."""
 
     def __init__(self, estate: Estate, kms: KmsResources) -> None:
         self._estate = estate

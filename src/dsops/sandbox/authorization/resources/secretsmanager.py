@@ -12,7 +12,7 @@ from dsops.sandbox.state.secrets import SecretLocation, SecretStorage
 
 
 class SecretResources:
-    """Yields the authorization checks of Secrets Manager in one world."""
+    """Yields the authorization checks of Secrets Manager in one sandbox."""
 
     def __init__(self, secret_storage: SecretStorage) -> None:
         self._secret_storage = secret_storage

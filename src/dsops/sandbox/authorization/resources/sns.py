@@ -18,7 +18,7 @@ _PUSH: Final = ("PlatformApplicationArn", "EndpointArn")
 
 
 class SnsResources:
-    """Yields the authorization checks of SNS in one world."""
+    """Yields the authorization checks of SNS in one sandbox."""
 
     def __init__(self, estate: Estate) -> None:
         self._estate = estate

@@ -28,7 +28,7 @@ _OWNERS_ALONE: Final = frozenset(
 
 
 class SqsResources:
-    """Yields the authorization checks of SQS in one world."""
+    """Yields the authorization checks of SQS in one sandbox."""
 
     def __init__(self, estate: Estate) -> None:
         self._estate = estate

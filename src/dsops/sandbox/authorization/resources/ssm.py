@@ -15,7 +15,7 @@ from dsops.sandbox.state.secrets import SecretLocation, SecretStorage
 
 
 class ParameterResources:
-    """Yields the authorization checks of Parameter Store in one world."""
+    """Yields the authorization checks of Parameter Store in one sandbox."""
 
     def __init__(self, secret_storage: SecretStorage, secrets: SecretResources) -> None:
         self._secret_storage = secret_storage
