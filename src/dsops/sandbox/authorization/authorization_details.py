@@ -1,9 +1,9 @@
-"""The IAM Toolbox's details of a refused request: context, evaluations, checks, policies.
+"""Build the IAM Toolbox's details of a refused request: context, evaluations, checks, policies.
 
-The format follows botocore's service model `iam-toolbox` 2018-05-10, whose texts say what each member holds, and
-AWS's two examples in the API reference: single values as text, several in brackets, an address with its prefix
-length, the moment as ISO time. Data of an organization other than the reader's is left out. Values of external IDs
-are always left out.
+The format follows botocore's service model `iam-toolbox` 2018-05-10, whose texts describe each member, and AWS's two
+examples in the API reference: a single value is text, several values are in brackets, an address has its prefix
+length, and the time is in ISO format. Data of an organization other than the reader's is omitted. Values of external
+IDs are always omitted.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from dsops.sandbox.authorization.authorizer import FULL_RIGHTS, NO_ROLE, Recorde
 from dsops.sandbox.clock import iso_time
 from dsops.sandbox.state.iam_backend import StoredPolicy
 
-Json = dict[str, Any]  # JSON of any shape
+Json = dict[str, Any]  # any JSON object
 
 _KINDS: Final[Mapping[PolicyType, str]] = {
     "resource control policy": "RESOURCE_CONTROL_POLICY",
@@ -47,15 +47,15 @@ _EFFECTS: Final[Mapping[Effect, str]] = {
     "ImplicitDeny": "IMPLICIT_DENY",
 }
 _NOBODYS: Final = (NO_ROLE.name, FULL_RIGHTS.name)
-"""Placeholder policies of the sandbox that no account has."""
+"""Names of the sandbox's placeholder policies, which exist in no account."""
 _MANY: Final = ("sts:transitivetagkeys",)
-"""Multi-valued keys besides the global ones."""
+"""Condition keys, besides the global ones, that can have several values."""
 _SPELT: Final = {"aws:userid": "aws:UserId", "aws:principalarn": "aws:PrincipalARN"}
-"""Spelled as in AWS's examples."""
+"""Condition key in lower case -> its spelling in AWS's examples."""
 
 
 class Listed(NamedTuple):
-    """A policy that took part in the evaluation."""
+    """A policy that took part in the evaluation, as the answer lists it."""
 
     kind: str
     uri: str
@@ -64,38 +64,38 @@ class Listed(NamedTuple):
 
     @property
     def is_inline(self) -> bool:
-        """Whether it is an inline policy, which has no ARN."""
+        """Whether the policy is an inline policy. Inline policies have no ARN."""
         return not self.uri.startswith("arn:")
 
 
 class MessageReader(NamedTuple):
-    """The account that reads a record, and what it may see of it."""
+    """A record and the account that reads it; decides what the account may see."""
 
     record: Record
     owner: Owner
 
     @property
     def sees_caller(self) -> bool:
-        """Whether the reader may see the refused caller's side."""
+        """Whether the reader may see the data of the refused caller's account."""
         return self.record.caller.lets(self.owner.account, self.owner.organization_id)
 
     def sees_resource(self, decision: Decision) -> bool:
-        """Whether the reader may see the policies on the resource owner's side."""
+        """Whether the reader may see the policies of the resource owner's account."""
         owner = self.record.owners[decision.request.resource_account]
         return owner.lets(self.owner.account, self.owner.organization_id)
 
     def sees(self, kind: str, decision: Decision) -> bool:
-        """Whether the reader may see policies of that kind."""
+        """Whether the reader may see policies of the type `kind`."""
         return self.sees_resource(decision) if kind in _OF_RESOURCES else self.sees_caller
 
     @property
     def sees_anything(self) -> bool:
-        """Whether the record exists for that reader at all."""
+        """Whether the reader may see any part of the record."""
         return self.sees_caller or any(self.sees_resource(entry.decision) for entry in self.record.decisions)
 
 
 def request_details(reader: MessageReader) -> Json:
-    """Return the answer of `GetRequestAuthorizationDetails`, with all evaluations."""
+    """Return the answer of `GetRequestAuthorizationDetails` with all evaluations on one page."""
     decisions = [entry.decision for entry in reader.record.decisions]
     contexts = [_context(reader, decision) for decision in decisions]
     shared = {
@@ -112,7 +112,7 @@ def request_details(reader: MessageReader) -> Json:
 
 
 def policies(reader: MessageReader) -> dict[str, Listed]:
-    """Return the evaluated policies by URI, matching or not, that the reader may see."""
+    """Map URIs to the evaluated policies that the reader may see, whether a statement matched or not."""
     policies_by_uri: dict[str, Listed] = {}
     for entry in reader.record.decisions:
         for kind, target, text in _consulted(reader.record, entry):
@@ -121,14 +121,14 @@ def policies(reader: MessageReader) -> dict[str, Listed]:
             listed = Listed(kind, _uri(kind, entry.decision, text.name), (target,), text.text)
             earlier = policies_by_uri.get(listed.uri)
             if earlier is not None:
-                # A control policy can be attached on several levels.
+                # A control policy can be attached to several levels of an organization.
                 listed = earlier._replace(attached_to=tuple(dict.fromkeys((*earlier.attached_to, target))))
             policies_by_uri[listed.uri] = listed
     return policies_by_uri
 
 
 def _consulted(record: Record, entry: RecordedDecision) -> Iterator[tuple[str, str, StoredPolicy]]:
-    """Yield kind, ARN of the target, and policy."""
+    """Yield the type, the ARN of the target, and the document of each evaluated policy."""
     request, consulted = entry.decision.request, entry.consulted
     owner = record.owners[request.resource_account]
     for kind, levels, nodes in (
@@ -148,13 +148,13 @@ def _consulted(record: Record, entry: RecordedDecision) -> Iterator[tuple[str, s
 
 
 def _principal_arn(decision: Decision) -> str:
-    """Return the ARN of a role rather than of its session, as in AWS's examples."""
+    """Return the principal's ARN; for a role session the role's ARN, as in AWS's examples."""
     principal = decision.request.principal
     return principal.issuer_arn or principal.arn
 
 
 def _uri(kind: str, decision: Decision, name: str) -> str:
-    """Return a managed policy's ARN; for an inline policy an opaque identifier."""
+    """Return the ARN of a managed policy or an opaque identifier of an inline policy."""
     if name.startswith("arn:"):
         return name
     target = decision.request.resource if kind in _OF_RESOURCES else _principal_arn(decision)
@@ -186,7 +186,7 @@ def _evaluation(reader: MessageReader, decision: Decision, context: Mapping[str,
 
 
 def _checks(reader: MessageReader, decision: Decision, reasons: Sequence[Reason]) -> Iterator[Json]:
-    """Yield the checks in AWS's order: RCPs and SCPs from the root down, resource, principal, boundary, session."""
+    """Yield checks in AWS's order: RCPs and SCPs from the root down, resource, principal, boundary, session."""
     reasons_by_type: dict[str, list[Reason]] = {}
     for reason in reasons:
         reasons_by_type.setdefault(reason.policy_type, []).append(reason)
@@ -204,7 +204,7 @@ def _checks(reader: MessageReader, decision: Decision, reasons: Sequence[Reason]
     for reason in required:
         yield _check(reader, decision, "RESOURCE", reason.effect, (reason,))
     for reason in reasons_by_type.get("identity-based policy", ()):
-        # Within one account either the identity or the resource policy may allow: together they are one requirement.
+        # Within one account either the identity policy or the resource policy may allow, so both form one check.
         alternatives = [resource_reason for resource_reason in resources if not resource_reason.is_needed]
         yield _check(reader, decision, "PRINCIPAL", _combined_effect(reason, alternatives), (reason, *alternatives))
     for policy_type, check_type in (("permissions boundary", "PERMISSIONS_BOUNDARY"), ("session policy", "SESSION")):
@@ -225,7 +225,7 @@ def _combined_effect(identity: Reason, beside: Sequence[Reason]) -> Effect | Non
 
 
 def _effect_of_all(layers: Sequence[Reason]) -> Effect | None:
-    """Combine the layers: each of them must allow."""
+    """Return the combined effect of the layers, each of which must allow."""
     effects = {reason.effect for reason in layers}
     if "ExplicitDeny" in effects:
         return "ExplicitDeny"
@@ -249,7 +249,7 @@ def _check(
 
 
 def _matched(reader: MessageReader, decision: Decision, reasons: Iterable[Reason]) -> Iterator[Json]:
-    """Yield the policies with matching statements that the reader may see."""
+    """Yield the policies that have matching statements and that the reader may see."""
     statements_by_uri: dict[str, list[Json]] = {}
     for reason in reasons:
         kind = _KINDS[reason.policy_type]
@@ -262,7 +262,7 @@ def _matched(reader: MessageReader, decision: Decision, reasons: Iterable[Reason
 
 
 def _sid(reason: StatementReason) -> str:
-    """Return the statement's Sid, or one made from its position."""
+    """Return the statement's Sid, or `statementN` with its position."""
     number = next(
         position for position, statement in enumerate(reason.policy.statements, 1) if statement is reason.statement
     )
@@ -290,7 +290,7 @@ def _shown_value(key: str, values: tuple[str, ...]) -> str:
 
 
 def document_of(listed: Listed) -> Json | None:
-    """Return the policy as it was at the refusal; None for a text that is not a JSON object."""
+    """Return the policy document at the time of the refusal; None for text that is not a JSON object."""
     try:
         document = json.loads(listed.text)
     except (ValueError, RecursionError):

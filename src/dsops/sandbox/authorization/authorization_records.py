@@ -1,8 +1,8 @@
-"""Refused requests under authorization ids, kept for the IAM Toolbox as long as AWS keeps them.
+"""Store refused requests by authorization id for the IAM Toolbox, for as long as AWS stores them.
 
-IAM User Guide, "Troubleshoot access denied error messages with authorization ID (Preview)": the text appended to
-AWS's message, 24 hours, one region, and who may look. AWS returns ids for most of IAM so far; the seed decides for
-which services.
+IAM User Guide, "Troubleshoot access denied error messages with authorization ID (Preview)" describes the text
+appended to AWS's message, the limits (24 hours, one region), and who may read a record. AWS returns ids for most of
+IAM so far; in the sandbox the seed decides which services return them.
 """
 
 from __future__ import annotations
@@ -20,53 +20,56 @@ _KEPT: Final = 1000
 _SECONDS: Final = 24 * 3600
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LENGTH: Final = 25
-"""Length of an id as AWS returns it; its model allows up to 256 characters."""
+"""The length of the ids that AWS returns. AWS's model allows up to 256 characters."""
 _CONSOLES: Final = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
 _CONSOLE: Final = "console.aws.amazon.com"
 
 
 class Owner(NamedTuple):
-    """The owner of an account at the time of the refusal."""
+    """An account and its place in an organization at the time of a refusal."""
 
     account: str
     organization_id: str
-    """Empty for an account in no organization."""
+    """The id of the account's organization; "" if the account belongs to none."""
     nodes: tuple[str, ...]
-    """ARNs of the root, the organizational units and the account."""
+    """The ARNs of the root, of the organizational units, and of the account."""
 
     def lets(self, account: str, organization_id: str) -> bool:
-        """Whether a caller of `account` may see this account's data: members see their whole organization."""
+        """Whether `account` may see this account's data: members of an organization see each other's."""
         return account == self.account or (bool(organization_id) and organization_id == self.organization_id)
 
 
 class Record(NamedTuple):
-    """A refused request."""
+    """A refused request with its authorization decisions."""
 
     authorization_id: str
     at: float
     region: str
     decisions: tuple[RecordedDecision, ...]
-    """All authorization questions of the request in order; the last one was denied."""
+    """All authorization decisions of the request in order. The last decision is the denial."""
     owners: Mapping[str, Owner]
-    """By account: the caller's and that of each resource."""
+    """Account id -> account, for the caller's account and the account of each resource."""
 
     @property
     def caller(self) -> Owner:
-        """The owner of the refused principal."""
+        """The refused principal's account."""
         return self.owners[self.decisions[-1].decision.request.principal.account]
 
 
 class AuthorizationRecords:
-    """The latest refusals that have ids."""
+    """The latest refused requests that have authorization ids."""
 
     def __init__(self, organizations: Organizations) -> None:
         self.services: frozenset[str] = frozenset()
-        """Services whose refusals get ids; `all` for every service."""
+        """The services whose refusals get authorization ids; `all` means every service."""
         self._organizations = organizations
         self._records: OrderedDict[str, Record] = OrderedDict()
 
     def note(self, service: str, region: str, decisions: Sequence[RecordedDecision]) -> str:
-        """Record a refused request and return its id; "" for callers without an account and services without ids."""
+        """Record a refused request and return its authorization id; "" if it gets none.
+
+        Callers without an account, and services that are not in `services`, get no id.
+        """
         if not decisions or decisions[-1].decision.is_allowed or not self.services & {service, EVERY_SERVICE}:
             return ""
         principal = decisions[-1].decision.request.principal
@@ -80,12 +83,12 @@ class AuthorizationRecords:
         return record.authorization_id
 
     def find(self, authorization_id: str, region: str, now: float) -> Record | None:
-        """Return the record with that id, within a day and in the region of the refusal."""
+        """Return the record with that id if it was made in this region within the last 24 hours."""
         record = self._records.get(authorization_id)
         return record if record is not None and record.region == region and now < record.at + _SECONDS else None
 
     def owner(self, account: str) -> Owner:
-        """Return the owner of the account at this moment."""
+        """Return an account with its present place in an organization."""
         membership = self._organizations.membership(account) if account else None
         if membership is None:
             return Owner(account, "", ())
@@ -96,7 +99,7 @@ class AuthorizationRecords:
 
 
 def new_id() -> str:
-    """Return a random id that can't be guessed."""
+    """Return a random authorization id that can't be guessed."""
     number = int.from_bytes(os.urandom(16), "big")
     digits = []
     for _ in range(_LENGTH):
@@ -106,7 +109,7 @@ def new_id() -> str:
 
 
 def with_id(message: str, authorization_id: str, region: str, partition: str) -> str:
-    """Append AWS's text about the authorization id to a message."""
+    """Append AWS's text about the authorization id to an error message."""
     console = _CONSOLES.get(partition, _CONSOLE)
     link = f"https://{region}.{console}/iam/home?region={region}#/authorization-details/{authorization_id}"
     return (

@@ -1,4 +1,4 @@
-"""Collect the policies that apply to a caller's request and evaluate them; recent decisions are kept."""
+"""Evaluate the policies that apply to a request, and keep the latest decisions."""
 
 from __future__ import annotations
 
@@ -22,47 +22,47 @@ FULL_RIGHTS = StoredPolicy(
     "the root user's rights",
     '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}',
 )
-"""A placeholder policy for the root user."""
+"""A placeholder policy that stands for the root user's permissions."""
 NO_ROLE = StoredPolicy(
     "no role has this ARN",
     '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"Service": "no-service.invalid"}, '
     '"Action": "sts:AssumeRole"}}',
 )
-"""The trust policy of a role that does not exist: it lets no caller in."""
+"""A placeholder trust policy for a role that does not exist. It allows no caller."""
 SESSION_POLICY = "the session policy"
 _REFUSES_ALL = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "%s"}]}'
 _NOTHING_ALLOWED_AS: Mapping[PolicyKind, str] = {"trust": _REFUSES_ALL % "sts:*", "resource": _REFUSES_ALL % "*"}
 
 
 class AuthorizationQuestion(NamedTuple):
-    """One authorization check: whether the caller may perform this action on this resource."""
+    """An authorization check: whether the caller may perform an action on a resource."""
 
     action: str
     resource: str
-    """The ARN that policies are matched against; `*` for an action without resources."""
+    """The ARN that policies are matched against; `*` for an action that has no resource."""
     account: str
-    """The account that owns the resource."""
+    """The id of the account that owns the resource."""
     context: Mapping[str, tuple[str, ...]]
     resource_policy: StoredPolicy | None = None
     shown: str = ""
-    """The resource as the error message names it, if not by ARN: the id as the client sent it."""
+    """The name of the resource in the error message, if that is not the ARN: the id as the client sent it."""
     must_policy_allow: bool = False
-    """Whether the resource's policy must allow, even within its own account, as with a KMS key."""
+    """Whether the resource's policy must allow the request even in its own account, as for a KMS key."""
 
 
 class Consulted(NamedTuple):
-    """The policies of a request as stored; empty or None where there are none."""
+    """The stored policies that apply to a request; empty or None if there are none."""
 
     identity: tuple[StoredPolicy, ...] = ()
     boundary: StoredPolicy | None = None
     session: Levels = ()
-    """Layers, each of which must allow."""
+    """Layers of session policies. Every layer must allow the request."""
     resource: StoredPolicy | None = None
     service_control: Levels = ()
     resource_control: Levels = ()
 
     def policies(self, resource_kind: PolicyKind, *, must_resource_allow: bool) -> Policies:
-        """Return the policies parsed."""
+        """Return the policies in parsed form."""
         boundary, resource = self.boundary, self.resource
         return Policies(
             _all_compiled(self.identity, "identity"),
@@ -76,7 +76,7 @@ class Consulted(NamedTuple):
 
 
 class RecordedDecision(NamedTuple):
-    """A decision, its request id and its policies."""
+    """An authorization decision with its request id, time and policies."""
 
     request_id: str
     at: float
@@ -85,14 +85,14 @@ class RecordedDecision(NamedTuple):
 
 
 class Authorizer:
-    """Makes authorization decisions and remembers the latest."""
+    """Makes authorization decisions and keeps the latest of them."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self.decisions: deque[RecordedDecision] = deque(maxlen=_KEPT_DECISIONS)
 
     def require(self, caller: Caller, question: AuthorizationQuestion, request_id: str, now: float) -> None:
-        """Raise AccessDenied with AWS's message unless the caller is allowed."""
+        """Raise AccessDenied with AWS's message unless the caller is allowed to perform the action."""
         decision = self.decide(caller, question, request_id, now)
         if not decision.is_allowed:
             raise denied(decision, question.shown)
@@ -106,7 +106,7 @@ class Authorizer:
         *,
         is_kept_when_allowed: bool = True,
     ) -> Decision:
-        """Return the decision that AWS would make."""
+        """Return the decision that AWS would make on an authorization check."""
         kind: PolicyKind = "trust" if question.action.startswith("sts:") else "resource"
         consulted = self._consulted(caller, question)
         context = question.context
@@ -121,7 +121,7 @@ class Authorizer:
         return decision
 
     def decisions_of(self, request_id: str) -> list[RecordedDecision]:
-        """Return the decisions of the request in progress, in order."""
+        """Return the decisions made so far for the current request, in order."""
         decisions: list[RecordedDecision] = []
         for entry in reversed(self.decisions):
             if entry.request_id != request_id:
@@ -146,39 +146,39 @@ class Authorizer:
         )
 
     def _grants(self, caller: Caller) -> PrincipalGrants:
-        """Return the caller's identity policies and boundary."""
+        """Return the caller's identity policies and permissions boundary."""
         if caller.role is not None:
             return self._world.grants_of_role(caller.role)
         if caller.user is not None:
             return self._world.grants_of_user(caller.user)
         if caller.principal.kind == "federated-session":
-            # Issued by the root user, who has all permissions.
+            # The root user, who has all permissions, issued the session.
             return PrincipalGrants((FULL_RIGHTS,), None)
         return PrincipalGrants((), None)
 
     def _session_layers(self, account: str, session: Session) -> Levels:
-        """Return the session policies passed at issue, and the scopes added by GetScopedCredentials since."""
+        """Return layers of the session policies and of the scopes that GetScopedCredentials added."""
         if session.policy is None and not session.scopes:
             return ()
         layers = [self._session_policies(account, layer) for layer in session.scopes]
         if session.policy is not None:
             first = self._session_policies(account, session.policy)
-            # The policies of AssumeRoot's tasks only deny: they limit the root user's full permissions.
+            # The task policies of AssumeRoot contain only denials: they limit the root user's full permissions.
             layers.insert(0, (FULL_RIGHTS, *first) if session.kind == "assumed-root" else first)
         elif session.kind == "federated":
-            # A federated session without a policy has no permissions, and scopes can't add any.
+            # A federated session without a session policy has no permissions, and scopes can't add any.
             layers.insert(0, ())
         return tuple(layers)
 
     def _session_policies(self, account: str, layer: PolicyLayer) -> tuple[StoredPolicy, ...]:
         texts = [StoredPolicy(SESSION_POLICY, layer.inline)] if layer.inline else []
         managed_policies = (self._world.managed_policy(account, arn) for arn in layer.managed_arns)
-        # A policy deleted since then allows nothing, but the layer still limits.
+        # If a policy was deleted since the session was issued, it allows nothing, but its layer still applies.
         return (*texts, *(policy for policy in managed_policies if policy is not None))
 
 
 def denied(decision: Decision, shown_arn: str = "") -> SandboxRefusal:
-    """Return AccessDenied (403) with AWS's message; `shown_arn` replaces the ARN where the service names an id."""
+    """Return AccessDenied (403) with AWS's message. `shown_arn` is the resource in it, if that is not the ARN."""
     request = decision.request
     sentence = denial_sentence(request, decision)
     if shown_arn and shown_arn != request.resource:
@@ -189,12 +189,12 @@ def denied(decision: Decision, shown_arn: str = "") -> SandboxRefusal:
 
 @lru_cache(maxsize=8192)
 def compiled(text: str, kind: PolicyKind, name: str) -> Policy:
-    """Return the parsed policy; one that can't be parsed denies everything."""
+    """Return the parsed policy. A policy that can't be parsed becomes one that denies everything."""
     try:
         return parse_policy(text, kind, name=name)
     except PolicyInvalid:
         if kind == "rcp":
-            # An RCP can't express that, so the denial has the form of a resource policy.
+            # An RCP can't express a denial of everything, so the denial is parsed as a resource policy.
             return parse_policy(_REFUSES_ALL % "*", "resource", name=name)._replace(kind=kind)
         return parse_policy(_NOTHING_ALLOWED_AS.get(kind, NOTHING_ALLOWED), kind, name=name)
 

@@ -1,7 +1,7 @@
-"""Identify the caller of a signed request, by long-term key or session, with checks in AWS's order.
+"""Authenticate the caller of a signed request by long-term key or session, with checks in AWS's order.
 
-Measured on live STS: the credential's scope is checked before the key, an inactive key before its signature, the
-token before its expiry, the expiry before a deleted role, and the signature last.
+The order was measured on live STS: the credential's scope is checked before the key, an inactive key before its
+signature, the token before its expiry, the expiry before a deleted role, and the signature last.
 """
 
 from __future__ import annotations
@@ -18,54 +18,53 @@ from dsops.sandbox.wire.errors import expired_token, invalid_token
 from dsops.sandbox.wire.signature import Claim, check_scope, check_signature, read_claim
 from dsops.sandbox.wire.signature_v2 import check_query_signature, is_signed_so, read_query_claim
 
-# The time window is 15 minutes for STS; Secrets Manager and SSM were seen to allow 5.
+# How far a signature's time may differ from now: 15 minutes for STS; Secrets Manager and SSM were seen to allow 5.
 _WINDOW_MINUTES = {"secretsmanager": 5, "ssm": 5}
 _DEFAULT_WINDOW_MINUTES = 15
 
 
 class Caller(NamedTuple):
-    """The principal of a request in its current state."""
+    """The principal that sent a request, in its current state."""
 
     principal: Principal
     partition: str
     user_id: str
-    """`aws:userid`, and UserId of GetCallerIdentity."""
+    """The value of `aws:userid`, and the UserId that GetCallerIdentity returns."""
     key_id: str
     region: str
-    """The region of the credential scope, to which the request was sent."""
+    """The region in the credential scope, to which the request was sent."""
     user: User | None
-    """The user of a long-term key, GetSessionToken or GetFederationToken session; None for roles and the root user."""
+    """The user who owns the long-term key, or who called GetSessionToken or GetFederationToken; otherwise None."""
     role: Role | None
     session: Session | None
-    """None for a long-term key."""
+    """The session of temporary credentials; None for a long-term key."""
     tags: Mapping[str, str]
-    """`aws:PrincipalTag`: tags of the user or role, overridden by the session's."""
+    """The values of `aws:PrincipalTag`: session tags override those of the user or role."""
     subject: str = ""
-    """The subject of a web identity token or SAML assertion."""
+    """The subject in a web identity token or SAML assertion."""
 
     @property
     def account(self) -> str:
-        """The principal's account."""
+        """The id of the principal's account."""
         return self.principal.account
 
     @property
     def arn(self) -> str:
-        """The ARN that errors and GetCallerIdentity show."""
+        """The ARN that error messages and GetCallerIdentity show."""
         return self.principal.arn
 
     @property
     def unique_id(self) -> str:
-        """The AIDA id of the user or AROA id of the role; the account id for its root user."""
+        """The user's AIDA id, the role's AROA id, or the account id of a root user."""
         return self.principal.unique_id or self.account
 
 
 def authenticate(
     request: HttpRequest, service: str, world: World, sessions: SessionTable, *, now: float, wall: float
 ) -> tuple[Caller, HttpRequest]:
-    """Return the verified caller, and the request with an aws-chunked body decoded.
+    """Return the verified caller, and the request with its aws-chunked body decoded.
 
     `service` is the name that the signature must be scoped to; `now` is the sandbox's time, `wall` the machine's.
-
     Raises SandboxRefusal.
     """
     check: Callable[[HttpRequest, Claim, str], HttpRequest] = check_signature
@@ -79,7 +78,7 @@ def authenticate(
     else:
         caller, secret = _of_long_term_key(claim, world)
     if caller.partition != partition_of_region(claim.region).name:
-        # An account belongs to one partition; its keys are unknown in the others.
+        # An account belongs to one partition, and the other partitions do not know its keys.
         raise invalid_token()
     return caller, check(request, claim, secret)
 
@@ -110,7 +109,7 @@ def _of_session(claim: Claim, world: World, sessions: SessionTable, now: float) 
 
 
 def session_caller(world: World, session: Session, key_id: str, region: str) -> Caller | None:
-    """Return the caller of a session; None when its user or role was deleted."""
+    """Return the caller of a session; None if the session's user or role was deleted."""
     if session.account not in world.partitions:
         return None
     if session.kind in {"root", "assumed-root"}:
@@ -127,21 +126,21 @@ def session_caller(world: World, session: Session, key_id: str, region: str) -> 
 
 
 def user_caller(world: World, user: User, key_id: str, region: str, session: Session | None) -> Caller:
-    """Return the caller for a user with a long-term key or a GetSessionToken session."""
+    """Return the caller for a user who uses a long-term key or a GetSessionToken session."""
     principal = Principal("user", user.account, user.arn, unique_id=user.unique_id)
     partition = world.partitions[user.account]
     return Caller(principal, partition, user.unique_id, key_id, region, user, None, session, dict(user.tags))
 
 
 def root_caller(world: World, account: str, key_id: str, region: str, session: Session | None) -> Caller:
-    """Return the caller for the root user of an account."""
+    """Return the caller for an account's root user."""
     partition = world.partitions[account]
     principal = Principal("root", account, f"arn:{partition}:iam::{account}:root")
     return Caller(principal, partition, account, key_id, region, None, None, session, {})
 
 
 def role_caller(world: World, role: Role, session: Session, key_id: str, region: str) -> Caller:
-    """Return the caller for a role session. Its ARN omits the role's path (measured)."""
+    """Return the caller for a role session. The session's ARN omits the role's path (measured)."""
     partition = world.partitions[role.account]
     arn = f"arn:{partition}:sts::{role.account}:assumed-role/{role.name}/{session.name}"
     principal = Principal("role-session", role.account, arn, issuer_arn=role.arn, unique_id=role.unique_id)
@@ -151,7 +150,7 @@ def role_caller(world: World, role: Role, session: Session, key_id: str, region:
 
 
 def _federated_caller(world: World, user: User | None, session: Session, key_id: str, region: str) -> Caller:
-    """Return the caller for a GetFederationToken session of a user, or of the root user if there is none."""
+    """Return the caller for a GetFederationToken session of a user; `user` None means the root user."""
     account, partition = session.account, world.partitions[session.account]
     arn = f"arn:{partition}:sts::{account}:federated-user/{session.name}"
     issuer = f"arn:{partition}:iam::{account}:root" if user is None else user.arn
@@ -162,6 +161,6 @@ def _federated_caller(world: World, user: User | None, session: Session, key_id:
 
 
 def overlay(below: Mapping[str, str], above: Mapping[str, str]) -> dict[str, str]:
-    """Merge tags; `above` wins, and keys are compared without case."""
+    """Return the merged tags. `above` overrides `below`; keys are compared case-insensitively."""
     hidden = {lower_case(key) for key in above}
     return {key: value for key, value in below.items() if lower_case(key) not in hidden} | dict(above)

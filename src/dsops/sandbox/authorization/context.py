@@ -1,7 +1,7 @@
-"""The global condition keys of a request: principal, source, time, client.
+"""Compute the global condition keys of a request: principal, source, time, client.
 
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html. An absent key differs from an
-empty one, so keys that AWS omits are omitted here.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html. A key that is absent differs
+from a key with an empty value, so keys that AWS omits are omitted here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TYPES: Mapping[str, Literal["Account", "User", "FederatedUser", "AssumedRole"]]
 
 
 def request_context(world: World, caller: Caller, request: HttpRequest, now: float) -> Context:
-    """Return the condition keys that do not depend on the operation; `now` is the sandbox's time."""
+    """Return the condition keys that do not depend on the operation. `now` is the sandbox's time."""
     principal = caller.principal
     context = unsigned_context(caller.region, request, now)
     own_address = source_ip(world, caller)
@@ -50,12 +50,12 @@ def request_context(world: World, caller: Caller, request: HttpRequest, now: flo
 
 
 def unsigned_context(region: str, request: HttpRequest, now: float) -> Context:
-    """Return the condition keys that do not depend on the caller."""
+    """Return the condition keys that depend neither on the caller nor on the operation."""
     context: Context = {
         "aws:SourceIp": (request.peer,),
         "aws:CurrentTime": (iso_time(now),),
         "aws:EpochTime": (str(int(now)),),
-        # The sandbox stands in for an https endpoint; that loopback has no TLS is not the client's doing.
+        # Always true: the sandbox stands for an https endpoint, although it does not serve TLS itself.
         "aws:SecureTransport": ("true",),
         "aws:RequestedRegion": (region,),
         "aws:ViaAWSService": ("false",),
@@ -67,11 +67,11 @@ def unsigned_context(region: str, request: HttpRequest, now: float) -> Context:
 
 
 def s3_context(request: HttpRequest, now: float) -> Context:
-    """Return the keys about the signature of an S3 request.
+    """Return the condition keys about the signature of an S3 request.
 
     Amazon S3 API Reference, "Amazon S3 Signature Version 4 ... policy keys".
     """
-    # True, as for aws:SecureTransport, of the endpoint that the sandbox stands in for.
+    # As for aws:SecureTransport, this is the value at the real endpoint, which uses TLS.
     context: Context = {"s3:TlsVersion": ("1.3",)}
     query = dict(parse_qsl(request.query))
     if "authorization" in request.headers:
@@ -90,7 +90,7 @@ def s3_context(request: HttpRequest, now: float) -> Context:
 
 
 def _signed_at(stamp: str) -> float | None:
-    """Parse `20261128T120000Z` to seconds since 1970; None for other text."""
+    """Parse a time such as `20261128T120000Z` to seconds since 1970; None for other text."""
     try:
         return datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
     except ValueError:
@@ -98,25 +98,28 @@ def _signed_at(stamp: str) -> float | None:
 
 
 def source_ip(world: World, caller: Caller) -> str:
-    """Return the source address that the seed gives this principal or its session has; "" for the real one."""
+    """Return the source address that the seed or the session sets for the caller; "" for the actual address."""
     own = world.source_ips.get(caller.unique_id, "")
     return own or ("" if caller.session is None else caller.session.source_ip)
 
 
 def membership_keys(membership: Membership | None, whose: Literal["Principal", "Resource", "Source"]) -> Context:
-    """Return `aws:PrincipalOrgID` and `aws:PrincipalOrgPaths`, or those of `whose`; {} outside an organization."""
+    """Return the keys `aws:PrincipalOrgID` and `aws:PrincipalOrgPaths` ({} outside an organization).
+
+    `whose` replaces `Principal` in the names of the keys.
+    """
     if membership is None:
         return {}
     return {f"aws:{whose}OrgID": (membership.organization_id,), f"aws:{whose}OrgPaths": (membership.path,)}
 
 
 def tag_keys(prefixes: Iterable[str], tags: Iterable[tuple[str, str]]) -> Context:
-    """Return `PREFIX/KEY` for each tag and prefix."""
+    """Return the key `PREFIX/KEY` for each combination of a prefix and a tag."""
     return {f"{prefix}/{key}": (value,) for key, value in tags for prefix in prefixes}
 
 
 def request_tags(tags: Iterable[tuple[str, str]]) -> Context:
-    """Return `aws:RequestTag/KEY` and `aws:TagKeys` for tags passed with a request; {} without tags."""
+    """Return `aws:RequestTag/KEY` and `aws:TagKeys` for the tags in a request; {} without tags."""
     passed = tuple(tags)
     if not passed:
         return {}
@@ -124,13 +127,16 @@ def request_tags(tags: Iterable[tuple[str, str]]) -> Context:
 
 
 def _principal_arn(caller: Caller) -> str:
-    """Return a role session's role ARN with its path, never the session's ARN (measured)."""
+    """Return the principal's ARN; for a role session the role's ARN with its path (measured)."""
     principal = caller.principal
     return principal.issuer_arn if principal.kind == "role-session" else principal.arn
 
 
 def _add_session(context: Context, caller: Caller, now: float) -> None:
-    """Add the session's keys. MultiFactorAuthPresent is "false" for sessions without MFA, absent for long-term keys."""
+    """Add the condition keys of the session.
+
+    MultiFactorAuthPresent is "false" for sessions without MFA, and absent for long-term keys.
+    """
     session = caller.session
     if session is None:
         return

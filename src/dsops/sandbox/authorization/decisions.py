@@ -1,4 +1,4 @@
-"""Decisions as JSON for people: each policy's result, and the unmet conditions of near misses."""
+"""Convert authorization decisions to JSON for users: each policy's result, and why statements did not match."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dsops.sandbox.clock import iso_time
 
 
 def decision_record(entry: RecordedDecision) -> dict[str, object]:
-    """Return the decision as JSON types. Secret condition values are left out (`dsops.policy` masks them)."""
+    """Return the decision as JSON types. `dsops.policy` masks secret condition values in it."""
     decision = entry.decision
     request = decision.request
     return {
@@ -29,7 +29,7 @@ def decision_record(entry: RecordedDecision) -> dict[str, object]:
 
 
 def _reason(reason: Reason) -> dict[str, object]:
-    # The statements of the placeholder trust policy for a missing role are no user's.
+    # The placeholder trust policy of a missing role is not shown, because no user wrote it.
     is_no_role = any(statement_reason.policy.name == NO_ROLE.name for statement_reason in reason.near)
     return {
         "policy_type": reason.policy_type,
@@ -54,7 +54,7 @@ def _statement(reason: StatementReason) -> dict[str, object]:
 
 
 def _number(policy: Policy | None, statement: Statement | None) -> int | None:
-    """Return the statement's position in its policy, from 1: a one-line document has no other way to point to it."""
+    """Return the statement's position in its policy, from 1. In a one-line document the line number says nothing."""
     if policy is None or statement is None:
         return None
     return next((number for number, candidate in enumerate(policy.statements, 1) if candidate is statement), None)

@@ -1,7 +1,8 @@
-"""The IAM Toolbox (preview): details of refused requests, for permitted accounts.
+"""The IAM Toolbox service (preview): returns details of refused requests to permitted accounts.
 
-botocore's service model `iam-toolbox` 2018-05-10, signed for `iam`; moto lacks the service. A record belongs to one
-region. The account or organization of the refused caller sees it; the resource owner sees only its own part.
+The service follows botocore's model `iam-toolbox` 2018-05-10; its requests are signed for `iam`, and moto lacks it. A
+record can be read only in its region. The refused caller's account or organization sees all of the record; the
+resource owner sees only the part about its resource.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ if TYPE_CHECKING:
 
 _PATH: Final = "/authorization-details/"
 _PAGE: Final = 50
-"""Evaluations per page; AWS does not document its number."""
+"""The number of evaluations per page. AWS does not document its page size."""
 _JSON: Final = (("Content-Type", "application/json"),)
 
 
 def find_toolbox_route(request: HttpRequest) -> Route | None:
-    """Return the Toolbox operation; None for a request to another service. IAM's own requests all go to `/`."""
+    """Return the route of a Toolbox operation; None for other services. IAM's requests all use the path `/`."""
     if not request.path.startswith(_PATH) or signed_for(request) != signing_name(TOOLBOX):
         return None
     if not operation_names(TOOLBOX):
@@ -45,7 +46,7 @@ def find_toolbox_route(request: HttpRequest) -> Route | None:
         raise refusal("NotImplemented", message, 501)
     try:
         match = find_operation(TOOLBOX, request.method, request.path, query_pairs(request.query), request.headers)
-    except ValueError as error:  # invalid UTF-8 in escapes
+    except ValueError as error:  # the path has escapes that are not valid UTF-8
         raise refusal("MalformedInput", None) from error
     if match is None:
         return None
@@ -62,14 +63,14 @@ def find_toolbox_route(request: HttpRequest) -> Route | None:
 
 
 class Toolbox:
-    """The service, over the records of one sandbox."""
+    """Answers Toolbox requests from the records of one sandbox."""
 
     def __init__(self, records: AuthorizationRecords, judge: Authorizer) -> None:
         self._records = records
         self._judge = judge
 
     def perform(self, turn: AuthenticatedRequest) -> HttpAnswer:
-        """Perform the operation. Raises SandboxRefusal."""
+        """Perform a Toolbox operation. Raises SandboxRefusal."""
         account = turn.caller.account
         question = AuthorizationQuestion(f"iam:{turn.operation}", "*", account, turn.context)
         self._judge.require(turn.caller, question, turn.request_id, turn.now)
@@ -84,7 +85,7 @@ class Toolbox:
 
 
 def _document(reader: MessageReader, uri: str) -> Json:
-    """Return a policy document; only the refused caller's side may read policies (the operation's description)."""
+    """Return a policy document. Only the refused caller's account or organization may read it (AWS's model)."""
     listed = policies(reader).get(uri) if reader.sees_caller else None
     document = None if listed is None else document_of(listed)
     if document is None:
@@ -93,7 +94,7 @@ def _document(reader: MessageReader, uri: str) -> Json:
 
 
 def _page(details: Json, authorization_id: str, token: str) -> Json:
-    """Return the evaluations from that token on, with the token of the next page."""
+    """Return a page of evaluations that begins at the token, with the token of the next page."""
     evaluations = details["evaluations"]
     starts = range(0, max(len(evaluations), 1), _PAGE)
     tokens = {_token(authorization_id, start): start for start in starts}

@@ -1,7 +1,7 @@
-"""Encoded authorization messages: the reason of a denial, readable only with permission to decode.
+"""Encode authorization messages: the reason for a denial, which only permitted callers can decode.
 
-STS API Reference, DecodeAuthorizationMessage, and AWS's two examples of the result. AWS returns them in the errors of
-EC2 and a few others; here each denial in `/_sandbox/decisions` has one, too.
+STS API Reference, DecodeAuthorizationMessage, and AWS's two examples of the result. AWS returns such messages in the
+errors of EC2 and a few other services; here each denial in `/_sandbox/decisions` has one as well.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from cryptography.fernet import Fernet
 
 MAX_LENGTH = 10_240
-"""Maximum characters that DecodeAuthorizationMessage accepts."""
+"""Maximum number of characters in a message that DecodeAuthorizationMessage accepts."""
 
 _MAX_DECODED = 1_000_000
 
 
 class Messages:
-    """Encodes and decodes messages with a key of this sandbox."""
+    """Encrypts and decrypts messages with a key that only this sandbox has."""
 
     def encode(self, decision: Decision) -> str:
-        """Return the encoded message of a decision. If too long, it omits the request's conditions."""
+        """Return the encoded message of a decision, without the request's conditions if it would be too long."""
         record = message_record(decision)
         message = self._encrypt(decision, record)
         if len(message) > MAX_LENGTH:
@@ -36,7 +36,7 @@ class Messages:
         return message
 
     def decode(self, message: str, account: str) -> str | None:
-        """Return the JSON text; None for a message of another sandbox or another account."""
+        """Return the JSON text of a message; None if the message belongs to another sandbox or account."""
         from cryptography.fernet import InvalidToken
 
         try:
@@ -46,7 +46,7 @@ class Messages:
         return text if owner == account else None
 
     def _encrypt(self, decision: Decision, record: Mapping[str, object]) -> str:
-        # An unsigned request has no account: its denial can be decoded by the role's owner.
+        # An unsigned request has no account, so the owner of the resource can decode its denial.
         owner = decision.request.principal.account or decision.request.resource_account
         text = f"{owner}\n{json.dumps(record, separators=(',', ':'))}"
         return self._fernet.encrypt(zlib.compress(text.encode(), 9)).decode()
@@ -59,7 +59,7 @@ class Messages:
 
 
 def message_record(decision: Decision) -> dict[str, object]:
-    """Return what DecodeAuthorizationMessage shows of a decision, without external IDs."""
+    """Return the result of DecodeAuthorizationMessage for a decision, without external IDs."""
     matched = [
         statement_reason.statement
         for reason in decision.reasons
@@ -121,5 +121,5 @@ def _items(entries: Iterable[object]) -> dict[str, object]:
 
 
 def _inflate(packed: bytes) -> str:
-    """Decompress a message; the limit is above any message encoded here."""
+    """Decompress a message. The size limit is larger than any message that `encode` creates."""
     return zlib.decompressobj().decompress(packed, _MAX_DECODED).decode()

@@ -1,4 +1,4 @@
-"""Waiting long polls: asked in turn within a small time budget, so that other requests are served."""
+"""Hold the clients of long polls, and retry their polls within a small time budget so that others are served."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ Client = TypeVar("Client")
 _PAUSE_SECONDS = 0.05
 _LOOK_SECONDS = 0.02
 _SHARE = 3
-"""A pause lasts at least this many times as long as the polls that found nothing."""
+"""A pause lasts at least this many times as long as the preceding polls that returned nothing."""
 
 
 class _Poll(NamedTuple, Generic[Client]):
     client: Client
     answer: HttpAnswer
-    """Sent when the wait ends without a result."""
+    """The answer to send if the wait ends without a result."""
     wait: Wait
     until: float
 
 
 class Waiting(Generic[Client]):
-    """The long polls of one server. For the same source the oldest is answered first."""
+    """The waiting long polls of one server. Of several polls of a source, the oldest is answered first."""
 
     def __init__(
         self,
@@ -35,33 +35,33 @@ class Waiting(Generic[Client]):
         most: int,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """`deliver` sends an answer, and may add another client while it does.
+        """Set up without any long polls. `deliver` sends an answer, and may add another client while it does.
 
-        With more than `most` clients the next `look` answers the oldest ones early, with an empty answer.
+        If more than `most` clients wait, the next `look` sends the empty answer to the oldest of them early.
         """
         self._deliver = deliver
         self._is_gone = is_gone
         self._most = most
         self._clock = clock
         self._polls: dict[str, deque[_Poll[Client]]] = {}
-        """Polls by source; the source polled longest ago comes first."""
+        """Source -> its polls. The source that was polled longest ago comes first."""
         self._look_at = 0.0
 
     def __len__(self) -> int:
         return sum(map(len, self._polls.values()))
 
     def add(self, client: Client, answer: HttpAnswer, wait: Wait) -> None:
-        """Add a waiting client."""
+        """Add a client that waits for the result of a long poll."""
         self._polls.setdefault(wait.source, deque()).append(_Poll(client, answer, wait, self._clock() + wait.seconds))
         if len(self) > self._most:
             self._look_at = 0.0
 
     def pause(self, longest: float) -> float:
-        """Return the seconds until the next look, at most `longest`."""
+        """Return the seconds until the next `look` is due, at most `longest`."""
         return min(longest, max(0.0, self._look_at - self._clock())) if self._polls else longest
 
     def look(self) -> None:
-        """Answer the clients whose message came, and those whose wait is over. Does nothing during a pause."""
+        """Answer the clients that have a result and those whose wait has ended. Does nothing during a pause."""
         begun = self._clock()
         if not self._polls or begun < self._look_at:
             return
@@ -82,16 +82,16 @@ class Waiting(Generic[Client]):
         self._look_at = 0.0 if len(self) > self._most else self._clock() + max(pause, _SHARE * in_vain)
 
     def _end_surplus(self) -> None:
-        """Answer the oldest clients above the limit. Clients added meanwhile are left to the next look."""
+        """Answer the oldest clients above the limit. The next `look` handles clients that are added meanwhile."""
         for _ in range(len(self) - self._most):
             oldest = min((polls[0] for polls in self._polls.values()), key=lambda poll: poll.until)
             self._remove(oldest)
             self._deliver(oldest.client, oldest.answer)
 
     def _ask_for(self, source: str, until: float) -> float | None:
-        """Answer the clients of a source until it has nothing more, then move it to the end of the turn.
+        """Answer the clients of a source until a poll returns nothing, then move the source to the end of the queue.
 
-        Returns the seconds that the poll without a result took; None when the time budget was used up.
+        Returns the seconds that the poll without a result took; None if the time budget was used up.
         """
         while (polls := self._polls.get(source)) is not None:
             begun = self._clock()

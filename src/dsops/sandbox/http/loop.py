@@ -1,9 +1,9 @@
-"""waitress without its threads: each request is handled by the loop that read it.
+"""Run waitress without its threads: the loop that reads a request also handles it.
 
 One lock protects all state, so waitress's threads only waited for each other and for the interpreter: AssumeRole took
-775 us of CPU with eight threads, 521 with one, and takes 250 without. Connections, parsing and limits are waitress's
-own. Added are a limit on how long a request may take to arrive, and long polls that are set aside until there is an
-answer.
+775 us of CPU with eight threads, 521 with one, and takes 250 without. waitress handles the connections, the parsing
+and the limits. This module adds a limit on how long a request may take to arrive, and sets long polls aside until
+there is an answer.
 """
 
 from __future__ import annotations
@@ -32,26 +32,27 @@ _ARRIVING_SECONDS = 60
 _CLEANUP_SECONDS = 10
 _MOST_CONNECTIONS = 4096
 _OTHER_DESCRIPTORS = 128
-# A header repeated n times takes n squared time: 256 KB, waitress's own limit, took 0.3 s.
+# Parsing a header that is repeated n times takes time proportional to n squared: 256 KB, waitress's own limit, took 0.3
+# s.
 _MOST_HEADER_BYTES = 65536
 _NAME = "dsops-sandbox"
-# Up to this size, head and body of an answer are sent in one piece; waitress sends each separately otherwise.
+# Head and body of an answer up to this size are sent together; waitress would send them separately.
 _SEND_AT_ONCE = 65536
-# Above this much unsent data waitress would block until its own loop has written.
+# waitress would block above this amount of unsent data until its own loop has sent it, so the limit is never reached.
 _NEVER_TOO_MUCH = 1 << 62
-# RFC 8446, 5.1: the start of a ClientHello record; no HTTP method starts with these bytes.
+# RFC 8446, 5.1: the first bytes of a ClientHello record. No HTTP method starts with them.
 _TLS_HANDSHAKE = b"\x16\x03"
 _NO_REQUEST = b"TLS\r\n\r\n"
 _WITH_UNDERSCORE = re.compile(rb"(?im)^x-amz-sso_bearer_token(?=:)")
 
 
 class Exchange(Task):  # type: ignore[misc]  # waitress ships no types
-    """One request and its answer, without WSGI in between, which took time and changed the case of headers."""
+    """Writes the answer to one request. It bypasses WSGI, which took time and changed the case of header names."""
 
     complete = True
 
     def execute(self) -> None:
-        """Write the answer."""
+        """Write the head and body of the answer."""
         request = self.request
         answer: HttpAnswer = self.channel.answer
         status = HTTPStatus(answer.status)
@@ -62,11 +63,11 @@ class Exchange(Task):  # type: ignore[misc]  # waitress ships no types
         self.response_headers = [
             (name, value) for name, value in answer.headers if self.has_body or name.lower() != "content-length"
         ]
-        # The answer to HEAD has the Content-Length of a GET's answer, and no body.
+        # The answer to a HEAD request has the Content-Length of the answer to a GET request, but no body.
         self.write(b"" if request.command == "HEAD" else answer.body)
 
     def build_response_header(self) -> bytes:
-        """Build the head of the answer. Raises ValueError when a header value contains a line break."""
+        """Return the head of the answer. Raises ValueError if a header contains a line break."""
         connection_header = self.request.headers.get("CONNECTION", "").lower()
         headers = [*self.response_headers, ("Server", _NAME), ("Date", build_http_date(self.start_time))]
         if connection_header == "close" or (self.version == "1.0" and connection_header != "keep-alive"):
@@ -83,18 +84,19 @@ class Exchange(Task):  # type: ignore[misc]  # waitress ships no types
 
 
 class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress ships no types
-    """waitress's parser with three changes.
+    """waitress's request parser with three changes.
 
-    It drops all headers with `_` in the name; AWS has one such header (IAM Identity Center's token). A client that
-    sends the header under both spellings gets both values joined, which is no valid token.
-    It also sends `100 Continue` to a request that is already complete or refused, and then waits for more of it. And
-    it fails at a target that is no URL.
+    waitress drops all headers with `_` in the name, but AWS has one such header (IAM Identity Center's token). A
+    client that sends the header in both spellings gets both values joined, which is not a valid token.
+
+    waitress sends `100 Continue` to a request that is already complete or refused, and then waits for more data. It
+    also fails at a request target that is not a URL.
     """
 
     def received(self, data: bytes) -> int:
         """Parse received data; return how many bytes belong to this request.
 
-        A complete request has nothing to wait for: RFC 9110, 10.1.1 has the server ignore the expectation.
+        A complete request gets no `100 Continue`: RFC 9110, 10.1.1 lets the server ignore the expectation.
         """
         consumed: int = super().received(data)
         if self.completed:
@@ -105,22 +107,22 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress ships no type
         """Parse the request line and the headers. Raises ParsingError."""
         try:
             super().parse_header(_WITH_UNDERSCORE.sub(b"x-amz-sso-bearer-token", header_plus))
-        except ValueError as error:  # of a target such as `http://[::1`
+        except ValueError as error:  # raised for a target such as `http://[::1`
             raise ParsingError("the request target can't be read") from error
 
 
 class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
-    """A connection. Its requests are handled one after the other as soon as they are read."""
+    """A connection. Its requests are handled in order, as soon as they are read."""
 
     task_class = Exchange
     parser_class = Parser
     arriving_since: float = 0.0
-    """The time of the first byte of a request that is still incomplete."""
+    """The time at which the first byte of a still incomplete request arrived."""
     answer: HttpAnswer | None = None
-    """The answer to its first unanswered request."""
+    """The answer to the connection's first unanswered request."""
 
     def handle_read(self) -> None:
-        """Read available data, handle complete requests, and send what can be sent at once."""
+        """Read available data, handle complete requests, and send what can be sent without blocking."""
         if self.request is None:
             self.arriving_since = time()
         super().handle_read()
@@ -128,22 +130,22 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         self.send_what_is_there()
 
     def handle_write(self) -> None:
-        """Send what can be sent, even while a long poll waits behind it.
+        """Send what can be sent, even if a long poll is queued on this connection.
 
-        waitress holds back an answer while another request is queued, for a thread that works on it; here there is
-        none.
+        waitress holds an answer back while another request is queued, because a thread may be working on that
+        request. This server has no such threads.
         """
         if self.requests and self.total_outbufs_len:
             self._flush_exception(self._flush_some_if_lockable)
         super().handle_write()
 
     def send_what_is_there(self) -> None:
-        """Send buffered data without waiting for the next round of the loop."""
+        """Send buffered data now, without waiting for the next iteration of the loop."""
         if self.total_outbufs_len or self.close_when_flushed:
             self.handle_write()
 
     def first_request(self) -> HttpRequest | None:
-        """Return the next request; None for one that waitress answers itself."""
+        """Return the connection's first request; None if waitress answers the request itself."""
         parsed_request = self.requests[0]
         if parsed_request.error or not self.connected:
             return None
@@ -153,7 +155,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         return HttpRequest(parsed_request.command.upper(), path, query, headers, body, self.addr[0])
 
     def received(self, data: bytes) -> bool:
-        """Handle received data; answer a TLS handshake with an error.
+        """Parse received data; answer a TLS handshake with an error.
 
         A client configured with https:// instead of http:// would wait for the handshake until its timeout, 60 s in
         boto3. An answer in plain text makes OpenSSL fail with `wrong version number` at once.
@@ -163,7 +165,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
 
 
 class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
-    """A server that runs in the thread that calls `run`; `end` may be called from any thread."""
+    """A server that runs in the thread that calls `run`. `end` may be called from any thread."""
 
     channel_class = Connection
 
@@ -175,7 +177,7 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         backlog: int,
         maintain: Callable[[], None] = lambda: None,
     ) -> None:
-        """`respond` must answer any request; `listener` is bound and listening; `max_body` is in bytes.
+        """Set up the server. `respond` must answer any request, `listener` must be listening, `max_body` is in bytes.
 
         `maintain` is called about every ten seconds.
         """
@@ -196,25 +198,28 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
             cleanup_interval=_CLEANUP_SECONDS,
             outbuf_high_watermark=_NEVER_TOO_MUCH,
             max_request_header_size=_MOST_HEADER_BYTES,
-            channel_request_lookahead=1,  # else a client that hangs up during its long poll would not be noticed
+            channel_request_lookahead=1,  # without it a client that disconnects during its long poll would go unnoticed
         )
-        adjustments.send_bytes = _SEND_AT_ONCE  # as an argument it is deprecated: a later waitress may go without
+        adjustments.send_bytes = _SEND_AT_ONCE  # as an argument it is deprecated, and a later waitress may drop it
         where = (listener.family, listener.type, listener.proto, listener.getsockname())
         super().__init__(
             None, {}, _sock=listener, dispatcher=object(), adj=adjustments, sockinfo=where, bind_socket=False
         )
 
     def add_task(self, task: Connection) -> None:
-        """Queue a connection with a complete request. It is not handled here: waitress holds the connection's lock."""
+        """Queue a connection that has a complete request.
+
+        The request is not handled here, because waitress holds the connection's lock.
+        """
         self._tasks.append(task)
 
     def pull_trigger(self) -> None:
-        """Do nothing: only the loop's own thread could wake it."""
+        """Do nothing: tasks are added only in the loop's own thread, which needs no wake-up."""
 
     def carry_out(self) -> None:
-        """Answer all complete requests, including those pipelined on the same connection.
+        """Answer all complete requests, including requests pipelined on the same connection.
 
-        A long poll without an answer yet waits, and the requests behind it on its connection wait, too.
+        A long poll without a result is set aside, and later requests on its connection have to wait for it.
         """
         while self._tasks:
             connection = self._tasks.popleft()
@@ -227,7 +232,7 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
                 connection.service()
 
     def _deliver(self, connection: Connection, answer: HttpAnswer) -> None:
-        """Answer a long poll, then handle the requests behind it."""
+        """Answer a long poll, then handle the requests queued behind it on the connection."""
         connection.answer = answer
         connection.service()
         self.carry_out()
@@ -237,12 +242,12 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         """Serve until `end` is called or the process is interrupted."""
         with suppress(SystemExit, KeyboardInterrupt):
             while self._map:
-                # Poll all connections once, waiting at most a second, as waitress does.
+                # Check all connections once, waiting at most a second for events, as waitress does.
                 self.asyncore.loop(timeout=self._waiting.pause(1.0), use_poll=True, map=self._map, count=1)
                 self._waiting.look()
 
     def maintenance(self, now: float) -> None:
-        """Close idle connections, and those whose request takes too long to arrive (a slow byte now and then)."""
+        """Close idle connections and connections whose request takes too long to arrive."""
         super().maintenance(now)
         for connection in self.active_channels.values():
             if connection.request is not None and connection.arriving_since < now - _ARRIVING_SECONDS:
@@ -250,26 +255,27 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         self._maintain()
 
     def run_as_process(self) -> None:
-        """Serve until interrupted, in a process that does nothing else."""
+        """Serve until interrupted. For a process that does nothing else."""
         _allow_descriptors()
-        # Service models and moto live as long as the process; scanning them for garbage takes 20 ms each time.
+        # Service models and moto live as long as the process. Without this, each garbage collection would scan them for
+        # 20 ms.
         gc.freeze()
         self.adj.connection_limit = most_connections()
         self.run()
 
     def end(self) -> None:
-        """Make `run` return, with every connection closed."""
+        """Close all connections and make `run` return."""
         self.trigger.pull_trigger(self._end)
 
     def _end(self) -> None:
         for connection in list(self.active_channels.values()):
             connection.handle_close()
-        self._map.clear()  # the loop ends when its map is empty
+        self._map.clear()  # the loop ends when its map of connections is empty
 
 
 def most_connections() -> int:
-    """Return a limit that leaves descriptors for other files: without a free one every accept would fail."""
-    with suppress(ImportError):  # Windows has no such limit
+    """Return the connection limit. It leaves descriptors for files, because without a free one every accept fails."""
+    with suppress(ImportError):  # Windows has no descriptor limit
         import resource
 
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -279,7 +285,7 @@ def most_connections() -> int:
 
 
 def _allow_descriptors() -> None:
-    """Raise the descriptor limit as far as needed and allowed; most systems start with 1,024."""
+    """Raise the limit of file descriptors as far as needed and allowed. Most systems start with 1,024."""
     with suppress(ImportError, ValueError, OSError):
         import resource
 

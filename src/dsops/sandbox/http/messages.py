@@ -1,4 +1,4 @@
-"""The sandbox's HTTP request and answer types, independent of sockets and web frameworks."""
+"""The sandbox's types for HTTP requests and answers, independent of sockets and web frameworks."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from typing import NamedTuple
 
 
 class HttpRequest(NamedTuple):
-    """A request as sent."""
+    """An HTTP request as the client sent it."""
 
     method: str
     path: str
-    """Percent-encoded."""
+    """The path, percent-encoded."""
     query: str
-    """Percent-encoded, without the `?`."""
+    """The query string, percent-encoded, without the `?`."""
     headers: Mapping[str, str]
-    """Names in lower case; bytes of values as Latin-1 characters (PEP 3333)."""
+    """The header names in lower case -> values, with each byte as a Latin-1 character (PEP 3333)."""
     body: bytes
     peer: str
-    """The address of the connection's peer."""
+    """The address from which the client is connected."""
 
 
 class HttpAnswer(NamedTuple):
-    """An answer; the server adds `Date`, `Content-Length` and the request id."""
+    """An HTTP answer without `Date`, `Content-Length` and request id, which the server adds."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
     wait: Wait | None = None
-    """Set on the empty answer to a long poll, which is sent only if nothing comes before the wait ends."""
+    """Set on the empty answer to a long poll. That answer is sent only if the wait ends without a result."""
 
     def mapped(self, change: Callable[[HttpAnswer], HttpAnswer]) -> HttpAnswer:
-        """Apply a change to the answer, and to the later answer of a long poll."""
+        """Return the answer with `change` applied to it and, for a long poll, to its later answer."""
         changed = change(self)
         if self.wait is None:
             return changed
@@ -46,13 +46,13 @@ class HttpAnswer(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """The length of a long poll, and how to ask for its answer."""
+    """The length of a long poll's wait, and the function that polls again."""
 
     seconds: float
     source: str
-    """What is polled; of several polls of one source only the first has to be asked."""
+    """Identifies the queue or task list to poll. Of several polls of one source, only the oldest needs to ask."""
     ask: Callable[[], HttpAnswer | None]
-    """Returns the answer once there is one. Does not block."""
+    """Returns the answer if there is one by now, else None. Does not block."""
 
 
 def is_loopback(address: str) -> bool:

@@ -1,4 +1,4 @@
-"""Build Lambda's resource policy, as AWS does, from the AddPermission statements that moto keeps."""
+"""Build Lambda's resource policy as AWS does, from the AddPermission statements that moto stores."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _AS_CONDITIONS: Final[Mapping[str, tuple[str, str]]] = {
     "FunctionUrlAuthType": ("StringEquals", "lambda:FunctionUrlAuthType"),
     "InvokedViaFunctionUrl": ("Bool", "lambda:InvokedViaFunctionUrl"),
 }
-"""Parameters that AWS turns into conditions; moto stores them beside the policy elements."""
+"""Parameters that AWS turns into conditions. moto stores them as if they were policy elements."""
 
 
 def function_policy(statements: Iterable[Mapping[str, object]]) -> str:
-    """Return the policy text; "" for none. Statements with unknown elements are dropped, so they allow nothing."""
+    """Return the policy document; "" without valid statements. A statement with unknown elements is dropped."""
     policy_statements = [statement for stored in statements if (statement := _stored_statement(stored)) is not None]
     return json.dumps({"Version": "2012-10-17", "Statement": policy_statements}) if policy_statements else ""
 
@@ -36,7 +36,7 @@ def _stored_statement(statement: Mapping[str, object]) -> Mapping[str, object] |
 
 
 def _principal(principal: object) -> object:
-    """Add the type of a bare principal, as AWS does for an account, ARN or service; `*` stays as it is."""
+    """Return the principal with its type: moto stores accounts, ARNs and services without one. `*` is unchanged."""
     if not isinstance(principal, str) or principal == "*":
         return principal
     if is_account_id(principal) or principal.startswith("arn:"):

@@ -1,7 +1,7 @@
-"""The policy of an AWS managed key: all principals of the account may use it through the service.
+"""Build the policy of an AWS managed KMS key: all principals of the account may use it through the service.
 
-Secrets Manager User Guide, "Secret encryption and decryption" (key policy of `aws/secretsmanager`); KMS Developer
-Guide, "AWS managed keys". It can't be changed, so other accounts never get access.
+Sources: Secrets Manager User Guide, "Secret encryption and decryption" (key policy of `aws/secretsmanager`); KMS
+Developer Guide, "AWS managed keys". The policy can't be changed, so other accounts never get access.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 
 
 def managed_key_policy(account: str, region: str, service: str, partition: str) -> str:
-    """Return the policy of `aws/SERVICE` in that account and region."""
+    """Return the policy of the key with the alias `aws/SERVICE` in an account and region."""
     through = {"kms:CallerAccount": account, "kms:ViaService": f"{service}.{region}.amazonaws.com"}
     everybody = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Resource": "*", "Condition": {"StringEquals": through}}
     use = ["Encrypt", "Decrypt", "ReEncrypt*", "GenerateDataKey*", "CreateGrant", "DescribeKey"]
@@ -33,9 +33,9 @@ def managed_key_policy(account: str, region: str, service: str, partition: str) 
 
 
 def open_key_policy(account: str, region: str, service: str, partition: str) -> str:
-    """Return the policy of an undescribed key: its account has full access, all may decrypt via the service.
+    """Return the policy of a key whose policy is unknown: full access for its account, decryption via the service.
 
-    Callers of other accounts also need permission from their own account, as with every key.
+    Callers from other accounts also need permission from their own account, as with every key.
     """
     return json.dumps(
         {

@@ -1,7 +1,7 @@
-"""Find and replace the principals in trust and resource policies when a user or role is deleted.
+"""Find the principals in trust and resource policies; replace them when a user or role is deleted.
 
-AWS stores a principal by its unique id: once the user or role is deleted the policy shows the id, and a new one of
-the same name does not match (IAM User Guide, "AWS JSON policy elements: Principal").
+AWS stores a principal by its unique id. After the user or role is deleted, the policy shows that id, and a new user
+or role of the same name does not match (IAM User Guide, "AWS JSON policy elements: Principal").
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 
 class Carrier(NamedTuple):
-    """A policy that names principals, and a function that stores a new text for it."""
+    """A policy document that names principals, and a function that stores a changed document."""
 
     text: str
     write: Callable[[str], None]
 
 
 def principals_of(text: str, kind: str = "AWS") -> list[str]:
-    """Return all principals of that type in a well-formed policy document."""
+    """Return all principals of one type in a valid policy document."""
     principals: list[str] = []
     for holder, key in _places(json.loads(text), kind):
         values = holder[key]
@@ -28,9 +28,9 @@ def principals_of(text: str, kind: str = "AWS") -> list[str]:
 
 
 def replace_principal(carriers: Iterable[Carrier], old: str, new: str) -> None:
-    """Replace the principal `old` by `new` in all policies that name it."""
+    """Replace the principal `old` with `new` in all policies that name `old`."""
     for carrier in carriers:
-        # JSON may escape any character.
+        # JSON may escape any character, so a document with escapes must be parsed.
         if old not in carrier.text and "\\" not in carrier.text:
             continue
         document = json.loads(carrier.text)
@@ -43,8 +43,8 @@ def replace_principal(carriers: Iterable[Carrier], old: str, new: str) -> None:
         carrier.write(json.dumps(document))
 
 
-def _places(document: Any, kind: str) -> Iterator[tuple[dict[str, Any], str]]:  # any JSON: others are passed over
-    """Yield the places of `"AWS": ...`, or of principals of another type, in the statements."""
+def _places(document: Any, kind: str) -> Iterator[tuple[dict[str, Any], str]]:  # `document` is any JSON value
+    """Yield (principals, key) for each principal element that has an entry of this type, such as `"AWS": ...`."""
     statements = document.get("Statement", []) if isinstance(document, dict) else []
     for statement in [statements] if isinstance(statements, dict) else statements:
         for element in ("Principal", "NotPrincipal"):

@@ -1,6 +1,6 @@
-"""SQS accepts any text as the Resource of a queue policy; a text that is not an ARN matches no queue.
+"""Replace resources in a queue policy that are not ARNs, which SQS accepts.
 
-`$sqs_queue_arn` was seen to be accepted by AWS.
+A text that is not an ARN matches no queue. AWS was seen to accept `$sqs_queue_arn`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ _NO_QUEUE: Final = "arn:aws:sqs:::-"
 
 
 def readable_queue_policy(text: str) -> str:
-    """Replace resources that are not ARNs by one that matches no queue; text that is not JSON stays unchanged.
+    """Replace resources that are not ARNs by an ARN that matches no queue; return text that is not JSON unchanged.
 
-    It is unknown which queues AWS applies such a text to. So where the text restricts (Deny, or NotResource of Allow)
-    it is replaced by `*`.
+    It is unknown to which queues AWS applies such a text. So a text that restricts access (in the Resource of a Deny,
+    or the NotResource of an Allow) is replaced by `*`.
     """
     try:
         document = json.loads(text)
@@ -36,5 +36,5 @@ def readable_queue_policy(text: str) -> str:
     return json.dumps(document) if changed else text
 
 
-def _arn(resource: Any, instead: str) -> Any:  # any JSON: what is no text is left for the policy's own check
+def _arn(resource: Any, instead: str) -> Any:  # any JSON; values that are not strings are left to the policy validation
     return instead if isinstance(resource, str) and resource != "*" and not resource.startswith("arn:") else resource

@@ -1,4 +1,4 @@
-"""Errors of Secrets Manager and Parameter Store when KMS refuses.
+"""The errors of Secrets Manager and Parameter Store when KMS refuses access to a key.
 
 "Access to KMS is not allowed" and Parameter Store's two messages were seen on AWS, in reports of the years 2017 to
 2025. Secrets Manager's errors for a disabled key are from its API reference (`DecryptionFailure`,
@@ -29,7 +29,7 @@ _OTHER_STATE: Final = ("is not in a valid state.", "KMSInvalidStateException")
 
 
 def key_denied(service: Service, decision: Decision, request_id: str) -> SandboxRefusal:
-    """Return the error for a caller without permission on the key; only Parameter Store repeats KMS's message."""
+    """Return the error for a caller without permission on the key. Only Parameter Store repeats KMS's message."""
     if service == "secretsmanager":
         return access_denied("Access to KMS is not allowed")
     sentence = denial_sentence(decision.request, decision)
@@ -48,10 +48,10 @@ def key_unusable(service: Service, question: AuthorizationQuestion, state: str, 
 
 
 def is_through_service(service: str, decisions: Sequence[RecordedDecision]) -> bool:
-    """Whether the denial came from KMS on behalf of Secrets Manager or Parameter Store, which word it differently."""
+    """Whether KMS denied a call that Secrets Manager or Parameter Store made, so that their messages apply."""
     return service in get_args(Service) and bool(decisions) and decisions[-1].decision.request.action[:4] == "kms:"
 
 
 def _of_kms(code: str, request_id: str) -> str:
-    """Return the suffix that Parameter Store's Java client of KMS appends."""
+    """Return the suffix that Parameter Store's Java client for KMS appends to an error message."""
     return f"(Service: AWSKMS; Status Code: 400; Error Code: {code}; Request ID: {request_id}; Proxy: null)"

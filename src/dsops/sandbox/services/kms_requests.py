@@ -1,4 +1,4 @@
-"""KMS checks: named keys exist, and aliases of AWS can't be changed.
+"""Check KMS requests: the keys that they name must exist, and aliases of AWS can't be changed.
 
 Messages were recorded on live AWS (LocalStack's snapshots of KMS, 2023 to 2025).
 """
@@ -26,7 +26,10 @@ _OF_AWS: Final = "alias/aws/"
 def check_key_call(
     operation: str, parameters: Parameters, caller: Caller, keys: KeyStore, has_principal: Callable[[str], bool]
 ) -> None:
-    """Raise NotAuthorizedException, ValidationException, NotFoundException or InvalidArnException."""
+    """Refuse a KMS request that AWS would refuse.
+
+    Raises NotAuthorizedException, ValidationException, NotFoundException or InvalidArnException.
+    """
     if text(parameters, "AliasName").startswith(_OF_AWS):
         raise refusal("NotAuthorizedException", None)
     if operation == "GenerateRandom" and "NumberOfBytes" not in parameters:

@@ -1,4 +1,4 @@
-"""The Organizations API's checks that moto lacks: which accounts may call, and valid policies.
+"""Check Organizations API requests where moto does not: the calling account, and the policy content.
 
 AWS Organizations API Reference: each operation lists the accounts that can call it. Messages were seen on AWS.
 """
@@ -21,7 +21,7 @@ _OF_MEMBERS: Final = frozenset({"DescribeOrganization", "LeaveOrganization"})
 def check_organization_call(
     organizations: Organizations, operation: str, parameters: Mapping[str, object], account: str
 ) -> None:
-    """Raise Organizations's error for an account that can't call the operation, or an invalid policy."""
+    """Raise Organizations's error if the account can't call the operation or the policy is invalid."""
     membership = organizations.membership(account)
     if membership is None:
         if operation in _FROM_OUTSIDE:
@@ -42,5 +42,5 @@ def check_organization_call(
 
 
 def _kind_of(organizations: Organizations, parameters: Mapping[str, object], account: str) -> PolicyKind | None:
-    """Return the kind of the policy that UpdatePolicy changes."""
+    """Return the kind of the policy that an UpdatePolicy request changes."""
     return _KINDS.get(organizations.policy_type(account, str(parameters.get("PolicyId", ""))))

@@ -1,4 +1,4 @@
-"""Secrets Manager's checks before writes that moto lacks: names, scheduled deletion, policies."""
+"""Check writes to Secrets Manager where moto does not: names, scheduled deletion, policies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CLOSED_WHEN_DELETED = frozenset(
 def check_secret_call(
     operation: str, parameters: Mapping[str, object], secret: StoredSecret | None, has_principal: Callable[[str], bool]
 ) -> None:
-    """Raise SandboxRefusal if AWS would refuse the call; `secret` is the named one, None if it does not exist."""
+    """Raise SandboxRefusal if AWS would refuse the call. `secret` is None if it does not exist."""
     if operation == "CreateSecret":
         _check_new(secret)
     if operation == "RotateSecret" and secret is not None and not secret.is_deleted:
@@ -43,7 +43,7 @@ def check_secret_call(
 
 
 def check_secret_name(parameters: Mapping[str, object]) -> None:
-    """Raise ValidationException for an invalid secret name, in all operations."""
+    """Raise ValidationException for an invalid secret name, whatever the operation."""
     name = str(parameters.get("Name") or parameters.get("SecretId") or "")
     if name and parse_arn(name) is None and not _NAME.fullmatch(name):
         raise refusal(

@@ -1,6 +1,7 @@
-"""Parameter Store names: paths begin with a slash, and a top-level name is the same with and without one.
+"""Check and convert Parameter Store names.
 
-Systems Manager User Guide, "Understanding requirements and constraints for parameter names"; messages are AWS's.
+A path begins with a slash; a top-level name is the same with and without a slash. Systems Manager User Guide,
+"Understanding requirements and constraints for parameter names"; messages are AWS's.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _PATH: Final = (
 
 
 def check_parameter_names(operation: str, parameters: Parameters) -> None:
-    """Raise ValidationException for a path without a leading slash or with an empty part."""
+    """Raise ValidationException for a path that has no leading slash or that has an empty segment."""
     if operation == "PutParameter" and "/" in text(parameters, "Name") and text(parameters, "Name")[0] != "/":
         raise refusal("ValidationException", "Parameter name must be a fully qualified name.")
     if operation == "GetParametersByPath" and not text(parameters, "Path").startswith("/"):
@@ -48,7 +49,10 @@ def check_parameter_names(operation: str, parameters: Parameters) -> None:
 
 
 def split_names(parameters: Parameters, is_secret: Callable[[str], bool]) -> tuple[list[str], list[str]]:
-    """Split the names into those for moto, and missing secrets, for which moto would fail the whole GetParameters."""
+    """Split the names of GetParameters into names for moto, and references to missing secrets.
+
+    moto would fail the whole request because of a missing secret.
+    """
     split: tuple[list[str], list[str]] = ([], [])
     for name in texts(parameters, "Names"):
         is_missing = name.startswith(SECRETS_BEHIND_SSM) and not is_secret(secret_behind(name))
@@ -57,16 +61,17 @@ def split_names(parameters: Parameters, is_secret: Callable[[str], bool]) -> tup
 
 
 def with_invalid(answer: HttpAnswer, names: list[str]) -> HttpAnswer:
-    """Add names to InvalidParameters in the answer of GetParameters."""
+    """Return the answer of GetParameters with the names added to InvalidParameters."""
     content: dict[str, Any] = json.loads(answer.body)
     content["InvalidParameters"] += names
     return answer._replace(body=json.dumps(content).encode())
 
 
 def with_asked_names(operation: str, parameters: Parameters, plain: Parameters, answer: HttpAnswer) -> HttpAnswer:
-    """Return parameters under the requested names: `/x` for one stored as `x` (recorded).
+    """Return the answer with the parameter names that the client used: `/x` for a parameter stored as `x`.
 
-    A secret is named by the path that refers to it; invalid names as sent. `plain` has names instead of ARNs.
+    A secret gets the path that refers to it, and an invalid name is returned as sent (recorded on AWS). `plain` are
+    the parameters with names instead of ARNs.
     """
     if operation not in _READING or answer.status != 200:
         return answer
@@ -87,5 +92,5 @@ def _names(parameters: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def _other_form(name: str) -> str:
-    """Add or remove the leading slash."""
+    """Return the name with its leading slash added or removed."""
     return name.removeprefix("/") if name.startswith("/") else f"/{name}"

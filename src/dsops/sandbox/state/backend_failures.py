@@ -1,7 +1,8 @@
-"""Map an exception of moto to AWS's error if the operation's model has a single fitting one; else to a 500.
+"""Map an exception raised by moto to the AWS error that fits, or to a 500 error.
 
-moto looks most resources up without a check, so a missing one is a KeyError. Each failure is logged on stderr with
-its place in moto's code, because the client's error is a guess.
+The AWS error is used only if the operation's model declares exactly one that fits. moto looks most resources up
+without a check, so a missing resource raises a KeyError. Each failure is logged on stderr with its place in moto's
+code, because the error that the client receives is a guess.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from dsops.sandbox.wire.errors import access_denied, refusal
 from dsops.sandbox.wire.models import operation_model, service_model
 from dsops.sandbox.wire.xml_reader import malformed_xml
 
-# botocore ships no types: its shapes are Any in here.
+# botocore ships no type hints, so its shapes are annotated as Any in this module.
 _NOT_FOUND: Final = re.compile(r"NotFound|NoSuch|DoesNotExist|NonExistent")
 _BAD_TOKEN: Final = re.compile(r"Invalid.*Token")
 _BAD_VALUE: Final = re.compile(r"InvalidParameter|Validation")
 _TOKENS: Final = frozenset({"ContinuationToken", "Marker", "NextMarker", "NextToken", "nextToken", "marker"})
 _WORDS: Final = {"secretsmanager": "Secrets Manager can't find the specified secret."}
-"""Services with a single message for all missing resources."""
+"""The message of a service that uses a single message for every missing resource."""
 
 
 def failure(
@@ -34,13 +35,13 @@ def failure(
         return refusal("InvalidRegion", f"The dsops sandbox has no {name} in {region}.")
     kind = type(error).__name__
     if kind == "AccessDeniedByLock":
-        # moto's error for another account's bucket.
+        # moto raises this for a bucket that belongs to another account.
         return access_denied("Access Denied")
     if kind == "ExpatError":
-        # A missing body: AWS's models allow it, S3 does not.
+        # The request has no body. AWS's models allow that, but S3 refuses it.
         return malformed_xml()
     if kind == "RangeNotSatisfiable":
-        # A part number above the object's number of parts; moto answers invalid ranges itself.
+        # The part number is higher than the object's number of parts. moto itself refuses invalid byte ranges.
         return refusal("InvalidPartNumber", "The requested partnumber is not satisfiable", 416)
     if isinstance(error, TypeError | ValueError) and "ContinuationToken" in parameters and service == "s3":
         return refusal("InvalidArgument", "The continuation token provided is incorrect")
@@ -55,7 +56,7 @@ def failure(
 def _modelled(
     service: str, operation: str, parameters: Mapping[str, object], error: Exception
 ) -> SandboxRefusal | None:
-    """Return the only fitting error of the operation's model; None if there are none or several."""
+    """Return the error in the operation's model that fits the exception; None unless exactly one fits."""
     shapes = operation_model(service, operation).error_shapes
     if isinstance(error, ValueError) or type(error).__name__ == "InvalidToken":
         if _TOKENS & parameters.keys():
@@ -79,7 +80,7 @@ def _refusal_of(shape: Any, message: str) -> SandboxRefusal | None:
 
 
 def _place(error: Exception) -> str:
-    """Return file and line of the exception, which contain no value of the request."""
+    """Return the file and line in which the exception was raised. They contain no value from the request."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

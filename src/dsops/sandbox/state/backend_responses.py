@@ -1,4 +1,4 @@
-"""Convert moto's answer to the one AWS would send: without moto's headers, in JSON or CBOR as requested."""
+"""Convert moto's response to the one AWS would send: AWS's headers only, in the client's protocol."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dsops.sandbox.wire.models import Protocol, operation_model, service_model
 from dsops.sandbox.wire.responses import amz_json
 from dsops.sandbox.wire.sqs_query_responses import queue_answer
 
-# moto writes an error's message twice, as `Message` and as `message`.
+# moto includes an error's message twice, in the elements `Message` and `message`.
 _SECOND_MESSAGE = re.compile(rb"(?<=</Message>)<message>[^<]*</message>")
 _KEPT = frozenset(
     """
@@ -24,7 +24,7 @@ _KEPT = frozenset(
     """.split()
 )
 _KEPT_PREFIXES = ("x-amz-", "x-amzn-")
-# The server writes its own request ids.
+# Request ids of moto are dropped, because the server adds its own.
 _IDS = frozenset({"x-amz-request-id", "x-amzn-requestid", "x-amz-id-2", "x-amz-sts-extended-request-id"})
 _XML: Mapping[Protocol, str] = {"query": "text/xml", "ec2": "text/xml;charset=UTF-8"}
 
@@ -38,15 +38,15 @@ def read_answer(
     headers: Mapping[str, Any],
     content: str | bytes,
 ) -> HttpAnswer:
-    """Return the HTTP answer; `spoken` is the protocol of the request to moto, `protocol` the client's."""
+    """Return the HTTP answer; `spoken` is the protocol used with moto, `protocol` the one used by the client."""
     body = content.encode() if isinstance(content, str) else bytes(content)
     if spoken in _XML:
         body = _SECOND_MESSAGE.sub(b"", body) if status >= 400 else body
         return HttpAnswer(status, (("Content-Type", _XML[spoken]),), body)
     if spoken == "json":
         if 400 < status < 500 and "awsQueryCompatible" not in service_model(service).metadata:
-            # moto's JSON services answer 404 where AWS answers 400, except those that kept the query protocol's
-            # statuses.
+            # moto's JSON services answer 404 where AWS answers 400. Services that migrated from the query protocol keep
+            # that protocol's status codes.
             status = 400
         if protocol == "query":
             return queue_answer(operation, status, headers, body)
@@ -61,7 +61,7 @@ def read_answer(
 
 
 def in_cbor(service: str, operation: str, answer: HttpAnswer) -> HttpAnswer:
-    """Convert a JSON answer to CBOR."""
+    """Convert an answer in JSON to an answer in CBOR."""
     content = json.loads(answer.body or b"{}") or {}
     shape = operation_model(service, operation).output_shape
     if answer.status < 400 and shape is not None:
@@ -72,21 +72,21 @@ def in_cbor(service: str, operation: str, answer: HttpAnswer) -> HttpAnswer:
 
 
 def _aws_headers(headers: Mapping[str, Any], without: set[str]) -> tuple[tuple[str, str], ...]:
-    """Return those of moto's headers that AWS sends; line breaks in values become spaces."""
+    """Return only those of moto's headers that AWS also sends. Line breaks in values become spaces."""
     kept_headers = []
     for name, value in headers.items():
         lower = name.lower()
         if lower in without or lower in _IDS or not (lower in _KEPT or lower.startswith(_KEPT_PREFIXES)):
             continue
         if value is not None:
-            # moto returns header names in WSGI's capitalization.
+            # moto spells header names as WSGI does (`X-Amz-Meta-Name`); the names of user metadata must be lower case.
             name = lower if lower.startswith("x-amz-meta-") else name  # noqa: PLW2901
             kept_headers.append((name, re.sub(r"[\r\n\0]", " ", str(value))))
     return tuple(kept_headers)
 
 
 def _plain(value: object) -> object:
-    """Keep datetimes and the JSON types; convert everything else to strings."""
+    """Return the value with only datetimes and JSON types in it; other types are converted to strings."""
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""moto's S3 without its own permission checks, plus checks of expected bucket owners and upload ids."""
+"""Replace moto's S3 permission checks; check expected bucket owners and upload ids."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from typing import Any
 
 from dsops.sandbox.wire.errors import access_denied, refusal
 
-# These may read another account's bucket: the authorization has covered it. CreateBucket must see all bucket names.
+# These operations may read a bucket of another account, because the sandbox has already authorized that access.
+# CreateBucket must see the bucket names of all accounts.
 _ACROSS = frozenset({"CopyObject", "UploadPartCopy", "CreateBucket"})
 
 
 @contextmanager
 def reach(operation: str) -> Iterator[None]:
-    """Within the context, let moto read other accounts' buckets if the operation may."""
+    """Let moto access other accounts' buckets within the context if the operation may do so."""
     models = _models()
     models.s3_allow_crossdomain_access = _yes if operation in _ACROSS else _no
     try:
         yield
     finally:
-        # Firehose, Lambda and others look up buckets, too, by name alone.
+        # Firehose, Lambda and other services of moto also look buckets up by name, and must not reach other accounts.
         models.s3_allow_crossdomain_access = _no
 
 
 def check_owners(parameters: Mapping[str, object]) -> None:
-    """Refuse a bucket whose owner is not the expected one. Raises AccessDenied."""
+    """Refuse a request whose expected bucket owner is not the actual owner. Raises AccessDenied."""
     source = str(parameters.get("CopySource", "")).partition("/")[0]
     for name, bucket in (("ExpectedBucketOwner", parameters.get("Bucket")), ("ExpectedSourceBucketOwner", source)):
         _, owner = _models().s3_backends.bucket_accounts.get(bucket, ("", ""))
@@ -35,7 +36,10 @@ def check_owners(parameters: Mapping[str, object]) -> None:
 
 
 def check_upload(account: str, partition: str, bucket: str, key: str, upload_id: str) -> None:
-    """Refuse an upload id that does not exist or is another key's: moto checks the id alone. Raises NoSuchUpload."""
+    """Refuse an upload id that does not exist or belongs to another object key. Raises NoSuchUpload.
+
+    moto itself checks only that the id exists.
+    """
     stored_bucket = _models().s3_backends[account][partition].buckets.get(bucket)
     upload = None if stored_bucket is None else stored_bucket.multiparts.get(upload_id)
     if stored_bucket is not None and (upload is None or upload.key_name != key):
@@ -57,7 +61,7 @@ def _no() -> bool:
 
 @cache
 def _models() -> Any:  # a module has no static type
-    """moto's S3 models, with buckets that permit everything, because the judge has authorized the request.
+    """Return moto's S3 models with a bucket class that permits every action: the sandbox has authorized it.
 
     moto's own check of a bucket policy supports neither principals nor conditions and would refuse what AWS allows.
     """
@@ -65,7 +69,7 @@ def _models() -> Any:  # a module has no static type
     from moto.s3 import models
 
     class SandboxBucket(models.FakeBucket):
-        """A bucket that never checks its policy."""
+        """A bucket whose own permission check permits every action."""
 
         def get_permission(self, action: str, resource: str) -> Any:  # noqa: ARG002 - moto's signature
             return PermissionResult.PERMITTED

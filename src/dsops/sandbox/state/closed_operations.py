@@ -1,4 +1,4 @@
-"""Operations that moto implements and the sandbox refuses: not as on AWS, or not safe."""
+"""Refuse operations of moto that behave differently on AWS or are unsafe."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ _CLOSED: Mapping[tuple[str, str], str] = {
     ("servicecatalog", "UpdateProvisionedProduct"): _MAKES_OTHERS,
 }
 SHUT: Mapping[str, str] = {"cloudformation": _MAKES_OTHERS}
-"""Services of which only reading operations are served, with the reason."""
+"""Service -> the reason why the sandbox serves only its reading operations."""
 
 _READING = ("Describe", "Estimate", "Get", "List", "Validate")
 
-# moto's S3 dispatches on a few query names and lists or reads for all others, so unknown operations must be refused.
+# moto's S3 recognizes a few query parameters and treats every other request as a list or read, so operations that moto
+# does not implement must be refused here.
 _S3 = frozenset(
     """
     AbortMultipartUpload CompleteMultipartUpload CopyObject CreateBucket CreateMultipartUpload DeleteBucket
@@ -50,7 +51,7 @@ _S3 = frozenset(
     SelectObjectContent UploadPart UploadPartCopy
     """.split()
 )
-# In these services ARNs name principals, not the resource acted on.
+# In these services an ARN in a parameter names a principal, not the resource that the operation acts on.
 _NAME_PRINCIPALS = frozenset({"iam", "sts", "organizations"})
 
 
@@ -68,7 +69,7 @@ def check_open(service: str, operation: str, parameters: Mapping[str, object]) -
 
 
 def _would_send(service: str, operation: str, parameters: Mapping[str, object]) -> bool:
-    """Whether moto would send requests to an address that the client chose, now or later."""
+    """Whether moto would send requests, now or later, to an address that the client chose."""
     if (service, operation) == ("sns", "Subscribe"):
         return str(parameters.get("Protocol", "")).lower().startswith("http")
     return service == "firehose" and any(name.startswith("HttpEndpoint") for name in parameters)
@@ -82,9 +83,10 @@ def check_own(
     accounts: Mapping[str, str],
     authorized_arns: frozenset[str],
 ) -> None:
-    """Refuse parameters that name a resource of another account which was not authorized.
+    """Refuse parameters that name another account's resource unless the caller was authorized for it.
 
-    moto follows such ARNs without a permission check: SNS delivers into a queue of any account. Raises NotImplemented.
+    moto uses such ARNs without a permission check: for example, SNS delivers into a queue of any account. Raises
+    NotImplemented.
     """
     if service in _NAME_PRINCIPALS:
         return
@@ -103,7 +105,7 @@ def check_own(
 
 
 def not_served(service: str, operation: str, why: str) -> SandboxRefusal:
-    """Return a NotImplemented error (501) with the reason."""
+    """Return a NotImplemented error (501) that states the reason `why`."""
     message = f"The dsops sandbox does not serve {service}:{operation}: {why}. Nothing was done."
     return refusal("NotImplemented", message, 501)
 

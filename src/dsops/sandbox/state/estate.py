@@ -1,7 +1,7 @@
-"""Resources of the other services as moto's backends hold them: owner, policy, tags.
+"""Look up the owner, policy and tags of resources in moto's backends.
 
-Attributes are read without defaults, as in `world`: one that a new moto renamed must fail a request, not drop a
-policy.
+Attributes are read without default values, as in `world`: if a new version of moto renames an attribute, the request
+must fail rather than ignore a policy.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ class EstateResource(NamedTuple):
 
 
 class Bucket(NamedTuple):
-    """A bucket and its owner. Bucket names are unique among all accounts of a partition."""
+    """A bucket and the account that owns it. Bucket names are unique across the accounts of a partition."""
 
     account: str
     policy: StoredPolicy | None
     blocks_public_policy: bool
     restricts_public: bool
     kms_key: str
-    """The default encryption key; "" for S3's own keys."""
+    """The KMS key that encrypts new objects by default; "" for S3's own keys."""
 
 
 class StoredObject(NamedTuple):
-    """An existing object."""
+    """The tags and the encryption key of an object that exists."""
 
     tags: Tags
     kms_key: str
@@ -48,11 +48,11 @@ class StoredObject(NamedTuple):
 
 
 class DynamoTable(NamedTuple):
-    """A DynamoDB table."""
+    """The partition keys and tags of a DynamoDB table."""
 
     partition_key: str
     index_keys: Mapping[str, str]
-    """Index name -> its partition key."""
+    """The name of an index -> the index's partition key."""
     tags: Tags
 
 
@@ -64,13 +64,13 @@ class DatabaseInstance(NamedTuple):
 
 
 class Estate:
-    """Resources of all services but IAM, Secrets Manager and Parameter Store. The caller holds the lock."""
+    """Reads resources of all services except IAM, Secrets Manager and Parameter Store. The caller holds the lock."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def bucket(self, name: str, partition: str) -> Bucket | None:
-        """Return the bucket of that name in the partition, in any account."""
+        """Return the bucket with this name in the partition, whichever account owns it; None if there is none."""
         stored_bucket = self._bucket(name, partition)
         if stored_bucket is None:
             return None
@@ -89,7 +89,7 @@ class Estate:
         )
 
     def object(self, bucket: str, key: str, version_id: str, partition: str) -> StoredObject | None:
-        """Return the object, or a version of it; None for a delete marker, too."""
+        """Return an object, or one version of it; None if it does not exist or is a delete marker."""
         from moto.s3.models import FakeKey, s3_backends
 
         stored_bucket = self._bucket(bucket, partition)
@@ -117,7 +117,7 @@ class Estate:
         return s3_backends[owner[1]][partition].buckets.get(name)
 
     def queue(self, place: SecretLocation, name: str) -> EstateResource | None:
-        """Return the queue of that name."""
+        """Return the policy and tags of a queue; None if the queue does not exist."""
         from moto.sqs.models import sqs_backends
 
         backend = self._backend(sqs_backends, place)
@@ -128,7 +128,7 @@ class Estate:
         return EstateResource(_policy(f"the policy of queue {name}", text), tuple(queue.tags.items()))
 
     def topic(self, arn: str) -> EstateResource | None:
-        """Return the topic with that ARN."""
+        """Return the policy and tags of a topic; None if the topic does not exist."""
         from moto.sns.models import sns_backends
 
         parts = parse_arn(arn)
@@ -139,7 +139,7 @@ class Estate:
         return EstateResource(_policy(f"the policy of topic {topic.name}", topic.policy), tuple(topic._tags.items()))  # noqa: SLF001
 
     def table(self, place: SecretLocation, name: str) -> DynamoTable | None:
-        """Return the table of that name."""
+        """Return the keys and tags of a table; None if the table does not exist."""
         from moto.dynamodb.models import dynamodb_backends
 
         backend = self._backend(dynamodb_backends, place)
@@ -155,7 +155,7 @@ class Estate:
         return DynamoTable(table.hash_key_attr, keys, _tag_pairs(table.tags))
 
     def table_policy(self, place: SecretLocation, arn: str) -> StoredPolicy | None:
-        """Return the policy of the table or stream with that ARN."""
+        """Return the policy of the table or stream with this ARN; None if it has no policy."""
         from moto.dynamodb.models import dynamodb_backends
 
         backend = self._backend(dynamodb_backends, place)
@@ -163,21 +163,21 @@ class Estate:
         return None if policy is None else StoredPolicy(f"the policy of {arn}", policy.policy_doc)
 
     def function(self, place: SecretLocation, name: str) -> EstateResource | None:
-        """Return the function; its policy has one statement for each AddPermission."""
+        """Return the function and its policy, which has one statement for each AddPermission call."""
         from moto.awslambda_simple.models import lambda_simple_backends
 
-        # moto has two Lambda backends; `fence` has chosen the one that runs no code.
+        # moto has two Lambda backends; `fence` selected the one that runs no code.
         backend = self._backend(lambda_simple_backends, place)
         versions = None if backend is None else backend._lambdas._functions.get(name)  # noqa: SLF001
         if versions is None:
             return None
-        # AddPermission always changes the latest version; the qualifier is in the statement's Resource.
+        # AddPermission always changes the latest version. The statement's Resource contains the qualifier.
         latest = versions["latest"]
         document = function_policy(latest.policy.statements)
         return EstateResource(_policy(f"the policy of function {name}", document), tuple((latest.tags or {}).items()))
 
     def repository(self, place: SecretLocation, name: str) -> EstateResource | None:
-        """Return the ECR repository of that name."""
+        """Return the policy and tags of an ECR repository; None if the repository does not exist."""
         from moto.ecr.models import ecr_backends
 
         backend = self._backend(ecr_backends, place)
@@ -188,7 +188,7 @@ class Estate:
         return EstateResource(_policy(f"the policy of repository {name}", repository.policy), tuple(tags.items()))
 
     def event_bus(self, place: SecretLocation, name: str) -> EstateResource | None:
-        """Return the event bus of that name."""
+        """Return the policy of an event bus; None if the event bus does not exist."""
         from moto.events.models import events_backends
 
         backend = self._backend(events_backends, place)
@@ -196,20 +196,21 @@ class Estate:
         if bus is None:
             return None
         texts = [bus.policy or ""]
-        # PutPermission for `*` with a condition: AWS stores `*` as the principal, moto a root user without an account.
+        # After PutPermission for `*` with a condition, AWS stores `*` as the principal, but moto stores a root user
+        # without an account id.
         every_root = f"arn:{self._world.partitions[place.account]}:iam::*:root"
         replace_principal([Carrier(texts[0], texts.append)], every_root, "*")
         return EstateResource(_policy(f"the policy of event bus {name}", texts[-1]))
 
     def roles_of_profile(self, account: str, name: str) -> tuple[str, ...]:
-        """Return the ARNs of the roles in an instance profile: at most one."""
+        """Return the ARNs of the roles in an instance profile, which has at most one role."""
         if account not in self._world.partitions:
             return ()
         profile = self._world.backend(account).instance_profiles.get(name)
         return () if profile is None else tuple(role.arn for role in profile.roles)
 
     def profile_of_template(self, place: SecretLocation, identifier: str, version: str) -> str:
-        """Return the instance profile that a launch template names, by name or ARN; "" for none."""
+        """Return the instance profile in a launch template, as a name or ARN; "" if the template has none."""
         from moto.ec2.exceptions import EC2ClientError
         from moto.ec2.models import ec2_backends
 
@@ -228,7 +229,7 @@ class Estate:
         return str(profile.get("Name") or profile.get("Arn") or "")
 
     def vpc_of(self, place: SecretLocation, identifier: str) -> str:
-        """Return the VPC of a VPC resource (subnet, security group, interface ...) or of a VPC itself; "" for none."""
+        """Return the id of the VPC that is or contains the resource (such as a subnet); "" if none is found."""
         from moto.ec2.models import ec2_backends
 
         backend = self._backend(ec2_backends, place)
@@ -246,7 +247,7 @@ class Estate:
         return next((part.vpc_id or "" for part in vpc_parts if part.id == identifier), "")
 
     def database(self, place: SecretLocation, name: str) -> DatabaseInstance | None:
-        """Return the database instance of that name."""
+        """Return the engine and class of a database instance; None if the instance does not exist."""
         from moto.rds.models import rds_backends
 
         backend = self._backend(rds_backends, place)
@@ -254,7 +255,7 @@ class Estate:
         return None if instance is None else DatabaseInstance(instance.engine, instance.db_instance_class)
 
     def held_at(self, arn: str) -> EstateResource:
-        """Return the policy and tags of a function, repository or event bus by ARN; neither for anything else."""
+        """Return the policy and tags of a function, repository or event bus; an empty result for other ARNs."""
         parts = parse_arn(arn)
         if parts is None:
             return EstateResource(None)
@@ -270,7 +271,7 @@ class Estate:
         return resource or EstateResource(None)
 
     def tags_of(self, arn: str, account: str, region: str) -> Tags:
-        """Return the tags of any resource that moto lists with its tags; () for one that does not exist."""
+        """Return the tags of a resource; () if moto does not list the resource with tags."""
         from moto.core.resource_tagging import iter_taggable_backends
 
         if account not in self._world.partitions or "*" in arn:
@@ -284,8 +285,8 @@ class Estate:
 
     def _backend(
         self, backends: Any, place: SecretLocation
-    ) -> Any:  # moto's backends of one service have a type for each
-        """Return the service's backend for that account and region; None for ones that the sandbox lacks."""
+    ) -> Any:  # each service's backends have a type of their own in moto
+        """Return the service's backend for an account and region; None if the sandbox does not have them."""
         if place.account not in self._world.partitions:
             return None
         try:
@@ -294,7 +295,7 @@ class Estate:
             return None
 
 
-def _default_key(encryption: Mapping[str, Any] | None) -> str:  # as the XML of PutBucketEncryption has it
+def _default_key(encryption: Mapping[str, Any] | None) -> str:  # `encryption` is the parsed XML of PutBucketEncryption
     rule = encryption["Rule"] if encryption else {}
     default: Mapping[str, str] = rule.get("ApplyServerSideEncryptionByDefault", {}) if isinstance(rule, dict) else {}
     return default.get("KMSMasterKeyID", "") if default.get("SSEAlgorithm", "").startswith("aws:kms") else ""

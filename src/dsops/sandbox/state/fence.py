@@ -1,7 +1,7 @@
-"""The only way to call moto: requests are rebuilt from the parsed and authorized operation.
+"""Call moto with requests that are rebuilt from the parsed and authorized operation; the only way to call it.
 
 moto prefers `?Action=` to `X-Amz-Target`, reads the account from a header that any client can send, and takes
-settings from the environment; so nothing that a client sent reaches it unchanged. Callers hold the sandbox's lock:
+settings from the environment. So nothing that a client sent reaches moto unchanged. Callers hold the sandbox's lock:
 moto is not thread-safe (8 threads caused RuntimeErrors).
 """
 
@@ -34,26 +34,27 @@ _ANY_ACCOUNT = "000000000000"
 
 
 class MotoCall(NamedTuple):
-    """One authorized operation."""
+    """An authorized operation for moto to perform."""
 
     service: str
     operation: str
     parameters: Mapping[str, object]
     account: str
-    """The account in which it is carried out."""
+    """The account in which moto performs the operation."""
     region: str
     key_id: str
 
 
 def prepare() -> None:
-    """Import moto without influence of the environment; refuse an unsupported version.
+    """Import moto, shielded from environment variables; refuse an unsupported version.
 
-    The `MOTO_*` variables leave this process's environment for good: moto reads some of them at every request.
+    The `MOTO_*` variables are removed from this process's environment for good, because moto reads some of them at
+    every request.
     """
     try:
         with quiet_surroundings():
             version = import_module("moto").__version__
-            # The session is created once for the process, from the `AWS_PROFILE` of that moment.
+            # moto creates its botocore session once per process and would read `AWS_PROFILE` at that moment.
             import_module("moto.core.base_backend").AccountSpecificBackend.get_session()
             _run_nothing(import_module("moto.core.config").default_user_config)
             for service in ("iam", "secretsmanager"):
@@ -69,8 +70,8 @@ def prepare() -> None:
         )
 
 
-def _run_nothing(settings: dict[str, Any]) -> None:  # moto's own dictionary of settings
-    """Turn off functions, jobs and state machines: moto would look for Docker or call the real AWS."""
+def _run_nothing(settings: dict[str, Any]) -> None:  # `settings` is moto's own dictionary
+    """Turn off the execution of functions, jobs and state machines: moto would use Docker or call the real AWS."""
     for part in ("lambda", "batch"):
         settings[part] = {"use_docker": False}
     settings["stepfunctions"] = {"execute_state_machine": False}
@@ -78,16 +79,18 @@ def _run_nothing(settings: dict[str, Any]) -> None:  # moto's own dictionary of 
 
 @cache
 def knows_region(region: str) -> bool:
-    """Whether moto has regional services in that region."""
+    """Whether moto has regional services in this region."""
     from moto.secretsmanager.models import secretsmanager_backends
 
     return region in secretsmanager_backends[_ANY_ACCOUNT]
 
 
 def perform(call: MotoCall, protocol: Protocol) -> HttpAnswer:
-    """Return moto's answer to this operation in the client's protocol; for a CBOR client, in JSON."""
+    """Perform the operation in moto and return the answer in the client's protocol; in JSON for a CBOR client."""
     check_open(call.service, call.operation, call.parameters)
-    os.environ.pop("MOTO_ACCOUNT_ID", None)  # moto would prefer it to the header, and a later import may have set it
+    os.environ.pop(
+        "MOTO_ACCOUNT_ID", None
+    )  # a later import may have set this variable, which moto prefers to the header
     spoken = protocol if protocol in protocols(call.service) else protocols(call.service)[0]
     serialized = _serialized(call, spoken)
     path, query = _address(serialized)
@@ -124,10 +127,10 @@ def _serialized(call: MotoCall, protocol: Protocol) -> dict[str, Any]:
     try:
         serialized: dict[str, Any] = _serializer(protocol).serialize_to_request(dict(call.parameters), model)
     except (ValueError, TypeError, OverflowError) as error:
-        # botocore's serializer is the first to look at timestamps and numbers, so invalid ones fail here.
+        # botocore's serializer is the first code that parses timestamps and numbers, so it reports the invalid ones.
         raise refusal("MalformedInput", None) from error
     if protocol in {"rest-json", "rest-xml"} and call.service != "s3" and "?" not in serialized["url_path"]:
-        # Without a query moto parses the body as a form, and takes parameters from it before those of the path.
+        # Without a query string moto parses the body as a form and prefers its parameters to those in the path.
         serialized["query_string"] = serialized["query_string"] or {"-": ""}
     return serialized
 
@@ -142,7 +145,7 @@ def _address(serialized: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _body(body: Any, protocol: Protocol) -> bytes:
-    """Encode the body; escapes `&` in JSON, which moto also parses as a form (`&Action=DeleteSecret&` in a value)."""
+    """Encode the body. In JSON, escape `&`: moto also parses it as a form (`&Action=DeleteSecret&` in a value)."""
     if isinstance(body, dict):
         return urlencode(body, doseq=True).encode()
     data = body.encode() if isinstance(body, str) else bytes(body)
@@ -150,7 +153,7 @@ def _body(body: Any, protocol: Protocol) -> bytes:
 
 
 def _checked_headers(headers: Mapping[str, Any]) -> dict[str, str]:
-    """Return the operation's headers as text; refuses line breaks, with which a value could add another header."""
+    """Return the headers as text; refuse line breaks, because a value could inject another header with them."""
     checked = {}
     for name, value in headers.items():
         text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
@@ -162,7 +165,7 @@ def _checked_headers(headers: Mapping[str, Any]) -> dict[str, str]:
 
 @cache
 def _request_class(*, is_form: bool) -> type[Request]:
-    """moto's request class; for other protocols than forms, one that never parses the body as a form."""
+    """Return moto's request class; unless `is_form`, a subclass that never parses the body as a form."""
     from moto.core.request import Request
 
     return Request if is_form else type("BodyRequest", (Request,), {"want_form_data_parsed": False})

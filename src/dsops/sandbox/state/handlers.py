@@ -1,4 +1,4 @@
-"""Find moto's handler for a service and path, and pin it to the one authorized operation."""
+"""Find moto's handler for a service and path, and restrict it to the authorized operation."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from dsops.sandbox.wire.service_table import SERVED
 if TYPE_CHECKING:
     from moto.core.request import Request
 
-# The signature of moto's response handlers.
+# The type of moto's response handlers.
 Handler = Callable[["Request", str, Mapping[str, str]], tuple[int, Mapping[str, Any], str | bytes]]
 
 OPERATION = "dsops.operation"
-"""The key in the WSGI environment of moto's request that holds the operation."""
+"""The key under which the WSGI environment of moto's request stores the name of the operation."""
 _MOTO_VARIABLES = ("MOTO_", "TEST_PROXY_MODE", "TEST_SERVER_MODE", "INITIAL_NO_AUTH_ACTION_COUNT")
-# moto's `urls` picks one of two API versions from the request; here the service decides.
+# moto's `urls` modules choose between two API versions by the request; the sandbox chooses by the service.
 _CHOSEN: Mapping[str, tuple[str, str]] = {
     "elb": ("moto.elb.responses", "ELBResponse"),
     "elbv2": ("moto.elbv2.responses", "ELBV2Response"),
 }
-# The host names under which moto may serve a service; the first match is used.
+# Patterns of the host names under which moto may serve a service. The first match is used.
 _HOSTS = (
     "{prefix}.{region}.amazonaws.com",
     "{prefix}.amazonaws.com",
@@ -42,7 +42,7 @@ _HOSTS = (
 
 
 class MotoHandler(NamedTuple):
-    """The host and the handler of a request to moto."""
+    """A handler of moto and the host name that a request to it must have."""
 
     host: str
     handler: Handler
@@ -50,7 +50,7 @@ class MotoHandler(NamedTuple):
 
 @contextmanager
 def quiet_surroundings() -> Iterator[None]:
-    """Within the context, hide AWS's variables; remove moto's for good."""
+    """Hide the `AWS_*` variables within the context; remove moto's variables for good."""
     for name in [name for name in os.environ if name.startswith(_MOTO_VARIABLES)]:
         del os.environ[name]
     variables = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
@@ -63,7 +63,7 @@ def quiet_surroundings() -> Iterator[None]:
 
 
 def find_gate(service: str, operation: str, path: str, region: str, account: str) -> MotoHandler | None:
-    """Return the handler for that path; None when moto has none. Raises NotImplemented where moto lacks a package."""
+    """Return moto's handler for the path; None if there is none. Raises NotImplemented if a package is missing."""
     prefix = service_model(service).metadata["endpointPrefix"]
     for form in _HOSTS:
         host = form.format(prefix=prefix, region=region, account=account)
@@ -98,10 +98,10 @@ def load(service: str) -> tuple[tuple[re.Pattern[str], Handler], ...]:
 
 
 def _keep_from_waiting(service: str) -> None:
-    """Patch the code of moto that would wait under the sandbox's lock.
+    """Patch the code of moto that would block while the sandbox's lock is held.
 
-    SWF sleeps for a second when a poll finds nothing. A function that another service calls (SNS, SQS, S3, DynamoDB
-    streams) runs in Docker for up to five minutes, although moto is told to run none.
+    SWF sleeps for a second when a poll finds nothing. A function that another service invokes (SNS, SQS, S3, DynamoDB
+    streams) would run in Docker for up to five minutes, although moto's settings turn off Docker.
     """
     if service == "swf":
         vars(import_module("moto.swf.models"))["sleep"] = lambda _: None
@@ -111,12 +111,12 @@ def _keep_from_waiting(service: str) -> None:
 
 
 def _run_no_function(_: object, event: str | None = None) -> tuple[str, bool, str]:  # noqa: ARG001 - moto's names
-    """Return what moto expects of a function: result, whether it failed, log."""
+    """Return an empty function result in moto's form: result, whether the function failed, log."""
     return "", False, ""
 
 
 def lacking(service: str, error: ModuleNotFoundError) -> SandboxRefusal:
-    """Return a NotImplemented error (501) that names the package to install."""
+    """Return a NotImplemented error (501) that names the missing package."""
     if shut := SHUT.get(service):
         return not_served(
             service, "*", f"{shut}, and an installed {error.name} would only read resources that can't be created"
@@ -131,12 +131,13 @@ def lacking(service: str, error: ModuleNotFoundError) -> SandboxRefusal:
 
 
 def _pinned_handler(handler: Any, operation: str) -> Handler | None:
-    """Return the handler pinned to the operation; None for a handler that can't be pinned."""
+    """Return the handler restricted to the operation; None if that is impossible for this handler."""
     owner = getattr(handler, "__self__", None)
     if not isinstance(owner, type):
         return None
     if handler.__name__ != "dispatch":
-        # A handler per path: it depends on method and path alone, which were built from the authorized operation.
+        # moto has a handler for each path here. It depends only on method and path, which the fence built from the
+        # authorized operation.
         path_handler: Handler = handler
         return path_handler
     pinned_handler: Handler = handler.__func__.__get__(_pinned_class(owner, operation))
@@ -145,25 +146,25 @@ def _pinned_handler(handler: Any, operation: str) -> Handler | None:
 
 @cache
 def _pinned_class(owner: type, operation: str) -> type:
-    """A subclass of moto's response class that always performs the authorized operation.
+    """Return a subclass of moto's response class that always performs the authorized operation.
 
-    moto would read the operation's name from the query or a form in the body, which clients control.
+    moto would read the operation's name from the query or from a form in the body, which clients control.
     """
     from moto.core.utils import camelcase_to_underscores, method_names_from_class
 
     if camelcase_to_underscores(operation) not in method_names_from_class(owner):
-        # Batch, Polly and X-Ray choose their methods by path alone.
+        # Batch, Polly and X-Ray choose their methods by path only.
         return owner if "_get_action" in vars(owner) else _refusing(owner)
     return type(owner.__name__, (owner,), {"_get_action": _allowed_action})
 
 
 def _refusing(owner: type) -> type:
-    """A subclass that performs no operation, for one that moto does not have."""
+    """Return a subclass that refuses every operation, for an operation that moto does not implement."""
     return type(owner.__name__, (owner,), {"_get_action": _no_action})
 
 
 def _allowed_action(self: Any) -> str:
-    # The result is ignored, but the call also stores the path's labels, which the operation needs.
+    # Calling the method stores the path's labels, which the operation needs. Its result is not used.
     super(type(self), self)._get_action()
     operation: str = self.normalized_request.environ[OPERATION]
     return operation

@@ -1,4 +1,4 @@
-"""Extensions of moto's IAM models, and AWS's managed policies from moto's data."""
+"""Extend moto's IAM models, and read AWS's managed policies from moto's data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from moto.iam import models as moto_iam
 
     class SandboxUser(moto_iam.User):
-        """moto's user with a permissions boundary, which moto's own class lacks."""
+        """The type of a user with a permissions boundary, which moto's own class lacks."""
 
         permissions_boundary_arn: str | None
 
@@ -31,28 +31,28 @@ class StoredPolicy(NamedTuple):
 
 
 @cache
-def iam_models() -> Any:  # a module has no type that could be named; `world` gives its backends theirs
-    """moto's IAM models plus user boundaries, unique ids in AWS's form and policies about a root user."""
+def iam_models() -> Any:  # a module has no static type; `world` annotates the backends
+    """Return moto's IAM models with boundaries of users, AWS's form of unique ids, and policies for root users."""
     pattern = _know_every_partition()
     from moto.core.serialize import never_return, url_encode
     from moto.iam import models, policy_validation
     from moto.iam.responses import IamResponse
 
-    vars(models)["ARN_PARTITION_REGEX"] = pattern  # for modules that have imported the old pattern already
+    vars(models)["ARN_PARTITION_REGEX"] = pattern  # other modules of moto may already have imported the old pattern
     kinds = policy_validation.VALID_RESOURCE_PATH_STARTING_VALUES["iam"]["values"]
     if "root" not in kinds:
-        # The resource of sts:AssumeRoot (Service Authorization Reference); moto calls it malformed.
+        # `root` is the resource type of sts:AssumeRoot (Service Authorization Reference); moto would call it malformed.
         kinds.append("root")
     _accept_numbers(policy_validation.IAMPolicyDocumentValidator)
-    # "IAM resource-listing operations return a subset of the available attributes" (API reference, ListUsers), and so
-    # does CreateRole (AWS's answers to LocalStack's tests).
+    # "IAM resource-listing operations return a subset of the available attributes" (API reference, ListUsers).
+    # CreateRole does so as well (AWS's responses to LocalStack's tests).
     IamResponse.RESPONSE_KEY_PATH_TO_TRANSFORMER |= {
         "ListUsersResponse.Users.User.PermissionsBoundary": never_return,
         "CreateRoleResponse.Role.MaxSessionDuration": never_return,
         "CreateRoleResponse.Role.RoleLastUsed": never_return,
         "ListRolesResponse.Roles.Role.AssumeRolePolicyDocument": url_encode,
         "GetAccountAuthorizationDetailsResponse.RoleDetailList.RoleDetail.AssumeRolePolicyDocument": url_encode,
-        # botocore's model, PolicyVersion.Document: in GetPolicyVersion and GetAccountAuthorizationDetails alone.
+        # In botocore's model only GetPolicyVersion and GetAccountAuthorizationDetails return PolicyVersion.Document.
         "GetPolicyVersionResponse.PolicyVersion.Document": url_encode,
         "CreatePolicyVersionResponse.PolicyVersion.Document": never_return,
         "ListPolicyVersionsResponse.Versions.PolicyVersion.Document": never_return,
@@ -61,7 +61,7 @@ def iam_models() -> Any:  # a module has no type that could be named; `world` gi
     models.ManagedPolicy.permissions_boundary_usage_count = property(_boundary_uses)  # type: ignore[attr-defined]
 
     class SandboxUser(models.User):
-        """A user with an AIDA id, which can have a permissions boundary."""
+        """A user with an id that begins with AIDA, and optionally a permissions boundary."""
 
         def __init__(self, account_id: str, region_name: str, name: str, path: str | None = None) -> None:
             super().__init__(account_id, region_name, name, path)
@@ -70,13 +70,13 @@ def iam_models() -> Any:  # a module has no type that could be named; `world` gi
 
         @property
         def permissions_boundary(self) -> dict[str, str] | None:
-            """The boundary as GetUser returns it."""
+            """The permissions boundary in the form that GetUser returns."""
             if not self.permissions_boundary_arn:
                 return None
             return {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": self.permissions_boundary_arn}
 
     class SandboxGroup(models.Group):
-        """A group with an AGPA id."""
+        """A group with an id that begins with AGPA."""
 
         def __init__(self, account_id: str, region_name: str, name: str, path: str = "/") -> None:
             super().__init__(account_id, region_name, name, path)
@@ -95,21 +95,21 @@ def _boundary_uses(policy: moto_iam.ManagedPolicy) -> int:
 
 
 def _know_every_partition() -> str:
-    """Add the partitions that moto lacks, before its services are imported; return the ARN pattern of all."""
+    """Add the partitions that moto lacks, before moto's services are imported; return the pattern for all ARNs."""
     from moto.utilities import utils
 
     for partition in PARTITIONS:
         if partition.name not in utils.PARTITION_NAMES:
             utils.PARTITION_NAMES.append(partition.name)
             utils.REGION_PREFIX_TO_PARTITION.update(dict.fromkeys(partition.region_prefixes, partition.name))
-    # Longer names first: otherwise `aws-iso` would match the start of `aws-iso-e`.
+    # Longer names must come first; otherwise `aws-iso` would match the start of `aws-iso-e`.
     names = sorted(utils.PARTITION_NAMES, reverse=True)
     utils.ARN_PARTITION_REGEX = f"^arn:({'|'.join(names)})"
     return utils.ARN_PARTITION_REGEX
 
 
-def _accept_numbers(validator: Any) -> None:  # moto's class, whose checks are private to it
-    """Let a condition's value be a number, as IAM's grammar does; moto calls that a syntax error."""
+def _accept_numbers(validator: Any) -> None:  # `validator` is moto's class, whose check methods are private
+    """Let moto's validator accept numbers as condition values, as IAM's grammar does."""
     for name in ("_validate_condition_syntax", "_legacy_parse_statement"):
         check = getattr(validator, name)
         if not hasattr(check, "takes_numbers"):
@@ -128,7 +128,7 @@ def _with_texts(check: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, 
 
 
 def _texts(keys: object) -> object:
-    """Return the keys and values of one condition operator with numbers as strings."""
+    """Return a condition operator's keys and values with all numbers converted to strings."""
     if not isinstance(keys, dict):
         return keys
     return {
@@ -141,7 +141,7 @@ def _text(value: object) -> object:
 
 
 def words_for_malformed(text: str) -> str:
-    """Return IAM's message for an identity policy that moto's validator rejects; "" when it accepts the policy."""
+    """Return IAM's error message for a malformed identity policy; "" if moto's validator accepts the policy."""
     from moto.iam.exceptions import MalformedPolicyDocument
     from moto.iam.policy_validation import IAMPolicyDocumentValidator
 
@@ -149,14 +149,14 @@ def words_for_malformed(text: str) -> str:
         IAMPolicyDocumentValidator(text).validate()
     except MalformedPolicyDocument as refused:
         return str(refused.message)
-    except Exception:  # noqa: BLE001 - moto's own checks fail at some documents that are no policies
+    except Exception:  # noqa: BLE001 - moto's checks raise other errors for some texts that are not policies
         return ""
     return ""
 
 
 @cache
 def aws_policies() -> dict[str, tuple[str, Mapping[str, object]]]:
-    """Map `/service-role/NAME` to (NAME, policy data), for one partition; takes 25 ms on first use."""
+    """Map `/service-role/NAME` to (NAME, policy data) for AWS's managed policies; takes 25 ms on first use."""
     from moto.iam.aws_managed_policies import aws_managed_policies_data
 
     policies: dict[str, dict[str, object]] = json.loads(aws_managed_policies_data)
@@ -164,7 +164,7 @@ def aws_policies() -> dict[str, tuple[str, Mapping[str, object]]]:
 
 
 def reset() -> None:
-    """Empty all of moto's backends: one process has one world."""
+    """Empty all of moto's backends, which are global to the process."""
     from moto.core.base_backend import BackendDict
 
     BackendDict.reset()
@@ -175,7 +175,7 @@ def reset() -> None:
 
 
 def policies_of(holder: moto_iam.User | moto_iam.Group | moto_iam.Role) -> Iterator[StoredPolicy]:
-    """Yield the inline policies, then the default versions of the attached managed policies."""
+    """Yield the holder's inline policies, then the default versions of its attached managed policies."""
     for name, text in holder.policies.items():
         yield StoredPolicy(name, text)
     for policy in holder.managed_policies.values():

@@ -1,4 +1,4 @@
-"""Create users, roles, policies and devices in moto's IAM directly, without requests."""
+"""Create users, roles, policies and MFA devices directly in moto's IAM, without requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _REGION_OF_PARTITION = {partition.name: partition.global_region for partition in
 
 
 class IamBuilder:
-    """Creates resources in one world. Passes on moto's exceptions for what moto refuses."""
+    """Creates IAM resources in one sandbox. Does not catch moto's exceptions for invalid resources."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -30,7 +30,7 @@ class IamBuilder:
         return view_user(user)
 
     def add_key(self, user: User, key_id: str, secret: str) -> None:
-        """Create an access key of the user; "" for values to be generated."""
+        """Create an access key for the user. A `key_id` or `secret` of "" is generated."""
         backend = self._world.backend(user.account)
         key = backend.create_access_key(user.name)
         if key_id:
@@ -40,7 +40,7 @@ class IamBuilder:
         key.secret_access_key = secret or key.secret_access_key
 
     def add_mfa_device(self, user: User, path: str, name: str, seed: str) -> str:
-        """Create a virtual device enabled for the user; return its serial number. A `seed` of "" is generated."""
+        """Create and enable a virtual MFA device; return its serial number. A `seed` of "" is generated."""
         backend = self._world.backend(user.account)
         device = backend.create_virtual_mfa_device(name, path)
         device.base32_string_seed = seed or device.base32_string_seed
@@ -89,7 +89,7 @@ class IamBuilder:
         return self._world.backend(account).create_policy("", path, text, name, []).arn
 
     def put_policy(self, account: str, kind: str, holder: str, policy: StoredPolicy) -> None:
-        """Put an inline policy on a `user`, `group` or `role`; attach the managed policy if `text` is ""."""
+        """Put an inline policy on a `user`, `group` or `role`; attach a managed policy if `policy.text` is ""."""
         backend = self._world.backend(account)
         if policy.text:
             put = {"user": backend.put_user_policy, "group": backend.put_group_policy, "role": backend.put_role_policy}

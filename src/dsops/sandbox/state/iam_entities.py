@@ -1,4 +1,4 @@
-"""Relations among moto's IAM objects: who trusts which principals, attachments, what belongs to a user."""
+"""Query moto's IAM for trust policies, policy attachments and the resources that belong to a user."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class EntityRelations:
-    """The relations within one world."""
+    """Queries about the IAM resources of one sandbox."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -29,13 +29,13 @@ class EntityRelations:
                 yield Carrier(role.assume_role_policy_document, partial(_set_trust, role))
 
     def move_tags(self, before: User, after: User) -> None:
-        """Move the tags of a renamed user, which moto keeps under the old ARN."""
+        """Move a renamed user's tags to the new ARN: moto stores tags by ARN and would keep them under the old one."""
         tagger = self._world.backend(after.account).tagger
         tagger.delete_all_tags_for_resource(before.arn)
         tagger.tag_resource(after.arn, [{"Key": key, "Value": value} for key, value in before.tags])
 
     def has_name_like(self, account: str, kind: str, name: str) -> bool:
-        """Whether a `User`, `Group` or `Role` has this name, ignoring case."""
+        """Whether a `User`, `Group` or `Role` with this name exists, ignoring case."""
         backend = self._world.backend(account)
         names_by_kind: Mapping[str, Mapping[str, moto_iam.User | moto_iam.Group | moto_iam.Role]] = {
             "User": backend.users,
@@ -49,7 +49,7 @@ class EntityRelations:
         return self._world.backend(role.account).roles[role.unique_id].description
 
     def is_attached(self, account: str, arn: str) -> bool:
-        """Whether a managed policy is attached to a user, group or role, or is a boundary."""
+        """Whether a managed policy is attached to a user, group or role, or serves as a permissions boundary."""
         backend = self._world.backend(account)
         owners: list[moto_iam.User | moto_iam.Role] = [*backend.users.values(), *backend.roles.values()]
         boundaries = {cast("SandboxUser | moto_iam.Role", owner).permissions_boundary_arn for owner in owners}
@@ -57,7 +57,7 @@ class EntityRelations:
         return arn in boundaries or any(arn in holder.managed_policies for holder in holders)
 
     def attached(self, account: str, kind: str, name: str) -> frozenset[str]:
-        """Return the ARNs of the managed policies of a `User`, `Role` or `Group`; empty for one that does not exist."""
+        """Return the ARNs of managed policies attached to a `User`, `Role` or `Group`; empty if that does not exist."""
         backend = self._world.backend(account)
         owners: list[moto_iam.User | moto_iam.Role | moto_iam.Group] = [*backend.groups.values()]
         if kind != "Group":
@@ -65,7 +65,7 @@ class EntityRelations:
         return frozenset(arn for owner in owners if owner.name == name for arn in owner.managed_policies)
 
     def belongings(self, user: User) -> Mapping[str, bool]:
-        """Map each reason that keeps a user from being deleted, in IAM's words, to whether it applies."""
+        """Map each cleanup step that must precede deleting the user, in IAM's words, to whether it is still needed."""
         backend = self._world.backend(user.account)
         owner = backend.users[user.name]
         return {

@@ -1,7 +1,7 @@
-"""Key ids and unique ids in AWS's form: a prefix for the type, then characters that encode the account.
+"""Generate key ids and unique ids in AWS's form: a prefix for the type, then an encoding of the account.
 
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html. That the first six bytes behind the
-prefix encode the account is public research which AWS's own clients rely on by now.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html. The first six bytes behind the prefix
+encode the account. That is known from public research, and AWS's own clients rely on it by now.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
 def access_key_id(prefix: str, account: str) -> str:
-    """Return a new 20-character key id: `AKIA` for a long-term key, `ASIA` for a session's."""
+    """Return a new 20-character key id. The prefix is `AKIA` for long-term keys, `ASIA` for sessions."""
     head = (1 << 47) | (int(account) << 7) | (os.urandom(1)[0] & 0x7F)
     return prefix + base64.b32encode(head.to_bytes(6, "big") + os.urandom(4)).decode()
 
 
 def unique_id(prefix: str, account: str) -> str:
-    """Return a new 21-character id: `AIDA` for a user, `AROA` a role, `AGPA` a group."""
+    """Return a new 21-character id. The prefix is `AIDA` for users, `AROA` for roles, `AGPA` for groups."""
     return access_key_id(prefix, account) + _ALPHABET[os.urandom(1)[0] & 0x1F]
 
 
 def account_of_key(key_id: str) -> str | None:
-    """Return the account encoded in a key id; None when the id does not have that form."""
+    """Return the account encoded in a key id; None if the id does not have AWS's form."""
     try:
         raw = base64.b32decode(key_id[4:20])
     except (binascii.Error, ValueError):

@@ -1,7 +1,7 @@
-"""KMS keys in moto's backends: look up, create, and their policies.
+"""Look up and create KMS keys, aliases and grants in moto's backends.
 
-Attributes are read without defaults, as in `world`: one that a new moto renamed must fail a request, not drop a
-policy.
+Attributes are read without default values, as in `world`: if a new version of moto renames an attribute, the request
+must fail rather than ignore a policy.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 
 class Grant(NamedTuple):
-    """A grant of a key."""
+    """A grant that lets a principal use a KMS key."""
 
     grantee: str
     retiring: str
-    """The principal that may retire it; "" if only the grantee may."""
+    """The principal that may retire the grant; "" if only the grantee may."""
     operations: tuple[str, ...]
     context_subset: tuple[tuple[str, str], ...]
     context_equals: tuple[tuple[str, str], ...]
     names: frozenset[str] = frozenset()
-    """Its id and its token."""
+    """The grant's id and its token, either of which requests can use."""
 
 
 class KmsKey(NamedTuple):
-    """A KMS key."""
+    """The policy, attributes and grants of a KMS key."""
 
     arn: str
     policy: StoredPolicy
@@ -44,17 +44,17 @@ class KmsKey(NamedTuple):
     is_multi_region: bool
     grants: tuple[Grant, ...]
     state: str
-    """`Enabled`, or why the key can't be used: `Disabled`, `PendingDeletion`."""
+    """The state of the key: `Enabled`, or `Disabled` or `PendingDeletion` if the key can't be used."""
 
 
 class KeyStore:
-    """KMS of one world. The caller holds the lock."""
+    """The KMS keys of one sandbox. The caller holds the lock."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def key(self, place: SecretLocation, key_id: str) -> KmsKey | None:
-        """Return the key with that id."""
+        """Return the KMS key with this id; None if it does not exist."""
         backend = self._kms(place)
         key: moto_kms.Key | None = None if backend is None else backend.keys.get(key_id)
         if backend is None or key is None:
@@ -74,19 +74,19 @@ class KeyStore:
         )
 
     def key_of_alias(self, place: SecretLocation, alias: str) -> str:
-        """Return the key id of an alias such as `alias/app`; "" for none."""
+        """Return the id of the key behind an alias such as `alias/app`; "" if the alias does not exist."""
         backend = self._kms(place)
-        # Looking up an AWS alias (`alias/aws/s3`) creates its key, as its first use does on AWS.
+        # moto creates the key when an AWS alias (`alias/aws/s3`) is looked up, as AWS does at first use.
         return "" if backend is None else backend.get_key_id_from_alias(alias) or ""
 
     def key_of_grant(self, place: SecretLocation, token: str) -> str:
-        """Return the key id of a grant by its token; "" for none."""
+        """Return the id of the key that has the grant with this token; "" if there is none."""
         backend = self._kms(place)
         keys: Iterable[moto_kms.Key] = () if backend is None else backend.keys.values()
         return next((key.id for key in keys for grant in key.grants.values() if grant.token == token), "")
 
     def managed_key(self, place: SecretLocation, service: str) -> str:
-        """Return the id of the AWS managed key of a service in that account and region, created at first use."""
+        """Return the id of a service's AWS managed key in an account and region; create the key at first use."""
         key_id = self.key_of_alias(place, f"alias/aws/{service}")
         backend = self._kms(place)
         if backend is None or not key_id:
@@ -98,7 +98,7 @@ class KeyStore:
         return key_id
 
     def add(self, place: SecretLocation, key_id: str, policy: str | None, alias: str) -> str:
-        """Create a customer managed key with its alias; return its ARN. The default policy is CreateKey's."""
+        """Create a customer managed key and an alias; return the key's ARN. `policy` None means CreateKey's default."""
         from moto.kms.models import kms_backends
 
         backend = kms_backends[place.account][place.region]
@@ -111,7 +111,7 @@ class KeyStore:
         return key.arn
 
     def _kms(self, place: SecretLocation) -> moto_kms.KmsBackend | None:
-        """Return the backend for that account and region; None for ones that the sandbox lacks."""
+        """Return the backend for an account and region; None if the sandbox does not have them."""
         from moto.kms.models import kms_backends
 
         if place.account not in self._world.partitions:

@@ -1,7 +1,7 @@
-"""Long polling: moto is asked without waiting, and the server waits instead.
+"""Perform long polls: call moto without a wait time, and let the server wait and retry.
 
-moto would sleep inside the call, under the sandbox's lock: no other client would be served and no message could
-arrive.
+moto would sleep inside the call, under the sandbox's lock. The server could then serve no other client, and no
+message could arrive.
 """
 
 from __future__ import annotations
@@ -22,18 +22,17 @@ _FOUND: Mapping[tuple[str, str], str] = {
     ("swf", "PollForActivityTask"): "taskToken",
     ("swf", "PollForDecisionTask"): "taskToken",
 }
-"""Operations that wait, and the member of their answer that is present once there is a message or task."""
+"""Operation that supports long polling -> the response member that is present once there is a message or task."""
 _SWF_SECONDS = 60
-"""API reference, PollForDecisionTask: "If no decision task is available in the specified task list before the timeout
-of 60 seconds expires, an empty result is returned."""
+"""How long an SWF poll waits before it returns an empty result (API reference, PollForDecisionTask)."""
 _LONGEST_SECONDS = 20
-"""API reference, ReceiveMessage; moto refuses more without waiting."""
+"""The maximum wait (API reference, ReceiveMessage). moto refuses longer waits at once."""
 
 
 def perform(call: MotoCall, protocol: Protocol, lock: AbstractContextManager[object]) -> HttpAnswer:
-    """Perform an operation; the answer of one that waits and found nothing says how to poll again.
+    """Perform an operation; the answer of a long poll that found nothing has a `wait` that tells how to retry.
 
-    Called with the lock held; the returned function takes the lock for each poll.
+    The caller holds the lock for the first call. The function in `wait` takes the lock for each retry.
     """
 
     def ask_moto(moto_call: MotoCall) -> HttpAnswer:
@@ -56,7 +55,7 @@ def perform(call: MotoCall, protocol: Protocol, lock: AbstractContextManager[obj
 
 
 def _without_wait(call: MotoCall) -> tuple[int, MotoCall]:
-    """Return the seconds that the client wants to wait, and the call without a wait."""
+    """Return how many seconds the client wants to wait, and the call with a wait of 0 seconds."""
     if call.service == "swf":
         return _SWF_SECONDS, call
     wait_seconds = call.parameters.get("WaitTimeSeconds")
@@ -69,7 +68,7 @@ def _without_wait(call: MotoCall) -> tuple[int, MotoCall]:
 
 
 def _wait_of_queue(call: MotoCall) -> str:
-    """Return the queue's `ReceiveMessageWaitTimeSeconds`; "0" for a queue that does not exist."""
+    """Return the queue's `ReceiveMessageWaitTimeSeconds`; "0" if the queue does not exist."""
     name = "ReceiveMessageWaitTimeSeconds"
     parameters = {"QueueUrl": call.parameters.get("QueueUrl", ""), "AttributeNames": [name]}
     answer = fence.perform(call._replace(operation="GetQueueAttributes", parameters=parameters), "json")
@@ -82,7 +81,7 @@ def _is_empty(answer: HttpAnswer, member: str) -> bool:
         return False
     kind = next((value for name, value in answer.headers if name.lower() == "content-type"), "")
     if "xml" in kind:
-        return b"<Message>" not in answer.body  # SQS's query protocol; `<` inside a value is written `&lt;`
+        return b"<Message>" not in answer.body  # SQS's query protocol; XML writes `<` inside a value as `&lt;`
     content: Any = decode(answer.body) if kind == "application/cbor" else json.loads(answer.body)
     return not content.get(member)
 

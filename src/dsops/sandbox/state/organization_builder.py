@@ -1,4 +1,4 @@
-"""Create a seed's organization in moto's backend, which the Organizations API also uses."""
+"""Create the organization of a seed in moto's backend, which also serves the Organizations API."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FULL_ACCESS: Mapping[PolicyType, str] = {
     "SERVICE_CONTROL_POLICY": "p-FullAWSAccess",
     "RESOURCE_CONTROL_POLICY": "p-RCPFullAWSAccess",
 }
-"""The policies that AWS attaches everywhere."""
+"""The policies that AWS attaches to every root, organizational unit and account by default."""
 _MANAGEMENT, _MEMBER = "000000000000", "000000000001"
 _DENIES = StoredPolicy("probe", NOTHING_ALLOWED)
 
@@ -29,39 +29,39 @@ class SeedNode(NamedTuple):
     """A root, organizational unit or account of an organization, with its children."""
 
     name: str = ""
-    """The name of an account; "" for its id."""
+    """The name of an account; "" if its id serves as the name."""
     service_control: tuple[StoredPolicy, ...] = ()
     resource_control: tuple[StoredPolicy, ...] = ()
     has_full_access: bool = True
-    """Whether AWS's FullAWSAccess is attached, as it is by default."""
+    """Whether AWS's FullAWSAccess policy is attached. It is attached by default."""
     accounts: tuple[tuple[str, SeedNode], ...] = ()
     units: tuple[tuple[str, SeedNode], ...] = ()
 
 
 class SeedOrganization(NamedTuple):
-    """An organization."""
+    """The organization that a seed describes."""
 
     management_account: str
     root: SeedNode = SeedNode()
     organization_id: str = ""
-    """Empty for a generated id."""
+    """The organization's id; "" if it is to be generated."""
     feature_set: Literal["ALL", "CONSOLIDATED_BILLING"] = "ALL"
     delegated_administrators: tuple[tuple[str, str], ...] = ()
-    """(member account, service) pairs."""
+    """Pairs of a member account and the service that it administers."""
     root_access: tuple[RootFeature, ...] = ()
-    """Enabled features of centralized root access."""
+    """The features of centralized root access that are enabled."""
 
 
 @cache
-def organization_models() -> Any:  # a module has no type that could be named
-    """moto's Organizations models, extended so that IAM can be trusted and delegated, and probed.
+def organization_models() -> Any:  # a module has no static type
+    """Return moto's Organizations models, after checking them; IAM can be a trusted and delegated service.
 
     Raises SandboxUnavailable.
     """
     models = _taught_models()
     try:
         problem = _probe()
-    except Exception as error:  # noqa: BLE001 - whatever a changed moto raises
+    except Exception as error:  # noqa: BLE001 - a changed moto can raise any exception
         problem = f"{type(error).__name__}: {error}"
     finally:
         dict.pop(models.organizations_backends, _MANAGEMENT, None)
@@ -76,7 +76,7 @@ def organization_models() -> Any:  # a module has no type that could be named
 
 
 def plant_organization(organizations: Organizations, seed: SeedOrganization, partition: str) -> None:
-    """Create the organization with its accounts and policies. Passes on moto's exceptions for what moto refuses."""
+    """Create the organization with its accounts and policies. Does not catch moto's exceptions for invalid seeds."""
     organization_models()
     OrganizationBuilder(seed.management_account, partition).plant(organizations, seed)
 
@@ -91,7 +91,7 @@ def _taught_models() -> Any:
 
 
 def _probe() -> str:
-    """Create an organization with one of everything and read it back; return what is wrong, "" for nothing."""
+    """Create an organization with policies and an administrator and read it back; return the problem, or ""."""
     organizations = Organizations()
     unit = SeedNode(accounts=((_MEMBER, SeedNode(service_control=(_DENIES,))),))
     OrganizationBuilder(_MANAGEMENT, "aws").plant(
@@ -125,13 +125,13 @@ class OrganizationBuilder:
         self._backend: moto_organizations.OrganizationsBackend
         self._backend = self._models.organizations_backends[management_account][partition]
         self._policies: dict[str, str] = {}
-        """Name -> id: names are unique in an organization, whatever the policy type."""
+        """Policy name -> id. A name is unique in an organization across policy types."""
 
     def plant(self, organizations: Organizations, seed: SeedOrganization) -> None:
         """Create the tree of accounts and enable the seed's features."""
         backend = self._backend
         backend.create_organization(self._partition_region(), FeatureSet=seed.feature_set)
-        assert backend.org is not None  # noqa: S101 - it was made in the line before
+        assert backend.org is not None  # noqa: S101 - create_organization has just set it
         root = next(unit for unit in backend.ou if unit.id == backend.org.root_id)
         if seed.organization_id:
             self._rename(seed.organization_id)
@@ -176,14 +176,14 @@ class OrganizationBuilder:
             self._backend.detach_policy(PolicyId=_FULL_ACCESS["SERVICE_CONTROL_POLICY"], TargetId=target)
 
     def _policy(self, policy_type: PolicyType, policy: StoredPolicy) -> str:
-        """Return the id of the policy with that name, which is created when first attached."""
+        """Return the id of the policy with this name; create the policy at first use."""
         policy_id = self._policies.get(policy.name)
         if policy_id is None:
             policy_created = self._backend.create_policy(
                 Name=policy.name, Description="", Type=policy_type, Content=policy.text
             )
             moto_policy = self._backend.get_policy_by_id(policy_created["Policy"]["PolicySummary"]["Id"])
-            # Deterministic, because errors name it: the same seed gives the same text.
+            # The id is derived from the name because error messages contain it: the same seed gives the same messages.
             policy_id = self._policies[policy.name] = moto_policy.id = (
                 f"p-{sha256(policy.name.encode()).hexdigest()[:8]}"
             )
@@ -201,5 +201,5 @@ class OrganizationBuilder:
             policy.organization_id = organization_id
 
     def _partition_region(self) -> str:
-        """Return a region of the partition: moto derives the partition of ARNs from a region."""
+        """Return a region in the partition: moto derives the partition of ARNs from a region."""
         return {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}.get(self._partition, "us-east-1")

@@ -1,8 +1,9 @@
-"""AWS Organizations in moto's backend: membership of accounts, and the policies that apply to them.
+"""Read AWS Organizations from moto's backend: an account's membership and the policies that apply to it.
 
-AWS Organizations User Guide, "Service control policies", "Resource control policies" and "Services that support RCPs"
-(September 2026). The seed and the Organizations API write to the backend that is read here. Without an organization
-nothing of it is loaded, and a request pays two look-ups. Attributes are read without defaults, as in `world`.
+Sources: AWS Organizations User Guide, "Service control policies", "Resource control policies" and "Services that
+support RCPs" (September 2026). The seed and the Organizations API write to this backend. Without an organization
+moto's module is not loaded, and a request costs two look-ups. Attributes are read without default values, as in
+`world`.
 """
 
 from __future__ import annotations
@@ -21,38 +22,38 @@ if TYPE_CHECKING:
 
 MODULE = "moto.organizations.models"
 IAM = "iam.amazonaws.com"
-"""The service principal whose delegated administrator manages root access."""
+"""The service principal of IAM. Its delegated administrator manages root access."""
 
 RootFeature = Literal["RootCredentialsManagement", "RootSessions"]
 ROOT_FEATURES: tuple[RootFeature, ...] = ("RootCredentialsManagement", "RootSessions")
 
 PolicyType = Literal["SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY"]
 Levels = tuple[tuple[StoredPolicy, ...], ...]
-"""Policies of root, organizational units and account; each level must allow."""
+"""The policies of the root, of each organizational unit, and of the account. Every level must allow a request."""
 
 
 class Membership(NamedTuple):
-    """An account's place in an organization."""
+    """The place of an account in its organization."""
 
     organization_id: str
     path: str
-    """The value of `aws:PrincipalOrgPaths`: `o-.../r-.../ou-.../`."""
+    """The value of `aws:PrincipalOrgPaths`, such as `o-.../r-.../ou-.../`."""
     management_account: str
 
 
 class Organizations:
-    """All organizations of this sandbox. The caller holds the world's lock."""
+    """Reads all organizations of this sandbox. The caller holds the world's lock."""
 
     def __init__(self) -> None:
         self._root_features: dict[str, frozenset[RootFeature]] = {}
 
     @property
     def are_used(self) -> bool:
-        """Whether there can be an organization."""
+        """Whether moto's Organizations module is loaded; without it there is no organization."""
         return MODULE in sys.modules
 
     def membership(self, account: str) -> Membership | None:
-        """Return the account's place in its organization; None outside of one."""
+        """Return the account's place in its organization; None if it belongs to none."""
         backend = _backend_of(account)
         if backend is None or backend.org is None:
             return None
@@ -63,16 +64,16 @@ class Organizations:
         return Membership(backend.org.id, path, backend.org.master_account_id)
 
     def node_arns(self, account: str) -> tuple[str, ...]:
-        """Return the ARNs of root, organizational units and account, to which policies attach; () outside one."""
+        """Return the ARNs of root, organizational units and account from the top down; () outside an organization."""
         backend = _backend_of(account)
         return () if backend is None else tuple(node.arn for node in _path_from_root(backend, account))
 
     def service_control(self, account: str) -> Levels:
-        """Return the SCPs for principals of the account; () for a management account."""
+        """Return the SCPs that apply to the account's principals; () for a management account."""
         return _levels(account, "SERVICE_CONTROL_POLICY")
 
     def resource_control(self, account: str, action: str) -> Levels:
-        """Return the RCPs for the account's resources and this action."""
+        """Return the RCPs that apply to the account's resources; () if RCPs do not support the action."""
         if not has_resource_control(action):
             return ()
         return _levels(account, "RESOURCE_CONTROL_POLICY")
@@ -86,23 +87,23 @@ class Organizations:
         return any(service in admin.services or not service for admin in own)
 
     def policy_type(self, account: str, policy_id: str) -> str:
-        """Return the type of a policy in the account's organization; "" for an unknown id."""
+        """Return the type of a policy in the account's organization; "" if the id is unknown."""
         backend = _backend_of(account)
         policies = [] if backend is None else backend.policies
         return next((str(policy.type) for policy in policies if policy.id == policy_id), "")
 
     def trusts_service(self, account: str, service: str) -> bool:
-        """Whether the account's organization has trusted access for a service."""
+        """Whether the account's organization has enabled trusted access for a service."""
         backend = _backend_of(account)
         return backend is not None and any(trusted["ServicePrincipal"] == service for trusted in backend.services)
 
     def has_all_features(self, account: str) -> bool:
-        """Whether the account's organization has all features, not only consolidated billing."""
+        """Whether the account's organization has all features enabled, not only consolidated billing."""
         backend = _backend_of(account)
         return backend is not None and backend.org is not None and backend.org.feature_set == "ALL"
 
     def root_features(self, organization_id: str) -> frozenset[RootFeature]:
-        """Return the enabled features of centralized root access, which moto lacks."""
+        """Return the enabled features of centralized root access. They are stored here because moto lacks them."""
         return self._root_features.get(organization_id, frozenset())
 
     def switch_root_feature(self, organization_id: str, feature: RootFeature, *, is_on: bool) -> None:
@@ -111,13 +112,13 @@ class Organizations:
         self._root_features[organization_id] = other_features | {feature} if is_on else other_features
 
     def name_and_email(self, account: str) -> tuple[str, str]:
-        """Return an account's name and email in its organization; "" and "" outside one."""
+        """Return an account's name and email in its organization; ("", "") outside an organization."""
         backend = _backend_of(account)
         members = [] if backend is None else backend.accounts
         return next(((member.name, member.email) for member in members if member.id == account), ("", ""))
 
     def accounts(self) -> Iterator[tuple[str, str]]:
-        """Yield all member accounts with their partitions, including those created through the Organizations API."""
+        """Yield (account, partition) for all member accounts, including those that the Organizations API created."""
         if self.are_used:
             for account, (_, partition) in list(_backends().master_accounts.items()):
                 yield account, partition
@@ -129,7 +130,7 @@ def _backends() -> moto_organizations.OrganizationsBackendDict:
 
 
 def _backend_of(account: str) -> moto_organizations.OrganizationsBackend | None:
-    """Return the backend with the account's organization, which is its management account's. Never creates one."""
+    """Return the backend of the account's organization, which is that of its management account; create none."""
     if MODULE not in sys.modules:
         return None
     backends = _backends()
@@ -142,7 +143,7 @@ def _backend_of(account: str) -> moto_organizations.OrganizationsBackend | None:
 
 
 def _path_from_root(backend: moto_organizations.OrganizationsBackend, account: str) -> list[Node]:
-    """Return root, organizational units and account; [] when the account is missing."""
+    """Return the root, the organizational units and the account, in this order; [] if the account is not a member."""
     member = next((candidate for candidate in backend.accounts if candidate.id == account), None)
     if member is None:
         return []
@@ -176,13 +177,16 @@ def _levels(account: str, policy_type: PolicyType) -> Levels:
 
 
 def _is_enabled(root: moto_organizations.FakeOrganizationalUnit, policy_type: str) -> bool:
-    """Whether EnablePolicyType was called for the root."""
+    """Whether EnablePolicyType was called for this policy type on the root."""
     enabled: list[dict[str, str]] = root.policy_types  # type: ignore[attr-defined]  # the root is a FakeRoot
     return any(entry["Type"] == policy_type and entry["Status"] == "ENABLED" for entry in enabled)
 
 
 def policy_arn(policy: moto_organizations.FakePolicy) -> str:
-    """Return the policy's ARN as errors name it. moto gives AWS's own policies an ARN of the management account."""
+    """Return the policy's ARN as AWS's errors name it.
+
+    For AWS's own policies moto's ARN contains the management account, which is replaced here.
+    """
     if not policy.aws_managed:
         return policy.arn
     partition = policy.arn.split(":", 2)[1]

@@ -1,4 +1,4 @@
-"""Check at start that moto stores and returns everything that the sandbox relies on."""
+"""Check at startup that moto stores and returns everything that the sandbox relies on."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _TAGS = (("k", "v"),)
 
 
 def probe(world: World) -> None:
-    """Store one of each kind of resource and read it back; raises SandboxUnavailable when any differs."""
+    """Store one resource of each kind and read it back. Raises SandboxUnavailable if any value differs."""
     try:
         problem = _probe_account(world)
-    except Exception as error:  # noqa: BLE001 - whatever a changed moto raises
+    except Exception as error:  # noqa: BLE001 - a changed moto can raise any exception
         problem = f"{type(error).__name__}: {error}"
     finally:
         world.partitions.pop(_ACCOUNT, None)
@@ -72,7 +72,7 @@ def _probe_account(world: World) -> str:
 
 
 def _make_user(planter: IamBuilder) -> tuple[User, str, StoredPolicy]:
-    """Make a user with all that a user can have; return it, its MFA serial and its boundary."""
+    """Create a user with a key, group, policies, boundary and MFA device; return user, MFA serial, boundary."""
     boundary = StoredPolicy(planter.add_policy(_ACCOUNT, "/", "boundary", NOTHING_ALLOWED), NOTHING_ALLOWED)
     user = planter.add_user(_ACCOUNT, "probe", "/p/", _TAGS, "AIDAPROBE")
     planter.add_key(user, "AKIAPROBE", "secret")

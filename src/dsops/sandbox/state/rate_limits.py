@@ -1,7 +1,7 @@
-"""Rate limits of services, for each account and region: a token bucket, off by default.
+"""Limit the request rate of services with a token bucket for each account and region; off by default.
 
-AWS throttles by account and region and does not publish its numbers; the bucket's size and fill rate are the
-sandbox's own. It fills by the machine's clock: with a frozen sandbox clock it would never fill.
+AWS throttles by account and region and does not publish its numbers, so the bucket's size and fill rate are the
+sandbox's own. The bucket fills by the machine's clock: with a frozen sandbox clock it would never fill.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ from dsops.sandbox.wire.models import CENTER_SERVICES, TOOLBOX, why_unknown
 
 
 class _Bucket(NamedTuple):
-    """The tokens left, and the time of that count."""
+    """The tokens that a bucket had left at the time `at`."""
 
     tokens: float
     at: float
 
 
 class Throttle:
-    """The limits in force. The caller holds the world's lock."""
+    """The rate limits in force and their token buckets. The caller holds the world's lock."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        """`clock` counts seconds from any starting point."""
+        """Set up without limits. `clock` returns seconds since any fixed time."""
         self._clock = clock
         self._rates: dict[str, float] = {}
         self._buckets: dict[tuple[str, str, str], _Bucket] = {}
 
     @property
     def rates(self) -> Mapping[str, float]:
-        """Service -> requests a second."""
+        """The limited services and their maximum requests per second."""
         return dict(self._rates)
 
     @property
     def buckets(self) -> int:
-        """How many buckets are kept."""
+        """The number of token buckets in memory."""
         return len(self._buckets)
 
     def limit(self, rates: Mapping[str, float]) -> None:
-        """Set the limits of these services, starting with full buckets; 0 removes a limit."""
+        """Set the rate limits of these services and refill their buckets. A rate of 0 removes the limit."""
         for service, rate in rates.items():
             self._rates.pop(service, None)
             if rate > 0:
@@ -50,13 +50,13 @@ class Throttle:
         self._buckets = {key: bucket for key, bucket in self._buckets.items() if key[0] not in rates}
 
     def check(self, service: str, account: str, region: str) -> None:
-        """Take a token. Raises Throttling when none is left."""
+        """Take one token from the bucket. Raises Throttling (SlowDown for S3) if none is left."""
         rate = self._rates.get(service)
         if rate is None:
             return
         key, now, most = (service, account, region), self._clock(), max(1.0, rate)
         if len(self._buckets) > _MOST_BUCKETS:
-            # A full bucket can be dropped: a missing one counts as full.
+            # Full buckets can be dropped, because a bucket that is missing is treated as full.
             partly_used = {
                 bucket_key: left
                 for bucket_key, left in self._buckets.items()
@@ -81,12 +81,12 @@ _MOST_BUCKETS = 4096
 
 
 def why_not_limited(service: str) -> str:
-    """Return why a service can't be given a limit, with the service probably meant; "" when it can."""
+    """Return why a rate limit can't be set for the service, with a suggestion for a typo; "" if it can be set."""
     return why_unknown(service, *CENTER_SERVICES, TOOLBOX)
 
 
 def read_rate(text: str) -> float | None:
-    """Return a number of requests a second, 0 for no limit; None for text that is not such a number."""
+    """Return the requests per second that a text states, 0 for no limit; None if the text is invalid."""
     try:
         rate = float(text)
     except ValueError:

@@ -1,6 +1,6 @@
-"""Find the resource policies of all services except Secrets Manager, with a way to rewrite each.
+"""Find the resource policies of all services except Secrets Manager, with a function to rewrite each.
 
-A service that was never called has no policies, and is not loaded for this.
+A service that was never called has no policies; its moto module is not imported for this.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from dsops.sandbox.resource_policies.principals import Carrier
 from dsops.sandbox.state.world import World
 
-# moto has different backend types per service: Any here.
+# moto's backends have a different type for each service, so they are annotated as Any here.
 
 
 def resource_policies(world: World) -> Iterator[Carrier]:
@@ -35,7 +35,7 @@ def _of_buckets(backend: Any) -> Iterator[Carrier]:
 
 
 def _of_keys(backend: Any) -> Iterator[Carrier]:
-    """Yield key policies, and the grantee and retiring principals of grants."""
+    """Yield the key policies, and the grantee and retiring principals of all grants."""
     yield from _text_policies("keys", backend)
     for key in backend.keys.values():
         for grant in key.grants.values():
@@ -50,26 +50,26 @@ def _of_tables(backend: Any) -> Iterator[Carrier]:
 
 
 def _of_functions(backend: Any) -> Iterator[Carrier]:
-    for versions in backend._lambdas._functions.values():  # noqa: SLF001 - moto has no other way to them
+    for versions in backend._lambdas._functions.values():  # noqa: SLF001 - moto has no public access to functions
         for statement in versions["latest"].policy.statements:
             yield _of_statement(statement.get("Principal"), partial(statement.__setitem__, "Principal"))
 
 
 def _of_buses(backend: Any) -> Iterator[Carrier]:
     for bus in backend.event_buses.values():
-        for statement in bus._statements.values():  # noqa: SLF001 - moto writes the policy out of these
+        for statement in bus._statements.values():  # noqa: SLF001 - moto generates the policy from these
             yield _of_statement(statement.principal, partial(setattr, statement, "principal"))
 
 
 def _text_policies(resources: str, backend: Any) -> Iterator[Carrier]:
-    """Yield the policies of resources that keep theirs as text; `resources` is the backend's attribute for them."""
+    """Yield the policies of resources that store a policy as text; `resources` names the backend's attribute."""
     for resource in getattr(backend, resources).values():
         if resource.policy:
             yield Carrier(resource.policy, partial(setattr, resource, "policy"))
 
 
 def _of_statement(principal: object, write: Callable[[object], None]) -> Carrier:
-    """Wrap a statement's principal, which moto may hold as a bare text, as a minimal policy."""
+    """Return a minimal policy that contains a statement's principal, which moto may store as a plain string."""
     named = {"AWS": principal} if isinstance(principal, str) else principal
     text = json.dumps({"Statement": {"Principal": named}})
     return Carrier(text, lambda changed: write(json.loads(changed)["Statement"]["Principal"]))
@@ -93,4 +93,4 @@ _READ: Mapping[tuple[str, str], Callable[[Any], Iterator[Carrier]]] = {
     ("sns", "sns_backends"): partial(_text_policies, "topics"),
     ("sqs", "sqs_backends"): partial(_text_policies, "queues"),
 }
-"""(moto module, backends) -> function that yields the policies of one backend."""
+"""(moto module, name of its backends) -> function that yields the policies of one backend."""

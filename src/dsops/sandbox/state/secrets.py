@@ -1,4 +1,4 @@
-"""Secrets and parameters in moto's backends: look up by any form of name, read, create."""
+"""Find, read and create secrets and parameters in moto's backends."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
 
 def is_default_key(key: str, service: str) -> bool:
-    """Whether the key is the AWS managed key of the service, which other accounts can never use."""
+    """Whether the key is the service's AWS managed key, which other accounts can never use."""
     return key in {"", f"alias/aws/{service}"}
 
 
 class Version(NamedTuple):
-    """A version of a secret; at most one of `string` and `binary` is set."""
+    """A version of a secret. At most one of `string` and `binary` is set."""
 
     version_id: str
     stages: tuple[str, ...]
     string: str | None
     binary: str | None
-    """Base64, as in the API."""
+    """The binary value in Base64, as in the API."""
     created: int
 
 
 class StoredSecret(NamedTuple):
-    """A secret's current state."""
+    """The current state of a secret."""
 
     arn: str
     name: str
@@ -44,14 +44,14 @@ class StoredSecret(NamedTuple):
     tags: Tags
     policy: StoredPolicy | None
     kms_key: str
-    """As stored: an id, ARN or alias; "" for the account's default key."""
+    """The KMS key as stored: an id, ARN or alias; "" for the account's default key."""
     is_deleted: bool
     rotation_function: str
-    """The ARN of its rotation function; "" for none."""
+    """The ARN of the secret's rotation function; "" if it has none."""
     versions: tuple[Version, ...]
 
     def version(self, version_id: str, stage: str) -> Version | None:
-        """Return the version with that id, else the one with that label."""
+        """Return the version with that id or, if `version_id` is "", the version with that staging label."""
         for version in self.versions:
             if version.version_id == version_id or (not version_id and stage in version.stages):
                 return version
@@ -59,7 +59,7 @@ class StoredSecret(NamedTuple):
 
 
 class StoredParameter(NamedTuple):
-    """A parameter's current state."""
+    """The current state of a parameter."""
 
     arn: str
     is_secure: bool
@@ -67,21 +67,21 @@ class StoredParameter(NamedTuple):
 
 
 class SecretLocation(NamedTuple):
-    """The account and region of a secret or parameter."""
+    """The account and region in which a secret, parameter or other resource is stored."""
 
     account: str
     region: str
 
 
 class SecretStorage:
-    """Secrets Manager and Parameter Store of all accounts and regions of a world."""
+    """The secrets and parameters of all accounts and regions of a world."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._planned: list[tuple[SecretLocation, str, str, str, str]] = []
 
     def find_secret(self, secret_id: str, place: SecretLocation) -> StoredSecret | None:
-        """Find a secret by name, ARN, or ARN without its six random characters; in other accounts by ARN only."""
+        """Find a secret by name, ARN, or ARN without the six random characters; other accounts' secrets only by ARN."""
         arn = parse_arn(secret_id)
         if arn is None or arn.service != "secretsmanager":
             return self._find_secret(secret_id, place)
@@ -89,14 +89,15 @@ class SecretStorage:
         if self._world.partitions.get(arn.account) != arn.partition:
             return None
         name = arn.resource.removeprefix("secret:")
-        # A name that ends like an ARN's suffix makes the short form ambiguous; the full ARN wins.
+        # If a secret's name ends like the random suffix of an ARN, the short form is ambiguous. A full ARN takes
+        # precedence.
         by_suffix = self._find_secret(name[:-7], place) if len(name) > 7 and name[-7] == "-" else None
         if by_suffix is not None and by_suffix.arn == secret_id:
             return by_suffix
         return self._find_secret(name, place)
 
     def resource_of(self, secret_id: str, place: SecretLocation) -> tuple[str, str]:
-        """Return the ARN that policies are matched against for a missing secret, and its account."""
+        """Return the ARN and account to use in policy evaluation when the secret does not exist."""
         arn = parse_arn(secret_id)
         if arn is not None and arn.service == "secretsmanager":
             return secret_id, arn.account
@@ -104,12 +105,12 @@ class SecretStorage:
         return f"arn:{partition}:secretsmanager:{place.region}:{place.account}:secret:{secret_id}", place.account
 
     def all_secrets(self, place: SecretLocation) -> Iterator[StoredSecret]:
-        """Yield all secrets of that account and region."""
+        """Yield all secrets in an account and region."""
         for secret in dict.values(self._backend(place).secrets):
             yield _stored(secret)
 
     def resource_policies(self) -> Iterator[Carrier]:
-        """Yield the policies of all secrets that have one."""
+        """Yield the resource policies of all secrets that have one."""
         from moto.secretsmanager.models import FakeSecret, secretsmanager_backends
 
         for account in self._world.partitions:
@@ -125,7 +126,7 @@ class SecretStorage:
         backend = self._backend(place)
         secret_json = backend.create_secret(name, string, binary, "", [], kms_key or None, None, [], False)
         if string == "":
-            # moto creates no version for an empty string.
+            # moto creates no version for an empty string, so one is added here.
             backend.put_secret_value(name, "", "", "", ["AWSCURRENT"])
             del backend.secrets[name].versions[backend.secrets[name].default_version_id or ""]["secret_binary"]
         if policy is not None:
@@ -134,11 +135,14 @@ class SecretStorage:
         return arn
 
     def put_parameter(self, place: SecretLocation, name: str, value: str, kind: str, kms_key: str = "") -> None:
-        """Add a parameter; it is created at the first request for one, because moto's SSM takes 0.7 s to load."""
+        """Store a parameter to be created later, at the first request to Parameter Store.
+
+        moto's SSM takes 0.7 s to load.
+        """
         self._planned.append((place, name, value, kind, kms_key))
 
     def parameters(self, place: SecretLocation, names: Iterable[str]) -> Iterator[StoredParameter]:
-        """Yield the existing parameters among names, ARNs, and names with a version or label."""
+        """Yield the parameters that exist; each name may be an ARN or end in a version or label."""
         for name in names:
             arn = parse_arn(name)
             bare = arn.resource.removeprefix("parameter") if arn is not None and arn.service == "ssm" else name
@@ -163,27 +167,27 @@ class SecretStorage:
         yield from (self._stored(place, parameter) for parameter in parameters_found)
 
     def parameter_tags(self, place: SecretLocation, name: str) -> Tags:
-        """Return the tags of a parameter; () for one that does not exist."""
+        """Return the tags of a parameter; () if the parameter does not exist."""
         if not self._parameters(place).get_parameters([name]):
             return ()
         tags: Mapping[str, str] = self._parameters(place).list_tags_for_resource("Parameter", name)
         return tuple(tags.items())
 
     def drop_leftovers(self, place: SecretLocation) -> None:
-        """Remove moto's leftovers of missing parameters: names that were looked up, tags of deleted ones.
+        """Remove what moto stores for missing parameters: names that were looked up, tags of deleted parameters.
 
         moto fails at a name without versions in every later list.
         """
         backend = self._parameters(place)
-        versions_by_name = backend._parameters  # noqa: SLF001 - moto has no other way to it
+        versions_by_name = backend._parameters  # noqa: SLF001 - moto has no public access to parameters
         for name in [name for name, versions in versions_by_name.items() if not versions]:
             del versions_by_name[name]
-        tags = backend._resource_tags["Parameter"]  # noqa: SLF001 - as above
+        tags = backend._resource_tags["Parameter"]  # noqa: SLF001 - moto has no public access to tags
         for name in [name for name in tags if versions_by_name.normalize_name(name) not in versions_by_name.keys()]:  # noqa: SIM118 - moto's
             del tags[name]
 
     def open_parameters(self) -> None:
-        """Create the planned parameters in moto; called before any request goes to Parameter Store."""
+        """Create the planned parameters in moto; called before a request goes to Parameter Store."""
         handlers.load("ssm")
         while self._planned:
             place, name, value, kind, key = self._planned.pop()
@@ -218,7 +222,7 @@ class SecretStorage:
             return None
         secret = dict.get(secrets, name)
         if secret is None or secret.name != name:
-            # A replica is stored under its ARN.
+            # moto stores a replica under its ARN, not under its name.
             secret = next((replica for replica in dict.values(secrets) if replica.name == name), None)
         return None if secret is None else _stored(secret)
 

@@ -1,7 +1,7 @@
-"""Temporary credentials: issue, look up, drop when expired.
+"""Issue and look up temporary credentials; drop expired sessions.
 
-A session's secret key and token are derived from its key id with a key of this sandbox. So 100,000 sessions take
-little memory, and an expired session is still recognized as expired after it was dropped.
+A session's secret key and token are derived from its key id with a random key of this sandbox. So 100,000 sessions
+take little memory, and an expired session is still recognized as expired after it was dropped.
 """
 
 from __future__ import annotations
@@ -20,47 +20,47 @@ _TOKEN_PREFIX = "SANDBOX"
 _TOKEN_LENGTH = len(_TOKEN_PREFIX) + 184
 _SWEEP_AT = 1024
 MAX_TOKEN = 4096
-"""Maximum length of a session token. AWS does not publish its own; MinimumSessionTokenSize allows up to this."""
+"""Maximum length of a session token. AWS publishes no maximum; MinimumSessionTokenSize allows up to 4096."""
 
 
 class PolicyLayer(NamedTuple):
-    """The policies passed when a session was issued, which limit it."""
+    """Session policies, passed when a session was issued, that limit its permissions."""
 
     inline: str
-    """Empty for none."""
+    """The inline session policy; "" if there is none."""
     managed_arns: tuple[str, ...]
 
 
 class Session(NamedTuple):
-    """The stored data of one set of temporary credentials."""
+    """The data of a session, stored for its temporary credentials."""
 
     kind: SessionKind
     account: str
     issuer_id: str
-    """AROA id of the role, AIDA id of the user, or the account for its root user; unlike names, never reused."""
+    """The role's AROA id, the user's AIDA id, or the account of a root user. AWS never reuses ids, unlike names."""
     name: str
-    """The name of the role session or federated user; "" for a GetSessionToken session."""
+    """The name of the role session or of the federated user; "" for a GetSessionToken session."""
     issued_at: float
     expires_at: float
     mfa_at: float | None = None
-    """The time of MFA; None without MFA. An assumed role does not inherit it."""
+    """The time at which the user signed in with MFA; None without MFA. An assumed role does not inherit it."""
     tags: tuple[tuple[str, str], ...] = ()
-    """Passed and inherited session tags."""
+    """The session tags, both passed and inherited."""
     transitive_keys: tuple[str, ...] = ()
     source_identity: str = ""
     policy: PolicyLayer | None = None
     source_ip: str = ""
-    """The source address that the session's requests are treated as having; "" for the real one."""
+    """The source address to assume for the session's requests; "" for the actual address."""
     federation: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """Condition keys about the federated identity (`aws:FederatedProvider`, `HOST:sub`) or the provided context."""
+    """Condition keys of the federated identity (`aws:FederatedProvider`, `HOST:sub`) or the provided context."""
     scopes: tuple[PolicyLayer, ...] = ()
-    """Policies added by GetScopedCredentials, in order."""
+    """The policies that GetScopedCredentials added, in order."""
     on_behalf_of: tuple[str, str] | None = None
-    """The IAM Identity Center user of the session: (user id, ARN of the identity store)."""
+    """The IAM Identity Center user for whom the session acts: (user id, ARN of the identity store)."""
 
 
 class Issued(NamedTuple):
-    """The credentials that the client receives."""
+    """The credentials that the client receives for a session."""
 
     access_key_id: str
     secret_access_key: str
@@ -69,7 +69,7 @@ class Issued(NamedTuple):
 
 
 class SessionTable:
-    """All live sessions. Not thread-safe: callers hold the sandbox's lock."""
+    """All sessions that are not dropped. Not thread-safe: callers hold the sandbox's lock."""
 
     def __init__(self) -> None:
         self._key = os.urandom(32)
@@ -91,15 +91,15 @@ class SessionTable:
         return Issued(key_id, self.secret_of(key_id), token, session.expires_at)
 
     def get(self, key_id: str) -> Session | None:
-        """Return the session with that key id, expired or not; None when it is unknown or dropped."""
+        """Return the session with that key id, expired or not; None if it is unknown or was dropped."""
         return self._sessions.get(key_id)
 
     def secret_of(self, key_id: str) -> str:
-        """Return the secret access key derived from a session's key id: 40 characters."""
+        """Return the 40-character secret access key, derived from a session's key id."""
         return base64.b64encode(hmac.digest(self._key, key_id.encode(), sha256)[:30]).decode()
 
     def token_expiry(self, key_id: str, token: str) -> float | None:
-        """Return the expiry of a token made for that key id; None if the token belongs to another key."""
+        """Return the expiry encoded in the token; None if the token was not made for that key id."""
         if not _TOKEN_LENGTH <= len(token) <= MAX_TOKEN or not token.startswith(_TOKEN_PREFIX):
             return None
         try:
@@ -108,11 +108,11 @@ class SessionTable:
             return None
         expires_at = float(int.from_bytes(raw[:8], "big"))
         expected = self._token(key_id, expires_at, len(token))
-        # Encode: `compare_digest` refuses str with other than ASCII characters.
+        # Encode first: `compare_digest` refuses str with non-ASCII characters.
         return expires_at if hmac.compare_digest(expected.encode(), token.encode()) else None
 
     def _token(self, key_id: str, expires_at: float, size: int) -> str:
-        """Derive a token of that many characters."""
+        """Return a token of `size` characters, derived from the key id and expiry."""
         expiry = int(expires_at).to_bytes(8, "big")
         signed = key_id.encode() + expiry + size.to_bytes(2, "big")
         first = hmac.digest(self._key, b"1" + signed, sha512)
@@ -124,7 +124,10 @@ class SessionTable:
         return token + base64.b64encode(shake_256(self._key + signed).digest(rest)).decode()[:rest]
 
     def _with_shared_moments(self, session: Session) -> Session:
-        """Share timestamps among sessions issued in the same second: they are 64 of 440 bytes each."""
+        """Return the session with the timestamp objects of the previous one if both have the same times.
+
+        The timestamps take 64 of the 440 bytes of a session.
+        """
         moments = self._moments
         if moments != (session.issued_at, session.expires_at):
             self._moments = (session.issued_at, session.expires_at)
@@ -137,7 +140,10 @@ class SessionTable:
 
 
 def session_token_size(session: Session) -> int:
-    """Return the token's length. AWS packs policies and tags into tokens in an undocumented way; zlib stands in."""
+    """Return the length of a session's token, which grows with its policies and tags.
+
+    AWS packs them into tokens in an undocumented way; the sandbox uses their zlib-compressed size.
+    """
     layers = session.scopes if session.policy is None else (session.policy, *session.scopes)
     if not layers and not session.tags:
         return _TOKEN_LENGTH

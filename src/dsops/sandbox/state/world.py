@@ -1,8 +1,8 @@
-"""Accounts, users, roles and their policies, as moto's IAM backends hold them.
+"""Read accounts, users, roles and their policies from moto's IAM backends.
 
-Only this file and others that import moto (`iam_backend`, `estate`, `fence`, `secrets` ...) depend on it. Attributes
-are read without defaults: a moto that dropped or renamed one must stop the sandbox, not drop a boundary (`probe.py`
-tries them out before the first request).
+Only the modules of this package that import moto (`iam_backend`, `estate`, `fence`, `secrets` ...) depend on it.
+Attributes are read without default values: a moto that dropped or renamed an attribute must stop the sandbox, not
+make it ignore a boundary. `probe.py` checks this before the first request.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Tags = tuple[tuple[str, str], ...]
 
 
 class User(NamedTuple):
-    """A user's current state."""
+    """The current state of an IAM user."""
 
     account: str
     name: str
@@ -45,7 +45,7 @@ class User(NamedTuple):
 
 
 class Role(NamedTuple):
-    """A role's current state."""
+    """The current state of an IAM role."""
 
     account: str
     name: str
@@ -57,15 +57,15 @@ class Role(NamedTuple):
 
 
 class PrincipalGrants(NamedTuple):
-    """The identity policies and the boundary of a user or role, from its own account."""
+    """The identity policies and permissions boundary of a user or role."""
 
     identity: tuple[StoredPolicy, ...]
-    """Inline and managed policies, including those of a user's groups."""
+    """The inline and managed policies, including those of a user's groups."""
     boundary: StoredPolicy | None
 
 
 class LongTermKey(NamedTuple):
-    """An access key of a user."""
+    """A user's long-term access key."""
 
     user: User
     secret: str
@@ -73,7 +73,7 @@ class LongTermKey(NamedTuple):
 
 
 class MfaDevice(NamedTuple):
-    """A virtual device enabled for a user."""
+    """A virtual MFA device that is enabled for a user."""
 
     serial: str
     seed: str
@@ -84,7 +84,7 @@ class OidcProvider(NamedTuple):
 
     arn: str
     host_and_path: str
-    """The URL without `https://`, which is the prefix of its condition keys."""
+    """The URL without `https://`. The names of the provider's condition keys begin with it."""
     client_ids: tuple[str, ...]
 
 
@@ -95,11 +95,11 @@ class SamlProvider(NamedTuple):
     account: str
     name: str
     metadata: str
-    """The metadata document as uploaded."""
+    """The SAML metadata document as uploaded."""
 
 
 class World:
-    """The accounts of this sandbox. The caller holds `lock`."""
+    """The accounts of this sandbox with their users and roles. The caller holds `lock`."""
 
     def __init__(self) -> None:
         fence.prepare()
@@ -107,19 +107,19 @@ class World:
         self.lock = RLock()
         self.organizations = Organizations()
         self.partitions: dict[str, str] = {}
-        """Account -> its partition."""
+        """Account -> the account's partition."""
         self.source_ips: dict[str, str] = {}
-        """Unique id of a user or role -> the source address that its requests are treated as having."""
+        """Unique id of a user or role -> the source address to assume for its requests."""
         self.root_keys: dict[str, tuple[str, str]] = {}
-        """Access key id of an account's root user -> (account, secret). moto has no root user."""
+        """Access key id of a root user -> (account, secret). Stored here because moto has no root user."""
         self.closed_sts_regions: dict[str, frozenset[str]] = {}
-        """Account -> the regions in which it has deactivated STS."""
+        """Account -> the regions in which the account has deactivated STS."""
         self._used_steps: dict[str, int] = {}
         self._role_ids: dict[str, str] = {}
         self._backends: dict[str, moto_iam.IAMBackend] = {}
 
     def add_account(self, account: str, partition: str = "aws") -> None:
-        """Add an empty account."""
+        """Add an account without users or roles."""
         self.partitions[account] = partition
         self._backends.pop(account, None)
 
@@ -129,15 +129,15 @@ class World:
             self.partitions.setdefault(account, partition)
 
     def backend(self, account: str) -> moto_iam.IAMBackend:
-        """Return moto's IAM backend of an account of this sandbox."""
+        """Return moto's IAM backend of an account in this sandbox."""
         backend = self._backends.get(account)
         if backend is None:
-            # Cached: moto takes a lock and searches all its services for each access.
+            # The backend is cached, because moto takes a lock and searches all its services at each access.
             backend = self._backends[account] = iam_models().iam_backends[account][self.partitions[account]]
         return backend
 
     def long_term_key(self, key_id: str) -> LongTermKey | None:
-        """Return the access key, of whatever user and account; None if there is none."""
+        """Return the access key with that id, in any account; None if it does not exist."""
         for account in self.partitions:
             backend = self.backend(account)
             if key_id in backend.access_keys:
@@ -148,42 +148,42 @@ class World:
         return None
 
     def keys_of(self, user: User) -> list[tuple[str, str]]:
-        """Return (key id, secret) of the user's active keys."""
+        """Return (key id, secret) pairs of the user's active access keys."""
         keys = self.backend(user.account).users[user.name].access_keys
         return [(key.access_key_id, key.secret_access_key) for key in keys if key.status == "Active"]
 
     def user_named(self, account: str, name: str) -> User | None:
-        """Return the user of that name."""
+        """Return the user with this name; None if the user does not exist."""
         if account not in self.partitions:
             return None
         stored_user = self.backend(account).users.get(name)
         return None if stored_user is None else view_user(stored_user)
 
     def user_at(self, arn: str) -> User | None:
-        """Return the user with exactly that ARN, path included."""
+        """Return the user with exactly this ARN, including the path; None if there is none."""
         parts = parse_arn(arn)
         user = None if parts is None else self.user_named(parts.account, parts.resource_name)
         return user if user is not None and user.arn == arn else None
 
     def user_with_id(self, account: str, unique_id: str) -> User | None:
-        """Return the user with that AIDA id; None once it is deleted, even if a new user has its name."""
+        """Return the user with that AIDA id; None if the user was deleted, even if a new user has the same name."""
         users = self.backend(account).users.values()
         return next((view_user(user) for user in users if user.id == unique_id), None)
 
     def role_with_id(self, account: str, unique_id: str) -> Role | None:
-        """Return the role with that AROA id; None once it is deleted, even if a new role has its name."""
+        """Return the role with that AROA id; None if the role was deleted, even if a new role has the same name."""
         stored_role = self.backend(account).roles.get(unique_id)
         return None if stored_role is None else view_role(stored_role)
 
     def role_named(self, account: str, name: str) -> Role | None:
-        """Return the role of that name, with any path."""
+        """Return the role of that name, whatever its path."""
         if account not in self.partitions:
             return None
         roles = self.backend(account).roles.values()
         return next((view_role(role) for role in roles if role.name == name), None)
 
     def role_at(self, arn: str) -> Role | None:
-        """Return the role with exactly that ARN, path included."""
+        """Return the role with exactly this ARN, including the path; None if there is none."""
         parts = parse_arn(arn)
         if parts is None or self.partitions.get(parts.account) != parts.partition:
             return None
@@ -197,7 +197,7 @@ class World:
         return view_role(stored_role)
 
     def has_principal(self, principal: str) -> bool:
-        """Whether a policy's principal exists; principals of accounts outside this sandbox count as existing."""
+        """Whether a principal in a policy exists; True for principals of accounts outside this sandbox."""
         arn = parse_arn(principal)
         if arn is None or arn.service != "iam" or arn.account not in self.partitions:
             return True
@@ -208,7 +208,7 @@ class World:
         return arn.resource_type != "user" or self.user_at(principal) is not None
 
     def grants_of_user(self, user: User) -> PrincipalGrants:
-        """Return the identity policies and boundary of a user."""
+        """Return the identity policies and permissions boundary of a user."""
         backend = self.backend(user.account)
         owner = cast("SandboxUser", backend.users[user.name])
         holders: list[moto_iam.User | moto_iam.Group] = [owner]
@@ -217,12 +217,12 @@ class World:
         return PrincipalGrants(tuple(texts), self.boundary(user.account, owner.permissions_boundary_arn))
 
     def grants_of_role(self, role: Role) -> PrincipalGrants:
-        """Return the policies of a role, which also bind sessions issued before a change."""
+        """Return the identity policies and boundary of a role. A change applies to existing sessions, too."""
         owner = self.backend(role.account).roles[role.unique_id]
         return PrincipalGrants(tuple(policies_of(owner)), self.boundary(role.account, owner.permissions_boundary_arn))
 
     def managed_policy(self, account: str, arn: str) -> StoredPolicy | None:
-        """Return the default version of a managed policy of this account or of AWS."""
+        """Return the default version of a managed policy, owned by the account or by AWS."""
         own_policy = self.backend(account).managed_policies.get(arn)
         if own_policy is not None:
             return default_version(own_policy)
@@ -230,13 +230,13 @@ class World:
         return None if aws_policy is None else StoredPolicy(arn, json.dumps(aws_policy[1]["Document"]))
 
     def boundary(self, account: str, arn: str | None) -> StoredPolicy | None:
-        """Return the boundary with that ARN, None for none; one that can't be found allows nothing."""
+        """Return the boundary with that ARN, None for no ARN; a missing policy becomes one that allows nothing."""
         if not arn:
             return None
         return self.managed_policy(account, arn) or StoredPolicy(arn, NOTHING_ALLOWED)
 
     def oidc_provider(self, account: str, url: str) -> OidcProvider | None:
-        """Return the account's provider for that URL."""
+        """Return the account's OpenID Connect provider for that URL."""
         if account not in self.partitions:
             return None
         host_and_path = url.removeprefix("https://")
@@ -246,7 +246,7 @@ class World:
         return None
 
     def saml_provider(self, arn: str) -> SamlProvider | None:
-        """Return the provider with that ARN."""
+        """Return the SAML provider with that ARN."""
         parts = parse_arn(arn)
         if parts is None or parts.resource_type != "saml-provider" or parts.account not in self.partitions:
             return None
@@ -262,7 +262,7 @@ class World:
         return [provider.arn for provider in self.backend(account).saml_providers.values()]
 
     def bring_in(self, account: str, arn: str) -> None:
-        """Add an AWS managed policy to moto's backend before it is attached; does nothing for an unknown ARN."""
+        """Copy an AWS managed policy into moto's backend so that it can be attached; ignore an unknown ARN."""
         aws_policy = self._aws_policy(account, arn)
         backend = self.backend(account)
         if aws_policy is not None and arn not in backend.managed_policies:
@@ -272,7 +272,7 @@ class World:
             )
 
     def bring_in_all(self, account: str) -> None:
-        """Add all AWS managed policies to moto's backend, for an operation that lists them."""
+        """Copy all AWS managed policies into moto's backend, for an operation that lists them."""
         for path_and_name in aws_policies():
             self.bring_in(account, f"arn:{self.partitions[account]}:iam::aws:policy{path_and_name}")
 
@@ -283,7 +283,7 @@ class World:
         return aws_policies().get(parts.resource.removeprefix("policy"))
 
     def mfa_devices_of(self, user: User) -> Iterator[MfaDevice]:
-        """Yield the virtual devices enabled for the user."""
+        """Yield the virtual MFA devices that are enabled for the user."""
         backend = self.backend(user.account)
         for serial in backend.users[user.name].mfa_devices:
             device = backend.virtual_mfa_devices.get(serial)
@@ -291,7 +291,7 @@ class World:
                 yield MfaDevice(serial, device.base32_string_seed)
 
     def virtual_mfa_device(self, serial: str) -> MfaDevice | None:
-        """Return a virtual device of any account, enabled or not."""
+        """Return a virtual MFA device of any account, enabled or not."""
         for account in self.partitions:
             device = self.backend(account).virtual_mfa_devices.get(serial)
             if device is not None:
@@ -299,29 +299,29 @@ class World:
         return None
 
     def use_step(self, serial: str, step: int) -> bool:
-        """Mark a time step's code as used; return False if it was used before: each code is valid once."""
+        """Mark the MFA code of a time step as used; return False if a code of this or a later step was used before."""
         if step <= self._used_steps.get(serial, -1):
             return False
         self._used_steps[serial] = step
         return True
 
     def forget_used_codes(self) -> None:
-        """Forget all used codes, so that they are valid again."""
+        """Make all used MFA codes valid again."""
         self._used_steps.clear()
 
 
 def user_arn(account: str, partition: str, name: str, path: str = "/") -> str:
-    """Return the ARN of a user, existing or not."""
+    """Return the ARN of a user, whether it exists or not."""
     return str(Arn(partition, "iam", "", account, f"user{path}{name}"))
 
 
 def view_user(user: moto_iam.User) -> User:
-    """Convert moto's user to a value."""
+    """Convert moto's user to a `User`."""
     return User(user.account_id, user.name, user.id, user.arn, _tags(user.tags or ()))
 
 
 def view_role(role: moto_iam.Role) -> Role:
-    """Convert moto's role to a value."""
+    """Convert moto's role to a `Role`."""
     return Role(
         role.account_id,
         role.name,

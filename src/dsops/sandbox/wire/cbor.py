@@ -1,7 +1,7 @@
-"""CBOR as the RPC v2 protocol of AWS uses it: bytes <-> values of Python. The one module that knows cbor2.
+"""Encode and decode CBOR as AWS's RPC v2 protocol uses it. The only module that imports cbor2.
 
-https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html, RFC 8949. cbor2 reads much more than that protocol
-has, such as regular expressions and values that contain themselves; a request with any of it is refused.
+https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html, RFC 8949. cbor2 decodes much more than the
+protocol allows, such as regular expressions and values that contain themselves; such a request is refused.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _VALUES = frozenset({type(None), bool, int, float, str, bytes, datetime})
 
 
 def decode(data: bytes) -> object:
-    """Decode exactly one value; tag 1 becomes a datetime in UTC, `undefined` None.
+    """Decode exactly one value. Tag 1 becomes a datetime in UTC, `undefined` becomes None.
 
     Raises ValueError for malformed bytes, bytes after the value, more than 100 levels, duplicate keys, keys that are
-    no text, other tags, and unassigned simple values.
+    not text, other tags, and unassigned simple values.
     """
     source = BytesIO(data)
     decoder = cbor2.CBORDecoder(
@@ -29,7 +29,7 @@ def decode(data: bytes) -> object:
         semantic_decoders=_DECODERS,
         max_depth=_MOST_LEVELS,
         allow_duplicate_keys=False,
-        # Numbers with equal hashes would make a large map slow.
+        # Many keys with equal hashes would make a large map slow.
         strict_hashable_types=True,
     )
     try:
@@ -42,12 +42,12 @@ def decode(data: bytes) -> object:
 
 
 def encode(value: object) -> bytes:
-    """Encode None, bool, int, float, str, bytes, datetime, list, or dict with text keys."""
+    """Encode a value as CBOR: None, bool, int, float, str, bytes, datetime, list, or dict with text keys."""
     return cbor2.dumps(value, datetime_as_timestamp=True)
 
 
 def _plain(value: object) -> object:
-    """The value with None for `undefined`; refuse keys that are bytes, and unassigned simple values."""
+    """Return the value with None in place of `undefined`. Raises ValueError for byte keys and unassigned values."""
     if isinstance(value, dict):
         if not all(isinstance(name, str) for name in value):
             raise ValueError("a key that is no text")
@@ -63,7 +63,7 @@ def _plain(value: object) -> object:
 
 def _moment(seconds: object, _is_immutable: bool) -> datetime:  # noqa: FBT001 - called by cbor2
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise ValueError("tag 1 is for a number of seconds")  # noqa: TRY004 - what is wrong is the bytes
+        raise ValueError("tag 1 is for a number of seconds")  # noqa: TRY004 - the bytes are wrong, not the caller's types
     return datetime.fromtimestamp(seconds, UTC)
 
 
@@ -72,7 +72,7 @@ def _refuse(_value: object, _is_immutable: bool) -> object:  # noqa: FBT001 - ca
 
 
 class _Decoders(dict[int, _Decode]):
-    """Has a decoder for every tag: for one that it lacked, cbor2 would use its own."""
+    """Decoders for all tags. Without an own decoder for a tag, cbor2 would use its built-in one."""
 
     def __missing__(self, tag: int) -> _Decode:
         return _refuse

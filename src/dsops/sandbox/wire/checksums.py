@@ -1,4 +1,4 @@
-"""Check the checksums that clients send with S3 uploads."""
+"""Verify the checksums that clients send with S3 uploads."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.wire.errors import refusal
 
 PREFIX = "x-amz-checksum-"
-# The Castagnoli and NVMe polynomials, bits reversed.
+# The Castagnoli and NVMe polynomials with their bits reversed, and their number of bits.
 _CRC32C = 0x82F63B78, 32
 _CRC64NVME = 0x9A6C9329AC4BC9B5, 64
 
 
 def check_checksums(request: HttpRequest) -> None:
-    """Refuse a body that does not match its MD5 or checksum headers. Raises BadDigest, InvalidRequest."""
+    """Refuse a body that does not match its MD5 or checksum headers. Raises BadDigest or InvalidRequest."""
     md5 = request.headers.get("content-md5")
     if md5 is not None and md5 != _base64(hashlib.md5(request.body, usedforsecurity=False).digest()):
         raise bad_digest("The Content-MD5 you specified did not match what we received.")

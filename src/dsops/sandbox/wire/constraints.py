@@ -1,4 +1,4 @@
-"""Check values against botocore's model, with AWS's validation messages."""
+"""Check values against the constraints of botocore's model, with AWS's validation messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.wire.errors import validation
 
-# botocore ships no types: its shapes are Any in here.
+# botocore ships no type hints, so its shapes are annotated as Any in this module.
 _UNICODE_CLASS = r"\p{L}\p{Z}\p{N}"
 
 
@@ -23,21 +23,21 @@ def check_parameters(shape: Any, parameters: Mapping[str, object]) -> None:
 
 
 def check_presence(shape: Any, parameters: object) -> None:
-    """Refuse parameters that lack a required member; checks no other constraint. Raises ValidationError."""
+    """Refuse parameters that lack a required member. Raises ValidationError. Checks no other constraint."""
     clauses = list(_absent(shape, parameters, ""))
     if clauses:
         raise validation_errors(clauses)
 
 
 def check_value(shape: Any, value: object, path: str) -> None:
-    """Refuse a single value that violates a constraint; `path` is its name in the message. Raises ValidationError."""
+    """Refuse a value that violates a constraint. Raises ValidationError, which names the value by `path`."""
     clauses = list(_clauses(shape, value, path))
     if clauses:
         raise validation_errors(clauses)
 
 
 def validation_errors(clauses: list[str]) -> SandboxRefusal:
-    """Return a ValidationError (400) that lists all violations."""
+    """Return a ValidationError (400) that lists all violated constraints."""
     plural = "" if len(clauses) == 1 else "s"
     return validation(f"{len(clauses)} validation error{plural} detected: {'; '.join(clauses)}")
 
@@ -64,7 +64,7 @@ def _null(path: str) -> str:
 
 
 def _clauses(shape: Any, value: object, path: str) -> Iterator[str]:
-    """Yield `Value 'x' at 'roleSessionName' failed to satisfy constraint: ...` for each violation of the model."""
+    """Yield a message for each violated constraint: `Value 'x' at 'roleSessionName' failed to satisfy ...`."""
     if isinstance(value, dict) and shape.type_name == "structure":
         for name, member in shape.members.items():
             if name in value:
@@ -107,7 +107,7 @@ def _outside(limits: Mapping[str, int], number: int, noun: str) -> Iterator[str]
 
 @cache
 def _matcher(pattern: str) -> Callable[[str], object]:
-    r"""Return a matcher for the model's pattern. It is a Java pattern, in which \w and \d are ASCII."""
+    r"""Return a function that matches the model's pattern. Java's \w and \d match only ASCII characters."""
     if _UNICODE_CLASS in pattern:
         return _matches_tag_class
     try:
@@ -117,9 +117,9 @@ def _matcher(pattern: str) -> Callable[[str], object]:
 
 
 def _matches_tag_class(text: str) -> bool:
-    """Match the characters of a tag.
+    """Whether all characters are allowed in a tag.
 
-    To AWS a letter beyond U+FFFF is two units, and neither is a letter (measured, July 2026).
+    AWS treats a letter beyond U+FFFF as two UTF-16 units, neither of which is a letter (measured, July 2026).
     """
     return all(
         (letter <= "\uffff" and unicodedata.category(letter)[0] in "LZN") or letter in "_.:/=+-@" for letter in text

@@ -1,4 +1,4 @@
-"""Serialize errors as the called service does, by protocol; S3 and EC2 have their own codes and formats."""
+"""Serialize errors in the called service's protocol. S3 and EC2 have their own error codes and formats."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _S3_MISMATCH = (
     "The request signature we calculated does not match the signature you provided. Check your key and signing method."
 )
 _S3_MALFORMED = "The authorization header is malformed; "
-# STS's code -> S3's code, message (None: keep the refusal's message) and status.
+# STS's error code -> S3's code, message and status. Message None keeps the message of the error.
 _S3: Mapping[str, tuple[str, str | None, int]] = {
     "ExpiredToken": ("ExpiredToken", "The provided token has expired.", 400),
     "IncompleteSignature": ("AuthorizationHeaderMalformed", None, 400),
@@ -56,11 +56,11 @@ _EC2: Mapping[str, tuple[str, str | None, int]] = {
 
 
 def answer_refusal(request: HttpRequest, route: Route | None, refused: SandboxRefusal, request_id: str) -> HttpAnswer:
-    """Serialize the error for a client of that service; `route` is None when routing failed."""
+    """Serialize an error for the client of a service. `route` is None if routing failed."""
     protocol = guess_protocol(request) if route is None else route.protocol
     service = "" if route is None else route.service
     answer = _answer(request, service, protocol, refused, request_id, wants_json=route is not None and route.wants_json)
-    # An answer to HEAD has no body: the client sees only the status.
+    # The answer to a HEAD request has no body, so the client sees only the status.
     return answer._replace(body=b"") if request.method == "HEAD" else answer
 
 
@@ -95,7 +95,7 @@ def _query(service: str, refused: SandboxRefusal, request_id: str, *, wants_json
 
 
 def s3_words(request: HttpRequest, refused: SandboxRefusal) -> SandboxRefusal:
-    """Convert an error to S3's code and message."""
+    """Convert an error to S3's error code and message."""
     aws = answer_of(refused)
     code: str
     message: str | None
@@ -141,7 +141,7 @@ def _ec2(refused: SandboxRefusal, request_id: str) -> HttpAnswer:
 def _rest_json(refused: SandboxRefusal) -> HttpAnswer:
     aws = answer_of(refused)
     code = json_code(aws.code)
-    # AccessDenied is the only error with a capital `Message`.
+    # AccessDenied is the only error that spells `Message` with a capital letter.
     name = "Message" if code == "AccessDeniedException" else "message"
     headers = (("Content-Type", "application/json"), ("x-amzn-ErrorType", code))
     return HttpAnswer(aws.status, headers, json.dumps({name: aws.message or None}).encode())
@@ -157,7 +157,7 @@ def _cbor(service: str, refused: SandboxRefusal) -> HttpAnswer:
 
 
 def _with_query_error(service: str, answer: HttpAnswer, refused: SandboxRefusal) -> HttpAnswer:
-    """Add the x-amzn-query-error header for services that used the query protocol before: the older error code."""
+    """Add the x-amzn-query-error header with the old error code, for services that used the query protocol before."""
     if not service or "awsQueryCompatible" not in service_model(service).metadata:
         return answer
     aws = answer_of(refused)

@@ -1,4 +1,4 @@
-"""The errors that AWS returns, with AWS's messages."""
+"""Create the errors that AWS returns, with AWS's messages."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dsops.errors import AwsAnswer, SandboxRefusal
 
 
 def refusal(code: str, message: str | None, status: int = 400) -> SandboxRefusal:
-    """Create an exception for AWS's error, with STS's code; `message` None omits the Message element."""
+    """Return the exception for an AWS error with STS's code. Without a `message` the Message element is omitted."""
     text = "" if message is None else message
     return SandboxRefusal(text or code, aws=AwsAnswer(code, text, status, "", ""))
 
 
 def answer_of(refused: SandboxRefusal) -> AwsAnswer:
-    """Return the error that the client receives."""
+    """Return the AWS error that the client receives."""
     if refused.aws is None:
         raise TypeError("a refusal is made by `refusal`, which says what AWS would answer")
     return refused.aws
@@ -24,12 +24,12 @@ def access_denied(message: str) -> SandboxRefusal:
 
 
 def invalid_token() -> SandboxRefusal:
-    """Return the error for an unknown, inactive or orphaned key, or a session token of another key."""
+    """Return the error for an invalid, inactive or orphaned key, or for a session token of another key."""
     return refusal("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
 
 
 def expired_token() -> SandboxRefusal:
-    """Return the error for an expired session. STS writes this message without a final dot."""
+    """Return the error for an expired session. STS sends this message without a final period."""
     return refusal("ExpiredToken", "The security token included in the request is expired", 403)
 
 

@@ -1,4 +1,4 @@
-"""Parse a JSON or CBOR object into parameters."""
+"""Parse a JSON or CBOR object into the operation's parameters."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from dsops.errors import SandboxRefusal
 from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.scalars import bytes_of, fraction, moment
 
-# botocore ships no types: its shapes are Any in here.
+# botocore ships no type hints, so its shapes are annotated as Any in this module.
 
 
 def structure_from_json(shape: Any, fields: Mapping[str, object]) -> dict[str, object]:
-    """Return the fields that the model defines; null counts as absent. Raises SerializationException."""
+    """Return the fields that the model defines; null means absent. Raises SerializationException."""
     if shape.is_document_type:
         return dict(fields)
     parameters = {}
@@ -46,7 +46,7 @@ def _text(value: object) -> object:
 
 
 def _blob(value: object) -> bytes:
-    # CBOR has a bytes type.
+    # CBOR has a type for bytes; JSON has base64 text.
     return value if isinstance(value, bytes) else bytes_of(_of_type(value, str))
 
 
@@ -67,7 +67,7 @@ def _moment(value: object) -> object:
 
 
 def _number(value: object) -> int | float | str:
-    """Return a number or, for a timestamp, its text."""
+    """Return a number, or the text of a timestamp. Raises SerializationException for other types."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise _unreadable()
     return value

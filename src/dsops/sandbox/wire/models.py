@@ -1,4 +1,4 @@
-"""botocore's service models: operations, their shapes and their protocols."""
+"""Load botocore's service models: operations, their shapes and their protocols."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from dsops.errors import nearest
 from dsops.sandbox.wire.service_table import SERVED
 
 TOOLBOX: Final = "iam-toolbox"
-"""moto lacks this service, so it is not in the table of services."""
+"""The IAM Toolbox. moto lacks this service, so it is not in the table of services."""
 _SIGNED_ELSEWHERE: Final = {TOOLBOX: "iam"}
 
 OIDC: Final = "sso-oidc"
 PORTAL: Final = "sso"
 CENTER_SERVICES: Final = frozenset({OIDC, PORTAL})
-"""The services of IAM Identity Center, as botocore names them; moto does not answer for them either."""
+"""botocore's names for the services of IAM Identity Center, which moto does not implement either."""
 
 EVERY_SERVICE: Final = "all"
-"""Stands for all services in place of a service's name."""
+"""Means all services where a service's name is expected."""
 
 Protocol = Literal["query", "ec2", "json", "cbor", "rest-json", "rest-xml"]
 
@@ -43,31 +43,32 @@ def _gathered(name: str) -> dict[str, tuple[str, ...]]:
 
 
 SIGNED_AS: Mapping[str, tuple[str, ...]] = _gathered("signing_name")
-"""Signing name -> the services that use it."""
+"""Signing name -> the services whose requests are signed with it."""
 
 TARGETS: Mapping[str, tuple[str, ...]] = {
     name: services for prefix, services in _gathered("target").items() for name in (prefix, prefix.rpartition(".")[2])
 }
-"""Prefix of X-Amz-Target -> the services that use it: botocore's prefix, or the part after its last dot.
+"""Prefix of X-Amz-Target -> the services that use it.
 
-The latter is the service's shape name in AWS's Smithy models, which the SDKs for Go, Rust, Kotlin and Swift send.
+A prefix is either botocore's, or the part of that after its last dot. The latter is the service's shape name in AWS's
+Smithy models, which the SDKs for Go, Rust, Kotlin and Swift send.
 """
 
 VERSIONS: Mapping[str, tuple[str, ...]] = _gathered("version")
-"""`Version` of the query protocol -> the services that use it."""
+"""Value of the query protocol's `Version` -> the services that use it."""
 
 
 @cache
-def _loader() -> Any:  # botocore ships no types, here and below
+def _loader() -> Any:  # botocore ships no type hints, here and below
     from botocore.loaders import Loader
 
-    # botocore's own data only: models in the user's home must not change what the sandbox checks.
+    # Load botocore's own data only: models in the user's home directory must not change what the sandbox checks.
     return Loader(include_default_search_paths=False, extra_search_paths=[Loader.BUILTIN_DATA_PATH])
 
 
 @cache
 def service_model(service: str) -> Any:
-    """Return the model of a served service."""
+    """Return the model of a service that the sandbox serves."""
     from botocore.model import ServiceModel
 
     return ServiceModel(_loader().load_service_model(service, "service-2"), service)
@@ -75,7 +76,7 @@ def service_model(service: str) -> Any:
 
 @cache
 def operation_names(service: str) -> frozenset[str]:
-    """Return the names of all operations in AWS's model; empty if this botocore has no such model."""
+    """Return the names of all operations in AWS's model; empty if the installed botocore lacks the model."""
     from botocore.exceptions import UnknownServiceError
 
     try:
@@ -86,33 +87,33 @@ def operation_names(service: str) -> frozenset[str]:
 
 @cache
 def operation_model(service: str, operation: str) -> Any:
-    """Return the model of one operation, which must be in `operation_names`."""
+    """Return the model of an operation in `operation_names`."""
     return service_model(service).operation_model(operation)
 
 
 @cache
 def protocols(service: str) -> tuple[Protocol, ...]:
-    """Return the protocols of a service, starting with the one used for moto, which lacks CBOR."""
+    """Return the protocols of a service. The first is used with moto, which lacks CBOR."""
     metadata = service_model(service).metadata
     spoken = [_WRITTEN_AS[name] for name in metadata.get("protocols", [metadata["protocol"]]) if name in _WRITTEN_AS]
     return tuple(sorted(spoken, key=lambda protocol: protocol == "cbor"))
 
 
 def signing_name(service: str) -> str:
-    """Return the service name in the credential scope of its signatures."""
+    """Return the service's name in the credential scope of its signatures."""
     return _SIGNED_ELSEWHERE.get(service) or SERVED[service].signing_name
 
 
 def event_source(service: str) -> str:
-    """Return the service name in CloudTrail's eventSource.
+    """Return the service's name in CloudTrail's eventSource.
 
-    The IAM Toolbox's events have its own name, although its requests are signed for iam (seen on AWS).
+    Events of the IAM Toolbox have the service's own name, although its requests are signed for iam (seen on AWS).
     """
     return service if service == TOOLBOX else signing_name(service)
 
 
 def why_unknown(service: str, *more: str) -> str:
-    """Return why the name is none of the services (or of `more`), with a suggestion; "" when it is one."""
+    """Return why no service has this name, with a suggestion; "" if it is a service or one of `more`."""
     names = {*SERVED, *more}
     if service in names:
         return ""

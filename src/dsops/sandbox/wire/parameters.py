@@ -1,6 +1,6 @@
-"""Parse a route's fields into typed parameters, checked against botocore's model, with AWS's messages.
+"""Parse a request's fields into typed parameters, and check them against botocore's model.
 
-Unknown parameters are dropped: an operation sees only what this module returns.
+Unknown parameters are dropped: an operation sees only what this module returns. Validation messages are AWS's.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from dsops.sandbox.wire.rest_reader import structure_from_request
 from dsops.sandbox.wire.route import Route
 from dsops.sandbox.wire.xml_reader import malformed_xml
 
-# Services whose validation was measured, with AWS's messages. For others the model may be stricter than the service.
+# For these services AWS's validation and its messages were measured. For others the model may be stricter than the
+# service.
 _CHECKED = frozenset({"sts", "iam", TOOLBOX, "secretsmanager", "ssm", "kms"})
 
 
 def read_parameters(route: Route) -> dict[str, object]:
-    """Return the parameters as Python values (blobs as bytes, timestamps as datetimes).
+    """Return a request's parameters as Python values: blobs as bytes, timestamps as datetimes.
 
     Raises MalformedInput, MissingParameter (SQS), SerializationException or ValidationError.
     """
@@ -41,8 +42,10 @@ def read_parameters(route: Route) -> dict[str, object]:
     return parameters
 
 
-def _complete_for_sqs(shape: Any, parameters: dict[str, object], protocol: Protocol) -> None:  # botocore has no types
-    """Add empty lists, which a form can't express. Raises MissingParameter."""
+def _complete_for_sqs(
+    shape: Any, parameters: dict[str, object], protocol: Protocol
+) -> None:  # botocore ships no type hints
+    """Add required empty lists, which a form can't express. Raises MissingParameter for other missing members."""
     for name in shape.required_members:
         if protocol == "query" and shape.members[name].type_name == "list":
             parameters.setdefault(name, [])
@@ -50,8 +53,8 @@ def _complete_for_sqs(shape: Any, parameters: dict[str, object], protocol: Proto
             raise refusal("MissingParameter", f"The request must contain the parameter {name}.")
 
 
-def _check_payload(shape: Any, parameters: dict[str, object]) -> None:  # botocore has no types
-    """Raise MalformedXML for a body that lacks an element: S3 validates bodies against its schema."""
+def _check_payload(shape: Any, parameters: dict[str, object]) -> None:  # botocore ships no type hints
+    """Raise MalformedXML if the body lacks a required element: S3 validates bodies against its schema."""
     payload = shape.serialization.get("payload")
     if payload in parameters:
         try:
@@ -61,12 +64,12 @@ def _check_payload(shape: Any, parameters: dict[str, object]) -> None:  # botoco
 
 
 def check_member(service: str, operation: str, name: str, value: object) -> None:
-    """Check a value that did not come as a parameter against the parameter's model. Raises ValidationError."""
+    """Check a value from another source against the model of this parameter. Raises ValidationError."""
     check_value(operation_model(service, operation).input_shape.members[name], value, name[:1].lower() + name[1:])
 
 
 def unchecked_parameters(route: Route) -> dict[str, object]:
-    """Return the parameters as sent, without checking their values."""
+    """Return the parameters as sent; their values are not checked."""
     model = operation_model(route.service, route.operation)
     shape = model.input_shape
     if route.protocol in {"query", "ec2"}:

@@ -1,6 +1,7 @@
-"""Parse query-protocol fields: `Tags.member.1.Key=k`, in EC2's dialect `Filter.1.Value.1=v`.
+"""Parse the fields of the query protocol, such as `Tags.member.1.Key=k`, into parameters.
 
-SQS's names on the wire (`Attribute.1.Name=k`) differ from those in its model.
+EC2's dialect writes `Filter.1.Value.1=v`. SQS's names on the wire (`Attribute.1.Name=k`) differ from the names in its
+model.
 """
 
 from __future__ import annotations
@@ -13,19 +14,19 @@ from typing import Any
 from dsops.sandbox.wire.scalars import scalar
 from dsops.sandbox.wire.sqs_query_names import entry_names, written_name
 
-# botocore ships no types: its shapes are Any in here.
+# botocore ships no type hints, so its shapes are annotated as Any in this module.
 _INDEX = re.compile(r"\d{1,9}", re.ASCII)
 _DEEPEST_NAME = 21
-"""Maximum number of parts between dots in a field's name."""
+"""Maximum number of parts, separated by dots, in a field's name."""
 
 
 def structure_from_query(shape: Any, fields: Mapping[str, str], service: str = "") -> dict[str, object]:
-    """Return the fields that the model defines, as parameters. Raises MalformedInput."""
+    """Return the parameters that the model defines. Raises MalformedInput."""
     return _DIALECTS.get(service, _Query)().structure(shape, _tree(fields))
 
 
 class _Query:
-    """AWS's query protocol."""
+    """Reads the standard dialect of AWS's query protocol."""
 
     def structure(self, shape: Any, node: Mapping[str, Any]) -> dict[str, object]:
         members = self.members(shape)
@@ -34,12 +35,12 @@ class _Query:
     @classmethod
     @cache
     def members(cls, shape: Any) -> tuple[tuple[str, Any, str], ...]:
-        """Return each member with its name on the wire; cached, because it depends on the model alone."""
+        """Return (member name, its shape, name on the wire). Cached, because it depends only on the model."""
         return tuple((name, member, cls.written(name, member)) for name, member in shape.members.items())
 
     @staticmethod
     def written(name: str, member: Any) -> str:
-        """Return a member's name on the wire; a flattened list takes the name of its items."""
+        """Return a member's name on the wire; a flattened list uses its items' name."""
         if member.type_name == "list" and member.serialization.get("flattened"):
             name = member.member.serialization.get("name", name)
         own: str = member.serialization.get("name", name)
@@ -64,7 +65,7 @@ class _Query:
 
     @staticmethod
     def entry(shape: Any) -> tuple[str, str]:
-        """Return the names of key and value in a map's entry."""
+        """Return the names on the wire of key and value in a map entry."""
         return shape.key.serialization.get("name", "key"), shape.value.serialization.get("name", "value")
 
     def items(self, shape: Any, node: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +76,7 @@ class _Query:
 
 
 class _Ec2(_Query):
-    """EC2's dialect: names begin with a capital letter, lists are always flat."""
+    """Reads EC2's dialect: names begin with a capital letter, lists are always flat."""
 
     @staticmethod
     def written(name: str, member: Any) -> str:
@@ -85,12 +86,12 @@ class _Ec2(_Query):
         serialized_name = str(serialization.get("name", ""))
         return serialized_name[:1].upper() + serialized_name[1:] if serialized_name else name
 
-    def items(self, shape: Any, node: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - EC2 asks no shape
+    def items(self, shape: Any, node: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - the base class's signature
         return node
 
 
 class _Sqs(_Query):
-    """SQS's dialect: lists and maps are flat; the number of a single value may be left out."""
+    """Reads SQS's dialect: lists and maps are flat, and the index of a single value may be omitted."""
 
     @staticmethod
     def written(name: str, member: Any) -> str:
@@ -100,21 +101,21 @@ class _Sqs(_Query):
     def entry(shape: Any) -> tuple[str, str]:
         return entry_names(shape)
 
-    def items(self, shape: Any, node: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - SQS asks no shape
+    def items(self, shape: Any, node: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - the base class's signature
         return {"1": {"": node[""]}, **node} if "" in node else node
 
 
 _DIALECTS = {"ec2": _Ec2, "sqs": _Sqs}
-"""Services with their own dialect of the query protocol."""
+"""Service -> its dialect of the query protocol, if it has one."""
 
 
 def _tree(fields: Mapping[str, str]) -> dict[str, Any]:
-    """Turn dotted names into nested dicts; a node's own value is stored under ""."""
+    """Turn dotted names into nested dicts. A name's own value is stored under the key ""."""
     root: dict[str, Any] = {}
     for name, value in fields.items():
         parts = name.split(".")
         if len(parts) > _DEEPEST_NAME or "" in parts:
-            continue  # not a parameter name; an empty part would stand where a value is expected
+            continue  # not a parameter name: an empty part would collide with the key "" of values
         node = root
         for part in parts:
             node = node.setdefault(part, {})

@@ -1,4 +1,4 @@
-"""Serialize results and errors of the query and JSON protocols as AWS does."""
+"""Serialize results and errors in the query and JSON protocols as AWS does."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DISPATCH_NAMESPACE = "http://webservices.amazon.com/AWSFault/2005-15-09"
 _REQUEST_ID = re.compile(r"(?<=<(?:RequestId|requestId|RequestID)>)[^<]*(?=</(?:RequestId|requestId|RequestID)>)")
 _NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 
-# The JSON services' codes for errors that STS names otherwise; all of them have status 400 there.
+# STS's error code -> the JSON services' code for the same error. All these errors have status 400 in JSON services.
 _JSON_CODES = {
     "AccessDenied": "AccessDeniedException",
     "ExpiredToken": "ExpiredTokenException",
@@ -37,7 +37,7 @@ _JSON_CODES = {
     "Throttling": "ThrottlingException",
     "ValidationError": "ValidationException",
 }
-# Errors of the shared authentication front end, which spells `message` in lower case; the others use `Message`.
+# Errors of AWS's shared authentication front end, which spells `message` in lower case. Other errors use `Message`.
 _SMALL_LETTER = frozenset(
     """
     IncompleteSignatureException InvalidSignatureException MissingAuthenticationTokenException
@@ -48,7 +48,7 @@ _SMALL_LETTER = frozenset(
 
 
 class Moment(NamedTuple):
-    """A point in time in an answer: ISO text in XML, a number in JSON."""
+    """A point in time in an answer, serialized as ISO text in XML and as a number in JSON."""
 
     seconds: float
 
@@ -59,7 +59,7 @@ Value = str | int | Moment | Mapping[str, "Value"] | Sequence["Value"]
 def query_answer(
     service: str, operation: str, result: Mapping[str, Value], request_id: str, *, as_json: bool = False
 ) -> HttpAnswer:
-    """Serialize a result of a query-protocol service, with elements in the order given."""
+    """Serialize a result in the query protocol. Elements keep the order of `result`."""
     if as_json:
         content = {
             f"{operation}Response": {
@@ -78,12 +78,12 @@ def query_answer(
 
 
 def json_answer(result: Mapping[str, Value]) -> HttpAnswer:
-    """Serialize a result of a JSON service."""
+    """Serialize a result in a JSON protocol."""
     return HttpAnswer(200, (_AMZ_JSON,), json.dumps(_plain(result)).encode())
 
 
 def query_refusal(service: str, refused: SandboxRefusal, request_id: str, *, as_json: bool = False) -> HttpAnswer:
-    """Serialize an error of a query-protocol service; `service` is "" when the request named none."""
+    """Serialize an error in the query protocol. `service` is "" if the request named none."""
     code, message, status, _, _ = answer_of(refused)
     kind = "Sender" if status < 500 else "Receiver"
     if as_json:
@@ -100,18 +100,18 @@ def query_refusal(service: str, refused: SandboxRefusal, request_id: str, *, as_
 
 
 def json_code(code: str) -> str:
-    """Return the JSON services' code for an error that STS names otherwise."""
+    """Return the JSON services' code for an STS error code, or the same code if it does not differ."""
     return _JSON_CODES.get(code, code)
 
 
 def json_refusal(refused: SandboxRefusal, service: str = "") -> HttpAnswer:
-    """Serialize an error of a JSON service; `service` is "" when it is unknown."""
+    """Serialize an error in a JSON protocol. `service` is "" if it is unknown."""
     aws = answer_of(refused)
     code = json_code(aws.code)
     content = {"__type": code}
     if aws.message:
         message = aws.message
-        # STS writes the message without this final dot, the JSON services without both.
+        # JSON services send this message without a final period.
         if code == "ExpiredTokenException":
             message = message.rstrip(".")
         content[_message_name(service, code)] = message
@@ -121,7 +121,7 @@ def json_refusal(refused: SandboxRefusal, service: str = "") -> HttpAnswer:
 
 @cache
 def _message_name(service: str, code: str) -> str:
-    """Return the name of the message member: an error in the service's own model defines it."""
+    """Return `message` or `Message`, as the service's model names the message of this error."""
     if code in _SMALL_LETTER:
         return "message"
     shapes = service_model(service).error_shapes if service else ()
@@ -130,7 +130,7 @@ def _message_name(service: str, code: str) -> str:
 
 
 def amz_json(service: str) -> tuple[str, str]:
-    """Return the Content-Type header of a JSON service, with version 1.0 or 1.1."""
+    """Return a JSON service's Content-Type header, which contains the protocol version 1.0 or 1.1."""
     version = service_model(service).metadata.get("jsonVersion", "1.1") if service else "1.1"
     return ("Content-Type", f"application/x-amz-json-{version}")
 
@@ -138,7 +138,7 @@ def amz_json(service: str) -> tuple[str, str]:
 def _elements(values: Mapping[str, Value], indent: str) -> list[str]:
     lines = []
     for name, value in values.items():
-        # The most frequent types first: isinstance with Mapping takes a microsecond.
+        # The most frequent types come first, because isinstance with Mapping takes a microsecond.
         if isinstance(value, (str, int)):
             lines.append(f"{indent}<{name}>{escaped(str(value))}</{name}>")
         elif isinstance(value, Moment):
@@ -154,7 +154,7 @@ def _elements(values: Mapping[str, Value], indent: str) -> list[str]:
 
 
 def escaped(text: str) -> str:
-    """Escape text for XML; characters that XML 1.0 does not allow become question marks."""
+    """Escape text for XML. Characters that XML 1.0 does not allow become question marks."""
     return escape(text if text.isascii() and text.isprintable() else _NOT_XML.sub("?", text))
 
 
@@ -169,5 +169,5 @@ def _plain(value: Value) -> object:
 
 
 def with_request_id(body: bytes, request_id: str) -> bytes:
-    """The XML with this request id in place of the one that it has."""
+    """Return the XML with its request id replaced."""
     return _REQUEST_ID.sub(request_id, body.decode()).encode()

@@ -1,4 +1,4 @@
-"""Parse a REST request into parameters, from its path, query, headers and body."""
+"""Parse a REST request's path, query, headers and body into parameters."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from dsops.sandbox.wire.route import query_pairs
 from dsops.sandbox.wire.scalars import bytes_of, malformed, scalar
 from dsops.sandbox.wire.xml_reader import read_xml, structure_from_xml, value_from_xml
 
-# botocore ships no types: its shapes are Any in here.
+# botocore ships no type hints, so its shapes are annotated as Any in this module.
 
 
 def structure_from_request(
     shape: Any, uri: str, labels: Mapping[str, str], request: HttpRequest, *, is_xml: bool
 ) -> dict[str, object]:
-    """Return the parameters that the model defines; `uri` is the operation's template.
+    """Return the parameters that the model defines. `uri` is the URI template of the operation.
 
-    Raises MalformedInput, SerializationException, MalformedXML.
+    Raises MalformedInput, SerializationException or MalformedXML.
     """
     query = query_pairs(request.query)
     named = {
@@ -52,7 +52,8 @@ def _scalar_or_none(shape: Any, text: str | None) -> object:
 
 def _from_query(shape: Any, name: str, query: Sequence[tuple[str, str]], named: Iterable[str]) -> object:
     if shape.type_name == "map":
-        # A map member takes all query parameters of no other member; a list value can repeat.
+        # A map member receives all query parameters that belong to no other member. A list value collects repeated
+        # parameters.
         values: dict[str, list[str]] = {}
         for key, value in query:
             if key not in named:
@@ -86,7 +87,7 @@ def _with_prefix(prefix: str, headers: Mapping[str, str]) -> object:
 
 
 def _unicode(text: str) -> str:
-    """Decode UTF-8 that arrived as Latin-1 characters (PEP 3333); return other text unchanged."""
+    """Decode UTF-8 whose bytes arrived as Latin-1 characters (PEP 3333); return other text unchanged."""
     try:
         return text.encode("latin-1").decode()
     except UnicodeError:
@@ -107,7 +108,7 @@ def _from_body(shape: Any, request: HttpRequest, *, is_xml: bool) -> dict[str, o
 
 
 def _payload(shape: Any, body: bytes, *, is_xml: bool) -> object:
-    """Return the whole body as one member."""
+    """Return the value of the member that is the whole body."""
     if shape.type_name == "blob":
         return body
     if shape.type_name == "string":

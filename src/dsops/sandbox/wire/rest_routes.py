@@ -1,4 +1,4 @@
-"""Find a REST operation from method, path and query by the URI templates of the service's model."""
+"""Find the operation of a REST request by matching method, path and query with the model's URI templates."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from urllib.parse import parse_qsl, unquote
 from dsops.sandbox.wire.models import operation_names, service_model
 
 Query = Sequence[tuple[str, str]]
-"""Decoded (name, value) pairs in the order sent."""
+"""Decoded (name, value) pairs in the order in which they were sent."""
 
 _LABEL = re.compile(r"\{([^}+]+)(\+?)\}")
-# Operations with the same requests as newer ones, or served by other endpoints.
+# Operations whose requests equal those of newer operations, and operations that other endpoints serve.
 _NOT_ROUTED = frozenset(
     {
         ("s3", "GetBucketLifecycle"),
@@ -28,11 +28,11 @@ _NOT_ROUTED = frozenset(
 
 
 class RouteMatch(NamedTuple):
-    """An operation and the labels from the path."""
+    """An operation and the values of the labels in the path."""
 
     operation: str
     labels: Mapping[str, str]
-    """Label name -> decoded value."""
+    """Label name -> decoded value from the path."""
 
 
 class _Template(NamedTuple):
@@ -42,16 +42,16 @@ class _Template(NamedTuple):
     path: re.Pattern[str]
     labels: tuple[str, ...]
     plain_length: int
-    """Characters outside labels: of two matching paths, the one with more of them wins."""
+    """The number of characters outside labels. If two paths match, the one with the larger number is used."""
     literals: tuple[tuple[str, str], ...]
-    """Query parameters that must be present; "" as the value matches any value."""
+    """Query parameters that must be present with this value; "" allows any value."""
     needed_query: frozenset[str]
-    """Query parameters that the model requires: they tell UploadPart from PutObject."""
+    """Query parameters that the model requires. They distinguish UploadPart from PutObject."""
     needed_headers: frozenset[str]
 
 
 def find_operation(service: str, method: str, path: str, query: Query, headers: Mapping[str, str]) -> RouteMatch | None:
-    """Return the operation that a request matches; None if there is none. `path` is as sent, percent-encoded.
+    """Return the operation that a request matches, or None. `path` is percent-encoded, as sent.
 
     Raises ValueError for a path whose escapes are not valid UTF-8.
     """
@@ -75,7 +75,7 @@ def find_operation(service: str, method: str, path: str, query: Query, headers: 
 
 @cache
 def _templates(service: str) -> Mapping[str, Sequence[_Template]]:
-    """Return the templates of a service by HTTP method."""
+    """Map HTTP methods to the request patterns of the operations of a service."""
     by_method: dict[str, list[_Template]] = {}
     for operation in sorted(operation_names(service)):
         if (service, operation) in _NOT_ROUTED:
@@ -85,9 +85,9 @@ def _templates(service: str) -> Mapping[str, Sequence[_Template]]:
     return by_method
 
 
-def _template(operation: str, model: Any) -> _Template:  # botocore ships no types
+def _template(operation: str, model: Any) -> _Template:  # botocore ships no type hints
     path, _, query = model.http["requestUri"].partition("?")
-    parts = _LABEL.split(path)  # text, name, "+" or "", text ...
+    parts = _LABEL.split(path)  # text, label, "+" or "", text ...
     pattern = re.escape(parts[0])
     for _, plus, text in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
         pattern += ("(.+)" if plus else "([^/]+)") + re.escape(text)

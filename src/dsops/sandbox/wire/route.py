@@ -1,9 +1,9 @@
-"""Find the one operation that an HTTP request asks for; parameters stay text, and nothing is verified yet.
+"""Find the service and operation of an HTTP request. Parameters stay text, and the signature is not verified yet.
 
-All services share one address, so the request itself must tell the service: by X-Amz-Target, by Version, by the path
-of a CBOR request, and for REST services by the signing name. A signature for another service is refused later. The
-query protocol is described at https://docs.aws.amazon.com/STS/latest/APIReference/; the odd answers (302, the message
-of InvalidAction) were measured on live AWS.
+All services share one address, so the request itself must identify the service: by X-Amz-Target, by Version, by the
+path of a CBOR request, or, for REST services, by the signing name. A signature for another service is refused later.
+The query protocol is described at https://docs.aws.amazon.com/STS/latest/APIReference/; the unusual answers (302, the
+message of InvalidAction) were measured on live AWS.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ from dsops.sandbox.wire.s3_requests import bucket_in_host, with_hoisted_headers
 from dsops.sandbox.wire.service_table import ALSO_SIGNED_AS, SERVED
 
 MAX_BODY = 10_000_000
-"""Maximum bytes in a request to STS; a larger one gets a 413 with an empty body."""
+"""Maximum number of bytes in a request to STS. A larger request gets status 413 with an empty body."""
 MAX_OBJECT = 256 * 1024 * 1024
-"""Maximum bytes for services that accept files. AWS takes 5 GiB; here all of it is in memory, more than once."""
+"""Maximum number of bytes for services that accept files. AWS allows 5 GiB; the sandbox keeps copies in memory.
+"""
 
 _FORM = "application/x-www-form-urlencoded"
 _UNKNOWN = HttpAnswer(404, (("Content-Type", "text/xml"),), b"<UnknownOperationException/>\n")
 _MAX_FIELDS = 10_000
 _SMALL_BODIES = frozenset({"", "sts", "iam", "secretsmanager", "ssm"})
-"""Signing names with the small limit; "" is an unsigned request."""
+"""Signing names with the small limit on the body. "" means an unsigned request."""
 _CBOR_PATH = re.compile(r"/service/([A-Za-z0-9_.]+)/operation/([A-Za-z0-9_]+)")
 _QUEUE = re.compile(r"/\d{12}/[A-Za-z0-9_-]{1,80}(\.fifo)?")
 _S3_CONTROL_PATH = "/v20180820/"
@@ -47,25 +48,25 @@ _REST: Mapping[str, tuple[str, ...]] = {
 
 
 class Route(NamedTuple):
-    """The service and operation, and the fields or document of the request."""
+    """The service and operation of a request, and its fields or document."""
 
     service: str
     operation: str
     protocol: Protocol
     wants_json: bool
-    """Whether a query-protocol client accepts a JSON answer."""
+    """Whether the client of a query-protocol service accepts an answer in JSON."""
     fields: Mapping[str, str]
-    """Query protocol: the fields; of a repeated one the first."""
+    """The fields of the query protocol. If a field is repeated, the first value is used."""
     document: Mapping[str, object]
-    """JSON and CBOR: the request's object."""
+    """The object in the body, for JSON and CBOR."""
     labels: Mapping[str, str] = {}
-    """REST: the decoded labels of the path."""
+    """The decoded labels of the path, for REST."""
     request: HttpRequest | None = None
-    """REST: the whole request, from which the parameters are read later."""
+    """The whole request, for REST. Parameters are read from it later."""
 
 
 def find_route(request: HttpRequest) -> Route | HttpAnswer:
-    """Return the operation, or a ready answer to a request for none. Raises SandboxRefusal."""
+    """Return the operation, or an answer for a request without one. Raises SandboxRefusal."""
     name = signed_for(request)
     services = _REST.get(name)
     if services is not None and not _is_rpc_of(request, name):
@@ -79,7 +80,8 @@ def find_route(request: HttpRequest) -> Route | HttpAnswer:
 
 def _rpc_route(request: HttpRequest) -> Route | HttpAnswer:
     if request.headers.get("content-encoding") == "gzip":
-        # CloudWatch's clients compress long bodies. The signature covers the compressed body.
+        # CloudWatch's clients compress long bodies. The signature covers the compressed body, so decompression comes
+        # after.
         request = request._replace(body=_unpacked(request.body))
     if "smithy-protocol" in request.headers:
         return _cbor_route(request)
@@ -93,7 +95,7 @@ def _rpc_route(request: HttpRequest) -> Route | HttpAnswer:
 
 
 def _unpacked(body: bytes) -> bytes:
-    """Decompress a gzip body; refuses one that exceeds the limit, however small it arrived (zip bomb)."""
+    """Decompress a gzip body; refuse one whose decompressed size exceeds the limit (zip bomb)."""
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
         text = unpacker.decompress(body, MAX_BODY)
@@ -105,7 +107,7 @@ def _unpacked(body: bytes) -> bytes:
 
 
 def guess_protocol(request: HttpRequest) -> Protocol:
-    """Return the protocol in which a request without a route is answered."""
+    """Return the protocol for the answer to a request whose route is unknown."""
     if "smithy-protocol" in request.headers:
         return "cbor"
     if "x-amz-target" in request.headers:
@@ -122,18 +124,18 @@ def guess_protocol(request: HttpRequest) -> Protocol:
 
 def _guess_by_body(request: HttpRequest, name: str) -> Protocol:
     if _may_be_of_no_backend(name) and not _is_form(request):
-        # The service is unknown, and nearly all services without a target or form use this protocol.
+        # The service is unknown. Nearly all services without a target header or a form use this protocol.
         return "rest-json"
     return "json" if "json" in request.headers.get("content-type", "") else "query"
 
 
 def _may_be_of_no_backend(name: str) -> bool:
-    """Whether the signing name is also that of a service that moto lacks."""
+    """Whether a service that moto lacks also uses the signing name."""
     return bool(name) and (name not in SIGNED_AS or name in ALSO_SIGNED_AS)
 
 
 def signed_for(request: HttpRequest) -> str:
-    """Return the service in the credential scope; "" if there is none. Not trusted before the signature is checked."""
+    """Return the service name in the credential scope, not yet verified; "" if the request has none."""
     header = request.headers.get("authorization")
     if header is not None:
         _, account_part, rest = header.partition("Credential=")
@@ -147,21 +149,21 @@ def signed_for(request: HttpRequest) -> str:
 
 
 def is_for_a_bucket(request: HttpRequest) -> bool:
-    """Whether an unsigned request can only be meant for S3."""
+    """Whether an unsigned request can only be for S3."""
     if {"x-amz-target", "smithy-protocol"} & request.headers.keys():
         return False
-    # A call of STS may use any host name of this machine: `sts.localhost` names no bucket.
+    # An STS request may use any host name of this machine: in `sts.localhost`, `sts` is not a bucket.
     return request.path not in {"/", ""} or (bool(bucket_in_host(request)) and not _is_form(request))
 
 
 def _is_for_a_queue(request: HttpRequest) -> bool:
-    """Whether a client sent a request to a queue's URL; the QueueUrl parameter decides the queue."""
+    """Whether a client sent a request to a queue's URL. The QueueUrl parameter then decides which queue is used."""
     is_of_sqs = request.headers.get("x-amz-target", "").startswith("AmazonSQS.") or signed_for(request) == "sqs"
     return is_of_sqs and bool(_QUEUE.fullmatch(request.path))
 
 
 def _is_rpc_of(request: HttpRequest, name: str) -> bool:
-    """Whether a request with a signing name of REST and other services is for one of the others (SES)."""
+    """Whether a request is for an RPC service that shares its signing name with a REST service (SES)."""
     if len(_REST[name]) == len(SIGNED_AS[name]):
         return False
     if {"x-amz-target", "smithy-protocol"} & request.headers.keys():
@@ -217,7 +219,7 @@ def _rest_route(request: HttpRequest, services: tuple[str, ...]) -> Route:
 
 
 def query_pairs(query: str) -> list[tuple[str, str]]:
-    """Return the decoded query parameters in the order sent."""
+    """Return the decoded query parameters as (name, value) pairs in the order sent."""
     try:
         return parse_qsl(query, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
     except ValueError as error:
@@ -261,7 +263,7 @@ def _cbor_route(request: HttpRequest) -> Route:
 
 
 def _service_with(services: tuple[str, ...], operation: str) -> str | None:
-    """Of services with the same target prefix, return the one with the operation; timestream-write if both have it."""
+    """Return the service that has the operation, of those with the same target prefix; timestream-write if both do."""
     if len(services) > 1:
         return next((service for service in reversed(services) if operation in operation_names(service)), services[0])
     return services[0] if services else None
@@ -293,7 +295,7 @@ def _query_route(request: HttpRequest) -> Route | HttpAnswer:
 
 
 def _queue_route(request: HttpRequest, action: str, fields: dict[str, str]) -> Route:
-    """Route an SQS form, which needs no Version; a queue's URL accepts only operations on one queue."""
+    """Route an SQS form, which may omit Version. A queue's URL accepts only operations on one queue."""
     names = operation_names("sqs")
     if _QUEUE.fullmatch(request.path):
         fields.setdefault("QueueUrl", f"https://sqs.amazonaws.com{request.path}")
@@ -316,7 +318,7 @@ def _fields(request: HttpRequest) -> dict[str, str]:
 
 
 def _homepage(request: HttpRequest) -> HttpAnswer:
-    """Answer a request without an Action: STS redirects to a page about IAM; for other services, an error."""
+    """Answer a request without an Action: STS redirects to a page about IAM, other services return an error."""
     service = signed_for(request)
     if service == "sqs":
         return _UNKNOWN

@@ -1,4 +1,4 @@
-"""The body of an S3 request: its signed payload hash and aws-chunked decoding.
+"""Check the signed payload hash of an S3 request, and decode its aws-chunked body.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html and sigv4-streaming-trailers.html.
 """
@@ -28,22 +28,22 @@ _LONGEST_LINE = 4096
 
 
 class ChunkSigner(NamedTuple):
-    """Signs chunks; each signature covers the one before."""
+    """Computes the signatures of chunks. Each signature also covers the previous one."""
 
     key: bytes
     timestamp: str
     scope: str
     seed: str
-    """The signature of the request's headers."""
+    """The signature in the request's headers, which precedes that of the first chunk."""
 
     def signature(self, kind: str, before: str, *hashes: str) -> str:
-        """Return the signature of a chunk or trailer."""
+        """Return the signature of a chunk or of the trailer."""
         text = "\n".join((f"AWS4-HMAC-SHA256-{kind}", self.timestamp, self.scope, before, *hashes))
         return hmac.new(self.key, text.encode(), sha256).hexdigest()
 
 
 def stated_payload(request: HttpRequest, stated: str | None) -> str:
-    """Return the payload hash of the canonical request. Raises XAmzContentSHA256Mismatch, InvalidRequest."""
+    """Return the payload hash for the canonical request. Raises XAmzContentSHA256Mismatch, InvalidRequest."""
     if stated is None:
         raise refusal("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
     if stated == UNSIGNED or stated in _STREAMING:
@@ -59,14 +59,14 @@ def stated_payload(request: HttpRequest, stated: str | None) -> str:
 
 
 def unsigned_body(request: HttpRequest, stated: str | None) -> HttpRequest:
-    """Return an unsigned request with its body decoded."""
+    """Decode the body of a request that is not signed."""
     return opened(request, stated_payload(request, stated or UNSIGNED), None)
 
 
 def opened(request: HttpRequest, payload: str, signer: ChunkSigner | None) -> HttpRequest:
     """Decode an aws-chunked body and add its trailer to the headers; return other requests unchanged.
 
-    Raises SignatureDoesNotMatch, IncompleteBody, MalformedTrailerError.
+    Raises SignatureDoesNotMatch, IncompleteBody or MalformedTrailerError.
     """
     if payload not in _STREAMING:
         return request
@@ -91,7 +91,7 @@ def opened(request: HttpRequest, payload: str, signer: ChunkSigner | None) -> Ht
 
 
 def _chunks(body: bytes, signer: ChunkSigner | None) -> tuple[bytes, bytes, str]:
-    """Return the data, the bytes after the last chunk's line, and the last chunk's signature."""
+    """Return the decoded data, the bytes after the last chunk's size line, and the last chunk's signature."""
     parts: list[bytes] = []
     position, before = 0, "" if signer is None else signer.seed
     while True:
@@ -116,7 +116,7 @@ def _chunks(body: bytes, signer: ChunkSigner | None) -> tuple[bytes, bytes, str]
 
 
 def _trailer(request: HttpRequest, data: bytes, signer: ChunkSigner | None, before: str) -> dict[str, str]:
-    """Return the checksums in the trailer, which must be exactly those announced in the headers."""
+    """Return the checksums in the trailer, which must be exactly those that the headers announced."""
     fields: dict[str, str] = {}
     for line in data.split(b"\r\n"):
         if line:

@@ -1,4 +1,4 @@
-"""Normalize an S3 request before authorization: copy source, bucket in the host, hoisted headers, body."""
+"""Normalize S3 requests before authorization: copy source, bucket in the host name, hoisted headers, body."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ _ABOUT_SIGNATURES = frozenset(
 
 
 def is_anonymous(request: HttpRequest) -> bool:
-    """Whether a request carries no credentials."""
+    """Whether a request has no credentials."""
     names = {part.partition("=")[0] for part in request.query.split("&")}
     return "authorization" not in request.headers and not names & _SIGNATURES
 
 
 def bucket_in_host(request: HttpRequest) -> str:
-    """Return the bucket of a virtual-hosted-style request (`BUCKET.localhost:4566`); "" for path style."""
+    """Return the bucket in a virtual-hosted-style request (`BUCKET.localhost:4566`); "" for path style."""
     match = _BUCKET_IN_HOST.fullmatch(request.headers.get("host", "").lower())
     return match[1] if match else ""
 
 
 def with_hoisted_headers(request: HttpRequest) -> HttpRequest:
-    """Turn `x-amz-` query parameters of a presigned URL back into headers, as in `x-amz-acl`: SDKs hoist them."""
+    """Turn `x-amz-` query parameters of a presigned URL, such as `x-amz-acl`, back into headers: SDKs move them."""
     if "authorization" in request.headers or "x-amz-" not in request.query.lower():
         return request
     hoisted: dict[str, str] = {}
@@ -57,15 +57,15 @@ def with_hoisted_headers(request: HttpRequest) -> HttpRequest:
 
 
 def anonymous_body(request: HttpRequest) -> HttpRequest:
-    """Decode an unsigned aws-chunked body. Raises SandboxRefusal for a malformed one."""
+    """Decode an unsigned aws-chunked body. Raises SandboxRefusal if the body is malformed."""
     return unsigned_body(request, request.headers.get("x-amz-content-sha256"))
 
 
 def ready(operation: str, parameters: Mapping[str, object], request: HttpRequest) -> dict[str, object]:
-    """Return the parameters in a normal form that allows one reading only. Raises BadDigest, InvalidArgument."""
+    """Return the parameters in a normalized, unambiguous form. Raises BadDigest or InvalidArgument."""
     if operation_model("s3", operation).http_checksum.get("requestAlgorithmMember"):
         check_checksums(request)
-    # Drop ContentLength: it is that of the body as sent, possibly chunked.
+    # ContentLength is dropped, because it is the length of the body as sent, which may be chunked.
     result = {name: value for name, value in parameters.items() if name != "ContentLength"}
     if "CopySource" in result:
         result["CopySource"] = _one_source(str(result["CopySource"]))
@@ -73,7 +73,7 @@ def ready(operation: str, parameters: Mapping[str, object], request: HttpRequest
 
 
 def _one_source(text: str) -> str:
-    """Normalize `BUCKET/KEY?versionId=ID` to a single escaping, so that the judge and moto read the same source."""
+    """Return `BUCKET/KEY?versionId=ID` with a single escaping, so that authorization and moto read the same source."""
     path, _, version = text.partition("?versionId=")
     try:
         bucket, slash, key = unquote(path.removeprefix("/"), errors="strict").partition("/")

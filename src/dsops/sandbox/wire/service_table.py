@@ -1,8 +1,8 @@
-"""The services that moto serves, and how their requests are recognized.
+"""Read the table of services that moto implements, and how their requests are recognized.
 
-`services.tsv` has a line for each service: its name in botocore, then the fields of `Served`. It is generated from the
-models of botocore and the folders of moto by `DSOPS_UPDATE_GOLDEN=1 pytest tests/unit/sandbox/test_served.py`, so that
-routing a request need not load a hundred models.
+`services.tsv` has a line for each service: its name in botocore, then the fields of `Served`. The table is generated
+from the models of botocore and the folders of moto by `DSOPS_UPDATE_GOLDEN=1 pytest
+tests/unit/sandbox/test_served.py`, so that routing a request need not load a hundred models.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import NamedTuple
 
 
 class Served(NamedTuple):
-    """How requests for a service are recognized, and moto's module for it."""
+    """A service's module in moto, and what identifies its requests."""
 
     module: str
-    """The folder in moto."""
+    """The folder of the service in moto."""
     signing_name: str
-    """The service in the credential scope."""
+    """The service's name in the credential scope."""
     target: str = ""
-    """The prefix of X-Amz-Target and the service in a CBOR path; "" for other protocols."""
+    """The prefix of X-Amz-Target, also used in a CBOR path; "" for other protocols."""
     version: str = ""
-    """`Version` of the query protocol; "" if the service does not speak it."""
+    """The value of the query protocol's `Version`; "" if the service does not use that protocol."""
 
 
 def _read_table() -> dict[str, Served]:
@@ -32,7 +32,7 @@ def _read_table() -> dict[str, Served]:
 
 
 SERVED: Mapping[str, Served] = _read_table()
-"""botocore's service name -> what routing needs without loading the model."""
+"""botocore's service name -> the data that routing needs, so that the model need not be loaded."""
 
 ALSO_SIGNED_AS = frozenset(
     """
@@ -40,4 +40,4 @@ ALSO_SIGNED_AS = frozenset(
     kinesisanalytics kinesisvideo lambda lex payment-cryptography personalize resiliencehub sagemaker sdb ses signer
     """.split()
 )
-"""Signing names that served services share with services that moto lacks."""
+"""Signing names that a served service shares with a service that moto lacks."""

@@ -1,4 +1,4 @@
-"""Verify AWS Signature Version 4, in the Authorization header or in the query.
+"""Verify AWS Signature Version 4 in the Authorization header or in the query string.
 
 Written from the documentation and compared with botocore's signer in the tests:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html. Messages are those of live AWS where they
@@ -32,7 +32,7 @@ _LONGEST_PRESIGNED_SECONDS = 7 * 24 * 3600
 
 
 class Claim(NamedTuple):
-    """The identity that a request claims; unverified until `check_signature`."""
+    """The identity that a request claims. It is unverified until `check_signature` succeeds."""
 
     access_key_id: str
     date: str
@@ -40,16 +40,16 @@ class Claim(NamedTuple):
     service: str
     terminator: str
     signed_headers: str
-    """As sent: lower-case names joined by `;`."""
+    """The names of the signed headers as sent: in lower case, joined by `;`."""
     signature: str
     timestamp: str
     session_token: str
-    """Empty for a long-term key."""
+    """The session token; "" for a long-term key."""
     is_presigned: bool
 
 
 def read_claim(request: HttpRequest, now: float, window_minutes: int) -> Claim:
-    """Parse the signature and check its form and time; `now` is the machine's time, not the sandbox's."""
+    """Parse the signature and check its form and time. `now` is the machine's time, not the sandbox's."""
     bad = _BAD_ESCAPE.search(request.query)
     if bad:
         raise _malformed_escape(bad)
@@ -63,7 +63,7 @@ def read_claim(request: HttpRequest, now: float, window_minutes: int) -> Claim:
 
 
 def check_scope(claim: Claim, service: str) -> None:
-    """Refuse a signature for another service, an invalid region or another day."""
+    """Refuse a signature that is for another service, for an invalid region or for another day."""
     wrong = ""
     if not _REGION.fullmatch(claim.region):
         wrong += "Credential should be scoped to a valid region. "
@@ -81,9 +81,9 @@ def check_scope(claim: Claim, service: str) -> None:
 
 
 def check_signature(request: HttpRequest, claim: Claim, secret: str) -> HttpRequest:
-    """Refuse a request that was not signed with this secret key or was changed afterwards.
+    """Refuse a request that was not signed with this secret key or was changed after signing.
 
-    Returns the request; an S3 request with its aws-chunked body decoded.
+    Returns the request. An S3 request is returned with its aws-chunked body decoded.
     """
     payload = _payload_hash(request, claim)
     canonical = _canonical_request(request, claim, payload)
@@ -185,7 +185,7 @@ def _check_time(timestamp: str, now: float, window_minutes: int) -> None:
 
 @lru_cache(maxsize=256)
 def _moment(timestamp: str) -> int:
-    """Parse `20260713T100000Z` to seconds since 1970."""
+    """Parse a time such as `20260713T100000Z` to seconds since 1970."""
     match = _TIMESTAMP.fullmatch(timestamp)
     if match:
         year, month, day, hour, minute, second = (int(part) for part in match.groups())
@@ -203,10 +203,11 @@ def _stamp(moment: float) -> str:
 
 
 def _payload_hash(request: HttpRequest, claim: Claim) -> str:
-    """Return the hash that the signature must cover; the body must match a stated hash.
+    """Return the payload hash that the signature must cover; refuse a body that does not match a stated hash.
 
-    `UNSIGNED-PAYLOAD` is refused (measured on live STS), and a presigned request without a stated hash covers an
-    empty body. Exceptions: S3 signs its own way, and two services have operations whose bodies are never signed.
+    `UNSIGNED-PAYLOAD` is refused (measured on live STS), and the signature of a presigned request without a stated
+    hash covers an empty body. There are two exceptions: S3 signs in its own way, and two services have operations
+    whose bodies are never signed.
     """
     stated = request.headers.get("x-amz-content-sha256")
     is_s3 = claim.service == "s3"
@@ -236,7 +237,7 @@ def _canonical_request(request: HttpRequest, claim: Claim, payload: str) -> byte
 
 
 def _canonical_path(path: str) -> str:
-    """Resolve dot segments and encode the path once more: all services but S3 sign it so."""
+    """Resolve dot segments and encode the path once more, as all services except S3 sign it."""
     if path == "/":
         return path
     segments_kept: list[str] = []
@@ -251,7 +252,7 @@ def _canonical_path(path: str) -> str:
 
 
 def _encoded_once(path: str) -> str:
-    """Encode the path once, for S3: dots and slashes are part of a key."""
+    """Encode the path once, as S3 signs it. Dots and slashes are part of an object's key."""
     return quote(unquote_to_bytes(path), safe="/-_.~")
 
 
@@ -273,7 +274,7 @@ def _encoded(text: str) -> str:
 
 
 def _parameters(query: str) -> dict[str, str]:
-    """Return the decoded query parameters; of a repeated one the first."""
+    """Return the decoded query parameters. If a parameter is repeated, the first value is used."""
     parameters: dict[str, str] = {}
     for part in query.split("&"):
         name, _, value = part.partition("=")

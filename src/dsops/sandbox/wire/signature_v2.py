@@ -1,7 +1,7 @@
-"""Verify presigned S3 URLs with Signature Version 2, which boto3 still makes by default.
+"""Verify presigned S3 URLs with Signature Version 2, which boto3 still generates by default.
 
-https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html. Regions older than 2014 accept it; the
-sandbox accepts it in the query only.
+https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html. AWS accepts it in regions older than 2014;
+the sandbox accepts it only in the query string.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dsops.sandbox.wire.s3_requests import bucket_in_host
 from dsops.sandbox.wire.signature import Claim
 
 _REGION = "us-east-1"
-# The signed query parameters: those that select a subresource or change the answer.
+# Query parameters that the signature covers: they select a subresource or change the answer.
 _SIGNED_QUERY = frozenset(
     """
     accelerate acl analytics cors defaultObjectAcl delete inventory lifecycle location logging metrics
@@ -30,17 +30,17 @@ _SIGNED_QUERY = frozenset(
     """.split()
 )
 _INCOMPLETE = "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters"
-# The only other parameters that the query may have; any further one would be unsigned.
+# The only other query parameters that are allowed. Any further parameter would not be covered by the signature.
 _OWN_QUERY = frozenset({"awsaccesskeyid", "signature", "expires", "content-type", "content-md5", "x-id"})
 
 
 def is_signed_so(request: HttpRequest) -> bool:
-    """Whether a request has a version 2 signature in its query, and none in a header."""
+    """Whether a request has a version 2 signature in its query string and none in a header."""
     return "authorization" not in request.headers and "AWSAccessKeyId=" in request.query
 
 
 def read_query_claim(request: HttpRequest, now: float) -> Claim:
-    """Parse the signature of an unexpired URL; `now` is the machine's time."""
+    """Parse the signature in a URL. Raises AccessDenied if the URL expired. `now` is the machine's time."""
     query = _query(request)
     expires, key_id = query.get("Expires", ""), query.get("AWSAccessKeyId", "")
     if not (expires.isascii() and expires.isdigit() and len(expires) < 12 and query.get("Signature")):
@@ -55,7 +55,7 @@ def read_query_claim(request: HttpRequest, now: float) -> Claim:
 
 
 def check_query_signature(request: HttpRequest, claim: Claim, secret: str) -> HttpRequest:
-    """Refuse a URL that was not signed with this secret key or was changed afterwards; return the request."""
+    """Return the request; refuse a URL that was not signed with this secret key or was changed after signing."""
     query = _query(request)
     header = {name: value for name, value in request.headers.items() if _is_signed_header(name)}
     header |= {name.lower(): value for name, value in query.items() if _is_signed_header(name.lower())}
@@ -73,7 +73,7 @@ def _is_signed_header(name: str) -> bool:
 
 
 def _query(request: HttpRequest) -> dict[str, str]:
-    """Return the decoded query parameters; of a repeated one the first, which is also the one used later."""
+    """Return the decoded query parameters. A repeated parameter has its first value, as in later steps."""
     parameters: dict[str, str] = {}
     for name, value in parse_qsl(request.query, keep_blank_values=True, errors="surrogateescape"):
         parameters.setdefault(name, value)

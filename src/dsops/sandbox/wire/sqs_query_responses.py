@@ -1,4 +1,4 @@
-"""Convert SQS's JSON answer to the query protocol's XML, with its older error codes."""
+"""Convert SQS's JSON answers to the XML of the query protocol, with its older error codes."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from dsops.sandbox.wire.models import operation_model
 from dsops.sandbox.wire.responses import escaped
 from dsops.sandbox.wire.sqs_query_names import NAMESPACE, entry_names, written_name
 
-# botocore ships no types: its shapes are Any in here.
+# botocore ships no type hints, so its shapes are annotated as Any in this module.
 _XML: Final = ("Content-Type", "text/xml")
 _REQUEST_ID: Final = "<RequestId></RequestId>"
-"""Filled in by `with_request_id`."""
+"""Placeholder for the request id, which `with_request_id` fills in."""
 _WORDS: Final = {"AWS.SimpleQueueService.NonExistentQueue": "The specified queue does not exist for this wsdl version."}
-"""Messages that differ between the query protocol and JSON."""
+"""Error code -> its message in the query protocol, if that differs from the message in JSON."""
 
 
 def queue_answer(operation: str, status: int, headers: Mapping[str, Any], body: bytes) -> HttpAnswer:
-    """Return the answer in XML; `headers` hold the older error code (`x-amzn-query-error`)."""
+    """Return SQS's answer in XML. The header `x-amzn-query-error` contains the older error code."""
     content = json.loads(body or b"{}")
     if status >= 400:
         query_error = next((str(headers[name]) for name in headers if name.lower() == "x-amzn-query-error"), "")
@@ -39,7 +39,7 @@ def queue_answer(operation: str, status: int, headers: Mapping[str, Any], body: 
 
 
 def queue_error(status: int, code: str, message: str, kind: str) -> HttpAnswer:
-    """Return an error in XML; `kind` says who is at fault (`Sender`, `Receiver`)."""
+    """Return an error in XML. `kind` states who caused it: `Sender` or `Receiver`."""
     inner = _element("Type", kind) + _element("Code", code) + _element("Message", _WORDS.get(code, message))
     text = (
         f'<?xml version="1.0"?><ErrorResponse xmlns="{NAMESPACE}"><Error>{inner}<Detail/></Error>'
@@ -49,14 +49,14 @@ def queue_error(status: int, code: str, message: str, kind: str) -> HttpAnswer:
 
 
 def _members(shape: Any, values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the elements of a structure, in the model's order."""
+    """Yield the XML elements of a structure in the model's order."""
     for name, member in shape.members.items():
         if values.get(name) is not None:
             yield from _elements(written_name(name, member), member, values[name])
 
 
 def _elements(name: str, shape: Any, value: Any) -> Iterator[str]:
-    """Yield one element, or one for each value of a list or map."""
+    """Yield one XML element, or an element for each value of a list or map."""
     if shape.type_name == "list":
         for item in value:
             yield from _elements(name, shape.member, item)
@@ -74,5 +74,5 @@ def _elements(name: str, shape: Any, value: Any) -> Iterator[str]:
 
 
 def _element(name: str, text: str) -> str:
-    # An XML parser would read a raw carriage return as a line break.
+    # A carriage return is escaped, because an XML parser would turn a raw one into a line break.
     return f"<{name}>{escaped(text).replace(chr(13), '&#xD;')}</{name}>"

@@ -1,4 +1,4 @@
-"""Parse an XML body into parameters. DOCTYPEs and entities are refused (entity expansion, external entities)."""
+"""Parse an XML body into parameters. Refuses DOCTYPEs and entities (entity expansion, external entities)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dsops.errors import SandboxRefusal
 from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.scalars import scalar
 
-# botocore ships no types: its shapes are Any in here.
+# botocore ships no type hints, so its shapes are annotated as Any in this module.
 _DEEPEST = 50
 
 
 class XmlNode(NamedTuple):
-    """An element; its name without the namespace prefix, attribute names with it."""
+    """An XML element. The element's name has no namespace prefix; attribute names keep theirs."""
 
     name: str
     attributes: dict[str, str]
@@ -22,12 +22,12 @@ class XmlNode(NamedTuple):
     text: list[str]
 
     def named(self, name: str) -> list[XmlNode]:
-        """Return the children of that name."""
+        """Return the child elements with that name."""
         return [child for child in self.children if child.name == name]
 
 
 def read_xml(body: bytes) -> XmlNode:
-    """Return the root element. Raises MalformedXML."""
+    """Return the root element of the body. Raises MalformedXML."""
     top = XmlNode("", {}, [], [])
     open_nodes = [top]
 
@@ -58,7 +58,7 @@ def read_xml(body: bytes) -> XmlNode:
 
 
 def structure_from_xml(shape: Any, node: XmlNode) -> dict[str, object]:
-    """Return the element's children that the model defines. Raises MalformedXML, MalformedInput."""
+    """Return the parameters in the child elements that the model defines. Raises MalformedXML, MalformedInput."""
     parameters: dict[str, object] = {}
     for name, member in shape.members.items():
         wire_name = member.serialization.get("name", name)
@@ -66,7 +66,7 @@ def structure_from_xml(shape: Any, node: XmlNode) -> dict[str, object]:
             if wire_name in node.attributes:
                 parameters[name] = node.attributes[wire_name]
             continue
-        # A flattened list has one element per item, named like the list itself.
+        # A flattened list has one element per item, with the name of the list.
         matching_nodes = node.named(wire_name)
         if not matching_nodes:
             continue
@@ -78,7 +78,7 @@ def structure_from_xml(shape: Any, node: XmlNode) -> dict[str, object]:
 
 
 def value_from_xml(shape: Any, node: XmlNode) -> object:
-    """Convert one element to the shape's type. Raises MalformedXML, MalformedInput."""
+    """Convert an element to the shape's type. Raises MalformedXML or MalformedInput."""
     kind = shape.type_name
     if kind == "structure":
         return structure_from_xml(shape, node)

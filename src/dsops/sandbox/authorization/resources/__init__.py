@@ -34,11 +34,11 @@ from dsops.sandbox.state.world import World
 __all__ = ["ResourceResolver"]
 
 _PREFIXES = {"dynamodbstreams": "dynamodb"}
-"""botocore's service name -> prefix of its actions, for services with a module of their own."""
+"""botocore's service name -> prefix of the service's actions, where the two differ."""
 
 
 class ResourceResolver:
-    """Yields the authorization questions of all services, in one world."""
+    """Yields the authorization checks of all services in one sandbox."""
 
     def __init__(self, world: World, secret_storage: SecretStorage) -> None:
         self._world = world
@@ -64,9 +64,9 @@ class ResourceResolver:
     def questions(
         self, service: str, operation: str, parameters: Parameters, caller: Caller
     ) -> Iterator[AuthorizationQuestion]:
-        """Yield all permissions that the operation needs; the first is on the resource it acts on.
+        """Yield the authorization checks of an operation; the first is on the resource that the operation acts on.
 
-        The operation is carried out in the account of the first question.
+        The operation is performed in the account of the first check.
         """
         associated = ""
         for question in self._of_service(service, operation, parameters, caller):
@@ -78,7 +78,7 @@ class ResourceResolver:
             yield from roles_in_profiles(parameters, caller, self._estate)
         if service != "iam":
             yield from passed_roles(service, operation, parameters, caller, associated, self._world.role_named)
-        # Only a caller allowed to write the policy learns what is wrong with it.
+        # The document is validated last: only a caller who may write the policy learns what is wrong with it.
         check_written_policy(service, operation, parameters, self._world.has_principal)
 
     def _of_service(
@@ -98,11 +98,11 @@ class ResourceResolver:
             asked_resources.add(question.resource)
             yield question
         if not asked_resources:
-            # An empty batch names no resource: ask about `*`, so that a caller without any permission is refused.
+            # An empty batch names no resource. A check on `*` refuses a caller without any permission.
             yield AuthorizationQuestion(action, "*", caller.account, {})
         for arn, account in foreign_arns(action.partition(":")[0], parameters, caller.account, asked_resources):
             yield AuthorizationQuestion(action, arn, account, {})
 
     def of_secret(self, action: str, secret_id: str, caller: Caller, context: Context) -> AuthorizationQuestion:
-        """Return the question about one secret, existing or not."""
+        """Return the authorization check for one secret, whether the secret exists or not."""
         return self._secrets.of_secret(action, secret_id, caller, context)

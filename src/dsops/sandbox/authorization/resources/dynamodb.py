@@ -1,6 +1,6 @@
-"""Authorization questions of DynamoDB: tables, indexes, streams, backups; batches name several.
+"""Determine the authorization checks of DynamoDB: tables, indexes, streams, backups.
 
-The same actions allow DynamoDB Streams, which botocore models as a separate service.
+Batches name several tables. The same actions allow DynamoDB Streams, which botocore models as a separate service.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ _TRANSACTED: Final[Mapping[str, str]] = {
     "Put": "PutItem",
     "Update": "UpdateItem",
 }
-"""Kind of a transaction item -> its action: a transaction has no action of its own."""
+"""Type of a transaction item -> the action to authorize. A transaction itself has no action."""
 _ABOUT_ALL: Final = frozenset({"ListBackups", "ListContributorInsights"})
-"""Operations in which a table is only a filter: AWS's reference lists no resource for them."""
+"""Operations that use a table only as a filter. AWS's reference lists no resource for them."""
 _TABLE: Final = re.compile(r"table/([A-Za-z0-9_.-]+)")
 
 
 class DynamoDbResources:
-    """Authorization questions of DynamoDB in one world."""
+    """Yields the authorization checks of DynamoDB in one sandbox."""
 
     def __init__(self, estate: Estate) -> None:
         self._estate = estate
 
     def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
-        """Yield the permissions that a DynamoDB operation needs."""
+        """Yield the authorization checks of a DynamoDB operation."""
         if operation in {"BatchGetItem", "BatchWriteItem"}:
             yield from self._batch(operation, inside(parameters, "RequestItems"), caller, _common(parameters))
         elif operation in {"TransactGetItems", "TransactWriteItems"}:
@@ -66,7 +66,7 @@ class DynamoDbResources:
     def _about_named_tables(
         self, operation: str, parameters: Parameters, caller: Caller
     ) -> Iterator[AuthorizationQuestion]:
-        """Yield a question for each table or ARN in the parameters; `*` when there is none."""
+        """Yield an authorization check for each table or ARN in the parameters; a check on `*` if there is none."""
         context = _common(parameters)
         if operation in _ABOUT_ALL:
             yield AuthorizationQuestion(f"dynamodb:{operation}", "*", caller.account, context)
@@ -83,7 +83,7 @@ class DynamoDbResources:
             name = text(parameters, "GlobalTableName")
             others.append(f"arn:{caller.partition}:dynamodb::{caller.account}:global-table/{name}")
         if "ShardIterator" in parameters:
-            # `STREAM|VERSION|POSITION`.
+            # The iterator has the form `STREAM|VERSION|POSITION`.
             others.append(text(parameters, "ShardIterator").partition("|")[0])
         for arn in others:
             yield self._of_arn(operation, arn, caller, context)
@@ -144,7 +144,7 @@ class DynamoDbResources:
     def _of_table(
         self, action: str, table: str, caller: Caller, context: Context, index: str = ""
     ) -> AuthorizationQuestion:
-        """Return the question about a table by name or ARN, or about one of its indexes."""
+        """Return the authorization check for a table, given by name or ARN, or for one of its indexes."""
         arn = table
         if not table.startswith("arn:"):
             arn = f"arn:{caller.partition}:dynamodb:{caller.region}:{caller.account}:table/{table}"
@@ -152,7 +152,7 @@ class DynamoDbResources:
         return question._replace(resource=f"{question.resource}/index/{index}") if index else question
 
     def _of_arn(self, action: str, arn: str, caller: Caller, context: Context) -> AuthorizationQuestion:
-        """Return the question about an ARN, with the policy of the stream itself or of the table."""
+        """Return the authorization check for an ARN, with the policy of the stream or table."""
         parts = parse_arn(arn)
         if parts is None or parts.service != "dynamodb":
             return AuthorizationQuestion(f"dynamodb:{action}", "*", caller.account, context)
@@ -162,7 +162,7 @@ class DynamoDbResources:
         if table_match is None or table is None:
             return AuthorizationQuestion(f"dynamodb:{action}", arn, parts.account, context)
         inner = parts.resource.removeprefix(table_match[0])
-        # An index has its table's policy, a stream its own; backups and exports have none.
+        # An index uses its table's policy, and a stream has its own. Backups and exports have no policy.
         policy: StoredPolicy | None = None
         if inner.startswith("/stream/"):
             policy = self._estate.table_policy(place, arn)
@@ -172,7 +172,7 @@ class DynamoDbResources:
         return AuthorizationQuestion(f"dynamodb:{action}", arn, parts.account, context | own, policy)
 
     def _partition_key(self, question: AuthorizationQuestion, caller: Caller, index: str) -> str:
-        """Return the partition key of the question's table or index; "" for one that does not exist."""
+        """Return the partition key of the check's table or index; "" if the table or index does not exist."""
         parts = parse_arn(question.resource)
         table_match = None if parts is None else _TABLE.match(parts.resource)
         if parts is None or table_match is None:
@@ -184,7 +184,7 @@ class DynamoDbResources:
 
 
 def _with_items(question: AuthorizationQuestion, parameters: Parameters, key: str) -> AuthorizationQuestion:
-    """Add the condition keys for an item's key and attributes."""
+    """Return the check with the condition keys for the item's key and attributes."""
     items = [item for item in (inside(parameters, "Key"), inside(parameters, "Item")) if item]
     context = {**question.context, **leading_keys(parameters, items, key), **attributes(parameters, items)}
     return question._replace(context=context)

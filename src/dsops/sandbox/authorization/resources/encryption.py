@@ -1,8 +1,8 @@
-"""The KMS calls that Secrets Manager and Parameter Store make on behalf of their callers.
+"""Determine the KMS calls that Secrets Manager and Parameter Store make on behalf of their callers.
 
 Secrets Manager User Guide, "Secret encryption and decryption"; Systems Manager User Guide, "AWS KMS encryption for
-Parameter Store SecureString parameters". Both use the caller's permissions and put the secret's ARN into the
-encryption context, so that a key policy can be limited to one secret.
+Parameter Store SecureString parameters". Both services use the caller's permissions and put the secret's ARN into the
+encryption context, so a key policy can allow use for a single secret.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from dsops.sandbox.state.secrets import SecretLocation, SecretStorage, StoredPar
 Service = Literal["secretsmanager", "ssm"]
 
 _CHECK: Final = "RequestToValidateKeyAccess"
-"""The version id that Secrets Manager sends while it checks that the caller may use a new key."""
+"""The version id in the encryption context when Secrets Manager checks that the caller may use a new key."""
 _MOST_STANDARD_BYTES: Final = 4096
 
 
 class KeyUse(NamedTuple):
-    """One call to KMS by a service."""
+    """A call that a service makes to KMS with the caller's permissions."""
 
     question: AuthorizationQuestion
     state: str
-    """The key's state; "" for a key that does not exist."""
+    """The state of the KMS key; "" if the key does not exist."""
     is_managed: bool
-    """Whether it is the AWS managed key, which all callers of the account may use unless denied."""
+    """Whether the key is the AWS managed key, which all callers of its account may use unless denied."""
 
 
 class Encryption:
-    """The KMS key uses of operations, in one world."""
+    """Determines which KMS keys an operation uses, in one sandbox."""
 
     def __init__(self, secret_storage: SecretStorage, kms: KmsResources, keys: KeyStore) -> None:
         self._secret_storage = secret_storage
@@ -45,7 +45,7 @@ class Encryption:
         self._keys = keys
 
     def of_secret(self, secret: StoredSecret, version_id: str, caller: Caller) -> KeyUse:
-        """Return the key use for reading a version of a secret."""
+        """Return the key use for reading one version of a secret."""
         return self._use(
             "secretsmanager", "Decrypt", secret.kms_key, caller, _location_of(secret), _pairs(secret, version_id)
         )
@@ -53,7 +53,7 @@ class Encryption:
     def of_new_value(
         self, operation: str, parameters: Parameters, secret: StoredSecret | None, caller: Caller
     ) -> Iterator[KeyUse]:
-        """Yield the key uses for writing a secret; with a new key the caller must also be able to decrypt."""
+        """Yield the key uses for writing a secret. For a new key the caller also needs permission to decrypt."""
         has_value = "SecretString" in parameters or "SecretBinary" in parameters
         key = text(parameters, "KmsKeyId")
         if operation == "CreateSecret":
@@ -71,7 +71,7 @@ class Encryption:
             yield self._use("secretsmanager", operation, key, caller, place, pairs)
 
     def of_parameters(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[KeyUse]:
-        """Yield the key uses for reading or writing SecureStrings."""
+        """Yield the key uses for reading or writing SecureString parameters."""
         place = SecretLocation(caller.account, caller.region)
         if operation == "PutParameter":
             yield from self._of_new_parameter(parameters, caller, place)
@@ -92,7 +92,7 @@ class Encryption:
                 yield self._use("ssm", "Decrypt", parameter.kms_key, caller, place, pairs)
 
     def _behind_parameters(self, names: Sequence[str], caller: Caller, place: SecretLocation) -> Iterator[KeyUse]:
-        """Yield the key uses for secrets read through parameter names, with the caller's permissions."""
+        """Yield the key uses for secrets that are read through parameter names."""
         for name in names:
             if name.startswith(SECRETS_BEHIND_SSM):
                 secret = self._secret_storage.find_secret(secret_behind(name), place)
@@ -123,10 +123,10 @@ class Encryption:
         place: SecretLocation,
         pairs: Mapping[str, str],
     ) -> KeyUse:
-        """Return the key use; `place` is the secret's location, and the key's if it is named without one."""
+        """Return the key use. `place` is the location of the secret, and of a key that is named without a location."""
         arn = parse_arn(key)
         if arn is not None and arn.service == "kms":
-            # A multi-Region replica uses the key of the same id in its own region.
+            # A multi-Region replica uses the key with the same id in the replica's own region.
             place, key = place._replace(account=arn.account), arn.resource.removeprefix("key/")
         is_managed = is_default_key(key, service)
         if is_managed:

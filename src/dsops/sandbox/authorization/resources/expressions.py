@@ -1,4 +1,4 @@
-"""Read DynamoDB's expressions for condition keys: attribute names and partition key values.
+"""Extract attribute names and partition key values from DynamoDB expressions, for condition keys.
 
 Amazon DynamoDB Developer Guide, "Using IAM policy conditions for fine-grained access control".
 """
@@ -20,7 +20,7 @@ _EXPRESSIONS: Final = (
     "KeyConditionExpression",
     "UpdateExpression",
 )
-# A top-level name: after a dot comes a nested attribute, after a colon a value placeholder.
+# Matches a top-level name: a nested attribute follows a dot, and a value placeholder follows a colon.
 _NAME: Final = re.compile(r"(?<![:\w.#-])#?[A-Za-z_][A-Za-z0-9_]*")
 _EQUALITY: Final = re.compile(r"(#?[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(:[A-Za-z0-9_]+)")
 _EQUALS: Final = re.compile(r"(?<![<>])=")
@@ -32,11 +32,11 @@ _WORDS: Final = frozenset(
     """.split()
 )
 _OLD_FORMS: Final = ("AttributeUpdates", "Expected", "KeyConditions", "QueryFilter", "ScanFilter")
-"""Legacy parameters: maps whose keys are attribute names."""
+"""Legacy parameters. Each is a map whose keys are attribute names."""
 
 
 def attributes(parameters: Parameters, items: Iterable[Parameters]) -> Context:
-    """Return `dynamodb:Attributes` with all attributes that the request names; {} when it names none."""
+    """Return `dynamodb:Attributes` with all attributes that the request names; {} if it names none."""
     named = dict.fromkeys(name for item in items for name in item)
     for form in _OLD_FORMS:
         named |= dict.fromkeys(inside(parameters, form))
@@ -47,7 +47,7 @@ def attributes(parameters: Parameters, items: Iterable[Parameters]) -> Context:
 
 
 def leading_keys(parameters: Parameters, items: Iterable[Parameters], partition_key: str) -> Context:
-    """Return `dynamodb:LeadingKeys` with the partition key values; {} when there are none, as in a Scan."""
+    """Return `dynamodb:LeadingKeys` with the partition key values; {} if there are none, as in a Scan."""
     if not partition_key:
         return {}
     values = [plain(item[partition_key]) for item in items if partition_key in item]
@@ -59,9 +59,9 @@ def leading_keys(parameters: Parameters, items: Iterable[Parameters], partition_
 
 
 def _in_key_condition(parameters: Parameters, partition_key: str) -> Iterator[str]:
-    """Yield the partition key values of a query's condition; "", which matches no policy, where they are unclear.
+    """Yield partition key values in a query's key condition; yield "" if a value can't be determined.
 
-    moto also accepts forms that AWS does not, such as a literal value in the expression.
+    "" matches no policy. moto also accepts forms that AWS refuses, such as a literal value in the expression.
     """
     condition = text(parameters, "KeyConditionExpression").replace("(", " ").replace(")", " ")
     value_map = inside(parameters, "ExpressionAttributeValues")
@@ -82,12 +82,12 @@ def _in_expression(expression: str, parameters: Parameters) -> Iterator[str]:
 
 
 def _attribute_name(name: str, parameters: Parameters) -> str:
-    """Resolve a placeholder such as `#p`."""
+    """Return the attribute that a placeholder such as `#p` stands for; return other names unchanged."""
     return text(inside(parameters, "ExpressionAttributeNames"), name) or name if name.startswith("#") else name
 
 
 def plain(value: object) -> str:
-    """Return a typed value such as `{"S": "x"}` as text."""
+    """Return the text of a typed value such as `{"S": "x"}`."""
     for plain in value.values() if isinstance(value, dict) else (value,):
         return base64.b64encode(plain).decode() if isinstance(plain, bytes) else str(plain)
     return ""

@@ -1,4 +1,4 @@
-"""Authorization questions of IAM: user, role, group or policy, with path, tags and boundary."""
+"""Determine the authorization checks of IAM: user, role, group or policy, with path, tags and boundary."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _ROOT_OPERATIONS = frozenset(
 
 
 def is_about_root(operation: str, parameters: Mapping[str, object], caller: Caller) -> bool:
-    """Whether a root user asks about itself, which it does by leaving out UserName."""
+    """Whether a root user's request concerns the root user itself, because UserName is absent."""
     return caller.principal.kind == "root" and operation in _ROOT_OPERATIONS and "UserName" not in parameters
 
 
 class IamResources:
-    """Authorization questions of IAM in one world."""
+    """Yields the authorization checks of IAM in one sandbox."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
-        """Yield the permissions that an IAM operation needs."""
+        """Yield the authorization checks of an IAM operation."""
         context: Context = dict(request_tags(listed_tags(parameters.get("Tags"))))
         if "PolicyArn" in parameters and operation.startswith(("Attach", "Detach")):
             context["iam:PolicyARN"] = (str(parameters["PolicyArn"]),)
@@ -61,7 +61,7 @@ class IamResources:
     def _iam_state(
         self, operation: str, parameters: Parameters, caller: Caller
     ) -> tuple[str, Sequence[tuple[str, str]]]:
-        """Return the boundary passed or in force on the user or role, and the tags of that user or role."""
+        """Return the boundary in the request or else of the user or role, and the tags of the user or role."""
         boundary = str(parameters.get("PermissionsBoundary", ""))
         if operation.startswith("Create"):
             return boundary, ()
@@ -76,7 +76,7 @@ class IamResources:
         return boundary, ()
 
     def _iam_arn(self, operation: str, parameters: Parameters, caller: Caller) -> str:
-        """Return the ARN with the owner's path; without a path for an owner that does not exist (measured)."""
+        """Return the ARN of the operation's resource; the path of a missing resource is `/` (measured)."""
         is_new = operation.startswith("Create") or operation == "UploadServerCertificate"
         path = str(parameters.get("Path", "/")) if is_new else "/"
         prefix = f"arn:{caller.partition}:iam::{caller.account}:"
@@ -114,7 +114,7 @@ class IamResources:
 
 
 def _renamed(arn: str, operation: str, parameters: Parameters) -> str:
-    """Return the ARN after a rename or move, which needs permission on both names (IAM API Reference, UpdateUser)."""
+    """Return the ARN after a rename or move. AWS checks both names (IAM API Reference, UpdateUser)."""
     kind, name = _RENAMES[operation]
     *head, resource = arn.split(":", 5)
     path, _, old = resource.removeprefix(kind).rpartition("/")
@@ -122,7 +122,7 @@ def _renamed(arn: str, operation: str, parameters: Parameters) -> str:
 
 
 def _new_linked_role(parameters: Parameters) -> str:
-    """Return the service-linked role to be created, which AWS authorizes by name."""
+    """Return the service-linked role to be created. AWS authorizes it by name."""
     service = str(parameters["AWSServiceName"])
     linked = linked_roles().get(service)
     name = "*" if linked is None else linked_name(linked, str(parameters.get("CustomSuffix", "")))
@@ -130,7 +130,7 @@ def _new_linked_role(parameters: Parameters) -> str:
 
 
 def _deleted_linked_role(parameters: Parameters) -> str:
-    """Return the role in `task/aws-service-role/SERVICE/ROLE/ID`."""
+    """Return the role in a deletion task id of the form `task/aws-service-role/SERVICE/ROLE/ID`."""
     return str(parameters["DeletionTaskId"]).rpartition("/")[0].replace("task/", "role/", 1)
 
 
@@ -144,8 +144,9 @@ _KEYS = {
     "ServiceName": "iam:ServiceSpecificCredentialServiceName",
     "CredentialAgeDays": "iam:ServiceSpecificCredentialAgeDays",
 }
-"""Parameter -> condition key with its value."""
-# If several are present, the first is the resource: the group in AddUserToGroup, the role in AttachRolePolicy.
+"""Parameter -> the condition key that has the parameter's value."""
+# If a request has several of these parameters, the first is the resource: the group in AddUserToGroup, the role in
+# AttachRolePolicy.
 _IAM_OWNERS = {
     "InstanceProfileName": "instance-profile",
     "GroupName": "group",
@@ -153,20 +154,20 @@ _IAM_OWNERS = {
     "UserName": "user",
     "ServerCertificateName": "server-certificate",
 }
-"""Parameter -> resource type, in order of precedence."""
+"""Parameter -> type of the resource that it names, in order of precedence."""
 _RENAMES = {
     "UpdateGroup": ("group", "NewGroupName"),
     "UpdateUser": ("user", "NewUserName"),
     "UpdateServerCertificate": ("server-certificate", "NewServerCertificateName"),
 }
-"""Operation -> resource type, and the parameter with its new name."""
+"""Operation -> type of the renamed resource, and the parameter that contains its new name."""
 _IAM_NEW = {
     "CreatePolicy": ("PolicyName", "policy"),
     "CreateVirtualMFADevice": ("VirtualMFADeviceName", "mfa"),
     "CreateSAMLProvider": ("Name", "saml-provider"),
     "CreateOpenIDConnectProvider": ("Url", "oidc-provider"),
 }
-"""Operation -> the parameter with the new resource's name, and its type."""
+"""Operation -> the parameter that names the new resource, and the type of that resource."""
 _IAM_TAGGED = {
     "CreateRole": "TagRole",
     "CreateUser": "TagUser",
@@ -176,7 +177,7 @@ _IAM_TAGGED = {
     "CreateVirtualMFADevice": "TagMFADevice",
     "CreateSAMLProvider": "TagSAMLProvider",
 }
-"""Operation -> the action also required if it passes tags."""
+"""Operation -> the action that is also required if the request has tags."""
 _ABOUT_ONESELF = frozenset(
     """
     GetUser CreateAccessKey ListAccessKeys UpdateAccessKey DeleteAccessKey ChangePassword ListMFADevices
@@ -184,5 +185,5 @@ _ABOUT_ONESELF = frozenset(
     ResetServiceSpecificCredential UpdateServiceSpecificCredential
     """.split()
 )
-# These parameters are the resource, unless a user, group or role is named, too.
+# Parameters that contain the resource's ARN, unless the request also names a user, group or role.
 _IAM_ARNS = ("SAMLProviderArn", "OpenIDConnectProviderArn", "PolicyArn", "PolicySourceArn", "SerialNumber")

@@ -1,7 +1,7 @@
-"""Authorization questions of KMS: keys by id, ARN, alias or ciphertext; aliases.
+"""Determine the authorization checks of KMS: keys by id, ARN, alias or ciphertext, and aliases.
 
-A key can be used only if its own policy allows it, even by the account's administrator (KMS Developer Guide, "Key
-policies"); a grant works like a statement of that policy.
+A key can be used only if its own policy allows it; that applies to the account's administrator, too (KMS Developer
+Guide, "Key policies"). A grant has the effect of a statement in that policy.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from dsops.sandbox.wire.errors import refusal
 _KEY: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 _ALIAS: Final = re.compile(r"alias/[A-Za-z0-9/_-]{1,250}")
 _KEY_ID_BYTES = 36
-"""moto's ciphertexts begin with the key's id."""
+"""The number of bytes of the key's id, with which moto's ciphertexts begin."""
 
 _FOR_OTHER_ACCOUNTS: Final = frozenset(
     """
@@ -41,7 +41,7 @@ _FOR_OTHER_ACCOUNTS: Final = frozenset(
     GetPublicKey ListGrants ReEncryptFrom ReEncryptTo RetireGrant RevokeGrant Sign Verify VerifyMac
     """.split()
 )
-"""Operations that a key policy can allow to other accounts (KMS Developer Guide, "Allowing users in other accounts").
+"""Operations that a key policy can allow for other accounts (KMS Developer Guide, "Allowing users in other accounts").
 """
 
 _CONDITION_KEYS: Final[Mapping[str, str]] = {
@@ -56,28 +56,28 @@ _CONDITION_KEYS: Final[Mapping[str, str]] = {
     "KeyPairSpec": "kms:DataKeyPairSpec",
     "PendingWindowInDays": "kms:ScheduleKeyDeletionPendingWindowInDays",
 }
-"""Parameter -> condition key."""
+"""Parameter -> the condition key that has the parameter's value."""
 
 Kind = Literal["key", "alias"]
 
 
 class _Named(NamedTuple):
-    """A parsed KeyId."""
+    """A KeyId parameter in parsed form."""
 
     kind: Kind
     account: str
     name: str
-    """A key id or `alias/NAME`."""
+    """A key id, or an alias in the form `alias/NAME`."""
 
 
 class KmsResources:
-    """Authorization questions of KMS in one world."""
+    """Yields the authorization checks of KMS in one sandbox."""
 
     def __init__(self, keys: KeyStore) -> None:
         self._keys = keys
 
     def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
-        """Yield the permissions that a KMS operation needs."""
+        """Yield the authorization checks of a KMS operation."""
         context = _context(parameters, caller)
         if operation == "ReEncrypt":
             yield from self._re_encryption(parameters, caller)
@@ -97,7 +97,7 @@ class KmsResources:
         elif "KeyId" in parameters and operation != "ListAliases":
             yield self._of_key(operation, text(parameters, "KeyId"), caller, context)
         else:
-            # ListAliases may name a key; the key's account is the one to ask about.
+            # ListAliases may name a key. The check then uses the key's account.
             key_id = text(parameters, "KeyId")
             account = _read(key_id, caller, caller.account).account if key_id else caller.account
             yield _about_all(operation, caller, context)._replace(account=account)
@@ -105,9 +105,9 @@ class KmsResources:
     def through_s3(
         self, operation: str, key: str, caller: Caller, account: str, bucket: str
     ) -> Iterator[AuthorizationQuestion]:
-        """Yield the KMS permission that S3 needs on the caller's behalf; none for S3's default key.
+        """Yield the check for the KMS call that S3 makes on the caller's behalf; none for S3's default key.
 
-        `account` is the bucket's, and applies to a `key` that names no account.
+        `account` is the bucket's account. It also owns a `key` that is named without an account.
         """
         if key.endswith("alias/aws/s3"):
             return
@@ -117,10 +117,10 @@ class KmsResources:
     def through(
         self, service: str, operation: str, key: str, caller: Caller, account: str, pairs: Mapping[str, str]
     ) -> AuthorizationQuestion:
-        """Return the KMS question of a service on the caller's behalf, with `pairs` as encryption context.
+        """Return the check for a service's KMS call on the caller's behalf; `pairs` is the encryption context.
 
-        `account` applies to a `key` that names none. An invalid key is treated as missing: then only the caller's own
-        policies count.
+        `account` owns a `key` that is named without an account. An invalid key is treated as missing, so that only
+        the caller's own policies decide.
         """
         context = {**_via_service(service, caller, pairs), "aws:ViaAWSService": ("true",)}
         try:
@@ -130,9 +130,9 @@ class KmsResources:
             return AuthorizationQuestion(f"kms:{operation}", resource, account, context)
 
     def _retirement(self, parameters: Parameters, caller: Caller, context: Context) -> AuthorizationQuestion:
-        """Return the question about retiring one grant, which no other grant can allow.
+        """Return the authorization check for retiring a grant. No other grant can allow it.
 
-        A grant token is enough, and moto ignores the other parameters if it is there.
+        A grant token is sufficient, and moto ignores the other parameters if there is one.
         """
         token, key_id = text(parameters, "GrantToken"), text(parameters, "KeyId")
         if token:
@@ -144,9 +144,10 @@ class KmsResources:
     def _of_key(
         self, operation: str, key_id: str, caller: Caller, context: Context, home: str = "", grant: str = ""
     ) -> AuthorizationQuestion:
-        """Return the question about a key named by id, ARN or alias; `home` is the account of a key named without one.
+        """Return the authorization check for a key named by id, ARN or alias.
 
-        `grant` is the only grant that counts, if set.
+        `home` is the account of a key that is named without an account. If `grant` is set, only that grant is
+        considered.
         """
         named = _read(key_id, caller, home or caller.account)
         place = SecretLocation(named.account, caller.region)
@@ -156,7 +157,7 @@ class KmsResources:
             own_keys["kms:RequestAlias"] = (name,)
             name = self._keys.key_of_alias(place, name)
             if not name:
-                # No such alias: only a caller with permission on any alias gets NotFound.
+                # The alias does not exist. Only a caller with permission on all aliases gets NotFound.
                 arn = f"{_prefix(caller, named.account)}{named.name}"
                 return AuthorizationQuestion(f"kms:{operation}", arn, named.account, context | own_keys)
         key = self._keys.key(place, name)
@@ -183,12 +184,12 @@ class KmsResources:
     def _of_ciphertext(
         self, action: str, parameters: Parameters, blob: str, name: str, caller: Caller, context: Context
     ) -> AuthorizationQuestion:
-        """Return the question about the key of a ciphertext, which a given KeyId must match."""
+        """Return the check for the key that encrypted a ciphertext. A KeyId in the request must name the same key."""
         ciphertext = parameters.get(blob)
         key_id = ciphertext[:_KEY_ID_BYTES].decode("latin-1") if isinstance(ciphertext, bytes) else ""
         sent_key_id = text(parameters, name)
         if not _KEY.fullmatch(key_id) or len(key_id) != _KEY_ID_BYTES:
-            # Not a ciphertext of this sandbox; moto answers that to a caller who may use the named key.
+            # The ciphertext is not from this sandbox. moto reports that to a caller who may use the key in the request.
             return (
                 self._of_key(action, sent_key_id, caller, context)
                 if sent_key_id
@@ -221,7 +222,7 @@ class KmsResources:
     def _of_alias(
         self, operation: str, parameters: Parameters, caller: Caller, context: Context
     ) -> Iterator[AuthorizationQuestion]:
-        """Yield questions about the alias, which identity policies allow, and about each key it names or will name."""
+        """Yield checks for the alias, which identity policies must allow, and for its present and its new key."""
         alias = text(parameters, "AliasName")
         if not _ALIAS.fullmatch(alias):
             raise refusal(
@@ -241,7 +242,7 @@ class KmsResources:
 
 
 def _read(key_id: str, caller: Caller, home: str) -> _Named:
-    """Parse a KeyId; refuses unusual forms, so that moto finds the key that was authorized."""
+    """Parse a KeyId; refuse unusual forms, so that moto uses the key that was authorized."""
     account, name = home, key_id
     if key_id.startswith("arn:"):
         arn = parse_arn(key_id)
@@ -292,7 +293,7 @@ def _context(parameters: Parameters, caller: Caller) -> Context:
 
 
 def _via_service(service: str, caller: Caller, pairs: Mapping[str, str]) -> Context:
-    """Return the condition keys of a call by a service on the caller's behalf."""
+    """Return the condition keys of a KMS call that a service makes on the caller's behalf."""
     return {
         "kms:CallerAccount": (caller.account,),
         "kms:ViaService": (f"{service}.{caller.region}.amazonaws.com",),
@@ -308,7 +309,7 @@ def _encryption_context(pairs: Parameters) -> Context:
 
 
 def _new_key(parameters: Parameters) -> Context:
-    """Return the attributes of the key to be created, with AWS's defaults."""
+    """Return condition keys with the attributes of a key to be created, with AWS's defaults."""
     spec = text(parameters, "KeySpec") or text(parameters, "CustomerMasterKeySpec") or "SYMMETRIC_DEFAULT"
     return {
         "kms:KeySpec": (spec,),

@@ -1,4 +1,4 @@
-"""Turn a key's grants into Allow statements of its policy.
+"""Convert the grants of a KMS key to Allow statements in the key's policy.
 
 KMS Developer Guide, "Grants in AWS KMS" and "Grant constraints".
 """
@@ -17,14 +17,14 @@ from dsops.sandbox.state.kms_keys import Grant
 _WITHOUT_CONTEXT: Final = frozenset(
     {"DescribeKey", "GetPublicKey", "RetireGrant", "Sign", "Verify", "GenerateMac", "VerifyMac", "DeriveSharedSecret"}
 )
-"""Grant operations without an encryption context, to which grant constraints therefore do not apply."""
+"""Grant operations that have no encryption context, so that grant constraints do not apply to them."""
 _PASSES_ON: Final = "CreateGrant"
 _EACH: Final = "ForAllValues:StringEquals"
 
 
 @lru_cache(maxsize=1024)
 def with_grants(policy: StoredPolicy, grants: tuple[Grant, ...]) -> StoredPolicy:
-    """Return the policy plus statements for each grant; an unparsable policy stays unchanged."""
+    """Return the policy with added statements for each grant; a policy that can't be parsed is unchanged."""
     statements = [statement for grant in grants for statement in _statements(grant)]
     if not statements:
         return policy
@@ -64,7 +64,7 @@ def _statement(principal: str, operations: Sequence[str], conditions: Mapping[st
 
 
 def _conditions_of_passing(grant: Grant) -> Mapping[str, Mapping[str, object]]:
-    """Return conditions for CreateGrant: a grant made through a grant can't allow more or have looser constraints."""
+    """Return conditions for CreateGrant: the new grant may not allow more, or have looser constraints."""
     own_conditions = _conditions(grant)
     conditions = {
         **own_conditions,
@@ -77,7 +77,7 @@ def _conditions_of_passing(grant: Grant) -> Mapping[str, Mapping[str, object]]:
 
 
 def _conditions(grant: Grant) -> Mapping[str, Mapping[str, object]]:
-    """Return conditions that require each pair; `EncryptionContextEquals` also forbids any other key."""
+    """Return conditions that require each pair. `EncryptionContextEquals` also forbids all other keys."""
     pairs = {f"kms:EncryptionContext:{key}": value for key, value in (*grant.context_subset, *grant.context_equals)}
     conditions: dict[str, Mapping[str, object]] = {"StringEquals": pairs} if pairs else {}
     if grant.context_equals:
@@ -87,7 +87,7 @@ def _conditions(grant: Grant) -> Mapping[str, Mapping[str, object]]:
 
 
 def _is_principal(arn: str) -> bool:
-    """Whether a policy can name the ARN: services and deleted users can't send requests here."""
+    """Whether a policy can name the ARN as principal. Services and deleted users can't send requests here."""
     try:
         check_principal("AWS", arn)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Service-linked roles and their policies, from `linked_roles.txt`."""
+"""Read service-linked roles and their policies from `linked_roles.txt`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 _DOMAIN: Final = ".amazonaws.com"
 _PREFIX: Final = "AWSServiceRoleFor"
 LINKED_PATH: Final = "/aws-service-role/"
-"""The path of every service-linked role, and of its managed policy."""
+"""The IAM path of every service-linked role and of its managed policy."""
 
 
 class LinkedRole(NamedTuple):
@@ -17,19 +17,19 @@ class LinkedRole(NamedTuple):
 
     name: str
     policy: str
-    """The name of the managed policy below `aws-service-role/`."""
+    """The name of the role's managed policy, below the path `aws-service-role/`."""
     has_suffix: bool
-    """Whether CreateServiceLinkedRole accepts a CustomSuffix."""
+    """Whether CreateServiceLinkedRole accepts a CustomSuffix for this role."""
 
 
 def linked_name(linked: LinkedRole, suffix: str) -> str:
-    """Return the role's name."""
+    """Return the name of a service-linked role with its suffix."""
     return f"{linked.name}_{suffix}" if suffix else linked.name
 
 
 @cache
 def linked_roles() -> dict[str, LinkedRole]:
-    """Return service principal -> its service-linked role."""
+    """Map service principals to their service-linked roles."""
     with open(os.path.join(os.path.dirname(__file__), "linked_roles.txt"), encoding="ascii") as file:
         rows = [line.split() for line in file if line.strip() and not line.startswith("#")]
     return {
@@ -44,4 +44,4 @@ DESCRIPTIONS: Final = {
     "sso.amazonaws.com": "Service-linked role used by AWS SSO to manage AWS resources"
     ", including IAM roles, policies and SAML IdP on your behalf.",
 }
-"""AWS's descriptions of roles that are created without one."""
+"""Service principal -> AWS's description of a service-linked role that was created without a description."""

@@ -1,4 +1,4 @@
-"""Parse a PartiQL statement to its action and table; anything unclear counts as unknown.
+"""Extract action and table from a PartiQL statement; treat an unclear statement as unknown.
 
 Amazon DynamoDB Developer Guide, "PartiQL - a SQL-compatible query language for Amazon DynamoDB".
 """
@@ -11,14 +11,14 @@ from typing import Final, NamedTuple
 
 _TOKEN: Final = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|[A-Za-z0-9_.-]+|\S""")
 _VERBS: Final = {"SELECT": ("FROM",), "DELETE": ("FROM",), "INSERT": ("INTO",), "UPDATE": ()}
-"""First word -> the word before the table."""
+"""First word of a statement -> the word that precedes the table's name."""
 _WORDS: Final = frozenset(
     """
     ALL AND ASC BETWEEN BY DESC FALSE IN IS LIKE MISSING MODIFIED NEW NOT NULL OLD OR ORDER REMOVE RETURNING SET
     TRUE VALUE WHERE
     """.split()
 )
-"""Words of a statement that are not attributes."""
+"""Keywords of PartiQL, which are not attribute names."""
 _OPERATORS: Final = frozenset("=<>!|+-*/.")
 _NOT_TWICE: Final = frozenset({"SELECT", "DELETE", "INSERT", "UPDATE", "FROM", "INTO", "JOIN", "EXISTS"})
 
@@ -26,21 +26,21 @@ ACTIONS: Final = ("PartiQLSelect", "PartiQLInsert", "PartiQLUpdate", "PartiQLDel
 
 
 class PartiqlStatement(NamedTuple):
-    """A parsed statement."""
+    """A PartiQL statement in parsed form."""
 
     action: str
-    """One of ACTIONS."""
+    """The action to authorize, one of ACTIONS."""
     table: str
     secondary_index: str
-    """Empty for the table itself."""
+    """The name of the index in the statement; "" if it names only the table."""
     condition: tuple[str, ...]
-    """The words after WHERE, names without quotes."""
+    """The tokens after WHERE, with names unquoted."""
     words: tuple[str, ...]
-    """All words but the verb and the table, as written."""
+    """All tokens except the verb and the table, as written."""
 
 
 def read_statement(text: str) -> PartiqlStatement | None:
-    """Parse the statement; None for several tables, for comments, and for anything but a simple statement."""
+    """Parse a simple statement on one table; None for several tables, comments or anything else."""
     tokens = _TOKEN.findall(text)
     words = [token.upper() for token in tokens]
     if not words or words[0] not in _VERBS or ";" in tokens or "--" in text or "/*" in text:
@@ -58,7 +58,7 @@ def _of_table(action: str, tokens: Sequence[str], at: int) -> PartiqlStatement |
     table = _name(tokens, at)
     has_index = tokens[at + 1 : at + 2] == ["."]
     index = _name(tokens, at + 2) if has_index else ""
-    # A dot inside a name could be mistaken for the separator of table and index.
+    # A name with a dot is refused, because the dot could be taken for the separator of table and index.
     if not table or "." in table or (has_index and (not index or "." in index)):
         return None
     words = [token.upper() for token in tokens]
@@ -81,7 +81,7 @@ def _name(tokens: Sequence[str], at: int) -> str:
 
 
 def fixes(statement: PartiqlStatement, partition_key: str) -> bool:
-    """Whether the condition fixes the partition key, so that the statement does not scan the whole table."""
+    """Whether the condition restricts the partition key to given values, so that the table is not scanned."""
     places = range(len(statement.condition))
     return not _is_not_equality(statement.condition) and any(
         _is_key(statement.condition, at, partition_key) and _follows(statement.condition, at) in {"=", "IN"}
@@ -90,7 +90,7 @@ def fixes(statement: PartiqlStatement, partition_key: str) -> bool:
 
 
 def _is_not_equality(words: Sequence[str]) -> bool:
-    """Whether the condition can match items with other key values."""
+    """Whether the condition contains OR or NOT, so that items with other key values may match."""
     return any(word.upper() in {"OR", "NOT"} for word in words)
 
 
@@ -104,7 +104,10 @@ def _follows(words: Sequence[str], at: int) -> str:
 
 
 def key_values(statement: PartiqlStatement, partition_key: str, parameters: Sequence[str]) -> tuple[str, ...]:
-    """Return the partition key values of the statement; "", which matches no policy, where they are unclear."""
+    """Return the partition key values in the statement, with "" for a value that can't be determined.
+
+    "" matches no policy.
+    """
     values: list[str] = []
     words = statement.words
     for at, word in enumerate(words):
@@ -119,7 +122,7 @@ def key_values(statement: PartiqlStatement, partition_key: str, parameters: Sequ
 
 
 def attributes_named(statement: PartiqlStatement) -> tuple[str, ...]:
-    """Return the top-level attributes that the statement names."""
+    """Return the top-level attributes that a statement names."""
     names: dict[str, None] = {}
     for before, word, follows in zip(("", *statement.words), statement.words, (*statement.words[1:], ""), strict=False):
         if before == "." or follows == "(":
@@ -132,7 +135,7 @@ def attributes_named(statement: PartiqlStatement) -> tuple[str, ...]:
 
 
 def _value_positions(words: Sequence[str], at: int) -> range:
-    """Return the positions of the values in `[...]` or `(...)`: every second word, with commas in between."""
+    """Return the positions of the values in `[...]` or `(...)`, which commas separate."""
     if at >= len(words) or words[at] not in {"[", "("}:
         return range(0)
     end = next((place for place in range(at, len(words)) if words[place] in {"]", ")"}), at)
@@ -140,7 +143,7 @@ def _value_positions(words: Sequence[str], at: int) -> range:
 
 
 def _value(words: Sequence[str], at: int, parameters: Sequence[str]) -> str:
-    """Return a literal, or the parameter of a question mark; "" for anything else."""
+    """Return a literal, or the value of a `?` placeholder; "" for anything else."""
     word = words[at] if at < len(words) else ""
     if word.startswith("'"):
         return word[1:-1].replace("''", "'")

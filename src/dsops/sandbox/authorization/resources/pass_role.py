@@ -1,7 +1,7 @@
-"""Roles that a call passes to a service: each needs `iam:PassRole`.
+"""Find the roles that a request passes to a service. Each of them requires `iam:PassRole`.
 
-IAM User Guide, "Grant a user permissions to pass a role to an AWS service". No data lists the calls that pass a role;
-a parameter that is named `role` and holds a role's ARN is taken for one.
+IAM User Guide, "Grant a user permissions to pass a role to an AWS service". AWS publishes no list of operations that
+pass a role, so a parameter that is named `role` and contains a role's ARN is treated as a passed role.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dsops.sandbox.state.world import Role
 
 _READING: Final = ("Describe", "Get", "List", "Search", "Batch", "Lookup", "Query", "Scan", "Simulate", "Head")
 _PASSES_NONE: Final = frozenset({"dynamodb", "kms", "organizations", "ram", "secretsmanager", "sqs", "sts"})
-"""Services that use role ARNs only to name principals, or not at all."""
+"""Services that use role ARNs only as principals, or not at all."""
 _SERVICES: Final[Mapping[str, str]] = {
     "stepfunctions": "states.amazonaws.com",
     "ecs": "ecs-tasks.amazonaws.com",
@@ -28,9 +28,9 @@ _SERVICES: Final[Mapping[str, str]] = {
     "rds": "monitoring.rds.amazonaws.com",
     "logs": "logs.amazonaws.com",
 }
-"""botocore's service name -> `iam:PassedToService`, if not `SERVICE.amazonaws.com`."""
+"""botocore's service name -> the value of `iam:PassedToService`, if it is not `SERVICE.amazonaws.com`."""
 _TAKE_NAMES: Final = frozenset({"ecs", "emr", "glue", "ssm"})
-"""Services that accept a role's name instead of its ARN."""
+"""Services that accept a role's name as well as its ARN."""
 _DEEPEST = 8
 
 
@@ -42,7 +42,7 @@ def passed_roles(
     associated: str,
     role_named: Callable[[str, str], Role | None],
 ) -> Iterator[AuthorizationQuestion]:
-    """Yield a question for each role that the call passes; `associated` is the ARN that will use it, "" for none."""
+    """Yield a check for each role that the request passes; `associated` is the ARN that will use it, or ""."""
     if service in _PASSES_NONE or operation.startswith(_READING):
         return
     principal = _SERVICES.get(service, f"{service}.amazonaws.com")
@@ -58,7 +58,7 @@ def passed_roles(
 
 
 def roles_in_profiles(parameters: Parameters, caller: Caller, estate: Estate) -> Iterator[AuthorizationQuestion]:
-    """Yield a question for the role of each instance profile that an EC2 call passes to an instance."""
+    """Yield a check for the role in each instance profile that an EC2 request passes to an instance."""
     for name in dict.fromkeys((*_profiles(parameters), *_of_templates(parameters, caller, estate))):
         for arn in estate.roles_of_profile(caller.account, name):
             instance = f"arn:{caller.partition}:ec2:{caller.region}:{caller.account}:instance/*"
@@ -71,7 +71,7 @@ def _passed_to(principal: str, associated: str) -> Context:
 
 
 def _profiles(parameters: Parameters) -> Iterator[str]:
-    """Yield profile names: `IamInstanceProfile` of EC2, launch templates and Auto Scaling; EMR's `JobFlowRole`."""
+    """Yield instance profile names in `IamInstanceProfile` (EC2, Auto Scaling) and EMR's `JobFlowRole`."""
     for holder in _structures(parameters, _DEEPEST):
         for named in ("IamInstanceProfile", "JobFlowRole"):
             profile = holder.get(named)
@@ -81,7 +81,7 @@ def _profiles(parameters: Parameters) -> Iterator[str]:
 
 
 def _of_templates(parameters: Parameters, caller: Caller, estate: Estate) -> Iterator[str]:
-    """Yield the profile names of the launch templates in a request."""
+    """Yield the names of instance profiles in the launch templates that a request names."""
     place = SecretLocation(caller.account, caller.region)
     for holder in _structures(parameters, _DEEPEST):
         for name in ("LaunchTemplate", "LaunchTemplateSpecification"):
@@ -100,7 +100,7 @@ def _structures(value: object, deeper: int) -> Iterator[Parameters]:
 
 
 def _roles(value: object, deeper: int) -> Iterator[str]:
-    """Yield the texts, single or in a list, of parameters whose name ends in `role`, `roleArn` or their plural."""
+    """Yield the values of parameters whose name ends in `role`, `roleArn` or a plural of these."""
     for holder in _structures(value, deeper):
         for name, entry in holder.items():
             if str(name).lower().removesuffix("s").removesuffix("arn").endswith("role"):

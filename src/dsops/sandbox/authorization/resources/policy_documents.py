@@ -1,4 +1,4 @@
-"""Validate resource policies when they are written: moto accepts any text, AWS only policies.
+"""Validate resource policies when they are written: moto accepts any text, AWS accepts only valid policies.
 
 Error codes are from the services' API references; the messages are the sandbox's own where AWS's are unknown.
 """
@@ -17,7 +17,7 @@ from dsops.sandbox.wire.errors import refusal
 
 
 class _Written(NamedTuple):
-    """The parameter with the policy, and the service's error for an invalid one."""
+    """The parameter that contains a policy, and the service's error for an invalid policy."""
 
     parameter: str
     code: str
@@ -47,13 +47,13 @@ _WRITES: Final[Mapping[tuple[str, str], _Written]] = {
         "Attributes.Policy", "InvalidAttributeValue", "Invalid value for the parameter Policy: {}"
     ),
 }
-"""(service, operation) -> the policy that it writes."""
+"""(service, operation) -> the parameter with the policy that the operation writes."""
 _NO_PRINCIPAL: Final[Mapping[str, str]] = {
     "kms": "Policy contains a statement with one or more invalid principals.",
     "sns": "Invalid parameter: Policy Error: PrincipalNotFound",
     "sqs": "Invalid value for the parameter Policy.",
 }
-"""Messages of services that do not use IAM's."""
+"""Service -> its message for a missing principal, if that differs from IAM's message."""
 
 
 def check_written_policy(
@@ -61,7 +61,7 @@ def check_written_policy(
 ) -> None:
     """Raise SandboxRefusal if the operation writes an invalid resource policy or names a missing principal.
 
-    AWS stores the unique id of each user and role in a policy, so it looks them up.
+    AWS stores the unique id of each user and role in a policy, so the principals must exist.
     """
     if (service, operation) == ("lambda", "AddPermission") and not has_principal(text(parameters, "Principal")):
         message = "The provided principal was invalid. Please check the principal and try again."
@@ -72,7 +72,7 @@ def check_written_policy(
     outer, dot, inner = policy_write.parameter.partition(".")
     document = text(inside(parameters, outer), inner) if dot else text(parameters, outer)
     if not document:
-        # Absent, or removed: an empty text deletes a queue's policy.
+        # The policy is absent or removed: an empty text deletes a queue's policy.
         return
     if service == "sqs":
         document = readable_queue_policy(document)
@@ -87,7 +87,7 @@ def check_written_policy(
 
 
 def _check_bucket(policy: Policy, bucket: str) -> None:
-    """Refuse a policy that names another bucket; ARNs with wildcards are left to the evaluation."""
+    """Refuse a policy that names another bucket. ARNs with wildcards are accepted here and matched later."""
     for statement in policy.statements:
         for resource_text in statement.resources.written if statement.resources is not None else ():
             named = resource_text.split(":", 5)[-1].partition("/")[0]

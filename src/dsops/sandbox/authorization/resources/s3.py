@@ -1,7 +1,7 @@
-"""Authorization questions of S3: bucket, object, copy source, encryption key.
+"""Determine the authorization checks of S3: bucket, object, copy source, encryption key.
 
-A bucket's name does not tell its account, so the owner is looked up; a missing bucket counts as the caller's own.
-Access points are unsupported: their ARN in place of a bucket is only allowed by `*`.
+A bucket's name does not contain its account, so the owner is looked up; a missing bucket is treated as the caller's
+own. Access points are not supported: an access point's ARN in place of a bucket is allowed only by `*`.
 """
 
 from __future__ import annotations
@@ -45,24 +45,24 @@ _FIXING_KEYS: Final = frozenset(
 )
 _FIXING_OPERATORS: Final = frozenset(map(lower_case, (*STRING_FAMILIES, *ARN_FAMILIES, "IpAddress")))
 _WIDEST: Final = {4: 8, 6: 32}
-"""IP version -> minimum prefix length of a range that is not public."""
+"""IP version -> minimum prefix length of an address range that is not considered public."""
 
 
 class S3Resources:
-    """Authorization questions of S3 in one world."""
+    """Yields the authorization checks of S3 in one sandbox."""
 
     def __init__(self, estate: Estate, kms: KmsResources) -> None:
         self._estate = estate
         self._kms = kms
 
     def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
-        """Yield the permissions that an S3 operation needs."""
+        """Yield the authorization checks of an S3 operation."""
         call = _Asked(self._estate, operation, parameters, caller)
         if operation in _OF_DIRECTORY_BUCKETS or not call.is_plain:
             yield call.about_anything()
         elif operation == "ListBuckets":
-            # AWS's own example policies allow it on `arn:aws:s3:::*` (S3 User Guide, "Bucket policies and user
-            # policies"), which would not match a question about `*`.
+            # AWS's own example policies allow ListAllMyBuckets on `arn:aws:s3:::*` (S3 User Guide, "Bucket policies and
+            # user policies"), which would not match a check on `*`.
             yield AuthorizationQuestion("s3:ListAllMyBuckets", call.arn("*"), caller.account, call.context, shown="*")
         elif operation == "DeleteObjects":
             yield from self._deletions(call)
@@ -114,13 +114,14 @@ class S3Resources:
 
     def _reading(self, call: _Asked, stored: StoredObject | None) -> Iterator[AuthorizationQuestion]:
         if stored is None and not text(call.parameters, "VersionId") and call.bucket is not None:
-            # Only a caller who may list learns that the object does not exist (GetObject API reference, "Permissions").
+            # Only a caller with ListBucket permission learns that the object does not exist (GetObject API reference,
+            # "Permissions").
             yield call.about_bucket("ListBucket", {})
         elif stored is not None and stored.kms_key and call.operation in {"GetObject", "SelectObjectContent"}:
             yield from self._kms.through_s3("Decrypt", stored.kms_key, call.caller, call.owner, call.name)
 
     def _encryption(self, call: _Asked, key: str) -> Iterator[AuthorizationQuestion]:
-        """Yield the KMS permission for a customer key; S3's own keys need none."""
+        """Yield the KMS check for a customer key. S3's own keys require no permission."""
         algorithm = text(call.parameters, "ServerSideEncryption")
         if not algorithm and call.bucket is not None:
             algorithm, key = "aws:kms", call.bucket.kms_key
@@ -128,7 +129,7 @@ class S3Resources:
             yield from self._kms.through_s3("GenerateDataKey", key, call.caller, call.owner, call.name)
 
     def _source(self, call: _Asked) -> Iterator[AuthorizationQuestion]:
-        """Yield questions about the object to be copied, in whatever account."""
+        """Yield checks for reading the object to be copied, which may be in another account."""
         bucket, key, version = _copy_source(call.parameters.get("CopySource"))
         source = _Asked(self._estate, call.operation, {"Bucket": bucket, "VersionId": version}, call.caller)
         stored = source.stored(key, version)
@@ -145,7 +146,7 @@ class S3Resources:
             yield from self._kms.through_s3("Decrypt", stored.kms_key, source.caller, source.owner, source.name)
 
     def _deletions(self, call: _Asked) -> Iterator[AuthorizationQuestion]:
-        """Yield a question for each object.
+        """Yield a check for each object to be deleted.
 
         AWS deletes the objects that are allowed and reports the others; here one denial refuses the whole request.
         """
@@ -159,7 +160,7 @@ class S3Resources:
 
 
 class _Asked:
-    """One request: its bucket and owner, and questions about the bucket and its objects."""
+    """A request's bucket with its owner; creates the authorization checks for the bucket and its objects."""
 
     def __init__(self, estate: Estate, operation: str, parameters: Parameters, caller: Caller) -> None:
         self.operation = operation
@@ -170,7 +171,7 @@ class _Asked:
         self._estate = estate
         self.bucket: Bucket | None = estate.bucket(self.name, caller.partition) if self.name else None
         if operation == "CreateBucket" and self.bucket is not None and self.bucket.account != caller.account:
-            # The other account needs no question: the answer is BucketAlreadyExists.
+            # The other account's bucket needs no check, because the answer is BucketAlreadyExists.
             self.bucket = None
         self.owner = caller.account if self.bucket is None else self.bucket.account
         self.context: Context = {"s3:ResourceAccount": (self.owner,)}
@@ -178,23 +179,23 @@ class _Asked:
             self.context |= key_if_given(key, parameters, name)
 
     def arn(self, resource: str) -> str:
-        """Return the ARN of a bucket or `BUCKET/KEY`."""
+        """Return the ARN of `BUCKET` or `BUCKET/KEY`."""
         return f"arn:{self.caller.partition}:s3:::{resource}"
 
     def stored(self, key: str, version: str) -> StoredObject | None:
-        """Return the object in its current state."""
+        """Return the current state of an object; None if the object does not exist."""
         return self._estate.object(self.name, key, version, self.caller.partition)
 
     def about_bucket(self, action: str, context: Context) -> AuthorizationQuestion:
-        """Return the question about an action on the bucket."""
+        """Return the authorization check for an action on the bucket."""
         return self._question(action, self.name, context)
 
     def about_object(self, action: str, key: str, context: Context) -> AuthorizationQuestion:
-        """Return the question about an action on the object."""
+        """Return the authorization check for an action on an object."""
         return self._question(action, f"{self.name}/{key}", context)
 
     def about_anything(self) -> AuthorizationQuestion:
-        """Return a question about `*`, for requests whose resource is unknown."""
+        """Return an authorization check on `*`, for requests whose resource is unknown."""
         prefix = "s3express" if self.operation in _OF_DIRECTORY_BUCKETS else "s3"
         return AuthorizationQuestion(f"{prefix}:{self.operation}", "*", self.caller.account, self.context)
 
@@ -204,9 +205,9 @@ class _Asked:
         policy = None if bucket is None else bucket.policy
         is_outsider = self.caller.account != self.owner
         if bucket is not None and bucket.restricts_public and is_outsider and policy is not None:
-            # RestrictPublicBuckets: a public policy applies to the bucket's own account only.
+            # RestrictPublicBuckets means that a public policy applies only to the bucket's own account.
             policy = None if _is_public(policy.text) else policy
-        # S3 quotes ARNs in its messages.
+        # S3 puts ARNs in its messages in quotes.
         return AuthorizationQuestion(f"s3:{action}", arn, self.owner, context, policy, shown=f'"{arn}"')
 
 
@@ -217,7 +218,7 @@ _PUBLIC_POLICY_BLOCKED = (
 
 
 def _further_actions(table: Mapping[str, str], parameters: Parameters) -> dict[str, None]:
-    """Return the further actions that the present parameters need, without repetition."""
+    """Return the further actions that the parameters in the request require, without duplicates."""
     return dict.fromkeys(action for name, action in table.items() if parameters.get(name))
 
 
@@ -229,9 +230,10 @@ def _object_actions(operation: str, parameters: Parameters) -> tuple[str, ...]:
 
 
 def _copy_source(value: object) -> tuple[str, str, str]:
-    """Return bucket, key and version of `BUCKET/KEY?versionId=ID` (key escaped), or of a structure of the three.
+    """Return bucket, key and version of a copy source.
 
-    Other forms are refused: moto, which parses the source as a URL, must find the object that was authorized.
+    A copy source is `BUCKET/KEY?versionId=ID` with an escaped key, or a structure of the three. Other forms are
+    refused, because moto parses the source as a URL and must find the object that was authorized.
     """
     if isinstance(value, Mapping):
         bucket, key, version = text(value, "Bucket"), text(value, "Key"), text(value, "VersionId")
@@ -256,7 +258,7 @@ def _tags_of(stored: StoredObject | None) -> Context:
 
 
 def _tags_passed(operation: str, parameters: Parameters) -> Context:
-    """Return the keys of an object's new tags: from PutObject's header or PutObjectTagging's body."""
+    """Return the condition keys of an object's new tags, from PutObject's header or PutObjectTagging's body."""
     if operation == "PutObjectTagging":
         tags = tuple(listed_tags(inside(parameters, "Tagging").get("TagSet")))
     else:
@@ -276,7 +278,7 @@ def _lock_keys(parameters: Parameters) -> Context:
 
 
 def _is_public(text: str) -> bool:
-    """Whether a bucket policy is public in the sense of S3 Block Public Access; an unparsable one is not.
+    """Whether a bucket policy is public as S3 Block Public Access defines it; False if it can't be parsed.
 
     Amazon S3 User Guide, "Blocking public access to your Amazon S3 storage", "The meaning of public".
     """
@@ -293,8 +295,8 @@ def _is_open(statement: Statement) -> bool:
 
 
 def _is_fixed(condition: Condition) -> bool:
-    """Whether the condition can only be met by one of a few values."""
-    # With a modifier (ForAllValues:, IfExists) a missing key meets it, too.
+    """Whether the condition limits its key to a few fixed values."""
+    # A condition with a modifier (ForAllValues:, IfExists) is excluded, because it is also true if the key is missing.
     if lower_case(condition.key) not in _FIXING_KEYS or lower_case(condition.operator) not in _FIXING_OPERATORS:
         return False
     return all(_is_narrow(value) for value in condition.values)

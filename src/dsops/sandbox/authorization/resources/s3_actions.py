@@ -1,4 +1,4 @@
-"""S3 operations and the differently named actions that allow them.
+"""Map S3 operations to the actions that allow them, where the names differ.
 
 Amazon S3 User Guide, "Required permissions for Amazon S3 API operations"; the Service Authorization Reference for S3.
 """
@@ -59,7 +59,7 @@ ON_BUCKET: Final[Mapping[str, str]] = {
     "PutObjectLockConfiguration": "PutBucketObjectLockConfiguration",
     "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
 }
-"""Bucket operation -> action, without `s3:`; an operation that is not listed has the action of its own name."""
+"""Bucket operation -> action, without `s3:`. For an operation that is not listed, the action has the same name."""
 
 ON_OBJECT: Final[Mapping[str, tuple[str, ...]]] = {
     "CompleteMultipartUpload": ("PutObject",),
@@ -72,7 +72,7 @@ ON_OBJECT: Final[Mapping[str, tuple[str, ...]]] = {
     "UploadPart": ("PutObject",),
     "UploadPartCopy": ("PutObject",),
 }
-"""Object operation -> actions, all of which are needed."""
+"""Object operation -> actions, all of which must be allowed."""
 
 ON_VERSION: Final[Mapping[str, str]] = {
     "DeleteObject": "DeleteObjectVersion",
@@ -85,7 +85,7 @@ ON_VERSION: Final[Mapping[str, str]] = {
     "PutObjectAcl": "PutObjectVersionAcl",
     "PutObjectTagging": "PutObjectVersionTagging",
 }
-"""Action -> the action needed instead when a version is named."""
+"""Action -> the action that replaces it if the request names a version."""
 
 _ACCESS: Final = ("ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWriteACP")
 
@@ -95,13 +95,13 @@ ALSO_WITH: Final[Mapping[str, str]] = dict.fromkeys(_ACCESS, "PutObjectAcl") | {
     "ObjectLockRetainUntilDate": "PutObjectRetention",
     "ObjectLockLegalHoldStatus": "PutObjectLegalHold",
 }
-"""Parameter of PutObject, CopyObject and CreateMultipartUpload -> the further action that it needs."""
+"""Parameter of PutObject, CopyObject or CreateMultipartUpload -> the additional action that it requires."""
 
 ALSO_WITH_NEW_BUCKET: Final[Mapping[str, str]] = dict.fromkeys((*_ACCESS, "GrantWrite"), "PutBucketAcl") | {
     "ObjectLockEnabledForBucket": "PutBucketObjectLockConfiguration",
     "ObjectOwnership": "PutBucketOwnershipControls",
 }
-"""Parameter of CreateBucket -> the further action that it needs."""
+"""Parameter of CreateBucket -> the additional action that it requires."""
 
 CONDITION_KEYS: Final[Mapping[str, str]] = {
     "ACL": "s3:x-amz-acl",
@@ -127,4 +127,4 @@ CONDITION_KEYS: Final[Mapping[str, str]] = {
     "VersionId": "s3:VersionId",
     "WebsiteRedirectLocation": "s3:x-amz-website-redirect-location",
 }
-"""Parameter -> condition key."""
+"""Parameter -> the condition key that has the parameter's value."""

@@ -1,4 +1,4 @@
-"""Authorization questions of Secrets Manager: a secret, by any form of its name, and its policy."""
+"""Determine the authorization checks of Secrets Manager: a secret, by any form of its name, and its policy."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from dsops.sandbox.state.secrets import SecretLocation, SecretStorage
 
 
 class SecretResources:
-    """Authorization questions of Secrets Manager in one world."""
+    """Yields the authorization checks of Secrets Manager in one sandbox."""
 
     def __init__(self, secret_storage: SecretStorage) -> None:
         self._secret_storage = secret_storage
 
     def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
-        """Yield the permissions that a Secrets Manager operation needs."""
+        """Yield the authorization checks of a Secrets Manager operation."""
         context = _secret_context(parameters)
         action = f"secretsmanager:{operation}"
         place = SecretLocation(caller.account, caller.region)
         if operation == "CreateSecret":
-            # The future ARN; its six random characters are placeholders.
+            # The ARN that the secret will have, with placeholders for its six random characters.
             arn, account = self._secret_storage.resource_of(f"{parameters['Name']}-AAAAAA", place)
             yield AuthorizationQuestion(action, arn, account, context, shown=str(parameters["Name"]))
             if parameters.get("Tags"):
@@ -38,7 +38,10 @@ class SecretResources:
                 yield AuthorizationQuestion("secretsmanager:ListSecrets", "*", caller.account, context)
 
     def of_secret(self, action: str, secret_id: str, caller: Caller, context: Context) -> AuthorizationQuestion:
-        """Return the question about one secret; a caller without permission can't tell whether it exists."""
+        """Return the authorization check for one secret, whether the secret exists or not.
+
+        A caller without permission can't tell from the result whether the secret exists.
+        """
         place = SecretLocation(caller.account, caller.region)
         secret = self._secret_storage.find_secret(secret_id, place)
         if secret is None:

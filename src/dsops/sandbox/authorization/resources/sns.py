@@ -1,4 +1,4 @@
-"""Authorization questions of SNS: a topic, by its ARN or that of a subscription, and its policy."""
+"""Determine the authorization checks of SNS: a topic, by its ARN or a subscription's ARN, and its policy."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from dsops.sandbox.state.estate import Estate
 
 _NAMES_A_TOPIC: Final = ("TopicArn", "ResourceArn", "TargetArn")
 _PUSH: Final = ("PlatformApplicationArn", "EndpointArn")
-"""Parameters of mobile push: they decide the account, though AWS lists no resource type for them."""
+"""Parameters of mobile push. They determine the account, although AWS lists no resource type for them."""
 
 
 class SnsResources:
-    """Authorization questions of SNS in one world."""
+    """Yields the authorization checks of SNS in one sandbox."""
 
     def __init__(self, estate: Estate) -> None:
         self._estate = estate
 
     def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
-        """Yield the permissions that an SNS operation needs."""
+        """Yield the authorization checks of an SNS operation."""
         tags = tuple(listed_tags(parameters.get("Tags")))
         context: Context = request_tags(tags)
         if "TagKeys" in parameters:
@@ -38,10 +38,10 @@ class SnsResources:
             if tags:
                 yield self._of_topic("TagResource", arn, caller, context)
             return
-        # Ask about each topic that is named, so that a request can't choose which one is authorized.
+        # Every named topic is checked; otherwise a request could choose which of them is authorized.
         named = [text(parameters, name) for name in _NAMES_A_TOPIC if name in parameters]
         if "SubscriptionArn" in parameters:
-            # `TOPIC:ID`.
+            # A subscription's ARN has the form `TOPIC:ID`.
             named.append(text(parameters, "SubscriptionArn").rpartition(":")[0])
         for arn in named:
             yield self._of_topic(action, arn, caller, context)

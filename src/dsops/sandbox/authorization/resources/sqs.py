@@ -1,4 +1,4 @@
-"""Authorization questions of SQS: the queue of a URL, and its policy."""
+"""Determine the authorization checks of SQS: the queue in a URL, and its policy."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _OWNERS_ALONE: Final = frozenset(
     RemovePermission SetQueueAttributes StartMessageMoveTask TagQueue UntagQueue
     """.split()
 )
-"""Operations that a queue policy can't allow to other accounts (SQS Developer Guide, "Amazon SQS API permissions")."""
+"""Operations that a queue policy can't allow for other accounts (SQS Developer Guide, "Amazon SQS API permissions")."""
 
 
 class SqsResources:
-    """Authorization questions of SQS in one world."""
+    """Yields the authorization checks of SQS in one sandbox."""
 
     def __init__(self, estate: Estate) -> None:
         self._estate = estate
 
     def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
-        """Yield the permissions that an SQS operation needs."""
-        # `tags` in CreateQueue, `Tags` in TagQueue.
+        """Yield the authorization checks of an SQS operation."""
+        # The parameter is `tags` in CreateQueue and `Tags` in TagQueue.
         tags = tuple(listed_tags(parameters.get("tags") or parameters.get("Tags")))
         context: Context = request_tags(tags)
         if "TagKeys" in parameters:
@@ -59,7 +59,7 @@ class SqsResources:
     def _about_redrive(
         self, operation: str, parameters: Parameters, caller: Caller, context: Context
     ) -> Iterator[AuthorizationQuestion]:
-        """Yield questions for redriving a dead-letter queue: read there, write to the destination."""
+        """Yield checks for redriving a dead-letter queue: reading that queue, and sending to the destination."""
         named_actions = [("SourceArn", operation)]
         if operation == "StartMessageMoveTask":
             named_actions += [
@@ -90,7 +90,7 @@ class SqsResources:
 
 
 def _of_url(url: str, caller: Caller) -> tuple[str, str]:
-    """Return account and name, parsed as moto does; a bare name is a queue of the caller's account."""
+    """Return account and name of a queue, parsed as moto does. A name alone means the caller's account."""
     if not url.startswith(("http://", "https://")):
         return caller.account, url
     parts = url.split("/")

@@ -1,4 +1,4 @@
-"""Authorization questions of Parameter Store: parameters by name, paths, referenced secrets."""
+"""Determine the authorization checks of Parameter Store: parameters by name, paths, referenced secrets."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from dsops.sandbox.state.secrets import SecretLocation, SecretStorage
 
 
 class ParameterResources:
-    """Authorization questions of Parameter Store in one world."""
+    """Yields the authorization checks of Parameter Store in one sandbox."""
 
     def __init__(self, secret_storage: SecretStorage, secrets: SecretResources) -> None:
         self._secret_storage = secret_storage
         self._secrets = secrets
 
     def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
-        """Yield the permissions that a Parameter Store operation needs."""
+        """Yield the authorization checks of a Parameter Store operation."""
         action = f"ssm:{operation}"
         names = _parameter_names(operation, with_plain_names(parameters, caller))
         context: Context = dict(request_tags(listed_tags(parameters.get("Tags"))))
@@ -43,11 +43,12 @@ class ParameterResources:
     def _of_parameter(self, action: str, name: str, caller: Caller, context: Context) -> AuthorizationQuestion:
         arn = parse_arn(name)
         if arn is not None and arn.service == "ssm":
-            # Parameters have no resource policy here, so another account's is never allowed.
+            # Parameters have no resource policy in the sandbox, so access to another account's parameter is never
+            # allowed.
             return AuthorizationQuestion(action, name, arn.account, context)
         bare = name.partition(":")[0]
         place = SecretLocation(caller.account, caller.region)
-        # A reference to a secret is no parameter and has no tags; for tags moto would fetch the secret.
+        # A reference to a secret is not a parameter and has no tags; moto would fetch the secret to look for tags.
         tags = () if bare.startswith(SECRETS_BEHIND_SSM) else self._secret_storage.parameter_tags(place, bare)
         own = tag_keys(("aws:ResourceTag", "ssm:resourceTag"), tags)
         return AuthorizationQuestion(
@@ -59,7 +60,7 @@ class ParameterResources:
 
 
 def with_plain_names(parameters: Parameters, caller: Caller) -> dict[str, object]:
-    """Replace ARNs of the caller's account and region by names.
+    """Replace ARNs of parameters in the caller's account and region by the parameters' names.
 
     A parameter has the same tags, and refers to the same secret, by ARN and by name. moto strips every prefix of an
     ARN that looks like a parameter's.
@@ -73,7 +74,7 @@ def with_plain_names(parameters: Parameters, caller: Caller) -> dict[str, object
 
 
 def _plain_name(name: str, caller: Caller) -> str:
-    """Return the name in an ARN of the caller's account, with its version or label; other text unchanged."""
+    """Return the name in an ARN of the caller's account, with its version or label; return other text unchanged."""
     arn = parse_arn(name)
     own = (caller.partition, "ssm", caller.region, caller.account)
     if arn is None or arn[:4] != own or not arn.resource.startswith("parameter"):
@@ -82,11 +83,11 @@ def _plain_name(name: str, caller: Caller) -> str:
 
 
 SECRETS_BEHIND_SSM = "/aws/reference/secretsmanager/"
-"""Prefix of parameter names that refer to a secret."""
+"""The prefix of parameter names that refer to a secret in Secrets Manager."""
 
 
 def secret_behind(name: str) -> str:
-    """Return the secret that such a name refers to; a version or label does not change the secret."""
+    """Return the id of the secret that a parameter name refers to, without a version or label."""
     secret_id = name.removeprefix(SECRETS_BEHIND_SSM)
     return secret_id if secret_id.startswith("arn:") else secret_id.partition(":")[0]
 

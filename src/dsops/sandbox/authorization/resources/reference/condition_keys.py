@@ -1,6 +1,7 @@
-"""Condition keys of EC2, EventBridge, Lambda and RDS whose names differ from the parameters'.
+"""Compute condition keys of EC2, EventBridge, Lambda and RDS whose names differ from parameter names.
 
-Service Authorization Reference of each service. A key without a value in the request or the world is absent.
+Service Authorization Reference of each service. A key is absent if neither the request nor the world has a value for
+it.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ _PATHS: Final[Mapping[str, tuple[str, ...]]] = {
     "rds:Piops": ("Iops",),
     "rds:StorageSize": ("AllocatedStorage",),
 }
-"""Condition key -> paths of its value in the parameters; the first that exists is used."""
+"""Condition key -> paths of its value in the parameters. The first path that exists is used."""
 _IN_VPC: Final = frozenset({"network-acl", "network-interface", "route-table", "security-group", "subnet"})
-"""EC2 resource types for which AWS lists ec2:Vpc and moto knows a VPC."""
+"""EC2 resource types for which AWS lists the key ec2:Vpc and moto stores a VPC."""
 _PATTERN_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "events:source": ("source",),
     "events:detail-type": ("detail-type",),
@@ -50,11 +51,11 @@ _PATTERN_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "events:detail.eventTypeCode": ("detail", "eventTypeCode"),
     "events:detail.userIdentity.principalId": ("detail", "userIdentity", "principalId"),
 }
-"""Condition key -> path of its values in a rule's event pattern."""
+"""Condition key -> path of its values in the event pattern of a rule."""
 
 
 def keys_of_request(parameters: Parameters, listed: Mapping[str, str], caller: Caller) -> Context:
-    """Return the keys among `listed` whose values are in the request as a whole."""
+    """Return those condition keys in `listed` whose values depend on the request, not on a single resource."""
     context: Context = {}
     for key, paths in _PATHS.items():
         if key in listed:
@@ -63,7 +64,7 @@ def keys_of_request(parameters: Parameters, listed: Mapping[str, str], caller: C
     if "ec2:Region" in listed:
         context["ec2:Region"] = (caller.region,)
     if "events:creatorAccount" in listed:
-        # In the sandbox no service and no other account creates rules.
+        # In the sandbox, rules are created neither by services nor by other accounts.
         context["events:creatorAccount"] = (caller.account,)
     if "events:TargetArn" in listed and "Targets" in parameters:
         context["events:TargetArn"] = tuple(text(target, "Arn") for target in many(parameters, "Targets"))
@@ -75,7 +76,10 @@ def keys_of_request(parameters: Parameters, listed: Mapping[str, str], caller: C
 
 
 def keys_of_entries(parameters: Parameters, bus: str, caller: Caller) -> Iterator[Context]:
-    """PutEvents: yield the keys of each kind of event on that bus, so that each kind must be allowed by itself."""
+    """Yield the condition keys for each (source, detail type) of a PutEvents request on a bus.
+
+    Each kind of event must be allowed by itself.
+    """
     entries = many(parameters, "Entries")
     kinds = [
         (text(entry, "Source"), text(entry, "DetailType"))
@@ -87,7 +91,7 @@ def keys_of_entries(parameters: Parameters, bus: str, caller: Caller) -> Iterato
 
 
 def keys_of_resource(arn: Arn, parameters: Parameters, tags: Tags, estate: Estate) -> Context:
-    """Return the keys of one resource: its VPC, a database's engine and class, RDS's tag keys."""
+    """Return the condition keys of one resource: its VPC, a database's engine and class, RDS's tag keys."""
     place = SecretLocation(arn.account, arn.region)
     if arn.service == "rds":
         context: Context = {f"rds:{arn.resource_type}-tag/{key}": (value,) for key, value in tags}
@@ -98,7 +102,7 @@ def keys_of_resource(arn: Arn, parameters: Parameters, tags: Tags, estate: Estat
         return context
     if arn.service != "ec2" or arn.resource_type not in _IN_VPC:
         return {}
-    # A network interface still to be created gets the VPC of its subnet.
+    # A network interface that does not exist yet belongs to the VPC of its subnet.
     for name in (arn.resource_name, text(parameters, "SubnetId"), text(parameters, "VpcId")):
         vpc = estate.vpc_of(place, name) if name not in {"", "*"} else ""
         if vpc:
@@ -107,7 +111,7 @@ def keys_of_resource(arn: Arn, parameters: Parameters, tags: Tags, estate: Estat
 
 
 def _texts_at(parameters: Parameters, path: str) -> tuple[str, ...]:
-    """Return the texts at a path such as `VpcConfig.SubnetIds`; () when there is none."""
+    """Return the texts at a path such as `VpcConfig.SubnetIds`; () if the path does not exist."""
     *outer, last = path.split(".")
     for name in outer:
         parameters = inside(parameters, name)
@@ -118,7 +122,7 @@ def _texts_at(parameters: Parameters, path: str) -> tuple[str, ...]:
 
 
 def _in_pattern(parameters: Parameters, key: str) -> tuple[str, ...]:
-    """Return the plain strings at the key's path in an event pattern; () for a pattern that is not JSON."""
+    """Return the plain strings at the key's path in an event pattern; () if the pattern is not JSON."""
     try:
         node = json.loads(text(parameters, "EventPattern"))
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""EC2's tagging: resource types from ids such as `vol-0123`, and tags passed at creation."""
+"""Authorize EC2's tagging: find resource types by ids such as `vol-0123`, and tags passed at creation."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _KINDS: Final[Mapping[str, str]] = dict(
     vpce-svc=vpc-endpoint-service vpn=vpn-connection
     """.split()
 )
-"""Prefix of an id, up to its last dash -> resource type."""
+"""Prefix of an id, up to the last dash -> resource type."""
 _WITHOUT_ACCOUNT: Final = frozenset({"image", "snapshot"})
-"""Resource types whose ARNs have no account (Service Authorization Reference for EC2)."""
+"""Resource types whose ARNs contain no account (Service Authorization Reference for EC2)."""
 
 
 def tagged_things(ids: tuple[str, ...], caller: Caller) -> tuple[str, ...]:
-    """Return the ARNs of the ids in CreateTags and DeleteTags; `*` for an unknown type of id."""
+    """Return the ARNs of the resource ids in CreateTags or DeleteTags; `*` for an id of unknown type."""
     return tuple(
         dict.fromkeys(_arn(_KINDS.get(resource_id.rpartition("-")[0], ""), resource_id, caller) for resource_id in ids)
     )
 
 
 def tags_at_creation(operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
-    """Yield `ec2:CreateTags` for resources created with tags (EC2 User Guide, "Grant permission to tag ...")."""
+    """Yield `ec2:CreateTags` checks for resources created with tags (EC2 User Guide, "Grant permission to tag ...")."""
     for specification in many(parameters, "TagSpecifications") or many(parameters, "TagSpecification"):
         tags = tuple(listed_tags(specification.get("Tags")))
         if tags:

@@ -1,4 +1,4 @@
-"""Find ARNs of other accounts in the parameters: moto may follow any of them."""
+"""Find ARNs of other accounts in the parameters, because moto may access any of them."""
 
 from __future__ import annotations
 
@@ -8,20 +8,24 @@ from dsops.arn import is_account_id, parse_arn
 from dsops.sandbox.authorization.parameter_values import Parameters
 
 _READ_BEFORE = {
-    # The policy simulator only names these resources.
+    # The policy simulator only names these resources; it does not access them.
     "iam": frozenset({"CallerArn", "ResourceArns", "ResourceOwner"}),
     "kms": frozenset({"KeyId", "SourceKeyId", "DestinationKeyId", "TargetKeyId"}),
     "secretsmanager": frozenset({"SecretId"}),
 }
-"""Parameters that the service's module has resolved already, or that the operation does not access."""
+"""Prefix of a service's actions -> parameters that need no further check.
+
+The service's module has already resolved them, or the operation does not access them.
+"""
 
 
 def foreign_arns(
     prefix: str, parameters: Parameters, account: str, asked_arns: Collection[str]
 ) -> Iterator[tuple[str, str]]:
-    """Yield (ARN, account) of the service's resources in other accounts that no question covers yet.
+    """Yield (ARN, account) for resources of the service in other accounts that no check covers yet.
 
-    A resource inside a covered one counts as covered, and so does its parent: a subscription of a topic.
+    A check on a resource also covers the resources inside it and its parent: for example, the topic of a
+    subscription.
     """
     read_before: Collection[str] = _READ_BEFORE.get(prefix, ())
     for name, value in parameters.items():

@@ -1,4 +1,4 @@
-"""Resources that Lambda, EventBridge, CloudWatch Logs, EC2 and RDS name in their own ways."""
+"""Find the resources of Lambda, EventBridge, CloudWatch Logs, EC2, ECS, Kinesis and RDS in their own notations."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ KIND_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "cloudwatch": {"insightrule": "rule"},
 }
-"""Service -> resource type -> its name in parameters."""
+"""Service -> resource type -> the name that parameters use for the type."""
 
 
 _ECS_KINDS: Final[Mapping[str, str]] = {
@@ -49,23 +49,23 @@ _ECS_KINDS: Final[Mapping[str, str]] = {
     "taskDefinition": "task-definition",
     "tasks": "task",
 }
-"""Parameter -> resource type."""
+"""ECS parameter -> type of the resource that it names."""
 ANY_KIND: Final = "*"
-"""As a resource type: the ARNs found are all that the operation is about."""
+"""Used as a resource type: the operation concerns exactly the ARNs under this key."""
 
 
 class PartialMatch(NamedTuple):
-    """The parameters left to be searched, and the ARNs found so far."""
+    """The ARNs found so far, and the parameters that are still to be searched."""
 
     parameters: Parameters
     arns: Mapping[str, tuple[str, ...]]
-    """By resource type."""
+    """Resource type -> the ARNs that were found."""
     owner: str = ""
-    """The owner's account if not the caller's."""
+    """The account that owns the resource; "" for the caller's account."""
 
 
 def tagged_as(arn: str) -> str:
-    """Return the ARN that holds a resource's tags: a stream's log group, a version's function."""
+    """Return the ARN that has the resource's tags: a log stream's group, a function version's function."""
     parts = arn.split(":")
     if parts[2:3] == ["logs"] and parts[5:6] == ["log-group"]:
         return ":".join(parts[:7])
@@ -73,7 +73,7 @@ def tagged_as(arn: str) -> str:
 
 
 def read_special(service: str, operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
-    """Find resources in the service's own notations."""
+    """Find the resources in parameters that use the service's own notation."""
     reader: Callable[[str, Parameters, Caller], PartialMatch] | None = {
         "ec2": _tagged,
         "ecs": _of_cluster,
@@ -86,7 +86,7 @@ def read_special(service: str, operation: str, parameters: Parameters, caller: C
 
 
 def _checked_arn(arn_text: str, service: str, kind: str, caller: Caller) -> Arn:
-    """Parse an ARN of that type in the caller's region. moto uses only the name at its end."""
+    """Parse an ARN of this type in the caller's region; refuse others, because moto reads only the name at the end."""
     arn = parse_arn(arn_text)
     here = (caller.partition, service, caller.region)
     if arn is None or arn[:3] != here or not is_account_id(arn.account) or arn.resource_type != kind:
@@ -99,7 +99,7 @@ def _no_such_resource(arn_text: str, kind: str, caller: Caller) -> SandboxRefusa
 
 
 def _of_cluster(_operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
-    """Check ECS's resources: short names without a slash, or ARNs."""
+    """Refuse ECS resources that are neither short names without a slash nor valid ARNs."""
     for name, kind in _ECS_KINDS.items():
         for name_or_arn in texts(parameters, name) if name.endswith("s") else (text(parameters, name),):
             if name_or_arn.startswith("arn:"):
@@ -110,7 +110,10 @@ def _of_cluster(_operation: str, parameters: Parameters, caller: Caller) -> Part
 
 
 def _function(_operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
-    """Parse `NAME`, `NAME:QUALIFIER`, `ACCOUNT:function:NAME` and ARNs; the qualifier can be a parameter."""
+    """Parse a function's name: `NAME`, `NAME:QUALIFIER`, `ACCOUNT:function:NAME` or an ARN.
+
+    The qualifier can also be a parameter.
+    """
     if "VersionNumber" in parameters:
         parameters = {**parameters, "LayerVersion": parameters["VersionNumber"]}
     name_text = text(parameters, "FunctionName")
@@ -133,7 +136,7 @@ def _function(_operation: str, parameters: Parameters, caller: Caller) -> Partia
 
 
 def _tagged(operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
-    """Find the resources of CreateTags and DeleteTags, ids of any type."""
+    """Find the resources in CreateTags and DeleteTags, which are ids of any type."""
     if operation not in {"CreateTags", "DeleteTags"}:
         return PartialMatch(parameters, {})
     things = tagged_things(texts(parameters, "Resources"), caller)
@@ -142,7 +145,10 @@ def _tagged(operation: str, parameters: Parameters, caller: Caller) -> PartialMa
 
 
 def _rule_or_bus(operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
-    """Find a rule's bus: rules on the default bus do not name it; another account's bus is named by ARN."""
+    """Find the event bus of a rule.
+
+    A rule on the default bus does not name the bus; a bus of another account is named by ARN.
+    """
     named = [text(holder, "EventBusName") for holder in (parameters, *many(parameters, "Entries"))]
     for bus in (*named, text(parameters, "Name") if "EventBus" in operation else ""):
         if bus.startswith("arn:"):
@@ -161,8 +167,8 @@ def _rule_or_bus(operation: str, parameters: Parameters, caller: Caller) -> Part
     return PartialMatch({**parameters, "EventBusName": bus_text} if owner else parameters, {}, owner)
 
 
-def _stream(operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:  # noqa: ARG001 - as all readers
-    """Find the stream of Kinesis's GetRecords, from moto's iterator: `NAME:SHARD:NUMBER` in base64."""
+def _stream(operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:  # noqa: ARG001 - all readers have these parameters
+    """Find the stream in Kinesis's GetRecords. moto's shard iterator is `NAME:SHARD:NUMBER` in base64."""
     if operation != "GetRecords":
         return PartialMatch(parameters, {})
     try:
@@ -173,14 +179,17 @@ def _stream(operation: str, parameters: Parameters, caller: Caller) -> PartialMa
 
 
 def bus_arn(bus: str, caller: Caller) -> str:
-    """Return the ARN of an event bus given by name or ARN."""
+    """Return the ARN of an event bus that is given by name or ARN."""
     if bus.startswith("arn:"):
         return bus
     return f"arn:{caller.partition}:events:{caller.region}:{caller.account}:event-bus/{bus}"
 
 
 def _log_group(operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
-    """AWS appends `:log-stream:` to a group, so policies say `log-group:NAME:*` (CloudWatch Logs User Guide)."""
+    """Find log groups and return their ARNs with `:log-stream:` appended, as AWS does.
+
+    Therefore policies name `log-group:NAME:*` (CloudWatch Logs User Guide).
+    """
     if operation in _ABOUT_GROUP_ITSELF:
         return PartialMatch(parameters, {})
     prefix = f"arn:{caller.partition}:logs:{caller.region}:{caller.account}:log-group:"
@@ -195,6 +204,6 @@ def _log_group(operation: str, parameters: Parameters, caller: Caller) -> Partia
             raise _no_such_resource(group, "log-group", caller)
     arns = [group.removesuffix(":*") if group.startswith("arn:") else f"{prefix}{group}" for group in groups]
     if "logGroupIdentifier" in parameters:
-        # The ARN of a log stream contains the group's name.
+        # The ARN of a log stream contains the name of its group.
         parameters = {**parameters, "logGroupName": [arn.rpartition(":")[2] for arn in arns]}
     return PartialMatch(parameters, {"loggroup": tuple(f"{arn}:log-stream:" for arn in arns)} if arns else {})

@@ -1,7 +1,8 @@
-"""Authorization questions of all other services, from AWS's Service Authorization Reference.
+"""Determine the authorization checks of all other services by AWS's Service Authorization Reference.
 
-The reference lists an action's resource types and their ARN formats: `cluster/${ClusterName}`. Parameters fill them:
-`clusterName`, `cluster`, or an ARN of that format. What no parameter names is `*`.
+The reference lists an action's resource types and their ARN formats, such as `cluster/${ClusterName}`. The
+placeholders are filled from parameters such as `clusterName` or `cluster`, or a parameter is an ARN of that format.
+If no parameter names the resource, the check uses `*`.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _PREFIXES: Final[Mapping[str, str]] = {
     "sagemaker-runtime": "sagemaker",
     "resourcegroupstaggingapi": "tag",
 }
-"""botocore's service name -> prefix of its actions, where that is not the signing name."""
+"""botocore's service name -> prefix of its actions, if the prefix differs from the signing name."""
 
 _ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "lambda": {
@@ -53,26 +54,26 @@ _ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """botocore's service name -> operation -> action, from "Permissions" in the services' API references.
 
-Names are compared without case, so only real differences are listed.
+Names are compared case-insensitively, so only real differences are listed.
 """
 _NAMES_NOTHING_YET: Final = tuple(
     """
     Create Run Allocate Register Import Copy Request Purchase List Describe Search
     """.split()
 )
-"""Prefixes of operations on resources without an id yet, or on all of a type: AWS authorizes them on `KIND/*`."""
+"""Prefixes of operations on resources that have no id yet, or on all of a type. AWS checks them on `KIND/*`."""
 _MARK: Final = re.compile(r"\$\{(\w+)\}")
 _PLACE: Final = frozenset({"Partition", "Region", "Account"})
 _TAGS: Final = ("Tags", "tags", "TagList", "tagList", "TagSet", "tagSet")
 _TAG_KEYS: Final = ("TagKeys", "tagKeys", "TagKeyList", "tagKeyList")
 _UNTAGS: Final = "Untag"
 _OWNERS: Final = ("registryid", "catalogid")
-"""Parameters that name the owner's account."""
+"""Parameters that contain the account of the resource's owner."""
 _GENERAL: Final = ("resourcearn", "resourceid", "resourcename", "resource", "arn")
 
 
 class _ArnPrefix(NamedTuple):
-    """The partition, region and account of a request's ARNs."""
+    """The partition, region and account with which a request's ARNs begin."""
 
     partition: str
     region: str
@@ -80,7 +81,7 @@ class _ArnPrefix(NamedTuple):
 
 
 class ListedResources:
-    """Authorization questions of services without a module of their own."""
+    """Yields the authorization checks of services that have no module of their own."""
 
     def __init__(self, estate: Estate) -> None:
         self._estate = estate
@@ -89,7 +90,7 @@ class ListedResources:
     def questions(
         self, service: str, operation: str, parameters: Parameters, caller: Caller
     ) -> Iterator[AuthorizationQuestion]:
-        """Yield the permissions that an operation of the service needs."""
+        """Yield the authorization checks of an operation."""
         if service in {"apigateway", "apigatewayv2"}:
             yield _of_path(service, operation, parameters, caller)
             return
@@ -107,7 +108,7 @@ class ListedResources:
             arn for arn, _ in foreign_arns(prefix, request.parameters, request.owner, asked_arns)
         )
         if any(_is_elsewhere(arn, caller) for arn in asked_arns):
-            # The operation runs in the request's region, whatever region the ARN names.
+            # The operation runs in the region of the request, even if the ARN names another region.
             asked_arns["*"] = None
         for arn in asked_arns:
             entries = keys_of_entries(parameters, arn, caller) if operation == "PutEvents" else ()
@@ -130,7 +131,7 @@ class ListedResources:
         )
 
     def _reference(self) -> ServiceReference:
-        """Return the reference, opened at the first use: 8 ms, and some more for each service."""
+        """Return the reference, which is opened at first use. That takes 8 ms, plus some time for each service."""
         if self._opened is None:
             self._opened = open_reference()
         if self._opened is None:
@@ -140,14 +141,14 @@ class ListedResources:
 
 
 class _Value(NamedTuple):
-    """The texts of one parameter, and its name without case, dashes and plural `s`."""
+    """The texts of one parameter, and its name without case, dashes and the plural `s`."""
 
     name: str
     texts: tuple[str, ...]
 
 
 class _Given:
-    """The parameters of one request, prepared for lookup by name."""
+    """The parameters of one request, indexed by name."""
 
     def __init__(self, service: str, operation: str, parameters: Parameters, caller: Caller) -> None:
         special = read_special(service, operation, parameters, caller)
@@ -161,7 +162,7 @@ class _Given:
         self.place = _ArnPrefix(caller.partition, caller.region, self.owner)
 
     def named(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Return the texts of the first parameter with one of these names, including its source and target forms."""
+        """Return the texts of the first parameter with one of these names, or with `source` or `target` before it."""
         for name in names:
             sides = {name, f"source{name}", f"target{name}", f"destination{name}"}
             found_texts = [text for value in self.values if value.name in sides for text in value.texts]
@@ -170,7 +171,10 @@ class _Given:
         return ()
 
     def of_kind(self, kind: ResourceKind, *, is_only_one: bool) -> list[str]:
-        """Return the ARNs of that type in the parameters; a generic `resourceId` counts only if it is the only type."""
+        """Return the ARNs of one resource type in the parameters.
+
+        A generic parameter such as `resourceId` is used only if the action has no other type.
+        """
         if kind.name in self.found:
             return list(self.found[kind.name])
         whole = [text for value in self.values for text in value.texts if _fits(kind.arn, text)]
@@ -179,7 +183,7 @@ class _Given:
         return whole + _choices(kind.arn, self.place, lambda name: self._bare(name.lower(), kind_name, general))
 
     def _bare(self, name: str, kind: str, general: Sequence[str]) -> tuple[str, ...]:
-        """Return the values for a placeholder such as `clustername` in the ARN of a `cluster`; ARNs are no names."""
+        """Return the values for a placeholder such as `clustername` in the ARN of a `cluster`. ARNs are excluded."""
         stem = name.removesuffix("name").removesuffix("id").removesuffix("identifier")
         parameter_names = [name]
         for part in dict.fromkeys((stem, kind)):
@@ -188,16 +192,16 @@ class _Given:
             parameter_names += ["name", "id", "identifier"]
         parameter_names += general
         if general and not self.operation.startswith(_NAMES_NOTHING_YET):
-            # StopLogging's `Name` is the trail's: it can't be anything else.
+            # StopLogging's `Name` must be the trail's name, because the action has no other resource type.
             parameter_names.append("name")
         return tuple(text for text in self.named(parameter_names) if not text.startswith("arn:"))
 
     def special(self) -> list[str]:
-        """Return the ARNs that `read_special` found, of whatever type."""
+        """Return the ARNs that `read_special` found, of all types."""
         return [arn for arns in self.found.values() for arn in arns]
 
     def context(self, use: ActionUse) -> Context:
-        """Return the keys of passed tags, and condition keys named like a parameter."""
+        """Return the condition keys of tags in the request, and those that have the name of a parameter."""
         parameters = self.parameters
         tags = [tag for name in _TAGS for tag in listed_tags(parameters.get(name))]
         for specification in many(parameters, "TagSpecifications") or many(parameters, "TagSpecification"):
@@ -217,7 +221,7 @@ class _Given:
 
 
 def _arns(use: ActionUse, named: _Given) -> list[str]:
-    """Return the ARNs that the action is about, by the parameters; `*` for those not named."""
+    """Return the ARNs of the action's resources in the parameters; `*` for a required resource that is not named."""
     if not use.kinds or ANY_KIND in named.found:
         return named.special() or ["*"]
     found_arns: dict[str, None] = {}
@@ -235,13 +239,16 @@ def _arns(use: ActionUse, named: _Given) -> list[str]:
 
 
 def _is_another_choice(kind: ResourceKind, named: dict[ResourceKind, list[str]], operation: str) -> bool:
-    """Whether a required type is one of alternatives: a listener of an ALB or NLB, or any tagged resource."""
+    """Whether a required type has an alternative in the request: an NLB's listener, or any tagged resource."""
     family = kind.name.partition("/")[0]
     return any(arns and ("Tag" in operation or other.name.partition("/")[0] == family) for other, arns in named.items())
 
 
 def _is_part_of_another(kind: ResourceKind, named: dict[ResourceKind, list[str]]) -> bool:
-    """Whether a longer ARN is named, too: a rule on a bus, where the rule alone would mean the default bus."""
+    """Whether the request also names a longer ARN, such as a rule on a bus.
+
+    The rule alone would mean the default bus.
+    """
     own = set(_names_in(kind.arn))
     return any(arns and set(_names_in(other.arn)) > own for other, arns in named.items())
 
@@ -252,14 +259,14 @@ def _is_elsewhere(arn: str, caller: Caller) -> bool:
 
 
 def _unknown(prefix: str, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
-    """Yield questions for an operation that AWS's reference lacks: its own name, on `*`."""
+    """Yield checks for an operation that AWS's reference lacks: the action of the same name on `*`."""
     yield AuthorizationQuestion(f"{prefix}:{operation}", "*", caller.account, {})
     for arn, account in foreign_arns(prefix, parameters, caller.account, ()):
         yield AuthorizationQuestion(f"{prefix}:{operation}", arn, account, {})
 
 
 def _of_path(service: str, operation: str, parameters: Parameters, caller: Caller) -> AuthorizationQuestion:
-    """Return API Gateway's question: its actions are HTTP methods, its resources are paths (per AWS's reference)."""
+    """Return API Gateway's check. Its actions are HTTP methods, and its resources are paths (AWS's reference)."""
     model = operation_model(service, operation)
     path = str(model.http["requestUri"]).partition("?")[0]
     for name, shape in model.input_shape.members.items() if model.input_shape else ():
@@ -284,12 +291,12 @@ def _folded(name: str) -> str:
 
 
 def _names_in(template: str) -> tuple[str, ...]:
-    """Return the names to be filled in, such as `ClusterName`."""
+    """Return the placeholders of an ARN format, such as `ClusterName`."""
     return tuple(name for name in _MARK.findall(template) if name not in _PLACE)
 
 
 def _filled(template: str, place: _ArnPrefix, names: Mapping[str, str]) -> str:
-    """Return the ARN, with `*` for names without a value."""
+    """Return the ARN with `*` for placeholders that have no value."""
     known = {"Partition": place.partition, "Region": place.region, "Account": place.account, **names}
     return _MARK.sub(lambda mark: known.get(mark[1], "*"), template)
 
@@ -302,17 +309,17 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 def _any_of(name: str) -> str:
-    # No colon: the text after it could be read as another name later.
+    # A colon is excluded, because the text after it could be taken for the value of another placeholder.
     return "[^:]*" if name in _PLACE else "[^:]+"
 
 
 def _fits(template: str, arn: str) -> bool:
-    """Whether the ARN has that format."""
+    """Whether the ARN matches the format `template`."""
     return _pattern(template).fullmatch(arn) is not None
 
 
 def _choices(template: str, place: _ArnPrefix, values: Callable[[str], Sequence[str]]) -> list[str]:
-    """Return an ARN for each combination of values; [] when a name has none."""
+    """Return an ARN for each combination of placeholder values; [] if a placeholder has no value."""
     rows: list[dict[str, str]] = [{}]
     for name in _names_in(template):
         rows = [{**row, name: value} for row in rows for value in values(name)]
