@@ -1,4 +1,4 @@
-"""Twenty concurrent runs over TLS, a slow line and three chained roles: each role is assumed once."""
+"""Twenty concurrent runs with TLS, a slow connection and three chained roles: each role is assumed once."""
 
 from __future__ import annotations
 
@@ -60,20 +60,20 @@ class FarAws(StubAws):
         return answer._replace(delay_seconds=self.seconds)
 
     def roles(self) -> Counter[str]:
-        """The number of AssumeRole calls by role."""
+        """The number of AssumeRole calls for each role."""
         return Counter(parameters_of(seen)["RoleArn"].rpartition("/")[2] for seen in self.server.seen)
 
 
 @pytest.fixture
 def aws(tmp_path: Path) -> Iterator[FarAws]:
-    """The distant stub of AWS."""
+    """The stub of AWS with TLS and latency."""
     with FarAws(make_authority(tmp_path)) as stub:
         yield stub
 
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: FarAws) -> Iterator[Agent]:
-    """The program of a user without a running agent."""
+    """The program for a user who has no running agent."""
     with Agent(tmp_path, aws) as program:
         (tmp_path / "dsops.yaml").write_text(CONFIG)
         program.environ["SSL_CERT_FILE"] = str(aws.authority.bundle)
@@ -81,13 +81,13 @@ def dsops(tmp_path: Path, aws: FarAws) -> Iterator[Agent]:
 
 
 def finish(process: subprocess.Popen[bytes]) -> tuple[int, bytes, bytes]:
-    """Exit code, stdout and stderr of the ended process."""
+    """Wait for the process to end; return its exit code, stdout and stderr."""
     out, err = process.communicate(timeout=PATIENCE_SECONDS)
     return process.returncode, out, err
 
 
 def test_twenty_cold_runs_assume_each_of_three_roles_once(dsops: Agent, aws: FarAws) -> None:
-    """Twenty cold runs get one session at the end of the chain; each role is assumed once."""
+    """Twenty cold runs get the last role's session, and each of the three roles is assumed once."""
     started = [dsops.start(*SHOW_KEY) for _ in range(20)]
     ended = {finish(process) for process in started}
     assert ended == {(0, b"got ASIATHIRD1OFSECOND1OFFIRST1OFEXAMPLEEXAMPLE01\n", b"")}

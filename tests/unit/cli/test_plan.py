@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.unit.cli.stub_aws import Dsops, StubAws
 
-# libcurl's connections bypass Python's sockets, so the test also checks that libcurl is not loaded.
+# libcurl opens connections without Python's sockets, so the test also checks that libcurl is not loaded.
 PROGRAM = """
 import sys
 reached = []
