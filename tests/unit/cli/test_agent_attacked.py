@@ -492,7 +492,7 @@ def test_long_mfa_process_stderr_is_cut(dsops: Agent) -> None:
 
 
 def test_after_a_killed_client_the_next_one_prompts(dsops: Agent, aws: StubAws) -> None:
-    """When a prompting client is killed, another terminal prompts; a client without a terminal fails or gets a session."""
+    """When a prompting client is killed, another terminal prompts; clients without one get a session or an error."""
     with_device(dsops)
     environ = [f"{name}={value}" for name, value in dsops.environ.items()]
     with Terminal(["env", "-i", "-C", str(dsops.folder), *environ, *dsops.command(*SHOW_KEY)]) as first:

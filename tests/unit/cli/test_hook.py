@@ -311,7 +311,7 @@ class TestLoading:
         ]
 
     def test_a_session_that_ends_is_renewed(self, house: House, aws: StubAws, shell: str) -> None:
-        """The first prompt after the deadline renews the session, signed with the user's keys, not with the loaded ones."""
+        """The first prompt after the deadline renews the session with the user's original keys."""
         (house.project / "dsops.yaml").write_text(CONFIG + "default_env: keys\n")
         house.allow()
         later = "set -g __dsops_deadline 1" if shell == "fish" else "SECONDS=4000000000"
@@ -354,7 +354,7 @@ class TestPermission:
     """A cloned repository loads nothing before it is allowed."""
 
     def test_nothing_is_loaded_that_was_not_allowed(self, house: House, shell: str) -> None:
-        """A file that was not allowed is reported once, with the command to type; once allowed, it loads at the next prompt."""
+        """A file loads only after `dsops hook allow`, at the next prompt; until then it is reported once."""
         printed = house.shell(
             shell, "cd project", show("GREETING"), "cd below", show("GREETING"), "dsops hook allow", show("GREETING")
         )

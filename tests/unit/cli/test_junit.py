@@ -24,7 +24,7 @@ def row(name: str, expected: str | None, **context: str) -> AnsweredCase:
     said = {key.replace("__", ":"): (value,) for key, value in context.items()}
     asked = CaseQuestion(read_caller(alice), "sts:AssumeRole", ROLE, ACCOUNT, said)
     outcome = simulate(asked, {"trust": ((trusting({"AWS": alice}, Condition=condition),),)}, (), NOON)
-    wanted = Expected(expected) if expected else None  # type: ignore[arg-type]  # the tests pass verdicts as plain texts
+    wanted = Expected(expected) if expected else None  # type: ignore[arg-type]  # verdicts are plain texts here
     return AnsweredCase(Case(name, 3, asked, {}, wanted), outcome, differences(outcome, wanted) if wanted else ())
 
 

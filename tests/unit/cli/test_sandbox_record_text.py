@@ -36,7 +36,7 @@ def denied(*near: dict[str, Any], note: str = "") -> list[str]:
 
 
 def told(line: int, **failure: Any) -> list[str]:
-    """The lines about a trust policy statement whose mismatch is the given line of the decision."""
+    """The lines about a trust policy statement that did not match because of the given failure."""
     near = {
         "policy": TRUST,
         "statement": 1,

@@ -61,7 +61,7 @@ def test_each_mistake_alone_is_told(validated: Validated, name: str) -> None:
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_mistakes_made_at_once_are_all_told_at_once(validated: Validated, name: str) -> None:
     """Two to six mistakes in one file are all reported, with the messages that each has alone."""
-    content, choice = CONFIGURATIONS[name], random.Random(name)  # noqa: S311 - a fixed seed gives the same choices in each run
+    content, choice = CONFIGURATIONS[name], random.Random(name)  # noqa: S311 - the same choices in each run
     mistakes = mistakes_in(content)
     for _ in range(ROUNDS):
         together = chosen(mistakes, choice.randint(2, 6), choice)
