@@ -132,7 +132,7 @@ def test_every_command_shares_the_session(dsops: Agent, aws: StubAws) -> None:
 
 
 def test_twenty_cold_runs_at_once_assume_one_role(tmp_path: Path) -> None:
-    """Twenty runs started at once without an agent share one session."""
+    """Twenty runs that start at once without a running agent share one session."""
     with SlowAws() as aws, Agent(tmp_path, aws) as dsops:
         started = [dsops.start(*SHOW_KEY) for _ in range(20)]
         ended = [finish(process) for process in started]
@@ -444,7 +444,7 @@ def test_start_status_clear_and_stop(dsops: Agent, aws: StubAws) -> None:
 
 
 def test_an_idle_agent_ends(dsops: Agent) -> None:
-    """The agent ends after the idle time that it was started with."""
+    """The agent ends when it has been idle for the configured time."""
     dsops.environ["DSOPS_AGENT_IDLE"] = "0.3"
     assert dsops.run("exec", "--env", "production", "--", "true").returncode == 0
     wait_until(lambda: not any(name for name in os.listdir(f"{dsops.sockets}/dsops") if not name.endswith(".lock")))
@@ -471,7 +471,7 @@ def test_an_agent_in_the_foreground_serves(dsops: Agent, aws: StubAws) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc says what a process is")
 def test_the_agents_process_exposes_no_secret(dsops: Agent) -> None:
-    """The agent's arguments and environment hold no secret; it dumps no core and keeps no folder or terminal open."""
+    """The agent exposes no secret in arguments or environment, dumps no core, and holds no folder or terminal."""
     dsops.run("exec", "--env", "production", "--", "true")
     proc = Path(f"/proc/{pid_of(dsops)}")
     assert (proc / "environ").read_bytes() == b""

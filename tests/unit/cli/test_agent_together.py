@@ -95,7 +95,7 @@ def test_twenty_cold_runs_assume_each_of_three_roles_once(dsops: Agent, aws: Far
 
 
 def test_twenty_runs_go_on_when_the_agent_is_killed_in_the_middle(dsops: Agent, aws: FarAws) -> None:
-    """When the agent is killed, one new agent serves all twenty runs: each role is assumed twice at most."""
+    """When the agent is killed, one new agent serves all twenty runs, so each role is assumed at most twice."""
     aws.seconds = 0.3
     dsops.run("agent", "start")
     pid = dsops.status()["pid"]
@@ -113,7 +113,7 @@ def test_twenty_runs_go_on_when_the_agent_is_killed_in_the_middle(dsops: Agent, 
 
 
 def test_twenty_runs_at_one_terminal_ask_for_one_code(dsops: Agent, aws: FarAws, tmp_path: Path) -> None:
-    """With MFA on the first role, twenty runs at a terminal prompt for one code."""
+    """If the first role requires MFA, twenty runs at a terminal prompt for only one code."""
     device = "role/First\n    serial_number: arn:aws:iam::111122223333:mfa/ada"
     (tmp_path / "dsops.yaml").write_text(CONFIG.replace("role/First", device))
     line = f"{shlex.join(dsops.command(*SHOW_KEY))} &"

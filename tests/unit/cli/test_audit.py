@@ -46,7 +46,7 @@ class Home(NamedTuple):
 
 
 def told(records: Sequence[dict[str, Any]]) -> list[str]:
-    """Each record as one line: event, service, command, result."""
+    """One line for each record: event, service, command, result."""
     return [
         " ".join(
             str(part)
@@ -184,7 +184,7 @@ REQUIRED = [*[words for words, *_ in COLD], ("credentials", "target"), ("whoami"
 
 @pytest.mark.parametrize("way", ["on", "off"])
 def test_required_stops_each_way_before_anything_is_handed_out(agent: Agent, home: Home, way: str) -> None:
-    """When the trail can't be written, `audit: required` stops every command; with `audit: on` it is only a note."""
+    """If the trail can't be written, `audit: required` stops every command; `audit: on` only prints a note."""
     home.trail.mkdir(parents=True, mode=0o700)
     home.configure("audit: on\n")
     done = agent.run("get", *TOKEN, "TOKEN", DSOPS_AGENT=way)
@@ -242,7 +242,7 @@ def test_that_a_trail_was_begun_is_said_once_on_a_terminal(agent: Agent, home: H
 
 
 def test_the_library_is_on_record(agent: Agent, home: Home) -> None:
-    """Secrets and sessions that the Python library returns are recorded, and `required` stops it too."""
+    """Secrets and sessions that the Python library returns are recorded; `required` applies to it, too."""
     environ = {name: value for name, value in agent.environ.items() if name != "XDG_RUNTIME_DIR"}
     events: list[str] = []
     opened = library.open(agent.folder / "dsops.yaml", environ, report=lambda event: events.append(event.name))

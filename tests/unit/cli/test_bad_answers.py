@@ -175,7 +175,7 @@ def told(dsops: Dsops, **environ: str) -> str:
 
 
 def without_notes(text: str) -> str:
-    """The text without notes, such as the one about a wrong clock."""
+    """The text without notes, such as the note about a wrong clock."""
     return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("dsops: note: "))
 
 

@@ -169,7 +169,7 @@ def test_an_optional_secret_that_does_not_exist_is_left_out(dsops: Dsops) -> Non
 
 
 def test_with_json_an_error_is_one_object(dsops: Dsops) -> None:
-    """With --json an error is one object with the exit code."""
+    """With `--json` an error is one JSON object that contains the exit code."""
     done = dsops.run("exec", "--env", "missing", "--json", "--", "true")
     assert json.loads(done.stderr)["exit_code"] == done.returncode == 125
     assert json.loads(done.stderr)["error"]["code"] == "secret.not-found"

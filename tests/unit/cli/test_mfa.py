@@ -155,7 +155,7 @@ def test_an_invalid_device_or_a_seed_as_argument_is_refused(dsops: Given, words:
 
 
 def test_a_seed_is_not_replaced_unasked(dsops: Given) -> None:
-    """Without `--replace` an existing seed is not replaced, since the old one could not be recovered."""
+    """Without `--replace` an existing seed is kept, since a replaced seed could not be recovered."""
     dsops.add(SEED)
     code, _, err = dsops.add(SECOND)
     assert (code, dsops.keyring.secrets) == (2, {f"dsops mfa/{DEVICE}": SEED})

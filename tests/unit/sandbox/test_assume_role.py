@@ -170,7 +170,7 @@ def test_an_external_id_must_be_sent_and_right(lab: Lab) -> None:
 
 
 def test_an_external_id_does_not_replace_the_trusted_role(lab: Lab) -> None:
-    """A caller other than the trusted role is denied even with the right external ID."""
+    """A caller that is not the trusted role is denied even with the right external ID."""
     assert lab.user("alice").refused_role(TARGET, ExternalId=EXTERNAL_ID).code == "AccessDenied"
 
 
@@ -301,7 +301,7 @@ def test_a_get_session_token_session_counts_as_chaining(lab: Lab) -> None:
 
 
 def test_missing_parameters_are_refused(lab: Lab) -> None:
-    """All missing parameters are reported in one message."""
+    """One message reports all missing parameters."""
     refused = lab.user("alice").refused("sts", "AssumeRole")
 
     assert refused.message == (
@@ -345,7 +345,7 @@ def test_a_well_formed_arn_passes_the_schema(lab: Lab) -> None:
 
 
 def test_a_session_policy_limits_what_the_role_may(lab: Lab) -> None:
-    """A session may only do what both its role and the session policy allow; the denial names the session policy."""
+    """A session may do only what both role and session policy allow; a denial names the session policy."""
     jump = lab.user("alice").assume(JUMP)
     narrow = (
         '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", '

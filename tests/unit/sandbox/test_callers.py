@@ -122,7 +122,7 @@ def test_a_forgotten_expired_session_is_still_expired(lab: Lab) -> None:
 
 
 def test_a_valid_session_is_never_forgotten(lab: Lab) -> None:
-    """A live session is never dropped, however many are issued after it."""
+    """A valid session is never dropped, however many sessions are issued after it."""
     alice = lab.user("alice")
     session = alice.assume(JUMP, DurationSeconds=3600)
     for _ in range(2500):

@@ -1,4 +1,4 @@
-"""Condition keys: for each key, a request that a policy on it decides."""
+"""Condition keys: for each key, a policy with a condition on the key decides a request."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def test_a_sign_in_token_is_valid_for_15_minutes(control: Control, lab: Lab, rea
 
 
 def test_a_foreign_sign_in_token_is_refused(control: Control, lab: Lab) -> None:
-    """A forged sign-in token, or one sealed for another purpose, is refused."""
+    """A forged sign-in token, or a token sealed for another purpose, is refused."""
     sealed = lab.sandbox.sts.seal.seal("context", {"key_id": "x", "token": "y"}, lab.sandbox.clock.now() + 60)
     for token in ("", "rubbish", sealed):
         assert ask(control, Action="login", SigninToken=token, Destination=PAGE).status == 400

@@ -73,7 +73,7 @@ def test_a_partner_acts_as_the_token_creator(lab: Lab) -> None:
 
 
 def test_a_role_can_create_a_token(lab: Lab) -> None:
-    """A role can delegate; the session is one of the role's."""
+    """A role can delegate; the resulting session belongs to the role."""
     token = trade_in(lab, principal=f"arn:aws:iam::{ACCOUNT}:role/Open")
     assert traded(lab.user("admin", OTHER), token).arn == (f"arn:aws:sts::{ACCOUNT}:assumed-role/Open/delegated-access")
 

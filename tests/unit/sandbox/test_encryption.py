@@ -169,7 +169,7 @@ def test_across_accounts_both_sides_must_allow_the_key(
 
 
 def test_a_shared_secret_needs_a_customer_managed_key(make_lab: LabFactory) -> None:
-    """A secret with a policy gets a key for all accounts, unless the seed names one; callers still need kms:Decrypt."""
+    """A secret with a policy gets a key that all accounts may use, unless the seed names a key."""
     for own, expected in (((allow("kms:Decrypt"),), "told"), ((), NOT_ALLOWED)):
         lab = make_lab(seed(other=own))
         described = lab.user("admin").call("secretsmanager", "DescribeSecret", SecretId="open")
@@ -258,7 +258,10 @@ def test_a_secret_behind_a_parameter_needs_its_key(make_lab: LabFactory) -> None
 
 
 def test_writing_a_secure_string_needs_kms_encrypt(make_lab: LabFactory) -> None:
-    """Writing a SecureString needs kms:Encrypt, an advanced one kms:GenerateDataKey, too; new versions keep the key."""
+    """Writing a SecureString needs kms:Encrypt, and for an advanced parameter also kms:GenerateDataKey.
+
+    New versions keep the key.
+    """
     parameters = {"Name": "/app/token", "Value": "v", "Overwrite": True}
     encrypt, both = ("kms:Encrypt",), ("kms:Encrypt", "kms:GenerateDataKey")
     lab = make_lab(seed(users={"encrypts": (allow(*encrypt),), "both": (allow(*both),)}))

@@ -1,4 +1,4 @@
-"""CloudTrail records: AWS's format, both trails of a cross-account call, and no secrets."""
+"""CloudTrail records have AWS's format, appear in both accounts' trails, and contain no secrets."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_an_invalid_call_is_recorded(lab: Lab) -> None:
 
 
 def test_unauthenticated_calls_are_not_recorded(lab: Lab) -> None:
-    """A request with an invalid signature is not recorded: it belongs to no account."""
+    """A request with an invalid signature is not recorded, since it belongs to no account."""
     alice = lab.user("alice")
     alice.keys = type(alice.keys)(access_key_id=alice.keys.access_key_id, secret_access_key="wrong")
     alice.refused("sts", "GetCallerIdentity")
@@ -215,7 +215,7 @@ def test_read_only_is_recorded(lab: Lab) -> None:
 
 
 def test_a_global_service_is_recorded_in_its_own_region(lab: Lab) -> None:
-    """Calls of a global service are recorded in its own region, others in the region of the call."""
+    """Calls of a global service are recorded in that service's region, other calls in the called region."""
     admin = lab.user("admin")
     admin.region = "eu-west-1"
     admin.call("iam", "ListUsers")
@@ -308,7 +308,7 @@ def test_old_records_are_dropped_and_numbers_continue(lab: Lab) -> None:
 
 
 def test_records_of_one_account(lab: Lab) -> None:
-    """The events endpoint can return the trail of one account."""
+    """The events endpoint can return the records of a single account."""
     lab.user("alice").assume(JUMP).assume(TARGET, ExternalId=EXTERNAL_ID)
 
     _, told = ask(Control(lab.sandbox), f"events?account={OTHER}")

@@ -127,7 +127,7 @@ def test_a_users_boundary_limits(admin: Person, bob: Person) -> None:
 
 
 def test_a_boundary_passed_to_create_user_applies(lab: Lab, admin: Person) -> None:
-    """A permissions boundary passed to CreateUser takes effect, although moto drops it."""
+    """A permissions boundary in CreateUser takes effect, although moto ignores the parameter."""
     arn = admin.call("iam", "CreatePolicy", PolicyName="b", PolicyDocument=allow("s3:*"))["Policy"]["Arn"]
     admin.call("iam", "CreateUser", UserName="carol", PermissionsBoundary=arn)
     admin.call("iam", "PutUserPolicy", UserName="carol", PolicyName="p", PolicyDocument=allow("*"))

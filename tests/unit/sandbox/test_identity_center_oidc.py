@@ -111,7 +111,7 @@ def test_invalid_registrations_are_refused(center: Center, changes: dict[str, An
     ],
 )
 def test_redirects_go_to_loopback_only(center: Center, uri: str) -> None:
-    """Redirect URIs other than plain http on loopback are refused (RFC 8252)."""
+    """Only http redirect URIs on loopback are accepted (RFC 8252)."""
     parameters = {"clientName": "x", "clientType": "public", "redirectUris": [uri]}
     refused = center.refused("sso-oidc", "RegisterClient", **parameters)
     assert refused[0] == "InvalidRedirectUriException: invalid_redirect_uri"
@@ -289,7 +289,7 @@ def test_another_start_url_is_refused(center: Center, url: str) -> None:
 
 
 def test_a_grant_must_be_registered(center: Center) -> None:
-    """A client can only use the grants that it registered for."""
+    """A client can use only the grant types that it registered."""
     browser, device = center.register_for_browser(), center.register(SCOPE)
     parameters = {**browser.parameters, "startUrl": START_URL}
     assert NOT_FOR_IT == center.refused("sso-oidc", "StartDeviceAuthorization", **parameters)

@@ -77,7 +77,7 @@ def read(lab: Lab, text: str, audience: str = AUDIENCE) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("algorithm", "key"), [("RS256", "RSA_0"), ("ES384", "EC384_0")])
 def test_a_relying_party_can_verify_a_token(lab: Lab, algorithm: str, key: str) -> None:
-    """A token verifies with the published keys; a changed one does not."""
+    """A token can be verified with the published keys; a changed token can't."""
     text = token(lab.user("admin").assume(ROLE), SigningAlgorithm=algorithm)
 
     assert jwt.get_unverified_header(text) == {"alg": algorithm, "kid": key, "typ": "JWT"}

@@ -304,7 +304,7 @@ def test_errors_have_query_protocol_codes(
 
 
 def test_a_second_purge_is_403_in_both_protocols(queues: Lab) -> None:
-    """A second PurgeQueue gets a 403 in both protocols; JSON has the older code in a header."""
+    """A second PurgeQueue gets a 403 in both protocols; in JSON a header has the query protocol's code."""
     admin = queues.user("admin")
     admin.call("sqs", "PurgeQueue", QueueUrl=URL)
 

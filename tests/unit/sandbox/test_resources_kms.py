@@ -238,7 +238,7 @@ def grant(key: str, operations: list[str], grantee: str = NOBODY, retiring: str 
 
 
 def test_a_grant_allows_its_operations(desk: Desk) -> None:
-    """A grant allows its operations on its key to its grantee until it is revoked."""
+    """A grant allows its grantee the listed operations on the key until the grant is revoked."""
     key = new_key()
     grant_id = grant(key, ["Encrypt", "DescribeKey"])
     nobody = desk.caller("nobody")
@@ -277,7 +277,7 @@ def test_grant_constraints_check_the_encryption_context(desk: Desk) -> None:
 
 
 def test_a_retiring_principal_may_only_retire(desk: Desk) -> None:
-    """A retiring principal may retire the grant by token or key, and nothing else."""
+    """A retiring principal may only retire the grant, by token or by key."""
     key = new_key()
     grant(key, ["Encrypt"], grantee=f"arn:aws:iam::{ACCOUNT}:user/user", retiring=NOBODY)
     token = next(iter(kms_backends[ACCOUNT][REGION].keys[key.rpartition("/")[2]].grants.values())).token

@@ -71,7 +71,7 @@ def test_across_accounts_both_must_allow(desk: Desk) -> None:
 
 @pytest.mark.parametrize("operation", ["SetQueueAttributes", "DeleteQueue", "AddPermission", "TagQueue"])
 def test_some_sqs_operations_are_for_the_owner_only(desk: Desk, operation: str) -> None:
-    """Some SQS operations are for the queue's owner only, whatever its policy says."""
+    """Only the account that owns a queue may call some SQS operations, whatever the queue's policy says."""
     sqs_backends[ACCOUNT][REGION].queues["jobs"].policy = policy("sqs:*")
 
     assert not desk.allows(desk.caller("admin", OTHER), "sqs", operation, QueueUrl=URL)

@@ -409,7 +409,7 @@ def test_signatures_must_follow_the_saml_profile(path: str, attribute: str, valu
 
 @pytest.mark.parametrize("c14n", [CanonicalizationMethod.CANONICAL_XML_1_0, CanonicalizationMethod.CANONICAL_XML_1_1])
 def test_inclusive_canonicalization_is_refused(c14n: CanonicalizationMethod) -> None:
-    """Inclusive canonicalization is refused: SAML V2.0 Core, 5.4.4 allows only the exclusive one."""
+    """Inclusive canonicalization is refused; SAML V2.0 Core, 5.4.4 allows only exclusive canonicalization."""
     response = CORP.response(NOW, good_assertion())
 
     assert judged(CORP.sign(response, c14n=c14n)) == SIGNED
@@ -485,7 +485,7 @@ def test_a_name_with_a_signed_comment_is_refused() -> None:
 
 @pytest.mark.parametrize("inside", ["<?x?>", "<saml:x/>", "<!---->"])
 def test_a_role_attribute_with_child_elements_is_invalid(inside: str) -> None:
-    """An element or processing instruction inside a role ARN makes it invalid."""
+    """A role ARN that contains an element or processing instruction is invalid."""
     assertion = good_assertion()
     text = etree.tostring(assertion).decode().replace(f"{DEPLOY},", f"{DEPLOY[:-3]}{inside}{DEPLOY[-3:]},")
 

@@ -234,7 +234,7 @@ def test_a_broken_escape_in_the_query_is_reported_first(query: str, message: str
 
 
 def test_spaces_inside_a_signed_header_are_collapsed() -> None:
-    """Repeated spaces in a signed header count as one, as for botocore."""
+    """Repeated spaces in a signed header are treated as one space, as botocore does."""
     request = sign(KEYS, "sts", "us-east-1", "POST", "/", {**FORM, "X-Amz-Meta": "a   b"}, BODY)
 
     check(request)

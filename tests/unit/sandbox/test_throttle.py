@@ -53,7 +53,7 @@ def test_a_bucket_refills_with_time() -> None:
 
 
 def test_a_rate_may_be_below_one() -> None:
-    """A rate of 0.5 allows one request every other second."""
+    """A rate of 0.5 allows one request every two seconds."""
     clock = Seconds()
     throttle = Throttle(clock)
     throttle.limit({"sts": 0.5})

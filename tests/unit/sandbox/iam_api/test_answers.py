@@ -99,7 +99,7 @@ def test_a_new_user_shows_its_boundary_and_tags(admin: Person) -> None:
 
 
 def test_boundary_usage_is_counted(admin: Person) -> None:
-    """PermissionsBoundaryUsageCount counts users and roles; a policy's id has AWS's form."""
+    """PermissionsBoundaryUsageCount counts users and roles with the boundary; policy ids have AWS's form."""
     created = admin.call("iam", "CreatePolicy", PolicyName="m", PolicyDocument=POLICY)["Policy"]
     admin.call("iam", "CreateUser", UserName="u", PermissionsBoundary=created["Arn"])
     admin.call("iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST, PermissionsBoundary=created["Arn"])
@@ -111,7 +111,7 @@ def test_boundary_usage_is_counted(admin: Person) -> None:
 
 @pytest.mark.parametrize("kind", ["User", "Role", "Group"])
 def test_an_eleventh_managed_policy_exceeds_the_limit(admin: Person, kind: str) -> None:
-    """An eleventh managed policy gets LimitExceeded; attaching one of the ten again does not."""
+    """Attaching an eleventh managed policy gets LimitExceeded; attaching an already attached policy does not."""
     trust = {"AssumeRolePolicyDocument": TRUST} if kind == "Role" else {}
     admin.call("iam", f"Create{kind}", **{f"{kind}Name": "x"}, **trust)
     names = ["m" + str(number) for number in range(11)]
