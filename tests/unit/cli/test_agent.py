@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no age
 
 @pytest.fixture
 def aws() -> Iterator[StubAws]:
-    """A stub of AWS that issues sessions of one role."""
+    """A stub of AWS that issues sessions for one role."""
     with StubAws() as stub:
         yield stub
 
@@ -102,7 +102,7 @@ def test_the_next_run_needs_no_new_session(dsops: Agent, aws: StubAws) -> None:
 
 
 def test_connections_stay_open_from_one_run_to_the_next(dsops: Agent, aws: StubAws) -> None:
-    """A later run reuses the agent's connection and takes one round trip for its secret."""
+    """A later run reuses the agent's open connection, so reading its secret takes one round trip."""
     words = ("exec", "--env", "production", "--", "true")
     dsops.run(*words)
     opened = aws.server.connections
@@ -410,7 +410,7 @@ def test_without_a_socket_the_client_does_the_work(dsops: Agent) -> None:
 
 
 def test_start_status_clear_and_stop(dsops: Agent, aws: StubAws) -> None:
-    """Status lists the sessions without secrets, `clear` drops them, and `stop` ends the agent."""
+    """`agent status` lists the sessions without secrets, `clear` drops them, and `stop` ends the agent."""
     assert dsops.run("agent", "status").stdout == b"no agent is running\n"
     assert dsops.run("agent", "start").returncode == 0
     assert dsops.run("agent", "start").returncode == 0

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no age
 
 @pytest.fixture
 def aws() -> Iterator[StubAws]:
-    """A stub of AWS that issues sessions of one role."""
+    """A stub of AWS that issues sessions for one role."""
     with StubAws() as stub:
         yield stub
 
@@ -86,7 +86,7 @@ def in_shell(dsops: Agent, before: str, *words: str) -> subprocess.CompletedProc
 
 
 def test_signals_that_the_first_client_ignores_are_not_ignored_by_the_agent(dsops: Agent) -> None:
-    """An agent started under `nohup` or with SIGCHLD ignored still sees a failing mfa_process, and ends on SIGTERM."""
+    """An agent started with SIGCHLD ignored or under `nohup` notices a failing mfa_process, and ends on SIGTERM."""
     with_device(dsops, "mfa_process: [sh, -c, 'echo 123456; exit 3']")
     words = ("exec", "--config", "dsops.yaml", *SHOW_KEY[1:])
     done = in_shell(dsops, "trap '' CHLD TERM HUP INT", *words)
@@ -130,7 +130,7 @@ def test_modules_of_one_clients_own_are_not_the_agents(dsops: Agent, tmp_path: P
 
 
 def test_an_agent_may_be_idle_for_months(dsops: Agent) -> None:
-    """The idle time may be longer than the longest wait that the system supports."""
+    """The agent's idle timeout may be longer than the longest wait that the system supports."""
     dsops.environ["DSOPS_AGENT_IDLE"] = str(90 * 24 * 3600)
     assert dsops.run(*SHOW_KEY).returncode == 0
     assert dsops.status()["is_running"]

@@ -22,7 +22,7 @@ ROLE = "arn:aws:iam::111122223333:role/Target"
 
 @pytest.fixture
 def aws() -> Iterator[StubAws]:
-    """A stub of AWS that issues sessions of one role."""
+    """A stub of AWS that issues sessions for one role."""
     with StubAws() as stub:
         yield stub
 

@@ -63,7 +63,7 @@ def told(records: Sequence[dict[str, Any]]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[StubAws]:
-    """A stub of AWS that issues sessions of one role."""
+    """A stub of AWS that issues sessions for one role."""
     with StubAws() as stub:
         yield stub
 
@@ -86,7 +86,7 @@ def home(tmp_path: Path, agent: Agent) -> Home:
 
 @pytest.fixture
 def alone(agent: Agent) -> Iterator[Dsops]:
-    """The same user without the agent."""
+    """The user of the fixture `agent`, without the agent."""
     agent.environ["DSOPS_AGENT"] = "off"
     yield agent
     del agent.environ["DSOPS_AGENT"]
@@ -130,7 +130,7 @@ def test_a_run_without_an_agent_is_on_record(
 def test_a_run_by_the_agent_is_recorded_in_the_clients_home(
     agent: Agent, home: Home, words: tuple[str, ...], command: str, event: str
 ) -> None:
-    """A run through the agent is recorded in the client's home, with the cached session and the client's process."""
+    """A run through the agent is recorded in the client's home: the cached session and the client's process id."""
     assert agent.run("exec", *TOKEN, "--", "true").returncode == 0
     home.records()
     assert agent.run(*words).returncode == 0

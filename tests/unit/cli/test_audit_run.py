@@ -43,7 +43,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[StubAws]:
-    """A stub of AWS that issues sessions of one role."""
+    """A stub of AWS that issues sessions for one role."""
     with StubAws() as stub:
         yield stub
 
@@ -281,14 +281,14 @@ def test_nothing_found_is_an_answer(world: World) -> None:
 
 
 class Waiting(StubQueries):
-    """A stub whose queries keep running; records when the state is polled."""
+    """A stub of Athena whose queries never end; it sets an event when a query's state is polled."""
 
     def __init__(self, **more: Any) -> None:
         super().__init__(FAILURES, states=["RUNNING"], **more)
         self.is_looked_at = threading.Event()
 
     def __call__(self, seen: Seen) -> Answer:
-        """The answer to a request."""
+        """Answer the request, and set an event when the query's state is polled."""
         answer = super().__call__(seen)
         if self.looks:
             self.is_looked_at.set()
@@ -296,10 +296,10 @@ class Waiting(StubQueries):
 
 
 class Silent(Waiting):
-    """A stub that accepts a query and never answers."""
+    """A stub of Athena that never answers the request that starts a query."""
 
     def __call__(self, seen: Seen) -> Answer:
-        """No answer."""
+        """Return an answer that is never sent."""
         assert seen.method == "POST"
         self.is_looked_at.set()
         return Answer(is_silent=True)

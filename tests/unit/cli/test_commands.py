@@ -38,7 +38,7 @@ def aws() -> Iterator[StubAws]:
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: StubAws) -> Dsops:
-    """The program."""
+    """The program, which uses the stub as its AWS."""
     return Dsops(tmp_path, aws)
 
 
@@ -64,7 +64,7 @@ class TestGet:
         assert b"error[secret.not-found]" in done.stderr
 
     def test_json_says_where_it_comes_from_and_holds_only_text(self, dsops: Dsops) -> None:
-        """`get --json` includes the source; a value that is not UTF-8 is an error."""
+        """`get --json` prints the value with its source; a value that is not UTF-8 is an error."""
         done = dsops.run("get", "--env", "odd", "QUOTED", "--json")
         assert json.loads(done.stdout) == {
             "variable": "QUOTED",

@@ -100,7 +100,7 @@ def test_the_command_is_the_shells_to_complete(line: str, position: str, folder:
 
 
 def test_variables_count_as_flags_do(folder: Path) -> None:
-    """Completion honours DSOPS_ENV and DSOPS_CONFIG."""
+    """Completion uses the values of DSOPS_ENV and DSOPS_CONFIG."""
     assert offered("dsops get ", folder, {"DSOPS_ENV": "staging"}) == ["OTHER"]
     assert offered("dsops get ", folder, {"DSOPS_CONFIG": "/no/such/file"}) == []
 

@@ -155,7 +155,7 @@ def test_a_refusal_does_not_show_the_session(dsops: Dsops, signin: Signin) -> No
 
 
 def test_an_endpoint_that_is_down_is_asked_again(dsops: Dsops, signin: Signin) -> None:
-    """An unavailable endpoint is retried, and finally a service error."""
+    """A request to an unavailable endpoint is retried, and finally fails as a service error."""
     signin.status = 503
     done = dsops.run("console", "target", "--debug")
     assert (done.returncode, done.stdout) == (5, b"")

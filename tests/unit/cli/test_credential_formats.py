@@ -26,12 +26,12 @@ def aws() -> Iterator[StubAws]:
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: StubAws) -> Dsops:
-    """The program."""
+    """The program, which uses the stub as its AWS."""
     return Dsops(tmp_path, aws)
 
 
 class TestShells:
-    """Formats with one shell command per variable."""
+    """Output formats that print one shell command for each variable."""
 
     def test_fish_reads_them(self, dsops: Dsops) -> None:
         """fish evaluates the `fish` format and exports the four variables."""
@@ -63,7 +63,7 @@ class TestShells:
 
 
 class TestFiles:
-    """Formats that are written to a file on request."""
+    """Output formats that can be written to a file."""
 
     def test_botocore_reads_the_profile(self, dsops: Dsops) -> None:
         """botocore reads the written profile and the file's other profiles; a note shows the expiry."""

@@ -21,7 +21,7 @@ def aws() -> Iterator[StubAws]:
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: StubAws) -> Dsops:
-    """The program."""
+    """The program, which uses the stub as its AWS."""
     return Dsops(tmp_path, aws)
 
 

@@ -164,7 +164,7 @@ def put(shell: str, name: str, value: str, *, exported: bool = True) -> str:
 
 
 class TestLoading:
-    """Loading on entering a folder, and restoring on leaving."""
+    """The hook loads variables on entering a folder and restores them on leaving it."""
 
     def test_a_folder_has_its_variables_and_no_other_folder(self, house: House, shell: str) -> None:
         """The variables are set in the folder and below, and unset on leaving."""

@@ -97,7 +97,7 @@ def test_a_member_of_a_family_is_chosen(install: Callable[..., None], capfd: pyt
 def test_an_error_becomes_a_message_and_its_code(
     install: Callable[..., None], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """An error is printed on stderr, with its exit code."""
+    """An error is printed on stderr and sets the exit code."""
     install(raises(AccessDenied("not allowed", hint="ask")))
     assert cli.main(["probe"]) == 3
     assert capfd.readouterr() == ("", "dsops: error[access-denied]: not allowed\n  hint: ask\n")

@@ -235,7 +235,7 @@ class TestTable:
     def test_all_that_is_wrong_with_a_table_is_told_at_once(
         self, capfd: pytest.CaptureFixture[str], folder: Path
     ) -> None:
-        """All mistakes in a table are reported at once, and nothing is answered."""
+        """All mistakes in a table are reported at once, and no case is answered."""
         (folder / "suite" / "cases.yaml").write_text(CASES.replace("expect: allow}", "expect: alow}"))
         (folder / "bad.yaml").write_text(CASES.replace("own.json", "nowhere.json").replace("trust.yaml", "own.json"))
         code, out, err = ask(capfd, "--cases", "suite/cases.yaml")

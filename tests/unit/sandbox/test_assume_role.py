@@ -93,7 +93,7 @@ def test_the_session_drops_the_roles_path(lab: Lab) -> None:
 
 
 def test_a_json_answer_is_given_on_request(lab: Lab) -> None:
-    """With `Accept: application/json` the same answer is JSON, with Expiration as a number."""
+    """With `Accept: application/json` the response is JSON, with Expiration as a number."""
     import json
 
     alice = lab.user("alice")
@@ -288,7 +288,7 @@ def test_a_chained_role_lasts_an_hour_at_most(lab: Lab) -> None:
 
 
 def test_a_get_session_token_session_counts_as_chaining(lab: Lab) -> None:
-    """Assuming a role from a GetSessionToken session counts as role chaining."""
+    """AssumeRole with a GetSessionToken session counts as role chaining."""
     alice = lab.user("alice")
     answer = alice.call("sts", "GetSessionToken")
     session = lab.with_keys(Keys.of(answer["Credentials"]))
@@ -412,7 +412,7 @@ def test_too_large_policies_are_refused(lab: Lab) -> None:
 
 
 def test_packed_policy_size_is_reported(lab: Lab) -> None:
-    """The answer has PackedPolicySize in percent when a session policy was passed."""
+    """If the request has a session policy, the response has PackedPolicySize in percent."""
     answer = lab.user("alice").call("sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1", Policy=ALLOW_ALL)
 
     assert 1 <= answer["PackedPolicySize"] <= 100

@@ -33,7 +33,7 @@ def test_a_moved_clock_keeps_running() -> None:
 
 
 def test_a_frozen_clock_stands_still() -> None:
-    """A frozen clock can be moved, and runs on from there when released."""
+    """A frozen clock can be moved, and continues from its new time when unfrozen."""
     machine = Machine()
     clock = MovableClock(machine)
 

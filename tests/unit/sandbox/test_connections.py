@@ -202,7 +202,7 @@ def test_an_invalid_chunked_body_is_refused(server: SandboxServer, chunks: bytes
     ],
 )
 def test_ambiguous_content_lengths_are_refused(server: SandboxServer, framing: bytes, answered: str) -> None:
-    """A body with conflicting lengths is refused (request smuggling)."""
+    """A request with a conflicting or malformed length of the body is refused (request smuggling)."""
     assert statuses(server, NOTHING_ASKED + framing + b"\r\nhello") == [f"HTTP/1.1 {answered}"]
 
 

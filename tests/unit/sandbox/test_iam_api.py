@@ -338,7 +338,7 @@ def test_documents_have_a_maximum_length(admin: Person) -> None:
 
 
 def test_resources_in_use_are_not_deleted(admin: Person) -> None:
-    """A user with keys, or a policy in use as a boundary, can't be deleted."""
+    """A user who has access keys, and a policy that is used as a boundary, can't be deleted."""
     assert admin.refused("iam", "DeleteUser", UserName="bob").message == (
         "Cannot delete entity, must delete access keys first."
     )

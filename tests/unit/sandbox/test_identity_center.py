@@ -556,7 +556,7 @@ def test_an_identity_center_needs_users() -> None:
 
 
 def test_an_invalid_policy_is_reported_with_its_position() -> None:
-    """An invalid policy in a permission set is reported with its path."""
+    """An invalid policy in a permission set is reported with its path in the seed."""
     seed = SEED.replace("Long: {session_duration: 43200}", 'Long: {policies: [{Version: "2012-10-17"}]}')
     with pytest.raises(SeedInvalid) as caught:
         read_seed(seed, "seed.yaml")

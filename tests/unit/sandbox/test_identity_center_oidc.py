@@ -119,7 +119,7 @@ def test_redirects_go_to_loopback_only(center: Center, uri: str) -> None:
 
 @pytest.mark.parametrize("uri", ["http://127.0.0.1/oauth/callback", "http://[::1]:8080/", "http://localhost"])
 def test_loopback_has_three_names(center: Center, uri: str) -> None:
-    """All three names of loopback can be registered."""
+    """Redirect URIs with any of the three loopback names can be registered."""
     assert center.register(redirectUris=[uri]).client_id
 
 

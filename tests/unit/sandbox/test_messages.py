@@ -122,7 +122,7 @@ def test_another_accounts_message_is_not_decoded(lab: Lab) -> None:
 
 @pytest.mark.parametrize("message", ["x", "gAAAAA", "é" * 20, "A" * 10_240])
 def test_an_invalid_message_is_refused(lab: Lab, message: str) -> None:
-    """Garbage gets InvalidAuthorizationMessageException."""
+    """A text that is no encoded message gets InvalidAuthorizationMessageException."""
     refused = lab.user("admin").refused("sts", "DecodeAuthorizationMessage", EncodedMessage=message)
 
     assert refused.code == "InvalidAuthorizationMessageException"

@@ -687,7 +687,7 @@ def test_a_huge_assertion_is_refused_by_its_length(lab: Lab) -> None:
 
 
 def test_parameters_are_checked_before_the_assertion(lab: Lab) -> None:
-    """Parameters are validated before the assertion, with all errors in one answer."""
+    """Parameters are validated before the assertion, with all errors in one message."""
     code, message, _ = refused(lab, "x", DurationSeconds=1)
 
     assert code == "ValidationError"

@@ -381,7 +381,7 @@ accounts:
 
 
 def test_the_seed_of_the_demo_is_valid() -> None:
-    """The demo's seed in the repository is valid."""
+    """The seed of the demo in this repository is valid."""
     seed = read_seed_file(os.path.join(os.path.dirname(__file__), "../../../examples/demo/seed.yaml"))
 
     assert [account.account for account in seed.accounts] == ["111111111111", "222222222222"]

@@ -31,7 +31,7 @@ def test_principals_of_managed_policies_are_accepted() -> None:
 
 @pytest.mark.parametrize("name", GUIDES.split())
 def test_principals_of_the_guides_are_accepted(name: str) -> None:
-    """Service principals named in AWS's guides are accepted."""
+    """The service principals that AWS's guides name are accepted."""
     assert is_service_principal(f"{name}.amazonaws.com")
 
 
