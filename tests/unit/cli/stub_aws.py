@@ -68,13 +68,13 @@ BINARY = b"\xfe\xff\x01"
 
 
 class StubAws:
-    """A server that issues sessions of one role and returns these secrets; with `denies` it refuses the role."""
+    """A stub server for STS and Secrets Manager; with `denies` it refuses AssumeRole."""
 
     def __init__(self, *, denies: bool = False, tls: ssl.SSLContext | None = None) -> None:
         self.denies = denies
         self.wrong_codes: set[str] = set()
         self.server_name = ""
-        """The value of its `Server` header."""
+        """The value of the stub's `Server` response header; empty for none."""
         self.server = StubServer(self._named_answer, tls=tls)
 
     def __enter__(self) -> Self:
@@ -86,7 +86,7 @@ class StubAws:
 
     @property
     def calls(self) -> list[str]:
-        """The actions that were called, in order."""
+        """The AWS actions that clients called, in order."""
         return [_action(seen) for seen in self.server.seen if seen.method != "GET"]
 
     def _named_answer(self, seen: Seen) -> Answer:
@@ -130,12 +130,12 @@ def _action(seen: Seen) -> str:
 
 
 class Dsops:
-    """The real program in its own folder, with long-term keys and a configuration."""
+    """The real program as a process in its own folder, with long-term keys and a configuration."""
 
     def __init__(self, folder: Path, aws: StubAws | None = None) -> None:
         self.folder = folder
         self.allows = True
-        """Whether the configuration is allowed before each run."""
+        """Whether `run` allows the configuration (`dsops allow`) before each run."""
         (folder / "dsops.yaml").write_text(CONFIG)
         self.environ = {
             "PATH": os.environ["PATH"],
@@ -172,7 +172,7 @@ class Agent(Dsops):
 
     def __init__(self, folder: Path, aws: StubAws | None = None) -> None:
         super().__init__(folder, aws)
-        # pytest's folder names are longer than a socket's address may be.
+        # pytest's folder names can be longer than the maximum length of a Unix socket path.
         self.sockets = tempfile.mkdtemp(prefix="dsops-")
         self.environ["XDG_RUNTIME_DIR"] = self.sockets
         del self.environ["DSOPS_AGENT"]

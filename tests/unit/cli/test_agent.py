@@ -1,4 +1,4 @@
-"""The agent in real processes: it starts on demand, and a stub of AWS counts its calls."""
+"""The agent as a real process: it starts on demand, and a stub of AWS counts its calls."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no age
 
 @pytest.fixture
 def aws() -> Iterator[StubAws]:
-    """A stub of AWS that issues sessions of one role."""
+    """A stub of AWS that issues sessions for one role."""
     with StubAws() as stub:
         yield stub
 
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: StubAws) -> Iterator[Agent]:
-    """The program of a user without a running agent."""
+    """The program for a user who has no running agent."""
     with Agent(tmp_path, aws) as program:
         yield program
 
@@ -62,7 +62,7 @@ class PersonalAws(StubAws):
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
-    """Wait until the condition holds; fail after PATIENCE_SECONDS."""
+    """Wait until the condition is true; fail after PATIENCE_SECONDS."""
     end = time.monotonic() + PATIENCE_SECONDS
     while not is_so():
         assert time.monotonic() < end
@@ -70,7 +70,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 
 def finish(process: subprocess.Popen[bytes]) -> tuple[int, bytes, bytes]:
-    """Exit code, stdout and stderr of the ended process."""
+    """Wait for the process to end; return its exit code, stdout and stderr."""
     out, err = process.communicate(timeout=PATIENCE_SECONDS)
     return process.returncode, out, err
 
@@ -102,7 +102,7 @@ def test_the_next_run_needs_no_new_session(dsops: Agent, aws: StubAws) -> None:
 
 
 def test_connections_stay_open_from_one_run_to_the_next(dsops: Agent, aws: StubAws) -> None:
-    """A later run reuses the agent's connection and takes one round trip for its secret."""
+    """A later run reuses the agent's open connection, so reading its secret takes one round trip."""
     words = ("exec", "--env", "production", "--", "true")
     dsops.run(*words)
     opened = aws.server.connections
@@ -132,7 +132,7 @@ def test_every_command_shares_the_session(dsops: Agent, aws: StubAws) -> None:
 
 
 def test_twenty_cold_runs_at_once_assume_one_role(tmp_path: Path) -> None:
-    """Twenty runs started at once without an agent share one session."""
+    """Twenty runs that start at once without a running agent share one session."""
     with SlowAws() as aws, Agent(tmp_path, aws) as dsops:
         started = [dsops.start(*SHOW_KEY) for _ in range(20)]
         ended = [finish(process) for process in started]
@@ -144,7 +144,7 @@ def test_twenty_cold_runs_at_once_assume_one_role(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_an_agent_that_is_killed_or_hangs_blocks_no_client(tmp_path: Path, number: int) -> None:
-    """The role that it had asked for is assumed all the same, and serves the others."""
+    """When the first client is killed or stopped, the agent finishes its AssumeRole and shares the session."""
     with SlowAws() as aws, Agent(tmp_path, aws) as dsops:
         first = dsops.start(*SHOW_KEY)
         wait_until(lambda: bool(aws.calls))
@@ -157,7 +157,7 @@ def test_an_agent_that_is_killed_or_hangs_blocks_no_client(tmp_path: Path, numbe
 
 
 def test_an_agent_that_is_killed_in_the_middle_is_started_again(tmp_path: Path) -> None:
-    """Its clients see the end of the connection, and one of them starts the next agent."""
+    """When the agent is killed during a request, one of the waiting clients starts a new agent."""
     with SlowAws() as aws, Agent(tmp_path, aws) as dsops:
         dsops.run("agent", "start")
         before = pid_of(dsops)
@@ -183,7 +183,7 @@ def test_a_client_works_without_a_stopped_agent(dsops: Agent, aws: StubAws) -> N
 
 
 def test_values_are_kept_where_a_store_asks_for_it(dsops: Agent, aws: StubAws) -> None:
-    """`cache_seconds`: the second run calls nothing; after `clear`, and for another identity, they are read again."""
+    """With `cache_seconds` the agent caches secrets for each identity until `agent clear`."""
     file = dsops.folder / "dsops.yaml"
     source = "credentials_from: target"
     file.write_text(file.read_text().replace(source, f"{source}\n    cache_seconds: 60"))
@@ -203,7 +203,7 @@ def test_values_are_kept_where_a_store_asks_for_it(dsops: Agent, aws: StubAws) -
 
 
 def test_other_keys_are_another_session(tmp_path: Path) -> None:
-    """The agent uses each client's own keys: two identities get two sessions."""
+    """The agent uses each client's own keys, so two identities get two sessions."""
     with PersonalAws() as aws, Agent(tmp_path, aws) as dsops:
         for _ in range(2):
             for name in ("EXAMPLEEXAMPLE01", "EXAMPLEEXAMPLE02"):
@@ -222,7 +222,7 @@ def test_many_identities_at_once_stay_apart(tmp_path: Path) -> None:
 
 
 def test_another_profile_is_another_session(tmp_path: Path) -> None:
-    """Two profiles of one file are two identities, and so is a profile after an edit."""
+    """Two profiles in one file get separate sessions, and so does a profile after its keys are edited."""
     with PersonalAws() as aws, Agent(tmp_path, aws) as dsops:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             del dsops.environ[name]
@@ -237,7 +237,7 @@ def test_another_profile_is_another_session(tmp_path: Path) -> None:
 
 
 def test_an_edited_configuration_counts_at_once(dsops: Agent, aws: StubAws) -> None:
-    """A changed role gets a new session, and a changed literal its new value."""
+    """An edited configuration takes effect at the next run: a new role gets a new session."""
     assert dsops.run("exec", "--env", "keys", "--", "true").returncode == 0
     file = dsops.folder / "dsops.yaml"
     file.write_text(file.read_text().replace("role/Target", "role/Other").replace("literal: info", "literal: debug"))
@@ -268,7 +268,7 @@ def test_the_agent_requires_permission_too(dsops: Agent, aws: StubAws) -> None:
 
 
 def test_the_command_gets_the_clients_environment(dsops: Agent) -> None:
-    """The command gets the client's bytes, working folder and variables, not the agent's."""
+    """The command of a store runs with the client's bytes, working folder and variables, not the agent's."""
     dsops.run("agent", "start")
     elsewhere = dsops.folder / "deep"
     elsewhere.mkdir()
@@ -310,7 +310,7 @@ def test_errors_are_the_same_as_without_an_agent(dsops: Agent, words: tuple[str,
     "words", [("exec", "--env", "keys", "--", "true"), ("render", "--env", "keys"), ("credentials", "target")], ids=str
 )
 def test_notes_are_shown_once(dsops: Agent, words: tuple[str, ...]) -> None:
-    """A note about the configuration is shown once, with and without the agent."""
+    """A note about the configuration is shown once per run, with and without the agent."""
     file = dsops.folder / "dsops.yaml"
     file.write_text(file.read_text().replace("role_arn:", "assume_role:"))
     with_agent, without = dsops.run(*words), dsops.run(*words, DSOPS_AGENT="off")
@@ -319,7 +319,7 @@ def test_notes_are_shown_once(dsops: Agent, words: tuple[str, ...]) -> None:
 
 
 def test_a_denied_role_gives_the_same_error_as_without_an_agent(tmp_path: Path) -> None:
-    """A denial shows AWS's own words, and the next run asks AWS again, since only successes are cached."""
+    """A denial shows AWS's own message; the agent does not cache it, so the next run calls AWS again."""
     with StubAws(denies=True) as aws, Agent(tmp_path, aws) as dsops:
         settings = [(agent, is_json) for agent in ("on", "off") for is_json in ("", "1")]
         runs = [dsops.run(*SHOW_KEY, DSOPS_AGENT=agent, DSOPS_JSON=is_json) for agent, is_json in settings]
@@ -385,7 +385,7 @@ def test_the_no_agent_flag(dsops: Agent) -> None:
 
 @pytest.mark.parametrize("kind", ["open", "link", "file"])
 def test_an_unsafe_socket_folder_is_not_used(dsops: Agent, kind: str) -> None:
-    """With an unsafe socket folder the work is done without an agent; `agent start` says what is wrong."""
+    """With an unsafe socket folder the client works without an agent; `agent start` reports the problem."""
     folder = Path(dsops.sockets) / "dsops"
     if kind == "link":
         (Path(dsops.sockets) / "other").mkdir(mode=0o700)
@@ -404,13 +404,13 @@ def test_an_unsafe_socket_folder_is_not_used(dsops: Agent, kind: str) -> None:
 
 
 def test_without_a_socket_the_client_does_the_work(dsops: Agent) -> None:
-    """When no socket can be created, the work is done in the client's process."""
+    """When no socket can be created, the client does the work in its own process."""
     done = dsops.run("exec", "--env", "production", "--", "true", XDG_RUNTIME_DIR="/proc/self/no-such-folder")
     assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_start_status_clear_and_stop(dsops: Agent, aws: StubAws) -> None:
-    """Status lists the sessions without secrets, `clear` drops them, and `stop` ends the agent."""
+    """`agent status` lists the sessions without secrets, `clear` drops them, and `stop` ends the agent."""
     assert dsops.run("agent", "status").stdout == b"no agent is running\n"
     assert dsops.run("agent", "start").returncode == 0
     assert dsops.run("agent", "start").returncode == 0
@@ -444,7 +444,7 @@ def test_start_status_clear_and_stop(dsops: Agent, aws: StubAws) -> None:
 
 
 def test_an_idle_agent_ends(dsops: Agent) -> None:
-    """The agent ends after the idle time that it was started with."""
+    """The agent ends when it has been idle for the configured time."""
     dsops.environ["DSOPS_AGENT_IDLE"] = "0.3"
     assert dsops.run("exec", "--env", "production", "--", "true").returncode == 0
     wait_until(lambda: not any(name for name in os.listdir(f"{dsops.sockets}/dsops") if not name.endswith(".lock")))
@@ -471,7 +471,7 @@ def test_an_agent_in_the_foreground_serves(dsops: Agent, aws: StubAws) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc says what a process is")
 def test_the_agents_process_exposes_no_secret(dsops: Agent) -> None:
-    """The agent's arguments and environment hold no secret; it dumps no core and keeps no folder or terminal open."""
+    """The agent exposes no secret in arguments or environment, dumps no core, and holds no folder or terminal."""
     dsops.run("exec", "--env", "production", "--", "true")
     proc = Path(f"/proc/{pid_of(dsops)}")
     assert (proc / "environ").read_bytes() == b""
@@ -482,7 +482,7 @@ def test_the_agents_process_exposes_no_secret(dsops: Agent) -> None:
     assert [line.split()[4:6] for line in limits.splitlines() if line.startswith("Max core")] == [["0", "0"]]
     assert os.readlink(proc / "cwd") == "/"
     assert {os.readlink(proc / "fd" / number) for number in ("0", "1", "2")} == {"/dev/null"}
-    # Not dumpable: what is in /proc belongs to root, and no process of the same user may attach.
+    # The process is not dumpable: root owns its /proc files, and no process of the same user may attach.
     assert proc.stat().st_uid == 0
 
 
@@ -496,7 +496,7 @@ def test_the_sockets_folder_and_its_files_are_closed_to_others(dsops: Agent) -> 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_another_user_is_not_served(dsops: Agent) -> None:
-    """An agent does not serve another user, not even root: the socket folder belongs to its owner alone."""
+    """An agent serves no other user, not even root: the socket folder belongs to the agent's user alone."""
     dsops.run("agent", "start")
     folder = Path(dsops.sockets) / "dsops"
     os.chown(folder, 12345, 12345)
@@ -506,7 +506,7 @@ def test_another_user_is_not_served(dsops: Agent) -> None:
 
 
 def test_without_terminal_a_code_is_not_waited_for(tmp_path: Path) -> None:
-    """Without a terminal a missing MFA code is an error at once, with and without an agent."""
+    """Without a terminal a missing MFA code is an immediate error, with and without an agent."""
     with StubAws() as aws, Agent(tmp_path, aws) as dsops:
         file = tmp_path / "dsops.yaml"
         device = "serial_number: arn:aws:iam::111122223333:mfa/ada"

@@ -1,4 +1,4 @@
-"""`dsops credentials` and `dsops get` answered completely by the agent: as fast as `exec`, with the same output."""
+"""`dsops credentials` and `dsops get` when the agent produces the whole answer: same output, as fast as `exec`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SAME = [
     ("get", "--env", "odd", "BINARY"),
     ("get", "--env", "production", "--json", "TOKEN"),
     ("get", "--env", "plain", "PLAIN"),
-    # And failures, in the agent or in the client.
+    # The following command lines fail, some in the agent and some in the client.
     ("credentials", "tarket"),
     ("credentials", "target", "--formt", "env"),
     ("credentials",),
@@ -106,7 +106,7 @@ def test_the_client_writes_the_output_file(dsops: Agent, tmp_path: Path) -> None
 
 
 def test_for_profile_ignores_that_profile(dsops: Agent) -> None:
-    """With `AWS_PROFILE=target`, `credentials target --for-profile target` ignores that profile."""
+    """With `AWS_PROFILE=target`, `credentials target --for-profile target` ignores the profile `target`."""
     words = ("credentials", "target", "--format", "process", "--for-profile", "target", "--config")
     file = str(dsops.folder / "dsops.yaml")
 
@@ -118,7 +118,7 @@ def test_for_profile_ignores_that_profile(dsops: Agent) -> None:
 
 
 def test_for_profile_does_not_allow_commands(dsops: Agent) -> None:
-    """`--for-profile` allows no commands: the file may have changed since it was put into ~/.aws/config."""
+    """`--for-profile` runs no commands of dsops.yaml: the file may have changed since it was named in ~/.aws/config."""
     file = dsops.folder / "runs.yaml"
     text = (dsops.folder / "dsops.yaml").read_text()
     asks = f"    serial_number: {DEVICE}\n    mfa_process: touch owned\n"
@@ -146,7 +146,7 @@ def test_a_reader_that_has_left_is_no_error(dsops: Agent) -> None:
 
 
 def test_a_closed_stdout_is_an_error(dsops: Agent) -> None:
-    """A closed stdout is an error: the agent's connection may have its number, and must not get the answer."""
+    """A closed stdout is an error: the agent's connection may reuse its descriptor, and must not get the answer."""
     done = subprocess.run(
         ["sh", "-c", '"$@" >&-', "sh", *dsops.command("get", "--env", "production", "TOKEN")],
         cwd=dsops.folder,

@@ -1,4 +1,4 @@
-"""The agent under attack and with lacking resources, in real processes: every run still ends correctly."""
+"""The agent under attack and with exhausted resources, as real processes: every run still ends correctly."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no age
 
 @pytest.fixture
 def aws() -> Iterator[StubAws]:
-    """A stub of AWS that issues sessions of one role."""
+    """A stub of AWS that issues sessions for one role."""
     with StubAws() as stub:
         yield stub
 
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: StubAws) -> Iterator[Agent]:
-    """The program of a user without a running agent."""
+    """The program for a user who has no running agent."""
     with Agent(tmp_path, aws) as program:
         yield program
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
-    """Wait until the condition holds; fail after PATIENCE_SECONDS."""
+    """Wait until the condition is true; fail after PATIENCE_SECONDS."""
     end = time.monotonic() + PATIENCE_SECONDS
     while not is_so():
         assert time.monotonic() < end
@@ -53,7 +53,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 
 def finish(process: subprocess.Popen[bytes]) -> tuple[int, bytes]:
-    """Exit code and stderr of the ended process."""
+    """Wait for the process to end; return its exit code and stderr."""
     _, err = process.communicate(timeout=PATIENCE_SECONDS)
     return process.returncode, err
 
@@ -66,7 +66,7 @@ def with_device(dsops: Agent, *more: str) -> None:
 
 
 def address(dsops: Agent) -> Path:
-    """The path of the agent's socket, whether it exists or not."""
+    """The path of the agent's socket, whether or not the socket exists."""
     return Path(str(dsops.status()["socket"]))
 
 
@@ -86,7 +86,7 @@ def in_shell(dsops: Agent, before: str, *words: str) -> subprocess.CompletedProc
 
 
 def test_signals_that_the_first_client_ignores_are_not_ignored_by_the_agent(dsops: Agent) -> None:
-    """An agent started under `nohup` or with SIGCHLD ignored still sees a failing mfa_process, and ends on SIGTERM."""
+    """An agent started with SIGCHLD ignored or under `nohup` notices a failing mfa_process, and ends on SIGTERM."""
     with_device(dsops, "mfa_process: [sh, -c, 'echo 123456; exit 3']")
     words = ("exec", "--config", "dsops.yaml", *SHOW_KEY[1:])
     done = in_shell(dsops, "trap '' CHLD TERM HUP INT", *words)
@@ -130,7 +130,7 @@ def test_modules_of_one_clients_own_are_not_the_agents(dsops: Agent, tmp_path: P
 
 
 def test_an_agent_may_be_idle_for_months(dsops: Agent) -> None:
-    """The idle time may be longer than the longest wait that the system supports."""
+    """The agent's idle timeout may be longer than the longest wait that the system supports."""
     dsops.environ["DSOPS_AGENT_IDLE"] = str(90 * 24 * 3600)
     assert dsops.run(*SHOW_KEY).returncode == 0
     assert dsops.status()["is_running"]
@@ -138,7 +138,7 @@ def test_an_agent_may_be_idle_for_months(dsops: Agent) -> None:
 
 @pytest.mark.parametrize("number", ["0", "77", "-1", "99999999999999999999"])
 def test_a_listener_must_be_a_listening_socket(dsops: Agent, number: str) -> None:
-    """`dsops agent run --listener` rejects a descriptor that is not a listening socket."""
+    """`dsops agent run --listener` refuses a descriptor that is not a listening socket."""
     done = dsops.run("agent", "run", f"--listener={number}")
     assert done.returncode == 2
     assert b"error[usage]" in done.stderr
@@ -162,7 +162,7 @@ def test_a_client_in_other_groups_has_an_agent_of_its_own(dsops: Agent) -> None:
 
 @pytest.mark.parametrize("agent", ["on", "off"])
 def test_an_irregular_environment_arrives(dsops: Agent, agent: str) -> None:
-    """An environment with missing `=`, empty or double names, or invalid bytes arrives the same with the agent."""
+    """The agent receives variables with missing `=`, empty or repeated names, or invalid bytes unchanged."""
     odd = [b"=nameless", b"no-equals", b"TWICE=1", b"TWICE=2", b"\xff\xfe=\xfd", b"A B=c", b"NL=a\nb", b"EMPTY="]
     told = [*[os.fsencode(f"{name}={value}") for name, value in {**dsops.environ, "DSOPS_AGENT": agent}.items()], *odd]
     words = [os.fsencode(word) for word in dsops.command("exec", "--env", "plain", "--", "env", "-0")]
@@ -181,7 +181,7 @@ def test_an_irregular_environment_arrives(dsops: Agent, agent: str) -> None:
 
 @pytest.mark.parametrize("closed", ["0", "1", "2", "0 1 2"])
 def test_a_client_without_standard_streams_works(dsops: Agent, closed: str) -> None:
-    """A client with closed standard streams works: no note is written into the agent's socket."""
+    """A client with closed standard streams works: it does not write notes into the agent's socket."""
     with_device(dsops, "mfa_process: [sh, -c, 'echo touch your key >&2; echo 123456']")
     redirections = " ".join(f"{number}>&-" for number in closed.split())
     words = ("exec", "--config", "dsops.yaml", "--env", "keys", "--", "sh", "-c", "echo $AWS_ACCESS_KEY_ID > out")
@@ -193,7 +193,7 @@ def test_a_client_without_standard_streams_works(dsops: Agent, closed: str) -> N
 
 
 def test_mfa_process_runs_in_the_clients_environment(dsops: Agent, tmp_path: Path) -> None:
-    """`mfa_process` runs with the waiting client's HOME and variables, in the file's folder."""
+    """`mfa_process` runs in the folder of dsops.yaml, with the waiting client's HOME and variables."""
     program = 'echo "$HOME $COLOUR $(pwd)" >> seen; echo 123456'
     with_device(dsops, f"mfa_process: [sh, -c, {json.dumps(program)}]")
     words = ("exec", "--config", str(dsops.folder / "dsops.yaml"), *SHOW_KEY[1:])
@@ -210,7 +210,7 @@ def test_mfa_process_runs_in_the_clients_environment(dsops: Agent, tmp_path: Pat
 
 
 def test_large_environments_and_many_arguments_arrive(dsops: Agent) -> None:
-    """A megabyte of variables and a hundred thousand arguments arrive."""
+    """The agent receives a megabyte of variables and a hundred thousand arguments."""
     large = {f"LARGE{number}": f"{number}" * 60_000 for number in range(10)}
     done = dsops.run("exec", "--env", "plain", "--", "sh", "-c", 'echo "${#LARGE7} $PLAIN"', **large)
     assert done.stdout == b"60000 info\n"
@@ -233,7 +233,7 @@ def test_values_with_line_ends_and_nul_come_through_whole(dsops: Agent) -> None:
 
 @pytest.mark.parametrize("thing", ["file", "folder", "link to nothing", "stale socket", "link to itself"])
 def test_something_else_in_the_sockets_place_stops_no_run(dsops: Agent, thing: str) -> None:
-    """It is replaced, or the work is done without an agent."""
+    """If another file is at the socket's path, the client replaces it or works without an agent."""
     place = address(dsops)
     place.parent.mkdir(mode=0o700)
     if thing == "file":
@@ -264,7 +264,7 @@ def test_a_lock_that_is_a_link_is_not_followed(dsops: Agent, tmp_path: Path) -> 
 
 
 def test_files_that_are_removed_all_the_time_stop_no_run(dsops: Agent) -> None:
-    """Lock, socket and folder go while twenty runs start: each gets its session, of whichever agent."""
+    """While the lock, socket and folder are deleted repeatedly, each of twenty runs still gets a session."""
     place = address(dsops)
     is_over = threading.Event()
 
@@ -280,12 +280,12 @@ def test_files_that_are_removed_all_the_time_stop_no_run(dsops: Agent) -> None:
     finally:
         is_over.set()
         remover.join()
-    # Agents whose sockets were removed would run on for an idle hour.
+    # Agents whose sockets were removed would otherwise run until their idle timeout of an hour.
     end_lost_agents(dsops)
 
 
 def end_lost_agents(dsops: Agent) -> None:
-    """End the agents of this test's folder that no client can reach any more: their socket was unlinked."""
+    """End this test's agents that no client can reach any more because their socket was unlinked."""
     place = str(address(dsops))
     inodes = {line.split()[6] for line in Path("/proc/net/unix").read_text().splitlines() if line.endswith(place)}
     for process in Path("/proc").glob("[0-9]*"):
@@ -297,7 +297,7 @@ def end_lost_agents(dsops: Agent) -> None:
 
 
 def test_fifty_runs_while_it_is_stopped_cleared_and_started_all_end_well(dsops: Agent) -> None:
-    """While the agent is stopped, cleared and restarted each run gets a session; none waits for an ended agent."""
+    """While the agent is stopped, cleared and restarted, each run gets a session and none waits for an ended agent."""
     dsops.environ["DSOPS_AGENT_IDLE"] = "0.2"
     is_over = threading.Event()
 
@@ -319,7 +319,7 @@ def test_fifty_runs_while_it_is_stopped_cleared_and_started_all_end_well(dsops: 
 
 
 def test_an_agent_that_is_killed_at_any_moment_of_its_start_stops_no_run(dsops: Agent) -> None:
-    """Before it listens, between that and its first answer, or later."""
+    """A client succeeds even if the agent is killed before it listens, before its first answer, or later."""
     for milliseconds in range(0, 300, 25):
         agent = subprocess.Popen(
             dsops.command("agent", "run"), cwd=dsops.folder, env=dsops.environ, stderr=subprocess.DEVNULL
@@ -336,7 +336,7 @@ def test_an_agent_that_is_killed_at_any_moment_of_its_start_stops_no_run(dsops: 
 
 
 def test_a_client_with_few_descriptors_works(dsops: Agent) -> None:
-    """A client with a low descriptor limit works, with an agent that it starts or without."""
+    """A client with a low descriptor limit works, whether or not it starts an agent."""
     for number in (12, 20, 64, 200):
         done = in_shell(dsops, f"ulimit -n {number}", *SHOW_KEY)
         assert (done.returncode, done.stderr) == (0, b""), number
@@ -372,7 +372,7 @@ def test_an_agent_without_descriptors_leaves_the_work_to_its_clients(dsops: Agen
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root can mount a small disk")
 def test_a_full_disk_stops_no_run(dsops: Agent) -> None:
-    """With a full disk, on which no lock can be created, the work is done without an agent."""
+    """With a full disk, on which no lock file can be created, the client works without an agent."""
     folder = Path(dsops.sockets) / "full"
     folder.mkdir()
     mounted = subprocess.run(
@@ -436,7 +436,7 @@ def terminal_of(dsops: Agent, words: Sequence[str]) -> Terminal:
 
 
 def test_ctrl_c_while_the_agent_works_ends_the_client_alone(tmp_path: Path) -> None:
-    """Ctrl-C ends the client with 130; the session that it requested serves the next run."""
+    """Ctrl-C ends only the client, with 130; the agent keeps the requested session for the next run."""
     with SilentAws() as aws, Agent(tmp_path, aws) as dsops:
         dsops.run("agent", "start")
         with terminal_of(dsops, SHOW_KEY) as terminal:
@@ -492,7 +492,7 @@ def test_long_mfa_process_stderr_is_cut(dsops: Agent) -> None:
 
 
 def test_after_a_killed_client_the_next_one_prompts(dsops: Agent, aws: StubAws) -> None:
-    """When a prompting client is killed, another terminal prompts; a client without one gets a session or an error."""
+    """When a prompting client is killed, another terminal prompts; clients without one get a session or an error."""
     with_device(dsops)
     environ = [f"{name}={value}" for name, value in dsops.environ.items()]
     with Terminal(["env", "-i", "-C", str(dsops.folder), *environ, *dsops.command(*SHOW_KEY)]) as first:

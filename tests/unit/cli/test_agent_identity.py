@@ -1,4 +1,4 @@
-"""No client of a shared agent gets another client's identity or secrets, whatever differs between them."""
+"""No client of a shared agent gets another client's identity or secrets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no age
 
 
 class PersonalAws(StubAws):
-    """A stub of AWS whose session key id shows the caller and external ID, and whose secrets show the session."""
+    """A stub of AWS whose key ids show the caller and external ID, and whose secrets show the session."""
 
     def _answer(self, seen: Seen) -> Answer:
         asked = parameters_of(seen) if not seen.header("X-Amz-Target") else {}
@@ -41,25 +41,25 @@ class PersonalAws(StubAws):
 
 @pytest.fixture
 def aws() -> Iterator[PersonalAws]:
-    """A stub of AWS that distinguishes its callers."""
+    """A stub of AWS whose answers depend on the caller."""
     with PersonalAws() as stub:
         yield stub
 
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: StubAws) -> Iterator[Agent]:
-    """The program of a user without a running agent."""
+    """The program for a user who has no running agent."""
     with Agent(tmp_path, aws) as program:
         yield program
 
 
 def profile_text(name: str) -> str:
-    """A credentials file whose default profile has that key."""
+    """A credentials file whose default profile has a key with that name."""
     return f"[default]\naws_access_key_id = AKIA{name}\naws_secret_access_key = x\n"
 
 
 def in_folder(dsops: Agent, folder: Path, *words: str, **environ: str) -> bytes:
-    """The stdout of a run in that folder."""
+    """Run the command in the folder; return its stdout."""
     done = subprocess.run(
         dsops.command(*words),
         cwd=folder,
@@ -73,7 +73,7 @@ def in_folder(dsops: Agent, folder: Path, *words: str, **environ: str) -> bytes:
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
-    """Wait until the condition holds; fail after PATIENCE_SECONDS."""
+    """Wait until the condition is true; fail after PATIENCE_SECONDS."""
     end = time.monotonic() + PATIENCE_SECONDS
     while not is_so():
         assert time.monotonic() < end
@@ -81,7 +81,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 
 def without_keys(dsops: Agent) -> None:
-    """Remove the keys from the environment, so that files decide the identity."""
+    """Remove the keys from the environment, so that the AWS files determine the identity."""
     for name in KEYS:
         del dsops.environ[name]
 
@@ -100,7 +100,7 @@ def test_the_same_path_in_two_folders_is_two_identities(dsops: Agent, tmp_path: 
 
 
 def test_a_process_that_looks_around_is_another_one_elsewhere(dsops: Agent, tmp_path: Path) -> None:
-    """`credential_process = ./who` runs in the client's folder and environment; no client shares its session."""
+    """`credential_process = ./who` runs in each client's folder and environment, so clients get separate sessions."""
     without_keys(dsops)
     (tmp_path / "config").write_text("[default]\ncredential_process = ./who\n")
     dsops.environ["AWS_CONFIG_FILE"] = str(tmp_path / "config")
@@ -115,7 +115,7 @@ def test_a_process_that_looks_around_is_another_one_elsewhere(dsops: Agent, tmp_
 
 
 def test_an_edit_that_leaves_size_and_time_alone_counts(dsops: Agent, tmp_path: Path) -> None:
-    """Files are compared by content: edits of a profile and a configuration within one clock tick are noticed."""
+    """The agent compares files by content: it notices edits that change neither size nor modification time."""
     without_keys(dsops)
     credentials, config = tmp_path / "credentials", tmp_path / "dsops.yaml"
     dsops.environ["AWS_SHARED_CREDENTIALS_FILE"] = str(credentials)
@@ -129,7 +129,7 @@ def test_an_edit_that_leaves_size_and_time_alone_counts(dsops: Agent, tmp_path: 
 
 
 def test_a_changed_symlink_is_noticed(dsops: Agent, tmp_path: Path) -> None:
-    """A `dsops.yaml` symlink that changes its target is noticed; a relative `--config` is the client's."""
+    """The agent notices a symlink's new target, and resolves a relative `--config` in the client's folder."""
     text = (tmp_path / "dsops.yaml").read_text()
     (tmp_path / "dsops.yaml").unlink()
     for name in ("one", "two"):
@@ -164,7 +164,7 @@ def test_what_was_allowed_and_then_edited_is_not_allowed(dsops: Agent, tmp_path:
 def test_a_configuration_from_a_pipe_is_read_by_the_client(
     dsops: Agent, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
-    """`--config <(make-one)` reads the client's descriptor, not the agent's descriptor of that number."""
+    """`--config <(make-one)` reads the client's descriptor, not the agent's descriptor with the same number."""
     script = tmp_path / "run"
     line = " ".join(f"'{word}'" for word in dsops.command(words[0]))
     rest = " ".join(f"'{word}'" for word in words[1:])

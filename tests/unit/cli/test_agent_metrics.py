@@ -22,14 +22,14 @@ ROLE = "arn:aws:iam::111122223333:role/Target"
 
 @pytest.fixture
 def aws() -> Iterator[StubAws]:
-    """A stub of AWS that issues sessions of one role."""
+    """A stub of AWS that issues sessions for one role."""
     with StubAws() as stub:
         yield stub
 
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: StubAws) -> Iterator[Agent]:
-    """The program of a user without a running agent."""
+    """The program for a user who has no running agent."""
     with Agent(tmp_path, aws) as program:
         yield program
 
@@ -72,7 +72,7 @@ def test_runs_are_counted_in_the_metrics(dsops: Agent, aws: StubAws) -> None:
 
 
 def test_an_agent_that_runs_opens_and_moves_its_port(dsops: Agent) -> None:
-    """`agent start --metrics-port` opens or moves the port of a running agent; a used port is an error with a hint."""
+    """`agent start --metrics-port` opens or moves the port of a running agent; a port in use is an error."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         refused = dsops.run("agent", "start", "--metrics-port", str(port))
@@ -86,7 +86,7 @@ def test_an_agent_that_runs_opens_and_moves_its_port(dsops: Agent) -> None:
 
 
 def test_without_an_agent_nothing_was_counted(dsops: Agent) -> None:
-    """Without an agent `dsops agent metrics` is an error, and starts none."""
+    """Without an agent `dsops agent metrics` is an error, and does not start one."""
     none = dsops.run("agent", "metrics")
 
     assert (none.returncode, none.stdout) == (2, b"")

@@ -1,4 +1,4 @@
-"""Twenty concurrent runs over TLS, a slow line and three chained roles: each role is assumed once."""
+"""Twenty concurrent runs with TLS, a slow connection and three chained roles: each role is assumed once."""
 
 from __future__ import annotations
 
@@ -60,20 +60,20 @@ class FarAws(StubAws):
         return answer._replace(delay_seconds=self.seconds)
 
     def roles(self) -> Counter[str]:
-        """The number of AssumeRole calls by role."""
+        """The number of AssumeRole calls for each role."""
         return Counter(parameters_of(seen)["RoleArn"].rpartition("/")[2] for seen in self.server.seen)
 
 
 @pytest.fixture
 def aws(tmp_path: Path) -> Iterator[FarAws]:
-    """The distant stub of AWS."""
+    """The stub of AWS with TLS and latency."""
     with FarAws(make_authority(tmp_path)) as stub:
         yield stub
 
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: FarAws) -> Iterator[Agent]:
-    """The program of a user without a running agent."""
+    """The program for a user who has no running agent."""
     with Agent(tmp_path, aws) as program:
         (tmp_path / "dsops.yaml").write_text(CONFIG)
         program.environ["SSL_CERT_FILE"] = str(aws.authority.bundle)
@@ -81,13 +81,13 @@ def dsops(tmp_path: Path, aws: FarAws) -> Iterator[Agent]:
 
 
 def finish(process: subprocess.Popen[bytes]) -> tuple[int, bytes, bytes]:
-    """Exit code, stdout and stderr of the ended process."""
+    """Wait for the process to end; return its exit code, stdout and stderr."""
     out, err = process.communicate(timeout=PATIENCE_SECONDS)
     return process.returncode, out, err
 
 
 def test_twenty_cold_runs_assume_each_of_three_roles_once(dsops: Agent, aws: FarAws) -> None:
-    """Twenty cold runs get one session at the end of the chain; each role is assumed once."""
+    """Twenty cold runs get the last role's session, and each of the three roles is assumed once."""
     started = [dsops.start(*SHOW_KEY) for _ in range(20)]
     ended = {finish(process) for process in started}
     assert ended == {(0, b"got ASIATHIRD1OFSECOND1OFFIRST1OFEXAMPLEEXAMPLE01\n", b"")}
@@ -95,7 +95,7 @@ def test_twenty_cold_runs_assume_each_of_three_roles_once(dsops: Agent, aws: Far
 
 
 def test_twenty_runs_go_on_when_the_agent_is_killed_in_the_middle(dsops: Agent, aws: FarAws) -> None:
-    """When the agent is killed, one new agent serves all twenty runs: each role is assumed twice at most."""
+    """When the agent is killed, one new agent serves all twenty runs, so each role is assumed at most twice."""
     aws.seconds = 0.3
     dsops.run("agent", "start")
     pid = dsops.status()["pid"]
@@ -113,7 +113,7 @@ def test_twenty_runs_go_on_when_the_agent_is_killed_in_the_middle(dsops: Agent, 
 
 
 def test_twenty_runs_at_one_terminal_ask_for_one_code(dsops: Agent, aws: FarAws, tmp_path: Path) -> None:
-    """With MFA on the first role, twenty runs at a terminal prompt for one code."""
+    """If the first role requires MFA, twenty runs at a terminal prompt for only one code."""
     device = "role/First\n    serial_number: arn:aws:iam::111122223333:mfa/ada"
     (tmp_path / "dsops.yaml").write_text(CONFIG.replace("role/First", device))
     line = f"{shlex.join(dsops.command(*SHOW_KEY))} &"

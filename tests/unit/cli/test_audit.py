@@ -1,4 +1,4 @@
-"""Every command that hands out secrets is recorded, with and without the agent; `required` stops each of them."""
+"""Every command that hands out secrets is recorded; with `audit: required` an unwritable trail stops it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Home(NamedTuple):
         return self.folder / ".local" / "state" / "dsops" / "audit.jsonl"
 
     def records(self) -> list[dict[str, Any]]:
-        """The records since the last call."""
+        """The records written since the last call."""
         if not self.trail.exists():
             return []
         lines = self.trail.read_text().splitlines()
@@ -46,7 +46,7 @@ class Home(NamedTuple):
 
 
 def told(records: Sequence[dict[str, Any]]) -> list[str]:
-    """Each record as one line: event, service, command, result."""
+    """One line for each record: event, service, command, result."""
     return [
         " ".join(
             str(part)
@@ -63,7 +63,7 @@ def told(records: Sequence[dict[str, Any]]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[StubAws]:
-    """A stub of AWS that issues sessions of one role."""
+    """A stub of AWS that issues sessions for one role."""
     with StubAws() as stub:
         yield stub
 
@@ -86,7 +86,7 @@ def home(tmp_path: Path, agent: Agent) -> Home:
 
 @pytest.fixture
 def alone(agent: Agent) -> Iterator[Dsops]:
-    """The same user without the agent."""
+    """The user of the fixture `agent`, without the agent."""
     agent.environ["DSOPS_AGENT"] = "off"
     yield agent
     del agent.environ["DSOPS_AGENT"]
@@ -106,10 +106,10 @@ IDS = [" ".join(words[:1] + words[3:4]) for words, *_ in COLD]
 def test_a_run_without_an_agent_is_on_record(
     alone: Dsops, home: Home, words: tuple[str, ...], command: str, event: str
 ) -> None:
-    """A run without the agent records the session, the secret and the command, but not the program's arguments."""
+    """A run without the agent records the session, the secret and the command's name, but not its arguments."""
     assert alone.run(*words).returncode == 0
     records = home.records()
-    # The session given to a command was cached when the secret was read with it.
+    # Reading the secret put the session into the cache, from which the command then got it.
     assert [line for line in told(records) if not line.endswith("held")] == [
         f"AssumeRole sts {command} ok",
         f"GetSecretValue secretsmanager {command} ok",
@@ -130,7 +130,7 @@ def test_a_run_without_an_agent_is_on_record(
 def test_a_run_by_the_agent_is_recorded_in_the_clients_home(
     agent: Agent, home: Home, words: tuple[str, ...], command: str, event: str
 ) -> None:
-    """A run through the agent is recorded in the client's home, with the cached session and the client's process."""
+    """A run through the agent is recorded in the client's home: the cached session and the client's process id."""
     assert agent.run("exec", *TOKEN, "--", "true").returncode == 0
     home.records()
     assert agent.run(*words).returncode == 0
@@ -164,7 +164,7 @@ def test_credentials_are_on_record(agent: Agent, home: Home, format_name: str) -
 
 @pytest.mark.parametrize("way", ["on", "off"])
 def test_failures_are_on_record(agent: Agent, home: Home, way: str) -> None:
-    """A failure from AWS and one before any call are recorded; a mistake in the command line is not."""
+    """Failures before and during AWS calls are recorded; a usage error is not."""
     assert agent.run("get", "--env", "missing", "ABSENT", DSOPS_AGENT=way).returncode == 4
     records = home.records()
     assert told(records)[1:] == [
@@ -184,7 +184,7 @@ REQUIRED = [*[words for words, *_ in COLD], ("credentials", "target"), ("whoami"
 
 @pytest.mark.parametrize("way", ["on", "off"])
 def test_required_stops_each_way_before_anything_is_handed_out(agent: Agent, home: Home, way: str) -> None:
-    """When the trail can't be written, `audit: required` stops every command; with `audit: on` it is only a note."""
+    """If the trail can't be written, `audit: required` stops every command; `audit: on` only prints a note."""
     home.trail.mkdir(parents=True, mode=0o700)
     home.configure("audit: on\n")
     done = agent.run("get", *TOKEN, "TOKEN", DSOPS_AGENT=way)
@@ -226,7 +226,7 @@ def test_a_repository_cannot_switch_the_audit_trail_off(alone: Dsops, home: Home
 
 @pytest.mark.parametrize("way", ["on", "off"])
 def test_that_a_trail_was_begun_is_said_once_on_a_terminal(agent: Agent, home: Home, way: str) -> None:
-    """On a terminal the first record is announced once, with the trail's path; elsewhere nothing is printed."""
+    """On a terminal dsops announces the new trail's path once, at the first record; elsewhere it prints nothing."""
     command = [*agent.command("exec", *TOKEN, "--", "true")]
     environ = {**agent.environ, "DSOPS_AGENT": way}
     words = ["env", "-i", "-C", str(agent.folder), *[f"{name}={value}" for name, value in environ.items()], *command]
@@ -242,7 +242,7 @@ def test_that_a_trail_was_begun_is_said_once_on_a_terminal(agent: Agent, home: H
 
 
 def test_the_library_is_on_record(agent: Agent, home: Home) -> None:
-    """Secrets and sessions that the Python library returns are recorded, and `required` stops it too."""
+    """Secrets and sessions that the Python library returns are recorded; `required` applies to it, too."""
     environ = {name: value for name, value in agent.environ.items() if name != "XDG_RUNTIME_DIR"}
     events: list[str] = []
     opened = library.open(agent.folder / "dsops.yaml", environ, report=lambda event: events.append(event.name))
@@ -274,7 +274,7 @@ def test_a_session_read_by_an_environment_is_recorded_once(alone: Dsops, home: H
 
 
 def reasons(records: Sequence[dict[str, Any]]) -> set[str | None]:
-    """The reasons in the records."""
+    """The set of reasons in the records."""
     return {record["additionalEventData"].get("reason") for record in records}
 
 
@@ -296,7 +296,7 @@ def test_a_reason_is_in_each_line_of_its_run(agent: Agent, home: Home, words: tu
 
 @pytest.mark.parametrize("way", ["on", "off"])
 def test_a_failure_has_its_reason_too(agent: Agent, home: Home, way: str) -> None:
-    """The record of a failure contains the reason."""
+    """The record of a failed run contains the reason."""
     words = ("get", "--reason=INC-3", "--env", "missing", "ABSENT")
     assert agent.run(*words, DSOPS_AGENT=way).returncode == 4
     assert reasons(home.records()) == {"INC-3"}
@@ -337,7 +337,7 @@ envs:
 
 
 def test_the_agent_holds_a_session_for_its_own_reason_only(agent: Agent, home: Home, aws: StubAws) -> None:
-    """A cached session with a reason in it is reused only for the same reason."""
+    """The agent reuses a session issued with a reason only for requests with the same reason."""
     named = agent.folder / "reasoned.yaml"
     named.write_text(REASONED)
     words = ("exec", "--config", str(named), *TOKEN)
@@ -367,7 +367,7 @@ def test_an_empty_reason_overrides_the_variable(agent: Agent, aws: StubAws, mask
 
 @pytest.mark.parametrize("way", ["on", "off"])
 def test_what_fails_before_a_call_is_on_record_for_every_command(agent: Agent, home: Home, way: str) -> None:
-    """A failure before any call is recorded for every command, but not a hook that may not load a file."""
+    """Every command records a failure before the first call, except a hook that may not load its file."""
     named = agent.folder / "broken.yaml"
     named.write_text(REASONED.replace("reason_to: tag:Reason", "duration_seconds: 1"))
     assert agent.run("whoami", "target", "--config", str(named), DSOPS_AGENT=way).returncode == 2

@@ -1,4 +1,4 @@
-"""`dsops audit --follow`: events as they come, through real processes, until a signal ends it."""
+"""`dsops audit --follow` as a real process: it prints events as they are recorded, until a signal ends it."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ class Follower:
         return line.decode()
 
     def end(self, signal_number: int) -> tuple[int, bytes]:
-        """Send the signal; return exit code and stderr."""
+        """Send the signal to the follower; return its exit code and stderr."""
         self.process.send_signal(signal_number)
         return self.ended()
 
     def ended(self) -> tuple[int, bytes]:
-        """Wait for the end; return exit code and stderr."""
+        """Wait until the follower ends; return its exit code and stderr."""
         _, errors = self.process.communicate(timeout=PATIENCE_SECONDS)
         return self.process.returncode, errors
 
@@ -74,7 +74,7 @@ def follower(dsops: Dsops, *words: str) -> Iterator[Follower]:
 
 
 def get(dsops: Dsops, *words: str) -> None:
-    """Create an event."""
+    """Run `dsops get`, which adds an event to the trail."""
     assert dsops.run("get", "--env", "plain", "PLAIN", *words).returncode == 0
 
 
@@ -89,7 +89,7 @@ def test_follow_may_start_before_the_trail_exists(dsops: Dsops) -> None:
 
 
 def test_the_last_events_come_first_and_filters_count(dsops: Dsops) -> None:
-    """With `--last` and filters the matching last events come first, as JSON lines."""
+    """`--last` with filters first prints the last matching events, as JSON lines."""
     for reason in ("INC-1", "INC-2", "INC-3"):
         get(dsops, "--reason", reason)
     with follower(dsops, "--json", "--reason", "INC", "--last", "2") as program:
@@ -125,7 +125,7 @@ def test_a_reader_that_leaves_ends_it_quietly(dsops: Dsops) -> None:
 
 
 def test_one_trail_is_followed_and_it_has_to_be_a_file(dsops: Dsops) -> None:
-    """`--follow` refuses two trails, and a folder."""
+    """`--follow` accepts exactly one trail, which must be a file."""
     for words, message in ((["a", "b"], b"`--follow` follows one trail"), (["."], b"is not a regular file")):
         done = dsops.run("audit", "list", "--follow", *words)
         assert done.returncode == 2

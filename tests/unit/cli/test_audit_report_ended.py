@@ -1,4 +1,4 @@
-"""`dsops audit report` that is interrupted while reading: it ends at once and leaves no temporary files."""
+"""`dsops audit report` interrupted while reading: it ends at once and leaves no temporary files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 FILES = 4000
 RECORDS = 1000
-"""The number of records in a file: reading all of them takes longer than the test waits."""
+"""The number of records in a file, so large that reading all files takes longer than the test waits."""
 PATIENCE_SECONDS = 30
 RECORD = {
     "eventTime": "2026-11-20T10:00:00Z",
@@ -27,7 +27,7 @@ RECORD = {
 
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that takes long to read: many links to one file."""
+    """A folder with many links to one file, which takes long to read."""
     folder = tmp_path_factory.mktemp("logs")
     first = folder / "0.json.gz"
     first.write_bytes(gzip.compress(json.dumps({"Records": [RECORD] * RECORDS}).encode(), 1))
@@ -47,7 +47,7 @@ def is_reading(folder: Path) -> bool:
     ids=["Ctrl-C", "CI cancels the job", "the terminal is closed"],
 )
 def test_an_interrupted_report_leaves_no_files(logs: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
-    """A signal ends the report at once with the signal's exit code, no message, and an empty TMPDIR."""
+    """A signal ends the report at once, with the signal's exit code, no message and no temporary files."""
     began = time.monotonic()
     with subprocess.Popen(
         [sys.executable, "-m", "dsops", "audit", "report", str(logs)],

@@ -28,7 +28,7 @@ FAILURES = ("role", "code", "failures", "principals", "first", "last")
 
 
 class World:
-    """The program, its AWS for sessions, and its Athena."""
+    """The program, a stub of STS, and a stub of Athena."""
 
     def __init__(self, folder: Path, aws: StubAws, stub: StubQueries, url: str) -> None:
         self.stub = stub
@@ -36,14 +36,14 @@ class World:
         self.dsops.environ |= {"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL_ATHENA": url}
 
     def run(self, *words: str, **environ: str) -> tuple[int, str, str]:
-        """Exit code, stdout, stderr."""
+        """Run the command; return its exit code, stdout and stderr."""
         done = self.dsops.run("audit", "sql", *words, **environ)
         return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[StubAws]:
-    """A stub of AWS that issues sessions of one role."""
+    """A stub of AWS that issues sessions for one role."""
     with StubAws() as stub:
         yield stub
 
@@ -66,7 +66,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(logs: Path) -> AuditReport:
-    """The report on these logs."""
+    """The report on the generated logs."""
     return report_on(find_logs([str(logs / "logs")]), ["logs"])
 
 
@@ -75,7 +75,7 @@ ASKED = ("summary", "durations", "new-principals", "without-mfa", "chains")
 
 @pytest.fixture(scope="module")
 def printed(logs: Path) -> tuple[dict[str, Any], list[str]]:
-    """The printed report: as JSON, and as texts with three rows per table."""
+    """The output of `dsops audit report` as JSON, and as one text per question with three rows per table."""
     words = ("audit", "report", "logs", *(word for name in ASKED for word in ("--question", name)))
     dsops = Dsops(logs)
     told = json.loads(dsops.run(*words, "--json").stdout)
@@ -110,7 +110,7 @@ def test_the_answer_is_a_table_as_the_reports(world: World) -> None:
 
 
 def test_what_is_sent_is_what_is_printed(world: World) -> None:
-    """The submitted SQL is exactly the printed SQL, with the given workgroup, database and output location."""
+    """The SQL sent to Athena is exactly the printed SQL, with the given workgroup, database and output location."""
     words = ("failures", "--begin", "2026-11-01", "--from", "logs.cloudtrail")
     printed = world.run(*words)[1]
     place = ("--workgroup", "sec", "--database", "cat.logs", "--output", "s3://results/dsops/")
@@ -130,7 +130,7 @@ def test_what_is_sent_is_what_is_printed(world: World) -> None:
 def test_athena_answers_in_the_reports_own_words(
     world: World, report: AuditReport, printed: tuple[dict[str, Any], list[str]], question: str
 ) -> None:
-    """The same rows from Athena give the report's JSON, value by value, and the report's table."""
+    """If Athena returns the report's rows, `--run` prints the same JSON values and table as the report."""
     found = report.answer(question)
     assert found is not None
     assert found.rows
@@ -165,7 +165,7 @@ def test_duckdb_answers_like_the_report(world: World, logs: Path, report: AuditR
 
 
 def test_a_folder_and_a_damaged_file_are_no_obstacle_here(world: World, tmp_path: Path) -> None:
-    """An unreadable log file is a note, not an error."""
+    """An unreadable log file gives a note, and the query over the other files succeeds."""
     record = {"eventTime": "2026-11-20T11:00:00Z", "eventName": "GetObject", "eventSource": "s3.amazonaws.com"}
     folder = tmp_path / "logs"
     folder.mkdir()
@@ -281,14 +281,14 @@ def test_nothing_found_is_an_answer(world: World) -> None:
 
 
 class Waiting(StubQueries):
-    """A stub whose queries keep running; records when the state is polled."""
+    """A stub of Athena whose queries never end; it sets an event when a query's state is polled."""
 
     def __init__(self, **more: Any) -> None:
         super().__init__(FAILURES, states=["RUNNING"], **more)
         self.is_looked_at = threading.Event()
 
     def __call__(self, seen: Seen) -> Answer:
-        """The answer to a request."""
+        """Answer the request, and set an event when the query's state is polled."""
         answer = super().__call__(seen)
         if self.looks:
             self.is_looked_at.set()
@@ -296,10 +296,10 @@ class Waiting(StubQueries):
 
 
 class Silent(Waiting):
-    """A stub that accepts a query and never answers."""
+    """A stub of Athena that never answers the request that starts a query."""
 
     def __call__(self, seen: Seen) -> Answer:
-        """No answer."""
+        """Return an answer that is never sent."""
         assert seen.method == "POST"
         self.is_looked_at.set()
         return Answer(is_silent=True)
@@ -343,7 +343,7 @@ def test_ctrl_c_stops_the_query(world: World) -> None:
 
 
 def test_ctrl_c_before_there_is_a_query_id_says_so(world: World) -> None:
-    """A note says that Athena may have started the query."""
+    """Ctrl-C before Athena has returned a query id prints a note that the query may have started."""
     code, err = interrupted(world, Silent())
     assert code == 130
     assert "Athena may have started a query, which AWS bills" in err
@@ -351,7 +351,7 @@ def test_ctrl_c_before_there_is_a_query_id_says_so(world: World) -> None:
 
 
 def test_a_moment_is_told_as_the_report_tells_it(world: World) -> None:
-    """`--since` is the boundary for new principals, too; with `--begin` alone there is no boundary."""
+    """`--since` also sets the boundary for new principals; `--begin` alone sets none."""
     told = [
         json.loads(world.run("failures", "--run", "--json", *words)[1])
         for words in (("--since", "2026-11-20"), ("--begin", "2026-11-20"))
@@ -361,7 +361,7 @@ def test_a_moment_is_told_as_the_report_tells_it(world: World) -> None:
 
 
 def test_a_query_that_takes_too_long_is_stopped(world: World) -> None:
-    """A query longer than `--timeout` is stopped, with its own error code."""
+    """A query that takes longer than `--timeout` is stopped in AWS, with the error `audit.query-too-slow`."""
     world.stub.states = ["RUNNING"]
     code, _, err = world.run("failures", "--run", "--since", "7d", "--timeout", "0.3")
     assert code == 5
@@ -379,7 +379,7 @@ def test_verbose_shows_the_querys_states(world: World) -> None:
 
 
 def test_the_use_of_a_store_is_on_record_as_every_use_is(world: World, tmp_path: Path) -> None:
-    """Using a store is recorded: the session, the command that it was for, and the reason, without secrets."""
+    """A query with `--store` records the session, the command and the reason, without secrets."""
     world.dsops.environ["HOME"] = str(tmp_path / "home")
     assert world.run("failures", "--run", "--since", "7d", "--store", "target", "--reason", "INC-7")[0] == 0
     trail = tmp_path / "home" / ".local" / "state" / "dsops" / "audit.jsonl"

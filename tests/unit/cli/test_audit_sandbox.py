@@ -1,4 +1,4 @@
-"""Calls in a sandbox are recorded with a mark and hidden by default; nothing else can be hidden that way."""
+"""Calls to a sandbox are recorded with a mark and hidden by default; no other calls can be hidden."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def records(dsops: Agent, *words: str) -> list[dict[str, Any]]:
 
 
 def marks(dsops: Agent) -> dict[str, bool]:
-    """Each event in the trail, and whether it is marked as a sandbox's."""
+    """For each event in the trail: whether it is marked as a sandbox call."""
     return {
         record["eventName"]: record["additionalEventData"].get("sandbox") is True
         for record in records(dsops, "--sandbox")
@@ -54,7 +54,7 @@ def marks(dsops: Agent) -> dict[str, bool]:
 
 @pytest.mark.parametrize("agent", ["on", "off"])
 def test_a_run_in_a_sandbox_is_on_record_and_not_shown(dsops: Agent, agent: str) -> None:
-    """A run in a sandbox is recorded but not listed; a note counts such records, and `verify` covers all."""
+    """A run in a sandbox is recorded but not listed; a note counts hidden records, and `verify` covers all."""
     if agent == "off":
         dsops.environ["DSOPS_AGENT"] = "off"
     assert dsops.run(*PLAIN).returncode == 0
@@ -68,13 +68,13 @@ def test_a_run_in_a_sandbox_is_on_record_and_not_shown(dsops: Agent, agent: str)
 
 
 def test_the_clients_own_record_is_marked_too(dsops: Agent) -> None:
-    """`render` gets values from the agent, and marks its own record as the agent's answer says."""
+    """`render` reads values through the agent, and marks its own record if the agent used a sandbox."""
     assert dsops.run("render", "--env", "production").returncode == 0
     assert marks(dsops) == {"AssumeRole": True, "GetSecretValue": True, "Render": True}
 
 
 def test_what_an_agent_holds_from_a_sandbox_is_marked_when_it_is_used(dsops: Agent) -> None:
-    """The use of a cached sandbox session is marked, though no call is made."""
+    """Using a cached sandbox session is marked as a sandbox call, although no request is made."""
     keys = ("exec", "--env", "keys", "--", "true")
     assert [dsops.run(*keys).returncode for _ in range(2)] == [0, 0]
     held = [each for each in records(dsops, "--sandbox") if each["additionalEventData"].get("cached")]
@@ -83,7 +83,7 @@ def test_what_an_agent_holds_from_a_sandbox_is_marked_when_it_is_used(dsops: Age
 
 
 def test_a_loopback_server_without_the_sandbox_name_is_shown(dsops: Agent, aws: StubAws) -> None:
-    """A stub on loopback without the sandbox's name is not marked; only an address's last answer counts."""
+    """A loopback server without the sandbox's `Server` header is not marked; its latest answer decides."""
     aws.server_name = "Server"
     assert dsops.run(*PLAIN).returncode == 0
     assert [each["eventName"] for each in records(dsops)] == ["AssumeRole", "GetSecretValue", "Exec"]
@@ -100,7 +100,7 @@ def test_a_loopback_server_without_the_sandbox_name_is_shown(dsops: Agent, aws: 
 
 
 def test_a_run_that_also_called_another_endpoint_is_shown(dsops: Agent, aws: StubAws) -> None:
-    """A run that also called another endpoint is not marked; its calls to the sandbox are."""
+    """A run that also called another endpoint is not marked, but its call to the sandbox is."""
     with StubAws() as other:
         kind = "type: aws.secretsmanager"
         config = CONFIG.replace(kind, f"{kind}\n    endpoint_url: {other.server.url}")
@@ -111,7 +111,7 @@ def test_a_run_that_also_called_another_endpoint_is_shown(dsops: Agent, aws: Stu
 
 
 def test_an_agent_keeps_a_sandbox_apart(dsops: Agent, aws: StubAws) -> None:
-    """The agent's status and metrics show sandbox sessions only on request."""
+    """The agent's status and metrics include sandbox sessions only on request."""
     assert dsops.run(*PLAIN).returncode == 0
     status = dsops.run("agent", "status")
     assert status.stdout.decode().endswith(" holds 0 sessions\n")
@@ -134,7 +134,7 @@ def test_an_agent_keeps_a_sandbox_apart(dsops: Agent, aws: StubAws) -> None:
 
 
 def test_the_last_events_are_found_behind_those_of_a_sandbox(dsops: Agent, aws: StubAws) -> None:
-    """`--last` finds events before any number of sandbox events; the note counts those in between."""
+    """`--last` finds events behind any number of later sandbox events; the note counts the skipped ones."""
     aws.server_name = ""
     assert dsops.run(*PLAIN).returncode == 0
     aws.server_name = SANDBOX

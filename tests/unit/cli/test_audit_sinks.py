@@ -1,4 +1,4 @@
-"""Lines reach their receivers though the run that wrote them is long another program; a run waits for no receiver."""
+"""Audit lines reach their receivers even after the run has ended, and no run waits for a receiver."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def dsops(home: Path) -> Iterator[Dsops]:
 
 
 def trail(home: Path) -> Path:
-    """The path of the trail."""
+    """The path of the audit trail."""
     return home / ".local" / "state" / "dsops" / "audit.jsonl"
 
 
@@ -76,7 +76,7 @@ def senders(home: Path) -> list[int]:
 
 
 def end_senders(home: Path) -> None:
-    """End the senders."""
+    """End all senders of that home."""
     for pid in senders(home):
         os.kill(pid, signal.SIGKILL)
 
@@ -100,7 +100,7 @@ def wait_for(home: Path, key: str, *, value: object = None) -> Any:  # JSON
 
 
 def names(seen: list[Seen]) -> list[str]:
-    """The event names in all requests that a collector received."""
+    """The event names in all requests that an OTLP collector received."""
     return [
         log.event_name
         for each in seen
@@ -110,7 +110,7 @@ def names(seen: list[Seen]) -> list[str]:
 
 
 def test_a_local_socket_gets_what_a_run_writes(dsops: Dsops, home: Path) -> None:
-    """A syslog socket receives the lines of a run that has ended; the sender is not the run's child."""
+    """A syslog socket receives the lines of an ended run; the sender is not a child process of the run."""
     with Datagrams(home / "log") as receiver:
         configure(home, f"audit: {{syslog: {{to: {home}/log, format: rfc5424}}}}\n")
         done = dsops.run("exec", *PLAIN, "--", sys.executable, "-c", CHILDREN)
@@ -131,7 +131,7 @@ def test_syslog_over_the_network_gets_the_lines(dsops: Dsops, home: Path, kind: 
 
 
 def test_a_collector_gets_the_lines_with_the_runs_headers(dsops: Dsops, home: Path) -> None:
-    """An OTLP collector gets each line once, with the run's headers and nothing else of its environment."""
+    """An OTLP collector gets each line once, with the run's headers but no other part of its environment."""
     with StubServer(lambda _seen: Answer()) as server:
         configure(home, f"audit: {{otlp: '{server.url}'}}\n")
         for _ in range(3):
@@ -148,7 +148,7 @@ def test_a_collector_gets_the_lines_with_the_runs_headers(dsops: Dsops, home: Pa
 
 
 def test_an_unreachable_receiver_is_reported_by_the_next_run(dsops: Dsops, home: Path) -> None:
-    """The next run reports an unreachable receiver; when it is back it gets all lines."""
+    """The next run reports an unreachable receiver; once the receiver is back it gets all lines."""
     with StubServer(lambda _seen: Answer()) as server:
         url = server.url
     configure(home, f"audit: {{otlp: '{url}'}}\n")
@@ -179,7 +179,7 @@ def test_an_unreachable_receiver_is_reported_by_the_next_run(dsops: Dsops, home:
 
 
 class Again(StubServer):
-    """A server on another server's former port."""
+    """A server that listens on the port of a server that has ended."""
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__(lambda _seen: Answer())
@@ -192,19 +192,19 @@ class Again(StubServer):
 
 @pytest.mark.parametrize("kind", ["silent", "deaf"])
 def test_a_slow_receiver_is_not_waited_for(dsops: Dsops, home: Path, kind: str) -> None:
-    """A run ends while its receiver is still silent."""
+    """A run ends without waiting for the answer of its receiver."""
     with StubServer(lambda _seen: Answer(is_silent=True)) as silent, Stream(is_deaf=True) as deaf:
         where = f"otlp: '{silent.url}'" if kind == "silent" else f"syslog: '{deaf.target}'"
         configure(home, f"audit: {{{where}}}\n")
         begun = time.monotonic()
         for _ in range(3):
             assert dsops.run("get", *PLAIN, "PLAIN").stdout == b"info"
-        assert time.monotonic() - begun < 9  # one attempt alone takes two to ten seconds
+        assert time.monotonic() - begun < 9  # one attempt to send takes two to ten seconds
         end_senders(home)
 
 
 def test_the_sender_keeps_no_descriptor_of_the_run(dsops: Dsops, home: Path) -> None:
-    """The sender keeps no descriptor of the run open, so a reader of its output sees the end."""
+    """The sender closes the run's descriptors, so that a reader of the run's output sees its end."""
     with StubServer(lambda _seen: Answer(is_silent=True)) as server:
         configure(home, f"audit: {{otlp: '{server.url}'}}\n")
         reader, writer = os.pipe()
@@ -227,7 +227,7 @@ def test_the_sender_keeps_no_descriptor_of_the_run(dsops: Dsops, home: Path) -> 
 
 
 def test_unsent_lines_that_were_removed_are_reported_once(dsops: Dsops, home: Path) -> None:
-    """Lines that were rotated away before they were sent are reported once, with their numbers."""
+    """Lines that rotation removed before they were sent are reported once, with their numbers."""
     with StubServer(lambda _seen: Answer()) as server:
         configure(home, f"audit: {{otlp: '{server.url}', max_bytes: 4096, keep: 1}}\n")
         dsops.run("get", *PLAIN, "PLAIN")
@@ -246,7 +246,7 @@ def test_unsent_lines_that_were_removed_are_reported_once(dsops: Dsops, home: Pa
 
 
 def test_required_is_about_the_file(dsops: Dsops, home: Path) -> None:
-    """`required` concerns the trail file: an unreachable receiver stops nothing, an unwritable trail stops all."""
+    """`audit: required` concerns only the trail file: an unreachable receiver does not stop a run."""
     with Datagrams(home / "log"):
         configure(home, f"audit: {{mode: required, syslog: {home}/log}}\n")
         (home / "log").unlink()
@@ -257,7 +257,7 @@ def test_required_is_about_the_file(dsops: Dsops, home: Path) -> None:
 
 
 def test_the_agent_has_lines_sent_too(home: Path) -> None:
-    """The agent has lines sent to the client's receivers, with the client's headers."""
+    """The agent's lines are sent to the client's receivers, with the client's headers."""
     with StubAws() as aws, Agent(home, aws) as agent, StubServer(lambda _seen: Answer()) as server:
         agent.environ["HOME"] = str(home)
         configure(home, f"audit: {{otlp: '{server.url}'}}\n")
@@ -271,7 +271,7 @@ def test_the_agent_has_lines_sent_too(home: Path) -> None:
 
 @pytest.mark.usefixtures("dsops")
 def test_a_program_has_its_lines_sent(home: Path) -> None:
-    """Lines of the Python library are sent from a thread, without a fork."""
+    """The Python library sends its audit lines from a thread, without a fork."""
     with StubServer(lambda _seen: Answer()) as server:
         configure(home, f"audit: {{otlp: '{server.url}'}}\n")
         library.open(home / "dsops.yaml", {"HOME": str(home)}).secrets("plain")

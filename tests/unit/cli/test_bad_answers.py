@@ -22,7 +22,7 @@ from tests.unit.cli.test_failing_json import KEYS
 
 WITHOUT_KEYS = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
 SECONDS = 1.5
-"""The store's time limit: requests to a throttling server are retried within it."""
+"""The store's timeout in seconds, within which requests to a throttling server are retried."""
 
 
 class Case(NamedTuple):
@@ -160,7 +160,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 def told(dsops: Dsops, **environ: str) -> str:
-    """The error text of a failing exec, after checks of its code, its JSON, and that no command ran."""
+    """Run an `exec` that must fail; check its exit code, its JSON and that no command ran; return the error text."""
     started = time.monotonic()
     done = dsops.run("exec", "--env", "production", "--", "touch", "ran", **environ)
     assert time.monotonic() - started < SECONDS + 4  # includes the start of an interpreter on a busy machine
@@ -175,7 +175,7 @@ def told(dsops: Dsops, **environ: str) -> str:
 
 
 def without_notes(text: str) -> str:
-    """The text without notes, such as the one about a wrong clock."""
+    """The text without notes, such as the note about a wrong clock."""
     return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("dsops: note: "))
 
 
@@ -225,7 +225,7 @@ def test_urllib3_gives_the_same_errors(dsops: Dsops, case: Case) -> None:
 
 
 def test_a_refused_connection_is_reported(dsops: Dsops) -> None:
-    """A sandbox that does not run is the usual reason."""
+    """A refused connection is reported with the hint that a sandbox may not be running."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
     text = told(dsops, AWS_ENDPOINT_URL=url)
@@ -236,7 +236,7 @@ def test_a_refused_connection_is_reported(dsops: Dsops) -> None:
 
 
 def test_a_server_that_never_answers_is_reported(dsops: Dsops) -> None:
-    """After the time that the store gives it."""
+    """A server that never answers is reported after the store's `timeout_ms`."""
     with StubServer(lambda _seen: Answer(is_silent=True)) as server:
         text = told(dsops, AWS_ENDPOINT_URL=server.url)
     assert "within 1.5 s" in text
@@ -257,7 +257,7 @@ def test_a_server_that_never_answers_is_reported(dsops: Dsops) -> None:
 def test_a_certificate_that_can_not_be_trusted(
     dsops: Dsops, authority: Authority, tmp_path: Path, fault: str, words: str, transport: str
 ) -> None:
-    """An untrusted certificate stops the request, with a hint for its fault."""
+    """An untrusted certificate stops the request; the hint depends on what is wrong with it."""
     tls: dict[str, ssl.SSLContext] = {
         "another name": authority.server("sts.example.com"),
         "expired": authority.server(expired=True),
@@ -285,7 +285,7 @@ def test_a_certificate_that_can_not_be_trusted(
     ],
 )
 def test_an_environment_that_can_not_be_used(dsops: Dsops, environ: dict[str, str], words: tuple[str, ...]) -> None:
-    """An unusable environment variable is named once, however many stores use it."""
+    """An unusable environment variable is reported once, however many stores use it."""
     text = told(dsops, **environ)
     assert [word for word in words if word not in text] == [], text
     assert text.count("error[") == 1

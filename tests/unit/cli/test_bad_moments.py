@@ -78,7 +78,7 @@ def test_ctrl_c_while_a_server_is_awaited_is_130(tmp_path: Path) -> None:
 
 
 def test_a_wrong_code_is_asked_for_again(asking: tuple[Dsops, StubServer]) -> None:
-    """What is no code is not sent; a code that AWS does not take may be corrected; nothing typed is seen."""
+    """Malformed codes are not sent, a rejected code can be corrected, and no typed code is shown."""
     dsops, server = asking
     with Terminal(_in_a_shell(dsops, "get", "KEY")) as terminal:
         terminal.expect("for role: ")
@@ -95,7 +95,7 @@ def test_a_wrong_code_is_asked_for_again(asking: tuple[Dsops, StubServer]) -> No
 
 
 def test_a_wrong_code_without_a_terminal_is_an_error(asking: tuple[Dsops, StubServer]) -> None:
-    """A rejected code from a variable is an error with the hint to use the next one."""
+    """A rejected code from a variable is an error with the hint to use the next code."""
     dsops, server = asking
     (dsops.folder / "dsops.yaml").write_text(MFA.replace("    serial", "    token_code: ${MFA_TOKEN}\n    serial"))
     done = dsops.run("get", "KEY", MFA_TOKEN="123456")

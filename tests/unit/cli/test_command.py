@@ -1,4 +1,4 @@
-"""Parsing of command lines: flags, their variables, operands, and the start of another program's command."""
+"""Parsing of command lines: flags, their variables, operands, and where the command to run begins."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_last_occurrence_of_a_flag_wins() -> None:
 
 
 def test_a_repeatable_flag_keeps_all_values() -> None:
-    """A repeatable flag keeps all values in order; the command line replaces the variable's lines."""
+    """A repeatable flag keeps all values in order; flags on the command line replace the variable's values."""
     command = Command("help", nothing, (Flag("--also", "more", value="X", is_repeatable=True),))
 
     assert parse(command, ["--also", "a,b", "--also=", "--also=c"], {}).texts("--also") == ("a,b", "", "c")
@@ -53,7 +53,7 @@ def test_a_repeatable_flag_keeps_all_values() -> None:
 
 
 def test_flags_are_not_abbreviated() -> None:
-    """An abbreviated flag is an error that suggests the full one, since a new flag must not change a script."""
+    """An abbreviated flag is an error with a suggestion, since a new flag must not change existing scripts."""
     with pytest.raises(UsageError, match="no flag `--keep`"):
         parse(PLAIN, ["x", "--keep"], {})
     with pytest.raises(UsageError) as caught:
@@ -77,13 +77,13 @@ def test_each_flag_has_a_variable_that_the_command_line_overrides() -> None:
 
 @pytest.mark.parametrize("value", ["1", "true", "YES", "on"])
 def test_a_switch_is_on_in_many_words(value: str) -> None:
-    """A switch's variable accepts several words for on."""
+    """A switch's variable accepts several spellings of "on"."""
     assert parse(PLAIN, ["x"], {"DSOPS_KEEP_EXISTING": value}).switch("--keep-existing")
 
 
 @pytest.mark.parametrize("value", ["0", "false", "No", "off"])
 def test_a_switch_is_off_in_many_words(value: str) -> None:
-    """A switch's variable accepts several words for off, such as `DSOPS_KEEP_EXISTING=0`."""
+    """A switch's variable accepts several spellings of "off", such as `DSOPS_KEEP_EXISTING=0`."""
     assert not parse(PLAIN, ["x"], {"DSOPS_KEEP_EXISTING": value}).switch("--keep-existing")
 
 
@@ -109,7 +109,7 @@ def test_a_switch_is_off_in_many_words(value: str) -> None:
 def test_a_value_that_does_not_fit_is_refused_where_it_was_written(
     words: list[str], environ: dict[str, str], named: str
 ) -> None:
-    """An invalid value gives an error that names the flag or variable, and what is valid."""
+    """An invalid value gives an error that names the flag or variable and the valid values."""
     with pytest.raises(UsageError) as caught:
         parse(PLAIN, words, environ)
     assert caught.value.message.startswith(named)
@@ -117,7 +117,7 @@ def test_a_value_that_does_not_fit_is_refused_where_it_was_written(
 
 
 def test_numbers_are_read() -> None:
-    """Seconds may have a fraction; a missing number is None."""
+    """Seconds may have a fraction; an omitted number is None."""
     arguments = parse(PLAIN, ["x", "-t", "1.5", "--port=8080"], {})
     assert (arguments.seconds("--timeout"), arguments.integer("--port")) == (1.5, 8080)
     arguments = parse(PLAIN, ["x"], {})
@@ -125,7 +125,7 @@ def test_numbers_are_read() -> None:
 
 
 def test_operands_come_in_order_and_may_be_left_out_at_the_end() -> None:
-    """Flags may stand between operands, `-` is an operand, and so is every word after `--`."""
+    """Flags may stand between operands; `-` and every word after `--` are operands."""
     arguments = parse(PLAIN, ["store", "--env", "a", "-"], {})
     assert (arguments.operand("STORE"), arguments.operand("KEY")) == ("store", "-")
     assert parse(PLAIN, ["store"], {}).operand("KEY") == ""
@@ -133,7 +133,7 @@ def test_operands_come_in_order_and_may_be_left_out_at_the_end() -> None:
 
 
 def test_missing_and_surplus_operands_are_refused() -> None:
-    """A missing operand is named in the error, and so is a surplus word."""
+    """Errors about missing or surplus operands name the operand or word."""
     with pytest.raises(UsageError, match="STORE is missing"):
         parse(PLAIN, [], {})
     with pytest.raises(UsageError, match="`c` is one word too many"):
@@ -156,7 +156,7 @@ def test_what_follows_the_dashes_is_the_command() -> None:
 
 
 def test_without_dashes_the_first_word_begins_the_command() -> None:
-    """Without `--` the command starts at the first word; its flags are its own."""
+    """Without `--` the command starts at the first word, and later flags belong to that command."""
     arguments = parse(LAUNCHER, ["--env", "a", "ls", "--env", "b", "-l"], {})
     assert arguments.text("--env") == "a"
     assert arguments.command == ("ls", "--env", "b", "-l")
@@ -171,7 +171,7 @@ def test_a_word_before_the_dashes_is_refused() -> None:
 
 @pytest.mark.parametrize("words", [["--help"], ["x", "-h"], ["--env", "a", "--help", "--nonsense"]])
 def test_help_works_with_a_wrong_command_line(words: list[str]) -> None:
-    """`--help` works with missing operands."""
+    """`--help` works even if operands are missing."""
     assert parse(PLAIN, words, {}).is_help
 
 

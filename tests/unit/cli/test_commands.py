@@ -38,7 +38,7 @@ def aws() -> Iterator[StubAws]:
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: StubAws) -> Dsops:
-    """The program."""
+    """The program, which uses the stub as its AWS."""
     return Dsops(tmp_path, aws)
 
 
@@ -52,7 +52,7 @@ class TestGet:
             assert (done.returncode, done.stdout, done.stderr) == (0, value, b"")
 
     def test_only_what_that_variable_needs_is_fetched(self, dsops: Dsops, aws: StubAws) -> None:
-        """`get` fetches only what the variable needs: a literal costs no call."""
+        """`get` fetches only what the variable needs: a literal value causes no AWS call."""
         assert dsops.run("get", "--env", "production", "PLAIN").stdout == b"info"
         assert aws.calls == []
         assert dsops.run("get", "--env", "missing", "PRESENT").stdout == b"hush-token"
@@ -64,7 +64,7 @@ class TestGet:
         assert b"error[secret.not-found]" in done.stderr
 
     def test_json_says_where_it_comes_from_and_holds_only_text(self, dsops: Dsops) -> None:
-        """`get --json` includes the source; a value that is not UTF-8 is an error."""
+        """`get --json` prints the value with its source; a value that is not UTF-8 is an error."""
         done = dsops.run("get", "--env", "odd", "QUOTED", "--json")
         assert json.loads(done.stdout) == {
             "variable": "QUOTED",
@@ -77,7 +77,7 @@ class TestGet:
         assert b"base64_encode" in done.stderr
 
     def test_on_a_terminal_the_prompt_does_not_stick_to_it(self, dsops: Dsops) -> None:
-        """On a terminal `get` adds a newline."""
+        """On a terminal `get` adds a newline after the value."""
         with Terminal(["env", "-C", str(dsops.folder), *dsops.command("get", "--env", "plain", "PLAIN")]) as terminal:
             terminal.expect("info\r\n")
 
@@ -113,13 +113,13 @@ class TestCredentials:
     """`dsops credentials` prints a store's session for another program."""
 
     def test_a_secret_store_gives_what_it_reads_with(self, dsops: Dsops, aws: StubAws) -> None:
-        """`credentials` of a secret store prints the session that it reads with, and reads no secret."""
+        """`credentials` of a secret store prints the session that the store uses, and reads no secret."""
         value = json.loads(dsops.run("credentials", "secrets").stdout)
         assert (value["access_key_id"], value["store"]) == ("ASIAEXAMPLEEXAMPLE01", "secrets")
         assert aws.calls == ["AssumeRole"]
 
     def test_env_is_read_by_a_shell(self, dsops: Dsops) -> None:
-        """`eval` of the `env` format sets the variables and replaces the inherited ones."""
+        """A shell that evaluates the `env` format sets the variables and replaces inherited credentials."""
         line = f'eval "$({" ".join(map(_quoted, dsops.command("credentials", "target", "--format", "env")))})"; env -0'
         environ = {**dsops.environ, "AWS_SESSION_TOKEN": ""}
         done = subprocess.run(["sh", "-c", line], cwd=dsops.folder, env=environ, capture_output=True, check=True)
@@ -180,7 +180,7 @@ class TestMfa:
         assert b"TokenCode=012345" in aws.server.seen[0].body
 
     def test_a_person_is_asked_on_the_terminal_not_on_stdout_or_stderr(self, dsops: Dsops, aws: StubAws) -> None:
-        """The prompt uses the terminal itself, so that stdin, stdout and stderr can be redirected."""
+        """The prompt opens the terminal itself, so stdin, stdout and stderr can be redirected."""
         line = 'cd "$1"; shift; "$@" < /dev/null > out 2> err; echo "code $?"'
         environ = [f"{name}={value}" for name, value in dsops.environ.items()]
         command = ["env", "-i", *environ, *dsops.command("get", "KEY")]
@@ -225,7 +225,7 @@ SECRETS = (b"hush", b"se/cret+of+the+session", b"token/of+the/session", b"the-ex
 def test_no_value_is_printed_by_what_is_not_asked_for_one(
     words: list[str], extra: list[str], outcome: str, tmp_path: Path
 ) -> None:
-    """No command that is not for values prints a secret, a key or the external ID, on success or failure."""
+    """Only commands that print values show a secret, a key or the external ID, on success or failure."""
     with StubAws(denies=outcome == "denied") as aws:
         done = Dsops(tmp_path, aws).run(words[0], *extra, *words[1:])
     assert done.returncode in {0, 3, 4, 6, 125, 127}
@@ -243,7 +243,7 @@ secretStores:
 
 @pytest.mark.parametrize(("denies", "code"), [(False, 0), (True, 6)])
 def test_doctor_tries_stores_that_no_environment_uses(tmp_path: Path, *, denies: bool, code: int) -> None:
-    """A configuration without environments, as most on the founding page are; an unset variable does no harm there."""
+    """`doctor` checks stores that no environment uses, and skips a store whose variable is unset."""
     with StubAws(denies=denies) as aws:
         dsops = Dsops(tmp_path, aws)
         (tmp_path / "dsops.yaml").write_text(UNUSED_CONFIG)
@@ -257,7 +257,7 @@ def test_doctor_tries_stores_that_no_environment_uses(tmp_path: Path, *, denies:
 
 
 def test_whoami_asks_sts_where_sts_is(dsops: Dsops, aws: StubAws) -> None:
-    """`whoami` calls STS at the endpoint of the store that issued the session, not of the secret store."""
+    """`whoami` calls STS at the endpoint of the STS store, not at the secret store's endpoint."""
     with StubServer(lambda _: Answer(status=404)) as elsewhere:
         config = (dsops.folder / "dsops.yaml").read_text()
         line = f"credentials_from: target\n    endpoint_url: {elsewhere.url}\n"
@@ -277,7 +277,7 @@ def test_doctor_accepts_a_missing_optional_secret(dsops: Dsops) -> None:
 
 
 def test_doctor_asks_for_a_profile_where_the_profile_is_at_home(dsops: Dsops, aws: StubAws) -> None:
-    """A profile's keys are checked in the profile's own region: its partition may differ from the environment's."""
+    """`doctor` checks a profile's keys in the profile's region, whose partition may differ from AWS_REGION's."""
     folder = Path(dsops.environ["HOME"]) / ".aws"
     folder.mkdir()
     keys = "aws_access_key_id = AKIAOFTHEPROFILE0001\naws_secret_access_key = hush-profile\n"
@@ -291,7 +291,7 @@ def test_doctor_asks_for_a_profile_where_the_profile_is_at_home(dsops: Dsops, aw
 
 
 def test_doctor_looks_at_the_server_that_the_base_credentials_are_sent_to(dsops: Dsops) -> None:
-    """doctor checks the server in the environment's region, not in the default profile's, whose keys are not used."""
+    """`doctor` checks the endpoint in AWS_REGION, not in the default profile's region, since its keys are unused."""
     folder = Path(dsops.environ["HOME"]) / ".aws"
     folder.mkdir()
     (folder / "config").write_text("[default]\nregion = cn-north-1\n")
@@ -319,7 +319,7 @@ def _quoted(word: str) -> str:
 
 
 def test_home_is_not_needed(tmp_path: Path, aws: StubAws) -> None:
-    """Without HOME a named configuration works; a found one can't be allowed."""
+    """Without HOME a configuration named by `--config` works; a discovered one can't be allowed."""
     dsops = Dsops(tmp_path, aws)
     del dsops.environ["HOME"]
     assert dsops.run("exec", "--config", "dsops.yaml", "--env", "production", "--", "true").returncode == 0

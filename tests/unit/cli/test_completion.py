@@ -1,4 +1,4 @@
-"""Shell completion: the candidates at the cursor, and that real shells offer them."""
+"""Shell completion: the candidates at the cursor, both computed and as offered by real shells."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ def offered(line: str, folder: Path, environ: dict[str, str] | None = None) -> l
     ],
 )
 def test_what_could_stand_at_the_cursor(line: str, expected: list[str], folder: Path) -> None:
-    """Completion offers commands, flags, their values, and names of the configuration found."""
+    """Completion offers commands, flags, their values, and names from the discovered configuration."""
     assert offered(line, folder) == expected or (line.startswith("dsops nonsense") and "plan" in offered(line, folder))
 
 
 def test_flags_that_stand_there_already_are_not_offered_again(folder: Path) -> None:
-    """Flags that are on the line already are not offered again."""
+    """Flags that are already on the command line are not offered again."""
     assert "--env" in offered("dsops exec --", folder)
     assert "--env" not in offered("dsops exec --env production --", folder)
     assert "--pristine" not in offered("dsops exec --pristine --", folder)
@@ -95,12 +95,12 @@ def test_flags_that_stand_there_already_are_not_offered_again(folder: Path) -> N
     [("dsops exec -- ", "3"), ("dsops exec --env staging -- git lo", "5"), ("dsops exec gi x", "2")],
 )
 def test_the_command_is_the_shells_to_complete(line: str, position: str, folder: Path) -> None:
-    """The shell completes the command of `exec`, from its first word on; positions count `dsops` itself as 0."""
+    """The shell itself completes the command of `exec`; positions count `dsops` as 0."""
     assert offered(line, folder) == [":command", position]
 
 
 def test_variables_count_as_flags_do(folder: Path) -> None:
-    """Completion honours DSOPS_ENV and DSOPS_CONFIG."""
+    """Completion uses the values of DSOPS_ENV and DSOPS_CONFIG."""
     assert offered("dsops get ", folder, {"DSOPS_ENV": "staging"}) == ["OTHER"]
     assert offered("dsops get ", folder, {"DSOPS_CONFIG": "/no/such/file"}) == []
 
@@ -112,7 +112,7 @@ def test_a_broken_configuration_is_no_reason_to_speak(folder: Path) -> None:
 
 
 def shell_environment(folder: Path) -> dict[str, str]:
-    """An environment with `dsops` on the PATH and nothing of the person running the tests."""
+    """An environment with `dsops` on the PATH and no variables of the user who runs the tests."""
     bin_folder = folder / "bin"
     bin_folder.mkdir(exist_ok=True)
     program = bin_folder / "dsops"
@@ -122,7 +122,7 @@ def shell_environment(folder: Path) -> dict[str, str]:
 
 
 def ask_bash(line: str, folder: Path) -> set[str]:
-    """COMPREPLY of bash at the end of the line."""
+    """The candidates of bash (COMPREPLY) at the end of the line."""
     words = line.replace("=", " = ").split(" ")
     program = """
     eval "$(dsops completion bash)"
@@ -142,7 +142,7 @@ def ask_bash(line: str, folder: Path) -> set[str]:
 
 
 def ask_zsh(line: str, folder: Path) -> set[str]:
-    """The candidates of zsh; `compadd` is replaced, because its line editor needs a terminal."""
+    """The candidates of zsh; the test replaces `compadd`, because zsh's line editor needs a terminal."""
     program = """
     autoload -Uz compinit; compinit -u 2>/dev/null
     eval "$(dsops completion zsh)"
@@ -201,7 +201,7 @@ def test_real_shells_offer_it(shell: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_the_scripts_are_what_the_command_prints(shell: str, folder: Path) -> None:
-    """A shell evaluates the completion script without output."""
+    """Evaluating the completion script in a shell produces no output."""
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not installed")
     done = subprocess.run(
@@ -232,7 +232,7 @@ envs:
 
 
 def test_nothing_of_a_strangers_configuration_is_put_on_the_line_that_a_shell_would_run(tmp_path: Path) -> None:
-    """A Tab in a cloned repository: names that need quotes are not offered, and no cursor moves."""
+    """Completion omits names that a shell would interpret, and escapes control characters in descriptions."""
     (tmp_path / "dsops.yaml").write_text(HOSTILE)
     assert offered("dsops exec --env ", tmp_path) == ["größe-2.0"]
     runtime = make_runtime({"HOME": str(tmp_path)}, folder=str(tmp_path))

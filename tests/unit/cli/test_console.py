@@ -18,7 +18,7 @@ PAGE = "https://us-east-1.console.aws.amazon.com/console/home?region=us-east-1"
 
 
 class Signin:
-    """A stub federation endpoint; its refusals repeat the request, as a careless server would."""
+    """A stub federation endpoint whose error messages repeat the request, as a careless server's would."""
 
     def __init__(self) -> None:
         self.status = 200
@@ -31,19 +31,19 @@ class Signin:
 
     @property
     def endpoint(self) -> str:
-        """Its URL."""
+        """The URL of the endpoint."""
         return f"{self.server.url}/federation"
 
     @property
     def asked(self) -> list[dict[str, str]]:
-        """The queries of all requests."""
+        """The query parameters of each request."""
         queries = [parse_qs(urlsplit(seen.target).query) for seen in self.server.seen]
         return [{key: values[0] for key, values in query.items()} for query in queries]
 
 
 @pytest.fixture
 def signin() -> Iterator[Signin]:
-    """An endpoint that accepts every session."""
+    """A federation endpoint that accepts every session."""
     signin = Signin()
     with signin.server:
         yield signin
@@ -58,14 +58,14 @@ def aws() -> Iterator[StubAws]:
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: StubAws, signin: Signin) -> Dsops:
-    """The program with both stubs."""
+    """The program, configured for both stubs."""
     program = Dsops(tmp_path, aws)
     program.environ["DSOPS_SIGNIN_ENDPOINT"] = signin.endpoint
     return program
 
 
 def test_the_link_is_printed_and_what_it_is_is_said(dsops: Dsops, signin: Signin) -> None:
-    """The session goes to the endpoint; the printed link has the sign-in token and no part of the session."""
+    """`console` sends the session to the endpoint, and prints a link with the sign-in token but no session."""
     done = dsops.run("console", "target")
     link = f"{signin.endpoint}?Action=login&Destination={quote(PAGE, safe='')}&SigninToken=hush%2Ftoken%2B%3D\n"
     assert (done.returncode, done.stdout.decode()) == (0, link)
@@ -112,7 +112,7 @@ def test_an_unusable_endpoint_or_value_makes_no_call(
 
 
 def test_a_session_of_another_sts_is_not_sent_to_aws(dsops: Dsops, aws: StubAws) -> None:
-    """A session from another STS is not sent to AWS's sign-in page; `--endpoint` is required then."""
+    """A session from a custom STS endpoint is not sent to AWS's sign-in page; `--endpoint` is required."""
     done = dsops.run("console", "target", DSOPS_SIGNIN_ENDPOINT="")
     assert (done.returncode, done.stdout) == (2, b"")
     assert b"--endpoint" in done.stderr
@@ -155,7 +155,7 @@ def test_a_refusal_does_not_show_the_session(dsops: Dsops, signin: Signin) -> No
 
 
 def test_an_endpoint_that_is_down_is_asked_again(dsops: Dsops, signin: Signin) -> None:
-    """An unavailable endpoint is retried, and finally a service error."""
+    """A request to an unavailable endpoint is retried, and finally fails as a service error."""
     signin.status = 503
     done = dsops.run("console", "target", "--debug")
     assert (done.returncode, done.stdout) == (5, b"")
@@ -164,7 +164,7 @@ def test_an_endpoint_that_is_down_is_asked_again(dsops: Dsops, signin: Signin) -
 
 
 def test_an_endpoint_that_is_not_there_is_told_as_that(dsops: Dsops) -> None:
-    """An unreachable sign-in endpoint is named as such, with DSOPS_SIGNIN_ENDPOINT in the hint."""
+    """The error for an unreachable sign-in endpoint says so, and its hint names DSOPS_SIGNIN_ENDPOINT."""
     done = dsops.run("console", "target", DSOPS_SIGNIN_ENDPOINT="http://127.0.0.1:9/federation")
     assert (done.returncode, done.stdout) == (5, b"")
     assert b"the sign-in endpoint: could not reach 127.0.0.1:9" in done.stderr
@@ -173,7 +173,7 @@ def test_an_endpoint_that_is_not_there_is_told_as_that(dsops: Dsops) -> None:
 
 
 def test_only_the_browser_gets_the_link(dsops: Dsops, signin: Signin) -> None:
-    """Nothing is printed; no part of the session is on its command line."""
+    """With `--open` nothing is printed, and the browser's command line contains no part of the session."""
     browser = dsops.folder / "browser"
     script = f'import sys\nopen("{dsops.folder}/opened", "w").write(" ".join(sys.argv[1:]))\n'
     browser.write_text(f"#!{sys.executable}\n{script}")

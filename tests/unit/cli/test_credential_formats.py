@@ -26,12 +26,12 @@ def aws() -> Iterator[StubAws]:
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: StubAws) -> Dsops:
-    """The program."""
+    """The program, which uses the stub as its AWS."""
     return Dsops(tmp_path, aws)
 
 
 class TestShells:
-    """Formats with one shell command per variable."""
+    """Output formats that print one shell command for each variable."""
 
     def test_fish_reads_them(self, dsops: Dsops) -> None:
         """fish evaluates the `fish` format and exports the four variables."""
@@ -53,7 +53,7 @@ class TestShells:
         }
 
     def test_powershell_has_its_own_words(self, dsops: Dsops) -> None:
-        """The `powershell` format, whose evaluation is tested in tests/property."""
+        """The `powershell` format has one assignment per variable; tests/property evaluates it."""
         assert dsops.run("credentials", "target", "--format", "powershell").stdout.decode() == (
             f"$env:AWS_ACCESS_KEY_ID = '{KEY}'\n"
             f"$env:AWS_SECRET_ACCESS_KEY = '{SECRET}'\n"
@@ -63,10 +63,10 @@ class TestShells:
 
 
 class TestFiles:
-    """Formats that are written to a file on request."""
+    """Output formats that can be written to a file."""
 
     def test_botocore_reads_the_profile(self, dsops: Dsops) -> None:
-        """botocore reads the written profile, beside the others in the file; a note has the expiry."""
+        """botocore reads the written profile and the file's other profiles; a note shows the expiry."""
         path = dsops.folder / "credentials"
         path.write_text("[work]\naws_access_key_id = AKIAWORK\n")
         done = dsops.run("credentials", "target", "--format", "ini", "--out", "credentials")
@@ -81,7 +81,7 @@ class TestFiles:
         }
 
     def test_another_format_is_the_whole_file(self, dsops: Dsops) -> None:
-        """A format other than `ini` replaces the whole file, with the same mode and note."""
+        """Every format except `ini` replaces the whole file, with the same mode and note."""
         path = dsops.folder / "session.json"
         path.write_text("old")
         done = dsops.run("credentials", "target", "--out", "session.json")
@@ -90,7 +90,7 @@ class TestFiles:
         assert b"session.json" in done.stderr
 
     def test_a_file_of_profiles_that_can_not_be_read_stays(self, dsops: Dsops) -> None:
-        """An unreadable credentials file is not replaced, which would lose its profiles."""
+        """An unreadable credentials file is not replaced, so that its profiles are not lost."""
         path = dsops.folder / "credentials"
         path.write_bytes(b"[work]\n# \xff\n")
         done = dsops.run("credentials", "target", "--format", "ini", "--out", "credentials")
@@ -110,13 +110,13 @@ class TestGithub:
 
     @pytest.fixture
     def step(self, dsops: Dsops) -> dict[str, str]:
-        """A runner's variables, and its file, which has content without a final newline."""
+        """A runner's variables, and its GITHUB_ENV file, whose content has no final newline."""
         path = dsops.folder / "set_env"
         path.write_text("EARLIER=1")
         return {"GITHUB_ACTIONS": "true", "GITHUB_ENV": str(path)}
 
     def test_the_runner_masks_before_anything_is_written(self, dsops: Dsops, step: dict[str, str]) -> None:
-        """The runner gets the masks before the file is written; key ids are not masked, earlier content stays."""
+        """The mask commands are printed before the file is written; key ids are not masked, earlier content stays."""
         done = dsops.run("credentials", "target", "--format", "github", **step)
         assert (done.returncode, done.stderr) == (0, b"")
         assert done.stdout.decode() == f"::add-mask::{SECRET}\n::add-mask::{TOKEN}\n"
@@ -183,7 +183,7 @@ class TestGithub:
         assert aws.calls == []
 
     def test_a_file_that_the_runner_did_not_make_is_an_error(self, dsops: Dsops, step: dict[str, str]) -> None:
-        """A missing GITHUB_ENV file is an error, since a wrong name would lose the variables."""
+        """A missing GITHUB_ENV file is an error, since variables written to a wrong path would be lost."""
         step["GITHUB_ENV"] += ".wrong"
         done = dsops.run("credentials", "target", "--format", "github", **step)
         assert done.returncode == 2
@@ -192,7 +192,7 @@ class TestGithub:
 
 
 def test_gitlab_gets_a_dotenv_report(dsops: Dsops) -> None:
-    """The `gitlab` format writes session keys; a value that GitLab would change is an error."""
+    """The `gitlab` format writes session keys; a value that GitLab would alter is an error."""
     assert dsops.run("credentials", "target", "--format", "gitlab").stdout.decode().splitlines() == [
         f"AWS_ACCESS_KEY_ID={KEY}",
         f"AWS_SECRET_ACCESS_KEY={SECRET}",

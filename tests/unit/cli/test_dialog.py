@@ -1,4 +1,4 @@
-"""MFA prompts in a window: the program that opens it, its arguments, and when none is opened."""
+"""MFA prompts in a window: which dialog program runs, with which arguments, and when none runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TYPED = "os.write(1, b'012345\\n')"
 
 
 class Desktop:
-    """A folder of dialog programs, and the arguments of their calls."""
+    """A folder of stub dialog programs that log their arguments."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -47,14 +47,14 @@ class Desktop:
 
 @pytest.fixture
 def desktop(tmp_path: Path) -> Desktop:
-    """A desktop without dialog programs."""
+    """A desktop on which no dialog program is installed."""
     folder = tmp_path / "programs"
     folder.mkdir()
     return Desktop(folder)
 
 
 def test_what_is_typed_arrives_whole(desktop: Desktop) -> None:
-    """A typed code keeps its leading zeros; the entry is hidden, and the device is named."""
+    """A typed code keeps its leading zeros; the input is hidden, and the prompt names the device."""
     desktop.install("zenity")
     assert ask(QUESTION, desktop.environ) == Secret("012345")
     text = "MFA code of arn:aws:iam::111122223333:mfa/ada__1 for prod"
@@ -62,7 +62,7 @@ def test_what_is_typed_arrives_whole(desktop: Desktop) -> None:
 
 
 def test_each_desktop_has_its_own(desktop: Desktop) -> None:
-    """kdialog is used on KDE or without zenity, and osascript on macOS, which gets the text as data."""
+    """kdialog is used on KDE or without zenity; on macOS osascript gets the text as data, not as code."""
     desktop.install("kdialog")
     assert ask(QUESTION, desktop.environ) == Secret("012345")
     desktop.install("zenity", "os.write(1, b'999999\\n')")
@@ -82,7 +82,7 @@ def test_each_desktop_has_its_own(desktop: Desktop) -> None:
     ids=str,
 )
 def test_without_a_window_there_is_no_prompt(desktop: Desktop, more: Mapping[str, str]) -> None:
-    """No desktop, switched off, a runner, no program: known at once."""
+    """No window opens without a desktop or dialog program, in CI, or with DSOPS_DIALOG off."""
     desktop.install("zenity")
     assert ask(QUESTION, {**desktop.environ, **more}) is None
     assert desktop.told == ""
@@ -96,7 +96,7 @@ def test_a_window_that_is_closed_is_no_answer(desktop: Desktop, body: str) -> No
 
 
 def test_a_window_that_stays_open_is_closed(desktop: Desktop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A window that stays open is closed after two minutes, shortened for the test."""
+    """A window that stays open is closed after a timeout: two minutes, which the test shortens."""
     monkeypatch.setattr("dsops.cli.framework.dialog._SECONDS", 0.5)
     desktop.install("zenity", "import time; time.sleep(60)")
     started = time.monotonic()
@@ -118,14 +118,14 @@ PROCESS = ("credentials", "target", "--format", "process")
 
 
 def on_desktop(program: Dsops, desktop: Desktop) -> Dsops:
-    """The program as started by a desktop program, with a role that requires MFA."""
+    """The program as a desktop application starts it, with a role that requires MFA."""
     (program.folder / "dsops.yaml").write_text(CONFIG)
     program.environ |= {"DISPLAY": ":7", "PATH": f"{desktop.folder}{os.pathsep}{os.environ['PATH']}"}
     return program
 
 
 def test_credential_process_of_a_desktop_program_asks_in_a_window(tmp_path: Path, desktop: Desktop) -> None:
-    """A credential_process without a terminal prompts in a window, and prints only its answer."""
+    """A credential_process without a terminal prompts in a window, and prints only the credentials."""
     desktop.install("zenity")
     with StubAws() as aws:
         done = on_desktop(Dsops(tmp_path, aws), desktop).run(*PROCESS)
@@ -136,7 +136,7 @@ def test_credential_process_of_a_desktop_program_asks_in_a_window(tmp_path: Path
 
 
 def test_the_window_is_the_clients_and_not_the_agents(tmp_path: Path, desktop: Desktop) -> None:
-    """The client opens the window, not the agent; one code serves the following runs."""
+    """The client opens the window, not the agent; one code is enough for the following runs."""
     desktop.install("zenity")
     with StubAws() as aws, Agent(tmp_path, aws) as dsops:
         for _ in range(2):
@@ -146,7 +146,7 @@ def test_the_window_is_the_clients_and_not_the_agents(tmp_path: Path, desktop: D
 
 
 def test_a_window_that_is_closed_ends_the_run_with_what_to_set(tmp_path: Path, desktop: Desktop) -> None:
-    """A closed window ends the run with the error of a run without a desktop."""
+    """If the user closes the window, the run fails with the same error as without a desktop."""
     desktop.install("zenity", "sys.exit(1)")
     with StubAws() as aws:
         done = on_desktop(Dsops(tmp_path, aws), desktop).run(*PROCESS)
@@ -155,7 +155,7 @@ def test_a_window_that_is_closed_ends_the_run_with_what_to_set(tmp_path: Path, d
 
 
 def test_a_terminal_comes_first(desktop: Desktop) -> None:
-    """With a terminal the question is asked there, not in a window."""
+    """With a terminal the prompt appears there, not in a window."""
     desktop.install("zenity")
     asking = "from dsops.cli.framework.prompt import ask; print('answer', ask('MFA code: ').reveal(), flush=True)"
     environ = [f"{name}={value}" for name, value in desktop.environ.items()]
@@ -167,7 +167,7 @@ def test_a_terminal_comes_first(desktop: Desktop) -> None:
 
 
 def test_in_the_background_of_a_terminal_a_window_is_opened(desktop: Desktop) -> None:
-    """A background process of a terminal opens a window on a desktop."""
+    """A background process of a terminal prompts in a window if there is a desktop."""
     desktop.install("zenity")
     asking = "from dsops.cli.framework.prompt import ask; print('answer', ask('MFA code: ').reveal(), flush=True)"
     environ = [f"{name}={value}" for name, value in desktop.environ.items()]

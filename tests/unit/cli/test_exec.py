@@ -27,12 +27,12 @@ def aws() -> Iterator[StubAws]:
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: StubAws) -> Dsops:
-    """The program."""
+    """The program, which uses the stub as its AWS."""
     return Dsops(tmp_path, aws)
 
 
 def shown(dsops: Dsops, *words: str, **environ: str) -> dict[str, str]:
-    """The environment of a command."""
+    """The environment variables of a command started by `exec`."""
     done = dsops.run("exec", *words, "--", sys.executable, "-c", SHOW, **environ)
     assert (done.returncode, done.stderr) == (0, b"")
     return dict(json.loads(done.stdout))
@@ -46,7 +46,7 @@ def test_the_command_runs_with_the_secrets(dsops: Dsops, aws: StubAws) -> None:
 
 
 def test_it_is_replaced_by_the_command(dsops: Dsops) -> None:
-    """exec replaces its process by the command: signals and exit code are the command's, no parent holds secrets."""
+    """The command replaces dsops' process: it gets signals, sets the exit code, and no parent holds secrets."""
     with subprocess.Popen(
         dsops.command("exec", "--env", "plain", "--", "sh", "-c", "echo $$; kill -TERM $$"),
         cwd=dsops.folder,
@@ -66,14 +66,14 @@ def test_exec_exits_with_the_commands_code(dsops: Dsops, code: int) -> None:
 
 
 def test_odd_values_arrive_byte_for_byte(dsops: Dsops) -> None:
-    """Empty, binary and quoted values arrive byte for byte; the original crashed on empty ones."""
+    """Empty, binary and quoted values reach the command unchanged; the original crashed on empty ones."""
     body = "import os; print([os.environb[k] for k in (b'EMPTY', b'BINARY', b'QUOTED')])"
     done = dsops.run("exec", "--env", "odd", "--", sys.executable, "-c", body)
     assert done.stdout.decode() == f"{[b'', BINARY, QUOTED.encode()]}\n"
 
 
 def test_inherited_credentials_are_removed_when_the_environment_sets_any(dsops: Dsops) -> None:
-    """The child gets the role's credentials and no inherited ones; other variables stay."""
+    """The command gets the role's credentials and no inherited ones; other variables stay."""
     others = {"AWS_PROFILE": "mine", "AWS_ROLE_ARN": "arn:x", "AWS_CREDENTIAL_EXPIRATION": "2030-01-01T00:00:00Z"}
     variables = shown(dsops, "--env", "keys", **others, AWS_REGION="eu-west-1")
     assert variables["AWS_ACCESS_KEY_ID"] == "ASIAEXAMPLEEXAMPLE01"
@@ -84,7 +84,7 @@ def test_inherited_credentials_are_removed_when_the_environment_sets_any(dsops: 
 
 
 def test_flags_decide_what_is_inherited(dsops: Dsops) -> None:
-    """--keep-existing lets inherited values win, --pristine drops inherited variables; both as variables too."""
+    """`--keep-existing` lets inherited values win, `--pristine` drops them; both also work as variables."""
     assert shown(dsops, "--env", "plain", PLAIN="theirs")["PLAIN"] == "info"
     assert shown(dsops, "--env", "plain", "--keep-existing", PLAIN="theirs")["PLAIN"] == "theirs"
     assert shown(dsops, "--env", "plain", DSOPS_KEEP_EXISTING="1", PLAIN="theirs")["PLAIN"] == "theirs"
@@ -93,7 +93,7 @@ def test_flags_decide_what_is_inherited(dsops: Dsops) -> None:
 
 
 def test_a_command_that_does_not_exist_costs_no_call(dsops: Dsops, aws: StubAws) -> None:
-    """A missing command is 127 and a non-executable one 126, before any call to AWS."""
+    """A missing command exits with 127 and a non-executable one with 126, before any call to AWS."""
     done = dsops.run("exec", "--env", "production", "--", "no-such-command")
     assert done.returncode == 127
     assert b"error[exec.not-found]" in done.stderr
@@ -131,7 +131,7 @@ def test_the_command_is_looked_up_in_its_own_path(dsops: Dsops) -> None:
     ],
 )
 def test_every_failure_of_dsops_itself_is_125(dsops: Dsops, words: list[str], code: str) -> None:
-    """Every failure of dsops itself is 125; the command does not run, and no value is shown."""
+    """Every failure of dsops itself exits with 125; the command does not run, and no value is shown."""
     done = dsops.run("exec", *words)
     assert done.returncode == 125
     assert f"error[{code}]" in done.stderr.decode()
@@ -141,7 +141,7 @@ def test_every_failure_of_dsops_itself_is_125(dsops: Dsops, words: list[str], co
 
 
 def test_a_refused_role_and_a_dead_endpoint_are_125_too(tmp_path: Path) -> None:
-    """A refused role and an unreachable endpoint are 125, with their code in the message."""
+    """A refused role and an unreachable endpoint exit with 125, and the message contains the error code."""
     with StubAws(denies=True) as aws:
         done = Dsops(tmp_path, aws).run("exec", "--env", "production", "--", "true")
     assert done.returncode == 125
@@ -155,7 +155,7 @@ def test_a_refused_role_and_a_dead_endpoint_are_125_too(tmp_path: Path) -> None:
 
 
 def test_a_nul_is_refused_by_the_variables_name(dsops: Dsops) -> None:
-    """A value with a NUL byte is an error that names the variable, since the command would get half of it."""
+    """A value with a NUL byte is an error that names the variable, since the command would get a cut value."""
     done = dsops.run("exec", "--env", "broken", "--", "true")
     assert b"`NUL`" in done.stderr
     assert b"hush" not in done.stderr
@@ -169,7 +169,7 @@ def test_an_optional_secret_that_does_not_exist_is_left_out(dsops: Dsops) -> Non
 
 
 def test_with_json_an_error_is_one_object(dsops: Dsops) -> None:
-    """With --json an error is one object with the exit code."""
+    """With `--json` an error is one JSON object that contains the exit code."""
     done = dsops.run("exec", "--env", "missing", "--json", "--", "true")
     assert json.loads(done.stderr)["exit_code"] == done.returncode == 125
     assert json.loads(done.stderr)["error"]["code"] == "secret.not-found"
@@ -203,7 +203,7 @@ def test_within_the_time_limit_the_command_is_as_without_it(dsops: Dsops) -> Non
 
 
 def test_ctrl_c_while_secrets_are_fetched_is_130(tmp_path: Path) -> None:
-    """Ctrl-C while secrets are fetched is 130, without traceback or child process."""
+    """Ctrl-C while secrets are fetched exits with 130, without traceback or child process."""
     from tests.stubs.server import Answer, StubServer
 
     with StubServer(lambda _seen: Answer(is_silent=True)) as silent:
@@ -225,7 +225,7 @@ def test_ctrl_c_while_secrets_are_fetched_is_130(tmp_path: Path) -> None:
 
 
 def test_stdin_and_stdout_are_the_commands(dsops: Dsops) -> None:
-    """stdin and stdout belong to the command, and dsops prints nothing."""
+    """stdin and stdout belong to the command; dsops prints nothing."""
     done = subprocess.run(
         dsops.command("exec", "--env", "production", "--", "cat"),
         cwd=dsops.folder,
@@ -252,7 +252,7 @@ def test_the_flag_for_no_agent_is_known_already(dsops: Dsops) -> None:
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize("flags", [(), ("--timeout", "20")], ids=["replaced", "watched"])
 def test_a_closed_stream_stays_closed_for_the_command(dsops: Dsops, closed: str, flags: tuple[str, ...]) -> None:
-    """With closed standard streams the command runs, and no descriptor of dsops takes their place."""
+    """With closed standard streams the command runs, and no descriptor of dsops reuses their numbers."""
     there = "import os, sys; sys.exit(sum(os.path.exists(f'/proc/self/fd/{n}') << n for n in (0, 1, 2)))"
     words = dsops.command("exec", *flags, "--env", "production", "--", sys.executable, "-c", there)
     line = ["sh", "-c", f'"$@" {closed}', "sh", *words]

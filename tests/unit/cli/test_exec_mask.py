@@ -1,4 +1,4 @@
-"""`dsops exec --mask` as a real process: which values are masked, and what GitHub Actions is told."""
+"""`dsops exec --mask` as a real process: which values are masked, and the mask commands for GitHub Actions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def aws() -> Iterator[StubAws]:
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: StubAws) -> Dsops:
-    """The program."""
+    """The program, which uses the stub as its AWS."""
     return Dsops(tmp_path, aws)
 
 
@@ -44,7 +44,7 @@ def test_without_the_flag_nothing_is_masked(dsops: Dsops) -> None:
 
 
 def test_a_session_is_hidden_but_for_the_id_of_its_key(dsops: Dsops) -> None:
-    """Of a session all parts but the key id are masked, since key ids only identify sessions."""
+    """All parts of a session except the key id are masked, since a key id is not secret."""
     script = 'echo "$AWS_ACCESS_KEY_ID $AWS_SECRET_ACCESS_KEY $AWS_SESSION_TOKEN $AWS_REGION"'
     done = dsops.run("exec", "--credentials", "target", "--mask", "--", "sh", "-c", script)
     assert done.stdout == b"ASIAEXAMPLEEXAMPLE01 *** *** us-east-1\n"
@@ -54,7 +54,7 @@ def test_a_session_is_hidden_but_for_the_id_of_its_key(dsops: Dsops) -> None:
 
 
 def test_a_short_value_is_not_masked(dsops: Dsops) -> None:
-    """A value shorter than four bytes is not masked, with a note; an empty one has no note."""
+    """A value shorter than four bytes is not masked, and a note says so; an empty value gives no note."""
     done = dsops.run("exec", "--env", "odd", "--mask", "--", "sh", "-c", 'echo "$QUOTED"')
     assert done.stderr == b"dsops: note: BINARY: a value of less than 4 bytes is not masked\n"
     assert QUOTED.encode() not in done.stdout
@@ -62,7 +62,7 @@ def test_a_short_value_is_not_masked(dsops: Dsops) -> None:
 
 
 def test_github_is_told_first(dsops: Dsops) -> None:
-    """Line by line, a percent sign as its runner reads it; elsewhere nothing is announced."""
+    """In GitHub Actions each line of a secret gets a mask command first; elsewhere none is printed."""
     words = ("exec", "--env", "odd", "--mask", "--", "echo", "ran")
     assert dsops.run(*words).stdout == b"ran\n"
     assert dsops.run(*words, GITHUB_ACTIONS="false").stdout == b"ran\n"

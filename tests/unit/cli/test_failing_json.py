@@ -14,7 +14,7 @@ KEYS = {"code", "message", "why", "hint", "next", "where", "tried", "aws", "prob
 
 
 def every_name() -> list[str]:
-    """The names of all commands, with the family's name for its members."""
+    """The names of all commands, including subcommands (`sandbox run`)."""
     found = []
     for name in COMMANDS:
         command = load(name)

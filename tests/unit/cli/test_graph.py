@@ -1,4 +1,4 @@
-"""`dsops graph` as a real process: makes no call without `--check`, and is red on a terminal only."""
+"""`dsops graph` as a real process: it makes no call without `--check`, and uses red only on a terminal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RED = "\x1b[31m"
 
 
 def test_no_call_is_made(tmp_path: Path) -> None:
-    """No socket, no process, no AWS client, no credentials; in every format."""
+    """Without `--check` no format opens a socket, starts a process, or needs an AWS client or credentials."""
     with StubAws() as aws:
         dsops = Dsops(tmp_path, aws)
         environ = {name: value for name, value in dsops.environ.items() if "KEY" not in name}
@@ -39,7 +39,7 @@ def test_no_call_is_made(tmp_path: Path) -> None:
 
 
 def test_on_a_terminal_what_is_denied_is_red_and_says_so(tmp_path: Path) -> None:
-    """On a terminal a denied node is red; NO_COLOR, a file or a pipe removes the colour, but not the word."""
+    """On a terminal a denied node is red; with NO_COLOR, a file or a pipe only the word `denied` remains."""
     with StubAws(denies=True) as aws:
         dsops = Dsops(tmp_path, aws)
         command = dsops.command("graph", "--check", "--env", "production")
@@ -53,7 +53,7 @@ def test_on_a_terminal_what_is_denied_is_red_and_says_so(tmp_path: Path) -> None
 
 
 def test_where_mermaid_stops_is_noted(tmp_path: Path) -> None:
-    """A Mermaid file above Mermaid's limits gets a note."""
+    """A Mermaid diagram that exceeds Mermaid's limits gives a note."""
     dsops = Dsops(tmp_path)
     assert dsops.run("graph", "--format", "mermaid").stderr == b""
     (dsops.folder / "dsops.yaml").write_text("version: 1\n" + many(1200, 5))
@@ -63,7 +63,7 @@ def test_where_mermaid_stops_is_noted(tmp_path: Path) -> None:
 
 
 def test_drawings_tell_errors_on_stderr(tmp_path: Path) -> None:
-    """With `--check`, drawings go to stdout and errors to stderr; the exit code is the check's."""
+    """With `--check` the drawing goes to stdout and errors go to stderr; the exit code is that of the check."""
     with StubAws(denies=True) as aws:
         dsops = Dsops(tmp_path, aws)
         done = dsops.run("graph", "--check", "--env", "production", "--format", "svg")
@@ -73,7 +73,7 @@ def test_drawings_tell_errors_on_stderr(tmp_path: Path) -> None:
 
 
 def test_an_existing_file_is_drawn_again(tmp_path: Path) -> None:
-    """A drawing is made again and again; it is no secret, and has the mode that files have."""
+    """`--out` overwrites an existing file, with the default file mode, since a drawing contains no secret."""
     dsops = Dsops(tmp_path)
     old = dsops.folder / "credentials.svg"
     old.write_text("x" * 100_000)
@@ -83,7 +83,7 @@ def test_an_existing_file_is_drawn_again(tmp_path: Path) -> None:
 
 
 def test_each_variable_has_its_outcome(tmp_path: Path) -> None:
-    """A missing optional variable is ok without a value; a missing required one is failed, and its store is ok."""
+    """With `--check` a missing optional variable is ok, a missing required one fails, and their store is ok."""
     with StubAws() as aws:
         dsops = Dsops(tmp_path, aws)
         done = dsops.run("graph", "--check", "--env", "missing")
@@ -97,7 +97,7 @@ def test_each_variable_has_its_outcome(tmp_path: Path) -> None:
 
 
 def test_a_role_of_many_environments_is_refused_once(tmp_path: Path) -> None:
-    """A refused role shared by environments is reported once; nodes above it are skipped, others are ok."""
+    """A refused role shared by environments is reported once; nodes that depend on it are skipped."""
     with StubAws(denies=True) as aws:
         done = Dsops(tmp_path, aws).run("graph", "--check", "--json")
         answer = json.loads(done.stdout)
@@ -120,7 +120,7 @@ def test_what_cant_be_reached_is_not_called_denied(tmp_path: Path) -> None:
 
 
 def test_a_chain_is_planned_from_its_end() -> None:
-    """A chain is planned from its last store, whose plan includes the stores below."""
+    """Stores are ordered so that the end of a chain comes first; its plan includes the stores below."""
     config = config_of(many(4, 1).replace("role1: {", "role1: {credentials_from: role0, "))
     assert ends_first(config) == ["secrets0", "secrets1", "role0", "role1"]
 

@@ -13,7 +13,7 @@ from dsops.errors import DsopsError
 
 
 def every_code() -> set[str]:
-    """The codes of all errors."""
+    """The set of all error codes."""
     found: set[str] = set()
     left = [DsopsError]
     while left:
@@ -68,7 +68,7 @@ def test_help_of_a_command_is_the_same_in_both_ways(name: str, capfd: pytest.Cap
 
 
 def test_help_of_a_member_of_a_family(capfd: pytest.CaptureFixture[str]) -> None:
-    """`dsops help sandbox run` shows the help of a family's member."""
+    """`dsops help sandbox run` shows the help of a subcommand."""
     assert main(["help", "sandbox", "run"]) == 0
     assert capfd.readouterr().out.startswith("usage: dsops sandbox run")
 
@@ -85,13 +85,13 @@ def test_help_of_a_member_of_a_family(capfd: pytest.CaptureFixture[str]) -> None
 def test_a_topic_that_is_not_there_is_answered_with_what_was_meant(
     topic: str, meant: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """An unknown topic gives an error that suggests a command or code."""
+    """An unknown topic is an error that suggests a command or code."""
     assert main(["help", topic]) == 2
     assert meant in capfd.readouterr().err
 
 
 def test_summaries_are_short_and_say_what_is_done() -> None:
-    """A summary is one short line in the imperative, without a full stop."""
+    """A command's summary is one short line in the imperative, without a full stop."""
     for entry in COMMANDS.values():
         assert len(entry.summary) < 75
         assert not entry.summary.endswith(".")
@@ -99,7 +99,7 @@ def test_summaries_are_short_and_say_what_is_done() -> None:
 
 
 def every_command() -> list[tuple[str, Command]]:
-    """Every public command, with the family's name for its members."""
+    """Every public command with its name, including subcommands."""
     found: list[tuple[str, Command]] = []
     for name, entry in COMMANDS.items():
         command = load(name) if entry.summary else None
@@ -111,7 +111,7 @@ def every_command() -> list[tuple[str, Command]]:
 
 
 def test_the_first_line_about_a_member_of_a_family_is_a_sentence() -> None:
-    """The first line of a member's help is a sentence, since the family's list shows only that."""
+    """The first line of a subcommand's help is a sentence, since the list of subcommands shows only that."""
     members = {name: summary_of(command) for name, command in every_command() if " " in name}
     assert {} == {name: summary for name, summary in members.items() if not summary.endswith(".")}
 

@@ -1,4 +1,4 @@
-"""`dsops hook` in real shells: what it loads, restores and refuses, and what a prompt costs."""
+"""`dsops hook` in real shells: what it loads, restores and refuses, and what it does at each prompt."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class House:
         }
 
     def allow(self, folder: Path | None = None, **environ: str) -> str:
-        """Run `dsops hook allow`; return its output."""
+        """Run `dsops hook allow` in the folder; return its output."""
         done = subprocess.run(
             ["dsops", "hook", "allow"],
             cwd=folder or self.project,
@@ -90,12 +90,12 @@ class House:
         return self.runs.read_text().count("hook-load")
 
     def shell(self, name: str, *lines: str, **environ: str) -> list[str]:
-        """The lines that the shell prints; a prompt precedes each line. Messages of the hook are in `said` afterwards.
+        """The lines that the shell prints; a prompt precedes each input line. `said` then has the hook's messages.
 
         The hook is installed first, unless the first line does that.
         """
         if name == "fish":
-            # Without a terminal fish shows no prompt, so its event is sent.
+            # Without a terminal fish shows no prompt, so the test emits fish's prompt event.
             lines = tuple(f"{line}\nemit fish_prompt" for line in lines)
         start = {"fish": "dsops hook fish | source"}.get(name, f'eval "$(dsops hook {name})"')
         has_hook = any("dsops hook" in line and "eval" in line for line in lines)
@@ -137,14 +137,14 @@ def aws() -> Iterator[SlowAws]:
 
 @pytest.fixture
 def house(tmp_path: Path, aws: StubAws) -> Iterator[House]:
-    """A home with a project."""
+    """A home folder with a project."""
     with Agent(tmp_path, aws) as dsops:
         yield House(dsops)
 
 
 @pytest.fixture(params=SHELLS)
 def shell(request: pytest.FixtureRequest) -> str:
-    """Each installed shell."""
+    """The name of each installed shell, as a parameter."""
     name: str = request.param
     if not shutil.which(name):
         pytest.skip(f"{name} is not installed")
@@ -152,7 +152,7 @@ def shell(request: pytest.FixtureRequest) -> str:
 
 
 def show(*names: str) -> str:
-    """A shell line that prints environment variables; it works in all three shells."""
+    """A line that prints environment variables in any of the three shells."""
     return "; ".join(f'echo "{name}=$(printenv {name} || echo unset)"' for name in names)
 
 
@@ -164,7 +164,7 @@ def put(shell: str, name: str, value: str, *, exported: bool = True) -> str:
 
 
 class TestLoading:
-    """Loading on entering a folder, and restoring on leaving."""
+    """The hook loads variables on entering a folder and restores them on leaving it."""
 
     def test_a_folder_has_its_variables_and_no_other_folder(self, house: House, shell: str) -> None:
         """The variables are set in the folder and below, and unset on leaving."""
@@ -191,7 +191,7 @@ class TestLoading:
         assert house.loads() == 1
 
     def test_previous_values_come_back_on_leaving(self, house: House, shell: str) -> None:
-        """A previous value comes back on leaving, and whether it is exported."""
+        """Leaving the folder restores a variable's previous value, and whether it was exported."""
         house.allow()
         printed = house.shell(
             shell,
@@ -206,7 +206,7 @@ class TestLoading:
         assert printed == ["GREETING=hello", "NUMBER=1", "GREETING=it was  this", "NUMBER=unset", "quiet"]
 
     def test_what_the_user_has_changed_since_stays(self, house: House, shell: str) -> None:
-        """Variables that the user changed stay on leaving, and when a touched file is loaded again."""
+        """Variables that the user changed after loading keep the user's value on leaving and on reloading."""
         house.allow()
         printed = house.shell(
             shell,
@@ -229,7 +229,7 @@ class TestLoading:
         assert (seen[b"EMPTY"], seen[b"BINARY"], seen[b"QUOTED"]) == (b"", BINARY, QUOTED.encode())
 
     def test_an_inner_file_replaces_the_outer_one(self, house: House, shell: str) -> None:
-        """An inner folder's file replaces the outer one; outside of it the outer one is loaded again."""
+        """The file in an inner folder replaces the outer file; on leaving it the outer file is loaded again."""
         inner = house.project / "below"
         (inner / "dsops.yaml").write_text("version: 1\nenvs: {only: {GREETING: {literal: inner}}}\n")
         house.allow()
@@ -260,7 +260,7 @@ class TestLoading:
         assert not list(house.home.rglob("MARK"))
 
     def test_a_repository_ends_the_search(self, house: House, shell: str) -> None:
-        """The search for dsops.yaml ends at a repository's root; a symbolic link is followed."""
+        """The search for dsops.yaml stops at a repository's root; a symbolic link is followed."""
         (house.project / "below" / ".git").mkdir()
         (house.home / "link").symlink_to(house.project)
         house.allow()
@@ -268,7 +268,7 @@ class TestLoading:
         assert printed == ["GREETING=unset", "GREETING=hello"]
 
     def test_a_folder_that_is_removed_takes_its_variables_along(self, house: House, shell: str) -> None:
-        """Removing the folder unsets its variables, without a message."""
+        """Removing the folder unsets its variables without a message."""
         house.allow()
         printed = house.shell(
             shell, "cd project/below", show("GREETING"), "rmdir ../below", show("GREETING"), "cd /", show("GREETING")
@@ -277,7 +277,7 @@ class TestLoading:
         assert len(house.said) == 1
 
     def test_the_environment_can_be_chosen(self, house: House, shell: str) -> None:
-        """DSOPS_HOOK_ENV selects the environment at any time; DSOPS_ENV and DSOPS_CONFIG have no effect."""
+        """DSOPS_HOOK_ENV selects the environment and can change at any time; DSOPS_ENV and DSOPS_CONFIG are ignored."""
         house.allow()
         (house.home / "other.yaml").write_text("version: 1\nenvs: {x: {GREETING: {literal: other}}}\n")
         printed = house.shell(
@@ -292,7 +292,7 @@ class TestLoading:
         assert printed == ["GREETING=hello", "GREETING=from staging", "NUMBER=unset"]
 
     def test_an_identity_is_one_value(self, house: House, shell: str) -> None:
-        """Loaded keys replace an AWS_PROFILE, which comes back on leaving."""
+        """Loading keys unsets AWS_PROFILE, which is restored on leaving."""
         (house.project / "dsops.yaml").write_text(CONFIG + "default_env: keys\n")
         house.allow()
         printed = house.shell(
@@ -311,7 +311,7 @@ class TestLoading:
         ]
 
     def test_a_session_that_ends_is_renewed(self, house: House, aws: StubAws, shell: str) -> None:
-        """At the next prompt after its time, with the identity from before, not with the one that was loaded."""
+        """The first prompt after the deadline renews the session with the user's original keys."""
         (house.project / "dsops.yaml").write_text(CONFIG + "default_env: keys\n")
         house.allow()
         later = "set -g __dsops_deadline 1" if shell == "fish" else "SECONDS=4000000000"
@@ -325,7 +325,7 @@ class TestLoading:
         assert signers == ["AKIAEXAMPLEEXAMPLE01"] * 2
 
     def test_a_nested_shell_unloads_what_it_loaded(self, house: House, shell: str) -> None:
-        """A nested shell of another kind keeps inherited variables; on leaving the folder they are unset."""
+        """A nested shell inherits the loaded variables; when it leaves the folder they are unset."""
         inner = {"bash": "bash", "zsh": "fish", "fish": "zsh"}[shell]
         if not shutil.which(inner):
             pytest.skip(f"{inner} is not installed")
@@ -354,7 +354,7 @@ class TestPermission:
     """A cloned repository loads nothing before it is allowed."""
 
     def test_nothing_is_loaded_that_was_not_allowed(self, house: House, shell: str) -> None:
-        """A forbidden file is reported once, with the command to type; once allowed, it loads at the next prompt."""
+        """A file loads only after `dsops hook allow`, at the next prompt; until then it is reported once."""
         printed = house.shell(
             shell, "cd project", show("GREETING"), "cd below", show("GREETING"), "dsops hook allow", show("GREETING")
         )
@@ -367,7 +367,7 @@ class TestPermission:
         assert house.loads() == 2
 
     def test_a_changed_file_must_be_allowed_again(self, house: House, shell: str) -> None:
-        """Of the file, of one that it includes, and a local one that appears; what was loaded is gone at once."""
+        """When the file, an included file or a new local file changes, its variables are unset until allowed again."""
         (house.project / "dsops.yaml").write_text(f"include: part.yaml\n{LITERALS}")
         (house.project / "part.yaml").write_text("envs: {production: {PART: {literal: x}}}\n")
         for change in (
@@ -377,7 +377,7 @@ class TestPermission:
             "mv other.yaml dsops.yaml",
         ):
             (house.project / "dsops.local.yaml").unlink(missing_ok=True)
-            # Replaced by an older file, whose modification time does not show that it is new.
+            # The file is replaced by one with an older modification time, so times can't show the change.
             (house.project / "other.yaml").write_text(LITERALS + "# other\n")
             os.utime(house.project / "other.yaml", (1, 1))
             house.allow()
@@ -408,7 +408,7 @@ class TestPermission:
         assert b"error[config.not-allowed]" in done.stderr
 
     def test_a_file_of_another_user_is_refused_by_the_hook(self, house: House) -> None:
-        """As every command refuses it: found, not named."""
+        """The hook refuses a file that belongs to another user, as other commands refuse a discovered file."""
         if os.geteuid():
             pytest.skip("only root can give files away")
         house.allow()
@@ -417,14 +417,14 @@ class TestPermission:
         assert "belongs to another user" in house.said[0]
 
     def test_the_hook_ignores_a_named_configuration(self, house: House) -> None:
-        """The hook's command ignores DSOPS_CONFIG, since a named file would be trusted."""
+        """The hook ignores DSOPS_CONFIG, since a configuration named by the user needs no permission."""
         house.allow()
         done = house.dsops.run("hook-load", "bash", "1", DSOPS_CONFIG=str(house.project / "dsops.yaml"))
         assert (done.returncode, done.stdout) == (2, b"")
 
 
 class TestRefusals:
-    """Variables that control the shell."""
+    """Variables that control a shell, which the hook refuses to set."""
 
     @pytest.mark.parametrize(
         "name",
@@ -457,16 +457,16 @@ class TestRefusals:
         ],
     )
     def test_a_variable_that_steers_is_refused(self, name: str) -> None:
-        """A variable that steers any of the shells (such as PROMPT_COMMAND) is refused by its name in every shell."""
+        """A variable that controls any of the shells (such as PROMPT_COMMAND) is refused by name in every shell."""
         with pytest.raises(NotAllowed, match=name):
             require_harmless(["FINE", name])
 
     def test_others_are_not(self) -> None:
-        """Variables for programs, such as AWS_REGION, are accepted."""
+        """Variables that control programs, such as AWS_REGION, are accepted."""
         require_harmless(["DATABASE_URL", "AWS_ACCESS_KEY_ID", "AWS_REGION", "A1", "TOKEN_PATH", "_INNER"])
 
     def test_the_whole_environment_is_refused_also_when_allowed(self, house: House, shell: str) -> None:
-        """One harmful variable (PROMPT_COMMAND) has the whole environment refused, by `hook allow` and by the hook."""
+        """One refused variable (PROMPT_COMMAND) blocks the whole environment, in `hook allow` and in the hook."""
         (house.project / "dsops.yaml").write_text(
             "version: 1\nenvs: {p: {GREETING: {literal: x}, PROMPT_COMMAND: {literal: touch MARK}}}\n"
         )
@@ -479,7 +479,7 @@ class TestRefusals:
         assert not list(house.home.rglob("MARK"))
 
     def test_a_variable_that_the_shell_has_otherwise_is_left_alone(self, house: House) -> None:
-        """A read-only variable or an array is skipped; the others are loaded."""
+        """A variable that is read-only or an array in the shell is skipped; the other variables are loaded."""
         house.allow()
         house.shell("bash", "readonly GREETING=fixed", "cd project", show("NUMBER"), "cd ..", show("NUMBER"))
         assert "dsops: hook: GREETING is left alone: in this shell it is not a plain variable" in house.said
@@ -490,10 +490,10 @@ class TestRefusals:
 
 
 class TestFailures:
-    """Failures are reported in one line, once."""
+    """Failures, each of which the hook reports once, in one line."""
 
     def test_what_is_wrong_is_told_once_and_tried_when_it_is_mended(self, house: House, shell: str) -> None:
-        """A mistake in a file is reported once, not at each prompt, and the file is tried again after an edit."""
+        """A mistake in a file is reported once, not at each prompt; after an edit the hook tries the file again."""
         good = house.home / "good.yaml"
         good.write_text(LITERALS)
         house.allow()
@@ -512,7 +512,7 @@ class TestFailures:
         assert "is not loaded: it changed since you allowed it" in house.said[0]
 
     def test_a_denial_is_reported_in_one_line(self, house: House, aws: StubAws, shell: str) -> None:
-        """A denial is reported in one line, and nothing is loaded; `dsops hook allow` tries again."""
+        """A denial is reported in one line, and nothing is loaded; `dsops hook allow` makes the hook try again."""
         (house.project / "dsops.yaml").write_text(CONFIG + "default_env: production\n")
         house.allow()
         aws.denies = True
@@ -524,7 +524,7 @@ class TestFailures:
         assert house.shell(shell, "cd project", show("TOKEN")) == ["TOKEN=hush-token"]
 
     def test_a_role_that_demands_mfa_asks_at_the_prompt(self, house: House, shell: str) -> None:
-        """A role with MFA prompts on the terminal; a script without one gets one line of warning."""
+        """A role with MFA prompts on the terminal; without a terminal the hook prints one line of warning."""
         mfa = "role_session_name: test\n    serial_number: arn:aws:iam::111122223333:mfa/ada"
         text = CONFIG.replace("role_session_name: test", mfa)
         assert text != CONFIG
@@ -541,7 +541,7 @@ class TestFailures:
         assert len(house.said) == 1
 
     def test_an_unset_variable_is_told_where_it_matters(self, house: House) -> None:
-        """`dsops hook allow` works with unset variables; loading reports them."""
+        """`dsops hook allow` accepts a file whose `${...}` variables are unset; loading the file reports them."""
         (house.project / "dsops.yaml").write_text(
             "version: 1\nsecretStores: {s: {type: aws.ssm, region: '${NOWHERE}'}}\nenvs: {p: {KEY: {from: 's:/a'}}}\n"
         )
@@ -552,7 +552,7 @@ class TestFailures:
         assert "NOWHERE" in house.said[0]
 
     def test_a_folder_without_a_file_has_nothing_to_allow(self, house: House) -> None:
-        """`dsops hook allow` without a file is an error, and DSOPS_CONFIG does not help."""
+        """`dsops hook allow` without a dsops.yaml is an error, even if DSOPS_CONFIG names a file."""
         done = subprocess.run(
             ["dsops", "hook", "allow"],
             cwd=house.home,
@@ -590,7 +590,7 @@ class TestFailures:
             assert house.loads() == 1
 
     def test_no_private_folder_is_an_error(self, house: House) -> None:
-        """Without a private folder for marks nothing is loaded, since a revoked permission would go unnoticed."""
+        """Without a private folder for mark files nothing is loaded, since a revoked permission would go unnoticed."""
         house.allow()
         (Path(house.dsops.sockets) / "dsops").write_text("in the way")
         assert house.shell("bash", "cd project", show("GREETING")) == ["GREETING=unset"]
@@ -607,7 +607,7 @@ class TestPrompts:
         assert house.loads() == 1
 
     def test_the_exit_code_stays(self, house: House, shell: str) -> None:
-        """The hook keeps the exit code for the next line and for other prompt commands."""
+        """The hook keeps the last exit code for the next line and for other prompt commands."""
         house.allow()
         start = {"fish": "dsops hook fish | source"}.get(shell, f'eval "$(dsops hook {shell})"')
         code = "$status" if shell == "fish" else "$?"
@@ -651,7 +651,7 @@ class TestPrompts:
         assert "hello" not in house.errors
 
     def test_other_commands_of_the_prompt_are_kept(self, house: House) -> None:
-        """Other commands in PROMPT_COMMAND are kept, and the hook is added once."""
+        """The hook is added to PROMPT_COMMAND once, and keeps the other commands there."""
         house.allow()
         evaluate = 'eval "$(dsops hook bash)"'
         for value in ("'echo mine $?'", "'echo mine $?;'", "('echo mine $?')"):
@@ -670,7 +670,7 @@ class TestPrompts:
             house.runs.write_text("")
 
     def test_other_hooks_of_zsh_are_kept(self, house: House) -> None:
-        """Other functions in precmd_functions are kept, also with KSH_ARRAYS."""
+        """The hook keeps other functions in precmd_functions, even with KSH_ARRAYS."""
         if not shutil.which("zsh"):
             pytest.skip("zsh is not installed")
         house.allow()
@@ -689,7 +689,7 @@ class TestPrompts:
         assert house.loads() == 1
 
     def test_it_can_be_switched_off(self, house: House, shell: str) -> None:
-        """DSOPS_HOOK=off unloads in a running shell."""
+        """DSOPS_HOOK=off unloads the variables in a running shell."""
         house.allow()
         off = put(shell, "DSOPS_HOOK", "off", exported=False)
         assert house.shell(shell, "cd project", off, show("GREETING")) == ["GREETING=unset"]
@@ -697,7 +697,7 @@ class TestPrompts:
 
     @pytest.mark.parametrize("shell", SHELLS, indirect=True)
     def test_a_script_is_left_alone(self, house: House, shell: str) -> None:
-        """A script is not affected, since only interactive shells have prompts."""
+        """The hook does nothing in scripts, since only interactive shells have prompts."""
         house.allow()
         start = {"fish": "dsops hook fish | source"}.get(shell, f'eval "$(dsops hook {shell})"')
         options = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["--no-config"]}[shell]
@@ -715,7 +715,7 @@ class TestPrompts:
         assert house.loads() == 0
 
     def test_the_history_has_no_hook_commands(self, house: House) -> None:
-        """The shell's history contains nothing of the hook."""
+        """The shell's history contains no command of the hook."""
         house.allow()
         printed = house.shell("bash", "set -o history", "cd project", "history")
         assert not [line for line in printed if "__dsops" in line or "hello" in line]
@@ -734,7 +734,7 @@ class TestPrompts:
             assert "GREETING=hello" in terminal.expect("end")
 
     def test_shells_share_the_agents_session(self, house: House, aws: StubAws) -> None:
-        """Two shells share one session of the agent."""
+        """Two shells use one session of the agent."""
         (house.project / "dsops.yaml").write_text(CONFIG + "default_env: production\n")
         house.allow()
         for _ in range(2):
@@ -742,7 +742,7 @@ class TestPrompts:
         assert aws.calls.count("AssumeRole") == 1
 
     def test_marks_of_shells_that_are_gone_are_removed(self, house: House) -> None:
-        """Mark files of ended shells are removed, so that they don't pile up."""
+        """Mark files of ended shells are removed, so that they do not accumulate."""
         house.allow()
         for _ in range(3):
             house.shell("bash", "cd project")
@@ -754,7 +754,7 @@ class TestTelling:
     """`dsops hook status` and the other subcommands."""
 
     def test_status_shows_what_would_be_and_is_loaded(self, house: House) -> None:
-        """`dsops hook status` shows what would be loaded and what is loaded, as text and JSON."""
+        """`dsops hook status` shows what would be loaded here and what is loaded, as text and JSON."""
         house.allow()
         printed = house.shell("bash", "cd project", "dsops hook status", "dsops hook status --json")
         assert printed[:5] == [
@@ -776,7 +776,7 @@ class TestTelling:
         assert printed == ["file         none here", "this shell   no environment loaded"]
 
     def test_the_hook_starts_the_dsops_that_printed_it(self, tmp_path: Path) -> None:
-        """The hook starts the dsops that printed it, by its quoted path, whatever PATH a project sets."""
+        """The hook starts the same dsops that printed it, by a quoted absolute path, whatever PATH a project sets."""
         program = tmp_path / "it's" / "dsops"
         program.parent.mkdir()
         program.touch(0o755)
@@ -785,6 +785,6 @@ class TestTelling:
         assert f" '{tmp_path}/it'\\''s/dsops' hook-load".encode() in hook_code("bash", [str(program)])
 
     def test_fish_reads_any_bytes(self) -> None:
-        """Bytes that are not UTF-8 are written as numbers for fish."""
+        """For fish, bytes that are not UTF-8 are written as numeric escapes."""
         assert quote_bytes(b"") == b"''"
         assert quote_bytes(b"a'\xff\xfeb") == b"'a'\\'''\\Xff\\Xfe'b'"

@@ -1,4 +1,4 @@
-"""JUnit reports of answered policy cases."""
+"""JUnit reports of policy test cases."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ SCHEMA = etree.XMLSchema(etree.parse(str(Path(__file__).with_name("junit.xsd")))
 
 
 def row(name: str, expected: str | None, **context: str) -> AnsweredCase:
-    """A row for alice and a trust policy that names her and demands an external ID."""
+    """An answered case for alice, with a trust policy that names her and requires an external ID."""
     condition = {"StringEquals": {"sts:ExternalId": "hush-id"}}
     alice = f"arn:aws:iam::{ACCOUNT}:user/alice"
     said = {key.replace("__", ":"): (value,) for key, value in context.items()}
     asked = CaseQuestion(read_caller(alice), "sts:AssumeRole", ROLE, ACCOUNT, said)
     outcome = simulate(asked, {"trust": ((trusting({"AWS": alice}, Condition=condition),),)}, (), NOON)
-    wanted = Expected(expected) if expected else None  # type: ignore[arg-type]  # verdicts are texts here
+    wanted = Expected(expected) if expected else None  # type: ignore[arg-type]  # verdicts are plain texts here
     return AnsweredCase(Case(name, 3, asked, {}, wanted), outcome, differences(outcome, wanted) if wanted else ())
 
 
@@ -36,7 +36,7 @@ def read(*rows: AnsweredCase, file: str = "suite/trust-cases.yaml") -> Any:
 
 
 def test_a_case_that_is_not_as_expected_is_a_failure_with_its_reason() -> None:
-    """A case with another outcome than expected is a failure with its reason; the suite counts both."""
+    """A case with an unexpected answer is a failure with its reason; the suite counts cases and failures."""
     report = read(row("gets in", "allow", sts__ExternalId="hush-id"), row("gets in without", "allow"))
     suite = report.find("testsuite")
 
@@ -55,7 +55,7 @@ def test_a_case_that_is_not_as_expected_is_a_failure_with_its_reason() -> None:
 
 
 def test_no_external_id_is_in_it() -> None:
-    """Nor what a person might take for one."""
+    """The report does not contain the external ID of a request."""
     text = junit_report([row("a", "allow", sts__ExternalId="Hush-Id")], "cases.yaml", now=NOON)
 
     assert "hush" not in text.lower()
@@ -73,7 +73,7 @@ def test_a_name_may_hold_anything() -> None:
 
 
 def test_a_question_without_a_name_is_called_by_what_it_asks() -> None:
-    """A case without a name is named after its question; one without an expectation can't fail."""
+    """A case without a name is named after its question; a case without an expectation can't fail."""
     (case,) = read(row("", None), file="").iter("testcase")
 
     assert (case.get("name"), case.get("classname"), len(case)) == (f"sts:AssumeRole on {ROLE}", "policies", 0)
@@ -90,7 +90,7 @@ def test_a_question_without_a_name_is_called_by_what_it_asks() -> None:
     ],
 )
 def test_the_schema_refuses_what_readers_refuse(old: str, new: str) -> None:
-    """Or it would prove nothing."""
+    """The schema refuses reports that JUnit readers refuse, so validating against it is meaningful."""
     text = junit_report([row("a", "allow")], "cases.yaml", now=NOON)
     assert old in text
 

@@ -41,7 +41,7 @@ identity_center: {{start_url: "{START_URL}", users: {{alice: {{}}}}, auto_approv
     ],
 )
 def test_a_browser_is_expected_where_there_are_windows(*, environ: dict[str, str], platform: str, can: bool) -> None:
-    """A browser is expected on a desktop or with BROWSER set, not on a terminal alone."""
+    """A browser login is chosen on a desktop or with BROWSER set, not on a terminal without a desktop."""
     assert can is can_open_browser(environ, platform)
 
 

@@ -22,7 +22,7 @@ from dsops.runtime import Runtime
 
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Add a command named `probe` that runs the test's function."""
+    """Add a command named `probe` that calls the function that a test passes."""
 
     def put(work: Callable[[], int], *, failure_code: int = 0, is_group: bool = False) -> None:
         def run(_arguments: Arguments, _runtime: Runtime) -> int:
@@ -39,7 +39,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def raises(error: BaseException) -> Callable[[], int]:
-    """A function that raises the error."""
+    """A function that raises the given error when called."""
 
     def work() -> int:
         raise error
@@ -54,7 +54,7 @@ def test_the_version_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_code_of_the_command_is_ours(install: Callable[..., None]) -> None:
-    """The exit code is the command's."""
+    """The exit code of dsops is the return value of the command."""
     install(lambda: 6)
     assert cli.main(["probe"]) == 6
 
@@ -69,20 +69,20 @@ def test_without_a_command_the_list_of_them_goes_to_stderr(capfd: pytest.Capture
 
 
 def test_an_unknown_command_is_answered_with_the_one_that_was_meant(capfd: pytest.CaptureFixture[str]) -> None:
-    """An unknown command is exit code 2 with a suggestion."""
+    """An unknown command exits with 2 and suggests a similar command."""
     assert cli.main(["exce", "--", "true"]) == 2
     assert "did you mean `dsops exec`?" in capfd.readouterr().err
 
 
 def test_flags_before_the_command_are_for_it(install: Callable[..., None]) -> None:
-    """Flags may precede the command, as in `dsops --config FILE plan` of the original."""
+    """Flags may precede the command, as in the original's `dsops --config FILE plan`."""
     install(lambda: 0)
     assert cli.main(["--json", "--verbose", "probe"]) == 0
     assert cli.main(["--nonsense", "probe"]) == 2
 
 
 def test_a_member_of_a_family_is_chosen(install: Callable[..., None], capfd: pytest.CaptureFixture[str]) -> None:
-    """`dsops probe one` runs a family's member; an unknown member gets a suggestion, help works for both."""
+    """`dsops probe one` runs a subcommand; an unknown subcommand gets a suggestion, and help works for both."""
     install(lambda: 5, is_group=True)
     assert cli.main(["probe", "one"]) == 5
     assert cli.main(["probe", "onee"]) == 2
@@ -97,7 +97,7 @@ def test_a_member_of_a_family_is_chosen(install: Callable[..., None], capfd: pyt
 def test_an_error_becomes_a_message_and_its_code(
     install: Callable[..., None], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """An error is printed on stderr, with its exit code."""
+    """An error is printed on stderr and sets the exit code."""
     install(raises(AccessDenied("not allowed", hint="ask")))
     assert cli.main(["probe"]) == 3
     assert capfd.readouterr() == ("", "dsops: error[access-denied]: not allowed\n  hint: ask\n")
@@ -107,7 +107,7 @@ def test_an_error_becomes_a_message_and_its_code(
 def test_with_json_the_error_is_json(
     install: Callable[..., None], capfd: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
-    """With --json the error is JSON, even for a mistake in the command line."""
+    """With `--json` every error is JSON, even a mistake in the command line."""
     install(raises(AccessDenied("not allowed")))
     assert cli.main(words) == 3
     assert json.loads(capfd.readouterr().err)["error"]["code"] == "access-denied"
@@ -118,7 +118,7 @@ def test_with_json_the_error_is_json(
 def test_the_json_flag_of_another_program_is_not_ours(
     install: Callable[..., None], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """`--json` after `--` does not apply to dsops."""
+    """`--json` after `--` belongs to the command that exec runs."""
     install(raises(AccessDenied("not allowed")))
     assert cli.main(["probe", "--nonsense", "--", "--json"]) == 2
     assert capfd.readouterr().err.startswith("dsops: error[usage]")
@@ -126,7 +126,7 @@ def test_the_json_flag_of_another_program_is_not_ours(
 
 @pytest.mark.parametrize("error", [UsageError("no"), AccessDenied("no"), RuntimeError("no")])
 def test_a_launchers_own_failures_have_one_code(install: Callable[..., None], error: Exception) -> None:
-    """A launcher's own failures exit with 125, except for 126 and 127."""
+    """Failures of dsops in a launcher command exit with 125, except for 126 and 127."""
     install(raises(error), failure_code=125)
     assert cli.main(["probe"]) == 125
     assert cli.main(["probe", "--nonsense"]) == 125
@@ -144,7 +144,7 @@ def test_ctrl_c_is_130_without_a_message(install: Callable[..., None], capfd: py
 def test_an_internal_error_shows_its_place_but_no_message(
     install: Callable[..., None], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """An internal error shows its location but not its message, which may contain a secret."""
+    """An internal error shows its location but not its message, which could contain a secret."""
     hush = "hush"
 
     def work() -> int:
@@ -166,7 +166,7 @@ def test_an_internal_error_shows_its_place_but_no_message(
 def test_debug_shows_the_cause_of_an_ordinary_error(
     install: Callable[..., None], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """--debug shows the cause of an ordinary error."""
+    """`--debug` also shows the cause of an expected error."""
     error = AccessDenied("not allowed")
     error.__cause__ = ConnectionError("hush")
     install(raises(error))
@@ -187,15 +187,15 @@ def dsops(*words: str, redirect: str = "") -> subprocess.CompletedProcess[str]:
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:
-    """`dsops schema | head -1` ends without a traceback, like SIGPIPE."""
+    """`dsops schema | head -1` ends without a traceback, as if by SIGPIPE."""
     done = dsops("--help", redirect="| true; echo ${PIPESTATUS[0]}")
     assert done.stderr == ""
-    assert done.stdout.strip() in {"0", "141"}  # 0 when the answer was written before `true` ended
+    assert done.stdout.strip() in {"0", "141"}  # 0 when dsops wrote its output before `true` ended
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
 def test_an_answer_that_can_not_be_written_is_an_error() -> None:
-    """A full disk or closed stdout is an error, not success."""
+    """If stdout is full or closed the command fails."""
     done = dsops("--help", redirect="> /dev/full")
     assert done.returncode == 2
     assert "error[output.not-written]" in done.stderr

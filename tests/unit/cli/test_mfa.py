@@ -27,7 +27,7 @@ SECOND = SEED[::-1]
 
 
 class Given(Dsops):
-    """The program with a keyring and data on its standard input."""
+    """The program with a keyring, and data for its standard input."""
 
     def __init__(self, folder: Path, keyring: StubKeyring) -> None:
         super().__init__(folder)
@@ -35,7 +35,7 @@ class Given(Dsops):
         self.environ |= keyring.environ
 
     def add(self, text: str, *words: str) -> tuple[int, str, str]:
-        """Run `dsops mfa add` with the text piped in."""
+        """Run `dsops mfa add` with the text as its standard input."""
         file = self.folder / "piped"
         file.write_text(text)
         done = self.run_with(file, "mfa", "add", *(words or (DEVICE,)))
@@ -44,7 +44,7 @@ class Given(Dsops):
         return done
 
     def run_with(self, file: Path, *words: str) -> tuple[int, str, str]:
-        """Exit code, stdout, stderr."""
+        """Run the program with the file as stdin; return its exit code, stdout and stderr."""
         with file.open("rb") as stream:
             done = subprocess.run(
                 self.command(*words),
@@ -66,7 +66,7 @@ def dsops(tmp_path: Path, home: Path) -> Given:
 
 
 def test_a_seed_is_added_listed_used_and_removed(dsops: Given) -> None:
-    """A seed is added, listed, used and removed; only the keyring holds it."""
+    """A seed is added, listed, used and removed; only the keyring contains it."""
     code, out, err = dsops.add(f"{SEED}\n")
     assert (code, dsops.keyring.secrets) == (0, {f"dsops mfa/{DEVICE}": SEED})
     assert out.startswith(f"the keyring (file keyring FileKeyring) has the seed of {DEVICE}; its current code ")
@@ -86,7 +86,7 @@ def test_a_seed_is_added_listed_used_and_removed(dsops: Given) -> None:
 
 
 def test_a_code_is_all_that_stdout_has(dsops: Given) -> None:
-    """`mfa code` prints only the code on stdout, for pipes and `mfa_process`; its validity is on stderr."""
+    """`mfa code` prints only the code on stdout, for pipes and `mfa_process`; stderr shows its remaining validity."""
     dsops.add(SEED)
     done = dsops.run("mfa", "code", DEVICE)
     assert done.stdout.decode().strip().isdigit()
@@ -118,7 +118,7 @@ def test_ctrl_c_at_the_question_keeps_nothing(dsops: Given) -> None:
 
 
 def test_a_file_is_read_and_what_is_left_of_it_is_told(dsops: Given) -> None:
-    """`--from-file` warns that the file still has the seed, and is readable by others."""
+    """`--from-file` warns that the file still contains the seed, and that others can read it."""
     file = dsops.folder / "seed.txt"
     file.write_text(f"otpauth://totp/Amazon%20Web%20Services:ada@x?secret={SEED}&issuer=Amazon%20Web%20Services\n")
     file.chmod(0o644)
@@ -137,7 +137,7 @@ def test_a_file_is_read_and_what_is_left_of_it_is_told(dsops: Given) -> None:
     ],
 )
 def test_an_invalid_seed_is_not_stored(dsops: Given, text: str, told: str) -> None:
-    """An invalid seed is refused with a reason that does not repeat it."""
+    """An invalid seed is refused with a reason that does not show the seed."""
     code, out, err = dsops.add(text)
     assert (code, out, dsops.keyring.secrets) == (2, "", {})
     assert told in err
@@ -148,14 +148,14 @@ def test_an_invalid_seed_is_not_stored(dsops: Given, text: str, told: str) -> No
     [(DEVICE, SEED), (SEED,), (SEED, DEVICE), ("arn:aws:iam::111122223333:u2f/ada",), ("arn:aws:iam::1:user/a",)],
 )
 def test_an_invalid_device_or_a_seed_as_argument_is_refused(dsops: Given, words: tuple[str, ...]) -> None:
-    """An invalid device is refused, and a seed on the command line is not repeated in the error."""
+    """An invalid device is refused; a seed given as an argument is refused and not repeated in the error."""
     code, _, err = dsops.add(SEED, *words)
     assert (code, dsops.keyring.secrets) == (2, {})
     assert "hint" in err
 
 
 def test_a_seed_is_not_replaced_unasked(dsops: Given) -> None:
-    """Without `--replace` an existing seed is not replaced, since the old one could not be recovered."""
+    """Without `--replace` an existing seed is kept, since a replaced seed could not be recovered."""
     dsops.add(SEED)
     code, _, err = dsops.add(SECOND)
     assert (code, dsops.keyring.secrets) == (2, {f"dsops mfa/{DEVICE}": SEED})
@@ -165,7 +165,7 @@ def test_a_seed_is_not_replaced_unasked(dsops: Given) -> None:
 
 
 def test_a_keyring_that_is_locked_leaves_everything_as_it_was(dsops: Given) -> None:
-    """With a locked keyring neither the list nor the keyring is changed."""
+    """If the keyring is locked, neither the list nor the keyring is changed."""
     dsops.keyring.set_mood("locked")
     code, _, err = dsops.add(SEED)
     assert (code, dsops.keyring.secrets, dsops.keyring.list.exists()) == (3, {}, False)
@@ -178,7 +178,7 @@ def test_a_keyring_that_is_locked_leaves_everything_as_it_was(dsops: Given) -> N
 
 
 def test_a_device_that_is_not_there_is_told_with_those_that_are(dsops: Given) -> None:
-    """An unknown device is an error that suggests known ones, as is a missing name with two devices."""
+    """An unknown device is an error that lists known devices, and so is an omitted name with two devices."""
     dsops.add(SEED)
     done = dsops.run("mfa", "code", DEVICE.replace("ada", "adda"))
     assert (done.returncode, done.stdout) == (3, b"")
@@ -188,7 +188,7 @@ def test_a_device_that_is_not_there_is_told_with_those_that_are(dsops: Given) ->
 
 
 def test_a_list_that_others_may_write_is_not_believed(dsops: Given) -> None:
-    """A list of devices that other users may write is refused."""
+    """A device list that other users can write is refused."""
     dsops.add(SEED)
     dsops.keyring.list.chmod(0o666)
     done = dsops.run("mfa", "list")
@@ -197,7 +197,7 @@ def test_a_list_that_others_may_write_is_not_believed(dsops: Given) -> None:
 
 
 def test_without_a_home_there_is_no_place_for_the_list(dsops: Given) -> None:
-    """Without a home folder the list has no place, and the command fails."""
+    """Without a home folder the device list has no location, so the command fails."""
     dsops.environ.pop("HOME")
     code, _, err = dsops.add(SEED)
     assert code == 2
@@ -218,7 +218,7 @@ secretStores:
 
 
 def test_the_agent_asks_the_keyring_of_its_client(tmp_path: Path, home: Path) -> None:
-    """The agent uses the keyring of its client, not that of its own home, which has no such seed."""
+    """The agent uses the client's keyring, not the keyring in its own home, which lacks the seed."""
     mine, other = StubKeyring(home), StubKeyring(tmp_path)
     with StubAws() as aws, Agent(tmp_path, aws) as agent:
         (tmp_path / "dsops.yaml").write_text(CONFIG)
@@ -235,14 +235,14 @@ def test_the_agent_asks_the_keyring_of_its_client(tmp_path: Path, home: Path) ->
 
 
 def test_the_agents_client_sees_the_countdown(tmp_path: Path, home: Path) -> None:
-    """The agent does not send a code twice; its client shows the countdown to the next one."""
+    """The agent does not send a code twice; the client shows the countdown to the next code."""
     keyring = StubKeyring(home)
     with StubAws() as aws, Agent(tmp_path, aws) as agent:
         (tmp_path / "dsops.yaml").write_text(CONFIG)
         agent.environ |= keyring.environ
         seeds.add_seed(Keyring(agent.environ, "/"), DEVICE, Secret(SEED), "", replaces=False)
         words = ("credentials", "target", "--config", "dsops.yaml")
-        while seconds_left(time.time()) < 12:  # both runs have to see the same code
+        while seconds_left(time.time()) < 12:  # both runs have to get the same code
             time.sleep(0.2)
         agent.run(*words)
         agent.run("agent", "clear")
@@ -253,7 +253,7 @@ def test_the_agents_client_sees_the_countdown(tmp_path: Path, home: Path) -> Non
 
 
 def test_what_is_allowed_to_get_codes_is_shown(dsops: Given) -> None:
-    """`dsops allow` names the MFA device, whether or not the keyring has its seed yet."""
+    """`dsops allow` names the MFA device, whether or not the keyring has a seed for it."""
     (dsops.folder / "dsops.yaml").write_text(CONFIG)
     for _ in range(2):
         assert f"uses     a code of your MFA device {DEVICE}".encode() in dsops.run("allow").stdout

@@ -1,4 +1,4 @@
-"""`dsops migrate` as a real process: the rewritten configuration, and the messages about it."""
+"""`dsops migrate` as a real process: the rewritten configuration, and the reported changes."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ envs:
 
 
 class Project:
-    """A folder with a configuration."""
+    """A folder with a configuration file."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -122,7 +122,7 @@ class Project:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """A folder with a configuration of the original."""
+    """A folder with a configuration of the original program."""
     project = Project(tmp_path)
     project.file.write_text(OLD)
     return project
@@ -131,7 +131,7 @@ def project(tmp_path: Path) -> Project:
 def test_a_file_of_the_original_is_rewritten(project: Project) -> None:
     """A rewritten file keeps comments, order and blank lines; a second run changes nothing.
 
-    The only remaining problem is a store type that only an extension can provide.
+    Only one problem remains: a store type that needs an extension.
     """
     project.file.chmod(0o640)
     done = project.dsops("migrate", "--write")
@@ -146,7 +146,7 @@ def test_a_file_of_the_original_is_rewritten(project: Project) -> None:
 
 
 def test_the_difference_is_printed_and_nothing_is_written(project: Project) -> None:
-    """Without `--write` the diff of the changed lines is printed, with possible secrets hidden."""
+    """Without `--write` the diff of the changed lines is printed, with values that could be secrets hidden."""
     done = project.dsops("migrate")
 
     assert (0, OLD) == (done.returncode, project.file.read_text())
@@ -176,7 +176,7 @@ envs: {{a: {{}}}}
 
 
 def test_every_form_of_a_secret_is_hidden_in_the_difference(project: Project) -> None:
-    """The diff hides every form of a secret: all secret keys, defaults of variables, escapes and folded texts."""
+    """The diff hides secrets in every form: secret keys, defaults of variables, escapes and folded texts."""
     project.file.write_text(HIDDEN)
     done = project.dsops("migrate")
 
@@ -188,7 +188,7 @@ def test_every_form_of_a_secret_is_hidden_in_the_difference(project: Project) ->
 
 
 def test_every_change_is_told_with_its_line(project: Project) -> None:
-    """Every change is listed with its line, as are unchanged lines with a new meaning."""
+    """Every change is listed with its line, and so is every unchanged line whose meaning changes."""
     value = json.loads(project.dsops("migrate", "--json").stdout)
 
     lines = [2, 4, 9, 10, 11, 12, 14, 15, 19, 20, 21, 22, 27, 39, 42, 42, 42]
@@ -249,7 +249,7 @@ def test_other_file_formats_are_rewritten(project: Project, text: str, expected:
     ],
 )
 def test_lines_that_need_a_decision_are_listed(project: Project, text: str, says: list[str]) -> None:
-    """Lines that need a decision are all listed; the file is unchanged, and no value is shown."""
+    """All lines that need a decision are listed; the file is not changed, and no value is shown."""
     project.file.write_text(text)
     done = project.dsops("migrate", "--write")
 
@@ -259,7 +259,7 @@ def test_lines_that_need_a_decision_are_listed(project: Project, text: str, says
 
 
 def test_another_file_can_be_named(project: Project) -> None:
-    """`migrate FILE` rewrites another file; a missing one is an error."""
+    """`migrate FILE` rewrites the named file; a missing file is an error."""
     (project.folder / "old.yaml").write_text("providers: {}\n")
     assert "+secretStores: {}" in project.dsops("migrate", "old.yaml").stdout
     done = project.dsops("migrate", "odl.yaml")
@@ -269,7 +269,7 @@ def test_another_file_can_be_named(project: Project) -> None:
 
 
 def test_a_file_that_is_no_text_is_told(project: Project) -> None:
-    """A file that is not UTF-8 is an error with the line, but without its content."""
+    """A file that is not UTF-8 is an error that shows the line number, but no content."""
     project.file.write_bytes(b"version: 0\nx: \xff\n")
     done = project.dsops("migrate")
 

@@ -1,4 +1,4 @@
-"""The error for a missing name lists the existing names."""
+"""If a name is omitted or wrong, the error lists the existing names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ envs:
   both: {TOKEN: {literal: y}}
 """
 LISTED = {"STORE": "deploy, both", "VARIABLE": "TOKEN, OTHER", "KEY": "ada, bob", "SHELL": "bash, zsh, fish"}
-"""Operand -> the existing names, as the hint lists them."""
+"""For each operand, the existing names as the error's hint lists them."""
 
 NOT_LISTED = {
     "mfa add SERIAL": "a device that is not there yet",
@@ -29,11 +29,11 @@ NOT_LISTED = {
     "policy check FILE": "a file: a shell completes it",
     "sandbox totp SERIAL": "a device of a sandbox, which is asked only by who says which",
 }
-"""Required operands without such a list, and why."""
+"""Required operands whose errors list no names, and the reason."""
 
 
 def commands() -> dict[str, Command]:
-    """Every command by its full name."""
+    """Every command by its full name, including subcommands."""
     found: dict[str, Command] = {}
     for name in COMMANDS:
         command = load(name)
@@ -80,7 +80,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def told(capfd: pytest.CaptureFixture[str], *words: str) -> str:
-    """The stderr of a wrong command line."""
+    """Run the wrong command line; return its stderr."""
     assert main(list(words)) in {2, 125, 127}
     return capfd.readouterr().err
 
@@ -88,27 +88,27 @@ def told(capfd: pytest.CaptureFixture[str], *words: str) -> str:
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("name", [name for name in REQUIRED if name not in NOT_LISTED])
 def test_without_its_name_a_command_lists_those_that_there_are(capfd: pytest.CaptureFixture[str], name: str) -> None:
-    """A missing store, variable, key or shell is an error that lists the existing ones."""
+    """An omitted store, variable, key or shell is an error that lists the existing ones."""
     operand = name.rpartition(" ")[2]
     assert LISTED[operand] in told(capfd, *REQUIRED[name])
 
 
 def test_each_exception_belongs_to_a_command() -> None:
-    """Every exception from the rule belongs to an existing command."""
+    """Every operand in NOT_LISTED belongs to an existing command."""
     assert set(NOT_LISTED) <= set(REQUIRED)
 
 
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("words", WITH_STORE, ids=" ".join)
 def test_a_flag_without_its_store_lists_them(capfd: pytest.CaptureFixture[str], words: list[str]) -> None:
-    """A flag without its store is an error that lists the stores."""
+    """A store flag without a value is an error that lists the stores."""
     assert "there are deploy, both" in told(capfd, *words)
 
 
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("words", WITH_ENVIRONMENT, ids=" ".join)
 def test_env_without_its_name_lists_the_environments(capfd: pytest.CaptureFixture[str], words: list[str]) -> None:
-    """`--env` without a name is an error that lists the environments, for every command."""
+    """`--env` without a value is an error that lists the environments, for every command."""
     assert "there are production, both" in told(capfd, *words, "--env")
 
 
@@ -120,7 +120,7 @@ def test_a_flag_before_another_lists_them_too(capfd: pytest.CaptureFixture[str])
 
 @pytest.mark.usefixtures("folder")
 def test_a_word_before_the_dashes_is_told_by_what_it_is(capfd: pytest.CaptureFixture[str]) -> None:
-    """A word before `--` that is a store or an environment gives a hint with the matching flag."""
+    """If the word before `--` is a store or an environment, the hint shows the matching flag."""
     environment, store = "`--env {}`", "`--credentials {}`"
     for word, is_environment, is_store in (
         ("deploy", False, True),
@@ -138,7 +138,7 @@ def test_a_word_before_the_dashes_is_told_by_what_it_is(capfd: pytest.CaptureFix
 def test_without_a_configuration_the_hint_stays(
     capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error names the missing argument, and does not mention dsops.yaml."""
+    """Without a dsops.yaml the error names the missing argument, and does not mention the file."""
     (tmp_path / ".git").mkdir()
     monkeypatch.chdir(tmp_path)
     text = told(capfd, "credentials")

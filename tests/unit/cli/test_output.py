@@ -39,7 +39,7 @@ INVALID = ConfigError(
 
 
 def test_an_error_says_what_why_and_what_next() -> None:
-    """An error has message, reason and hint in the same order everywhere; AWS's own words come last."""
+    """Every error prints message, reason and hint in the same order; AWS's own message comes last."""
     assert output.error_text(DENIED).splitlines() == [
         "dsops: error[sts.access-denied]: store `prod` may not assume arn:aws:iam::123456789012:role/Deploy",
         "  why: the trust policy asks for sts:ExternalId and none was sent",
@@ -49,7 +49,7 @@ def test_an_error_says_what_why_and_what_next() -> None:
 
 
 def test_awss_message_is_not_repeated() -> None:
-    """AWS's message is not repeated when it is the reason already."""
+    """AWS's message is not repeated if the reason already contains it."""
     error = DsopsError("no", why="User: x is not authorized", aws=DENIED.aws)
     assert output.error_text(error).splitlines()[-1] == "  aws: AccessDenied, request 7f3c (sts.us-east-1)"
 
@@ -62,7 +62,7 @@ RECORDED = (
 
 
 def test_the_id_of_awss_record_stands_beside_the_requests() -> None:
-    """The authorization id is shown beside the request id, with the command that looks it up."""
+    """The authorization id is shown beside the request id, with the command that looks up the record."""
     aws = AwsAnswer("AccessDenied", RECORDED, 403, "7f3c", "sts.us-east-1")
     error = AssumeRoleDenied("no", why=RECORDED, hint="check the role", aws=aws)
 
@@ -89,13 +89,13 @@ def test_a_malformed_authorization_id_is_ignored(message: str) -> None:
 
 
 def test_a_place_is_told_unless_it_was() -> None:
-    """The place of an error is shown unless the hint contains it."""
+    """An error's file and line are shown unless the hint contains them."""
     assert "  at: a.yaml:2" in output.error_text(UsageError("no", where=Where("a.yaml", 2))).splitlines()
     assert "at:" not in output.error_text(UsageError("no", hint="see a.yaml:2", where=Where("a.yaml", 2)))
 
 
 def test_problems_begin_with_their_place() -> None:
-    """Problems begin with `file:line:` in the first column, where editors find it."""
+    """Problems begin with `file:line:` in the first column, which editors recognize."""
     assert output.error_text(INVALID).splitlines() == [
         "dsops: error[config.invalid]: dsops.yaml has 2 problems",
         "dsops.yaml:3: secretStores.prod.rolearn: unknown key `rolearn`",
@@ -118,7 +118,7 @@ TRIED = FailedOperation(
 
 
 def test_what_was_tried_is_told_where_nothing_else_tells_it() -> None:
-    """The `tried` line has the facts that are in no other line: caller and hop, but not role and endpoint."""
+    """The `tried` line has the facts that no other line shows: caller and hop, but not role and endpoint."""
     error = AssumeRoleDenied("may not assume arn:aws:iam::123456789012:role/ProdAccessRole", aws=DENIED.aws)
     error.add_tried(TRIED)
     assert output.error_text(error).splitlines()[1:3] == [
@@ -128,7 +128,7 @@ def test_what_was_tried_is_told_where_nothing_else_tells_it() -> None:
 
 
 def test_what_was_tried_is_told_in_full_where_nothing_is_said() -> None:
-    """The `tried` line has every fact if no other line contains one."""
+    """If no other line shows a fact, the `tried` line has all of them."""
     error = UsageError("it did not work")
     error.add_tried(TRIED._replace(before=(Hop("jump", "", ""),)))
     assert output.error_text(error).splitlines()[1:] == [
@@ -150,14 +150,14 @@ def test_what_was_tried_is_told_in_full_where_nothing_is_said() -> None:
     ids=["all is said", "nothing was sent", "no call to AWS"],
 )
 def test_no_tried_line_repeats_other_lines(tried: FailedOperation) -> None:
-    """There is no `tried` line when its facts stand elsewhere, or no request was made."""
+    """There is no `tried` line if other lines show its facts, or if no request was made."""
     error = AssumeRoleDenied("it was sts.us-east-1")
     error.add_tried(tried)
     assert output.error_text(error) == "dsops: error[sts.access-denied]: it was sts.us-east-1"
 
 
 def test_programs_get_every_fact_of_what_was_tried() -> None:
-    """The JSON contains every fact of `tried`, even those in the text; null for what does not apply."""
+    """The JSON has every fact of `tried`, even those that the text shows elsewhere, and null for absent ones."""
     error = UsageError("it did not work")
     error.add_tried(TRIED)
     assert json.loads(output.error_json(error, 2))["error"]["tried"] == {
@@ -181,7 +181,7 @@ def test_programs_get_every_fact_of_what_was_tried() -> None:
 
 
 def test_a_denial_says_what_finds_out_why() -> None:
-    """A denial shows the `dsops explain` command with the named configuration and environment, shell-quoted."""
+    """A denial shows the `dsops explain` command, with configuration and environment quoted for a shell."""
     error = AssumeRoleDenied("it may not")
     error.add_tried(TRIED._replace(asks=("--env", "my env", "target")))
 
@@ -196,7 +196,7 @@ def test_a_denial_says_what_finds_out_why() -> None:
 
 
 def test_several_denials_are_looked_into_together() -> None:
-    """Several denials give one explain command at the end; those of one store give that store's."""
+    """Several denials give one `dsops explain` command at the end; denials of one store name that store."""
     errors = [AccessDenied(f"no {number}") for number in range(3)]
     for error, store in zip(errors, ("one", "one", "two"), strict=True):
         error.add_tried(TRIED._replace(asks=("--env", "production", store)))
@@ -210,14 +210,14 @@ def test_several_denials_are_looked_into_together() -> None:
 
 @pytest.mark.parametrize("error", [UsageError("no"), AccessDenied("no")])
 def test_what_is_no_denial_of_a_store_has_no_such_command(error: DsopsError) -> None:
-    """Other errors, and denials without a plan, show no explain command."""
+    """Errors other than denials, and denials without a plan, show no `dsops explain` command."""
     error.add_tried(TRIED._replace(asks=() if isinstance(error, AccessDenied) else ("target",)))
 
     assert "next:" not in output.error_text(error)
 
 
 def test_facts_nearer_to_the_failure_are_kept() -> None:
-    """Facts recorded nearer to the failure are kept; later ones only fill gaps."""
+    """Facts added to an error close to the failure win; outer callers only fill gaps."""
     error = UsageError("it did not work")
     error.add_tried(FailedOperation("AssumeRole", "arn:aws:iam::111111111111:user/ada", endpoint="sts.us-east-1"))
     error.add_tried(FailedOperation("", "AKIA...ADA1", "jump", hop=1, hops=2, endpoint="other"))
@@ -227,7 +227,7 @@ def test_facts_nearer_to_the_failure_are_kept() -> None:
 
 
 def test_several_errors_are_told_one_after_another() -> None:
-    """Several errors are printed one after another, each in full."""
+    """Several errors are printed one after the other, each in full."""
     both = output.error_text(Failures((DENIED, INVALID)))
     assert both == f"{output.error_text(DENIED)}\n{output.error_text(INVALID)}"
 
@@ -298,7 +298,7 @@ def test_a_table_is_aligned_and_has_no_trailing_spaces() -> None:
 
 
 def test_the_origin_of_an_error_shows_no_message_that_is_not_ours() -> None:
-    """The origin of an error omits messages of foreign exceptions, which may contain a secret."""
+    """The traceback shown for an error omits messages of third-party exceptions, which could contain a secret."""
 
     def fail() -> None:
         try:
@@ -330,7 +330,7 @@ def test_json_escapes_terminal_control_characters() -> None:
 
 
 def test_an_error_that_is_its_own_cause_is_told_once() -> None:
-    """An error that is its own cause (`raise error from error`) is shown once, and does not hang."""
+    """An error that is its own cause (`raise error from error`) is shown once, without an endless loop."""
     error = UsageError("what we say")
     error.__cause__ = error
     assert output.origin_text(error).count("what we say") == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.unit.cli.stub_aws import Dsops, StubAws
 
-# libcurl's connections bypass Python's sockets, so the test also checks that libcurl is not loaded.
+# libcurl opens connections without Python's sockets, so the test also checks that libcurl is not loaded.
 PROGRAM = """
 import sys
 reached = []
@@ -25,7 +25,7 @@ sys.exit(code)
 
 
 def test_a_plan_uses_no_network_and_no_credentials(tmp_path: Path) -> None:
-    """A plan opens no socket, starts no process, and works without credentials."""
+    """`dsops plan` opens no socket, starts no process, and works without credentials."""
     with StubAws() as aws:
         dsops = Dsops(tmp_path, aws)
         environ = {name: value for name, value in dsops.environ.items() if "KEY" not in name}

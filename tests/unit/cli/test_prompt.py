@@ -1,4 +1,4 @@
-"""A question on the terminal: hidden answers, no terminal, and restored terminal settings."""
+"""Prompts on the terminal: hidden input, missing terminals, and restored terminal settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHOWING_ECHO = "stty -a < /dev/tty | grep -o -e '-\\?echo\\b'"
 
 
 def shell(line: str, *words: str) -> list[str]:
-    """A command line that runs another one within a line of shell code."""
+    """The command line of a shell that runs the line of code."""
     return ["bash", "-c", line, "bash", *words]
 
 
@@ -64,7 +64,7 @@ def test_echo_is_back_afterwards() -> None:
 
 
 def test_a_terminal_that_gives_single_keys_is_asked_for_a_line() -> None:
-    """A terminal in raw mode is switched to line input for the prompt, and back."""
+    """A terminal in raw mode is switched to line input for the prompt, and back to raw mode afterwards."""
     line = 'stty -icanon -icrnl min 1 < /dev/tty; "$@"; stty -a < /dev/tty | grep -o -e "-icanon" -e "-icrnl"'
     with Terminal(shell(line, *python(ASKING))) as terminal:
         terminal.expect("MFA code: ")
@@ -94,7 +94,7 @@ def test_only_a_yes_agrees_and_it_is_seen(typed: str, expected: str) -> None:
 
 
 def test_without_a_terminal_nothing_is_confirmed(tmp_path: Path) -> None:
-    """Not in a window either, where there is a desktop: a list of what a file can do has no room there."""
+    """Without a terminal a confirmation fails, even on a desktop, whose windows are too small for the list."""
     window = tmp_path / "zenity"
     window.write_text("#!/bin/sh\necho y\n")
     window.chmod(0o755)
@@ -111,7 +111,7 @@ def test_without_a_terminal_nothing_is_confirmed(tmp_path: Path) -> None:
 
 
 def test_ctrl_d_means_no_answer() -> None:
-    """Ctrl-D gives no answer; an empty line is an answer."""
+    """Ctrl-D returns no answer; an empty line is an answer."""
     with Terminal(python(ASKING)) as terminal:
         terminal.expect("MFA code: ")
         terminal.type("\x04")
@@ -148,7 +148,7 @@ def test_ctrl_z_pauses_the_question_and_fg_asks_it_again() -> None:
         terminal.expect("Stopped")
         terminal.expect("prompt> ")
         terminal.type("fg\n")
-        # At the beginning of a line, because the shell also echoes the command, which contains the same words.
+        # At the start of a line, because the shell also echoes the command, which contains the same words.
         terminal.expect("\nMFA code: ")
         terminal.type("123456\n")
         assert "123456" not in terminal.expect("answer ")
@@ -156,7 +156,7 @@ def test_ctrl_z_pauses_the_question_and_fg_asks_it_again() -> None:
 
 
 def test_without_a_terminal_a_question_fails_at_once() -> None:
-    """In CI the run must end within a second and say what to set, not wait for ever."""
+    """Without a terminal the prompt fails within a second and says what to set, so that CI jobs do not hang."""
     started = time.monotonic()
     done = subprocess.run(
         python(ASKING), start_new_session=True, capture_output=True, text=True, check=True, input="no\n"
@@ -167,7 +167,7 @@ def test_without_a_terminal_a_question_fails_at_once() -> None:
 
 
 def test_in_the_background_no_prompt_is_shown() -> None:
-    """Reading the terminal from there would stop the process until the user types `fg`."""
+    """A background process does not prompt: reading the terminal would stop it until the user types `fg`."""
     line = 'set -m; "$@" & wait; echo done'
     with Terminal(shell(line, *python(ASKING))) as terminal:
         assert "MFA code" not in terminal.expect("answer None")
@@ -175,5 +175,5 @@ def test_in_the_background_no_prompt_is_shown() -> None:
 
 
 def test_a_terminal_that_can_not_be_opened_is_none() -> None:
-    """Without /dev/tty there is no terminal."""
+    """If /dev/tty can't be opened, the program behaves as if it had no terminal."""
     assert ask("MFA code: ", terminal="/no/such/terminal") is None

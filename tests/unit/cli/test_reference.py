@@ -1,6 +1,6 @@
-"""docs/reference/cli.md documents every command, every flag's variable and every exit code, as the program does.
+"""docs/reference/cli.md documents every command, flag variable and exit code of the program.
 
-Help blocks are compared by tests/scripts/test_documents.py; this is about what must be there.
+Help blocks are compared by tests/scripts/test_documents.py; this file checks that the page is complete.
 DSOPS_UPDATE_GOLDEN=1 regenerates the page.
 """
 
@@ -58,7 +58,7 @@ process by the signal, with a Python traceback.
 
 
 def every_command() -> Iterator[tuple[str, Command]]:
-    """Name and command of every public command, those of groups too."""
+    """Each public command with its name, including subcommands."""
     for name, entry in COMMANDS.items():
         command = load(name)
         if isinstance(command, Command):
@@ -69,7 +69,7 @@ def every_command() -> Iterator[tuple[str, Command]]:
 
 
 def variables() -> dict[str, tuple[Flag, list[str]]]:
-    """Variable -> its flag, and the commands with that flag."""
+    """For each variable: its flag, and the commands with that flag."""
     found: dict[str, tuple[Flag, list[str]]] = {}
     for name, command in every_command():
         for flag in command.flags:
@@ -80,7 +80,7 @@ def variables() -> dict[str, tuple[Flag, list[str]]]:
 
 
 def page() -> str:
-    """The expected text of the page."""
+    """The expected text of the page docs/reference/cli.md."""
     table = "".join(
         f"| `{variable}` | `{flag.name}` | {', '.join(names)} |\n" for variable, (flag, names) in variables().items()
     )
@@ -92,14 +92,14 @@ def page() -> str:
 
 
 def test_the_page_is_what_the_program_says() -> None:
-    """The page has every flag with its present name and help."""
+    """The page has every flag with its present name and help text."""
     if UPDATE:
         PAGE.write_text(page(), encoding="utf-8")
     assert PAGE.read_text(encoding="utf-8") == page()
 
 
 def test_each_variable_means_one_flag() -> None:
-    """Flags with the same variable accept the same values."""
+    """All flags with the same variable accept the same values."""
     for variable in variables():
         flags = {
             (flag.name, flag.kind, flag.choices)

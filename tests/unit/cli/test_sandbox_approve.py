@@ -34,7 +34,7 @@ identity_center:
 
 @pytest.fixture
 def server() -> Iterator[SandboxServer]:
-    """A sandbox with two users; one has a role."""
+    """A sandbox with two users, one of whom has a role."""
     with open_server(read_seed(SEED, "seed.yaml")) as running:
         yield running
 
@@ -46,7 +46,7 @@ def oidc(server: SandboxServer) -> Any:  # boto3 ships no types
 
 
 def start(server: SandboxServer) -> dict[str, Any]:
-    """A pending device login: the parameters for CreateToken, and the user code."""
+    """Start a device login; return the parameters for CreateToken and the user code."""
     client = oidc(server)
     made = client.register_client(clientName="x", clientType="public", scopes=[SCOPE])
     who = {"clientId": made["clientId"], "clientSecret": made["clientSecret"]}
@@ -59,13 +59,13 @@ def start(server: SandboxServer) -> dict[str, Any]:
 
 
 def approve(server: SandboxServer, *words: str) -> int:
-    """The exit code of `sandbox approve`."""
+    """Run `sandbox approve`; return its exit code."""
     return main(["sandbox", "approve", "--port", str(server.port), *words])
 
 
 @pytest.mark.parametrize("named_by", ["code", "page", ""])
 def test_a_device_gets_its_token(server: SandboxServer, named_by: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """A device login is approved by its code, by its address, or as the only pending one; stdout stays empty."""
+    """A device login is approved by code, by URL, or as the only pending login; stdout stays empty."""
     login = start(server)
 
     assert approve(server, *filter(None, [login.get(named_by, "")]), "--user", "alice") == 0
@@ -76,7 +76,7 @@ def test_a_device_gets_its_token(server: SandboxServer, named_by: str, capfd: py
 
 
 def test_it_waits_for_a_login_that_is_about_to_come(server: SandboxServer) -> None:
-    """`--wait` waits for a login that starts later."""
+    """`--wait` waits for a login that has not started yet."""
     found: list[int] = []
     waiting = Thread(target=lambda: found.append(approve(server, "--user", "alice", "--wait", "30")))
     waiting.start()
@@ -88,7 +88,7 @@ def test_it_waits_for_a_login_that_is_about_to_come(server: SandboxServer) -> No
 
 
 def test_a_login_can_be_denied(server: SandboxServer, capfd: pytest.CaptureFixture[str]) -> None:
-    """With `--deny` the program gets access_denied."""
+    """With `--deny` the client gets access_denied."""
     client, login = oidc(server), start(server)
     assert approve(server, "--deny") == 0
     assert capfd.readouterr().err == "the login was denied\n"
@@ -97,7 +97,7 @@ def test_a_login_can_be_denied(server: SandboxServer, capfd: pytest.CaptureFixtu
 
 
 def test_a_browser_login_can_be_approved(server: SandboxServer) -> None:
-    """A browser login is approved by sending the code to the program's redirect address."""
+    """A browser login is approved by sending the authorization code to the client's redirect URI."""
     brought: list[str] = []
 
     class Waiting(BaseHTTPRequestHandler):
@@ -141,7 +141,7 @@ def test_a_browser_login_can_be_approved(server: SandboxServer) -> None:
 
 
 def test_a_program_may_wait_for_its_browser_before_it_listens(server: SandboxServer) -> None:
-    """The program may start to listen after the approval, like the AWS CLI since 2.22; the page remains available."""
+    """The client may start to listen after the approval, like the AWS CLI since 2.22; the page remains available."""
     brought: list[str] = []
 
     class Waiting(BaseHTTPRequestHandler):
@@ -179,7 +179,7 @@ def test_a_program_may_wait_for_its_browser_before_it_listens(server: SandboxSer
 
 
 def test_a_program_that_is_gone_is_told(server: SandboxServer, capfd: pytest.CaptureFixture[str]) -> None:
-    """`dsops sandbox approve` reports that no program listens at the redirect address."""
+    """`dsops sandbox approve` reports that no client listens at the redirect URI."""
     client = oidc(server)
     made = client.register_client(
         clientName="x",
@@ -210,7 +210,7 @@ def test_a_program_that_is_gone_is_told(server: SandboxServer, capfd: pytest.Cap
 def test_what_can_not_be_done_is_told(
     server: SandboxServer, words: list[str], told: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """An impossible approval is an error with the next step."""
+    """An approval that is impossible fails with an error that names the next step."""
     assert approve(server, *words) != 0
     assert told in capfd.readouterr().err
 
@@ -218,7 +218,7 @@ def test_what_can_not_be_done_is_told(
 def test_who_it_is_must_be_said_where_there_are_several(
     server: SandboxServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """With several users one must be named; a mistyped name gets a suggestion."""
+    """With several users the command must name one; a mistyped name gets a suggestion."""
     login = start(server)
     assert approve(server, login["code"]) == 2
     assert "name a user: there are alice, bob" in capfd.readouterr().err
@@ -227,7 +227,7 @@ def test_who_it_is_must_be_said_where_there_are_several(
 
 
 def test_which_login_must_be_said_where_several_wait(server: SandboxServer, capfd: pytest.CaptureFixture[str]) -> None:
-    """With several pending logins one must be named; the error lists the codes."""
+    """With several pending logins the command must name one; the error lists their codes."""
     first, second = start(server), start(server)
     assert approve(server, "--user", "alice") == 2
     assert f"{first['code']} or {second['code']}" in capfd.readouterr().err

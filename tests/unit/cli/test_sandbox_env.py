@@ -17,7 +17,7 @@ from dsops.sandbox.seed.model import Seed
 
 
 def test_whatever_the_environment_holds_a_shell_runs_nothing_of_it(tmp_path: Path) -> None:
-    """Names of environment variables may contain anything but `=`; only valid names are unset in the lines."""
+    """Only variables with valid names are unset in the printed lines, so an odd name can't run code."""
     odd = {"AWS_PROFILE": "mine", "AWS_;touch ran;": "x", "AWS_$(touch ran)": "x", "AWS_`touch ran`": "x"}
     words = [sys.executable, "-c", "import sys; from dsops.cli import main; sys.exit(main())", "sandbox", "env"]
     with open_server(Seed()) as server:
@@ -47,13 +47,13 @@ accounts:
 
 
 def exported(lines: str) -> dict[str, str]:
-    """The variables that the lines export."""
+    """The variables that the shell lines export, with their values."""
     words = (shlex.split(line)[1] for line in lines.splitlines() if line.startswith("export "))
     return dict(word.split("=", 1) for word in words)
 
 
 def test_a_pod_and_a_function_find_their_credentials_as_on_aws(capfd: pytest.CaptureFixture[str]) -> None:
-    """A pod gets an endpoint and a token file without keys; a function gets a session and its name."""
+    """For a pod the lines set an endpoint and a token file but no keys; for a function, a session and its name."""
     with open_server(read_seed(ROLES, "seed.yaml")) as server:
         port = str(server.port)
         assert main(["sandbox", "env", "--pod-role", "App", "--service-account", "shop/app", "--port", port]) == 0
@@ -73,7 +73,7 @@ def test_a_pod_and_a_function_find_their_credentials_as_on_aws(capfd: pytest.Cap
 
 
 def test_variables_of_a_job_are_unset(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Variables of a CI job that the sandbox set are unset for the next identity; those of a real runner stay."""
+    """The variables of a sandbox's CI job are unset for the next identity; those of a real runner stay."""
     with open_server(Seed()) as server:
         monkeypatch.setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "t")
         for address, is_gone in ((f"{server.url}/_sandbox/github?x", True), ("https://runner.example/", False)):
@@ -97,13 +97,13 @@ def test_variables_of_a_job_are_unset(capfd: pytest.CaptureFixture[str], monkeyp
 def test_what_a_flag_can_not_mean_is_told_before_anything_is_asked(
     words: list[str], told: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """An invalid flag value is an error before any request, so it does not matter that no sandbox runs."""
+    """An invalid flag value is an error before any request, even if no sandbox runs."""
     assert main(["sandbox", *words, "--port", "9"]) == 2
     assert told in capfd.readouterr().err
 
 
 def test_a_day_is_a_moment_too(capfd: pytest.CaptureFixture[str]) -> None:
-    """A date is accepted as a time: midnight in UTC."""
+    """A date without a time means midnight in UTC."""
     with open_server(Seed()) as server:
         assert main(["sandbox", "clock", "--now", "2031-02-03", "--port", str(server.port)]) == 0
     assert capfd.readouterr().out == "2031-02-03T00:00:00Z\n"

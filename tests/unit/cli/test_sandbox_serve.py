@@ -24,7 +24,7 @@ HEALTH = b"GET /_sandbox/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """An environment without the user's variables; state files are in that folder."""
+    """An environment without the user's variables, whose state files are in that folder."""
     return {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
@@ -35,7 +35,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 @contextmanager
 def serving(folder: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A sandbox on a free port, and its URL; it is ended after the block."""
+    """Start a sandbox on a free port; yield its process and URL, and end it after the block."""
     with subprocess.Popen(
         [*DSOPS, "sandbox", "serve", "--port", "0", *words],
         env=environment(folder),
@@ -52,7 +52,7 @@ def serving(folder: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], 
 
 
 def dsops(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
+    """Run a dsops command to its end."""
     return subprocess.run(
         [*DSOPS, *words], env=environment(folder), cwd=folder, capture_output=True, text=True, check=False, timeout=60
     )
@@ -65,7 +65,7 @@ def connect(url: str) -> socket.socket:
 
 
 def whoami(url: str) -> str:
-    """The ARN of the sandbox's default user, from boto3."""
+    """The ARN of the sandbox's default user, as boto3 reads it from STS."""
     given = ask(url, "identity")
     session = boto3.Session(given["AccessKeyId"], given["SecretAccessKey"], region_name="us-east-1")
     arn: str = session.client("sts", endpoint_url=url).get_caller_identity()["Arn"]
@@ -74,7 +74,7 @@ def whoami(url: str) -> str:
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_at_once_when_it_is_told_to(tmp_path: Path, how: signal.Signals) -> None:
-    """Ctrl-C and `kill`: exit code 0, one line on stderr, no announcement left, even with clients connected.
+    """Ctrl-C and `kill` end the server at once with exit code 0, even with connected clients.
 
     It prints one line, removes its announcement, and delivers the rest of its trail first.
     """
@@ -97,7 +97,7 @@ def test_it_ends_at_once_when_it_is_told_to(tmp_path: Path, how: signal.Signals)
 
 
 def test_a_trail_that_can_not_be_written_starts_nothing(tmp_path: Path) -> None:
-    """An unwritable trail, or data events without a trail, prevent the start."""
+    """An unwritable trail, or `--data-events` without a trail, prevents the start."""
     (tmp_path / "file").write_text("no folder")
 
     refused = dsops(tmp_path, "sandbox", "serve", "--port", "0", "--trail", "file")
@@ -109,7 +109,7 @@ def test_a_trail_that_can_not_be_written_starts_nothing(tmp_path: Path) -> None:
 
 
 def test_a_thousand_connections_are_served(tmp_path: Path) -> None:
-    """A thousand open connections are served, even if the shell's limit was 256 descriptors."""
+    """The server keeps a thousand connections open, even if the shell's limit was 256 descriptors."""
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -129,7 +129,7 @@ def test_a_thousand_connections_are_served(tmp_path: Path) -> None:
 
 
 def test_two_sandboxes_know_nothing_of_each_other(tmp_path: Path) -> None:
-    """Two sandboxes don't know each other's keys; with two running, commands require a choice."""
+    """Two sandboxes do not accept each other's keys; while both run, commands require a choice."""
     with serving(tmp_path) as (_, first), serving(tmp_path) as (_, second):
         assert first != second
         own, other = ask(first, "identity"), ask(second, "identity")
@@ -147,7 +147,7 @@ def test_two_sandboxes_know_nothing_of_each_other(tmp_path: Path) -> None:
 
 
 def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
-    """A port in use is an error with a hint; the other process is not affected."""
+    """A port in use is an error with a hint; the process that uses the port is not affected."""
     with serving(tmp_path) as (_, url):
         port = str(urlsplit(url).port)
 

@@ -1,4 +1,4 @@
-"""SARIF output, validated against a schema of what code hosts require."""
+"""SARIF output, validated against a schema with the requirements of code hosts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dsops.policy.linting import RULES
 TEXT = {"type": "object", "required": ["text"], "properties": {"text": {"type": "string", "minLength": 1}}}
 LEVEL = {"enum": ["none", "note", "warning", "error"]}
 REGION = {"type": "object", "required": ["startLine"], "properties": {"startLine": {"type": "integer", "minimum": 1}}}
-# A relative reference, or an address with a scheme; RFC 3986 allows no space, backslash or control character.
+# A relative reference, or a URI with a scheme; RFC 3986 allows no space, backslash or control character.
 URI = {"type": "string", "pattern": r"^[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+$"}
 SCHEMA = {
     "type": "object",
@@ -150,7 +150,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def log(capfd: pytest.CaptureFixture[str], *words: str) -> dict[str, object]:
-    """The SARIF run of a check."""
+    """Run `policy check` with SARIF output; return the only run of its log."""
     cli.main(["policy", "check", "--format", "sarif", *words])
     written = json.loads(capfd.readouterr().out)
     Draft202012Validator(SCHEMA).validate(written)
@@ -160,7 +160,7 @@ def log(capfd: pytest.CaptureFixture[str], *words: str) -> dict[str, object]:
 
 @pytest.mark.usefixtures("folder")
 def test_it_has_what_code_hosts_need(capfd: pytest.CaptureFixture[str]) -> None:
-    """Results have rule, level and place, with the space in the file name escaped."""
+    """Results have rule, level and location; a space in the file name is percent-encoded."""
     results = log(capfd, "a policy.json")["results"]
 
     assert isinstance(results, list)
@@ -217,7 +217,7 @@ def test_a_file_that_cannot_be_read_is_said_in_the_log(capfd: pytest.CaptureFixt
 
 
 def test_an_absolute_path_is_an_address(capfd: pytest.CaptureFixture[str], folder: Path) -> None:
-    """An absolute path becomes a `file:` address."""
+    """An absolute path becomes a `file:` URI."""
     results = log(capfd, str(folder / "a policy.json"))["results"]
     place = results[0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]  # type: ignore[index]
 

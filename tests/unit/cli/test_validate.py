@@ -13,18 +13,18 @@ from tests.mistakes import Content, Mistake, configurations, mistakes_in
 
 CONFIGURATIONS = configurations()
 ROUNDS = 6
-"""Rounds of random combinations for each example."""
+"""The number of rounds of random combinations for each example."""
 
 
 class Validated:
-    """Runs `validate` on a content in the test's folder."""
+    """Calls `validate` on a configuration in the test's folder."""
 
     def __init__(self, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
         self.folder = folder
         self._capfd = capfd
 
     def __call__(self, content: Content, *arguments: str) -> set[tuple[str, str]]:
-        """Path and message of each problem, checked against the exit code."""
+        """Validate the content; return path and message of each problem, after a check of the exit code."""
         path = self.folder / "dsops.yaml"
         path.write_text(json.dumps(content, indent=1), encoding="utf-8")
         code = main(["validate", "--config", str(path), "--json", *arguments])
@@ -35,12 +35,12 @@ class Validated:
 
 @pytest.fixture
 def validated(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Validated:
-    """`validated(content)` returns the problems."""
+    """A function that validates a configuration and returns its problems."""
     return Validated(tmp_path, capfd)
 
 
 def chosen(mistakes: list[Mistake], count: int, choice: random.Random) -> list[Mistake]:
-    """That many mistakes, each in another place and of another kind."""
+    """Choose that many mistakes, each at another location and of another kind."""
     found: dict[object, Mistake] = {}
     for mistake in choice.sample(mistakes, len(mistakes)):
         if len(found) == count:
@@ -52,7 +52,7 @@ def chosen(mistakes: list[Mistake], count: int, choice: random.Random) -> list[M
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_each_mistake_alone_is_told(validated: Validated, name: str) -> None:
-    """Each known mistake is reported, and the unchanged example is valid."""
+    """Each known mistake is reported, and the example without it is valid."""
     content = CONFIGURATIONS[name]
     assert validated(content) == set()
     assert [one.name for one in mistakes_in(content) if not validated(one.made(content))] == []
@@ -60,7 +60,7 @@ def test_each_mistake_alone_is_told(validated: Validated, name: str) -> None:
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_mistakes_made_at_once_are_all_told_at_once(validated: Validated, name: str) -> None:
-    """Two to six mistakes together are reported like each of them alone."""
+    """Two to six mistakes in one file are all reported, with the messages that each has alone."""
     content, choice = CONFIGURATIONS[name], random.Random(name)  # noqa: S311 - the same choices in each run
     mistakes = mistakes_in(content)
     for _ in range(ROUNDS):
@@ -88,7 +88,7 @@ def test_an_unknown_type_is_a_problem_whether_it_is_needed_or_not(validated: Val
 
 
 def test_what_a_plan_tells_comes_with_the_rest(validated: Validated, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Problems found by planning are reported with the others: conflict, unset variable, limit, type, missing base."""
+    """Problems of planning are reported with the others: conflict, unset variable, limit, type, missing base."""
     monkeypatch.delenv("ROLE", raising=False)
     role = "arn:aws:iam::123456789012:role/App"
     stores: Content = {

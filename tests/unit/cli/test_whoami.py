@@ -1,4 +1,4 @@
-"""`dsops whoami` as a real process, with and without the agent: known and unknown facts about a chain."""
+"""`dsops whoami` as a real process, with and without the agent: known and unknown facts about a role chain."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ envs: {}
 
 
 def hops(dsops: Dsops, *words: str) -> list[dict[str, Any]]:
-    """The hops in the JSON output."""
+    """The hops of the chain in the JSON output."""
     answer = json.loads(dsops.run("whoami", "target", "--json", *words).stdout)
     found: list[dict[str, Any]] = answer["hops"]
     return found
 
 
 def test_each_hop_that_is_made_has_its_end(tmp_path: Path) -> None:
-    """Without the agent every hop has the expiry of its new session."""
+    """Without the agent `whoami` issues every session of the chain, and shows each expiry."""
     with StubAws() as aws:
         dsops = Dsops(tmp_path, aws)
         (dsops.folder / "dsops.yaml").write_text(CHAIN)
@@ -44,7 +44,7 @@ def test_each_hop_that_is_made_has_its_end(tmp_path: Path) -> None:
 
 
 def test_an_unneeded_hop_is_not_issued_for_its_expiry(tmp_path: Path) -> None:
-    """With a cached last session the hop below is not issued, and its expiry is shown as unknown."""
+    """With a cached last session `whoami` does not assume the earlier role, and shows its expiry as unknown."""
     with StubAws() as aws, Agent(tmp_path, aws) as dsops:
         (dsops.folder / "dsops.yaml").write_text(CHAIN)
         hops(dsops)

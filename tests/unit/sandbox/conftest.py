@@ -1,4 +1,4 @@
-"""Fixtures: a sandbox with two accounts."""
+"""Fixtures: a sandbox with two accounts, and a factory for sandboxes with other seeds."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class LabFactory(Protocol):
     """Creates a sandbox from a seed."""
 
     def __call__(self, seed: str) -> Lab:
-        """Create a new sandbox, which replaces the one before."""
+        """Create a new sandbox, which replaces the previous one."""
 
 
 @pytest.fixture
 def make_lab() -> LabFactory:
-    """`make_lab(SEED)` creates a sandbox whose clock is frozen at the time of its creation."""
+    """A function that creates a sandbox from a seed, with its clock frozen at that moment."""
 
     def make(seed: str) -> Lab:
         clock = MovableClock()
@@ -31,9 +31,9 @@ def make_lab() -> LabFactory:
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """A sandbox where Alice may assume Jump, and Jump may assume Target with an external ID.
+    """A sandbox where Alice may assume the role Jump, and Jump may assume Target with an external ID.
 
-    Target may read its account's secrets.
+    Target may read the secrets of its account.
     """
     return make_lab(SEED)
 

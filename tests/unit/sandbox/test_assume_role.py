@@ -74,7 +74,7 @@ def test_the_answer_has_awss_shape(lab: Lab) -> None:
 
 
 def test_the_credentials_look_like_awss(lab: Lab) -> None:
-    """The credentials have AWS's key prefix, lengths and alphabet, and expire in an hour."""
+    """Keys and tokens have AWS's prefix, lengths and alphabet, and the session expires after an hour."""
     answer = lab.user("alice").call("sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1")
 
     credentials = answer["Credentials"]
@@ -93,7 +93,7 @@ def test_the_session_drops_the_roles_path(lab: Lab) -> None:
 
 
 def test_a_json_answer_is_given_on_request(lab: Lab) -> None:
-    """With `Accept: application/json` the same answer is JSON, with Expiration as a number."""
+    """With `Accept: application/json` the response is JSON, with Expiration as a number."""
     import json
 
     alice = lab.user("alice")
@@ -106,7 +106,7 @@ def test_a_json_answer_is_given_on_request(lab: Lab) -> None:
 
 
 def test_the_session_has_the_arn_of_the_answer(lab: Lab) -> None:
-    """GetCallerIdentity with the new credentials returns the assumed role's ARN."""
+    """GetCallerIdentity with the session's credentials returns the ARN from the AssumeRole response."""
     assert lab.user("alice").assume(JUMP, "s1").arn == f"arn:aws:sts::{ACCOUNT}:assumed-role/Jump/s1"
 
 
@@ -114,7 +114,7 @@ def test_the_session_has_the_arn_of_the_answer(lab: Lab) -> None:
 
 
 def test_a_refusal_has_no_reason(lab: Lab) -> None:
-    """A role that denies, one that does not exist and one at another path give the same error (measured)."""
+    """A denying role, a missing role and a role at another path get the same error (measured)."""
     nobody = lab.user("nobody")
 
     for role in (
@@ -132,7 +132,7 @@ def test_a_refusal_has_no_reason(lab: Lab) -> None:
 
 
 def test_trusting_the_account_needs_the_callers_policy(make_lab: LabFactory) -> None:
-    """If the trust policy names only the account, the caller needs a permission of its own, too."""
+    """If the trust policy names only the account, the caller also needs an identity policy."""
     assert make_lab(one_role(trust(ROOT), MAY_ASSUME)).user("alice").assume(R).arn.endswith("/R/session")
     assert make_lab(one_role(trust(ROOT))).user("alice").refused_role(R).code == "AccessDenied"
 
@@ -170,7 +170,7 @@ def test_an_external_id_must_be_sent_and_right(lab: Lab) -> None:
 
 
 def test_an_external_id_does_not_replace_the_trusted_role(lab: Lab) -> None:
-    """A caller other than the trusted role is denied even with the right external ID."""
+    """A caller that is not the trusted role is denied even with the right external ID."""
     assert lab.user("alice").refused_role(TARGET, ExternalId=EXTERNAL_ID).code == "AccessDenied"
 
 
@@ -184,7 +184,7 @@ def test_an_explicit_deny_says_so_in_its_own_account(make_lab: LabFactory) -> No
 
 
 def test_source_ip_of_the_seed_replaces_the_peer(make_lab: LabFactory) -> None:
-    """The seed's source IP satisfies an aws:SourceIp condition, and sessions keep the address of their caller."""
+    """A `source_ip` in the seed replaces the peer's address in aws:SourceIp, and the caller's sessions keep it."""
     condition = '{IpAddress: {"aws:SourceIp": "203.0.113.0/24"}}'
     seed = f"""
 accounts:
@@ -227,7 +227,7 @@ accounts:
 def test_the_condition_keys_of_a_call(
     make_lab: LabFactory, condition: str, met: dict[str, str] | None, missed: dict[str, str] | None
 ) -> None:
-    """Each condition key is met by a matching request and missed by another."""
+    """For each condition key, one request satisfies the trust policy and another does not."""
     alice = make_lab(one_role(trust(ALICE, condition))).user("alice")
 
     if met is not None:
@@ -274,7 +274,7 @@ def test_schema_limits_are_checked_before_the_role(lab: Lab, duration: int, boun
 def test_a_chained_role_lasts_an_hour_at_most(lab: Lab) -> None:
     """A chained role lasts at most an hour.
 
-    If the role's maximum is exceeded, too, that error comes first (measured).
+    If the duration also exceeds the role's maximum, the error for that comes first (measured).
     """
     jump = lab.user("alice").assume(JUMP)
 
@@ -288,7 +288,7 @@ def test_a_chained_role_lasts_an_hour_at_most(lab: Lab) -> None:
 
 
 def test_a_get_session_token_session_counts_as_chaining(lab: Lab) -> None:
-    """Assuming a role from a GetSessionToken session counts as role chaining."""
+    """AssumeRole with a GetSessionToken session counts as role chaining."""
     alice = lab.user("alice")
     answer = alice.call("sts", "GetSessionToken")
     session = lab.with_keys(Keys.of(answer["Credentials"]))
@@ -301,7 +301,7 @@ def test_a_get_session_token_session_counts_as_chaining(lab: Lab) -> None:
 
 
 def test_missing_parameters_are_refused(lab: Lab) -> None:
-    """All missing parameters are reported in one message."""
+    """One message reports all missing parameters."""
     refused = lab.user("alice").refused("sts", "AssumeRole")
 
     assert refused.message == (
@@ -337,7 +337,7 @@ def test_a_malformed_arn_is_invalid(lab: Lab, arn: str) -> None:
 
 
 def test_a_well_formed_arn_passes_the_schema(lab: Lab) -> None:
-    """The odd but well-formed ARN `arn:a:b:::something/test-role` passes the ARN check (recorded)."""
+    """The unusual but well-formed ARN `arn:a:b:::something/test-role` passes the ARN check (recorded)."""
     assert "roleSessionName" in lab.user("alice").refused_role("arn:a:b:::something/test-role", "a b").message
 
 
@@ -345,7 +345,7 @@ def test_a_well_formed_arn_passes_the_schema(lab: Lab) -> None:
 
 
 def test_a_session_policy_limits_what_the_role_may(lab: Lab) -> None:
-    """A session may only do what both its role and the session policy allow; the denial names the session policy."""
+    """A session may do only what both role and session policy allow; a denial names the session policy."""
     jump = lab.user("alice").assume(JUMP)
     narrow = (
         '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", '
@@ -412,7 +412,7 @@ def test_too_large_policies_are_refused(lab: Lab) -> None:
 
 
 def test_packed_policy_size_is_reported(lab: Lab) -> None:
-    """The answer has PackedPolicySize in percent when a session policy was passed."""
+    """If the request has a session policy, the response has PackedPolicySize in percent."""
     answer = lab.user("alice").call("sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1", Policy=ALLOW_ALL)
 
     assert 1 <= answer["PackedPolicySize"] <= 100
@@ -432,7 +432,7 @@ def test_tags_need_tag_session(make_lab: LabFactory) -> None:
 
 
 def test_transitive_tags_are_inherited(make_lab: LabFactory) -> None:
-    """Transitive tags are passed on along the chain.
+    """Transitive tags are inherited along the role chain.
 
     The next role must allow sts:TagSession, too, and the tags can't be set again.
     """
@@ -452,7 +452,7 @@ def test_transitive_tags_are_inherited(make_lab: LabFactory) -> None:
 
 
 def test_other_tags_are_not_inherited(make_lab: LabFactory) -> None:
-    """Only transitive tags reach the role after the next."""
+    """Tags that are not transitive do not reach the next role's session."""
     both = '["sts:AssumeRole", "sts:TagSession"]'
     step = f'{{AWS: "arn:aws:iam::{ACCOUNT}:root"}}'
     allowed = '[{Version: "2012-10-17", Statement: {Effect: Allow, Action: "sts:*", Resource: "*"}}]'
@@ -518,7 +518,7 @@ def test_source_identity_needs_its_own_permission_also_when_inherited(lab: Lab) 
 
 
 def test_a_rejected_source_identity_is_named_in_the_error(make_lab: LabFactory) -> None:
-    """A wrong SourceIdentity is reported as a denial of SetSourceIdentity, a missing one of AssumeRole (measured)."""
+    """A wrong SourceIdentity is denied as SetSourceIdentity, a missing one as AssumeRole (measured)."""
     condition = '{StringEquals: {"sts:SourceIdentity": "alice"}}'
     both = '["sts:AssumeRole", "sts:SetSourceIdentity"]'
     alice = make_lab(one_role(trust(ALICE, condition, both))).user("alice")

@@ -19,7 +19,7 @@ TRUST = '{Version: "2012-10-17", Statement: [{Effect: Allow, Principal: {AWS: "%
 
 
 def seed(organization: str = "  root_access: true") -> str:
-    """Return a seed with a management account, a delegated administrator, a member and a stranger."""
+    """Return a seed with a management account, a delegated administrator, a member, and an outside account."""
     return f"""
 organization:
   management_account: "{OWNER}"
@@ -49,13 +49,13 @@ def lab(make_lab: LabFactory) -> Lab:
 
 
 def assume(person: Person, task: str = AUDIT, target: str = ACCOUNT, **more: object) -> Person:
-    """Return the root session as a caller."""
+    """Call AssumeRoot; return a caller with the root session's credentials."""
     answer = person.call("sts", "AssumeRoot", TargetPrincipal=target, TaskPolicyArn={"arn": task}, **more)
     return Person(person.lab, Keys.of(answer["Credentials"]))
 
 
 def refused(person: Person, task: str = AUDIT, target: str = ACCOUNT, **more: object) -> str:
-    """Return code and message of the error."""
+    """Call AssumeRoot, which must be denied; return the code and message of the error."""
     error = person.refused("sts", "AssumeRoot", TargetPrincipal=target, TaskPolicyArn={"arn": task}, **more)
     return f"{error.code}: {error.message}"
 
@@ -73,7 +73,7 @@ def test_management_account_and_iam_administrator_may(lab: Lab) -> None:
 
 
 def test_others_may_not(lab: Lab) -> None:
-    """A member, a stranger, a root user, a GetSessionToken session and a user without permission are denied."""
+    """AssumeRoot is denied to members, outside accounts, root users, GetSessionToken sessions and unpermitted users."""
     where = f"is not authorized to perform: sts:AssumeRoot on resource: {ROOT}"
     owner = lab.user("admin", OWNER)
     session = Person(lab, Keys.of(owner.call("sts", "GetSessionToken")["Credentials"]))
@@ -105,7 +105,7 @@ def test_the_task_is_a_condition_key(lab: Lab) -> None:
 
 
 def test_the_session_is_limited_to_its_task(lab: Lab) -> None:
-    """An auditing session can't delete credentials, and other services are closed to it."""
+    """An auditing session can't delete credentials or call other services."""
     owner = lab.user("admin", OWNER)
     auditor, deleter = assume(owner), assume(owner, DELETE)
     key = {"AccessKeyId": "AKIAROOTROOTROOTROOT"}
@@ -141,7 +141,7 @@ def test_the_session_is_limited_to_its_task(lab: Lab) -> None:
 def test_centralized_root_access_must_be_enabled(
     make_lab: LabFactory, access: str, *, audit: bool, unlock: bool
 ) -> None:
-    """Managing root credentials and root sessions are separate features, each enabled by itself."""
+    """Root credential management and root sessions are separate features, and each must be enabled."""
     owner = make_lab(seed(f"  root_access: {access}")).user("admin", OWNER)
 
     for task, expected in ((AUDIT, audit), (UNLOCK, unlock)):
@@ -150,7 +150,7 @@ def test_centralized_root_access_must_be_enabled(
 
 
 def test_the_iam_api_enables_it(make_lab: LabFactory) -> None:
-    """IAM's API enables the features for the management account, and lets the delegated administrator disable them."""
+    """The management account enables the features through IAM; the delegated administrator can disable them."""
     lab = make_lab(seed("  root_access: false"))
     owner, administrator = lab.user("admin", OWNER), lab.user("admin", OTHER)
 
@@ -182,13 +182,13 @@ def test_it_lasts_fifteen_minutes_at_most(lab: Lab) -> None:
 
 
 def test_an_scp_applies_to_the_session(make_lab: LabFactory) -> None:
-    """An SCP binds the session unless it exempts aws:AssumedRoot, which the root user's own keys do not have."""
+    """DurationSeconds of AssumeRoot is at most 900, as in AWS's service model."""
     is_root = 'ArnLike: {"aws:PrincipalArn": "arn:aws:iam::*:root"}'
     statement = f'{{Effect: Deny, Action: "*", Resource: "*", Condition: {{{is_root}%s}}}}'
     exempt = ', "Null": {"aws:AssumedRoot": "true"}'
     for condition, expected in (("", 403), (exempt, 200)):
         policy = f'{{Version: "2012-10-17", Statement: [{statement % condition}]}}'
-        # `Null` is met where the key is absent: with the root user's own keys, not in an AssumeRoot session.
+        # `Null` matches if the key is absent: it is absent for the root user's own keys, not in an AssumeRoot session.
         lab = make_lab(seed(f"  root_access: true\n  service_control_policies: [{policy}]"))
         root = assume(lab.user("admin", OWNER))
         own = lab.with_keys(Keys(access_key_id="AKIAROOTROOTROOTROOT", secret_access_key="root"))
@@ -209,7 +209,7 @@ def test_the_source_identity_is_inherited(lab: Lab) -> None:
 
 
 def test_the_global_endpoint_refuses_it(lab: Lab) -> None:
-    """sts.amazonaws.com, recognized by the host name of the request, does not have AssumeRoot."""
+    """The global endpoint sts.amazonaws.com, recognized by the Host header, does not offer AssumeRoot."""
     owner = lab.user("admin", OWNER)
     request = owner.request("sts", "AssumeRoot", TargetPrincipal=ACCOUNT, TaskPolicyArn={"arn": AUDIT})
     headers = {**request.headers, "host": "sts.amazonaws.com"}

@@ -46,19 +46,19 @@ def server() -> Iterator[SandboxServer]:
 
 @pytest.fixture(autouse=True)
 def _goes_on(server: SandboxServer) -> Iterator[None]:
-    """After every test the server still answers."""
+    """Check after every test that the server still answers."""
     yield
     assert ask(server.url, "health")["status"] == "ok"
 
 
 def keys(server: SandboxServer, name: str = "alice") -> Keys:
-    """Return a user's keys."""
+    """Return the access keys of a user in the seed."""
     variables = identity_variables(server, name)
     return Keys(access_key_id=variables["AWS_ACCESS_KEY_ID"], secret_access_key=variables["AWS_SECRET_ACCESS_KEY"])
 
 
 def send(server: SandboxServer, headers: Mapping[str, str], body: bytes, path: str = "/") -> tuple[int, str]:
-    """POST the body; return status and text of the answer."""
+    """POST the body; return the status and text of the response."""
     with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
         connection.request("POST", path, body, {name: headers[name] for name in headers if name != "content-length"})
         answer = connection.getresponse()
@@ -68,7 +68,7 @@ def send(server: SandboxServer, headers: Mapping[str, str], body: bytes, path: s
 def call(
     server: SandboxServer, fields: Mapping[str, str], service: str = "sts", name: str = "alice"
 ) -> tuple[int, str, str]:
-    """Send a signed form; return status, code and message of the answer, with "" as code on success."""
+    """Send a signed form; return status, error code and message, with "" as the code on success."""
     body = urlencode(fields).encode()
     request = sign(keys(server, name), service, "us-east-1", "POST", "/", FORM, body)
     status, text = send(server, request.headers, body)
@@ -147,7 +147,7 @@ def test_a_request_with_two_signatures_is_refused(server: SandboxServer, names: 
 
 @pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=x", "text/xml", "", "*"])
 def test_a_form_of_another_content_type_is_ignored(server: SandboxServer, kind: str) -> None:
-    """A form with another content type gets the 302 to AWS's page, as without an Action."""
+    """A form with another content type gets the same 302 redirect as a request without an Action."""
     body = urlencode({"Action": "GetCallerIdentity", "Version": "2011-06-15"}).encode()
     request = sign(keys(server), "sts", "us-east-1", "POST", "/", {"Content-Type": kind} if kind else {}, body)
 
@@ -156,7 +156,7 @@ def test_a_form_of_another_content_type_is_ignored(server: SandboxServer, kind: 
 
 
 def test_the_first_of_repeated_parameters_counts_over_http(server: SandboxServer) -> None:
-    """Of a repeated parameter the first counts, with the body before the query."""
+    """If a parameter is repeated, its first value is used, and body parameters precede the query's."""
     body = (urlencode(ASSUME) + "&RoleSessionName=s2&Action=GetCallerIdentity").encode()
     query = "RoleSessionName=s3"
     request = sign(keys(server), "sts", "us-east-1", "POST", "/", FORM, body, query)
@@ -185,7 +185,7 @@ def test_a_parameter_name_of_a_million_dots_is_ignored(server: SandboxServer) ->
 
 @pytest.mark.parametrize("statements", [1000, 100_000])
 def test_an_excessive_policy_is_refused(server: SandboxServer, statements: int) -> None:
-    """An oversized policy is refused by its length, as a session policy and as a role's; a small one is accepted."""
+    """An oversized policy is refused, as a session policy and as a role's policy; a small one is accepted."""
     text = huge(statements)
     put = {"Action": "PutRolePolicy", "Version": "2010-05-08", "RoleName": "Long", "PolicyName": "p"}
 
@@ -200,7 +200,7 @@ def test_an_excessive_policy_is_refused(server: SandboxServer, statements: int) 
 
 
 def test_a_policy_with_a_repeated_key_is_refused(server: SandboxServer) -> None:
-    """A policy with a repeated key, which parsers read differently, is refused when passed and when written."""
+    """A policy with a duplicate key is refused when passed or stored, since parsers disagree about its value."""
     put = {"Action": "PutRolePolicy", "Version": "2010-05-08", "RoleName": "Long", "PolicyName": "p"}
 
     assert call(server, ASSUME | {"Policy": TWICE})[:2] == (400, "MalformedPolicyDocument")
@@ -209,7 +209,7 @@ def test_a_policy_with_a_repeated_key_is_refused(server: SandboxServer) -> None:
 
 @pytest.mark.parametrize("text", ["{", "[" * 2000, "null", '"a"', "{}", "\x00", "{'Version': 1}", "<xml/>"])
 def test_invalid_policies_are_malformed(server: SandboxServer, text: str) -> None:
-    """A text that is not a policy is malformed in all parameters that take one."""
+    """Every parameter that takes a policy refuses other text as MalformedPolicyDocument."""
     assert call(server, ASSUME | {"Policy": text})[:2] in {(400, "MalformedPolicyDocument"), (400, "ValidationError")}
 
 
@@ -217,7 +217,7 @@ def test_invalid_policies_are_malformed(server: SandboxServer, text: str) -> Non
 
 
 def test_patterns_match_without_backtracking(server: SandboxServer) -> None:
-    """A policy pattern of a hundred stars against nearly matching names is answered in time (no backtracking)."""
+    """Matching a policy pattern with a hundred stars against nearly matching names is fast (no backtracking)."""
     pattern = "*a" * 100 + "*b"
     document = {
         "Version": "2012-10-17",

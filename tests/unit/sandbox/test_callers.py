@@ -1,4 +1,4 @@
-"""Callers: long-term keys and sessions, and the operations that each may call."""
+"""Callers with long-term keys or sessions, and the operations that each kind of caller may call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EXPIRED = ("ExpiredToken", "The security token included in the request is expire
 
 
 def refused_identity(person: Person) -> tuple[str, str, int]:
-    """Return the error of GetCallerIdentity."""
+    """Call GetCallerIdentity, which must fail; return code, message and status of its error."""
     refused = person.refused("sts", "GetCallerIdentity")
     return refused.code, refused.message, refused.status
 
@@ -63,7 +63,7 @@ def test_a_long_term_key_with_a_token_is_invalid(lab: Lab) -> None:
 
 
 def test_a_token_belongs_to_its_key(lab: Lab) -> None:
-    """A session without its own unchanged token is invalid."""
+    """A session token works only with its own access key, and unchanged."""
     first, second = lab.user("alice").assume(JUMP), lab.user("alice").assume(JUMP)
     token = str(first.keys.session_token)
 
@@ -84,7 +84,7 @@ def test_a_created_key_works_at_once(lab: Lab) -> None:
 
 
 def test_a_key_is_unknown_in_another_partition(lab: Lab) -> None:
-    """A key is unknown in other partitions: an account belongs to one."""
+    """An access key is unknown in other partitions, since its account belongs to one partition."""
     alice = lab.user("alice")
     alice.region = "cn-north-1"
 
@@ -122,7 +122,7 @@ def test_a_forgotten_expired_session_is_still_expired(lab: Lab) -> None:
 
 
 def test_a_valid_session_is_never_forgotten(lab: Lab) -> None:
-    """A live session is never dropped, however many are issued after it."""
+    """A valid session is never dropped, however many sessions are issued after it."""
     alice = lab.user("alice")
     session = alice.assume(JUMP, DurationSeconds=3600)
     for _ in range(2500):
@@ -132,7 +132,7 @@ def test_a_valid_session_is_never_forgotten(lab: Lab) -> None:
 
 
 def test_deleting_the_role_ends_its_sessions_permanently(make_lab: LabFactory) -> None:
-    """Deleting a role ends its sessions for good, even if a role of the same name is created."""
+    """Deleting a role ends its sessions for good, even if a role with the same name is created later."""
     trust = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}}'
     lab = make_lab(f'accounts: {{"{ACCOUNT}": {{roles: {{R: {{trust: {trust}}}}}}}}}')
     admin = lab.user("admin")
@@ -147,7 +147,7 @@ def test_deleting_the_role_ends_its_sessions_permanently(make_lab: LabFactory) -
 
 
 def test_permission_changes_take_effect_at_once(lab: Lab) -> None:
-    """Policy changes apply to sessions issued before; a changed trust policy does not end them."""
+    """Policy changes apply to existing sessions; a changed trust policy does not end existing sessions."""
     session = lab.user("alice").assume(JUMP)
     admin = lab.user("admin")
     closed = '{"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"}}'
@@ -261,7 +261,7 @@ def test_get_federation_token_reports_size_zero(lab: Lab) -> None:
 
 
 def test_get_access_key_info_returns_the_account(lab: Lab) -> None:
-    """GetAccessKeyInfo needs a permission and returns the account of any key id that encodes one."""
+    """GetAccessKeyInfo needs a permission and returns the account that is encoded in any key id."""
     jump = lab.user("alice").assume(JUMP)
 
     for keys in (lab.user("bob").keys, jump.keys, lab.user("admin", OTHER).keys):
@@ -271,7 +271,7 @@ def test_get_access_key_info_returns_the_account(lab: Lab) -> None:
 
 
 def test_an_invented_operation_is_unknown(lab: Lab) -> None:
-    """An operation that AWS lacks gets InvalidAction from the dispatching front end."""
+    """An operation that AWS does not have gets InvalidAction."""
     from tests.sandboxes import sign
 
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -285,7 +285,7 @@ def test_an_invented_operation_is_unknown(lab: Lab) -> None:
 
 @pytest.mark.parametrize("operation", sorted(operation_names("sts")))
 def test_all_operations_of_the_model_are_served(lab: Lab, operation: str) -> None:
-    """Every STS operation of the model is implemented: without parameters none answers NotImplemented."""
+    """Every STS operation of the service model is implemented: none answers NotImplemented."""
     answer = lab.user("admin").answer("sts", operation)
 
     assert answer.status in {200, 400, 403}
@@ -293,7 +293,7 @@ def test_all_operations_of_the_model_are_served(lab: Lab, operation: str) -> Non
 
 
 def test_a_federated_user_of_root_has_only_the_session_policy(make_lab: LabFactory) -> None:
-    """A user federated by the root user has exactly the session policy's permissions, and none without one."""
+    """A federated user of the root user has only the session policy's permissions, and none without one."""
     root = "{access_key_id: AKIAROOTROOTROOTROOT, secret_access_key: s3cr3t}"
     lab = make_lab(f'accounts: {{"{ACCOUNT}": {{root: {root}}}}}')
     person = lab.with_keys(Keys(access_key_id="AKIAROOTROOTROOTROOT", secret_access_key="s3cr3t"))
@@ -311,7 +311,7 @@ def test_a_federated_user_of_root_has_only_the_session_policy(make_lab: LabFacto
 
 
 def test_root_sessions_last_an_hour(make_lab: LabFactory) -> None:
-    """A root user's session lasts an hour; a longer duration is cut silently."""
+    """A root user's session lasts at most an hour; longer requested durations are silently shortened."""
     root = "{access_key_id: AKIAROOTROOTROOTROOT, secret_access_key: s3cr3t}"
     lab = make_lab(f'accounts: {{"{ACCOUNT}": {{root: {root}}}}}')
     keys = Keys(access_key_id="AKIAROOTROOTROOTROOT", secret_access_key="s3cr3t")

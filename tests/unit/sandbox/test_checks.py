@@ -1,4 +1,4 @@
-"""Service checks that moto lacks: KMS keys and aliases, Parameter Store names, Secrets Manager, S3."""
+"""Service checks that moto lacks: KMS keys and aliases, Parameter Store names, Secrets Manager and S3 errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def admin() -> Person:
     ],
 )
 def test_a_missing_key_is_not_found(admin: Person, operation: str, parameters: dict[str, object]) -> None:
-    """A missing KMS key gets NotFoundException with AWS's message for its id, ARN, alias or an invalid id."""
+    """A missing KMS key gets NotFoundException with AWS's message, whether named by id, ARN or alias."""
     for key_id, message in (
         (KEY, f"Key '{KEYS}{KEY}' does not exist"),
         (f"{KEYS}{KEY}", f"Key '{KEYS}{KEY}' does not exist"),
@@ -112,7 +112,7 @@ def test_a_path_begins_with_a_slash(admin: Person) -> None:
 
 
 def test_a_parameter_name_with_and_without_leading_slash(admin: Person) -> None:
-    """`/x` and `x` are the same parameter, and each answer has the requested spelling (both recorded)."""
+    """`/x` and `x` name the same parameter, and each response has the requested spelling (both recorded)."""
     admin.call("ssm", "PutParameter", Name="x", Value="v", Type="String")
 
     assert "ParameterAlreadyExists" == admin.refused("ssm", "PutParameter", Name="/x", Value="w", Type="String").code
@@ -135,7 +135,7 @@ def test_a_refused_subscription_is_not_created(admin: Person) -> None:
 
 
 def test_versions_are_listed_with_their_keys(admin: Person) -> None:
-    """ListSecretVersionIds returns KMS keys and pages, and unlabelled versions only on request."""
+    """ListSecretVersionIds returns KMS keys and pages, and versions without stages only on request."""
     key = admin.call("kms", "CreateKey")["KeyMetadata"]["KeyId"]
     created = [admin.call("secretsmanager", "CreateSecret", Name="s", SecretString="1")]
     created += [admin.call("secretsmanager", "PutSecretValue", SecretId="s", SecretString=text) for text in ("2", "3")]
@@ -191,9 +191,9 @@ def test_a_secret_without_a_function_is_not_rotated(admin: Person) -> None:
 
 
 def test_a_secret_read_through_parameter_store(admin: Person) -> None:
-    """A secret read through Parameter Store is named by its path.
+    """A secret read through Parameter Store has the parameter path as its name.
 
-    Missing ones are in InvalidParameters (both recorded).
+    Missing secrets are listed in InvalidParameters (both recorded).
     """
     admin.call("secretsmanager", "CreateSecret", Name="s", SecretString="1")
     path = "/aws/reference/secretsmanager/s"
@@ -236,7 +236,7 @@ def test_a_secret_read_through_parameter_store(admin: Person) -> None:
 def test_missing_s3_elements_have_s3_errors(
     admin: Person, operation: str, parameters: dict[str, object], status: int, code: str
 ) -> None:
-    """A missing part, upload, page token or body element gets S3's own error."""
+    """A missing part, upload, page token or body element gets S3's error for that case."""
     admin.call("s3", "CreateBucket", Bucket="bucket")
     admin.call("s3", "PutObject", Bucket="bucket", Key="k", Body=b"x")
 

@@ -1,4 +1,4 @@
-"""Condition keys: for each key, a request that a policy on it decides."""
+"""Condition keys: for each key, a policy with a condition on the key decides a request."""
 
 from __future__ import annotations
 
@@ -133,12 +133,12 @@ DECIDING: list[tuple[str, str, str, str, dict[str, Any]]] = [
 
 @pytest.fixture
 def lab() -> Lab:
-    """A sandbox with Bob, who has no permissions yet, and a role for services."""
+    """A sandbox with the user Bob, who has no permissions yet, and a role for AWS services."""
     return Lab.of(SEED, MovableClock())
 
 
 def permit(lab: Lab, *statements: dict[str, Any]) -> None:
-    """Give bob exactly these permissions."""
+    """Replace Bob's permissions by these statements."""
     document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
     lab.user("admin").call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=document)
 
@@ -156,7 +156,7 @@ def allow(action: str, key: str, value: str, operator: str = "StringEquals") -> 
 def test_a_policy_on_the_key_decides(
     lab: Lab, key: str, value: str, service: str, operation: str, parameters: dict[str, Any]
 ) -> None:
-    """A policy on the key allows the request's own value and no other."""
+    """A policy with a condition on the key allows the request's own value and no other value."""
     desk = Desk(lab)
     for wanted, is_allowed in ((value, True), (f"not-{value}", False)):
         permit(lab, allow("*", key, wanted))
@@ -174,7 +174,7 @@ def test_each_event_is_authorized_separately(lab: Lab) -> None:
 
 
 def test_a_resource_has_its_vpc_as_condition_key(lab: Lab) -> None:
-    """ec2:Vpc of a subnet is taken from moto's state."""
+    """The condition key ec2:Vpc of a subnet is the VPC that moto has stored for it."""
     admin, desk = lab.user("admin"), Desk(lab)
     vpcs = [admin.call("ec2", "CreateVpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"] for _ in range(2)]
     subnets = [
@@ -187,7 +187,7 @@ def test_a_resource_has_its_vpc_as_condition_key(lab: Lab) -> None:
 
 
 def test_a_new_interface_is_in_its_subnets_vpc(lab: Lab) -> None:
-    """For RunInstances in a subnet, subnet and network interface have ec2:Vpc; the instance has none."""
+    """RunInstances in a subnet sets ec2:Vpc for the subnet and the network interface, not for the instance."""
     admin, desk = lab.user("admin"), Desk(lab)
     vpc = admin.call("ec2", "CreateVpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnet = admin.call("ec2", "CreateSubnet", VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
@@ -200,7 +200,7 @@ def test_a_new_interface_is_in_its_subnets_vpc(lab: Lab) -> None:
 
 
 def test_an_existing_database_has_its_engine_as_condition_key(lab: Lab) -> None:
-    """DeleteDBInstance has the engine of the existing database, and RDS's own tag keys."""
+    """DeleteDBInstance has condition keys for the existing database's engine and tags."""
     admin, desk = lab.user("admin"), Desk(lab)
     more = {"AllocatedStorage": 20, "MasterUsername": "u", "MasterUserPassword": "long-enough"}
     admin.call("rds", "CreateDBInstance", **DATABASE, **more, Tags=[{"Key": "team", "Value": "blue"}])
@@ -235,7 +235,7 @@ def test_a_role_is_passed_for_one_resource(
 
 
 def listed(person: Person, *, presigned: bool = False, headers: dict[str, str] | None = None) -> int:
-    """Return the status of listing a bucket."""
+    """List a bucket; return the status of the response."""
     request = sign(
         person.keys, "s3", "us-east-1", "GET", "/data", headers or {}, presigned_seconds=60 if presigned else 0
     )
@@ -253,7 +253,7 @@ def listed(person: Person, *, presigned: bool = False, headers: dict[str, str] |
     ],
 )
 def test_s3_signature_condition_keys(lab: Lab, operator: str, key: str, good: str, bad: str) -> None:
-    """The S3 keys about the signature, and aws:Referer, decide."""
+    """Conditions on S3's signature keys and on aws:Referer allow or deny a request."""
     lab.user("admin").call("s3", "CreateBucket", Bucket="data")
     for value, status in ((good, 200), (bad, 403)):
         permit(lab, allow("s3:*", key, value, operator))
@@ -300,7 +300,7 @@ def test_a_function_session_has_its_function_arn(lab: Lab) -> None:
     ],
 )
 def test_unknown_condition_keys_are_absent(lab: Lab, key: str) -> None:
-    """Keys about VPC endpoints, instances or intermediate services are absent, as on AWS without those."""
+    """Keys about VPC endpoints, instances and intermediate services are absent, as in AWS requests without these."""
     desk = Desk(lab)
     for wanted, is_allowed in (("true", True), ("false", False)):
         permit(lab, allow("*", key, wanted, "Null"))
@@ -309,7 +309,7 @@ def test_unknown_condition_keys_are_absent(lab: Lab, key: str) -> None:
 
 @pytest.mark.parametrize(("organization", "is_issued"), [("o-exampleorg1", True), ("o-another0001", False)])
 def test_organization_condition_keys_of_service_requests(organization: str, is_issued: bool) -> None:  # noqa: FBT001
-    """aws:SourceOrgID in a trust policy is the organization of the role's account when a service assumes the role."""
+    """When a service assumes a role, aws:SourceOrgID is the organization of the role's account."""
     statement: Any = TRUST["Statement"]
     trust = TRUST | {"Statement": statement | {"Condition": {"StringEquals": {"aws:SourceOrgID": organization}}}}
     lab = Lab.of(

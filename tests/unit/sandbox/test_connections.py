@@ -1,4 +1,4 @@
-"""Slow, broken, rude or many connections: each is answered or closed, and the server keeps serving."""
+"""Slow, broken, malicious or many connections: each is answered or closed, and the server keeps serving."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def server() -> Iterator[SandboxServer]:
 
 @pytest.fixture(autouse=True)
 def _goes_on(server: SandboxServer) -> Iterator[None]:
-    """After every test the server still answers."""
+    """Check after every test that the server still answers."""
     yield
     assert ask(server.url, "health")["status"] == "ok"
 
@@ -45,7 +45,7 @@ def connect(server: SandboxServer) -> socket.socket:
 
 
 def statuses(server: SandboxServer, data: bytes) -> list[str]:
-    """Send the bytes and close for writing; return the status lines until the server closes."""
+    """Send the bytes and close for writing; return the status lines until the server closes the connection."""
     came = b""
     with connect(server) as connection, suppress(OSError):
         connection.sendall(data)
@@ -56,7 +56,7 @@ def statuses(server: SandboxServer, data: bytes) -> list[str]:
 
 
 def test_a_header_with_an_underscore_is_received(server: SandboxServer) -> None:
-    """The token header with an underscore selects the portal; sent in both spellings it is refused."""
+    """The portal's token header is accepted with underscores; a request with both spellings is refused."""
     head = b"GET /assignment/accounts HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
     token = b"x-amz-sso_bearer_token: x\r\n"
     assert statuses(server, head + token + b"\r\n") == ["HTTP/1.1 401 Unauthorized"]
@@ -65,7 +65,7 @@ def test_a_header_with_an_underscore_is_received(server: SandboxServer) -> None:
 
 
 def look_over(server: SandboxServer, seconds: float) -> None:
-    """Run the loop's maintenance as if that many seconds had passed."""
+    """Run the server's periodic check of connections, as if that many seconds had passed."""
     done = Event()
 
     def look() -> None:
@@ -77,7 +77,7 @@ def look_over(server: SandboxServer, seconds: float) -> None:
 
 
 def is_open(connection: socket.socket) -> bool:
-    """Whether a request on the connection is answered."""
+    """Whether the server answers a request on the connection."""
     try:
         connection.sendall(HEALTH)
         came = b""
@@ -128,7 +128,7 @@ def test_an_idle_connection_is_kept_for_two_minutes(server: SandboxServer) -> No
 
 
 def test_an_idle_client_does_not_block_others(server: SandboxServer) -> None:
-    """A hundred silent or half-finished connections do not block others."""
+    """A hundred idle or incomplete connections do not block other clients."""
     with ExitStack() as stack:
         for number in range(100):
             connection = stack.enter_context(connect(server))
@@ -141,7 +141,7 @@ def test_an_idle_client_does_not_block_others(server: SandboxServer) -> None:
 
 
 def test_requests_in_one_piece_are_answered_in_order(server: SandboxServer) -> None:
-    """Pipelined requests are answered in order, with a body between them and an incomplete one at the end."""
+    """Pipelined requests are answered in order, even with a body in the middle and an incomplete last request."""
     post = NOTHING_ASKED + b"Content-Length: 5\r\n\r\nhello"
 
     assert statuses(server, HEALTH + post + HEALTH + b"GET / HT") == [
@@ -170,7 +170,7 @@ def test_http_1_0_is_served(server: SandboxServer) -> None:
 )
 def test_too_large_headers_are_refused(server: SandboxServer, head: bytes) -> None:
     """Headers above 64 KiB get a 431, and the connection is closed."""
-    # Unread bytes at close make TCP send a reset, which may overtake the answer: send exactly the limit.
+    # Send exactly the limit: unread bytes at close would cause a TCP reset, which may overtake the response.
     assert statuses(server, head[:MAX_HEADERS]) == ["HTTP/1.0 431 Request Header Fields Too Large"]
     assert statuses(server, head[: MAX_HEADERS - 10]) == []
 
@@ -202,19 +202,19 @@ def test_an_invalid_chunked_body_is_refused(server: SandboxServer, chunks: bytes
     ],
 )
 def test_ambiguous_content_lengths_are_refused(server: SandboxServer, framing: bytes, answered: str) -> None:
-    """A body with conflicting lengths is refused (request smuggling)."""
+    """A request with a conflicting or malformed length of the body is refused (request smuggling)."""
     assert statuses(server, NOTHING_ASKED + framing + b"\r\nhello") == [f"HTTP/1.1 {answered}"]
 
 
 def test_a_request_inside_a_body_is_not_served(server: SandboxServer) -> None:
-    """With both a length and chunks, a request hidden behind the chunks gets no answer (request smuggling)."""
+    """If a request has Content-Length and chunks, a request after its chunks is not served (request smuggling)."""
     both = NOTHING_ASKED + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + HEALTH
 
     assert "HTTP/1.1 200 OK" not in statuses(server, both)[:1]
 
 
 def test_a_disconnected_client_is_dropped(server: SandboxServer) -> None:
-    """A client that disconnects at any point, even with a reset, leaves no channel behind."""
+    """When a client disconnects at any point, even with a reset, the server drops the connection's state."""
     for begun in (b"", b"POST / HT", NOTHING_ASKED + b"Content-Length: 99\r\n\r\nabc", HEALTH * 50):
         for reset in (False, True):
             connection = connect(server)
@@ -225,12 +225,12 @@ def test_a_disconnected_client_is_dropped(server: SandboxServer) -> None:
 
     ask(server.url, "health")
     look_over(server, 0)
-    # The connection of `ask` may still be closing.
+    # The connection that `ask` used may still be closing.
     assert len(server._loop.active_channels) <= 1
 
 
 def test_a_client_that_does_not_read_is_not_read_from(server: SandboxServer) -> None:
-    """A client that never reads answers is throttled by full buffers; other clients are served."""
+    """The server stops reading from a client that does not read responses, and serves other clients."""
     sent = 0
     with connect(server) as connection:
         connection.settimeout(0.2)
@@ -245,7 +245,7 @@ def test_a_client_that_does_not_read_is_not_read_from(server: SandboxServer) -> 
 
 
 def test_connections_are_limited_by_file_descriptors() -> None:
-    """The connection limit leaves descriptors free: without one every accept would fail."""
+    """The connection limit leaves file descriptors free, since without a free one every accept fails."""
     import resource
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -255,7 +255,7 @@ def test_connections_are_limited_by_file_descriptors() -> None:
 
 @pytest.mark.parametrize("ending", ["\r\nSet-Cookie: a=b", "\n", "\r"])
 def test_a_line_break_in_a_response_header_is_refused(ending: str) -> None:
-    """A line break in an answer's header gives a 500 instead of an injected header."""
+    """A line break in a response header gives a 500 instead of an injected header."""
     listener = socket.create_server(("127.0.0.1", 0))
     values = iter([f"x{ending}", "x"])
     loop = Loop(lambda _: HttpAnswer(200, (("X-Sent", next(values)), ("Content-Length", "0")), b""), listener, 1000, 5)
@@ -276,7 +276,7 @@ def test_a_line_break_in_a_response_header_is_refused(ending: str) -> None:
 
 
 def test_a_tls_client_gets_an_error_at_once(server: SandboxServer) -> None:
-    """A TLS handshake (https:// for http://) fails at once instead of hanging for a minute."""
+    """A TLS handshake on the plain HTTP port fails at once instead of waiting for a minute."""
     context = ssl.create_default_context()
     with connect(server) as connection, pytest.raises(ssl.SSLError, match=r"(?i)wrong.version.number|record layer"):
         context.wrap_socket(connection, server_hostname="localhost")

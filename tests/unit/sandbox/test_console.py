@@ -1,4 +1,4 @@
-"""The console federation endpoint: who gets a sign-in token, and where a login leads."""
+"""The console federation endpoint: which sessions get a sign-in token, and where a login redirects to."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ def control(lab: Lab) -> Control:
 
 @pytest.fixture
 def reader(lab: Lab) -> Person:
-    """Alice as Reader, for an hour."""
+    """Alice's session in the role Reader, which lasts an hour."""
     return lab.user("alice").assume(f"arn:aws:iam::{ACCOUNT}:role/Reader")
 
 
 def ask(control: Control, **query: str) -> HttpAnswer:
-    """Return the endpoint's answer to this machine."""
+    """Call the federation endpoint from this machine; return its response."""
     request = HttpRequest("GET", "/_sandbox/federation", urlencode(query), {"host": "127.0.0.1:4566"}, b"", "127.0.0.1")
     return control.handle(request)
 
 
 def session_of(keys: Keys, **changes: str) -> str:
-    """Return the Session parameter in AWS's format, with these parts changed."""
+    """Return the Session parameter in AWS's format, with the given parts changed."""
     return json.dumps(
         {
             "sessionId": keys.access_key_id,
@@ -66,7 +66,7 @@ def session_of(keys: Keys, **changes: str) -> str:
 
 
 def token_of(answer: HttpAnswer) -> str:
-    """Return the sign-in token in the answer."""
+    """Return the sign-in token in the endpoint's response."""
     content: dict[str, Any] = json.loads(answer.body)
     assert answer.status == 200, content
     return str(content["SigninToken"])
@@ -107,7 +107,7 @@ def test_a_user_session_may_not_sign_in(control: Control, lab: Lab) -> None:
     ids=str,
 )
 def test_an_incomplete_session_may_not_sign_in(control: Control, reader: Person, changes: dict[str, str]) -> None:
-    """The three parts must belong to the same session."""
+    """Sign-in needs a complete session: key id, secret key and token of the same session."""
     assert ask(control, Action="getSigninToken", Session=session_of(reader.keys, **changes)).status == 400
 
 
@@ -146,7 +146,7 @@ def test_a_sign_in_token_is_valid_for_15_minutes(control: Control, lab: Lab, rea
 
 
 def test_a_foreign_sign_in_token_is_refused(control: Control, lab: Lab) -> None:
-    """A forged sign-in token, or one sealed for another purpose, is refused."""
+    """A forged sign-in token, or a token sealed for another purpose, is refused."""
     sealed = lab.sandbox.sts.seal.seal("context", {"key_id": "x", "token": "y"}, lab.sandbox.clock.now() + 60)
     for token in ("", "rubbish", sealed):
         assert ask(control, Action="login", SigninToken=token, Destination=PAGE).status == 400
@@ -154,7 +154,7 @@ def test_a_foreign_sign_in_token_is_refused(control: Control, lab: Lab) -> None:
 
 @pytest.mark.parametrize("page", ["", "http://x", "javascript:x", "https://x\r\nA: b", "https://\xe4"])
 def test_a_destination_is_an_https_url(control: Control, reader: Person, page: str) -> None:
-    """The destination must be a plain https URL, because it goes into the Location header."""
+    """The destination must be a plain https URL, because it is sent in the Location header."""
     token = token_of(ask(control, Action="getSigninToken", Session=session_of(reader.keys)))
     assert ask(control, Action="login", SigninToken=token, Destination=page).status == 400
 

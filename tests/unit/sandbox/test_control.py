@@ -1,4 +1,4 @@
-"""The control endpoints: for users and tests on this machine, not for web pages."""
+"""The control endpoints accept clients and tests on this machine, but no web pages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def ask(
     headers: dict[str, str] | None = None,
     peer: str = "127.0.0.1",
 ) -> tuple[int, dict[str, Any]]:
-    """Return status and content of an answer."""
+    """Call a control endpoint; return the status and the parsed JSON."""
     path, _, query = path.partition("?")
     content = b"" if body is None else json.dumps(body).encode()
     request = HttpRequest(method, f"/_sandbox/{path}", query, {**LOCAL, **(headers or {})}, content, peer)
@@ -44,7 +44,7 @@ def ask(
 
 @pytest.mark.parametrize("host", ["127.0.0.1:4566", "localhost:4566", "localhost", "[::1]:4566", "127.0.0.1"])
 def test_this_machine_is_allowed(control: Control, host: str) -> None:
-    """A client on this machine may use any loopback name as Host."""
+    """A client on this machine may use any loopback name in the Host header."""
     assert ask(control, "health", headers={"host": host})[0] == 200
 
 
@@ -79,7 +79,7 @@ def test_dns_rebinding_is_refused(control: Control, host: str) -> None:
     ],
 )
 def test_a_web_page_is_refused(control: Control, headers: dict[str, str]) -> None:
-    """A page in a browser can neither read nor change anything."""
+    """A web page in a browser can't call the control endpoints."""
     before = control.handle(HttpRequest("GET", "/_sandbox/clock", "", LOCAL, b"", "127.0.0.1")).body
 
     assert ask(control, "health", headers=headers)[0] == 403
@@ -94,7 +94,7 @@ def test_browser_navigation_is_allowed(control: Control) -> None:
 
 @pytest.mark.parametrize("peer", ["203.0.113.7", "10.0.0.1", "::ffff:203.0.113.7", ""])
 def test_another_machine_is_refused(control: Control, peer: str) -> None:
-    """Another machine is refused, even if the sandbox listens for others."""
+    """Clients on other machines are refused, even if the sandbox listens on other addresses."""
     assert ask(control, "identity?as=admin", peer=peer)[0] == 403
 
 
@@ -146,7 +146,7 @@ def test_invalid_bodies_are_refused(lab: Lab, control: Control, wish: object) ->
 
 
 def test_codes_can_be_reused_when_the_clock_is_set_back(lab: Lab, control: Control) -> None:
-    """MFA codes are valid again after the clock was set back."""
+    """After the clock is set back, an already used MFA code is valid again."""
     serial = f"arn:aws:iam::{ACCOUNT}:mfa/alice"
     start = lab.sandbox.clock.now()
     ask(control, "clock", "POST", {"advance_seconds": 300})
@@ -163,7 +163,7 @@ def test_codes_can_be_reused_when_the_clock_is_set_back(lab: Lab, control: Contr
 
 
 def test_the_code_of_a_device(lab: Lab, control: Control) -> None:
-    """The totp endpoint returns a device's current code and how long it is valid."""
+    """The totp endpoint returns a device's current code and its remaining validity."""
     status, answer = ask(control, f"totp?serial=arn:aws:iam::{ACCOUNT}:mfa/alice")
 
     assert status == 200
@@ -173,7 +173,7 @@ def test_the_code_of_a_device(lab: Lab, control: Control) -> None:
 
 
 def test_the_keys_of_a_user(lab: Lab, control: Control) -> None:
-    """The identity endpoint returns keys by name, by name and account, or of the default user; a 404 for others."""
+    """The identity endpoint returns the keys of a named user or of the default user, and 404 for unknown users."""
     assert ask(control, "identity?as=alice")[1]["AccessKeyId"] == lab.user("alice").keys.access_key_id
     assert ask(control, f"identity?as=admin@{OTHER}")[1]["Arn"] == f"arn:aws:iam::{OTHER}:user/admin"
     assert ask(control, "identity")[1]["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/admin"
@@ -193,7 +193,7 @@ accounts:
 
 
 def test_container_credentials_of_a_task(make_lab: LabFactory) -> None:
-    """Container credentials need the sandbox's token and a role that trusts ECS tasks, and work."""
+    """Container credentials work; they need the sandbox's token and a role that trusts ECS tasks."""
     lab = make_lab(CONTAINER)
     control = Control(lab.sandbox)
     token = {"authorization": control.container_token}
@@ -240,7 +240,7 @@ accounts:
 
 
 def test_a_pod_role_is_trusted_by_namespace_and_service_account(make_lab: LabFactory) -> None:
-    """A pod's session has EKS's six tags, which the role must allow with sts:TagSession; they are transitive."""
+    """A pod's session has EKS's six transitive tags, which the role must allow with sts:TagSession."""
     lab = make_lab(SERVICES)
     control = Control(lab.sandbox)
     token = {"authorization": control.container_token}
@@ -263,7 +263,7 @@ def test_a_pod_role_is_trusted_by_namespace_and_service_account(make_lab: LabFac
 
 
 def test_a_function_gets_a_session_of_its_role(make_lab: LabFactory) -> None:
-    """A function's session is named after the function; its role must trust Lambda."""
+    """A Lambda function's session has the function's name; its role must trust Lambda."""
     lab = make_lab(SERVICES)
     control = Control(lab.sandbox)
 
@@ -310,7 +310,7 @@ def test_the_reason_of_a_denial_can_be_read(lab: Lab, control: Control) -> None:
 
 
 def test_a_missing_role_is_shown_in_decisions(lab: Lab, control: Control) -> None:
-    """A decision says that the role does not exist, although the error does not."""
+    """The decision says that the role does not exist, although AWS's error does not."""
     lab.user("alice").refused_role(f"arn:aws:iam::{ACCOUNT}:role/Missing")
 
     (decision,) = ask(control, "decisions?last=1")[1]["decisions"]

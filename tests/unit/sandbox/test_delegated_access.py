@@ -1,4 +1,4 @@
-"""GetDelegatedAccessToken and ProvidedContexts: sealed tokens that only the sandbox issues."""
+"""GetDelegatedAccessToken and ProvidedContexts, whose sealed tokens only the sandbox can issue."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def lab(make_lab: LabFactory) -> Lab:
 
 
 def trade_in(lab: Lab, **wish: object) -> str:
-    """Return the token that IAM would send to a partner."""
+    """Return the trade-in token that AWS would send to a partner."""
     status, answer = ask(Control(lab.sandbox), "trade-in-token", "POST", {"principal": OWNER, **wish})
     assert status == 200, answer
     return str(answer["token"])
 
 
 def traded(person: Person, token: str) -> Person:
-    """Return the caller with the credentials for the token."""
+    """Trade in the token; return a caller with the new credentials."""
     answer = person.call("sts", "GetDelegatedAccessToken", TradeInToken=token)
     return Person(person.lab, Keys.of(answer["Credentials"]))
 
@@ -73,13 +73,13 @@ def test_a_partner_acts_as_the_token_creator(lab: Lab) -> None:
 
 
 def test_a_role_can_create_a_token(lab: Lab) -> None:
-    """A role can delegate; the session is one of the role's."""
+    """A role can delegate; the resulting session belongs to the role."""
     token = trade_in(lab, principal=f"arn:aws:iam::{ACCOUNT}:role/Open")
     assert traded(lab.user("admin", OTHER), token).arn == (f"arn:aws:sts::{ACCOUNT}:assumed-role/Open/delegated-access")
 
 
 def test_the_agreed_policy_limits(lab: Lab) -> None:
-    """The delegated policy limits the session to an intersection with the owner's permissions."""
+    """The policy in the token limits the session to an intersection with the owner's permissions."""
     listing = {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Action": ["secretsmanager:ListSecrets", "iam:*"], "Resource": "*"}],
@@ -103,7 +103,7 @@ def test_a_token_expires(lab: Lab) -> None:
 
 
 def test_an_invalid_token_is_refused(lab: Lab) -> None:
-    """Garbage, another kind of token, a changed one and one of a deleted user are refused."""
+    """A garbled or changed token, a token for another purpose, and a deleted user's token are refused."""
     partner, token = lab.user("admin", OTHER), trade_in(lab)
     assertion = ask(Control(lab.sandbox), "context", "POST", {"context": {"identitystore:UserId": "x"}})[1]
     for wrong in ("", "x", "é" * 20, str(assertion["assertion"]), token[:-5] + "AAAA="):
@@ -117,7 +117,7 @@ def test_an_invalid_token_is_refused(lab: Lab) -> None:
 
 
 def test_trade_in_needs_a_permission(lab: Lab) -> None:
-    """GetDelegatedAccessToken needs a permission of the partner's own account."""
+    """GetDelegatedAccessToken needs a permission in the partner's own account."""
     error = lab.user("nobody", OTHER).refused("sts", "GetDelegatedAccessToken", TradeInToken=trade_in(lab))
     assert "because no identity-based policy allows the sts:GetDelegatedAccessToken action" in error.message
 
@@ -144,7 +144,7 @@ def test_token_requests_are_validated(lab: Lab, wish: Any, status: int) -> None:
 
 
 def provided(lab: Lab, provider: str = CENTER, named: str = CENTER, **wish: object) -> list[dict[str, str]]:
-    """Return ProvidedContexts: an assertion of `provider`, under the name `named`."""
+    """Return ProvidedContexts with an assertion from `provider`, declared as from `named`."""
     content = {"context": {"identitystore:UserId": "ada"}, "provider": provider, **wish}
     status, answer = ask(Control(lab.sandbox), "context", "POST", content)
     assert status == 200, answer
@@ -175,7 +175,7 @@ def test_a_context_needs_set_context(lab: Lab) -> None:
 
 
 def test_an_unknown_context_assertion_is_invalid(lab: Lab) -> None:
-    """Garbage, another provider's assertion, an expired one and contradictory ones are refused."""
+    """Context assertions that are garbled, expired, contradictory or of another provider are refused."""
     admin, role = lab.user("admin"), f"arn:aws:iam::{ACCOUNT}:role/Open"
     other = "arn:aws:iam::aws:contextProvider/Another"
     expired = provided(lab, expires_seconds=0)

@@ -1,4 +1,4 @@
-"""Keys of secrets and parameters: readers need kms:Decrypt, too; errors have the calling service's words."""
+"""KMS keys of secrets and parameters: readers also need kms:Decrypt; errors have the calling service's wording."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ NOT_ALLOWED = ("AccessDeniedException", "Access to KMS is not allowed")
 
 
 def allow(*actions: str, effect: str = "Allow", resource: str = "*", **conditions: object) -> dict[str, Any]:
-    """Return a statement."""
+    """Return an Allow statement."""
     found: dict[str, Any] = {"Effect": effect, "Action": list(actions), "Resource": resource}
     return found | ({"Condition": conditions} if conditions else {})
 
 
 def policy(*statements: object) -> dict[str, Any]:
-    """Return a policy."""
+    """Return a policy of these statements."""
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
@@ -42,7 +42,7 @@ def seed(
     users: Mapping[str, tuple[object, ...]] | None = None,
     **more: object,
 ) -> str:
-    """Return a seed: `reader` with these statements, `guest` of another account, a key with its policy."""
+    """Return a seed with the user `reader`, the user `guest` in another account, and a KMS key with its policy."""
     people = {"reader": statements, **(users or {})}
     shared = policy({**allow("secretsmanager:GetSecretValue"), "Principal": {"AWS": OTHER}})
     return json.dumps(
@@ -65,7 +65,7 @@ def seed(
 
 
 def read(person: Person, secret: str = "app") -> str | tuple[str, str]:
-    """Return the secret's value, or code and message of the error."""
+    """Read the secret; return its value, or the code and message of the error."""
     try:
         return str(person.call("secretsmanager", "GetSecretValue", SecretId=secret)["SecretString"])
     except RefusedError as refused:
@@ -73,12 +73,12 @@ def read(person: Person, secret: str = "app") -> str | tuple[str, str]:
 
 
 def refused_parameter(person: Person, name: str = "/app/token") -> RefusedError:
-    """Return Parameter Store's error for reading the value."""
+    """Read a parameter with decryption, which must fail; return Parameter Store's error."""
     return person.refused("ssm", "GetParameter", Name=name, WithDecryption=True)
 
 
 def to_account(account: str, *actions: str, **conditions: object) -> dict[str, Any]:
-    """Return a statement of a key policy."""
+    """Return a key policy statement that allows the account."""
     found = {**allow(*actions), "Principal": {"AWS": account}}
     return found | ({"Condition": conditions} if conditions else {})
 
@@ -100,7 +100,7 @@ CASES: dict[str, tuple[tuple[object, ...], bool]] = {
     "no-version": ((allow("kms:Decrypt", Null={"kms:EncryptionContext:SecretVersionId": "true"}),), False),
     "service": ((allow("kms:Decrypt", Bool={"aws:ViaAWSService": "true"}),), True),
 }
-"""Name -> statements of a user who may read secrets, and whether the user may decrypt."""
+"""For each case: the statements of a user who may read secrets, and whether the user may decrypt."""
 
 
 def test_reading_a_secret_needs_kms_decrypt(make_lab: LabFactory) -> None:
@@ -113,7 +113,7 @@ def test_reading_a_secret_needs_kms_decrypt(make_lab: LabFactory) -> None:
 
 
 def test_the_key_policy_can_allow_and_deny(make_lab: LabFactory) -> None:
-    """A key policy can allow a principal by itself, and without its consent no identity policy is enough."""
+    """A key policy can allow a principal by itself; unless it delegates, identity policies have no effect."""
     reader = f"arn:aws:iam::{ACCOUNT}:user/reader"
     via = {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}
 
@@ -125,7 +125,7 @@ def test_the_key_policy_can_allow_and_deny(make_lab: LabFactory) -> None:
 
 
 def test_the_kms_denial_is_kept_as_a_decision(make_lab: LabFactory) -> None:
-    """KMS's denial is kept among the decisions with action, key and context; the client's error does not show it."""
+    """The sandbox records KMS's denial with action, key and context, which the client's error does not show."""
     lab = make_lab(seed())
     read(lab.user("reader"))
 
@@ -159,7 +159,7 @@ def test_across_accounts_both_sides_must_allow_the_key(
     make_lab: LabFactory,
     key: object,
     own: tuple[object, ...],
-    may: bool,  # noqa: FBT001 - a column
+    may: bool,  # noqa: FBT001 - a column of the table above
 ) -> None:
     """Across accounts, both the key policy and the caller's own policy must allow."""
     lab = make_lab(seed(key=key, other=own))
@@ -169,7 +169,7 @@ def test_across_accounts_both_sides_must_allow_the_key(
 
 
 def test_a_shared_secret_needs_a_customer_managed_key(make_lab: LabFactory) -> None:
-    """A secret with a policy gets a key for all accounts, unless the seed names one; callers still need kms:Decrypt."""
+    """A secret with a policy gets a key that all accounts may use, unless the seed names a key."""
     for own, expected in (((allow("kms:Decrypt"),), "told"), ((), NOT_ALLOWED)):
         lab = make_lab(seed(other=own))
         described = lab.user("admin").call("secretsmanager", "DescribeSecret", SecretId="open")
@@ -182,7 +182,7 @@ def test_a_shared_secret_needs_a_customer_managed_key(make_lab: LabFactory) -> N
 
 
 def test_the_account_may_use_the_aws_managed_key(make_lab: LabFactory) -> None:
-    """All callers of the account may use the AWS managed keys unless denied; such uses are not kept as decisions."""
+    """All callers in the account may use AWS managed keys unless denied; these uses create no decisions."""
     lab = make_lab(seed())
     reader = lab.user("reader")
 
@@ -195,7 +195,7 @@ def test_the_account_may_use_the_aws_managed_key(make_lab: LabFactory) -> None:
 
 
 def test_the_policy_of_an_aws_managed_key_can_be_read(make_lab: LabFactory) -> None:
-    """The AWS managed key's policy can be read and limits use to the service and the account."""
+    """The policy of an AWS managed key can be read; it allows only the service and the account."""
     lab = make_lab(seed())
     read(lab.user("reader"), "plain")
     key_id = lab.user("admin").call("kms", "DescribeKey", KeyId="alias/aws/secretsmanager")["KeyMetadata"]["KeyId"]
@@ -226,7 +226,7 @@ def test_reading_a_secure_string_needs_kms_decrypt(make_lab: LabFactory) -> None
 
 
 def test_all_operations_that_return_values_need_the_key(make_lab: LabFactory) -> None:
-    """Every operation that returns a SecureString's value needs the key for that parameter."""
+    """Every operation that returns a SecureString's value needs kms:Decrypt for that parameter."""
 
     def for_parameter(arn: str) -> object:
         condition = {"kms:EncryptionContext:PARAMETER_ARN": arn, "kms:ViaService": "ssm.us-east-1.amazonaws.com"}
@@ -248,7 +248,7 @@ def test_all_operations_that_return_values_need_the_key(make_lab: LabFactory) ->
 
 
 def test_a_secret_behind_a_parameter_needs_its_key(make_lab: LabFactory) -> None:
-    """`/aws/reference/secretsmanager/NAME` needs the secret's key."""
+    """Reading a secret as `/aws/reference/secretsmanager/NAME` needs kms:Decrypt on the secret's key."""
     lab = make_lab(seed(allow("kms:Decrypt"), users={"other": ()}))
     name = "/aws/reference/secretsmanager/app"
 
@@ -258,7 +258,10 @@ def test_a_secret_behind_a_parameter_needs_its_key(make_lab: LabFactory) -> None
 
 
 def test_writing_a_secure_string_needs_kms_encrypt(make_lab: LabFactory) -> None:
-    """Writing a SecureString needs kms:Encrypt, an advanced one kms:GenerateDataKey, too; new versions keep the key."""
+    """Writing a SecureString needs kms:Encrypt, and for an advanced parameter also kms:GenerateDataKey.
+
+    New versions keep the key.
+    """
     parameters = {"Name": "/app/token", "Value": "v", "Overwrite": True}
     encrypt, both = ("kms:Encrypt",), ("kms:Encrypt", "kms:GenerateDataKey")
     lab = make_lab(seed(users={"encrypts": (allow(*encrypt),), "both": (allow(*both),)}))
@@ -279,7 +282,7 @@ def test_writing_a_secure_string_needs_kms_encrypt(make_lab: LabFactory) -> None
 
 
 def test_writing_a_secret_needs_kms_generate_data_key(make_lab: LabFactory) -> None:
-    """Writing a secret needs kms:GenerateDataKey, and with a new key kms:Decrypt, too: Secrets Manager tries both."""
+    """Writing a secret needs kms:GenerateDataKey; with a new key also kms:Decrypt, since both are tested."""
     write = allow("secretsmanager:CreateSecret", "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecret")
     both = ("kms:GenerateDataKey", "kms:Decrypt")
     wishes: tuple[tuple[str, dict[str, str], tuple[str, ...]], ...] = (
@@ -298,7 +301,7 @@ def test_writing_a_secret_needs_kms_generate_data_key(make_lab: LabFactory) -> N
 
 
 def test_writing_with_the_default_key_needs_no_permission(make_lab: LabFactory) -> None:
-    """All callers may write with the default key; changing a description needs no key."""
+    """All callers may write with the default key; changing only a description needs no key permission."""
     write = allow("secretsmanager:CreateSecret", "secretsmanager:UpdateSecret")
     writer = make_lab(seed(write)).user("reader")
 
@@ -323,7 +326,7 @@ def test_writing_with_the_default_key_needs_no_permission(make_lab: LabFactory) 
 def test_a_disabled_key_decrypts_nothing(
     make_lab: LabFactory, operation: str, parameters: dict[str, Any], words: str
 ) -> None:
-    """An authorized caller learns that the key is disabled; others get the same denial as before."""
+    """A caller with permission learns that the key is disabled; other callers get the usual denial."""
     lab = make_lab(seed(allow("kms:Decrypt", "kms:GenerateDataKey"), allow("secretsmanager:PutSecretValue")))
     lab.user("admin").call("kms", operation, KeyId=KEY_ID, **parameters)
     reader = lab.user("reader")
@@ -346,7 +349,7 @@ def test_a_disabled_key_decrypts_nothing(
 
 
 def test_a_service_control_policy_can_deny_kms(make_lab: LabFactory) -> None:
-    """An SCP can deny kms:Decrypt, also for AWS managed keys, because the caller is the principal."""
+    """An SCP can deny kms:Decrypt, even for AWS managed keys, because the principal is the caller."""
     scp = policy(allow("*"), allow("kms:Decrypt", effect="Deny"))
     organization = {"management_account": OTHER, "accounts": {OTHER: {}, ACCOUNT: {"service_control_policies": [scp]}}}
     reader = make_lab(seed(allow("kms:Decrypt"), organization=organization)).user("reader")

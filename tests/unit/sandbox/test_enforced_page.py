@@ -1,4 +1,4 @@
-"""docs/explanation/what-the-sandbox-enforces.md names a test for each rule, and these tests exist."""
+"""docs/explanation/what-the-sandbox-enforces.md names existing tests for each rule."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEAD = re.compile(r"^\| Rule \| Source \| Test in `([^`]+)` \|$")
 
 
 def rows() -> list[tuple[str, str, str]]:
-    """Return file, rule and test names for each row of each table."""
+    """Return test file, rule and test names for each row of each table on the page."""
     found, file = [], ""
     for line in PAGE.read_text(encoding="utf-8").splitlines():
         head = HEAD.match(line)
@@ -38,5 +38,5 @@ def test_each_rule_has_a_test_that_exists(file: str, rule: str, tests: str) -> N
 
 
 def test_there_are_rules() -> None:
-    """The page's tables are found."""
+    """The parser finds the tables on the page."""
     assert len(rows()) > 20

@@ -1,4 +1,4 @@
-"""CloudTrail records: AWS's format, both trails of a cross-account call, and no secrets."""
+"""CloudTrail records have AWS's format, appear in both accounts' trails, and contain no secrets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EXTERNAL_ID = "unique-customer-id-12345"
 
 
 def records(lab: Lab, account: str = "") -> list[dict[str, Any]]:  # JSON
-    """Return the records so far."""
+    """Return the CloudTrail records so far."""
     return list(lab.sandbox.events.records(account=account))
 
 
@@ -36,7 +36,7 @@ def jump_share(person: Person) -> int:
 
 
 def test_an_assumed_role_is_recorded_as_aws_does(lab: Lab) -> None:
-    """The record of AssumeRole within an account has exactly AWS's fields."""
+    """The record of AssumeRole within one account has exactly AWS's fields."""
     alice = lab.user("alice")
     jump = alice.assume(JUMP, "s1", DurationSeconds=900, Tags=[{"Key": "Team", "Value": "red"}])
 
@@ -93,9 +93,9 @@ def test_an_assumed_role_is_recorded_as_aws_does(lab: Lab) -> None:
 
 
 def test_a_cross_account_call_is_in_both_trails(lab: Lab) -> None:
-    """A cross-account AssumeRole is in both trails, with one sharedEventID.
+    """A cross-account AssumeRole is recorded in both accounts' trails, with the same sharedEventID.
 
-    The role's account sees only the caller's id and account.
+    The record in the role's account shows only the caller's id and account.
     """
     jump = lab.user("alice").assume(JUMP, "s1")
     jump.assume(TARGET, "s2", ExternalId=EXTERNAL_ID)
@@ -118,7 +118,7 @@ def test_a_cross_account_call_is_in_both_trails(lab: Lab) -> None:
 
 
 def test_within_an_account_there_is_one_record(lab: Lab) -> None:
-    """AssumeRole within one account leaves a single record without sharedEventID."""
+    """AssumeRole within one account is recorded once, without sharedEventID."""
     lab.user("alice").assume(JUMP)
 
     (record,) = records(lab)
@@ -158,7 +158,7 @@ def test_an_invalid_call_is_recorded(lab: Lab) -> None:
 
 
 def test_unauthenticated_calls_are_not_recorded(lab: Lab) -> None:
-    """A request with an invalid signature is not recorded: it belongs to no account."""
+    """A request with an invalid signature is not recorded, since it belongs to no account."""
     alice = lab.user("alice")
     alice.keys = type(alice.keys)(access_key_id=alice.keys.access_key_id, secret_access_key="wrong")
     alice.refused("sts", "GetCallerIdentity")
@@ -215,7 +215,7 @@ def test_read_only_is_recorded(lab: Lab) -> None:
 
 
 def test_a_global_service_is_recorded_in_its_own_region(lab: Lab) -> None:
-    """Calls of a global service are recorded in its own region, others in the region of the call."""
+    """Calls of a global service are recorded in that service's region, other calls in the called region."""
     admin = lab.user("admin")
     admin.region = "eu-west-1"
     admin.call("iam", "ListUsers")
@@ -245,12 +245,12 @@ def test_global_services_are_those_of_botocore() -> None:
 
 
 def test_the_ids_of_records_are_uuids() -> None:
-    """Record ids equal the standard library's version 5 UUIDs."""
+    """The record ids equal the version 5 UUIDs of Python's standard library."""
     assert id_of("request 123456789012") == str(uuid5(NAMESPACE_URL, "request 123456789012"))
 
 
 def test_passed_tags_are_recorded(lab: Lab) -> None:
-    """A record lists only the transitive tags that the session passes on."""
+    """A record lists only the transitive tags, which the session passes on."""
     jump = lab.user("alice").assume(
         JUMP, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}], TransitiveTagKeys=["a"]
     )
@@ -289,7 +289,7 @@ def test_records_contain_no_secrets(lab: Lab) -> None:
 
 
 def test_old_records_are_dropped_and_numbers_continue(lab: Lab) -> None:
-    """The buffer drops the oldest records; a client that follows it gets those that remain, even after missing some."""
+    """The buffer drops the oldest records; a client that missed some still gets the remaining ones."""
     lab.sandbox.events = Events(3)
     control = Control(lab.sandbox)
     alice = lab.user("alice")
@@ -308,7 +308,7 @@ def test_old_records_are_dropped_and_numbers_continue(lab: Lab) -> None:
 
 
 def test_records_of_one_account(lab: Lab) -> None:
-    """The events endpoint can return the trail of one account."""
+    """The events endpoint can return the records of a single account."""
     lab.user("alice").assume(JUMP).assume(TARGET, ExternalId=EXTERNAL_ID)
 
     _, told = ask(Control(lab.sandbox), f"events?account={OTHER}")
@@ -317,7 +317,7 @@ def test_records_of_one_account(lab: Lab) -> None:
 
 
 def test_the_last_records_are_the_newest(lab: Lab) -> None:
-    """`last` counts the records of the requested account; an invalid number means all."""
+    """`last` counts only the records of the requested account; an invalid number returns all records."""
     jump = lab.user("alice").assume(JUMP)
     for _ in range(3):
         jump.assume(TARGET, ExternalId=EXTERNAL_ID)
@@ -345,7 +345,7 @@ def test_the_number_of_records_is_configurable(lab: Lab) -> None:
 
 
 def test_container_credentials_are_recorded(make_lab: LabFactory) -> None:
-    """A container's credentials are recorded as the service's own AssumeRole, granted or denied."""
+    """Issuing a container's credentials is recorded as the service's own AssumeRole, granted or denied."""
     statement = '{Effect: Allow, Principal: {Service: %s}, Action: "sts:AssumeRole"}'
     trust = f'{{Version: "2012-10-17", Statement: {statement}}}'
     task, other = trust % "ecs-tasks.amazonaws.com", trust % "ec2.amazonaws.com"
@@ -370,7 +370,7 @@ def test_container_credentials_are_recorded(make_lab: LabFactory) -> None:
 
 
 def test_only_management_events_are_recorded(make_lab: LabFactory) -> None:
-    """Management events are recorded; data events on objects and items are not, as in a default trail."""
+    """Management events are recorded; data events on objects and items are not, as in a default CloudTrail trail."""
     lab = make_lab('accounts: {"111111111111": {}}')
     admin = lab.user("admin")
     admin.call("s3", "CreateBucket", Bucket="bucket")

@@ -1,4 +1,4 @@
-"""Every served operation called without permission: no other account and no stranger gets anything."""
+"""Every served operation, called without permission, gives nothing to other accounts or unpermitted users."""
 
 from __future__ import annotations
 
@@ -36,18 +36,21 @@ accounts:
     users: {{stranger: {{policies: [{FULL}]}}}}
 """
 OPEN_TO_ALL = {("sts", "GetCallerIdentity"), ("sts", "GetSessionToken")}
-"""Operations that no policy can deny."""
+"""The operations that no policy can deny."""
 SERVICES = ("iam", "secretsmanager", "ssm", "sts")
 
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """One account with one of everything, each named MARK..., and another with a stranger who has full rights there."""
+    """A sandbox with two accounts.
+
+    The first has one resource of each type, named MARK...; the second has a user with full rights there.
+    """
     return make_lab(WORLD)
 
 
 class Parameters:
-    """Generates a value for each parameter, naming the first account's resources where a name fits."""
+    """Generates values for parameters; names that fit refer to the first account's resources."""
 
     def __init__(self, key_id: str, *, by_arn: bool) -> None:
         self._names = {
@@ -66,7 +69,7 @@ class Parameters:
         self._names |= dict.fromkeys(("name", "names", "path", "resourceid"), parameter)
 
     def of(self, service: str, operation: str) -> Iterator[dict[str, Any]]:
-        """Yield the required parameters, then all parameters."""
+        """Yield the required parameters of the operation, then all its parameters."""
         shape = operation_model(service, operation).input_shape
         for names in ({}, {}) if shape is None else (shape.required_members, set(shape.members)):
             wanted = set(names) - {"Marker", "NextToken"}
@@ -96,7 +99,7 @@ class Parameters:
 
 
 def everything(lab: Lab) -> str:
-    """Return the first account's content as its administrator sees it."""
+    """Return a text with all content of the first account, as its administrator reads it."""
     admin = lab.user("admin")
     answers = [
         admin.call("iam", "GetAccountAuthorizationDetails"),
@@ -113,8 +116,8 @@ def everything(lab: Lab) -> str:
 
 
 def asked(person: Person, service: str, parameters: Parameters) -> Iterator[tuple[str, dict[str, Any], int, str]]:
-    """Call each operation of the service; yield its parameters, status and text."""
-    # Create resources of the same name in the caller's account last.
+    """Call each operation of the service; yield operation, parameters, status and text."""
+    # Call Create operations last, since they add resources with the same names to the caller's account.
     for operation in sorted(operation_names(service), key=lambda name: (name.startswith("Create"), name)):
         for given in parameters.of(service, operation):
             answer = person.answer(service, operation, **given)
@@ -123,7 +126,7 @@ def asked(person: Person, service: str, parameters: Parameters) -> Iterator[tupl
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_another_account_reads_and_changes_nothing(lab: Lab, service: str) -> None:
-    """Full rights in one account neither read nor change another account's resources, by any operation and name."""
+    """A user with full rights in one account can't read or change another account's resources."""
     key_id = lab.user("MARKuser").keys.access_key_id
     before = everything(lab)
     for operation, given, status, text in asked(lab.user("stranger", OTHER), service, Parameters(key_id, by_arn=True)):
@@ -147,5 +150,5 @@ def test_a_user_without_permissions_may_do_nothing(lab: Lab, service: str, *, by
 
 
 def test_the_sandbox_has_no_operation_that_aws_lacks(lab: Lab) -> None:
-    """A misspelled one would never be called: the request is read by AWS's model."""
+    """The sandbox's STS operations all exist in AWS's model; clients could not call a misspelled one."""
     assert lab.sandbox.sts.operations <= operation_names("sts")

@@ -1,4 +1,4 @@
-"""The fence around moto: only the parsed and authorized operation gets through."""
+"""The fence around moto: moto gets only the operation that the sandbox has parsed and authorized."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ accounts:
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """A sandbox where Writer may put and read secrets, and nothing else."""
+    """A sandbox where the user Writer may put and read secrets, and nothing else."""
     return make_lab(WRITER)
 
 
 def raw(
     person: Person, service: str, headers: dict[str, str], body: bytes, query: str = "", path: str = "/"
 ) -> tuple[int, str]:
-    """Send a signed request of any form; return status and text."""
+    """Send a signed request with these headers and body; return the status and text of the response."""
     request = sign(person.keys, service, "us-east-1", "POST", path, headers, body, query)
     answer = person.lab.sandbox.handle(request).answer
     return answer.status, answer.body.decode()
@@ -53,7 +53,7 @@ JSON = {"Content-Type": "application/x-amz-json-1.1"}
 
 
 def test_a_second_action_in_the_query_is_ignored(lab: Lab) -> None:
-    """An Action in the query, which moto would prefer to X-Amz-Target, is not performed."""
+    """An Action in the query, which moto would prefer to X-Amz-Target, is ignored."""
     body = json.dumps({"SecretId": "s", "SecretString": "after"}).encode()
     headers = {**JSON, "X-Amz-Target": "secretsmanager.PutSecretValue"}
 
@@ -77,7 +77,7 @@ def test_an_action_inside_a_value_is_ignored(lab: Lab, value: str) -> None:
 
 
 def test_a_second_action_in_a_form_is_ignored(lab: Lab) -> None:
-    """Of two Actions in a form, the first is both authorized and performed."""
+    """If a form has two Actions, the first one is authorized and performed."""
     form = "Action=GetUser&Version=2010-05-08&UserName=writer&Action=DeleteUser"
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -102,13 +102,13 @@ def test_a_client_account_header_is_ignored(lab: Lab) -> None:
     "path", ["/moto-api/reset", "/moto-api/data.json", "/latest/meta-data/", "/latest/api/token", "/x"]
 )
 def test_moto_pages_are_unreachable(lab: Lab, path: str) -> None:
-    """moto's own pages answer with a 404 and change nothing."""
+    """The web pages of moto are not reachable: they answer 404 and change nothing."""
     assert raw(lab.user("writer"), "secretsmanager", JSON, b"{}", path=path)[0] == 404
     assert is_there(lab)
 
 
 def test_an_operation_missing_in_the_model_is_unknown(lab: Lab) -> None:
-    """An operation that the model lacks gets UnknownOperationException."""
+    """An operation that is missing in AWS's model gets UnknownOperationException."""
     headers = {**JSON, "X-Amz-Target": "secretsmanager.NoSuchThing"}
 
     status, text = raw(lab.user("writer"), "secretsmanager", headers, b"{}")
@@ -136,7 +136,7 @@ def test_deep_json_is_refused_and_serving_goes_on(lab: Lab) -> None:
 
 
 def test_unavailable_services_are_refused_with_a_reason(lab: Lab) -> None:
-    """A service that moto lacks and a protocol that botocore dropped get a 501 with the reason."""
+    """Services that moto lacks, and services with protocols that botocore dropped, get a 501 with the reason."""
     target = {**JSON, "X-Amz-Target": "AWSGlobalNothing.ListThings"}
     form = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -150,7 +150,7 @@ def test_unavailable_services_are_refused_with_a_reason(lab: Lab) -> None:
 
 
 def test_the_environment_does_not_configure_moto(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A MOTO_ACCOUNT_ID set later has no effect."""
+    """Setting MOTO_ACCOUNT_ID after the start has no effect."""
     monkeypatch.setenv("MOTO_ACCOUNT_ID", OTHER)
 
     users = lab.user("admin").call("iam", "ListUsers")["Users"]
@@ -159,7 +159,7 @@ def test_the_environment_does_not_configure_moto(lab: Lab, monkeypatch: pytest.M
 
 
 def test_aws_environment_variables_are_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """AWS_* variables are hidden only while moto is imported; MOTO_* variables are removed."""
+    """AWS_* variables are hidden only while moto is imported; MOTO_* variables are removed for good."""
     monkeypatch.setenv("AWS_PROFILE", "there-is-none")
     monkeypatch.setenv("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
 
@@ -182,7 +182,7 @@ def test_an_unsupported_moto_version_is_refused(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_moto_errors_have_aws_status_codes(lab: Lab) -> None:
-    """moto's JSON errors with status 404 get AWS's status 400."""
+    """moto's JSON errors with status 404 are returned with AWS's status 400."""
     admin = lab.user("admin")
 
     refused = admin.refused("secretsmanager", "DescribeSecret", SecretId="none")
@@ -190,7 +190,7 @@ def test_moto_errors_have_aws_status_codes(lab: Lab) -> None:
 
 
 def test_a_response_has_one_request_id(lab: Lab) -> None:
-    """The request id in moto's XML is that of the answer's header and of the decisions."""
+    """moto's XML, the response header and the decision have the same request id."""
     admin = lab.user("admin")
     answered = lab.sandbox.handle(admin.request("iam", "ListUsers"))
 
@@ -207,7 +207,7 @@ def test_a_form_of_many_fields_is_refused(lab: Lab) -> None:
 
 
 def test_refused_services_are_not_blamed_on_a_missing_package() -> None:
-    """CloudFormation's error names no package to install, unlike that of a service which would then be served."""
+    """CloudFormation's error names no package to install, since the sandbox would not serve it even with one."""
     missing = ModuleNotFoundError(name="cfnlint")
     shut = lacking("cloudformation", missing).message
     assert "moto would create resources of other services without checking permissions" in shut

@@ -15,7 +15,7 @@ ALICE_ARN = f"arn:aws:iam::{ACCOUNT}:user/alice"
 
 
 def document(*statements: dict[str, object]) -> str:
-    """Return a policy."""
+    """Return a policy of these statements."""
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
 
 
@@ -42,7 +42,7 @@ def bob(lab: Lab) -> Person:
 
 
 def may(person: Person) -> bool:
-    """Whether the caller may list secrets."""
+    """Whether the caller's policies allow secretsmanager:ListSecrets."""
     answer = person.answer("secretsmanager", "ListSecrets")
     return answer.status == 200
 
@@ -51,7 +51,7 @@ def may(person: Person) -> bool:
 
 
 def test_inline_managed_and_group_policies_count(admin: Person, bob: Person) -> None:
-    """Inline, managed and group policies of a user take effect when added and removed."""
+    """Inline, managed and group policies of a user take effect when added, and end when removed."""
     assert not may(bob)
     admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=allow(READ))
     assert may(bob)
@@ -110,7 +110,7 @@ def test_an_explicit_deny_wins(admin: Person, bob: Person) -> None:
 
 
 def test_a_users_boundary_limits(admin: Person, bob: Person) -> None:
-    """A user's permissions boundary, which moto lacks, limits the user; it can be put, read and deleted."""
+    """A user's permissions boundary, which moto does not support, limits the user; it can be read and deleted."""
     arn = admin.call("iam", "CreatePolicy", PolicyName="b", PolicyDocument=allow("s3:*"))["Policy"]["Arn"]
     admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=allow("*"))
     assert may(bob)
@@ -127,7 +127,7 @@ def test_a_users_boundary_limits(admin: Person, bob: Person) -> None:
 
 
 def test_a_boundary_passed_to_create_user_applies(lab: Lab, admin: Person) -> None:
-    """A permissions boundary passed to CreateUser takes effect, although moto drops it."""
+    """A permissions boundary in CreateUser takes effect, although moto ignores the parameter."""
     arn = admin.call("iam", "CreatePolicy", PolicyName="b", PolicyDocument=allow("s3:*"))["Policy"]["Arn"]
     admin.call("iam", "CreateUser", UserName="carol", PermissionsBoundary=arn)
     admin.call("iam", "PutUserPolicy", UserName="carol", PolicyName="p", PolicyDocument=allow("*"))
@@ -140,7 +140,7 @@ def test_a_boundary_passed_to_create_user_applies(lab: Lab, admin: Person) -> No
 
 
 def test_a_roles_boundary_limits_its_sessions(admin: Person) -> None:
-    """A role's permissions boundary also limits sessions issued before."""
+    """A role's permissions boundary also limits sessions that were issued before it."""
     arn = admin.call("iam", "CreatePolicy", PolicyName="b", PolicyDocument=allow("s3:*"))["Policy"]["Arn"]
     role = admin.call(
         "iam", "CreateRole", RoleName="Bound", AssumeRolePolicyDocument=trust(f"arn:aws:iam::{ACCOUNT}:root")
@@ -203,7 +203,7 @@ def test_a_created_role_can_be_assumed(lab: Lab, admin: Person) -> None:
 
 
 def test_update_role_keeps_omitted_values(admin: Person) -> None:
-    """UpdateRole keeps attributes that it leaves out, although moto resets them."""
+    """UpdateRole keeps attributes that the request omits, although moto resets them."""
     admin.call("iam", "UpdateRole", RoleName="Jump", MaxSessionDuration=7200)
     admin.call("iam", "UpdateRole", RoleName="Jump", Description="to the others")
 
@@ -215,7 +215,7 @@ def test_update_role_keeps_omitted_values(admin: Person) -> None:
 
 
 def test_a_recreated_user_is_not_trusted(lab: Lab, admin: Person) -> None:
-    """A new user with a deleted user's name is not trusted: the trust policy has the old one's unique id."""
+    """A new user with a deleted user's name is not trusted, since the trust policy stores the old user's id."""
     admin.call("iam", "CreateUser", UserName="dave")
     role = admin.call(
         "iam", "CreateRole", RoleName="ForDave", AssumeRolePolicyDocument=trust(f"arn:aws:iam::{ACCOUNT}:user/dave")
@@ -238,7 +238,7 @@ def test_a_recreated_user_is_not_trusted(lab: Lab, admin: Person) -> None:
 
 
 def test_a_renamed_user_is_still_trusted(lab: Lab, admin: Person) -> None:
-    """A renamed user keeps trust, tags and keys."""
+    """A renamed user is still trusted and keeps tags and access keys."""
     admin.call("iam", "CreateRole", RoleName="ForAlice", AssumeRolePolicyDocument=trust(ALICE_ARN))
     alice = lab.user("alice")
 
@@ -263,7 +263,7 @@ def test_a_renamed_user_is_still_trusted(lab: Lab, admin: Person) -> None:
     ],
 )
 def test_principals_of_a_trust_policy_must_exist(admin: Person, principal: str, is_known: bool) -> None:  # noqa: FBT001
-    """A trust policy's principals must exist in this sandbox's accounts; other accounts are not checked."""
+    """Principals in a trust policy must exist, unless their account is not in the sandbox."""
     parameters = {"RoleName": "New", "AssumeRolePolicyDocument": trust(principal)}
 
     if is_known:
@@ -300,7 +300,7 @@ def test_principals_of_a_trust_policy_must_exist(admin: Person, principal: str, 
     ],
 )
 def test_a_malformed_policy_is_refused(admin: Person, text: str, message: str) -> None:
-    """A malformed policy gets MalformedPolicyDocument from every operation that writes one."""
+    """Every operation that stores a policy refuses a malformed one with MalformedPolicyDocument."""
     for operation, more in (
         ("PutUserPolicy", {"UserName": "bob", "PolicyName": "p"}),
         ("PutRolePolicy", {"RoleName": "Jump", "PolicyName": "p"}),
@@ -322,7 +322,7 @@ def test_a_trust_policy_has_no_resource(admin: Person) -> None:
 
 
 def test_documents_have_a_maximum_length(admin: Person) -> None:
-    """Policy documents have a maximum length, which excludes white space."""
+    """Policy documents have a maximum length, which does not count white space."""
     long = document({"Sid": "a" * 2000, "Effect": "Allow", "Action": READ, "Resource": "*"})
     spaced = allow(READ).replace(" ", " " * 600)
 
@@ -338,7 +338,7 @@ def test_documents_have_a_maximum_length(admin: Person) -> None:
 
 
 def test_resources_in_use_are_not_deleted(admin: Person) -> None:
-    """A user with keys, or a policy in use as a boundary, can't be deleted."""
+    """A user who has access keys, and a policy that is used as a boundary, can't be deleted."""
     assert admin.refused("iam", "DeleteUser", UserName="bob").message == (
         "Cannot delete entity, must delete access keys first."
     )
@@ -360,7 +360,7 @@ def test_names_are_unique_regardless_of_case(admin: Person) -> None:
 
 
 def test_iam_requests_are_authorized_on_the_arn_with_path(lab: Lab, admin: Person) -> None:
-    """IAM permissions are checked on the ARN with its path; a missing role has no path (measured)."""
+    """IAM operations are authorized on the ARN with its path; a missing role's ARN has no path (measured)."""
     admin.call(
         "iam",
         "PutUserPolicy",
@@ -394,7 +394,7 @@ def test_iam_requests_are_authorized_on_the_arn_with_path(lab: Lab, admin: Perso
 def test_each_operation_has_its_resource(
     bob: Person, operation: str, parameters: dict[str, object], resource: str
 ) -> None:
-    """Each operation is authorized on the resource in AWS's authorization reference."""
+    """Each operation is authorized on the resource type that AWS's authorization reference lists."""
     refused = bob.refused("iam", operation, **parameters)
 
     assert refused.message.startswith(
@@ -404,7 +404,7 @@ def test_each_operation_has_its_resource(
 
 
 def test_list_operations_have_no_resource(bob: Person) -> None:
-    """List operations have no resource: only `*` allows them."""
+    """List operations have no resource type, so only a policy on `*` allows them."""
     assert "on resource" not in bob.refused("iam", "ListUsers").message
 
 
@@ -419,7 +419,7 @@ def test_tags_need_a_separate_permission(lab: Lab, admin: Person) -> None:
 
 
 def test_a_missing_user_name_means_the_caller(lab: Lab, admin: Person) -> None:
-    """Without UserName a user acts on itself; a role session can't."""
+    """Without UserName the operation applies to the calling user; a role session must name a user."""
     admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=allow("iam:*"))
 
     assert lab.user("bob").call("iam", "GetUser")["User"]["UserName"] == "bob"
@@ -453,7 +453,7 @@ def test_an_operation_missing_in_moto_is_not_implemented(admin: Person) -> None:
 
 
 def test_aws_managed_policies_can_be_read(make_lab: LabFactory) -> None:
-    """All AWS managed policies can be parsed: an unparsable one would allow nothing."""
+    """The sandbox can parse all AWS managed policies; one that it can't parse would allow nothing."""
     from dsops.policy.language.grammar import parse_policy
     from dsops.sandbox.state.iam_backend import aws_policies
 

@@ -1,4 +1,4 @@
-"""IAM Identity Center: users' tokens, roles and role credentials."""
+"""IAM Identity Center: access tokens of users, assigned roles and role credentials."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ identity_center:
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """A sandbox where Alice has four roles in two accounts, and Bob one of them."""
+    """A sandbox where Alice is assigned four roles in two accounts, and Bob one of these roles."""
     found = make_lab(SEED)
     found.region = "eu-west-1"
     return found
@@ -64,7 +64,7 @@ def center(lab: Lab) -> Center:
 
 
 def role_name(lab: Lab, account: str, permission_set: str) -> str:
-    """Return the name of the role created for a permission set."""
+    """Return the name of the role that Identity Center creates for a permission set."""
     prefix = f"AWSReservedSSO_{permission_set}_"
     roles = lab.user("admin", account).call("iam", "ListRoles")["Roles"]
     return next(str(role["RoleName"]) for role in roles if role["RoleName"].startswith(prefix))
@@ -123,7 +123,7 @@ def test_each_account_has_its_own_role(center: Center) -> None:
 
 
 def test_a_user_without_assignment_is_refused(center: Center) -> None:
-    """Unassigned roles, other accounts and unknown roles all get the same error."""
+    """Unassigned roles, unassigned accounts and unknown roles all get the same error."""
     token = center.log_in("bob", SCOPE)
     for account, name in ((ACCOUNT, "Long"), (OTHER, "Admin"), (ACCOUNT, "Nobody"), ("999999999999", "Reader")):
         parameters = {"accessToken": token, "accountId": account, "roleName": name}
@@ -131,7 +131,7 @@ def test_a_user_without_assignment_is_refused(center: Center) -> None:
 
 
 def test_a_deleted_role_gives_no_credentials(center: Center, lab: Lab) -> None:
-    """A deleted role gives no credentials, even if a role of its name was created since."""
+    """A deleted role gives no credentials, even if a role with its name was created later."""
     token = center.log_in("alice", SCOPE)
     name = role_name(lab, ACCOUNT, "Long")
     backend = lab.sandbox.world.backend(ACCOUNT)
@@ -159,7 +159,7 @@ def test_the_permission_set_determines_the_session_duration(center: Center, lab:
 
 
 def test_the_role_has_aws_form(center: Center, lab: Lab) -> None:
-    """The role has AWS's path, trust policy and maximum duration, and a SAML provider."""
+    """The created role has AWS's path, trust policy and maximum duration, and trusts a SAML provider."""
     assert center.lab is lab
     role = lab.user("admin").call("iam", "GetRole", RoleName=role_name(lab, ACCOUNT, "Long"))["Role"]
     providers = lab.user("admin").call("iam", "ListSAMLProviders")["SAMLProviderList"]
@@ -183,7 +183,7 @@ def test_the_role_has_aws_form(center: Center, lab: Lab) -> None:
 
 
 def test_the_first_region_is_not_in_the_path(make_lab: LabFactory) -> None:
-    """A role's path does not contain us-east-1."""
+    """The path of a role has no region if Identity Center is in us-east-1."""
     lab = make_lab(SEED.replace("region: eu-west-1", "region: us-east-1"))
 
     role = lab.user("admin").call("iam", "GetRole", RoleName=role_name(lab, ACCOUNT, "Long"))["Role"]
@@ -191,7 +191,7 @@ def test_the_first_region_is_not_in_the_path(make_lab: LabFactory) -> None:
 
 
 def test_another_partition_has_its_own_names(make_lab: LabFactory) -> None:
-    """In another partition, ARNs, sign-in URL and issuer are that partition's."""
+    """In another partition, ARNs, sign-in URL and issuer are those of that partition."""
     lab = make_lab(f"""
 region: cn-north-1
 accounts: {{"{ACCOUNT}": {{partition: aws-cn}}}}
@@ -231,7 +231,7 @@ def test_role_names_are_reproducible(make_lab: LabFactory) -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_only_aws_changes_the_role(center: Center, lab: Lab, operation: str, more: dict[str, object]) -> None:
-    """Even an administrator can't change a role of Identity Center."""
+    """Even an administrator can't change a role that Identity Center has created."""
     assert center.lab is lab
     name, admin = role_name(lab, ACCOUNT, "Long"), lab.user("admin")
     refused = admin.refused("iam", operation, RoleName=name, **more)
@@ -246,7 +246,7 @@ def test_only_aws_changes_the_role(center: Center, lab: Lab, operation: str, mor
 
 
 def test_the_provider_is_only_for_identity_center(center: Center, lab: Lab) -> None:
-    """A SAML response of the sandbox's own provider can't assume a role of Identity Center."""
+    """A SAML response from the sandbox's own provider can't assume a role of Identity Center."""
     name = role_name(lab, ACCOUNT, "Reader")
     role = lab.user("admin").call("iam", "GetRole", RoleName=name)["Role"]["Arn"]
     minted = center.browse("POST", "/_sandbox/saml", body=json.dumps({"role": role, "session_name": "eve"}).encode())
@@ -266,7 +266,7 @@ def test_the_provider_is_only_for_identity_center(center: Center, lab: Lab) -> N
 
 
 def test_only_assigned_accounts_and_roles_are_listed(center: Center) -> None:
-    """ListAccounts and ListAccountRoles return assigned ones only, with the organization's account names."""
+    """ListAccounts and ListAccountRoles return only assigned accounts and roles, with the accounts' names."""
     alice, bob = center.log_in("alice", SCOPE), center.log_in("bob", SCOPE)
     accounts = center.call("sso", "ListAccounts", accessToken=alice)["accountList"]
     roles = center.call("sso", "ListAccountRoles", accessToken=alice, accountId=ACCOUNT)["roleList"]
@@ -327,7 +327,7 @@ def test_an_unknown_token_is_refused(center: Center, token: str) -> None:
 
 @pytest.mark.parametrize(("scopes", "seconds"), [((SCOPE,), 3600), ((), 28800)], ids=["scoped", "unscoped"])
 def test_a_token_expires(center: Center, lab: Lab, scopes: tuple[str, ...], seconds: int) -> None:
-    """An access token expires by the sandbox's clock: after an hour if refreshable, else after eight."""
+    """An access token expires by the sandbox's clock: after one hour if refreshable, otherwise after eight."""
     now, token = int(lab.sandbox.clock.now()), center.log_in("alice", *scopes)
     lab.sandbox.move_clock(now + seconds - 1)
     assert center.call("sso", "ListAccounts", accessToken=token)["accountList"]
@@ -336,7 +336,7 @@ def test_a_token_expires(center: Center, lab: Lab, scopes: tuple[str, ...], seco
 
 
 def test_logout_ends_the_session_but_not_its_credentials(center: Center) -> None:
-    """Logout ends the session; role credentials and other logins of the user stay valid, as on AWS."""
+    """Logout ends the session; role credentials and the user's other logins stay valid, as on AWS."""
     token, other = center.log_in("alice", SCOPE), center.log_in("alice", SCOPE)
     reader = center.role(token, ACCOUNT, "Reader")
 
@@ -366,7 +366,7 @@ def test_missing_parameters_are_an_invalid_request(center: Center, missing: str)
 
 
 def test_too_many_requests_are_throttled(center: Center, lab: Lab) -> None:
-    """Throttling has each service's own error."""
+    """A throttled request gets the error of its service."""
     token, program = center.log_in("alice", SCOPE), center.register()
     lab.sandbox.throttle.limit({"sso": 0.001, "sso-oidc": 0.001})
     center.call("sso", "ListAccounts", accessToken=token)
@@ -396,7 +396,7 @@ def test_a_bucket_may_have_the_name_of_a_path(center: Center, lab: Lab) -> None:
 
 
 def test_an_unknown_path_with_a_token_is_refused(center: Center, lab: Lab) -> None:
-    """An unknown path with a portal token is treated like any unsigned request."""
+    """A portal token on an unknown path is ignored: the request is handled like any unsigned request."""
     request = unsigned_request("sso", "ListAccounts", {"accessToken": center.log_in("alice")})
     answer = lab.sandbox.handle(request._replace(path="/assignment/nothing")).answer
     assert answer.status in {403, 404}
@@ -414,7 +414,7 @@ def test_invalid_json_is_an_invalid_request(lab: Lab) -> None:
 
 
 def test_a_login_is_recorded(center: Center, lab: Lab) -> None:
-    """A login is recorded in the management account, and its AssumeRoleWithSAML in the role's account."""
+    """A login is recorded in the management account, and AssumeRoleWithSAML in the role's account."""
     token = center.log_in("alice", SCOPE)
     admin = center.role(token, OTHER, "Admin")
     _ = admin.arn
@@ -454,7 +454,7 @@ def test_a_login_is_recorded(center: Center, lab: Lab) -> None:
 
 
 def test_a_refusal_is_recorded(center: Center, lab: Lab) -> None:
-    """A denied call is recorded with the user; one with an invalid token is not recorded."""
+    """A denied call is recorded with its user; a call with an invalid token is not recorded."""
     token = center.log_in("bob", SCOPE)
     parameters = {"accountId": OTHER, "roleName": "Admin"}
     center.refused("sso", "GetRoleCredentials", accessToken=token, **parameters)
@@ -466,7 +466,7 @@ def test_a_refusal_is_recorded(center: Center, lab: Lab) -> None:
 
 
 def test_no_token_or_code_is_in_any_record(center: Center, lab: Lab) -> None:
-    """Neither records nor the stored logins contain tokens or codes."""
+    """No access token or code is in the records or in the stored logins."""
     program = center.register(SCOPE)
     started = center.start_device(program)
     center.approve(started["userCode"], "alice")
@@ -556,7 +556,7 @@ def test_an_identity_center_needs_users() -> None:
 
 
 def test_an_invalid_policy_is_reported_with_its_position() -> None:
-    """An invalid policy in a permission set is reported with its path."""
+    """An invalid policy in a permission set is reported with its path in the seed."""
     seed = SEED.replace("Long: {session_duration: 43200}", 'Long: {policies: [{Version: "2012-10-17"}]}')
     with pytest.raises(SeedInvalid) as caught:
         read_seed(seed, "seed.yaml")
@@ -577,7 +577,7 @@ def test_without_an_identity_center_logins_are_refused(make_lab: LabFactory) -> 
 
 
 def test_a_registration_has_its_expiry(center: Center, lab: Lab) -> None:
-    """A registration expires after 90 days, and its answer omits the endpoints, as AWS's are null."""
+    """A registration expires after 90 days; the response omits the endpoints, which are null on AWS."""
     created = center.call("sso-oidc", "RegisterClient", clientName="x", clientType="public")
     now = datetime.fromtimestamp(lab.sandbox.clock.now(), UTC)
 

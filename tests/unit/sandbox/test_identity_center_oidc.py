@@ -1,4 +1,4 @@
-"""The sign-in service: client registration, and the proofs that get a token."""
+"""The OIDC service of Identity Center: client registration, and the grants that get a token."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def move(lab: Lab, seconds: float) -> None:
 
 
 def exchange_refused(center: Center, **parameters: str) -> tuple[str, str, int]:
-    """Return the error of CreateToken."""
+    """Call CreateToken, which must fail; return its error."""
     return center.refused("sso-oidc", "CreateToken", **parameters)
 
 
 def who(center: Center, token: str) -> str:
-    """Return the user of an access token."""
+    """Return the name of the user to whom the access token belongs."""
     return center.role(token, ACCOUNT, "Reader").arn.rpartition("/")[2]
 
 
@@ -111,7 +111,7 @@ def test_invalid_registrations_are_refused(center: Center, changes: dict[str, An
     ],
 )
 def test_redirects_go_to_loopback_only(center: Center, uri: str) -> None:
-    """Redirect URIs other than plain http on loopback are refused (RFC 8252)."""
+    """Only http redirect URIs on loopback are accepted (RFC 8252)."""
     parameters = {"clientName": "x", "clientType": "public", "redirectUris": [uri]}
     refused = center.refused("sso-oidc", "RegisterClient", **parameters)
     assert refused[0] == "InvalidRedirectUriException: invalid_redirect_uri"
@@ -119,12 +119,12 @@ def test_redirects_go_to_loopback_only(center: Center, uri: str) -> None:
 
 @pytest.mark.parametrize("uri", ["http://127.0.0.1/oauth/callback", "http://[::1]:8080/", "http://localhost"])
 def test_loopback_has_three_names(center: Center, uri: str) -> None:
-    """All three names of loopback can be registered."""
+    """Redirect URIs with any of the three loopback names can be registered."""
     assert center.register(redirectUris=[uri]).client_id
 
 
 def test_a_client_is_authenticated_by_its_secret(center: Center) -> None:
-    """A client needs its own secret."""
+    """A client must send the secret of its own registration."""
     one, other = center.register(SCOPE), center.register(SCOPE)
     for wrong in (
         {"clientId": one.client_id, "clientSecret": other.secret},
@@ -149,7 +149,7 @@ def test_a_registration_expires_after_ninety_days(center: Center, lab: Lab) -> N
 
 
 def test_a_user_approves_a_device_by_its_code(center: Center) -> None:
-    """A device login is pending until a user approves its code; then the token is that user's."""
+    """A device login is pending until a user approves its code; then the token belongs to that user."""
     program = center.register(SCOPE)
     started = center.start_device(program)
 
@@ -163,7 +163,7 @@ def test_a_user_approves_a_device_by_its_code(center: Center) -> None:
 
 
 def test_the_answer_has_the_verification_url(center: Center) -> None:
-    """A device login's answer has the page's URL, a code of eight consonants and the polling times."""
+    """The response to a device login has the page's URL, a code of eight consonants, and the polling times."""
     started = center.start_device(center.register())
 
     assert started["verificationUri"] == "http://127.0.0.1:4566/_sandbox/device"
@@ -195,7 +195,7 @@ def test_a_device_code_works_once(center: Center) -> None:
 
 
 def test_a_denied_login_is_reported(center: Center) -> None:
-    """A denied device login gets access_denied and can't be approved any more."""
+    """A denied device login gets access_denied and can no longer be approved."""
     program = center.register()
     started = center.start_device(program)
     center.approve(started["userCode"], is_denied=True)
@@ -229,7 +229,7 @@ def test_a_device_code_expires_after_ten_minutes(center: Center, lab: Lab) -> No
 
 
 def test_a_code_of_another_client_is_refused(center: Center) -> None:
-    """Another client can't redeem a device code, which stays valid for its own."""
+    """Only the client that started a device login can redeem its code; another client's attempt changes nothing."""
     program, thief = center.register(), center.register()
     started = center.start_device(program)
     center.approve(started["userCode"], "alice")
@@ -242,7 +242,7 @@ def test_a_code_of_another_client_is_refused(center: Center) -> None:
 def test_polling_too_often_gets_slow_down(lab: Lab) -> None:
     """The third poll within a second gets SlowDown.
 
-    The AWS CLI starts with two polls at once. The machine's clock counts.
+    The AWS CLI starts with two polls at once. The limit uses the machine's clock.
     """
     moments = iter([0.0, 0.1, 0.2, 1.2, 1.3, 1.4])
     logins = PortalLogins(ticks=lambda: next(moments))
@@ -267,7 +267,7 @@ def test_polling_too_often_gets_slow_down(lab: Lab) -> None:
 
 
 def test_two_devices_do_not_slow_each_other(center: Center) -> None:
-    """Polling several device codes does not slow any of them down."""
+    """Polling several device codes at the same time gets no SlowDown."""
     program = center.register()
     started = [center.start_device(program) for _ in range(5)]
     assert [center.poll_refused(program, one) for one in started] == [PENDING] * 5
@@ -275,7 +275,7 @@ def test_two_devices_do_not_slow_each_other(center: Center) -> None:
 
 @pytest.mark.parametrize("url", [START_URL, f"{START_URL}/", f"{START_URL}#", f"{START_URL}/#/", f"{START_URL}#/"])
 def test_a_start_url_copied_from_a_browser_is_accepted(center: Center, url: str) -> None:
-    """A start URL is accepted with the endings that a browser shows."""
+    """A start URL is accepted with any of the endings that browsers show."""
     assert center.start_device(center.register(), url)["userCode"]
 
 
@@ -289,7 +289,7 @@ def test_another_start_url_is_refused(center: Center, url: str) -> None:
 
 
 def test_a_grant_must_be_registered(center: Center) -> None:
-    """A client can only use the grants that it registered for."""
+    """A client can use only the grant types that it registered."""
     browser, device = center.register_for_browser(), center.register(SCOPE)
     parameters = {**browser.parameters, "startUrl": START_URL}
     assert NOT_FOR_IT == center.refused("sso-oidc", "StartDeviceAuthorization", **parameters)
@@ -303,7 +303,7 @@ def test_a_grant_must_be_registered(center: Center) -> None:
 
 
 def test_a_code_and_its_verifier_give_a_token(center: Center) -> None:
-    """An authorization code and its PKCE verifier (RFC 7636's example) are redeemed for a token."""
+    """An authorization code and its PKCE verifier (the example of RFC 7636) are exchanged for a token."""
     assert challenge_of(VERIFIER) == CHALLENGE
     program = center.register_for_browser()
     response = center.call("sso-oidc", "CreateToken", **center.exchange(program, center.code_for(program, "bob")))
@@ -335,7 +335,7 @@ def test_mismatched_parameters_are_refused(center: Center, changes: dict[str, st
 
 
 def test_a_reused_code_ends_the_session(center: Center) -> None:
-    """A code that is redeemed twice ends the session, because it was stolen (RFC 6749, 4.1.2)."""
+    """If a code is redeemed twice its session ends, because the code may be stolen (RFC 6749, 4.1.2)."""
     program = center.register_for_browser()
     code = center.code_for(program, "alice")
     response = center.call("sso-oidc", "CreateToken", **center.exchange(program, code))
@@ -349,7 +349,7 @@ def test_a_reused_code_ends_the_session(center: Center) -> None:
 
 
 def test_another_client_may_not_redeem_a_code(center: Center) -> None:
-    """Another client can't redeem a code even with its verifier; the code stays valid for its own."""
+    """Another client can't redeem a code, even with its verifier; the code stays valid for its own client."""
     program, thief = center.register_for_browser(), center.register_for_browser()
     code = center.code_for(program, "alice")
 
@@ -368,7 +368,7 @@ def test_a_code_expires_after_ten_minutes(center: Center, lab: Lab) -> None:
 
 
 def test_any_port_of_the_registered_address_is_accepted(center: Center) -> None:
-    """Any port of the registered redirect URI is accepted (RFC 8252, 7.3), if the token request has the same."""
+    """Any port of the registered redirect URI is accepted if the token request has the same (RFC 8252, 7.3)."""
     program = center.register_for_browser()
     other = REDIRECT.replace("50000", "50001")
     answer = center.authorize(program, "POST", {"user": "alice", "answer": "approve"}, redirect_uri=other)
@@ -425,7 +425,7 @@ def test_logout_ends_refreshing(center: Center) -> None:
 
 
 def test_without_scope_there_is_no_refresh_token(center: Center) -> None:
-    """A client without scopes gets an eight-hour token without refresh token, as the CLI's older profiles do."""
+    """A client without scopes gets an eight-hour token without refresh token, as for older AWS CLI profiles."""
     program = center.register()
     started = center.start_device(program)
     center.approve(started["userCode"], "alice")
@@ -435,7 +435,7 @@ def test_without_scope_there_is_no_refresh_token(center: Center) -> None:
 
 
 def test_without_the_refresh_grant_there_is_no_refresh_token(center: Center) -> None:
-    """A client that did not register for refreshing gets no refresh token."""
+    """A client that did not register the refresh grant gets no refresh token."""
     program = center.register_for_browser(grantTypes=["authorization_code"])
     response = center.call("sso-oidc", "CreateToken", **center.exchange(program, center.code_for(program, "alice")))
     assert response["expiresIn"] == 28800
@@ -446,7 +446,7 @@ def test_without_the_refresh_grant_there_is_no_refresh_token(center: Center) -> 
 
 
 def test_stored_logins_are_limited() -> None:
-    """At most ten thousand clients are kept: the oldest is dropped for a new one."""
+    """At most ten thousand clients are stored; a new client replaces the oldest one."""
     logins = PortalLogins(ticks=iter(count()).__next__)
     first, secret = logins.register("first", (), (), (), 0)
     later = [logins.register(f"{number}", (), (), (), 0)[0] for number in range(10_000)]

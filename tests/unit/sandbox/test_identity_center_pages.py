@@ -1,4 +1,4 @@
-"""The sign-in pages: content, protection, and the same decisions by programs."""
+"""The sign-in pages: content, protection against other web pages, and JSON requests that replace them."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def center(make_lab: LabFactory) -> Center:
 
 
 def form(**fields: str) -> bytes:
-    """Return a form as a browser sends it."""
+    """Return the fields encoded as a browser submits a form."""
     return urlencode(fields).encode()
 
 
 def headers_of(center: Center) -> dict[str, str]:
-    """Return the headers of the device page."""
+    """Return the response headers of the device page."""
     return dict(center.browse("GET", "/_sandbox/device").headers)
 
 
@@ -43,7 +43,7 @@ def headers_of(center: Center) -> dict[str, str]:
 
 
 def test_the_page_shows_users_and_client(center: Center) -> None:
-    """The page shows the client's name as text, all users and two buttons."""
+    """The page shows the client's name, HTML-escaped, all users and two buttons."""
     program = center.register_for_browser(clientName="<script>alert(1)</script>")
     answer = center.authorize(program)
     text = answer.body.decode()
@@ -95,7 +95,7 @@ def test_opening_the_page_gives_no_code(center: Center) -> None:
     ids=str,
 )
 def test_redirects_go_to_registered_addresses_only(center: Center, changes: dict[str, str]) -> None:
-    """An invalid redirect URI is never redirected to; the error is shown on the page (RFC 6749, 4.1.2.1)."""
+    """The server never redirects to an invalid redirect URI; the page shows the error (RFC 6749, 4.1.2.1)."""
     program = center.register_for_browser()
     for method in ("GET", "POST"):
         answer = center.authorize(program, method, YES, **changes)
@@ -104,7 +104,7 @@ def test_redirects_go_to_registered_addresses_only(center: Center, changes: dict
 
 
 def test_a_device_client_has_no_authorization_page(center: Center) -> None:
-    """A client without the authorization code grant has no page."""
+    """A client without the authorization code grant has no authorization page."""
     assert center.authorize(center.register(SCOPE), "POST", YES).status == 400
     other = center.register(SCOPE, redirectUris=["http://127.0.0.1/oauth/callback"])
     assert center.authorize(other, "POST", YES).status == 400
@@ -126,7 +126,7 @@ def test_a_device_client_has_no_authorization_page(center: Center) -> None:
 def test_invalid_authorization_requests_are_reported_to_the_client(
     center: Center, changes: dict[str, str], error: str
 ) -> None:
-    """Errors are reported to the client at its redirect URI; a request without S256 is one."""
+    """Errors, such as a request without S256, are reported to the client by a redirect to its URI."""
     program = center.register_for_browser()
     assert brought(center.authorize(program, "GET", None, **changes)) == {"error": error, "state": "st&te"}
 
@@ -143,7 +143,7 @@ def test_both_names_of_the_scope_parameter_are_accepted(center: Center) -> None:
 
 
 def test_a_code_in_the_url_fills_the_field(center: Center) -> None:
-    """A code in the URL fills the field as text and decides nothing."""
+    """A code in the URL only fills the form's field, HTML-escaped; it approves nothing."""
     program = center.register()
     started = center.start_device(program)
     page = center.browse("GET", "/_sandbox/device", f"user_code={started['userCode']}").body.decode()
@@ -154,7 +154,7 @@ def test_a_code_in_the_url_fills_the_field(center: Center) -> None:
 
 @pytest.mark.parametrize(("answer", "outcome"), [("approve", "signed in as"), ("deny", "was denied")])
 def test_the_form_decides(center: Center, answer: str, outcome: str) -> None:
-    """The submitted form decides the device login and shows the result."""
+    """Submitting the form approves or denies the device login and shows the result."""
     program = center.register()
     started = center.start_device(program)
     body = form(user_code=started["userCode"], user="bob", answer=answer)
@@ -169,7 +169,7 @@ def test_the_form_decides(center: Center, answer: str, outcome: str) -> None:
 
 
 def test_the_page_reports_a_wrong_code_or_user(center: Center) -> None:
-    """A wrong code or user is reported on the page and decides nothing."""
+    """A wrong code or user is reported on the page, and the login stays pending."""
     program = center.register()
     started = center.start_device(program)
     wrong_code = center.browse("POST", "/_sandbox/device", body=form(user_code="BBBB-BBBB", user="alice"))
@@ -202,13 +202,13 @@ def test_other_web_pages_may_not_decide(center: Center) -> None:
 
 
 def test_a_link_may_open_the_page(center: Center) -> None:
-    """A cross-site link may open the page, which only shows the form."""
+    """A link on another site may open the page, which only shows the form."""
     query = authorize_query(center.register_for_browser())
     assert center.browse("GET", "/authorize", query, sec_fetch_site="cross-site").status == 200
 
 
 def test_the_pages_are_for_this_machine_only(center: Center) -> None:
-    """The pages are refused to other machines and for rebound host names."""
+    """Requests from other machines or with rebound host names are refused."""
     query = authorize_query(center.register_for_browser())
     for peer, host in (("203.0.113.7", HOST), ("127.0.0.1", "evil.example:4566")):
         for path in ("/authorize", "/_sandbox/device"):
@@ -217,7 +217,7 @@ def test_the_pages_are_for_this_machine_only(center: Center) -> None:
 
 
 def test_the_pages_are_neither_framed_nor_cached(center: Center) -> None:
-    """The pages can't be framed or cached, and keep the Origin header (`no-referrer` would make it `null`)."""
+    """The pages can't be framed or cached. Browsers still send Origin (`no-referrer` would make it `null`)."""
     found = headers_of(center)
     assert "frame-ancestors 'none'" in found["Content-Security-Policy"]
     assert "default-src 'none'" in found["Content-Security-Policy"]
@@ -229,7 +229,7 @@ def test_the_pages_are_neither_framed_nor_cached(center: Center) -> None:
 
 
 def test_a_program_decides_by_code_or_url(center: Center) -> None:
-    """A program can decide by user code, by the page's URL and by the authorization URL."""
+    """A program can approve by user code, by the page's URL or by the authorization URL."""
     program, browser = center.register(), center.register_for_browser()
     first, second = center.start_device(program), center.start_device(program)
     assert center.approve(first["userCode"], "alice") == {"user": "alice", "redirect": ""}
@@ -254,7 +254,7 @@ def test_a_program_decides_by_code_or_url(center: Center) -> None:
     ],
 )
 def test_invalid_decisions_are_reported(center: Center, code: str, status: int, words: str) -> None:
-    """A code or URL that can't be decided is refused with the reason."""
+    """A code or URL that can't be approved is refused with the reason."""
     assert words in center.approve(code, "alice", status=status)["error"]
 
 
@@ -269,7 +269,7 @@ def test_a_url_with_invalid_scopes_is_reported(center: Center) -> None:
     [("", "name a user: there are alice, bob"), ("alic", "did you mean alice?"), ("zoe", "it has alice, bob")],
 )
 def test_the_user_must_exist(center: Center, name: str, words: str) -> None:
-    """With several users the user must be named and exist."""
+    """With several users the request must name an existing user."""
     started = center.start_device(center.register())
     assert words in center.approve(started["userCode"], name, status=404)["error"]
 
@@ -281,13 +281,13 @@ def test_an_invalid_body_is_reported(center: Center, body: bytes) -> None:
 
 
 def test_the_only_user_need_not_be_named(make_lab: LabFactory) -> None:
-    """If there is only one user it need not be named."""
+    """If there is only one user, the request need not name the user."""
     center = Center.of(make_lab(SEED.replace("alice: {}, bob: {}", "alice: {}").replace("[alice, bob]", "[alice]")))
     assert center.approve(center.start_device(center.register())["userCode"])["user"] == "alice"
 
 
 def test_pending_logins_are_listed(center: Center) -> None:
-    """Waiting logins are listed until they are decided or expire."""
+    """Pending logins are listed until they are approved, denied or expired."""
     program = center.register()
     first, second = center.start_device(program), center.start_device(program)
     center.approve(first["userCode"], "alice")
@@ -324,7 +324,7 @@ def test_with_auto_approve_a_device_does_not_wait(lab: Lab) -> None:
 
 
 def test_auto_approve_is_for_this_machine_only(lab: Lab) -> None:
-    """auto_approve does not apply to other machines, which wait for a user on this one."""
+    """auto_approve does not apply to requests from other machines; their logins stay pending."""
     center = Center.of(lab)
     program = center.register()
     started = center.start_device(program)

@@ -1,4 +1,4 @@
-"""Fuzzing IAM Identity Center: every request is answered without failure, and none gets a token."""
+"""Fuzzing IAM Identity Center: no request causes an internal failure, and none gets a token."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_random_requests_give_no_token(center: Center, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_the_portal_answers_random_requests(center: Center, seed: int) -> None:
-    """The portal answers random parameters with valid and invalid tokens."""
+    """The portal answers random parameters, with valid and invalid tokens, without a failure."""
     random = Random(seed)  # noqa: S311 - reproducible
     token = center.log_in("alice", SCOPE)
     for _ in range(500):
@@ -112,7 +112,7 @@ def test_the_portal_answers_random_requests(center: Center, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_the_pages_answer_random_requests(center: Center, seed: int) -> None:
-    """The pages answer random input, and redirect to the client's URI only."""
+    """The pages answer random input, and redirect only to the client's URI."""
     random = Random(seed)  # noqa: S311 - reproducible
     program = center.register_for_browser()
     names = ("client_id", "redirect_uri", "state", "code_challenge", "code_challenge_method", "scopes", "response_type")

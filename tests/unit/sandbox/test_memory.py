@@ -1,4 +1,4 @@
-"""Memory: valid sessions are kept, everything else is bounded."""
+"""Memory use: valid sessions are kept, and all other stored data is bounded."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ HOUR = 3600
 
 
 def session(number: int, issued_at: int) -> Session:
-    """Return a session of an hour."""
+    """Return a session that lasts an hour."""
     return Session("role", ACCOUNT, ROLE_ID, f"session-{number}", issued_at, issued_at + HOUR)
 
 
 def test_expired_sessions_are_dropped_and_valid_ones_kept() -> None:
-    """Of 100,000 sessions all valid ones are kept, and at most as many expired ones."""
+    """All valid sessions are kept; expired sessions are dropped once they outnumber the valid ones."""
     sessions = SessionTable()
     valid = []
     for number in range(100_000):
@@ -30,7 +30,7 @@ def test_expired_sessions_are_dropped_and_valid_ones_kept() -> None:
 
 
 def test_a_session_takes_less_than_half_a_kilobyte() -> None:
-    """A session takes less than 500 bytes, because its secret and token are computed."""
+    """A session takes less than 500 bytes of memory, because its secret and token are computed on demand."""
     sessions = SessionTable()
     count = 20_000
     tracemalloc.start()
@@ -47,7 +47,7 @@ def test_a_session_takes_less_than_half_a_kilobyte() -> None:
 
 
 def test_sessions_of_the_same_second_are_distinguished() -> None:
-    """Sessions that share timestamps are otherwise distinct."""
+    """Sessions issued in the same second have different keys."""
     sessions = SessionTable()
     keys = [sessions.issue(session(number, 1_800_000_000 + number // 2)).access_key_id for number in range(4)]
 
@@ -57,7 +57,7 @@ def test_sessions_of_the_same_second_are_distinguished() -> None:
 
 
 def test_old_decisions_are_dropped(lab: Lab) -> None:
-    """The latest thousand decisions are kept."""
+    """Only the latest thousand decisions are kept."""
     alice = lab.user("alice")
     role = f"arn:aws:iam::{ACCOUNT}:role/team/Jump"
     request = alice.request("sts", "AssumeRole", RoleArn=role, RoleSessionName="s1")
@@ -69,7 +69,7 @@ def test_old_decisions_are_dropped(lab: Lab) -> None:
 
 
 def test_role_changes_take_effect_at_the_next_request(lab: Lab) -> None:
-    """Changes of a role take effect at the next request; nothing is cached."""
+    """Changes to a role take effect at the next request, because no policy is cached."""
     alice, admin = lab.user("alice"), lab.user("admin")
     role = f"arn:aws:iam::{ACCOUNT}:role/Long"
     alice.assume(role)

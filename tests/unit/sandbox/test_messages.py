@@ -1,4 +1,4 @@
-"""DecodeAuthorizationMessage: the reason of a denial, for permitted callers."""
+"""DecodeAuthorizationMessage: permitted callers can decode the reason of a denial."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ accounts:
 
 
 def last_message(lab: Lab) -> str:
-    """Return the encoded message of the last decision, from `/_sandbox/decisions`."""
+    """Return the encoded message of the latest decision, from `/_sandbox/decisions`."""
     request = HttpRequest("GET", "/_sandbox/decisions", "last=1", {"host": HOST}, b"", "127.0.0.1")
     record: dict[str, str] = json.loads(Control(lab.sandbox).handle(request).body)["decisions"][0]
     return record.get("encoded_message", "")
 
 
 def decoded(lab: Lab, message: str, name: str = "admin", account: str = ACCOUNT) -> dict[str, Any]:
-    """Return the decoded message."""
+    """Decode the message as that user; return the parsed JSON."""
     answer = lab.user(name, account).call("sts", "DecodeAuthorizationMessage", EncodedMessage=message)
     found: dict[str, Any] = json.loads(answer["DecodedMessage"])
     return found
 
 
 def test_a_message_has_aws_form(make_lab: LabFactory) -> None:
-    """A message has AWS's format: denying statement, caller, action, resource and conditions."""
+    """A message has AWS's format: the denying statement, caller, action, resource and conditions."""
     lab = make_lab(DENYING)
     person = lab.user("chain-user")
     person.refused("secretsmanager", "ListSecrets")
@@ -71,7 +71,7 @@ def test_a_message_has_aws_form(make_lab: LabFactory) -> None:
 
 
 def test_an_implicit_denial_matches_no_statement(lab: Lab) -> None:
-    """An implicit denial has no statement; only users have a name."""
+    """An implicit denial has no statement, and only users (not roles) have a name in the message."""
     jump = lab.user("alice").assume(f"arn:aws:iam::{ACCOUNT}:role/team/Jump")
     jump.refused("secretsmanager", "ListSecrets")
 
@@ -89,7 +89,7 @@ def test_an_allowed_request_has_no_message(lab: Lab) -> None:
 
 
 def test_messages_contain_no_external_id(lab: Lab) -> None:
-    """External IDs are in no message."""
+    """No decoded message contains the external ID."""
     jump = lab.user("alice").assume(f"arn:aws:iam::{ACCOUNT}:role/team/Jump")
     jump.refused_role(TARGET, ExternalId="guessed-external-id")
 
@@ -122,7 +122,7 @@ def test_another_accounts_message_is_not_decoded(lab: Lab) -> None:
 
 @pytest.mark.parametrize("message", ["x", "gAAAAA", "é" * 20, "A" * 10_240])
 def test_an_invalid_message_is_refused(lab: Lab, message: str) -> None:
-    """Garbage gets InvalidAuthorizationMessageException."""
+    """A text that is no encoded message gets InvalidAuthorizationMessageException."""
     refused = lab.user("admin").refused("sts", "DecodeAuthorizationMessage", EncodedMessage=message)
 
     assert refused.code == "InvalidAuthorizationMessageException"
@@ -150,7 +150,7 @@ def test_a_message_is_never_too_long_to_be_decoded(lab: Lab) -> None:
     assert found["context"]["action"] == "secretsmanager:ListSecrets"
 
 
-def _swollen(lab: Lab) -> Any:  # the last decision, with incompressible conditions
+def _swollen(lab: Lab) -> Any:  # the latest decision, with incompressible conditions
     kept = lab.sandbox.judge.decisions[-1]
     request = kept.decision.request
     noise = {f"aws:PrincipalTag/{i}": (os.urandom(128).hex(),) for i in range(200)}

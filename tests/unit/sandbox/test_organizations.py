@@ -1,4 +1,4 @@
-"""Organizations: the accounts that control policies apply to, and the condition keys of requests."""
+"""Organizations: which accounts control policies apply to, and the organization's condition keys."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FULL = '{Version: "2012-10-17", Statement: [{Effect: Allow, Action: "*", Resourc
 
 
 def seed(organization: str, *, trust: str = f'["{OTHER}", "{OWNER}", "{STRANGER}"]') -> str:
-    """Return a seed with a management account, two members and a stranger, each with a secret."""
+    """Return a seed with a management account, two members and an outside account, each with a secret."""
     return f"""
 organization:
   id: o-exampleorg1
@@ -49,7 +49,7 @@ accounts:
 
 
 def workloads(policies: str) -> str:
-    """Return the unit with both members and these policies."""
+    """Return the organizational unit with both members and these policies."""
     return f"""
   organizational_units:
     Workloads:
@@ -59,7 +59,7 @@ def workloads(policies: str) -> str:
 
 
 def read(lab: Lab, account: str = ACCOUNT, name: str = "admin") -> str:
-    """Return `ok`, or the error of reading the account's secret."""
+    """Read the account's secret; return `ok` or the error."""
     answer = lab.user(name, account).answer("secretsmanager", "GetSecretValue", SecretId="db")
     return "ok" if answer.status == 200 else answer.body.decode()
 
@@ -68,7 +68,7 @@ def read(lab: Lab, account: str = ACCOUNT, name: str = "admin") -> str:
 
 
 def test_an_scp_applies_to_members_below_it_only(make_lab: LabFactory) -> None:
-    """An SCP applies to all users of the members below it, but not to the management account or other accounts."""
+    """An SCP applies to all users of the members below it, but not to management or outside accounts."""
     lab = make_lab(seed(workloads(f"service_control_policies: [{DENY % ''}]")))
 
     for account in (ACCOUNT, OTHER):
@@ -85,7 +85,7 @@ def test_an_scp_does_not_apply_to_the_management_account(make_lab: LabFactory) -
 
 
 def test_an_scp_does_not_apply_to_other_accounts(make_lab: LabFactory) -> None:
-    """An SCP on one account does not apply to another."""
+    """An SCP attached to one account does not apply to another account."""
     accounts = f'{{"{ACCOUNT}": {{service_control_policies: [{DENY % ""}]}}, "{OTHER}": {{}}}}'
     lab = make_lab(seed(f"  accounts: {accounts}"))
 
@@ -94,7 +94,7 @@ def test_an_scp_does_not_apply_to_other_accounts(make_lab: LabFactory) -> None:
 
 
 def test_an_scp_applies_to_root_users_and_sessions(make_lab: LabFactory) -> None:
-    """An SCP applies to a member's root user and to role sessions."""
+    """An SCP applies to a member account's root user and to role sessions."""
     from tests.sandboxes import Keys
 
     lab = make_lab(seed(workloads(f"service_control_policies: [{DENY % ''}]")))
@@ -114,7 +114,7 @@ def test_an_scp_does_not_apply_to_service_linked_roles(make_lab: LabFactory) -> 
     admin = lab.user("admin")
     for path in ("/aws-service-role/x.amazonaws.com/", "/"):
         name = f"Linked{len(path)}"
-        # AWS creates these roles, not an account, so they are planted.
+        # The test adds these roles to moto directly, because only AWS can create them.
         role = IamBuilder(lab.sandbox.world).add_role(ACCOUNT, name, trust % ACCOUNT, path)
         lab.sandbox.world.backend(ACCOUNT).roles[role.unique_id].put_policy("p", allow)
         session = admin.assume(f"arn:aws:iam::{ACCOUNT}:role{path}{name}")
@@ -123,7 +123,7 @@ def test_an_scp_does_not_apply_to_service_linked_roles(make_lab: LabFactory) -> 
 
 
 def test_every_level_has_to_allow(make_lab: LabFactory) -> None:
-    """Without FullAWSAccess every level must allow; the error is worded as an explicit deny."""
+    """Without FullAWSAccess every level must allow the request; the denial is worded like an explicit deny."""
     only = '{Version: "2012-10-17", Statement: [{Effect: Allow, Action: [%s], Resource: "*"}]}'
     for actions, expected in (
         ('"secretsmanager:*", "kms:Decrypt"', "ok"),
@@ -135,7 +135,7 @@ def test_every_level_has_to_allow(make_lab: LabFactory) -> None:
 
 
 def test_conditions_of_an_scp_are_evaluated(make_lab: LabFactory) -> None:
-    """An SCP's condition can restrict the region of requests."""
+    """A condition in an SCP can restrict requests to certain regions."""
     condition = ', Condition: {StringNotEquals: {"aws:RequestedRegion": us-east-1}}'
     lab = make_lab(seed(workloads(f"service_control_policies: [{DENY % condition}]")))
     alice = lab.user("alice")
@@ -146,7 +146,7 @@ def test_conditions_of_an_scp_are_evaluated(make_lab: LabFactory) -> None:
 
 
 def test_a_refusal_names_the_policy(make_lab: LabFactory) -> None:
-    """A denial names the policy's ARN (since January 2026), inherited ones too; AWS's own have no account in it."""
+    """A denial names the SCP's ARN (since January 2026), even of an inherited SCP; AWS's own have no account in it."""
     named = f"[{{name: NoSecrets, document: {DENY % ''}}}]"
     lab = make_lab(seed(workloads(f"service_control_policies: {named}")))
 
@@ -159,7 +159,7 @@ def test_a_refusal_names_the_policy(make_lab: LabFactory) -> None:
 
 
 def test_consolidated_billing_has_no_policies(make_lab: LabFactory) -> None:
-    """An organization with consolidated billing has no policies; a seed that attaches some is refused."""
+    """With consolidated billing only, an organization has no policies; a seed that attaches one is refused."""
     text = seed(f"  feature_set: CONSOLIDATED_BILLING{workloads('')}")
     lab = make_lab(text)
 
@@ -181,7 +181,7 @@ def test_a_policy_counts_only_while_its_type_is_enabled(make_lab: LabFactory) ->
 
 
 def test_an_invalid_policy_denies(make_lab: LabFactory) -> None:
-    """An unreadable control policy denies everything."""
+    """A control policy that can't be parsed denies everything."""
     for kind in ("SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY"):
         lab = make_lab(seed(workloads("")))
         backend = _taught_models().organizations_backends[OWNER]["aws"]
@@ -211,7 +211,7 @@ def test_an_rcp_applies_to_all_callers_of_member_resources(make_lab: LabFactory)
 
 
 def test_an_rcp_does_not_apply_to_the_management_account(make_lab: LabFactory) -> None:
-    """An RCP applies neither to the management account's resources nor to other organizations'."""
+    """An RCP applies neither to the management account's resources nor to other organizations' resources."""
     everybody = PERIMETER.replace("o-exampleorg1", "o-another00000")
     lab = make_lab(seed(f"  {everybody}{workloads('')}"))
 
@@ -220,7 +220,7 @@ def test_an_rcp_does_not_apply_to_the_management_account(make_lab: LabFactory) -
 
 
 def test_an_rcp_applies_to_supported_services_only(make_lab: LabFactory) -> None:
-    """An RCP has no effect on services that AWS does not list, such as IAM and Parameter Store."""
+    """An RCP has no effect on services that AWS does not list for RCPs, such as IAM and Parameter Store."""
     policy = PERIMETER.replace('"secretsmanager:*"', '"iam:*", "ssm:*"').replace("o-exampleorg1", "o-another00000")
     lab = make_lab(seed(workloads(policy)))
 
@@ -232,7 +232,7 @@ def test_an_rcp_applies_to_supported_services_only(make_lab: LabFactory) -> None
 
 
 def test_an_rcp_applies_to_federated_callers(make_lab: LabFactory) -> None:
-    """An RCP applies to web identity tokens, too: AWS's recommended guard limits them to own repositories."""
+    """An RCP also applies to web identity tokens; AWS's recommended RCP admits only the own repositories."""
     issuer = "token.actions.githubusercontent.com"
     policy = (
         'resource_control_policies: [{Version: "2012-10-17", Statement: [{Effect: Deny, Principal: "*", '
@@ -263,7 +263,7 @@ def test_an_rcp_applies_to_federated_callers(make_lab: LabFactory) -> None:
 
 
 def test_organization_condition_keys_of_the_caller(make_lab: LabFactory) -> None:
-    """A request has the organization's keys of principal and resource; they are absent outside an organization."""
+    """Requests have condition keys for the organizations of principal and resource, absent outside of one."""
     lab = make_lab(seed(workloads("")))
     lab.user("admin", OTHER).assume(ROLE)
     context = lab.sandbox.judge.decisions[-1].decision.request.context
@@ -279,7 +279,7 @@ def test_organization_condition_keys_of_the_caller(make_lab: LabFactory) -> None
 
 
 def test_a_trust_policy_can_require_the_organization(make_lab: LabFactory) -> None:
-    """aws:PrincipalOrgID restricts a trust policy that names everyone, as AWS recommends."""
+    """aws:PrincipalOrgID can restrict a trust policy with the principal `*`, as AWS recommends."""
     text = seed(workloads("")).replace(
         'Action: "sts:AssumeRole"}]}',
         'Action: "sts:AssumeRole", Condition: {StringEquals: {"aws:PrincipalOrgID": o-exampleorg1}}}]}',
@@ -291,7 +291,7 @@ def test_a_trust_policy_can_require_the_organization(make_lab: LabFactory) -> No
 
 
 def test_without_an_organization_the_keys_are_absent(make_lab: LabFactory) -> None:
-    """Without an organization there are no organization keys and no control policies."""
+    """Without an organization requests have no organization keys, and no control policies apply."""
     lab = make_lab('accounts: {"111111111111": {}}')
     lab.user("admin").call("iam", "ListRoles")
     decision = lab.sandbox.judge.decisions[-1].decision
@@ -301,7 +301,7 @@ def test_without_an_organization_the_keys_are_absent(make_lab: LabFactory) -> No
 
 
 def test_within_the_organization_a_denial_has_its_reason(make_lab: LabFactory) -> None:
-    """Within an organization a cross-account denial names its policy; a stranger's does not."""
+    """Within an organization a cross-account denial names its policy; for outside callers it does not."""
     policy = (
         'resource_control_policies: [{Version: "2012-10-17", Statement: [{Effect: Deny, Principal: "*", '
         'Action: "sts:AssumeRole", Resource: "*"}]}]'
@@ -350,7 +350,7 @@ organization:
 
 
 def test_policy_names_are_unique() -> None:
-    """A policy name can be repeated with the same document only."""
+    """A policy name may be repeated only with the same document."""
     text = seed(
         f"  service_control_policies: [{{name: A, document: {DENY % ''}}}]"
         + workloads(f"service_control_policies: [{{name: A, document: {FULL}}}]")
@@ -383,7 +383,7 @@ def test_organizations_end_with_their_sandbox(make_lab: LabFactory) -> None:
 
 
 def test_a_moto_that_drops_a_policy_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A moto that drops a policy is refused when the first organization is created."""
+    """A moto version that drops a policy is refused when the first organization is created."""
     models = _taught_models()
     organization_models.cache_clear()
 

@@ -1,4 +1,4 @@
-"""The Organizations API and the seed share one state."""
+"""The Organizations API reads and changes the organization that the seed has created."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DENY = json.dumps(
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """A sandbox with an organization without policies of its own."""
+    """A sandbox with an organization that has no policies except AWS's."""
     return make_lab(seed(workloads("")))
 
 
@@ -37,7 +37,7 @@ def test_the_organization_of_the_seed_exists(lab: Lab) -> None:
 
 
 def test_an_attached_policy_applies_at_once(lab: Lab) -> None:
-    """An attached policy takes effect at once, and a detached one no longer applies."""
+    """An attached policy takes effect at once, and a detached policy no longer applies."""
     owner = lab.user("admin", OWNER)
     created = owner.call(
         "organizations", "CreatePolicy", Name="NoSecrets", Description="x", Type="SERVICE_CONTROL_POLICY", Content=DENY
@@ -52,7 +52,7 @@ def test_an_attached_policy_applies_at_once(lab: Lab) -> None:
 
 
 def test_a_moved_account_has_the_policies_of_its_new_unit(make_lab: LabFactory) -> None:
-    """An account that is moved out of a unit is no longer subject to the unit's policies."""
+    """The policies of an organizational unit no longer apply to an account that was moved out of it."""
     lab = make_lab(seed(workloads(f"service_control_policies: [{json.dumps(json.loads(DENY))}]")))
     owner = lab.user("admin", OWNER)
     root = owner.call("organizations", "ListRoots")["Roots"][0]["Id"]
@@ -77,7 +77,7 @@ def test_a_created_account_works_in_the_sandbox(lab: Lab) -> None:
 
 
 def test_an_organization_can_be_made_in_a_sandbox_without_one(make_lab: LabFactory) -> None:
-    """An organization can be created through the API, with a policy that takes effect."""
+    """The API can create an organization in a sandbox without one, and its policies take effect."""
     lab = make_lab(f'accounts: {{"{OWNER}": {{}}}}')
     owner = lab.user("admin", OWNER)
     owner.call("organizations", "CreateOrganization", FeatureSet="ALL")

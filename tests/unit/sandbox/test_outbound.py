@@ -1,4 +1,4 @@
-"""GetWebIdentityToken: tokens for services outside AWS, their claims, and their verification keys."""
+"""GetWebIdentityToken: tokens for services outside AWS, their claims, and the keys that verify them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ACTIONS = '["sts:GetWebIdentityToken", "sts:TagGetWebIdentityToken", "sts:SetWeb
 
 
 def seed(condition: str = "{}", actions: str = ACTIONS) -> str:
-    """Return a seed with a role that may request tokens, in an organization's account with the feature enabled."""
+    """Return a seed with a role that may request tokens, in a member account with the feature enabled."""
     return f"""
 organization: {{id: o-exampleorg1, management_account: "{OTHER}", accounts: ["{ACCOUNT}"]}}
 accounts:
@@ -45,20 +45,20 @@ def lab(make_lab: LabFactory) -> Lab:
 
 
 def token(person: Person, **parameters: object) -> str:
-    """Return the caller's token."""
+    """Call GetWebIdentityToken; return the token."""
     request: dict[str, object] = {"Audience": [AUDIENCE], "SigningAlgorithm": "RS256", **parameters}
     return str(person.call("sts", "GetWebIdentityToken", **request)["WebIdentityToken"])
 
 
 def refused(person: Person, **parameters: object) -> str:
-    """Return status, code and message of the error."""
+    """Call GetWebIdentityToken, which must fail; return status, code and message of the error."""
     request: dict[str, object] = {"Audience": [AUDIENCE], "SigningAlgorithm": "RS256", **parameters}
     error = person.refused("sts", "GetWebIdentityToken", **request)
     return f"{error.status} {error.code}: {error.message}"
 
 
 def read(lab: Lab, text: str, audience: str = AUDIENCE) -> dict[str, Any]:
-    """Return the claims, verified like a relying party: discovery, keys, signature, issuer, audience."""
+    """Verify the token like a relying party: discovery, keys, signature, issuer, audience; return its claims."""
     control = Control(lab.sandbox)
     document = ask(control, f"outbound/{ACCOUNT}/.well-known/openid-configuration")[1]
     path = document["jwks_uri"].removeprefix("http://127.0.0.1:4566/_sandbox/")
@@ -77,7 +77,7 @@ def read(lab: Lab, text: str, audience: str = AUDIENCE) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("algorithm", "key"), [("RS256", "RSA_0"), ("ES384", "EC384_0")])
 def test_a_relying_party_can_verify_a_token(lab: Lab, algorithm: str, key: str) -> None:
-    """A token verifies with the published keys; a changed one does not."""
+    """A token can be verified with the published keys; a changed token can't."""
     text = token(lab.user("admin").assume(ROLE), SigningAlgorithm=algorithm)
 
     assert jwt.get_unverified_header(text) == {"alg": algorithm, "kid": key, "typ": "JWT"}
@@ -90,7 +90,7 @@ def test_a_relying_party_can_verify_a_token(lab: Lab, algorithm: str, key: str) 
 
 
 def test_the_claims_have_aws_form(lab: Lab) -> None:
-    """A token has the standard claims and AWS's about account, organization, session and tags."""
+    """A token has the standard claims, and AWS's claims about account, organization, session and tags."""
     worker = lab.user("admin").assume(
         ROLE, Tags=[{"Key": "team", "Value": "red"}], SourceIdentity="ada", DurationSeconds=900
     )
@@ -114,7 +114,7 @@ def test_the_claims_have_aws_form(lab: Lab) -> None:
 
 
 def test_the_subject_is_the_user(lab: Lab) -> None:
-    """A user's token has several audiences as a list, and no session claims."""
+    """A user's token has a list of audiences, and no session claims."""
     claims = read(lab, token(lab.user("admin"), Audience=["a", AUDIENCE]))
 
     assert claims["sub"] == f"arn:aws:iam::{ACCOUNT}:user/admin"
@@ -123,7 +123,7 @@ def test_the_subject_is_the_user(lab: Lab) -> None:
 
 
 def test_the_account_must_enable_it(lab: Lab) -> None:
-    """The feature is enabled and disabled per account through IAM; the issuer never changes."""
+    """Each account enables and disables the feature through IAM; its issuer URL never changes."""
     admin = lab.user("admin", OTHER)
 
     assert refused(admin).startswith("403 OutboundWebIdentityFederationDisabledException")
@@ -140,7 +140,7 @@ def test_the_account_must_enable_it(lab: Lab) -> None:
 
 
 def test_a_token_expires_with_the_session(lab: Lab) -> None:
-    """A token can't outlive its session (SessionDurationEscalationException); a user's keys have no such limit."""
+    """A token can't outlive its session (SessionDurationEscalationException); user keys have no such limit."""
     worker = lab.user("admin").assume(ROLE, DurationSeconds=900)
 
     assert read(lab, token(worker, DurationSeconds=900))["sub"] == ROLE
@@ -168,7 +168,7 @@ def test_a_token_expires_with_the_session(lab: Lab) -> None:
 def test_a_policy_can_limit_the_token(
     make_lab: LabFactory, condition: str, good: dict[str, object], bad: dict[str, object] | None
 ) -> None:
-    """Audience, duration, algorithm, subject and tags are condition keys."""
+    """Audience, duration, algorithm, subject and tags of the token are condition keys."""
     worker = make_lab(seed(condition)).user("admin").assume(ROLE)
 
     assert token(worker, **good)
@@ -177,7 +177,7 @@ def test_a_policy_can_limit_the_token(
 
 
 def test_tags_need_a_separate_permission(make_lab: LabFactory) -> None:
-    """Tags need sts:TagGetWebIdentityToken."""
+    """Requesting tags in a token needs sts:TagGetWebIdentityToken."""
     worker = make_lab(seed(actions='["sts:GetWebIdentityToken"]')).user("admin").assume(ROLE)
 
     assert token(worker)
@@ -196,7 +196,7 @@ def test_a_caller_without_permission_is_refused(lab: Lab) -> None:
 
 
 def origin(lab: Lab, **keys: str) -> Person:
-    """Return a session with a trusted identity propagation context."""
+    """Assume the role with a trusted identity propagation context; return the session as a caller."""
     context = {f"aws:OriginIdentity/{name}": value for name, value in keys.items()}
     assertion = ask(Control(lab.sandbox), "context", "POST", {"context": context})[1]["assertion"]
     provided = [{"ProviderArn": "arn:aws:iam::aws:contextProvider/IdentityCenter", "ContextAssertion": assertion}]
@@ -237,7 +237,7 @@ def test_invalid_subjects_and_scopes_are_refused(
 
 
 def test_scopes_need_a_separate_permission(make_lab: LabFactory) -> None:
-    """A scope needs sts:SetWebIdentityTokenScope, restricted by sts:IdentityTokenScope."""
+    """Requesting a scope needs sts:SetWebIdentityTokenScope, which sts:IdentityTokenScope can restrict."""
     condition = '{"ForAllValues:StringEquals": {"sts:IdentityTokenScope": [read]}}'
     for actions, scope, expected in (
         ('["sts:GetWebIdentityToken"]', "read", False),
@@ -256,7 +256,7 @@ def test_too_large_a_payload_is_refused(lab: Lab) -> None:
 
 
 def test_aws_refuses_its_own_tokens(make_lab: LabFactory) -> None:
-    """AWS's own tokens can't be used with AssumeRoleWithWebIdentity (IAM User Guide), even with a provider for them."""
+    """AssumeRoleWithWebIdentity refuses AWS's own tokens (IAM User Guide), even with a provider for them."""
     lab = make_lab(seed())
     admin = lab.user("admin")
     text = token(admin, Audience=["sts.amazonaws.com"])
@@ -279,7 +279,7 @@ def test_records_contain_no_token(lab: Lab) -> None:
 
 
 def test_keys_are_published_for_enabled_accounts(lab: Lab) -> None:
-    """Public keys are published for accounts with the feature enabled, to this machine only."""
+    """The sandbox publishes keys only for accounts with the feature enabled, and only to this machine."""
     control = Control(lab.sandbox)
 
     assert ask(control, f"outbound/{OTHER}/.well-known/jwks.json")[0] == 404

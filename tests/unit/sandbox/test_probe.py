@@ -1,4 +1,4 @@
-"""The probe of moto at start: a moto that drops something stops the sandbox."""
+"""The check of moto at start: the sandbox does not start with a moto that drops policies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_the_installed_moto_passes_the_probe() -> None:
 
 
 def forget(name: str) -> Any:  # moto's methods have various signatures
-    """Return a backend method that does nothing."""
+    """Return a function that does nothing, to replace a backend method of moto."""
 
     def method(*_: object, **__: object) -> None:
         return None
@@ -36,7 +36,7 @@ def forget(name: str) -> Any:  # moto's methods have various signatures
     "method", ["put_role_policy", "put_user_policy", "put_group_policy", "attach_user_policy", "add_user_to_group"]
 )
 def test_a_moto_that_drops_a_policy_is_refused(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
-    """A moto that drops a policy or membership is refused."""
+    """The sandbox refuses to start if moto drops a policy or a group membership."""
     monkeypatch.setattr(iam_models().IAMBackend, method, forget(method))
 
     with pytest.raises(SandboxUnavailable) as caught:
@@ -46,7 +46,7 @@ def test_a_moto_that_drops_a_policy_is_refused(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_a_moto_that_renamed_an_attribute_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A moto that renamed an attribute is refused."""
+    """The sandbox refuses to start if moto has renamed an attribute that it uses."""
     role = iam_models().Role
     original = role.__init__
 
@@ -63,7 +63,7 @@ def test_a_moto_that_renamed_an_attribute_is_refused(monkeypatch: pytest.MonkeyP
 
 
 def test_starting_loads_no_unneeded_service() -> None:
-    """Starting a sandbox loads neither SSM (0.7 s and 125 MB), nor moto's web framework, nor dsops' pipeline."""
+    """Starting a sandbox imports neither SSM (0.7 s and 125 MB), nor moto's web framework, nor dsops' pipeline."""
     code = (
         "import sys; from dsops.sandbox.control.launch import open_server; from dsops.sandbox.seed.model import Seed; "
         "server = open_server(Seed()); print(' '.join(sorted(sys.modules)))"

@@ -14,7 +14,7 @@ from dsops.sandbox.wire.route import Route, find_route
 from dsops.sandbox.wire.service_table import SERVED
 from tests.shapes import ShapeMaker, written_request
 
-# Operations with the same wire format as others, or with an endpoint of their own.
+# S3 operations that are sent like another one, and operations with a separate endpoint.
 SAME_REQUESTS = {
     ("s3", "GetBucketLifecycle"): "GetBucketLifecycleConfiguration",
     ("s3", "PutBucketLifecycle"): "PutBucketLifecycleConfiguration",
@@ -23,7 +23,7 @@ SAME_REQUESTS = {
     ("s3", "ListDirectoryBuckets"): "ListBuckets",
 }
 ELSEWHERE = {("s3", "WriteGetObjectResponse"), ("s3control", "CreateBucket")}
-# Operations that both Timestream services have under the same X-Amz-Target.
+# Operations of both Timestream services that have the same X-Amz-Target.
 SHARED = {"DescribeEndpoints", "ListTagsForResource", "TagResource", "UntagResource"}
 
 
@@ -36,7 +36,7 @@ def read(request: HttpRequest) -> Route:
 
 @pytest.mark.parametrize("service", sorted(SERVED))
 def test_botocore_requests_are_read_back(service: str) -> None:
-    """All operations of all served services round-trip in each protocol, with generated parameters."""
+    """botocore's requests are parsed to the same operation and parameters, for all services and protocols."""
     for protocol in protocols(service):
         for operation in sorted(operation_names(service)):
             if (service, operation) in ELSEWHERE or (service == "timestream-query" and operation in SHARED):
@@ -45,7 +45,7 @@ def test_botocore_requests_are_read_back(service: str) -> None:
 
 
 def check(service: str, operation: str, protocol: Protocol) -> None:
-    """Check the round trip of one operation."""
+    """Check that one operation's request is parsed to the same operation and parameters."""
     shape = operation_model(service, operation).input_shape
     created = ShapeMaker(Random(f"{service}.{operation}"), protocol).parameters(shape) if shape else {}  # noqa: S311
 
@@ -63,7 +63,7 @@ def check(service: str, operation: str, protocol: Protocol) -> None:
 
 
 def something(value: object) -> object:
-    """Drop empty structures, which the query protocols can't express."""
+    """Return the value without empty structures, which the query protocols can't express."""
     if isinstance(value, dict):
         items = ((name, something(item)) for name, item in value.items())
         return {name: item for name, item in items if item != {}}
@@ -99,7 +99,7 @@ def test_s3_operations_are_distinguished_by_the_query(query: str, operation: str
     ],
 )
 def test_a_bucket_is_in_the_path_or_host(host: str, path: str) -> None:
-    """A bucket can be in the path or the host; the key keeps dots and slashes as sent."""
+    """A bucket can be in the path or the host; the object key keeps dots and slashes as sent."""
     request = written_request("s3", "GetObject", {"Bucket": "b", "Key": "k"}, "rest-xml")
     request = request._replace(path=path, headers={**request.headers, "host": host})
 

@@ -1,6 +1,6 @@
-"""Services that used the query protocol before JSON: their status codes, error codes, and SQS in query form.
+"""Services that used the query protocol before JSON: status codes, error codes, and SQS in query form.
 
-Forms are those of the SQS API reference.
+The forms are those of the SQS API reference.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ XML = "{http://queue.amazonaws.com/doc/2012-11-05/}"
 
 @pytest.fixture
 def queues(lab: Lab) -> Lab:
-    """A sandbox with the seed's accounts and a queue in the first."""
+    """A sandbox with the seed's accounts, and a queue in the first account."""
     lab.user("admin").call("sqs", "CreateQueue", QueueName="jobs")
     return lab
 
@@ -44,7 +44,7 @@ def ask(
     path: str = "/",
     method: str = "POST",
 ) -> HttpAnswer:
-    """Send a form of version 2012-11-05 in the body or, with GET, in the query; return the answer."""
+    """Send a form of API version 2012-11-05 in the body or, with GET, in the query; return the response."""
     text = urlencode({**fields, "Version": "2012-11-05"})
     body, query = (text.encode(), "") if method == "POST" else (b"", text)
     headers = FORM if method == "POST" else {}
@@ -54,7 +54,7 @@ def ask(
 
 
 def texts(answer: HttpAnswer, tag: str) -> list[str]:
-    """Return the texts of the elements of that name, in order."""
+    """Return the texts of all elements with that name, in document order."""
     return [element.text or "" for element in ET.fromstring(answer.body).iter(f"{XML}{tag}")]  # noqa: S314 - our own
 
 
@@ -143,7 +143,7 @@ def test_forms_are_read_with_query_protocol_names(queues: Lab, form: str, parame
 
 
 def lists_and_maps(shape: Any) -> Iterator[tuple[str, str, Any]]:  # botocore ships no types
-    """Yield (structure, member, shape) of all lists and maps below a shape."""
+    """Yield structure, member and shape of all lists and maps nested in a shape."""
     if shape is None or shape.type_name not in {"structure", "list", "map"}:
         return
     if shape.type_name != "structure":
@@ -156,7 +156,7 @@ def lists_and_maps(shape: Any) -> Iterator[tuple[str, str, Any]]:  # botocore sh
 
 
 def test_the_names_agree_with_moto() -> None:
-    """The names match moto's collection for all lists and maps that the query protocol had."""
+    """The names equal moto's table of query names for all lists and maps."""
     path = Path(moto.__file__).parent / "sqs" / "2012-11-05" / "service-2.moto-extras.json.gz"
     collected = json.loads(gzip.decompress(path.read_bytes()))["merge"]["shapes"]
     key = "locationNameForQueryCompatibility"
@@ -183,7 +183,7 @@ def test_the_names_agree_with_moto() -> None:
 
 
 def test_a_message_is_sent_and_received(queues: Lab) -> None:
-    """Markup, quotes and line breaks in messages come back unchanged."""
+    """A message with markup, quotes and line breaks is received unchanged."""
     body = '<a & "b">\r\n\u00e9'
     sent = ask(
         queues,
@@ -212,7 +212,7 @@ def test_a_message_is_sent_and_received(queues: Lab) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_the_url_names_the_queue(queues: Lab, method: str) -> None:
-    """A queue's URL names the queue by itself; an explicit QueueUrl takes precedence."""
+    """A request to a queue's URL applies to that queue; an explicit QueueUrl parameter takes precedence."""
     alone = ask(queues, {"Action": "SendMessage", "MessageBody": "m"}, path=QUEUE, method=method)
     other = ask(queues, {"Action": "SendMessage", "MessageBody": "m", "QueueUrl": f"{URL}x"}, path=QUEUE, method=method)
 
@@ -221,7 +221,7 @@ def test_the_url_names_the_queue(queues: Lab, method: str) -> None:
 
 
 def test_a_queue_url_is_for_one_queue(queues: Lab) -> None:
-    """A queue's URL needs no Version (recorded) and accepts only operations on a queue."""
+    """A request to a queue's URL needs no Version (recorded), and only operations on a queue are accepted."""
     keys = queues.user("admin").keys
 
     def get(query: str, path: str = QUEUE) -> HttpAnswer:
@@ -258,7 +258,7 @@ def test_lists_and_maps_are_flat(queues: Lab) -> None:
 
 
 def test_a_redrive_policy_has_no_spaces_in_either_protocol(queues: Lab) -> None:
-    """RedrivePolicy is returned without spaces and in the original key order, because Terraform compares the text."""
+    """RedrivePolicy is returned without spaces and in the order sent, since Terraform compares the text."""
     admin = queues.user("admin")
     arn = f"arn:aws:sqs:us-east-1:{ACCOUNT}:jobs"
     for text in (
@@ -304,7 +304,7 @@ def test_errors_have_query_protocol_codes(
 
 
 def test_a_second_purge_is_403_in_both_protocols(queues: Lab) -> None:
-    """A second PurgeQueue gets a 403 in both protocols; JSON has the older code in a header."""
+    """A second PurgeQueue gets a 403 in both protocols; in JSON a header has the query protocol's code."""
     admin = queues.user("admin")
     admin.call("sqs", "PurgeQueue", QueueUrl=URL)
 
@@ -317,7 +317,7 @@ def test_a_second_purge_is_403_in_both_protocols(queues: Lab) -> None:
 
 
 def test_a_missing_dashboard_is_404(lab: Lab) -> None:
-    """CloudWatch keeps the query protocol's status codes in CBOR and JSON."""
+    """CloudWatch returns the query protocol's status codes in CBOR and JSON, too."""
     answer = lab.user("admin").answer("cloudwatch", "GetDashboard", DashboardName="none")
 
     assert (404, "ResourceNotFound;Sender") == (answer.status, dict(answer.headers)["x-amzn-query-error"])
@@ -343,7 +343,7 @@ def test_too_many_actions_are_403(queues: Lab) -> None:
 
 
 def test_a_caller_without_permission_is_refused_in_xml(queues: Lab) -> None:
-    """A denial is XML, and the same policies decide whichever protocol and path name the queue."""
+    """A denial is XML; policies apply the same, whichever protocol and URL path the request uses."""
     for fields, path in (({"QueueUrl": URL}, "/"), ({}, QUEUE), ({"QueueUrl": URL}, f"/{ACCOUNT}/other")):
         answer = ask(queues, {"Action": "SendMessage", "MessageBody": "m", **fields}, "bob", path=path)
         assert (403, ["AccessDenied"]) == (answer.status, texts(answer, "Code"))

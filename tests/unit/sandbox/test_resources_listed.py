@@ -1,4 +1,4 @@
-"""Authorization of all other services from AWS's lists and parameter names."""
+"""Authorization of all other services, which is derived from AWS's lists and the names of parameters."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ accounts:
 
 @pytest.fixture
 def desk(make_lab: LabFactory) -> Desk:
-    """A desk for two accounts."""
+    """The authorization of two accounts."""
     return Desk(make_lab(SEED))
 
 
@@ -221,7 +221,7 @@ def test_parameters_name_the_resource(
 
 
 def test_an_unnamed_resource_needs_permission_on_everything(desk: Desk) -> None:
-    """An operation without a named resource needs permission on `*`."""
+    """An operation whose parameters name no resource needs permission on `*`."""
     assert desk.allows(desk.caller("admin"), "ec2", "DescribeInstances")
     assert not desk.allows(desk.caller("starter"), "ec2", "DescribeInstances")
     assert desk.allows(desk.caller("starter"), "ec2", "StartInstances", InstanceIds=["i-0123"])
@@ -241,7 +241,7 @@ def test_an_unnamed_resource_needs_permission_on_everything(desk: Desk) -> None:
     ],
 )
 def test_an_arn_of_another_account_is_foreign(desk: Desk, service: str, operation: str, name: str) -> None:
-    """Another account's ARN is denied, whether or not AWS lists the parameter as a resource."""
+    """An ARN of another account is denied, whether or not AWS lists the parameter as a resource."""
     arns = {
         "lambda": "arn:aws:lambda:{}:function:work",
         "stepfunctions": "arn:aws:states:{}:stateMachine:flow",
@@ -255,7 +255,7 @@ def test_an_arn_of_another_account_is_foreign(desk: Desk, service: str, operatio
 
 
 def test_an_arn_of_another_region_needs_permission_on_everything(desk: Desk) -> None:
-    """An ARN of another region needs `*`, too, because the operation runs in the request's region."""
+    """An ARN of another region also needs permission on `*`, since the operation runs in the request's region."""
     arn = f"arn:aws:states:eu-west-1:{ACCOUNT}:stateMachine:flow"
 
     assert ("states:DescribeStateMachine", "*") in desk.asked(
@@ -267,13 +267,13 @@ def test_an_arn_of_another_region_needs_permission_on_everything(desk: Desk) -> 
     "text", ["a:function:other", "arn:aws:lambda:x", f"arn:aws:lambda:{HERE}:function:a:function:b"]
 )
 def test_an_ambiguous_function_name_is_refused(desk: Desk, text: str) -> None:
-    """An ambiguous function name is refused, because moto uses its last part."""
+    """An ambiguous function name is refused, because moto would use its last part."""
     with pytest.raises(SandboxRefusal, match="names no function"):
         desk.asked(desk.caller("admin"), "lambda", "GetFunction", FunctionName=text)
 
 
 def test_a_name_with_a_colon_is_refused(desk: Desk) -> None:
-    """A resource name with a further colon fits no ARN format, because the next parser could read another name."""
+    """A resource name with an additional colon is refused, because parsers could read it as another name."""
     for name, expected in (("db:a", f"arn:aws:rds:{HERE}:db:a"), ("db:a:b", "*")):
         arn = f"arn:aws:rds:{HERE}:{name}"
         questions = desk.asked(desk.caller("admin"), "rds", "StartDBInstance", DBInstanceIdentifier=arn)
@@ -281,7 +281,7 @@ def test_a_name_with_a_colon_is_refused(desk: Desk) -> None:
 
 
 def put_function(**permission: str) -> None:
-    """Create a function `work` with the policy that AddPermission makes."""
+    """Create a function `work` with the policy that AddPermission creates."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("main.py", "")
@@ -296,11 +296,11 @@ def put_function(**permission: str) -> None:
         }
     )
     permission = {"StatementId": "s", "Action": "lambda:InvokeFunction", **permission}
-    backend.add_permission("work", cast("str", None), json.dumps(permission))  # moto's annotation lacks None
+    backend.add_permission("work", cast("str", None), json.dumps(permission))  # moto's annotation does not allow None
 
 
 def test_a_function_policy_allows_another_account(desk: Desk) -> None:
-    """A function's policy can allow another account, whose own policies must allow, too."""
+    """A function's policy can allow another account, where the caller's own policy must allow, too."""
     function = f"arn:aws:lambda:{HERE}:function:work"
     put_function(Principal=OTHER)
 
@@ -321,7 +321,7 @@ def test_a_function_policy_allows_another_account(desk: Desk) -> None:
     ],
 )
 def test_a_permission_is_for_its_principal(desk: Desk, permission: dict[str, str], *, is_allowed: bool) -> None:
-    """AddPermission works for accounts, ARNs, services and `*` with conditions, and keeps the owner's access."""
+    """AddPermission admits accounts, ARNs, services and `*` with conditions; the owner keeps access."""
     put_function(**permission)
     function = f"arn:aws:lambda:{HERE}:function:work"
 
@@ -330,7 +330,7 @@ def test_a_permission_is_for_its_principal(desk: Desk, permission: dict[str, str
 
 
 def test_repository_and_bus_policies_allow_another_account(desk: Desk) -> None:
-    """The policies of a repository and an event bus can allow another account."""
+    """The policies of a repository and of an event bus can allow another account."""
     statement = {"Sid": "s", "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{OTHER}:root"}}
     repository = ecr_backends[ACCOUNT][REGION].create_repository("app", ACCOUNT, {}, {}, "MUTABLE", [])
     repository.policy = json.dumps(
@@ -350,7 +350,7 @@ def test_repository_and_bus_policies_allow_another_account(desk: Desk) -> None:
 
 
 def test_a_bus_can_be_shared_with_an_organization_only(desk: Desk) -> None:
-    """PutPermission for `*` with an organization condition applies to that organization; the owner keeps access."""
+    """PutPermission for `*` with an organization condition admits only that organization; the owner keeps access."""
     condition = {"Type": "StringEquals", "Key": "aws:PrincipalOrgID", "Value": "o-1234567890"}
     events_backends[ACCOUNT][REGION].put_permission("default", "events:PutEvents", "*", "s", condition, "")
     entries = [{"EventBusName": f"arn:aws:events:{HERE}:event-bus/default"}]
@@ -366,7 +366,7 @@ def test_a_bus_can_be_shared_with_an_organization_only(desk: Desk) -> None:
 
 
 def test_tags_of_resources_are_condition_keys(desk: Desk) -> None:
-    """aws:ResourceTag has the current tags of resources that moto can list."""
+    """aws:ResourceTag has the current tags of all resources whose tags moto can list."""
     logs_backends[ACCOUNT][REGION].create_log_group("blue", {"team": "blue"})
     logs_backends[ACCOUNT][REGION].create_log_group("red", {"team": "red"})
     keeper = desk.caller("keeper")
@@ -392,7 +392,7 @@ def test_tags_of_resources_are_condition_keys(desk: Desk) -> None:
     ],
 )
 def test_tags_are_found_in_all_formats(desk: Desk, service: str, operation: str, parameters: dict[str, object]) -> None:
-    """aws:RequestTag is read from all forms of tags: maps, lists of pairs in any case, EC2's specifications."""
+    """aws:RequestTag is read from all formats of tags: maps, lists of pairs in any case, EC2's specifications."""
     context = desk.questions(desk.caller("admin"), service, operation, **parameters)[0].context
 
     assert context["aws:RequestTag/team"] == ("blue",)
@@ -400,7 +400,7 @@ def test_tags_are_found_in_all_formats(desk: Desk, service: str, operation: str,
 
 
 def test_tags_of_a_new_ec2_resource_need_a_separate_permission(desk: Desk) -> None:
-    """Creating EC2 resources with tags needs ec2:CreateTags on each tagged type."""
+    """Creating EC2 resources with tags needs ec2:CreateTags on each resource type that gets tags."""
     tags = [{"Key": "team", "Value": "blue"}]
     questions = desk.questions(
         desk.caller("admin"),
@@ -419,7 +419,7 @@ def test_tags_of_a_new_ec2_resource_need_a_separate_permission(desk: Desk) -> No
 
 
 def test_parameters_named_like_condition_keys_are_their_values(desk: Desk) -> None:
-    """A parameter named like a condition key that AWS lists for the action sets the key."""
+    """If AWS lists a condition key for the action, a parameter with the key's name sets it."""
     parameters = {"FunctionName": "work", "AuthType": "NONE", "FunctionUrlAuthType": "NONE"}
     context = desk.questions(desk.caller("admin"), "lambda", "AddPermission", **parameters)[0].context
 
@@ -428,7 +428,7 @@ def test_parameters_named_like_condition_keys_are_their_values(desk: Desk) -> No
 
 
 def test_a_role_parameter_needs_pass_role(desk: Desk) -> None:
-    """Passing a role to a service needs iam:PassRole on the role for that service."""
+    """Passing a role to a service needs iam:PassRole on the role, for that service."""
     passer = desk.caller("passer")
 
     assert desk.allows(passer, "lambda", "CreateFunction", FunctionName="work", Role=ROLE)
@@ -473,7 +473,7 @@ def test_the_role_of_an_instance_profile_needs_pass_role(desk: Desk, profile: di
 def test_roles_in_lists_and_structures_need_pass_role(
     desk: Desk, service: str, operation: str, parameters: dict[str, object]
 ) -> None:
-    """Roles in lists, by name and in nested structures need iam:PassRole."""
+    """Roles in lists, roles given by name, and roles in nested structures need iam:PassRole."""
     backend = desk.lab.sandbox.world.backend(ACCOUNT)
     backend.create_instance_profile("machines", "/", [])
     backend.add_role_to_instance_profile("machines", "Runner")
@@ -482,7 +482,7 @@ def test_roles_in_lists_and_structures_need_pass_role(
 
 
 def test_the_role_of_a_launch_template_needs_pass_role(desk: Desk) -> None:
-    """Launching from a template needs iam:PassRole on the role of the launched version."""
+    """Launching from a template needs iam:PassRole on the role of the launched template version."""
     backend = desk.lab.sandbox.world.backend(ACCOUNT)
     backend.create_instance_profile("machines", "/", [])
     backend.add_role_to_instance_profile("machines", "Runner")

@@ -1,4 +1,4 @@
-"""SQS and SNS authorization: queues and topics of two accounts, their policies and names."""
+"""SQS and SNS authorization: queues and topics in two accounts, their policies and names."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ accounts:
 
 @pytest.fixture
 def desk(make_lab: LabFactory) -> Desk:
-    """A desk for an account with a queue and a topic, and another account."""
+    """The authorization of an account with a queue and a topic, and of another account."""
     lab = make_lab(SEED)
     sqs_backends[ACCOUNT][REGION].create_queue("jobs", {"team": "blue"})
     sns_backends[ACCOUNT][REGION].create_topic("news", tags={"team": "blue"})
@@ -43,13 +43,13 @@ def desk(make_lab: LabFactory) -> Desk:
 
 
 def policy(*actions: str) -> str:
-    """Return a policy that allows the other account."""
+    """Return a resource policy that allows the other account."""
     statement = {"Effect": "Allow", "Principal": {"AWS": OTHER}, "Action": actions, "Resource": "*"}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def test_full_permissions_end_at_the_account(desk: Desk) -> None:
-    """Another account's queue URL or topic ARN is denied in spite of full rights in the own account."""
+    """An administrator may not use another account's queue URL or topic ARN."""
     for admin, is_allowed in ((desk.caller("admin"), True), (desk.caller("admin", OTHER), False)):
         assert desk.allows(admin, "sqs", "SendMessage", QueueUrl=URL) is is_allowed
         assert desk.allows(admin, "sqs", "GetQueueUrl", QueueName="jobs", QueueOwnerAWSAccountId=ACCOUNT) is is_allowed
@@ -58,7 +58,7 @@ def test_full_permissions_end_at_the_account(desk: Desk) -> None:
 
 
 def test_across_accounts_both_must_allow(desk: Desk) -> None:
-    """Across accounts both the queue's or topic's policy and the caller's own must allow."""
+    """Across accounts the policy of the queue or topic and the caller's policy must allow."""
     sqs_backends[ACCOUNT][REGION].queues["jobs"].policy = policy("sqs:SendMessage")
     sns_backends[ACCOUNT][REGION].topics[TOPIC].policy = policy("sns:Publish")
 
@@ -71,7 +71,7 @@ def test_across_accounts_both_must_allow(desk: Desk) -> None:
 
 @pytest.mark.parametrize("operation", ["SetQueueAttributes", "DeleteQueue", "AddPermission", "TagQueue"])
 def test_some_sqs_operations_are_for_the_owner_only(desk: Desk, operation: str) -> None:
-    """Some SQS operations are for the queue's owner only, whatever its policy says."""
+    """Only the account that owns a queue may call some SQS operations, whatever the queue's policy says."""
     sqs_backends[ACCOUNT][REGION].queues["jobs"].policy = policy("sqs:*")
 
     assert not desk.allows(desk.caller("admin", OTHER), "sqs", operation, QueueUrl=URL)
@@ -79,14 +79,14 @@ def test_some_sqs_operations_are_for_the_owner_only(desk: Desk, operation: str) 
 
 
 def test_the_default_topic_policy_allows_no_other_account(desk: Desk) -> None:
-    """A topic's default policy requires aws:SourceOwner, which callers' requests lack, so it allows no caller."""
+    """A topic's default policy requires aws:SourceOwner, which requests lack, so it allows no caller."""
     assert "AWS:SourceOwner" in sns_backends[ACCOUNT][REGION].topics[TOPIC].policy
     assert not desk.allows(desk.caller("nobody"), "sns", "Publish", TopicArn=TOPIC)
     assert desk.allows(desk.caller("admin"), "sns", "Publish", TopicArn=TOPIC)
 
 
 def test_tags_are_condition_keys(desk: Desk) -> None:
-    """aws:ResourceTag has the tags of the queue or topic; a missing one has none."""
+    """aws:ResourceTag has the tags of an existing queue or topic."""
     worker = desk.caller("worker")
 
     assert desk.allows(worker, "sqs", "SendMessage", QueueUrl=URL)
@@ -109,7 +109,7 @@ def test_tags_of_a_new_queue_need_a_separate_permission(desk: Desk) -> None:
 
 
 def test_all_named_topics_must_be_allowed(desk: Desk) -> None:
-    """Publish with both a topic and a target must be allowed on both."""
+    """Publish with both TopicArn and TargetArn needs permission on both."""
     theirs = f"arn:aws:sns:{REGION}:{OTHER}:theirs"
 
     assert not desk.allows(desk.caller("admin"), "sns", "Publish", TopicArn=TOPIC, TargetArn=theirs)
@@ -118,7 +118,7 @@ def test_all_named_topics_must_be_allowed(desk: Desk) -> None:
 
 
 def test_a_queue_is_resolved_as_in_moto(desk: Desk) -> None:
-    """A queue URL is parsed as by moto: its last two parts, or a bare name."""
+    """A queue URL is parsed as moto does: by its last two parts, or as a bare name."""
     admin = desk.caller("admin")
 
     for url, arn in (
@@ -132,7 +132,7 @@ def test_a_queue_is_resolved_as_in_moto(desk: Desk) -> None:
 
 
 def test_redriven_messages_are_read_and_sent(desk: Desk) -> None:
-    """StartMessageMoveTask needs the permissions for receiving, deleting and sending messages."""
+    """StartMessageMoveTask needs the permissions to receive, delete and send messages."""
     questions = desk.asked(
         desk.caller("admin"),
         "sqs",
@@ -152,7 +152,7 @@ def test_redriven_messages_are_read_and_sent(desk: Desk) -> None:
 
 
 def test_sns_operations_without_resource_belong_to_an_account(desk: Desk) -> None:
-    """SNS parameters without a resource type in AWS's list still belong to their ARN's account."""
+    """SNS parameters whose resource type AWS does not list are authorized in their ARN's account."""
     endpoint = f"arn:aws:sns:{REGION}:{OTHER}:endpoint/GCM/app/1234"
 
     assert not desk.allows(desk.caller("admin"), "sns", "DeleteEndpoint", EndpointArn=endpoint)

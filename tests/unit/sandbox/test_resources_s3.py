@@ -1,4 +1,4 @@
-"""S3 authorization: bucket owners, bucket policies, and further permissions of a call."""
+"""S3 authorization: bucket owners, bucket policies, and operations that need several permissions."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ accounts:
 
 @pytest.fixture
 def desk(make_lab: LabFactory) -> Desk:
-    """A desk for an account with the bucket `shelf` and an object, and another account."""
+    """The authorization of an account with the bucket `shelf` and an object, and of another account."""
     lab = make_lab(SEED)
     backend = s3_backends[ACCOUNT]["aws"]
     backend.create_bucket("shelf", "us-east-1")
@@ -71,14 +71,14 @@ ARN_OF_OTHER_ADMIN = f"arn:aws:iam::{OTHER}:user/admin"
 
 
 def test_full_permissions_end_at_the_account(desk: Desk) -> None:
-    """A bucket, found by name alone, is denied to another account's administrator."""
+    """An administrator may not use another account's bucket, even though a name is enough to find it."""
     assert desk.allows(desk.caller("admin"), "s3", "GetObject", Bucket="shelf", Key="open/book")
     assert not desk.allows(desk.caller("admin", OTHER), "s3", "GetObject", Bucket="shelf", Key="open/book")
     assert not desk.allows(desk.caller("admin", OTHER), "s3", "DeleteBucket", Bucket="shelf")
 
 
 def test_operations_happen_in_the_owners_account(desk: Desk) -> None:
-    """An operation is carried out in the bucket owner's account; a missing bucket counts as the caller's."""
+    """An operation runs in the bucket owner's account; a missing bucket counts as the caller's own."""
     stranger = desk.caller("stranger", OTHER)
 
     assert desk.questions(stranger, "s3", "PutObject", Bucket="shelf", Key="x")[0].account == ACCOUNT
@@ -86,7 +86,7 @@ def test_operations_happen_in_the_owners_account(desk: Desk) -> None:
 
 
 def test_across_accounts_bucket_and_caller_must_both_allow(desk: Desk) -> None:
-    """Across accounts both the bucket policy and the caller's own must allow."""
+    """Across accounts the bucket policy and the caller's policy must both allow."""
     put_policy(policy({"AWS": [ARN_OF_STRANGER, ARN_OF_OTHER_ADMIN]}, "s3:GetObject"))
 
     assert desk.allows(desk.caller("admin", OTHER), "s3", "GetObject", Bucket="shelf", Key="open/book")
@@ -95,14 +95,14 @@ def test_across_accounts_bucket_and_caller_must_both_allow(desk: Desk) -> None:
 
 
 def test_within_an_account_the_bucket_alone_is_enough(desk: Desk) -> None:
-    """Within an account a bucket policy that names the user is enough."""
+    """Within an account a bucket policy that names the user is enough to allow."""
     assert not desk.allows(desk.caller("nobody"), "s3", "GetObject", Bucket="shelf", Key="open/book")
     put_policy(policy({"AWS": f"arn:aws:iam::{ACCOUNT}:user/nobody"}, "s3:GetObject"))
     assert desk.allows(desk.caller("nobody"), "s3", "GetObject", Bucket="shelf", Key="open/book")
 
 
 def test_a_bucket_policy_can_deny_its_administrator(desk: Desk) -> None:
-    """A Deny in the bucket policy also applies to the account's administrator."""
+    """A Deny in the bucket policy also applies to the administrator of the account."""
     put_policy(policy("*", "s3:DeleteObject", effect="Deny"))
 
     assert not desk.allows(desk.caller("admin"), "s3", "DeleteObject", Bucket="shelf", Key="open/book")
@@ -123,7 +123,7 @@ def test_anonymous_access_needs_a_public_policy(desk: Desk) -> None:
 
 
 def test_restricted_public_buckets_are_for_their_account_only(desk: Desk) -> None:
-    """RestrictPublicBuckets makes a public policy apply to the bucket's own account only."""
+    """With RestrictPublicBuckets a public policy applies only within the bucket's own account."""
     put_policy(policy("*", "s3:GetObject"), restrict=True)
 
     assert not desk.allows(ANONYMOUS, "s3", "GetObject", Bucket="shelf", Key="open/book")
@@ -167,7 +167,7 @@ def test_block_public_policy_refuses_public_policies(desk: Desk, condition: obje
 
 
 def test_objects_are_authorized_by_key(desk: Desk) -> None:
-    """Objects are authorized by their whole key."""
+    """Object operations are authorized on the whole object key."""
     reader = desk.caller("reader")
 
     assert desk.allows(reader, "s3", "GetObject", Bucket="shelf", Key="open/book")
@@ -176,7 +176,7 @@ def test_objects_are_authorized_by_key(desk: Desk) -> None:
 
 
 def test_versions_have_separate_actions(desk: Desk) -> None:
-    """A named version needs its own actions: permission on the object is not enough."""
+    """An operation with a version id needs the version's own action, not only the object's."""
     version = {"Bucket": "shelf", "Key": "open/book", "VersionId": "3sL4k"}
 
     assert desk.refused(desk.caller("reader"), "s3", "GetObject", **version) == "s3:GetObjectVersion"
@@ -212,12 +212,12 @@ def test_only_callers_who_may_list_get_no_such_key(desk: Desk) -> None:
 def test_acl_tags_and_locks_of_an_object_need_separate_permissions(
     desk: Desk, more: dict[str, str], action: str
 ) -> None:
-    """Attributes set with PutObject need their own permissions."""
+    """ACL, tags and locks that PutObject sets each need a separate permission."""
     assert desk.refused(desk.caller("writer"), "s3", "PutObject", Bucket="shelf", Key="x", **more) == action
 
 
 def test_a_copy_needs_read_permission(desk: Desk) -> None:
-    """A copy needs permission to read its source, in whatever account."""
+    """A copy needs read permission on its source, in whichever account."""
     source = "shelf/open/book"
     backend = s3_backends[OTHER]["aws"]
     backend.create_bucket("theirs", "us-east-1")
@@ -233,7 +233,7 @@ def test_a_copy_needs_read_permission(desk: Desk) -> None:
 
 
 def test_a_copy_source_is_unescaped_once(desk: Desk) -> None:
-    """A copy source is unescaped once, as by the copy itself."""
+    """The authorization decodes a copy source once, as the copy operation does."""
     questions = desk.asked(
         desk.caller("admin"),
         "s3",
@@ -271,7 +271,7 @@ def test_an_ambiguous_copy_source_is_refused(desk: Desk, source: str) -> None:
 
 
 def test_an_access_point_needs_permission_on_everything(desk: Desk) -> None:
-    """An access point's ARN is only allowed by `*`, because access points are unsupported."""
+    """An access point's ARN needs permission on `*`, since the sandbox does not support access points."""
     arn = f"arn:aws:s3:us-east-1:{ACCOUNT}:accesspoint/mine"
 
     assert desk.asked(desk.caller("reader"), "s3", "GetObject", Bucket=arn, Key="open/book") == [("s3:GetObject", "*")]
@@ -281,7 +281,7 @@ def test_an_access_point_needs_permission_on_everything(desk: Desk) -> None:
 
 
 def test_a_prefix_is_a_condition_key(desk: Desk) -> None:
-    """s3:prefix is set only if the request has a prefix."""
+    """s3:prefix is set only if the request has a prefix parameter."""
     lister = desk.caller("lister")
 
     assert desk.allows(lister, "s3", "ListObjectsV2", Bucket="shelf", Prefix="open/")
@@ -311,7 +311,7 @@ def test_passed_tags_are_condition_keys(desk: Desk) -> None:
 
 
 def test_headers_are_condition_keys(desk: Desk) -> None:
-    """Headers are condition keys with their values, absent if not sent."""
+    """Request headers set condition keys, which are absent if the header is."""
     parameters = {"ACL": "private", "ServerSideEncryption": "AES256", "StorageClass": "STANDARD_IA"}
     context = desk.questions(desk.caller("admin"), "s3", "PutObject", Bucket="shelf", Key="x", **parameters)[0].context
 
@@ -322,7 +322,7 @@ def test_headers_are_condition_keys(desk: Desk) -> None:
 
 
 def test_a_customer_managed_key_must_be_allowed(desk: Desk) -> None:
-    """A customer KMS key needs kms:GenerateDataKey to write and kms:Decrypt to read; S3's own keys need neither."""
+    """A customer managed key needs kms:GenerateDataKey to write and kms:Decrypt to read; S3's own keys do not."""
     parameters = {"Bucket": "shelf", "Key": "x", "ServerSideEncryption": "aws:kms"}
     key = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
@@ -337,7 +337,7 @@ def test_a_customer_managed_key_must_be_allowed(desk: Desk) -> None:
 
 
 def test_default_encryption_needs_its_key(desk: Desk) -> None:
-    """A bucket's default KMS key is needed if the request names no encryption."""
+    """A request that names no encryption needs permission on the bucket's default KMS key."""
     key = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
     rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
     s3_backends[ACCOUNT]["aws"].buckets["shelf"].encryption = {"Rule": rule}

@@ -1,4 +1,4 @@
-"""A resource policy is validated when it is written, for callers that may write it."""
+"""Resource policies are validated when they are written, after the caller is authorized."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ BAD = ["{", "[]", '{"Statement": []}', GOOD.replace("Allow", "Permit"), GOOD.rep
 
 @pytest.fixture
 def desk(make_lab: LabFactory) -> Desk:
-    """A desk for one account."""
+    """The authorization of one account."""
     return Desk(make_lab(SEED))
 
 
 def filled(parameters: Mapping[str, object], policy: str) -> dict[str, object]:
-    """Return the parameters with the policy filled in."""
+    """Return the parameters with the policy in its place."""
     return {
         name: filled(value, policy) if isinstance(value, dict) else policy if value == "%s" else value
         for name, value in parameters.items()
@@ -82,7 +82,7 @@ def test_a_bucket_policy_must_name_the_bucket(desk: Desk, resource: str) -> None
 
 
 def test_other_attributes_are_not_checked_as_policies(desk: Desk) -> None:
-    """Other attributes are not validated as policies, and an empty text removes a queue's policy."""
+    """Other attributes are not validated as policies, and an empty policy removes a queue's policy."""
     admin = desk.caller("admin")
 
     assert desk.allows(

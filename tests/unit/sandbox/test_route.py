@@ -1,4 +1,4 @@
-"""Routing and parameter parsing, before any verification."""
+"""Routing and parameter parsing, which happen before any signature is verified."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ FORM = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
 
 
 def form(body: str, method: str = "POST", query: str = "", headers: dict[str, str] | None = None) -> HttpRequest:
-    """Return an unsigned request of the query protocol."""
+    """Return an unsigned request with a form of the query protocol."""
     return HttpRequest(method, "/", query, FORM if headers is None else headers, body.encode(), "127.0.0.1")
 
 
 def route(body: str) -> Route:
-    """Return the route of a form."""
+    """Return the route of a request with this form."""
     found = find_route(form(body))
     assert isinstance(found, Route)
     return found
 
 
 def error(request: HttpRequest) -> tuple[str, str, int]:
-    """Return the error of routing a request."""
+    """Return the error that routing the request raises."""
     with pytest.raises(SandboxRefusal) as caught:
         find_route(request)
     answer = answer_of(caught.value)
@@ -35,7 +35,7 @@ def error(request: HttpRequest) -> tuple[str, str, int]:
 
 
 def refused_parameters(body: str) -> tuple[str, str]:
-    """Return the error of parsing a form's parameters."""
+    """Return the error that parsing the form's parameters raises."""
     with pytest.raises(SandboxRefusal) as caught:
         read_parameters(route(body))
     answer = answer_of(caught.value)
@@ -67,7 +67,7 @@ def test_unknown_operations_and_versions_are_refused(body: str, message: str) ->
 
 
 def test_a_request_without_action_is_redirected() -> None:
-    """A request without Action gets a 302 to AWS's page, with the query of a GET."""
+    """A request without Action gets a 302 to AWS's page; a GET's query is kept in the location."""
     for request, where in (
         (form("Version=2011-06-15"), "https://aws.amazon.com/iam"),
         (form("Action=GetCallerIdentity&Version=2011-06-15", headers={}), "https://aws.amazon.com/iam"),
@@ -88,7 +88,7 @@ def test_get_is_equivalent_to_post() -> None:
 
 
 def test_the_first_of_repeated_fields_counts() -> None:
-    """Of a repeated field the first counts (measured)."""
+    """If a field is repeated, its first value is used (measured)."""
     assert read_parameters(route(f"{ASSUME}&RoleSessionName=s2"))["RoleSessionName"] == "s1"
 
 
@@ -121,19 +121,19 @@ def test_numbers(text: str, number: int) -> None:
     [("", "missing value for decimal type"), ("abc", ""), ("900.0", ""), ("2147483648", ""), ("9" * 5000, "")],
 )
 def test_invalid_numbers_are_malformed(text: str, message: str) -> None:
-    """A malformed number gets MalformedInput without a Message, an empty text with one (measured)."""
+    """A malformed number gets MalformedInput without a Message, an empty text MalformedInput with one (measured)."""
     assert refused_parameters(f"{ASSUME}&DurationSeconds={text}") == ("MalformedInput", message)
 
 
 def test_a_negative_number_reaches_the_minimum() -> None:
-    """A negative number is checked against the minimum."""
+    """A negative number is accepted by the parser and then refused by the schema's minimum."""
     message = refused_parameters(f"{ASSUME}&DurationSeconds=-1")[1]
 
     assert message.endswith("Value '-1' at 'durationSeconds'" + FAILED + "have value greater than or equal to 900")
 
 
 def test_lists_and_structures() -> None:
-    """List items are ordered by their numbers; gaps are skipped."""
+    """List items are sorted by their numbers; missing numbers are skipped."""
     body = f"{ASSUME}&Tags.member.2.Key=b&Tags.member.2.Value=2&Tags.member.1.Key=a&Tags.member.10.Key=c"
     body += "&TransitiveTagKeys.member.1=a&PolicyArns.member.1.arn=arn:aws:iam::aws:policy/ReadOnlyAccess"
     parameters = read_parameters(route(f"{body}&Tags.member.1.Value=1&Tags.member.10.Value="))
@@ -159,7 +159,7 @@ def test_lists_and_structures() -> None:
     ],
 )
 def test_constraints_of_the_schema(more: str, value: str, constraint: str) -> None:
-    """Constraint violations get the model's patterns and lengths in their message."""
+    """An error about a constraint contains the service model's pattern or length."""
     assert refused_parameters(f"{ASSUME}&{more}") == (
         "ValidationError",
         f"1 validation error detected: Value {value}{FAILED}{constraint}",
@@ -167,7 +167,7 @@ def test_constraints_of_the_schema(more: str, value: str, constraint: str) -> No
 
 
 def test_lengths_count_code_points_and_tags_allow_all_alphabets() -> None:
-    """Lengths count code points, and tag keys may use any alphabet."""
+    """Lengths are counted in code points, and tag keys may use any alphabet."""
     body = f"{ASSUME}&Tags.member.1.Key=%CE%B1%CE%B2&Tags.member.1.Value={'%C3%A9' * 256}"
     assert read_parameters(route(body))["Tags"] == [{"Key": "\u03b1\u03b2", "Value": "\u00e9" * 256}]
     assert "length less than or equal to 256" in refused_parameters(f"{body}%C3%A9")[1]

@@ -1,4 +1,4 @@
-"""Fuzzing signed requests: each gets an AWS answer, and the server keeps serving."""
+"""Fuzzing signed requests: each gets an answer that AWS could give, and the server keeps serving."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 @pytest.fixture(scope="module")
 def admin() -> Person:
-    """An administrator: no policy refuses a request before the operation itself."""
+    """An administrator, whose policies allow every request, so that the operation itself is reached."""
     return Lab.of(SEED).user("admin")
 
 
 def status(person: Person, service: str, headers: dict[str, str], body: bytes) -> int:
-    """Return the status of the answer, which must be well-formed."""
+    """Send the request; return the status of the response, which must be well-formed."""
     request = sign(person.keys, service, "us-east-1", "POST", "/", headers, body)
     answer = person.lab.sandbox.handle(request).answer
     if "xml" in dict(answer.headers).get("Content-Type", ""):
         ET.fromstring(answer.body)  # noqa: S314 - our own answer
     elif answer.body:
         json.loads(answer.body)
-    # moto's failures are reported as such; a failure of the sandbox would have been raised above.
+    # A moto failure is reported as such; a failure of the sandbox would have raised above.
     return 400 if answer.status == 500 and b"which failed at" in answer.body else answer.status
 
 
@@ -54,7 +54,7 @@ def status(person: Person, service: str, headers: dict[str, str], body: bytes) -
     ],
 )
 def test_odd_json(admin: Person, body: bytes) -> None:
-    """Odd JSON gets a 400, or is accepted where it is harmless."""
+    """Unusual JSON gets a 400, or is accepted where it is harmless."""
     headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "secretsmanager.ListSecrets"}
 
     assert status(admin, "secretsmanager", headers, body) in {200, 400}
@@ -75,7 +75,7 @@ def test_odd_json(admin: Person, body: bytes) -> None:
     ],
 )
 def test_odd_forms(admin: Person, more: str) -> None:
-    """Odd form fields are ignored, or refused by the schema."""
+    """Unusual form fields are ignored, or refused by the schema."""
     body = f"Action=AssumeRole&Version=2011-06-15&RoleArn=arn:aws:iam::{ACCOUNT}:role/team/Jump&RoleSessionName=s1"
 
     assert status(admin, "sts", FORM, f"{body}&{more}".encode()) in {200, 400}
@@ -91,7 +91,7 @@ values = st.recursive(
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_json_for_any_operation(admin: Person, data: st.DataObject) -> None:
-    """Random JSON values for the members of any operation never cause a failure."""
+    """Random JSON values for any operation's parameters never cause an internal failure."""
     operation = data.draw(st.sampled_from(sorted(operation_names("secretsmanager"))))
     shape = operation_model("secretsmanager", operation).input_shape
     names = sorted(shape.members) or ["Nothing"]
@@ -104,7 +104,7 @@ def test_any_json_for_any_operation(admin: Person, data: st.DataObject) -> None:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_form_for_any_operation(admin: Person, data: st.DataObject) -> None:
-    """Random form fields for STS and IAM never cause a failure."""
+    """Random form fields for STS and IAM never cause an internal failure."""
     service = data.draw(st.sampled_from(["sts", "iam"]))
     operation = data.draw(st.sampled_from(sorted(operation_names(service))))
     shape = operation_model(service, operation).input_shape

@@ -1,4 +1,4 @@
-"""S3 on the wire: signatures, aws-chunked bodies, trailers, presigned URLs, anonymous requests."""
+"""S3's request formats: signatures, aws-chunked bodies, trailers, presigned URLs, anonymous requests."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def lab(make_lab: LabFactory) -> Lab:
 
 
 def code_of(answer: HttpAnswer) -> str:
-    """Return the code of an S3 error."""
+    """Return the code in an S3 error response."""
     return answer.body.decode().partition("<Code>")[2].partition("</Code>")[0]
 
 
 def stored(lab: Lab, key: str) -> bytes:
-    """Return an object's content."""
+    """Return the content of a stored object."""
     return lab.user("admin").answer("s3", "GetObject", Bucket="bucket", Key=key).body
 
 
@@ -81,12 +81,12 @@ class Upload:
             self.key = hmac.digest(self.key, part.encode(), "sha256")
 
     def sign(self, kind: str, before: str, *hashes: str) -> str:
-        """Return a chunk's signature."""
+        """Return the signature of a chunk or trailer that follows the signature `before`."""
         text = "\n".join((f"AWS4-HMAC-SHA256-{kind}", *self.lines, before, *hashes))
         return hmac.new(self.key, text.encode(), sha256).hexdigest()
 
     def signed_body(self, *chunks: bytes, trailer: str = "") -> bytes:
-        """Return the encoded chunks, the final empty one and the trailer."""
+        """Return the body: all chunks, the final empty chunk and the trailer."""
         body, before = b"", self.seed
         for chunk in (*chunks, b""):
             before = self.sign("PAYLOAD", before, sha256(b"").hexdigest(), sha256(chunk).hexdigest())
@@ -97,7 +97,7 @@ class Upload:
         return body + b"\r\n"
 
     def request(self, body: bytes) -> HttpRequest:
-        """Return the request with that body."""
+        """Return the signed request with this body."""
         return HttpRequest("PUT", "/bucket/new", "", self.headers, body, PEER)
 
 
@@ -109,7 +109,7 @@ TRAILER = {"x-amz-trailer": "x-amz-checksum-crc32", "x-amz-sdk-checksum-algorith
 
 
 def test_signed_chunks_are_joined(lab: Lab) -> None:
-    """Signed chunks are verified and stored without sizes and signatures."""
+    """Signed chunks are verified, and their content is stored without sizes and signatures."""
     upload = Upload(lab.user("admin").keys, SIGNED)
 
     answer = lab.sandbox.handle(upload.request(upload.signed_body(TEXT[:4], TEXT[4:]))).answer
@@ -133,7 +133,7 @@ def test_a_changed_chunk_is_refused(lab: Lab, old: bytes, new: bytes) -> None:
 
 
 def test_missing_and_reordered_chunks_are_refused(lab: Lab) -> None:
-    """Chunks can't be omitted or reordered: each signature covers the one before."""
+    """Chunks can't be omitted or reordered, because each signature includes the previous one."""
     upload = Upload(lab.user("admin").keys, SIGNED)
     whole = upload.signed_body(TEXT[:4], TEXT[4:])
     first, rest = whole[: whole.index(b"\r\n5;") + 2], whole[whole.index(b"\r\n5;") + 2 :]
@@ -167,7 +167,7 @@ def test_a_trailer_and_its_checksum_are_verified(lab: Lab) -> None:
     ],
 )
 def test_an_unsigned_trailer_has_the_announced_fields_only(lab: Lab, trailer: str, code: str) -> None:
-    """An unsigned trailer may contain exactly the announced checksums, and no unsigned parameters."""
+    """An unsigned trailer must contain the announced checksums and no other header, such as x-amz-acl."""
     upload = Upload(lab.user("admin").keys, UNSIGNED, TRAILER)
     body = b"%x\r\n%s\r\n0\r\n%s\r\n\r\n" % (len(TEXT), TEXT, trailer.encode())
 
@@ -178,7 +178,7 @@ def test_an_unsigned_trailer_has_the_announced_fields_only(lab: Lab, trailer: st
 
 
 def test_a_body_must_match_its_hash(lab: Lab) -> None:
-    """A body must match its stated hash; UNSIGNED-PAYLOAD signs no body."""
+    """A body must match its `x-amz-content-sha256` header, unless that says UNSIGNED-PAYLOAD."""
     keys = lab.user("admin").keys
     request = sign(keys, "s3", "us-east-1", "PUT", "/bucket/new", {}, TEXT)
     assert request.headers["x-amz-content-sha256"] == sha256(TEXT).hexdigest()
@@ -190,7 +190,7 @@ def test_a_body_must_match_its_hash(lab: Lab) -> None:
 
 
 def test_checksums_in_headers_are_verified(lab: Lab) -> None:
-    """MD5 and the SDKs' checksums in headers are verified, with the published values for `123456789`."""
+    """Content-MD5 and the SDKs' checksum headers are verified, with the published values for `123456789`."""
     keys, body = lab.user("admin").keys, b"123456789"
     published = {"crc32": "cbf43926", "crc32c": "e3069283", "crc64nvme": "ae8b14860a799888"}
     for name, digits in published.items():
@@ -224,7 +224,7 @@ def presigned(lab: Lab, version: str, operation: str, **parameters: object) -> H
 
 @pytest.mark.parametrize("version", ["s3v4", "s3"])
 def test_a_presigned_url_is_valid_for_its_request_only(lab: Lab, version: str) -> None:
-    """A presigned URL works for its object and method only, and not with additional parameters."""
+    """A presigned URL works only for its object, method and parameters."""
     read = presigned(lab, version, "get_object", Key="k")
     write = presigned(lab, version, "put_object", Key="new")._replace(body=b"written")
 
@@ -250,7 +250,7 @@ def test_a_presigned_url_is_valid_for_its_request_only(lab: Lab, version: str) -
     "header", ["CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType"]
 )
 def test_a_presigned_url_signs_the_headers_that_it_overrides(lab: Lab, version: str, header: str) -> None:
-    """`response-content-disposition` and its like belong to what either signature version signs."""
+    """Both signature versions cover `response-content-disposition` and similar parameters."""
     read = presigned(lab, version, "get_object", Key="k", **{f"Response{header}": "text/plain"})
 
     assert 200 == lab.sandbox.handle(read).answer.status
@@ -259,7 +259,7 @@ def test_a_presigned_url_signs_the_headers_that_it_overrides(lab: Lab, version: 
 
 @pytest.mark.parametrize("name", ["X-Amz-Signature", "X-Amz-Security-Token", "x-amz-security-token", "Signature"])
 def test_a_query_with_a_part_of_a_signature_is_not_anonymous(lab: Lab, name: str) -> None:
-    """A presigned URL that lost the rest of its signature is refused, even where anonymous callers may read."""
+    """A presigned URL with an incomplete signature is refused, even if anonymous callers may read the object."""
     let_anybody_read(lab)
 
     assert 200 == lab.sandbox.handle(unsigned("GET", "/bucket/k")).answer.status
@@ -268,7 +268,7 @@ def test_a_query_with_a_part_of_a_signature_is_not_anonymous(lab: Lab, name: str
 
 @pytest.mark.parametrize("version", ["s3v4", "s3"])
 def test_a_presigned_url_expires(lab: Lab, version: str) -> None:
-    """A presigned URL expires after its time."""
+    """A presigned URL is refused after its expiry."""
     read = presigned(lab, version, "get_object", Key="k")
     if version == "s3":
         before = read.query
@@ -285,7 +285,7 @@ def test_a_presigned_url_expires(lab: Lab, version: str) -> None:
 
 
 def test_headers_in_a_presigned_url_are_applied(lab: Lab) -> None:
-    """`x-amz-meta-...` headers that an SDK moved into a presigned query are applied."""
+    """`x-amz-meta-...` headers that an SDK moved into a presigned URL's query are stored with the object."""
     request = sign(
         lab.user("admin").keys, "s3", "us-east-1", "PUT", "/bucket/new", {}, b"", "x-amz-meta-m=v", presigned_seconds=60
     )
@@ -319,7 +319,7 @@ def let_anybody_read(lab: Lab) -> None:
 
 
 def test_anonymous_requests_get_what_the_bucket_policy_allows(lab: Lab) -> None:
-    """An anonymous caller may do exactly what the bucket policy allows to everyone."""
+    """An anonymous caller may do exactly what the bucket policy allows for `Principal: *`."""
     assert lab.sandbox.handle(unsigned("GET", "/bucket/k")).answer.status == 403
     let_anybody_read(lab)
 
@@ -353,7 +353,7 @@ def test_an_invalid_signature_is_not_anonymous(lab: Lab, header: str) -> None:
 
 
 def test_errors_have_s3_form(lab: Lab) -> None:
-    """An S3 error has no wrapper element and names caller and action; an answer to HEAD has only the status."""
+    """An S3 error has no wrapper element and names caller and action; for HEAD there is only the status."""
     nobody = lab.user("nobody")
 
     answer = nobody.answer("s3", "GetObject", Bucket="bucket", Key="k")
@@ -385,7 +385,7 @@ def test_invalid_keys_have_s3_error_codes(lab: Lab, change: dict[str, str], code
 
 
 def test_a_query_with_two_subresources_performs_one_operation(lab: Lab) -> None:
-    """A query with several subresources performs exactly the operation that was authorized."""
+    """For a query with several subresources, S3 performs exactly the operation that was authorized."""
     policy = {
         "Version": "2012-10-17",
         "Statement": {
@@ -408,7 +408,7 @@ def test_a_query_with_two_subresources_performs_one_operation(lab: Lab) -> None:
 
 @pytest.mark.parametrize("query", ["lifecycle", "versioning", "tagging", "publicAccessBlock"])
 def test_a_missing_body_is_reported(lab: Lab, query: str) -> None:
-    """A missing body gets an S3 error, not a failure of the sandbox."""
+    """A missing body gets an S3 error, not an internal failure."""
     request = sign(lab.user("admin").keys, "s3", "us-east-1", "PUT", "/bucket", {}, b"", query)
 
     assert lab.sandbox.handle(request).answer.status in {400, 404}
@@ -427,7 +427,7 @@ def test_a_browser_form_is_refused(lab: Lab) -> None:
 
 
 def test_the_expected_bucket_owner_is_checked(lab: Lab) -> None:
-    """ExpectedBucketOwner refuses another account's bucket, also for a copy's source."""
+    """ExpectedBucketOwner refuses a bucket of another account, also as the source of a copy."""
     admin, owner = lab.user("admin"), "111111111111"
 
     for operation, more in (

@@ -1,4 +1,4 @@
-"""AssumeRoleWithSAML: only a response signed by the provider, which the trust policy accepts, gets a session."""
+"""AssumeRoleWithSAML: a session needs a response that the provider has signed and the trust policy accepts."""
 
 from __future__ import annotations
 
@@ -70,20 +70,23 @@ def lab(make_lab: LabFactory) -> Lab:
 
 
 def asked(role: str = DEPLOY, provider: str = PROVIDER, **more: Any) -> dict[str, list[str]]:
-    """Return the attributes of a user who wants that role."""
+    """Return the SAML attributes of a user who requests that role."""
     said = {"Role": [f"{role},{provider}"], "RoleSessionName": ["alice"], **more}
     return {f"{ATTRIBUTES}{name}": values for name, values in said.items()}
 
 
 def signed(lab: Lab, attributes: dict[str, list[str]] | None = None, **more: Any) -> str:
-    """Return a response of the company's provider with a signed assertion; `more` is for IdentityProvider.assertion."""
+    """Return a response of the company's provider with a signed assertion.
+
+    `more` is passed to IdentityProvider.assertion.
+    """
     now = lab.sandbox.clock.now()
     assertion = CORP.assertion(now, asked() if attributes is None else attributes, **more)
     return encoded(CORP.response(now, CORP.sign(assertion)))
 
 
 def send(lab: Lab, assertion: str, role: str = DEPLOY, provider: str = PROVIDER, **more: object) -> HttpAnswer:
-    """Return the answer to an unsigned request."""
+    """Send an unsigned AssumeRoleWithSAML; return the response."""
     fields = {
         "Action": "AssumeRoleWithSAML",
         "Version": "2011-06-15",
@@ -97,21 +100,21 @@ def send(lab: Lab, assertion: str, role: str = DEPLOY, provider: str = PROVIDER,
 
 
 def assume(lab: Lab, assertion: str, role: str = DEPLOY, provider: str = PROVIDER, **more: Any) -> dict[str, Any]:
-    """Return the parsed answer."""
+    """Send an unsigned AssumeRoleWithSAML; return the parsed response."""
     return parse("sts", "AssumeRoleWithSAML", send(lab, assertion, role, provider, **more))
 
 
 def refused(
     lab: Lab, assertion: str, role: str = DEPLOY, provider: str = PROVIDER, **more: object
 ) -> tuple[str, str, int]:
-    """Return code, message and status of the error."""
+    """Send AssumeRoleWithSAML, which must fail; return code, message and status of the error."""
     with pytest.raises(RefusedError) as caught:
         assume(lab, assertion, role, provider, **more)
     return caught.value.code, caught.value.message, caught.value.status
 
 
 def ask(control: Control, wish: object, method: str = "POST", **headers: str) -> tuple[int, dict[str, Any]]:
-    """Return status and content of the endpoint's answer."""
+    """Call the SAML control endpoint; return the status and the parsed JSON."""
     content = b"" if wish is None else json.dumps(wish).encode()
     sent = {"host": HOST, **headers}
     answer = control.handle(HttpRequest(method, "/_sandbox/saml", "", sent, content, "127.0.0.1"))
@@ -119,7 +122,7 @@ def ask(control: Control, wish: object, method: str = "POST", **headers: str) ->
 
 
 def invalid(message: str) -> tuple[str, str, int]:
-    """Return the error for an invalid assertion."""
+    """Return the error (code, message, status) for an invalid assertion."""
     return "InvalidIdentityToken", message, 400
 
 
@@ -127,7 +130,7 @@ def invalid(message: str) -> tuple[str, str, int]:
 
 
 def test_a_valid_assertion_gives_a_session(lab: Lab) -> None:
-    """The answer has AWS's fields; the session is the role's and may read the secret."""
+    """A valid assertion gets a response with AWS's fields and a session with the role's permissions."""
     answer = assume(lab, signed(lab))
 
     text = f"{CORP.entity_id}{ACCOUNT}/Corp"
@@ -172,7 +175,7 @@ def test_any_signing_certificate_of_the_metadata_is_accepted(make_lab: LabFactor
 
 
 def test_a_response_may_be_used_again(lab: Lab) -> None:
-    """A response can be used repeatedly within its five minutes, for all roles it names, as tools do."""
+    """A response can be used repeatedly within five minutes, for all roles that it names."""
     attributes = asked()
     attributes[f"{ATTRIBUTES}Role"].append(f"{PROVIDER},{TAGGED}")
     response = signed(lab, attributes)
@@ -183,14 +186,14 @@ def test_a_response_may_be_used_again(lab: Lab) -> None:
 
 
 def test_base64_may_be_wrapped(lab: Lab) -> None:
-    """Base64 may be wrapped in lines."""
+    """The base64 text of a response may contain line breaks."""
     response = signed(lab)
 
     assert assume(lab, "\n".join(response[at : at + 76] for at in range(0, len(response), 76)))["Subject"] == "alice"
 
 
 def test_tags_and_source_identity_are_from_the_assertion(lab: Lab) -> None:
-    """Tags and source identity come from the assertion and need sts:TagSession and sts:SetSourceIdentity."""
+    """Tags and source identity come from the assertion; they need sts:TagSession and sts:SetSourceIdentity."""
     more: dict[str, Any] = {"PrincipalTag:team": ["red"], "TransitiveTagKeys": ["team"], "SourceIdentity": ["me@x.org"]}
 
     answer = assume(lab, signed(lab, asked(TAGGED, **more)), TAGGED)
@@ -217,9 +220,9 @@ def test_tags_and_source_identity_are_from_the_assertion(lab: Lab) -> None:
     ],
 )
 def test_tags_in_an_assertion_have_the_limits_of_all_tags(lab: Lab, more: dict[str, Any], expected: str) -> None:
-    """Tags in an assertion are checked like all session tags.
+    """Tags in an assertion are validated like all session tags.
 
-    Reserved and repeated keys, lengths, number, transitive keys.
+    The cases are reserved and repeated keys, lengths, the number of tags, and transitive keys.
     """
     assert refused(lab, signed(lab, asked(TAGGED, **more)), TAGGED)[0] == expected
 
@@ -266,7 +269,7 @@ def test_the_session_is_named_by_the_assertion(lab: Lab, names: list[str] | None
     ],
 )
 def test_the_assertion_must_name_the_role_and_the_provider(lab: Lab, values: list[str]) -> None:
-    """The assertion must name role and provider as one pair."""
+    """The assertion must name the role together with the provider."""
     attributes = {**asked(), f"{ATTRIBUTES}Role": values}
 
     assert refused(lab, signed(lab, attributes)) == invalid(
@@ -276,7 +279,7 @@ def test_the_assertion_must_name_the_role_and_the_provider(lab: Lab, values: lis
 
 @pytest.mark.parametrize("value", [f"{DEPLOY},{PROVIDER}", f"{PROVIDER},{DEPLOY}", f" {DEPLOY} ,\n {PROVIDER} "])
 def test_role_and_provider_may_be_in_either_order(lab: Lab, value: str) -> None:
-    """Role and provider may be in either order, with or without white space."""
+    """Role and provider may be in either order in the attribute, with or without white space."""
     assert assume(lab, signed(lab, {**asked(), f"{ATTRIBUTES}Role": [value]}))["Subject"] == "alice"
 
 
@@ -305,7 +308,7 @@ def lifetime(lab: Lab, answer: dict[str, Any]) -> int:
 def test_the_shortest_duration_applies(
     lab: Lab, asked_seconds: int | None, duration: str | None, session_end: int | None, expected: int
 ) -> None:
-    """The session has the shortest of DurationSeconds, SessionDuration and SessionNotOnOrAfter."""
+    """The session lasts for the shortest of DurationSeconds, SessionDuration and SessionNotOnOrAfter."""
     lab.sandbox.clock.freeze(is_frozen=True)
     statements = ""
     if session_end is not None:
@@ -352,7 +355,7 @@ def test_a_session_duration_is_between_15_minutes_and_12_hours(lab: Lab, duratio
     ],
 )
 def test_the_recipient_must_be_aws(make_lab: LabFactory, recipient: str, *, is_taken: bool) -> None:
-    """The recipient must be AWS's sign-in URL, global or regional."""
+    """The recipient must be AWS's sign-in URL, either the global or a regional one."""
     lab = make_lab(SEED.replace(f'"SAML:aud": "{SIGN_IN}"', f'"SAML:aud": {json.dumps(recipient.strip())}'))
     data = f'NotOnOrAfter="{{until}}" Recipient="{recipient}"'.replace("\n", "&#10;")
     confirmation = f'<saml:SubjectConfirmation Method="{BEARER}"><saml:SubjectConfirmationData {data}/>'
@@ -415,7 +418,7 @@ def test_each_partition_has_its_own_recipient(make_lab: LabFactory, partition: s
     ],
 )
 def test_there_is_exactly_one_bearer_confirmation(lab: Lab, confirmation: str) -> None:
-    """There must be one bearer confirmation with recipient and end; AWS's message has a typo."""
+    """An assertion needs one bearer confirmation with recipient and end; the typo in the message is AWS's."""
     assert refused(lab, signed(lab, confirmation=confirmation)) == invalid(
         "Responses must contain SubjectConfirmatonData with a Recipient and NotOnOrAfter"
     )
@@ -433,7 +436,7 @@ def test_there_is_exactly_one_bearer_confirmation(lab: Lab, confirmation: str) -
     ],
 )
 def test_aws_must_be_an_audience(lab: Lab, audiences: list[str], *, is_taken: bool) -> None:
-    """The audience must include AWS, by URN or sign-in URL."""
+    """The audience must include AWS's URN or sign-in URL."""
     listed = "".join(f"<saml:Audience>{name}</saml:Audience>" for name in audiences)
     own = "<saml:Audience>urn:amazon:webservices</saml:Audience>"
     response = signed(lab, conditions=CONDITIONS.replace(own, listed))
@@ -464,12 +467,12 @@ def test_aws_must_be_an_audience(lab: Lab, audiences: list[str], *, is_taken: bo
     ],
 )
 def test_all_conditions_must_be_met(lab: Lab, conditions: str, message: str) -> None:
-    """All conditions must hold, and unknown ones are refused."""
+    """All conditions in the assertion must hold, and unknown conditions are refused."""
     assert refused(lab, signed(lab, conditions=conditions)) == invalid(message)
 
 
 def test_a_response_is_redeemed_within_five_minutes(lab: Lab) -> None:
-    """A response must be used within five minutes by the sandbox's clock, whatever its own end."""
+    """A response must be used within five minutes by the sandbox's clock, even if it is valid for longer."""
     lab.sandbox.clock.freeze(is_frozen=True)
     lab.sandbox.clock.set(int(lab.sandbox.clock.now()))
     response = signed(lab, seconds=3600)
@@ -485,7 +488,7 @@ def test_a_response_is_redeemed_within_five_minutes(lab: Lab) -> None:
 
 
 def test_a_response_expires(lab: Lab) -> None:
-    """A response expires at its own end, to the second."""
+    """A response expires to the second at its NotOnOrAfter time."""
     lab.sandbox.clock.freeze(is_frozen=True)
     lab.sandbox.clock.set(int(lab.sandbox.clock.now()))
     response = signed(lab, seconds=60)
@@ -497,7 +500,7 @@ def test_a_response_expires(lab: Lab) -> None:
 
 
 def test_a_response_from_the_future_is_refused(lab: Lab) -> None:
-    """A response from the future is refused until its time."""
+    """A response that is not valid yet is refused until its NotBefore time."""
     response = signed(lab)
     lab.sandbox.clock.set(lab.sandbox.clock.now() - 60)
 
@@ -506,7 +509,7 @@ def test_a_response_from_the_future_is_refused(lab: Lab) -> None:
 
 @pytest.mark.parametrize("where", ["IssueInstant", "NotBefore of Conditions", "NotBefore of SubjectConfirmationData"])
 def test_all_not_before_times_are_checked(lab: Lab, where: str) -> None:
-    """The assertion, its conditions and its confirmation may each set a beginning; all must have passed."""
+    """Assertion, conditions and confirmation may each have a NotBefore time, and all must have passed."""
     now = lab.sandbox.clock.now()
     later = f'NotBefore="{written(now + 60)}"'
     conditions = CONDITIONS.replace('NotBefore="{now}"', later if "Conditions" in where else "")
@@ -537,7 +540,7 @@ def test_an_assertion_needs_an_issue_time(lab: Lab) -> None:
 
 @pytest.mark.parametrize("what", ["assertion", "response"])
 def test_a_destination_must_be_aws(lab: Lab, what: str) -> None:
-    """If the response has a Destination it must be AWS's sign-in URL, signed or not."""
+    """If the response has a Destination, it must be AWS's sign-in URL, whether or not it is signed."""
     now = lab.sandbox.clock.now()
     for destination, is_taken in ((SIGN_IN, True), ("", True), ("https://app.example.com/saml", False)):
         assertion = CORP.assertion(now, asked())
@@ -552,7 +555,7 @@ def test_a_destination_must_be_aws(lab: Lab, what: str) -> None:
 
 
 def test_an_expired_provider_session_is_refused(lab: Lab) -> None:
-    """A past SessionNotOnOrAfter is refused."""
+    """An assertion whose SessionNotOnOrAfter has passed is refused."""
     end = written(lab.sandbox.clock.now() - 1)
     statements = f'<saml:AuthnStatement AuthnInstant="{{now}}" SessionNotOnOrAfter="{end}"/>'
 
@@ -573,7 +576,7 @@ def test_malformed_times_are_refused(lab: Lab, moment: str) -> None:
 
 
 def test_a_denial_does_not_reveal_whether_the_role_exists(lab: Lab) -> None:
-    """A role that trusts another provider and a missing role give the same error."""
+    """A role that trusts another provider and a missing role get the same error."""
     no_role = f"arn:aws:iam::{ACCOUNT}:role/None"
 
     assert refused(lab, signed(lab, asked(no_role)), no_role) == SAID_NO
@@ -582,14 +585,14 @@ def test_a_denial_does_not_reveal_whether_the_role_exists(lab: Lab) -> None:
 
 
 def test_a_name_id_is_required(lab: Lab) -> None:
-    """An assertion without exactly one NameID gets the error of a denying trust policy."""
+    """Without exactly one NameID the assertion gets the same error as a denial by the trust policy."""
     assert refused(lab, signed(lab, name_id="")) == SAID_NO
     assert refused(lab, signed(lab, name_id="<saml:NameID></saml:NameID>")) == SAID_NO
     assert refused(lab, signed(lab, name_id="<saml:NameID>a</saml:NameID><saml:NameID>b</saml:NameID>")) == SAID_NO
 
 
 def test_identity_center_roles_are_closed_to_other_providers(lab: Lab) -> None:
-    """Roles of IAM Identity Center are refused, whatever their trust policy says."""
+    """AssumeRoleWithSAML refuses roles of IAM Identity Center, whatever their trust policies say."""
     role = f"arn:aws:iam::{ACCOUNT}:role/AWSReservedSSO_Admin_0123456789abcdef"
 
     assert refused(lab, signed(lab, asked(role)), role) == SAID_NO
@@ -607,7 +610,7 @@ def test_identity_center_roles_are_closed_to_other_providers(lab: Lab) -> None:
     ],
 )
 def test_values_of_the_assertion_are_condition_keys(make_lab: LabFactory, key: str, value: str) -> None:
-    """Each SAML condition key is met by the assertion's value and missed by another."""
+    """Each SAML condition key has the assertion's value: a condition on it matches, on another value it does not."""
     lab = make_lab(SEED.replace(f'"SAML:aud": "{SIGN_IN}"', f'"{key}": "{value}"'))
     assert assume(lab, signed(lab))["Subject"] == "alice"
 
@@ -617,7 +620,7 @@ def test_values_of_the_assertion_are_condition_keys(make_lab: LabFactory, key: s
 
 @pytest.mark.parametrize(("attribute", "key"), sorted(KEYS.items()))
 def test_attributes_are_condition_keys_of_the_trust_policy(lab: Lab, attribute: str, key: str) -> None:
-    """Each attribute in the user guide's tables is a condition key of the trust policy."""
+    """Each attribute in the user guide's tables is a condition key that trust policies can use."""
     trust = {
         "Version": "2012-10-17",
         "Statement": {
@@ -635,7 +638,7 @@ def test_attributes_are_condition_keys_of_the_trust_policy(lab: Lab, attribute: 
 
 
 def test_attributes_are_not_condition_keys_of_the_session(lab: Lab) -> None:
-    """The session keeps only the subject's name, qualifier and type as condition keys, per the user guide."""
+    """In later requests only the subject, its qualifier and its type are condition keys (IAM User Guide)."""
     answer = assume(lab, signed(lab, {**asked(), "urn:oid:1.3.6.1.4.1.5923.1.1.1.1": ["staff"]}))
 
     session = lab.sandbox.sessions.get(answer["Credentials"]["AccessKeyId"])
@@ -649,7 +652,7 @@ def test_attributes_are_not_condition_keys_of_the_session(lab: Lab) -> None:
 
 
 def test_an_rcp_can_deny_saml(make_lab: LabFactory) -> None:
-    """A resource control policy can restrict AssumeRoleWithSAML in member accounts by the assertion's subject."""
+    """An RCP can restrict AssumeRoleWithSAML in member accounts by the assertion's subject."""
     statement = {
         "Effect": "Deny",
         "Principal": "*",
@@ -673,7 +676,7 @@ organization:
 
 
 def test_a_huge_assertion_is_refused_by_its_length(lab: Lab) -> None:
-    """An assertion of more than 100,000 characters is refused by the schema."""
+    """An assertion of more than 100,000 characters is refused by the service model's limit."""
     code, message, _ = refused(lab, "A" * 100_001)
 
     assert code == "ValidationError"
@@ -684,7 +687,7 @@ def test_a_huge_assertion_is_refused_by_its_length(lab: Lab) -> None:
 
 
 def test_parameters_are_checked_before_the_assertion(lab: Lab) -> None:
-    """Parameters are validated before the assertion, with all errors in one answer."""
+    """Parameters are validated before the assertion, with all errors in one message."""
     code, message, _ = refused(lab, "x", DurationSeconds=1)
 
     assert code == "ValidationError"
@@ -709,7 +712,7 @@ def test_a_session_policy_limits_the_session(lab: Lab) -> None:
     [f"{PROVIDER}2", f"arn:aws:iam::{OTHER}:saml-provider/Corp", f"arn:aws:iam::{ACCOUNT}:oidc-provider/Corp"],
 )
 def test_the_provider_must_be_one_of_the_roles_account(lab: Lab, provider: str) -> None:
-    """The provider must be in the role's account."""
+    """The provider must belong to the account of the role."""
     assert refused(lab, signed(lab, asked(DEPLOY, provider)), DEPLOY, provider) == invalid(
         "Specified provider doesn't exist"
     )
@@ -719,7 +722,7 @@ def test_the_provider_must_be_one_of_the_roles_account(lab: Lab, provider: str) 
     ("role", "provider"), [("nothing-valid-in-here", PROVIDER), (DEPLOY, "nothing-valid-in-here"), (PROVIDER, PROVIDER)]
 )
 def test_invalid_arns_are_refused(lab: Lab, role: str, provider: str) -> None:
-    """A malformed role or provider ARN is refused first."""
+    """A malformed ARN of role or provider is refused before other checks."""
     assert refused(lab, "AAAA", role, provider)[:2] == ("ValidationError", "Request ARN is invalid")
 
 
@@ -756,7 +759,10 @@ def test_a_provider_created_by_the_api_works(lab: Lab) -> None:
     ],
 )
 def test_an_invalid_provider_is_refused(lab: Lab, more: dict[str, str], code: str) -> None:
-    """An invalid provider (name taken, unreadable metadata, encryption) is refused and changes nothing."""
+    """CreateSAMLProvider and UpdateSAMLProvider refuse invalid input and change nothing.
+
+    The cases are a name in use, unreadable metadata and encryption.
+    """
     admin = lab.user("admin")
     parameters = {
         "Name": "Other",
@@ -773,7 +779,7 @@ def test_an_invalid_provider_is_refused(lab: Lab, more: dict[str, str], code: st
 
 
 def test_a_failed_sign_in_is_reported_with_its_status(lab: Lab) -> None:
-    """A response with a status other than Success gets IDPRejectedClaim."""
+    """A response with a status other than Success gets the error IDPRejectedClaim."""
     now = lab.sandbox.clock.now()
     response = CORP.response(now, status="urn:oasis:names:tc:SAML:2.0:status:Responder")
 
@@ -784,7 +790,7 @@ def test_a_failed_sign_in_is_reported_with_its_status(lab: Lab) -> None:
 
 
 def test_records_have_the_federated_user_but_not_the_assertion(lab: Lab) -> None:
-    """The CloudTrail record has the SAML user, assertion id, tags, role and provider, but not the assertion."""
+    """The CloudTrail record has the SAML user, assertion id, tags, role and provider, but no assertion."""
     tags: dict[str, Any] = {"PrincipalTag:Team": ["red"], "TransitiveTagKeys": ["Team"]}
     response = signed(lab, asked(TAGGED, **tags))
     answer = assume(lab, response, TAGGED)
@@ -815,7 +821,7 @@ def test_records_have_the_federated_user_but_not_the_assertion(lab: Lab) -> None
 
 
 def test_a_saml_session_has_no_web_identity_keys(lab: Lab) -> None:
-    """Later calls of a SAML session have an empty webIdFederationData."""
+    """Records of a SAML session's requests have an empty webIdFederationData."""
     session = lab.with_keys(Keys.of(assume(lab, signed(lab))["Credentials"]))
     session.call("secretsmanager", "GetSecretValue", SecretId="db")
 
@@ -823,7 +829,7 @@ def test_a_saml_session_has_no_web_identity_keys(lab: Lab) -> None:
 
 
 def test_signed_requests_are_accepted(lab: Lab) -> None:
-    """A signature on the request, valid or not, is ignored."""
+    """AssumeRoleWithSAML ignores a signature on the request, whether or not it is valid."""
     person = lab.with_keys(Keys(access_key_id="AKIANOTKNOWN12345678", secret_access_key="x"))
 
     answer = person.call("sts", "AssumeRoleWithSAML", RoleArn=DEPLOY, PrincipalArn=PROVIDER, SAMLAssertion=signed(lab))

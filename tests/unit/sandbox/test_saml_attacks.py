@@ -1,7 +1,7 @@
-"""Attacks on signed XML: none yields a subject that the provider has not named, and the server keeps serving.
+"""Attacks on signed XML: none yields another subject than the provider signed.
 
 Wrapping attacks are numbered as in "On Breaking SAML: Be Whoever You Want to Be" (USENIX Security 2012) and in later
-tools. Each document holds the company's signature for `alice` and tries to be `mallory`.
+tools. Each document contains the company's signature for `alice` and tries to authenticate `mallory`.
 """
 
 from __future__ import annotations
@@ -40,13 +40,16 @@ SHORT = (
     "BAUwAwEB/zANBgkqhkiG9w0BAQsFAANhAGcJTD6lKTf3EeYcLYHzcHIxAPyrhJITltnbg3QUDv285qi4aW5X9FYzvpma8WFLEasVwJ506tO+"
     "nxZrElmLxmyS1Nzqk+9AkKpuiPS0SC8mAECmhBJBtxpGW4OhZtpqwQ=="
 )
-"""A certificate made by openssl with a key of 768 bits, which cryptography refuses to make."""
+"""A certificate with a 768-bit key, made with openssl because the Python package cryptography refuses to."""
 SIGNED = "Response signature invalid"
 UNREADABLE = "The SAML response can't be read"
 
 
 def judged(document: Element | bytes | str, provider: SamlProvider = KNOWN, now: float = NOW) -> str:
-    """Return `= SUBJECT` of the proof, or the error's message; any other exception fails the test."""
+    """Verify the document; return `= SUBJECT` or the error's message.
+
+    Any other exception fails the test.
+    """
     text = document if isinstance(document, str) else encoded(document)
     try:
         return f"= {verify(text, DEPLOY, provider, now).subject}"
@@ -60,7 +63,7 @@ def good_assertion(**more: Any) -> Element:
 
 
 def good(what: str = "assertion") -> Element:
-    """Return a response for alice with the assertion, the response or both signed."""
+    """Return a response for alice in which the assertion, the response or both are signed."""
     assertion = good_assertion()
     response = CORP.response(NOW, CORP.sign(assertion) if what != "response" else assertion)
     return response if what == "assertion" else CORP.sign(response)
@@ -72,12 +75,12 @@ def assertion_of(response: Element) -> Element:
 
 
 def signature_of(element: Element) -> Element:
-    """Return the element's own signature."""
+    """Return the signature that is the element's direct child."""
     return element.find("ds:Signature", NAMESPACES)
 
 
 def evil(assertion: Element, new_id: str | None = "_evil") -> Element:
-    """Return an unsigned copy for mallory; None keeps the id."""
+    """Return an unsigned copy of the assertion with the subject mallory; None keeps the id."""
     copy = deepcopy(assertion)
     signature = signature_of(copy)
     if signature is not None:
@@ -89,7 +92,7 @@ def evil(assertion: Element, new_id: str | None = "_evil") -> Element:
 
 
 def test_the_unchanged_responses_are_accepted() -> None:
-    """The responses that the attacks change are valid."""
+    """The responses that the attacks modify are valid before the modification."""
     assert [judged(good(what)) for what in ("assertion", "response", "both")] == ["= alice"] * 3
 
 
@@ -97,7 +100,7 @@ def test_the_unchanged_responses_are_accepted() -> None:
 
 
 def wrap_1() -> Element:
-    """Wrap an evil response around the signed one, which moves into the signature."""
+    """Wrap an evil response around the signed response, which moves into the signature."""
     original = good("response")
     outer = deepcopy(original)
     outer.set("ID", "_evil-response")
@@ -109,7 +112,7 @@ def wrap_1() -> Element:
 
 
 def wrap_2() -> Element:
-    """Insert the signed response into an evil one, before its detached signature."""
+    """Insert the signed response into an evil response, before its detached signature."""
     original = good("response")
     outer = deepcopy(original)
     outer.set("ID", "_evil-response")
@@ -121,7 +124,7 @@ def wrap_2() -> Element:
 
 
 def wrap_3() -> Element:
-    """Insert an evil assertion before the signed one."""
+    """Insert an evil assertion before the signed assertion."""
     response = good()
     assertion = assertion_of(response)
     response.insert(response.index(assertion), evil(assertion))
@@ -129,14 +132,14 @@ def wrap_3() -> Element:
 
 
 def wrap_3_behind() -> Element:
-    """Insert an evil assertion after the signed one."""
+    """Insert an evil assertion after the signed assertion."""
     response = good()
     response.append(evil(assertion_of(response)))
     return response
 
 
 def wrap_4() -> Element:
-    """Wrap an evil assertion around the signed one."""
+    """Wrap an evil assertion around the signed assertion."""
     response = good()
     assertion = assertion_of(response)
     outer = evil(assertion)
@@ -146,7 +149,7 @@ def wrap_4() -> Element:
 
 
 def wrap_5() -> Element:
-    """Move the signature into an evil assertion, and the signed one to the end of the response."""
+    """Move the signature into an evil assertion, and the signed assertion to the end of the response."""
     response = good()
     assertion = assertion_of(response)
     outer = evil(assertion)
@@ -159,7 +162,7 @@ def wrap_5() -> Element:
 
 
 def wrap_6() -> Element:
-    """Move the signature into an evil assertion, and the signed one into the signature."""
+    """Move the signature into an evil assertion, and the signed assertion into the signature."""
     response = good()
     assertion = assertion_of(response)
     outer = evil(assertion)
@@ -183,7 +186,7 @@ def wrap_7() -> Element:
 
 
 def wrap_8() -> Element:
-    """Move the signed assertion into an Object of the signature, which moves into an evil one."""
+    """Move the signed assertion into an Object of its signature, which moves into an evil assertion."""
     response = good()
     assertion = assertion_of(response)
     outer = evil(assertion)
@@ -204,7 +207,7 @@ def same_id() -> Element:
 
 
 def id_in_other_letters() -> Element:
-    """Give the evil assertion the signed one's id as `Id`, which some verifiers look at first."""
+    """Give the evil assertion the signed assertion's id as `Id`, which some verifiers prefer."""
     response = good()
     assertion = assertion_of(response)
     outer = evil(assertion)
@@ -218,7 +221,7 @@ def id_in_other_letters() -> Element:
 
 
 def signed_response_in_extensions() -> Element:
-    """Put a whole valid response into the Extensions of an unsigned one."""
+    """Put a complete signed response into the Extensions of an unsigned response."""
     outer = CORP.response(NOW, response_id="_outer")
     extensions = etree.SubElement(outer, f"{{{NAMESPACES['samlp']}}}Extensions")
     extensions.append(good("response"))
@@ -226,7 +229,7 @@ def signed_response_in_extensions() -> Element:
 
 
 def two_signatures() -> Element:
-    """Duplicate the assertion's signature, with a changed reference."""
+    """Duplicate the assertion's signature, and change the reference in the copy."""
     response = good()
     assertion = assertion_of(response)
     second = deepcopy(signature_of(assertion))
@@ -236,7 +239,7 @@ def two_signatures() -> Element:
 
 
 def advice() -> Element:
-    """Put the signed assertion into the Advice of an evil one, which SAML allows."""
+    """Put the signed assertion into the Advice of an evil assertion, which SAML allows."""
     response = good()
     assertion = assertion_of(response)
     outer = evil(assertion)
@@ -265,12 +268,12 @@ def advice() -> Element:
     ],
 )
 def test_wrapped_assertions_are_refused(attack: Callable[[], Element]) -> None:
-    """All wrapping attacks are refused, for mallory and for alice."""
+    """All wrapping attacks are refused, whether they claim mallory or alice."""
     assert judged(attack()) == SIGNED
 
 
 def test_additions_to_a_signed_response_are_refused() -> None:
-    """Adding or replacing an assertion breaks the response's signature."""
+    """Adding or replacing an assertion invalidates the signature of the response."""
     response = good("response")
     response.append(evil(assertion_of(response)))
     assert judged(response) == SIGNED
@@ -281,7 +284,7 @@ def test_additions_to_a_signed_response_are_refused() -> None:
 
 
 def test_a_signed_response_has_its_assertion_as_child() -> None:
-    """An assertion in the Extensions of a signed response is refused."""
+    """A signed response whose assertion is in the Extensions is refused."""
     response = CORP.response(NOW)
     etree.SubElement(response, f"{{{NAMESPACES['samlp']}}}Extensions").append(good_assertion())
 
@@ -298,14 +301,14 @@ def test_both_signatures_must_be_valid() -> None:
     broken = CORP.sign(good_assertion())
     broken.find("saml:Subject/saml:NameID", NAMESPACES).text = "mallory"
     assert judged(CORP.sign(CORP.response(NOW, broken))) == SIGNED
-    assert judged(CORP.sign(CORP.response(NOW, CORP.sign(changed)))) == "= mallory"  # signed by the provider itself
+    assert judged(CORP.sign(CORP.response(NOW, CORP.sign(changed)))) == "= mallory"  # the provider itself has signed
 
 
 # --- invalid signatures ----------------------------------------------------------------------------------------
 
 
 def test_unsigned_responses_are_refused() -> None:
-    """Unsigned responses are refused, also with the signature removed."""
+    """A response without a signature is refused, even if it was signed before."""
     response = good()
     assertion = assertion_of(response)
     assertion.remove(signature_of(assertion))
@@ -316,7 +319,7 @@ def test_unsigned_responses_are_refused() -> None:
 
 
 def test_another_key_is_refused() -> None:
-    """A signature by another key is refused, even with its certificate in the document."""
+    """A signature by an unknown key is refused, even if the document contains the key's certificate."""
     forger = IdentityProvider(key=generate_private_key(65537, 2048))
     assertion = forger.assertion(NOW, asked())
 
@@ -326,7 +329,7 @@ def test_another_key_is_refused() -> None:
 
 
 def test_an_expired_certificate_is_refused() -> None:
-    """A certificate outside its validity period, by the sandbox's clock, is refused."""
+    """A certificate is refused outside its validity period, by the sandbox's clock."""
     old = IdentityProvider(days=10)
     known = KNOWN._replace(metadata=old.metadata())
 
@@ -335,7 +338,7 @@ def test_an_expired_certificate_is_refused() -> None:
 
 
 def test_another_issuer_is_refused() -> None:
-    """A wrong issuer in response or assertion is reported, whichever provider signed."""
+    """A wrong issuer in the response or assertion is refused, whichever provider signed."""
     other = IdentityProvider("https://other.example.com")
     message = "Issuer not present in specified provider"
 
@@ -352,7 +355,7 @@ def test_another_issuer_is_refused() -> None:
     [(SignatureMethod.RSA_SHA1, DigestAlgorithm.SHA256), (SignatureMethod.RSA_SHA256, DigestAlgorithm.SHA1)],
 )
 def test_sha_1_is_refused(method: SignatureMethod, digest: DigestAlgorithm) -> None:
-    """SHA-1 is refused for signature and digest."""
+    """SHA-1 is refused in signatures and digests."""
     assert judged(CORP.response(NOW, CORP.sign(good_assertion(), method=method, digest=digest))) == SIGNED
 
 
@@ -366,12 +369,12 @@ def test_sha_1_is_refused(method: SignatureMethod, digest: DigestAlgorithm) -> N
     ],
 )
 def test_sha_2_is_accepted(method: SignatureMethod, digest: DigestAlgorithm) -> None:
-    """All lengths of SHA-2 are accepted, also with probabilistic padding."""
+    """All SHA-2 lengths are accepted, also with probabilistic padding (RSA-PSS)."""
     assert judged(CORP.response(NOW, CORP.sign(good_assertion(), method=method, digest=digest))) == "= alice"
 
 
 def test_hmac_signatures_are_refused() -> None:
-    """An HMAC keyed with the public certificate is refused."""
+    """An HMAC whose key is the public certificate is refused."""
     response = good()
     signature_of(assertion_of(response)).find(".//ds:SignatureMethod", NAMESPACES).set(
         "Algorithm", SignatureMethod.HMAC_SHA256.value
@@ -397,7 +400,7 @@ def test_hmac_signatures_are_refused() -> None:
     ],
 )
 def test_signatures_must_follow_the_saml_profile(path: str, attribute: str, value: str) -> None:
-    """A signature must reference its parent with two known transforms; nothing else is fetched or run."""
+    """A signature must reference its parent element with two known transforms; nothing else is processed."""
     response = good()
     signature_of(assertion_of(response)).find(path, NAMESPACES).set(attribute, value)
 
@@ -406,7 +409,7 @@ def test_signatures_must_follow_the_saml_profile(path: str, attribute: str, valu
 
 @pytest.mark.parametrize("c14n", [CanonicalizationMethod.CANONICAL_XML_1_0, CanonicalizationMethod.CANONICAL_XML_1_1])
 def test_inclusive_canonicalization_is_refused(c14n: CanonicalizationMethod) -> None:
-    """Inclusive canonicalization is refused: SAML V2.0 Core, 5.4.4 allows only the exclusive one."""
+    """Inclusive canonicalization is refused; SAML V2.0 Core, 5.4.4 allows only exclusive canonicalization."""
     response = CORP.response(NOW, good_assertion())
 
     assert judged(CORP.sign(response, c14n=c14n)) == SIGNED
@@ -422,7 +425,7 @@ def test_a_signature_of_the_whole_document_is_refused() -> None:
 
 
 def test_duplicate_ids_are_refused() -> None:
-    """A repeated ID is refused in any spelling of the attribute."""
+    """A duplicate ID is refused in any spelling of the attribute."""
     response = good()
     response.find("samlp:Status/samlp:StatusCode", NAMESPACES).set("Id", "_b1")
     assert judged(response) == "= alice"
@@ -434,7 +437,7 @@ def test_duplicate_ids_are_refused() -> None:
 @pytest.mark.parametrize("name", ["SignatureValue", "DigestValue", "X509Certificate"])
 @pytest.mark.parametrize("text", ["", "AAAA", "%%%", None])
 def test_required_parts_of_a_signature(name: str, text: str | None) -> None:
-    """Signature value and digest must be valid; the certificate in the document is ignored."""
+    """Signature value and digest must be valid; a certificate in the document is ignored."""
     response = good()
     signature_of(assertion_of(response)).find(f".//ds:{name}", NAMESPACES).text = text
 
@@ -456,7 +459,7 @@ def test_an_incomplete_signature_is_refused(name: str) -> None:
 
 
 def test_a_comment_does_not_truncate_a_name() -> None:
-    """A comment inside a name does not truncate it: the subject is the whole text."""
+    """A comment inside a subject's name does not truncate it."""
     name = f'<saml:NameID Format="{PERSISTENT}">alice@corp.example<!---->.evil.example</saml:NameID>'
     response = CORP.response(NOW, CORP.sign(good_assertion(name_id=name)))
     assert judged(response) == "= alice@corp.example.evil.example"
@@ -470,7 +473,7 @@ def test_a_comment_does_not_truncate_a_name() -> None:
 
 
 def test_a_name_with_a_signed_comment_is_refused() -> None:
-    """A signed comment makes a name ambiguous, so it is refused."""
+    """A name with a comment inside the signed text is ambiguous, so it is refused."""
     name = f'<saml:NameID Format="{PERSISTENT}">alice<!---->.evil.example</saml:NameID>'
     c14n = CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0_WITH_COMMENTS
 
@@ -482,7 +485,7 @@ def test_a_name_with_a_signed_comment_is_refused() -> None:
 
 @pytest.mark.parametrize("inside", ["<?x?>", "<saml:x/>", "<!---->"])
 def test_a_role_attribute_with_child_elements_is_invalid(inside: str) -> None:
-    """An element or processing instruction inside a role ARN makes it invalid."""
+    """A role ARN that contains an element or processing instruction is invalid."""
     assertion = good_assertion()
     text = etree.tostring(assertion).decode().replace(f"{DEPLOY},", f"{DEPLOY[:-3]}{inside}{DEPLOY[-3:]},")
 
@@ -512,7 +515,7 @@ BOMB = b"<!DOCTYPE x [<!ENTITY a 'aaaaaaaaaa'>" + b"".join(
 )
 @pytest.mark.parametrize("subject", ["alice", "&e;", "&j;"])
 def test_a_document_type_is_refused(head: bytes, subject: str) -> None:
-    """A DOCTYPE is refused quickly, and no entity, file or URL is read."""
+    """A DOCTYPE is refused at once, and no entity, file or URL is read."""
     document = etree.tostring(good()).replace(b">alice<", f">{subject}<".encode())
     began = time.process_time()
 
@@ -541,7 +544,7 @@ def test_a_document_type_is_refused(head: bytes, subject: str) -> None:
     ],
 )
 def test_other_documents_are_refused(document: bytes) -> None:
-    """Garbage, other encodings, deep nesting and other documents are refused, also a bare assertion."""
+    """Garbage, other encodings, deep nesting, other documents and bare assertions are refused."""
     assert judged(document) == UNREADABLE
 
 
@@ -553,7 +556,7 @@ def test_invalid_base64_is_refused(text: str) -> None:
 
 
 def test_an_encrypted_assertion_is_refused_with_a_reason() -> None:
-    """An encrypted assertion is refused with the reason: AWS can decrypt it, the sandbox can't."""
+    """An encrypted assertion is refused with the reason that AWS can decrypt it and the sandbox can't."""
     response = good()
     etree.SubElement(response, f"{{{NAMESPACES['saml']}}}EncryptedAssertion")
 
@@ -563,7 +566,7 @@ def test_an_encrypted_assertion_is_refused_with_a_reason() -> None:
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_random_byte_changes_never_change_the_subject(data: st.DataObject) -> None:
-    """Random byte changes are refused or yield the same proof."""
+    """A document with random byte changes is refused or yields the same subject."""
     document = bytearray(DOCUMENT)
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.integers(0, len(document) - 1))
@@ -577,7 +580,7 @@ def test_random_byte_changes_never_change_the_subject(data: st.DataObject) -> No
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_random_element_changes_never_change_the_subject(data: st.DataObject) -> None:
-    """Random changes of elements are refused or yield the same proof."""
+    """A document with random element changes is refused or yields the same subject."""
     response = good(data.draw(st.sampled_from(["assertion", "response", "both"])))
     for _ in range(data.draw(st.integers(1, 3))):
         elements = list(response.iter())
@@ -616,7 +619,7 @@ DOCUMENT = etree.tostring(good())
     ],
 )
 def test_unusable_metadata_is_refused_with_a_reason(old: str, new: str, why: str) -> None:
-    """Unusable metadata is reported with the reason, and its responses are refused."""
+    """Unusable metadata is reported with the reason, and responses of its provider are refused."""
     document = CORP.metadata().replace(old, new)
     with pytest.raises(ValueError, match=why):
         read_metadata(document)
@@ -628,7 +631,7 @@ def test_unusable_metadata_is_refused_with_a_reason(old: str, new: str, why: str
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_random_metadata_is_refused_without_failure(data: st.DataObject) -> None:
-    """Random changes of metadata are parsed or refused with a reason."""
+    """Metadata with random changes is parsed, or refused with a reason."""
     document = CORP.metadata()
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.integers(0, len(document) - 1))
@@ -639,6 +642,6 @@ def test_random_metadata_is_refused_without_failure(data: st.DataObject) -> None
 
 
 def test_a_short_key_is_refused() -> None:
-    """A signing key of fewer than 1,024 bits is refused, as by IAM."""
+    """Signing keys shorter than 1,024 bits are refused, as by IAM."""
     with pytest.raises(ValueError, match="a key in it has fewer than 1024 bits"):
         read_metadata(CORP.metadata(SHORT))

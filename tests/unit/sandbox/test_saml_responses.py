@@ -57,7 +57,7 @@ def test_a_response_is_issued_on_request(lab: Lab) -> None:
 
 
 def test_an_invalid_response_is_issued_on_request(lab: Lab) -> None:
-    """Responses that AWS would refuse are issued, too, for testing."""
+    """Responses that AWS would refuse are also issued, for tests of refusals."""
     control = Control(lab.sandbox)
     for more, code in (
         ({"session_name": "John Doe"}, "InvalidIdentityToken"),
@@ -88,7 +88,7 @@ def test_an_invalid_response_is_issued_on_request(lab: Lab) -> None:
     ],
 )
 def test_invalid_requests_are_refused(lab: Lab, wish: object, status: int, said: str) -> None:
-    """Invalid requests, roles and ambiguous providers are refused."""
+    """Invalid requests, invalid roles and ambiguous providers are refused."""
     answered, answer = ask(Control(lab.sandbox), wish)
 
     assert answered == status
@@ -96,7 +96,7 @@ def test_invalid_requests_are_refused(lab: Lab, wish: object, status: int, said:
 
 
 def test_the_only_provider_of_the_account_is_the_default(lab: Lab) -> None:
-    """Without a named provider the account's only one is used."""
+    """If no provider is named, the account's only provider is used."""
     status, said = ask(Control(lab.sandbox), {"role": f"arn:aws:iam::{OTHER}:role/x"})
 
     assert (status, said["provider"]) == (200, f"arn:aws:iam::{OTHER}:saml-provider/Corp")
@@ -121,7 +121,7 @@ def test_the_metadata_creates_a_provider_for_the_sandbox(lab: Lab) -> None:
 
 
 def test_a_web_page_gets_no_response(lab: Lab) -> None:
-    """The endpoint is closed to web pages."""
+    """Web pages can't call the endpoint."""
     control = Control(lab.sandbox)
 
     assert ask(control, {"role": DEPLOY}, origin="https://evil.example")[0] == 403
@@ -129,7 +129,7 @@ def test_a_web_page_gets_no_response(lab: Lab) -> None:
 
 
 def test_the_certificate_never_expires(lab: Lab) -> None:
-    """The sandbox's certificate is valid wherever its clock is moved to."""
+    """The sandbox's certificate is valid at any time that its clock is set to."""
     control = Control(lab.sandbox)
     for moment in (1.0e9, 2.0e10):
         lab.sandbox.move_clock(moment, is_frozen=True)

@@ -24,13 +24,13 @@ def allow(action: str) -> str:
 
 
 def narrowed(person: Person, **parameters: object) -> Person:
-    """Return the caller's narrowed session."""
+    """Call GetScopedCredentials; return a caller with the narrowed session."""
     answer = person.call("sts", "GetScopedCredentials", **parameters)
     return Person(person.lab, Keys.of(answer["Credentials"]))
 
 
 def refused(person: Person, **parameters: object) -> tuple[str, int]:
-    """Return code and status of the error."""
+    """Call GetScopedCredentials, which must fail; return code and status of the error."""
     error = person.refused("sts", "GetScopedCredentials", **parameters)
     return error.code, error.status
 
@@ -42,7 +42,7 @@ def session(lab: Lab) -> Person:
 
 
 def test_the_caller_stays_the_same(session: Person) -> None:
-    """A narrowed session keeps ARN, id and source identity."""
+    """A narrowed session has the same ARN, id and source identity as the session that requested it."""
     answer = session.call("sts", "GetScopedCredentials", Policy=allow("sts:*"))
     inner = Person(session.lab, Keys.of(answer["Credentials"]))
 
@@ -54,7 +54,7 @@ def test_the_caller_stays_the_same(session: Person) -> None:
 
 
 def test_a_policy_only_limits(session: Person) -> None:
-    """A scope limits permissions and never adds any."""
+    """The scope's policy limits permissions and adds none."""
     key = {"AccessKeyId": session.keys.access_key_id}
     inner = narrowed(session, Policy=allow("iam:*"))
 
@@ -67,7 +67,7 @@ def test_a_policy_only_limits(session: Person) -> None:
 
 
 def test_at_most_three_layers_of_policies(session: Person) -> None:
-    """Up to three scopes add up; a fourth is refused, a shorter duration is not."""
+    """At most three scopes can be nested; a fourth one is refused, but a shorter duration is allowed."""
     key = {"AccessKeyId": session.keys.access_key_id}
     first = narrowed(session, Policy=allow("sts:Get*"))
     second = narrowed(first, Policy=allow("sts:*"))
@@ -80,7 +80,7 @@ def test_at_most_three_layers_of_policies(session: Person) -> None:
 
 
 def test_scoped_credentials_expire_with_the_session(session: Person) -> None:
-    """A narrowed session never ends after the calling session."""
+    """A narrowed session never expires later than the session that requested it."""
     clock = session.lab.sandbox.clock
     same, short = narrowed(session, Policy=FULL), narrowed(session, DurationSeconds=60)
 
@@ -94,14 +94,14 @@ def test_scoped_credentials_expire_with_the_session(session: Person) -> None:
 
 
 def test_long_term_keys_can_not_be_scoped(lab: Lab) -> None:
-    """Long-term keys are refused, and one of Policy and DurationSeconds is required."""
+    """Long-term keys can't be narrowed, and the request needs Policy or DurationSeconds."""
     assert refused(lab.user("alice"), Policy=FULL) == ("InvalidSubjectCredentials", 400)
     assert refused(lab.user("alice").assume(JUMP)) == ("ValidationError", 400)
     assert refused(lab.user("alice").assume(JUMP), Policy="{}") == ("MalformedPolicyDocument", 400)
 
 
 def test_a_user_session_can_be_scoped(lab: Lab) -> None:
-    """A GetSessionToken session can be narrowed, although it may call little else of STS."""
+    """A GetSessionToken session can be narrowed, although it may call few other STS operations."""
     admin = lab.user("admin", OTHER)
     session = Person(lab, Keys.of(admin.call("sts", "GetSessionToken")["Credentials"]))
     inner = narrowed(session, Policy=allow("secretsmanager:ListSecrets"))
@@ -112,7 +112,7 @@ def test_a_user_session_can_be_scoped(lab: Lab) -> None:
 
 
 def test_a_root_session_can_be_scoped(make_lab: LabFactory) -> None:
-    """For a root user's session the scope alone decides."""
+    """A narrowed session of the root user may do whatever the scope allows."""
     key = {"access_key_id": "AKIAROOTROOTROOTROOT", "secret_access_key": "root"}
     lab = make_lab(f"accounts: {{'{ACCOUNT}': {{root: {json.dumps(key)}}}}}")
     root = lab.with_keys(Keys(**key))
@@ -125,7 +125,7 @@ def test_a_root_session_can_be_scoped(make_lab: LabFactory) -> None:
 
 
 def test_a_federated_user_without_permissions_is_refused(lab: Lab) -> None:
-    """A federated session without a policy stays without permissions when narrowed."""
+    """Narrowing a federated session without a policy gives a session without permissions."""
     admin = lab.user("admin", OTHER)
     bare = Person(lab, Keys.of(admin.call("sts", "GetFederationToken", Name="ann")["Credentials"]))
     limited = Person(lab, Keys.of(admin.call("sts", "GetFederationToken", Name="ann", Policy=FULL)["Credentials"]))
@@ -135,7 +135,7 @@ def test_a_federated_user_without_permissions_is_refused(lab: Lab) -> None:
 
 
 def test_scoped_credentials_are_revoked_with_the_session(session: Person) -> None:
-    """A narrowed session keeps aws:TokenIssueTime and MFA, so that revoking old sessions reaches it."""
+    """A narrowed session keeps aws:TokenIssueTime and MFA, so a policy that revokes old sessions applies to it."""
     session.lab.sandbox.clock.advance(600)
     narrowed(session, Policy=FULL).call("sts", "GetAccessKeyInfo", AccessKeyId=session.keys.access_key_id)
     inner = session.lab.sandbox.judge.decisions[-1].decision.request.context
@@ -147,7 +147,7 @@ def test_scoped_credentials_are_revoked_with_the_session(session: Person) -> Non
 
 
 def test_role_chaining_keeps_the_limits(session: Person) -> None:
-    """Role chaining from a narrowed session needs the scope's permission."""
+    """A narrowed session can assume a role only if its scope allows that."""
     plain = session.lab.user("alice").assume(JUMP)
     closed, opened = narrowed(plain, Policy=allow("iam:*")), narrowed(plain, Policy=allow("sts:*"))
     target = f"arn:aws:iam::{OTHER}:role/Target"
@@ -160,7 +160,7 @@ def test_role_chaining_keeps_the_limits(session: Person) -> None:
 
 
 def test_a_token_has_the_requested_size(lab: Lab) -> None:
-    """MinimumSessionTokenSize sets the token's length; a truncated or changed token is invalid."""
+    """MinimumSessionTokenSize sets the token's minimum length; a truncated or changed token is invalid."""
     admin = lab.user("admin")
     for size in (0, 191, 192, 1000, MAX_TOKEN):
         answer = admin.call("sts", "GetSessionToken", MinimumSessionTokenSize=size)
@@ -179,7 +179,7 @@ def test_a_token_has_the_requested_size(lab: Lab) -> None:
 
 
 def test_policies_and_tags_make_a_token_larger(lab: Lab) -> None:
-    """Policies and tags enlarge the token, as SessionTokenUtilization and PackedPolicySize report."""
+    """Policies and tags make the token longer, as SessionTokenUtilization and PackedPolicySize report."""
     alice = lab.user("alice")
     bare = alice.call("sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1")
     full = alice.call(
@@ -215,7 +215,10 @@ def test_invalid_scopes_are_refused(session: Person) -> None:
 
 
 def test_a_region_can_be_disabled_for_an_account(make_lab: LabFactory) -> None:
-    """In a region with STS deactivated, the account of the new credentials decides; existing ones work."""
+    """If STS is deactivated in a region for an account, no credentials for the account are issued there.
+
+    Existing credentials still work.
+    """
     trust = (
         f'{{Version: "2012-10-17", Statement: {{Effect: Allow, Principal: {{AWS: "{OTHER}"}}, '
         'Action: "sts:AssumeRole"}}'
@@ -242,7 +245,7 @@ def test_a_region_can_be_disabled_for_an_account(make_lab: LabFactory) -> None:
 
 
 def test_a_token_is_refused_in_a_disabled_region(make_lab: LabFactory) -> None:
-    """Federated sessions are refused, too, where the role's account has deactivated STS."""
+    """Federated sessions are refused in a region where the role's account has deactivated STS."""
     trust = (
         f'{{Version: "2012-10-17", Statement: {{Effect: Allow, Principal: {{Federated: "arn:aws:iam::{ACCOUNT}:'
         'oidc-provider/id.example.com"}, Action: "sts:AssumeRoleWithWebIdentity"}}'
@@ -268,7 +271,7 @@ def test_a_token_is_refused_in_a_disabled_region(make_lab: LabFactory) -> None:
 
 
 def test_us_east_1_can_not_be_disabled() -> None:
-    """A seed that deactivates STS in us-east-1 is refused."""
+    """A seed can't deactivate STS in us-east-1."""
     from tests.unit.sandbox.test_seedfile import problems
 
     reported = problems('accounts: {"111111111111": {closed_sts_regions: [us-east-1]}}')

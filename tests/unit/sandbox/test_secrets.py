@@ -1,4 +1,4 @@
-"""Secrets and parameters: names, values, permissions, batches."""
+"""Secrets and parameters: names, values, permissions and batch reads."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def lab(make_lab: LabFactory) -> Lab:
 
 
 def read(person: Person, secret_id: str, **more: object) -> object:
-    """Return the value of a secret."""
+    """Read the secret; return its value."""
     answer = person.call("secretsmanager", "GetSecretValue", SecretId=secret_id, **more)
     return answer.get("SecretString", answer.get("SecretBinary"))
 
@@ -89,7 +89,7 @@ def test_a_secret_is_found_by_name_arn_and_partial_arn(lab: Lab) -> None:
 
 
 def test_a_name_that_ends_like_an_arn_is_ambiguous_but_found(lab: Lab) -> None:
-    """A secret whose name ends like an ARN's suffix is found, although it looks like another's ARN."""
+    """A secret whose name ends like an ARN's random suffix is found, although its partial ARN looks complete."""
     reader, prefix = lab.user("reader"), f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:"
 
     assert read(reader, f"{prefix}ends-abcdef") == "tricky"
@@ -98,7 +98,7 @@ def test_a_name_that_ends_like_an_arn_is_ambiguous_but_found(lab: Lab) -> None:
 
 
 def test_regions_have_separate_secrets(lab: Lab) -> None:
-    """Each region has its own secrets; an unknown region is refused."""
+    """Each region has separate secrets; an unknown region is refused."""
     reader = lab.user("reader")
     reader.region = "eu-west-1"
 
@@ -109,7 +109,7 @@ def test_regions_have_separate_secrets(lab: Lab) -> None:
 
 
 def test_accounts_have_separate_secrets(lab: Lab) -> None:
-    """A name refers to the caller's account."""
+    """A secret's name refers to a secret in the caller's account."""
     assert read(lab.user("guest", OTHER), "prod/db") == "of-the-other"
 
 
@@ -117,7 +117,7 @@ def test_accounts_have_separate_secrets(lab: Lab) -> None:
 
 
 def test_the_answer_has_aws_fields(lab: Lab) -> None:
-    """The answer has AWS's fields for a binary secret."""
+    """For a binary secret the response has AWS's fields."""
     answer = lab.user("reader").call("secretsmanager", "GetSecretValue", SecretId="prod/key")
 
     assert answer["SecretBinary"] == b"\x00\x01\x02\x03"
@@ -128,7 +128,7 @@ def test_the_answer_has_aws_fields(lab: Lab) -> None:
 
 
 def test_versions_and_stages(lab: Lab) -> None:
-    """Versions are found by stage and id; a stage of another version is refused."""
+    """Secret versions are found by stage and id; a stage that belongs to another version is refused."""
     admin, reader = lab.user("admin"), lab.user("reader")
     first = reader.call("secretsmanager", "GetSecretValue", SecretId="prod/text")["VersionId"]
     admin.call("secretsmanager", "PutSecretValue", SecretId="prod/text", SecretString="newer")
@@ -160,7 +160,7 @@ def test_a_secret_scheduled_for_deletion_is_not_read(lab: Lab) -> None:
 
 
 def test_a_secret_marked_for_deletion_can_not_be_changed(lab: Lab) -> None:
-    """A secret scheduled for deletion can't be written or recreated, but described."""
+    """A secret scheduled for deletion can be described, but not written or recreated."""
     admin = lab.user("admin")
     admin.call("secretsmanager", "DeleteSecret", SecretId="prod/db")
 
@@ -175,7 +175,7 @@ def test_a_secret_marked_for_deletion_can_not_be_changed(lab: Lab) -> None:
 
 
 def test_names_have_a_limited_alphabet(lab: Lab) -> None:
-    """Invalid and taken names are refused with AWS's errors."""
+    """Invalid names and names in use are refused with AWS's errors."""
     admin = lab.user("admin")
 
     refused = admin.refused("secretsmanager", "CreateSecret", Name="a b", SecretString="x")
@@ -191,7 +191,7 @@ def test_names_have_a_limited_alphabet(lab: Lab) -> None:
 
 
 def test_a_denied_reader_does_not_learn_what_exists(lab: Lab) -> None:
-    """A caller without permission gets AccessDenied for a missing secret, too, with the id as sent."""
+    """Without permission the error for a missing secret is AccessDenied, too, with the id as sent."""
     stranger, arn = lab.user("stranger"), arn_of(lab, "prod/db")
 
     for secret_id, shown in (("prod/db", arn), ("prod/none", "prod/none")):
@@ -204,7 +204,7 @@ def test_a_denied_reader_does_not_learn_what_exists(lab: Lab) -> None:
 
 
 def test_a_permitted_reader_learns_that_a_secret_is_missing(lab: Lab) -> None:
-    """An authorized caller gets ResourceNotFoundException for a missing secret."""
+    """With permission the error for a missing secret is ResourceNotFoundException."""
     refused = lab.user("reader").refused("secretsmanager", "GetSecretValue", SecretId="prod/none")
 
     assert (refused.code, refused.message) == (
@@ -214,7 +214,7 @@ def test_a_permitted_reader_learns_that_a_secret_is_missing(lab: Lab) -> None:
 
 
 def test_the_resource_of_a_policy_is_the_full_arn(lab: Lab) -> None:
-    """Policies are matched against the full ARN: `secret:prod/closed-??????` denies, `prod/*` allows."""
+    """Policies match the full ARN with its suffix: `secret:prod/closed-??????` denies, `prod/*` allows."""
     denied = lab.user("reader").refused("secretsmanager", "GetSecretValue", SecretId="prod/closed")
     assert "with an explicit deny in an identity-based policy" in denied.message
     assert read(lab.user("single"), "prod/closed") == "hidden"
@@ -223,7 +223,7 @@ def test_the_resource_of_a_policy_is_the_full_arn(lab: Lab) -> None:
 
 
 def test_moto_operations_are_authorized_too(lab: Lab) -> None:
-    """Operations performed by moto are authorized like all others."""
+    """Operations that moto implements are authorized like all others."""
     admin = lab.user("admin")
     created = admin.call("secretsmanager", "CreateSecret", Name="new", SecretString="v")
 
@@ -235,7 +235,7 @@ def test_moto_operations_are_authorized_too(lab: Lab) -> None:
 
 
 def test_create_secret_is_authorized_on_the_future_arn(make_lab: LabFactory) -> None:
-    """CreateSecret is authorized on the future ARN, by prefix or by pattern."""
+    """CreateSecret is authorized on the new secret's ARN, which policies can match by prefix or pattern."""
     seed = """
 accounts:
   "111111111111":
@@ -267,7 +267,7 @@ def policy_for(principal: str, effect: str = "Allow") -> str:
 
 
 def test_a_resource_policy_can_allow_a_user_of_its_account(lab: Lab) -> None:
-    """A secret's policy that names a user of its account is enough, and its Deny beats all allows."""
+    """A secret's policy can allow a user of the same account by itself, and its Deny overrides all allows."""
     admin, stranger = lab.user("admin"), lab.user("stranger")
     me = f"arn:aws:iam::{ACCOUNT}:user/stranger"
 
@@ -321,7 +321,7 @@ def test_a_public_policy_can_be_blocked(lab: Lab) -> None:
 
 
 def test_a_batch_is_authorized_per_secret(lab: Lab) -> None:
-    """A batch returns what may be read, and the rest in Errors."""
+    """A batch returns the secrets that the caller may read, and lists the others in Errors."""
     ids = ["prod/db", "prod/closed", "prod/none", "prod/text"]
 
     answer = lab.user("reader").call("secretsmanager", "BatchGetSecretValue", SecretIdList=ids)
@@ -332,7 +332,7 @@ def test_a_batch_is_authorized_per_secret(lab: Lab) -> None:
 
 
 def test_a_batch_needs_a_separate_permission(lab: Lab) -> None:
-    """A batch needs secretsmanager:BatchGetSecretValue, whose denial names no resource."""
+    """A batch needs secretsmanager:BatchGetSecretValue; a denial of it names no resource."""
     refused = lab.user("single").refused("secretsmanager", "BatchGetSecretValue", SecretIdList=["prod/db"])
 
     assert refused.message.endswith(
@@ -363,7 +363,7 @@ def test_a_batch_by_filter_needs_list_secrets_too(lab: Lab) -> None:
     ],
 )
 def test_a_batch_has_either_list_or_filter(lab: Lab, parameters: dict[str, object]) -> None:
-    """A batch needs either a list or a filter, and pages only with a filter."""
+    """A batch needs either a list or a filter; only a filter can be paged."""
     refused = lab.user("admin").refused("secretsmanager", "BatchGetSecretValue", **parameters)
 
     assert refused.code == "InvalidParameterException"
@@ -373,7 +373,7 @@ def test_a_batch_has_either_list_or_filter(lab: Lab, parameters: dict[str, objec
 
 
 def test_reading_a_parameter_needs_permission(lab: Lab) -> None:
-    """A parameter is read by name, version and ARN; its resource has no double slash."""
+    """A parameter can be read by name, version and ARN; the authorized ARN has no double slash."""
     reader = lab.user("reader")
 
     for name in ("/prod/a", "/prod/a:1", f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/prod/a"):
@@ -386,7 +386,7 @@ def test_reading_a_parameter_needs_permission(lab: Lab) -> None:
 
 
 def test_parameters_are_authorized_separately(lab: Lab) -> None:
-    """Each of several parameters must be allowed; missing ones are in InvalidParameters."""
+    """Each parameter in a request must be allowed; missing parameters are listed in InvalidParameters."""
     reader = lab.user("reader")
 
     answer = reader.call("ssm", "GetParameters", Names=["/prod/a", "/prod/none"], WithDecryption=True)
@@ -397,7 +397,7 @@ def test_parameters_are_authorized_separately(lab: Lab) -> None:
 
 
 def test_a_path_is_authorized_as_a_whole(lab: Lab) -> None:
-    """GetParametersByPath is authorized on the whole path."""
+    """GetParametersByPath is authorized on the ARN of the path, not on each parameter."""
     reader = lab.user("reader")
 
     answer = reader.call("ssm", "GetParametersByPath", Path="/prod/", Recursive=True, WithDecryption=True)
@@ -406,7 +406,7 @@ def test_a_path_is_authorized_as_a_whole(lab: Lab) -> None:
 
 
 def test_parameters_of_other_accounts_are_not_readable(lab: Lab) -> None:
-    """Another account's parameter is denied, because parameters have no resource policy."""
+    """A parameter of another account is denied, because parameters have no resource policies in the sandbox."""
     arn = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/prod/a"
 
     assert lab.user("admin", OTHER).refused("ssm", "GetParameter", Name=arn).code == "AccessDeniedException"

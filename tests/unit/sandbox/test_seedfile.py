@@ -1,4 +1,4 @@
-"""Seed files: their content, and all problems reported at once."""
+"""Seed files: what a seed creates, and its problems, which are all reported at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.unit.sandbox.conftest import LabFactory
 
 
 def problems(text: str) -> list[str]:
-    """Return `line path: message (hint)` of each problem."""
+    """Return `line path: message (hint)` for each problem in the seed."""
     with pytest.raises(SeedInvalid) as caught:
         read_seed(text, "seed.yaml")
     return [
@@ -29,7 +29,7 @@ def problems(text: str) -> list[str]:
 
 
 def test_the_minimal_seed_is_an_account() -> None:
-    """The smallest seed is one account; empty values are empty mappings."""
+    """The smallest seed has one account; empty values count as empty mappings."""
     for text in ('accounts: {"123456789012": {}}', 'accounts:\n  "123456789012":\n'):
         assert [account.account for account in read_seed(text, "seed.yaml").accounts] == ["123456789012"]
 
@@ -123,7 +123,7 @@ TRUST = (
 
 
 def test_access_keys_are_unique() -> None:
-    """A repeated access key id is reported with its first place."""
+    """A repeated access key id is reported with the place of its first use."""
     text = """
 accounts:
   "111111111111":
@@ -137,7 +137,7 @@ accounts:
 
 
 def test_ids_are_unique() -> None:
-    """A repeated unique id is reported, even across accounts, because sessions refer to it."""
+    """A repeated unique id is reported, even in another account, because sessions refer to users by it."""
     text = f"""
 accounts:
   "111111111111":
@@ -154,7 +154,7 @@ accounts:
 
 
 def test_messages_contain_no_secrets() -> None:
-    """Messages contain neither MFA seeds nor keys."""
+    """Error messages contain neither MFA seeds nor access keys."""
     text = 'accounts: {"111111111111": {users: {a: {mfa: {name: m, seed: "0h-secret"}, access_key_id: my-secret}}}}'
 
     reported = "\n".join(problems(text))
@@ -246,7 +246,7 @@ accounts:
 
 
 def value_of(lab: Lab, region: str, name: str) -> object:
-    """Return a secret's value, read by the administrator."""
+    """Return the secret's value, as the administrator reads it."""
     admin = lab.user("admin")
     admin.region = region
     answer = admin.call("secretsmanager", "GetSecretValue", SecretId=name)
@@ -254,7 +254,7 @@ def value_of(lab: Lab, region: str, name: str) -> object:
 
 
 def test_every_account_has_an_administrator(make_lab: LabFactory) -> None:
-    """Every account has an `admin` with full rights, with the seed's keys if it names one."""
+    """Every account has an administrator `admin`, whose keys the seed can set."""
     lab = make_lab("""
 accounts:
   "111111111111": {users: {admin: {access_key_id: AKIAADMINADMINADMIN0, secret_access_key: s}}}
@@ -289,7 +289,7 @@ accounts:
 
 @pytest.mark.parametrize("partition", PARTITIONS, ids=lambda partition: partition.name)
 def test_all_partitions_are_supported(make_lab: LabFactory, partition: Partition) -> None:
-    """Every partition works, even those that moto lacks: roles, AWS managed policies and secrets."""
+    """Roles, AWS managed policies and secrets work in every partition, even in those that moto lacks."""
     name, region = partition.name, partition.global_region
     lab = make_lab(f"""
 region: {region}
@@ -316,7 +316,7 @@ accounts:
 
 
 def test_values_that_moto_refuses_are_reported(make_lab: LabFactory) -> None:
-    """A seed that moto refuses is reported with the account."""
+    """A value in the seed that moto refuses is reported with its account."""
     with pytest.raises(SeedInvalid) as caught:
         make_lab('accounts: {"111111111111": {users: {a: {policies: ["arn:aws:iam::aws:policy/None"]}}}}')
     assert caught.value.message == "account 111111111111 can't be made"
@@ -334,7 +334,7 @@ def test_a_missing_file_is_reported(tmp_path: os.PathLike[str]) -> None:
 
 
 def test_policies_may_be_separate_files(tmp_path: Path) -> None:
-    """Policies may be JSON or YAML files wherever a policy can be."""
+    """Wherever a seed expects a policy, it can name a JSON or YAML file."""
     allow = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}'
     trust = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}}'
     (tmp_path / "role").mkdir()
@@ -360,7 +360,7 @@ accounts:
 
 
 def test_problems_of_a_policy_file_are_reported_with_its_line(tmp_path: Path) -> None:
-    """Problems of a policy file have the file's own lines; a missing file has the seed's line."""
+    """Problems in a policy file are reported with the file's lines; a missing file, with the seed's line."""
     (tmp_path / "wrong.json").write_text('{"Version": "2012-10-17",\n "Statement": {"Effect": "Allow"}}')
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe")
     text = f"""
@@ -381,7 +381,7 @@ accounts:
 
 
 def test_the_seed_of_the_demo_is_valid() -> None:
-    """The demo's seed in the repository is valid."""
+    """The seed of the demo in this repository is valid."""
     seed = read_seed_file(os.path.join(os.path.dirname(__file__), "../../../examples/demo/seed.yaml"))
 
     assert [account.account for account in seed.accounts] == ["111111111111", "222222222222"]

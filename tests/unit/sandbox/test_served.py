@@ -1,6 +1,6 @@
 """The table of served services matches botocore's models and moto's folders.
 
-DSOPS_UPDATE_GOLDEN=1 regenerates it.
+DSOPS_UPDATE_GOLDEN=1 regenerates the table.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from dsops.sandbox.wire.service_table import ALSO_SIGNED_AS, SERVED, Served
 PAGE = Path(service_table.__file__)
 TABLE = PAGE.with_name("services.tsv")
 UPDATE = os.environ.get("DSOPS_UPDATE_GOLDEN") == "1"
-# docdb and neptune share RDS's requests, which moto answers; the toolbox is the sandbox's own.
+# docdb and neptune send RDS's requests, which moto answers as RDS; the sandbox implements the IAM Toolbox.
 SAME_AS_ANOTHER = {"docdb", "iam-toolbox", "neptune"}
 
 
 def found() -> dict[str, Served]:
-    """Return the table made from the installed packages."""
+    """Return the table that the installed packages imply."""
     table = {}
     for service, metadata in every_metadata().items():
         module = module_of(service)
@@ -42,7 +42,7 @@ def found() -> dict[str, Served]:
 
 @cache
 def every_metadata() -> dict[str, Any]:
-    """Return botocore's metadata of each service with requests of its own."""
+    """Return botocore's metadata of each service whose requests differ from other services' requests."""
     loader = Loader(include_default_search_paths=False, extra_search_paths=[Loader.BUILTIN_DATA_PATH])
     return {
         service: loader.load_service_model(service, "service-2")["metadata"]
@@ -52,7 +52,7 @@ def every_metadata() -> dict[str, Any]:
 
 
 def module_of(service: str) -> str | None:
-    """Return moto's folder for a service; None if it has none."""
+    """Return moto's folder for a service, or None."""
     plain = service.replace("-", "")
     module = ALT_SERVICE_NAMES.get(plain, plain)
     return module if (Path(moto.__file__).parent / module / "urls.py").exists() else None
@@ -64,7 +64,7 @@ def signing_name(metadata: dict[str, Any]) -> str:
 
 
 def shared_names() -> frozenset[str]:
-    """Return the signing names that served and other services share."""
+    """Return the signing names that a served and an unserved service have in common."""
     others = {signing_name(metadata) for service, metadata in every_metadata().items() if module_of(service) is None}
     return frozenset(others & {entry.signing_name for entry in found().values()})
 
@@ -95,7 +95,7 @@ def test_the_table_agrees_with_the_models() -> None:
 
 
 def test_all_services_are_distinguishable() -> None:
-    """Services with the same signing name differ in target, version or path, except Timestream's."""
+    """Services with the same signing name differ in target, version or path, except the Timestream services."""
     keys = [entry[1:] for entry in SERVED.values() if entry.target or entry.version]
 
     assert {("timestream", "Timestream_20181101", "")} == {key for key in keys if keys.count(key) > 1}

@@ -1,4 +1,4 @@
-"""The sandbox's server: HTTP answers, start and end, robustness, and finding a running sandbox."""
+"""The sandbox's server: HTTP responses, start and end, robustness, and finding a running sandbox."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ IDENTITY = b"Action=GetCallerIdentity&Version=2011-06-15"
 
 @pytest.fixture
 def server() -> Iterator[SandboxServer]:
-    """A server with two accounts and alice on a free port of loopback."""
+    """A server for two accounts with the user alice, on a free port of loopback."""
     with open_server(SEED) as running:
         yield running
 
 
 def exchange(server: SandboxServer, data: bytes) -> bytes:
-    """Send the bytes; return the answer until the server closes."""
+    """Send the bytes; return all received bytes until the server closes the connection."""
     answer = b""
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection, suppress(OSError):
         connection.sendall(data)
@@ -54,7 +54,7 @@ def alice(server: SandboxServer) -> Keys:
 
 
 class Answer(NamedTuple):
-    """An HTTP answer."""
+    """A parsed HTTP response."""
 
     status: int
     headers: Mapping[str, str]
@@ -64,7 +64,7 @@ class Answer(NamedTuple):
 def fetch(
     server: SandboxServer, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
 ) -> Answer:
-    """Send a request on its own connection; return the answer."""
+    """Send a request on a new connection; return the response."""
     with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
         connection.request(method, path, body, dict(headers or {}))
         answer = connection.getresponse()
@@ -72,7 +72,7 @@ def fetch(
 
 
 def post(server: SandboxServer, body: bytes = IDENTITY, keys: Keys | None = None) -> Answer:
-    """Send a signed POST; return the answer."""
+    """Send a signed POST; return the response."""
     request = sign(keys or alice(server), "sts", "us-east-1", "POST", "/", FORM, body)
     return fetch(server, "POST", "/", body, request.headers)
 
@@ -102,7 +102,7 @@ def test_it_listens_on_ipv6_on_request() -> None:
 
 
 def test_an_answer_has_aws_headers(server: SandboxServer) -> None:
-    """An answer has content type, both request ids and a date."""
+    """A response has a content type, both request id headers and a date."""
     answer = post(server)
 
     assert answer.status == 200
@@ -114,7 +114,7 @@ def test_an_answer_has_aws_headers(server: SandboxServer) -> None:
 
 
 def test_a_body_that_is_too_large_is_a_413(server: SandboxServer) -> None:
-    """Ten million bytes are accepted, one more gets a 413, and the server keeps serving."""
+    """A body of ten million bytes is accepted, a longer one gets a 413, and the server keeps serving."""
     request = b"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Type: a/b\r\nContent-Length: %d\r\n\r\n"
 
     assert exchange(server, request % 10_000_000 + b"a" * 10_000_000).startswith(b"HTTP/1.1 302 ")
@@ -135,7 +135,7 @@ def test_a_body_that_is_too_large_is_a_413(server: SandboxServer) -> None:
     ],
 )
 def test_invalid_http_does_not_stop_the_server(server: SandboxServer, data: bytes) -> None:
-    """Garbage gets no 5xx, and the next request is served."""
+    """Invalid HTTP gets no 5xx, and the next request is served."""
     answer = exchange(server, data)
 
     assert b"HTTP/1.1 5" not in answer
@@ -179,7 +179,7 @@ def test_a_port_in_use_is_reported(server: SandboxServer) -> None:
     ],
 )
 def test_an_unusable_address_is_reported(server: SandboxServer, host: str, port: int, why: str, flag: str) -> None:
-    """An invalid host or port is reported with the flag to change."""
+    """An invalid host or port is reported with the flag that sets it."""
     with pytest.raises(SandboxUnavailable) as caught:
         SandboxServer(server.sandbox, host=host, port=port)
 
@@ -188,7 +188,7 @@ def test_an_unusable_address_is_reported(server: SandboxServer, host: str, port:
 
 
 def test_the_port_is_released_at_the_end() -> None:
-    """The port is free after the server is closed, even with an open connection."""
+    """After the server is closed its port is free, even if a connection was open."""
     with open_server(SEED) as first:
         connection = http.client.HTTPConnection("127.0.0.1", first.port, timeout=10)
         connection.request("GET", "/_sandbox/health")
@@ -202,7 +202,7 @@ def test_the_port_is_released_at_the_end() -> None:
 
 
 def test_many_clients_at_once_are_served(server: SandboxServer) -> None:
-    """Sixteen concurrent clients are served, while moto alone fails at eight."""
+    """The server serves sixteen concurrent clients, although moto alone fails with eight."""
     from concurrent.futures import ThreadPoolExecutor
 
     keys = alice(server)
@@ -218,7 +218,7 @@ def test_many_clients_at_once_are_served(server: SandboxServer) -> None:
 
 
 def test_client_settings_point_to_the_sandbox_only(server: SandboxServer) -> None:
-    """A client's environment points at the sandbox only: rivals removed, settings kept, no proxy."""
+    """The client's environment points at the sandbox: other credentials and proxies are removed, settings kept."""
     inherited = {
         "PATH": "/bin",
         "AWS_PROFILE": "prod",
@@ -256,7 +256,7 @@ def test_client_settings_point_to_the_sandbox_only(server: SandboxServer) -> Non
 
 
 def test_a_missing_user_has_no_keys(server: SandboxServer) -> None:
-    """An unknown user is reported with the name."""
+    """The keys of an unknown user are an error that names the user."""
     with pytest.raises(SandboxUnavailable, match="no user `mallory`"):
         identity_variables(server, "mallory")
     assert identity_variables(server, "admin@222222222222")["AWS_ACCESS_KEY_ID"]
@@ -266,7 +266,7 @@ def test_a_missing_user_has_no_keys(server: SandboxServer) -> None:
 
 
 def test_a_running_sandbox_is_found(server: SandboxServer, tmp_path: Path) -> None:
-    """A running sandbox is found by announcement, port and AWS_ENDPOINT_URL, until it is withdrawn."""
+    """A running sandbox is found by its announcement file, by port and by AWS_ENDPOINT_URL."""
     environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
     announcement = Announcement(server.url, environ)
 
@@ -280,7 +280,7 @@ def test_a_running_sandbox_is_found(server: SandboxServer, tmp_path: Path) -> No
 
 
 def test_the_announcement_is_private(server: SandboxServer, tmp_path: Path) -> None:
-    """The announcement is in a private folder and file without keys; a folder writable by others is ignored."""
+    """The announcement is a private file without keys; if others can write to its folder, it is ignored."""
     environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
     Announcement(server.url, environ)
 
@@ -294,7 +294,7 @@ def test_the_announcement_is_private(server: SandboxServer, tmp_path: Path) -> N
 
 
 def test_an_unwritable_announcement_is_ignored(server: SandboxServer) -> None:
-    """Without a writable folder the sandbox is not announced, but serves and is found by its port."""
+    """If the announcement can't be written, the sandbox still serves and is found by its port."""
     environ = {"XDG_RUNTIME_DIR": os.devnull}
     announcement = Announcement(server.url, environ)
 
@@ -305,7 +305,7 @@ def test_an_unwritable_announcement_is_ignored(server: SandboxServer) -> None:
 
 
 def test_an_ended_sandbox_is_ignored(server: SandboxServer, tmp_path: Path) -> None:
-    """The file of a killed sandbox is skipped."""
+    """The announcement of a killed sandbox is ignored."""
     environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
     Announcement("http://127.0.0.1:1", environ)
     Announcement(server.url, environ)
@@ -314,7 +314,7 @@ def test_an_ended_sandbox_is_ignored(server: SandboxServer, tmp_path: Path) -> N
 
 
 def test_one_of_several_must_be_chosen(server: SandboxServer, tmp_path: Path) -> None:
-    """With several sandboxes the error lists their ports."""
+    """If several sandboxes run, the error lists their ports."""
     environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
     folder = tmp_path / "dsops"
     Announcement(server.url, environ)
@@ -326,7 +326,7 @@ def test_one_of_several_must_be_chosen(server: SandboxServer, tmp_path: Path) ->
 
 
 def test_endpoints_can_be_read_and_written(server: SandboxServer) -> None:
-    """Control endpoints can be called by `ask` and `tell`, and their errors are reported."""
+    """`ask` and `tell` call control endpoints and report their errors."""
     before = server.sandbox.clock.now()
 
     assert tell(server.url, "clock", {"advance_seconds": 3600})["status"] == "ok"
@@ -339,7 +339,7 @@ def test_endpoints_can_be_read_and_written(server: SandboxServer) -> None:
 
 
 def test_another_server_is_not_a_sandbox() -> None:
-    """Another program on the port is reported as no sandbox."""
+    """If another program listens on the port, the error says that it is no sandbox."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         from threading import Thread
 
@@ -357,5 +357,5 @@ def test_another_server_is_not_a_sandbox() -> None:
 
 
 def test_control_endpoints_use_json(server: SandboxServer) -> None:
-    """Control endpoints answer with one JSON object."""
+    """Each control endpoint answers with one JSON object."""
     assert set(json.loads(fetch(server, "GET", "/_sandbox/clock").text)) == {"status", "now", "is_frozen"}

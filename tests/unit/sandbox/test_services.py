@@ -1,4 +1,4 @@
-"""Other services with boto3 over the wire: permissions, other accounts, refused operations."""
+"""Other services, called with boto3 over HTTP: permissions, other accounts, refused operations."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ TRUST = json.dumps(
 
 
 class ClientOf(Protocol):
-    """Creates boto3 clients."""
+    """Creates boto3 clients for the sandbox."""
 
     def __call__(self, service: str, name: str = "admin", account: str = ACCOUNT, region: str = "us-east-1") -> Any:
-        """Return a client of that service for a user."""
+        """Return a client of that service with a user's keys."""
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def server() -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def client(server: SandboxServer) -> ClientOf:
-    """Creates boto3 clients that differ only in the endpoint."""
+    """A function that creates boto3 clients, configured with the sandbox's endpoint only."""
 
     def make(service: str, name: str = "admin", account: str = ACCOUNT, region: str = "us-east-1") -> Any:
         keys = identity_variables(server, f"{name}@{account}")
@@ -76,28 +76,28 @@ def client(server: SandboxServer) -> ClientOf:
 
 
 def refused(call: Callable[[], object]) -> str:
-    """Return the code of the call's error."""
+    """Call the function; return the error code of its ClientError."""
     with pytest.raises(ClientError) as caught:
         call()
     return str(caught.value.response["Error"]["Code"])
 
 
 def message_of(call: Callable[[], object]) -> str:
-    """Return the message of the call's error."""
+    """Call the function; return the error message of its ClientError."""
     with pytest.raises(ClientError) as caught:
         call()
     return str(caught.value.response["Error"]["Message"])
 
 
 def reading(bucket: str) -> str:
-    """Return a bucket policy that lets the other account read."""
+    """Return a bucket policy that lets the other account read the objects."""
     allow = {"Effect": "Allow", "Principal": {"AWS": OTHER}, "Action": "s3:GetObject"}
     allow |= {"Resource": f"arn:aws:s3:::{bucket}/*"}
     return json.dumps({"Version": "2012-10-17", "Statement": allow})
 
 
 def test_objects_are_put_and_read(client: ClientOf) -> None:
-    """Objects with odd keys, form-like bodies and ranges are stored and returned unchanged."""
+    """Objects with unusual keys and with bodies like forms are returned unchanged, also by range."""
     s3 = client("s3")
     key, body = "a b/\u00fc/../x%2F&y=z", b"Action=x&key=other&file=1"
     s3.create_bucket(Bucket="bucket")
@@ -128,7 +128,7 @@ def test_large_objects_are_uploaded_in_parts(client: ClientOf) -> None:
 
 
 def test_expect_100_continue_is_answered(client: ClientOf, server: SandboxServer) -> None:
-    """`Expect: 100-continue` gets its 100 before the body is sent."""
+    """`Expect: 100-continue` gets a 100 response before the client sends the body."""
     client("s3").create_bucket(Bucket="bucket")
     keys = identity_variables(server, "admin")
     given = Keys(access_key_id=keys["AWS_ACCESS_KEY_ID"], secret_access_key=keys["AWS_SECRET_ACCESS_KEY"])
@@ -144,7 +144,7 @@ def test_expect_100_continue_is_answered(client: ClientOf, server: SandboxServer
 
 
 def test_items_are_put_and_read(client: ClientOf) -> None:
-    """DynamoDB items that look like forms are stored unchanged, for permitted users."""
+    """DynamoDB items whose values look like forms are stored unchanged; other users are denied."""
     dynamodb = client("dynamodb")
     dynamodb.create_table(
         TableName="T",
@@ -173,7 +173,7 @@ def test_messages_are_sent_through_topics_and_queues(client: ClientOf) -> None:
 
     found = client("sqs", "reader").receive_message(QueueUrl=url)["Messages"]
     assert ["hello & <goodbye>"] == [json.loads(held["Body"])["Message"] for held in found]
-    # Services that used the query protocol keep its error codes.
+    # Services that once used the query protocol keep its error codes.
     assert refused(lambda: client("sqs", "reader").send_message(QueueUrl=url, MessageBody="x")) == "AccessDenied"
 
 
@@ -206,7 +206,7 @@ def test_keys_encrypt_and_decrypt(client: ClientOf) -> None:
 
 
 def test_ec2_has_its_own_protocol(client: ClientOf) -> None:
-    """EC2's flat lists and error format are used."""
+    """EC2 requests use flat lists, and EC2 errors have their own format."""
     ec2 = client("ec2")
     vpc = ec2.create_vpc(
         CidrBlock="10.0.0.0/16", TagSpecifications=[{"ResourceType": "vpc", "Tags": [{"Key": "k", "Value": "v&w"}]}]
@@ -220,7 +220,7 @@ def test_ec2_has_its_own_protocol(client: ClientOf) -> None:
 
 
 def test_ec2_denials_have_an_encoded_message(client: ClientOf) -> None:
-    """EC2's denials have an encoded message that can be decoded, except for Describe operations."""
+    """EC2 denials have an encoded message that can be decoded, except those of Describe operations."""
     text = message_of(lambda: client("ec2", "reader").create_vpc(CidrBlock="10.1.0.0/16"))
     encoded = text.partition("Encoded authorization failure message: ")[2]
 
@@ -231,7 +231,7 @@ def test_ec2_denials_have_an_encoded_message(client: ClientOf) -> None:
 
 
 def test_cbor_is_answered_in_cbor(client: ClientOf) -> None:
-    """CloudWatch's CBOR requests are answered in CBOR, although moto is called in JSON."""
+    """CloudWatch's CBOR requests get CBOR responses, although the sandbox calls moto in JSON."""
     cloudwatch = client("cloudwatch")
     assert cloudwatch.meta.service_model.metadata["protocol"] == "smithy-rpc-v2-cbor"
 
@@ -271,7 +271,7 @@ ASKED = {
 
 @pytest.mark.parametrize("service", ASKED)
 def test_other_services_are_served_and_authorized(client: ClientOf, service: str) -> None:
-    """Services of each protocol answer an administrator and deny a user without permissions."""
+    """Services of each protocol serve an administrator and deny a user without permissions."""
     assert getattr(client(service), ASKED[service])()["ResponseMetadata"]["HTTPStatusCode"] == 200
     assert refused(getattr(client(service, "nobody"), ASKED[service])) in {"AccessDenied", "AccessDeniedException"}
 
@@ -280,7 +280,7 @@ def test_other_services_are_served_and_authorized(client: ClientOf, service: str
 
 
 def test_accounts_and_regions_are_separate(client: ClientOf) -> None:
-    """Accounts and regions do not share resources."""
+    """Resources of one account or region do not exist in others."""
     client("sqs").create_queue(QueueName="q")
     client("dynamodb").create_table(
         TableName="T",
@@ -313,7 +313,7 @@ def test_a_bucket_of_another_account_needs_both_permissions(client: ClientOf) ->
 
 
 def test_a_copy_needs_both_permissions(client: ClientOf) -> None:
-    """A copy across accounts needs permission on source and target, and belongs to the target's owner."""
+    """A copy across accounts needs permission on source and target, and belongs to the target bucket's owner."""
     s3, stranger = client("s3"), client("s3", account=OTHER)
     s3.create_bucket(Bucket="source")
     s3.put_object(Bucket="source", Key="a ?/%41", Body=b"text")
@@ -331,7 +331,7 @@ def test_a_copy_needs_both_permissions(client: ClientOf) -> None:
 
 
 def test_an_arn_of_another_region_is_not_found(client: ClientOf) -> None:
-    """An ARN of another region is refused, although moto would use the resource of that name in this one."""
+    """An ARN of another region is refused, although moto would use a resource of that name in this region."""
     client("dynamodb").create_table(
         TableName="T",
         BillingMode="PAY_PER_REQUEST",
@@ -348,7 +348,7 @@ def test_an_arn_of_another_region_is_not_found(client: ClientOf) -> None:
 
 
 def test_nothing_is_delivered_into_another_account(client: ClientOf) -> None:
-    """SNS can't deliver into another account's queue, although moto would."""
+    """SNS can't deliver to a queue of another account, although moto would."""
     url = client("sqs", account=OTHER).create_queue(QueueName="q")["QueueUrl"]
     sns = client("sns")
     topic = sns.create_topic(Name="t")["TopicArn"]
@@ -363,7 +363,7 @@ def test_nothing_is_delivered_into_another_account(client: ClientOf) -> None:
 
 
 def test_other_services_find_no_buckets_of_other_accounts(client: ClientOf) -> None:
-    """Lambda can't load code from another account's bucket, which moto would find by name."""
+    """Lambda can't load code from a bucket of another account, which moto would find by name."""
     client("s3").create_bucket(Bucket="theirs")
     client("s3").put_object(Bucket="theirs", Key="code", Body=b"secret")
     client("s3").put_bucket_policy(Bucket="theirs", Policy=reading("theirs"))
@@ -385,16 +385,16 @@ def test_other_services_find_no_buckets_of_other_accounts(client: ClientOf) -> N
 
 
 def test_no_code_is_run(client: ClientOf) -> None:
-    """Functions and jobs are stored but not run; invoking them is refused."""
+    """Functions and jobs are stored, but invoking them is refused."""
     assert "runs no code" in message_of(lambda: client("lambda").invoke(FunctionName="f"))
     job = {"jobName": "j", "jobQueue": "q", "jobDefinition": "d"}
     assert "runs no code" in message_of(lambda: client("batch").submit_job(**job))
-    # A caller without permission is denied first.
+    # A caller without permission is denied before that error.
     assert refused(lambda: client("lambda", "nobody").invoke(FunctionName="f")) == "AccessDeniedException"
 
 
 def test_no_network_requests_are_made(client: ClientOf) -> None:
-    """SNS subscriptions to HTTP endpoints are refused, because moto would post to them."""
+    """SNS subscriptions to HTTP endpoints are refused, because moto would send requests to them."""
     sns = client("sns")
     topic = sns.create_topic(Name="t")["TopicArn"]
 
@@ -404,7 +404,7 @@ def test_no_network_requests_are_made(client: ClientOf) -> None:
 
 
 def test_operations_that_moto_performs_wrongly_are_refused(client: ClientOf) -> None:
-    """S3 operations that moto would misinterpret are refused."""
+    """S3 operations that moto would perform wrongly are refused."""
     s3 = client("s3")
     s3.create_bucket(Bucket="bucket")
 
@@ -413,7 +413,7 @@ def test_operations_that_moto_performs_wrongly_are_refused(client: ClientOf) -> 
 
 
 def test_an_upload_is_continued_under_its_own_key_only(client: ClientOf) -> None:
-    """A multipart upload works under its own key only, although moto checks the upload id alone."""
+    """A multipart upload continues only under its own key, although moto checks only the upload id."""
     s3 = client("s3")
     s3.create_bucket(Bucket="bucket")
     upload = s3.create_multipart_upload(Bucket="bucket", Key="a")["UploadId"]
@@ -432,7 +432,7 @@ def test_an_upload_is_continued_under_its_own_key_only(client: ClientOf) -> None
 
 
 def test_a_missing_package_is_named(client: ClientOf, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A service with a missing package gets a 501 that names it."""
+    """If a service needs a missing package, its 501 error names the package."""
     monkeypatch.setitem(sys.modules, "moto.glacier.urls", None)
     load.cache_clear()
 

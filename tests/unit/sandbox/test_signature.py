@@ -1,4 +1,4 @@
-"""Signature Version 4: requests signed by botocore are accepted, changed ones are refused."""
+"""Signature Version 4: requests signed by botocore are accepted, and changed requests are refused."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ BODY = b"Action=GetCallerIdentity&Version=2011-06-15"
 
 
 def signed(keys: Keys = KEYS, body: bytes = BODY, query: str = "", region: str = "us-east-1") -> HttpRequest:
-    """Return a POST signed by botocore in the header."""
+    """Return a POST request that botocore signed with an Authorization header."""
     return sign(keys, "sts", region, "POST", "/", FORM, body, query)
 
 
 def presigned(keys: Keys = KEYS, seconds: int = 60, query: str = BODY.decode()) -> HttpRequest:
-    """Return a GET signed by botocore in the query."""
+    """Return a GET request that botocore signed in the query."""
     return sign(keys, "sts", "us-east-1", "GET", "/", {}, b"", query, presigned_seconds=seconds)
 
 
 def now() -> float:
-    """Return the real time, which botocore signs with."""
+    """Return the machine's time, which botocore uses for signatures."""
     return datetime.now(UTC).timestamp()
 
 
 def check(request: HttpRequest, keys: Keys = KEYS, at: float | None = None, service: str = "sts") -> None:
-    """Verify the request; raises if it is refused."""
+    """Verify the request's signature; raise SandboxRefusal if it is invalid."""
     claim = read_claim(request, now() if at is None else at, 15)
     check_scope(claim, service)
     check_signature(request, claim, keys.secret_access_key)
@@ -45,7 +45,7 @@ def check(request: HttpRequest, keys: Keys = KEYS, at: float | None = None, serv
 def refusal_of(
     request: HttpRequest, keys: Keys = KEYS, at: float | None = None, service: str = "sts"
 ) -> tuple[str, str]:
-    """Return code and message of the error."""
+    """Verify the request, which must be refused; return code and message of the error."""
     with pytest.raises(SandboxRefusal) as caught:
         check(request, keys, at, service)
     answer = answer_of(caught.value)
@@ -53,12 +53,12 @@ def refusal_of(
 
 
 def with_header(request: HttpRequest, name: str, value: str) -> HttpRequest:
-    """Return the request with a changed header."""
+    """Return the request with this header set to another value."""
     return request._replace(headers={**request.headers, name: value})
 
 
 def test_a_request_signed_by_botocore_is_accepted() -> None:
-    """Header signatures of long-term keys and sessions are accepted."""
+    """Requests with signed headers are accepted, from long-term keys and sessions."""
     check(signed())
     check(signed(SESSION), SESSION)
 
@@ -75,7 +75,7 @@ def test_a_presigned_body_needs_its_hash() -> None:
 
 
 def test_another_secret_is_refused() -> None:
-    """A wrong secret key gets live STS's message."""
+    """A signature by a wrong secret key gets the message of live STS."""
     assert refusal_of(signed(), SESSION) == (
         "SignatureDoesNotMatch",
         (
@@ -122,12 +122,12 @@ def test_a_missing_signature_is_reported() -> None:
     ],
 )
 def test_the_scope_must_match(region: str, service: str, message: str) -> None:
-    """Wrong region and service of the credential scope are reported together."""
+    """If region and service in the credential scope are both wrong, both are reported together."""
     assert refusal_of(signed(region=region), service=service) == ("SignatureDoesNotMatch", message)
 
 
 def test_a_wrong_terminator_and_date_are_named() -> None:
-    """A wrong terminator and date of the credential scope are reported."""
+    """A wrong terminator or date in the credential scope is reported."""
     request = signed()
     header = request.headers["authorization"]
     date = header.split("/")[1]
@@ -143,7 +143,7 @@ def test_a_wrong_terminator_and_date_are_named() -> None:
 
 
 def test_a_signature_is_valid_for_15_minutes() -> None:
-    """A signature is accepted up to 15 minutes off; beyond, the message has the bounds."""
+    """A signature is valid within 15 minutes of its date; the error for others has the time limits."""
     request = signed()
 
     check(request, at=now() + 14 * 60)
@@ -201,7 +201,7 @@ def test_a_presigned_request_expires() -> None:
     ],
 )
 def test_a_malformed_header_gets_the_error_of_aws(header: str, code: str, message: str) -> None:
-    """Each kind of malformed Authorization header gets AWS's message."""
+    """Each malformed Authorization header gets AWS's message for that mistake."""
     assert refusal_of(with_header(signed(), "authorization", header)) == (code, message)
 
 
@@ -213,7 +213,7 @@ def test_a_date_must_be_iso_basic() -> None:
 
 
 def test_a_header_without_any_date_is_incomplete() -> None:
-    """A request without X-Amz-Date and Date is incomplete."""
+    """A request with neither X-Amz-Date nor Date gets IncompleteSignature."""
     headers = {name: value for name, value in signed().headers.items() if name != "x-amz-date"}
 
     assert refusal_of(signed()._replace(headers=headers))[1] == (
@@ -227,14 +227,14 @@ def test_a_header_without_any_date_is_incomplete() -> None:
     [("a=%yy", "Illegal hex character in escape % pattern: %yy"), ("a=%2", "Incomplete trailing escape % sequence")],
 )
 def test_a_broken_escape_in_the_query_is_reported_first(query: str, message: str) -> None:
-    """A broken escape in the query is reported before the signature is checked."""
+    """An invalid percent escape in the query is reported before the signature is verified."""
     request = HttpRequest("GET", "/", query, {"host": "h"}, b"", "127.0.0.1")
 
     assert refusal_of(request) == ("MalformedQueryString", message)
 
 
 def test_spaces_inside_a_signed_header_are_collapsed() -> None:
-    """Repeated spaces in a signed header count as one, as for botocore."""
+    """Repeated spaces in a signed header are treated as one space, as botocore does."""
     request = sign(KEYS, "sts", "us-east-1", "POST", "/", {**FORM, "X-Amz-Meta": "a   b"}, BODY)
 
     check(request)
@@ -265,7 +265,7 @@ def test_random_requests_signed_by_botocore_are_accepted(
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_any_changed_byte_is_refused(data: st.DataObject) -> None:
-    """Changing any byte of body, query or signed header is refused."""
+    """A request is refused if any byte of body, query or signed headers was changed."""
     request = signed(SESSION, BODY, "a=1&b=two")
     part = data.draw(st.sampled_from(["body", "query", *sorted(request.headers)]))
     original = {"body": request.body.decode(), "query": request.query}.get(part) or request.headers[part]
@@ -285,7 +285,7 @@ def test_any_changed_byte_is_refused(data: st.DataObject) -> None:
 
 
 def _means_the_same(part: str, original: str, changed: str, keys: Keys) -> bool:
-    """Whether the change is undetectable: unsigned headers, or another key id."""
+    """Whether a signature can't detect the change: an unsigned header, or another key id."""
     if part in {"user-agent", "content-length"}:
         return True
     return part == "authorization" and keys.access_key_id in original and keys.access_key_id not in changed

@@ -1,4 +1,4 @@
-"""Requests of every service in botocore are routed: to a served service, or to a 501.
+"""Requests of every service in botocore are routed to a served service or get a 501.
 
 botocore puts a target prefix before an operation's name. SDKs generated from Smithy models use the service's shape
 name instead, which is the part of the prefix after its last dot; RPC v2 has it in the path.
@@ -28,31 +28,31 @@ from tests.sandboxes import ACCOUNT, Lab, sign
 
 LOADER = Loader(include_default_search_paths=False, extra_search_paths=[Loader.BUILTIN_DATA_PATH])
 EVERY_SERVICE = LOADER.list_available_services("service-2")
-# Their requests are signed as `rds` with RDS's version, so they are RDS's.
+# docdb and neptune sign requests as `rds` with RDS's API version, so they are routed to RDS.
 SAME_AS_ANOTHER = {"docdb", "neptune"}
 # Services that the sandbox implements itself.
 PLAYED = {"iam-toolbox", "sso", "sso-oidc"}
 
 LIKE_A_SERVED_ONE = {("greengrassv2", "AssociateServiceRoleToAccount"), ("signer-data", "GetRevocationStatus")}
-"""Operations with the method, path and signing name of a served one."""
+"""Unserved operations with the same method, path and signing name as a served operation."""
 
 
 @cache
 def model_of(service: str) -> ServiceModel:
-    """Return botocore's model of any service."""
+    """Return botocore's model of any service, served or not."""
     return ServiceModel(LOADER.load_service_model(service, "service-2"), service)
 
 
 @cache
 def targets_of(service: str) -> tuple[str, ...]:
-    """Return both names of a service in X-Amz-Target, equal for most; () for a service without."""
+    """Return both names of the service in X-Amz-Target, often equal; () for services without that header."""
     prefix = str(model_of(service).metadata.get("targetPrefix", ""))
     spoken = set(protocols_of(service))
     return tuple({prefix, prefix.rpartition(".")[2]}) if prefix and spoken & {"json", "smithy-rpc-v2-cbor"} else ()
 
 
 def protocols_of(service: str) -> list[str]:
-    """Return botocore's protocol names."""
+    """Return botocore's names of the service's protocols."""
     metadata = model_of(service).metadata
     return list(metadata.get("protocols", [metadata["protocol"]]))
 
@@ -78,7 +78,7 @@ def outcome(request: HttpRequest, operation: str) -> str:
 
 @pytest.mark.parametrize("service", [name for name in EVERY_SERVICE if targets_of(name)])
 def test_both_names_of_a_service_find_it(service: str) -> None:
-    """Both names route to the service, in X-Amz-Target and CBOR paths; unserved services get a 501."""
+    """Both names route to the service, in X-Amz-Target and in CBOR paths; unserved services get a 501."""
     expected = service if service in SERVED else "501 NotImplemented"
     operation = next(
         name
@@ -97,7 +97,7 @@ def test_both_names_of_a_service_find_it(service: str) -> None:
 
 
 def test_only_timestream_services_share_a_name() -> None:
-    """Only the two Timestream services share a target name; a new such pair would need a new rule."""
+    """Only the two Timestream services share a target name; another such pair would need its own rule."""
     names = Counter(target for service in EVERY_SERVICE for target in targets_of(service))
 
     assert {"Timestream_20181101"} == {target for target, count in names.items() if count > 1}
@@ -113,7 +113,7 @@ def test_an_operation_of_another_service_is_unknown() -> None:
 
 @pytest.mark.parametrize("service", sorted(set(EVERY_SERVICE) - set(SERVED) - SAME_AS_ANOTHER - PLAYED))
 def test_a_service_without_a_backend_is_not_implemented_in_its_own_protocol(service: str) -> None:
-    """Each operation of an unserved service gets a 501 that its client can parse."""
+    """Each operation of an unserved service gets a 501 in the service's protocol, which clients can parse."""
     protocol = protocols_of(service)[0]
     for operation in model_of(service).operation_names[:3]:
         if (service, operation) in LIKE_A_SERVED_ONE:
@@ -129,13 +129,13 @@ def test_a_service_without_a_backend_is_not_implemented_in_its_own_protocol(serv
         said = create_parser(protocol).parse(
             {"status_code": answer.status, "headers": headers, "body": answer.body}, model.output_shape
         )
-        # An answer to HEAD has no body for the code.
+        # A response to HEAD has no body, so it has no error code.
         code = "501" if request.method == "HEAD" and "x-amzn-errortype" not in headers else "NotImplemented"
         assert (501, code) == (answer.status, said["Error"]["Code"]), operation
 
 
 def written(service: str, model: Any, protocol: str) -> HttpRequest:  # botocore ships no types
-    """Return the request that botocore sends for an operation, with `x` as all path labels."""
+    """Return botocore's request for an operation, with `x` for each parameter in the path."""
     shape = model.input_shape
     labels = {
         name: "x"
@@ -161,7 +161,7 @@ def written(service: str, model: Any, protocol: str) -> HttpRequest:  # botocore
     ],
 )
 def test_a_cbor_client_gets_cbor(service: str, operation: str, name: str, expected: object) -> None:
-    """CBOR clients get CBOR answers, from moto and from the sandbox itself."""
+    """CBOR requests get CBOR responses, from moto and from the sandbox itself."""
     lab = Lab.of(f'accounts: {{"{ACCOUNT}": {{}}}}')
     body = encode({"SecretId": "missing", "Name": "missing"})
     headers = {"smithy-protocol": "rpc-v2-cbor", "content-type": "application/cbor"}

@@ -1,4 +1,4 @@
-"""Request smuggling: what was authorized is what is performed, whatever else a request says to moto."""
+"""Request smuggling: moto performs exactly what was authorized, whatever else a request contains."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ JSON = {"Content-Type": "application/x-amz-json-1.0"}
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """A sandbox with tables, queues and a bucket, of which the writer may write `mine`."""
+    """A sandbox with tables, queues and a bucket, where the user `writer` may write only the ones named `mine`."""
     lab = make_lab(SEED)
     for admin in (lab.user("admin"), lab.user("admin", OTHER)):
         for name in ("mine", "theirs"):
@@ -54,19 +54,19 @@ def lab(make_lab: LabFactory) -> Lab:
 def send(
     person: Person, service: str, method: str, path: str, headers: dict[str, str], body: bytes, query: str = ""
 ) -> HttpAnswer:
-    """Send a signed request of any form; return the answer."""
+    """Send a signed request with these parts; return the response."""
     request = sign(person.keys, service, "us-east-1", method, path, headers, body, query)
     return person.lab.sandbox.handle(request).answer
 
 
 def count(lab: Lab, account: str, table: str) -> int:
-    """Return the number of items in a table."""
+    """Return the number of items in the table."""
     admin = lab.user("admin", account)
     return int(admin.call("dynamodb", "Scan", TableName=table)["Count"])
 
 
 def messages(lab: Lab, account: str, queue: str) -> int:
-    """Return the number of messages in a queue."""
+    """Return the number of messages in the queue."""
     found = lab.user("admin", account).call(
         "sqs", "GetQueueAttributes", QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"]
     )
@@ -100,7 +100,7 @@ def test_a_query_beside_json_is_ignored(lab: Lab, query: str) -> None:
     ],
 )
 def test_a_doubled_target_is_refused(lab: Lab, target: str) -> None:
-    """A doubled X-Amz-Target, which WSGI joins, is refused."""
+    """A repeated X-Amz-Target header, which WSGI joins, is refused."""
     body = json.dumps({"TableName": "theirs", "Item": {"k": {"S": "x"}}}).encode()
 
     answer = send(lab.user("admin"), "dynamodb", "POST", "/", {**JSON, "X-Amz-Target": target}, body)
@@ -129,7 +129,7 @@ def test_a_doubled_target_is_refused(lab: Lab, target: str) -> None:
     ],
 )
 def test_odd_queue_urls_reach_no_other_queue(lab: Lab, url: str) -> None:
-    """Odd queue URLs never reach another queue, although moto reads only the end of a URL."""
+    """Malformed queue URLs never reach another queue, although moto reads only a URL's end."""
     lab.user("writer").answer("sqs", "SendMessage", QueueUrl=url, MessageBody="x")
 
     assert messages(lab, "111111111111", "theirs") == 0
@@ -137,14 +137,14 @@ def test_odd_queue_urls_reach_no_other_queue(lab: Lab, url: str) -> None:
 
 
 def test_own_queue_can_be_written(lab: Lab) -> None:
-    """The writer can send to its own queue (counter-example)."""
+    """The writer can send to its own queue, so the other tests' refusals are meaningful."""
     lab.user("writer").call("sqs", "SendMessage", QueueUrl="http://x/111111111111/mine", MessageBody="x")
 
     assert messages(lab, "111111111111", "mine") == 1
 
 
 def test_a_payload_is_not_read_as_a_form(lab: Lab) -> None:
-    """A body that looks like a form does not replace parameters of the path, although moto would prefer it."""
+    """A body that looks like a form does not replace path parameters, although moto would prefer the body."""
     admin = lab.user("admin")
     places = []
     for name in ("mine", "theirs"):
@@ -164,7 +164,7 @@ def test_a_payload_is_not_read_as_a_form(lab: Lab) -> None:
 
 
 def test_a_text_does_not_replace_parameters(lab: Lab) -> None:
-    """A text inside JSON that looks like a form does not replace other parameters."""
+    """A JSON value that looks like a form does not replace other parameters."""
     admin = lab.user("admin")
     for name in ("mine", "theirs"):
         admin.call("logs", "CreateLogGroup", logGroupName=name)
@@ -189,7 +189,7 @@ def test_a_text_does_not_replace_parameters(lab: Lab) -> None:
     ],
 )
 def test_an_object_key_is_taken_literally(lab: Lab, path: str) -> None:
-    """Dots and slashes in a path are part of the object key and lead to no other key."""
+    """Dots and slashes in a path are part of the object's key and do not lead to another key."""
     send(lab.user("writer"), "s3", "PUT", path, {}, b"x")
 
     keys = [held["Key"] for held in lab.user("admin").call("s3", "ListObjects", Bucket="bucket").get("Contents", [])]
@@ -210,7 +210,7 @@ def test_an_object_is_not_read_as_a_form(lab: Lab, kind: str) -> None:
 
 @pytest.mark.parametrize("value", ["v\r\nX-Moto-Account-Id: 222222222222", "v\nx", "v\0"])
 def test_a_line_break_in_a_header_is_refused(lab: Lab, value: str) -> None:
-    """A line break in a header value from a presigned query is refused."""
+    """A presigned query parameter that becomes a header is refused if it contains a line break."""
     query = f"x-amz-meta-m={quote(value)}"
     keys = lab.user("writer").keys
     request = sign(keys, "s3", "us-east-1", "PUT", "/bucket/mine/x", {}, b"", query, presigned_seconds=60)
@@ -232,7 +232,7 @@ def test_a_line_break_in_a_header_is_refused(lab: Lab, value: str) -> None:
     ],
 )
 def test_client_headers_do_not_affect_moto(lab: Lab, headers: dict[str, str]) -> None:
-    """Client headers about account, region or encoding have no effect on moto."""
+    """A client's headers about account, region or encoding do not affect moto."""
     answer = send(lab.user("writer"), "s3", "PUT", "/bucket/mine/x", headers, b"text")
 
     assert answer.status == 200, answer.body
@@ -254,7 +254,7 @@ def test_client_headers_do_not_affect_moto(lab: Lab, headers: dict[str, str]) ->
 @pytest.mark.parametrize("host", [HOST, "motoapi.amazonaws.com", "169.254.169.254", "bucket.localhost"])
 @pytest.mark.parametrize("service", ["", "s3", "sqs", "motoapi", "lambda"])
 def test_moto_pages_are_unreachable(lab: Lab, method: str, path: str, host: str, service: str) -> None:
-    """moto's own pages are unreachable under any host and service name."""
+    """moto's own web pages are unreachable under any host and service name."""
     keys = lab.user("writer").keys
     request = HttpRequest(method, path, "", {"host": host}, b"", "203.0.113.7")
     if service:
@@ -268,7 +268,7 @@ def test_moto_pages_are_unreachable(lab: Lab, method: str, path: str, host: str,
 
 
 def test_a_gzip_body_has_a_limit(lab: Lab) -> None:
-    """A gzip body that expands too much or is truncated is refused; a valid one is read."""
+    """A gzip body that is truncated or expands too much is refused; a valid one is accepted."""
     admin = lab.user("admin")
     headers = {
         "Content-Encoding": "gzip",
@@ -287,7 +287,7 @@ def test_a_gzip_body_has_a_limit(lab: Lab) -> None:
 
 
 def test_moto_performs_the_authorized_operation(lab: Lab) -> None:
-    """moto performs the authorized operation even if its request names another one."""
+    """moto performs the authorized operation even if the request it gets names another one."""
     gate = find_gate("sns", "ListTopics", "/", "us-east-1", "111111111111")
     assert gate is not None
     url = f"https://{gate.host}/?Action=CreateTopic&Name=t"

@@ -1,4 +1,4 @@
-"""Throttling: a token bucket for each service, account and region, and clients' retries."""
+"""Throttling: a token bucket for each service, account and region, and its limits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Seconds:
 
 
 def passed(throttle: Throttle, number: int, account: str = ACCOUNT, region: str = "us-east-1") -> int:
-    """Return how many of `number` requests got through."""
+    """Try that number of requests; return how many the throttle allowed."""
     through = 0
     for _ in range(number):
         try:
@@ -40,7 +40,7 @@ def passed(throttle: Throttle, number: int, account: str = ACCOUNT, region: str 
 
 
 def test_a_bucket_refills_with_time() -> None:
-    """A bucket starts with a second's worth of requests and refills up to that."""
+    """A bucket starts with the requests of one second and refills up to that number."""
     clock = Seconds()
     throttle = Throttle(clock)
     throttle.limit({"sts": 5})
@@ -53,7 +53,7 @@ def test_a_bucket_refills_with_time() -> None:
 
 
 def test_a_rate_may_be_below_one() -> None:
-    """A rate of 0.5 allows one request every other second."""
+    """A rate of 0.5 allows one request every two seconds."""
     clock = Seconds()
     throttle = Throttle(clock)
     throttle.limit({"sts": 0.5})
@@ -66,7 +66,7 @@ def test_a_rate_may_be_below_one() -> None:
 
 
 def test_accounts_regions_and_services_have_separate_buckets() -> None:
-    """Accounts, regions and services have separate buckets."""
+    """Each account, region and service has a separate bucket."""
     throttle = Throttle(Seconds())
     throttle.limit({"sts": 1})
 
@@ -79,7 +79,7 @@ def test_accounts_regions_and_services_have_separate_buckets() -> None:
 
 
 def test_full_buckets_are_dropped() -> None:
-    """Full buckets are dropped; one that is not full is kept."""
+    """Full buckets are removed from memory; others are kept."""
     clock = Seconds()
     throttle = Throttle(clock)
     throttle.limit({"sts": 1})
@@ -106,14 +106,14 @@ def test_full_buckets_are_dropped() -> None:
     ],
 )
 def test_a_rate_is_a_finite_number(text: str, rate: float | None) -> None:
-    """A rate is a finite number from 0 on."""
+    """A rate must be finite and not negative."""
     assert read_rate(text) == rate
 
 
 def test_a_throttled_call_gets_the_error_of_the_service(make_lab: LabFactory) -> None:
-    """A throttled call gets the service's own error with status 400 and is recorded.
+    """A throttled call gets the error of its service with status 400 and is recorded.
 
-    Without a limit nothing is throttled.
+    Without a limit no call is throttled.
     """
     lab = make_lab("accounts: {'111111111111': {secrets: {db: x}}}")
     admin = lab.user("admin")
@@ -135,7 +135,7 @@ def test_a_throttled_call_gets_the_error_of_the_service(make_lab: LabFactory) ->
 
 
 def test_unauthenticated_requests_take_no_tokens(make_lab: LabFactory) -> None:
-    """Requests with an invalid signature take no tokens."""
+    """Requests with an invalid signature do not consume tokens."""
     from dataclasses import replace
 
     lab = make_lab("accounts: {'111111111111': {}}")
@@ -149,7 +149,7 @@ def test_unauthenticated_requests_take_no_tokens(make_lab: LabFactory) -> None:
 
 
 def test_web_identity_is_throttled_in_the_account_of_the_role(make_lab: LabFactory) -> None:
-    """AssumeRoleWithWebIdentity is throttled in the role's account, because it is unsigned."""
+    """AssumeRoleWithWebIdentity, which is unsigned, is throttled in the role's account."""
     lab = make_lab("accounts: {'111111111111': {}}")
     lab.sandbox.throttle.limit({"sts": 1})
     parameters = {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/R", "RoleSessionName": "s1", "WebIdentityToken": "x" * 9}

@@ -1,4 +1,4 @@
-"""Clients of a throttling sandbox: those that retry get through, others are refused."""
+"""Clients of a throttling sandbox: clients that retry succeed, others get the throttling error."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def throttled(server: SandboxServer) -> int:
 
 
 def five_times(call: Callable[[], object]) -> None:
-    """Call five times without pauses."""
+    """Call the function five times without pauses."""
     for _ in range(5):
         call()
 
 
 def test_boto3_gets_through(server: SandboxServer) -> None:
-    """boto3's standard retries get through; a single attempt is throttled."""
+    """boto3 succeeds with its standard retries; with a single attempt it is throttled."""
     key_id, secret = keys(server)
 
     def client(attempts: int) -> Any:  # boto3 ships no types
@@ -77,11 +77,11 @@ def test_boto3_gets_through(server: SandboxServer) -> None:
 
 
 def test_dsops_gets_through(server: SandboxServer) -> None:
-    """dsops' client gets through with its pauses; a single attempt raises Throttled."""
+    """dsops' client succeeds by waiting between attempts; with a single attempt it raises Throttled."""
     key_id, secret = keys(server)
     credentials = Credentials(key_id, Secret(secret))
     endpoint = resolve_endpoint("sts", "us-east-1", {}, endpoint_url=server.url)
-    # Longest jitter: pauses of half a second, one and two.
+    # With the longest jitter the client waits half a second, one and two seconds.
     runtime = make_runtime(random=lambda: 1.0, now=lambda: datetime.now(UTC))
     patient, hasty = make_client(runtime), make_client(runtime, attempts=1)
     driver = open_driver({})

@@ -1,4 +1,4 @@
-"""Denials with an authorization id, and what the IAM Toolbox shows of them to permitted accounts."""
+"""Authorization ids in denials, and the details that the IAM Toolbox shows to permitted accounts."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def id_of(refused: RefusedError) -> str:
 
 
 def told(person: Person, authorization_id: str, **more: object) -> dict[str, Any]:
-    """Return the answer of GetRequestAuthorizationDetails."""
+    """Call GetRequestAuthorizationDetails for the id; return the response."""
     return person.call("iam-toolbox", "GetRequestAuthorizationDetails", authorizationId=authorization_id, **more)
 
 
@@ -94,7 +94,7 @@ def checks(details: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def statements(details: dict[str, Any], check_type: str) -> list[tuple[str, str]]:
-    """Return URI and Sid of the statements that matched in that check."""
+    """Return URI and Sid of the statements that matched in checks of that type."""
     return [
         (policy["uri"], statement["sid"])
         for check in details["evaluations"][-1]["checks"]
@@ -108,7 +108,7 @@ def statements(details: dict[str, Any], check_type: str) -> list[tuple[str, str]
 
 
 def test_a_denial_ends_with_link_and_id(make_lab: LabFactory) -> None:
-    """A denial ends with AWS's link and authorization id."""
+    """The message of a denial ends with AWS's link and the authorization id."""
     lab = make_lab(SEED)
 
     refused = lab.user("ada").refused("kms", "ListKeys")
@@ -131,12 +131,12 @@ def test_a_denial_ends_with_link_and_id(make_lab: LabFactory) -> None:
     ],
 )
 def test_the_link_goes_to_the_console_of_the_partition(partition: str, console: str) -> None:
-    """The link goes to the partition's console and the denial's region."""
+    """The link has the console's host for the partition, and the region of the denial."""
     assert f"Go to {console}iam/home?region=eu-west-1#/" in with_id("No", "1a", "eu-west-1", partition)
 
 
 def test_ids_are_given_for_configured_services_only(make_lab: LabFactory) -> None:
-    """Denials have ids only for services that the seed names."""
+    """Denials have authorization ids only for services that the seed lists."""
     plain = make_lab(SEED.replace("authorization_ids: [all]\n", ""))
     without = plain.user("ada").refused("kms", "ListKeys")
     some = make_lab(SEED.replace("[all]", "[iam]"))
@@ -165,7 +165,7 @@ def test_anonymous_requests_get_no_id(make_lab: LabFactory) -> None:
 
 
 def test_refusals_without_policy_evaluation_have_no_id(make_lab: LabFactory) -> None:
-    """A refusal without policy evaluation (a root user assuming a role) has no id."""
+    """A refusal without policy evaluation (the root user assuming a role) has no authorization id."""
     lab = make_lab(
         SEED.replace(
             "    users:\n      ada:",
@@ -179,7 +179,7 @@ def test_refusals_without_policy_evaluation_have_no_id(make_lab: LabFactory) -> 
 
 
 def test_cloudtrail_records_the_id(make_lab: LabFactory) -> None:
-    """CloudTrail records the whole message; reading details has the Toolbox's own event source."""
+    """CloudTrail records the whole message; reading the details has the IAM Toolbox's event source."""
     lab = make_lab(SEED)
     refused = lab.user("bob").refused("iam", "ListUsers")
     lab.user("reader").call("iam-toolbox", "GetRequestAuthorizationDetails", authorizationId=id_of(refused))
@@ -195,7 +195,7 @@ def test_cloudtrail_records_the_id(make_lab: LabFactory) -> None:
 
 
 def test_ids_are_unique() -> None:
-    """Ids are unique and have the model's form."""
+    """Authorization ids are unique and have the form in AWS's service model."""
     ids = {new_id() for _ in range(100)}
 
     assert len(ids) == 100
@@ -206,7 +206,7 @@ def test_ids_are_unique() -> None:
 
 
 def test_a_denying_statement_is_named(make_lab: LabFactory) -> None:
-    """The denying statement is named by check, policy ARN and Sid; other checks have their own results."""
+    """The details show the denying statement with check, policy ARN and Sid; other checks have separate results."""
     lab = make_lab(SEED)
     refused = lab.user("ada").refused("kms", "ListKeys")
 
@@ -236,7 +236,7 @@ def test_a_denying_statement_is_named(make_lab: LabFactory) -> None:
 
 
 def test_an_scp_check_names_its_root_or_account(make_lab: LabFactory) -> None:
-    """Each level of SCPs is a check with the ARN of its root or account."""
+    """For each SCP level there is a check with the ARN of its root or account."""
     lab = make_lab(SEED)
     refused = lab.user("ada").refused("sqs", "ListQueues")
 
@@ -255,7 +255,7 @@ def test_an_scp_check_names_its_root_or_account(make_lab: LabFactory) -> None:
 
 
 def test_a_missing_allow_is_an_implicit_deny_of_one_check(make_lab: LabFactory) -> None:
-    """A boundary without an Allow is an implicit deny of its own check only."""
+    """A boundary without a matching Allow is an implicit deny of the boundary check only."""
     lab = make_lab(SEED)
     refused = lab.user("ada").refused("dynamodb", "ListTables")
 
@@ -268,7 +268,7 @@ def test_a_missing_allow_is_an_implicit_deny_of_one_check(make_lab: LabFactory) 
 
 
 def test_a_trust_policy_is_the_resource_check(make_lab: LabFactory) -> None:
-    """The trust policy is the resource check; the context has AWS's format and no external ID."""
+    """The trust policy is in the resource check; the context has AWS's format and no external ID."""
     lab = make_lab(SEED)
     refused = lab.user("ada").refused_role(
         DEPLOY, ExternalId="not-the-one", Tags=[{"Key": "ticket", "Value": "7"}, {"Key": "why", "Value": "so"}]
@@ -289,7 +289,7 @@ def test_a_trust_policy_is_the_resource_check(make_lab: LabFactory) -> None:
 
 
 def test_each_question_of_a_request_is_an_evaluation(make_lab: LabFactory) -> None:
-    """Each question of a request is an evaluation with the context keys that the others lack."""
+    """Each permission that a request needs is an evaluation, with the context keys that only it has."""
     lab = make_lab(SEED.replace("Action: [sts:AssumeRole, sts:TagSession]", "Action: sts:AssumeRole"))
     tags = [{"Key": "ticket", "Value": "7"}]
     refused = lab.user("ada").refused_role(DEPLOY, ExternalId=EXTERNAL_ID, Tags=tags)
@@ -302,7 +302,7 @@ def test_each_question_of_a_request_is_an_evaluation(make_lab: LabFactory) -> No
 
 
 def test_a_missing_role_has_no_policy(make_lab: LabFactory) -> None:
-    """A missing role shows no trust policy."""
+    """The details of a missing role show no trust policy."""
     lab = make_lab(SEED)
     refused = lab.user("ada").refused_role(f"{DEPLOY}y")
 
@@ -313,7 +313,7 @@ def test_a_missing_role_has_no_policy(make_lab: LabFactory) -> None:
 
 
 def test_a_session_policy_is_a_check(make_lab: LabFactory) -> None:
-    """A session policy is a check, attached to the role."""
+    """A session policy has its own check, and is listed as attached to the role."""
     lab = make_lab(SEED)
     little = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:*", "Resource": "*"}]}'
     session = lab.user("ada").assume(DEPLOY, ExternalId=EXTERNAL_ID, Policy=little)
@@ -326,7 +326,7 @@ def test_a_session_policy_is_a_check(make_lab: LabFactory) -> None:
 
 
 def test_within_an_account_a_resource_deny_is_in_the_principal_check(make_lab: LabFactory) -> None:
-    """Within an account, a resource policy's Deny belongs to the principal check and names its statement."""
+    """Within an account, a Deny in a resource policy is in the principal check, which names its statement."""
     denying = (
         '{Version: "2012-10-17", Statement: [{Sid: NotAda, Effect: Deny, Principal: "*", Action: "*", Resource: "*"}]}'
     )
@@ -347,9 +347,9 @@ def test_within_an_account_a_resource_deny_is_in_the_principal_check(make_lab: L
 
 
 def test_the_policy_is_shown_as_it_was(make_lab: LabFactory) -> None:
-    """The policy is shown as it was at the denial, even if changed or deleted since.
+    """The policy is shown as it was at the denial, even if it was changed or deleted since.
 
-    An unknown URI is refused.
+    An unknown policy URI is refused.
     """
     lab = make_lab(SEED)
     authorization_id = id_of(lab.user("ada").refused("kms", "ListKeys"))
@@ -391,7 +391,7 @@ def test_the_two_operations_need_separate_permissions(make_lab: LabFactory) -> N
 
 
 def test_the_management_account_may_read_records_of_members(make_lab: LabFactory) -> None:
-    """The organization's management account may read a record; an account outside gets a 404."""
+    """The organization's management account may read a member's record; other accounts get a 404."""
     lab = make_lab(SEED)
     authorization_id = id_of(lab.user("ada").refused("kms", "ListKeys"))
 
@@ -403,7 +403,7 @@ def test_the_management_account_may_read_records_of_members(make_lab: LabFactory
 
 
 def test_each_account_sees_its_own_policies_and_tags(make_lab: LabFactory) -> None:
-    """In a cross-account denial each side sees only its own policies and tags."""
+    """After a cross-account denial each account sees only its own policies and tags."""
     lab = make_lab(SEED)
     authorization_id = id_of(lab.user("ada").refused_role(PARTNER))
 
@@ -428,7 +428,7 @@ def test_each_account_sees_its_own_policies_and_tags(make_lab: LabFactory) -> No
 
 
 def test_a_record_is_kept_for_a_day_in_its_region(make_lab: LabFactory) -> None:
-    """A record can be read for a day, by the sandbox's clock, in its region."""
+    """A record can be read for a day, by the sandbox's clock, and only in its region."""
     lab = make_lab(SEED)
     authorization_id = id_of(lab.user("ada").refused("kms", "ListKeys"))
     admin = lab.user("admin")
@@ -446,7 +446,7 @@ def test_a_record_is_kept_for_a_day_in_its_region(make_lab: LabFactory) -> None:
 
 
 def test_the_oldest_records_are_dropped(make_lab: LabFactory) -> None:
-    """The latest thousand records are kept."""
+    """Only the latest thousand records are kept."""
     lab = make_lab(SEED)
     lab.user("ada").refused("kms", "ListKeys")
     records, kept = lab.sandbox.authorization_records, lab.sandbox.judge.decisions[-1]
@@ -459,7 +459,7 @@ def test_the_oldest_records_are_dropped(make_lab: LabFactory) -> None:
 
 @pytest.mark.parametrize("wrong", ["NOT-AN-ID", "a" * 257])
 def test_a_malformed_id_is_refused(make_lab: LabFactory, wrong: str) -> None:
-    """A malformed id is refused by the model's pattern and length."""
+    """A malformed id is refused by the service model's pattern and length."""
     refused = (
         make_lab(SEED).user("admin").refused("iam-toolbox", "GetRequestAuthorizationDetails", authorizationId=wrong)
     )
@@ -468,7 +468,7 @@ def test_a_malformed_id_is_refused(make_lab: LabFactory, wrong: str) -> None:
 
 
 def test_evaluations_are_paged(make_lab: LabFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Evaluations are paged; a page token of another id is refused."""
+    """Evaluations are returned in pages; a page token for another authorization id is refused."""
     lab = make_lab(SEED.replace("Action: [sts:AssumeRole, sts:TagSession]", "Action: sts:AssumeRole"))
     monkeypatch.setattr(iam_toolbox, "_PAGE", 1)
     tags = [{"Key": "ticket", "Value": "7"}]

@@ -26,7 +26,7 @@ NAME = re.compile(
 
 
 def start_trail(lab: Lab, folder: Path, told: list[str] | None = None, **more: Any) -> EventTrail:
-    """Start the sandbox's trail; messages about problems go into the list."""
+    """Start the sandbox's trail, which appends messages about problems to the list."""
     said = [] if told is None else told
     sandbox = lab.sandbox
     trail = EventTrail(str(folder), clock=sandbox.clock, accounts=sandbox.world.partitions, tell=said.append, **more)
@@ -40,7 +40,7 @@ def files(folder: Path) -> list[str]:
 
 
 def delivered(folder: Path, account: str = "") -> list[dict[str, Any]]:
-    """Return the records in all files, or in those of one account."""
+    """Return the delivered records in all files, or those of one account."""
     found = []
     for path in sorted(folder.glob(f"AWSLogs/{account or '*'}/CloudTrail/*/*/*/*/*.json.gz")):
         content = json.loads(gzip.decompress(path.read_bytes()))
@@ -50,12 +50,12 @@ def delivered(folder: Path, account: str = "") -> list[dict[str, Any]]:
 
 
 def at(lab: Lab, moment: str) -> None:
-    """Set the sandbox's frozen clock."""
+    """Freeze the sandbox's clock at this time."""
     lab.sandbox.move_clock(datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp())
 
 
 def test_files_have_cloudtrail_names(lab: Lab, tmp_path: Path) -> None:
-    """Files have CloudTrail's names by account, region and day, and are private to the user."""
+    """Files have CloudTrail's names with account, region and day, and only the user can read them."""
     at(lab, "2026-07-13T10:04:59")
     trail = start_trail(lab, tmp_path / "trail")
     lab.user("alice").assume(JUMP).assume(TARGET, ExternalId=EXTERNAL_ID)
@@ -73,7 +73,7 @@ def test_files_have_cloudtrail_names(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_the_files_have_all_records(lab: Lab, tmp_path: Path) -> None:
-    """The files have the same records as `dsops sandbox events`, per account, denied calls included."""
+    """Each account's files have the same records as `dsops sandbox events`, including denied calls."""
     trail = start_trail(lab, tmp_path)
     jump = lab.user("alice").assume(JUMP, "s1")
     jump.refused_role(TARGET, ExternalId="wrong")
@@ -89,7 +89,7 @@ def test_the_files_have_all_records(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_each_day_of_a_moved_clock_has_a_folder(lab: Lab, tmp_path: Path) -> None:
-    """After the clock is moved, earlier records are in the folder of their day."""
+    """If the clock is moved, each record is in the folder of the day when it was recorded."""
     at(lab, "2026-12-30T23:59:00")
     start_trail(lab, tmp_path)
     alice = lab.user("alice")
@@ -112,7 +112,7 @@ def test_each_day_of_a_moved_clock_has_a_folder(lab: Lab, tmp_path: Path) -> Non
 
 
 def test_each_region_has_separate_files(lab: Lab, tmp_path: Path) -> None:
-    """Each region has its own files: STS where it was called, IAM in us-east-1."""
+    """Each region has separate files: STS calls in the called region, IAM calls in us-east-1."""
     trail = start_trail(lab, tmp_path)
     admin = lab.user("admin")
     admin.region = "eu-west-1"
@@ -127,7 +127,7 @@ def test_each_region_has_separate_files(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_records_are_delivered_after_ten_seconds(lab: Lab, tmp_path: Path) -> None:
-    """Records are delivered when ten seconds old by the sandbox's clock, with or without a further call."""
+    """Records are delivered after ten seconds by the sandbox's clock, whether or not another call follows."""
     trail = start_trail(lab, tmp_path)
     clock, alice = lab.sandbox.clock, lab.user("alice")
     alice.call("sts", "GetCallerIdentity")
@@ -159,7 +159,7 @@ def test_many_records_are_delivered_at_once(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_old_logs_are_kept(lab: Lab, tmp_path: Path) -> None:
-    """A folder that is used again keeps its old files."""
+    """If a folder is used again, its old files are kept."""
     for _ in range(2):
         trail = start_trail(lab, tmp_path)
         lab.user("alice").call("sts", "GetCallerIdentity")
@@ -170,9 +170,9 @@ def test_old_logs_are_kept(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_data_events_are_recorded_on_request(make_lab: LabFactory, tmp_path: Path) -> None:
-    """With data events the trail has their resources, but not their content.
+    """With data events the trail records which objects and items were used, but not their content.
 
-    The event history does not have them.
+    The event history does not contain data events.
     """
     lab = make_lab('accounts: {"111111111111": {}}')
     trail = start_trail(lab, tmp_path, has_data_events=True)
@@ -214,7 +214,7 @@ def test_data_events_are_recorded_on_request(make_lab: LabFactory, tmp_path: Pat
 
 
 def test_data_events_are_not_recorded_by_default(make_lab: LabFactory, tmp_path: Path) -> None:
-    """Without data events the trail has management events only; reading a secret is one."""
+    """Without data events the trail has only management events; reading a secret is one of them."""
     lab = make_lab('accounts: {"111111111111": {secrets: {db: invented}}}')
     trail = start_trail(lab, tmp_path)
     admin = lab.user("admin")
@@ -244,7 +244,7 @@ def test_the_files_contain_no_secrets(lab: Lab, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("account", ["999999999999", "../../../outside"])
 def test_an_unknown_account_has_no_trail(lab: Lab, tmp_path: Path, account: str) -> None:
-    """An unknown account in an unsigned request gets no files."""
+    """An unsigned request that names an unknown account creates no files."""
     trail = start_trail(lab, tmp_path / "trail")
     lab.user("alice").refused(
         "sts",
@@ -260,7 +260,7 @@ def test_an_unknown_account_has_no_trail(lab: Lab, tmp_path: Path, account: str)
 
 
 def test_an_unwritable_disk_is_reported_once(lab: Lab, tmp_path: Path) -> None:
-    """A disk that can't be written to is reported once; records are delivered when it is writable again."""
+    """If the disk can't be written to, that is reported once; records are delivered when it is writable again."""
     messages: list[str] = []
     trail = start_trail(lab, tmp_path, messages)
     in_the_way = tmp_path / "AWSLogs" / ACCOUNT
@@ -281,7 +281,7 @@ def test_an_unwritable_disk_is_reported_once(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_dropped_records_are_counted(lab: Lab, tmp_path: Path) -> None:
-    """Records beyond the memory limit are dropped and counted."""
+    """Records that exceed the memory limit are dropped and counted."""
     messages: list[str] = []
     trail = start_trail(lab, tmp_path, messages, most_waiting=4)
     (tmp_path / "AWSLogs" / ACCOUNT).write_text("no folder")
@@ -296,7 +296,7 @@ def test_dropped_records_are_counted(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_an_unwritable_folder_is_refused_at_start(lab: Lab, tmp_path: Path) -> None:
-    """A folder that can't be written to is refused at start."""
+    """If the folder can't be written to, the trail does not start."""
     (tmp_path / "file").write_text("no folder")
 
     with pytest.raises(SandboxUnavailable) as caught:

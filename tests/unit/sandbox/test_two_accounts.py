@@ -1,4 +1,4 @@
-"""Two accounts: policies written by one request decide the next."""
+"""Two accounts: a policy that one request stores affects the next request."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def lab(make_lab: LabFactory) -> Lab:
 
 
 def policy(resource: str, *actions: str) -> str:
-    """Return a policy that allows the other account."""
+    """Return a resource policy that allows the other account."""
     statement = {"Effect": "Allow", "Principal": THEM, "Action": actions, "Resource": resource}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def test_a_bucket_is_opened_by_its_policy(lab: Lab) -> None:
-    """A bucket policy opens the bucket to permitted callers of another account."""
+    """A bucket policy gives access to permitted callers of another account."""
     mine, theirs, stranger = lab.user("admin"), lab.user("admin", OTHER), lab.user("stranger", OTHER)
     mine.call("s3", "CreateBucket", Bucket="shelf")
     mine.call("s3", "PutObject", Bucket="shelf", Key="a/b c", Body=b"text")
@@ -52,7 +52,7 @@ def test_a_bucket_is_opened_by_its_policy(lab: Lab) -> None:
 
 
 def test_copying_across_accounts_needs_read_permission(lab: Lab) -> None:
-    """Only a readable object can be copied across accounts; the copy belongs to the target's owner."""
+    """Copying an object across accounts needs read permission on it; the copy belongs to the target's owner."""
     mine, theirs = lab.user("admin"), lab.user("admin", OTHER)
     mine.call("s3", "CreateBucket", Bucket="shelf")
     mine.call("s3", "PutObject", Bucket="shelf", Key="book", Body=b"text")
@@ -67,7 +67,7 @@ def test_copying_across_accounts_needs_read_permission(lab: Lab) -> None:
 
 
 def test_a_queue_is_opened_by_its_policy(lab: Lab) -> None:
-    """A queue policy opens the queue, by its URL, to permitted callers of another account."""
+    """A queue policy gives permitted callers of another account access to the queue's URL."""
     mine, theirs, stranger = lab.user("admin"), lab.user("admin", OTHER), lab.user("stranger", OTHER)
     url = mine.call("sqs", "CreateQueue", QueueName="jobs")["QueueUrl"]
     message = {"QueueUrl": url, "MessageBody": "text"}
@@ -82,7 +82,7 @@ def test_a_queue_is_opened_by_its_policy(lab: Lab) -> None:
 
 
 def test_a_topic_is_opened_by_a_permission(lab: Lab) -> None:
-    """AddPermission opens a topic to permitted callers of another account."""
+    """AddPermission on a topic gives access to permitted callers of another account."""
     mine, theirs, stranger = lab.user("admin"), lab.user("admin", OTHER), lab.user("stranger", OTHER)
     topic = mine.call("sns", "CreateTopic", Name="news")["TopicArn"]
 
@@ -94,7 +94,7 @@ def test_a_topic_is_opened_by_a_permission(lab: Lab) -> None:
 
 
 def test_a_key_is_opened_by_its_policy_and_by_grants(lab: Lab) -> None:
-    """A key policy and grants open a key, and can close it to its own account."""
+    """A key policy and grants give access to a key; the key policy can exclude the key's own account."""
     mine, theirs, nobody = lab.user("admin"), lab.user("admin", OTHER), lab.user("nobody")
     key = mine.call("kms", "CreateKey")["KeyMetadata"]["Arn"]
     text = {"KeyId": key, "Plaintext": b"text"}
@@ -113,7 +113,7 @@ def test_a_key_is_opened_by_its_policy_and_by_grants(lab: Lab) -> None:
 
 
 def test_a_table_is_opened_by_its_policy(lab: Lab) -> None:
-    """A table policy opens the table by ARN; its name means the caller's own table."""
+    """A table policy gives access by the table's ARN; the table's name means the caller's own table."""
     mine, theirs, stranger = lab.user("admin"), lab.user("admin", OTHER), lab.user("stranger", OTHER)
     table = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/games"
     mine.call(
@@ -136,7 +136,7 @@ def test_a_table_is_opened_by_its_policy(lab: Lab) -> None:
 
 
 def test_a_function_is_opened_by_a_permission(lab: Lab) -> None:
-    """AddPermission opens a function for the named action."""
+    """AddPermission on a function gives access for the named action only."""
     mine, theirs = lab.user("admin"), lab.user("admin", OTHER)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:

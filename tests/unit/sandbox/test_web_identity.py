@@ -1,4 +1,4 @@
-"""AssumeRoleWithWebIdentity: tokens are really verified, and refused with AWS's errors."""
+"""AssumeRoleWithWebIdentity: tokens are verified by signature, and refused with AWS's errors."""
 
 from __future__ import annotations
 
@@ -96,12 +96,12 @@ accounts:
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """A sandbox whose account trusts four issuers, two of them with keys in the sandbox."""
+    """A sandbox whose account trusts four issuers; the sandbox has the private keys of two of them."""
     return make_lab(SEED)
 
 
 def send(lab: Lab, role_arn: str, token: str, **more: object) -> HttpAnswer:
-    """Return the answer to an unsigned request."""
+    """Send an unsigned AssumeRoleWithWebIdentity; return the response."""
     fields = {
         "Action": "AssumeRoleWithWebIdentity",
         "Version": "2011-06-15",
@@ -116,12 +116,12 @@ def send(lab: Lab, role_arn: str, token: str, **more: object) -> HttpAnswer:
 
 
 def assume(lab: Lab, role_arn: str, token: str, **more: object) -> dict[str, Any]:
-    """Return the parsed answer."""
+    """Send an unsigned AssumeRoleWithWebIdentity; return the parsed response."""
     return parse("sts", "AssumeRoleWithWebIdentity", send(lab, role_arn, token, **more))
 
 
 def refused(lab: Lab, role_arn: str, token: str, **more: object) -> tuple[str, str, int]:
-    """Return code, message and status of the error."""
+    """Send AssumeRoleWithWebIdentity, which must fail; return code, message and status of the error."""
     with pytest.raises(RefusedError) as caught:
         assume(lab, role_arn, token, **more)
     return caught.value.code, caught.value.message, caught.value.status
@@ -130,19 +130,19 @@ def refused(lab: Lab, role_arn: str, token: str, **more: object) -> tuple[str, s
 def minted(
     lab: Lab, issuer: str = GITHUB, claims: Mapping[str, object] = {}, *, seconds: int = 300, **more: object
 ) -> str:
-    """Return a token of one of the sandbox's own issuers."""
+    """Return a token from one of the sandbox's own issuers."""
     spoken = {"sub": SUBJECT, "aud": "sts.amazonaws.com", **more, **claims}
     return lab.sandbox.issuers.mint(issuer, spoken, lab.sandbox.clock.now(), seconds)
 
 
 def claims_of(lab: Lab, issuer: str, **more: object) -> dict[str, object]:
-    """Return claims for a token signed by another issuer."""
+    """Return valid claims, to be signed as a token of another issuer."""
     now = int(lab.sandbox.clock.now())
     return {"iss": issuer, "sub": "somebody", "aud": "app", "iat": now, "exp": now + 300, **more}
 
 
 def invalid(message: str) -> tuple[str, str, int]:
-    """Return the error for an invalid token."""
+    """Return the error (code, message, status) for an invalid token."""
     return "InvalidIdentityToken", message, 400
 
 
@@ -150,7 +150,7 @@ def invalid(message: str) -> tuple[str, str, int]:
 
 
 def test_a_valid_token_gives_a_session(lab: Lab) -> None:
-    """The answer has AWS's fields; the session is the role's and may read the secret."""
+    """A valid token gets a response with AWS's fields and a session with the role's permissions."""
     answer = assume(lab, DEPLOY, minted(lab))
 
     provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
@@ -172,13 +172,13 @@ def test_the_subject_is_a_condition_key_of_the_session(lab: Lab) -> None:
 
 
 def test_a_trailing_line_break_is_ignored(lab: Lab) -> None:
-    """A trailing line break after the token is accepted; a space inside is not."""
+    """A line break after the token is ignored; a space inside the token is refused."""
     assert assume(lab, DEPLOY, minted(lab) + "\n")["Audience"] == "sts.amazonaws.com"
     assert refused(lab, DEPLOY, minted(lab).replace(".", ". ", 1))[0] == "InvalidIdentityToken"
 
 
 def test_tokens_are_verified_with_published_keys(lab: Lab) -> None:
-    """Tokens are verified with the key set in the seed, RSA and elliptic curves alike."""
+    """Tokens are verified with the keys in the seed, both RSA and elliptic curve keys."""
     claims = claims_of(lab, PUBLISHED)
 
     by_curve = assume(lab, FOREIGN_ROLE, jwt.encode(claims, EC_KEY, "ES256", headers={"kid": "curve"}))
@@ -211,7 +211,7 @@ def test_a_provider_created_by_the_api_works(make_lab: LabFactory) -> None:
 
 
 def test_session_tags_and_source_identity_are_from_the_token(lab: Lab) -> None:
-    """Tags and source identity come from the token and need sts:TagSession and sts:SetSourceIdentity."""
+    """Tags and source identity come from the token; they need sts:TagSession and sts:SetSourceIdentity."""
     claims = {
         TAGS: {"principal_tags": {"team": ["red"]}, "transitive_tag_keys": ["team"]},
         "https://aws.amazon.com/source_identity": "somebody",
@@ -241,7 +241,7 @@ def test_session_tags_and_source_identity_are_from_the_token(lab: Lab) -> None:
     ],
 )
 def test_malformed_tags_are_refused(lab: Lab, claim: object) -> None:
-    """A tag in a token must have a list of exactly one value."""
+    """The value of a tag in a token must be a list with exactly one string."""
     assert refused(lab, POD, minted(lab, CLUSTER, {TAGS: claim}))[0] == "InvalidIdentityToken"
 
 
@@ -273,12 +273,12 @@ def test_a_malformed_source_identity_is_refused(lab: Lab, claim: object, code: s
     ],
 )
 def test_tags_in_a_token_have_the_limits_of_all_tags(lab: Lab, tags: dict[str, list[str]], code: str) -> None:
-    """Tags in a token are checked like all session tags."""
+    """Tags in a token are validated like all session tags."""
     assert refused(lab, POD, minted(lab, CLUSTER, {TAGS: {"principal_tags": tags}}))[0] == code
 
 
 def test_github_claims_are_condition_keys_of_the_trust_policy(make_lab: LabFactory) -> None:
-    """GitHub's claims that AWS lists are condition keys of the trust policy; others (run_id) are absent."""
+    """GitHub's claims that AWS lists are condition keys of the trust policy; other claims (run_id) are not."""
     wanted = '{"token.actions.githubusercontent.com:%s": "7"}'
     labs = {
         key: SEED.replace(
@@ -344,7 +344,7 @@ def test_an_invalid_token_is_refused(lab: Lab, token: str) -> None:
 
 
 def test_a_huge_token_is_refused_by_its_length(lab: Lab) -> None:
-    """A token of more than 20,000 characters is refused by the schema."""
+    """A token of more than 20,000 characters is refused by the service model's limit."""
     code, message, _ = refused(lab, DEPLOY, "a" * 20_001)
 
     assert code == "ValidationError"
@@ -375,7 +375,7 @@ def test_a_public_key_is_not_an_hmac_secret(lab: Lab) -> None:
 
 
 def test_another_issuers_key_is_refused(lab: Lab) -> None:
-    """A token signed by another key under the issuer's key id is refused."""
+    """A token signed with another issuer's key is refused, even if it has the right key id."""
     claims = claims_of(lab, GITHUB, aud="sts.amazonaws.com", sub=SUBJECT)
     key_id = jwt.get_unverified_header(minted(lab))["kid"]
 
@@ -385,7 +385,7 @@ def test_another_issuers_key_is_refused(lab: Lab) -> None:
 
 
 def test_the_key_must_fit_the_algorithm(lab: Lab) -> None:
-    """A key must fit the token's algorithm and be meant for signatures."""
+    """A key must have the type of the token's algorithm and be intended for signatures."""
     claims = claims_of(lab, PUBLISHED)
 
     for key_id in ("curve", "not-for-signing"):
@@ -394,7 +394,7 @@ def test_the_key_must_fit_the_algorithm(lab: Lab) -> None:
 
 
 def test_a_key_inside_the_token_is_ignored(lab: Lab) -> None:
-    """A key in the token's own header is ignored."""
+    """A key inside the token's header is ignored."""
     own = {**RSAAlgorithm.to_jwk(RSA_KEY.public_key(), as_dict=True), "kid": "mine"}
     claims = claims_of(lab, GITHUB, aud="sts.amazonaws.com", sub=SUBJECT)
 
@@ -405,7 +405,7 @@ def test_a_key_inside_the_token_is_ignored(lab: Lab) -> None:
 
 @pytest.mark.parametrize("header", ["jwk", "jku", "x5u", "x5c"])
 def test_headers_that_point_to_keys_are_ignored(lab: Lab, header: str) -> None:
-    """Headers that point to a key are ignored; the issuer's own key decides."""
+    """Header fields that point to a key are ignored; only the issuer's own key is used."""
     own = {**RSAAlgorithm.to_jwk(RSA_KEY.public_key(), as_dict=True), "kid": "rsa"}
     stranger = rsa.generate_private_key(65537, 2048)
     value: dict[str, object] = {"jwk": own, "jku": "http://127.0.0.1:9/keys", "x5u": "http://127.0.0.1:9/c", "x5c": []}
@@ -419,7 +419,7 @@ def test_headers_that_point_to_keys_are_ignored(lab: Lab, header: str) -> None:
 
 
 def test_a_key_id_of_another_issuer_is_unknown(lab: Lab) -> None:
-    """A key id of another issuer is unknown."""
+    """A key id that belongs to another issuer is unknown."""
     keys: list[tuple[object, str]] = [("rsa", NO_KEY), ("curve", NO_KEY), ("", NO_KEY), (7, NOT_A_JWT)]
     for key_id, message in (*keys, (["rsa"], NOT_A_JWT), ({"rsa": 1}, NOT_A_JWT), (None, NOT_A_JWT)):
         token = signed_as_it_stands({"alg": "RS256", "kid": key_id}, claims_of(lab, GITHUB, aud="sts.amazonaws.com"))
@@ -440,7 +440,7 @@ def test_critical_headers_are_refused(lab: Lab, header: dict[str, object]) -> No
 
 @pytest.mark.parametrize("name", ["sub", "aud", "iss", "exp", "alg", "kid"])
 def test_repeated_names_are_refused(lab: Lab, name: str) -> None:
-    """A token with a repeated name is refused, because parsers could read different values."""
+    """A token with a duplicate JSON name is refused, because parsers disagree about its value."""
     header, claims = {"alg": "RS256", "kid": "rsa"}, claims_of(lab, PUBLISHED)
     twice = dict(header if name in header else claims)[name]
 
@@ -455,7 +455,7 @@ def test_repeated_names_are_refused(lab: Lab, name: str) -> None:
 @pytest.mark.parametrize("name", ["exp", "iat", "nbf"])
 @pytest.mark.parametrize("moment", [True, "1", [], {}, 10**400], ids=["true", "text", "list", "object", "huge"])
 def test_times_must_be_numbers(lab: Lab, name: str, moment: object) -> None:
-    """Times that are not numbers are refused."""
+    """Tokens whose times are not numbers are refused."""
     token = signed_as_it_stands({"alg": "RS256", "kid": "rsa"}, {**claims_of(lab, PUBLISHED), name: moment})
 
     assert refused(lab, FOREIGN_ROLE, token)[0] in {"InvalidIdentityToken", "ExpiredTokenException"}
@@ -463,7 +463,7 @@ def test_times_must_be_numbers(lab: Lab, name: str, moment: object) -> None:
 
 @pytest.mark.parametrize("depth", [100, 900, 9000])
 def test_deeply_nested_claims_cause_no_failure(lab: Lab, depth: int) -> None:
-    """Deeply nested claims never cause a failure."""
+    """Deeply nested claims never cause an internal failure."""
     claims = json.dumps(claims_of(lab, PUBLISHED))[:-1] + ', "deep": ' + "[" * depth + "]" * depth + "}"
     answer = send(lab, FOREIGN_ROLE, signed_texts('{"alg": "RS256", "kid": "rsa"}', claims))
 
@@ -472,12 +472,12 @@ def test_deeply_nested_claims_cause_no_failure(lab: Lab, depth: int) -> None:
 
 
 def signed_as_it_stands(header: dict[str, object], claims: dict[str, object]) -> str:
-    """Return a token signed with PUBLISHED's RSA key under any header."""
+    """Return a token with these headers and claims, signed with the RSA key of the issuer PUBLISHED."""
     return signed_texts(json.dumps(header), json.dumps(claims))
 
 
 def signed_texts(header: str, claims: str) -> str:
-    """Return a token of these JSON texts."""
+    """Return a token with these JSON texts as header and claims."""
     parts = ".".join(base64.urlsafe_b64encode(text.encode()).decode().rstrip("=") for text in (header, claims))
     mark = RSA_KEY.sign(parts.encode(), PKCS1v15(), SHA256())
     return f"{parts}.{base64.urlsafe_b64encode(mark).decode().rstrip('=')}"
@@ -493,7 +493,7 @@ def test_a_changed_token_is_refused(lab: Lab) -> None:
 
 
 def test_an_issuer_without_keys_is_unreachable(lab: Lab) -> None:
-    """An issuer whose keys the sandbox does not have gets AWS's error for an unreachable issuer."""
+    """If the sandbox has no keys of an issuer, the error is AWS's error for an unreachable issuer."""
     token = jwt.encode(claims_of(lab, FOREIGN), RSA_KEY, "RS256", headers={"kid": "rsa"})
 
     assert refused(lab, FOREIGN_ROLE, token) == invalid(NO_KEY)
@@ -501,7 +501,7 @@ def test_an_issuer_without_keys_is_unreachable(lab: Lab) -> None:
 
 @pytest.mark.parametrize("issuer", ["https://unknown.example.com", f"{GITHUB}/", f"{GITHUB}.evil.example"])
 def test_an_unknown_issuer_is_named(lab: Lab, issuer: str) -> None:
-    """An unknown issuer is named in the error; the whole URL must match."""
+    """The error for an unknown issuer names it; the whole issuer URL must match."""
     token = jwt.encode(claims_of(lab, issuer), RSA_KEY, "RS256", headers={"kid": "rsa"})
 
     assert refused(lab, DEPLOY, token) == invalid(f"No OpenIDConnect provider found in your account for {issuer}")
@@ -519,18 +519,18 @@ def test_an_issuer_is_an_https_url(lab: Lab, issuer: object) -> None:
 
 @pytest.mark.parametrize("audience", ["somebody-else", ["a", "b"], [], 7, {"sts.amazonaws.com": 1}, [["other"]]])
 def test_a_token_for_another_audience_is_refused(lab: Lab, audience: object) -> None:
-    """The audience must be a client id of the provider."""
+    """The token's audience must be a client id of the provider."""
     assert refused(lab, DEPLOY, minted(lab, aud=audience)) == invalid("Incorrect token audience")
 
 
 def test_the_authorized_party_takes_precedence(lab: Lab) -> None:
-    """`azp` takes precedence over `aud`."""
+    """`azp` takes precedence over `aud` as the audience."""
     assert refused(lab, DEPLOY, minted(lab, azp="somebody-else")) == invalid("Incorrect token audience")
     assert assume(lab, DEPLOY, minted(lab, aud="whatever", azp="sts.amazonaws.com"))["Audience"] == "sts.amazonaws.com"
 
 
 def test_one_matching_audience_is_enough(lab: Lab) -> None:
-    """One matching audience of several is enough, and is the one that the trust policy sees."""
+    """One matching audience of several is enough; it sets the trust policy's condition key."""
     assert assume(lab, DEPLOY, minted(lab, aud=["x", "sts.amazonaws.com"]))["Audience"] == "sts.amazonaws.com"
     assert refused(lab, DEPLOY, minted(lab, aud=["x", "other"]))[1] == SAID_NO
 
@@ -552,7 +552,7 @@ def test_a_token_expires_to_the_second(lab: Lab) -> None:
 
 @pytest.mark.parametrize("name", ["nbf", "iat"])
 def test_a_token_from_the_future_is_refused(lab: Lab, name: str) -> None:
-    """A token from the future is refused until its time."""
+    """A token that is not valid yet is refused until its time."""
     moment = int(lab.sandbox.clock.now()) + 60
     token = minted(lab, GITHUB, {name: moment})
 
@@ -584,7 +584,7 @@ def test_the_expiry_must_be_a_number(lab: Lab, moment: object) -> None:
 
 
 def test_a_denial_does_not_reveal_whether_the_role_exists(lab: Lab) -> None:
-    """A denying role, one that trusts another provider and a missing one give the same error."""
+    """A denying role, a role that trusts another provider and a missing role get the same error."""
     no_role = f"arn:aws:iam::{ACCOUNT}:role/None"
     denied = ("AccessDenied", SAID_NO, 403)
 
@@ -595,12 +595,12 @@ def test_a_denial_does_not_reveal_whether_the_role_exists(lab: Lab) -> None:
 
 @pytest.mark.parametrize("arn", ["nothing-valid-in-here", f"arn:aws:iam::{ACCOUNT}:user/alice"])
 def test_an_invalid_role_arn_is_refused(lab: Lab, arn: str) -> None:
-    """A RoleArn that is not a role's gets the federated operations' own message."""
+    """A RoleArn that is not a role's ARN gets the message of the federated operations."""
     assert refused(lab, arn, minted(lab))[:2] == ("ValidationError", "Request ARN is invalid")
 
 
 def test_parameters_are_checked_before_the_token(lab: Lab) -> None:
-    """Parameters are validated before the token, with all errors in one answer."""
+    """Parameters are validated before the token, with all errors in one message."""
     code, message, _ = refused(lab, DEPLOY, "x", RoleSessionName=None)
 
     assert code == "ValidationError"
@@ -608,12 +608,12 @@ def test_parameters_are_checked_before_the_token(lab: Lab) -> None:
 
 
 def test_access_tokens_of_amazon_and_facebook_are_refused(lab: Lab) -> None:
-    """Access tokens of Amazon and Facebook are refused, because only their servers can verify them."""
+    """Access tokens of Amazon and Facebook are refused, because only the issuers can verify them."""
     assert refused(lab, DEPLOY, "token", ProviderId="www.amazon.com")[0] == "IDPCommunicationError"
 
 
 def test_assume_role_needs_a_signature(lab: Lab) -> None:
-    """AssumeRole stays closed to unsigned requests."""
+    """An unsigned AssumeRole is refused."""
     fields = {"Action": "AssumeRole", "Version": "2011-06-15", "RoleArn": DEPLOY, "RoleSessionName": "ci"}
     headers = {"host": HOST, "content-type": "application/x-www-form-urlencoded"}
     answer = lab.sandbox.handle(HttpRequest("POST", "/", "", headers, urlencode(fields).encode(), PEER)).answer
@@ -626,7 +626,7 @@ def test_assume_role_needs_a_signature(lab: Lab) -> None:
 
 
 def test_records_have_the_federated_user_but_not_the_token(lab: Lab) -> None:
-    """Records of the role's account have the federated user, granted or denied, but not the token."""
+    """Records in the role's account show the federated user, granted or denied, but no token."""
     good, bad = minted(lab), minted(lab, seconds=-1)
     assume(lab, DEPLOY, good)
     refused(lab, DEPLOY, bad)
@@ -642,7 +642,7 @@ def test_records_have_the_federated_user_but_not_the_token(lab: Lab) -> None:
 
 
 def test_a_decision_shows_the_unmet_condition(lab: Lab) -> None:
-    """A decision shows the unmet condition with the token's subject."""
+    """The decision shows the unmet condition and the token's subject."""
     refused(lab, DEPLOY, minted(lab, sub="repo:evil/app:x"))
 
     decision = lab.sandbox.judge.decisions[-1].decision
@@ -656,7 +656,7 @@ def test_a_decision_shows_the_unmet_condition(lab: Lab) -> None:
 
 
 def ask(control: Control, method: str, path: str, body: object = None, **headers: str) -> tuple[int, dict[str, Any]]:
-    """Return status and content of a control endpoint's answer."""
+    """Call a control endpoint; return the status and the parsed JSON."""
     name, _, query = path.partition("?")
     sent = {"host": HOST, **{key.replace("_", "-"): value for key, value in headers.items()}}
     content = b"" if body is None else json.dumps(body).encode()
@@ -677,7 +677,7 @@ def test_a_token_is_issued_on_request(lab: Lab) -> None:
 
 @pytest.mark.parametrize("claims", [{"iss": None}, {"exp": "soon"}, {"sub": [1]}, {"aud": {}}])
 def test_a_token_with_invalid_claims_is_issued_and_refused(lab: Lab, claims: dict[str, object]) -> None:
-    """Tokens with invalid claims are issued, too, for testing refusals."""
+    """The endpoint also issues tokens with invalid claims, for tests of refusals."""
     parameters = {"iss": GITHUB, "sub": SUBJECT, "aud": "sts.amazonaws.com", "claims": claims}
 
     status, said = ask(Control(lab.sandbox), "POST", "token", parameters)
@@ -698,14 +698,14 @@ def test_a_token_with_invalid_claims_is_issued_and_refused(lab: Lab, claims: dic
     ],
 )
 def test_invalid_requests_are_refused(lab: Lab, wish: object, status: int) -> None:
-    """Invalid requests, unknown and ambiguous issuers are refused."""
+    """Invalid requests, unknown issuers and ambiguous issuers are refused."""
     answered, said = ask(Control(lab.sandbox), "POST", "token", wish)
 
     assert (answered, list(said)) == (status, ["error"])
 
 
 def test_a_web_page_gets_no_token(lab: Lab) -> None:
-    """The token endpoints are closed to web pages."""
+    """Web pages can't call the token endpoints."""
     control = Control(lab.sandbox)
     parameters = {"iss": GITHUB, "sub": SUBJECT, "aud": "sts.amazonaws.com"}
 
@@ -714,7 +714,7 @@ def test_a_web_page_gets_no_token(lab: Lab) -> None:
 
 
 def test_a_github_actions_job_gets_its_token(lab: Lab) -> None:
-    """The GitHub endpoint exchanges a job's bearer token for a token; the default audience is AWS's."""
+    """The GitHub endpoint exchanges a job's bearer token for an OIDC token; the default audience is AWS's."""
     control = Control(lab.sandbox)
     bearer = f"Bearer {control.tokens.github_token}"
 
@@ -729,7 +729,7 @@ def test_a_github_actions_job_gets_its_token(lab: Lab) -> None:
 
 @pytest.mark.parametrize("given", ["", "Bearer", "Bearer wrong", "Basic {token}", "{token}"])
 def test_a_job_without_bearer_token_is_refused(lab: Lab, given: str) -> None:
-    """Without the right bearer token the GitHub endpoint answers 401."""
+    """Without the job's bearer token the GitHub endpoint answers 401."""
     control = Control(lab.sandbox)
 
     status, _ = ask(control, "GET", "github", authorization=given.format(token=control.tokens.github_token))
@@ -738,7 +738,7 @@ def test_a_job_without_bearer_token_is_refused(lab: Lab, given: str) -> None:
 
 
 def test_without_github_provider_there_is_no_token(make_lab: LabFactory) -> None:
-    """Without GitHub's provider in the seed the endpoint names what is missing."""
+    """Without GitHub's provider in the seed the endpoint's error says that it is missing."""
     control = Control(make_lab(f'accounts: {{"{ACCOUNT}": {{}}}}').sandbox)
 
     status, said = ask(control, "GET", "github", authorization=f"bearer {control.tokens.github_token}")
@@ -791,7 +791,7 @@ def test_an_invalid_provider_is_a_seed_problem(providers: str, message: str) -> 
 
 
 def test_signed_requests_are_accepted(lab: Lab) -> None:
-    """A signature on the request, valid or not, is ignored."""
+    """AssumeRoleWithWebIdentity ignores a signature on the request, whether or not it is valid."""
     person = Person(lab, Keys(access_key_id="AKIANOTKNOWN12345678", secret_access_key="x"))
 
     answer = person.call(

@@ -1,4 +1,4 @@
-"""IAM's answers: fields that AWS includes and omits."""
+"""IAM's responses: the fields that AWS includes and omits."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def admin() -> Person:
 def test_create_role_omits_fields_that_get_role_returns(admin: Person) -> None:
     """CreateRole omits MaxSessionDuration and RoleLastUsed, which GetRole returns.
 
-    AWS's answers to LocalStack's tests.
+    Source: AWS's responses, as recorded by LocalStack's tests.
     """
     created = admin.call("iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST)["Role"]
     read = admin.call("iam", "GetRole", RoleName="r")["Role"]
@@ -49,7 +49,7 @@ def test_create_role_omits_fields_that_get_role_returns(admin: Person) -> None:
 
 
 def test_documents_are_url_encoded_once(admin: Person) -> None:
-    """Policy documents are URL-encoded exactly once in every answer, even with percent signs."""
+    """Policy documents are URL-encoded exactly once in every response, even if they have percent signs."""
     admin.call("iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST)
     admin.call("iam", "PutRolePolicy", RoleName="r", PolicyName="p", PolicyDocument=POLICY)
     arn = admin.call("iam", "CreatePolicy", PolicyName="m", PolicyDocument=POLICY)["Policy"]["Arn"]
@@ -71,7 +71,7 @@ def test_documents_are_url_encoded_once(admin: Person) -> None:
 
 
 def test_versions_are_listed_without_their_documents(admin: Person) -> None:
-    """Policy versions are listed without documents, which GetPolicyVersion returns."""
+    """Policy versions are listed without their documents; GetPolicyVersion returns the document."""
     arn = admin.call("iam", "CreatePolicy", PolicyName="m", PolicyDocument=POLICY)["Policy"]["Arn"]
     created = admin.call("iam", "CreatePolicyVersion", PolicyArn=arn, PolicyDocument=POLICY)["PolicyVersion"]
     listed = admin.call("iam", "ListPolicyVersions", PolicyArn=arn)["Versions"]
@@ -80,14 +80,14 @@ def test_versions_are_listed_without_their_documents(admin: Person) -> None:
 
 
 def test_an_error_has_one_message(admin: Person) -> None:
-    """An error has one message, although moto writes two."""
+    """An error has one Message element, although moto writes two."""
     body = admin.answer("iam", "GetUser", UserName="nobody").body
 
     assert 1 == body.count(b"The user with name nobody cannot be found.")
 
 
 def test_a_new_user_shows_its_boundary_and_tags(admin: Person) -> None:
-    """CreateUser returns boundary and tags, and neither for a user without them."""
+    """CreateUser returns the boundary and tags of a user, and omits them if there are none."""
     tags = [{"Key": "k", "Value": "v"}]
     bounded = admin.call("iam", "CreateUser", UserName="u", PermissionsBoundary=BOUNDARY, Tags=tags)["User"]
     plain = admin.call("iam", "CreateUser", UserName="v", Path="/team/")["User"]
@@ -99,7 +99,7 @@ def test_a_new_user_shows_its_boundary_and_tags(admin: Person) -> None:
 
 
 def test_boundary_usage_is_counted(admin: Person) -> None:
-    """PermissionsBoundaryUsageCount counts users and roles; a policy's id has AWS's form."""
+    """PermissionsBoundaryUsageCount counts users and roles with the boundary; policy ids have AWS's form."""
     created = admin.call("iam", "CreatePolicy", PolicyName="m", PolicyDocument=POLICY)["Policy"]
     admin.call("iam", "CreateUser", UserName="u", PermissionsBoundary=created["Arn"])
     admin.call("iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST, PermissionsBoundary=created["Arn"])
@@ -111,7 +111,7 @@ def test_boundary_usage_is_counted(admin: Person) -> None:
 
 @pytest.mark.parametrize("kind", ["User", "Role", "Group"])
 def test_an_eleventh_managed_policy_exceeds_the_limit(admin: Person, kind: str) -> None:
-    """An eleventh managed policy gets LimitExceeded; attaching one of the ten again does not."""
+    """Attaching an eleventh managed policy gets LimitExceeded; attaching an already attached policy does not."""
     trust = {"AssumeRolePolicyDocument": TRUST} if kind == "Role" else {}
     admin.call("iam", f"Create{kind}", **{f"{kind}Name": "x"}, **trust)
     names = ["m" + str(number) for number in range(11)]
@@ -126,7 +126,7 @@ def test_an_eleventh_managed_policy_exceeds_the_limit(admin: Person, kind: str) 
 
 
 def test_a_malformed_policy_arn_is_refused(admin: Person) -> None:
-    """A malformed ARN gets ValidationError, an ARN of no policy NoSuchEntity."""
+    """A malformed policy ARN gets ValidationError; a well-formed ARN of no policy gets NoSuchEntity."""
     admin.call("iam", "CreateUser", UserName="u")
     malformed = admin.refused("iam", "AttachUserPolicy", UserName="u", PolicyArn="a-name-that-is-no-arn-at-all")
     unknown = admin.refused("iam", "AttachUserPolicy", UserName="u", PolicyArn=f"arn:aws:iam::{ACCOUNT}:policy/none")

@@ -13,7 +13,7 @@ from dsops.sandbox.state.iam_backend import aws_policies
 from tests.sandboxes import ACCOUNT, OTHER, Lab, Person
 
 WITHDRAWN = {"AmazonLexBotPolicy"}
-"""Policy of a role from 2020, which moto's list no longer has."""
+"""Managed policies that moto's list no longer has; this one belongs to a role from 2020."""
 
 
 @pytest.fixture
@@ -29,14 +29,14 @@ def admin(lab: Lab) -> Person:
 
 
 def test_all_policies_of_the_table_are_aws_managed() -> None:
-    """All policies in the table are AWS managed policies below aws-service-role/."""
+    """All policies in the table are AWS managed policies with the path aws-service-role/."""
     known = {path.removeprefix("/aws-service-role/") for path in aws_policies()}
 
     assert WITHDRAWN == {role.policy for role in linked_roles().values()} - known
 
 
 def test_every_service_of_the_table_gets_its_role(admin: Person) -> None:
-    """Every service in the table gets its role with name, path, trust policy and policy."""
+    """Every service in the table gets its role with the right name, path, trust policy and permissions policy."""
     created = set()
     for service, linked in linked_roles().items():
         answer = admin.answer("iam", "CreateServiceLinkedRole", AWSServiceName=service)
@@ -53,7 +53,7 @@ def test_every_service_of_the_table_gets_its_role(admin: Person) -> None:
 
 
 def test_only_some_services_allow_a_suffix(admin: Person) -> None:
-    """A custom suffix is accepted for services that allow one, such as AutoScaling, and refused for others."""
+    """A custom suffix is accepted only for services that allow one, such as AutoScaling."""
     role = admin.call("iam", "CreateServiceLinkedRole", AWSServiceName="autoscaling.amazonaws.com", CustomSuffix="x")
     refused = admin.refused("iam", "CreateServiceLinkedRole", AWSServiceName="batch.amazonaws.com", CustomSuffix="x")
 
@@ -72,7 +72,7 @@ def test_a_second_role_of_that_name_is_refused(admin: Person) -> None:
 
 
 def test_a_service_outside_the_table_is_not_implemented(admin: Person) -> None:
-    """A service outside the table gets a 501, and no role is created."""
+    """A service that is missing in the table gets a 501, and no role is created."""
     refused = admin.refused("iam", "CreateServiceLinkedRole", AWSServiceName="nosuch.amazonaws.com")
 
     assert ("NotImplemented", 501) == (refused.code, refused.status)
@@ -80,7 +80,7 @@ def test_a_service_outside_the_table_is_not_implemented(admin: Person) -> None:
 
 
 def test_deletion_returns_a_task(lab: Lab, admin: Person) -> None:
-    """Deletion returns a task, whose status only the account can read."""
+    """DeleteServiceLinkedRole returns a task id; only the role's account can read the task's status."""
     admin.call("iam", "CreateServiceLinkedRole", AWSServiceName="batch.amazonaws.com")
 
     task = admin.call("iam", "DeleteServiceLinkedRole", RoleName="AWSServiceRoleForBatch")["DeletionTaskId"]
@@ -114,7 +114,7 @@ def test_an_ordinary_role_is_not_deleted_as_service_linked(admin: Person) -> Non
 def test_creation_is_authorized_on_role_and_service(
     lab: Lab, admin: Person, resource: str, service: str, status: int
 ) -> None:
-    """Creation is authorized on the role's ARN with iam:AWSServiceName, as in AWS's guides."""
+    """Creation is authorized on the role's ARN with the condition key iam:AWSServiceName, as in AWS's guides."""
     statement = {
         "Effect": "Allow",
         "Action": "iam:CreateServiceLinkedRole",

@@ -33,7 +33,7 @@ def admin(lab: Lab) -> Person:
 
 
 def test_lifecycle_of_a_service_specific_credential(admin: Person) -> None:
-    """A service-specific credential's password is returned on creation and reset only."""
+    """The password of a service-specific credential is returned only on creation and on reset."""
     created = admin.call("iam", "CreateServiceSpecificCredential", UserName="bob", ServiceName=SERVICE)
     credential = created["ServiceSpecificCredential"]
     which = {"UserName": "bob", "ServiceSpecificCredentialId": credential["ServiceSpecificCredentialId"]}
@@ -49,7 +49,7 @@ def test_lifecycle_of_a_service_specific_credential(admin: Person) -> None:
 
 
 def test_two_credentials_for_a_service_and_user(admin: Person) -> None:
-    """A user can have two credentials for a service, the second under another name."""
+    """A user can have two credentials for a service; the second gets another user name."""
     names = [
         admin.call("iam", "CreateServiceSpecificCredential", UserName="bob", ServiceName=SERVICE)[
             "ServiceSpecificCredential"
@@ -64,7 +64,7 @@ def test_two_credentials_for_a_service_and_user(admin: Person) -> None:
 
 
 def test_unknown_services_users_and_ids_are_refused(lab: Lab, admin: Person) -> None:
-    """Unknown services, users and credentials are refused with AWS's messages."""
+    """Unknown services, users and credential ids are refused with AWS's messages."""
     unknown = admin.refused("iam", "CreateServiceSpecificCredential", UserName="bob", ServiceName="sqs.amazonaws.com")
     nobody = admin.refused("iam", "ListServiceSpecificCredentials", UserName="nobody")
     created = admin.call("iam", "CreateServiceSpecificCredential", UserName="bob", ServiceName=SERVICE)
@@ -99,7 +99,7 @@ def test_a_user_with_a_credential_is_not_deleted(admin: Person) -> None:
 
 @pytest.mark.parametrize("kind", ["MFADevice", "InstanceProfile"])
 def test_tags_are_stored_changed_and_removed(admin: Person, kind: str) -> None:
-    """Tags of devices and profiles are stored on creation, changed and removed."""
+    """Tags of MFA devices and instance profiles are stored on creation, and can be changed and removed."""
     if kind == "MFADevice":
         created = admin.call("iam", "CreateVirtualMFADevice", VirtualMFADeviceName="new", Tags=TAGS)
         which = {"SerialNumber": created["VirtualMFADevice"]["SerialNumber"]}
@@ -117,7 +117,7 @@ def test_tags_are_stored_changed_and_removed(admin: Person, kind: str) -> None:
 
 
 def test_tags_of_a_missing_resource(lab: Lab, admin: Person) -> None:
-    """Tags of a missing resource get NoSuchEntity, also for another account's device."""
+    """Tagging a missing resource gets NoSuchEntity, also for a device of another account."""
     serial = f"arn:aws:iam::{ACCOUNT}:mfa/bob"
     assert [] == admin.call("iam", "ListMFADeviceTags", SerialNumber=serial)["Tags"]
     assert "NoSuchEntity" == admin.refused("iam", "ListMFADeviceTags", SerialNumber=f"{serial}x").code
@@ -130,7 +130,7 @@ def test_tags_of_a_missing_resource(lab: Lab, admin: Person) -> None:
 
 
 def test_a_device_has_its_user(admin: Person) -> None:
-    """GetMFADevice returns a device's user, and refuses another user's name."""
+    """GetMFADevice returns the device's user; naming another user is an error."""
     serial = f"arn:aws:iam::{ACCOUNT}:mfa/bob"
     device = admin.call("iam", "GetMFADevice", SerialNumber=serial)
 
@@ -153,7 +153,7 @@ def test_a_device_is_synchronized_by_two_codes(lab: Lab, admin: Person) -> None:
 
 
 def test_client_ids_are_added_and_removed(lab: Lab, admin: Person) -> None:
-    """Client ids of a provider can be added and removed, and take effect at once."""
+    """Client ids of an OIDC provider can be added and removed, which takes effect at once."""
     admin.call("iam", "CreateOpenIDConnectProvider", Url=ISSUER, ClientIDList=["first"])
 
     def clients() -> tuple[str, ...]:

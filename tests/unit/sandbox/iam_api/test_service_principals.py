@@ -31,7 +31,7 @@ def test_principals_of_managed_policies_are_accepted() -> None:
 
 @pytest.mark.parametrize("name", GUIDES.split())
 def test_principals_of_the_guides_are_accepted(name: str) -> None:
-    """Service principals named in AWS's guides are accepted."""
+    """The service principals that AWS's guides name are accepted."""
     assert is_service_principal(f"{name}.amazonaws.com")
 
 
@@ -39,7 +39,7 @@ def test_principals_of_the_guides_are_accepted(name: str) -> None:
     "name", ["nosuch.amazonaws.com", "amazonaws.com", "us-east-1.amazonaws.com", "ec2.example.com", "ec2", ""]
 )
 def test_invented_principals_are_refused(name: str) -> None:
-    """Invented names, bare regions and other domains are refused."""
+    """Invented service names, bare region names and other domains are refused."""
     assert not is_service_principal(name)
 
 

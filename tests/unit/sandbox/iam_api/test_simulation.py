@@ -1,4 +1,4 @@
-"""IAM's policy simulator, for principals and for policies that are not attached."""
+"""IAM's policy simulator, for existing principals and for custom policies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TRUST = {
 
 
 def document(*statements: Any, version: str = "2012-10-17") -> str:
-    """Return a policy; a single statement is not put in a list."""
+    """Return a policy of these statements; a single statement is not put into a list."""
     return json.dumps({"Version": version, "Statement": statements[0] if len(statements) == 1 else list(statements)})
 
 
@@ -53,14 +53,14 @@ def admin(lab: Lab) -> Person:
 
 
 def simulate(admin: Person, *policies: str, **parameters: Any) -> list[dict[str, Any]]:
-    """Return the results for unattached policies."""
+    """Call SimulateCustomPolicy with these policies; return the results."""
     given = {"PolicyInputList": list(policies), "ActionNames": ["s3:PutObject"], **parameters}
     results: list[dict[str, Any]] = admin.call("iam", "SimulateCustomPolicy", **given)["EvaluationResults"]
     return results
 
 
 def decision(admin: Person, *policies: str, **parameters: Any) -> str:
-    """Return the decision of the only result."""
+    """Call SimulateCustomPolicy; return the decision of the only result."""
     (result,) = simulate(admin, *policies, **parameters)
     said: str = result["EvalDecision"]
     return said
@@ -70,7 +70,7 @@ def decision(admin: Person, *policies: str, **parameters: Any) -> str:
     ("arn", "kind", "name"), [(USER, "User", "bob"), (ROLE, "Role", "Deploy"), (GROUP, "Group", "team")]
 )
 def test_a_principals_own_policies_are_evaluated(admin: Person, arn: str, kind: str, name: str) -> None:
-    """A principal's own policies are evaluated, with one result an action and statement positions as on AWS."""
+    """A principal's own policies are evaluated; each action has a result, with statement positions as on AWS."""
     owner = {f"{kind}Name": name}
     admin.call("iam", f"Put{kind}Policy", **owner, PolicyName="p", PolicyDocument=document({"Sid": "", **PUT}))
 
@@ -114,7 +114,7 @@ def test_a_principals_own_policies_are_evaluated(admin: Person, arn: str, kind: 
 
 
 def test_a_user_has_its_groups_and_managed_policies(admin: Person) -> None:
-    """A user's result includes policies of groups and managed policies, by name."""
+    """The result of a user lists inline, managed and group policies by name."""
     admin.call("iam", "PutGroupPolicy", GroupName="team", PolicyName="g", PolicyDocument=document(PUT))
     admin.call("iam", "AttachUserPolicy", UserName="bob", PolicyArn="arn:aws:iam::aws:policy/AmazonS3FullAccess")
 
@@ -128,7 +128,7 @@ def test_a_user_has_its_groups_and_managed_policies(admin: Person) -> None:
 
 
 def test_a_deny_is_the_only_listed_statement(admin: Person) -> None:
-    """An explicit deny lists the denying statement only, and decides for the action."""
+    """An explicit deny decides for the action, and only the denying statement is listed."""
     resources = [f"{BUCKET}/secret", f"{BUCKET}/plain"]
     (result,) = simulate(admin, document(PUT, DENY), ResourceArns=resources)
 
@@ -153,7 +153,7 @@ CONFUSING = {**PUT, "Condition": {"StringEquals": {"aws:userid": ['}{"Statement"
     ],
 )
 def test_positions_of_statements(admin: Person, text: str, statement: dict[str, Any]) -> None:
-    """Statement positions are found in spite of confusing braces in strings."""
+    """Statement positions are correct even if strings in the policy contain braces."""
     entry = {"ContextKeyName": "aws:userid", "ContextKeyValues": ["x"], "ContextKeyType": "string"}
     (result,) = simulate(admin, text, ResourceArns=[f"{BUCKET}/plain"], ContextEntries=[entry])
     (matched,) = result["MatchedStatements"]
@@ -167,7 +167,7 @@ def test_positions_of_statements(admin: Person, text: str, statement: dict[str, 
 
 
 def test_context_decides_and_missing_keys_are_listed(admin: Person) -> None:
-    """Context entries decide, and missing keys are listed per resource, or at the top for `*`."""
+    """Context entries affect the decision; missing keys are listed per resource, or at the top for `*`."""
     policy = document(
         {**PUT, "Resource": f"{BUCKET}/${{aws:username}}/*", "Condition": {"StringEquals": {"aws:PrincipalTag/t": "x"}}}
     )
@@ -188,7 +188,7 @@ def test_context_decides_and_missing_keys_are_listed(admin: Person) -> None:
 
 
 def test_condition_keys_of_the_principal_are_known(admin: Person) -> None:
-    """A principal's name, tags and ARN are known condition keys."""
+    """The principal's name, tags and ARN are set as condition keys."""
     conditions = {"aws:username": "bob", "aws:PrincipalTag/color": "blue", "aws:PrincipalArn": USER}
     document_ = document({**PUT, "Condition": {"StringEquals": conditions}})
     admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=document_)
@@ -201,7 +201,7 @@ def test_condition_keys_of_the_principal_are_known(admin: Person) -> None:
 
 
 def test_a_boundary_limits(admin: Person) -> None:
-    """A passed or own boundary limits the decision and is reported."""
+    """A boundary, passed or the principal's own, limits the decision and is reported."""
     other = document({**PUT, "Action": "s3:GetObject"})
     (within,) = simulate(admin, document(PUT), PermissionsBoundaryPolicyInputList=[document(PUT)])
     (beyond,) = simulate(admin, document(PUT), PermissionsBoundaryPolicyInputList=[other])
@@ -224,7 +224,7 @@ def test_a_boundary_limits(admin: Person) -> None:
 
 
 def test_control_policies_of_an_organization_can_be_passed(admin: Person) -> None:
-    """Control policies can be passed, and each level must allow."""
+    """Control policies can be passed to the simulator, and each level must allow."""
     everything = document({"Effect": "Allow", "Action": "*", "Resource": "*"})
     nothing = document({"Effect": "Deny", "Action": "s3:*", "Resource": "*"})
     for policies, said in (([everything], ("allowed", True)), ([everything, nothing], ("explicitDeny", False))):
@@ -240,7 +240,7 @@ def test_control_policies_of_an_organization_can_be_passed(admin: Person) -> Non
 def test_a_resource_policy_is_evaluated_for_its_caller(
     admin: Person, identity: list[dict[str, str]], owner: str, said: str
 ) -> None:
-    """A resource policy suffices in the caller's account; in another's both must allow."""
+    """Within the account a resource policy alone can allow; across accounts both policies must allow."""
     resource_policy = document({**PUT, "Principal": {"AWS": USER}})
     policies = [document(*(identity or [{**PUT, "Action": "s3:GetObject"}]))]
     parameters = {"ResourceArns": [f"{BUCKET}/x"], "ResourcePolicy": resource_policy, "CallerArn": USER}
@@ -263,7 +263,7 @@ def test_a_trust_policy_is_not_evaluated(admin: Person) -> None:
 
 
 def test_results_are_paged(admin: Person) -> None:
-    """Results are paged by MaxItems."""
+    """Results are returned in pages of MaxItems."""
     parameters = {"PolicyInputList": [document(PUT)], "ActionNames": ["s3:PutObject", "s3:GetObject", "s3:ListBucket"]}
     first = admin.call("iam", "SimulateCustomPolicy", **parameters, MaxItems=2)
     second = admin.call("iam", "SimulateCustomPolicy", **parameters, MaxItems=2, Marker=first["Marker"])
@@ -307,7 +307,7 @@ def test_simulation_needs_a_permission_on_the_principal(lab: Lab, admin: Person)
 
 
 def test_the_context_keys_of_policies_are_listed(admin: Person) -> None:
-    """Context keys of conditions and variables are listed once, as written."""
+    """Context keys in conditions and policy variables are listed once each, as they are written."""
     first = document(
         {
             **PUT,
@@ -329,7 +329,7 @@ def test_the_context_keys_of_policies_are_listed(admin: Person) -> None:
 
 @pytest.mark.parametrize("name", ["ReadOnlyAccess", "ResourcePolicy", "PolicyInputList.1", "user_bob_inline"])
 def test_policies_of_the_same_name_are_distinguished(admin: Person, name: str) -> None:
-    """Policies of the same name are distinguished."""
+    """Two policies with the same name are distinguished in the result."""
     statements = [{**PUT, "Action": f"s3:PutObject{number}"} for number in range(20)]
     own = admin.call("iam", "CreatePolicy", PolicyName=name, PolicyDocument=document(*statements, PUT))
     admin.call("iam", "AttachUserPolicy", UserName="bob", PolicyArn=own["Policy"]["Arn"])
@@ -350,7 +350,7 @@ def test_policies_of_the_same_name_are_distinguished(admin: Person, name: str) -
 
 
 def test_a_simulation_that_blocks_others_is_refused(admin: Person) -> None:
-    """A simulation that would block other requests is refused with a 501."""
+    """A simulation that would take so long that it blocks other requests is refused with a 501."""
     many = {"ActionNames": ["s3:PutObject"] * 1000, "ResourceArns": [f"{BUCKET}/{number}" for number in range(1000)]}
 
     refused = admin.refused("iam", "SimulateCustomPolicy", PolicyInputList=[document(PUT)], **many)
