@@ -145,7 +145,7 @@ def _key_named(key_id: object, key_set: Mapping[str, Any]) -> Mapping[str, Any] 
 
 
 def _check_times(claims: Mapping[str, Any], now: float) -> None:
-    """Check that the token is valid at time `now` (RFC 7519): from `nbf` until before `exp`, not issued in the future."""
+    """Check that `now` is from `nbf` until before `exp`, and not before `iat` (RFC 7519)."""
     expires_at, issued_at = _moment(claims, "exp"), _moment(claims, "iat")
     not_before = _moment(claims, "nbf") if "nbf" in claims else issued_at
     if expires_at <= now:

@@ -63,7 +63,7 @@ class Instance(NamedTuple):
         return f"https://portal.sso.{self.region}.{suffix}/saml/assertion/{self.store_id}"
 
     def is_named_by(self, url: str) -> bool:
-        """Whether the URL is the instance's start URL. A trailing `/`, `#` or `#/` is ignored, because users copy it."""
+        """Whether the URL is the instance's start URL. Ignores a trailing `/`, `#` or `#/`, which users copy."""
         return url.split("#", maxsplit=1)[0].rstrip("/") == self.start_url.rstrip("/")
 
     def accounts_of(self, user: str) -> list[str]:
@@ -79,7 +79,7 @@ class Instance(NamedTuple):
         )
 
     def role_of(self, world: World, user: str, account: str, permission_set: str) -> tuple[AssignedRole, Role] | None:
-        """Return the role that a permission set gives the user in an account; None if not assigned, or deleted since."""
+        """Return the role of a permission set in an account; None if it is not the user's or was deleted."""
         if (user, account, permission_set) not in self.assigned:
             return None
         assigned = self.roles[account, permission_set]

@@ -45,7 +45,7 @@ class PortalLogins:
     """The login state of one Identity Center instance. The caller holds the world's lock."""
 
     def __init__(self, ticks: Callable[[], float] = monotonic) -> None:
-        """`ticks` is the machine's monotonic clock, because polling intervals must not depend on the sandbox's clock."""
+        """`ticks` is the machine's monotonic clock: polling must not depend on the sandbox's clock."""
         self._key = os.urandom(32)
         self._ticks = ticks
         self._clients: BoundedTable[RegisteredClient] = BoundedTable()

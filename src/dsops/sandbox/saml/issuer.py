@@ -104,7 +104,7 @@ class SamlIssuer:
         )
 
     def mint(self, wish: SamlOptions, now: float) -> str:
-        """Issue a response in base64, as a browser posts it to AWS. Raises ValueError for text that XML can't contain."""
+        """Issue a response in base64, as browsers post it. Raises ValueError for text that XML can't contain."""
         from lxml import etree
         from signxml.algorithms import CanonicalizationMethod
         from signxml.signer import XMLSigner

@@ -169,7 +169,7 @@ def _tags(attributes: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, str], .
 
 
 def _longest(statement: AssertionContent, now: float) -> int | None:
-    """Return the session's maximum length in seconds: the shorter of SessionDuration and SessionNotOnOrAfter, or None."""
+    """Return the provider's limit in seconds, from SessionDuration and SessionNotOnOrAfter; None without both."""
     duration = _single_value(statement.attributes, SESSION_DURATION, "SessionDuration")
     if duration is not None and not (_DURATION.fullmatch(duration) and 900 <= int(duration) <= 43200):
         raise invalid("SessionDuration in AuthnResponse must be between 900 and 43200")

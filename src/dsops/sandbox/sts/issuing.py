@@ -63,7 +63,7 @@ def check_region(world: World, account: str, region: str) -> None:
 
 
 def refuse_global_endpoint(turn: AuthenticatedRequest) -> None:
-    """Raise InvalidAction for operations that sts.amazonaws.com lacks. AWS_ENDPOINT_URL counts as a regional endpoint."""
+    """Raise InvalidAction if the request is for sts.amazonaws.com, which lacks the operation."""
     if turn.host.partition(":")[0].lower() == GLOBAL_HOST:
         raise refusal("InvalidAction", f"Could not find operation {turn.operation} for version 2011-06-15")
 

@@ -94,7 +94,7 @@ class StsService:
     def issue_to_service(
         self, turn: AuthenticatedRequest, role: Role, session_keys: Mapping[str, tuple[str, ...]]
     ) -> tuple[Issued, dict[str, Value]]:
-        """Issue a role session to the calling AWS service, if the role's trust policy allows it. Raises SandboxRefusal."""
+        """Issue a role session to an AWS service that the role trusts. Raises SandboxRefusal."""
         trust = StoredPolicy(f"the trust policy of role {role.name}", role.trust)
         tags = read_tags(turn)
         context = assume_context(turn, role, tags, "", None)
