@@ -12,7 +12,7 @@ from dsops.keyring import index
 from dsops.plan import Step
 
 CODES = {"doctor.keyring": "the keyring's list can be read, and the extra is installed where it is needed"}
-"""Code -> what is true when the check is ok."""
+"""Code of each check -> the statement that holds if the check is ok."""
 
 
 def check_keyring(steps: Sequence[Step], environ: Mapping[str, str], *, is_installed: bool | None = None) -> Check:

@@ -1,4 +1,4 @@
-"""The pytest plugin: fixtures only, without imports until a test uses one.
+"""The pytest plugin. It defines the fixtures, and imports their implementation when a test uses one.
 
 Every pytest run on a machine with dsops loads this file, so it imports nothing of dsops or moto.
 """
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from dsops.testing.local_aws import LocalAws, SandboxAccount, SandboxClock, SeedLike
     from dsops.testing.process import SandboxProcess
 
-# Contract tests run in a plugin's test class: rewrite their assertions as if they were its own.
+# Contract tests run in a plugin's test class, so pytest must rewrite their assertions as it does the plugin's own.
 pytest.register_assert_rewrite("dsops.testing.contracts")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker, for --markers and --strict-markers."""
+    """Register the marker `sandbox_seed`, for --markers and --strict-markers."""
     config.addinivalue_line(
         "markers",
         "sandbox_seed(seed): the seed of this test's `sandbox`: YAML text, a mapping, a Seed, or a Path "

@@ -34,8 +34,7 @@ class TokenEndpoints:
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         self.github_token = os.urandom(16).hex()
-        """ACTIONS_ID_TOKEN_REQUEST_TOKEN: the bearer token with which a GitHub Actions job requests its ID token.
-        """
+        """ACTIONS_ID_TOKEN_REQUEST_TOKEN: the bearer token with which a GitHub Actions job requests its ID token."""
 
     def mint(self, request: HttpRequest) -> Said:
         """Issue a web identity token.
