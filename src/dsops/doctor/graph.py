@@ -86,7 +86,7 @@ def _outcomes_of(tried: _Tried) -> Iterator[_Found]:
 
 
 def _of_step(step: Step, tried: _Tried) -> _Found:
-    """Yield the outcomes of a store and of its variables.
+    """Return the outcome of a hop or store, with its key and error.
 
     A hop has the outcome of its session; a store fails if all its secrets failed for the same reason.
     """

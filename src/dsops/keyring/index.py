@@ -70,10 +70,7 @@ _MOST_BYTES = 1 << 24
 
 
 def is_off(environ: Mapping[str, str]) -> bool:
-    """Whether the keyring is disabled.
-
-    That is so in a sandbox, and in CI, where keys are in environment variables.
-    """
+    """Whether DSOPS_KEYRING disables the keyring, as in a sandbox, or in CI with keys in the environment."""
     return environ.get(VARIABLE, "").lower() in _OFF
 
 

@@ -69,7 +69,8 @@ class TerminalMasker:
     def _search_again(self, data: bytes, *, is_held: bool = False) -> bytes:
         """Search the first search's output again, without its terminal codes.
 
-        If the first search had held the bytes back and they contain no code, they begin no secret.
+        Output that the first search has decided, and that contains no code, is not searched again: it can't begin a
+        secret.
         """
         if not is_held and _ESCAPE not in data and not self._unfinished and not self._visible.is_pending:
             return data

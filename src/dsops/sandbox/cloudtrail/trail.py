@@ -55,7 +55,7 @@ class EventTrail:
         has_data_events: bool = False,
         most_waiting: int = MOST_WAITING,
     ) -> None:
-        """`accounts` are the existing accounts; `tell` is called with the first problem only.
+        """`accounts` are the existing accounts; `tell` reports problems to the user.
 
         Raises SandboxUnavailable if the folder can't be written to.
         """

@@ -37,7 +37,7 @@ class Issuers:
         self._keys.setdefault(url, None)
 
     def publish(self, url: str, key_set: Mapping[str, Any]) -> None:
-        """Store the public keys of an issuer outside the sandbox, which signs its own tokens."""
+        """Store the public keys of an external issuer, whose tokens the sandbox can't sign."""
         self._published[url] = key_set
 
     @property

@@ -54,7 +54,7 @@ class CenterEvents:
         now: float,
         request_id: str,
     ) -> None:
-        """Record a CreateToken call that issued a token. In a failed call the user is unknown."""
+        """Record a CreateToken call that issued a token. Other calls have no known user and are skipped."""
         request_parameters = {name: parameters[name] for name in _SHOWN if name in parameters}
         request_parameters |= {name: HIDDEN for name in _HIDDEN if name in parameters}
         response_elements = {name: HIDDEN if name.endswith("Token") else value for name, value in content.items()}
