@@ -27,7 +27,7 @@ class ProcessProfile:
     name: str
     store: str
     region: str
-    """if the store has no region, or takes it from an environment variable."""
+    """Empty if the store has no region, or takes it from an environment variable."""
     environment: str = ""
     """The environment in the configuration that decides the session policy (`session_policy: auto`); "" for none."""
 

@@ -36,7 +36,7 @@ class AgentReply(NamedTuple):
     """The outcome of a status request on one socket."""
 
     is_stale: bool = False
-    """No process listens on the socket."""
+    """Whether the socket has no listening process."""
     kind: int = 0
     """RESULT, FAILED or DECLINED; 0 if no answer came in time."""
     fields: Sequence[bytes] = ()

@@ -73,7 +73,7 @@ def allowed_config(path: str, times: dict[str, int | None], runtime: Runtime) ->
 def renewal_seconds(sessions: Sequence[Credentials], now: datetime) -> int | None:
     """Return the seconds until the first session is no longer fresh; None if no session expires.
 
-    If that session is not fresh now, the seconds until it is no longer usable.
+    If that session is not fresh now, the result is the time until it is no longer usable.
     """
     left = [session.seconds_left(now) for session in sessions if session.expiration is not None]
     if not left:

@@ -21,7 +21,7 @@ from dsops.startup import Any, NamedTuple, TypeVar
 T = TypeVar("T")
 
 VARIABLE = "DSOPS_KEYRING"
-"""`off` disables the keyring. A store that reads its keys there then uses those of the environment."""
+"""The variable that disables the keyring, with the value `off`. Stores then use keys from the environment."""
 
 _OFF = ("off", "0", "no", "false")
 _VERSION = 1

@@ -30,7 +30,7 @@ _RSA_BITS: Final = 2048
 _BINDING: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 _VALID_FROM: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _VALID_UNTIL: Final = datetime(9999, 1, 1, tzinfo=UTC)
-"""The certificate never expires, because the sandbox's clock can be moved to any time."""
+"""The end of the certificate's validity, beyond any time to which the sandbox's clock can be moved."""
 
 _RESPONSE: Final = """\
 <samlp:Response xmlns:samlp="{protocol}" ID="{response_id}" Version="2.0" IssueInstant="{now}" \

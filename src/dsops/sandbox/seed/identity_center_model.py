@@ -46,6 +46,6 @@ class SeedIdentityCenter(NamedTuple):
     assignments: tuple[SeedAssignment, ...] = ()
     start_url: str = DEFAULT_START_URL
     region: str = ""
-    """for the seed's region."""
+    """Empty for the seed's region."""
     auto_approve: str = ""
     """The user as whom logins from this machine are approved automatically; "" for no automatic approval."""

@@ -79,7 +79,7 @@ class SeedKmsKey(NamedTuple):
     """A customer managed key."""
 
     key_id: str = ""
-    """for a generated id."""
+    """Empty if an id is to be generated."""
     policy: str | None = None
     """None for CreateKey's default policy, which lets the account's own policies decide."""
 
@@ -118,7 +118,7 @@ class SeedSamlProvider(NamedTuple):
 
     name: str
     metadata: str
-    """for the sandbox's own provider."""
+    """Empty for the sandbox's own provider."""
 
 
 class SeedAccount(NamedTuple):
