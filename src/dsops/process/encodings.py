@@ -62,8 +62,8 @@ def _in_both_cases(encoded: str) -> Iterator[bytes]:
 def in_json(text: str) -> Iterator[str]:
     r"""Write the text as a JSON string without its quotes, in the ways of several languages.
 
-    Some escape all non-ASCII characters, PHP writes `\/`, and Go escapes `<>&'`. Also yields JSON inside a JSON string, and
-    every character as `\uXXXX`.
+    Some escape all non-ASCII characters, PHP writes `\/`, and Go escapes `<>&'`. Also yields JSON inside a JSON
+    string, and every character as `\uXXXX`.
     """
     for ensures_ascii in (True, False):
         encoded = json.dumps(text, ensure_ascii=ensures_ascii)[1:-1]
