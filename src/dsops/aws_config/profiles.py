@@ -68,10 +68,7 @@ class SourceText:
 
 
 def read_profiles(config: SourceText, credentials: SourceText) -> Profiles:
-    """Parse the profiles of both files.
-
-    Raises ConfigUnreadable, with the line, for a file that botocore can't read.
-    """
+    """Parse the profiles of both files. Raises ConfigUnreadable, with the line, for a file that botocore can't read."""
     profiles: dict[str, Profile] = {}
     sessions, notes = set(), []
     for header, where, entries in _sections(config):

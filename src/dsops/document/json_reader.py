@@ -39,10 +39,7 @@ def read(text: str, file: str, *, comments: bool = False) -> Document:
 
 
 class _Reader:
-    """Parses the text in one pass from left to right.
-
-    Lines are only counted when a line number is needed.
-    """
+    """Parses the text in one pass from left to right. Lines are only counted when a line number is needed."""
 
     def __init__(self, file: str, text: str, *, comments: bool) -> None:
         self.problems: list[Problem] = []

@@ -37,10 +37,7 @@ class Sequence(NamedTuple):
 
 
 class Mapping(NamedTuple):
-    """Keys and values in the order written.
-
-    Each key occurs once; the document reports a repeated key as a problem.
-    """
+    """Keys and values in the order written. Each key occurs once; the document reports a repeated key as a problem."""
 
     entries: tuple[tuple[Scalar, Node], ...]
     line: int

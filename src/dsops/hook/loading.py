@@ -41,10 +41,7 @@ def load_found(runtime: Runtime) -> Config:
 
 
 def watched_times(path: str, runtime: Runtime) -> dict[str, int | None]:
-    """Return the modification times of the files on which a permission depends.
-
-    Call this before the files are read.
-    """
+    """Return the modification times of the files on which a permission depends. Call this before the files are read."""
     folder = permission_folder(path, runtime.environ, HOOKED)
     return times_of([path, configuration.local_path(path), *([folder] if folder else [])])
 

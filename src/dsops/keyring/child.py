@@ -61,10 +61,7 @@ def answer(request: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _do(backend: Any, request: Mapping[str, str]) -> str | None:
-    """Carry out the request.
-
-    Any: a backend's type, which can't be imported here because the package may be missing.
-    """
+    """Carry out the request. Any: a backend's type, which can't be imported here because the package may be missing."""
     service, account = request["service"], request["account"]
     if request["do"] == "put":
         backend.set_password(service, account, request["value"])

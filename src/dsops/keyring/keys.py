@@ -73,9 +73,6 @@ def credentials_of(entry: KeysEntry, secrets: Mapping[str, Secret], key_id: str 
 
 
 def get_credentials(keyring: Keyring, name: str) -> Credentials:
-    """Return the credentials of the key with that name.
-
-    Raises KeyringEntryMissing, and the errors of `Keyring.get`.
-    """
+    """Return the credentials of the key with that name. Raises KeyringEntryMissing, and the errors of `Keyring.get`."""
     entry = entry_named(index.contents(keyring.environ), name)
     return credentials_of(entry, get_secrets(keyring, name))

@@ -13,10 +13,7 @@ _MOST_LOOKED_AT = 65536
 
 
 def process_metrics(prefix: str, started: float) -> list[Metric]:
-    """Return metrics of version, start time, CPU time, memory and open files.
-
-    `started` is in seconds since 1970.
-    """
+    """Return metrics of version, start time, CPU time, memory and open files. `started` is in seconds since 1970."""
     return [
         Info(f"{prefix}_build_info", "Versions of dsops and of Python.", ("version", "python"), build),
         Gauge("process_start_time_seconds", "When the process started, in seconds since 1970.", lambda: started),

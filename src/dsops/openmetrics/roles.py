@@ -50,10 +50,7 @@ class RoleMetrics:
         return [self.issued, self.failed, self.durations, self._seen, self.crossed]
 
     def count_issued(self, operation: str, role: str, caller: str, key_id: str, seconds: float) -> None:
-        """Count an issued session.
-
-        `caller` is an ARN or a token's subject, or "" if only the key id is known.
-        """
+        """Count an issued session. `caller` is an ARN or a token's subject, or "" if only the key id is known."""
         self.issued.add((operation, role))
         if seconds > 0:
             self.durations.observe(seconds)

@@ -67,10 +67,7 @@ def format_of(path: str) -> str:
 
 
 def text_of(name: str, value: Secret, format_name: str) -> str:
-    """Return the value as text, for a format without binary values.
-
-    Raises ValueUnusable, which names the variable.
-    """
+    """Return the value as text, for a format without binary values. Raises ValueUnusable, which names the variable."""
     try:
         text = value.reveal()
         text.encode()

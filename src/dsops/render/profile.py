@@ -55,10 +55,7 @@ def _lines(variables: Mapping[str, Secret]) -> list[str]:
 
 
 def put(old: str, name: str, variables: Mapping[str, Secret]) -> str:
-    """Return the file's text with the section's keys replaced.
-
-    Other sections, settings and comments stay unchanged.
-    """
+    """Return the file's text with the section's keys replaced. Other sections, settings and comments stay unchanged."""
     new = section(name, variables).splitlines()
     lines: list[str] = []
     is_inside = is_written = is_dropping = False

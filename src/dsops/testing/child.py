@@ -80,10 +80,7 @@ class Acts:
         return account_id, self._sandbox.world.partitions[account_id]
 
     def keys(self, name: str) -> tuple[str, str]:
-        """Return the access key id and secret of a user.
-
-        `name` is NAME or NAME@ACCOUNT, or "" for the default user.
-        """
+        """Return the access key id and secret of a user. `name` is NAME or NAME@ACCOUNT, or "" for the default user."""
         from dsops.sandbox.control.endpoints import find_user
 
         name = name or self._sandbox.default_identity

@@ -21,10 +21,7 @@ _JSON = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 
 
 class Console:
-    """The federation endpoint of one sandbox.
-
-    The sandbox has no console: a login redirects to the requested page.
-    """
+    """The federation endpoint of one sandbox. The sandbox has no console: a login redirects to the requested page."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox

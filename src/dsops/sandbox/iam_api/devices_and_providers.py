@@ -42,10 +42,7 @@ class DevicesAndProviders:
         }
 
     def perform(self, operation: str, parameters: Parameters, account: str, now: float) -> dict[str, Value] | None:
-        """Perform the operation; return its result, or None for an operation of another module.
-
-        Raises SandboxRefusal.
-        """
+        """Perform the operation; return its result, or None if it is not one of this class. Raises SandboxRefusal."""
         work = self._operations.get(operation)
         return None if work is None else work(parameters, account, now)
 

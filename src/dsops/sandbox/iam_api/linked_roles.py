@@ -35,10 +35,7 @@ class LinkedRoles:
         }
 
     def perform(self, operation: str, parameters: Parameters, account: str) -> dict[str, Value] | None:
-        """Perform the operation; return its result, or None for an operation of another module.
-
-        Raises SandboxRefusal.
-        """
+        """Perform the operation; return its result, or None if it is not one of this class. Raises SandboxRefusal."""
         work = self._operations.get(operation)
         return None if work is None else work(parameters, account)
 

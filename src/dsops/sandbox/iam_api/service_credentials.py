@@ -51,7 +51,7 @@ class ServiceCredentials:
         }
 
     def perform(self, operation: str, parameters: Parameters, caller: Caller, now: float) -> dict[str, Value] | None:
-        """Perform the operation; return its result, or None for an operation of another module.
+        """Perform the operation; return its result, or None if it is not one of this class.
 
         Without UserName the operation is about the calling user.
         """

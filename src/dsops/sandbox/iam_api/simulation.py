@@ -46,10 +46,7 @@ class Simulation:
         self._world = world
 
     def perform(self, operation: str, parameters: Parameters, account: str) -> dict[str, Value] | None:
-        """Perform the operation; return its result, or None for an operation of another module.
-
-        Raises SandboxRefusal.
-        """
+        """Perform the operation; return its result, or None if it is not one of this class. Raises SandboxRefusal."""
         if operation in {"SimulateCustomPolicy", "SimulatePrincipalPolicy"}:
             return _page(self._simulate(parameters, account), parameters)
         if operation in {"GetContextKeysForCustomPolicy", "GetContextKeysForPrincipalPolicy"}:

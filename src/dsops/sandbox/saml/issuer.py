@@ -164,10 +164,7 @@ def _xml_time(moment: float) -> str:
 
 @cache
 def _new_keys() -> tuple[RSAPrivateKey, Certificate]:
-    """Generate a key pair and certificate. All sandboxes of this process share them.
-
-    Generating a key takes 0.1 s of processor time.
-    """
+    """Generate a key pair and certificate in 0.1 s. All sandboxes of this process share them."""
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
     from cryptography.hazmat.primitives.hashes import SHA256

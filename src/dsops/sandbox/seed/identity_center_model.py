@@ -48,4 +48,4 @@ class SeedIdentityCenter(NamedTuple):
     region: str = ""
     """Empty for the seed's region."""
     auto_approve: str = ""
-    """The user as whom logins from this machine are approved automatically; "" for no automatic approval."""
+    """Logins from this machine are approved automatically as this user; "" for no automatic approval."""

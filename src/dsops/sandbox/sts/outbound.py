@@ -190,10 +190,7 @@ class Outbound:
 
 @cache
 def _new_rsa_key() -> RSAPrivateKey:
-    """Generate the RSA signing key. All sandboxes of this process share it.
-
-    Generating a key takes 0.1 s of processor time.
-    """
+    """Generate the RSA signing key, which takes 0.1 s. All sandboxes of this process share it."""
     from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
     return generate_private_key(65537, 2048)
