@@ -1,4 +1,4 @@
-"""Writes stores as the text of a dsops.yaml that people can edit."""
+"""Write stores as the text of a dsops.yaml that people can edit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ envs:
 
 
 def to_yaml(made: ImportResult, shown: str) -> str:
-    """The text of the configuration; `shown` is the source file's name, for its comment."""
+    """Return the text of the configuration. `shown` is the name of the source file, for its comment."""
     names = [_comment(profile.name) for profile in made.as_they_are]
     sources = [f"  # Profile {name} is no store: where it is needed it is `profile:` of one.\n" for name in names]
     between = ["\n"] if sources and made.stores else []
@@ -45,10 +45,10 @@ def _store(store: MadeStore) -> str:
 
 
 def _scalar(text: str) -> str:
-    """The text as a YAML scalar: unquoted if it is plain, else quoted as in JSON."""
+    """Return the text as a YAML scalar: unquoted if that is unambiguous, else quoted as in JSON."""
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
         return text
-    # JSON escapes characters above U+FFFF as two surrogates, YAML as one `\\U0001F600`.
+    # JSON escapes a character above U+FFFF as two surrogates; YAML escapes it as one `\\U0001F600`.
     quoted = json.dumps(text, ensure_ascii=False)
     return "".join(character if character.isprintable() else f"\\U{ord(character):08X}" for character in quoted)
 

@@ -1,8 +1,8 @@
-"""Profiles whose `credential_process` is dsops, and their block in the user's own ~/.aws/config.
+"""Profiles that use dsops as `credential_process`, and the block that contains them in the user's own ~/.aws/config.
 
 AWS SDKs and Tools Reference Guide, "Process credential provider": some SDKs split the command line of
-`credential_process` like a shell (botocore, the AWS CLI, PHP), others pass it to one (Go, Java, JavaScript, .NET).
-Shell quoting works for both.
+`credential_process` like a shell (botocore, the AWS CLI, PHP), others pass it to a shell (Go, Java, JavaScript,
+.NET). Shell quoting works for both.
 """
 
 from __future__ import annotations
@@ -16,30 +16,31 @@ from dsops.aws_config.profiles import Profiles, SourceText, read_profiles
 from dsops.endpoint import is_region_name
 from dsops.errors import ConfigUnreadable, UsageError, ValueUnusable, Where
 
-# Names that every reader of config files accepts without quotes, and that need no quoting in a shell.
+# Names that every reader of config files accepts without quotes, and that a shell does not require to be quoted.
 _NAME = re.compile(r"(?!DEFAULT$)[A-Za-z0-9][\w.@+/-]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessProfile:
-    """A profile whose credentials are a store's session."""
+    """A profile that gets its credentials from a store's session."""
 
     name: str
     store: str
     region: str
-    """Empty when the store has no region, or takes it from an environment variable."""
+    """Empty if the store has no region, or takes it from an environment variable."""
     environment: str = ""
-    """The configuration's environment that decides the session policy (`session_policy: auto`); "" for none."""
+    """The environment in the configuration that decides the session policy (`session_policy: auto`); "" for none."""
 
 
 def profile_lines(
     profile: ProcessProfile, program: Sequence[str], config: str, join: Callable[[Sequence[str]], str] = shlex.join
 ) -> list[str]:
-    """The profile's section. `program` is the command that starts dsops, `config` the configuration's absolute path.
+    """Return the lines of the profile's section.
 
-    `join` quotes words as a shell does; Windows has its own rules, which botocore knows.
+    `program` is the command that starts dsops, and `config` the configuration's absolute path. `join` quotes words as
+    a shell does; Windows has other rules, which botocore knows.
 
-    Raises UsageError for a name that can't be a section's, ValueUnusable for a line that the file can't hold.
+    Raises UsageError for a name that a section can't have, and ValueUnusable for a line that the file can't contain.
     """
     if profile.name == "default" or not _NAME.fullmatch(profile.name):
         raise UsageError(
@@ -48,7 +49,7 @@ def profile_lines(
             hint="`--prefix` puts something before the names: `--prefix dsops-`",
         )
     if profile.region and not is_region_name(profile.region):
-        # A line break in it would write arbitrary sections into a file that runs commands.
+        # With a line break, the region could add arbitrary sections to a file that runs commands.
         raise ValueUnusable(
             f"the region of store `{profile.store}` is none: {profile.region!r}",
             hint="`region` is a name such as us-east-1",
@@ -63,7 +64,7 @@ def profile_lines(
 
 def _checked(line: str) -> str:
     if re.search(r"[\x00-\x1f\x7f]|\s[#;]", line):
-        # Some readers would take the rest of the line for a comment.
+        # Some readers would treat the rest of the line as a comment.
         raise ValueUnusable(
             "that command line can't stand in ~/.aws/config",
             why="a path in it has a control character, or a blank before `#` or `;`",
@@ -74,33 +75,33 @@ def _checked(line: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """The profiles of one configuration, between two marker lines that name it."""
+    """The profiles of one configuration, between two marker lines that name the configuration."""
 
     config: str
     profiles: tuple[tuple[str, tuple[str, ...]], ...]
-    """Each profile's name and lines."""
+    """(name, lines) of each profile."""
 
     @property
     def begin(self) -> str:
-        """The marker line before the profiles."""
+        """The marker line above the profiles."""
         return f"# dsops: begin {self.config} (dsops export aws-config --write replaces what follows)"
 
     @property
     def end(self) -> str:
-        """The marker line after the profiles."""
+        """The marker line below the profiles."""
         return f"# dsops: end {self.config}"
 
     def text(self) -> str:
-        """The whole block, with markers."""
+        """Return the whole block with its marker lines."""
         sections = "\n\n".join("\n".join(lines) for _, lines in self.profiles)
         return f"{self.begin}\n{sections}\n{self.end}\n"
 
 
 def merge(old: SourceText, credentials: SourceText, block: Block) -> str:
-    """The config file's text with the block replaced, or added at the end; all other text is unchanged.
+    """Return the config file's text with the block replaced, or added at the end. All other text stays unchanged.
 
-    Raises UsageError for a profile that the user has in either file already, and ConfigUnreadable for a block without
-    its end marker, or a file that AWS's programs can't read.
+    Raises UsageError if the user has a profile of the same name in either file, and ConfigUnreadable for a block
+    without its end marker or a file that AWS's programs can't read.
     """
     lines = old.text.split("\n")
     place = _place(lines, block, old.shown)
@@ -121,7 +122,7 @@ def merge(old: SourceText, credentials: SourceText, block: Block) -> str:
 
 
 def _place(lines: Sequence[str], block: Block, shown: str) -> tuple[int, int] | None:
-    """The line numbers of the markers; None when there are none."""
+    """Return the line numbers of the two markers, or None if the file has no block."""
     marks = [line.removesuffix("\r") for line in lines]
     starts = [number for number, line in enumerate(marks) if line == block.begin]
     ends = [number for number, line in enumerate(marks) if line == block.end]
@@ -138,7 +139,7 @@ def _place(lines: Sequence[str], block: Block, shown: str) -> tuple[int, int] | 
 
 
 def _refuse_others(profiles: Profiles, block: Block) -> None:
-    """Raise UsageError for a name that a profile of the user has: its keys would win over a credential_process."""
+    """Raise UsageError if the user has a profile of the same name: its keys would override credential_process."""
     for name, _ in block.profiles:
         own = profiles.by_name.get(name)
         if own is not None:

@@ -1,7 +1,7 @@
 """Parse ~/.aws/config and ~/.aws/credentials as botocore does, with a line number for every key.
 
-botocore uses configparser, so this does too. configparser knows no line numbers, so these are searched in the text.
-The values of access keys are dropped during parsing: no object here ever holds one.
+botocore uses configparser, so this module does too. configparser reports no line numbers, so they are searched in the
+text. The values of access keys are dropped during parsing: no object here contains one.
 """
 
 from __future__ import annotations
@@ -21,39 +21,39 @@ _OTHER_SECTIONS = ("sso-session", "services", "plugins", "preview")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileEntry:
-    """One `key = value` of a profile; the value of a secret key is hidden."""
+    """One `key = value` of a profile. The value of a secret key is hidden."""
 
     text: str
     where: Where
     is_nested: bool = False
-    """Whether it has nested keys, as `s3 =` does."""
+    """Whether the key has nested keys, as `s3 =` does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """One profile, merged from both files; the credentials file wins."""
+    """One profile, merged from both files. If both set a key, the credentials file's value is used."""
 
     name: str
     entries: Mapping[str, ProfileEntry]
     where: Where
 
     def text(self, key: str) -> str:
-        """The value of a key; "" when it is missing or nested."""
+        """Return the value of a key, or "" if it is missing or nested."""
         entry = self.entries.get(key)
         return entry.text if entry is not None and not entry.is_nested else ""
 
     @property
     def has_keys(self) -> bool:
-        """Whether botocore treats it as a profile with an access key: one half of the pair is enough."""
+        """Whether botocore treats the profile as one with an access key. One half of the key pair is enough."""
         return not _KEYS.isdisjoint(self.entries)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profiles:
-    """The contents of both files."""
+    """The profiles in both files."""
 
     by_name: Mapping[str, Profile]
-    """In the order of the files."""
+    """Name -> profile, in the order of the files."""
     sso_sessions: frozenset[str]
     notes: tuple[str, ...]
     """One line for each section that botocore ignores."""
@@ -61,20 +61,21 @@ class Profiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceText:
-    """A file's content ("" for no file), and its name in messages."""
+    """The content of a file ("" if there is no file), and its name in messages."""
 
     text: str
     shown: str
 
 
 def read_profiles(config: SourceText, credentials: SourceText) -> Profiles:
-    """The profiles of both files. Raises ConfigUnreadable, with the line, for a file that botocore can't read."""
+    """Parse the profiles of both files. Raises ConfigUnreadable, with the line, for a file that botocore can't read."""
     profiles: dict[str, Profile] = {}
     sessions, notes = set(), []
     for header, where, entries in _sections(config):
         kind, name = _meaning(header)
         if kind == "profile":
-            # A later section of the same profile replaces the earlier one: `[profile default]` and `[default]`.
+            # A later section of the same profile replaces the earlier one, also if one is `[profile default]` and the
+            # other `[default]`.
             profiles[name] = Profile(name=name, entries=entries, where=where)
         elif kind == "sso-session":
             sessions.add(name)
@@ -90,13 +91,13 @@ def read_profiles(config: SourceText, credentials: SourceText) -> Profiles:
 
 
 def _as_profile(header: str) -> str:
-    """The header that was probably meant."""
+    """Return the header that the user probably meant."""
     name = header.removeprefix("profile").strip() if header.partition(" ")[0] == "profile" else header
     return f"`[profile {shlex.quote(name) if name else 'NAME'}]`"
 
 
 def _meaning(header: str) -> tuple[str, str]:
-    """A section's kind and name. The header is quoted as in a shell: `[profile "my name"]`."""
+    """Return a section's kind and name. The header may be quoted as in a shell: `[profile "my name"]`."""
     if header == "default":
         return "profile", header
     try:
@@ -109,20 +110,20 @@ def _meaning(header: str) -> tuple[str, str]:
 
 
 def _sections(source: SourceText) -> Iterator[tuple[str, Where, dict[str, ProfileEntry]]]:
-    # Normalise line ends as open() does, since configparser reads files that way.
+    # Line ends are normalised as open() does, because configparser reads files that way.
     text = source.text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     parser = RawConfigParser()
     try:
         parser.read_string(text)
     except Error as error:
-        # From None: configparser's message repeats the line, which may hold a key.
+        # `from None`, because configparser's message repeats the line, which may contain a key.
         raise _unreadable(source.shown, error) from None
     lines = _lines(text)
     for header in parser.sections():
         where = Where(source.shown, lines.get((header, ""), 0))
         entries = {}
         for key, value in parser.items(header):
-            # As in every file that configparser reads, the keys of `[DEFAULT]` apply to all sections.
+            # configparser applies the keys of `[DEFAULT]` to all sections of a file.
             line = lines.get((header, key)) or lines.get((parser.default_section, key), where.line)
             visible_value = _HIDDEN if key in _SECRET else value
             is_nested = value.startswith("\n")
@@ -145,7 +146,7 @@ def _unreadable(shown: str, error: Error) -> ConfigUnreadable:
 
 
 def _lines(text: str) -> dict[tuple[str, str], int]:
-    """(section, key) -> line number; the section's own line has the key ""."""
+    """Return (section, key) -> line number. For the line of the section's header, the key is ""."""
     line_numbers: dict[tuple[str, str], int] = {}
     header = ""
     for number, line in enumerate(text.split("\n"), 1):

@@ -1,4 +1,4 @@
-"""Choose the stores to export as profiles, and find each one's region and environment."""
+"""Choose the stores to export as profiles, and find the region and environment of each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from dsops.schema import OWN_POLICY, StoreType
 
 
 def exported_stores(config: Config, wanted: tuple[str, ...], types: Mapping[str, StoreType]) -> list[str]:
-    """The stores to export: the named ones, else all that issue a session. Raises UsageError or ConfigError."""
+    """Return the stores to export: the named stores, or else all that issue a session.
+
+    Raises UsageError or ConfigError.
+    """
     for name in wanted:
         store = config.stores.get(name)
         if store is None:
@@ -34,7 +37,10 @@ def exported_stores(config: Config, wanted: tuple[str, ...], types: Mapping[str,
 
 
 def needs_environment(config: Config, name: str, types: Mapping[str, StoreType]) -> bool:
-    """Whether the store's session has `session_policy: auto`, which needs an environment to know what is read."""
+    """Whether the session of the store has `session_policy: auto`.
+
+    Only an environment says which secrets are read, so such a session needs one.
+    """
     for store in _chain(config, name):
         if store.type in types and types[store.type].gives_credentials:
             return store.text_of("session_policy") == OWN_POLICY
@@ -42,7 +48,10 @@ def needs_environment(config: Config, name: str, types: Mapping[str, StoreType])
 
 
 def written_region(config: Config, name: str) -> str:
-    """The region set on the store, or on the stores whose credentials it uses; "" for none or one with a variable."""
+    """Return the region that the store sets, or a store whose credentials it uses.
+
+    Returns "" if none sets a region, or the region contains a variable.
+    """
     for store in _chain(config, name):
         if "region" in store.fields:
             text = store.text_of("region")
@@ -51,7 +60,7 @@ def written_region(config: Config, name: str) -> str:
 
 
 def _chain(config: Config, name: str) -> Iterator[StoreEntry]:
-    """The store, and in turn the stores whose credentials it uses."""
+    """Yield the store, then the store whose credentials it uses, and so on."""
     seen: set[str] = set()
     while name in config.stores and name not in seen:
         seen.add(name)

@@ -1,7 +1,7 @@
 """Convert profiles to stores: each role and each permission set becomes a store with the same session.
 
-A profile that has no exact equivalent is left out with a note. Nothing is guessed, since a store with another
-identity than the profile would be worse than none.
+A profile that has no exact equivalent is left out with a note. Nothing is guessed, because a store with another
+identity than the profile would be worse than no store.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ _SOURCES = {
 }
 _CHAINED_SECONDS = 3600
 _DROPPED = frozenset({"duration_seconds", "region"})
-"""Keys that don't affect the identity: a value that AWS would refuse is dropped."""
+"""Keys that don't affect the identity. A value that AWS would refuse is dropped."""
 
-# Characters not allowed in a store's name: names occur in `store://NAME/KEY`, in `NAME:KEY` and on the command line.
+# Characters not allowed in a store's name. Names occur in `store://NAME/KEY`, in `NAME:KEY` and on the command line.
 _UNFIT = re.compile(r"[^\w.@+=,-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeStore:
-    """One store: its settings in order, and comments for the reader."""
+    """One store: its settings in the order of writing, and comments for people."""
 
     name: str
     profile: str
@@ -68,18 +68,18 @@ class ImportResult:
     """The result of the conversion."""
 
     stores: tuple[MadeStore, ...]
-    """In dependency order: each store follows the one whose session it uses."""
+    """The stores in dependency order: each store comes after the store whose session it uses."""
     as_they_are: tuple[Profile, ...]
-    """Profiles without a role, which stores use as `profile`."""
+    """Profiles without a role, which stores name with `profile`."""
     notes: tuple[str, ...]
     variables: tuple[tuple[str, Where], ...]
-    """Variables that replace external IDs, and the place of each value."""
+    """The variables that replace external IDs, and the location of each value."""
 
 
 def make_stores(profiles: Profiles, wanted: Sequence[str] = (), *, keeps_external_ids: bool = False) -> ImportResult:
-    """Convert the named profiles (all if none is named), and those that they depend on.
+    """Convert the named profiles, or without names all profiles, and the profiles that they depend on.
 
-    An external ID is replaced by a variable unless `keeps_external_ids`, since a dsops.yaml is usually committed.
+    Unless `keeps_external_ids`, a variable replaces each external ID, because a dsops.yaml is usually committed.
     """
     maker = _Maker(profiles, keeps_external_ids=keeps_external_ids)
     for name in wanted or profiles.by_name:
@@ -106,7 +106,10 @@ class _Maker:
         self._open: list[str] = []
 
     def make(self, profile: Profile) -> str:
-        """Create the profile's store and return its name; "" when it has none, which a note explains."""
+        """Create the profile's store and return its name.
+
+        Returns "" if the profile has no equivalent store; a note then gives the reason.
+        """
         if profile.name not in self._names:
             self._open.append(profile.name)
             self._names[profile.name] = self._make(profile)
@@ -115,7 +118,7 @@ class _Maker:
 
     def _make(self, profile: Profile) -> str:
         entries = profile.entries
-        # botocore's order: a role, unless there is a token file; then the token; then IAM Identity Center.
+        # botocore's order of precedence: a role without a token file, then the token, then IAM Identity Center.
         if "role_arn" in entries and "web_identity_token_file" not in entries:
             return self._role(profile)
         if "web_identity_token_file" in entries:
@@ -168,7 +171,10 @@ class _Maker:
         return self._leave(profile, f"its `source_profile` `{source.name}` became no store", entry)
 
     def _on_keys(self, profile: Profile, source: Profile, entry: ProfileEntry) -> str:
-        """Handle a source profile with keys: botocore uses these even if it has a role; a store would be the role."""
+        """Handle a source profile that has keys.
+
+        If such a profile also has a role, botocore uses its keys, but a store would use the role.
+        """
         if not source.text("role_arn"):
             return self._on_profile(profile, source)
         why = f"its `source_profile` `{source.name}` has keys and a role, and only the role has a name here"
@@ -186,10 +192,10 @@ class _Maker:
         source: tuple[tuple[str, str], ...],
         comments: tuple[str, ...],
     ) -> str:
-        """Add a store of that type, with the profile's keys renamed to the store's."""
+        """Add a store of that type, with the profile's keys renamed to the store's keys."""
         entries = {ours: profile.entries[theirs] for theirs, ours in keys.items() if theirs in profile.entries}
         if "sso_session" in entries:
-            # With `sso_session`, botocore reads these from the session's section, and requires that they agree.
+            # With `sso_session`, botocore reads these keys from that section, and requires that the profile's agree.
             entries = {name: entry for name, entry in entries.items() if name not in {"start_url", "sso_region"}}
         if not self._check(
             profile, store_type, entries, is_chained=any(key == "credentials_from" for key, _ in source)
@@ -220,7 +226,7 @@ class _Maker:
     def _check(
         self, profile: Profile, store_type: StoreType, entries: dict[str, ProfileEntry], *, is_chained: bool
     ) -> bool:
-        """Whether the entries form a valid store; drops values that AWS would refuse if they are optional."""
+        """Whether the entries form a valid store. Optional values that AWS would refuse are dropped."""
         seconds = entries.get("duration_seconds")
         if seconds is not None and is_chained and seconds.text.isdigit() and int(seconds.text) > _CHAINED_SECONDS:
             problem_text = (
@@ -242,7 +248,7 @@ class _Maker:
         return True
 
     def _free_name(self, profile: str) -> str:
-        """A valid and unused name for the store."""
+        """Return a valid and unused name for the profile's store."""
         base_name = _UNFIT.sub("-", profile).strip("-") or "profile"
         taken = {store.name for store in self.stores}
         name, number = base_name, 2
@@ -260,7 +266,7 @@ class _Maker:
         self.notes.append(f"profile `{profile.name}` ({entry.where}): {what}")
 
     def _tell_others(self, profile: Profile, used: frozenset[str]) -> None:
-        """Add notes for keys that dsops ignores, and for those that send AWS's programs to another address."""
+        """Add notes for keys that dsops ignores, and for keys that set another endpoint for AWS's programs."""
         places = [key for key in profile.entries if key in _PLACES]
         if places:
             problem_text = f"`{places[0]}` is not followed: set AWS_ENDPOINT_URL, or `endpoint_url` on the store"
@@ -275,5 +281,5 @@ def _joined(names: Iterable[str]) -> str:
 
 
 def _literal(text: str) -> str:
-    """The text escaped for the configuration, where `${` would start a variable."""
+    """Escape the text for the configuration, where `${` would begin a variable."""
     return text.replace("${", "$${")

@@ -1,4 +1,4 @@
-"""The agent: whether it can be used, the sessions in its cache, and the sockets of agents that were killed."""
+"""Check the agent: whether it can be used, the sessions in its cache, and sockets left by killed agents."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CODES = {
     "doctor.agent-socket": "an agent listens on each socket",
     "doctor.agent-sessions": "the agent lists the sessions in its cache",
 }
-"""Code -> what is true when the check is ok."""
+"""Code of each check -> the statement that holds if the check is ok."""
 
 _SECONDS = 5.0
 _NAME = r"[0-9a-f]{16}"
@@ -29,23 +29,23 @@ _OFF = ("off", "0", "no", "false")
 _LONGEST_FOLDER = 60
 _SESSIONS_SHOWN = 3
 _FIELDS = 3
-"""The fields of a status before its sessions: process id, number of values, start time."""
+"""The number of fields in a status before its sessions: process id, number of values, start time."""
 
 
 class AgentReply(NamedTuple):
     """The outcome of a status request on one socket."""
 
     is_stale: bool = False
-    """No process listens on the socket."""
+    """Whether the socket has no listening process."""
     kind: int = 0
-    """RESULT, FAILED or DECLINED; 0 for no answer in time."""
+    """RESULT, FAILED or DECLINED; 0 if no answer came in time."""
     fields: Sequence[bytes] = ()
     has_ended: bool = False
-    """An agent of a dsops that has been replaced: such an agent ends with the first request."""
+    """Whether the agent belongs to a dsops that has been replaced. Such an agent ends at the first request."""
 
 
 def why_off(environ: Mapping[str, str]) -> str:
-    """The reason why no agent is used; "" where one may be used."""
+    """Return the reason why no agent is used, or "" if an agent may be used."""
     if client.is_wanted(environ):
         return ""
     if environ.get("CI"):
@@ -56,7 +56,7 @@ def why_off(environ: Mapping[str, str]) -> str:
 
 
 def check_agent(environ: Mapping[str, str], *, is_refused: bool = False) -> Iterator[Check]:
-    """Whether the agent can be used, and its sessions; `is_refused`: the command line has --no-agent."""
+    """Check whether the agent can be used, and list its sessions. `is_refused`: the command line has --no-agent."""
     off = "--no-agent was given" if is_refused else why_off(environ)
     if off:
         yield Check("doctor.agent", "agent", "skipped", f"not used: {off}")
@@ -99,7 +99,7 @@ def _no_agent(detail: str, hint: str) -> Check:
 
 
 def _cached_sessions(sessions: list[Mapping[str, object]], values: int) -> Check:
-    """The number of cached sessions, and the names of those that expire first."""
+    """Return a check with the number of cached sessions and the names of those that expire first."""
     ends = sorted(
         (str(session.get("expiration") or "never"), str(session.get("store") or "(base)")) for session in sessions
     )
@@ -112,7 +112,7 @@ def _cached_sessions(sessions: list[Mapping[str, object]], values: int) -> Check
 
 
 def unsafe_folder(folder: str) -> Check:
-    """The warning about a folder that is not safe for an agent's socket."""
+    """Return the warning about a folder whose owner or mode makes it unsafe for an agent's socket."""
     hint = f"`chmod 700 {folder}`, or `dsops doctor --fix`" if is_own_folder(folder) else f"look at it: ls -ld {folder}"
     return Check(
         "doctor.agent-folder",
@@ -158,7 +158,7 @@ def _check_runtime_folder(environ: Mapping[str, str]) -> Iterator[Check]:
 
 
 def loose_mode(folder: str) -> int:
-    """The mode of the user's own folder if others may enter or list it; else 0."""
+    """Return the mode of the user's own folder if other users may enter or list it, else 0."""
     try:
         status = os.lstat(folder)
     except OSError:
@@ -169,7 +169,7 @@ def loose_mode(folder: str) -> int:
 
 
 def is_own_folder(folder: str) -> bool:
-    """Whether the path is a folder that this user owns, and no link."""
+    """Whether the path is a folder that this user owns, not a symbolic link."""
     status = os.lstat(folder)
     return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
 
@@ -186,7 +186,7 @@ def _stale(address: str) -> Check:
 
 
 def sockets_in(folder: str) -> list[str]:
-    """The sockets in a folder that have the name and the owner of an agent's."""
+    """Return the sockets in a folder whose name and owner are those of an agent's socket."""
     try:
         names = sorted(os.listdir(folder))
     except OSError:
@@ -219,7 +219,10 @@ def is_stale(address: str) -> bool:
 
 
 def ask(address: str) -> AgentReply:
-    """The status of the agent at an address. The request contains no variables: it may be another dsops' agent."""
+    """Ask the agent at a socket for its status.
+
+    The request contains no variables, because the agent may belong to another dsops.
+    """
     if is_stale(address):
         return AgentReply(is_stale=True)
     connection = client.connect(address)

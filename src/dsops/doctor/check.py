@@ -1,4 +1,4 @@
-"""A check and its outcome."""
+"""A check of `dsops doctor` and its outcome."""
 
 from __future__ import annotations
 
@@ -14,33 +14,34 @@ class Check(NamedTuple):
     """The outcome of one check."""
 
     code: str
-    """One of its module's CODES; stable, for programs."""
+    """One of the codes in its module's CODES. Codes are stable, so programs may use them."""
     name: str
-    """What was checked: `store target`."""
+    """The name of what was checked, such as `store target`."""
     status: Status
     detail: str = ""
     why: str = ""
     hint: str = ""
-    """What to type or edit next; a failed check has it in its errors."""
+    """What the user can type or edit next. A failed check has its hints in `errors`."""
     errors: tuple[DsopsError, ...] = ()
-    """Why the check failed."""
+    """The errors that made the check fail."""
 
 
 def failed(code: str, name: str, error: DsopsError) -> Check:
-    """A failed check with this error."""
+    """Return a failed check with this error."""
     return Check(code, name, "failed", error.message, error.why, error.hint, (error,))
 
 
 def attributed(checks: Iterable[Check]) -> Iterator[Check]:
-    """The checks in their order; of several that failed for one reason, all but the first become skipped.
+    """Yield the checks in order. If several failed for the same reason, all but the first become skipped.
 
-    Errors with equal code and message have one reason: calls made side by side raise an error each. Unreadable
+    Errors with equal code and message have the same reason: parallel calls raise an error each. Unreadable
     certificates are the reason of every TLS error.
     """
     first_checks: dict[tuple[str, str], Check] = {}
     bad_certificates: Check | None = None
     for check in checks:
-        # `no answer from ... within 5 s`: calls with other timeouts fail for the same reason.
+        # The message `no answer from ... within 5 s` contains the call's timeout; calls with other timeouts fail for
+        # the same reason.
         reasons = [(error.code, error.message.partition(" within ")[0]) for error in check.errors]
         first = first_checks.get(reasons[0]) if len(reasons) == 1 and check.status == "failed" else None
         if (

@@ -1,4 +1,4 @@
-"""Every check of `dsops doctor`, in the order of a run: this machine first, then what AWS answers."""
+"""Run every check of `dsops doctor`: first those of this machine, then those that call AWS."""
 
 from __future__ import annotations
 
@@ -37,28 +37,34 @@ CODES: Mapping[str, str] = {
     **logins.CODES,
     **keyring.CODES,
 }
-"""Every code of a check -> what is true when it is ok. A new check module is called by `examine` and listed here."""
+"""Code of every check -> the statement that holds if the check is ok.
+
+A new check module is listed here, and `examine` calls it.
+"""
 
 
 class Subject(NamedTuple):
-    """What is examined: a configuration and its plans."""
+    """The subject of the checks: a configuration and its plans."""
 
     config: Config | None
-    """None where it can't be read."""
+    """None if the configuration can't be read."""
     plans: list[Plan]
     checks: list[Check]
-    """Whether the configuration could be read, and each plan made."""
+    """The checks whether the configuration could be read and each plan made."""
 
     @property
     def steps(self) -> list[Step]:
-        """Every store of every plan, each once."""
+        """Every store that the plans use, each once."""
         return list({step.name: step for plan in self.plans for step in plan.steps.values()}.values())
 
 
 def plan_all(
     config: Config, named: str, plan_environment: Callable[[str], Plan], plan_store: Callable[[str], Plan]
 ) -> tuple[list[Plan], list[Check]]:
-    """Plans of the environment `named`; without one, of every environment, and of the stores that none uses."""
+    """Plan the environment `named`, or without a name every environment and every store that no environment uses.
+
+    Returns the plans, and a check for each.
+    """
     plans: list[Plan] = []
     checks: list[Check] = []
     for name in [named] if named else config.environments:
@@ -75,7 +81,10 @@ def plan_all(
 
 
 def _plan_unused_stores(config: Config, plans: list[Plan], plan_store: Callable[[str], Plan]) -> Iterator[Check]:
-    """Append a plan for each store that no environment uses. An unset variable only skips such a store."""
+    """Append a plan for each store that no environment uses.
+
+    If a variable in such a store is unset, the store is only skipped.
+    """
     used = {name for environment in config.environments.values() for name in _stores_of(environment)}
     used.update(name for plan in plans for name in plan.steps)
     for name in config.stores:
@@ -94,14 +103,14 @@ def _plan_unused_stores(config: Config, plans: list[Plan], plan_store: Callable[
 
 
 def _stores_of(environment: Environment) -> Iterator[str]:
-    """The stores that its variables read from, also of an environment without a plan."""
+    """Yield the stores that the environment's variables read from, even if the environment has no plan."""
     for variable in environment.variables.values():
         if variable.reference is not None:
             yield variable.reference.store
 
 
 async def examine(subject: Subject, runtime: Runtime, *, is_agent_refused: bool) -> list[Check]:
-    """All checks; of those that failed for one reason, only the first counts as failed."""
+    """Run all checks. If several failed for the same reason, only the first counts as failed."""
     environ, steps, plans = runtime.environ, subject.steps, subject.plans
     checks = [*subject.checks, *check_files(files_of(subject, runtime), runtime.folder)]
     no_base: list[Check] = []
@@ -123,15 +132,15 @@ async def examine(subject: Subject, runtime: Runtime, *, is_agent_refused: bool)
 
 
 def files_of(subject: Subject, runtime: Runtime) -> list[Watched]:
-    """The files whose modes are checked: the configuration's, and those that decide who the caller is."""
+    """Return the files whose modes are checked: configuration files, and files that decide who the caller is."""
     configuration = [file.path for file in subject.config.files] if subject.config is not None else []
     return watched_files(configuration, subject.steps, runtime.environ, runtime.folder)
 
 
 def _endpoints(plans: list[Plan], runtime: Runtime) -> list[Endpoint]:
-    """Every server that will be called, each once; STS in the base credentials' region first.
+    """Return every server that will be called, each once. STS in the base credentials' region comes first.
 
-    Endpoints of several services with one URL are one server.
+    Several services that have the same endpoint URL count as one server.
     """
     by_url: dict[str, Endpoint] = {}
     for plan in plans:
@@ -139,7 +148,7 @@ def _endpoints(plans: list[Plan], runtime: Runtime) -> list[Endpoint]:
             regions = [(ambient.region if profile else "", profile) for profile, ambient in plan.ambient.items()]
             base_endpoints = [base_endpoint(runtime, region, profile) for region, profile in regions]
         except DsopsError:
-            base_endpoints = []  # the check of the base credentials reports it
+            base_endpoints = []  # the check of the base credentials reports this error
         for endpoint in (*base_endpoints, *endpoints_of_plan(plan, runtime)):
             by_url.setdefault(endpoint.url, endpoint)
     return list(by_url.values())

@@ -1,4 +1,7 @@
-"""Check the permissions of credential and configuration files: another user who can write one becomes the caller."""
+"""Check the permissions of credential and configuration files.
+
+A user who can write to such a file can act as the caller.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from dsops.runtime import empty_file
 
 CODE = "doctor.file-mode"
 CODES = {CODE: "no other user can write the files that decide the caller's identity, or read those with secrets"}
-"""Code -> what is true when the check is ok."""
+"""Code of each check -> the statement that holds if the check is ok."""
 READ = 0o077
 WRITTEN = 0o022
 
@@ -31,7 +34,7 @@ _SECRET_SETTINGS = ("web_identity_token_file", "saml_assertion_file")
 
 
 class Watched(NamedTuple):
-    """A file, and the bits that its mode must not have."""
+    """A file to check, and the mode bits that it must not have."""
 
     path: str
     forbidden: int
@@ -48,19 +51,22 @@ class TooOpenFile(NamedTuple):
 
     @property
     def wanted(self) -> int:
-        """The mode without the forbidden bits."""
+        """The file's mode without the forbidden bits."""
         return self.mode & ~self.forbidden
 
     @property
     def may_be_mended(self) -> bool:
-        """Whether the mode can be changed safely: the user owns the file, and the path is no link."""
+        """Whether the mode can be changed safely: the user owns the file, and the path is not a symbolic link."""
         return self.is_ours and not self.is_link
 
 
 def watched_files(
     configuration: Iterable[str], steps: Iterable[Step], environ: Mapping[str, str], folder: str
 ) -> list[Watched]:
-    """The files that decide the caller's identity, each once; `configuration` is dsops.yaml and its includes."""
+    """Return the files that decide the caller's identity, each once.
+
+    `configuration` has the paths of dsops.yaml and the files that it includes.
+    """
     watched = [Watched(path, WRITTEN) for path in configuration]
     watched.append(Watched(credentials_file(environ, folder), READ))
     path = config_file(environ, folder)
@@ -68,17 +74,17 @@ def watched_files(
     named = [(name, environ.get(name, "")) for name in _TOKEN_FILES]
     named += [(name, str(step.settings.get(name, ""))) for step in steps for name in _SECRET_SETTINGS]
     tokens = [located(path, environ, folder, has_variables=False) for _, path in named if path]
-    # Kubernetes mounts its tokens as links, and controls access to them itself.
+    # Kubernetes mounts its tokens as symbolic links, and controls access to them itself.
     watched += [Watched(path, READ) for path in tokens if not os.path.islink(path)]
     for cache in _CACHES:
         watched += [Watched(path, READ) for path in _files_in(located(cache, environ, folder))]
     watched += [Watched(path, WRITTEN) for path in [index.path_of(environ)] if path]
-    ours = empty_file()  # replaces the user's files in a sandbox and with `exec --serve`
+    ours = empty_file()  # in a sandbox and with `exec --serve`, this file replaces the user's files
     return list({file.path: file for file in watched if file.path != ours}.values())
 
 
 def loose_files(watched: Iterable[Watched]) -> Iterator[TooOpenFile]:
-    """The files with forbidden bits in their mode; missing files and other kinds of file are passed over."""
+    """Yield the files whose mode has forbidden bits. Missing files and anything but regular files are skipped."""
     if os.name != "posix":
         return
     for path, forbidden in watched:
@@ -88,14 +94,17 @@ def loose_files(watched: Iterable[Watched]) -> Iterator[TooOpenFile]:
             continue
         mode, is_ours = stat.S_IMODE(status.st_mode), status.st_uid == os.geteuid()
         if forbidden == READ and not is_ours:
-            continue  # another user's secret, shared with this one
+            continue  # another user owns this secret and shares it with this user
         counted = forbidden & ~0o070 if is_own_group(status.st_gid) else forbidden
         if stat.S_ISREG(status.st_mode) and mode & counted:
             yield TooOpenFile(path, mode, forbidden, is_link, is_ours)
 
 
 def check_files(watched: list[Watched], folder: str) -> Iterator[Check]:
-    """A warning for each loose file, with its path relative to `folder`; one `ok` where there is none."""
+    """Yield a warning for each file that is too open, or one `ok` if there is none.
+
+    Paths are shown relative to `folder`.
+    """
     loose = list(loose_files(watched))
     for file in loose:
         name = file.path.removeprefix(f"{folder}{os.sep}")

@@ -1,4 +1,4 @@
-"""The outcome of each node of a credential graph: every session is issued, and every secret is read."""
+"""Try each node of a credential graph: issue every session and read every secret."""
 
 from __future__ import annotations
 
@@ -18,22 +18,25 @@ from dsops.startup import NamedTuple
 from dsops.tasks import gather, settle
 
 _RANKS = ("skipped", "ok", "failed", "denied")
-"""Statuses in rising order: where a store has two, in two environments, the higher one counts."""
+"""Statuses in rising order. If a store has different statuses in two environments, the higher one is shown."""
 
 
 class _Tried(NamedTuple):
-    """A plan and its outcome."""
+    """A plan, and the result of issuing its sessions and reading its secrets."""
 
     plan: Plan
     trial: Trial
     bases: Mapping[str, Credentials | DsopsError]
-    """Profile -> base credentials, or why there are none."""
+    """Profile -> its base credentials, or the error why there are none."""
 
 
 async def try_graph(
     graph: Graph, plans: list[Plan], runtime: Runtime
 ) -> tuple[dict[Key, NodeOutcome], tuple[DsopsError, ...]]:
-    """Outcomes by node, and the errors, each once. Plans share one cache: a session is issued once."""
+    """Return the outcome of each node, and the distinct errors.
+
+    The plans share one cache, so each session is issued only once.
+    """
     outcomes: dict[Key, NodeOutcome] = {}
     errors: dict[int, DsopsError] = {}
     for tried in await _try_all(plans, runtime):
@@ -49,7 +52,10 @@ async def try_graph(
 
 
 def error_identity(error: DsopsError) -> tuple[str, str, str]:
-    """A key that is equal for equal errors: each environment raises its own error for one refused role."""
+    """Return a key that is equal for equal errors.
+
+    If a role is refused, every environment that uses the role raises its own error.
+    """
     return error.code, error.message, str(error.where)
 
 
@@ -69,7 +75,7 @@ _Found = tuple[Key, DsopsError | None, NodeOutcome]
 
 def _outcomes_of(tried: _Tried) -> Iterator[_Found]:
     for profile, base in tried.bases.items():
-        # Only a call shows whether AWS accepts them: the hop that they sign reports it.
+        # Only a call shows whether AWS accepts the credentials. The hop that signs with them reports that.
         failure = _outcome_of(("base", profile), base) if isinstance(base, DsopsError) else None
         yield failure or (("base", profile), None, NodeOutcome("ok", "found"))
     for step in tried.plan.steps.values():
@@ -80,7 +86,10 @@ def _outcomes_of(tried: _Tried) -> Iterator[_Found]:
 
 
 def _of_step(step: Step, tried: _Tried) -> _Found:
-    """The outcome of a hop is that of its session; a store fails where every secret failed for one reason."""
+    """Return the outcome of a hop or store, with its key and error.
+
+    A hop has the outcome of its session; a store fails if all its secrets failed for the same reason.
+    """
     key, below = ("step", step.name), _below(step, tried)
     own = tried.trial.sessions.get(step.name)
     outcomes = tried.trial.outcomes.get(step.name)
@@ -100,7 +109,7 @@ def _needs(step: Step) -> str:
 
 
 def _below(step: Step, tried: _Tried) -> DsopsError | None:
-    """The error of the credentials that the step uses."""
+    """Return the error of the credentials that the step uses, or None."""
     outcome = tried.trial.sessions.get(step.credentials_from)
     if not step.credentials_from and step.proof is None:
         outcome = tried.bases.get(step.profile)
@@ -108,12 +117,15 @@ def _below(step: Step, tried: _Tried) -> DsopsError | None:
 
 
 def _is_same(error: DsopsError, below: DsopsError | None) -> bool:
-    """Whether the step failed only because its credentials did."""
+    """Whether the step failed only because the credentials that it uses failed."""
     return below is not None and (error is below or error.code == below.code)
 
 
 def _shared_by_all(outcomes: list[Secret | DsopsError]) -> DsopsError | None:
-    """The error that all secrets of a store share; a missing secret is no fault of its store."""
+    """Return the error that all secrets of a store have in common, or None.
+
+    A missing secret is not the store's fault.
+    """
     first = outcomes[0] if outcomes else None
     if not isinstance(first, DsopsError) or isinstance(first, MISSING):
         return None
@@ -125,8 +137,8 @@ def _of_variable(variable: PlannedVariable, tried: _Tried) -> _Found:
     of_step = tried.trial.outcomes.get(variable.step)
     if isinstance(of_step, DsopsError):
         return key, None, NodeOutcome("skipped", f"needs {variable.step}")
-    assert of_step is not None  # noqa: S101 (a step that variables read from was read)
-    assert variable.reference is not None  # noqa: S101 (its caller asked)
+    assert of_step is not None  # noqa: S101 (the variables of a step exist only if the step was read)
+    assert variable.reference is not None  # noqa: S101 (the caller has checked this)
     value = of_step[variable.reference]
     if isinstance(value, MISSING) and variable.default is not None:
         return key, None, NodeOutcome("ok", "the default, since there is no value")
@@ -142,7 +154,7 @@ def _outcome_of(key: Key, error: DsopsError | None) -> _Found:
 
 
 def is_denial(error: DsopsError) -> bool:
-    """Whether AWS denied the call; not that it was unreachable, or that there were no credentials."""
+    """Whether AWS denied the call, rather than being unreachable or getting no credentials."""
     return isinstance(error, CredentialsError) and error.aws is not None
 
 

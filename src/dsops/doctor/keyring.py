@@ -1,4 +1,4 @@
-"""The system's keyring: dsops' list of its entries, and whether the extra `keyring` is installed."""
+"""Check the system's keyring: dsops' list of its entries, and whether the extra `keyring` is installed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from dsops.keyring import index
 from dsops.plan import Step
 
 CODES = {"doctor.keyring": "the keyring's list can be read, and the extra is installed where it is needed"}
-"""Code -> what is true when the check is ok."""
+"""Code of each check -> the statement that holds if the check is ok."""
 
 
 def check_keyring(steps: Sequence[Step], environ: Mapping[str, str], *, is_installed: bool | None = None) -> Check:
-    """Whether the steps can use the keyring. The keyring itself is not opened: it could ask for its password."""
+    """Check whether the steps can use the keyring. The keyring stays closed, because it might ask for its password."""
     if index.is_off(environ):
         return Check("doctor.keyring", "keyring", "skipped", f"not used: {index.VARIABLE} is {environ[index.VARIABLE]}")
     if is_installed is None:

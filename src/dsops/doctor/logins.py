@@ -1,4 +1,7 @@
-"""When logins to IAM Identity Center end. An expired one is reported by the check of the store that needs it."""
+"""Check when logins to IAM Identity Center expire.
+
+The check of a store reports the expired login that the store needs.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,13 @@ from dsops.runtime import Runtime
 from dsops.stores.sso_login import session_of
 
 CODES = {"doctor.login": "logins to IAM Identity Center last"}
-"""Code -> what is true when the check is ok."""
+"""Code of each check -> the statement that holds if the check is ok."""
 
 _SOON = timedelta(hours=1)
 
 
 def check_logins(steps: Iterable[Step], runtime: Runtime) -> Iterator[Check]:
-    """One check for each login that a store uses, where there is a token."""
+    """Yield a check for each login that a store uses, if a token for the login exists."""
     now, seen = runtime.now(), set[str]()
     for step in steps:
         if step.type.service != "sso":

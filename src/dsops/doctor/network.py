@@ -1,4 +1,4 @@
-"""Checks of the network: proxies, certificates, the servers that the stores call, and their clocks."""
+"""Checks of the network: proxies, certificates, the servers that the stores call, and the clock."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ CODES = {
     "doctor.clock": "this machine's clock agrees with AWS's",
     "doctor.endpoint": "the servers that the stores call answer, with a certificate that lasts",
 }
-"""Code -> what is true when the check is ok."""
+"""Code of each check -> the statement that holds if the check is ok."""
 
 _PROXIES = ("https_proxy", "http_proxy", "no_proxy")
 _SOON = timedelta(days=14)
 _TOLD_SECONDS = 60
 _MOST_SECONDS = 300
-"""Secrets Manager refuses signatures whose time differs by more; STS accepts 15 minutes."""
+"""Secrets Manager refuses a signature whose time differs by more than this. STS accepts 15 minutes."""
 
 
 def endpoints_of_plan(plan: Plan, runtime: Runtime) -> Iterator[Endpoint]:
-    """The endpoints that the plan's stores call; an invalid one is left out, as the store's own check reports it."""
+    """Yield the endpoints that the plan's stores call. Invalid ones are omitted: the store's own check reports them."""
     for step in plan.steps.values():
         for region in _regions(step, plan, runtime):
             try:
@@ -62,8 +62,8 @@ def _regions(step: Step, plan: Plan, runtime: Runtime) -> Iterable[str]:
 
 
 async def look_at(endpoints: Sequence[Endpoint], client: Client) -> list[ServerProbe | DsopsError]:
-    """The answer of each server to a request without credentials; all are sent side by side."""
-    # Prompts of other tasks come first: they wait until no transfer is under way.
+    """Send a request without credentials to every server in parallel; return the answers."""
+    # Tasks that prompt the user go first, because a prompt waits until no transfer is in progress.
     await pause(0)
     return await settle(*[_send_probe(endpoint, client) for endpoint in endpoints])
 
@@ -81,7 +81,7 @@ async def _send_probe(endpoint: Endpoint, client: Client) -> ServerProbe:
     except ServiceError as error:
         if error.how_far == "unsent":
             raise
-        # A single broken connection may be chance.
+        # A single broken connection may be a coincidence, so the request is repeated.
         glance = await glance_at(client, endpoint, asks_certificate=True)
     client.runtime.report(Event("endpoint.answered", {"endpoint": endpoint.short}))
     return glance
@@ -94,7 +94,7 @@ def check_endpoints(
     *,
     is_all_well: bool = False,
 ) -> Iterator[Check]:
-    """One check for each server; `is_all_well`: every signed call succeeded."""
+    """Yield one check for each server. `is_all_well`: every signed call succeeded."""
     for endpoint, glance in zip(endpoints, glances, strict=True):
         name = f"endpoint {endpoint.service}.{endpoint.region}"
         if isinstance(glance, DsopsError) and is_all_well:
@@ -112,7 +112,10 @@ def check_endpoints(
 
 
 def check_clock(endpoints: Sequence[Endpoint], glances: Sequence[ServerProbe | DsopsError]) -> Check:
-    """The difference between this machine's clock and AWS's, by the Date header of STS, or else of the first server."""
+    """Check this machine's clock against AWS's.
+
+    AWS's time is the Date header of STS's response, or else of the first server's.
+    """
     dated = [
         (endpoint, glance)
         for endpoint, glance in zip(endpoints, glances, strict=True)
@@ -136,7 +139,7 @@ def check_clock(endpoints: Sequence[Endpoint], glances: Sequence[ServerProbe | D
 
 
 def check_proxies(endpoints: Sequence[Endpoint], environ: Mapping[str, str]) -> Check:
-    """The proxies that are used, and the number of servers behind each."""
+    """Report the proxies that are used, and the number of servers behind each."""
     ways: dict[str, int] = {}
     excepted = 0
     for endpoint in endpoints:
@@ -178,7 +181,7 @@ def _servers(number: int) -> str:
 
 
 def check_certificates(endpoints: Sequence[Endpoint], environ: Mapping[str, str], folder: str) -> Check:
-    """Whether the trust store has certificates: the one that a variable names, else the system's."""
+    """Check that the trust store has certificates: the one that a variable names, or else the system's."""
     check = _certificates(environ, folder)
     is_needed = any(endpoint.url.startswith("https:") for endpoint in endpoints)
     return check if is_needed or check.status != "failed" else check._replace(status="warning", errors=())
@@ -211,7 +214,7 @@ def _certificates(environ: Mapping[str, str], folder: str) -> Check:
 
 
 def _certificates_in(path: str) -> tuple[int, str]:
-    """The number of certificates in a file, or of files in a folder, and the problem; "" for none."""
+    """Return the number of certificates in a file (or files in a folder), and the problem or ""."""
     from ssl import PROTOCOL_TLS_CLIENT, SSLContext, SSLError
 
     context = SSLContext(PROTOCOL_TLS_CLIENT)
@@ -229,5 +232,5 @@ def _certificates_in(path: str) -> tuple[int, str]:
 
 
 def shown(time: datetime) -> str:
-    """A time as dsops prints it: `2026-11-24T12:00:00Z`."""
+    """Format a time as dsops prints it: `2026-11-24T12:00:00Z`."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""Checks of permissions: missing ones that a run works around, and those that the next attempt will need."""
+"""Checks of permissions: those that are missing but not fatal, and those that the next attempt will need."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ CODES = {
     "doctor.batch": "secrets may be read in batches",
     "doctor.trust-policy": "what the role's trust policy has to allow besides sts:AssumeRole",
 }
-"""Code -> what is true when the check is ok."""
+"""Code of each check -> the statement that holds if the check is ok."""
 
 _NEEDS = (("tags", "sts:TagSession"), ("source_identity", "sts:SetSourceIdentity"))
-"""Setting -> the action that the trust policy has to allow for it (IAM User Guide, "Passing session
-tags" and "Monitor and control actions taken with assumed roles")."""
+"""Setting -> the action that the trust policy must allow for the setting.
+
+IAM User Guide, "Passing session tags" and "Monitor and control actions taken with assumed roles".
+"""
 
 
 def check_batches(plan: Plan, memory: Memory) -> Iterator[Check]:
-    """A warning for each store where BatchGetSecretValue was denied and secrets were read one by one."""
+    """Yield a warning for each store where BatchGetSecretValue was denied, so that secrets are read one by one."""
     for step in plan.steps.values():
         if step.type.service == "secretsmanager" and memory.knows(step.fingerprint, BATCH_DENIED):
             yield Check(
@@ -37,13 +39,16 @@ def check_batches(plan: Plan, memory: Memory) -> Iterator[Check]:
 
 
 def _role(step: Step, plan: Plan) -> str:
-    """The role that reads from the store, by name; "the caller" for base credentials."""
+    """Name the role that reads from the store, or "the caller" for base credentials."""
     below = plan.steps.get(step.credentials_from)
     return f"the role {below.role.rpartition('/')[2]}" if below is not None and below.role else "the caller"
 
 
 def check_trust(plan: Plan, sessions: Mapping[str, Credentials | DsopsError]) -> Iterator[Check]:
-    """For each refused role, the actions that its trust policy has to allow: AWS names one missing action at a time."""
+    """Yield for each refused role all the actions that its trust policy must allow.
+
+    AWS names only one missing action at a time.
+    """
     for step in plan.steps.values():
         needed = [action for key, action in _NEEDS if step.settings.get(key)]
         if step.operation == "AssumeRole" and needed and isinstance(sessions.get(step.name), AssumeRoleDenied):

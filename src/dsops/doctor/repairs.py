@@ -1,6 +1,6 @@
-"""Safe repairs: modes of the user's own files and folders, and sockets of agents that have ended.
+"""Safe repairs: fix modes of the user's own files and folders, and remove sockets of agents that have ended.
 
-Each is checked again right before the change, and never through a link.
+Each fault is checked again right before the change, and symbolic links are never followed.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from dsops.doctor.files import CODE, Watched, loose_files
 
 
 class Repair(NamedTuple):
-    """One repair."""
+    """A repair to carry out."""
 
     kind: Literal["mode", "socket", "agent"]
     code: str
-    """The code of the check that finds the fault."""
+    """The code of the check that reports the fault."""
     path: str
     before: str
     after: str
     mode: int = 0
-    """A file's new mode."""
+    """The new mode of the file or folder."""
 
 
 def file_repairs(watched: Iterable[Watched]) -> Iterator[Repair]:
-    """Repairs of the modes of the user's own files; links are left alone."""
+    """Yield repairs of the modes of the user's own files. Symbolic links are left alone."""
     for file in loose_files(watched):
         if file.may_be_mended:
             yield Repair("mode", CODE, file.path, f"mode {file.mode:03o}", f"mode {file.wanted:03o}", file.wanted)
 
 
 def agent_repairs(environ: Mapping[str, str]) -> Iterator[Repair]:
-    """Folders to close, sockets without a listener, and agents of a dsops that is not this one."""
+    """Yield repairs of open folders, of sockets without a listener, and of agents of another dsops."""
     if not client.is_wanted(environ):
         return
     folder = client.folder_of(environ)
-    # Not the parent folder, which other programs may use: access to it gives none to the agent.
+    # The parent folder is left alone: other programs may use it, and access to it gives no access to the agent.
     if mode := agent.loose_mode(folder):
         yield Repair("mode", "doctor.agent-folder", folder, f"mode {mode:03o}", "mode 700", 0o700)
     if not client.is_safe(folder):
@@ -60,7 +60,7 @@ def agent_repairs(environ: Mapping[str, str]) -> Iterator[Repair]:
 
 
 def mend(repair: Repair) -> str:
-    """Carry out the repair; return "", or the reason why it was not possible."""
+    """Carry out the repair. Returns "", or the reason why the repair failed."""
     try:
         if repair.kind == "mode":
             return _set_mode(repair.path, repair.mode)
@@ -84,7 +84,9 @@ def _set_mode(path: str, mode: int) -> str:
 
 
 def _remove_socket(repair: Repair) -> str:
-    from dsops.agent.start import locked  # not on Windows, where there are no sockets to remove
+    from dsops.agent.start import (
+        locked,
+    )  # imported here because the module does not exist on Windows, where there are no sockets to remove
 
     with locked(repair.path):
         if repair.code == "doctor.agent-socket" and not agent.is_stale(repair.path):

@@ -1,4 +1,4 @@
-"""Checks of base credentials, stores and permissions: sessions are issued and secrets read, side by side."""
+"""Check base credentials, stores and permissions by issuing sessions and reading secrets in parallel."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ CODES = {
     "doctor.base-credentials": "AWS knows the credentials that sign the first hop, and they last",
     "doctor.store": "the store issues its session, and gives every secret that is read from it",
 }
-"""Code -> what is true when the check is ok."""
+"""Code of each check -> the statement that holds if the check is ok."""
 
 _SOON = timedelta(minutes=15)
 
 
 class StoreProbe(NamedTuple):
-    """The outcome of the calls to AWS."""
+    """The results of calling AWS."""
 
     glances: list[ServerProbe | DsopsError]
-    """One for each endpoint, in their order."""
+    """The server's answer for each endpoint, in the order of the endpoints."""
     checks: list[Check]
-    """Of base credentials, then of stores, then of permissions."""
+    """The checks of base credentials, then of stores, then of permissions."""
 
 
 class _Examination(NamedTuple):
-    """An environment's plan, and what carries it out."""
+    """An environment's plan, and the resolver that executes it."""
 
     plan: Plan
     resolver: Resolver
 
 
 async def try_all(plans: Sequence[Plan], endpoints: Sequence[Endpoint], runtime: Runtime) -> StoreProbe:
-    """Call every endpoint, issue every session and read every secret; environments share one cache."""
+    """Call every endpoint, issue every session and read every secret. Environments share one cache."""
     client, cache = make_client(runtime), CredentialCache(runtime.now, is_of_one_run=True)
     looking = await spawn(look_at(endpoints, client))
     examinations = [_Examination(plan, Resolver(plan, runtime, client, cache)) for plan in plans]
@@ -64,7 +64,7 @@ async def try_all(plans: Sequence[Plan], endpoints: Sequence[Endpoint], runtime:
 
 
 async def _try_all_of(examined: _Examination, client: Client, cache: CredentialCache) -> list[Check]:
-    """One check for each base identity of the plan, and one for each of its stores, tried side by side."""
+    """Return a check for each base identity and for each store of the plan. All are tried in parallel."""
     bases = list(examined.plan.ambient)
     regions = {profile: ambient.region for profile, ambient in examined.plan.ambient.items() if profile}
     asking = [_ask(examined.resolver, profile, regions.get(profile, ""), client) for profile in bases]
@@ -80,14 +80,17 @@ async def _try_all_of(examined: _Examination, client: Client, cache: CredentialC
 
 
 class _Base(NamedTuple):
-    """Base credentials, and the caller that AWS sees."""
+    """Base credentials, and the caller identity that AWS reports for them."""
 
     credentials: Credentials
     identity: CallerIdentity
 
 
 async def _ask(resolver: Resolver, profile: str, region: str, client: Client) -> _Base:
-    """Ask STS for the caller. `region` is the profile's: its partition may differ from the environment's."""
+    """Ask STS for the identity of a profile's base credentials.
+
+    `region` is the profile's: its partition may differ from the environment's.
+    """
     credentials = await resolver.base(profile)
     endpoint = base_endpoint(client.runtime, region, profile)
     return _Base(credentials, await get_caller_identity(client, credentials, endpoint))
@@ -101,7 +104,7 @@ def _base_check(profile: str, base: _Base | DsopsError, runtime: Runtime) -> Che
     source = base_source(credentials.source, identity.arn)
     other = passed_over(runtime.environ) if source == OF_ENVIRONMENT else ""
     detail = f"{identity.arn} from {source}{_time_left(credentials, runtime)}" + (f"; {other}" if other else "")
-    # Credentials from every other source can be renewed.
+    # Credentials from any source but environment variables can be renewed.
     if source == OF_ENVIRONMENT and credentials.seconds_left(runtime.now()) < _SOON.total_seconds():
         why, hint = "credentials in environment variables can't be renewed", "put a newer session into the environment"
         return Check("doctor.base-credentials", name, "warning", detail, why, hint)
@@ -111,12 +114,12 @@ def _base_check(profile: str, base: _Base | DsopsError, runtime: Runtime) -> Che
 def _store_checks(
     plan: Plan, trial: Trial, bases_by_profile: Mapping[str, _Base | DsopsError], runtime: Runtime
 ) -> Iterator[Check]:
-    """One check for each store; a store that failed only because its credentials did is skipped."""
+    """Yield a check for each store. A store that failed only because its credentials failed is skipped."""
     culprits: dict[int, str] = {}
     for step in plan.steps.values():
         session, outcomes = trial.sessions.get(step.name), _without_optional(plan, step, trial.outcomes.get(step.name))
         name = f"store {step.name}" + ("" if outcomes is None else f" ({plan.environment})")
-        # A store that nothing reads from is as good as the session that it would read with.
+        # If nothing reads from a store, its outcome is that of the session that it would use.
         below = trial.sessions.get(step.credentials_from) if outcomes is None else None
         errors = _errors(session, outcomes) or _errors(below, None)
         base = None if step.credentials_from or step.proof is not None else bases_by_profile.get(step.profile)
@@ -137,7 +140,7 @@ _Outcomes = Mapping[SecretReference, Secret | DsopsError] | DsopsError | None
 
 
 def _without_optional(plan: Plan, step: Step, outcomes: _Outcomes) -> _Outcomes:
-    """The outcomes without missing secrets that have a `default` or are `optional`."""
+    """Return the outcomes, without missing secrets that have a `default` or are `optional`."""
     if not isinstance(outcomes, Mapping):
         return outcomes
     of_step = [variable for variable in plan.variables if variable.step == step.name]
@@ -150,7 +153,7 @@ def _without_optional(plan: Plan, step: Step, outcomes: _Outcomes) -> _Outcomes:
 
 
 def _errors(session: Credentials | DsopsError | None, outcomes: _Outcomes) -> tuple[DsopsError, ...]:
-    """The errors of a store, each once."""
+    """Return the distinct errors of a store."""
     if isinstance(session, DsopsError):
         return (session,)
     if isinstance(outcomes, DsopsError):
@@ -160,7 +163,7 @@ def _errors(session: Credentials | DsopsError | None, outcomes: _Outcomes) -> tu
 
 
 def _detail(step: Step, session: Credentials | DsopsError | None, outcomes: _Outcomes, runtime: Runtime) -> str:
-    """The session that a store issued and how many secrets were read; never a value."""
+    """Describe the session that a store issued and how many secrets were read. The text contains no values."""
     parts = []
     if isinstance(session, Credentials):
         parts.append(f"{step.session_source} gave {session.arn or session.masked_key_id}{_time_left(session, runtime)}")
@@ -176,5 +179,5 @@ def _time_left(credentials: Credentials, runtime: Runtime) -> str:
 
 
 def base_name(profile: str) -> str:
-    """The name of the check of a profile's base credentials; "" for no profile."""
+    """Return the name of the check of base credentials; `profile` is "" without a profile."""
     return f"base credentials of profile {profile}" if profile else "base credentials"

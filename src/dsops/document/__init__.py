@@ -41,8 +41,8 @@ def parse_yaml(text: str, file: str, *, has_functions: bool = False) -> Document
     """Parse one YAML document, with anchors and `<<` resolved. Numbers keep their text, and dates are texts.
 
     YAML 1.1 would read `0777` as 511 and `12:30` as 750. `file` is the text's name in problems. Several documents,
-    application tags and keys that are not scalars are problems; with `has_functions`, a tag such as `!Ref` is
-    CloudFormation's short form of a mapping.
+    application tags, and keys that are not scalars are reported as problems. With `has_functions`, a tag such as
+    `!Ref` is read as CloudFormation's short form of a mapping.
     """
     from dsops.document.yaml_reader import read
 
@@ -50,10 +50,10 @@ def parse_yaml(text: str, file: str, *, has_functions: bool = False) -> Document
 
 
 def parse_json(text: str, file: str, *, comments: bool = False) -> Document:
-    """Parse a JSON text (RFC 8259); with `comments`, `//` and `/* */` count as white space.
+    """Parse a JSON text (RFC 8259). With `comments`, `//` and `/* */` are treated as white space.
 
-    Comments, repeated keys, missing and trailing commas are problems after which reading continues, so that all of
-    them are reported. Takes time linear in the length of the text, which is not limited; the depth is.
+    Reading continues after comments, repeated keys, and missing or trailing commas, so that all such problems are
+    reported. The time is linear in the length of the text. The length is not limited; the depth is.
     """
     from dsops.document.json_reader import read
 
@@ -61,9 +61,9 @@ def parse_json(text: str, file: str, *, comments: bool = False) -> Document:
 
 
 def to_json(node: Node) -> str:
-    """Compact JSON of a node, with its order and with numbers as written.
+    """Return the node as compact JSON, in its order and with numbers as written.
 
-    A number in YAML that is none in JSON (`012345678901`, `0x1f`, `.5`) becomes a string, unchanged.
+    A number that is valid in YAML but not in JSON (`012345678901`, `0x1f`, `.5`) becomes a string, unchanged.
     """
     from dsops.document.json_writer import write
 
@@ -71,7 +71,7 @@ def to_json(node: Node) -> str:
 
 
 def to_plain(node: Node) -> object:
-    """The node as dict, list, str, int, float, bool and None, by the rules of `to_json`."""
+    """Convert the node to dict, list, str, int, float, bool and None, by the rules of `to_json`."""
     import json
 
     return json.loads(to_json(node))

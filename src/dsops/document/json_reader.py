@@ -1,4 +1,4 @@
-"""Parses JSON, and continues after problems from which it can recover."""
+"""Parse JSON. Reading continues after problems from which the parser can recover."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dsops.errors import ConfigTooLarge, Problem, SyntaxInvalid, Where
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _STRING = re.compile(r'"([^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*)"')
-# The most frequent parts of a document, each matched at once: a comma, a key, and a text or the opening bracket of a
-# value; a comma and a text of a list. Everything else takes the slow path.
+# Regular expressions for the most frequent parts of a document, each matched at once: a comma, a key, and a text or the
+# opening bracket of a value; a comma and a text in a list. Everything else is parsed more slowly.
 _W, _TEXT = r"[ \t\n\r]*", r'"([^"\\\x00-\x1f]*)"'
 _PAIR = rf"{_TEXT}{_W}:{_W}(?:{_TEXT}(?={_W}[,}}])|(?=[{{\[]))"
 _FIRST_PAIR, _NEXT_PAIR = re.compile(_W + _PAIR), re.compile(f"{_W},{_W}{_PAIR}")
@@ -39,7 +39,7 @@ def read(text: str, file: str, *, comments: bool = False) -> Document:
 
 
 class _Reader:
-    """Reads the text once, from left to right. Lines are counted only between two positions that need a line number."""
+    """Parses the text in one pass from left to right. Lines are only counted when a line number is needed."""
 
     def __init__(self, file: str, text: str, *, comments: bool) -> None:
         self.problems: list[Problem] = []
@@ -50,12 +50,12 @@ class _Reader:
         self._line = 1
         self._counted = 0
         self._comma_line = 0
-        # Looked up once: finding a method takes as long as a short match.
+        # The methods are looked up only once, because finding a method takes as long as a short match.
         self._match_space, self._match_string = _SPACE.match, _STRING.match
         self._match_pair, self._match_item = _NEXT_PAIR.match, _NEXT_ITEM.match
 
     def document(self) -> Node | None:
-        """The only value; None for white space only."""
+        """Return the text's only value, or None if the text is only white space."""
         if not self._skip():
             return None
         root = self._value(1)
@@ -131,7 +131,7 @@ class _Reader:
         return Sequence(tuple(items), line)
 
     def _has_next(self, end: str, *, is_first: bool) -> bool:
-        """Whether another entry follows; moves past the comma before it, or past the end."""
+        """Whether another entry follows. Moves past the comma before that entry, or past the end."""
         has_comma = False
         while True:
             following = self._skip()
@@ -172,13 +172,14 @@ class _Reader:
             return chr(0x10000 + ((int(high, 16) - 0xD800) << 10) + int(low, 16) - 0xDC00)
         number = int(code, 16)
         if 0xD800 <= number <= 0xDFFF:
-            # RFC 8259, section 8.2, calls lone surrogates "unpredictable", and UTF-8 can't encode them.
+            # RFC 8259, section 8.2, calls the behaviour for lone surrogates "unpredictable", and UTF-8 can't encode
+            # them.
             self._note(self._line, f"`\\u{code}` is half a character", "write both halves, or the character itself")
             return "\ufffd"
         return chr(number)
 
     def _skip(self) -> str:
-        """Move to the next character that is neither white space nor comment, and return it; "" at the end."""
+        """Skip white space and comments; return the next character, or "" at the end."""
         while True:
             match = self._match_space(self._text, self._at)
             self._at = match.end() if match else self._at

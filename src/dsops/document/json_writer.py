@@ -1,4 +1,4 @@
-"""Writes a node as compact JSON."""
+"""Write a node as compact JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _TRUE = frozenset({"true", "yes", "on"})
 
 
 def write(node: Node) -> str:
-    """Compact JSON of a node, as `dsops.document.to_json` describes."""
+    """Return a node as compact JSON, as `dsops.document.to_json` describes."""
     if isinstance(node, Scalar):
         return _write_scalar(node)
     if isinstance(node, Sequence):

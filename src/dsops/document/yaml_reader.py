@@ -1,7 +1,7 @@
-"""YAML events -> a tree.
+"""Build a document's tree from PyYAML's events.
 
-Events, not PyYAML's composer and constructor: those recurse as deep as the text says, follow every alias,
-and drop the text of numbers.
+PyYAML's composer and constructor are not used: they recurse as deep as the text says, follow every alias, and drop
+the text of numbers.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from dsops.document.nodes import (
 from dsops.errors import ConfigTooLarge, Problem, SyntaxInvalid, Where
 from dsops.startup import Any
 
-# The C parser is about ten times as fast; builds of PyYAML without libyaml have only the Python parser.
+# The C parser is about ten times faster. Builds of PyYAML without libyaml have only the Python parser.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# Each class of PyYAML's events has its own attributes; the type stubs give the base class none of them.
+# Each class of PyYAML's events has different attributes, and the type stubs give the base class none of them.
 _Event = Any
 
 _LIBYAML_DEPTH = "exceeded maximum nesting depth"
@@ -38,11 +38,11 @@ _PLAIN_TAGS = frozenset({f"{_STANDARD}{name}" for name in ("int", "float", "bool
 _MERGE = "<<"
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-# YAML 1.1's booleans: the configuration accepts each spelling where it expects a boolean.
+# YAML 1.1's booleans. Where the configuration expects a boolean, it accepts all these spellings.
 _BOOLEANS = frozenset(
     spelling for word in ("true", "false", "yes", "no", "on", "off") for spelling in (word, word.title(), word.upper())
 )
-# YAML 1.2's numbers. YAML 1.1's `1_000` and `12:30` stay texts: users do not mean 750 by the latter.
+# YAML 1.2's numbers. YAML 1.1's `1_000` and `12:30` stay texts, because users do not mean 750 by `12:30`.
 _INTEGER = re.compile(r"[-+]?[0-9]+|0x[0-9a-fA-F]+|0o[0-7]+")
 _NUMBER = re.compile(
     r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
@@ -75,7 +75,7 @@ def read(text: str, file: str, *, has_functions: bool = False) -> Document:
 
 
 class _Reader:
-    """Builds the tree. Counts every list, mapping and scalar, and an alias each time it is used."""
+    """Builds the tree. Counts every list, mapping and scalar, and counts aliased nodes again at each use."""
 
     def __init__(self, file: str, text: str, *, has_functions: bool = False) -> None:
         self._has_functions = has_functions
@@ -89,7 +89,7 @@ class _Reader:
         self._characters = 0
 
     def document(self) -> Node | None:
-        """The only document; None for an empty text."""
+        """Return the root of the only document, or None for an empty text."""
         root: Node | None = None
         is_first = True
         for event in self._events:
@@ -133,7 +133,7 @@ class _Reader:
         return self._has_functions and tag is not None and tag.startswith("!") and len(tag) > 1
 
     def _function(self, event: _Event, value: Node) -> Mapping:
-        """`!Sub text` as `{"Fn::Sub": text}` (CloudFormation User Guide, "Intrinsic function reference")."""
+        """Convert `!Sub text` to `{"Fn::Sub": text}` (CloudFormation User Guide, "Intrinsic function reference")."""
         self._add(1, event)
         name, line = str(event.tag)[1:], event.start_mark.line + 1
         if name == "GetAtt" and isinstance(value, Scalar):
@@ -185,7 +185,7 @@ class _Reader:
         return Mapping(tuple((merged | own).values()), start.start_mark.line + 1)
 
     def _merge(self, line: int, value: Node, into: dict[str, tuple[Scalar, Node]]) -> None:
-        # https://yaml.org/type/merge.html: the earlier of several merged mappings wins.
+        # If several mappings are merged, the earlier one takes precedence (https://yaml.org/type/merge.html).
         for source in value.items if isinstance(value, Sequence) else (value,):
             if not isinstance(source, Mapping):
                 self._note(
@@ -231,7 +231,7 @@ class _Reader:
 
 
 def _kind(text: str) -> Kind:
-    """The type of an unquoted text."""
+    """Return the type of an unquoted text."""
     if text in _NULLS:
         return "null"
     if text[0] in "0123456789+-.":
@@ -242,7 +242,7 @@ def _kind(text: str) -> Kind:
     return "boolean" if text in _BOOLEANS else "text"
 
 
-# (part of PyYAML's message, message for users, hint); the C parser's message first, where the two differ.
+# (part of PyYAML's message, message for users, hint). If the two parsers' messages differ, the C parser's is first.
 _CONTINUES = "this line doesn't continue what stands above it"
 _LIST = "a `[` list without its `]`, or two items without a `,` between them"
 _MAPPING = "a `{` mapping without its `}`, or two entries without a `,` between them"
@@ -266,7 +266,7 @@ _WORDS = (
 
 
 def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
-    """A syntax error of PyYAML in terms of the file's author; never shows a part of the file."""
+    """Convert PyYAML's syntax error to a message for the file's author. It never shows a part of the file."""
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         words = error.problem or error.context or ""
@@ -276,7 +276,7 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
         opened = error.context_mark.line + 1 if error.context_mark is not None else 0
         return _marked_problem(words, text, Where(file, line + 1), column, opened)
     if isinstance(error, yaml.reader.ReaderError):
-        # libyaml reports an offset in bytes, the Python reader one in characters; either gives the right line.
+        # libyaml reports an offset in bytes, the Python parser in characters; both give the right line.
         line = text.encode("utf-8", "replace").count(b"\n", 0, error.position) + 1
         code = error.character if isinstance(error.character, int) else ord(error.character)
         return Problem(Where(file, line), "", f"the control character U+{code:04X} can't stand in YAML", "remove it")
@@ -284,7 +284,10 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
 
 
 def _marked_problem(words: str, text: str, where: Where, column: int, opened: int) -> Problem:
-    """The problem at a place; `opened` is the line where the enclosing structure begins, 0 if unknown."""
+    """Return the problem at a location.
+
+    `opened` is the line where the enclosing list or mapping begins, or 0 if it is unknown.
+    """
     lines = text.split("\n")
     for index in (where.line - 1, where.line - 2):
         if 0 <= index < len(lines):

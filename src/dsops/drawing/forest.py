@@ -9,10 +9,13 @@ from typing import NamedTuple
 from dsops.drawing.plain import width
 
 CHARACTERS = 38
-"""The most characters in a line of a box; longer lines are wrapped, never cut."""
+"""Maximum number of characters in a line of a box. Longer lines are wrapped, never cut."""
 
 CHARACTER, LINE = 7.4, 17
-"""For a monospaced font of 12 px: 0.602 em, the widest of the requested fonts, and some room for hinting."""
+"""Width and line height in px for a monospaced font of 12 px.
+
+0.602 em is the width of the widest of the requested fonts; the rest leaves room for hinting.
+"""
 
 INSIDE, _BETWEEN_COLUMNS, _BETWEEN_ROWS, MARGIN = 10, 56, 12, 24
 
@@ -20,21 +23,21 @@ Key = tuple[str, ...]
 
 
 class Item(NamedTuple):
-    """A box, or a heading for the boxes that follow in its column; depth first, each after its parent."""
+    """A box, or a heading for the boxes that follow in its column. Items are in depth-first order, parents first."""
 
     depth: int
-    """Steps from its root."""
+    """The number of steps from the root."""
     lines: tuple[str, ...]
     """Printable lines, wrapped by `broken`."""
     key: Key | None
-    """None for a heading, which has one line."""
+    """The box's id. None for a heading, which has one line."""
     parent: Key | None = None
     kind: str = ""
-    """The CSS class of its shapes."""
+    """The CSS class of the shapes."""
     corner: int = 3
     is_broken: bool = False
     title: str = ""
-    """The tooltip."""
+    """The text of the tooltip."""
 
 
 class Box(NamedTuple):
@@ -48,7 +51,7 @@ class Box(NamedTuple):
 
 
 class Heading(NamedTuple):
-    """A text above boxes."""
+    """A text above the boxes of a column."""
 
     text: str
     x: float
@@ -65,7 +68,7 @@ class Drawing(NamedTuple):
 
 
 def broken(texts: Iterable[str]) -> tuple[str, ...]:
-    """Wrap texts into the lines of a box; each text starts a new line."""
+    """Wrap texts into the lines of a box. Each text begins on a new line."""
     return tuple(line for text in texts for line in wrap(text, CHARACTERS, break_on_hyphens=False) or [""])
 
 
@@ -77,7 +80,8 @@ def lay_out(items: Sequence[Item], top: float) -> Drawing:
     boxes: list[Box] = []
     headings: list[Heading] = []
     for item in items:
-        # Below all earlier rows of this column and the columns to the right, and no higher than its parent.
+        # The item is placed below all earlier rows of this column and of the columns to the right, and not above its
+        # parent.
         y = max([*bottoms[item.depth :], *tops[item.depth - 1 : item.depth]])
         height = LINE * len(item.lines) + 2 * INSIDE if item.key is not None else LINE
         bottoms[item.depth] = y + height + _BETWEEN_ROWS
@@ -93,7 +97,7 @@ def lay_out(items: Sequence[Item], top: float) -> Drawing:
 def _column_widths(items: Sequence[Item]) -> list[float]:
     widest = [0.0] * (max((item.depth for item in items), default=-1) + 1)
     for item in items:
-        # A heading may be wider than its column: nothing is to the right of it.
+        # A heading may be wider than its column, because nothing is to the right of it.
         if item.key is not None:
             needed = max(map(width, item.lines)) * CHARACTER + 2 * INSIDE
             widest[item.depth] = max(widest[item.depth], needed)

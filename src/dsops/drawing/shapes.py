@@ -1,4 +1,4 @@
-"""SVG elements of a drawing, without the surrounding file and style, which the caller adds."""
+"""The SVG elements of a drawing. The caller adds the surrounding file and style."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from dsops.drawing.plain import plain
 
 
 def shapes(drawing: Drawing) -> Iterator[str]:
-    """Lines of SVG: edges, then headings, then boxes; CSS classes `edge`, `box`, `name`, `bad` and each item's kind."""
+    """Yield lines of SVG: edges, then headings, then boxes.
+
+    Their CSS classes are `edge`, `box`, `name`, `bad`, and the kind of each item.
+    """
     yield from _edges(drawing)
     for heading in drawing.headings:
         yield f'  <text x="{number(heading.x)}" y="{number(heading.y + 12)}">{fit(heading.text)}</text>'
@@ -19,7 +22,7 @@ def shapes(drawing: Drawing) -> Iterator[str]:
 
 
 def _edges(drawing: Drawing) -> Iterator[str]:
-    """Lines from each parent's right side to each child, with right angles."""
+    """Yield a line from each parent's right side to each child, with right angles."""
     boxes = {box.item.key: box for box in drawing.boxes}
     for box in drawing.boxes:
         if box.item.parent is None:
@@ -32,7 +35,7 @@ def _edges(drawing: Drawing) -> Iterator[str]:
 
 
 def _port(box: Box) -> str:
-    """The vertical middle of the box's first line."""
+    """Return the height of the middle of the box's first line, where edges begin and end."""
     return number(box.y + INSIDE + LINE / 2)
 
 
@@ -51,10 +54,10 @@ def _box(box: Box) -> Iterator[str]:
 
 
 def fit(text: str) -> str:
-    """Escape a text for XML; characters that XML can't contain are written as `plain` does."""
+    """Escape a text for XML. Characters that XML can't contain are written as `plain` does."""
     return escape(plain(text), quote=False)
 
 
 def number(value: float) -> str:
-    """A number with one decimal, or none if that is 0, so that the file is the same on every machine."""
+    """Format a number with one decimal, or without if that is 0, so that the file is the same on every machine."""
     return f"{value:.1f}".removesuffix(".0")

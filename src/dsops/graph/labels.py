@@ -1,4 +1,4 @@
-"""The facts that a graph shows of a node; never a secret, a tag's value or a variable's value."""
+"""The facts that a graph shows about a node. They contain no secret, and no value of a tag or variable."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dsops.plan import PlannedVariable, Proof, Step
 from dsops.schema import REASON_TO
 
 NOT_PLANNED = "as written"
-"""The fact of a node that could not be planned."""
+"""The fact shown for a node that could not be planned."""
 
 _MARKS = (
     ("serial_number", "MFA"),
@@ -22,11 +22,11 @@ _MARKS = (
     ("tags", "tags"),
     ("provided_contexts", "contexts"),
 )
-"""Settings that are shown by name only."""
+"""Settings of which only the name is shown."""
 
 
 def facts_of_step(step: Step) -> tuple[str, ...]:
-    """The facts of a hop: operation, role, account, duration, settings, region."""
+    """Return the facts about a hop: operation, role, account, duration, settings, region."""
     return tuple(_of_hop(step))
 
 
@@ -54,12 +54,12 @@ def _of_hop(step: Step) -> Iterator[str]:
 
 
 def facts_of_store(store_type: str, region: str) -> tuple[str, ...]:
-    """The facts of a store that secrets are read from."""
+    """Return the facts about a store that secrets are read from."""
     return (store_type, f"in {region}") if region else (store_type,)
 
 
 def facts_of_variable(variable: PlannedVariable) -> tuple[str, ...]:
-    """The source of a variable's value, and what happens when it is missing."""
+    """Return the source of a variable's value, and what happens if the value is missing."""
     reference = variable.reference
     if reference is None:
         return ("literal",)
@@ -70,7 +70,7 @@ def facts_of_variable(variable: PlannedVariable) -> tuple[str, ...]:
 
 
 def facts_of_login(proof: Proof) -> tuple[str, ...]:
-    """The facts of a token or login: issuer, subject, audience, and expiry."""
+    """Return the facts about a token or login: issuer, subject, audience, and expiry."""
     expiry = (proof.login.told,) if proof.login is not None else ()
     if proof.speaks_of is None:
         return expiry

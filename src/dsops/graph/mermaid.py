@@ -1,4 +1,4 @@
-"""The graph as a Mermaid flowchart, which GitHub and GitLab draw from a ```mermaid block."""
+"""Write the graph as a Mermaid flowchart, which GitHub and GitLab draw from a ```mermaid block."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dsops.graph.plain import is_broken, outcome_words
 from dsops.graph.types import Graph, GraphNode, Key
 
 MOST_EDGES, MOST_CHARACTERS = 500, 50_000
-"""Default limits of Mermaid 11 (`maxEdges`, `maxTextSize`); only the page can raise them, a diagram can't."""
+"""The default limits of Mermaid 11 (`maxEdges`, `maxTextSize`). A page can raise them, but a diagram can't."""
 
 _SHAPES = {"caller": ("([", "])"), "hop": ("[", "]"), "store": ("[(", ")]"), "variable": ("(", ")")}
 
@@ -18,24 +18,24 @@ _CLASSES = (
     "  classDef variable stroke-dasharray:2 2",
     "  classDef denied stroke:#d1242f,stroke-width:4px",
 )
-"""Only strokes, so that the page's own light or dark colours stay."""
+"""The styles set only strokes, so that the page's own light or dark colours stay."""
 
 _SAFE = frozenset(" abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789,:/=")
-"""Characters that stand for themselves in a label.
+"""Characters that a label may contain as they are.
 
 All others are written as character codes: quotes, brackets, `#`, `<`, and what Markdown would turn into a list, a
 link or italics.
 """
 
 _KEYWORDS = ("style", "classDef")
-"""Words whose first letter is written as a code.
+"""Words whose first letter is written as a character code.
 
-In a line with one of them followed by a `:` and a `#`, Mermaid removes a `;` (its `encodeEntities`).
+If a line contains one of them followed by a `:` and a `#`, Mermaid removes a `;` (its `encodeEntities`).
 """
 
 
 def mermaid_text(graph: Graph) -> str:
-    """The flowchart, from left to right; the hops and stores of an account share a box."""
+    """Return the flowchart, from left to right. The hops and stores of an account share a box."""
     lines = ["flowchart LR", f"  accTitle: {_title(graph.title)}", *_CLASSES]
     folded = _folded(graph)
     nodes = [node for node in graph.nodes if node.key not in folded]
@@ -58,19 +58,22 @@ def mermaid_text(graph: Graph) -> str:
 
 
 def edges(graph: Graph) -> int:
-    """The number of edges in the flowchart."""
+    """Return the number of edges in the flowchart."""
     return sum(node.parent is not None for node in graph.nodes) - len(_folded(graph))
 
 
 def _folded(graph: Graph) -> frozenset[Key]:
-    """The variables that become lines in their store's box, when there are more edges than Mermaid draws."""
+    """Return the variables that are drawn as lines in their store's box.
+
+    That applies to all variables if the graph has more edges than Mermaid draws, and otherwise to none.
+    """
     if sum(node.parent is not None for node in graph.nodes) <= MOST_EDGES:
         return frozenset()
     return frozenset(node.key for node in graph.nodes if node.kind == "variable")
 
 
 def _box(graph: Graph, node: GraphNode, inside: list[GraphNode]) -> str:
-    """A node's shape, label and style, including the variables listed inside of it."""
+    """Return a node's shape, label and style. The label includes the variables in `inside`."""
     begin, end = _SHAPES[node.kind]
     text = "<br>".join([*_words(graph, node), *[": ".join(_words(graph, inner_node)) for inner_node in inside]])
     is_bad = any(is_broken(graph, inner_node) for inner_node in (node, *inside))
@@ -86,12 +89,12 @@ def _words(graph: Graph, node: GraphNode) -> list[str]:
 def _edges(graph: Graph, nodes: list[GraphNode], ids: dict[Key, str]) -> Iterator[str]:
     for node in nodes:
         if node.parent is not None:
-            # Dotted when the node failed.
+            # The edge is dotted if the node failed.
             yield f"  {ids[node.parent]} {'-.->' if is_broken(graph, node) else '-->'} {ids[node.key]}"
 
 
 def label(text: str) -> str:
-    """Escape a label's text; `#35;` is Mermaid's notation for a character code."""
+    """Escape the text of a label. `#35;` is Mermaid's notation for a character code."""
     plain_text = plain(text)
     return (
         "".join(
@@ -105,7 +108,11 @@ def label(text: str) -> str:
 
 
 def _is_inside(text: str, at: int) -> bool:
-    """Whether a `.`, `-` or `_` stands inside a word, where it has no special meaning, or is a letter beyond ASCII."""
+    """Whether a character may stay as it is.
+
+    That applies to a `.`, `-` or `_` inside a word, where Mermaid and Markdown give it no meaning, and to a letter
+    beyond ASCII.
+    """
     character = text[at]
     if character in "._-":
         return 0 < at < len(text) - 1 and _is_word(text[at - 1]) and _is_word(text[at + 1])
@@ -117,6 +124,9 @@ def _is_word(character: str) -> bool:
 
 
 def _title(text: str) -> str:
-    """The title, which ends with its line and has no character codes: other characters become spaces."""
+    """Return the title on one line.
+
+    A title can't contain character codes, so characters that need one become spaces.
+    """
     allowed = "".join(character if character.isalnum() or character in " .-_/" else " " for character in plain(text))
     return " ".join(allowed.split()) or "credentials"

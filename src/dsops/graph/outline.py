@@ -1,4 +1,4 @@
-"""The graph as rows from top to bottom: each node after its parent, hops grouped by account."""
+"""The graph as rows from top to bottom. Each node comes after its parent, and hops are grouped by account."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import NamedTuple
 from dsops.graph.types import NO_CREDENTIALS, Graph, GraphNode
 
 _MANY = 6
-"""From this number of sibling hops on, each account gets a heading."""
+"""The number of sibling hops from which each account gets a heading."""
 
 
 class OutlineRow(NamedTuple):
-    """A node, or a heading for the nodes that follow."""
+    """A row of the outline: a node, or a heading for the nodes that follow."""
 
     depth: int
-    """Steps from its caller."""
+    """The number of steps from the caller."""
     level: int
-    """Indentation: the depth, plus one for each heading above."""
+    """The level of indentation: the depth, plus one for each heading above."""
     node: GraphNode | None
     heading: str = ""
 
 
 def outline(graph: Graph) -> list[OutlineRow]:
-    """Every node once, depth first: under each parent its variables, then stores, then hops by account."""
+    """Return every node once, depth first. Below each parent: its variables, then stores, then hops by account."""
     children = graph.children
     rows: list[OutlineRow] = []
-    # The node for stores without credentials comes last.
+    # The node that stands for "no credentials" comes last.
     callers = sorted(children.get(None, []), key=lambda node: node.key == NO_CREDENTIALS)
-    # Not recursive, because a configuration may have a chain of a thousand hops.
+    # The loop is not recursive, because a configuration may have a chain of a thousand hops.
     waiting = [OutlineRow(0, 0, node) for node in reversed(callers)]
     while waiting:
         row = waiting.pop()
@@ -54,6 +54,6 @@ def _arranged(nodes: list[GraphNode], depth: int, level: int) -> Iterator[Outlin
 
 
 def heading(account: str, hops: int) -> str:
-    """A heading: `account 111122223333, 25 hops`."""
+    """Return a heading such as `account 111122223333, 25 hops`."""
     name = f"account {account}" if account else "account not known"
     return f"{name}, {hops} hop" if hops == 1 else f"{name}, {hops} hops"

@@ -1,4 +1,4 @@
-"""A node's outcome and the number of nodes, in words."""
+"""Describe a node's outcome and the number of nodes in words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dsops.graph.types import NO_CREDENTIALS, Graph, GraphNode
 
 
 def outcome_words(graph: Graph, node: GraphNode) -> str:
-    """The outcome: `denied: sts.access-denied`, `ok`, `not tried: needs jump`; "" when nothing was tried."""
+    """Describe the outcome: `denied: sts.access-denied`, `ok`, `not tried: needs jump`; "" if nothing was tried."""
     outcome = graph.outcomes.get(node.key)
     if outcome is None:
         return ""
@@ -16,7 +16,7 @@ def outcome_words(graph: Graph, node: GraphNode) -> str:
 
 
 def counts(graph: Graph) -> str:
-    """The number of nodes by kind: `1 caller, 2 hops, 3 stores, 4 variables`."""
+    """Return the number of nodes of each kind: `1 caller, 2 hops, 3 stores, 4 variables`."""
     parts = []
     for kind in ("caller", "hop", "store", "variable"):
         number = sum(1 for node in graph.nodes if node.kind == kind and node.key != NO_CREDENTIALS)

@@ -1,4 +1,4 @@
-"""The graph as a self-contained SVG file: no script, no font, no link; for light and dark pages."""
+"""Write the graph as a self-contained SVG file, for light and dark pages. It has no script, font or link."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from dsops.graph.text import graph_text
 from dsops.graph.types import Graph
 
 _TOP = 64
-"""Space for the title."""
+"""The height of the space for the title."""
 _CORNERS = {"caller": 16, "hop": 3, "store": 3, "variable": 10}
-"""The radius of a box's corners."""
+"""The corner radius of each kind of box."""
 
-# Every pair of text and background has a contrast of at least 7 to 1 (WCAG 2.2, 1.4.6), which a test computes.
+# Every pair of text and background has a contrast of at least 7 to 1 (WCAG 2.2, 1.4.6); a test computes it.
 LIGHT = {"paper": "#ffffff", "box": "#f4f6f8", "ink": "#1b1f24", "line": "#57606a", "bad": "#8f1d1d"}
 DARK = {"paper": "#0d1117", "box": "#1c2430", "ink": "#f0f3f6", "line": "#b1bac4", "bad": "#ff9a92"}
 
@@ -31,7 +31,7 @@ _STYLE = """\
 
 
 def svg_text(graph: Graph) -> str:
-    """The SVG file. Its description holds the tree as text, for screen readers."""
+    """Return the SVG file. Its description contains the tree as text, for screen readers."""
     drawing = lay_out(graph, _TOP)
     wide, high = number(max(drawing.width, 400)), number(drawing.height)
     return "\n".join(
@@ -62,9 +62,9 @@ def _opening(wide: str, high: str) -> str:
 
 
 def _colours(palette: dict[str, str]) -> list[str]:
-    """CSS colour rules.
+    """Return CSS rules for the colours.
 
-    Without CSS variables, since many SVG viewers support neither these nor `prefers-color-scheme`.
+    The rules use no CSS variables, because many SVG viewers support neither those nor `prefers-color-scheme`.
     """
     return [
         f".paper {{ fill: {palette['paper']}; }}",
@@ -77,12 +77,12 @@ def _colours(palette: dict[str, str]) -> list[str]:
 
 
 def lay_out(graph: Graph, top: float) -> Drawing:
-    """Lay out the drawing, starting at height `top`."""
+    """Lay out the graph's boxes, starting at height `top`."""
     return lay_out_items([_item(graph, row) for row in outline(graph)], top)
 
 
 def _item(graph: Graph, row: OutlineRow) -> Item:
-    """The box of a row: name, outcome and facts on separate lines."""
+    """Return the box of a row, with name, outcome and facts on separate lines."""
     node = row.node
     if node is None:
         return Item(row.depth, (row.heading,), None)
@@ -92,7 +92,7 @@ def _item(graph: Graph, row: OutlineRow) -> Item:
 
 
 def _joined(facts: list[str]) -> list[str]:
-    """Short facts, joined on one line where they fit."""
+    """Join short facts on one line where they fit."""
     joined: list[str] = []
     for fact in facts:
         if joined and len(joined[-1]) + len(fact) + 2 <= CHARACTERS:

@@ -1,4 +1,7 @@
-"""The graph as a tree of indented lines, without branch characters, which a screen reader would read out."""
+"""Write the graph as a tree of indented lines.
+
+The tree has no branch characters, because a screen reader would read them out.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ from dsops.graph.types import Graph
 
 _RED, _OFF = "\x1b[31m", "\x1b[0m"
 _LEAST_COLUMNS = 24
-"""The minimum width of a line's text, however deep it is indented."""
+"""Minimum width of the text in a line, however deep the line is indented."""
 
 
 def graph_text(graph: Graph, *, columns: int = 0, has_colour: bool = False) -> str:
-    """The tree; lines are wrapped at `columns` (0: never). Red only repeats what the words say."""
+    """Return the tree. Lines are wrapped at `columns` (0: never). Red colour only repeats what the words say."""
     lines = [plain(graph.title), counts(graph), ""]
     for row in outline(graph):
         text = f"{row.heading}:" if row.node is None else _node_text(graph, row)
@@ -29,7 +32,7 @@ def graph_text(graph: Graph, *, columns: int = 0, has_colour: bool = False) -> s
 
 def _node_text(graph: Graph, row: OutlineRow) -> str:
     node = row.node
-    assert node is not None  # noqa: S101 (its caller asked)
+    assert node is not None  # noqa: S101 (the caller has checked this)
     tried = outcome_words(graph, node)
     name = f"{plain(node.name)} [{tried}]" if tried else plain(node.name)
     facts = ", ".join(plain(fact) for fact in node.facts)
@@ -37,7 +40,7 @@ def _node_text(graph: Graph, row: OutlineRow) -> str:
 
 
 def _broken(text: str, indent: str, columns: int) -> list[str]:
-    """Wrap the text at that width; an ARN is never broken, so that it can be copied."""
+    """Wrap the text at `columns`. An ARN is never broken, so that it can be copied."""
     if not columns:
         return [f"{indent}{text}"]
     return wrap(

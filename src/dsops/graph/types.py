@@ -8,13 +8,13 @@ from typing import Literal, NamedTuple
 Kind = Literal["caller", "hop", "store", "variable"]
 
 Status = Literal["ok", "denied", "failed", "skipped"]
-"""`denied`: AWS denied access. `failed`: any other error. `skipped`: not tried, because its parent failed."""
+"""`denied`: AWS denied access. `failed`: any other error. `skipped`: not tried, because the parent failed."""
 
 Key = tuple[str, ...]
-"""A node's identity, independent of its texts: `("step", "prod")`, `("variable", "production", "TOKEN")`."""
+"""The identity of a node, independent of its texts: `("step", "prod")`, `("variable", "production", "TOKEN")`."""
 
 NO_CREDENTIALS: Key = ("nobody",)
-"""The parent of literals and of stores without credentials."""
+"""The parent node of literals and of stores that need no credentials."""
 
 
 class NodeOutcome(NamedTuple):
@@ -22,21 +22,21 @@ class NodeOutcome(NamedTuple):
 
     status: Status
     told: str = ""
-    """The error's code, or the failed parent; "" for `ok`."""
+    """The code of the error, or the parent that failed; "" for `ok`."""
 
 
 class GraphNode(NamedTuple):
-    """One caller, hop, store or variable; its texts are not escaped for any format."""
+    """A caller, hop, store or variable. Its texts are not escaped for any format."""
 
     key: Key
     kind: Kind
     name: str
     facts: tuple[str, ...]
-    """Short facts for people; never a secret or a value."""
+    """Short facts for people. They contain no secret and no variable's value."""
     parent: Key | None
-    """The node that provides its credentials or value; None for callers."""
+    """The node that provides this node's credentials or value; None for callers."""
     account: str = ""
-    """The account of its session; "" when it is not known."""
+    """The account of the node's session; "" if it is unknown."""
     environment: str = ""
     """The environment of a variable; "" for other kinds."""
     where: str = ""
@@ -44,7 +44,7 @@ class GraphNode(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """The nodes, each after its parent, and the outcomes of those that were tried."""
+    """The nodes, each after its parent, and the outcomes of the nodes that were tried."""
 
     title: str
     nodes: tuple[GraphNode, ...]
@@ -52,7 +52,7 @@ class Graph(NamedTuple):
 
     @property
     def children(self) -> dict[Key | None, list[GraphNode]]:
-        """Parent -> the nodes that get their credentials or value from it, in order; None -> callers."""
+        """Parent -> the nodes that get their credentials or value from it, in order. The key None has the callers."""
         children: dict[Key | None, list[GraphNode]] = {}
         for node in self.nodes:
             children.setdefault(node.parent, []).append(node)

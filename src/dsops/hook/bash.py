@@ -1,7 +1,8 @@
-"""The hook for bash, from 3.2 on (macOS): no `declare -g`, no `local -`; an empty array is unset for `set -u`.
+"""The code of the hook for bash.
 
-The hook's state is in arrays of the shell, which an environment can't contain: the names of the loaded variables, their
-saved and their new values, each behind an empty first element. DSOPS_HOOK_VARS tells programs which variables are
+It works from bash 3.2 on (macOS): so no `declare -g` and no `local -`, and `set -u` treats an empty array as unset.
+The hook's state is in arrays of the shell, which an environment can't contain: the names of the loaded variables, and
+their saved and new values, each behind an empty first element. DSOPS_HOOK_VARS tells programs which variables are
 loaded; nothing is restored from it.
 """
 

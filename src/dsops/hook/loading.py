@@ -1,4 +1,4 @@
-"""The configuration that a shell's hook may load, and the shell code by which the hook loads an environment."""
+"""Find the configuration that a shell's hook may load, and write the shell code that loads an environment."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from dsops.stores import StoreTypes
 
 
 class Loaded(NamedTuple):
-    """The changes that an environment makes to a shell."""
+    """The changes to a shell that loading an environment makes."""
 
     environment: str
     values: Mapping[str, bytes]
     removed: tuple[str, ...]
-    """Inherited variables that name another AWS identity than the environment's."""
+    """Inherited variables that set another AWS identity than the environment does."""
     seconds: int | None
-    """Seconds until a loaded session has to be renewed; None when none expires."""
+    """Seconds until the first loaded session must be renewed; None if no session expires."""
 
 
 def load_found(runtime: Runtime) -> Config:
-    """The configuration found from the working folder upward; DSOPS_CONFIG is ignored."""
+    """Load the configuration found from the working folder upward. DSOPS_CONFIG is ignored."""
     try:
         return configuration.load(folder=runtime.folder, environ=runtime.environ, types=StoreTypes(), permission=HOOKED)
     except ConfigNotFound as error:
@@ -41,20 +41,21 @@ def load_found(runtime: Runtime) -> Config:
 
 
 def watched_times(path: str, runtime: Runtime) -> dict[str, int | None]:
-    """The modification times of the files on which a permission depends, read before the files themselves."""
+    """Return the modification times of the files on which a permission depends. Call this before the files are read."""
     folder = permission_folder(path, runtime.environ, HOOKED)
     return times_of([path, configuration.local_path(path), *([folder] if folder else [])])
 
 
 def allowed_config(path: str, times: dict[str, int | None], runtime: Runtime) -> Config:
-    """The configuration at that path, which the user has allowed for the hook. Raises NotAllowed.
+    """Load the configuration at that path if the user has allowed it for the hook. Raises NotAllowed.
 
-    The times of the other files that it is made of are added to `times`.
+    The modification times of the other files that belong to the configuration are added to `times`.
     """
     allowed = permissions(path, runtime.environ, HOOKED)
     files = {file.written for permission in allowed for file in permission.files}
     times.update(times_of(sorted(files - times.keys())))
-    # Checked before anything is parsed: a hostile file may take minutes. `load_found` checks the bytes that it reads.
+    # The permission is checked before anything is parsed, because parsing a hostile file may take minutes. `load_found`
+    # checks the bytes that it reads once more.
     config = load_found(runtime) if is_as_allowed(path, allowed) else None
     if config is not None:
         refuse_shared(config.files)
@@ -67,7 +68,10 @@ def allowed_config(path: str, times: dict[str, int | None], runtime: Runtime) ->
 
 
 def renewal_seconds(sessions: Sequence[Credentials], now: datetime) -> int | None:
-    """Seconds until the first session stops being fresh, or being usable if it is not fresh now; None without one."""
+    """Return the seconds until the first session is no longer fresh; None if no session expires.
+
+    If that session is not fresh now, the result is the time until it is no longer usable.
+    """
     left = [session.seconds_left(now) for session in sessions if session.expiration is not None]
     if not left:
         return None
@@ -76,7 +80,10 @@ def renewal_seconds(sessions: Sequence[Credentials], now: datetime) -> int | Non
 
 
 def shell_calls(shell: str, marks: Mapping[str, str], loaded: Loaded | None) -> bytes:
-    """Calls of the hook's shell functions, one per line: files to watch, variables to unset and set, renewal time."""
+    """Return calls of the hook's shell functions, one per line.
+
+    They name the files to watch, the variables to unset and set, and the renewal time.
+    """
     word = quote_bytes if shell == "fish" else quote
     watch = [(b"__dsops_watch", os.fsencode(path), os.fsencode(mark)) for path, mark in marks.items()]
     lines = [b" ".join([function, word(path), word(mark)]) for function, path, mark in watch]
@@ -88,7 +95,7 @@ def shell_calls(shell: str, marks: Mapping[str, str], loaded: Loaded | None) -> 
 
 
 def hook_code(shell: str, words: Sequence[str]) -> bytes:
-    """The hook's code for a shell; `words` is the command line that starts dsops."""
+    """Return the hook's code for a shell. `words` is the command line that starts dsops."""
     module = __import__(f"dsops.hook.{shell}", fromlist=["CODE"])
     word = quote_bytes if shell == "fish" else quote
     code: str = module.CODE

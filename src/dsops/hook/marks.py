@@ -1,7 +1,7 @@
-"""Mark files: a shell compares their times with those of watched files, and sees a change without starting a process.
+"""Mark files, with which a shell detects changed files without starting a process.
 
-A mark is an empty file with the modification time of the file that it stands for. The shells' `-nt` and `-ot` compare
-nanoseconds (bash, zsh and fish). A missing mark stands for a missing file.
+A mark is an empty file with the modification time of a watched file. The shell compares the two times with `-nt` and
+`-ot`, which compare nanoseconds (bash, zsh and fish). A missing mark means that the watched file is missing.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ _OF_A_SHELL = re.compile(r"hook-(\d+)")
 
 
 def times_of(paths: Iterable[str]) -> dict[str, int | None]:
-    """Modification times in nanoseconds, None for a missing file. Call it before the files are read."""
+    """Return modification times in nanoseconds; None for a missing file. Call this before the files are read."""
     return {path: _time(path) for path in paths}
 
 
 def set_marks(times: Mapping[str, int | None], shell_pid: int, environ: Mapping[str, str]) -> dict[str, str]:
-    """Create the marks of a shell, in a folder of their own; return file -> mark. Marks of ended shells are removed.
+    """Create the marks of a shell in a separate folder; return watched file -> mark.
 
-    Raises FileNotWritten where no private folder is available: without marks a revoked permission would go unnoticed.
+    Marks of shells that have ended are removed. Raises FileNotWritten if no private folder is available: without
+    marks a revoked permission would go unnoticed.
     """
     parent = folder_of(environ)
     folder = os.path.join(parent, f"hook-{shell_pid}")
@@ -40,7 +41,8 @@ def set_marks(times: Mapping[str, int | None], shell_pid: int, environ: Mapping[
     try:
         for number, (path, time) in enumerate(times.items()):
             mark = os.path.join(folder, str(number))
-            # On a file system with coarser times the file would look changed at every prompt: it is not watched there.
+            # On a file system with coarser times, the file would look changed at every prompt. Therefore it is not
+            # watched there.
             if _set(mark, time):
                 marks[path] = mark
     except OSError as error:
@@ -67,7 +69,10 @@ def _time(path: str) -> int | None:
 
 
 def _remove_stale(parent: str) -> None:
-    """Remove the marks of ended shells; a live shell that is not visible here (a container) creates its marks again."""
+    """Remove the marks of shells that have ended.
+
+    A live shell that is not visible here (in a container) creates its marks again.
+    """
     for name in os.listdir(parent):
         match = _OF_A_SHELL.fullmatch(name)
         if not match or _is_running(int(match[1])):

@@ -1,4 +1,4 @@
-"""The variables that a shell's hook may set: none that control programs, none with a meaning for a shell."""
+"""Decide which variables a shell's hook may set: none that control programs or have a meaning for a shell."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dsops.errors import NotAllowed
 
 _NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 
-# bash(1), zshparam(1) and fish's list of special variables; USERNAME and UID make zsh become that user.
+# bash(1), zshparam(1) and fish's list of special variables. USERNAME and UID make zsh switch to that user.
 _OF_SHELLS = frozenset(
     """
     _ ARGC ARGV ARGV0 CDPATH CHILD_MAX CMD_DURATION COLUMNS COMPREPLY COPROC CORRECT_IGNORE CORRECT_IGNORE_FILE
@@ -28,10 +28,10 @@ _BEGINNINGS = tuple("BASH COMP_ DSOPS_ FISH_ LC_ PROMPT_ READLINE_ TRY_BLOCK_ XD
 
 
 def require_harmless(names: Iterable[str]) -> None:
-    """Raises NotAllowed for variables that would change how the shell or its programs work.
+    """Raise NotAllowed for variables that would change how the shell or its programs work.
 
-    Otherwise anyone who can write the file could decide what the next command line runs. `dsops exec` gives such
-    variables to one command, which the user has chosen.
+    Otherwise a user who can write the file could decide what the next command line runs. `dsops exec` gives such
+    variables only to one command, which the user has chosen.
     """
     for name in names:
         if why := _harm(name):
@@ -41,7 +41,7 @@ def require_harmless(names: Iterable[str]) -> None:
 
 
 def _harm(name: str) -> str:
-    """The reason why the hook does not set a variable; "" for one that it sets."""
+    """Return the reason why the hook does not set a variable, or "" if it does."""
     if (family := steering(name)) and not is_credential(name):
         return f"it steers {family}, in every command of the shell"
     if not _NAME.fullmatch(name):

@@ -1,4 +1,4 @@
-"""The hook for zsh. Its state is in arrays, which an environment can't contain."""
+"""The code of the hook for zsh. Its state is in arrays, which an environment can't contain."""
 
 CODE = r"""
 __dsops_hook() {

@@ -1,8 +1,8 @@
-"""Answer one request to the system keyring, through the package `keyring`, in its own process.
+"""Answer one request to the system keyring, through the package `keyring`, in a separate process.
 
-`items.py` starts it with exactly the client's environment and folder, because the package reads HOME, XDG_*,
-DBUS_SESSION_BUS_ADDRESS and others. The request is one JSON object on standard input, the answer one on standard
-output; all other output goes to standard error.
+`items.py` starts this process with exactly the client's environment and folder, because the package reads HOME,
+XDG_*, DBUS_SESSION_BUS_ADDRESS and others. The request is one JSON object on standard input, and the answer one JSON
+object on standard output; all other output goes to standard error.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main() -> None:
     answer_descriptor = os.dup(1)
     os.dup2(2, 1)
     request = json.loads(sys.stdin.buffer.read())
-    # A backend that prompts for a password must open the terminal itself: standard input carried the request.
+    # A backend that prompts for a password must open the terminal itself, because standard input contained the request.
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     with os.fdopen(answer_descriptor, "w", encoding="utf-8") as stream:
@@ -33,7 +33,10 @@ def main() -> None:
 
 
 def answer(request: Mapping[str, str]) -> dict[str, Any]:
-    """`value` (None for no entry) and `backend`, or `error` and `why`. Any: JSON, which the parent checks."""
+    """Answer a request with `value` (None if there is no entry) and `backend`, or with `error` and `why`.
+
+    Any: the JSON values, which the parent process checks.
+    """
     try:
         import keyring.errors
         from keyring import core
@@ -41,10 +44,10 @@ def answer(request: Mapping[str, str]) -> dict[str, Any]:
         is_missing = isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == "keyring"
         return {"error": "NotInstalled" if is_missing else "NotLoaded", "why": _told(error, request)}
     try:
-        # A configured backend is always used; of the installed ones, only recommended ones, which encrypt.
+        # A configured backend is always used. Otherwise only recommended backends, which encrypt, are considered.
         core.init_backend(limit=core.recommended)
         backend = core.get_keyring()
-    except Exception as error:  # noqa: BLE001 - a backend is third-party code that the user has chosen
+    except Exception as error:  # noqa: BLE001 - the user has chosen the backend, which is third-party code
         return {"error": "NotLoaded", "why": _told(error, request)}
     if type(backend).__module__ == "keyring.backends.null":
         return {"error": "SwitchedOff", "why": ""}
@@ -52,13 +55,13 @@ def answer(request: Mapping[str, str]) -> dict[str, Any]:
         value = _do(backend, request)
     except (keyring.errors.KeyringError, DsopsError) as error:
         return {"error": type(error).__name__, "why": _told(error, request), "backend": str(backend.name)}
-    except Exception as error:  # noqa: BLE001 - the same
+    except Exception as error:  # noqa: BLE001 - for the same reason
         return {"error": "Failed", "why": _told(error, request), "backend": str(backend.name)}
     return {"value": value, "backend": str(backend.name)}
 
 
 def _do(backend: Any, request: Mapping[str, str]) -> str | None:
-    """Carry out the request. Any: a backend's type, which is not imported because the package may be missing."""
+    """Carry out the request. Any: a backend's type, which can't be imported here because the package may be missing."""
     service, account = request["service"], request["account"]
     if request["do"] == "put":
         backend.set_password(service, account, request["value"])
@@ -72,7 +75,7 @@ def _do(backend: Any, request: Mapping[str, str]) -> str | None:
 
 
 def _told(error: Exception, request: Mapping[str, str]) -> str:
-    """The error's message, without the secret that was to be stored."""
+    """Return the error's message, with the secret that was to be stored masked."""
     text = str(error)
     if request.get("value"):
         text = text.replace(request["value"], "***")

@@ -1,7 +1,8 @@
-"""The list of the keyring's entries, without secrets: a file beside the folders of `dsops allow`.
+"""The list of the keyring's entries, without secrets. It is a file beside the folders of `dsops allow`.
 
-A run reads it to know whether the keyring has an entry for it (asking the keyring costs 200 ms); a plan reads it to
-tell two keys of one name apart. It is trusted only if the user owns it and no other user can write it.
+A run reads the list to find out whether the keyring has an entry that it needs, because asking the keyring takes 200
+ms. A plan reads the list to distinguish two keys of the same name. The list is trusted only if the user owns the file
+and no other user can write to it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from dsops.startup import Any, NamedTuple, TypeVar
 T = TypeVar("T")
 
 VARIABLE = "DSOPS_KEYRING"
-"""`off` disables the keyring; a store for its keys then uses those of the environment."""
+"""The variable that disables the keyring, with the value `off`. Stores then use keys from the environment."""
 
 _OFF = ("off", "0", "no", "false")
 _VERSION = 1
@@ -30,15 +31,15 @@ _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
 class SeedEntry(NamedTuple):
-    """An MFA device whose seed is in the keyring."""
+    """An entry for an MFA device whose seed is in the keyring."""
 
     serial_number: str
     added: str
-    """`2026-11-24T12:00:00Z`."""
+    """When the seed was added: `2026-11-24T12:00:00Z`."""
 
 
 class KeysEntry(NamedTuple):
-    """A user's long-term key in the keyring, possibly with the previous key and a new one that is being tried."""
+    """An entry for a user's long-term key, which during a rotation includes the previous key and a new one."""
 
     name: str
     key_id: str
@@ -47,12 +48,12 @@ class KeysEntry(NamedTuple):
     """The user's ARN."""
     added: str
     created: str = ""
-    """When AWS created the key; "" if the user is not allowed to ask."""
+    """When AWS created the key; "" if the user has no permission to find out."""
     next_key_id: str = ""
-    """A key from an unfinished rotation, not in use yet."""
+    """A key that an unfinished rotation has created and that is not in use yet."""
     next_created: str = ""
     old_key_id: str = ""
-    """The previous key, which the rotation has not deleted."""
+    """The previous key, if the rotation has not deleted it."""
     old_is_off: bool = False
     """Whether the previous key was deactivated."""
 
@@ -69,12 +70,12 @@ _MOST_BYTES = 1 << 24
 
 
 def is_off(environ: Mapping[str, str]) -> bool:
-    """Whether the keyring is disabled, as in a sandbox, or in CI, where keys are in the environment."""
+    """Whether DSOPS_KEYRING disables the keyring, as in a sandbox, or in CI with keys in the environment."""
     return environ.get(VARIABLE, "").lower() in _OFF
 
 
 def contents(environ: Mapping[str, str]) -> Contents:
-    """Read the list. Raises KeyringFailed when it can't be read or trusted."""
+    """Read the list. Raises KeyringFailed if it can't be read or trusted."""
     path = path_of(environ)
     try:
         text, status = read_file(path, _MOST_BYTES)
@@ -131,7 +132,7 @@ def write(environ: Mapping[str, str], new: Contents) -> None:
 def changing(environ: Mapping[str, str]) -> Iterator[Contents]:
     """Lock the list for a change, and yield its contents.
 
-    Raises KeyringFailed when another process keeps the lock too long, FileNotWritten when nothing can be written.
+    Raises KeyringFailed if another process keeps the lock too long, and FileNotWritten if the list can't be written.
     """
     path = path_of(environ)
     if not path:
@@ -173,9 +174,9 @@ def _lock(descriptor: int) -> None:
 
 
 def path_of(environ: Mapping[str, str]) -> str:
-    """The path of the list, by the XDG base directory specification; "" when there is no home folder."""
+    """Return the path of the list by the XDG base directory specification, or "" without a home folder."""
     data = environ.get("XDG_DATA_HOME", "")
-    if not os.path.isabs(data):  # the specification says to ignore relative paths
+    if not os.path.isabs(data):  # the XDG specification says that relative paths are ignored
         home = environ.get("HOME") or environ.get("USERPROFILE", "")
         data = os.path.join(home, ".local", "share") if os.path.isabs(home) else ""
     if not data:
@@ -184,7 +185,7 @@ def path_of(environ: Mapping[str, str]) -> str:
 
 
 def _parsed(value: Mapping[str, Any]) -> Contents:
-    # Any: JSON, which is checked below.
+    # The value has type Any because it is parsed JSON; it is checked below.
     if value["version"] != _VERSION:
         raise ValueError("another version")
     seeds = [_entry(SeedEntry, fields) for fields in value["mfa"]]
@@ -193,7 +194,7 @@ def _parsed(value: Mapping[str, Any]) -> Contents:
 
 
 def _entry(kind: type[T], fields: Mapping[str, object]) -> T:
-    """Parse one entry; members added by a newer dsops are ignored."""
+    """Parse one entry. Fields that a newer dsops has added are ignored."""
     known_fields = {name: field for name, field in fields.items() if name in getattr(kind, "_fields", ())}
     for name, field in known_fields.items():
         if not isinstance(field, bool if name == "old_is_off" else str):

@@ -1,7 +1,8 @@
-"""Get, store and delete secrets in the system keyring, in a fresh process with the client's environment.
+"""Get, store and delete secrets in the system keyring, through a child process with the client's environment.
 
-The package `keyring` takes 60 ms to import and reads the environment of its process, so it never runs in this one:
-the agent works for clients of several sessions. A secret travels over a pipe, never as an argument or in a file.
+The package `keyring` takes 60 ms to import and reads the environment of its process. So it never runs in this
+process, because the agent works for clients of several sessions. Secrets pass through a pipe, never through arguments
+or files.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
 TIMEOUT_SECONDS = 60.0
-"""The keyring may prompt for its password; this bounds a prompt that is not visible."""
+"""The keyring may prompt for its password; the timeout ends a prompt that the user can't see."""
 
-# Run as `python -I -c`, so that the client's folder and PYTHON* variables don't decide what is imported.
+# With `python -I -c`, the client's folder and PYTHON* variables don't influence which modules are imported.
 _START = "import sys; sys.path[:] = sys.argv[1:]; from dsops.keyring.child import main; main()"
 
 _DIAGNOSE = "see what `python -m keyring diagnose` says"
@@ -30,14 +31,14 @@ _INSTEAD = "use a desktop session with one (GNOME Keyring, KWallet, KeePassXC, m
 
 
 class Keyring(NamedTuple):
-    """The system keyring of the client with this environment."""
+    """The system keyring of a client with this environment and folder."""
 
     environ: Mapping[str, str]
     folder: str
     timeout_seconds: float = TIMEOUT_SECONDS
 
     def get(self, service: str, account: str) -> Secret | None:
-        """The secret stored under that name; None when there is none.
+        """Return the secret stored under that name, or None if there is none.
 
         Raises KeyringUnavailable, KeyringLocked and others.
         """
@@ -45,12 +46,12 @@ class Keyring(NamedTuple):
         return Secret(value) if isinstance(value, str) else None
 
     def put(self, service: str, account: str, value: Secret) -> str:
-        """Store a secret, replacing any of that name; returns the keyring's name, for messages."""
+        """Store a secret, replacing any secret of that name. Returns the keyring's name, for messages."""
         answer = self._ask({"do": "put", "service": service, "account": account, "value": value.reveal()})
         return str(answer.get("backend", ""))
 
     def delete(self, service: str, account: str) -> None:
-        """Delete a secret; does nothing when there is none."""
+        """Delete a secret. Does nothing if there is no secret of that name."""
         self._ask({"do": "delete", "service": service, "account": account})
 
     def _ask(self, request: Mapping[str, str]) -> Mapping[str, object]:
@@ -83,14 +84,14 @@ class Keyring(NamedTuple):
         try:
             out, _ = child.communicate(question, self.timeout_seconds)
         except subprocess.TimeoutExpired:
-            # From None: the cause would contain the output so far.
+            # `from None`, because the cause would contain the output so far.
             raise KeyringLocked(
                 f"the keyring did not answer within {self.timeout_seconds:g} s",
                 why="it may be waiting for its password, in a window or for one that can't be shown here",
                 hint="unlock the keyring in your desktop session, then run this again",
             ) from None
         finally:
-            # Not `with`, which would wait for the end of the pipes: a helper of the keyring may hold them open.
+            # A `with` block would wait until the pipes are closed, and a helper of the keyring may keep them open.
             child.kill()
             for pipe in (child.stdin, child.stdout):
                 if pipe is not None:
@@ -107,7 +108,10 @@ class Keyring(NamedTuple):
 
 
 def _failure(error: str, why: str, backend: str) -> DsopsError:
-    """Convert the child's error; `error` is an exception class name, of the package `keyring` where it has one."""
+    """Convert the child's error to an exception.
+
+    `error` is the class name of an exception, mostly of the package `keyring`.
+    """
     name = f" ({backend})" if backend else ""
     if error == "NotInstalled":
         return ExtraMissing(

@@ -1,7 +1,7 @@
 """Long-term keys of users in the keyring.
 
-One keyring entry holds the secrets of a name by access key id: during a rotation there are two. The list (`index`)
-says which one is in use and changes atomically, so that a working key is in use at every moment.
+A keyring entry contains all secrets that belong to a name, by access key id: during a rotation there are two. The
+list (`index`) says which key is in use. The list changes atomically, so that at every moment a working key is in use.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dsops.keyring.items import Keyring
 from dsops.secret import Secret
 
 SERVICE = "dsops keys"
-"""The service name, which the keyring's own window shows beside the key's name."""
+"""The service name. The keyring's own window shows it beside the key's name."""
 
 
 def entry_named(contents: Contents, name: str) -> KeysEntry:
@@ -36,14 +36,14 @@ def entry_named(contents: Contents, name: str) -> KeysEntry:
 
 
 def get_secrets(keyring: Keyring, name: str) -> dict[str, Secret]:
-    """The secrets of a name, by access key id; {} when the keyring has no such entry."""
+    """Return the secrets stored under a name, by access key id; {} if the keyring has no such entry."""
     stored_text = keyring.get(SERVICE, name)
     if stored_text is None:
         return {}
     try:
         secrets = json.loads(stored_text.reveal())
     except (ValueError, RecursionError):
-        # From None: the error contains the whole text.
+        # The error raised below has no cause (`from None`), because the cause contains the whole text.
         secrets = None
     if not isinstance(secrets, dict) or not all(isinstance(each, str) for each in secrets.values()):
         raise KeyringEntryMissing(
@@ -54,13 +54,13 @@ def get_secrets(keyring: Keyring, name: str) -> dict[str, Secret]:
 
 
 def put_secrets(keyring: Keyring, name: str, secrets: Mapping[str, Secret]) -> str:
-    """Store the secrets, replacing the previous ones; returns the keyring's name."""
+    """Store the secrets, replacing those stored under the name before. Returns the keyring's name."""
     text = json.dumps({key_id: secret.reveal() for key_id, secret in secrets.items()})
     return keyring.put(SERVICE, name, Secret(text))
 
 
 def credentials_of(entry: KeysEntry, secrets: Mapping[str, Secret], key_id: str = "") -> Credentials:
-    """The credentials of the key in use, or of `key_id`. Raises KeyringEntryMissing."""
+    """Return the credentials of the key in use, or of `key_id` if given. Raises KeyringEntryMissing."""
     key_id = key_id or entry.key_id
     secret = secrets.get(key_id)
     if secret is None:
@@ -73,6 +73,6 @@ def credentials_of(entry: KeysEntry, secrets: Mapping[str, Secret], key_id: str 
 
 
 def get_credentials(keyring: Keyring, name: str) -> Credentials:
-    """The credentials of the key with that name. Raises KeyringEntryMissing, and what a keyring raises."""
+    """Return the credentials of the key with that name. Raises KeyringEntryMissing, and the errors of `Keyring.get`."""
     entry = entry_named(index.contents(keyring.environ), name)
     return credentials_of(entry, get_secrets(keyring, name))

@@ -1,4 +1,4 @@
-"""Seeds of virtual MFA devices in the keyring, and the codes that they give."""
+"""Seeds of virtual MFA devices in the keyring, and the codes derived from them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dsops.secret import Secret
 from dsops.text import clean
 
 SERVICE = "dsops mfa"
-"""The service name, which the keyring's own window shows beside the serial number."""
+"""The service name. The keyring's own window shows it beside the serial number."""
 
 
 # The pattern of SerialNumber in the STS service model.
@@ -23,7 +23,10 @@ _WHERE_SHOWN = "`aws iam list-mfa-devices` shows it, as does your own page of th
 
 
 def device_named(contents: Contents, name: str) -> str:
-    """The named serial number, or the only one on the list. Raises KeyringEntryMissing or UsageError."""
+    """Return the serial number `name`, or without a name the only one in the list.
+
+    Raises KeyringEntryMissing or UsageError.
+    """
     seeds = contents.seeds
     if not name and len(seeds) == 1:
         return next(iter(seeds))
@@ -40,9 +43,9 @@ def device_named(contents: Contents, name: str) -> str:
 
 
 def check_serial_number(serial_number: str) -> str:
-    """Return the serial number. Raises UsageError or SeedRefused for anything but a virtual MFA device's."""
+    """Return the serial number if it is that of a virtual MFA device. Raises UsageError or SeedRefused otherwise."""
     if not re.fullmatch(_SERIAL_NUMBER, serial_number, re.ASCII):
-        # Not shown, since it may be the seed by mistake.
+        # The message omits the text, which may be the seed by mistake.
         raise UsageError(
             "that is not the serial number of an MFA device",
             why="it is an ARN such as arn:aws:iam::123456789012:mfa/ada",
@@ -66,11 +69,11 @@ def check_serial_number(serial_number: str) -> str:
 
 
 def parse_seed(text: Secret) -> Secret:
-    """The base32 seed in the text or otpauth:// link that AWS shows. Raises SeedRefused."""
+    """Parse the base32 seed from the text or otpauth:// link that AWS shows. Raises SeedRefused."""
     try:
         return Secret(totp.read_seed(text.reveal()))
     except ValueError as error:
-        # From None: the standard library's error shows the text in its traceback.
+        # `from None`, because the standard library's error would show the text in its traceback.
         raise SeedRefused(
             "that is not the seed of an MFA device",
             why=str(error),
@@ -79,7 +82,7 @@ def parse_seed(text: Secret) -> Secret:
 
 
 def get_seed(keyring: Keyring, serial_number: str) -> Secret:
-    """The device's seed. Raises KeyringEntryMissing, or a KeyringFailed of the keyring."""
+    """Return the device's seed. Raises KeyringEntryMissing, or KeyringFailed if the keyring can't be read."""
     seed = keyring.get(SERVICE, serial_number)
     if seed is None:
         raise KeyringEntryMissing(
@@ -91,7 +94,10 @@ def get_seed(keyring: Keyring, serial_number: str) -> Secret:
 
 
 def add_seed(keyring: Keyring, serial_number: str, seed: Secret, added: str, *, replaces: bool) -> str:
-    """Store a seed; return the keyring's name. Raises UsageError if there is one already, unless `replaces`."""
+    """Store a seed; return the keyring's name.
+
+    Raises UsageError if the keyring already has a seed of the device, unless `replaces` is true.
+    """
     with index.changing(keyring.environ) as before:
         if not replaces:
             refuse_known(before, serial_number)
@@ -120,5 +126,5 @@ def remove_seed(keyring: Keyring, serial_number: str) -> None:
 
 
 def code_at(seed: Secret, now: float) -> Secret:
-    """The code that the device shows at `now`, in seconds since 1970."""
+    """Return the code that the device shows at the time `now`, in seconds since 1970."""
     return Secret(totp.code_at(seed.reveal(), now))

@@ -1,4 +1,4 @@
-"""The text forms of a key: two lines, the JSON of the AWS CLI, the CSV file of the console."""
+"""The text formats of a key: two lines, the JSON of the AWS CLI, the CSV file of the console."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _FORMS = "give key id and secret on two lines, the JSON of `aws iam create-acces
 
 
 class KeyInput:
-    """A key id and a secret. The user may have swapped them, so no error shows the id before `check`."""
+    """A key id and a secret as entered. The user may have swapped them, so no error shows the id before `check`."""
 
     def __init__(self, key_id: str, secret: Secret) -> None:
         self.key_id = key_id
         self.secret = secret
 
     def check(self) -> KeyInput:
-        """The pair itself. Raises KeysRefused for anything but a long-term key."""
+        """Return this pair if it is a long-term key. Raises KeysRefused otherwise."""
         secret = self.secret.reveal()
         if re.fullmatch(_KEY_ID, secret):
             raise KeysRefused("the secret looks like a key id", why="the two may be swapped", hint=_FORMS)
@@ -34,7 +34,7 @@ class KeyInput:
 
 
 def check_key_id(key_id: str) -> None:
-    """Raises KeysRefused for anything but the id of a long-term key."""
+    """Raise KeysRefused unless the text is the id of a long-term key."""
     if not re.fullmatch(_KEY_ID, key_id):
         raise KeysRefused(
             "the key id does not look like one", why="it begins with AKIA and has twenty letters", hint=_FORMS
@@ -48,7 +48,7 @@ def check_key_id(key_id: str) -> None:
 
 
 def read_key(text: Secret) -> KeyInput:
-    """The key in a text of any of the forms. Raises KeysRefused."""
+    """Parse a key in any of the formats. Raises KeysRefused."""
     return _parse(text.reveal().strip().removeprefix("\ufeff")).check()
 
 
@@ -68,7 +68,7 @@ def _of_json(text: str) -> KeyInput:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
-        # From None: the error has the whole text.
+        # The error raised below has no cause, because the cause contains the whole text.
         content = None
     key = content.get("AccessKey", content) if isinstance(content, dict) else None
     parts = [key.get(name) for name in ("AccessKeyId", "SecretAccessKey")] if isinstance(key, dict) else []
@@ -78,7 +78,7 @@ def _of_json(text: str) -> KeyInput:
 
 
 def _of_csv(text: str) -> KeyInput:
-    """`Access key ID,Secret access key`, and the values below it; the file for a new user has more columns."""
+    """Parse `Access key ID,Secret access key` and the values below. The file for a new user has more columns."""
     try:
         rows = list(csv.reader(io.StringIO(text)))
         heads = [head.strip().lower() for head in rows[0]]

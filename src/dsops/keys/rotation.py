@@ -1,7 +1,7 @@
-"""Key rotation: create a key, switch to it, deactivate the old one; any step may fail and be resumed.
+"""Key rotation: create a key, switch to it, deactivate the old key. Each step may fail and be resumed.
 
-create -> store -> try -> use -> deactivate the old key -> delete it. The keyring's list records each step, so the
-next run continues there. At every moment the key in use is one that works.
+create -> store -> try -> use -> deactivate the old key -> delete the old key. The keyring's list records each step,
+so the next run continues from there. At every moment the key in use is a working one.
 """
 
 from __future__ import annotations
@@ -34,8 +34,11 @@ T = TypeVar("T")
 
 _TRIES = 60
 _PAUSE_SECONDS = 1.0
-"""IAM's changes take seconds to reach every part of AWS (IAM User Guide, "Changes that I make are not always
-immediately visible"): for a minute a new key that is not known may just be too new."""
+"""The pause between retries of a call that a new key signs; calls are retried for a minute.
+
+If AWS does not know the key yet, it may just be too new: IAM's changes take seconds to reach every part of AWS (IAM
+User Guide, "Changes that I make are not always immediately visible").
+"""
 
 _PERMISSIONS = (
     "allow iam:ListAccessKeys, iam:CreateAccessKey, iam:UpdateAccessKey and iam:DeleteAccessKey on "
@@ -44,14 +47,14 @@ _PERMISSIONS = (
 
 
 class CarryOut(Protocol):
-    """Runs work that may send requests, and writes the audit trail before it returns the result."""
+    """A function that runs work which may send requests, and writes the audit trail before it returns the result."""
 
     def __call__(self, work: Work[T], runtime: Runtime, /) -> T:
-        """The result of the work."""
+        """Run the work and return its result."""
 
 
 class Rotation:
-    """One rotation: its state, and the steps that are left."""
+    """One rotation: its state, and the remaining steps."""
 
     def __init__(
         self,
@@ -64,9 +67,9 @@ class Rotation:
         deletes_old: bool,
         serial_number: str,
     ) -> None:
-        """`note` tells the user something; `serial_number` is the MFA device to use, "" for none."""
+        """`note` shows a message to the user; `serial_number` is the MFA device to use, or ""."""
         self.entry = entry
-        """The entry as it stands in the keyring's list."""
+        """The current entry in the keyring's list."""
         self._contents = contents
         self._runtime = runtime
         self._carry_out = carry_out
@@ -79,7 +82,7 @@ class Rotation:
         self._session: Credentials | None = None
 
     def run(self) -> None:
-        """Carry out the steps that are left."""
+        """Perform the remaining steps."""
         entry = self.entry
         if entry.next_key_id:
             self._note(f"the rotation that was interrupted goes on with the key {masked(entry.next_key_id)}")
@@ -94,7 +97,7 @@ class Rotation:
             self._delete_old()
 
     def _make_room(self) -> None:
-        """Make sure that the user has one key: AWS allows two, and the new one is the second."""
+        """Make sure that the user has only one key. AWS allows two, and the new key will be the second."""
         entry = self.entry
         try:
             user_keys = self._ask(lambda iam: list_access_keys(iam, self._user))
@@ -103,7 +106,7 @@ class Rotation:
             raise
         other = next((key for key in user_keys if key.key_id != entry.key_id), None)
         if entry.old_key_id and (other is None or other.key_id != entry.old_key_id):
-            self._forget_old()  # it was deleted outside of dsops
+            self._forget_old()  # the old key was deleted outside of dsops
         elif other is not None and entry.old_key_id and self._deletes_old:
             self._delete_old()
             return
@@ -128,7 +131,7 @@ class Rotation:
         )
 
     def _make(self) -> None:
-        """Create a key and store its secret in the keyring; delete the key again if that fails."""
+        """Create a key and store its secret in the keyring. Deletes the key again if that fails."""
         entry = self.entry
         try:
             new_key, created = self._ask(lambda iam: create_access_key(iam, self._user))
@@ -152,7 +155,10 @@ class Rotation:
             raise
 
     def _take_back(self, key_id: str) -> None:
-        """Delete a key whose secret could not be stored: it is unusable, and counts as one of the user's two."""
+        """Delete a key whose secret could not be stored.
+
+        Such a key is unusable, but is one of the two keys that AWS allows a user.
+        """
         self._secrets.pop(key_id, None)
         try:
             self._ask(lambda iam: delete_access_key(iam, self._user, key_id))
@@ -163,7 +169,7 @@ class Rotation:
             )
 
     def _use(self) -> None:
-        """Try the new key; if it works, make it the key that dsops uses."""
+        """Try the new key. If it works, make it the key in use."""
         entry = self.entry
         credentials = credentials_of(entry, self._secrets, entry.next_key_id)
         endpoint = sts_of(entry, self._runtime)
@@ -188,7 +194,10 @@ class Rotation:
         self._write(tried._replace(old_key_id=entry.key_id, old_is_off=False, added=added))
 
     def _switch_off(self) -> None:
-        """Deactivate the old key. The new key signs this call: it must not be the only one before IAM accepts it."""
+        """Deactivate the old key.
+
+        The new key signs this call, which proves that IAM accepts it before it is the only key.
+        """
         entry = self.entry
         try:
             self._ask(lambda iam: deactivate_access_key(iam, self._user, entry.old_key_id), is_new=True)
@@ -230,7 +239,10 @@ class Rotation:
         self._runtime.report(Event("keys.rotating", {"name": self.entry.name, "step": step}))
 
     def _ask(self, work: Callable[[Iam], Work[T]], *, is_new: bool = False) -> T:
-        """Call IAM with the key in use, or its MFA session; `is_new`: retry, since IAM may not know the key yet."""
+        """Call IAM with the key in use or its MFA session.
+
+        `is_new`: retry the call, because IAM may not know the new key yet.
+        """
         iam = iam_of(self.entry, self._session or self._signer(), self._runtime)
         return self._patiently(lambda: work(iam)) if is_new else self._carry_out(work(iam), self._runtime)
 
@@ -243,7 +255,7 @@ class Rotation:
         return credentials
 
     def _patiently(self, work: Callable[[], Work[T]]) -> T:
-        """The result of work that a new key signs: retried while AWS does not know the key yet."""
+        """Run work that the new key signs; retry while AWS does not know the key yet."""
 
         async def repeated() -> T:
             for left in reversed(range(_TRIES)):

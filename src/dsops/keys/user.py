@@ -1,4 +1,4 @@
-"""The IAM user that a key belongs to: name, endpoints, and a session with MFA where IAM asks for one."""
+"""The IAM user that a key belongs to: name, endpoints, and a session with MFA if IAM requires one."""
 
 from __future__ import annotations
 
@@ -27,23 +27,26 @@ _SESSION_SECONDS = 900
 
 
 def masked(key_id: str) -> str:
-    """The first and last four characters of a key id."""
+    """Return the first and last four characters of a key id, with dots between."""
     return f"{key_id[:4]}...{key_id[-4:]}"
 
 
 def user_of(entry: KeysEntry) -> str:
-    """The user's name, without its path."""
+    """Return the user's name without the path."""
     return _arn(entry).resource_name
 
 
 def iam_of(entry: KeysEntry, credentials: Credentials, runtime: Runtime) -> Iam:
-    """A client of IAM in the key's partition, with these credentials."""
+    """Return an IAM client with these credentials, in the key's partition."""
     endpoint = resolve_endpoint("iam", _region(entry, runtime), base_environ(runtime))
     return Iam(make_client(runtime), credentials, endpoint)
 
 
 def sts_of(entry: KeysEntry, runtime: Runtime) -> Endpoint:
-    """STS of the key's partition, in the environment's region if that belongs to the partition."""
+    """Return the STS endpoint in the key's partition.
+
+    Its region is the environment's, if that belongs to the partition.
+    """
     return resolve_endpoint("sts", _region(entry, runtime), base_environ(runtime))
 
 
@@ -66,7 +69,10 @@ def _arn(entry: KeysEntry) -> Arn:
 
 
 async def entry_of(credentials: Credentials, name: str, runtime: Runtime) -> KeysEntry:
-    """The list's entry for a key, with its user and age. Raises KeysRefused for a key that belongs to no user."""
+    """Return the list's entry for a key, with the key's user and age.
+
+    Raises KeysRefused for a key that belongs to no IAM user.
+    """
     identity = await get_caller_identity(make_client(runtime), credentials, base_endpoint(runtime))
     arn = parse_arn(identity.arn)
     if arn is None or arn.resource_type != "user":
@@ -80,7 +86,7 @@ async def entry_of(credentials: Credentials, name: str, runtime: Runtime) -> Key
         )
     added = runtime.now().strftime("%Y-%m-%dT%H:%M:%SZ")
     entry = KeysEntry(name, credentials.access_key_id, identity.arn, added)
-    with suppress(DsopsError):  # without iam:ListAccessKeys the key's age stays unknown
+    with suppress(DsopsError):  # the user may lack iam:ListAccessKeys; then the key's age stays unknown
         keys = await list_access_keys(iam_of(entry, credentials, runtime), user_of(entry))
         created = next((key.created for key in keys if key.key_id == entry.key_id), "")
         return entry._replace(created=created)
@@ -88,7 +94,7 @@ async def entry_of(credentials: Credentials, name: str, runtime: Runtime) -> Key
 
 
 async def delete_key(entry: KeysEntry, key_id: str, credentials: Credentials, runtime: Runtime) -> None:
-    """Delete one of the user's keys in IAM; a key that does not exist there any more is no error."""
+    """Delete one of the user's keys in IAM. Does nothing if the key no longer exists."""
     with suppress(EntityNotFound):
         await delete_access_key(iam_of(entry, credentials, runtime), user_of(entry), key_id)
 
@@ -96,7 +102,7 @@ async def delete_key(entry: KeysEntry, key_id: str, credentials: Credentials, ru
 async def session_with_mfa(
     entry: KeysEntry, credentials: Credentials, serial_number: str, runtime: Runtime
 ) -> Credentials:
-    """A session of the user with MFA; the code comes from the keyring or from the person at the terminal."""
+    """Return a session of the user with MFA. The code is from the keyring, or the user types it at the terminal."""
     endpoint, client = sts_of(entry, runtime), make_client(runtime)
 
     async def use(code: Secret) -> Credentials:

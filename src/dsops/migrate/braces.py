@@ -1,4 +1,4 @@
-"""Find the lines of a YAML text that begin inside of braces, where an entry does not end with its line."""
+"""Find the lines of a YAML text that begin inside braces, where an entry does not end with its line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _OPENING, _CLOSING = "{[", "}]"
 
 
 def lines_between_braces(text: str) -> frozenset[int]:
-    """The numbers, from 1, of lines that begin inside a flow collection (`{...}`, `[...]`) or a quoted text."""
+    """Return the numbers, from 1, of lines that begin inside a flow collection (`{...}`, `[...]`) or a quoted text."""
     scanner = _Scanner()
     numbers = []
     for number, line in enumerate(text.split("\n"), 1):
@@ -19,16 +19,16 @@ def lines_between_braces(text: str) -> frozenset[int]:
 
 
 class _Scanner:
-    """Scans line by line and tracks open braces and quotes."""
+    """Scans the text line by line and tracks open braces and quotes."""
 
     def __init__(self) -> None:
         self._depth = 0
         self._quote = ""
         self._block_indent: int | None = None
-        """Within a block text (`|`, `>`): the indentation of the line that began it; else None."""
+        """Within a block text (`|`, `>`), the indentation of the line that began it; otherwise None."""
 
     def begin_line(self, line: str) -> bool:
-        """Scan a line; returns whether a brace or quote was open at its beginning."""
+        """Scan a line; return whether a brace or quote was open at its beginning."""
         is_inside = bool(self._depth or self._quote)
         indent = len(line) - len(line.lstrip(" "))
         if self._block_indent is not None and (not line.strip() or indent > self._block_indent):
@@ -58,11 +58,11 @@ class _Scanner:
             at += 1
 
     def _is_start(self, line: str, at: int, before: str) -> bool:
-        """Whether a value or key can begin at that position, so that a quote or brace there counts."""
+        """Whether a value or key can begin at that position. Only there a quote or brace has a meaning."""
         if self._depth:
             return before in " {[,:"
         is_apart = at == 0 or line[at - 1] in " \t"
-        # A tag or an anchor may precede the value.
+        # The value may follow a tag or an anchor.
         word = line[:at].rsplit(maxsplit=1)[-1:]
         return is_apart and (before in " :-?" or bool(word and word[0][0] in "!&"))
 

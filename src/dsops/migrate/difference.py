@@ -1,4 +1,4 @@
-"""The diff of a migration, with the values of secrets hidden."""
+"""The diff of a migration, with secrets hidden."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _SECRET = frozenset(
         ],
     }
 )
-"""Keys whose values the diff hides: of the original's store types and of ours."""
+"""Keys whose values the diff hides: those of the original's store types, and those of dsops."""
 _NAME_ALONE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
-"""A variable without a default, which is not secret itself."""
+"""A variable without a default value. It is not secret itself."""
 _SHORTEST_HIDDEN = 3
 
 
 def shown_difference(old: str, rewritten: Rewritten, shown: str, root: Node) -> str:
-    """A diff without context lines, which might hold secrets; secrets in the changed lines become `***`."""
+    """Return the diff without context lines, which might contain secrets. Secrets in changed lines become `***`."""
     before, after = old.split("\n"), rewritten.text.split("\n")
     secrets: set[str] = set()
     unseen: set[str] = set()
@@ -47,22 +47,23 @@ def shown_difference(old: str, rewritten: Rewritten, shown: str, root: Node) -> 
         if text in old:
             secrets.add(text)
         else:
-            # Folded or escaped text appears differently in the file, so the words and the lines are hidden.
+            # Folded or escaped text is written differently in the file, so both its words and its whole lines are
+            # hidden.
             secrets.update(text.split())
             unseen.update((before[number - 1], after[number - 1]))
     hidden = []
     for line in unified_diff(before, rewritten.whole.split("\n"), shown, f"{shown} (rewritten)", n=0, lineterm=""):
         if line[1:] in unseen:
-            line = f"{line[:1]}***"  # noqa: PLW2901 - the same line, with less in it
+            line = f"{line[:1]}***"  # noqa: PLW2901 - the same line, with parts hidden
         for secret in sorted(secrets, key=len, reverse=True):
             if len(secret.strip()) >= _SHORTEST_HIDDEN:
-                line = line.replace(secret, "***")  # noqa: PLW2901 - the same
+                line = line.replace(secret, "***")  # noqa: PLW2901 - for the same reason
         hidden.append(clean(line))
     return "".join(f"{line}\n" for line in hidden)
 
 
 def _secrets(node: Node, *, is_secret: bool = False) -> Iterator[tuple[int, str]]:
-    """Texts that may be secrets, split into lines, each with the line number of its value."""
+    """Yield the lines of texts that may be secrets, each with the line number of the value."""
     if isinstance(node, Scalar):
         if is_secret and not _NAME_ALONE.fullmatch(node.text):
             yield from ((node.line, text) for text in node.text.splitlines())

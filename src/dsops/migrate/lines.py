@@ -1,4 +1,4 @@
-"""Edit a text line by line: rename keys, replace values, comment out entries; all else stays unchanged."""
+"""Edit a text line by line: rename keys, replace values, comment out entries. All else stays unchanged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NO_CONTENT = re.compile(r"[ \t]*(?:#.*)?\r?$")
 
 
 class Lines:
-    """Lines, numbered from 1. Edits add and remove no lines, so line numbers stay valid."""
+    """The lines of a text, numbered from 1. Edits add and remove no lines, so line numbers stay valid."""
 
     def __init__(self, text: str) -> None:
         self._lines = text.split("\n")
@@ -25,27 +25,27 @@ class Lines:
         return "\n".join(self._lines)
 
     def text_with(self, line: str, number: int) -> str:
-        """All lines with `line` inserted before line `number`, with the same line end."""
+        """Return all lines with `line` inserted before line `number`, with the same line end."""
         end = "\r" if self._lines[number - 1].endswith("\r") else ""
         return "\n".join([*self._lines[: number - 1], f"{line}{end}", *self._lines[number - 1 :]])
 
     def begins(self, number: int, key: str) -> bool:
-        """Whether the line begins with the key, in its first column."""
+        """Whether the line begins with the key in its first column."""
         return re.match(rf"([\"']?){re.escape(key)}\1\s*:", self._lines[number - 1]) is not None
 
     def rename(self, number: int, old: str, new: str) -> bool:
-        """Rename a key in a line; False unless it occurs exactly once."""
+        """Rename a key in a line. Returns False, and does nothing, unless the key occurs exactly once."""
         return self._replace(number, rf"{_before(old)}(?=\s*:(?:\s|$))", lambda match: f"{match[1]}{new}{match[1]}")
 
     def set_value(self, number: int, key: str, old: str, new: str) -> bool:
-        """Replace a plain or quoted value in a line; False unless it occurs exactly once."""
+        """Replace a plain or quoted value in a line. Returns False, and does nothing, unless it occurs exactly once."""
         pattern = rf"{_before(key)}(\s*:\s*)([\"']?){re.escape(old)}\3(?=\s*(?:[,}}#]|\r?$))"
         return self._replace(number, pattern, lambda match: f"{match[1]}{key}{match[1]}{match[2]}{new}")
 
     def comment_out(self, number: int, key: str) -> str:
-        """Comment out the entry that begins in a line, with its nested lines; returns what was done, for the note.
+        """Comment out the entry that begins in a line, with its nested lines; return a description of the change.
 
-        In a flow mapping (`{a: 1, b: 2}`) a plain entry is removed instead. Returns "" when the entry's end is
+        In a flow mapping (`{a: 1, b: 2}`) a plain entry is removed instead. Returns "" if the entry's end is
         ambiguous.
         """
         line = self._lines[number - 1]
@@ -62,7 +62,7 @@ class Lines:
             if _NO_CONTENT.match(following):
                 continue
             own_indent = len(following) - len(following.lstrip(" \t"))
-            # A list may be indented no further than its key.
+            # The items of a list may have the same indentation as its key.
             is_item = own_indent == indent and re.match(r"-(?:\s|$)", following[own_indent:]) is not None
             if own_indent <= indent and not is_item:
                 break
@@ -84,12 +84,12 @@ class Lines:
 
 
 def _before(key: str) -> str:
-    """A pattern for a key at a place where one can begin; its quote, if any, is the first group."""
+    """Return a pattern for a key where a key can begin. The first group is its quotation mark, if any."""
     return rf"(?<![^\s{{,])([\"']?){re.escape(key)}\1"
 
 
 def _without_comment(line: str) -> str:
-    """The line without its comment: `#` after a blank, outside of quotes."""
+    """Return the line without its comment: `#` after a blank, outside quotes."""
     quote = ""
     for at, character in enumerate(line):
         if quote:

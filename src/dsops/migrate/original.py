@@ -25,7 +25,7 @@ class Original(NamedTuple):
 
 
 def read_original(path: str, shown: str) -> Original:
-    """Read the file; `shown` is its name in errors. Raises ConfigError for a file that can't be migrated."""
+    """Read and parse the file. `shown` is its name in errors. Raises ConfigError if it can't be migrated."""
     data = _bytes(path, shown)
     text = _text(data, shown)
     return Original(data, text, _root(text, shown))
@@ -45,7 +45,7 @@ def _text(data: bytes, shown: str) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        # From None: the error contains the file's bytes.
+        # `from None`, because the error contains the file's bytes.
         where = Where(shown, data.count(b"\n", 0, error.start) + 1)
         raise ConfigUnreadable(f"{shown} is not UTF-8", hint="save it as UTF-8", where=where) from None
 
@@ -72,7 +72,7 @@ def refuse_problems(
         knows_all=False,
     )
     problems = [*rewritten.problems, *every_problem(examined, types)]
-    # The configuration's own check also rejects a line that can't be rewritten: report it only once.
+    # The configuration's own check also reports lines that can't be rewritten. Each line is reported only once.
     reported = {problem.where.line for problem in rewritten.problems}
     problems = [problem for problem in problems if problem in rewritten.problems or problem.where.line not in reported]
     if problems:

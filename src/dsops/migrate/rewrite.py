@@ -1,4 +1,4 @@
-"""Rewrite the text of an original configuration to ours, and record each change."""
+"""Rewrite the text of an original dsops configuration to our format, and record each change."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from dsops.schema import StoreType
 _STORE_SECTIONS = ("secretStores", "providers", "stores")
 _ENVIRONMENT_SECTIONS = ("envs", "environments")
 _OLD_REGION = "us-east-1"
-"""The region that the original used for a Secrets Manager store without one, whether AWS_REGION was set or not."""
+"""The region that the original used for a Secrets Manager store without a region, whether AWS_REGION was set or not."""
 
-# The names of the original (systmms/dsops 0.2.5). Where its documentation and its code differ, both names are listed.
+# Names in the original (systmms/dsops 0.2.5). If its documentation and its code differ, both names are listed.
 _UNUSED_SECTIONS = (*UNUSED_KEYS, "rotation_groups")
-"""Sections that are not used here, and are commented out."""
+"""Sections that dsops does not use. They are commented out."""
 
 _TYPES: MappingOf[str, str] = {
     "aws-secretsmanager": "aws.secretsmanager",
@@ -33,7 +33,7 @@ _STORE_KEYS: MappingOf[str, MappingOf[str, str]] = {
     "": {"timeoutMs": "timeout_ms"},
     "aws.sso": {"sso_start_url": "start_url"},
 }
-"""Store type ("" for all) -> its key -> our key, besides the aliases in the schema."""
+"""Store type ("" for all) -> its key -> our key. The schema has further aliases."""
 
 _UNUSED_STORE_KEYS: MappingOf[str, MappingOf[str, str]] = {
     "": {"optional": "a variable is optional, a store is not", "kms_key_id": "the service knows which key it is"},
@@ -43,7 +43,7 @@ _UNUSED_STORE_KEYS: MappingOf[str, MappingOf[str, str]] = {
         "profile": "the login is `start_url`'s",
     },
 }
-"""Store type ("" for all) -> an unused key, and why. The original ignored these keys too."""
+"""Store type ("" for all) -> an unused key -> the reason. The original ignored these keys too."""
 
 _ENVIRONMENT_KEYS: MappingOf[str, str] = {"inherit": "extends"}
 _VARIABLE_KEYS: MappingOf[str, str] = {"fallback": "default", "transforms": "transform"}
@@ -53,7 +53,7 @@ _REFERENCE_KEYS: MappingOf[str, str] = {"provider": "store", "name": "key"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A changed line, or a line whose meaning changes."""
+    """A line that is changed, or whose meaning changes."""
 
     where: Where
     text: str
@@ -61,21 +61,21 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rewritten:
-    """The new text, and notes for the user."""
+    """The rewritten text, and notes for the user."""
 
     text: str
-    """The text without an added `version`, so that line numbers match the old text."""
+    """The text without an added `version`, so that line numbers match those of the old text."""
     whole: str
-    """The text to write."""
+    """The text to write to the file."""
     changes: tuple[Change, ...]
     notes: tuple[Change, ...]
-    """Lines that are unchanged, but have another meaning than before."""
+    """Lines that stay the same but mean something else than before."""
     problems: tuple[Problem, ...]
-    """What the user has to change by hand."""
+    """Problems that the user must fix by hand."""
 
 
 def rewrite(text: str, root: Mapping, shown: str, types: MappingOf[str, StoreType]) -> Rewritten:
-    """Rename old keys, comment out unused ones, and record all changes."""
+    """Rename old keys, comment out unused keys, and record all changes."""
     return _Rewriter(text, shown, types).rewrite(root)
 
 
@@ -121,7 +121,7 @@ class _Rewriter:
         )
 
     def _with_version(self, root: Mapping, first: Scalar | None, *, is_block: bool) -> str:
-        """The text with `version: 1` before its first key, which does not change its meaning."""
+        """Return the text with `version: 1` added above its first key, if that is safe."""
         if first is None or root.get("version") is not None or not is_block:
             return self._lines.text
         self._changes.append(Change(where=Where(self._shown, first.line), text="`version: 1` is added above"))
@@ -156,8 +156,8 @@ class _Rewriter:
     def _tell_store(self, name: Scalar, store: Mapping, type_name: str, keys: set[str]) -> None:
         if type_name == "aws.sso" and "region" in keys and "sso_region" not in keys:
             (region,) = (key for key, _ in store.entries if key.text == "region")
-            # The original used `region` for the Identity Center; here `region` is that of the stores that use the
-            # session.
+            # In the original, `region` was that of the Identity Center. Here, `region` is that of the stores that use
+            # the session.
             self._rename(region, "sso_region")
         if type_name == "aws.secretsmanager" and "region" not in keys and "extends" not in keys:
             self._note(
@@ -188,7 +188,7 @@ class _Rewriter:
 
     def _rename(self, key: Scalar, new: str) -> None:
         if (key.line, key.text) in self._done:
-            return  # an anchor's node is visited once per use
+            return  # an anchor's node is visited once for each use
         done = self._lines.rename(key.line, key.text, new)
         self._edited(done, key.line, key.text, f"`{key.text}` is called `{new}`")
 
@@ -198,7 +198,7 @@ class _Rewriter:
         done = self._lines.comment_out(key.line, key.text)
         self._edited(bool(done), key.line, name, f"{text}; {done}")
 
-    def _edited(self, done: bool, line: int, name: str, text: str) -> None:  # noqa: FBT001 - what an edit answers
+    def _edited(self, done: bool, line: int, name: str, text: str) -> None:  # noqa: FBT001 - edits return this boolean
         self._done.add((line, name))
         if done:
             self._changes.append(Change(where=Where(self._shown, line), text=text))
@@ -210,7 +210,7 @@ class _Rewriter:
         self._notes.append(Change(where=Where(self._shown, line), text=text))
 
     def _tell_names(self, root: Mapping) -> None:
-        """Add a note for each `${NAME}`, which the original sent unexpanded."""
+        """Add a note for each `${NAME}`, which the original sent to the store unexpanded."""
         for section, node in root.entries:
             if section.text not in (*_STORE_SECTIONS, *_ENVIRONMENT_SECTIONS):
                 continue
@@ -220,7 +220,7 @@ class _Rewriter:
 
 
 def _mappings(node: Node) -> Iterator[tuple[Scalar, Mapping]]:
-    """The entries of a mapping whose values are mappings."""
+    """Yield the entries of a mapping whose values are mappings."""
     for name, value in node.entries if isinstance(node, Mapping) else ():
         if isinstance(value, Mapping):
             yield name, value

@@ -14,7 +14,10 @@ from threading import Lock
 
 CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 MOST_SERIES = 200
-"""The most series of one metric. Further ones count as `other`: each series costs the scraping system for good."""
+"""Maximum number of series of one metric. Further ones are counted as `other`.
+
+The limit exists because each series permanently costs the scraping system memory.
+"""
 OTHER = "other"
 _LONGEST_LABEL = 256
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -25,14 +28,14 @@ Labels = tuple[str, ...]
 
 
 class Metric:
-    """One metric: its name without a suffix, its help text, and one series for each combination of labels."""
+    """One metric: its name without a suffix, its help text, and one series for each combination of label values."""
 
     kind = "unknown"
 
     def __init__(
         self, name: str, help_text: str, labels: Sequence[str] = (), *, open_labels: Sequence[str] = ()
     ) -> None:
-        """`open_labels` have unbounded values (a role's ARN): above MOST_SERIES they become `other`."""
+        """`open_labels` have unbounded values, such as a role's ARN. Above MOST_SERIES their values become `other`."""
         if not all(map(_NAME.fullmatch, (name, *labels))):
             raise ValueError(f"{name} {labels} can't be names")
         self.name = name
@@ -42,7 +45,7 @@ class Metric:
         self._lock = Lock()
 
     def text(self) -> Iterator[str]:
-        """The metric's lines; none while it has no samples."""
+        """Yield the metric's lines; there are none while it has no samples."""
         samples = list(self._samples())
         if not samples:
             return
@@ -56,14 +59,14 @@ class Metric:
             yield f"{self.name}{suffix}{f'{{{inside}}}' if inside else ''} {_number(value)}"
 
     def _samples(self) -> Iterator[tuple[str, Mapping[str, str], float]]:
-        """Suffix, labels and value of each sample."""
+        """Yield the suffix, labels and value of each sample."""
         raise NotImplementedError
 
     def _named(self, labels: Labels) -> dict[str, str]:
         return dict(zip(self.labels, labels, strict=True))
 
     def _bounded(self, labels: Labels, series: Mapping[Labels, object]) -> Labels:
-        """The labels to count under, at most MOST_SERIES of them; call with the lock held."""
+        """Return the labels to count under, limited to MOST_SERIES combinations. The caller holds the lock."""
         if labels in series:
             return labels
         labels = tuple(text[:_LONGEST_LABEL] for text in labels)
@@ -74,7 +77,7 @@ class Metric:
 
 
 class Counter(Metric):
-    """A count of events."""
+    """A metric that counts events."""
 
     kind = "counter"
 
@@ -85,7 +88,7 @@ class Counter(Metric):
         self._series: dict[Labels, float] = {} if labels else {(): 0}
 
     def add(self, labels: Labels = (), amount: float = 1) -> None:
-        """Count an event, or `amount` of them."""
+        """Add one event, or `amount` events."""
         with self._lock:
             if labels not in self._series:
                 labels = self._bounded(labels, self._series)
@@ -99,7 +102,7 @@ class Counter(Metric):
 
 
 class Histogram(Metric):
-    """A distribution: how many observations were at most each bound."""
+    """A distribution: for each bound, the number of observations at or below it."""
 
     kind = "histogram"
 
@@ -117,7 +120,7 @@ class Histogram(Metric):
         self._series: dict[Labels, tuple[list[int], list[float]]] = {}
 
     def observe(self, value: float, labels: Labels = ()) -> None:
-        """Record an observation."""
+        """Record an observed value."""
         with self._lock:
             series = self._series.get(labels)
             if series is None:
@@ -139,7 +142,7 @@ class Histogram(Metric):
 
 
 class Gauge(Metric):
-    """A current value, read on each scrape; None when it is not available."""
+    """A current value, which is read at each scrape. It may be None if it is not available."""
 
     kind = "gauge"
     _suffix = ""
@@ -155,17 +158,17 @@ class Gauge(Metric):
 
 
 class ReadCounter(Gauge):
-    """A counter that another component maintains, such as the operating system."""
+    """A counter whose value another component maintains, such as the operating system."""
 
     kind = "counter"
     _suffix = "_total"
 
 
 class Info(Metric):
-    """Constant facts about the process, as labels.
+    """Constant facts about the process, as labels of a gauge with value 1.
 
-    A gauge with value 1, as in Prometheus' libraries: the older text format, which node_exporter's textfile collector
-    reads, rejects a text with an info metric.
+    Prometheus' libraries also use a gauge: the older text format, which node_exporter's textfile collector reads,
+    rejects a text with an info metric.
     """
 
     kind = "gauge"
@@ -179,20 +182,20 @@ class Info(Metric):
 
 
 class Registry:
-    """The metrics of one process, in output order."""
+    """The metrics of one process, in the order of output."""
 
     def __init__(self) -> None:
         self.metrics: list[Metric] = []
 
     def add(self, *metrics: Metric) -> None:
-        """Add metrics. Raises ValueError for a name that is already in use."""
+        """Add metrics. Raises ValueError if a name is already in use."""
         for metric in metrics:
             if any(metric.name == other.name for other in self.metrics):
                 raise ValueError(f"{metric.name} is there already")
             self.metrics.append(metric)
 
     def text(self) -> str:
-        """The text of all metrics."""
+        """Return the text of all metrics."""
         lines = [line for metric in self.metrics for line in metric.text()]
         return "\n".join([*lines, "# EOF", ""])
 

@@ -13,7 +13,7 @@ _MOST_LOOKED_AT = 65536
 
 
 def process_metrics(prefix: str, started: float) -> list[Metric]:
-    """Version, start time, CPU time, memory and open files; `started` is in seconds since 1970."""
+    """Return metrics of version, start time, CPU time, memory and open files. `started` is in seconds since 1970."""
     return [
         Info(f"{prefix}_build_info", "Versions of dsops and of Python.", ("version", "python"), build),
         Gauge("process_start_time_seconds", "When the process started, in seconds since 1970.", lambda: started),
@@ -26,7 +26,7 @@ def process_metrics(prefix: str, started: float) -> list[Metric]:
 
 @cache
 def build() -> tuple[str, str]:
-    """dsops' version and Python's; looked up on the first scrape, since it takes ten milliseconds."""
+    """Return the versions of dsops and Python. The first scrape calls this, because it takes ten milliseconds."""
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
@@ -38,7 +38,7 @@ def build() -> tuple[str, str]:
 
 
 def resident_bytes() -> float | None:
-    """Resident memory; None when the system does not report it."""
+    """Return the resident memory in bytes, or None if the system does not report it."""
     try:
         with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -47,17 +47,17 @@ def resident_bytes() -> float | None:
 
 
 def open_files() -> float | None:
-    """The number of open descriptors; None when the system does not report it."""
+    """Return the number of open file descriptors, or None if the system does not report it."""
     for folder in ("/proc/self/fd", "/dev/fd"):
         with suppress(OSError):
-            return len(os.listdir(folder)) - 1  # one is the listing's own
-    # A process that is not dumpable (PR_SET_DUMPABLE) can't list its own descriptors either.
+            return len(os.listdir(folder)) - 1  # without the descriptor of the listing itself
+    # A process that is not dumpable (PR_SET_DUMPABLE) can't list its own descriptors, so each number is tried.
     most = most_files()
     return None if most is None else sum(map(_is_open, range(int(min(most, _MOST_LOOKED_AT)))))
 
 
 def most_files() -> float | None:
-    """The current limit of open files; None without one."""
+    """Return the current limit of open files, or None if there is no limit."""
     with suppress(ImportError, OSError, ValueError):
         import resource
 

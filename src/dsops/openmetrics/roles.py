@@ -9,12 +9,12 @@ from dsops.arn import account_of_key_id, parse_arn
 from dsops.openmetrics import Counter, Gauge, Histogram, Metric
 
 DURATIONS = (900, 1800, 3600, 7200, 14400, 28800, 43200, 129600)
-"""Common durations: 15 minutes to 12 hours, and the 36 hours of GetSessionToken."""
+"""Bucket bounds in seconds: common durations from 15 minutes to 12 hours, and the 36 hours of GetSessionToken."""
 _MOST_PRINCIPALS = 10_000
 
 
 class RoleMetrics:
-    """The same metrics wherever sessions are issued: in the agent, and in a sandbox."""
+    """Metrics of issued sessions. The agent and a sandbox have the same ones."""
 
     def __init__(self, prefix: str) -> None:
         self.issued = Counter(
@@ -50,7 +50,7 @@ class RoleMetrics:
         return [self.issued, self.failed, self.durations, self._seen, self.crossed]
 
     def count_issued(self, operation: str, role: str, caller: str, key_id: str, seconds: float) -> None:
-        """Count an issued session. `caller` is an ARN, "" when only the key id is known, or a token's subject."""
+        """Count an issued session. `caller` is an ARN or a token's subject, or "" if only the key id is known."""
         self.issued.add((operation, role))
         if seconds > 0:
             self.durations.observe(seconds)
@@ -81,5 +81,5 @@ def _account(arn: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _principal(arn: str) -> str:
-    """The principal without its session name, which may differ each time."""
+    """Return the principal's ARN without the session name, which may differ each time."""
     return "/".join(arn.split("/")[:2]) if ":assumed-role/" in arn else arn

@@ -17,13 +17,14 @@ from dsops.errors import CommandFailed, CommandNotExecutable, CommandNotFound
 from dsops.startup import NoReturn
 
 SHELL = "/bin/sh"
-"""Runs a script without `#!`, as execvp and every shell do."""
+"""The shell that runs a script without `#!`, as execvp and every shell do."""
 
 
 def find_command(name: str, path: str | None) -> str:
-    """The file that a shell would run for that name with that PATH (None if it is unset).
+    """Return the path of the file that a shell would run for that name and PATH (None: PATH is unset).
 
-    Raises CommandNotFound or CommandNotExecutable, before any session or secret is fetched for the command.
+    Raises CommandNotFound or CommandNotExecutable. Callers use it before they fetch any session or secret for the
+    command.
     """
     folders = [""] if "/" in name else (os.defpath if path is None else path).split(":")
     refused = ""
@@ -45,37 +46,37 @@ def find_command(name: str, path: str | None) -> str:
 def replace(command: str, arguments: Sequence[str], environment: Mapping[bytes, bytes]) -> NoReturn:
     """Replace this process with the command. Raises CommandFailed or CommandNotExecutable if that fails.
 
-    `arguments` begins with the command's name as the user wrote it. The command inherits the descriptors that this
-    process inherited, not those that it opened (PEP 446).
+    `arguments` begins with the command's name as the user wrote it. The command inherits the file descriptors that
+    this process inherited, but not those that this process opened (PEP 446).
     """
     import signal
 
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # closed, when a daemon starts us
+        if stream is not None:  # a stream is None if it was closed, as when a daemon starts us
             stream.flush()
-    # Python ignores both signals, and ignored signals stay ignored in the new program: the `yes` of `dsops exec -- yes
-    # | head` would not end.
+    # Python ignores both signals, and the new program would inherit that: the `yes` of `dsops exec -- yes | head` would
+    # never end.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     interrupt = signal.getsignal(signal.SIGINT)
     if interrupt != signal.SIG_IGN:
-        # Python's handler would catch a SIGINT that comes now, and the new program would not know of it.
+        # Python's handler would catch a SIGINT that arrives now, and the new program would never get it.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         with UsersLimit():
             try:
-                os.execve(command, tuple(arguments), environment)  # noqa: S606 - no shell is the point
+                os.execve(command, tuple(arguments), environment)  # noqa: S606 - a shell must not be involved
             except OSError as error:
                 if error.errno != errno.ENOEXEC:
                     raise
-                os.execve(SHELL, (SHELL, command, *arguments[1:]), environment)  # noqa: S606 - the same
+                os.execve(SHELL, (SHELL, command, *arguments[1:]), environment)  # noqa: S606 - for the same reason
     except OSError as error:
         signal.signal(signal.SIGINT, interrupt)
         raise start_failure(command, environment, error) from error
 
 
 def start_failure(command: str, environment: Mapping[bytes, bytes], error: OSError) -> CommandFailed:
-    """The error for a command that could not be started."""
+    """Return the error for a command that could not be started."""
     if error.errno == errno.E2BIG:
         name, value = max(environment.items(), key=lambda item: len(item[1]), default=(b"", b""))
         return CommandNotExecutable(
@@ -91,7 +92,10 @@ def start_failure(command: str, environment: Mapping[bytes, bytes], error: OSErr
 
 
 def _without_interpreter(command: str) -> CommandNotExecutable:
-    r"""The error for a script whose interpreter does not exist; Windows line ends add an invisible `\r` to its name."""
+    r"""Return the error for a script whose interpreter does not exist.
+
+    Windows line ends add an invisible `\r` to the interpreter's name.
+    """
     try:
         with open(command, "rb") as file:
             line = file.readline(256)

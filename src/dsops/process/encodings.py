@@ -1,6 +1,6 @@
-"""The ways in which programs write a value: percent-encoded, JSON, quoted, HTML, base64, hexadecimal.
+"""Spellings in which programs write a value: percent-encoded, JSON, quoted, HTML, base64, hexadecimal.
 
-Each function yields every spelling that it knows, often the same one twice.
+Each function yields every spelling that it knows, and often repeats a spelling.
 """
 
 from __future__ import annotations
@@ -13,29 +13,30 @@ from html.entities import codepoint2name
 from urllib.parse import quote_from_bytes
 
 _LEFT_AS_THEY_ARE = ("", "/", "!'()*", "/!'()*;,?:@&=+$#", "&=+$:@")
-"""Characters that are not percent-encoded, besides letters, digits and `_.-~`.
+"""Sets of characters that are not percent-encoded, besides letters, digits and `_.-~`.
 
-By quote(safe=""), quote(), JavaScript's encodeURIComponent and encodeURI, and Go's PathEscape.
+In order: quote(safe=""), quote(), JavaScript's encodeURIComponent and encodeURI, Go's PathEscape.
 """
 
 _WRAPPED = (76, 64)
-"""Characters in a line of base64: MIME and `base64`; PEM."""
+"""Characters in a line of base64: 76 in MIME and in `base64`, 64 in PEM."""
 
 _BETWEEN_BYTES = ("", ":", " ", "-", r"\x", ", 0x", ",0x")
-"""Separators of hexadecimal bytes.
+"""Separators between hexadecimal bytes.
 
-None, fingerprints, `od` and `hexdump -C`, Windows, C and Python, arrays in C, Go or JavaScript.
+In order: no separator, fingerprints, `od` and `hexdump -C`, Windows, C and Python, arrays in C, Go or JavaScript.
 """
 
 _APOSTROPHES = ("'", "&#39;", "&#039;", "&#x27;", "&apos;")
 _QUOTATION_MARKS = ('"', "&quot;", "&#34;", "&#x22;")
-"""Quotation marks in HTML: unescaped, and as Go, PHP, Python, JavaScript's libraries and XML escape them."""
+"""Spellings of a quotation mark in HTML: unescaped, and as Go, PHP, Python, JavaScript's libraries and XML escape it.
+"""
 
 _C_ESCAPES = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\v": r"\v", "\\": r"\\"}
 
 
 def percent(value: bytes) -> Iterator[bytes]:
-    """Percent-encoded once and twice, by several rules, and with every byte encoded."""
+    """Percent-encode the value: once and twice, by several rules, and with every byte encoded."""
     once = {way for text in _percent_once(value) for way in _in_both_cases(text)}
     for way in once:
         yield way
@@ -47,7 +48,7 @@ def percent(value: bytes) -> Iterator[bytes]:
 def _percent_once(value: bytes) -> Iterator[str]:
     for safe in _LEFT_AS_THEY_ARE:
         yield quote_from_bytes(value, safe)
-    # As in a form (HTML 5): a space is a plus. Java leaves the star unescaped, but not the tilde.
+    # In an encoded form (HTML 5) a space is a plus. Java does not escape the star, but does escape the tilde.
     yield quote_from_bytes(value, " ").replace(" ", "+")
     yield quote_from_bytes(value, " *").replace(" ", "+").replace("~", "%7E")
     yield "".join(f"%{byte:02X}" for byte in value)
@@ -59,9 +60,10 @@ def _in_both_cases(encoded: str) -> Iterator[bytes]:
 
 
 def in_json(text: str) -> Iterator[str]:
-    r"""A JSON string without its quotes, as several languages write it: ASCII or not, `\/` (PHP), `<>&'` escaped (Go).
+    r"""Write the text as a JSON string without its quotes, in the ways of several languages.
 
-    Also JSON inside a JSON string, and every character as `\uXXXX`.
+    Some escape all non-ASCII characters, PHP writes `\/`, and Go escapes `<>&'`. Also yields JSON inside a JSON
+    string, and every character as `\uXXXX`.
     """
     for ensures_ascii in (True, False):
         encoded = json.dumps(text, ensure_ascii=ensures_ascii)[1:-1]
@@ -78,7 +80,7 @@ def in_json(text: str) -> Iterator[str]:
 
 
 def in_languages(text: str) -> Iterator[str]:
-    """A string literal without its quotes, as Python (`repr`, `ascii`) and Go (`%q`, `%+q`) write it."""
+    """Write the text as a string literal without quotes, as in Python (`repr`, `ascii`) and Go (`%q`, `%+q`)."""
     yield repr(text)[1:-1]
     yield ascii(text)[1:-1]
     yield repr(text.encode("utf-8"))[2:-1]
@@ -87,7 +89,7 @@ def in_languages(text: str) -> Iterator[str]:
 
 
 def _go_quoted(character: str, *, is_ascii: bool) -> str:
-    """A character as Go's `strconv.Quote` or `QuoteToASCII` writes it."""
+    """Return a character as Go's `strconv.Quote` or `QuoteToASCII` writes it."""
     if character == '"' or character in _C_ESCAPES:
         return _C_ESCAPES.get(character, r"\"")
     number = ord(character)
@@ -99,7 +101,7 @@ def _go_quoted(character: str, *, is_ascii: bool) -> str:
 
 
 def in_shells(text: str) -> Iterator[str]:
-    """Quoted for a shell: in single quotes, in double quotes, with backslashes (bash's `%q`), and in `$'...'`."""
+    """Quote the text for a shell: in single quotes, in double quotes, with backslashes (bash's `%q`), in `$'...'`."""
     yield text.replace("'", "'\"'\"'")
     yield text.replace("'", r"'\''")
     yield re.sub(r'(["$`\\])', r"\\\1", text)
@@ -115,7 +117,10 @@ def _octal(character: str) -> str:
 
 
 def in_html(text: str) -> Iterator[str]:
-    """Escaped for HTML and XML, with four spellings of characters beyond ASCII; and every character by its number."""
+    """Escape the text for HTML and XML.
+
+    Characters beyond ASCII have four spellings. Also yields the text with every character written as its number.
+    """
     escaped = text.replace("&", "&amp;").replace("<", "&lt;")
     for beyond in (_as_it_is, _entity_name, _decimal, _hexadecimal):
         escaped_text = "".join(letter if letter.isascii() else beyond(letter) for letter in escaped)
@@ -124,7 +129,7 @@ def in_html(text: str) -> Iterator[str]:
                 whole = escaped_text.replace("'", apostrophe).replace('"', mark)
                 yield whole
                 yield whole.replace(">", "&gt;")
-                # In an XML attribute, a line break would otherwise become a space.
+                # XML parsers turn a line break in an attribute into a space, so it is escaped.
                 yield re.sub(r"[\t\n\r]", lambda match: f"&#{ord(match[0])};", whole.replace(">", "&gt;"))
     yield "".join(map(_decimal, text))
     yield "".join(map(_hexadecimal, text))
@@ -149,7 +154,7 @@ def _hexadecimal(character: str) -> str:
 
 
 def in_hexadecimal(value: bytes) -> Iterator[bytes]:
-    """In lower and upper case, with separators between bytes, and in pairs of bytes (`xxd`) at both alignments."""
+    """Write bytes in hexadecimal: in both cases, with separators, and in pairs (`xxd`) at both alignments."""
     digits = [f"{byte:02x}" for byte in value]
     spellings = [between.join(digits) for between in _BETWEEN_BYTES]
     for start in (0, 1):
@@ -158,12 +163,15 @@ def in_hexadecimal(value: bytes) -> Iterator[bytes]:
         spellings.append(" ".join(pairs))
     for spelling in spellings:
         yield spelling.encode("ascii")
-        # The `x` of a separator stays lower case.
+        # The `x` of a separator stays in lower case.
         yield re.sub("[a-f]", lambda match: match[0].upper(), spelling).encode("ascii")
 
 
 def in_base64(value: bytes) -> Iterator[bytes]:
-    """Base64 with padding, without, and in lines; and the part of it that is the same inside longer data."""
+    """Encode bytes in base64 with and without padding, and in lines.
+
+    Also yields the part of the encoding that stays the same inside longer data.
+    """
     for whole in _in_both_alphabets(base64.b64encode(value)):
         yield whole
         yield whole.rstrip(b"=")
@@ -172,7 +180,8 @@ def in_base64(value: bytes) -> Iterator[bytes]:
                 yield from (whole[start : start + length] for start in range(0, len(whole), length))
     for before in range(3):
         encoded = base64.b64encode(bytes(before) + value + bytes(2))
-        # A base64 character holds six bits; one that also holds bits of a neighbour differs from place to place.
+        # A base64 character encodes six bits. A character that also encodes bits of a neighbouring byte depends on that
+        # neighbour, so it is left out.
         first, last = -(-8 * before // 6), 8 * (before + len(value)) // 6
         yield from _in_both_alphabets(encoded[first:last])
 

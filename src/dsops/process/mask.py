@@ -1,4 +1,4 @@
-"""Replaces every secret in a stream by `***`, with bounded memory, wherever the stream is cut into pieces."""
+"""Replace every secret in a stream by `***`, with bounded memory, however the stream is cut into pieces."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MASK = b"***"
 
 _LONGEST_KEY = 64
 _MOST_CODES, _CODES_A_BYTE = 4096, 8
-"""How many terminal codes may wait with the bytes that are held back, at least and per byte; more release them."""
+"""Limits the terminal codes that wait with held-back bytes: 4096, plus 8 a byte. More codes release the bytes."""
 
 
 class _Bucket:
@@ -30,57 +30,60 @@ class _Bucket:
             self.by_key.setdefault(pattern[: self.length], []).append(pattern)
 
     def candidates(self, buffer: bytes, start: int) -> Iterable[bytes]:
-        """The patterns that may stand there: few of them, unless the buffer ends too soon to tell."""
+        """Return the patterns that may match at `start`.
+
+        They are few, unless the buffer ends too soon to exclude the others.
+        """
         if start + self.length > len(buffer):
             return self.patterns
         return self.by_key.get(buffer[start : start + self.length], ())
 
 
 class ControlCode(NamedTuple):
-    """A terminal code, which is passed on without being searched."""
+    """A terminal code in the input. It is passed on and not searched."""
 
     position: int
-    """The number of searched bytes before it."""
+    """The number of searched bytes that precede the code."""
     code: bytes
 
 
 class _Open(NamedTuple):
-    """A pattern whose beginning matches up to the end of the buffer."""
+    """A possible match: the pattern matches from `start` up to the end of the buffer."""
 
     start: int
     pattern: bytes
 
 
 class Masker:
-    """Masks every byte that is part of an occurrence of a pattern; overlapping occurrences get one mask.
+    """Masks every byte that is part of a match of a pattern; overlapping matches get one mask.
 
-    The output does not depend on how the input is cut into pieces, except through `release`. Bytes are held back
-    while they may be the beginning of an occurrence, so never more than the longest pattern.
+    The output does not depend on how the input is cut into pieces, except through `release`. Bytes that may begin a
+    match are held back, so never more than the longest pattern.
     """
 
     def __init__(self, patterns: Iterable[bytes]) -> None:
-        """Raises ValueError for patterns shorter than SHORTEST: the caller has to say that those are not masked."""
+        """Raises ValueError for a pattern shorter than SHORTEST: the caller must report that it is not masked."""
         self._patterns: set[bytes] = set()
         self._by_start: dict[bytes, _Bucket] = {}
         self._shorter_starts: set[bytes] = set()
-        """The one to three bytes that an occurrence may begin with at the end of the buffer."""
+        """The texts of one to three bytes at the end of the buffer that may begin a match."""
         self._find: Callable[[bytes, int], re.Match[bytes] | None] | None = None
         self._buffer = b""
         self._scanned = 0
-        """Occurrences that begin before this position are known, except for open ones."""
+        """All matches that begin before this position are known, except for open ones."""
         self._open: list[_Open] = []
         self._covers: list[tuple[int, int]] = []
         self._codes: deque[ControlCode] = deque()
         self._done = 0
-        """Bytes before this position are output, or covered by a mask that is."""
+        """All bytes before this position are written, or replaced by a mask that is written."""
         self._ends_masked = False
         """Whether the last output was a mask that ends at `_done`."""
         self._released = -1
-        """The position up to which `release` output undecided bytes; -1 for none. No code waits before it."""
+        """The position up to which `release` output undecided bytes, or -1. No terminal code waits before it."""
         self.learn(patterns)
 
     def learn(self, patterns: Iterable[bytes]) -> None:
-        """Mask these patterns, too, in later input."""
+        """Add patterns to mask in later input."""
         self._patterns.update(patterns)
         starts: dict[bytes, list[bytes]] = {}
         for pattern in sorted(self._patterns):
@@ -99,11 +102,14 @@ class Masker:
 
     @property
     def is_pending(self) -> bool:
-        """Whether the input so far may end with the beginning of an occurrence."""
+        """Whether the end of the input so far may be the beginning of a match."""
         return bool(self._buffer)
 
     def feed(self, data: bytes, codes: Iterable[ControlCode] = ()) -> bytes:
-        """Add input and return the output that is decided. `codes` keep their places, or follow a mask."""
+        """Add input; return the output that is decided.
+
+        Terminal codes in `codes` keep their positions, or follow a mask.
+        """
         length_before = len(self._buffer)
         self._codes.extend(ControlCode(length_before + control.position, control.code) for control in codes)
         self._buffer += data
@@ -114,22 +120,22 @@ class Masker:
         return out + self.release() if are_too_many else out
 
     def release(self) -> bytes:
-        """Return the bytes that were held back, because no input came for a while.
+        """Return the bytes that are held back, because no input came for a while.
 
-        If they turn out to be the beginning of an occurrence, the rest of it is masked.
+        If they turn out to be the beginning of a match, the rest of that match is masked.
         """
         out = self._output(self._safe_length(), len(self._buffer))
         self._released = len(self._buffer) or -1
         return out
 
     def finish(self) -> bytes:
-        """Return the bytes that were held back, because the input has ended."""
+        """Return the bytes that are held back, because the input has ended."""
         rest = self._output(len(self._buffer))
         self._open.clear()
         return rest
 
     def _extend_candidates(self, length_before: int) -> None:
-        """Check the open patterns against the new input: they match, stay open, or fail."""
+        """Compare the open matches with the new input; each becomes a match, stays open, or fails."""
         still_open = []
         for candidate in self._open:
             new = self._buffer[length_before : candidate.start + len(candidate.pattern)]
@@ -142,7 +148,7 @@ class Masker:
         self._open = still_open
 
     def _scan(self) -> None:
-        """Find where occurrences begin: an expression finds their first four bytes, then the rest is compared."""
+        """Find matches: a regular expression finds their first four bytes, and then the rest is compared."""
         buffer, position = self._buffer, self._scanned
         while self._find is not None and (match := self._find(buffer, position)):
             start = match.start()
@@ -164,7 +170,7 @@ class Masker:
         self._covers.append((start, end))
 
     def _safe_length(self) -> int:
-        """The position before which no occurrence can begin any more."""
+        """Return the position before which no match can begin any more."""
         length = len(self._buffer)
         starts = [occurrence.start for occurrence in self._open]
         for start in range(max(0, length - SHORTEST + 1), length):
@@ -174,7 +180,7 @@ class Masker:
         return min(starts, default=length)
 
     def _output(self, safe: int, until: int = 0) -> bytes:
-        """Output what is decided before `safe`; up to `until`, if that is later, output undecided bytes, too."""
+        """Return the decided output before `safe`. If `until` is later, also return undecided bytes up to `until`."""
         until = max(safe, until)
         pieces: list[bytes] = []
         self._covers.sort()
@@ -207,7 +213,7 @@ class Masker:
         return b"".join(pieces)
 
     def _with_codes(self, start: int, end: int) -> Iterator[bytes]:
-        """The bytes of that range, with their codes in place."""
+        """Yield the bytes from `start` to `end`, with the terminal codes at their positions."""
         while self._codes and self._codes[0].position < end:
             position, code = self._codes.popleft()
             yield self._buffer[start : max(start, position)]
@@ -221,14 +227,15 @@ class Masker:
 
 
 def _alternatives(starts: Iterable[bytes]) -> bytes:
-    """A regular expression for any of these byte strings of one length: a tree, so that each byte is checked once.
+    """Return a regular expression that matches any of these byte strings, which have the same length.
 
-    2,000 strings as a list were searched at 0.4 MB/s, as a tree at 7 (docs/decisions/0020-masking.md).
+    It is a tree, so that each byte is checked once. As a list, 2,000 strings were searched at 0.4 MB/s; as a tree, at
+    7 MB/s (docs/decisions/0020-masking.md).
     """
     tree: dict[int, list[bytes]] = {}
     for start in starts:
         tree.setdefault(start[0], []).append(start[1:])
-    # First bytes with the same continuation are one class: `[ab]cd`, not `(?:acd|bcd)`.
+    # First bytes with the same continuations become one character class: `[ab]cd`, not `(?:acd|bcd)`.
     firsts: dict[bytes, list[int]] = {}
     for first, rests in tree.items():
         firsts.setdefault(_alternatives(rests) if rests[0] else b"", []).append(first)

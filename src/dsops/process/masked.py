@@ -1,7 +1,7 @@
 """Run a command with the secrets masked in its output.
 
-If all three streams are a terminal, the command gets a terminal of its own; otherwise each stream that is a terminal
-is replaced by a pseudoterminal.
+If all three streams are a terminal, the command gets a private pseudoterminal; otherwise a pseudoterminal replaces
+each stream that is a terminal.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from dsops.process.watch import GRACE_SECONDS, Attendant, spawn, watch
 
 
 class Masking:
-    """The masked output of a command. More secrets may be added while it runs."""
+    """Runs a command with masked output. More secrets may be added while it runs."""
 
     def __init__(
         self, patterns: Collection[bytes], *, timeout_seconds: float | None, grace_seconds: float = GRACE_SECONDS
     ) -> None:
-        """The patterns are forms of secrets (process/secret_spellings.py); the limits are those of `watch`."""
+        """`patterns` are spellings of secrets (process/secret_spellings.py); the time limits are those of `watch`."""
         self._timeout_seconds = timeout_seconds
         self._grace_seconds = grace_seconds
         self._private = _private(timeout_seconds, grace_seconds)
@@ -30,7 +30,7 @@ class Masking:
         self._pump = self._streams.pump if self._streams else _pump(self._private, patterns)
 
     def learn(self, patterns: Collection[bytes]) -> None:
-        """Mask these patterns, too, from now on."""
+        """Add patterns to mask from now on."""
         self._pump.learn(patterns)
 
     def watch(
@@ -40,7 +40,7 @@ class Masking:
         environment: Mapping[bytes, bytes],
         attendants: Sequence[Attendant] = (),
     ) -> int:
-        """Run the command as `watch` does, with `***` for every pattern in its stdout and stderr."""
+        """Run the command as `watch` does, with `***` for every match of a pattern in its stdout and stderr."""
         if self._private is None:
             return watch(
                 command,
@@ -69,8 +69,9 @@ class Masking:
 
 
 def _pump(private: PrivateStart | None, patterns: Collection[bytes]) -> Pump:
-    assert private is not None  # noqa: S101 (its caller asked)
-    # A copy of the descriptor: it is closed as soon as the output has ended, and the keyboard still needs the other.
+    assert private is not None  # noqa: S101 (the caller has checked this)
+    # The channel gets a copy of the descriptor, and closes it as soon as the output has ended. The keyboard still needs
+    # the original.
     channel = Channel(os.dup(private.master), 1, TerminalMasker(patterns))
     pump = Pump([channel], is_terminal=True, look=private.own.resize)
     private.catch_up = pump.catch_up
@@ -78,7 +79,7 @@ def _pump(private: PrivateStart | None, patterns: Collection[bytes]) -> Pump:
 
 
 def _private(timeout_seconds: float | None, grace_seconds: float) -> PrivateStart | None:
-    # If a stream is a pipe, another program of our group may read the terminal (`dsops exec ... | less`).
+    # If a stream is a pipe, another program of our process group may read the terminal (`dsops exec ... | less`).
     if not all(os.isatty(descriptor) for descriptor in (0, 1, 2)):
         return None
     try:
@@ -89,7 +90,7 @@ def _private(timeout_seconds: float | None, grace_seconds: float) -> PrivateStar
 
 
 class _Streams:
-    """Starts a command whose output we read: from pipes, or from a pseudoterminal where ours is a terminal."""
+    """Starts a command whose output we read through a pipe, or through a pseudoterminal where ours is a terminal."""
 
     def __init__(self, patterns: Collection[bytes]) -> None:
         self._theirs: dict[int, int] = {}
@@ -101,12 +102,12 @@ class _Streams:
             channels.append(Channel(source, number, TerminalMasker(patterns)))
             self._theirs[number] = theirs
         if is_one:
-            # `2>&1`, or one terminal: output to both keeps its order.
+            # The caller used `2>&1`, or both streams are one terminal, so the output to both must keep its order.
             self._theirs[2] = self._theirs[1]
         self.pump = Pump(channels, is_terminal=bool(self._sizes), look=self._copy_sizes)
 
     def spawn(self, command: str, arguments: Sequence[str], environment: Mapping[bytes, bytes]) -> int:
-        """Start the command and close our copies of its ends, so that only the command has them."""
+        """Start the command, and close our copies of its ends of the pipes, so that only the command has them."""
         try:
             return spawn(command, arguments, environment, streams=self._theirs)
         finally:
@@ -114,14 +115,14 @@ class _Streams:
                 os.close(descriptor)
 
     def terminal(self, pid: int) -> Terminal:
-        """Our own terminal, shared with the command for its input."""
+        """Return our own terminal, which the command shares for its input."""
         return SharedTerminal(pid)
 
     def _open(self, number: int) -> tuple[int, int]:
         if not os.isatty(number):
             return os.pipe()
         master, slave = os.openpty()
-        # Our own terminal converts line ends.
+        # Our own terminal converts the line ends, so the pseudoterminal must not.
         make_raw(slave)
         self._sizes.append((number, master))
         self._copy_sizes()

@@ -1,8 +1,8 @@
-"""A pseudoterminal between the command and our terminal: dsops passes on input and output.
+"""Run a command on a pseudoterminal, while dsops copies input and output between it and our terminal.
 
-The command gets a session of its own. A small process of ours leads that session (`process/session_leader.py`) and
-watches the command there, as `process.watch` does here. Without it Ctrl-Z would do nothing: the system does not stop
-a group whose parent is in another session (POSIX, orphaned process groups).
+The command gets a separate session. A small process of ours leads that session (`process/session_leader.py`) and
+watches the command there, as `process.watch` does here. Without the leader, Ctrl-Z would do nothing: the system does
+not stop a process group whose parent is in another session (POSIX, orphaned process groups).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NO_SIZE = struct.pack("HHHH", 0, 0, 0, 0)
 
 
 class OwnTerminal:
-    """Our terminal: raw while the command gets the input, otherwise with the settings that it had."""
+    """Our terminal: in raw mode while the command gets the input, otherwise with its previous settings."""
 
     def __init__(self, descriptor: int, master: int, before_it_is_taken: Callable[[], None]) -> None:
         self._descriptor = descriptor
@@ -41,16 +41,16 @@ class OwnTerminal:
 
     @property
     def exists(self) -> bool:
-        """Always true: it was there at the start."""
+        """Always true, because the terminal existed at the start."""
         return True
 
     @property
     def is_given(self) -> bool:
-        """Whether the command gets the input."""
+        """Whether keyboard input goes to the command."""
         return self._is_given
 
     def give(self) -> bool:
-        """Make the terminal raw if we are in its foreground, so that every key goes to the command."""
+        """Switch the terminal to raw mode if we are in its foreground, so that every key goes to the command."""
         try:
             if not self._is_given and os.tcgetpgrp(self._descriptor) == os.getpgrp():
                 self._settings = termios.tcgetattr(self._descriptor)
@@ -74,12 +74,12 @@ class OwnTerminal:
         self.take_back()
 
     def resize(self) -> None:
-        """Copy our window size to the command's terminal; the system signals a change to the command."""
+        """Copy our window size to the command's terminal. If it changed, the system sends the command a signal."""
         copy_size(self._descriptor, self._master)
 
 
 class Keyboard:
-    """An attendant (process/watch.py) that passes keyboard input to the command."""
+    """An attendant (process/watch.py) that copies keyboard input to the command."""
 
     def __init__(self, terminal: OwnTerminal, descriptor: int, master: int) -> None:
         self._terminal = terminal
@@ -89,21 +89,21 @@ class Keyboard:
         self._is_gone = False
 
     def readers(self) -> Iterable[int]:
-        """The terminal, while the command gets its input."""
+        """Return our terminal's descriptor while the command gets the input."""
         wants = self._terminal.is_given and not self._is_gone and len(self._typed) < _MOST_TYPED
         return (self._descriptor,) if wants else ()
 
     def writers(self) -> Iterable[int]:
-        """The command's terminal, while it has not taken all input."""
+        """Return the descriptor of the command's terminal while some input is not written to it yet."""
         return (self._master,) if self._typed else ()
 
     def seconds(self) -> float | None:
-        """None: it has no timer."""
+        """Return None, because the keyboard needs no timer."""
         return None
 
     def turn(self, ready: Collection[int]) -> None:
-        """Pass on keyboard input."""
-        # After `bg` and `fg` we are in the foreground again.
+        """Copy keyboard input to the command."""
+        # We are in the foreground again after `bg` and `fg`.
         self._terminal.give()
         if self._descriptor in ready and self._terminal.is_given:
             try:
@@ -117,12 +117,12 @@ class Keyboard:
                 self._typed = self._typed[os.write(self._master, self._typed) :]
 
     def end(self) -> None:
-        """Drop input that was not read, as a terminal does when a program ends."""
+        """Discard input that the command did not read, as a terminal does when a program ends."""
         self._typed, self._is_gone = b"", True
 
 
 class PrivateStart:
-    """Starts a command in a session of its own. Call `close` when it has ended, then `check`."""
+    """Starts a command in a separate session. Call `close` when it has ended, and then `check`."""
 
     def __init__(self, timeout_seconds: float | None, grace_seconds: float) -> None:
         """Raises OSError if this process has no controlling terminal."""
@@ -130,7 +130,7 @@ class PrivateStart:
         self._descriptor = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
         self.master, self._slave = os.openpty()
         os.set_blocking(self.master, False)
-        # The same settings as ours: the erase character, echo.
+        # The command's terminal gets the settings of ours, such as the erase character and echo.
         _set(self._slave, termios.tcgetattr(self._descriptor))
         copy_size(self._descriptor, self.master)
         self.catch_up: Callable[[], None] = _do_nothing
@@ -142,7 +142,7 @@ class PrivateStart:
         self.catch_up()
 
     def spawn(self, command: str, arguments: Sequence[str], environment: Mapping[bytes, bytes]) -> int:
-        """Start the leader, which starts the command."""
+        """Start the session leader, which starts the command."""
         job, job_end = os.pipe()
         self._told, told_end = os.pipe()
         os.set_inheritable(job, True)
@@ -150,8 +150,8 @@ class PrivateStart:
         folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         words = [sys.executable, "-I", "-S", "-c", _PROGRAM, folder, str(job), str(told_end)]
         moves = [(os.POSIX_SPAWN_DUP2, self._slave, number) for number in (0, 1, 2)]
-        # The leader may need our own environment to find its interpreter; the command's environment goes through the
-        # pipe.
+        # The session leader may need our own environment to find its interpreter, so the command's environment is sent
+        # through the pipe.
         with UsersLimit():
             pid = os.posix_spawn(
                 sys.executable,
@@ -168,13 +168,13 @@ class PrivateStart:
         return pid
 
     def terminal(self, pid: int) -> Terminal:
-        """Our own terminal, made raw for the command."""
+        """Switch our own terminal to raw mode for the command, and return it."""
         del pid
         self.own.give()
         return self.own
 
     def check(self, name: str) -> None:
-        """Raise the error that the leader reported: CommandNotExecutable or CommandTimedOut."""
+        """Raise the error that the session leader reported: CommandNotExecutable or CommandTimedOut."""
         with open(self._told, "rb") as file:
             report = file.read()
         if not report:
@@ -186,7 +186,7 @@ class PrivateStart:
         raise CommandNotExecutable(error["message"], why=error["why"], hint=error["hint"])
 
     def close(self) -> None:
-        """Close our descriptors."""
+        """Close our descriptors of the two terminals."""
         os.close(self.master)
         os.close(self._descriptor)
 
@@ -194,7 +194,7 @@ class PrivateStart:
 def pack(
     command: str, arguments: Sequence[str], environment: Mapping[bytes, bytes], timeout: float | None, grace: float
 ) -> bytes:
-    """Serialize a command; each part ends with NUL, which no part can contain."""
+    """Serialize a command and its limits. Each part ends with NUL, which no part can contain."""
     parts = [str(len(arguments)).encode(), repr(timeout).encode(), repr(grace).encode(), os.fsencode(command)]
     parts += [os.fsencode(argument) for argument in arguments]
     parts += [b"%s=%s" % pair for pair in environment.items()]
@@ -210,12 +210,12 @@ def copy_size(source: int, target: int) -> None:
 
 
 def make_raw(descriptor: int) -> None:
-    """Let bytes pass through a terminal unchanged."""
+    """Switch a terminal to raw mode, so that it passes bytes on unchanged."""
     tty.setraw(descriptor, termios.TCSANOW)
 
 
 def _set(descriptor: int, settings: list[Any]) -> None:
-    # From the background, tcsetattr stops the caller unless SIGTTOU is blocked (POSIX).
+    # If we are in the background, tcsetattr stops us unless SIGTTOU is blocked (POSIX).
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTTOU])
     try:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, settings)
@@ -224,4 +224,4 @@ def _set(descriptor: int, settings: list[Any]) -> None:
 
 
 def _do_nothing() -> None:
-    """The `catch_up` of a start without a pump."""
+    """Do nothing. This is the `catch_up` of a start that has no pump."""

@@ -1,4 +1,4 @@
-"""Copies the command's output to where it goes, masked, within the loop that watches the command."""
+"""Copy the command's output to our own streams, masked, within the loop that watches the command."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from dsops.process.terminal_codes import TerminalMasker
 
 _PIECE = 65536
 _WRITE = 4096
-"""A writable pipe takes this many bytes without blocking (PIPE_BUF: POSIX at least 512, Linux 4096)."""
+"""The number of bytes that a writable pipe takes without blocking (PIPE_BUF: POSIX at least 512, Linux 4096)."""
 
 _FULL = 65536
-"""With this many bytes unwritten nothing more is read: the command waits, as it would for a slow terminal."""
+"""The maximum number of unwritten bytes. Above it no output is read, so the command waits, as for a slow terminal."""
 
 _SHORT = 3
 _SHORT_SECONDS = 0.03
 _LONG_SECONDS = 1.0
-"""How long a possible beginning of a secret is held back.
+"""The maximum time for which a possible beginning of a secret is held back.
 
-Up to three bytes are mostly chance (a prompt that ends with the first letter of a password); more are likely the secret
-itself, in pieces.
+Up to three bytes mostly match by chance (a prompt that ends with the first letter of a password). More bytes are
+likely the secret itself, in pieces.
 """
 
 _SILENCE_SECONDS = 0.05
-"""A terminal's output arrives a moment after it was written; after this long without any, all of it has arrived."""
+"""A terminal's output arrives a moment after it was written. After this long without output, all of it has arrived."""
 
 _PATIENCE_SECONDS = 1.0
-"""How long a blocked reader is waited for after the command was ended by force."""
+"""The time to wait for a blocked reader after the command was ended by force."""
 
 
 class Channel:
-    """One direction: a descriptor that is read, one that is written, and the masker between them."""
+    """One direction of copying: the descriptor to read, the descriptor to write, and the masker between them."""
 
     def __init__(self, source: int, sink: int, masker: TerminalMasker | None = None) -> None:
-        """`source` is closed at the end; without a masker, bytes pass unchanged."""
+        """`source` is closed at the end. Without a masker, bytes pass unchanged."""
         os.set_blocking(source, False)
         self.source = source
         self.sink = sink
@@ -48,34 +48,34 @@ class Channel:
         self._is_file = S_ISREG(os.fstat(sink).st_mode)
 
     def learn(self, patterns: Iterable[bytes]) -> None:
-        """Mask these patterns, too, from now on."""
+        """Add patterns to mask from now on."""
         if self._masker is not None:
             self._masker.learn(patterns)
 
     @property
     def is_open(self) -> bool:
-        """Whether the source is open, so that more input may come."""
+        """Whether the source is open, so that more output may come."""
         return self.source >= 0
 
     def wants_more(self) -> bool:
-        """Whether the buffer has room for more input."""
+        """Whether the source is open and the buffer has room for more."""
         return self.is_open and len(self.outbox) < _FULL
 
     def seconds(self) -> float | None:
-        """The seconds until bytes that are held back are released; None if there are none."""
+        """Return the seconds until bytes that are held back are released, or None if there are none."""
         if self._masker is None or not self._masker.held or self.outbox:
             return None
         limit = _SHORT_SECONDS if self._masker.held <= _SHORT else _LONG_SECONDS
         return max(0.0, self._changed_at + limit - monotonic())
 
     def read(self) -> bool:
-        """Read one piece; return whether there was one."""
+        """Read once; return whether there was anything to read."""
         try:
             piece = os.read(self.source, _PIECE)
         except BlockingIOError:
             return False
         except OSError as error:
-            if error.errno != errno.EIO:  # of a terminal whose other side is closed
+            if error.errno != errno.EIO:  # EIO is the error of a terminal whose other side is closed
                 raise
             piece = b""
         if not piece:
@@ -86,30 +86,30 @@ class Channel:
         return True
 
     def release(self) -> None:
-        """Release bytes that were held back long enough."""
+        """Release bytes that have been held back for long enough."""
         if self._masker is not None and self.seconds() == 0:
             self.outbox += self._masker.release()
 
     def write(self) -> None:
-        """Write as much as is possible without blocking."""
+        """Write as many bytes as possible without blocking."""
         try:
             count = os.write(self.sink, self.outbox if self._is_file else self.outbox[:_WRITE])
         except BlockingIOError:
             return
         except OSError:
-            # The reader has closed its end, or the disk is full: the command gets SIGPIPE, as it would without masking.
+            # The reader has closed its end, or the disk is full. The command gets SIGPIPE, as it would without masking.
             self.outbox = b""
             self.close()
             return
         self.outbox = self.outbox[count:]
 
     def give_up(self) -> None:
-        """Stop reading, and drop unwritten bytes."""
+        """Stop reading, and discard unwritten bytes."""
         self.close()
         self.outbox = b""
 
     def close(self) -> None:
-        """Stop reading; bytes that were held back are to be written."""
+        """Stop reading. Bytes that were held back become output, which is still to be written."""
         if self.source < 0:
             return
         os.close(self.source)
@@ -122,37 +122,37 @@ class Pump:
     """An attendant (process/watch.py) that copies the command's output."""
 
     def __init__(self, channels: Sequence[Channel], *, is_terminal: bool, look: Callable[[], None]) -> None:
-        """`is_terminal`: output may arrive a moment late. `look` is called at every turn."""
+        """`is_terminal`: output may arrive a moment after it was written. `look` is called at every turn."""
         self._channels = channels
         self._is_terminal = is_terminal
         self._look = look
         self._patience: float | None = None
 
     def learn(self, patterns: Iterable[bytes]) -> None:
-        """Mask these patterns, too, from now on."""
+        """Add patterns to mask from now on."""
         new_patterns = list(patterns)
         for channel in self._channels:
             channel.learn(new_patterns)
 
     def hurry(self) -> None:
-        """From now on, do not wait long for a blocked reader: the command was ended."""
+        """Limit the time to wait for a blocked reader from now on, because the command was ended."""
         self._patience = _PATIENCE_SECONDS
 
     def readers(self) -> Iterable[int]:
-        """The descriptors of the command's output."""
+        """Return the descriptors of the command's output that are to be read."""
         return [channel.source for channel in self._channels if channel.wants_more()]
 
     def writers(self) -> Iterable[int]:
-        """The descriptors with unwritten bytes."""
+        """Return the descriptors for which there are unwritten bytes."""
         return [channel.sink for channel in self._channels if channel.outbox]
 
     def seconds(self) -> float | None:
-        """The seconds until the next release of bytes that are held back."""
+        """Return the seconds until the next release of bytes that are held back, or None."""
         waits = [wait for channel in self._channels if (wait := channel.seconds()) is not None]
         return min(waits, default=None)
 
     def turn(self, ready: Collection[int]) -> None:
-        """Copy what can be copied without blocking."""
+        """Copy as much as possible without blocking."""
         self._look()
         for channel in self._channels:
             if channel.wants_more() and channel.source in ready:
@@ -162,7 +162,10 @@ class Pump:
                 channel.write()
 
     def catch_up(self) -> None:
-        """Copy all output so far: the terminal is about to change hands, or the command has ended."""
+        """Copy all output so far.
+
+        Called when the command is about to get or lose the terminal, and when it has ended.
+        """
         patience = _SILENCE_SECONDS if self._is_terminal else 0.0
         for channel in self._channels:
             while channel.is_open and _is_ready(channel.source, select.POLLIN, patience) and channel.read():
@@ -170,7 +173,7 @@ class Pump:
             self._write_all(channel)
 
     def end(self) -> None:
-        """Write out the command's output; output of its own children is not waited for."""
+        """Write out the command's output. Output of processes that it left behind is not waited for."""
         self.catch_up()
         for channel in self._channels:
             channel.close()

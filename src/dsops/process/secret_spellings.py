@@ -1,4 +1,4 @@
-"""The patterns that `exec --mask` searches for: a secret, its parts, and every spelling of either."""
+"""The patterns that `exec --mask` searches for: every spelling of a secret and of its parts."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from collections.abc import Iterable, Iterator
 from dsops.process import encodings
 
 SHORTEST = 4
-"""In bytes. Shorter values, parts and spellings occur in any output by chance."""
+"""The minimum length in bytes. Shorter values, parts and spellings occur in any output by chance."""
 
 _DEEPEST = 3
-"""Levels of JSON inside JSON strings that are searched for fields. All patterns are made before the command starts."""
+"""The number of levels of JSON inside JSON strings that are searched for fields.
+
+All patterns are made before the command starts.
+"""
 
 
 def forms_of(value: bytes) -> frozenset[bytes]:
-    """All spellings of a value, its lines and its JSON fields that are long enough to be searched for."""
+    """Return all spellings of a value, its lines and its JSON fields, except those too short to search for."""
     spellings: set[bytes] = set()
     for part in _parts(value):
         if len(part) >= SHORTEST:
@@ -34,7 +37,7 @@ def _lines(part: bytes) -> Iterable[bytes]:
 
 
 def _fields(value: bytes, depth: int) -> Iterator[bytes]:
-    """The strings and numbers in a JSON object or array, numbers as they are written."""
+    """Yield the strings and numbers in a JSON object or array. Numbers are yielded as written."""
     if not depth or value.lstrip()[:1] not in (b"{", b"["):
         return
     try:

@@ -1,7 +1,7 @@
-"""The session leader for a command with a terminal of its own; `process/private.py` starts it.
+"""The session leader of a command with a private terminal; `process/private.py` starts it.
 
-It watches the command as dsops does on a shared terminal: hands over the terminal, stops with it at Ctrl-Z, ends with
-it at Ctrl-C, and forwards signals. It imports little, reads the command from a pipe and holds nothing else.
+The leader watches the command as dsops does on a shared terminal: it hands over the terminal, stops with the command
+at Ctrl-Z, ends with it at Ctrl-C, and forwards signals. It imports little, and reads the command from a pipe.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dsops.process.watch import watch
 
 
 def main() -> None:
-    """Run the command and exit with its exit code; errors are written to the second pipe."""
+    """Run the command and exit with its exit code. Errors are written to the second pipe."""
     leave_no_core_dump()
     job, error_pipe = int(sys.argv[2]), int(sys.argv[3])
     os.set_inheritable(error_pipe, False)

@@ -1,4 +1,4 @@
-"""Signals that arrive while a command runs, as events to wait for beside descriptors."""
+"""Wait for signals and for file descriptors at the same time, while a command runs."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ FORWARDED = (
 
 
 _LONGEST_SECONDS = 86400.0
-"""poll(2) takes no more than 24 days; the caller looks at the clock again."""
+"""The longest wait. poll(2) allows at most 24 days; after this time the caller checks the clock again."""
 
 
 class WaitEvents(NamedTuple):
-    """The events that ended a wait; empty after the timeout."""
+    """The signals and descriptors that ended a wait. Both are empty after a timeout."""
 
     signals: bytes
-    """The numbers of the signals, in order."""
+    """The numbers of the signals, in the order of arrival."""
     ready: frozenset[int]
     """Descriptors that can be read or written, or have failed."""
 
@@ -46,9 +46,10 @@ class Signals:
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
         self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        self._handlers: dict[signal.Signals, Any] = {}  # what signal.signal gives is what it takes
+        self._handlers: dict[signal.Signals, Any] = {}  # signal.signal accepts the same types that it returns
         for number in (*FORWARDED, signal.SIGCHLD):
-            # Where children are ignored, the system reaps them itself and their codes are lost.
+            # SIGCHLD is caught even if it was ignored: otherwise the system would reap the children itself, and lose
+            # their exit codes.
             if number == signal.SIGCHLD or signal.getsignal(number) != signal.SIG_IGN:
                 self._handlers[number] = signal.signal(number, _note)
         return self
@@ -61,8 +62,8 @@ class Signals:
         os.close(self._writer)
 
     def wait(self, seconds: float | None, readers: Iterable[int] = (), writers: Iterable[int] = ()) -> WaitEvents:
-        """Wait for the first signal or ready descriptor, at most that long."""
-        # Not select(): with a thousand inherited descriptors, ours are above its limit.
+        """Wait for a signal or a ready descriptor, for at most `seconds`."""
+        # poll, not select: if a thousand descriptors are inherited, ours are above select's limit.
         poll = select.poll()
         wishes = {self._reader: select.POLLIN}
         for descriptor in readers:
@@ -71,7 +72,7 @@ class Signals:
             wishes[descriptor] = wishes.get(descriptor, 0) | select.POLLOUT
         for descriptor, wish in wishes.items():
             poll.register(descriptor, wish)
-        # Rounded up: half a millisecond must not become a busy loop.
+        # The time is rounded up, because half a millisecond must not become a busy loop.
         milliseconds = None if seconds is None else int(min(seconds, _LONGEST_SECONDS) * 1000) + 1
         ready = {descriptor for descriptor, _ in poll.poll(milliseconds)}
         signals = os.read(self._reader, 4096) if self._reader in ready else b""
@@ -79,4 +80,4 @@ class Signals:
 
 
 def _note(_number: int, _frame: FrameType | None) -> None:
-    """A handler that does nothing: the wake-up descriptor gets the signal's number only if there is a handler."""
+    """A handler that does nothing. The wake-up descriptor gets a signal's number only if the signal has a handler."""

@@ -1,4 +1,4 @@
-"""The controlling terminal, which one process group at a time may read."""
+"""Hand the controlling terminal to the command and take it back. One process group at a time may read it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Terminal(Protocol):
-    """The terminal of a watched command."""
+    """The terminal that a watched command uses."""
 
     @property
     def exists(self) -> bool:
@@ -16,20 +16,20 @@ class Terminal(Protocol):
 
     @property
     def is_given(self) -> bool:
-        """Whether the command, not dsops, gets the input, Ctrl-C included."""
+        """Whether the command, not dsops, gets keyboard input, Ctrl-C included."""
 
     def give(self) -> bool:
-        """Give the terminal to the command, if it is ours."""
+        """Give the terminal to the command, if our process group has it. Returns whether that happened."""
 
     def take_back(self) -> None:
-        """Give the terminal back to our own group, if the command has it."""
+        """Give the terminal back to our own process group, if the command has it."""
 
     def close(self) -> None:
-        """Restore the terminal: the command has ended, or was never started."""
+        """Restore the terminal, because the command has ended or was never started."""
 
 
 class SharedTerminal:
-    """Our own terminal, handed to the command's process group; does nothing if there is none."""
+    """Our own terminal, handed to the command's process group. Does nothing if there is no terminal."""
 
     def __init__(self, group: int) -> None:
         self._group = group
@@ -37,8 +37,8 @@ class SharedTerminal:
             self._descriptor = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
         except OSError:
             self._descriptor = -1
-        # If a stream is a pipe, another program of our group may read the terminal (`dsops exec ... | less`): then the
-        # command gets it only when it asks.
+        # If a stream is a pipe, another program of our process group may read the terminal (`dsops exec ... | less`).
+        # Then the command gets the terminal only when it tries to use it.
         if all(os.isatty(descriptor) for descriptor in (0, 1, 2)):
             self.give()
 
@@ -49,20 +49,20 @@ class SharedTerminal:
 
     @property
     def is_given(self) -> bool:
-        """Whether the command's group has the terminal, and so gets the input, Ctrl-C included."""
+        """Whether the command's process group has the terminal, and so gets keyboard input, Ctrl-C included."""
         return self._holder() == self._group
 
     def give(self) -> bool:
-        """Give the terminal to the command's group, if it is ours."""
+        """Give the terminal to the command's process group, if ours has it. Returns whether that happened."""
         return self._holder() == os.getpgrp() and self._hand_to(self._group)
 
     def take_back(self) -> None:
-        """Give the terminal back to our own group, if the command's group has it."""
+        """Give the terminal back to our own process group, if the command's has it."""
         if self.is_given:
             self._hand_to(os.getpgrp())
 
     def close(self) -> None:
-        """Take the terminal back, and close it."""
+        """Take the terminal back, and close our descriptor."""
         if self.exists:
             self.take_back()
             os.close(self._descriptor)
@@ -75,7 +75,7 @@ class SharedTerminal:
             return -1
 
     def _hand_to(self, group: int) -> bool:
-        # From the background, tcsetpgrp stops the caller unless SIGTTOU is blocked (POSIX).
+        # If we are in the background, tcsetpgrp stops us unless SIGTTOU is blocked (POSIX).
         before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTTOU])
         try:
             os.tcsetpgrp(self._descriptor, group)

@@ -1,7 +1,7 @@
 """Mask secrets that have terminal codes (colours, cursor moves, links) between their characters.
 
-Output is searched twice: as it is, since a code may contain a secret, and without its codes, if it has any. Both
-together hold bytes back no longer than one of them.
+Output is searched twice: as it is, because a code may contain a secret, and then without its codes, if it has any.
+The two searches together hold bytes back no longer than one search does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dsops.process.secret_spellings import SHORTEST
 
 _ESCAPE = b"\x1b"
 _LONGEST = 1024
-"""In bytes, of one code; a link contains its address."""
+"""The maximum length of a terminal code in bytes. A link contains its address."""
 
 # ECMA-48: control sequences, strings (for the operating system, a device, a program), and short escapes.
 _CODE = re.compile(
@@ -30,15 +30,15 @@ class TerminalMasker:
     """A `Masker` for output that may contain terminal codes."""
 
     def __init__(self, patterns: Iterable[bytes]) -> None:
-        """The patterns are those of a Masker."""
+        """`patterns` are as for a Masker."""
         self._plain = Masker(())
         self._visible = Masker(())
         self._unfinished = b""
-        """The beginning of a code that is not complete."""
+        """The beginning of a terminal code that is not complete yet."""
         self.learn(patterns)
 
     def learn(self, patterns: Iterable[bytes]) -> None:
-        """Mask these patterns, too, in later input."""
+        """Add patterns to mask in later input."""
         all_patterns = list(patterns)
         without = [_CODE.sub(b"", pattern) for pattern in all_patterns]
         all_patterns += [pattern for pattern in without if len(pattern) >= SHORTEST]
@@ -51,23 +51,27 @@ class TerminalMasker:
         return self._plain.held + self._visible.held + len(self._unfinished)
 
     def feed(self, data: bytes) -> bytes:
-        """Add input and return the output that is decided."""
+        """Add input; return the output that is decided."""
         return self._search_again(self._plain.feed(data))
 
     def release(self) -> bytes:
-        """Return the bytes that were held back, because no input came for a while."""
+        """Return the bytes that are held back, because no input came for a while."""
         out = self._search_again(self._plain.release(), is_held=True)
         unfinished, self._unfinished = self._unfinished, b""
         return out + self._visible.release() + unfinished
 
     def finish(self) -> bytes:
-        """Return the bytes that were held back, because the input has ended."""
+        """Return the bytes that are held back, because the input has ended."""
         out = self._search_again(self._plain.finish())
         unfinished, self._unfinished = self._unfinished, b""
         return out + self._visible.finish() + unfinished
 
     def _search_again(self, data: bytes, *, is_held: bool = False) -> bytes:
-        """The second search. Bytes that the first one released, and that contain no code, begin no secret."""
+        """Search the first search's output again, without its terminal codes.
+
+        Output that the first search has decided, and that contains no code, is not searched again: it can't begin a
+        secret.
+        """
         if not is_held and _ESCAPE not in data and not self._unfinished and not self._visible.is_pending:
             return data
         data = self._unfinished + data

@@ -1,7 +1,7 @@
-"""Run the command as a child: forward signals, hand over the terminal, enforce a time limit.
+"""Run the command as a child process: forward signals, hand over the terminal, enforce a time limit.
 
-It runs in a process group of its own. So a Ctrl-C reaches it once (through us, or from the terminal if it has it),
-and ending the group ends everything that it started, but nothing of ours.
+The command runs in a separate process group. So it gets a Ctrl-C only once (from us, or from the terminal if the
+command has it), and ending the group ends all processes that the command started, but none of ours.
 """
 
 from __future__ import annotations
@@ -20,50 +20,53 @@ from dsops.process.signals import Signals
 from dsops.process.terminal import SharedTerminal, Terminal
 
 GRACE_SECONDS = 10.0
-"""How long a process group may take to end after SIGTERM, before it is killed: the same as `docker stop`."""
+"""The time in which a process group must end after SIGTERM before it is killed: the same as `docker stop`."""
 
 _POLL_SECONDS = 0.02
-"""How often a group is checked while it ends: a process that is not our child gives no signal when it dies."""
+"""The interval for checking whether a group has ended: we get no signal when a process dies that is not our child."""
 
 
 class Attendant(Protocol):
-    """Work beside the command, in the loop that watches it; it must never block that loop."""
+    """Work that is done beside the command, in the loop that watches it. It must never block that loop."""
 
     def readers(self) -> Iterable[int]:
-        """Descriptors that it waits to read from."""
+        """Return the descriptors that the attendant waits to read from."""
 
     def writers(self) -> Iterable[int]:
-        """Descriptors that it waits to write to."""
+        """Return the descriptors that the attendant waits to write to."""
 
     def seconds(self) -> float | None:
-        """Seconds until its next turn even if no descriptor is ready; None for no limit."""
+        """Return the seconds until the next turn, even if no descriptor is ready; None for no limit."""
 
     def turn(self, ready: Collection[int]) -> None:
-        """Do what can be done without waiting."""
+        """Do what is possible without waiting, given the ready descriptors."""
 
     def end(self) -> None:
-        """Finish: the command has ended, or was never started."""
+        """Finish, because the command has ended or was never started."""
 
 
 class Start(Protocol):
-    """How a command is started."""
+    """A way to start a command."""
 
     def spawn(self, command: str, arguments: Sequence[str], environment: Mapping[bytes, bytes]) -> int:
-        """Start the command as the leader of its own group, and return its process id. Raises CommandNotExecutable."""
+        """Start the command as the leader of a new process group; return its process id.
+
+        Raises CommandNotExecutable.
+        """
 
     def terminal(self, pid: int) -> Terminal:
         """The command's terminal."""
 
 
 class PlainStart:
-    """The command inherits our streams, and gets our terminal if it may have it."""
+    """Starts a command that inherits our streams, and gets our terminal if we have it."""
 
     def spawn(self, command: str, arguments: Sequence[str], environment: Mapping[bytes, bytes]) -> int:
         """Start the command with the signal dispositions that `replace` sets."""
         return spawn(command, arguments, environment)
 
     def terminal(self, pid: int) -> Terminal:
-        """Our terminal, shared with the command."""
+        """Return our terminal, which is shared with the command."""
         return SharedTerminal(pid)
 
 
@@ -80,12 +83,12 @@ def watch(
 ) -> int:
     """Run the command and return its exit code, or 128 + n if signal n ended it.
 
-    `hurry` is called if it did not end by itself: after a forwarded signal, or at the time limit.
+    `hurry` is called if the command does not end by itself: after a forwarded signal, or at the time limit.
 
-    A Ctrl-C that ends the command on a terminal ends this process by the same signal. Raises CommandTimedOut if it
-    ran longer than `timeout_seconds`; by then its whole process group has been ended, by SIGTERM and after
-    `grace_seconds` by SIGKILL. Raises CommandNotExecutable if it could not be started. In every case the attendants
-    have ended.
+    A Ctrl-C that ends the command on a terminal ends this process by the same signal. Raises CommandTimedOut if the
+    command ran longer than `timeout_seconds`; by then its whole process group has been ended, by SIGTERM and after
+    `grace_seconds` by SIGKILL. Raises CommandNotExecutable if the command could not be started. In every case the
+    attendants have ended.
     """
     start = start or PlainStart()
     with _Ending(attendants) as ending, Signals() as signals:
@@ -105,9 +108,9 @@ def spawn(
     *,
     streams: Mapping[int, int] | None = None,
 ) -> int:
-    """Start the command in its own process group, with the signal dispositions that `replace` sets.
+    """Start the command in a new process group, with the signal dispositions that `replace` sets.
 
-    `streams` maps descriptors of the child to ours: `{1: a pipe}`.
+    `streams` maps descriptors of the child to ours, such as `{1: a pipe}`.
     """
     words = tuple(arguments)
     defaults = [signal.SIGPIPE, signal.SIGXFSZ]
@@ -126,7 +129,7 @@ def spawn(
 
 
 class _Ending:
-    """Ends the attendants once: before this process dies of Ctrl-C, or when the command has ended."""
+    """Ends the attendants exactly once: before this process dies of Ctrl-C, or when the command has ended."""
 
     def __init__(self, attendants: Sequence[Attendant]) -> None:
         self.attendants = attendants
@@ -139,7 +142,7 @@ class _Ending:
         self.now()
 
     def now(self) -> None:
-        """End all attendants, unless that was done."""
+        """End all attendants, unless they have already ended."""
         if not self._is_over:
             self._is_over = True
             for attendant in self.attendants:
@@ -147,7 +150,7 @@ class _Ending:
 
 
 class _Watch:
-    """One run of the command."""
+    """The state of one run of the command."""
 
     def __init__(
         self, pid: int, terminal: Terminal, signals: Signals, ending: _Ending, name: str, hurry: Callable[[], None]
@@ -172,7 +175,7 @@ class _Watch:
         return self._code
 
     def _wait_for_signal(self, seconds: float | None) -> None:
-        """Wait for a signal, at most that long; forward it, and check whether the command stopped or ended."""
+        """Wait for a signal, for at most `seconds`; forward it, and check whether the command stopped or ended."""
         attendants = self._ending.attendants
         waits = [wait for wait in (seconds, *[attendant.seconds() for attendant in attendants]) if wait is not None]
         woken = self._signals.wait(
@@ -196,7 +199,7 @@ class _Watch:
                 self._on_end(os.waitstatus_to_exitcode(status))
 
     def _on_stop(self, number: int) -> None:
-        """Handle a stopped command: it wants the terminal, or Ctrl-Z paused it, which pauses the whole job."""
+        """Handle a stopped command: it needs the terminal, or Ctrl-Z paused it, which pauses our whole job."""
         if not self._terminal.exists:
             return
         # The command may have stopped before it was given the terminal; it may have the terminal by now.
@@ -207,7 +210,7 @@ class _Watch:
         had_terminal = self._terminal.is_given
         self._terminal.take_back()
         os.kill(os.getpid(), signal.SIGSTOP)
-        # SIGCONT has resumed us: by `fg` or `bg`.
+        # SIGCONT has resumed us, sent by `fg` or `bg`.
         if had_terminal or wants_terminal:
             self._terminal.give()
         self._send(signal.SIGCONT)
@@ -220,9 +223,10 @@ class _Watch:
             self._die_likewise(-code)
 
     def _die_likewise(self, number: int) -> None:
-        """Die of the same Ctrl-C that ended the command: after an exit code, a shell would run a script's next line.
+        """Die of the same Ctrl-C that ended the command.
 
-        The rest of our job gets the signal, too, as it would have from the terminal if the command had not had it.
+        After a mere exit code, a shell would run a script's next line. The rest of our job gets the signal too, as it
+        would have from the terminal if the command had not had it.
         """
         was_given = self._terminal.is_given
         self._ending.now()
@@ -233,10 +237,10 @@ class _Watch:
         os.kill(os.getpid(), number)
 
     def _end_group(self, grace_seconds: float) -> None:
-        """End all processes of the command that stayed in its group."""
+        """End all processes of the command that have stayed in its process group."""
         self._hurry()
         self._send(signal.SIGTERM)
-        # A stopped process gets the SIGTERM only when it continues.
+        # A stopped process handles SIGTERM only after it continues.
         self._send(signal.SIGCONT)
         end = monotonic() + grace_seconds
         while monotonic() < end and self._send(0):
@@ -246,12 +250,12 @@ class _Watch:
             os.waitpid(self._pid, 0)
 
     def _send(self, number: int) -> bool:
-        """Send the group a signal (0: none); return whether the group still has a process."""
+        """Send a signal to the process group (0: no signal); return whether the group still has a process."""
         try:
             os.killpg(self._pid, number)
         except ProcessLookupError:
             return False
         except PermissionError:
-            # A process is there but runs as another user (sudo). macOS says this of zombies, too.
+            # A process exists but runs as another user (sudo). macOS also reports this for zombies.
             return True
         return True

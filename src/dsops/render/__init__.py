@@ -16,10 +16,10 @@ Render = Callable[[Mapping[str, Secret]], bytes]
 
 
 class Format(NamedTuple):
-    """An output format."""
+    """An output format: the module that writes it, and the file names that imply it."""
 
     module: str
-    """The module with `render(values) -> bytes`; imported only when the format is chosen."""
+    """The module with `render(values) -> bytes`. It is imported only when the format is chosen."""
     help: str
     endings: tuple[str, ...]
     """The file name endings of the format."""
@@ -41,20 +41,20 @@ KEY_FORMATS: Mapping[str, str] = {
     "ini": "the environment's AWS keys as a profile named like the environment",
     "process": "the environment's AWS keys as JSON for `credential_process`",
 }
-"""Formats that hold only AWS keys: `dsops.render.keys`."""
+"""Formats that contain only AWS keys; see `dsops.render.keys`."""
 
 _SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def renderer(format_name: str) -> Render:
-    """The render function of a format; raises KeyError for an unknown name."""
+    """Return the render function of a format. Raises KeyError for an unknown name."""
     module = __import__(FORMATS[format_name].module, fromlist=["render"])
     render: Render = module.render
     return render
 
 
 def format_of(path: str) -> str:
-    """The format implied by a file's name: `.env.production` and `prod.env` are dotenv. Raises UsageError."""
+    """Return the format that a file's name implies: `.env.production` and `prod.env` are dotenv. Raises UsageError."""
     name = path.rpartition("/")[2].lower()
     if name.startswith(".env."):
         return "dotenv"
@@ -67,12 +67,12 @@ def format_of(path: str) -> str:
 
 
 def text_of(name: str, value: Secret, format_name: str) -> str:
-    """The value as text, for a format without binary values; raises ValueUnusable with the variable's name."""
+    """Return the value as text, for a format without binary values. Raises ValueUnusable, which names the variable."""
     try:
         text = value.reveal()
         text.encode()
     except UnicodeEncodeError:
-        # From None: the original error contains the value.
+        # `from None`, because the original error contains the value.
         raise ValueUnusable(
             f"the value of `{name}` can't be written as {format_name}",
             why="its bytes are not UTF-8",
@@ -82,7 +82,7 @@ def text_of(name: str, value: Secret, format_name: str) -> str:
 
 
 def text_of_variable(name: str, value: Secret, format_name: str) -> str:
-    """The value as text for an environment variable; also raises ValueUnusable for a NUL byte."""
+    """Return the value as text for an environment variable. Raises ValueUnusable for a NUL byte too."""
     text = text_of(name, value, format_name)
     if "\0" in text:
         raise ValueUnusable(
@@ -94,7 +94,7 @@ def text_of_variable(name: str, value: Secret, format_name: str) -> str:
 
 
 def require_shell_name(name: str) -> None:
-    """Raise ValueUnusable for a name that a shell would not accept for a variable: the line would run as a command."""
+    """Raise ValueUnusable for a name that is not valid for a shell variable: its line would run as a command."""
     if not _SHELL_NAME.fullmatch(name):
         raise ValueUnusable(
             f"`{name}` can't be the name of a shell's variable",

@@ -1,7 +1,7 @@
-"""NAME=value lines that python-dotenv reads back exactly, with interpolation enabled.
+"""Write NAME=value lines that python-dotenv reads back exactly, with interpolation enabled.
 
-Readers of such files differ, and people `source` them. So a value that a shell would read the same is written
-plainly; any other is written so that a shell stops with an error instead of running a part of the value.
+Programs read such files differently, and people `source` them. So a value that a shell would read the same is written
+plainly. Any other value is written so that a shell stops with an error instead of running a part of it.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from dsops.errors import ValueUnusable
 from dsops.render import require_shell_name, text_of
 from dsops.secret import Secret
 
-# No `=`: zsh expands `A==ls` to the path of `ls`.
+# The pattern has no `=`, because zsh expands `A==ls` to the path of `ls`.
 _BARE = re.compile(r"[A-Za-z0-9_./:@%+,-]+")
 
 _INTERPOLATED = re.compile(r"\$\{[^}]*\}")
-"""Matches what python-dotenv expands, inside any quotes, without a way to escape it."""
+"""What python-dotenv expands, inside any quotes. There is no way to escape it."""
 
 _DOLLAR = "${.:-$}"
-"""An unsettable variable with a default, for python-dotenv: a dollar sign that starts no expansion."""
+"""A dollar sign that begins no expansion in python-dotenv: a variable that can't be set, with `$` as its default."""
 
 _NOTHING = "${.:-}"
-"""An unsettable variable with an empty default. A shell reports a bad substitution, and stops before the rest."""
+"""A variable that can't be set, with an empty default. A shell reports a bad substitution and stops there."""
 
 
 def render(values: Mapping[str, Secret]) -> bytes:
-    """One line per variable, in the given order."""
+    """Return one line for each variable, in the given order."""
     return "".join(_line(name, value) for name, value in values.items()).encode()
 
 
@@ -47,14 +47,14 @@ def _quoted(text: str) -> str:
     if _BARE.fullmatch(text):
         return text
     is_plain = not _INTERPOLATED.search(text) and "\r" not in text and not text.endswith("\\")
-    # In single quotes python-dotenv unescapes `\\` and `\'`, a shell nothing.
+    # In single quotes, python-dotenv unescapes `\\` and `\'`, and a shell unescapes nothing.
     if is_plain and "'" not in text and "\\\\" not in text:
         return f"'{text}'"
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    # In double quotes both unescape `\\` and `\"`; a shell also expands `$` and backticks.
+    # In double quotes, both unescape `\\` and `\"`; a shell also expands `$` and backticks.
     if is_plain and "$" not in text and "`" not in text:
         return f'"{escaped}"'
-    # An unescaped carriage return is read back as a newline. An older python-dotenv treats a backslash at the end as
+    # Unescaped, a carriage return is read back as a newline. An older python-dotenv treats a backslash at the end as
     # the escape of the closing quote.
     escaped = escaped.replace("${", f"{_DOLLAR}{{").replace("\r", "\\r")
     end = _NOTHING if escaped.endswith("\\") else ""

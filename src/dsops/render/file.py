@@ -1,4 +1,4 @@
-"""Write a file with secrets atomically, readable only by its owner."""
+"""Write a file with secrets atomically, so that only its owner can read it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _MODE = 0o600
 
 
 def write_private(path: str, data: bytes) -> None:
-    """Write a file with these bytes and mode 0600 atomically, replacing an existing one.
+    """Write a file with these bytes and mode 0600 atomically; replace an existing file.
 
-    Raises FileNotWritten for a symbolic link, which may lead anywhere, and for anything else that is not a plain
+    Raises FileNotWritten for a symbolic link, which may lead anywhere, and for anything else that is not a regular
     file.
     """
     _refuse_what_is_no_file(path)
-    # In the target's folder, because a rename is atomic only within one file system.
+    # The temporary file is in the target's folder, because a rename is atomic only within one file system.
     folder, name = os.path.split(path)
     part = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
@@ -30,7 +30,7 @@ def write_private(path: str, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(descriptor)
-        # The umask may have removed more bits.
+        # The umask may have removed further bits at creation.
         os.chmod(part, _MODE)
         os.replace(part, path)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""`set -gx NAME 'value'` lines for fish, whose `export` loses the text after a newline."""
+"""Write `set -gx NAME 'value'` lines for fish, whose `export` loses the text after a newline."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dsops.secret import Secret
 
 
 def render(values: Mapping[str, Secret]) -> bytes:
-    """One command per variable, in the given order."""
+    """Return one command for each variable, in the given order."""
     return b"".join(_line(name, value) for name, value in values.items())
 
 
@@ -22,7 +22,7 @@ def _line(name: str, value: Secret) -> bytes:
 def quote_bytes(data: bytes) -> bytes:
     r"""Quote bytes as one fish word.
 
-    Bytes that are not UTF-8 become `\X` escapes, since fish reads its input as text.
+    Bytes that are not UTF-8 become `\X` escapes, because fish reads its input as text.
     """
     word, text = b"", ""
     for character in data.decode("utf-8", "surrogateescape"):

@@ -1,4 +1,4 @@
-"""The variables file of a GitHub Actions step, in the multiline form that holds any text.
+"""Write the variables file of a GitHub Actions step, in the multiline form that can contain any text.
 
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#multiline-strings
 """
@@ -13,11 +13,11 @@ from dsops.render import require_shell_name, text_of_variable
 from dsops.secret import Secret
 
 _REFUSED = "NODE_OPTIONS"
-"""The runner rejects this variable: with it, anyone who can write the file could run code in later steps."""
+"""The runner rejects this variable: a user who can write the file could run code in later steps with it."""
 
 
 def render(values: Mapping[str, Secret]) -> bytes:
-    """One block per variable, in the given order."""
+    """Return one block for each variable, in the given order."""
     return "".join(_block(name, value) for name, value in values.items()).encode()
 
 
@@ -30,6 +30,6 @@ def _block(name: str, value: Secret) -> str:
             hint="use `dsops exec` in the step that needs it",
         )
     text = text_of_variable(name, value, "a variable of GitHub Actions")
-    # Generated after the value exists, so that the value's author can't have included the delimiter.
+    # The delimiter is generated after the value exists, so the value's author can't have included it.
     end = f"dsops-{os.urandom(16).hex()}"
     return f"{name}<<{end}\n{text}\n{end}\n"

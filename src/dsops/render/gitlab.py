@@ -1,6 +1,7 @@
-"""A dotenv report of GitLab CI: NAME=value until the end of the line, without quotes or escapes.
+"""Write a dotenv report of GitLab CI: NAME=value until the end of the line, without quotes or escapes.
 
-https://docs.gitlab.com/ci/yaml/artifacts_reports/#artifactsreportsdotenv. Many values can't be written in it.
+https://docs.gitlab.com/ci/yaml/artifacts_reports/#artifactsreportsdotenv. Many values can't be written in this
+format.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from dsops.render import require_shell_name, text_of
 from dsops.secret import Secret
 
 _EXPANDED = re.compile(r"\$|%\w*%")
-"""Matches what GitLab may expand as a variable, or treat as an escape."""
+"""What GitLab may expand as a variable, or treat as an escape."""
 
 
 def render(values: Mapping[str, Secret]) -> bytes:
-    """One line per variable, in the given order."""
+    """Return one line for each variable, in the given order."""
     return "".join(_line(name, value) for name, value in values.items()).encode()
 
 
@@ -34,7 +35,7 @@ def _line(name: str, value: Secret) -> str:
 
 
 def _obstacle(text: str) -> str:
-    """Why the format can't hold the value; "" when it can."""
+    """Return the reason why the format can't contain the value, or "" if it can."""
     if any(ord(character) < 0x20 and character != "\t" for character in text):
         return "it holds a newline or another control character, and a value is one line there"
     if text != text.strip():

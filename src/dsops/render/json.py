@@ -1,4 +1,4 @@
-"""One JSON object, in UTF-8."""
+"""Write one JSON object, in UTF-8."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from dsops.secret import Secret
 
 
 def render(values: Mapping[str, Secret]) -> bytes:
-    """A JSON object of names and values, in the given order; every value is a string."""
+    """Return a JSON object of names and values, in the given order. Every value is a string."""
     texts = {name: text_of(name, value, "JSON") for name, value in values.items()}
     return f"{json.dumps(texts, indent=2, ensure_ascii=False)}\n".encode()

@@ -1,4 +1,4 @@
-"""`$env:NAME = 'value'` lines for PowerShell, in ASCII, each a complete command.
+"""Write `$env:NAME = 'value'` lines for PowerShell in ASCII. Each line is a complete command.
 
 `dsops ... | Invoke-Expression` gets its input line by line, and Windows PowerShell 5.1 reads a script without a byte
 order mark in the machine's old code page. So newlines and non-ASCII characters are written as numbers.
@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dsops.render import require_shell_name, text_of_variable
 from dsops.secret import Secret
 
-# The other quotation marks that PowerShell treats as `'` (U+2018 to U+201B) are not ASCII.
+# PowerShell also treats U+2018 to U+201B as `'`. They are not ASCII, so they are written as numbers.
 _PARTS = re.compile(r"[\x20-\x7e]+|[^\x20-\x7e]")
 
 
 def render(values: Mapping[str, Secret]) -> bytes:
-    """One command per variable, in the given order."""
+    """Return one command for each variable, in the given order."""
     return "".join(_line(name, value) for name, value in values.items()).encode()
 
 
@@ -25,14 +25,14 @@ def _line(name: str, value: Secret) -> str:
     require_shell_name(name)
     text = text_of_variable(name, value, "PowerShell")
     parts = [part for match in _PARTS.findall(text) for part in _literals(match)]
-    # The first operand decides: after a string `+` appends, after a character it would add numbers.
+    # The type of the first operand decides: after a string `+` appends, after a character it would add numbers.
     if not parts or not parts[0].startswith("'"):
         parts.insert(0, "''")
     return f"$env:{name} = {' + '.join(parts)}\n"
 
 
 def _literals(part: str) -> list[str]:
-    """Quoted text; other characters as numbers of their UTF-16 code units, which are PowerShell's characters."""
+    """Return ASCII text quoted, and other text as the numbers of its UTF-16 code units, PowerShell's characters."""
     if part.isascii() and part.isprintable():
         return ["'{}'".format(part.replace("'", "''"))]
     units = part.encode("utf-16-be")

@@ -1,4 +1,4 @@
-"""A section of ~/.aws/credentials with a session's keys, for programs that only support profiles."""
+"""Write a section of ~/.aws/credentials with a session's keys, for programs that only support profiles."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ KEYS = {
     "AWS_SESSION_TOKEN": "aws_session_token",
 }
 
-# `[DEFAULT]` is not a profile: Python's configparser adds its keys to all others.
+# `[DEFAULT]` is not a profile: Python's configparser adds its keys to all other sections.
 _NAME = re.compile(r"(?!DEFAULT$)[\w.@+/-]+", re.ASCII)
 
-# Readers differ on blanks, quotes and `#` in a value. No AWS key or token contains any.
+# Programs read blanks, quotes and `#` in a value differently. No AWS key or token contains any of them.
 _PLAIN = re.compile(r"[!$-&(-:<-~]*")
 
 _HEADER = re.compile(r"\[\s*(.*?)\s*\]")
@@ -26,7 +26,7 @@ _ENDS = "# these keys end at "
 
 
 def section(name: str, variables: Mapping[str, Secret]) -> str:
-    """The profile's section; raises UsageError for a name that a section can't have."""
+    """Return the profile's section. Raises UsageError for a name that a section can't have."""
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"`{name}` can't be the name of a profile",
@@ -55,11 +55,11 @@ def _lines(variables: Mapping[str, Secret]) -> list[str]:
 
 
 def put(old: str, name: str, variables: Mapping[str, Secret]) -> str:
-    """The file's text with the section's keys replaced; other sections, settings and comments are unchanged."""
+    """Return the file's text with the section's keys replaced. Other sections, settings and comments stay unchanged."""
     new = section(name, variables).splitlines()
     lines: list[str] = []
     is_inside = is_written = is_dropping = False
-    # Not splitlines(), which also splits at other characters, and would lose them.
+    # splitlines() is not used: it also splits at other characters, which would be lost.
     for line in old.removesuffix("\n").split("\n") if old else ():
         header = _HEADER.match(line)
         if header:

@@ -1,4 +1,4 @@
-"""`export NAME='value'` lines for Bourne-like shells, quoted so that fish reads them the same."""
+"""Write `export NAME='value'` lines for Bourne-like shells, quoted so that fish reads them the same."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from dsops.secret import Secret
 
 
 def render(values: Mapping[str, Secret]) -> bytes:
-    """One command per variable, in the given order. Values need not be UTF-8: a shell accepts bytes."""
+    """Return one command for each variable, in the given order.
+
+    Values need not be UTF-8, because a shell accepts bytes.
+    """
     return b"".join(_line(name, value) for name, value in values.items())
 
 
@@ -20,16 +23,16 @@ def _line(name: str, value: Secret) -> bytes:
 
 
 def quote(data: bytes) -> bytes:
-    r"""The bytes as one word, in which a shell expands nothing.
+    r"""Quote the bytes as one word, in which a shell expands nothing.
 
-    A quote and a backslash stand outside the quotes, escaped: fish unescapes `\\` inside them.
+    A quote and a backslash are escaped outside the quotes, because fish unescapes `\\` inside them.
     """
     quoted = data.replace(b"\\", b"\0").replace(b"'", b"'\\''").replace(b"\0", b"'\\\\'")
     return b"'%s'" % quoted
 
 
 def shell_bytes(name: str, value: Secret) -> bytes:
-    """The value's bytes; raises ValueUnusable for a value that no shell variable can hold."""
+    """Return the value's bytes. Raises ValueUnusable for a value that no shell variable can contain."""
     try:
         data = value.reveal_bytes()
     except UnicodeEncodeError:

@@ -1,7 +1,7 @@
 """The policy that denies everything to a role's older sessions.
 
 IAM User Guide, "Revoking IAM role temporary security credentials": a session can't be ended, but AWS evaluates the
-role's policies with every call, and each session carries its issue time.
+role's policies at every call, and each session carries its issue time.
 """
 
 from __future__ import annotations
@@ -12,21 +12,24 @@ from datetime import UTC, datetime
 from dsops.arn import Arn
 
 POLICY_NAME = "AWSRevokeOlderSessions"
-"""The name that the console uses: the console shows the policy, and its `Revoke` button replaces it."""
+"""The name that the console uses. So the console shows this policy, and its `Revoke` button replaces it."""
 
 _KEY = "aws:TokenIssueTime"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def revocation_policy(before: datetime) -> str:
-    """The policy as the console writes it; `before` is aware. A session issued in that second is not denied."""
+    """Return the policy as the console writes it.
+
+    `before` has a time zone. A session issued within that same second is not denied.
+    """
     condition = {"DateLessThan": {_KEY: time_text(before)}}
     statement = {"Effect": "Deny", "Action": ["*"], "Resource": ["*"], "Condition": condition}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, indent=2)
 
 
 def revoked_before(document: str) -> datetime | None:
-    """The time in a revocation policy; None for any other document."""
+    """Return the time in a revocation policy, or None for any other document."""
     try:
         value = json.loads(document)
         text = value["Statement"][0]["Condition"]["DateLessThan"][_KEY]
@@ -40,15 +43,15 @@ def revoked_before(document: str) -> datetime | None:
 
 
 def time_text(moment: datetime) -> str:
-    """`2026-11-24T12:00:00Z`."""
+    """Format a time as policies contain it: `2026-11-24T12:00:00Z`."""
     return moment.astimezone(UTC).strftime(_TIME)
 
 
 def why_not_revocable(role: Arn) -> tuple[str, str]:
-    """Why IAM refuses to attach a policy to the role, and what to do instead; ("", "") for a role that can be changed.
+    """Return why IAM refuses to attach a policy to the role, and what to do instead; ("", "") if it does not.
 
-    IAM User Guide, "Service-linked roles" and, of IAM Identity Center, "Referencing permission sets in resource
-    policies": AWS creates these roles, and IAM refuses changes to them.
+    IAM User Guide, "Service-linked roles", and IAM Identity Center User Guide, "Referencing permission sets in
+    resource policies": AWS creates these roles, and IAM refuses changes to them.
     """
     path = role.resource.removeprefix("role").rpartition("/")[0]
     if path.startswith("/aws-service-role"):

@@ -1,4 +1,4 @@
-"""Find the role and the time for a revocation, and attach the policy to that role."""
+"""Find the role and the time for a revocation, and attach the policy to the role."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from dsops.runtime import Runtime
 
 
 class RoleToRevoke(NamedTuple):
-    """A role, and a region of its partition."""
+    """The role whose sessions are revoked, and a region of its partition."""
 
     arn: Arn
     region: str
 
 
 class PolicyCaller(NamedTuple):
-    """The caller that attaches the policy, with its endpoints of STS and IAM."""
+    """The credentials that attach the policy, and the STS and IAM endpoints for them."""
 
     credentials: Credentials
     sts: Endpoint
     iam: Endpoint
     shown: str
-    """The caller in messages: `the base credentials`, "store `admin`"."""
+    """How messages name the caller: `the base credentials`, "store `admin`"."""
 
 
 def role_of_arn(arn: Arn) -> RoleToRevoke:
-    """The role that an ARN names. Raises UsageError for the ARN of anything else."""
+    """Return the role that an ARN names. Raises UsageError if the ARN is not a role's."""
     partition = partition_named(arn.partition)
     if arn.service != "iam" or arn.resource_type != "role" or partition is None:
         raise UsageError(f"`{arn}` is no role's ARN", hint="it is arn:aws:iam::ACCOUNT:role/NAME")
@@ -44,7 +44,7 @@ def role_of_arn(arn: Arn) -> RoleToRevoke:
 
 
 def role_of_store(plan: Plan, name: str) -> RoleToRevoke:
-    """The role of the store's last hop. Raises RevocationRefused for a store without a role that can be changed."""
+    """Return the role of the store's last hop. Raises RevocationRefused if there is no role, or it can't be changed."""
     step = plan.steps[name]
     while "role_arn" not in step.settings and step.credentials_from:
         step = plan.steps[step.credentials_from]
@@ -73,16 +73,17 @@ def _without_role(name: str, step: Step) -> RevocationRefused:
 
 
 async def time_of_aws(client: Client, endpoint: Endpoint) -> datetime | None:
-    """The time by AWS's clock, from the date of an answer; None where the endpoint gives none within 5 s."""
+    """Return AWS's current time, from the date of a response; None if the endpoint does not respond within 5 s."""
     return await time_at(client._replace(connect_timeout_ms=5_000), endpoint)
 
 
 def cutoff(
     requested: datetime | None, aws_time: datetime | None, endpoint: Endpoint, runtime: Runtime, *, applies: bool
 ) -> datetime:
-    """The time before which sessions are denied: the requested one, else AWS's now.
+    """Return the time before which sessions are denied: the requested time, or else AWS's current time.
 
-    Raises UsageError for a time in the future, ServiceError where a policy is to be attached and AWS's time is unknown.
+    Raises UsageError for a time in the future, and ServiceError if a policy is to be attached and AWS's time is
+    unknown.
     """
     if aws_time is None and applies and requested is None:
         raise ServiceError(
@@ -90,7 +91,7 @@ def cutoff(
             why="this machine's clock may be behind, and sessions would slip through",
             hint="try again, or name the moment with `--before`",
         )
-    # AWS records times to the second: one is added so that sessions of the current second are denied, too.
+    # AWS records times in seconds. One second is added so that sessions of the current second are denied too.
     now = (aws_time or runtime.now().replace(microsecond=0)) + timedelta(seconds=1)
     if requested is not None and requested > now:
         raise UsageError(
@@ -102,13 +103,14 @@ def cutoff(
 
 
 async def check_caller(role: Arn, before: datetime, caller: PolicyCaller, client: Client, *, is_named: bool) -> str:
-    """The caller's ARN if the policy would deny the caller's session, too; else "". `is_named`: the user set `before`.
+    """Return the caller's ARN if the policy would deny the caller's session too, else "".
 
-    Raises UsageError for a caller of another account, or a time earlier than that of the policy in place.
+    `is_named`: the user set `before`. Raises UsageError if the caller is in another account, or if `before` is
+    earlier than the time in the present policy.
     """
     identity = await get_caller_identity(client, caller.credentials, caller.sts)
     if identity.account != role.account:
-        # PutRolePolicy takes a name, not an ARN: it would change a role of that name in the caller's account.
+        # PutRolePolicy takes a name, not an ARN, so it would change a role of that name in the caller's account.
         raise UsageError(
             f"{caller.shown} can't revoke sessions of {role}",
             why=f"they belong to account {identity.account}, and IAM only changes roles of the caller's own account",
@@ -120,7 +122,7 @@ async def check_caller(role: Arn, before: datetime, caller: PolicyCaller, client
 
 
 async def attach(role: Arn, before: datetime, caller: PolicyCaller, client: Client) -> None:
-    """Attach the policy to the role. Raises AccessDenied with the permission that is missing."""
+    """Attach the policy to the role. Raises AccessDenied, which names the missing permission."""
     iam = Iam(client, caller.credentials, caller.iam)
     try:
         await put_role_policy(iam, role.resource_name, POLICY_NAME, revocation_policy(before))
@@ -130,7 +132,7 @@ async def attach(role: Arn, before: datetime, caller: PolicyCaller, client: Clie
 
 
 async def _present_policy(iam: Iam, role: Arn) -> str | None:
-    """The role's policy of that name; "" for none, None where the caller may not read it."""
+    """Return the role's revocation policy; "" if there is none, None if the caller may not read it."""
     try:
         return await get_role_policy(iam, role.resource_name, POLICY_NAME)
     except EntityNotFound:
@@ -140,7 +142,7 @@ async def _present_policy(iam: Iam, role: Arn) -> str | None:
 
 
 def _refuse_earlier(role: Arn, before: datetime, present: str | None, *, is_named: bool) -> None:
-    """Refuse to replace a policy with one that would bring revoked sessions back."""
+    """Raise an error if the new policy would make revoked sessions valid again."""
     if present is None and is_named:
         raise AccessDenied(
             f"the policy {POLICY_NAME} that {role} may have can't be read",

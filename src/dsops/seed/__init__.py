@@ -21,7 +21,7 @@ __all__ = ["SeedFromConfig", "seed_from_config"]
 
 
 class SeedFromConfig(NamedTuple):
-    """The seed, and a note for each part of the configuration that it does not cover."""
+    """The generated seed, and a note for each part of the configuration that it does not cover."""
 
     seed: Seed
     notes: tuple[str, ...]
@@ -35,10 +35,10 @@ def seed_from_config(
     timestamp: str = "",
     store_types: Mapping[str, StoreType] = BUILTIN_TYPES,
 ) -> SeedFromConfig:
-    """Return a seed with which every store and environment of this configuration works.
+    """Return a seed for a sandbox in which every store and environment of the configuration works.
 
-    Texts are expanded as in a run; a store whose variables are not set, or that AWS would refuse, is left out with a
-    note. Without a region in `environ`, it is the one that `sandbox run` sets.
+    Texts are expanded as in a run. A store whose variables are not set, or that AWS would refuse, is left out with a
+    note. If `environ` has no region, the seed's region is the one that `sandbox run` sets.
     """
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
     planning = Planning(config, {**environ, "AWS_REGION": region}, user, timestamp, store_types)

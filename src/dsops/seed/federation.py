@@ -1,4 +1,4 @@
-"""Identity providers for stores with a web identity token or SAML response, and the trust in them.
+"""Collect the identity providers of stores with a web identity token or SAML response, and the roles' trust in them.
 
 The sandbox signs tokens of any issuer: `dsops sandbox token` issues one, and `dsops sandbox env --github-repository`
 sets GitHub's own variables. If a real token is available, the trust policy follows its claims.
@@ -25,14 +25,17 @@ _ANY_COMPANY = "Company"
 
 
 class Providers:
-    """The OpenID Connect providers of all accounts, being collected."""
+    """Collects the OpenID Connect providers of all accounts."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._audiences: dict[str, dict[str, dict[str, None]]] = {}
 
     def trust(self, role: PlannedRole, step: Step) -> None:
-        """Trust tokens like the step's: of its issuer, for its audience, with its subject if that is known."""
+        """Let the role trust tokens like the step's.
+
+        They must have the step's issuer and audience, and its subject if that is known.
+        """
         arn = arn_of(role.arn)
         token_claims = step.proof.speaks_of if step.proof is not None else None
         platform = str(step.settings.get("web_identity", ""))
@@ -51,7 +54,7 @@ class Providers:
             role.trust.append(statement)
 
     def of(self, account: str) -> tuple[SeedOidcProvider, ...]:
-        """Return the providers of an account."""
+        """Return the OpenID Connect providers of an account."""
         return tuple(
             SeedOidcProvider(url, tuple(audiences), is_issued_by_sandbox=True)
             for url, audiences in self._audiences.get(account, {}).items()
@@ -64,23 +67,23 @@ class Providers:
 
 
 class SamlProvidersByAccount:
-    """The SAML providers of all accounts, being collected; `dsops sandbox saml` signs for them."""
+    """Collects the SAML providers of all accounts. `dsops sandbox saml` signs responses for them."""
 
     def __init__(self) -> None:
         self._names: dict[str, dict[str, None]] = {}
 
     def trust(self, role: PlannedRole, step: Step) -> None:
-        """Trust responses of the step's provider, or of an invented one."""
+        """Let the role trust responses of the step's provider, or of an invented provider."""
         arn = arn_of(role.arn)
         named = step.settings.get("principal_arn")
         provider = arn_of(named) if named is not None else arn._replace(resource=f"saml-provider/{_ANY_COMPANY}")
         self._names.setdefault(arn.account, {})[provider.resource_name] = None
-        # It is unknown whether responses carry session tags, so allow them.
+        # It is unknown whether the responses carry session tags, so they are allowed.
         actions = ["sts:AssumeRoleWithSAML", "sts:TagSession"]
         statement = {**trust_in_assertions(arn, str(provider)), "Action": actions}
         if statement not in role.trust:
             role.trust.append(statement)
 
     def of(self, account: str) -> tuple[SeedSamlProvider, ...]:
-        """Return the providers of an account."""
+        """Return the SAML providers of an account."""
         return tuple(SeedSamlProvider(name, "") for name in self._names.get(account, {}))

@@ -1,4 +1,4 @@
-"""The Identity Center for stores with a login: their permission sets, all assigned to one user.
+"""Collect an Identity Center for the stores with a login. All its permission sets are assigned to one user.
 
 Every login is approved automatically as that user, so that no browser is needed.
 """
@@ -23,17 +23,17 @@ PERSON = "developer"
 
 
 class AccountAssignment(Holder):
-    """A permission set in an account; its permissions are the same in all accounts."""
+    """The assignment of a permission set in an account. Its permissions are the same in all accounts."""
 
     def __init__(self, account: str, permission_set: Holder, partition: str) -> None:
-        # The role's ARN is only known in the sandbox; the account stands for it, as AWS recommends, too.
+        # The role's ARN is only known once the sandbox runs. The account is used instead, as AWS recommends too.
         super().__init__(f"arn:{partition}:iam::{account}:root")
-        self._allowed = permission_set._allowed  # noqa: SLF001 - of the same class
+        self._allowed = permission_set._allowed  # noqa: SLF001 - the attribute belongs to the same class
         self.partition = partition
 
 
 class PlannedIdentityCenter:
-    """An Identity Center being collected; a sandbox has one."""
+    """Collects the permission sets of an Identity Center. A sandbox has only one."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.notes: list[str] = []
@@ -43,7 +43,10 @@ class PlannedIdentityCenter:
         self._assigned: dict[tuple[str, str], AccountAssignment] = {}
 
     def assigned(self, step: Step) -> AccountAssignment | None:
-        """Return the assignment for the step's login, added if new; None, with a note, for a second Identity Center."""
+        """Return the assignment for the step's login, and add it if it is new.
+
+        Returns None, with a note, for a second Identity Center.
+        """
         session = session_of(step.settings, self._environ, "")
         if self._session is None:
             self._session = session
@@ -64,7 +67,7 @@ class PlannedIdentityCenter:
         return self._assigned.setdefault((account, name), AccountAssignment(account, permission_set, partition))
 
     def seed(self) -> SeedIdentityCenter | None:
-        """Return the instance; None without a store that logs in."""
+        """Return the Identity Center, or None if no store logs in."""
         if self._session is None:
             return None
         return SeedIdentityCenter(

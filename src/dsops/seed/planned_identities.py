@@ -1,4 +1,4 @@
-"""Users and roles being collected: their permissions and trust."""
+"""Users and roles whose permissions and trust are being collected for a seed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Document = dict[str, object]
 
 
 class Holder:
-    """A user or role being collected, with its permissions."""
+    """A user or role, with the permissions collected so far."""
 
     def __init__(self, arn: str) -> None:
         self.arn = arn
@@ -28,7 +28,7 @@ class Holder:
         self._allowed[resource] = tuple(dict.fromkeys([*self._allowed.get(resource, ()), *actions]))
 
     def policies(self) -> tuple[StoredPolicy, ...]:
-        """Return one inline policy; () without permissions."""
+        """Return the permissions as one inline policy; () if there are none."""
         if not self._allowed:
             return ()
         statements: list[Document] = [
@@ -39,7 +39,7 @@ class Holder:
 
 
 class PlannedRole(Holder):
-    """A role being collected, with its trust and session duration."""
+    """A role, with the trust, permissions and session duration collected so far."""
 
     def __init__(self, arn: Arn) -> None:
         super().__init__(str(arn))
@@ -60,7 +60,7 @@ class PlannedRole(Holder):
 
 
 def arn_of(text: object) -> Arn:
-    """Parse an ARN whose format the plan has checked."""
+    """Parse an ARN whose format has been checked by the plan."""
     arn = parse_arn(str(text))
     if arn is None:
         raise DsopsError("a planned step has no readable ARN")
@@ -68,5 +68,5 @@ def arn_of(text: object) -> Arn:
 
 
 def document(statements: list[Document]) -> str:
-    """Return the JSON text of a policy."""
+    """Return the JSON text of a policy with these statements."""
     return json.dumps({"Version": "2012-10-17", "Statement": statements})

@@ -1,4 +1,4 @@
-"""Plans of a configuration for a user with a long-term key; what can't be planned gets a note."""
+"""Plan a configuration for a user with a long-term key; note the parts that can't be planned."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LONG_TERM_KEY = Ambient("environment", "seed", is_temporary=False)
 
 
 class Planning:
-    """The plans of all stores and environments for a user with a long-term key."""
+    """The plans of all stores and environments, for a user with a long-term key."""
 
     def __init__(
         self, config: Config, environ: Mapping[str, str], user: str, timestamp: str, types: Mapping[str, StoreType]
@@ -30,18 +30,18 @@ class Planning:
         for name, store in config.stores.items():
             store_type = types.get(store.type)
             if store_type and missing_keys(fitted(store_type, store.fields), store.fields, store.where, name):
-                continue  # only a base of other stores, which is not used itself
+                continue  # the store is only a base of other stores and is not used itself
             plan = self._plan(name, is_store=True)
             if plan is not None:
                 self.store_plans[name] = plan
 
     def environment_plans(self) -> list[Plan]:
-        """Return the plans of the environments that can be planned."""
+        """Return the plans of all environments that can be planned."""
         plans = [self._plan(name, is_store=False) for name in self._config.environments]
         return [plan for plan in plans if plan is not None]
 
     def first_hops(self) -> list[Step]:
-        """Return the sessions issued to a user's own key or GetSessionToken session, in order of the file."""
+        """Return the steps that sign with the user's own key or GetSessionToken session, in order of the file."""
         return [
             step
             for plan in self.store_plans.values()
@@ -68,17 +68,20 @@ class Planning:
             return None
 
     def _proof(self, store_type: str, settings: Settings) -> Proof:
-        # These plans issue no sessions, so a constant fingerprint is enough.
+        # These plans issue no sessions, so a constant fingerprint is sufficient.
         return proving_store(store_type).identify(settings, self._environ, lambda _: "seed")
 
 
 def is_a_users(source: Step | None) -> bool:
-    """Whether that store's session acts as the user: base credentials, a user's key, a GetSessionToken session."""
+    """Whether the session of the step `source` acts as the user.
+
+    That applies to base credentials (None), a user's key, and a GetSessionToken session.
+    """
     return source is None or source.type.gives_long_term or source.operation == "GetSessionToken"
 
 
 def _without_own_policies(config: Config) -> Config:
-    """Drop each `session_policy: auto`, which has no meaning for a single store or a role."""
+    """Drop every `session_policy: auto`, which has no meaning for a single store or a role."""
     stores = {}
     for name, store in config.stores.items():
         field = store.fields.get("session_policy")

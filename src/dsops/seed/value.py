@@ -1,4 +1,4 @@
-"""Invented values of secrets: JSON with the fields that are read."""
+"""Invent values of secrets: JSON that contains the fields which variables read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dsops.transform import parse_path
 
 
 class Value:
-    """An invented value: JSON with the fields that are read, or a text if none is."""
+    """An invented value: JSON with the fields that variables read, or plain text if they read no field."""
 
     def __init__(self, name: str) -> None:
         self.readers: list[str] = []
@@ -21,7 +21,7 @@ class Value:
         self._is_encoded = False
 
     def add(self, paths: Iterable[str], *, is_encoded: bool) -> None:
-        """Add the fields that a reader uses."""
+        """Add the fields that a variable reads."""
         self._is_encoded = self._is_encoded or is_encoded
         for path in paths:
             steps = parse_path(path) if path[:1] in (".", "[") else (path,)
@@ -29,7 +29,7 @@ class Value:
                 self._paths.append(steps)
 
     def text(self) -> str:
-        """Return the value, base64-encoded if a variable decodes it first."""
+        """Return the value; it is base64-encoded if a variable decodes it first."""
         root: object = None
         for steps in self._paths:
             root = _with_leaf(root, steps, f"invented-{steps[-1]}")
@@ -37,7 +37,7 @@ class Value:
         return binascii.b2a_base64(text.encode(), newline=False).decode() if self._is_encoded else text
 
     def policy(self) -> str | None:
-        """Return a policy for readers of other accounts; None without any."""
+        """Return a resource policy for readers in other accounts, or None if there are none."""
         if not self.readers:
             return None
         readers = list(dict.fromkeys(self.readers))
@@ -54,7 +54,10 @@ class Value:
 
 
 def _with_leaf(node: object, steps: tuple[str | int, ...], leaf: str) -> object:
-    """Return the JSON value with a leaf added at that path; a leaf with further fields below becomes a mapping."""
+    """Return the JSON value with a leaf added at that path.
+
+    An existing leaf that gets fields below it becomes a mapping.
+    """
     if not steps:
         return leaf if node is None else node
     step, rest = steps[0], steps[1:]
@@ -70,7 +73,7 @@ def _with_leaf(node: object, steps: tuple[str | int, ...], leaf: str) -> object:
 
 
 def extracted(transforms: tuple[Transform, ...]) -> list[str]:
-    """Return the path of the first extraction, if only trimming and decoding precede it."""
+    """Return the path of the first extraction if only trimming and decoding precede it, else []."""
     for transform in transforms:
         if transform.name in ("json_extract", "yaml_extract"):
             return [transform.argument]

@@ -1,4 +1,4 @@
-"""Collect accounts for a seed: the roles of all steps, MFA devices of their callers, secrets."""
+"""Collect the accounts of a seed: the roles of all steps, their callers' MFA devices, and the secrets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DEVICES_PER_USER = 8
 
 
 class _Members:
-    """The organization that AssumeRoot needs, its members being collected; a sandbox has one organization."""
+    """Collects the members of the organization that AssumeRoot needs. A sandbox has only one organization."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -30,7 +30,7 @@ class _Members:
         self._members: dict[str, None] = {}
 
     def add(self, manager: str, member: str) -> None:
-        """Add a member; adds a note if it belongs to another organization."""
+        """Add a member account; adds a note if it belongs to another organization."""
         self._manager = self._manager or manager
         if manager != self._manager:
             self.notes.append(
@@ -40,7 +40,7 @@ class _Members:
         self._members[member] = None
 
     def organization(self) -> SeedOrganization | None:
-        """Return the organization with centralized root access; None if it is not needed."""
+        """Return the organization, with centralized root access; None if no step needs it."""
         if not self._members:
             return None
         root = SeedNode(accounts=tuple((member, SeedNode()) for member in self._members))
@@ -48,7 +48,7 @@ class _Members:
 
 
 class SeedWorld:
-    """The accounts being collected."""
+    """The accounts of the seed, as collected so far."""
 
     def __init__(self, first_hops: list[Step], environ: Mapping[str, str]) -> None:
         self.notes: list[str] = []
@@ -76,7 +76,7 @@ class SeedWorld:
             developer.arn = f"arn:{self._partitions[account]}:iam::{account}:user/{DEVELOPER}"
 
     def add_session(self, step: Step, steps: Mapping[str, Step]) -> None:
-        """Add what a step's session needs; nothing for the user's own session."""
+        """Add the resources that a step's session needs. The user's own session needs none."""
         if "role_arn" in step.settings:
             self._add_role(step, steps)
         elif step.type.service == "sso":
@@ -112,19 +112,19 @@ class SeedWorld:
             self._add_managed_policy(str(policy_arn))
 
     def _add_login(self, step: Step) -> None:
-        """Add the permission set of a step with a login, and its account."""
+        """Add the permission set and the account of a step that logs in."""
         assigned = self._logins.assigned(step)
         if assigned is not None:
             self._partitions.setdefault(str(step.settings["account_id"]), assigned.partition)
 
     def _add_guest(self, step: Step) -> None:
-        """Allow GetFederationToken, and all that is read through the federated session."""
+        """Allow the developers GetFederationToken, and all that is read through the federated session."""
         for developer in self._developers.values():
             for need in issue_needs(step, arn_of(developer.arn).account, {}):
                 developer.allow(need.actions, need.resource)
 
     def _add_root_task(self, step: Step, steps: Mapping[str, Step]) -> None:
-        """Add the member account to an organization managed by the caller's account."""
+        """Add the member account to an organization that the caller's account manages."""
         for caller in self._callers(step, steps):
             (need,) = issue_needs(step, "", {})
             member, own = arn_of(need.resource), arn_of(caller.arn)
@@ -151,7 +151,7 @@ class SeedWorld:
             caller.allow(assume_actions(step, steps), role.arn)
 
     def _callers(self, step: Step, steps: Mapping[str, Step]) -> list[Holder]:
-        """Return the callers that assume the step's role: the role before it, or the developers."""
+        """Return the callers that assume the step's role: the role of the previous step, or the developers."""
         source = steps.get(step.credentials_from)
         if source is not None and "role_arn" in source.settings:
             arn = arn_of(source.settings["role_arn"])
@@ -166,7 +166,7 @@ class SeedWorld:
 
     @staticmethod
     def _device_of(step: Step, steps: Mapping[str, Step]) -> Arn | None:
-        """Return the MFA device of the step, or of the GetSessionToken session before it."""
+        """Return the MFA device of the step, or of the GetSessionToken session that it uses."""
         source = steps.get(step.credentials_from)
         if "serial_number" not in step.settings and source is not None and source.operation == "GetSessionToken":
             step = source
@@ -197,7 +197,7 @@ class SeedWorld:
             self._managed.setdefault(arn.account, set()).add(arn.resource_name)
 
     def add_read(self, variable: PlannedVariable, plan: Plan) -> None:
-        """Add the secret or parameter that a variable reads, and the permission to read it."""
+        """Add the secret or parameter that a variable reads, and allow the reader to read it."""
         step, reference = plan.steps[variable.step], variable.reference
         if reference is None or step.type.service not in ("secretsmanager", "ssm") or not step.type.read_action:
             return
@@ -240,7 +240,7 @@ class SeedWorld:
         arn = parse_arn(key)
         account, region = (arn.account, arn.region) if arn else (own.account, step.region)
         name = arn.resource.removeprefix("parameter") if arn else f"{prefix}{key}"
-        name = name.partition(":")[0]  # drop a version or label
+        name = name.partition(":")[0]  # without a version or label
         if account != own.account:
             self.notes.append(
                 f"parameter {key} is left out: it belongs to another account, and the sandbox does not share parameters"
@@ -250,7 +250,7 @@ class SeedWorld:
         reader.allow(("ssm:GetParameters", "ssm:GetParameter"), parameter_resource(step, own.account, key))
 
     def seed(self, region: str) -> Seed:
-        """Return the seed; a developer's account comes first, and the developer is the default identity."""
+        """Return the seed. A developer's account comes first, and that developer is the default identity."""
         first = next(iter(self._developers))
         if partition_of_region(region).name != self._partitions[first]:
             region = next((place for account, place, _ in self._secrets if account == first), region)

@@ -1,4 +1,4 @@
-"""A boto3 session bound to the sandbox; only this module needs boto3."""
+"""A boto3 session that uses the sandbox. Only this module needs boto3."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from dsops.credentials import Credentials
 
 
 class SandboxSession(boto3.Session):  # type: ignore[misc]  # boto3 ships no types, here and below
-    """A boto3 Session whose clients and resources use the sandbox's endpoint."""
+    """A boto3 Session whose clients and resources call the sandbox."""
 
     def __init__(self, url: str, region: str, credentials: Credentials) -> None:
-        # No profile and no file of the user's: a test's session must not depend on them.
+        # No profile and no file of the user is read: a test's session must not depend on them.
         inner = BotocoreSession({"config_file": (None, None, os.devnull, None), "profile": (None, None, None, None)})
         super().__init__(
             credentials.access_key_id,
@@ -27,9 +27,9 @@ class SandboxSession(boto3.Session):  # type: ignore[misc]  # boto3 ships no typ
         self._url = url
 
     def client(self, *args: Any, **options: Any) -> Any:
-        """Like boto3's; `endpoint_url` is the sandbox by default."""
+        """Return a client as boto3 does. By default `endpoint_url` is the sandbox."""
         return super().client(*args, **{"endpoint_url": self._url, **options})
 
     def resource(self, *args: Any, **options: Any) -> Any:
-        """Like boto3's; `endpoint_url` is the sandbox by default."""
+        """Return a resource as boto3 does. By default `endpoint_url` is the sandbox."""
         return super().resource(*args, **{"endpoint_url": self._url, **options})

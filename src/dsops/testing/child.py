@@ -1,6 +1,6 @@
-"""The child process that runs a test suite's sandbox; `process.py` starts it, and it ends when stdin closes.
+"""The child process that runs a test suite's sandbox. `process.py` starts it; it ends when stdin is closed.
 
-moto's state, and the side effects of its import, stay in this process: a test may use moto itself.
+moto's state, and the side effects of its import, stay in this process, because a test may use moto itself.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from dsops.sandbox.state.secrets import SecretLocation
 
 ANSWER, FAILURE, BUG = "answer", "failure", "bug"
-"""The kind of a result: the value, a packed DsopsError, or a traceback."""
+"""The kind of a result, which determines its content: the value, a packed DsopsError, or a traceback."""
 
 
 class SandboxKeeper:
-    """Runs one sandbox at a time; tests control it through `do`."""
+    """Runs one sandbox at a time. Tests control it through `do`."""
 
     def __init__(self) -> None:
         self._server: SandboxServer | None = None
@@ -40,8 +40,8 @@ class SandboxKeeper:
             raise SandboxUnavailable("the sandbox of this test has ended")
         return self._server
 
-    def do(self, act: str, **parameters: Any) -> Any:  # pickled: whatever the act takes and gives
-        """Call a public method of `Acts`, or `open` or `close`."""
+    def do(self, act: str, **parameters: Any) -> Any:  # pickled: the types depend on the act
+        """Call a public method of `Acts` named `act`, or `open` or `close`."""
         if act == "open":
             return self._open(**parameters)
         if act == "close":
@@ -51,7 +51,7 @@ class SandboxKeeper:
             return method(**parameters)
 
     def _open(self, kind: str, seed: Any, folder: str) -> tuple[str, str]:
-        """Start a sandbox with that seed; return its URL and region. Raises SeedInvalid."""
+        """Start a sandbox with that seed; return the sandbox's URL and region. Raises SeedInvalid."""
         self._close()
         launch = _launch()
         self._server = launch.open_server(_read(kind, seed, folder)).start()
@@ -64,7 +64,7 @@ class SandboxKeeper:
 
 
 class Acts:
-    """The operations of a test on its sandbox."""
+    """The operations that a test can perform on its sandbox."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         from dsops.sandbox.state.iam_builder import IamBuilder
@@ -73,14 +73,14 @@ class Acts:
         self._planter = IamBuilder(sandbox.world)
 
     def account(self, account_id: str) -> tuple[str, str]:
-        """Return account id ("": the default account) and partition; creates a missing account, empty."""
+        """Return an account's id and partition; "" is the default account. A missing account is created, empty."""
         account_id = account_id or self._sandbox.default_account
         if account_id not in self._sandbox.world.partitions:
             self._sandbox.world.add_account(account_id)
         return account_id, self._sandbox.world.partitions[account_id]
 
     def keys(self, name: str) -> tuple[str, str]:
-        """Return an access key of a user, NAME or NAME@ACCOUNT ("": the default user), with its secret."""
+        """Return the access key id and secret of a user. `name` is NAME or NAME@ACCOUNT, or "" for the default user."""
         from dsops.sandbox.control.endpoints import find_user
 
         name = name or self._sandbox.default_identity
@@ -93,7 +93,7 @@ class Acts:
     def add_user(
         self, account: str, name: str, policies: Sequence[tuple[str, str]], tags: Sequence[tuple[str, str]]
     ) -> None:
-        """Create a user with a key; policies are (name, text) or (ARN, "") pairs."""
+        """Create a user with an access key. `policies` are (name, text) or (ARN, "") pairs."""
         user = self._planter.add_user(account, name, tags=tuple(tags))
         self._planter.add_key(user, "", "")
         self._put(account, "user", name, policies)
@@ -130,7 +130,10 @@ class Acts:
         return self._sandbox.keys.add(self._place(account), "", policy, f"alias/{name}")
 
     def add_secret(self, account: str, name: str, value: str, policy: str | None, kms_key: str) -> str:
-        """Create a secret; return its ARN. With a policy and no key it gets a key that other accounts can use."""
+        """Create a secret; return its ARN.
+
+        A secret with a policy but without a key gets a key that other accounts can use.
+        """
         from dsops.sandbox.seed.region_setup import open_key
 
         place = self._place(account)
@@ -158,7 +161,7 @@ class Acts:
         return totp.code_at(device.seed, self._sandbox.clock.now())
 
     def clock(self) -> tuple[float, bool]:
-        """Return seconds since 1970, and whether the clock is frozen."""
+        """Return the sandbox's time in seconds since 1970, and whether the clock is frozen."""
         return self._sandbox.clock.now(), self._sandbox.clock.is_frozen
 
     def move_clock(self, seconds: float) -> None:
@@ -181,17 +184,17 @@ class Acts:
 
 
 def main() -> None:
-    """Execute requests from standard input until it closes, which it also does if the suite is killed."""
+    """Execute requests from standard input until it is closed, as it also is when the suite is killed."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # output of libraries must not mix with answers
-    # Objects of the first imports live for good: scanning them for garbage took a quarter of the start time.
+    os.dup2(2, 1)  # output of libraries must not mix with the answers
+    # The objects of the first imports are never freed, and scanning them for garbage took a quarter of the start time.
     gc.disable()
     keeper = SandboxKeeper()
     while True:
         try:
-            act, parameters = pickle.load(sys.stdin.buffer)  # noqa: S301 - the suite's own process wrote it
+            act, parameters = pickle.load(sys.stdin.buffer)  # noqa: S301 - the suite's own process wrote the data
         except (EOFError, OSError, pickle.UnpicklingError):
-            os._exit(0)  # ends the server's thread and connections, too
+            os._exit(0)  # also ends the server's thread and connections
         _send(answers, _outcome(keeper, act, parameters))
         if not gc.isenabled():
             gc.freeze()
@@ -203,7 +206,7 @@ def _outcome(keeper: SandboxKeeper, act: str, parameters: Mapping[str, Any]) -> 
         return ANSWER, keeper.do(act, **parameters)
     except DsopsError as error:
         return FAILURE, pack_error(error)
-    except Exception:  # noqa: BLE001 - the suite shows it
+    except Exception:  # noqa: BLE001 - the suite shows the error
         return BUG, traceback.format_exc()
 
 
@@ -215,7 +218,7 @@ def _send(answers: IO[bytes], outcome: tuple[str, Any]) -> None:
         os._exit(0)
 
 
-def _launch() -> Any:  # the module, imported with moto
+def _launch() -> Any:  # the module itself, which is imported together with moto
     try:
         from dsops.sandbox.control import launch
     except ModuleNotFoundError as error:
@@ -225,7 +228,11 @@ def _launch() -> Any:  # the module, imported with moto
 
 
 def _read(kind: str, seed: Any, folder: str) -> Seed:
-    """Return the seed from `text` and the folder of its files, the path of a `file`, or a Seed object."""
+    """Return the seed.
+
+    For kind `text`, `seed` is YAML, and files in it are relative to `folder`; for `file` it is a path; otherwise a
+    Seed.
+    """
     from dsops.sandbox.control.launch import read_seed_file
     from dsops.sandbox.seed.file import read_seed
     from dsops.sandbox.seed.model import Seed

@@ -1,4 +1,7 @@
-"""Contract tests for stores, dsops' own and plugins': subclass, provide a subject, and pytest collects the tests."""
+"""Contract tests for stores, in dsops and in plugins.
+
+Subclass a contract and provide its subject; pytest collects the tests.
+"""
 
 from __future__ import annotations
 
@@ -20,35 +23,35 @@ if TYPE_CHECKING:
 
 
 class SecretSubject(NamedTuple):
-    """A secret store with its test data."""
+    """A secret store to test, with its test data."""
 
     store: SecretStore
     fetch: Callable[[Sequence[SecretReference]], Mapping[SecretReference, Secret | DsopsError]]
-    """Calls `store.fetch` with a suitable step, credentials and context."""
+    """A function that calls `store.fetch` with a suitable step, credentials and context."""
     plain: Mapping[str, str]
-    """At least two existing keys and their values; one value is a JSON object with a field `user`."""
+    """At least two existing keys with their values. One value must be a JSON object with a field `user`."""
     json_key: str
     missing_key: str
-    """A key that does not exist; "" if all keys that can be requested exist."""
+    """A key that does not exist; "" if every key that can be requested exists."""
     requests: Callable[[], int] | None = None
-    """Returns the number of requests made so far, if the store makes any."""
+    """A function that returns the number of requests made so far; None if the store makes no requests."""
 
 
 class SecretStoreContract(ABC):
-    """Tests of a SecretStore, which answers a batch of references at once."""
+    """Contract tests of a SecretStore, which answers a batch of references at once."""
 
     @pytest.fixture
     @abstractmethod
     def subject(self) -> SecretSubject:
-        """The store and its data."""
+        """Return the store and its test data."""
 
     def test_it_has_a_type(self, subject: SecretSubject) -> None:
-        """The store has a type, by which the configuration knows its keys."""
+        """The store has a type, which defines the keys that its configuration may contain."""
         assert isinstance(subject.store.store_type, StoreType)
         assert subject.store.store_type.gives_secrets
 
     def test_every_reference_is_answered_and_no_other(self, subject: SecretSubject) -> None:
-        """Each reference of a batch gets its own value, and no other reference is answered."""
+        """Every reference of a batch gets its own value, and the result contains no other reference."""
         references = [SecretReference(key, "", "") for key in subject.plain]
         outcomes = subject.fetch(references)
         assert {reference: _value(outcome) for reference, outcome in outcomes.items()} == {
@@ -62,7 +65,7 @@ class SecretStoreContract(ABC):
         assert (subject.requests() if subject.requests else 0) == before
 
     def test_a_field_of_a_json_value(self, subject: SecretSubject) -> None:
-        """A field can be given as a path or a name, and costs no request beside the whole value."""
+        """A reference can name a field by path or by name. It needs no request beyond the one for the whole value."""
         whole, path, name = (SecretReference(subject.json_key, "", field) for field in ("", ".user", "user"))
         before = subject.requests() if subject.requests else 0
         outcomes = subject.fetch([whole, path, name])
@@ -71,7 +74,7 @@ class SecretStoreContract(ABC):
         assert (subject.requests() if subject.requests else 0) - before <= 1
 
     def test_a_missing_field_is_that_references_error(self, subject: SecretSubject) -> None:
-        """A missing field is the outcome of its reference, not raised, and shows no value."""
+        """A reference to a missing field gets an error as its outcome. The error is not raised, and shows no value."""
         wrong = SecretReference(subject.json_key, "", ".no_such_field")
         right = SecretReference(subject.json_key, "", ".user")
         outcomes = subject.fetch([wrong, right])
@@ -81,7 +84,7 @@ class SecretStoreContract(ABC):
         assert _value(outcomes[right]) not in f"{error.message}{error.why}{error.hint}"
 
     def test_a_missing_secret_is_that_references_error(self, subject: SecretSubject) -> None:
-        """A missing secret's error names the key; other references are answered."""
+        """If a secret is missing, its error names the key. The other references still get their values."""
         if not subject.missing_key:
             pytest.skip("every key that may be asked for exists")
         missing = SecretReference(subject.missing_key, "", "")
@@ -93,39 +96,42 @@ class SecretStoreContract(ABC):
         assert isinstance(outcomes[there], Secret)
 
     def test_outcomes_never_print_values(self, subject: SecretSubject) -> None:
-        """The repr of outcomes hides values."""
+        """The repr of the outcomes does not contain any secret value."""
         outcomes = subject.fetch([SecretReference(key, "", "") for key in subject.plain])
         printed = f"{outcomes!r} {outcomes}"
         assert not any(len(value) > 3 and value in printed for value in subject.plain.values())
 
 
 class CredentialSubject(NamedTuple):
-    """A credential store with its test data."""
+    """A credential store to test, with its test data."""
 
     store: CredentialStore
     issue: Callable[[Credentials | None], Credentials]
-    """Calls `store.issue` with a suitable step and context."""
+    """A function that calls `store.issue` with a suitable step and context."""
     source: Credentials | None
-    """The credentials that sign the store's call; None if it needs none."""
+    """The credentials that sign the store's call; None if the store needs none."""
     refuse: Callable[[], None]
-    """Makes the issuer deny all further calls."""
+    """A function that makes the issuer deny all further calls."""
 
 
 class CredentialStoreContract(ABC):
-    """Tests of a CredentialStore, which issues one set of credentials at a time."""
+    """Contract tests of a CredentialStore, which issues one set of credentials at a time."""
 
     @pytest.fixture
     @abstractmethod
     def subject(self) -> CredentialSubject:
-        """The store and the credentials that sign its call."""
+        """Return the store, and the credentials that sign its call."""
 
     def test_it_has_a_type(self, subject: CredentialSubject) -> None:
-        """The store has a type, by which the configuration knows its keys."""
+        """The store has a type, which defines the keys that its configuration may contain."""
         assert isinstance(subject.store.store_type, StoreType)
         assert subject.store.store_type.gives_credentials
 
     def test_it_gives_a_whole_session(self, subject: CredentialSubject) -> None:
-        """Credentials have key id, secret, and an expiration with a time zone if any; their repr hides secrets."""
+        """Issued credentials have a key id and a secret, and an expiration, if any, has a time zone.
+
+        Their repr hides the secrets.
+        """
         session = subject.issue(subject.source)
         assert session.access_key_id
         assert session.secret_access_key.reveal()
@@ -134,18 +140,18 @@ class CredentialStoreContract(ABC):
         assert session.session_token is None or session.session_token.reveal() not in repr(session)
 
     def test_each_issue_is_a_new_one(self, subject: CredentialSubject) -> None:
-        """The store does not cache: each issue returns new credentials."""
+        """The store does not cache: each call of issue returns new credentials."""
         assert subject.issue(subject.source) is not subject.issue(subject.source)
 
     def test_it_does_not_work_without_a_source(self, subject: CredentialSubject) -> None:
-        """A store that needs source credentials raises CredentialsError without them."""
+        """If a store needs source credentials and gets none, it raises CredentialsError."""
         if subject.source is None:
             pytest.skip("it needs none")
         with pytest.raises(CredentialsError):
             subject.issue(None)
 
     def test_a_refusal_is_a_credentials_error(self, subject: CredentialSubject) -> None:
-        """A denial raises a CredentialsError with a hint and without secrets."""
+        """If the issuer denies the call, the store raises a CredentialsError with a hint and without secrets."""
         subject.refuse()
         with pytest.raises(CredentialsError) as caught:
             subject.issue(subject.source)
@@ -156,7 +162,7 @@ class CredentialStoreContract(ABC):
 
 
 def step_of(store_type: StoreType, **settings: object) -> Step:
-    """Return a plan step of that type, for testing a store by itself."""
+    """Return a plan step of that type, for testing a store without a configuration."""
     from dsops.errors import Where
     from dsops.plan import Fingerprint
     from dsops.schema.operation import operation_of

@@ -1,4 +1,4 @@
-"""Implementation of the fixtures, imported by the first test that uses one."""
+"""The implementation of the fixtures. The first test that uses a fixture imports it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Assume:
         transitive_tag_keys: tuple[str, ...] = (),
         source_identity: str = "",
     ) -> Identity:
-        """Return the role's session; `by` is the caller, by default the sandbox's default user.
+        """Assume the role and return its session. The caller is `by`, or the sandbox's default user.
 
         Raises AssumeRoleDenied, MfaRefused or StsRefused with AWS's message in `aws`.
         """
@@ -60,7 +60,7 @@ class Assume:
                 source_identity=source_identity,
             )
         except AssumeRoleDenied as error:
-            # AWS's message does not tell the reason; point a failing test to it.
+            # AWS's message does not give the reason, so the note tells a failing test where to find it.
             error.add_note("the sandbox knows the reason: `sandbox.decisions()[-1]`")
             raise
         return caller.with_credentials(credentials)

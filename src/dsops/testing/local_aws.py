@@ -1,4 +1,4 @@
-"""A sandbox beside a test: accounts to fill, identities to use, a clock to move."""
+"""The interface of a test to its sandbox: accounts to fill, identities to use, a clock to move."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from dsops.sandbox.seed.model import Seed
     from dsops.testing.policies import Document
 
-    Do = Callable[..., Any]  # a request and its parameters: SandboxProcess.do, or SandboxKeeper.do in this process
+    Do = Callable[
+        ..., Any
+    ]  # takes an operation and its parameters: SandboxProcess.do, or SandboxKeeper.do in the sandbox's process
     SeedLike = str | Mapping[str, object] | os.PathLike[str] | Seed | None
 
 
 class Identity:
-    """A user or role session that can sign requests to the sandbox."""
+    """A user or a role session, whose credentials sign requests to the sandbox."""
 
     def __init__(self, url: str, region: str, credentials: Credentials) -> None:
         self.url = url
@@ -39,7 +41,7 @@ class Identity:
 
     @property
     def arn(self) -> str:
-        """The ARN that GetCallerIdentity returns; raises what any call with these credentials would."""
+        """The ARN that GetCallerIdentity returns. Raises the error of that call if the credentials are not valid."""
         from dsops.testing.session import caller_arn
 
         return caller_arn(self.url, self.region, self.credentials)
@@ -47,7 +49,8 @@ class Identity:
     def environment(self, environ: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return an environment in which a program acts as this identity: `run(..., env=alice.environment())`.
 
-        Made from `environ` (by default this process's) without variables that point an AWS client elsewhere.
+        It is `environ` (by default this process's environment) without the variables that point an AWS client
+        elsewhere.
         """
         credentials = self.credentials
         variables = client_variables(
@@ -58,7 +61,7 @@ class Identity:
         return client_environment(os.environ if environ is None else environ, variables)
 
     def boto3_session(self) -> Any:  # boto3 ships no types
-        """Return a boto3 Session bound to the sandbox. Raises ExtraMissing without boto3."""
+        """Return a boto3 Session that uses the sandbox. Raises ExtraMissing without boto3."""
         try:
             from dsops.testing.boto import SandboxSession
         except ModuleNotFoundError as error:
@@ -72,22 +75,22 @@ class Identity:
 
 
 class SandboxClock:
-    """The sandbox's clock: sessions and MFA codes follow it, signatures follow the machine's clock."""
+    """The sandbox's clock. Sessions and MFA codes depend on it; signatures depend on the machine's clock."""
 
     def __init__(self, do: Do) -> None:
         self._do = do
 
     def now(self) -> datetime:
-        """Return the sandbox's time, in UTC."""
+        """Return the sandbox's time in UTC."""
         return datetime.fromtimestamp(self._do("clock")[0], UTC)
 
     def advance(self, step: float | timedelta) -> datetime:
-        """Move the clock by seconds or a timedelta; return the new time."""
+        """Move the clock forward by seconds or a timedelta; return the new time."""
         seconds = step.total_seconds() if isinstance(step, timedelta) else step
         return self._move(self._do("clock")[0] + seconds)
 
     def move_to(self, moment: datetime) -> datetime:
-        """Set the clock; a time without a zone is in UTC."""
+        """Set the clock; return the new time. A time without a zone is taken as UTC."""
         return self._move((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
     def freeze(self) -> None:
@@ -109,33 +112,36 @@ class SandboxClock:
 
 
 class SandboxAccount:
-    """An account; changes apply from the next request on."""
+    """An account of the sandbox. Changes take effect at the next request."""
 
     def __init__(self, aws: LocalAws, account_id: str, partition: str, do: Do) -> None:
         self._aws = aws
         self._do = do
         self.id = account_id
         self.partition = partition
-        """`aws` for most accounts."""
+        """The account's partition: `aws` for most accounts."""
 
     @property
     def root_arn(self) -> str:
-        """The account's root ARN, which stands for the account in a trust policy."""
+        """The ARN of the account's root, with which a trust policy names the whole account."""
         return f"arn:{self.partition}:iam::{self.id}:root"
 
     def user(self, name: str) -> Identity:
-        """Return a user of this account."""
+        """Return the user of that name in this account."""
         return self._aws.user(f"{name}@{self.id}")
 
     def add_user(
         self, name: str, *, policies: Iterable[Document | str] = (), tags: Mapping[str, str] | None = None
     ) -> Identity:
-        """Create a user with a key. A policy is a document or the ARN of a managed policy."""
+        """Create a user with an access key. Each policy is a document or the ARN of a managed policy."""
         self._do("add_user", account=self.id, name=name, policies=_policy_texts(policies), tags=_pairs(tags))
         return self.user(name)
 
     def add_mfa_device(self, user: str, name: str = "") -> str:
-        """Create an MFA device for that user; return its serial number. `sandbox.totp(serial)` returns its code."""
+        """Create an MFA device for that user; return its serial number.
+
+        `sandbox.totp(serial)` returns the device's code.
+        """
         serial: str = self._do("add_mfa_device", account=self.id, user=user, name=name or user)
         return serial
 
@@ -164,7 +170,7 @@ class SandboxAccount:
     def add_key(self, name: str, *, policy: Document | str = "") -> str:
         """Create a KMS key with alias `alias/NAME` in the sandbox's region; return its ARN.
 
-        Without a policy it gets CreateKey's default: the account's own policies decide.
+        Without a policy the key gets CreateKey's default, which lets the account's own policies decide.
         """
         document = _checked(policy, "resource", f"the policy of key {name}") if policy else None
         arn: str = self._do("add_key", account=self.id, name=name, policy=document)
@@ -173,10 +179,10 @@ class SandboxAccount:
     def add_secret(
         self, name: str, value: str | Mapping[str, object], *, policy: Document | str = "", kms_key: str = ""
     ) -> str:
-        """Create a secret in the sandbox's region; return its ARN. A mapping becomes JSON; `kms_key` is a key's ARN.
+        """Create a secret in the sandbox's region; return its ARN.
 
-        With a policy and no key it gets a key that all callers may use through Secrets Manager, so that other
-        accounts can read it.
+        A mapping becomes JSON; `kms_key` is a key's ARN. A secret with a policy but without a key gets a key that all
+        callers may use through Secrets Manager, so that other accounts can read the secret.
         """
         text = value if isinstance(value, str) else json.dumps(value)
         document = _checked(policy, "resource", f"the policy of secret {name}") if policy else None
@@ -192,30 +198,30 @@ class LocalAws:
     """A sandbox that runs in a separate process during the `with` block."""
 
     def __init__(self, do: Do, seed: SeedLike = None, folder: str | os.PathLike[str] = ".") -> None:
-        """`do` calls the operations of `dsops.testing.child`; files that a seed names are relative to `folder`."""
+        """`do` calls the operations of `dsops.testing.child`. Paths of files in the seed are relative to `folder`."""
         self._do = do
         self._seed = seed
         self._folder = os.path.abspath(folder)
         self.clock = SandboxClock(do)
         self.url = ""
-        """The value for AWS_ENDPOINT_URL."""
+        """The sandbox's URL, as clients set it in AWS_ENDPOINT_URL."""
         self.region = ""
-        """The region for clients, and of secrets without a region."""
+        """The region that clients use, and that secrets without a region belong to."""
 
     def account(self, account_id: str = "") -> SandboxAccount:
-        """Return an account, by default the default one. A missing account is created, empty."""
+        """Return an account; without an id, the default account. A missing account is created, empty."""
         if account_id and not is_account_id(account_id):
             raise ValueError(f"`{account_id}` is not an account id: that is a text of 12 digits")
         account_id, partition = self._do("account", account_id=account_id)
         return SandboxAccount(self, account_id, partition, self._do)
 
     def user(self, name: str = "") -> Identity:
-        """Return a user by NAME or NAME@ACCOUNT; by default the seed's default identity (`admin`)."""
+        """Return the user NAME or NAME@ACCOUNT; without a name, the seed's default identity (`admin`)."""
         key_id, secret = self._do("keys", name=name)
         return Identity(self.url, self.region, Credentials(key_id, Secret(secret)))
 
     def environment(self, name: str = "", environ: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Return an environment in which a program acts as that user: see `Identity.environment`."""
+        """Return an environment in which a program acts as that user; see `Identity.environment`."""
         return self.user(name).environment(environ)
 
     def totp(self, serial: str) -> str:
@@ -246,11 +252,11 @@ class LocalAws:
 
 
 def _seed_argument(seed: SeedLike) -> tuple[str, object]:
-    """Return (kind, seed) as `SandboxKeeper` takes it."""
+    """Return the kind of the seed and the seed itself, as `SandboxKeeper` takes them."""
     if isinstance(seed, str):
         return "text", seed
     if isinstance(seed, Mapping):
-        # JSON is YAML, and with indentation its problems have line numbers.
+        # JSON is valid YAML, and indented JSON gives the seed's problems line numbers.
         return "text", json.dumps(seed, indent=2)
     if isinstance(seed, os.PathLike):
         return "file", os.fspath(seed)
@@ -266,7 +272,7 @@ def _policy_texts(policies: Iterable[Document | str]) -> list[tuple[str, str]]:
 
 
 def _policy_text(policy: Document | str, number: int) -> tuple[str, str]:
-    """Return (name, document), or (ARN, "") for a managed policy."""
+    """Return the policy's name and document, or for a managed policy its ARN and ""."""
     if isinstance(policy, str) and policy.startswith("arn:"):
         return policy, ""
     name = f"policy-{number}"
@@ -274,7 +280,7 @@ def _policy_text(policy: Document | str, number: int) -> tuple[str, str]:
 
 
 def _checked(policy: Document | str, kind: PolicyKind, name: str) -> str:
-    """Return the document as JSON text. Raises PolicyInvalid."""
+    """Return the document as JSON text. Raises PolicyInvalid if it is not valid."""
     text = policy if isinstance(policy, str) else json.dumps(policy, indent=2)
     parse_policy(text, kind, name=name)
     return text

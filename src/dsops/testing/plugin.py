@@ -1,4 +1,4 @@
-"""The pytest plugin: fixtures only, without imports until a test uses one.
+"""The pytest plugin. It defines the fixtures, and imports their implementation when a test uses one.
 
 Every pytest run on a machine with dsops loads this file, so it imports nothing of dsops or moto.
 """
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from dsops.testing.local_aws import LocalAws, SandboxAccount, SandboxClock, SeedLike
     from dsops.testing.process import SandboxProcess
 
-# Contract tests run in a plugin's test class: rewrite their assertions as if they were its own.
+# Contract tests run in a plugin's test class, so pytest must rewrite their assertions as it does the plugin's own.
 pytest.register_assert_rewrite("dsops.testing.contracts")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker, for --markers and --strict-markers."""
+    """Register the marker `sandbox_seed`, for --markers and --strict-markers."""
     config.addinivalue_line(
         "markers",
         "sandbox_seed(seed): the seed of this test's `sandbox`: YAML text, a mapping, a Seed, or a Path "
@@ -31,16 +31,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def sandbox_seed() -> SeedLike:
-    """The seed of `sandbox`; override it in a conftest.py, parametrize it, or mark a test with `sandbox_seed`.
+    """The seed of `sandbox`: override it in a conftest.py, parametrize it, or mark a test with `sandbox_seed`.
 
-    None is one account, 123456789012, with a user `admin`.
+    With None, the sandbox has one account, 123456789012, with a user `admin`.
     """
     return None
 
 
 @pytest.fixture(scope="session")
 def _sandbox_process() -> Iterator[SandboxProcess]:
-    """The process of all sandboxes of this run (or pytest-xdist worker), started by the first sandbox."""
+    """The process that runs all sandboxes of this run (or pytest-xdist worker); the first sandbox starts it."""
     from dsops.testing.process import SandboxProcess
 
     with SandboxProcess() as process:
@@ -75,7 +75,7 @@ def sandbox_clock(sandbox: LocalAws) -> SandboxClock:
 
 @pytest.fixture
 def sandbox_environment(sandbox: LocalAws, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Set this process's environment to the sandbox's default user, for code that reads it; undone afterwards."""
+    """Set this process's environment variables to those of the sandbox's default user, until the test ends."""
     import os
 
     variables = sandbox.environment()

@@ -1,4 +1,4 @@
-"""Short forms of the policy documents that tests need most."""
+"""Functions that write the policy documents that tests need most."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def allow(*actions: str, on: str | list[str] = "*", when: Conditions | None = No
 
 
 def deny(*actions: str, on: str | list[str] = "*", when: Conditions | None = None) -> Document:
-    """Return an identity policy that denies the actions."""
+    """Return an identity policy that denies the actions on the resources, with optional conditions."""
     return _identity("Deny", actions, on, when)
 
 

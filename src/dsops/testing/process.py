@@ -1,4 +1,4 @@
-"""The test suite's handle on the sandbox process: started at first use, ended with the suite."""
+"""The test suite's connection to the sandbox process, which starts at first use and ends with the suite."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dsops.agent.failure import unpack_error
 from dsops.errors import SandboxUnavailable
 from dsops.testing.child import ANSWER, FAILURE
 
-# Its own folders first: a test's folder may contain a `queue.py`.
+# The suite's import path is added at the end, because a test's folder may contain a `queue.py`.
 _START = (
     "import sys; sys.path += [entry for entry in sys.argv[1:] if entry not in sys.path]; "
     "from dsops.testing.child import main; main()"
@@ -29,10 +29,13 @@ class SandboxProcess:
         self._lock = Lock()
         self._pid = os.getpid()
         self._of_parent: subprocess.Popen[bytes] | None = None
-        """Kept alive: collecting it would wait for the parent's process."""
+        """A reference that keeps the object alive: collecting it would wait for the parent's process."""
 
-    def do(self, act: str, **parameters: Any) -> Any:  # pickled: whatever the act takes and gives
-        """Return the result of an operation of `child.SandboxKeeper`; raises its error or SandboxUnavailable."""
+    def do(self, act: str, **parameters: Any) -> Any:  # pickled: the types depend on the act
+        """Return the result of an operation of `child.SandboxKeeper`.
+
+        Raises that operation's error, or SandboxUnavailable.
+        """
         if self._pid != os.getpid():
             self._begin_in_child(act)
         with self._lock:
@@ -45,7 +48,7 @@ class SandboxProcess:
                 raise SandboxUnavailable(
                     "the process of the sandbox has ended", hint="see its last output on standard error"
                 ) from error
-            except BaseException:  # after Ctrl-C the pending response would be read as that of the next request
+            except BaseException:  # after Ctrl-C the pending response would be read as the next request's
                 self._end()
                 raise
         if kind == FAILURE:
@@ -55,7 +58,7 @@ class SandboxProcess:
         return value
 
     def _begin_in_child(self, act: str) -> None:
-        """Let a forked child open its own sandbox. Raises SandboxUnavailable for its parent's.
+        """Let a forked child process open its own sandbox. Raises SandboxUnavailable for the parent's sandbox.
 
         Two processes that write to one pipe would get each other's answers.
         """
@@ -72,7 +75,7 @@ class SandboxProcess:
         assert self._child.stdin is not None and self._child.stdout is not None  # noqa: S101, PT018 - both are pipes
         self._child.stdin.write(pickle.dumps((act, parameters)))
         self._child.stdin.flush()
-        return pickle.load(self._child.stdout)  # noqa: S301 - our own process wrote it
+        return pickle.load(self._child.stdout)  # noqa: S301 - our own process wrote the data
 
     @staticmethod
     def _start() -> subprocess.Popen[bytes]:
@@ -81,7 +84,7 @@ class SandboxProcess:
             [sys.executable, "-I", "-c", _START, *path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for pytest alone, and fixtures end after it
+            start_new_session=True,  # Ctrl-C must reach only pytest, whose fixtures end after it
         )
 
     def _end(self) -> None:

@@ -1,4 +1,4 @@
-"""Calls to a sandbox with dsops' own client, so that boto3 is not needed."""
+"""Call a sandbox with dsops' own client, so that boto3 is not needed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def assume_role(
     transitive_tag_keys: tuple[str, ...],
     source_identity: str,
 ) -> Credentials:
-    """Assume a role; return the credentials of its session, from the sandbox at that address."""
+    """Assume a role in the sandbox at that URL; return the credentials of the role session."""
     assumed = _run(
         sts.assume_role(
             _client(),
@@ -67,7 +67,7 @@ def _sts_of(url: str, region: str) -> Endpoint:
 
 
 def _client() -> Client:
-    """Return a client with an empty environment: no proxy and no certificates of the machine."""
+    """Return a client with an empty environment, so that it uses no proxy and no certificates of the machine."""
     return make_client(
         Runtime(environ={}, now=utc_now, ask=no_prompt, report=ignore, random=lambda: 0.0, folder=os.sep, timestamp=""),
         attempts=1,

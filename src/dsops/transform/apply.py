@@ -1,4 +1,4 @@
-"""Applies transforms to a value. Neither an error nor its cause shows a part of the value."""
+"""Apply transforms to a secret value. No error, and no cause of an error, shows a part of the value."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _LIST_SEPARATORS = ("\n", ",", ";", "|", " ")
 
 
 def apply(value: Secret, transforms: tuple[Transform, ...], budget: Budget | None = None) -> Secret:
-    """Apply each transform in turn. Raises TransformFailed, which names the step and never the value.
+    """Apply the transforms in turn. Raises TransformFailed, which names the step and never shows the value.
 
-    The length of a step's result is checked before it is made; `budget` limits all values of a run together.
+    The length of a step's result is checked before the step runs. `budget` limits all values of a run together.
     """
     budget = budget or Budget()
     for transform in transforms:
@@ -34,12 +34,12 @@ def apply(value: Secret, transforms: tuple[Transform, ...], budget: Budget | Non
 
 
 def _length_after(text: str, transform: Transform) -> int:
-    """An upper limit for the number of characters that a step makes of a text."""
+    """Return an upper limit for the length of a step's result, in characters."""
     if transform.name == "replace":
         growth = len(transform.replacement) - len(transform.argument)
         return len(text) + growth * text.count(transform.argument) if growth > 0 else len(text)
     if transform.name == "join":
-        # Each item but the first follows a separator in the text; a number or an empty text is an item, too.
+        # In the text every item but the first follows a separator. Numbers and empty texts are items too.
         separators = max(text.count(separator) for separator in _LIST_SEPARATORS)
         return len(text) + len(transform.argument) * separators
     if transform.name == "multiline_to_single":
@@ -67,7 +67,7 @@ def _base64_decode(value: Secret, transform: Transform) -> Secret:
         decoded = binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
     except ValueError:
         decoded = None
-    if decoded is None:  # outside of the except: binascii's message contains the length of the value
+    if decoded is None:  # raised outside of `except`, because binascii's message contains the length of the value
         raise _failed(transform, "the value is not base64")
     return Secret.from_bytes(decoded)
 
@@ -77,7 +77,7 @@ def _json_extract(value: Secret, transform: Transform) -> Secret:
 
 
 def _yaml_extract(value: Secret, transform: Transform) -> Secret:
-    # The document's problems may quote an anchor or key of the value, so only the line is shown.
+    # The document's problems may quote an anchor or key in the value, so the error shows only the line.
     document = parse_yaml(value.reveal(), "")
     root = document.root
     if root is None:

@@ -1,7 +1,7 @@
-"""Extracts one field of a JSON value by a path.
+"""Extract one field of a JSON value by its path.
 
-`.a.b`, `.list[0]`, `.list[-1]`, `."key.with.dots"`, `["any key"]`; `.` is the whole value.
-A path that starts with neither `.` nor `[` is first taken as a key's name, then as a path without its dot.
+Paths are written `.a.b`, `.list[0]`, `.list[-1]`, `."key.with.dots"`, `["any key"]`; `.` is the whole value. A path
+that begins with neither `.` nor `[` is first tried as the name of a key, then as a path without its dot.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _STEP = re.compile(
 )
 
 _NAMES_SHOWN = 12
-# Field names are short and have few digits. A key or token, which could stand in the place of a name, has many.
+# Field names that an error may show: short, with few digits. A key or token in the place of a name has many digits.
 _NAME = re.compile(r"(?=.{1,40}\Z)(?=(?:[^0-9]*[0-9]){0,3}[^0-9]*\Z)[A-Za-z_][A-Za-z0-9_.-]*\Z")
 
 
@@ -31,7 +31,10 @@ class _Number(str):
 
 
 class _NotJson:
-    """The result of `_load` for a text that is not JSON; not an exception: those of `json` contain the text."""
+    """The result of `_load` for a text that is not JSON.
+
+    It is not an exception, because the exceptions of `json` contain the text.
+    """
 
     __slots__ = ()
 
@@ -40,7 +43,7 @@ _NOT_JSON = _NotJson()
 
 
 def parse_path(path: str) -> tuple[str | int, ...] | None:
-    """The keys and indexes of a path that starts with `.` or `[`; None if it is not valid."""
+    """Return the keys and indexes of a path that begins with `.` or `[`; None if the path is not valid."""
     if path == ".":
         return ()
     steps: list[str | int] = []
@@ -63,9 +66,9 @@ def parse_path(path: str) -> tuple[str | int, ...] | None:
 
 
 def extract(value: Secret, path: str) -> Secret:
-    """The field's text: a text or number as written, true or false, "" for null, else compact JSON.
+    """Return the text of the field: a text or number as written, true or false, "" for null, else compact JSON.
 
-    Raises FieldMissing if the value is not JSON or has no such field; the error lists the names that exist.
+    Raises FieldMissing if the value is not JSON or has no such field. The error lists the names of existing fields.
     """
     plain = _load(value.reveal())
     if isinstance(plain, _NotJson):
@@ -76,15 +79,15 @@ def extract(value: Secret, path: str) -> Secret:
 
 
 def extract_from_yaml(root: Node, path: str) -> Secret:
-    """The field of a YAML document; texts, dates, numbers, `yes` and `off` stay as written.
+    """Return the text of a field in a YAML document. Texts, dates, numbers, `yes` and `off` stay as written.
 
-    FieldMissing lists no other fields: `word: word` is YAML too, and may be a whole secret.
+    FieldMissing lists no other fields here: `word: word` is YAML too, and may be a whole secret.
     """
     return _walk(_plain(root), path, shows_names=False)
 
 
 def items_of(value: Secret) -> list[str] | None:
-    """The texts of a JSON list's items, by the rules of `extract`; None if the value is not such a list."""
+    """Return the texts of the items in a JSON list, by the rules of `extract`; None if the value is not a JSON list."""
     text = value.reveal()
     plain = _load(text) if text.lstrip().startswith("[") else _NOT_JSON
     if not isinstance(plain, list):
@@ -190,7 +193,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _render(plain: object) -> str | None:
-    """The value's text; None if UTF-8 can't encode it or it nests too deep."""
+    """Return the text of the value; None if UTF-8 can't encode it, or if it nests too deep."""
     try:
         text = "" if plain is None else str(plain) if isinstance(plain, str) else _write(plain)
         text.encode("utf-8", "surrogateescape")

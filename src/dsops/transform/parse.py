@@ -1,4 +1,4 @@
-"""Parses the `transform` of a variable, in each of its notations."""
+"""Parse the `transform` of a variable, in each of its notations."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ STEPS: dict[str, _Argument] = {
     "join": "separator",
     "multiline_to_single": "none",
 }
-"""Each transform and the kind of its argument."""
+"""Each transform, and the kind of its argument."""
 
 MAX_STEPS = 32
-"""The most steps in one chain."""
+"""Maximum number of steps in one chain."""
 
 _KEYS: dict[_Argument, tuple[str, ...]] = {
     "none": (),
@@ -47,21 +47,21 @@ _ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}
 
 
 class _Step(NamedTuple):
-    """A step as written: its name and its arguments as texts."""
+    """A step as written: its name, and its arguments as texts."""
 
     name: str
     arguments: tuple[str, ...]
 
 
 class _Wrong(NamedTuple):
-    """The reason why a value is not a valid step."""
+    """The reason why a step is not valid, with a hint."""
 
     message: str
     hint: str = ""
 
 
 def parse_transforms(node: Node, file: str, path: str) -> tuple[tuple[Transform, ...], tuple[Problem, ...]]:
-    """The steps in the order of application, and their problems; no steps for an empty `transform`."""
+    """Return the steps in the order of application, and their problems. An empty `transform` has no steps."""
     transforms: list[Transform] = []
     problems: list[Problem] = []
     for item in node.items if isinstance(node, Sequence) else (node,):
@@ -80,7 +80,7 @@ def parse_transforms(node: Node, file: str, path: str) -> tuple[tuple[Transform,
 
 
 def describe(transform: Transform) -> str:
-    """The step as one text, for messages: `replace:,:;`."""
+    """Return the step as one text for messages: `replace:,:;`."""
     argument = STEPS[transform.name]
     if argument == "none":
         return transform.name
@@ -102,7 +102,7 @@ def _steps(item: Node, *, is_item: bool) -> list[_Step | _Wrong]:
 
 
 def _check(step: _Step) -> _Wrong | None:
-    """The problem with a step's name or arguments."""
+    """Return the problem with a step's arguments, or None."""
     kind = STEPS[step.name]
     form = _FORMS[kind].format(name=step.name)
     if kind == "none":
@@ -121,7 +121,7 @@ def _check(step: _Step) -> _Wrong | None:
 
 
 def _split(text: str) -> list[str]:
-    """The steps of a chain. Separators inside quotes, or directly after a `:`, do not split."""
+    """Split a chain into its steps. A separator inside quotes or directly after a `:` does not split."""
     parts: list[str] = []
     start = at = 0
     before = ""
@@ -143,7 +143,7 @@ def _split(text: str) -> list[str]:
 
 
 def _step_of_text(text: str) -> _Step | _Wrong:
-    """A step of a chain: surrounding white space is removed, and arguments may be quoted."""
+    """Parse a step of a chain. Surrounding white space is removed, and arguments may be quoted."""
     name, colon, rest = text.strip().partition(":")
     name = name.strip()
     if not name:
@@ -163,7 +163,7 @@ def _step_of_text(text: str) -> _Step | _Wrong:
 
 
 def _step_of_item(text: str) -> _Step | _Wrong:
-    """A step of a list: everything after the first `:` is its argument, unchanged."""
+    """Parse a step of a list. Everything after the first `:` is its argument, unchanged."""
     name, colon, rest = text.partition(":")
     name = name.strip()
     if name not in STEPS:
@@ -175,7 +175,7 @@ def _step_of_item(text: str) -> _Step | _Wrong:
 
 
 def _step_of_mapping(mapping: Mapping) -> _Step | _Wrong:
-    """A step as `{type: NAME, KEY: ARGUMENT}`, `{NAME: ARGUMENT}` or `{replace: {from: OLD, to: NEW}}`."""
+    """Parse a step: `{type: NAME, KEY: ARGUMENT}`, `{NAME: ARGUMENT}` or `{replace: {from: OLD, to: NEW}}`."""
     kind = mapping.get("type")
     present: Node
     if kind is not None:
@@ -225,7 +225,7 @@ def _unknown(name: str) -> _Wrong:
 
 
 def _unquote(text: str) -> str:
-    """The text between quotes, with escapes in double quotes; a text without quotes unchanged."""
+    """Return the text between quotes, with escapes in double quotes resolved; return other text unchanged."""
     stripped = text.strip()
     if not _QUOTED.fullmatch(stripped):
         return text

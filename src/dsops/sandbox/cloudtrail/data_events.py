@@ -1,7 +1,7 @@
-"""Data events: the calls that a trail records only on request.
+"""Data events: the calls that a trail records only if it is configured to.
 
-https://docs.aws.amazon.com/awscloudtrail/latest/userguide/logging-data-events-with-cloudtrail.html. With a record for
-each message and object, the important ones would be hard to find.
+https://docs.aws.amazon.com/awscloudtrail/latest/userguide/logging-data-events-with-cloudtrail.html. If every message
+and object got a record, the important records would be hard to find.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _ABOUT_BUCKETS = frozenset({"GetObjectLockConfiguration", "PutObjectLockConfigur
 
 
 def is_data_event(service: str, operation: str) -> bool:
-    """Whether the call is a data event, not a management event."""
+    """Whether CloudTrail classifies the call as a data event rather than a management event."""
     if service == "s3":
         is_about_objects = any(part in operation for part in ("Object", "Part", "Upload")) or operation == "HeadBucket"
         return is_about_objects and operation not in _ABOUT_BUCKETS
@@ -49,11 +49,11 @@ def is_data_event(service: str, operation: str) -> bool:
 
 
 def resources_of_data(service: str, turn: AuthenticatedRequest) -> Iterator[dict[str, str]]:
-    """Yield the resources that the call's parameters name: object and bucket, or table."""
+    """Yield the resources that the call's parameters name: an object and its bucket, or a table."""
     partition, account, region = turn.caller.partition, turn.caller.account, turn.caller.region
     bucket, key, table = turn.text("Bucket"), turn.text("Key"), turn.text("TableName")
     if service == "s3" and bucket:
-        # The request does not tell the bucket's account, so it is left out.
+        # The request does not say which account owns the bucket, so the record has no account.
         if key:
             yield {"type": "AWS::S3::Object", "ARN": f"arn:{partition}:s3:::{bucket}/{key}"}
         yield {"type": "AWS::S3::Bucket", "ARN": f"arn:{partition}:s3:::{bucket}"}

@@ -1,4 +1,4 @@
-"""The caller as CloudTrail's `userIdentity`.
+"""Describe the caller of a request as CloudTrail's `userIdentity` element.
 
 https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html.
 """
@@ -24,7 +24,7 @@ _PRINCIPAL_TYPES = {
 
 
 def identity_of(caller: Caller) -> dict[str, object]:
-    """Return the `userIdentity` of a call."""
+    """Return the `userIdentity` element for the caller."""
     if caller.principal.kind == "anonymous":
         return {"type": _PRINCIPAL_TYPES["anonymous"]}
     if caller.principal.kind in ("web-identity", "saml"):
@@ -70,7 +70,7 @@ def identity_of(caller: Caller) -> dict[str, object]:
 
 
 def _person(session: Session) -> dict[str, object]:
-    """Return the IAM Identity Center user of the session, if any."""
+    """Return the `onBehalfOf` element if the session is an IAM Identity Center user's, else {}."""
     if session.on_behalf_of is None:
         return {}
     user_id, store_arn = session.on_behalf_of
@@ -78,9 +78,9 @@ def _person(session: Session) -> dict[str, object]:
 
 
 def _web_federation(keys: Mapping[str, tuple[str, ...]]) -> dict[str, object]:
-    """Return the token's provider and claims; {} for SAML.
+    """Return the `webIdFederationData` element with the token's provider and claims; {} for SAML.
 
-    Claims were seen on AWS for the providers that all accounts have.
+    AWS was seen to record claims only for the providers that every account has.
     """
     provider = keys["aws:FederatedProvider"][0]
     if "saml:sub" in keys:
@@ -90,7 +90,10 @@ def _web_federation(keys: Mapping[str, tuple[str, ...]]) -> dict[str, object]:
 
 
 def _issuer(caller: Caller) -> dict[str, object] | None:
-    """Return the session's issuer: the role or the federating user; None if the caller is a user or root itself."""
+    """Return the session's issuer: the role, or the user who federated.
+
+    Returns None if the caller is a user or root user without a session.
+    """
     if caller.role is not None:
         issuer = caller.role
         return {

@@ -1,7 +1,7 @@
 """Build the CloudTrail record of a call, without any secret value.
 
-https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html. Session tokens and external IDs, which
-AWS records, are replaced by HIDDEN: these records are shown on developers' screens.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html. AWS records session tokens and external
+IDs; here HIDDEN replaces them, because these records are shown on developers' screens.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from dsops.sandbox.wire.responses import Moment, Value
 from dsops.sandbox.wire.route import Route
 
 VERSION = "1.11"
-"""Version of the record format, as seen in AWS's records in 2026."""
+"""Version of the record format. AWS's records had it in 2026."""
 
 HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 """AWS's own placeholder for values that it does not record."""
 
-# The served services that botocore's endpoints do not list as regionalized; a test compares the two.
+# The services of the sandbox that botocore's endpoints do not list as regionalized. A test compares the two.
 _GLOBAL_SERVICES = frozenset(
     {"account", "budgets", "ce", "cloudfront", "iam", "networkmanager", "organizations", "route53", "shield"}
 )
@@ -57,7 +57,7 @@ _KEPT_PARAMETERS = frozenset(
     TableName TopicArn authorizationId policyUri
     """.split()
 )
-"""Request parameters that are recorded; all others (values, codes, passwords) are left out."""
+"""The request parameters that are recorded. All others (secret values, codes, passwords) are left out."""
 
 
 def record_of(
@@ -68,7 +68,10 @@ def record_of(
     refused: SandboxRefusal | None,
     answer: HttpAnswer | None,
 ) -> dict[str, object]:
-    """Return the record without its id and recipient account; moto's errors are read from `answer`."""
+    """Return the record without its event id and recipient account.
+
+    `answer` is moto's response, from which the error of a failed call is read.
+    """
     caller = turn.caller
     is_data = is_data_event(route.service, turn.operation)
     record: dict[str, object] = {
@@ -96,32 +99,32 @@ def record_of(
     }
     host = request.headers.get("host", "")
     if host and caller.principal.kind != "service":
-        # AWS leaves out what it does not know; there is no TLS here, so its version and cipher are missing.
+        # AWS leaves out unknown details. The sandbox has no TLS, so the record lacks its version and cipher.
         record["tlsDetails"] = {"clientProvidedHostHeader": host}
     return record
 
 
 def packed(record: Mapping[str, object], recipient: str) -> bytes:
-    """Serialize a record for the trail of an account; `marshal` takes a fifth of JSON's time."""
+    """Serialize a record for the trail of the recipient account. `marshal` takes a fifth of JSON's time."""
     return marshal.dumps({**record, "recipientAccountId": recipient})
 
 
 def unpacked(data: bytes) -> dict[str, Any]:
-    """Return the whole record with its id."""
-    record: dict[str, Any] = marshal.loads(data)  # noqa: S302 - our own, of this process
+    """Deserialize a record and add its event id."""
+    record: dict[str, Any] = marshal.loads(data)  # noqa: S302 - this process wrote the data itself
     record["eventID"] = id_of(f"{record['requestID']} {record['recipientAccountId']}")
     return record
 
 
 def id_of(name: str) -> str:
-    """Derive an id from a text, equal to uuid5's, in a third of its time."""
+    """Derive a UUID from a text. The result equals uuid5's and takes a third of its time."""
     digits = sha1(NAMESPACE_URL.bytes + name.encode(), usedforsecurity=False).hexdigest()
     variant = "89ab"[int(digits[16], 16) & 3]
     return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
 
 
 def _source_of(request: HttpRequest, turn: AuthenticatedRequest) -> dict[str, object]:
-    """Return source address and user agent; for an AWS service that calls by itself, its name."""
+    """Return the call's source address and user agent. If an AWS service makes the call, both are its name."""
     if turn.caller.principal.kind == "service":
         return dict.fromkeys(("sourceIPAddress", "userAgent"), turn.caller.principal.federated)
     return {
@@ -132,17 +135,17 @@ def _source_of(request: HttpRequest, turn: AuthenticatedRequest) -> dict[str, ob
 
 @lru_cache(maxsize=64)
 def _endpoint_data(region: str) -> Mapping[str, object]:
-    """Return the data about STS's endpoint; the sandbox has regional endpoints only."""
+    """Return the record's data about STS's endpoint. The sandbox has only regional endpoints."""
     return {"RequestDetails": {"endpointType": "regional", "awsServingRegion": region}}
 
 
 def _only_reads(operation: str) -> bool:
-    """Whether AWS marks the operation as read-only: AssumeRole is, GetFederationToken is not (both seen)."""
+    """Whether AWS marks the operation as read-only. AssumeRole is marked, GetFederationToken is not (both seen)."""
     return operation.startswith(_READS) and operation != "GetFederationToken"
 
 
 def _error(service: str, refused: SandboxRefusal | None, answer: HttpAnswer | None) -> dict[str, object]:
-    """Return code and message of an error, the sandbox's or moto's; {} for a successful call."""
+    """Return the error code and message of a failed call, from the sandbox or from moto; {} for a successful call."""
     if refused is not None:
         aws = answer_of(refused)
         return {"errorCode": _exception_names(service).get(aws.code, aws.code), "errorMessage": aws.message}
@@ -160,7 +163,7 @@ def _error(service: str, refused: SandboxRefusal | None, answer: HttpAnswer | No
 
 
 def _response_object(body: bytes) -> Mapping[str, object]:
-    """Return the object in the body of an answer; {} if there is none."""
+    """Return the object that a response body contains, or {}."""
     try:
         content = json.loads(body) if body.startswith(b"{") else decode(body)
     except ValueError:
@@ -170,13 +173,13 @@ def _response_object(body: bytes) -> Mapping[str, object]:
 
 @cache
 def _exception_names(service: str) -> Mapping[str, str]:
-    """Map error codes on the wire to exception names, which CloudTrail records."""
+    """Map the error codes that responses contain to exception names, which CloudTrail records."""
     shapes = service_model(service).error_shapes
     return {shape.error_code: shape.name for shape in shapes}
 
 
 def _recorded_parameters(service: str, turn: AuthenticatedRequest) -> dict[str, object]:
-    """Return the recorded parameters, and the transitive tags that the session passes on."""
+    """Return the request parameters to record, and the transitive tags of the caller's session."""
     recorded = {_lower(name): _plain(value) for name, value in turn.parameters.items() if name in _KEPT_PARAMETERS}
     if "bucket" in recorded:
         recorded["bucketName"] = recorded.pop("bucket")
@@ -185,7 +188,7 @@ def _recorded_parameters(service: str, turn: AuthenticatedRequest) -> dict[str, 
     if "externalId" in recorded:
         recorded["externalId"] = HIDDEN
     if "PrincipalTags" in turn.parameters:
-        # Tag keys are data, so their case is kept.
+        # Tag keys are data, so they keep their case.
         recorded["principalTags"] = turn.parameters["PrincipalTags"]
     session = turn.caller.session
     if turn.operation == "AssumeRole" and session is not None and session.transitive_keys:
@@ -197,7 +200,7 @@ def _recorded_parameters(service: str, turn: AuthenticatedRequest) -> dict[str, 
 
 
 def _roles(turn: AuthenticatedRequest) -> Iterator[dict[str, str]]:
-    """Yield the requested role and the SAML provider."""
+    """Yield the role and the SAML provider that the request names."""
     if not turn.operation.startswith("AssumeRole"):
         return
     for name, kind in (("RoleArn", "Role"), ("PrincipalArn", "SAMLProvider")):
@@ -215,8 +218,8 @@ def _without_secrets(result: Mapping[str, Value]) -> Mapping[str, Value]:
 
 
 def _plain(value: object) -> object:
-    """Format a value as CloudTrail does: names start with a small letter, times read `Oct 2, 2019, 11:12:29 PM`."""
-    if isinstance(value, (str, int)):  # the most frequent types first: isinstance with Mapping takes a microsecond
+    """Format a value as CloudTrail does: names begin in lower case, times read `Oct 2, 2019, 11:12:29 PM`."""
+    if isinstance(value, (str, int)):  # test the most frequent types first: isinstance with Mapping takes a microsecond
         return value
     if isinstance(value, Moment):
         return _spoken_time(value.seconds)
@@ -240,7 +243,10 @@ def _lower(name: str) -> str:
 
 
 def region_of_trail(service: str, partition: str, region: str) -> str:
-    """Return the region that records the call: us-east-1 for IAM, the request's region for regional services."""
+    """Return the region whose trail records the call.
+
+    That is us-east-1 for IAM, and the request's region for a regional service.
+    """
     known_partition = partition_named(partition)
     home = region if known_partition is None else known_partition.global_region
     if region == GLOBAL_REGION:

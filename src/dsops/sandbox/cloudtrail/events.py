@@ -1,6 +1,6 @@
-"""Recorded calls in the trails of their accounts: the latest in memory, and all in a folder if one is set.
+"""The CloudTrail records of all accounts: the newest stay in memory, and all go to a folder if one is set.
 
-Records are kept as serialized bytes: as objects, ten thousand of them took 21 MB instead of 9.
+Records are kept as serialized bytes: ten thousand records take 9 MB in this form, and took 21 MB as objects.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from dsops.sandbox.wire.responses import Value
 from dsops.sandbox.wire.route import Route
 
 _MOST = 2**31
-"""More than any machine holds; a deque's maxlen must not exceed a C integer."""
+"""A number of records that no machine can store. A deque's maxlen must fit into a C integer."""
 
 
 class Events:
-    """The latest calls, oldest first."""
+    """The newest records, oldest first."""
 
     def __init__(self, most_records: int) -> None:
         self._records: deque[bytes] = deque(maxlen=min(most_records, _MOST))
         self.added = 0
-        """The number of records so far, including dropped ones."""
+        """The number of records added so far, including dropped ones."""
         self.trail: EventTrail | None = None
-        """The folder to which all records are written, too."""
+        """The folder that receives all records, if one is set."""
         self.watch: Callable[[AuthenticatedRequest, Mapping[str, Value], str], None] | None = None
-        """Called for each call with its result and error code."""
+        """A callback that receives each call with its result and error code."""
 
     def add(
         self,
@@ -45,9 +45,9 @@ class Events:
         refused: SandboxRefusal | None,
         answer: HttpAnswer | None = None,
     ) -> None:
-        """Record a call; moto's errors are read from `answer`."""
+        """Record a call. `answer` is moto's response, from which the error of a failed call is read."""
         if is_data_event(route.service, turn.operation):
-            # Data events are not in AWS's default event history; a trail has them on request.
+            # AWS's default event history has no data events; a trail has them if configured.
             if self.trail is not None and self.trail.has_data_events:
                 record = record_of(request, route, turn, result, refused, answer)
                 self.trail.add(packed(record, turn.caller.account), turn.caller.account, str(record["awsRegion"]))
@@ -61,20 +61,20 @@ class Events:
         if role is None or "errorCode" in record or role.account == recipient:
             self.keep(record, recipient)
             return
-        # A denied call is recorded in the caller's account only: the role's account sees only issued sessions.
+        # A denied call is recorded in the caller's account only; the role's account records only issued sessions.
         record["sharedEventID"] = id_of(f"{turn.request_id} shared")
         self.keep(record, recipient)
         stranger = {"type": "AWSAccount", "principalId": caller.user_id, "accountId": caller.account}
         self.keep(record | {"userIdentity": stranger}, role.account)
 
     def records(self, after: int = 0, account: str = "", last: int = 0) -> Iterator[dict[str, Any]]:
-        """Yield the records after the first `after` ones, oldest first, for one account or all.
+        """Yield the records after the first `after` records, oldest first, for one account or all accounts.
 
-        With `last`, only the newest `last` ones; older ones are not even deserialized.
+        With `last`, only the newest `last` records are yielded, and no others are deserialized.
         """
         packed_records = list(self._records)
         dropped = self.added - len(packed_records)
-        # If `after` exceeds the count, the client saw another sandbox on this port: start over.
+        # If `after` exceeds the count, it comes from an earlier sandbox on this port, so start over.
         start = max(0, after - dropped) if after <= self.added else 0
         newest: list[dict[str, Any]] = []
         for text in islice(reversed(packed_records), max(0, len(packed_records) - start)):
@@ -86,7 +86,7 @@ class Events:
         yield from reversed(newest)
 
     def keep(self, record: Mapping[str, object], recipient: str) -> None:
-        """Add a record to the trail of an account, which gives it its id."""
+        """Add a record to the trail of the recipient account. The event id is derived from that account."""
         data = packed(record, recipient)
         self._records.append(data)
         self.added += 1
@@ -95,6 +95,6 @@ class Events:
 
 
 def owner_of_role(turn: AuthenticatedRequest) -> str:
-    """Return the account whose trail records an unsigned call: that of the requested role."""
+    """Return the account whose trail records an unsigned call: the account of the requested role."""
     role = parse_arn(turn.text("RoleArn"))
     return "" if role is None else role.account

@@ -1,7 +1,7 @@
 """Deliver log files to a folder in the layout of a CloudTrail trail.
 
-https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-examples.html. Files appear only when
-complete: they are written under a temporary name first. Names, dates and folders follow the sandbox's clock.
+https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-examples.html. Files are written under
+a temporary name, so they appear only when complete. Names, dates and folders follow the sandbox's clock.
 """
 
 from __future__ import annotations
@@ -22,18 +22,21 @@ from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.cloudtrail.event_record import unpacked
 
 DELIVERY_SECONDS: Final = 10
-"""Delay of a delivery in the sandbox's time. CloudTrail takes about five minutes, too long for a test."""
+"""Delay of a delivery in seconds of the sandbox's time. CloudTrail takes about five minutes, too long for a test."""
 _RECORDS_AT_ONCE: Final = 500
 MOST_WAITING: Final = 100_000
-"""Maximum number of undelivered records, as when the disk is full; the oldest above it are dropped."""
-# Records have no cycles; checking for them takes as long as writing.
+"""Maximum number of undelivered records.
+
+Records accumulate when the disk is full, for example; above the maximum the oldest are dropped.
+"""
+# Records have no cycles, and checking for cycles takes as long as writing.
 _encode = JSONEncoder(separators=(",", ":"), check_circular=False).encode
-# Level 1 doubles the size, level 9 takes four times as long.
+# Level 1 doubles the size of the files, and level 9 takes four times as long.
 _GZIP_LEVEL: Final = 3
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 Where = tuple[str, str]
-"""Account and region; each pair has its own files."""
+"""Account and region. Each pair has its own files."""
 
 
 class EventTrail:
@@ -52,7 +55,10 @@ class EventTrail:
         has_data_events: bool = False,
         most_waiting: int = MOST_WAITING,
     ) -> None:
-        """`accounts` are the existing accounts; `tell` is called with the first problem. Raises SandboxUnavailable."""
+        """`accounts` are the existing accounts; `tell` reports problems to the user.
+
+        Raises SandboxUnavailable if the folder can't be written to.
+        """
         self.has_data_events = has_data_events
         self._most_waiting = most_waiting
         self._folder = os.path.abspath(folder)
@@ -69,13 +75,13 @@ class EventTrail:
 
     @property
     def waiting(self) -> int:
-        """The number of records not delivered yet."""
+        """The number of undelivered records."""
         return sum(map(len, self._waiting.values()))
 
     def add(self, packed: bytes, account: str, region: str) -> None:
-        """Add a record (`event_record.packed`) to the trail of an account.
+        """Add a serialized record (`event_record.packed`) to the trail of an account.
 
-        An unsigned request can name any account id; only existing accounts have trails.
+        An unsigned request can name any account id, but only existing accounts have trails.
         """
         if not is_account_id(account) or account not in self._accounts or not is_region_name(region):
             return
@@ -89,12 +95,12 @@ class EventTrail:
             self.deliver_due()
 
     def deliver_due(self) -> None:
-        """Write the records if the oldest is DELIVERY_SECONDS old."""
+        """Write all records once the oldest has waited DELIVERY_SECONDS."""
         if self._since is not None and not 0 <= self._clock.now() - self._since < DELIVERY_SECONDS:
             self.deliver()
 
     def deliver(self) -> None:
-        """Write all records now. Those that can't be written are kept for the next time."""
+        """Write all records now. Records that can't be written are kept for the next delivery."""
         for where, records in list(self._waiting.items()):
             try:
                 self._write(where, records)
@@ -125,7 +131,7 @@ class EventTrail:
             self._lost += count
 
     def _write(self, where: Where, records: list[bytes]) -> None:
-        """Write one file."""
+        """Write one log file with these records of an account and region."""
         account, region = where
         moment = datetime.fromtimestamp(self._clock.now(), UTC)
         folder = os.path.join(
@@ -134,12 +140,12 @@ class EventTrail:
         _make_folder(folder)
         unique = b32encode(os.urandom(10)).decode()
         name = f"{account}_CloudTrail_{region}_{moment:%Y%m%dT%H%MZ}_{unique}.json.gz"
-        # One record at a time: five hundred at once trigger Python's garbage collection.
+        # Records are encoded one at a time: encoding five hundred at once triggers Python's garbage collection.
         text = f'{{"Records":[{",".join([_encode(unpacked(data)) for data in records])}]}}'
         _write_whole(os.path.join(folder, name), gzip.compress(text.encode(), _GZIP_LEVEL, mtime=0))
 
     def _try_folder(self) -> None:
-        """Refuse a folder that can't be written to at start rather than at the first delivery."""
+        """Raise SandboxUnavailable now, at start, if the folder can't be written to."""
         path = os.path.join(self._folder, "AWSLogs", f".{os.getpid()}.tmp")
         try:
             _make_folder(os.path.dirname(path))
@@ -154,16 +160,16 @@ class EventTrail:
 
 
 def _make_folder(path: str) -> None:
-    """Create a folder and its missing parents, for this user only."""
+    """Create a folder and its missing parents. Only the current user gets access."""
     if os.path.isdir(path):
         return
     _make_folder(os.path.dirname(path))
-    with suppress(FileExistsError):  # another process was faster
+    with suppress(FileExistsError):  # another process created the folder first
         os.mkdir(path, 0o700)
 
 
 def _write_whole(path: str, content: bytes) -> None:
-    """Write a file that appears only when complete."""
+    """Write a file under a temporary name, then rename it."""
     folder, name = os.path.split(path)
     unfinished = os.path.join(folder, f".{name}.tmp")
     descriptor = os.open(unfinished, _FLAGS, 0o600)

@@ -14,21 +14,24 @@ _KEPT = frozenset(
     AWS_SDK_UA_APP_ID
     """.split()
 )
-"""Variables of AWS that name no account, endpoint or credentials."""
+"""The AWS variables that a client keeps: they name no account, endpoint or credentials."""
 
 
 GITHUB_VARIABLES = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
-"""The address and the bearer token with which a GitHub Actions job requests an ID token."""
+"""The variables for the URL and the bearer token with which a GitHub Actions job requests an ID token."""
 
 
 def client_variables(url: str, region: str, key_id: str, secret: str) -> dict[str, str]:
-    """Return the variables that point a client at a sandbox, away from the user's own files and metadata service."""
+    """Return the variables that point a client at a sandbox.
+
+    They also keep the client from the user's own configuration files and from the metadata service.
+    """
     return {
         "AWS_ENDPOINT_URL": url,
-        # The Go SDK (config 1.33) follows only this one in its own role and web identity providers; with the other
-        # alone it would send their requests, tokens included, to the real STS.
+        # The Go SDK (config 1.33) reads only this variable in its own role and web identity providers. Without it they
+        # would send their requests, tokens included, to the real STS.
         "AWS_ENDPOINT_URL_STS": url,
-        # Keep IAM Identity Center tokens from going to the real endpoints.
+        # Without these two variables, IAM Identity Center tokens would go to the real endpoints.
         "AWS_ENDPOINT_URL_SSO": url,
         "AWS_ENDPOINT_URL_SSO_OIDC": url,
         "AWS_REGION": region,
@@ -38,18 +41,18 @@ def client_variables(url: str, region: str, key_id: str, secret: str) -> dict[st
         "AWS_SHARED_CREDENTIALS_FILE": empty_file(),
         "AWS_CONFIG_FILE": empty_file(),
         "AWS_EC2_METADATA_DISABLED": "true",
-        # Turn off the keyring: the sandbox's MFA devices can share the names of real ones but have other seeds.
+        # Turn off the keyring: the sandbox's MFA devices can have the names of real devices, but have other seeds.
         "DSOPS_KEYRING": "off",
     }
 
 
 def rivals(environ: Mapping[str, str]) -> list[str]:
-    """Return inherited variables that name another profile, endpoint or credential source."""
+    """Return the names of inherited variables that set another profile, endpoint or credential source."""
     return sorted(name for name in environ if name.startswith("AWS_") and name not in _KEPT)
 
 
 def client_environment(environ: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the inherited environment plus `variables`, without rivals and without a proxy for loopback."""
+    """Return the inherited environment plus `variables`, without rival variables and without a proxy for loopback."""
     rival_names = set(rivals(environ))
     child = {name: value for name, value in environ.items() if name not in rival_names}
     for name in ("NO_PROXY", "no_proxy"):
@@ -67,7 +70,10 @@ def container_variables(url: str, role: str, token: str) -> dict[str, str]:
 
 
 def pod_variables(url: str, role: str, namespace: str, service_account: str, token: str) -> dict[str, str]:
-    """Return the variables that EKS Pod Identity sets, with the token itself, for which EKS sets a file's path."""
+    """Return the variables that EKS Pod Identity sets in a pod's containers.
+
+    They contain the token itself, where EKS sets the path of a file with the token.
+    """
     query = urlencode({"namespace": namespace, "service_account": service_account})
     return {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{url}/_sandbox/pod-credentials/{quote(role, safe='/')}?{query}",
@@ -76,7 +82,7 @@ def pod_variables(url: str, role: str, namespace: str, service_account: str, tok
 
 
 def function_variables(session: Mapping[str, str], name: str) -> dict[str, str]:
-    """Return the variables that Lambda sets for a function: its role's session, and its name."""
+    """Return the variables that Lambda sets for a function: its name and the credentials of its role's session."""
     return {
         "AWS_ACCESS_KEY_ID": session["AccessKeyId"],
         "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"],

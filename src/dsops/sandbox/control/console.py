@@ -1,4 +1,4 @@
-"""Console sign-in: `/_sandbox/federation` stands in for AWS's federation endpoint.
+"""Console sign-in: `/_sandbox/federation` replaces AWS's federation endpoint.
 
 IAM User Guide, "Enable custom identity broker access to the AWS console".
 """
@@ -21,13 +21,13 @@ _JSON = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 
 
 class Console:
-    """The federation endpoint of one sandbox. There is no console: a login redirects to the requested page."""
+    """The federation endpoint of one sandbox. The sandbox has no console: a login redirects to the requested page."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
 
     def answer(self, request: HttpRequest) -> HttpAnswer:
-        """Answer `getSigninToken` and `login`."""
+        """Answer a `getSigninToken` or `login` request."""
         query = {key: values[0] for key, values in parse_qs(request.query).items()}
         with self._sandbox.world.lock:
             if query.get("Action") == "getSigninToken":

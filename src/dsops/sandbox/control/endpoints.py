@@ -1,9 +1,9 @@
 """The control endpoints `/_sandbox/...`, for clients on this machine and not for web pages.
 
-A page in a browser can send requests to loopback, and can read the answers through a name that it makes resolve to
+A page in a browser can send requests to loopback, and can read the responses through a name that it makes resolve to
 127.0.0.1 (DNS rebinding). So the peer and the Host header must be loopback, and the headers with which a browser
-marks a page's requests (Origin, Sec-Fetch-Site) must be absent. The AWS side needs no such check: its requests are
-signed.
+marks a page's requests (Origin, Sec-Fetch-Site) must be absent. Requests to the AWS services need no such check,
+because they are signed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ PREFIX = "/_sandbox/"
 _JSON = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 _LAST_MOMENT = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 
-# One host and its port. Rejects repeated Host headers (joined with a comma) and user information before an `@`.
+# A host and an optional port. The pattern rejects repeated Host headers (joined with a comma) and user information
+# before an `@`.
 _HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?")
 
 Parameters = Mapping[str, str]
@@ -50,7 +51,7 @@ class Control:
         self._sandbox = sandbox
         roles = ServiceRoles(sandbox)
         self.container_token = roles.token
-        """The token that a request for container credentials must carry in its Authorization header."""
+        """The token that requests for container credentials must send in the Authorization header."""
         self.tokens = TokenEndpoints(sandbox)
         pages = Pages(sandbox.identity_center, sandbox.world, sandbox.clock)
         saml = SamlResponses(sandbox)
@@ -86,7 +87,7 @@ class Control:
         }
 
     def handle(self, request: HttpRequest) -> HttpAnswer:
-        """Answer a request whose path begins with PREFIX, or that is for one of the sign-in pages."""
+        """Answer a request for a control endpoint (its path begins with PREFIX) or for a sign-in page."""
         reason = _why_not(request)
         if reason:
             return _answer(403, {"error": reason})
@@ -111,7 +112,10 @@ class Control:
         return _answer(200, {"status": "ok", "now": iso_time(clock.now()), "is_frozen": clock.is_frozen})
 
     def _move_clock(self, request: HttpRequest) -> HttpAnswer:
-        """`{"advance_seconds": 30}`, `{"now": "2026-07-13T10:00:00Z"}`, `{"frozen": true}`, or several of them."""
+        """Move or freeze the clock.
+
+        The body has one or more of `{"advance_seconds": 30}`, `{"now": "2026-07-13T10:00:00Z"}`, `{"frozen": true}`.
+        """
         with self._sandbox.world.lock:
             try:
                 moment, is_frozen = _clock_setting(json.loads(request.body), self._sandbox.clock.now())
@@ -125,7 +129,7 @@ class Control:
         return _answer(200, {"requests_per_second": self._sandbox.throttle.rates})
 
     def _set_throttle(self, request: HttpRequest) -> HttpAnswer:
-        """Set rate limits: `{"sts": 5}` is requests a second for each account and region; 0 removes a limit."""
+        """Set rate limits in requests a second for each account and region, such as `{"sts": 5}`; 0 removes a limit."""
         try:
             wish = json.loads(request.body)
             rates = {str(service): read_rate(str(rate)) for service, rate in wish.items()}
@@ -141,7 +145,7 @@ class Control:
             return self._throttle({})
 
     def _outbound(self, name: str, request: HttpRequest) -> HttpAnswer:
-        """Serve `ACCOUNT/.well-known/...`, the documents with which tokens of GetWebIdentityToken are verified."""
+        """Serve `ACCOUNT/.well-known/...`, the documents that verify tokens of GetWebIdentityToken."""
         account, _, document = name.partition("/")
         outbound = self._sandbox.sts.outbound
         with self._sandbox.world.lock:
@@ -188,7 +192,10 @@ class Control:
         )
 
     def _events(self, query: Parameters) -> HttpAnswer:
-        """Return events in CloudTrail's file format; `next` is the `after` of a request for only the later ones."""
+        """Return events in CloudTrail's file format.
+
+        A client that sends the response's `next` as `after` gets only later events.
+        """
         events = self._sandbox.events
         after, last = _number(query.get("after", "")), _number(query.get("last", ""))
         records = list(events.records(after, query.get("account", ""), last))
@@ -210,7 +217,10 @@ class Control:
 
 
 def find_user(sandbox: Sandbox, name: str) -> User | None:
-    """Find a user by `NAME@ACCOUNT`, or `NAME` in the default account, else in the only account that has it."""
+    """Find a user by `NAME@ACCOUNT` or `NAME`.
+
+    A bare name is looked up in the default account first, and then taken if only one account has such a user.
+    """
     name, _, account = name.partition("@")
     if account:
         return sandbox.world.user_named(account, name)
@@ -223,7 +233,7 @@ def find_user(sandbox: Sandbox, name: str) -> User | None:
 
 
 def _why_not(request: HttpRequest) -> str:
-    """Return why the request is refused; "" when it is allowed."""
+    """Return the reason to refuse the request, or "" if it is allowed."""
     reason = _why_not_here(request)
     if reason or Pages.serves(request):
         return reason or why_not_served(request)
@@ -233,7 +243,7 @@ def _why_not(request: HttpRequest) -> str:
 
 
 def _why_not_here(request: HttpRequest) -> str:
-    """Return why the request does not come from this machine; "" when it does."""
+    """Return the reason to refuse a request that does not come from this machine, else ""."""
     if not is_loopback(request.peer):
         return "the sandbox's own endpoints answer to this machine only"
     host_match = _HOST.fullmatch(request.headers.get("host", ""))
@@ -244,7 +254,10 @@ def _why_not_here(request: HttpRequest) -> str:
 
 
 def _clock_setting(wish: object, now: float) -> tuple[float, bool | None]:
-    """Return the new time and whether to freeze there (None: unchanged). Raises ValueError for an invalid request."""
+    """Return the new time, and whether to freeze the clock there (None: leave that unchanged).
+
+    Raises ValueError for an invalid request.
+    """
     if not isinstance(wish, dict) or not wish or set(wish) - {"advance_seconds", "now", "frozen"}:
         raise ValueError("not a wish")
     is_frozen = wish.get("frozen")
@@ -268,7 +281,7 @@ def _last(items: list[T], query: Parameters) -> list[T]:
 
 
 def _number(text: str) -> int:
-    """Return a whole number from a query parameter; 0 for anything else."""
+    """Parse a whole number in a query parameter; return 0 for anything else."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 

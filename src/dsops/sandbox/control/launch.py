@@ -1,4 +1,4 @@
-"""Start a sandbox from a seed, and the variables with which a client acts as one of its users."""
+"""Start a sandbox from a seed, and make the variables with which a client acts as one of its users."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.seed.model import Seed
 
 _MOST_BYTES = 1 << 22
-"""Maximum size of a seed file: four bytes for each character that the parser accepts."""
+"""Maximum size of a seed file in bytes: four for each character that the parser accepts."""
 
 
 def read_seed_file(path: str) -> Seed:
-    """Read the seed in a file. Raises SeedInvalid."""
+    """Read and parse a seed file. Raises SeedInvalid."""
     try:
         text = read_whole(path, _MOST_BYTES, takes_pipes=True).decode()
     except (OSError, UnicodeDecodeError) as error:
@@ -33,7 +33,7 @@ def read_seed_file(path: str) -> Seed:
 
 
 class TrailTarget(NamedTuple):
-    """The folder that receives log files as CloudTrail delivers them."""
+    """The folder that receives CloudTrail log files, and a callback for problems."""
 
     folder: str
     tell: Callable[[str], None]
@@ -52,7 +52,7 @@ def open_server(
 ) -> SandboxServer:
     """Return a listening server with the seed loaded; `run()` serves in this thread, `start()` in a new one.
 
-    A process can have one at a time. Raises SandboxUnavailable and SeedInvalid.
+    A process can have only one at a time. Raises SandboxUnavailable and SeedInvalid.
     """
     sandbox = Sandbox(clock, kept_events)
     plant(sandbox, seed)
@@ -68,7 +68,10 @@ def open_server(
 
 
 def identity_variables(server: SandboxServer, name: str) -> dict[str, str]:
-    """Return the variables with which a client is a user (`NAME` or `NAME@ACCOUNT`; "" for the default user)."""
+    """Return the variables with which a client acts as a user.
+
+    `name` is `NAME` or `NAME@ACCOUNT`, or "" for the default user.
+    """
     sandbox = server.sandbox
     name = name or sandbox.default_identity
     with sandbox.world.lock:

@@ -1,4 +1,4 @@
-"""A user's part of a login to the sandbox's Identity Center: find the login that waits, and follow its redirect."""
+"""Act as the user's browser in a login to the sandbox's Identity Center: find the login and follow its redirect."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _BROWSER_SECONDS = 60
 
 
 def waiting_login(url: str, seconds: float) -> str:
-    """Return the code of the only login that waits for approval; wait up to `seconds` for one.
+    """Return the user code of the only login that waits for approval; wait up to `seconds` for one.
 
-    Raises UsageError for several, SandboxUnavailable for none.
+    Raises UsageError if several logins wait, and SandboxUnavailable if none does.
     """
     until = monotonic() + seconds
     while True:
@@ -39,7 +39,10 @@ def waiting_login(url: str, seconds: float) -> str:
 
 
 def follow_redirect(address: str) -> None:
-    """Bring the code to the program that listens on loopback, as the browser would. Raises SandboxUnavailable."""
+    """Deliver the authorization code to the program that listens on loopback, as the browser would.
+
+    Raises SandboxUnavailable.
+    """
     parts = urlsplit(address)
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=_BROWSER_SECONDS)
     try:
@@ -59,7 +62,7 @@ def follow_redirect(address: str) -> None:
 
 
 def _read_in_background(connection: HTTPConnection) -> NoReturn:
-    """In a child process: read the program's answer, whenever it comes, and exit.
+    """In a child process, read the program's response, however late, and exit.
 
     The AWS CLI reads this request only after the command that opened its browser has ended. If the connection closed
     at that point, the CLI could not answer, and the login would fail.

@@ -1,4 +1,4 @@
-"""The sandbox's metrics: the requests it answered, and the session counts that the agent has for real sessions."""
+"""The sandbox's metrics: answered requests, and the same session counts that the agent has for real sessions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.wire.responses import Moment, Value
 
 _LATENCIES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 5)
-"""Bucket bounds in seconds: most requests take less than a millisecond, loading a service takes nearly a second."""
+"""Bucket bounds in seconds. Most requests take less than a millisecond; loading a service takes nearly a second."""
 THROTTLING = frozenset(
     {"Throttling", "ThrottlingException", "SlowDown", "slow_down", "TooManyRequestsException", "RequestLimitExceeded"}
 )
@@ -22,7 +22,7 @@ class SandboxMetrics:
     """All metrics of a sandbox."""
 
     def __init__(self, started: float, sessions: Callable[[], float], records: Callable[[], float]) -> None:
-        """`started` in seconds since 1970; `sessions` counts live sessions, `records` recorded events."""
+        """`started` is in seconds since 1970; `sessions` counts live sessions, `records` recorded events."""
         self._requests = Counter(
             "dsops_sandbox_requests",
             "Requests answered, by result.",
@@ -49,14 +49,14 @@ class SandboxMetrics:
         )
 
     def answered(self, service: str, operation: str, result: str, seconds: float) -> None:
-        """Count an answered request."""
+        """Count a request and its duration in seconds."""
         self._requests.add((service, operation, result))
         self._seconds.observe(seconds, (service,))
         if result == "throttled":
             self._throttled.add((service,))
 
     def called(self, turn: AuthenticatedRequest, result: Mapping[str, Value], code: str) -> None:
-        """Count the sessions issued or refused by a call; `code` is the error's code, "" for none."""
+        """Count the sessions that a call issued or was refused. `code` is the error's code, "" for a success."""
         if turn.operation not in SESSION_OPERATIONS:
             return
         role = turn.text("RoleArn") or turn.text("TargetPrincipal")
@@ -67,5 +67,5 @@ class SandboxMetrics:
         expires = credentials.get("Expiration") if isinstance(credentials, Mapping) else None
         seconds = expires.seconds - turn.now if isinstance(expires, Moment) else 0
         caller = turn.caller
-        # A caller with a web identity token has no ARN: the token's subject identifies it.
+        # A caller with a web identity token has no ARN; the token's subject identifies the caller.
         self._roles.count_issued(turn.operation, role, caller.arn or caller.user_id, caller.key_id, round(seconds))

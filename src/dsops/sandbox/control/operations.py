@@ -1,4 +1,4 @@
-"""Authorize a parsed, authenticated request question by question, then carry it out."""
+"""Authorize a parsed, authenticated request, then perform it."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ if TYPE_CHECKING:
     from dsops.sandbox.wire.models import Protocol
     from dsops.sandbox.wire.route import Route
 
-# Services that find resources of other regions by ARN and answer themselves when there is none.
+# Services that find a resource in another region by its ARN, and return their own error if it does not exist.
 _OWN_REGIONS = frozenset({"secretsmanager"})
 
 
 class Operations:
-    """The operations of all services but STS, over one world."""
+    """The operations of all services except STS, in one sandbox world."""
 
     def __init__(self, world: World, secret_storage: SecretStorage, judge: Authorizer, outbound: Outbound) -> None:
         self._world = world
@@ -65,10 +65,13 @@ class Operations:
             "sns": self._perform_topics,
             "ssm": self._perform_parameters,
         }
-        """Operations that moto alone does not do as AWS does, by service; called with turn, account and resource."""
+        """Handlers by service for operations that moto alone does not perform as AWS does.
+
+        A handler is called with the request, the account and the resource.
+        """
 
     def perform(self, route: Route, turn: AuthenticatedRequest) -> HttpAnswer:
-        """Carry out the operation. Raises SandboxRefusal when it is denied or can't be done."""
+        """Authorize and perform the operation. Raises SandboxRefusal if it is denied or fails."""
         service, caller = route.service, turn.caller
         if service == "iam":
             _refuse_restricted(caller)
@@ -80,7 +83,7 @@ class Operations:
         if service == "s3" and route.request is not None:
             turn = turn._replace(parameters=s3_requests.ready(turn.operation, turn.parameters, route.request))
         account, resource = self._authorize(service, turn)
-        # Convert to CBOR last: corrections to an answer are made in its JSON form.
+        # The response is corrected in its JSON form, so the conversion to CBOR comes last.
         protocol: Protocol = "json" if route.protocol == "cbor" else route.protocol
         special = self._special.get(service)
         if special is not None:
@@ -100,10 +103,10 @@ class Operations:
         return answer
 
     def _authorize(self, service: str, turn: AuthenticatedRequest) -> tuple[str, str]:
-        """Authorize the operation; return the account in which it is carried out and its first resource.
+        """Authorize the operation; return the account in which it is performed, and its first resource.
 
-        The first question is about the resource acted on; a KMS key or the source of a copy may belong to another
-        account.
+        The first authorization question is about the resource acted on. Later questions, such as about a KMS key or
+        the source of a copy, may concern another account.
         """
         asked_resources: set[str] = set()
         account = first_resource = ""
@@ -119,7 +122,7 @@ class Operations:
                 text = f"{question.resource} is not in {region}, where this request was sent."
                 raise refusal("InvalidParameterValue", text)
         if not asked_resources:
-            # An empty list (of names, of items) raises no question; require the action on `*`.
+            # An empty list (of names, of items) raises no authorization question, so the action is required on `*`.
             action = f"{signing_name(service)}:{turn.operation}"
             self._require(turn, AuthorizationQuestion(action, "*", turn.caller.account, {}))
         # Only an authorized caller learns that the sandbox does not support the operation.
@@ -163,8 +166,8 @@ class Operations:
         for use in self._resources.encryption.of_new_value(turn.operation, parameters, secret, caller):
             self._use_key(turn, use, "secretsmanager")
         if secret is not None and "SecretId" in parameters:
-            # Send moto the full ARN, so that it finds exactly the secret that was authorized, whatever form the name
-            # had.
+            # moto gets the full ARN, so that it finds exactly the secret that was authorized, in whatever form the
+            # request named it.
             parameters["SecretId"], region = secret.arn, secret.region
         return self._moto("secretsmanager", turn, parameters, account, "json", region)
 
@@ -234,9 +237,9 @@ class Operations:
         self._judge.require(turn.caller, _in_context(turn, question), turn.request_id, turn.now)
 
     def _use_key(self, turn: AuthenticatedRequest, use: KeyUse, service: Service) -> None:
-        """Require permission to use the KMS key. Raises SandboxRefusal in the words of the calling service."""
+        """Require permission to use the KMS key. Raises SandboxRefusal with the calling service's message."""
         question = _in_context(turn, use.question)
-        # Use of an AWS managed key is allowed to every caller, so only its refusals are kept among the decisions.
+        # Every caller may use an AWS managed key, so allowed uses are not stored among the decisions; denied uses are.
         decision = self._judge.decide(
             turn.caller, question, turn.request_id, turn.now, is_kept_when_allowed=not use.is_managed
         )
@@ -251,7 +254,10 @@ def _in_context(turn: AuthenticatedRequest, question: AuthorizationQuestion) -> 
 
 
 def _refuse_restricted(caller: Caller) -> None:
-    """Refuse IAM to federated users and GetSessionToken sessions without MFA, with InvalidClientTokenId as AWS does."""
+    """Raise InvalidClientTokenId, as AWS does, if a session may not call IAM.
+
+    That applies to federated users and to GetSessionToken sessions without MFA.
+    """
     session = caller.session
     if session is not None and session.kind not in {"role", "assumed-root"} and session.mfa_at is None:
         raise invalid_token()

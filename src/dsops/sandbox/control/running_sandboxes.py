@@ -1,4 +1,4 @@
-"""Find running sandboxes: each writes its URL to a file in the user's runtime folder."""
+"""Find running sandboxes. Each sandbox writes its URL to a file in the user's runtime folder."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ _TIMEOUT_SECONDS = 5
 
 
 class Announcement:
-    """The file with a sandbox's URL, present as long as it listens. It holds no credentials."""
+    """The file with a sandbox's URL, which exists as long as the sandbox listens. It contains no credentials."""
 
     def __init__(self, url: str, environ: Mapping[str, str]) -> None:
         folder = _folder(environ)
         self._path = ""
-        # The folder can't be written, or is another user's in /tmp: do not announce; `--port` still finds the sandbox.
+        # The folder can't be written to, or belongs to another user in /tmp. Then no file is written, and only `--port`
+        # finds the sandbox.
         with suppress(OSError):
             os.makedirs(folder, mode=0o700, exist_ok=True)
             if _is_ours(folder):
@@ -34,15 +35,16 @@ class Announcement:
                 self._path = path
 
     def withdraw(self) -> None:
-        """Remove the file."""
+        """Remove the file with the sandbox's URL."""
         if self._path:
             with suppress(FileNotFoundError):
                 os.unlink(self._path)
 
 
 def find_running(port: int | None, environ: Mapping[str, str]) -> str:
-    """Return the URL of the sandbox on that port, else the one AWS_ENDPOINT_URL names, else the only one running.
+    """Return the URL of a running sandbox.
 
+    That is the sandbox on `port` if given, or else the one that AWS_ENDPOINT_URL names, or else the only one running.
     Raises SandboxUnavailable.
     """
     if port is not None:
@@ -62,12 +64,12 @@ def find_running(port: int | None, environ: Mapping[str, str]) -> str:
 
 
 def ask(url: str, endpoint: str, **query: str) -> dict[str, Any]:
-    """Send a GET to a control endpoint; return its JSON. Raises SandboxUnavailable."""
+    """Send a GET request to a control endpoint; return the JSON response. Raises SandboxUnavailable."""
     return _request(url, "GET", endpoint, query, None)
 
 
 def tell(url: str, endpoint: str, wish: Mapping[str, object]) -> dict[str, Any]:
-    """Send a POST to a control endpoint; return its JSON. Raises SandboxUnavailable."""
+    """Send a POST request to a control endpoint; return the JSON response. Raises SandboxUnavailable."""
     return _request(url, "POST", endpoint, {}, json.dumps(wish))
 
 
@@ -125,12 +127,12 @@ def _folder(environ: Mapping[str, str]) -> str:
 
 
 def _user_id() -> int:
-    """Return the user's id; 0 on systems without user ids, where `st_uid` is 0, too."""
+    """Return the current user's id. Systems without user ids report 0 for files, so 0 is returned there too."""
     return os.getuid() if hasattr(os, "getuid") else 0
 
 
 def _is_ours(folder: str) -> bool:
-    """Whether the path is a real folder of this user that no other user may write to."""
+    """Whether the path is a real folder of the current user that no other user may write to."""
     try:
         status = os.lstat(folder)
     except OSError:

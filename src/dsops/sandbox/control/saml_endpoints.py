@@ -27,11 +27,11 @@ _KEYS = frozenset(
 _MAX_SECONDS = 10 * 366 * 86_400
 
 Said = tuple[int, Mapping[str, object]]
-"""Status and content of an answer."""
+"""HTTP status and JSON content of a response."""
 
 
 class SamlResponses:
-    """The endpoint of one sandbox."""
+    """The SAML endpoints of one sandbox."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
@@ -42,9 +42,9 @@ class SamlResponses:
             return 200, {"metadata": self._sandbox.issuers.saml.metadata}
 
     def mint(self, request: HttpRequest) -> Said:
-        """Issue a response in base64 for a request as in _FORM; return it with the two ARNs that belong to it.
+        """Issue a base64 SAML response for a request of the form in _FORM; return it with the role and provider ARNs.
 
-        Responses that STS refuses are issued, too, so that refusals can be tested.
+        Responses that STS refuses can be issued too, so that tests can cover refusals.
         """
         try:
             fields = dict(json.loads(request.body))
@@ -71,7 +71,10 @@ class SamlResponses:
         return 200, {"assertion": assertion, "role": role, "provider": provider}
 
     def _provider(self, role: str, named: str) -> tuple[str, str]:
-        """Return the provider's ARN, or why there is none; if none is named, the only one of the role's account."""
+        """Return the provider's ARN and "", or "" and the reason why there is no such provider.
+
+        If the request names no provider, the only provider in the role's account is used.
+        """
         arn = parse_arn(role)
         if arn is None or arn.service != "iam" or arn.resource_type != "role":
             return "", f"{role} is not the ARN of a role"
@@ -87,7 +90,7 @@ class SamlResponses:
 
 
 def _wish(wish_data: Mapping[str, Any]) -> SamlOptions:
-    """Parse everything but the role; raises ValueError, TypeError or AttributeError for invalid input."""
+    """Parse all fields except the role. Raises ValueError, TypeError or AttributeError for invalid input."""
     name = str(wish_data.get("session_name") or "user")
     attributes: dict[str, list[str]] = {saml.SESSION_NAME: [name]}
     for key, value in dict(wish_data.get("tags") or {}).items():

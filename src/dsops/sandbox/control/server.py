@@ -28,7 +28,7 @@ _CLOSING_SECONDS = 5
 
 
 def responder(sandbox: Sandbox, control: Control) -> Callable[[HttpRequest], HttpAnswer]:
-    """Return a function that answers any request, with all headers, and never raises."""
+    """Return a function that answers any request, adds all headers, and never raises."""
 
     def respond(request: HttpRequest) -> HttpAnswer:
         if request.path.startswith(PREFIX) or Pages.serves(request):
@@ -41,10 +41,10 @@ def responder(sandbox: Sandbox, control: Control) -> Callable[[HttpRequest], Htt
 
 
 class SandboxServer:
-    """A listening sandbox; ended by `close` or the `with` block."""
+    """A listening sandbox server; stop it with `close` or at the end of a `with` block."""
 
     def __init__(self, sandbox: Sandbox, host: str = LOOPBACK, port: int = 0) -> None:
-        """`port` 0 takes a free one. Raises SandboxUnavailable when the port is taken."""
+        """Port 0 selects a free port. Raises SandboxUnavailable if the port is in use."""
         from dsops.sandbox.http.loop import Loop
 
         self.sandbox = sandbox
@@ -58,34 +58,35 @@ class SandboxServer:
 
     @property
     def url(self) -> str:
-        """The value for AWS_ENDPOINT_URL."""
+        """The sandbox's URL, as clients set it in AWS_ENDPOINT_URL."""
         host = {"0.0.0.0": LOOPBACK, "": LOOPBACK, "::": "::1"}.get(self.host, self.host)  # noqa: S104
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     @property
     def is_on_loopback(self) -> bool:
-        """Whether only this machine can reach it."""
+        """Whether the server accepts connections only from this machine."""
         return is_loopback("127.0.0.1" if self.host == "localhost" else self.host)
 
     def run(self) -> None:
-        """Serve until the process is interrupted."""
+        """Serve in this thread until the process is interrupted."""
         try:
             self._loop.run_as_process()
         finally:
             self.sandbox.close()
 
     def start(self) -> Self:
-        """Serve in a new thread; requests are accepted from now on."""
+        """Serve in a new thread. The server accepts requests once this returns."""
         self._thread = Thread(target=self._loop.run, name="dsops-sandbox", daemon=True)
         self._thread.start()
         return self
 
     def close(self) -> None:
-        """Close all connections and free the port."""
+        """Close all connections and release the port."""
         if self._thread is not None:
             self._loop.end()
             self._thread.join(_CLOSING_SECONDS)
-        # Close only after the join: an earlier wake-up may run `_end` before our own wake-up byte has been written.
+        # The loop is closed only after the thread has ended: an earlier wake-up could make it run `_end` before our own
+        # wake-up byte is written.
         self._loop.close()
         self.sandbox.close()
 
@@ -110,19 +111,19 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         number = error.errno or 0
-        if number < 0 or number == errno.EADDRNOTAVAIL:  # below 0: getaddrinfo's
+        if number < 0 or number == errno.EADDRNOTAVAIL:  # negative numbers are getaddrinfo's errors
             why, hint = "this machine does not have that address", "choose another with --host, or leave it out"
         else:
-            # Python appends its own words to the system's message.
+            # The system's message is used, because Python appends its own words to it.
             why, hint = os.strerror(number).lower(), "choose another port with --port; 0 takes a free one"
         raise SandboxUnavailable(f"the sandbox can't listen on {host}:{port}", why=why, hint=hint) from error
 
 
 def _guarded(work: Callable[[], Answered], request: HttpRequest) -> Answered:
-    """Return the answer; any exception is logged on stderr and answered with InternalFailure."""
+    """Run `work`; log any exception on stderr and answer it with InternalFailure."""
     try:
         return work()
-    except Exception:  # noqa: BLE001 - the server goes on serving
+    except Exception:  # noqa: BLE001 - the server keeps serving
         traceback.print_exc(file=sys.stderr)
         request_id = new_request_id()
         failed = refusal("InternalFailure", "The sandbox failed; see its standard error for the traceback.", 500)
@@ -130,7 +131,7 @@ def _guarded(work: Callable[[], Answered], request: HttpRequest) -> Answered:
 
 
 def _finished(answered: Answered, request: HttpRequest) -> HttpAnswer:
-    """Add the headers; later answers to a long poll get theirs, too."""
+    """Add the headers to a response, and for a long poll also to the later one."""
     answer = answered.answer._replace(headers=_headers(answered))
     if answer.wait is None:
         return answer
@@ -147,7 +148,7 @@ def _headers(answered: Answered) -> tuple[tuple[str, str], ...]:
     answer = answered.answer
     headers = list(answer.headers)
     if not any(name.lower() == "content-length" for name, _ in headers):
-        # The answer to HEAD has the Content-Length of the answer to GET.
+        # The response to HEAD has the Content-Length of the response to GET.
         headers.append(("Content-Length", str(len(answer.body))))
     if answered.request_id and answer.status != 413:
         extended = base64.b64encode(answered.request_id.encode()).decode()

@@ -1,4 +1,7 @@
-"""The sandbox: an HTTP request in, AWS's answer out. Opens no sockets; `server.py` puts it on the network."""
+"""The sandbox itself: takes an HTTP request and returns AWS's response.
+
+It opens no sockets; `server.py` makes it available on the network.
+"""
 
 from __future__ import annotations
 
@@ -44,21 +47,21 @@ from dsops.sandbox.wire.s3_requests import anonymous_body, is_anonymous, with_ho
 
 
 class Answered(NamedTuple):
-    """An answer and the request id under which events and decisions are recorded."""
+    """A response, and the request id under which events and decisions are recorded."""
 
     answer: HttpAnswer
     request_id: str
     service: str = ""
-    """The service that answered; "" when the request named none."""
+    """The service that was called; "" if the request named no service."""
 
 
 class Sandbox:
-    """One local AWS. A process has one at a time, because moto's backends are global to the process."""
+    """One local AWS. A process can have only one at a time, because moto's backends are global to the process."""
 
     def __init__(self, clock: MovableClock | None = None, kept_events: int = 10_000) -> None:
         self.clock = clock or MovableClock()
         self.region = "us-east-1"
-        """The region of secrets without a region, and the one that clients are told to use."""
+        """The region of secrets in a seed that name no region. Clients get it as their default region too."""
         self.default_account = ""
         self.default_identity = "admin"
         self.world = World()
@@ -80,33 +83,33 @@ class Sandbox:
         self._toolbox = Toolbox(self.authorization_records, self.judge)
 
     def move_clock(self, now: float, *, is_frozen: bool | None = None) -> None:
-        """Set the clock and freeze or unfreeze it; None leaves that unchanged."""
+        """Set the clock, and freeze or unfreeze it; with None it stays frozen or running as before."""
         if self.events.trail is not None:
-            # Deliver log files that are due before the jump.
+            # Log files that are due before the jump are delivered first.
             self.events.trail.deliver()
         before = self.clock.now()
         self.clock.set(now)
         if is_frozen is not None:
             self.clock.freeze(is_frozen=is_frozen)
         if self.clock.now() < before:
-            # MFA codes that were used at a later time than the new one can be used again.
+            # MFA codes that were used at a later time than the new one become valid again.
             self.world.forget_used_codes()
 
     def maintain(self) -> None:
-        """Do what is due without a request (log delivery); the server calls this regularly."""
+        """Perform due work that no request triggers (log delivery). The server calls this regularly."""
         if self.events.trail is not None:
             with self.world.lock:
                 self.events.trail.deliver_due()
 
     def close(self) -> None:
-        """Deliver the remaining log files and close the trail; no request may follow."""
+        """Deliver the remaining log files and close the trail. No request may follow."""
         if self.events.trail is not None:
             with self.world.lock:
                 self.events.trail.close()
                 self.events.trail = None
 
     def handle(self, request: HttpRequest) -> Answered:
-        """Answer any request as AWS would."""
+        """Return AWS's response to any request."""
         request_id, begun = new_request_id(), monotonic()
         route: Route | None = None
         result = ""
@@ -132,13 +135,13 @@ class Sandbox:
         if route.service == "sts" and route.operation in UNSIGNED:
             return self._serve_unsigned(request, route, request_id)
         if route.service == "sts" and route.operation not in self.sts.operations:
-            # AWS has the operation, so `InvalidAction` would be wrong.
+            # AWS has this operation, so the error `InvalidAction` would be wrong.
             message = f"The dsops sandbox does not serve sts:{route.operation}."
             raise refusal("NotImplemented", message, 501)
         now = self.clock.now()
         sent = request
         if route.service == "s3" and is_anonymous(request):
-            # A bucket policy may allow anonymous callers.
+            # Unsigned requests are allowed here, because a bucket policy may allow anonymous callers.
             caller = unsigned_caller(self.region, partition_of_region(self.region).name)
             request = anonymous_body(request)
             context = unsigned_context(self.region, request, now)
@@ -166,8 +169,8 @@ class Sandbox:
             else:
                 result, answer = {}, self._operations.perform(route, turn)
         except SandboxRefusal as refused:
-            # CloudTrail records the authorization id, too, so it can be looked up from there (seen on AWS, September
-            # 2026).
+            # CloudTrail records the authorization id too, so the decision can be looked up from there (seen on AWS,
+            # September 2026).
             refusal_with_id = self._with_id(route, turn, refused)
             self.events.add(request, route, turn, {}, refusal_with_id)
             raise self._with_message(route, turn, refusal_with_id) from refused
@@ -175,7 +178,7 @@ class Sandbox:
         return answer
 
     def _with_id(self, route: Route, turn: AuthenticatedRequest, refused: SandboxRefusal) -> SandboxRefusal:
-        """Return the refusal, with an authorization id in a policy's denial where the seed turns those on."""
+        """Return the refusal, with an authorization id if a policy denied it and the seed enables such ids."""
         aws = answer_of(refused)
         caller, decisions = turn.caller, self.judge.decisions_of(turn.request_id)
         if aws.code != "AccessDenied" or is_through_service(route.service, decisions):
@@ -188,7 +191,7 @@ class Sandbox:
         )
 
     def _with_message(self, route: Route, turn: AuthenticatedRequest, refused: SandboxRefusal) -> SandboxRefusal:
-        """Return the refusal; EC2's (except Describe*) gets the encoded authorization message appended."""
+        """Return the refusal; add the encoded authorization message to EC2's denials, except of Describe*."""
         aws = answer_of(refused)
         if route.service != "ec2" or aws.code != "AccessDenied" or route.operation.startswith("Describe"):
             return refused
@@ -199,7 +202,7 @@ class Sandbox:
         return access_denied(f"{aws.message}. Encoded authorization failure message: {message}")
 
     def _serve_unsigned(self, request: HttpRequest, route: Route, request_id: str) -> HttpAnswer:
-        """Answer an operation that needs no signature: the token or assertion in it identifies the caller."""
+        """Perform an operation that needs no signature: its token or assertion identifies the caller."""
         now, region = self.clock.now(), self.region
         turn = AuthenticatedRequest(
             unsigned_caller(region, partition_of_region(region).name),
@@ -211,7 +214,7 @@ class Sandbox:
         )
         try:
             owner = owner_of_role(turn)
-            # A client can put any account id in the ARN: keep buckets only for accounts that exist.
+            # The ARN can contain any account id; rate limits are only kept for accounts that exist.
             self.throttle.check(route.service, owner if owner in self.world.partitions else "", region)
             turn, proof = self._federation.prove(turn)
             result = self._federation.assume(turn, proof)
@@ -222,7 +225,10 @@ class Sandbox:
         return query_answer("sts", turn.operation, result, request_id, as_json=route.wants_json)
 
     def assume_for_service(self, request: HttpRequest, role: Role, use: ServiceUse) -> Issued:
-        """Issue a role session to an AWS service as its own call of AssumeRole. Raises SandboxRefusal."""
+        """Issue a role session to an AWS service, recorded as the service's own AssumeRole call.
+
+        Raises SandboxRefusal.
+        """
         now, request_id, region = self.clock.now(), new_request_id(), self.region
         parameters: dict[str, object] = {
             "RoleArn": role.arn,

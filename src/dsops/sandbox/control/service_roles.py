@@ -1,7 +1,7 @@
-"""Role credentials for an ECS task, an EKS pod or a Lambda function, served by the sandbox itself.
+"""Serve role credentials to an ECS task, an EKS pod or a Lambda function.
 
-ECS and EKS serve credentials at a URL that the container is told, behind a token; Lambda sets environment variables.
-The role's trust policy must allow the service, as on AWS.
+ECS and EKS serve credentials at a URL that the container gets, protected by a token; Lambda sets environment
+variables. The role's trust policy must allow the service, as on AWS.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.state.world import Role
 from dsops.sandbox.sts.service_use import ServiceUse, of_function, of_pod, of_task
 
-# The name of a Kubernetes namespace or service account (RFC 1123) and the name of a Lambda function.
+# _LABEL matches the name of a Kubernetes namespace or service account (RFC 1123), _FUNCTION that of a Lambda function.
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?")
 _FUNCTION: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DEFAULT: Final = "default"
 
 Said = tuple[int, dict[str, object]]
-"""An HTTP status and the JSON of the answer."""
+"""HTTP status and JSON content of a response."""
 
 
 class ServiceRoles:
@@ -36,14 +36,17 @@ class ServiceRoles:
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         self.token = os.urandom(16).hex()
-        """The token that a container's request must carry in its Authorization header."""
+        """The token that a container's request must send in the Authorization header."""
 
     def task(self, name: str, request: HttpRequest) -> Said:
-        """Return the credentials that ECS serves to a task of that role."""
+        """Return the credentials that ECS serves to a task with that role."""
         return self._to_container(name, request, of_task)
 
     def pod(self, name: str, request: HttpRequest) -> Said:
-        """Return what the EKS Pod Identity agent serves to a pod: `?namespace=shop&service_account=app`."""
+        """Return the credentials that the EKS Pod Identity agent serves to a pod.
+
+        The query names the pod: `?namespace=shop&service_account=app`.
+        """
         query = {key: values[0] for key, values in parse_qs(request.query).items()}
         namespace, account = query.get("namespace", _DEFAULT), query.get("service_account", _DEFAULT)
         if not _LABEL.fullmatch(namespace) or not _LABEL.fullmatch(account):
@@ -53,7 +56,7 @@ class ServiceRoles:
         )
 
     def function(self, request: HttpRequest) -> Said:
-        """Return what Lambda sets for a function: `{"role": "Function", "function": "orders"}`."""
+        """Return the session that Lambda gives a function: `{"role": "Function", "function": "orders"}`."""
         try:
             wish = json.loads(request.body)
             name, function = str(wish["role"]), str(wish.get("function", "function"))
@@ -93,7 +96,10 @@ class ServiceRoles:
 
 
 def find_role(sandbox: Sandbox, name: str) -> Role | None:
-    """Find a role by ARN, `ACCOUNT/NAME`, or a name in the default account, else in the only account that has it."""
+    """Find a role by ARN, `ACCOUNT/NAME` or name.
+
+    A bare name is looked up in the default account first, and then taken if only one account has such a role.
+    """
     if name.startswith("arn:"):
         return sandbox.world.role_at(name)
     account, slash, rest = name.partition("/")

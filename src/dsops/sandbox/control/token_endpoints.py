@@ -21,11 +21,11 @@ DEFAULT_AUDIENCE = "sts.amazonaws.com"
 _DEFAULT_SECONDS = 300
 _MAX_SECONDS = 10 * 366 * 86_400
 _MAX_NAME = 1024
-# Keys that AWS itself sets on requests must not be settable by an assertion.
+# Context keys that an assertion may set. Keys that AWS itself sets on requests are excluded.
 _CONTEXT_KEY = re.compile(r"(?:aws:OriginIdentity/|aws:TransactionContext/|identitystore:)[\w:/.-]+")
 
 Said = tuple[int, Mapping[str, object]]
-"""Status and content of an answer."""
+"""HTTP status and JSON content of a response."""
 
 
 class TokenEndpoints:
@@ -34,10 +34,13 @@ class TokenEndpoints:
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         self.github_token = os.urandom(16).hex()
-        """ACTIONS_ID_TOKEN_REQUEST_TOKEN: the bearer token with which a GitHub Actions job requests its token."""
+        """ACTIONS_ID_TOKEN_REQUEST_TOKEN: the bearer token with which a GitHub Actions job requests its ID token."""
 
     def mint(self, request: HttpRequest) -> Said:
-        """Issue a token: `{"iss": ..., "sub": ..., "aud": ..., "claims": {...}, "expires_seconds": 300}`."""
+        """Issue a web identity token.
+
+        The body is `{"iss": ..., "sub": ..., "aud": ..., "claims": {...}, "expires_seconds": 300}`.
+        """
         try:
             wish = json.loads(request.body)
             claims = dict(wish.get("claims", {}))
@@ -56,7 +59,7 @@ class TokenEndpoints:
     def github(self, request: HttpRequest) -> Said:
         """Answer `GET $ACTIONS_ID_TOKEN_REQUEST_URL&audience=...` as GitHub does for a job.
 
-        The rest of the URL describes the job: `repository`, `ref`, `environment`, `event_name`.
+        The other query parameters describe the job: `repository`, `ref`, `environment`, `event_name`.
         """
         scheme, _, bearer_token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not hmac.compare_digest(bearer_token.encode(), self.github_token.encode()):
@@ -78,8 +81,8 @@ class TokenEndpoints:
     def trade_in(self, request: HttpRequest) -> Said:
         """Issue a trade-in token.
 
-        `{"principal": ARN, "policy": {...}, "duration_seconds": 3600, "expires_seconds": 300}`. IAM sends such a
-        token to a partner when that user or role has accepted the partner's delegation request.
+        The body is `{"principal": ARN, "policy": {...}, "duration_seconds": 3600, "expires_seconds": 300}`. IAM sends
+        such a token to a partner once that user or role has accepted the partner's delegation request.
         """
         usage = 'send {"principal": "arn:aws:iam::...:role/...", "policy": {...}, "duration_seconds": 3600}'
         try:
@@ -104,7 +107,7 @@ class TokenEndpoints:
         return 200, {"token": sealed}
 
     def context(self, request: HttpRequest) -> Said:
-        """Issue a context assertion: `{"context": {"identitystore:UserId": "..."}, "provider": ARN}`."""
+        """Issue a context assertion. The body is `{"context": {"identitystore:UserId": "..."}, "provider": ARN}`."""
         try:
             wish = json.loads(request.body)
             keys = {str(key): str(value) for key, value in wish["context"].items()}
@@ -123,7 +126,10 @@ class TokenEndpoints:
         return self._sandbox.issuers.mint(url, claims, self._sandbox.clock.now(), seconds)
 
     def _issuer(self, named: str) -> str | None:
-        """Return the issuer with that URL, with or without `https://`; if none is named, the only one."""
+        """Return the issuer URL that matches, with or without `https://`.
+
+        If the request names no issuer, the only one is returned.
+        """
         own = list(self._sandbox.issuers.own)
         if not named:
             return own[0] if len(own) == 1 else None

@@ -1,8 +1,8 @@
 """STS's unsigned operations: exchange an identity provider's token or assertion for a role session.
 
-The request has no signature, so only the verified token or assertion identifies its sender. It is verified before the
-role is looked up: AWS reports a bad token also when the role does not exist, and a role that denies looks like one
-that does not exist.
+These requests have no signature, so only the verified token or assertion identifies the sender. It is verified before
+the role is looked up: AWS reports a bad token even when the role does not exist. A role whose trust policy denies the
+caller and a role that does not exist get the same error.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _SAML: Final = "AssumeRoleWithSAML"
 _WEB_IDENTITY: Final = "AssumeRoleWithWebIdentity"
 
 UNSIGNED = frozenset({_SAML, _WEB_IDENTITY})
-"""The operations implemented here, which need no signature."""
+"""The operations of this module. None of them requires a signature."""
 
 
 class Federation:
-    """The operations, over one world."""
+    """The unsigned STS operations of one sandbox world."""
 
     def __init__(self, world: World, sessions: SessionTable, judge: Authorizer, issuers: Issuers) -> None:
         self._world = world
@@ -46,12 +46,16 @@ class Federation:
         self._issuers = issuers
 
     def prove(self, turn: AuthenticatedRequest) -> tuple[AuthenticatedRequest, IdentityProof]:
-        """Verify the token or assertion; return the request with its subject as the caller. Raises SandboxRefusal."""
+        """Verify the token or assertion.
+
+        Returns the request with the token's subject as its caller, and the proof. Raises SandboxRefusal.
+        """
         return self._by_assertion(turn) if turn.operation == _SAML else self._by_token(turn)
 
     def _by_token(self, turn: AuthenticatedRequest) -> tuple[AuthenticatedRequest, IdentityProof]:
         if "ProviderId" in turn.parameters:
-            # OAuth 2.0 access tokens: only Amazon's and Facebook's own servers can verify them.
+            # ProviderId names an OAuth 2.0 provider: only Amazon's and Facebook's own servers can verify their access
+            # tokens.
             raise refusal(
                 "IDPCommunicationError", f"The dsops sandbox has no way to the provider {turn.text('ProviderId')}"
             )
@@ -66,7 +70,8 @@ class Federation:
         account, provider_arn = account_of_role(turn), parse_arn(turn.text("PrincipalArn"))
         if provider_arn is None or provider_arn.service != "iam":
             raise validation("Request ARN is invalid")
-        # AWS's documentation shows provider and role in one account only; a provider of another account is refused.
+        # AWS's documentation only shows a provider in the role's own account, so a provider of another account is
+        # refused.
         provider = self._world.saml_provider(str(provider_arn)) if provider_arn.account == account else None
         proof = saml.verify(turn.text("SAMLAssertion"), turn.text("RoleArn"), provider, turn.now)
         principal = Principal("saml", "", "", federated=proof.provider)
@@ -84,7 +89,7 @@ class Federation:
         return turn._replace(caller=caller, parameters={**turn.parameters, **from_assertion}), proof
 
     def assume(self, turn: AuthenticatedRequest, proof: IdentityProof) -> dict[str, Value]:
-        """Authorize the role and issue its session. Raises SandboxRefusal."""
+        """Check that the role trusts the proven identity, and issue the role session. Raises SandboxRefusal."""
         role_arn = turn.text("RoleArn")
         role = self._world.role_at(role_arn)
         account = account_of_role(turn)
@@ -105,7 +110,7 @@ class Federation:
         return _answer(turn.operation, proof) | issue_role_session(self._issuing, turn, role, session)
 
     def _authorize(self, turn: AuthenticatedRequest, role_arn: str, role: Role | None, proof: IdentityProof) -> Role:
-        """Return the role if its trust policy allows the provider's user."""
+        """Return the role if its trust policy allows the federated user. Raises AccessDenied otherwise."""
         trust = NO_ROLE if role is None else StoredPolicy(f"the trust policy of role {role.name}", role.trust)
         if turn.operation == _SAML and role is not None:
             saml.check_role_may_be_federated(role.name)
@@ -132,7 +137,7 @@ class Federation:
             question = AuthorizationQuestion(action, role_arn, account_of_role(turn), context, trust)
             decision = self._judge.decide(turn.caller, question, turn.request_id, turn.now)
             if not decision.is_allowed:
-                # The user guide has a single message for SAML, whichever permission is missing.
+                # The user guide has one message for SAML, whichever permission is missing.
                 if turn.operation == _SAML:
                     raise access_denied(f"Not authorized to perform sts:{_SAML}")
                 raise denied(decision)
@@ -142,7 +147,10 @@ class Federation:
 
 
 def _duration(turn: AuthenticatedRequest, role: Role, proof: IdentityProof) -> int:
-    """Return the requested duration if the role allows it; a provider can only shorten it."""
+    """Return the requested session duration; the identity provider can shorten it.
+
+    Raises ValidationError if the request exceeds the role's MaxSessionDuration.
+    """
     requested = turn.number("DurationSeconds", HOUR)
     if requested > role.max_session_duration:
         raise validation("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
@@ -150,7 +158,7 @@ def _duration(turn: AuthenticatedRequest, role: Role, proof: IdentityProof) -> i
 
 
 def _answer(operation: str, proof: IdentityProof) -> dict[str, Value]:
-    """Return what the answer says of the proof."""
+    """Return the response elements that describe the verified token or assertion."""
     if operation == _SAML:
         return {
             "Issuer": proof.issuer,
@@ -162,7 +170,7 @@ def _answer(operation: str, proof: IdentityProof) -> dict[str, Value]:
     return {
         "SubjectFromWebIdentityToken": proof.subject,
         "Audience": proof.audience,
-        # AWS answers with the provider's ARN (seen), though the API Reference says the token's `iss`.
+        # AWS returns the provider's ARN (seen), although the API Reference says that it returns the token's `iss`.
         "Provider": proof.provider,
     }
 

@@ -1,7 +1,7 @@
-"""The sandbox's own token issuers: they sign web identity tokens for the issuers that a seed names.
+"""Token issuers that sign web identity tokens for the issuer URLs in a seed.
 
 Only the issuer is fake, not the protocol: the result is a JSON Web Token (RFC 7519) that verifies against the
-issuer's key set (RFC 7517), and the sandbox's own STS verifies it in no other way.
+issuer's key set (RFC 7517). The sandbox's own STS verifies these tokens like any others.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ class Issuers:
         self.saml = SamlIssuer()
 
     def add_own(self, url: str) -> None:
-        """Add an issuer for which the sandbox signs; its key is generated at the first token."""
+        """Add an issuer whose tokens the sandbox signs. Its key is generated when the first token is issued."""
         self._keys.setdefault(url, None)
 
     def publish(self, url: str, key_set: Mapping[str, Any]) -> None:
-        """Set the public keys of an issuer outside the sandbox."""
+        """Store the public keys of an external issuer, whose tokens the sandbox can't sign."""
         self._published[url] = key_set
 
     @property
     def own(self) -> Iterable[str]:
-        """The URLs of the issuers for which the sandbox signs."""
+        """The URLs of the issuers whose tokens the sandbox signs."""
         return tuple(self._keys)
 
     def key_set(self, url: str) -> Mapping[str, Any] | None:
-        """Return the issuer's JSON Web Key Set; None when it is unknown."""
+        """Return the issuer's JSON Web Key Set, or None for an unknown issuer."""
         if url in self._published:
             return self._published[url]
         if url not in self._keys:
@@ -57,12 +57,12 @@ class Issuers:
         return {"keys": [{**key, "kid": self._key_id(url), "alg": _ALGORITHM, "use": "sig"}]}
 
     def mint(self, url: str, claims: Mapping[str, object], now: float, seconds: int) -> str:
-        """Issue a token of one of the `own` issuers; `claims` override the defaults."""
+        """Issue a token as one of the sandbox's `own` issuers; `claims` override the default claims."""
         import jwt
 
         moment = int(now)
         default_claims = {"iss": url, "iat": moment, "nbf": moment, "exp": moment + seconds, "jti": str(uuid4())}
-        # Not `jwt.encode`: it refuses some invalid claims that a careless issuer could sign.
+        # `jwt.encode` refuses some invalid claims that a careless issuer could sign, so PyJWS is used instead.
         content = json.dumps({**default_claims, **claims}).encode()
         return jwt.PyJWS().encode(content, self._key(url), _ALGORITHM, headers={"kid": self._key_id(url)})
 
@@ -78,9 +78,10 @@ class Issuers:
 
 @cache
 def _new_key(_url: str) -> RSAPrivateKey:
-    """Generate the issuer's key, which all sandboxes of this process share.
+    """Generate the issuer's RSA key. All sandboxes of this process share it.
 
-    Generating a key takes 0.1 s of processor time, which many tests with a sandbox each would pay each time.
+    Generating a key takes 0.1 s of processor time. Without sharing, every test that starts a sandbox would pay for
+    it.
     """
     from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
@@ -88,7 +89,7 @@ def _new_key(_url: str) -> RSAPrivateKey:
 
 
 def github_claims(repository: str, ref: str, environment: str, event: str) -> dict[str, object]:
-    """Return the claims of a GitHub Actions job's token (GitHub Docs, "OpenID Connect reference")."""
+    """Return the claims of the token that GitHub Actions issues to a job (GitHub Docs, "OpenID Connect reference")."""
     owner = repository.partition("/")[0]
     subject = f"repo:{repository}:ref:{ref}"
     if environment:

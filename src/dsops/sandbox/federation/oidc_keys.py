@@ -1,8 +1,8 @@
 """Map claims of a web identity token to condition keys, as AWS does for each issuer.
 
-`aud`, `sub` and `amr` for every issuer (IAM User Guide, "Available keys for AWS OIDC federation"); for the issuers
-named here further claims, which only the role's trust policy sees (Service Authorization Reference, AWS Security
-Token Service; the first of them since January 2026). Other claims become no keys.
+Every issuer has keys for `aud`, `sub` and `amr` (IAM User Guide, "Available keys for AWS OIDC federation"). The
+issuers listed here have further keys, which only the role's trust policy sees (Service Authorization Reference, AWS
+Security Token Service; the first such keys appeared in January 2026). Other claims are ignored.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ Keys = dict[str, tuple[str, ...]]
 
 _GOOGLE: Final = "accounts.google.com"
 KNOWN_TO_ALL: Final = frozenset({_GOOGLE, "cognito-identity.amazonaws.com"})
-"""Issuers that every account trusts without creating a provider; trust policies use the names given here.
+"""Issuers that every account trusts without creating a provider, by the names that trust policies use.
 
-Facebook and Login with Amazon are the other two; they issue access tokens, which only their servers can verify.
+Facebook and Login with Amazon are the other two. They are missing here because they issue access tokens, which only
+their own servers can verify.
 """
 
 _GITHUB: Final = tuple(
@@ -50,17 +51,17 @@ _CLAIMS: Final[tuple[tuple[re.Pattern[str], tuple[str, ...]], ...]] = (
     (re.compile(r"idcs-[a-z0-9]+\.identity\.oraclecloud\.com"), ("rpst_id",)),
     (re.compile(r"accounts\.google\.com"), ("google/organization_number",)),
 )
-"""Issuer without `https://` -> names of claims, which are also those of the keys."""
+"""Issuer without `https://` -> names of the claims that become condition keys of the same name."""
 
 
 def provider_of_all(issuer: str) -> OidcProvider | None:
-    """Return the provider that every account has; None for other issuers."""
+    """Return the built-in provider that every account has, or None if the issuer is not one of those."""
     name = issuer.removeprefix("https://")
     return OidcProvider(name, name, ()) if name in KNOWN_TO_ALL else None
 
 
 def session_keys(host: str, claims: Mapping[str, Any], audience: str, subject: str) -> Keys:
-    """Return the condition keys that the session keeps."""
+    """Return the condition keys that remain in effect for the whole session."""
     session_values: Keys = {f"{host}:aud": (audience,), f"{host}:sub": (subject,)}
     methods = claims.get("amr")
     if isinstance(methods, list) and methods and all(isinstance(method, str) for method in methods):
@@ -69,23 +70,27 @@ def session_keys(host: str, claims: Mapping[str, Any], audience: str, subject: s
 
 
 def trust_keys(host: str, claims: Mapping[str, Any]) -> Keys:
-    """Return the condition keys that only the trust policy sees."""
+    """Return the condition keys that are only available while the trust policy is evaluated."""
     keys: Keys = {}
-    # `email` is not in the guide, but was seen to work for any issuer.
+    # The guide does not list `email`, but it was seen to work for any issuer.
     names = ("email", *(name for pattern, names in _CLAIMS if pattern.fullmatch(host) for name in names))
     for name in names:
         value = _text(_claim(claims, name))
         if value is not None:
             keys[f"{host}:{name}"] = (value,)
     intended = claims["aud"]
-    # If the token has an authorized party, `aud` holds that one, and `oaud` the token's own audience.
+    # If the token has an authorized party (`azp`), that becomes the `aud` key, and the token's own audience the `oaud`
+    # key.
     if isinstance(intended, str) and (claims.get("azp") is not None or host == _GOOGLE):
         keys[f"{host}:oaud"] = (intended,)
     return keys
 
 
 def _claim(claims: Mapping[str, Any], name: str) -> object:
-    """Return a claim by name or path: `google/organization_number` may be nested in the claim `google`."""
+    """Return a claim by name or path, or None.
+
+    A path such as `google/organization_number` also finds a member of the claim `google`.
+    """
     if name in claims:
         return claims[name]
     outer, _, inner = name.partition("/")

@@ -1,8 +1,8 @@
-"""Verify a web identity token; refused with STS's messages.
+"""Verify web identity tokens, and refuse invalid ones with STS's error messages.
 
 STS API Reference, AssumeRoleWithWebIdentity; IAM User Guide, "Create an OpenID Connect (OIDC) identity provider"
-(algorithms) and "Available keys for AWS OIDC federation" (claims and their condition keys). Error messages are those
-that were seen on AWS, which documents neither their wording nor their order.
+(algorithms) and "Available keys for AWS OIDC federation" (claims and their condition keys). AWS documents neither the
+wording nor the order of its errors; the messages here were seen on AWS.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LAST_MOMENT: Final = 10**15
 
 
 def verify(token: str, account: str, world: World, issuers: Issuers, now: float) -> IdentityProof:
-    """Verify the token for roles of an account. Raises SandboxRefusal."""
+    """Verify a token that is used to assume a role in the account. Raises SandboxRefusal."""
     # Guides of CI services write the token with `echo $TOKEN > file`, and AWS accepts the trailing line break.
     token = token.strip()
     header, claims = _read(token)
@@ -68,7 +68,7 @@ def verify(token: str, account: str, world: World, issuers: Issuers, now: float)
 
 
 def _read(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Parse header and claims, still unverified."""
+    """Parse the token's header and claims without verifying the signature."""
     import jwt
 
     try:
@@ -78,14 +78,14 @@ def _read(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
         raise _invalid(_NOT_A_JWT) from error
     header: Mapping[str, Any] = whole["header"]
-    # A header in `crit` must be understood (RFC 7515, 4.1.11), and STS supports none beyond the RFC.
+    # Receivers must understand every header listed in `crit` (RFC 7515, 4.1.11), and STS supports no such extension.
     if "crit" in header or "b64" in header:
         raise _invalid(_NOT_A_JWT)
     return header, whole["payload"]
 
 
 def _check_names(part: str) -> None:
-    """Refuse repeated names (RFC 7519, 4): two parsers could use different values. Raises ValueError."""
+    """Raise ValueError if a JSON object repeats a name (RFC 7519, 4): two parsers could use different values."""
     raw = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
     json.loads(raw, object_pairs_hook=_without_repetition)
 
@@ -109,7 +109,7 @@ def _issuer(claims: Mapping[str, Any]) -> str:
 
 
 def _check_signature(token: str, header: Mapping[str, Any], key_set: Mapping[str, Any] | None) -> None:
-    """Verify the signature with the key of the set that the header names, for an algorithm of that key."""
+    """Verify the signature with the key that the header names. The key's type must match the algorithm."""
     import jwt
 
     algorithm = header.get("alg")
@@ -130,7 +130,8 @@ def _check_signature(token: str, header: Mapping[str, Any], key_set: Mapping[str
         "verify_jti": False,
     }
     try:
-        # A key of another type than the algorithm's fails here: a public RSA key is never used as an HMAC secret.
+        # PyJWT rejects a key whose type does not match the algorithm, so an RSA public key is never used as an HMAC
+        # secret.
         key = jwt.PyJWK(dict(raw), algorithm=str(algorithm))
         jwt.decode(token, key, algorithms=[str(algorithm)], options=cast("Any", nothing_else))
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
@@ -144,7 +145,7 @@ def _key_named(key_id: object, key_set: Mapping[str, Any]) -> Mapping[str, Any] 
 
 
 def _check_times(claims: Mapping[str, Any], now: float) -> None:
-    """Check the times (RFC 7519): from `nbf` until before `exp`, and not issued in the future."""
+    """Check that `now` is from `nbf` until before `exp`, and not before `iat` (RFC 7519)."""
     expires_at, issued_at = _moment(claims, "exp"), _moment(claims, "iat")
     not_before = _moment(claims, "nbf") if "nbf" in claims else issued_at
     if expires_at <= now:
@@ -158,16 +159,16 @@ def _check_times(claims: Mapping[str, Any], now: float) -> None:
 
 def _moment(claims: Mapping[str, Any], name: str) -> float:
     value = claims[name]
-    # JSON allows integers of any length, and Python parses NaN: neither is a time.
+    # JSON allows integers of any length, and Python's parser accepts NaN. Neither is a valid time.
     if isinstance(value, bool) or not isinstance(value, int | float) or not -_LAST_MOMENT < value < _LAST_MOMENT:
         raise _invalid(_NOT_A_JWT)
     return value
 
 
 def _audience(claims: Mapping[str, Any], provider: OidcProvider) -> str:
-    """Return `azp` if the token has one, else the `aud` that is a client id of the provider.
+    """Return the token's `azp`, or else the `aud` value that is one of the provider's client ids.
 
-    A provider that all accounts share has no client ids: there only the trust policy restricts the audience.
+    The providers that every account has define no client ids: for them only the trust policy restricts the audience.
     """
     party, audience = claims.get("azp"), claims["aud"]
     named = [party] if party is not None else audience if isinstance(audience, list) else [audience]
@@ -178,7 +179,7 @@ def _audience(claims: Mapping[str, Any], provider: OidcProvider) -> str:
 
 
 def _tags(claim: object) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-    """Return tags and transitive keys; each key has a list of one value.
+    """Parse the session tags and the transitive tag keys in the token. Each tag's value is a list of one string.
 
     IAM User Guide, "Pass session tags using AssumeRoleWithWebIdentity".
     """
@@ -199,7 +200,7 @@ def _tags(claim: object) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
 
 
 def _source_identity(claims: Mapping[str, Any]) -> str:
-    """Return the source identity in the token; "" for none."""
+    """Return the source identity in the token, or "" if the token has none."""
     claim = claims.get(_SOURCE_IDENTITY_CLAIM, "")
     if not isinstance(claim, str) or (_SOURCE_IDENTITY_CLAIM in claims and not claim):
         raise _invalid("The source identity in the token is not of the form that STS reads")

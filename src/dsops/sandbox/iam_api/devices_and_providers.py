@@ -1,4 +1,4 @@
-"""Operations on MFA devices, identity providers and instance profiles that moto lacks, mostly about tags."""
+"""Operations on MFA devices, identity providers and instance profiles that moto lacks. Most concern tags."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _TAGGED: Final[Mapping[str, str]] = {
     "SAMLProvider": "SAMLProviderArn",
     "InstanceProfile": "InstanceProfileName",
 }
-"""Resource type -> the parameter that names the resource."""
+"""Resource type -> the request parameter that names the resource."""
 _MOST_TAGS: Final = 50
 _MADE: Final[Mapping[str, str]] = {"CreateVirtualMFADevice": "VirtualMFADeviceName", "CreateSAMLProvider": "Name"}
 
 
 class DevicesAndProviders:
-    """The operations, over one world."""
+    """These IAM operations in one sandbox world."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -42,12 +42,12 @@ class DevicesAndProviders:
         }
 
     def perform(self, operation: str, parameters: Parameters, account: str, now: float) -> dict[str, Value] | None:
-        """Return the result; None for other operations. Raises SandboxRefusal."""
+        """Perform the operation; return its result, or None if it is not one of this class. Raises SandboxRefusal."""
         work = self._operations.get(operation)
         return None if work is None else work(parameters, account, now)
 
     def keep_tags(self, operation: str, parameters: Parameters, account: str) -> None:
-        """Store the tags of a new device or provider, which moto drops."""
+        """Store the tags of a new device or provider, because moto discards them."""
         if operation not in _MADE or not parameters.get("Tags"):
             return
         kind = "mfa" if operation == "CreateVirtualMFADevice" else "saml-provider"
@@ -85,7 +85,7 @@ class DevicesAndProviders:
         return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()], "IsTruncated": "false"}
 
     def _existing(self, kind: str, parameters: Parameters, account: str) -> str:
-        """Return the name or ARN of an existing resource. Raises NoSuchEntity."""
+        """Return the name or ARN of the requested resource. Raises NoSuchEntity if it does not exist."""
         name, backend = str(parameters[_TAGGED[kind]]), self._world.backend(account)
         if kind == "InstanceProfile" and name not in backend.instance_profiles:
             raise no_such_entity(f"Instance Profile {name} cannot be found.")

@@ -23,7 +23,7 @@ _ROOT_SWITCHES: Mapping[str, tuple[RootFeature, bool]] = {
 
 
 class IamFeatures:
-    """The features, over one world."""
+    """The account-wide IAM features in one sandbox world."""
 
     def __init__(self, world: World, outbound: Outbound) -> None:
         self._world = world
@@ -36,7 +36,7 @@ class IamFeatures:
         }
 
     def perform(self, operation: str, account: str) -> dict[str, Value] | None:
-        """Return the result; None for other operations. Raises SandboxRefusal."""
+        """Perform the operation; return its result, or None if it is not one of this class. Raises SandboxRefusal."""
         if operation in _ROOT_SWITCHES:
             return self._switch_root(account, *_ROOT_SWITCHES[operation])
         work = self._operations.get(operation)
@@ -68,7 +68,7 @@ class IamFeatures:
         return self._features(membership)
 
     def _organization_of(self, account: str) -> Membership:
-        """Return the organization in which the account may manage root access."""
+        """Return the account's membership if it may manage its organization's root access. Raises SandboxRefusal."""
         organizations = self._world.organizations
         membership = organizations.membership(account)
         if membership is None:

@@ -1,6 +1,6 @@
-"""Service-linked roles: created and deleted by IAM for a service, with AWS's name, trust policy and policy.
+"""Create and delete service-linked roles as IAM does, with AWS's names, trust policies and policies.
 
-IAM User Guide, "Create a service-linked role"; answers are those recorded by LocalStack's tests.
+IAM User Guide, "Create a service-linked role"; responses are those that LocalStack's tests recorded.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ Parameters = Mapping[str, object]
 
 
 class LinkedRoles:
-    """The operations, over one world; `forget` is called with each deleted role."""
+    """The operations on service-linked roles in one sandbox world; calls `forget` for each deleted role."""
 
     def __init__(self, world: World, forget: Callable[[Role], None]) -> None:
         self._world = world
         self._forget = forget
         self._deletions: dict[str, str] = {}
-        """Deletion task -> account."""
+        """Deletion task id -> the account of the deleted role."""
         self._operations: dict[str, Callable[[Parameters, str], dict[str, Value]]] = {
             "CreateServiceLinkedRole": self._create,
             "DeleteServiceLinkedRole": self._delete,
@@ -35,7 +35,7 @@ class LinkedRoles:
         }
 
     def perform(self, operation: str, parameters: Parameters, account: str) -> dict[str, Value] | None:
-        """Return the result; None for other operations. Raises SandboxRefusal."""
+        """Perform the operation; return its result, or None if it is not one of this class. Raises SandboxRefusal."""
         work = self._operations.get(operation)
         return None if work is None else work(parameters, account)
 
@@ -60,7 +60,7 @@ class LinkedRoles:
         trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         backend = self._world.backend(account)
         path = f"{LINKED_PATH}{service}/"
-        shown_description = cast("str", description or None)  # an absent description is not shown
+        shown_description = cast("str", description or None)  # IAM omits an absent description
         role = backend.create_role(name, trust, path, None, shown_description, [], "3600", linked_service=service)
         arn = f"arn:{self._world.partitions[account]}:iam::aws:policy{LINKED_PATH}{policy}"
         self._world.bring_in(account, arn)

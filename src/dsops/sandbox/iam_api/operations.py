@@ -1,4 +1,4 @@
-"""Perform an authorized IAM operation: here if moto lacks it, else by moto with IAM's checks around it."""
+"""Perform an authorized IAM operation, with moto and IAM's checks around it, or without moto if moto lacks it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.responses import Moment, Value, query_answer, with_request_id
 
 Moto = Callable[[Mapping[str, object]], HttpAnswer]
-"""Calls moto for the operation with these parameters."""
+"""A function that makes moto perform the operation with the given parameters."""
 
 
 class IamOperations:
-    """IAM of one world."""
+    """The IAM service of one sandbox world."""
 
     def __init__(self, world: World, secret_storage: SecretStorage, outbound: Outbound) -> None:
         self._world = world
@@ -38,7 +38,7 @@ class IamOperations:
         self._devices_and_providers = DevicesAndProviders(world)
 
     def perform(self, turn: AuthenticatedRequest, moto: Moto) -> HttpAnswer:
-        """Perform the operation. Raises SandboxRefusal."""
+        """Perform the operation and return the response. Raises SandboxRefusal."""
         result = self._own_result(turn)
         if result is not None:
             return query_answer("iam", turn.operation, result, turn.request_id)
@@ -65,7 +65,7 @@ class IamOperations:
             raise refusal("DeleteConflict", message, 409)
 
     def _own_result(self, turn: AuthenticatedRequest) -> dict[str, Value] | None:
-        """Return the result of an operation that does not involve moto; None for others."""
+        """Return the result of an operation that is performed without moto, or None."""
         account, operation, parameters = turn.caller.account, turn.operation, turn.parameters
         if is_about_root(operation, parameters, turn.caller):
             return perform_for_root(self._world, operation, parameters, account)
@@ -82,7 +82,7 @@ class IamOperations:
 
 
 def new_user(world: World, account: str, parameters: Mapping[str, object]) -> dict[str, Value]:
-    """Return CreateUser's result; moto's does not have the boundary yet."""
+    """Return CreateUser's result. moto's result does not contain the permissions boundary yet."""
     user = world.backend(account).users[str(parameters["UserName"])]
     user_value: dict[str, Value] = {
         "Path": user.path,

@@ -1,4 +1,4 @@
-"""Policies of the policy simulator: AWS's names for them, and the positions of their statements."""
+"""The policies of the policy simulator: the names that AWS gives them, and the positions of their statements."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
 
 
 class SimulatedPolicy(NamedTuple):
-    """A policy with the name that the simulator gives it."""
+    """A policy's document, under the name that the simulator gives it."""
 
     name: str
     text: str
 
     def policy(self, kind: PolicyKind) -> Policy:
-        """Parse the policy. Raises InvalidInput."""
+        """Parse the document. Raises InvalidInput."""
         try:
             return parse_policy(self.text, kind, name=self.name)
         except PolicyInvalid as cause:
@@ -37,7 +37,10 @@ def invalid_input(message: str) -> SandboxRefusal:
 
 
 def of_owner(kind: str, owner: str, policies: Iterable[StoredPolicy]) -> Iterator[SimulatedPolicy]:
-    """Yield the policies of a `user`, `group` or `role`: inline ones as `role_Deploy_read`, managed ones by name."""
+    """Yield the policies of a `user`, `group` or `role` under the simulator's names.
+
+    An inline policy is named like `role_Deploy_read`, and a managed policy by its own name.
+    """
     for policy in policies:
         is_managed = policy.name.startswith("arn:")
         name = policy.name.rpartition("/")[2] if is_managed else f"{kind}_{owner}_{policy.name}"
@@ -45,13 +48,13 @@ def of_owner(kind: str, owner: str, policies: Iterable[StoredPolicy]) -> Iterato
 
 
 def of_list(name: str, texts: object) -> list[SimulatedPolicy]:
-    """Return the documents of a parameter as `PolicyInputList.1` and so on."""
+    """Return the documents of a list parameter, named `PolicyInputList.1` and so on."""
     listed = texts if isinstance(texts, list) else []
     return [SimulatedPolicy(f"{name}.{number}", str(text)) for number, text in enumerate(listed, 1)]
 
 
 def context_keys(policies: Iterable[Policy]) -> list[str]:
-    """Return the condition keys and variables in the policies, without repetition, as first written."""
+    """Return the distinct condition keys and variables in the policies, as first written."""
     keys: dict[str, str] = {}
     for policy in policies:
         for statement in policy.statements:
@@ -69,7 +72,7 @@ def keys_of(statement: Statement) -> Iterator[str]:
     for text in texts:
         try:
             tokens = tokenize(text, has_variables=True, has_wildcards=False)
-        except ValueError:  # plain text in version 2008-10-17
+        except ValueError:  # policies of version 2008-10-17 have plain text here, not variables
             continue
         for token in tokens:
             if isinstance(token, PolicyVariable):
@@ -77,14 +80,14 @@ def keys_of(statement: Statement) -> Iterator[str]:
 
 
 Position = tuple[int, int]
-"""Line and column, both from 1; the column is the one after the brace (AWS's answers to LocalStack's tests)."""
+"""Line and column, both counted from 1. The column is the one after the brace (as AWS answered LocalStack's tests)."""
 
 
 @lru_cache(maxsize=256)
 def statement_spans(text: str) -> tuple[tuple[Position, Position], ...]:
-    """Return start and end of each statement of a well-formed policy."""
+    """Return the start and end of each statement in a well-formed policy document."""
     spans = []
-    opened: list[tuple[str, int, bool]] = []  # bracket, offset, and whether it opens a statement
+    opened: list[tuple[str, int, bool]] = []  # bracket, offset, and whether the bracket opens a statement
     last_key = ""
     for match in _TOKEN.finditer(text):
         token = match[0]
@@ -92,7 +95,7 @@ def statement_spans(text: str) -> tuple[tuple[Position, Position], ...]:
             above = opened[-1] if opened else ("", 0, False)
             in_list = len(opened) == 2 and above[0] == "[" and above[2]
             is_value = len(opened) == 1 and last_key == '"Statement"'
-            # The list of statements is marked, too: a brace directly inside it opens a statement.
+            # The list of statements is marked too, because a brace directly inside it opens a statement.
             opened.append((token, match.start(), is_value or (in_list and token == "{")))
         elif token in "}]":
             bracket, start, is_statement = opened.pop()

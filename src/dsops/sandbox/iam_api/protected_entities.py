@@ -1,7 +1,8 @@
-"""IAM resources that accounts can't change: AWS managed policies, roles of services and of Identity Center.
+"""Refuse changes to IAM resources that only AWS can change.
 
-IAM User Guide, "Managed policies and inline policies", "Create a service-linked role"; IAM Identity Center User
-Guide, "Troubleshooting". Messages are those published by users.
+These are AWS managed policies, service-linked roles and the roles of IAM Identity Center. IAM User Guide, "Managed
+policies and inline policies", "Create a service-linked role"; IAM Identity Center User Guide, "Troubleshooting".
+Messages are those published by users.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ CHANGES_OF_ROLES: Final = frozenset(
     UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription
     """.split()
 )
-"""IAM operations that change an existing role or its use."""
+"""IAM operations that change an existing role, or how it is used."""
 CHANGES_OF_POLICIES: Final = frozenset(
     """
     CreatePolicyVersion DeletePolicy DeletePolicyVersion SetDefaultPolicyVersion TagPolicy UntagPolicy
@@ -32,18 +33,18 @@ _RESERVED_PATH: Final = "/aws-reserved/"
 
 
 def is_linked(role: Role) -> bool:
-    """Whether it is a service-linked role."""
+    """Whether the role is a service-linked role."""
     return _is_below("role", LINKED_PATH, role.arn)
 
 
 def _is_below(kind: str, path: str, arn: str) -> bool:
-    """Whether the resource has that type and path prefix; names may contain further colons."""
+    """Whether the ARN has that resource type and path prefix. Names may contain further colons."""
     parts = parse_arn(arn)
     return parts is not None and parts.resource.startswith(f"{kind}{path}")
 
 
 def check_role_change(operation: str, parameters: Mapping[str, object], role: Role | None) -> None:
-    """Raise UnmodifiableEntity for a role of AWS; a missing role is left to the operation.
+    """Raise UnmodifiableEntity if AWS owns the role; the operation itself reports a missing role.
 
     The description of a service-linked role can be changed ("Edit a service-linked role").
     """
@@ -70,14 +71,14 @@ def check_policy_change(arn: str, account: str) -> None:
 def check_new_path(path: str) -> None:
     """Raise InvalidInput if a new role's path is reserved for AWS."""
     if path.startswith(LINKED_PATH):
-        # tilfin/aws-iam-policy-tool#9
+        # Source of the message: tilfin/aws-iam-policy-tool#9
         raise refusal("InvalidInput", f"Path prefix '{LINKED_PATH}' can only be used for AWS Service linked Roles")
     if path.startswith(_RESERVED_PATH):
-        # AWS's message is unknown: this one is modelled on the one above.
+        # AWS's message is unknown; this text follows the one above.
         raise refusal("InvalidInput", f"Path prefix '{_RESERVED_PATH}' can only be used by AWS")
 
 
 def check_attachable(arn: str) -> None:
-    """Raise PolicyNotAttachable for policies of service-linked roles."""
+    """Raise PolicyNotAttachable for a policy that is reserved for service-linked roles."""
     if _is_below("policy", LINKED_PATH, arn):
         raise refusal("PolicyNotAttachable", "Cannot attach a Service Role Policy to a Customer Role.")

@@ -1,6 +1,6 @@
-"""The IAM operations that a root user can call about itself; moto has no root user.
+"""The IAM operations that a root user can call about itself. moto has no root user.
 
-IAM User Guide, "Perform a privileged task": these are the operations that the policies of AssumeRoot's tasks allow.
+IAM User Guide, "Perform a privileged task": the task policies of AssumeRoot allow these operations.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dsops.sandbox.wire.responses import Value
 
 
 def perform_for_root(world: World, operation: str, parameters: Mapping[str, object], account: str) -> dict[str, Value]:
-    """Perform the operation for a root user. Raises SandboxRefusal."""
+    """Perform the operation for the account's root user; return its result. Raises SandboxRefusal."""
     keys = [key_id for key_id, (owner, _) in world.root_keys.items() if owner == account]
     if operation == "GetUser":
         return {"User": {"UserId": account, "Arn": f"arn:{world.partitions[account]}:iam::{account}:root"}}
@@ -28,5 +28,5 @@ def perform_for_root(world: World, operation: str, parameters: Mapping[str, obje
         return {}
     if operation.endswith("LoginProfile"):
         raise no_such_entity("Login Profile for the root user cannot be found.")
-    # The sandbox's root users have neither devices nor certificates.
+    # The sandbox's root users have neither MFA devices nor certificates.
     return {"MFADevices" if operation == "ListMFADevices" else "Certificates": [], "IsTruncated": "false"}

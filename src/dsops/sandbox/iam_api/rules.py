@@ -1,6 +1,7 @@
 """IAM's checks and side effects that moto lacks: documents, principals, boundaries, MFA codes, conflicts.
 
-The order is: `before` (refuses, or completes the parameters), then moto or `instead`, then `after`.
+For each operation `before` is called first, which refuses it or completes its parameters. Then moto or `instead`
+performs the operation, and `after` applies the side effects.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ Parameters = Mapping[str, object]
 
 
 class _Document(NamedTuple):
-    """A parameter with a policy document."""
+    """A request parameter that contains a policy document, with the document's kind and size limit."""
 
     parameter: str
     kind: PolicyKind
     limit: int
-    """Characters without white space (IAM quotas)."""
+    """Maximum number of characters without white space (IAM quotas)."""
     limit_words: str
 
 
@@ -75,13 +76,13 @@ _ATTACHES = {
     "AttachRolePolicy": ("RoleName", "Role"),
     "AttachUserPolicy": ("UserName", "User"),
 }
-"""Operation -> the parameter that names the owner, and the owner's type."""
+"""Operation -> the request parameter that names the policy's owner, and the owner's type."""
 _MOST_ATTACHED = 10
-"""Maximum managed policies of a user, role or group (IAM's default quota)."""
+"""Maximum number of managed policies attached to a user, role or group (IAM's default quota)."""
 
 
 class IamRules:
-    """The rules, over one world."""
+    """The checks and side effects in one sandbox world."""
 
     def __init__(self, world: World, secret_storage: SecretStorage) -> None:
         self._world = world
@@ -107,7 +108,7 @@ class IamRules:
         }
 
     def before(self, operation: str, parameters: Parameters, caller: Caller, now: float) -> dict[str, object]:
-        """Check the operation; return the parameters for moto. Raises SandboxRefusal."""
+        """Check the operation; return the parameters to pass to moto. Raises SandboxRefusal."""
         completed = dict(parameters)
         if operation in CHANGES_OF_ROLES:
             check_role_change(operation, completed, self._world.role_named(caller.account, str(completed["RoleName"])))
@@ -126,7 +127,7 @@ class IamRules:
         return completed
 
     def instead(self, operation: str, parameters: Parameters, caller: Caller) -> bool:
-        """Perform an operation that moto lacks; return False for others."""
+        """Perform an operation that moto lacks and return True; return False for any other operation."""
         if operation not in {"PutUserPermissionsBoundary", "DeleteUserPermissionsBoundary"}:
             return False
         user = self._existing_user(caller.account, str(parameters["UserName"]))
@@ -137,7 +138,7 @@ class IamRules:
         return True
 
     def memory(self, operation: str, parameters: Parameters, caller: Caller) -> User | Role | None:
-        """Return the user or role that is about to be deleted or renamed, for `after`."""
+        """Return the user or role that the operation will delete or rename. `after` needs it."""
         if operation in {"DeleteUser", "UpdateUser"}:
             return self._world.user_named(caller.account, str(parameters["UserName"]))
         if operation == "DeleteRole":
@@ -145,7 +146,7 @@ class IamRules:
         return None
 
     def after(self, operation: str, parameters: Parameters, caller: Caller, before: User | Role | None) -> None:
-        """Apply the side effects of a successful operation."""
+        """Apply the side effects of an operation that has succeeded."""
         if operation == "CreateUser" and "PermissionsBoundary" in parameters:
             user = self._existing_user(caller.account, str(parameters["UserName"]))
             self._planter.set_user_boundary(user, str(parameters["PermissionsBoundary"]))
@@ -160,7 +161,10 @@ class IamRules:
                 replace_principal(self._carriers(), before.arn, renamed.arn)
 
     def forget(self, deleted: User | Role) -> None:
-        """Replace a deleted principal in policies by its unique id, so that a new one of its name is not trusted."""
+        """Replace a deleted principal's ARN in all policies by its unique id.
+
+        Otherwise the policies would trust a new principal of the same name.
+        """
         replace_principal(self._carriers(), deleted.arn, deleted.unique_id)
 
     def _carriers(self) -> Iterator[Carrier]:
@@ -184,7 +188,7 @@ class IamRules:
                     raise malformed_policy(f'Invalid principal in policy: "AWS":"{arn}"')
             for service in principals_of(text, "Service"):
                 if not is_service_principal(service):
-                    # hashicorp/terraform#35086
+                    # Source of the message: hashicorp/terraform#35086
                     raise malformed_policy(f'Invalid principal in policy: "SERVICE":"{service}"')
 
     def _check_policy_exists(self, parameters: Parameters, account: str) -> None:
@@ -226,19 +230,22 @@ class IamRules:
         self._check_boundary(parameters, account)
 
     def _check_renamed(self, kind: str, parameters: Parameters, account: str) -> None:
-        """Refuse a name in use: moto would drop its user and give the ARN to the renamed one."""
+        """Raise EntityAlreadyExists if the new name is in use.
+
+        moto would drop the user with that name, and give its ARN to the renamed user.
+        """
         old, new = parameters[f"{kind}Name"], parameters.get(f"New{kind}Name")
         if new is not None and lower_case(str(new)) != lower_case(str(old)):
             self._check_name_is_free(kind, {f"{kind}Name": new}, account)
 
     def _check_name_is_free(self, kind: str, parameters: Parameters, account: str) -> None:
-        """Names are unique regardless of case."""
+        """Raise EntityAlreadyExists if the name is in use. Names are unique regardless of case."""
         name = str(parameters[f"{kind}Name"])
         if self._upkeep.has_name_like(account, kind, name):
             raise refusal("EntityAlreadyExists", f"{kind} with name {name} already exists.", 409)
 
     def _keep_what_is_not_updated(self, parameters: dict[str, object], account: str) -> None:
-        """Complete UpdateRole: moto would reset the attributes that it leaves out."""
+        """Add the role's current attributes that an UpdateRole request omits, because moto would reset them."""
         role = self._world.role_named(account, str(parameters["RoleName"]))
         if role is not None:
             parameters.setdefault("MaxSessionDuration", role.max_session_duration)
@@ -256,7 +263,7 @@ class IamRules:
             raise refusal("InvalidAuthenticationCode", "Authentication code for device is not valid.", 403)
 
     def _check_own_key(self, parameters: Parameters, account: str) -> None:
-        """Refuse a key of another account: moto searches all accounts."""
+        """Raise NoSuchEntity for an access key of another account, because moto searches all accounts."""
         key_id = str(parameters["AccessKeyId"])
         key = self._world.long_term_key(key_id)
         if key is None or key.user.account != account:

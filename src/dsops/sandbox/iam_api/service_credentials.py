@@ -1,7 +1,7 @@
 """Service-specific credentials, which moto lacks: user names and passwords for CodeCommit and Keyspaces.
 
-IAM User Guide, "Service-specific credentials"; messages are AWS's as recorded by LocalStack's tests. No endpoint of
-the sandbox accepts these credentials.
+IAM User Guide, "Service-specific credentials"; messages are AWS's, as LocalStack's tests recorded them. No endpoint
+of the sandbox accepts these credentials.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ Parameters = Mapping[str, object]
 
 _SERVICES: Final = frozenset({"cassandra.amazonaws.com", "codecommit.amazonaws.com"})
 _MOST: Final = 2
-"""Maximum per user and service."""
+"""Maximum number of credentials per user and service."""
 
 
 class _Credential(NamedTuple):
-    """A credential without its password, which is shown once."""
+    """A service-specific credential without its password, which is shown only once."""
 
     identifier: str
     user_id: str
-    """The user's AIDA id, which a new user of the same name does not have."""
+    """The user's AIDA id. A new user of the same name has a different id."""
     service: str
     name: str
     created_at: float
@@ -37,7 +37,7 @@ class _Credential(NamedTuple):
 
 
 class ServiceCredentials:
-    """The operations, over one world."""
+    """The operations on service-specific credentials in one sandbox world."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -51,7 +51,10 @@ class ServiceCredentials:
         }
 
     def perform(self, operation: str, parameters: Parameters, caller: Caller, now: float) -> dict[str, Value] | None:
-        """Return the result; None for other operations. Without UserName they are about the caller."""
+        """Perform the operation; return its result, or None if it is not one of this class.
+
+        Without UserName the operation is about the calling user.
+        """
         work = self._operations.get(operation)
         if work is None:
             return None
@@ -62,7 +65,7 @@ class ServiceCredentials:
         return work(parameters, user, now)
 
     def are_held_by(self, user: User) -> bool:
-        """Whether the user has credentials, which prevents its deletion."""
+        """Whether the user has service-specific credentials, which prevent the user's deletion."""
         return any(credential.user_id == user.unique_id for credential in self._held.values())
 
     def _create(self, parameters: Parameters, user: User, now: float) -> dict[str, Value]:

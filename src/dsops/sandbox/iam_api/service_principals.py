@@ -1,8 +1,8 @@
-"""Service principals that a trust policy may name: IAM refuses unknown ones.
+"""Decide which service principals a trust policy may name; IAM refuses unknown service principals.
 
-AWS publishes no list. A name is accepted if it is built on the name of an AWS service (`ecs-tasks`, `pods.eks`,
-`states.us-east-1`), so that no real one is refused; some invented ones are accepted, but no caller can be one of
-them.
+AWS publishes no list. A name is accepted if it contains the name of an AWS service (`ecs-tasks`, `pods.eks`,
+`states.us-east-1`), so that no real principal is refused. Some invented names are accepted too, but no caller can
+have them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MORE: Final = frozenset(
 
 
 def is_service_principal(name: str) -> bool:
-    """Whether the name can be that of an AWS service."""
+    """Whether an AWS service can have that principal name."""
     domain = next((domain for domain in _DOMAINS if name.endswith(domain)), "")
     labels = name.removesuffix(domain).split(".") if domain else []
     return any(_is_built_on_service(label) for label in labels if not _REGION.fullmatch(label))
@@ -43,7 +43,10 @@ def _is_built_on_service(label: str) -> bool:
 
 @cache
 def _names() -> frozenset[str]:
-    """Return action prefixes and parts of service-linked roles' principals; takes 4 ms on first use."""
+    """Return known service names: action prefixes, and parts of service-linked roles' principals.
+
+    The first call takes 4 ms.
+    """
     reference = open_reference()
     labels = {label for service in linked_roles() for label in service.removesuffix(".amazonaws.com").split(".")}
     return frozenset(labels | _MORE | set(() if reference is None else reference.services()))

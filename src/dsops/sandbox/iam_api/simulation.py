@@ -1,7 +1,7 @@
 """IAM's policy simulator: SimulatePrincipalPolicy, SimulateCustomPolicy and GetContextKeysFor....
 
-IAM API Reference, and AWS's answers to LocalStack's tests. As on AWS a role's trust policy is not evaluated, and
-resource policies only if the request has them.
+IAM API Reference, and AWS's responses to LocalStack's tests. As on AWS, a role's trust policy is not evaluated, and
+resource policies are evaluated only if the request contains them.
 """
 
 from __future__ import annotations
@@ -26,12 +26,11 @@ from dsops.sandbox.wire.responses import Value
 Parameters = Mapping[str, object]
 _PAGE: Final = 100
 _MOST_WORK: Final = 200_000
-"""Limit of actions in a page x resources x (10 + statements): larger requests would block all others.
-"""
+"""Limit of actions in a page x resources x (10 + statements). Larger requests would block all others."""
 
 
 class _Entity(NamedTuple):
-    """A user, group or role as simulated."""
+    """A user, group or role whose access is simulated."""
 
     principal: Principal
     sources: tuple[SimulatedPolicy, ...] = ()
@@ -41,13 +40,13 @@ class _Entity(NamedTuple):
 
 
 class Simulation:
-    """The operations, over one world."""
+    """The policy simulator's operations in one sandbox world."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def perform(self, operation: str, parameters: Parameters, account: str) -> dict[str, Value] | None:
-        """Return the result; None for other operations. Raises SandboxRefusal."""
+        """Perform the operation; return its result, or None if it is not one of this class. Raises SandboxRefusal."""
         if operation in {"SimulateCustomPolicy", "SimulatePrincipalPolicy"}:
             return _page(self._simulate(parameters, account), parameters)
         if operation in {"GetContextKeysForCustomPolicy", "GetContextKeysForPrincipalPolicy"}:
@@ -62,7 +61,7 @@ class Simulation:
         return (*self._entity(str(parameters["PolicySourceArn"]), account).sources, *listed)
 
     def _simulate(self, parameters: Parameters, account: str) -> list[Callable[[], dict[str, Value]]]:
-        """Return a function for each action that computes its result."""
+        """Return one function per action, which computes that action's result."""
         if "PolicyExclusionList" in parameters:
             message = "The dsops sandbox does not serve PolicyExclusionList. Nothing was done."
             raise refusal("NotImplemented", message, 501)
@@ -107,7 +106,7 @@ class Simulation:
     def _service_control(
         self, parameters: Parameters, account: str, *, has_source: bool
     ) -> tuple[tuple[Policy, ...], ...]:
-        """Return the SCP levels in the request, or those of the principal's account."""
+        """Return the SCPs by organization level, from the request or of the principal's account."""
         levels = cast("list[Parameters]", parameters.get("OrderedOrganizationPolicyInputList") or [])
         name = "ServiceControlPolicyInputList"
         from_request = tuple(
@@ -120,7 +119,7 @@ class Simulation:
         return tuple(tuple(compiled(policy.text, "scp", policy.name) for policy in level) for level in of_account)
 
     def _entity(self, arn: str, account: str) -> _Entity:
-        """Return the user, group or role. Raises NoSuchEntity, or InvalidInput for another ARN."""
+        """Return the user, group or role. Raises NoSuchEntity, or InvalidInput for another kind of ARN."""
         parts = parse_arn(arn)
         kind = "" if parts is None else parts.resource_type
         if parts is None or parts.service != "iam" or kind not in {"user", "group", "role"}:
@@ -170,7 +169,7 @@ class Simulation:
         stored_group = next((group for group in groups if group.arn == arn), None)
         if stored_group is None:
             return None
-        # A group's member stands for it: policies can't name a group as principal.
+        # A member of the group is simulated instead: policies can't name a group as principal.
         return _bare_principal(account)._replace(
             sources=tuple(of_owner("group", stored_group.name, policies_of(stored_group)))
         )
@@ -189,7 +188,7 @@ class Simulation:
 
 
 def _bare_principal(account: str) -> _Entity:
-    """Return a principal of the account without further attributes."""
+    """Return a principal of the account that has no policies, boundary or keys."""
     return _Entity(Principal("user", account, ""))
 
 
@@ -204,7 +203,7 @@ def _identity_keys(arn: str, account: str, kind: str, unique_id: str, tags: tupl
 
 
 def _entries(parameters: Parameters) -> Context:
-    """Return ContextEntries as condition keys."""
+    """Convert the request's ContextEntries to condition keys."""
     entries = cast("list[Mapping[str, object]]", parameters.get("ContextEntries") or [])
     return {
         str(entry["ContextKeyName"]): tuple(map(str, cast("list[object]", entry.get("ContextKeyValues") or [])))
@@ -214,7 +213,7 @@ def _entries(parameters: Parameters) -> Context:
 
 
 def _owner(parameters: Parameters) -> str:
-    """Return the account of ResourceOwner, `arn:aws:iam::ACCOUNT:root`; "" if absent."""
+    """Return the account in ResourceOwner (`arn:aws:iam::ACCOUNT:root`), or "" if the request omits it."""
     if "ResourceOwner" not in parameters:
         return ""
     owner_text = str(parameters["ResourceOwner"])

@@ -1,4 +1,4 @@
-"""Simulate one action on its resources; the engine's decision as IAM's EvaluationResult."""
+"""Simulate one action on its resources, and format the engine's decision as IAM's EvaluationResult."""
 
 from __future__ import annotations
 
@@ -26,24 +26,27 @@ from dsops.sandbox.wire.responses import Value
 _Decision = Literal["explicitDeny", "implicitDeny", "allowed"]
 _RESTRICTIVE_FIRST: Final[tuple[_Decision, ...]] = ("explicitDeny", "implicitDeny", "allowed")
 RESOURCE_POLICY: Final = "ResourcePolicy"
-"""The simulator's name for the resource policy."""
+"""The name that the simulator gives to the resource policy."""
 _TRUSTING: Final = (
     '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": "%s"}, "Action": "sts:*"}}'
 )
-"""Stands in for the trust policy, which the simulator does not evaluate: it trusts the whole account."""
+"""A policy that trusts the whole account. It replaces the trust policy, which the simulator does not evaluate."""
 
 
 class SimulationCase(NamedTuple):
-    """A simulation without action and resource."""
+    """The input of a simulation that is the same for all its actions and resources."""
 
     principal: Principal
     policies: Policies
     texts: Sequence[tuple[Policy, str]]
-    """Policies and their documents. Names are ambiguous: an account may name its own policy `ReadOnlyAccess`."""
+    """The policies and their documents.
+
+    Names would be ambiguous as keys: an account may name its own policy `ReadOnlyAccess`.
+    """
     context: Context
-    """Keys in lower case."""
+    """Condition keys in lower case -> their values."""
     owner: str
-    """The account of resources whose ARN has none."""
+    """The account that owns resources whose ARN contains no account."""
 
 
 class _Outcome(NamedTuple):
@@ -57,7 +60,7 @@ class _Outcome(NamedTuple):
 
 
 def result_of(case: SimulationCase, action: str, resources: list[str]) -> dict[str, Value]:
-    """Return the EvaluationResult of an action on all resources, with the most restrictive decision."""
+    """Return the EvaluationResult of an action on all resources. It states the most restrictive decision."""
     outcomes = [_weigh(case, action, resource) for resource in resources]
     worst = min((outcome.decision for outcome in outcomes), key=_RESTRICTIVE_FIRST.index)
     decisive = [outcome for outcome in outcomes if outcome.decision == worst]
@@ -105,8 +108,8 @@ def _is_refused_by(outcome: _Outcome, kind: str) -> bool:
     return any(reason.policy_type == kind and reason.effect != "Allow" for reason in outcome.decided.reasons)
 
 
-def flag(is_so: bool) -> str:  # noqa: FBT001 - it is all that it takes
-    """Format a boolean for XML."""
+def flag(is_so: bool) -> str:  # noqa: FBT001 - the boolean is the only argument
+    """Format a boolean as XML text."""
     return "true" if is_so else "false"
 
 
@@ -120,7 +123,8 @@ def _weigh(case: SimulationCase, action: str, resource: str) -> _Outcome:
         trusting = parse_policy(_TRUSTING % principal.account, "trust", name="")
         policies, owner = policies._replace(resource=trusting), principal.account
     if policies.resource is None:
-        # Without a resource policy, another account's resource is not known to deny: treat it as the caller's own.
+        # Without a resource policy it is unknown whether another account's resource denies access, so the resource is
+        # treated as the caller's own.
         owner = principal.account
     decided = evaluate(Request(principal, action, resource, owner, case.context), policies)
     if decided.is_allowed:
@@ -131,7 +135,10 @@ def _weigh(case: SimulationCase, action: str, resource: str) -> _Outcome:
 
 
 def _matched(case: SimulationCase, decision: _Decision, decided: Decision) -> tuple[StatementReason, ...]:
-    """Return the deciding statements of identity, boundary and resource policies; none for an implicit denial."""
+    """Return the statements that led to the decision; an implicit denial has none.
+
+    They are from identity policies, the permissions boundary and the resource policy.
+    """
     if decision == "implicitDeny":
         return ()
     effect = "Allow" if decision == "allowed" else "Deny"
@@ -146,7 +153,10 @@ def _matched(case: SimulationCase, decision: _Decision, decided: Decision) -> tu
 
 
 def _missing(case: SimulationCase, request: Request) -> tuple[str, ...]:
-    """Return keys without a value in statements of identity and resource policies that match action and resource."""
+    """Return the condition keys that the simulation has no value for.
+
+    Only statements of identity and resource policies that match the action and the resource are considered.
+    """
     missing_keys: dict[str, str] = {}
     policies = [*case.policies.identity, *((case.policies.resource,) if case.policies.resource is not None else ())]
     for policy in policies:
@@ -158,7 +168,7 @@ def _missing(case: SimulationCase, request: Request) -> tuple[str, ...]:
 
 
 def _is_about(statement: Statement, request: Request, context: Context) -> bool:
-    """Whether action and resource match; a resource with a variable is assumed to match."""
+    """Whether the statement matches action and resource. A resource with a policy variable is assumed to match."""
     if not statement.actions.matches(lower_case(request.action)):
         return False
     resources = statement.resources

@@ -1,7 +1,7 @@
-"""IAM Identity Center's directory: users, and their roles in accounts.
+"""IAM Identity Center's directory: the users, and the roles assigned to them in accounts.
 
-IAM Identity Center User Guide, "Permission sets", "Referencing permission sets in resource policies". Names and
-documents of its roles are as users have published them.
+IAM Identity Center User Guide, "Permission sets", "Referencing permission sets in resource policies". The names and
+policy documents of the roles follow examples that users have published.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ class CenterUser(NamedTuple):
     user_id: str
     email: str
     attributes: Tags
-    """Attributes for access control, which become session tags."""
+    """Attributes for access control. They become session tags."""
 
 
 class AssignedRole(NamedTuple):
-    """The role that a permission set has become in an account."""
+    """The IAM role that Identity Center created for a permission set in an account."""
 
     account: str
     role_id: str
-    """The role's AROA id, which a later role of the same name does not have."""
+    """The role's AROA id. A role that is created again under the same name gets a different id."""
     provider_arn: str
-    """The SAML provider in its trust policy."""
+    """The SAML provider that the role's trust policy names."""
     session_duration: int
 
 
 class Instance(NamedTuple):
-    """An Identity Center instance with its users and assignments."""
+    """An Identity Center instance with its users and role assignments."""
 
     start_url: str
     region: str
     partition: str
     owner: str
-    """The account whose trail records its events: the organization's management account."""
+    """The organization's management account, whose trail records the instance's events."""
     store_id: str
     """The identity store's id, `d-...`."""
     users: Mapping[str, CenterUser]
     roles: Mapping[tuple[str, str], AssignedRole]
-    """(account, permission set) -> its role."""
+    """The role created for each (account, permission set)."""
     assigned: frozenset[tuple[str, str, str]]
-    """(user, account, permission set) of each assignment."""
+    """The assignments, as (user, account, permission set)."""
     auto_approve: str = ""
 
     @property
@@ -58,12 +58,12 @@ class Instance(NamedTuple):
 
     @property
     def saml_issuer(self) -> str:
-        """The issuer of the assertions with which the roles are assumed."""
+        """The issuer of the SAML assertions that Identity Center assumes roles with."""
         suffix = partition_of_region(self.region).dns_suffix
         return f"https://portal.sso.{self.region}.{suffix}/saml/assertion/{self.store_id}"
 
     def is_named_by(self, url: str) -> bool:
-        """Whether the URL is its start URL, with or without `/`, `#` and `#/` at its end, as users copy it."""
+        """Whether the URL is the instance's start URL. Ignores a trailing `/`, `#` or `#/`, which users copy."""
         return url.split("#", maxsplit=1)[0].rstrip("/") == self.start_url.rstrip("/")
 
     def accounts_of(self, user: str) -> list[str]:
@@ -79,7 +79,7 @@ class Instance(NamedTuple):
         )
 
     def role_of(self, world: World, user: str, account: str, permission_set: str) -> tuple[AssignedRole, Role] | None:
-        """Return the user's role; None if it is not assigned or was deleted."""
+        """Return the role of a permission set in an account; None if it is not the user's or was deleted."""
         if (user, account, permission_set) not in self.assigned:
             return None
         assigned = self.roles[account, permission_set]

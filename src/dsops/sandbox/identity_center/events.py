@@ -1,8 +1,8 @@
-"""CloudTrail records of IAM Identity Center, and of the roles that it assumes.
+"""Write CloudTrail records of IAM Identity Center's operations and of the roles that it assumes.
 
-IAM Identity Center User Guide, "Understanding CloudTrail events"; records published by users in 2026. The sign-in
-service's CreateToken is an API call; the portal's calls are service events with separate details. Client
-registrations and polls for a token that is not issued yet are not recorded.
+IAM Identity Center User Guide, "Understanding CloudTrail events"; records published by users in 2026. CloudTrail
+records the sign-in service's CreateToken as an API call, and the portal's calls as service events with separate
+details. It does not record client registrations, nor polls before the token is issued.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from dsops.sandbox.wire.route import Route
 _SOURCE = "sso.amazonaws.com"
 _SHOWN = ("clientId", "grantType", "redirectUri", "scope")
 _HIDDEN = ("clientSecret", "deviceCode", "code", "codeVerifier", "refreshToken")
-"""AWS shows the device code, which is spent by then; it is hidden here all the same."""
+"""Parameters that records hide. AWS shows the device code, which is used up by then; the sandbox hides it too."""
 _DETAILS: Mapping[str, Mapping[str, str]] = {
     "GetRoleCredentials": {"roleName": "role_name", "accountId": "account_id"},
     "ListAccountRoles": {"accountId": "account_id"},
@@ -39,7 +39,7 @@ _DETAILS: Mapping[str, Mapping[str, str]] = {
 
 
 class CenterEvents:
-    """Writes records of IAM Identity Center into a sandbox's events."""
+    """Adds IAM Identity Center's records to a sandbox's events."""
 
     def __init__(self, events: Events) -> None:
         self._events = events
@@ -54,7 +54,7 @@ class CenterEvents:
         now: float,
         request_id: str,
     ) -> None:
-        """Record a CreateToken that issued a token; for one that did not, the user is unknown."""
+        """Record a CreateToken call that issued a token. Other calls have no known user and are skipped."""
         request_parameters = {name: parameters[name] for name in _SHOWN if name in parameters}
         request_parameters |= {name: HIDDEN for name in _HIDDEN if name in parameters}
         response_elements = {name: HIDDEN if name.endswith("Token") else value for name, value in content.items()}
@@ -78,7 +78,7 @@ class CenterEvents:
         now: float,
         request_id: str,
     ) -> None:
-        """Record a portal call with a valid token."""
+        """Record a portal call that sent a valid access token."""
         record = self._record(request, instance, login, operation, now, request_id)
         if refused is not None:
             aws = answer_of(refused)
@@ -101,7 +101,7 @@ class CenterEvents:
     def role_assumed(
         self, request: HttpRequest, instance: Instance, login: PortalLogin, assumed: Assumed, now: float
     ) -> None:
-        """Record the AssumeRoleWithSAML by which Identity Center got the credentials, in the role's account."""
+        """Record the AssumeRoleWithSAML call that Identity Center made for the user, in the role's account."""
         role, issued, provider = assumed.role, assumed.issued, assumed.assigned.provider_arn
         caller = unsigned_caller(instance.region, instance.partition)._replace(
             principal=Principal("saml", "", "", federated=provider),
@@ -157,10 +157,10 @@ class CenterEvents:
 
 
 def on_behalf_of(instance: Instance, user: str) -> dict[str, str]:
-    """Return the user as records identify them."""
+    """Return the `onBehalfOf` element, which identifies the user."""
     return {"userId": instance.users[user].user_id, "identityStoreArn": instance.store_arn}
 
 
 def credential_id(login: PortalLogin) -> str:
-    """Return the id that all records of a login share; no token can be derived from it."""
+    """Return the credential id shared by all records of a login. No token can be derived from it."""
     return sha256(login.session_id.encode()).hexdigest()

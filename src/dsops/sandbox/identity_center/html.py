@@ -1,4 +1,4 @@
-"""HTML of the two sign-in pages: a form and its result. No scripts, no external resources."""
+"""HTML of the two sign-in pages: a form and its result. They use no scripts and no external resources."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dsops.sandbox.http.messages import HttpAnswer
 _HEADERS = (
     ("Content-Type", "text/html; charset=utf-8"),
     ("Cache-Control", "no-store"),
-    # Nothing is loaded, and no other page may frame this one to trick a user into pressing its button (clickjacking).
+    # The page loads nothing, and no other page may frame it to trick a user into pressing its button (clickjacking).
     (
         "Content-Security-Policy",
         "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
@@ -39,7 +39,10 @@ input, select, button {{ font-size: 1em; margin: .5em 0; padding: .4em }}</style
 
 
 def form_page(client: str, users: Sequence[str], target: str, *, code: str = "", asks_code: bool = False) -> HttpAnswer:
-    """Return the form that asks for the user and for approval; with `asks_code` also for the user code."""
+    """Return the form on which the user picks an identity and approves.
+
+    With `asks_code` the form also asks for the user code.
+    """
     options = "".join(f"<option>{escape(user)}</option>" for user in users)
     who = f"<p><b>{escape(client)}</b> wants to use your accounts.</p>\n" if client else ""
     field = ""
@@ -59,7 +62,7 @@ def form_page(client: str, users: Sequence[str], target: str, *, code: str = "",
 
 
 def decided_page(user: str) -> HttpAnswer:
-    """Return the result page of a device login; `user` is "" when it was denied."""
+    """Return the result page of a device login. `user` is "" if the user denied the login."""
     content = f"<p>The program is signed in as <b>{escape(user)}</b>.</p>" if user else "<p>The sign-in was denied.</p>"
     return html_answer(200, _page("You can close this window", content))
 

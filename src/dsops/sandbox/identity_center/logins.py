@@ -1,8 +1,8 @@
-"""Login state: clients, device codes, authorization codes, sessions and their tokens.
+"""Login state of IAM Identity Center: clients, device codes, authorization codes, sessions and their tokens.
 
-Secrets are stored only as digests under a key of this sandbox: a look-up takes the same time whichever part is right,
-and a memory dump has no tokens. All tables are bounded; expired entries are dropped first, then the oldest. Lifetimes
-are those seen on AWS.
+Secrets are stored only as digests under a key of this sandbox: a look-up takes the same time whichever part of the
+secret is right, and a memory dump contains no tokens. All tables are bounded; expired entries are dropped first, then
+the oldest. Lifetimes are those seen on AWS.
 """
 
 from __future__ import annotations
@@ -26,23 +26,26 @@ from dsops.sandbox.identity_center.records import (
 )
 
 ACCOUNT_ACCESS = "sso:account:access"
-"""The scope required for accounts and roles. A client without scopes has it, too (older profiles of the AWS CLI)."""
+"""The scope required to list accounts and roles.
+
+A client that registers no scopes may list them too; older profiles of the AWS CLI do so.
+"""
 
 CLIENT_SECONDS = 90 * 86_400
 CODE_SECONDS = 600
 INTERVAL_SECONDS = 1
 SESSION_SECONDS = 28_800
 TOKEN_SECONDS = 3600
-"""Lifetime of a refreshable access token; one without refresh token lasts as long as the session."""
-# RFC 8628, 6.1: letters that form no words and are not confused with one another.
+"""Lifetime of an access token that has a refresh token. Without a refresh token it lasts as long as the session."""
+# User codes consist of these letters: they form no words and are not confused with one another (RFC 8628, 6.1).
 _CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
 
 
 class PortalLogins:
-    """The logins of one Identity Center. The caller holds the world's lock."""
+    """The login state of one Identity Center instance. The caller holds the world's lock."""
 
     def __init__(self, ticks: Callable[[], float] = monotonic) -> None:
-        """`ticks` is the machine's monotonic clock: polling intervals do not depend on the sandbox's clock."""
+        """`ticks` is the machine's monotonic clock: polling must not depend on the sandbox's clock."""
         self._key = os.urandom(32)
         self._ticks = ticks
         self._clients: BoundedTable[RegisteredClient] = BoundedTable()
@@ -79,26 +82,29 @@ class PortalLogins:
         return registered if registered is not None and registered.expires_at > now else None
 
     def authenticate(self, client_id: str, secret: str, now: float) -> RegisteredClient | None:
-        """Return the client if the secret is right."""
+        """Return the client if the secret is correct, else None."""
         registered = self.client(client_id, now)
         if registered is None or not hmac.compare_digest(registered.secret, self._digest(secret)):
             return None
         return registered
 
     def start_device(self, client: RegisteredClient, user: str, now: float) -> tuple[str, DeviceLogin]:
-        """Start a device login; return its code and state. `user` approves it at once, "" leaves it waiting."""
+        """Start a device login; return its device code and state.
+
+        A non-empty `user` approves the login at once; with "" it waits for a user's decision.
+        """
         code = _random(32)
         device = DeviceLogin(self._user_code(), client.client_id, int(now) + CODE_SECONDS, user)
         self._devices.put(self._digest(code), device, now)
         return code, device
 
     def device(self, code: str, client: RegisteredClient) -> DeviceLogin | None:
-        """Return the device login with that code, if this client started it."""
+        """Return the device login for a device code, if this client started it."""
         login = self._devices.get(self._digest(code))
         return login if login is not None and login.client_id == client.client_id else None
 
     def is_too_fast(self, code: str) -> bool:
-        """Record a poll of the code; return whether it came too soon.
+        """Record a poll for the device code; return whether the client polled too soon.
 
         The AWS CLI polls twice before its first wait, so only the third poll within an interval is too soon.
         """
@@ -122,7 +128,10 @@ class PortalLogins:
         ]
 
     def decide(self, user_code: str, user: str, now: float) -> DeviceLogin | None:
-        """Approve the waiting login with that code as `user`, or deny it if `user` is ""; None if none waits."""
+        """Approve the waiting login with that user code as `user`, or deny it if `user` is "".
+
+        Returns None if no login waits for that code.
+        """
         sent_code = plain_code(user_code)
         for key, login in self._devices.items():
             is_waiting = login.expires_at > now and not login.user and not login.is_denied
@@ -139,12 +148,12 @@ class PortalLogins:
         return text
 
     def code(self, text: str, client: RegisteredClient) -> AuthorizationCode | None:
-        """Return the authorization code with that text, if this client was given it."""
+        """Return the stored authorization code for that text, if it was issued to this client."""
         stored_code = self._codes.get(self._digest(text))
         return stored_code if stored_code is not None and stored_code.client_id == client.client_id else None
 
     def spend_code(self, text: str, session_id: str) -> None:
-        """Mark the code as used; it is kept to detect a second use."""
+        """Mark the authorization code as used. It stays stored so that a second use is detected."""
         key = self._digest(text)
         stored_code = self._codes.get(key)
         if stored_code is not None:
@@ -163,7 +172,10 @@ class PortalLogins:
         return login, self._issue(login, refresh, now)
 
     def refresh(self, token: str, client: RegisteredClient, now: float) -> tuple[PortalLogin, ClientTokens] | None:
-        """Return the session with a new access token and the same refresh token; None for an invalid token."""
+        """Return the session of a refresh token and its tokens: a new access token, the same refresh token.
+
+        Returns None for an invalid refresh token.
+        """
         token_owner = self._refresh.get(self._digest(token))
         login = None if token_owner is None else self._sessions.get(token_owner.session_id)
         if login is None or login.client_id != client.client_id or login.expires_at <= now:
@@ -171,7 +183,7 @@ class PortalLogins:
         return login, self._issue(login, token, now)
 
     def session(self, access_token: str, now: float) -> PortalLogin | None:
-        """Return the session of an access token; None if either has expired."""
+        """Return the session of an access token, or None if the token or the session has expired."""
         token_owner = self._access.get(self._digest(access_token))
         login = (
             None if token_owner is None or token_owner.expires_at <= now else self._sessions.get(token_owner.session_id)
@@ -209,5 +221,5 @@ def is_proof_of(verifier: str, challenge: str) -> bool:
 
 
 def _random(size: int) -> str:
-    """Return that many random bytes as URL-safe text."""
+    """Return `size` random bytes as URL-safe base64."""
     return base64.urlsafe_b64encode(os.urandom(size)).rstrip(b"=").decode()

@@ -36,24 +36,24 @@ Parameters = Mapping[str, object]
 
 
 class Visit(NamedTuple):
-    """How the client reached the sandbox."""
+    """How the client reached the sandbox: under which URL, from which machine, and when."""
 
     address: str
-    """The sandbox's own URL, as the client uses it."""
+    """The sandbox's URL as the client addressed it."""
     is_here: bool
     """Whether the client runs on this machine."""
     now: float
 
 
 class Granted(NamedTuple):
-    """An answer, and the session behind it; None if there is none."""
+    """The content of a response, and the session that it was issued for (None if there is no session)."""
 
     content: Mapping[str, object]
     login: PortalLogin | None = None
 
 
 class Oidc:
-    """The operations, over one instance (None: logins are impossible) and its logins."""
+    """The sign-in operations of one Identity Center instance. Without an instance (None) logins are impossible."""
 
     def __init__(self, instance: Callable[[], Instance | None], logins: PortalLogins) -> None:
         self._instance = instance
@@ -90,7 +90,7 @@ class Oidc:
                 raise oidc_refusal("InvalidRedirectUriException")
             self._check_start_url(_text(parameters, "issuerUrl"))
         client, secret = self._logins.register(name, scopes, grants, redirects, visit.now)
-        # AWS returns the model's two endpoint members as null: clients append /authorize to the URL that they know.
+        # AWS returns null for the model's two endpoint members: clients append /authorize to the URL that they know.
         return Granted(
             {
                 "clientId": client.client_id,
@@ -104,7 +104,7 @@ class Oidc:
         client = self._authenticated(parameters, visit.now)
         _check_grant(client, DEVICE)
         instance = self._check_start_url(_text(parameters, "startUrl"))
-        # A client on another machine has no credentials: it stays anonymous until a user here approves.
+        # A login started on another machine is never approved automatically: a user on this machine must approve it.
         approver = instance.auto_approve if visit.is_here else ""
         code, device = self._logins.start_device(client, approver, visit.now)
         page = f"{visit.address}{DEVICE_PATH}"
@@ -147,7 +147,8 @@ class Oidc:
         if device.is_denied:
             raise oidc_refusal("AccessDeniedException")
         if not device.user:
-            # RFC 8628, 3.5: `slow_down` is a variant of `authorization_pending`, so it only applies while waiting.
+            # RFC 8628, 3.5: `slow_down` is a variant of `authorization_pending`, so it only applies while the login
+            # waits.
             is_too_fast = self._logins.is_too_fast(code)
             raise oidc_refusal("SlowDownException" if is_too_fast else "AuthorizationPendingException")
         self._logins.spend_device(code)
@@ -198,7 +199,7 @@ class Oidc:
 
 
 def is_loopback_uri(uri: str) -> bool:
-    """Whether only this machine can serve the redirect URI (RFC 8252, 7.3)."""
+    """Whether the redirect URI leads to the client's own machine (RFC 8252, 7.3)."""
     try:
         parts = urlsplit(uri)
         port = parts.port
@@ -210,7 +211,10 @@ def is_loopback_uri(uri: str) -> bool:
 
 
 def is_same_redirect(registered: str, requested: str) -> bool:
-    """Whether the URIs differ at most in the port, which a client gets from its system at the last moment."""
+    """Whether two loopback URIs differ at most in their port.
+
+    A native client gets its port from the operating system just before it sends the request.
+    """
     if not is_loopback_uri(requested):
         return False
     registered_parts, asked_parts = urlsplit(registered), urlsplit(requested)
@@ -218,7 +222,10 @@ def is_same_redirect(registered: str, requested: str) -> bool:
 
 
 def _is_scope(scope: str) -> bool:
-    """Whether the scope may exist: those of AWS's applications are not all known; Identity Center itself has one."""
+    """Whether the scope is acceptable.
+
+    Identity Center itself has one scope. AWS's applications define others, and no list of them is complete.
+    """
     return bool(_SCOPE.fullmatch(scope)) and (scope == ACCOUNT_ACCESS or not scope.startswith("sso:"))
 
 
@@ -235,7 +242,7 @@ def _text(parameters: Parameters, name: str) -> str:
 
 
 def _texts(parameters: Parameters, name: str) -> tuple[str, ...]:
-    """Return a list of the request; long ones are refused."""
+    """Return a list-valued parameter. Raises InvalidRequestException for too many or too long values."""
     texts = cast("Sequence[str]", parameters.get(name, ()))
     if len(texts) > _MAX_REDIRECTS or any(len(text) > _MAX_TEXT for text in texts):
         raise oidc_refusal("InvalidRequestException")

@@ -1,8 +1,8 @@
-"""Sign-in pages on which a user decides about a login, and the same decisions as endpoints for programs.
+"""Sign-in pages on which a user approves or denies a login, and endpoints with which programs do the same.
 
 Clients send a browser to `/authorize` (RFC 6749, 4.1); a user types the client's code at `/_sandbox/device` (RFC
-8628, 3.3). There are no passwords: a user of this machine picks an identity. So the pages are for this machine only,
-like all of `/_sandbox/`, and a form counts only if this page sent it (CSRF).
+8628, 3.3). There are no passwords: a user of this machine picks an identity. Therefore only this machine may open the
+pages, like all of `/_sandbox/`, and a form is accepted only from these pages themselves (CSRF).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from dsops.sandbox.wire.route import signed_for
 AUTHORIZE_PATH = "/authorize"
 _NO_CENTER = "this sandbox has no Identity Center: its seed has no `identity_center`"
 _NOBODY_WAITS = "no login waits for that code: it is wrong, already decided, or older than ten minutes"
-_CHALLENGES = range(43, 129)  # RFC 7636, 4.2
+_CHALLENGES = range(43, 129)  # lengths of a PKCE challenge (RFC 7636, 4.2)
 
 Query = Mapping[str, str]
 Said = tuple[int, Mapping[str, object]]
@@ -45,7 +45,7 @@ class _Wish(NamedTuple):
 
     @property
     def denied(self) -> str:
-        """The redirect for a denied request."""
+        """The redirect URL that tells the client that the user denied the request."""
         return _with_query(self.redirect_uri, {"error": "access_denied", "state": self.state})
 
 
@@ -54,11 +54,11 @@ class _Unwanted(NamedTuple):
 
     why: str
     address: str = ""
-    """The redirect that reports the error to the client; "" if the client must not be told."""
+    """The redirect URL that reports the error to the client; "" if the client must not receive it."""
 
 
 class Pages:
-    """The pages and endpoints of one Identity Center."""
+    """The sign-in pages and endpoints of one Identity Center instance."""
 
     def __init__(self, center: IdentityCenter, world: World, clock: MovableClock) -> None:
         self._center = center
@@ -68,7 +68,7 @@ class Pages:
     @staticmethod
     def serves(request: HttpRequest) -> bool:
         """Whether the request is for one of the two pages."""
-        # A bucket may be named `authorize`, but requests to it have no client_id.
+        # A bucket may be named `authorize`, but requests to a bucket have no client_id.
         is_asked = request.path == AUTHORIZE_PATH and "client_id=" in request.query and not signed_for(request)
         return is_asked or request.path == DEVICE_PATH
 
@@ -110,7 +110,7 @@ class Pages:
         return decided_page(user)
 
     def waiting(self) -> Said:
-        """Return the device logins that await a decision."""
+        """Return the device logins that await a decision, as HTTP status and JSON content."""
         with self._world.lock:
             now = self._clock.now()
             if self._center.instance is None:
@@ -123,7 +123,10 @@ class Pages:
             return 200, {"waiting": waiting_logins}
 
     def approve(self, request: HttpRequest) -> Said:
-        """Decide a login: `{"code": CODE or URL, "user": "alice", "deny": false}`; return the user and the redirect."""
+        """Approve or deny a login, as the JSON body asks: `{"code": CODE or URL, "user": "alice", "deny": false}`.
+
+        Returns the user, and for an authorization request the redirect URL.
+        """
         try:
             wish = json.loads(request.body)
             code, name, is_denied = str(wish["code"]), str(wish.get("user", "")), wish.get("deny", False)
@@ -164,8 +167,7 @@ class Pages:
     def _wish(self, query: Query) -> _Wish | _Unwanted:
         """Validate an authorization request.
 
-        Errors are never sent to a redirect URI that is not the client's (RFC 6749, 4.1.2.1); other errors are
-        reported there.
+        An error is reported by redirect only if the redirect URI is registered for the client (RFC 6749, 4.1.2.1).
         """
         client = self._logins.client(query.get("client_id", ""), self._clock.now())
         if client is None or AUTHORIZATION_CODE not in client.grant_types:
@@ -188,7 +190,7 @@ class Pages:
         return _Wish(client, redirect_uri, state, challenge, scopes or client.scopes)
 
     def _grant(self, wish: _Wish, user: str) -> str:
-        """Issue a code for that user; return the redirect."""
+        """Issue an authorization code for the user; return the redirect URL that carries the code."""
         now = self._clock.now()
         code = AuthorizationCode(
             wish.client.client_id, user, wish.redirect_uri, wish.challenge, wish.scopes, int(now) + CODE_SECONDS
@@ -197,7 +199,10 @@ class Pages:
 
 
 def why_not_served(request: HttpRequest) -> str:
-    """Return why a form is refused (cross-site request); "" if it is fine. The Host header was checked before."""
+    """Return the reason to refuse a form as a cross-site request, or "" to accept it.
+
+    The server has already checked the Host header.
+    """
     origin = request.headers.get("origin")
     if origin is not None and origin != f"http://{request.headers.get('host', '')}":
         return "the form was sent by another page"
@@ -208,7 +213,7 @@ def why_not_served(request: HttpRequest) -> str:
 
 
 def _user(instance: Instance, name: str) -> str:
-    """Return the named user, else the auto-approving one, else the only one."""
+    """Return the named user, or else the auto-approving user, or else the only user; "" if there are several."""
     if name:
         return name
     if instance.auto_approve:
@@ -236,5 +241,5 @@ def _redirect(address: str) -> HttpAnswer:
 
 
 def _with_query(uri: str, query: Query) -> str:
-    """Append a query; registered redirect URIs have none of their own."""
+    """Append a query string to a registered redirect URI, which has no query of its own."""
     return f"{uri}?{urlencode({name: value for name, value in query.items() if value})}"

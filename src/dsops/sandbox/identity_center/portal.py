@@ -1,7 +1,7 @@
-"""The access portal of IAM Identity Center (`sso`): a user's accounts and roles, and their credentials.
+"""The access portal of IAM Identity Center (`sso`): lists a user's accounts and roles, and issues credentials.
 
-IAM Identity Center Portal API Reference. Credentials are ordinary sessions: enforced, limited by the permission set's
-session duration, and still valid after the user logs out, as on AWS.
+IAM Identity Center Portal API Reference. The credentials are ordinary sessions: their policies are enforced, the
+permission set limits their duration, and they stay valid after the user logs out, as on AWS.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ Parameters = Mapping[str, object]
 
 
 class Assumed(NamedTuple):
-    """The AssumeRoleWithSAML that GetRoleCredentials performed for the user."""
+    """The result of the AssumeRoleWithSAML call that GetRoleCredentials made for the user."""
 
     role: Role
     assigned: AssignedRole
     issued: Issued
     qualifier: str
-    """`saml:namequalifier` of the Identity Center in that account."""
+    """The value of `saml:namequalifier` for Identity Center in that account."""
     assertion_id: str
 
 
 class Performed(NamedTuple):
-    """An answer, and the role assumed for it."""
+    """The content of a response, and the role that was assumed for it."""
 
     content: Mapping[str, object] | None
-    """None for an empty body."""
+    """None if the response has an empty body."""
     assumed: Assumed | None = None
 
 
 class AccessPortal:
-    """The operations, over one instance and its logins."""
+    """The portal's operations for one Identity Center instance."""
 
     def __init__(
         self, instance: Callable[[], Instance | None], logins: PortalLogins, world: World, sessions: SessionTable
@@ -112,7 +112,7 @@ class AccessPortal:
             "accessKeyId": issued.access_key_id,
             "secretAccessKey": issued.secret_access_key,
             "sessionToken": issued.session_token,
-            # Milliseconds here, unlike all other times of the two services.
+            # This time is in milliseconds, unlike all other times of the two services.
             "expiration": int(issued.expires_at) * 1000,
         }
         return Performed({"roleCredentials": content}, Assumed(role, assigned, issued, qualifier, f"_{uuid4()}"))
@@ -153,7 +153,7 @@ def _needed(parameters: Parameters, name: str) -> str:
 
 
 def _page(items: Sequence[T], parameters: Parameters) -> tuple[Sequence[T], dict[str, str]]:
-    """Return a page of items from the token's position, and the token of the next page."""
+    """Return the page of items at which the request's token points, and the token of the next page."""
     most = int(str(parameters.get("maxResults", _MOST_LISTED)))
     if not 1 <= most <= _MOST_LISTED:
         raise refusal("InvalidRequestException", None)
@@ -168,7 +168,7 @@ def _start(token: str) -> int:
         return 0
     try:
         word, _, number = base64.urlsafe_b64decode(token).decode("ascii").partition(" ")
-    except ValueError:  # also binascii.Error
+    except ValueError:  # includes binascii.Error
         word = number = ""
     if word != "from" or not number.isdigit() or len(number) > 9:
         raise refusal("InvalidRequestException", None)

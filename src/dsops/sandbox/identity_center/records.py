@@ -24,26 +24,29 @@ class RegisteredClient(NamedTuple):
     name: str
     scopes: tuple[str, ...]
     grant_types: tuple[str, ...]
-    """Empty if it named none: then all grants but the authorization code, which needs a redirect URI."""
+    """The grant types that the client registered.
+
+    If empty, all grants are allowed except the authorization code, which needs a redirect URI.
+    """
     redirect_uris: tuple[str, ...]
     expires_at: float
 
 
 class DeviceLogin(NamedTuple):
-    """A login by a code that the user types into the device page."""
+    """A device login: the user types its code into the device page."""
 
     user_code: str
     client_id: str
     expires_at: float
     user: str = ""
-    """The user who approved it; "" before."""
+    """The user who approved the login; "" before approval."""
     is_denied: bool = False
     polls: tuple[float, ...] = ()
-    """The times of the last polls, by the machine's clock."""
+    """The times of the last polls, on the machine's monotonic clock."""
 
 
 class AuthorizationCode(NamedTuple):
-    """An authorization code that a browser brings back to a client listening on loopback."""
+    """An authorization code, which a browser delivers to a client that listens on loopback."""
 
     client_id: str
     user: str
@@ -52,7 +55,7 @@ class AuthorizationCode(NamedTuple):
     scopes: tuple[str, ...]
     expires_at: float
     session_id: str = ""
-    """The session for which the code was used; "" before."""
+    """The session that was issued for the code; "" before the code is used."""
 
 
 class PortalLogin(NamedTuple):
@@ -82,7 +85,7 @@ class ClientTokens(NamedTuple):
 
 
 class BoundedTable(Generic[T]):
-    """A bounded table by digest or id; drops expired entries first, then the oldest."""
+    """A bounded table, keyed by digest or id. When full, it drops expired entries first, then the oldest."""
 
     def __init__(self) -> None:
         self._held: dict[str, T] = {}
@@ -100,7 +103,7 @@ class BoundedTable(Generic[T]):
         self._held[key] = value
 
     def get(self, key: str) -> T | None:
-        """Return the entry with that key, expired or not."""
+        """Return the entry with that key, even if it has expired."""
         return self._held.get(key)
 
     def take(self, key: str) -> None:

@@ -20,11 +20,11 @@ from dsops.sandbox.wire.parameters import unchecked_parameters
 from dsops.sandbox.wire.route import Route
 
 _MAX_BODY = 100_000
-"""Maximum body in bytes: above the size of any client's JSON."""
+"""Maximum size of a request body in bytes; the JSON of real clients is smaller."""
 
 
 class IdentityCenter:
-    """Both services, over one world. Without an instance clients can only register, as on AWS."""
+    """Both services in one sandbox world. Without an instance, clients can only register, as on AWS."""
 
     def __init__(
         self, world: World, sessions: SessionTable, events: Events, throttle: Throttle, clock: MovableClock
@@ -39,7 +39,7 @@ class IdentityCenter:
         self._portal = AccessPortal(lambda: self.instance, self.logins, world, sessions)
 
     def serve(self, request: HttpRequest, route: Route, request_id: str) -> HttpAnswer:
-        """Answer any request. The caller holds the world's lock."""
+        """Answer a request to either service, errors included. The caller holds the world's lock."""
         now = self._clock.now()
         instance = self.instance
         try:

@@ -1,8 +1,8 @@
 """Read a signed assertion, with AWS's checks and STS's error messages.
 
 IAM User Guide, "Configure SAML assertions for the authentication response" and "Troubleshoot SAML federation"; SAML
-V2.0 Core, and Profiles 4.1.4.3. Times are checked against the sandbox's clock. Messages that AWS does not document
-are the sandbox's own.
+V2.0 Core, and Profiles 4.1.4.3. Times are checked against the sandbox's clock. Where AWS does not document a message,
+the sandbox has its own.
 """
 
 from __future__ import annotations
@@ -34,21 +34,24 @@ _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,12})?(?:Z|
 
 
 class AssertionContent(NamedTuple):
-    """The content of an assertion."""
+    """The content of an assertion that passed all checks."""
 
     assertion_id: str
     issuer: str
     subject: str
     subject_type: str
-    """`persistent`, `transient`, or the whole URI of another format."""
+    """`persistent`, `transient`, or the full URI of any other name format."""
     recipient: str
     ends_at: float | None
-    """The end of the session that the provider asks for."""
+    """The end of the session, if the provider sets one."""
     attributes: Mapping[str, tuple[str, ...]]
 
 
 def read_assertion(assertion: Element, partition: str, now: float) -> AssertionContent:
-    """Check and read the assertion for AWS in that partition at time `now`. Raises SandboxRefusal."""
+    """Check the assertion at time `now` and return its content. It must be addressed to AWS in that partition.
+
+    Raises SandboxRefusal.
+    """
     _check_age(assertion, now)
     recipient = _recipient(assertion, partition, now)
     _check_conditions(assertion, partition, now)
@@ -67,7 +70,7 @@ def sign_in(partition: str) -> str:
 
 
 def is_sign_in(address: str, partition: str) -> bool:
-    """Whether the address is the partition's sign-in URL, global or regional."""
+    """Whether the address is the partition's global sign-in URL or a regional one."""
     place = sign_in(partition).removeprefix("https://")
     return address.endswith(place) and _REGION.fullmatch(address.removesuffix(place)) is not None
 
@@ -88,14 +91,14 @@ def _check_age(assertion: Element, now: float) -> None:
 
 
 def _recipient(assertion: Element, partition: str, now: float) -> str:
-    """Return the recipient. There must be exactly one SubjectConfirmation, of the bearer method."""
+    """Return the recipient of the assertion. There must be exactly one SubjectConfirmation, with the bearer method."""
     subject = only(assertion, ASSERTION, "Subject")
     confirmation = None if subject is None else only(subject, ASSERTION, "SubjectConfirmation")
     data = None if confirmation is None else only(confirmation, ASSERTION, "SubjectConfirmationData")
     recipient = "" if data is None else data.get("Recipient", "")
     ends_at = None if data is None else _moment(data, "NotOnOrAfter")
     if confirmation is None or confirmation.get("Method") != _BEARER or not recipient or ends_at is None:
-        # AWS's message, including its typo "Confirmaton" (seen).
+        # The message is AWS's, including the typo "Confirmaton" (seen).
         raise invalid("Responses must contain SubjectConfirmatonData with a Recipient and NotOnOrAfter")
     if not is_sign_in(recipient, partition):
         raise invalid("The Recipient of the response is not AWS")
@@ -104,7 +107,10 @@ def _recipient(assertion: Element, partition: str, now: float) -> str:
 
 
 def _check_conditions(assertion: Element, partition: str, now: float) -> None:
-    """Every audience restriction must name AWS; an unknown condition makes the assertion invalid."""
+    """Check the assertion's conditions.
+
+    Every audience restriction must name AWS, and an unknown condition makes the assertion invalid.
+    """
     conditions = only(assertion, ASSERTION, "Conditions")
     if conditions is None:
         raise invalid("Response does not contain the required audience")
@@ -140,7 +146,7 @@ def _subject(assertion: Element) -> tuple[str, str]:
 
 
 def _session_end(assertion: Element, now: float) -> float | None:
-    """Return the earliest SessionNotOnOrAfter."""
+    """Return the earliest SessionNotOnOrAfter, or None. Raises ExpiredTokenException if it has passed."""
     statements = elements_of(assertion, ASSERTION, "AuthnStatement")
     ends = [end for end in (_moment(statement, "SessionNotOnOrAfter") for statement in statements) if end is not None]
     if ends and min(ends) <= now:
@@ -149,7 +155,7 @@ def _session_end(assertion: Element, now: float) -> float | None:
 
 
 def _attributes(assertion: Element) -> dict[str, tuple[str, ...]]:
-    """Return name -> values in document order; values with child elements are left out."""
+    """Return attribute name -> values in document order, without values that have child elements."""
     values_by_name: dict[str, tuple[str, ...]] = {}
     for statement in elements_of(assertion, ASSERTION, "AttributeStatement"):
         for attribute in elements_of(statement, ASSERTION, "Attribute"):
@@ -160,7 +166,10 @@ def _attributes(assertion: Element) -> dict[str, tuple[str, ...]]:
 
 
 def _moment(element: Element, name: str) -> float | None:
-    """Parse a time (SAML V2.0 Core, 1.3.3: in UTC). A time without a zone is ambiguous, so it is refused."""
+    """Parse a time, which is always UTC (SAML V2.0 Core, 1.3.3).
+
+    A time without a zone is ambiguous, so it is refused.
+    """
     text = element.get(name)
     if text is None:
         return None
@@ -168,7 +177,7 @@ def _moment(element: Element, name: str) -> float | None:
     if not _MOMENT.fullmatch(text):
         raise no_time
     try:
-        # datetime keeps microseconds; drop further digits.
+        # datetime keeps microseconds, so further digits are dropped.
         return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)).astimezone(UTC).timestamp()
     except (ValueError, OverflowError) as error:
         raise no_time from error

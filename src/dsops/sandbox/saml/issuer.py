@@ -1,8 +1,8 @@
-"""The sandbox's own SAML identity provider: it holds a key and signs responses.
+"""The sandbox's own SAML identity provider, which holds a key and signs responses.
 
 Only the provider is fake, not the protocol: the result is a SAML 2.0 response that verifies against the provider's
-metadata, and the sandbox's own STS verifies it in no other way. One provider serves all accounts, as a company's
-does; an account trusts it once it has its metadata.
+metadata, and the sandbox's STS verifies it like any other. One provider serves all accounts, as a company's does; an
+account trusts the provider once the metadata is stored there.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _RSA_BITS: Final = 2048
 _BINDING: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 _VALID_FROM: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _VALID_UNTIL: Final = datetime(9999, 1, 1, tzinfo=UTC)
-"""The certificate is valid wherever the sandbox's clock is moved to."""
+"""The end of the certificate's validity, beyond any time to which the sandbox's clock can be moved."""
 
 _RESPONSE: Final = """\
 <samlp:Response xmlns:samlp="{protocol}" ID="{response_id}" Version="2.0" IssueInstant="{now}" \
@@ -67,21 +67,21 @@ _METADATA: Final = """\
 
 
 class SamlOptions(NamedTuple):
-    """The content of a response to be issued."""
+    """The content of a SAML response to be issued."""
 
     subject: str
     attributes: Mapping[str, Sequence[str]]
     seconds: int = 300
     """Seconds until the response expires."""
     session_seconds: int | None = None
-    """Seconds until SessionNotOnOrAfter; None for no such attribute."""
+    """Seconds until SessionNotOnOrAfter; None omits that attribute."""
     subject_format: str = _PERSISTENT
     audience: str = AUDIENCE
     recipient: str = sign_in("aws")
 
 
 class SamlIssuer:
-    """The identity provider; its key is generated at first use. The caller holds the world's lock."""
+    """The sandbox's identity provider. Its key is generated at first use. The caller holds the world's lock."""
 
     def __init__(self) -> None:
         self._signer: tuple[RSAPrivateKey, Certificate] | None = None
@@ -104,7 +104,7 @@ class SamlIssuer:
         )
 
     def mint(self, wish: SamlOptions, now: float) -> str:
-        """Issue a response in base64, as a browser posts it to AWS; ValueError for text that XML can't hold."""
+        """Issue a response in base64, as browsers post it. Raises ValueError for text that XML can't contain."""
         from lxml import etree
         from signxml.algorithms import CanonicalizationMethod
         from signxml.signer import XMLSigner
@@ -164,7 +164,7 @@ def _xml_time(moment: float) -> str:
 
 @cache
 def _new_keys() -> tuple[RSAPrivateKey, Certificate]:
-    """Generate one key pair for all sandboxes of this process: it takes 0.1 s of processor time."""
+    """Generate a key pair and certificate in 0.1 s. All sandboxes of this process share them."""
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
     from cryptography.hazmat.primitives.hashes import SHA256

@@ -1,7 +1,8 @@
 """Read an identity provider's metadata document: its entity id and signing certificates.
 
-IAM User Guide, "Create a SAML identity provider": it holds the issuer's name and keys of 1,024 bits or more. The
-document's own signature is not checked, nor does AWS: the caller of CreateSAMLProvider vouches for it.
+IAM User Guide, "Create a SAML identity provider": the document contains the issuer's name and keys of at least 1,024
+bits. The document's own signature is not checked (AWS does not check it either): the caller of CreateSAMLProvider
+vouches for the document.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ _MAX_CERTIFICATES: Final = 10
 
 
 class Metadata(NamedTuple):
-    """An identity provider's metadata."""
+    """The part of a provider's metadata that verification needs."""
 
     entity_id: str
-    """The `Issuer` of its responses."""
+    """The provider's id, which appears as `Issuer` in its responses."""
     certificates: tuple[Certificate, ...]
-    """Any of them may have signed."""
+    """The provider's certificates. Any of their keys may have signed a response."""
 
 
 @lru_cache(maxsize=64)
@@ -61,7 +62,7 @@ def _certificate(element: Element) -> Certificate:
         bits: Any = getattr(certificate.public_key(), "key_size", 0)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ValueError("a certificate in it can't be read") from error
-    # Keys of elliptic curves are shorter and as strong; IAM's limit is for RSA.
+    # Elliptic curve keys are shorter at the same strength; IAM's limit is for RSA.
     if bits < (_MIN_BITS if _is_rsa(certificate) else 1):
         raise ValueError(f"a key in it has fewer than {_MIN_BITS} bits")
     return certificate

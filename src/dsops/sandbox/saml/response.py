@@ -1,9 +1,9 @@
-"""Verify a SAML response; refused with STS's messages.
+"""Verify SAML responses, and refuse invalid ones with STS's error messages.
 
 STS API Reference, AssumeRoleWithSAML; IAM User Guide, "Troubleshoot SAML federation". The provider is looked up and
-its name compared before the signature, so that a wrong issuer is reported as such; after that only signed content is
-read (`signature`). AWS accepts a response repeatedly within its five minutes: tools use one for many roles
-(Nike-Inc/gimme-aws-creds, issue 251).
+the issuer's name compared before the signature is verified, so that a wrong issuer is reported as such. After that
+only signed content is read (`signature`). AWS accepts the same response repeatedly within its five minutes: tools use
+one response for many roles (Nike-Inc/gimme-aws-creds, issue 251).
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ TRANSITIVE_KEYS: Final = f"{ATTRIBUTES}TransitiveTagKeys"
 SUCCESS: Final = "urn:oasis:names:tc:SAML:2.0:status:Success"
 
 _SESSION_NAME: Final = re.compile(r"[a-zA-Z_0-9+=,.@-]{2,64}")
-# The service model's limit is 256 since July 2026; AWS's message still says 64.
+# The service model allows 256 characters since July 2026; AWS's message still says 64.
 _SOURCE_IDENTITY: Final = re.compile(r"(?!aws:)[a-zA-Z_0-9+=,.@-]{2,256}")
 _DURATION: Final = re.compile(r"\d{3,5}", re.ASCII)
 _ENCRYPTED: Final = "The dsops sandbox does not decrypt assertions: let the identity provider send this one unencrypted"
 
 
 def verify(assertion: str, role_arn: str, provider: SamlProvider | None, now: float) -> IdentityProof:
-    """Verify the response for that role. Raises SandboxRefusal."""
+    """Verify a base64 SAML response for assuming that role. Raises SandboxRefusal."""
     if provider is None:
         raise invalid("Specified provider doesn't exist")
     response = _response(assertion)
@@ -82,14 +82,14 @@ def verify(assertion: str, role_arn: str, provider: SamlProvider | None, now: fl
 
 
 def name_qualifier(issuer: str, provider: SamlProvider) -> str:
-    """STS API Reference: BASE64(SHA1(issuer + account + "/" + name))."""
+    """Return `saml:namequalifier`: BASE64(SHA1(issuer + account + "/" + name)) (STS API Reference)."""
     text = f"{issuer}{provider.account}/{provider.name}"
     return base64.b64encode(sha1(text.encode(), usedforsecurity=False).digest()).decode()
 
 
 def _response(assertion: str) -> Element:
     try:
-        # Base64 may be wrapped in lines; any other character outside its alphabet is an error.
+        # Line breaks within the base64 are allowed; any other character outside its alphabet is an error.
         content = base64.b64decode("".join(assertion.split()), validate=True)
     except ValueError as error:
         raise invalid("Invalid base64 SAMLResponse") from error
@@ -110,7 +110,10 @@ def _metadata(provider: SamlProvider) -> Metadata:
 
 
 def _check_outside(response: Element, metadata: Metadata, partition: str) -> None:
-    """Check the parts outside the assertion, signed or not: they can only lead to a refusal."""
+    """Check the response's status and destination, which stand outside the assertion.
+
+    They may be unsigned, so they are only used to refuse the response.
+    """
     status = only(response, PROTOCOL, "Status")
     code = None if status is None else only(status, PROTOCOL, "StatusCode")
     if code is None or code.get("Value") != SUCCESS:
@@ -127,7 +130,7 @@ def _check_outside(response: Element, metadata: Metadata, partition: str) -> Non
 
 
 def _are_paired(values: Sequence[str], role_arn: str, provider_arn: str) -> bool:
-    """Whether a value is the two ARNs separated by a comma, in either order."""
+    """Whether one of the attribute's values is the two ARNs separated by a comma, in either order."""
     return any({part.strip() for part in value.split(",")} == {role_arn, provider_arn} for value in values)
 
 
@@ -166,7 +169,7 @@ def _tags(attributes: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, str], .
 
 
 def _longest(statement: AssertionContent, now: float) -> int | None:
-    """Return the shorter of SessionDuration and SessionNotOnOrAfter."""
+    """Return the provider's limit in seconds, from SessionDuration and SessionNotOnOrAfter; None without both."""
     duration = _single_value(statement.attributes, SESSION_DURATION, "SessionDuration")
     if duration is not None and not (_DURATION.fullmatch(duration) and 900 <= int(duration) <= 43200):
         raise invalid("SessionDuration in AuthnResponse must be between 900 and 43200")
@@ -178,6 +181,6 @@ def _longest(statement: AssertionContent, now: float) -> int | None:
 
 
 def check_role_may_be_federated(name: str) -> None:
-    """Refuse roles of IAM Identity Center, which are for its own users (STS API Reference). Raises AccessDenied."""
+    """Raise AccessDenied for roles of IAM Identity Center, which serve only its own users (STS API Reference)."""
     if name.startswith("AWSReservedSSO_"):
         raise access_denied("Not authorized to perform sts:AssumeRoleWithSAML")

@@ -1,4 +1,4 @@
-"""IAM's checks of SAML providers that moto lacks: metadata, name, encryption of assertions.
+"""IAM's checks of SAML providers that moto lacks: metadata, name, and encryption of assertions.
 
 IAM API Reference, CreateSAMLProvider and UpdateSAMLProvider; IAM User Guide, "Troubleshoot SAML federation".
 """
@@ -24,9 +24,9 @@ def check_new_saml_provider(world: World, parameters: Parameters, account: str) 
 
 
 def check_saml_provider(parameters: Parameters) -> None:
-    """Raise SandboxRefusal for unreadable metadata, and for encryption, which is not supported here."""
+    """Raise SandboxRefusal for unreadable metadata, or for encrypted assertions, which the sandbox does not support."""
     if parameters.get("AssertionEncryptionMode") == "Required" or "AddPrivateKey" in parameters:
-        # Accepting the setting and unencrypted assertions would allow more than AWS does.
+        # With this setting AWS refuses unencrypted assertions. Ignoring it would allow more than AWS does.
         raise refusal("NotImplemented", "The dsops sandbox does not decrypt assertions.", 501)
     if "SAMLMetadataDocument" in parameters:
         try:

@@ -1,10 +1,10 @@
-"""Return a SAML response's assertion, exactly as signed by the provider's key.
+"""Return the assertion of a SAML response exactly as the provider's key signed it.
 
 The result is parsed from the very bytes that were digested; the received document is only used to refuse. So an
 assertion placed beside, around or inside a signed one (signature wrapping) is never read (Somorovsky and others, "On
 Breaking SAML: Be Whoever You Want to Be", USENIX Security 2012). The form must follow SAML V2.0 Core, 5.4: a
-signature is a child of the element it signs, its one reference names that element's ID, and only two transforms are
-allowed.
+signature is a child of the element that it signs, its only reference names that element's ID, and only two transforms
+are allowed.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ _RESPONSES_SIGNATURE: Final = "./"
 
 
 class _Place(NamedTuple):
-    """A place where a signature may stand."""
+    """A signature in the document, with the element that it must sign."""
 
     signed: Element
     """The element that it must sign: its parent."""
     signature: Element
     path: str
-    """The path by which signxml finds it from the root."""
+    """The path from the root with which signxml finds the signature."""
 
 
 def signed_assertion(response: Element, certificates: Sequence[Certificate], now: float) -> Element:
-    """Return the assertion. Raises InvalidIdentityToken unless the provider has signed exactly one."""
+    """Return the signed assertion. Raises InvalidIdentityToken unless the provider has signed exactly one."""
     places = list(_places(response))
     assertions = [element for element in response.iter() if element.tag == tag(ASSERTION, "Assertion")]
     everywhere = sum(1 for _ in response.iter(tag(SIGNATURE, "Signature")))
-    # signxml verifies the first signature under a path, so a second one is refused.
+    # signxml verifies only the first signature under a path, so a second one there is refused.
     is_clear = len({place.path for place in places}) == len(places) == everywhere and len(assertions) == 1
     if not places or not is_clear or not _are_ids_unique(response):
         raise _invalid()
     signed = [_verified(response, place, certificates, now) for place in places]
-    # The response's signature covers the assertion, too; if both are signed, the innermost is used.
+    # The response's signature covers the assertion too. If both are signed, the assertion's own signature is used.
     innermost = signed[-1]
     if innermost.tag == tag(PROTOCOL, "Response"):
         signed_assertions = elements_of(innermost, ASSERTION, "Assertion")
@@ -71,20 +71,23 @@ def _places(response: Element) -> Iterator[_Place]:
 
 
 def _are_ids_unique(response: Element) -> bool:
-    """Whether all ID-like attributes are unique: of two equal ones a verifier could pick the wrong element."""
+    """Whether all ID-like attributes are unique. If two were equal, a verifier could pick the wrong element."""
     everywhere = (pair for element in response.iter() for pair in element.attrib.items())
     seen = [value for name, value in everywhere if name.rpartition("}")[2].lower() == "id"]
     return len(set(seen)) == len(seen)
 
 
 def _verified(response: Element, place: _Place, certificates: Sequence[Certificate], now: float) -> Element:
-    """Return the signed element, verified with the provider's certificates; a key in the document is ignored."""
+    """Verify the signature with the provider's certificates; return the element that was signed.
+
+    A key in the document itself is ignored.
+    """
     if not _is_of_samls_form(place):
         raise _invalid()
     for certificate in certificates:
         signed = _try(response, place, certificate, now)
         if signed is not None:
-            # Form and unique ids imply this; checked to guard against signxml returning another element.
+            # The form and the unique ids imply this. The check guards against signxml returning another element.
             if signed.tag != place.signed.tag or signed.get("ID") != place.signed.get("ID"):
                 raise _invalid()
             return signed
@@ -129,11 +132,11 @@ def _try(response: Element, place: _Place, certificate: Certificate, now: float)
     return result.signed_xml
 
 
-def _configuration(path: str, now: float) -> Any:  # signxml's own type, imported here only
+def _configuration(path: str, now: float) -> Any:  # signxml's own type, which is imported only here
     from signxml.algorithms import DigestAlgorithm, SignatureMethod
     from signxml.verifier import SignatureConfiguration
 
-    # No SHA-1: collisions are practical since 2020. AWS does not document its choice.
+    # SHA-1 is excluded: collisions are practical since 2020. AWS does not document which algorithms it accepts.
     methods = {
         SignatureMethod.RSA_SHA256,
         SignatureMethod.RSA_SHA384,

@@ -1,7 +1,7 @@
 """Parse untrusted XML into a tree of elements and text only.
 
-No DOCTYPE and so no entities; no network access; lxml's own limits on depth and size stay on (OWASP, "XML External
-Entity Prevention"; SAML V2.0 Errata, E91). lxml is imported when the first document arrives.
+The parser refuses a DOCTYPE, and so entities; it never uses the network; lxml's own limits on depth and size stay on
+(OWASP, "XML External Entity Prevention"; SAML V2.0 Errata, E91). lxml is imported when the first document arrives.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ def tag(namespace: str, name: str) -> str:
 
 
 def parse(content: bytes) -> Element:
-    """Return the root. Raises ValueError for invalid XML, a DOCTYPE, or an encoding other than UTF-8."""
+    """Return the document's root element.
+
+    Raises ValueError for invalid XML, a DOCTYPE, or an encoding other than UTF-8.
+    """
     from lxml import etree
 
     content.decode("utf-8")
-    # In UTF-8 a DOCTYPE has no other spelling; refusing a comment with these characters is harmless.
+    # In UTF-8 a DOCTYPE has only this spelling. A comment with the same characters is refused too, which is harmless.
     if b"<!DOCTYPE" in content:
         raise ValueError("the SAML document has a DOCTYPE")
     try:
@@ -35,8 +38,8 @@ def parse(content: bytes) -> Element:
         raise ValueError("it is not XML") from error
 
 
-def strict_parser() -> Any:  # lxml's own
-    """Return a parser with these restrictions, also for parts that are parsed again."""
+def strict_parser() -> Any:  # lxml's own type
+    """Return a parser with these restrictions. The signed part of a document is parsed with it again."""
     from lxml import etree
 
     return etree.XMLParser(
@@ -45,16 +48,16 @@ def strict_parser() -> Any:  # lxml's own
 
 
 def text_of(element: Element) -> str | None:
-    """Return the element's text; None if it has child nodes.
+    """Return the element's text, or None if the element has child nodes.
 
-    A comment splits a text: a reader of only the first part of `admin@example.com<!---->.evil.example` accepts the
-    wrong user (CVE-2017-11427 and related ones).
+    A comment splits a text: a program that reads only the first part of `admin@example.com<!---->.evil.example`
+    accepts the wrong user (CVE-2017-11427 and related ones).
     """
     return None if len(element) else str(element.text or "").strip()
 
 
 def elements_of(element: Element, namespace: str, name: str) -> list[Element]:
-    """Return the children of that name."""
+    """Return the element's direct children with that name."""
     children: list[Element] = element.findall(tag(namespace, name))
     return children
 

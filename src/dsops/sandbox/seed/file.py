@@ -67,9 +67,9 @@ _ROLE_KEYS: Final = ("id", "path", "trust", "source_ip", "tags", "policies", "bo
 
 
 def read_seed(text: str, file: str, folder: str = "") -> Seed:
-    """Parse a seed; raises SeedInvalid with all problems.
+    """Parse a seed. Raises SeedInvalid, which lists all problems.
 
-    Policy files that it names are relative to the folder, by default the current one.
+    Paths of policy files are relative to `folder`, by default the current folder.
     """
     document = parse_yaml(text, file)
     reader = _Reader(file, folder)
@@ -86,12 +86,12 @@ def read_seed(text: str, file: str, folder: str = "") -> Seed:
 
 
 class _Reader(PolicyNodes):
-    """Parses accounts and their content."""
+    """Parses the accounts of a seed and their content."""
 
     def __init__(self, file: str, folder: str) -> None:
         super().__init__(file, folder)
         self._owners: dict[tuple[str, str], str] = {}
-        """(kind of id, id) -> the path of its first owner."""
+        """(kind of id, id) -> the path of the first resource with that id."""
 
     def seed(self, root: Node) -> Seed:
         keys = self.keys(root, "", _ROOT_KEYS)
@@ -125,14 +125,14 @@ class _Reader(PolicyNodes):
         return Seed(tuple(accounts), region, identity, organization, throttle, center, ids)
 
     def _authorization_ids(self, node: Node | None) -> frozenset[str]:
-        """Return the services that get authorization ids, or `all`."""
+        """Return the services whose denials get authorization ids, or `all`."""
         services = list(self.texts(node, "authorization_ids"))
         for why in filter(None, (why_unknown(service, EVERY_SERVICE) for service in services)):
             self.note(node.line if node is not None else 0, "authorization_ids", why, "such as [iam, sts], or [all]")
         return frozenset(services)
 
     def _rate(self, service: str, node: Node, path: str) -> float:
-        """Return the requests a second."""
+        """Return the rate limit in requests a second."""
         why = why_not_limited(service)
         if why:
             self.note(node.line, path, why)
@@ -185,7 +185,7 @@ class _Reader(PolicyNodes):
         )
 
     def _closed_regions(self, node: Node | None, path: str) -> Iterator[str]:
-        """Yield the regions with STS deactivated, which can't include us-east-1.
+        """Yield the regions in which STS is deactivated. us-east-1 can't be one of them.
 
         IAM User Guide, "Manage AWS STS in an AWS Region".
         """
@@ -264,7 +264,7 @@ class _Reader(PolicyNodes):
         return unique_id
 
     def _claim(self, keys: MappingOf[str, Node], name: str, value: str, path: str) -> None:
-        """Report a key id or unique id that is used twice: AWS identifies principals by it."""
+        """Report a key id or unique id that two principals have, because AWS identifies principals by these ids."""
         owner = self._owners.setdefault((name, value), path)
         if value and owner != path:
             self.note(keys[name].line, path, f"{owner} has the same {name}")

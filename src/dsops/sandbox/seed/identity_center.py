@@ -23,23 +23,23 @@ _KEYS: Final = ("start_url", "region", "users", "permission_sets", "assignments"
 _SET_KEYS: Final = ("policies", "session_duration", "boundary")
 _ASSIGNMENT_KEYS: Final = ("account", "permission_set", "users")
 _START_URL: Final = re.compile(r"https://[a-z0-9.-]+(?:/[\w.-]+)*", re.ASCII)
-# The user name becomes the session name (STS API Reference, AssumeRole); Identity Center allows longer ones.
+# The user name becomes the session name (STS API Reference, AssumeRole). Identity Center allows longer names.
 _USER: Final = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 # CreatePermissionSet (IAM Identity Center API Reference).
 _PERMISSION_SET: Final = re.compile(r"[\w+=,.@-]{1,32}", re.ASCII)
 
 
 class IdentityCenterReader:
-    """Parses with the seed's reader, which collects the problems."""
+    """Parses the seed's `identity_center` section. The seed's reader collects the problems."""
 
     def __init__(self, reader: PolicyNodes, partitions: MappingOf[str, str], region: str) -> None:
-        """`partitions` has the seed's accounts; `region` is the seed's."""
+        """`partitions` maps the seed's accounts to their partitions; `region` is the seed's region."""
         self._reader = reader
         self._partitions = partitions
         self._region = region
 
     def read(self, node: Node) -> SeedIdentityCenter:
-        """Parse the section; problems are noted."""
+        """Parse the section; report problems to the reader."""
         reader, path = self._reader, "identity_center"
         keys = reader.keys(node, path, _KEYS)
         users = tuple(self._users(keys.get("users"), f"{path}.users"))
@@ -133,7 +133,7 @@ class IdentityCenterReader:
             yield self._known_name(item, f"{path}[{index}]", "user", users)
 
     def _known_name(self, node: Node, path: str, noun: str, names: list[str]) -> str:
-        """Return the name if it is in `names`; otherwise report it and return ""."""
+        """Return the name if it is in `names`; otherwise report a problem and return ""."""
         name = self._reader.text(node, path)
         if name in names or not name:
             return name

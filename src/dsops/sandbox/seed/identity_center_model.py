@@ -1,4 +1,4 @@
-"""The seed of a sandbox's IAM Identity Center."""
+"""The content of a seed's `identity_center` section."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ DEFAULT_START_URL = "https://d-1234567890.awsapps.com/start"
 
 
 class SeedCenterUser(NamedTuple):
-    """A user; role sessions have the user's name."""
+    """A user. The user's name becomes the name of the role sessions."""
 
     name: str
     email: str = ""
     attributes: Tags = ()
-    """Attributes for access control, which become session tags."""
+    """Attributes for access control. They become session tags."""
 
 
 class SeedPermissionSet(NamedTuple):
-    """A permission set, which becomes a role in each account where it is assigned."""
+    """A permission set. It becomes a role in each account where it is assigned."""
 
     name: str
     policies: tuple[StoredPolicy, ...] = ()
-    """Inline policies; a managed policy is its ARN with "" as text."""
+    """Inline policies with their text, and managed policies as their ARN with "" as text."""
     session_duration: int = 3600
     boundary: str = ""
     """The ARN of a managed policy."""
 
 
 class SeedAssignment(NamedTuple):
-    """The assignment of a permission set in an account to users."""
+    """The assignment of users to a permission set in an account."""
 
     account: str
     permission_set: str
@@ -39,7 +39,7 @@ class SeedAssignment(NamedTuple):
 
 
 class SeedIdentityCenter(NamedTuple):
-    """The instance, which clients identify by its start URL."""
+    """An Identity Center instance, which clients identify by its start URL."""
 
     users: tuple[SeedCenterUser, ...]
     permission_sets: tuple[SeedPermissionSet, ...] = ()
@@ -48,4 +48,4 @@ class SeedIdentityCenter(NamedTuple):
     region: str = ""
     """Empty for the seed's region."""
     auto_approve: str = ""
-    """The user for whose name logins from this machine are approved at once; "" for none."""
+    """Logins from this machine are approved automatically as this user; "" for no automatic approval."""

@@ -15,14 +15,14 @@ from dsops.sandbox.state.iam_builder import IamBuilder
 from dsops.sandbox.state.world import World
 
 _STORE_ID = re.compile(r"https://(d-[0-9a-z]{10})\.")
-# As in all published roles; a session's length is limited by the permission set.
+# All published roles have this value. The permission set limits the length of a session.
 _MAX_SESSION_SECONDS = 43200
 
 
 def plant_instance(world: World, seed: SeedIdentityCenter, metadata: str, owner: str) -> Instance:
-    """Create the instance and its roles. Passes on moto's exceptions for what moto refuses.
+    """Create the instance and its roles. Lets moto's exceptions through.
 
-    `metadata` belongs to the SAML provider in the trust policies; `owner` is the management account.
+    `metadata` is for the SAML provider in the trust policies; `owner` is the management account.
     """
     planter = IamBuilder(world)
     sets = {entry.name: entry for entry in seed.permission_sets}
@@ -55,7 +55,7 @@ def _plant_role(
     planter: IamBuilder, seed: SeedIdentityCenter, account: str, permission_set: SeedPermissionSet, provider_arn: str
 ) -> AssignedRole:
     name = f"AWSReservedSSO_{permission_set.name}_{_mark(seed.start_url, account, permission_set.name)}"
-    # The path has no region for us-east-1 (published ARNs; the guide writes `*` there).
+    # In us-east-1 the path has no region (published ARNs; the guide writes `*` there).
     region = "" if seed.region == "us-east-1" else f"{seed.region}/"
     role_added = planter.add_role(
         account,
@@ -72,7 +72,7 @@ def _plant_role(
 
 
 def _trust(provider_arn: str, partition: str) -> str:
-    """Return the trust policy in AWS's form."""
+    """Return a role's trust policy, in the form in which AWS writes it."""
     statement = {
         "Effect": "Allow",
         "Principal": {"Federated": provider_arn},
@@ -83,7 +83,10 @@ def _trust(provider_arn: str, partition: str) -> str:
 
 
 def _mark(*parts: str) -> str:
-    """Return 16 hexadecimal digits: random on AWS, deterministic here, so that tests can name the roles."""
+    """Return 16 hexadecimal digits for a role's name.
+
+    On AWS they are random. Here they are derived from `parts`, so that tests can name the roles.
+    """
     return sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

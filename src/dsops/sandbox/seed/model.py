@@ -16,14 +16,14 @@ ADMIN = "admin"
 
 
 class SeedKey(NamedTuple):
-    """An access key; "" for values to be generated."""
+    """An access key; "" for a value to be generated."""
 
     access_key_id: str
     secret_access_key: str
 
 
 class SeedDevice(NamedTuple):
-    """A virtual MFA device; a `seed` of "" is generated."""
+    """A virtual MFA device; if `seed` is "", a seed is generated."""
 
     name: str
     seed: str
@@ -42,13 +42,13 @@ class SeedUser(NamedTuple):
     groups: tuple[str, ...] = ()
     tags: Tags = ()
     policies: tuple[StoredPolicy, ...] = ()
-    """Inline policies; a managed policy is its ARN with "" as text."""
+    """Inline policies with their text, and managed policies as their ARN with "" as text."""
     boundary: str = ""
     """The ARN of a managed policy."""
 
 
 class SeedRole(NamedTuple):
-    """A role."""
+    """A role with its trust policy and permissions."""
 
     name: str
     trust: str
@@ -70,8 +70,8 @@ class SeedSecret(NamedTuple):
     kms_key: str = ""
     """The name of one of the region's keys, or an ARN; "" for the account's default key.
 
-    If the secret has a policy, "" means a key that all callers may use through Secrets Manager: other accounts can't
-    use the default key.
+    Other accounts can't use the default key. So if the secret has a policy, "" means a key that all callers may use
+    through Secrets Manager.
     """
 
 
@@ -79,9 +79,9 @@ class SeedKmsKey(NamedTuple):
     """A customer managed key."""
 
     key_id: str = ""
-    """Empty for a generated id."""
+    """Empty if an id is to be generated."""
     policy: str | None = None
-    """None for CreateKey's default policy, with which the account's own policies decide."""
+    """None for CreateKey's default policy, which lets the account's own policies decide."""
 
 
 class SeedRegion(NamedTuple):
@@ -89,26 +89,32 @@ class SeedRegion(NamedTuple):
 
     secrets: Mapping[str, SeedSecret]
     parameters: Mapping[str, str | tuple[str, ...]]
-    """Strings become SecureStrings, tuples a StringList."""
+    """Name -> value: a string becomes a SecureString, and a tuple a StringList."""
     keys: Mapping[str, SeedKmsKey] = {}
-    """Name -> key; its alias is `alias/NAME`."""
+    """Name -> key. The key's alias is `alias/NAME`."""
     parameter_keys: Mapping[str, str] = {}
-    """Parameter -> key, as in a secret's `kms_key`."""
+    """Parameter -> its key, given as in a secret's `kms_key`."""
 
 
 class SeedOidcProvider(NamedTuple):
-    """An OpenID Connect provider; the sandbox signs its tokens, or the owner of the keys in `jwks` does."""
+    """An OpenID Connect provider.
+
+    The sandbox signs its tokens, unless `jwks` has the public keys of an external issuer.
+    """
 
     url: str
     client_ids: tuple[str, ...]
-    """Empty for an issuer that every account has without creating a provider."""
+    """Empty for an issuer that every account trusts without creating a provider."""
     is_issued_by_sandbox: bool = False
     jwks: str = ""
-    """A JSON Web Key Set; without one no token can be verified, because the sandbox does not use the network."""
+    """A JSON Web Key Set.
+
+    Without it no token of an external issuer can be verified, because the sandbox does not use the network.
+    """
 
 
 class SeedSamlProvider(NamedTuple):
-    """A SAML identity provider: the sandbox's own, or one given by its metadata."""
+    """A SAML identity provider: the sandbox's own, or an external one described by its metadata."""
 
     name: str
     metadata: str
@@ -116,7 +122,7 @@ class SeedSamlProvider(NamedTuple):
 
 
 class SeedAccount(NamedTuple):
-    """An account. A user `admin` with full rights is added unless the seed has one."""
+    """An account. A user `admin` with full rights is added unless the seed has a user of that name."""
 
     account: str
     partition: str = "aws"
@@ -136,15 +142,15 @@ class SeedAccount(NamedTuple):
 
 
 class Seed(NamedTuple):
-    """A sandbox's content. The first account is the default one."""
+    """The whole content of a sandbox. The first account is the default account."""
 
     accounts: tuple[SeedAccount, ...] = (SeedAccount(DEFAULT_ACCOUNT),)
     region: str = DEFAULT_REGION
     default_identity: str = ADMIN
-    """The user whose keys a command gets without `--as`."""
+    """The user whose keys a command gets if `--as` is not given."""
     organization: SeedOrganization | None = None
     throttle: Mapping[str, float] = {}
-    """Service -> requests a second, for each account and region."""
+    """Service -> rate limit in requests a second, for each account and region."""
     identity_center: SeedIdentityCenter | None = None
     authorization_ids: frozenset[str] = frozenset()
     """Services whose denials include an authorization id; `all` for every service."""

@@ -1,4 +1,4 @@
-"""Read values of a document with type checks; problems are collected, each with its line."""
+"""Read values from a document with type checks. Problems are collected, each with its line."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _PATH: Final = re.compile(r"/|/[\x21-\x7e]+/")
 
 
 class Nodes:
-    """Reads nodes of one file; `problems` are in the order found."""
+    """Reads nodes of one file, and collects `problems` in the order found."""
 
     def __init__(self, file: str) -> None:
         self.problems: list[Problem] = []
         self.file = file
 
     def note(self, line: int, path: str, message: str, hint: str = "") -> None:
-        """Add a problem."""
+        """Report a problem."""
         self.problems.append(Problem(Where(self.file, line), path, message, hint))
 
     def keys(self, node: Node, path: str, known_keys: tuple[str, ...]) -> dict[str, Node]:
-        """Return a mapping's values by key; reports and drops unknown keys. Empty means an empty mapping."""
+        """Return a mapping's values by key. Reports and drops unknown keys; an empty node is an empty mapping."""
         if isinstance(node, Scalar) and node.kind == "null":
             return {}
         if not isinstance(node, Mapping):
@@ -46,7 +46,7 @@ class Nodes:
         return values
 
     def entries(self, node: Node | None, path: str) -> Iterator[tuple[Scalar, Node]]:
-        """Yield the entries of a mapping; none for an empty or absent one."""
+        """Yield the entries of a mapping. An empty or absent mapping has none."""
         if node is None or (isinstance(node, Scalar) and node.kind == "null"):
             return
         if not isinstance(node, Mapping):
@@ -55,20 +55,20 @@ class Nodes:
         yield from node.entries
 
     def name(self, key: Scalar, path: str) -> str:
-        """Return a key that names a user, role, group or policy."""
+        """Return a key as the name of a user, role, group or policy. Reports an invalid name."""
         if not _NAME.fullmatch(key.text):
             self.note(key.line, f"{path}.{key.text}", f"`{key.text}` is not a name", "letters, digits and +=,.@_-")
         return key.text
 
     def text(self, node: Node, path: str) -> str:
-        """Return the text of a scalar; numbers as written."""
+        """Return the text of a scalar. Numbers are returned as written."""
         if isinstance(node, Scalar) and node.kind != "null":
             return node.text
         self.note(node.line, path, "this must be a text")
         return ""
 
     def texts(self, node: Node | None, path: str) -> Iterator[str]:
-        """Yield the texts of a list."""
+        """Yield the texts in a list."""
         if node is None:
             return
         if not isinstance(node, Sequence):
@@ -78,13 +78,13 @@ class Nodes:
             yield self.text(item, f"{path}[{index}]")
 
     def value(self, node: Node, _: str = "") -> str:
-        """Return a secret's text: a scalar as written, anything else as compact JSON."""
+        """Return the text of a secret: a scalar as written, anything else as compact JSON."""
         if isinstance(node, Scalar):
             return "" if node.kind == "null" else node.text
         return to_json(node)
 
     def base64_text(self, node: Node, path: str) -> str:
-        """Return the base64 text, normalized as the API returns it; reports invalid base64."""
+        """Return base64 text, normalized as the API returns it. Reports invalid base64."""
         text = self.text(node, path)
         try:
             return base64.b64encode(base64.b64decode(text, validate=True)).decode()
@@ -95,27 +95,30 @@ class Nodes:
     def matching(
         self, keys: MappingOf[str, Node], name: str, path: str, is_valid: Callable[[str], object], description: str
     ) -> str:
-        """Return the text under that key, "" if absent; reports an invalid one. `description` is of a valid one."""
+        """Return the text under the key `name`, or "" if it is absent. Reports text that is not valid.
+
+        `description` tells the user what valid text looks like.
+        """
         if name not in keys:
             return ""
         text = self.text(keys[name], f"{path}.{name}")
         if not text or is_valid(text):
             return text
-        # The message omits the value, which may be a secret.
+        # The message omits the text, which may be a secret.
         self.note(keys[name].line, f"{path}.{name}", f"`{name}` must be {description}")
         return ""
 
     def iam_path(self, keys: MappingOf[str, Node], path: str) -> str:
-        """Return the IAM path under `path`, "/" if absent."""
+        """Return the IAM path under the key `path`, or "/" if it is absent."""
         return self.matching(keys, "path", path, _PATH.fullmatch, "like /team/") or "/"
 
     def region(self, node: Node, path: str) -> str:
-        """Return the name of a region."""
+        """Return the name of a region. Reports an invalid name."""
         region = self.text(node, path)
         if not re.fullmatch(r"[a-z]{2,4}(-[a-z]+){1,2}-[0-9]", region):
             self.note(node.line, path, f"`{region}` is not a region", "such as eu-west-1")
         return region
 
     def tags(self, node: Node | None, path: str) -> Tags:
-        """Return a mapping of texts."""
+        """Return the tags in a mapping of texts."""
         return tuple((key.text, self.text(value, f"{path}.{key.text}")) for key, value in self.entries(node, path))

@@ -31,18 +31,18 @@ _FEATURE_SETS: Final = ("ALL", "CONSOLIDATED_BILLING")
 
 
 class OrganizationSeedReader:
-    """Parses `organization`; problems are noted."""
+    """Parses the seed's `organization` section. The seed's reader collects the problems."""
 
     def __init__(self, reader: PolicyNodes, accounts: Collection[str]) -> None:
         self._reader = reader
         self._accounts = accounts
         self._placed: dict[str, str] = {}
-        """Account -> its path in the tree."""
+        """Account -> the path of its place in the tree."""
         self._policies: dict[str, tuple[PolicyKind, str]] = {}
-        """Name -> kind and text: a name must stand for one policy in an organization."""
+        """Policy name -> kind and text. Within an organization one name must stand for one policy."""
 
     def read(self, node: Node) -> SeedOrganization | None:
-        """Parse the section; None without a management account."""
+        """Parse the section; return None if it has no management account."""
         reader, path = self._reader, "organization"
         keys = reader.keys(node, path, _ROOT_KEYS)
         if "management_account" not in keys:
@@ -79,7 +79,7 @@ class OrganizationSeedReader:
         return self._node(node, keys, path)._replace(accounts=accounts, units=tuple(units))
 
     def _node(self, node: Node, keys: MappingOf[str, Node], path: str) -> SeedNode:
-        """Return the policies attached to a root, unit or account."""
+        """Return the policies attached to a root, organizational unit or account."""
         full = self._reader.matching(keys, "full_aws_access", path, ("true", "false").__contains__, "true or false")
         attached = SeedNode(
             service_control=self._attached(keys.get("service_control_policies"), "scp", path),
@@ -106,7 +106,7 @@ class OrganizationSeedReader:
         return tuple(policies)
 
     def _members(self, node: Node | None, path: str) -> list[tuple[str, SeedNode]]:
-        """Return the accounts of a list, or of a mapping to the policies attached to each."""
+        """Return the accounts in a list, or in a mapping from each account to its attached policies."""
         if isinstance(node, Sequence):
             entries: list[tuple[Node, Node | None]] = [(item, None) for item in node.items]
         else:
@@ -141,7 +141,7 @@ class OrganizationSeedReader:
         return tuple(pairs)
 
     def _features(self, node: Node | None, path: str) -> tuple[RootFeature, ...]:
-        """Return all features for `true`, or those of a list."""
+        """Return the features in a list; `true` means all features."""
         if isinstance(node, Scalar) and node.text in {"true", "false"}:
             return ROOT_FEATURES if node.text == "true" else ()
         if isinstance(node, Mapping | Scalar):

@@ -1,4 +1,4 @@
-"""Read policies from a document, checked by their kind."""
+"""Read policies from a document and check each according to its kind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dsops.sandbox.seed.nodes import Nodes
 from dsops.sandbox.state.iam_backend import StoredPolicy
 
 _FILES: Final = (".json", ".yaml", ".yml")
-"""Suffixes that mark a text as a file name; a policy's own text ends in a brace."""
+"""Suffixes that identify a text as a file name. The text of a policy itself ends in a brace."""
 
 _MOST_BYTES = 1 << 22
 
@@ -27,11 +27,14 @@ class PolicyNodes(Nodes):
         self._folder = folder
 
     def policies(self, node: Node | None, path: str) -> tuple[StoredPolicy, ...]:
-        """Return identity policies and ARNs of managed ones; a managed policy has "" as text."""
+        """Return inline identity policies, and managed policies as their ARN with "" as text."""
         return self.named_policies(node, path, "identity", "policy-")
 
     def named_policies(self, node: Node | None, path: str, kind: PolicyKind, prefix: str) -> tuple[StoredPolicy, ...]:
-        """Return a list of documents or `{name, document}`; one without a name gets the prefix and its number."""
+        """Return the policies in a list of documents or `{name, document}` mappings.
+
+        A policy without a name is named with the prefix and its number.
+        """
         if node is None:
             return ()
         if not isinstance(node, Sequence):
@@ -54,7 +57,7 @@ class PolicyNodes(Nodes):
         return StoredPolicy(name, self.policy(item, path, kind))
 
     def policy(self, node: Node, path: str, kind: PolicyKind) -> str:
-        """Return the document as JSON text."""
+        """Return the policy document as JSON text."""
         if isinstance(node, Scalar) and node.text.endswith(_FILES):
             return self._policy_in_file(node, path, kind)
         if isinstance(node, Scalar):
@@ -65,7 +68,10 @@ class PolicyNodes(Nodes):
         return to_json(node)
 
     def _policy_in_file(self, node: Scalar, path: str, kind: PolicyKind) -> str:
-        """Return the document in a file as JSON text, so that tests use the very file that is deployed."""
+        """Return the policy document in a file as JSON text.
+
+        With a file, tests use the very document that is deployed.
+        """
         name = os.path.join(self._folder, node.text)
         try:
             text = read_whole(name, _MOST_BYTES).decode()
@@ -79,7 +85,7 @@ class PolicyNodes(Nodes):
         return to_json(document.root) if is_yaml and document.root is not None else text
 
     def _note_all(self, checked: ParsedPolicy, path: str, line: int = 0) -> None:
-        """Add a policy's problems, each with its own place, or all with `line`."""
+        """Report a policy's problems, each at its own line, or all at `line` if given."""
         for problem in checked.problems:
             where = Where(self.file, line) if line else problem.where
             self.problems.append(problem._replace(where=where, path=f"{path}.{problem.path}".rstrip(".")))

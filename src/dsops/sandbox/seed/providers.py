@@ -1,4 +1,4 @@
-"""Parse a seed's identity providers: those that an account trusts, and those whose keys the sandbox holds."""
+"""Parse a seed's identity providers: OIDC providers and SAML providers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SAML_NAME: Final = re.compile(r"[\w._-]{1,128}", re.ASCII)
 
 
 def read_oidc_providers(reader: Nodes, node: Node | None, path: str) -> Iterator[SeedOidcProvider]:
-    """Parse `oidc_providers`; problems are noted."""
+    """Parse the `oidc_providers` section; report problems to the reader."""
     seen: set[str] = set()
     for item, inner in _items(reader, node, path):
         provider = _read(reader, item, inner)
@@ -35,7 +35,7 @@ def read_oidc_providers(reader: Nodes, node: Node | None, path: str) -> Iterator
 
 
 def read_saml_providers(reader: Nodes, node: Node | None, path: str) -> Iterator[SeedSamlProvider]:
-    """Parse `saml_providers`; problems are noted."""
+    """Parse the `saml_providers` section; report problems to the reader."""
     seen: set[str] = set()
     for item, inner in _items(reader, node, path):
         provider = _read_saml(reader, item, inner)
@@ -46,7 +46,7 @@ def read_saml_providers(reader: Nodes, node: Node | None, path: str) -> Iterator
 
 
 def _items(reader: Nodes, node: Node | None, path: str) -> Iterator[tuple[Node, str]]:
-    """Yield each provider with its path."""
+    """Yield the provider nodes of a list, each with its path in the document."""
     if node is None or (isinstance(node, Scalar) and node.kind == "null"):
         return
     if not isinstance(node, Sequence):
@@ -104,7 +104,7 @@ def _read(reader: Nodes, node: Node, path: str) -> SeedOidcProvider:
 
 
 def _key_set(reader: Nodes, node: Node | None, path: str) -> str:
-    """Return the public keys as JSON text, from YAML or from JSON text in YAML."""
+    """Return the key set as JSON text. The seed may contain it as YAML or as JSON text."""
     if node is None:
         return ""
     text = node.text if isinstance(node, Scalar) else to_json(node) if isinstance(node, Mapping) else ""

@@ -1,7 +1,8 @@
-"""AssumeRole, with checks in AWS's order.
+"""AssumeRole, with its checks in AWS's order.
 
-The schema is checked before the role, the role before the duration, MaxSessionDuration before the role chaining
-limit. A role that denies and one that does not exist give the same error (measured on live AWS in July 2026).
+The schema is checked before the role, the role before the duration, and MaxSessionDuration before the role chaining
+limit. A role that denies the caller and a role that does not exist give the same error (measured on live AWS in July
+2026).
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ from dsops.sandbox.wire.responses import Value
 
 
 class AssumeRole:
-    """The operation, over one world."""
+    """The AssumeRole operation of one sandbox world."""
 
     def __init__(self, issuing: Issuing, seal: Seal) -> None:
         self._issuing = issuing
         self._seal = seal
 
     def perform(self, turn: AuthenticatedRequest) -> dict[str, Value]:
-        """Perform the operation. Raises SandboxRefusal."""
+        """Assume the role and return the response. Raises SandboxRefusal."""
         caller, world = turn.caller, self._issuing.world
         role_arn = turn.text("RoleArn")
         if caller.principal.kind == "root":
@@ -66,7 +67,7 @@ class AssumeRole:
         mfa_at: float | None,
         contexts: ProvidedContexts,
     ) -> Role:
-        """Return the role if the caller may assume it. All actions are checked with the same context."""
+        """Return the role if the caller may assume it. All required actions are checked with the same context."""
         role_arn = turn.text("RoleArn")
         trust = NO_ROLE if role is None else StoredPolicy(f"the trust policy of role {role.name}", role.trust)
         owner = parse_arn(role_arn)
@@ -74,7 +75,7 @@ class AssumeRole:
         context = assume_context(turn, role, tags, source_identity, mfa_at) | contexts.condition_keys()
         actions = ["sts:AssumeRole"]
         if source_identity and role is not None:
-            # A value that the trust policy does not allow is reported as this action's denial (measured).
+            # AWS reports a source identity that the trust policy does not allow as a denial of this action (measured).
             actions.insert(0, "sts:SetSourceIdentity")
         if tags.all:
             actions.append("sts:TagSession")
@@ -88,7 +89,10 @@ class AssumeRole:
 
 
 def issue_role_session(issuing: Issuing, turn: AuthenticatedRequest, role: Role, session: Session) -> dict[str, Value]:
-    """Issue the session if its policies and tags fit a token; return the answer, which states their size."""
+    """Issue the role session; return the response, which states how much of the token policies and tags take.
+
+    Raises PackedPolicyTooLarge if they do not fit into the token.
+    """
     is_sized = packed_size(session.policy, session.tags) is not None
     issued = issuing.issue(turn, session)
     result = role_answer(issuing.world, role, session, issued)
@@ -100,14 +104,14 @@ def issue_role_session(issuing: Issuing, turn: AuthenticatedRequest, role: Role,
 
 
 def role_session(turn: AuthenticatedRequest, role: Role, duration: int, tags: PassedTags) -> Session:
-    """Return a session of the role under the requested name."""
+    """Return a new session of the role, named as the request asks."""
     now, name = int(turn.now), turn.text("RoleSessionName")
     identity = (role.account, role.unique_id, name)
     return Session("role", *identity, now, now + duration, tags=tags.all, transitive_keys=tags.transitive_keys)
 
 
 def role_answer(world: World, role: Role, session: Session, issued: Issued) -> dict[str, Value]:
-    """Return the assumed role user and its credentials."""
+    """Return the response elements `AssumedRoleUser` and `Credentials`."""
     arn = f"arn:{world.partitions[role.account]}:sts::{role.account}:assumed-role/{role.name}/{session.name}"
     return {
         "AssumedRoleUser": {"AssumedRoleId": f"{role.unique_id}:{session.name}", "Arn": arn},
@@ -116,14 +120,14 @@ def role_answer(world: World, role: Role, session: Session, issued: Issued) -> d
 
 
 def check_role_arn(fields: Mapping[str, str]) -> None:
-    """Refuse an invalid RoleArn of valid length before all other schema checks (recorded)."""
+    """Raise ValidationError for a malformed RoleArn of valid length. AWS checks this before the schema (recorded)."""
     arn = fields.get("RoleArn", "")
     if 20 <= len(arn) <= 2048 and parse_arn(arn) is None:
         raise validation(f"{arn} is invalid")
 
 
 def _source_identity(turn: AuthenticatedRequest) -> str:
-    """Return the source identity, passed or inherited; once set it can't change along a role chain."""
+    """Return the source identity, from the request or inherited. It can't change along a role chain."""
     passed = turn.text("SourceIdentity")
     session = turn.caller.session
     inherited = "" if session is None else session.source_identity
@@ -146,14 +150,14 @@ def _duration(turn: AuthenticatedRequest, role: Role) -> int:
 def assume_context(
     turn: AuthenticatedRequest, role: Role | None, tags: PassedTags, source_identity: str, mfa_at: float | None
 ) -> Context:
-    """Return the condition keys that a trust policy is evaluated with, apart from the principal."""
+    """Return the condition keys for evaluating the trust policy, without those of the calling principal."""
     context = dict(turn.context)
     context["sts:RoleSessionName"] = (turn.text("RoleSessionName"),)
     for key, value in (("sts:ExternalId", turn.text("ExternalId")), ("sts:SourceIdentity", source_identity)):
         if value:
             context[key] = (value,)
     if mfa_at is not None:
-        # True for this call only; the role's session carries no MFA.
+        # MFA counts for this call only; the new session carries no MFA.
         context["aws:MultiFactorAuthPresent"] = ("true",)
         context["aws:MultiFactorAuthAge"] = ("0",)
     passed_keys = {lower_case(key) for key, _ in tags.passed}
@@ -162,7 +166,7 @@ def assume_context(
         context["sts:TransitiveTagKeys"] = transitive
     context |= request_tags(tags.passed)
     if role is not None:
-        # While the trust policy is evaluated, inherited transitive tags override the role's own.
+        # While the trust policy is evaluated, inherited transitive tags override the role's own tags.
         own = overlay(dict(role.tags), dict(tags.inherited))
         context |= tag_keys(("aws:ResourceTag", "iam:ResourceTag"), own.items())
         context["aws:ResourceAccount"] = (role.account,)

@@ -1,4 +1,4 @@
-"""AssumeRoot: a session of up to 15 minutes as a member account's root user, for one task.
+"""AssumeRoot: a session of up to 15 minutes as the root user of a member account, for one task.
 
 IAM User Guide, "Perform a privileged task on an AWS Organizations member account"; STS API Reference, AssumeRoot.
 """
@@ -25,11 +25,11 @@ _TASKS: Mapping[str, RootFeature] = {
     "S3UnlockBucketPolicy": "RootSessions",
     "SQSUnlockQueuePolicy": "RootSessions",
 }
-"""Name of the task policy -> the feature of centralized root access that it needs."""
+"""Name of each task policy -> the feature of centralized root access that must be enabled for the task."""
 
 
 def assume_root(issuing: Issuing, turn: AuthenticatedRequest) -> dict[str, Value]:
-    """Issue a session of the member's root user, limited by the task policy. Raises SandboxRefusal."""
+    """Issue a session of the member account's root user, limited by the task policy. Raises SandboxRefusal."""
     refuse_global_endpoint(turn)
     caller, organizations = turn.caller, issuing.world.organizations
     member = _member(turn)
@@ -39,7 +39,7 @@ def assume_root(issuing: Issuing, turn: AuthenticatedRequest) -> dict[str, Value
     if caller.principal.kind == "root" or (session is not None and session.kind != "role"):
         issuing.refuse(turn, "sts:AssumeRoot", resource)
     context = {**turn.context, "sts:TaskPolicyArn": (policy_arn,), "aws:ResourceAccount": (member,)}
-    # The member's root user has no policy that could allow this: the caller's own account decides.
+    # The member's root user has no policy that could allow this, so only the caller's own account decides.
     issuing.require(turn, AuthorizationQuestion("sts:AssumeRoot", resource, caller.account, context))
     if not _may_manage(organizations, caller.account, member, feature):
         issuing.refuse(turn, "sts:AssumeRoot", resource)
@@ -65,7 +65,7 @@ def assume_root(issuing: Issuing, turn: AuthenticatedRequest) -> dict[str, Value
 
 
 def _member(turn: AuthenticatedRequest) -> str:
-    """Return the member account, named by id or by its root user's ARN."""
+    """Return the id of the member account, which the request names by id or by its root user's ARN."""
     target = turn.text("TargetPrincipal")
     arn = parse_arn(target)
     if arn is not None and arn.service == "iam" and arn.resource == "root" and arn.partition == turn.caller.partition:
@@ -76,7 +76,7 @@ def _member(turn: AuthenticatedRequest) -> str:
 
 
 def _task(turn: AuthenticatedRequest) -> tuple[str, RootFeature]:
-    """Return the task policy's ARN and the feature that must be enabled for it."""
+    """Return the ARN of the requested task policy, and the feature that must be enabled for it."""
     descriptor = turn.parameters.get("TaskPolicyArn")
     arn = str(descriptor.get("arn", "")) if isinstance(descriptor, Mapping) else ""
     prefix = f"arn:{turn.caller.partition}:iam::aws:policy/root-task/"
@@ -87,7 +87,10 @@ def _task(turn: AuthenticatedRequest) -> tuple[str, RootFeature]:
 
 
 def _may_manage(organizations: Organizations, account: str, member: str, feature: RootFeature) -> bool:
-    """Whether the account manages the member's root access: same organization, with the feature enabled."""
+    """Whether the account manages the member's root access.
+
+    Both must be in the same organization, where the feature is enabled.
+    """
     own, other = organizations.membership(account), organizations.membership(member)
     if own is None or other is None or own.organization_id != other.organization_id:
         return False

@@ -18,18 +18,18 @@ from dsops.sandbox.wire.errors import refusal, validation
 from dsops.sandbox.wire.responses import Value
 
 DURATIONS = range(300, 43_201)
-"""Allowed lengths of a delegated session in seconds (IAM API Reference, CreateDelegationRequest)."""
+"""Allowed durations of a delegated session in seconds (IAM API Reference, CreateDelegationRequest)."""
 
 
 class _Giver(NamedTuple):
-    """The session of the delegating principal, and the ARN under which it acts."""
+    """The session of the delegating principal, and that principal's ARN."""
 
     session: Session
     arn: str
 
 
 def get_delegated_access_token(issuing: Issuing, seal: Seal, turn: AuthenticatedRequest) -> dict[str, Value]:
-    """Redeem the trade-in token. Raises SandboxRefusal."""
+    """Redeem the request's trade-in token for credentials. Raises SandboxRefusal."""
     issuing.require_action(turn, "sts:GetDelegatedAccessToken")
     opened = seal.open("trade-in", turn.text("TradeInToken"))
     if opened is None:
@@ -51,7 +51,7 @@ def get_delegated_access_token(issuing: Issuing, seal: Seal, turn: Authenticated
 
 
 def has_giver(world: World, arn: str) -> bool:
-    """Whether the ARN is that of a user or role in this sandbox."""
+    """Whether the ARN names a user or role that exists in this sandbox."""
     return _giver(world, arn, 0) is not None
 
 

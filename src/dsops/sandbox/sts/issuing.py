@@ -1,4 +1,4 @@
-"""Shared parts of the STS operations that issue credentials: authorization, sessions, token size."""
+"""Code shared by the STS operations that issue credentials: authorization, sessions, token size."""
 
 from __future__ import annotations
 
@@ -16,35 +16,36 @@ GLOBAL_HOST = "sts.amazonaws.com"
 
 
 class Issuing(NamedTuple):
-    """Judge and session table of one world."""
+    """Authorizer and session table of one sandbox world."""
 
     world: World
     sessions: SessionTable
     judge: Authorizer
 
     def require(self, turn: AuthenticatedRequest, question: AuthorizationQuestion) -> None:
-        """Raise AccessDenied unless the caller is allowed."""
+        """Raise AccessDenied unless the caller's policies allow the action in question."""
         self.judge.require(turn.caller, question, turn.request_id, turn.now)
 
     def require_action(self, turn: AuthenticatedRequest, action: str) -> None:
-        """Raise AccessDenied unless the caller is allowed an action without a resource."""
+        """Raise AccessDenied unless the caller's policies allow an action that has no resource."""
         self.require(turn, AuthorizationQuestion(action, "*", turn.caller.account, turn.context))
 
     def refuse(self, turn: AuthenticatedRequest, action: str, resource: str = "") -> NoReturn:
-        """Raise AccessDenied without a reason."""
+        """Raise AccessDenied with a message that gives no reason."""
         where = f" on resource: {resource}" if resource else ""
         raise access_denied(f"User: {turn.caller.arn} is not authorized to perform: {action}{where}")
 
     def refuse_restricted(self, turn: AuthenticatedRequest) -> None:
-        """Refuse GetSessionToken and federated sessions, which may call few operations of STS."""
+        """Raise AccessDenied for GetSessionToken and federated sessions, which may call only few STS operations."""
         session = turn.caller.session
         if session is not None and session.kind != "role":
             self.refuse(turn, f"sts:{turn.operation}")
 
     def issue(self, turn: AuthenticatedRequest, session: Session) -> Issued:
-        """Issue credentials for the session if its account has STS activated in the request's region.
+        """Issue credentials for the session.
 
-        IAM User Guide, "Manage AWS STS in an AWS Region": the account that owns the new credentials decides.
+        Raises RegionDisabledException if STS is not activated in the request's region for the account that owns the
+        new credentials (IAM User Guide, "Manage AWS STS in an AWS Region").
         """
         check_region(self.world, session.account, turn.caller.region)
         return self.sessions.issue(session, turn.number("MinimumSessionTokenSize", 0))
@@ -62,13 +63,13 @@ def check_region(world: World, account: str, region: str) -> None:
 
 
 def refuse_global_endpoint(turn: AuthenticatedRequest) -> None:
-    """Refuse operations that sts.amazonaws.com lacks. Requests through AWS_ENDPOINT_URL count as regional."""
+    """Raise InvalidAction if the request is for sts.amazonaws.com, which lacks the operation."""
     if turn.host.partition(":")[0].lower() == GLOBAL_HOST:
         raise refusal("InvalidAction", f"Could not find operation {turn.operation} for version 2011-06-15")
 
 
 def credentials(issued: Issued) -> dict[str, Value]:
-    """Return the `Credentials` element of an answer."""
+    """Return the `Credentials` element of a response."""
     return {
         "AccessKeyId": issued.access_key_id,
         "SecretAccessKey": issued.secret_access_key,
@@ -78,10 +79,10 @@ def credentials(issued: Issued) -> dict[str, Value]:
 
 
 def token_share(issued: Issued) -> int:
-    """Return the token's length as a percentage of the maximum."""
+    """Return the session token's length as a percentage of the maximum."""
     return -(-100 * len(issued.session_token) // MAX_TOKEN)
 
 
 def token_size(issued: Issued) -> dict[str, Value]:
-    """Return the answer's elements about the session token's size."""
+    """Return the response elements that state the session token's size."""
     return {"SessionTokenUtilization": token_share(issued), "SessionTokenSize": len(issued.session_token)}

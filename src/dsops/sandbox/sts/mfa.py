@@ -1,4 +1,4 @@
-"""Check a call's MFA code: valid once, and only for a device of the calling user."""
+"""Check the MFA code of a call: each code is valid once, and only for a device of the calling user."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from dsops.sandbox.wire.errors import access_denied
 
 
 def check_mfa(world: World, turn: AuthenticatedRequest) -> float | None:
-    """Return the time of MFA, which is now; None without a code. Raises AccessDenied for a wrong code."""
+    """Return the time of authentication (the time of the call), or None if the request has no MFA code.
+
+    Raises AccessDenied for a wrong code.
+    """
     serial, code = turn.text("SerialNumber"), turn.text("TokenCode")
     if not serial and not code:
         return None

@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 CLAIMS: Final = "https://sts.amazonaws.com/"
-"""The claim with AWS's data about the caller."""
+"""Name of the claim that holds AWS's data about the caller."""
 
 _KEY_IDS: Final = {"RS256": "RSA_0", "ES384": "EC384_0"}
 _DEFAULT_SECONDS: Final = 300
-# AWS does not publish its limit; most servers accept headers of up to 8 KB.
+# AWS does not publish its limit. Most servers accept headers of up to 8 KB, and the token must fit into one.
 _MAX_PAYLOAD: Final = 6_000
 _ORIGIN: Final = "aws:OriginIdentity/"
 
 
 class Outbound:
-    """The accounts with outbound federation enabled, their issuer URLs, and the signing keys."""
+    """Outbound federation: the accounts where it is enabled, their issuer URLs, and the signing keys."""
 
     def __init__(self, issuing: Issuing) -> None:
         self._issuing = issuing
@@ -46,24 +46,24 @@ class Outbound:
         self._enabled: set[str] = set()
 
     def enable(self, account: str) -> str:
-        """Enable the feature; return the account's issuer, which never changes."""
+        """Enable outbound federation for the account; return its issuer URL, which never changes."""
         self._enabled.add(account)
         return self._issuers.setdefault(account, f"https://{uuid4()}.tokens.sts.global.api.aws")
 
     def disable(self, account: str) -> None:
-        """Disable the feature; tokens issued before remain valid."""
+        """Disable outbound federation for the account. Tokens issued before remain valid."""
         self._enabled.discard(account)
 
     def is_enabled(self, account: str) -> bool:
-        """Whether the feature is enabled for the account."""
+        """Whether outbound federation is enabled for the account."""
         return account in self._enabled
 
     def issuer(self, account: str) -> str | None:
-        """Return the account's issuer; None if the feature was never enabled."""
+        """Return the account's issuer URL, or None if outbound federation was never enabled."""
         return self._issuers.get(account)
 
     def get_web_identity_token(self, turn: AuthenticatedRequest) -> dict[str, Value]:
-        """Issue the token. Raises SandboxRefusal."""
+        """Issue a token that identifies the caller. Raises SandboxRefusal."""
         refuse_global_endpoint(turn)
         caller, session = turn.caller, turn.caller.session
         if caller.principal.kind == "federated-session" or (session is not None and session.kind == "assumed-root"):
@@ -118,7 +118,7 @@ class Outbound:
         return {"keys": [{**keys[name], "kid": _KEY_IDS[name], "alg": name, "use": "sig"} for name in _KEY_IDS]}
 
     def discovery(self, account: str, base: str) -> dict[str, object]:
-        """Return `/.well-known/openid-configuration`; the key set's URL is below `base`, the sandbox's own address."""
+        """Return `/.well-known/openid-configuration`. The key set's URL is below `base`, the sandbox's own address."""
         return {
             "issuer": self._issuers[account],
             "jwks_uri": f"{base}/.well-known/jwks.json",
@@ -154,7 +154,7 @@ class Outbound:
         }
         membership = self._issuing.world.organizations.membership(caller.account)
         if membership is not None:
-            # A list, as seen on AWS; its documentation shows a string.
+            # AWS was seen to send a list; its documentation shows a string.
             claims |= {"org_id": membership.organization_id, "ou_path": [membership.path]}
         if turn.text("SubjectMode"):
             claims["subject_mode"] = turn.text("SubjectMode")
@@ -190,14 +190,14 @@ class Outbound:
 
 @cache
 def _new_rsa_key() -> RSAPrivateKey:
-    """Generate one key for all sandboxes of this process: it takes 0.1 s of processor time."""
+    """Generate the RSA signing key, which takes 0.1 s. All sandboxes of this process share it."""
     from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
     return generate_private_key(65537, 2048)
 
 
 def _principal(turn: AuthenticatedRequest) -> str:
-    """Return the caller's ARN; for a session the role's, not the session's."""
+    """Return the ARN of the calling user or role. A role session is represented by its role's ARN."""
     caller = turn.caller
     return caller.arn if caller.role is None else caller.role.arn
 
@@ -213,7 +213,7 @@ def _check_scope(turn: AuthenticatedRequest) -> None:
 
 
 def _subject(turn: AuthenticatedRequest) -> str:
-    """Return the token's subject: the principal, or the origin identity in the session's context."""
+    """Return the token's subject: the calling principal, or the origin identity that the session carries."""
     if turn.text("SubjectMode") != "OriginIdentity":
         return _principal(turn)
     session = turn.caller.session

@@ -1,4 +1,4 @@
-"""GetSessionToken and GetFederationToken: sessions of a user, and of a federated user."""
+"""GetSessionToken and GetFederationToken: issue a session to the calling user, or to a federated user."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dsops.sandbox.wire.responses import Value
 
 
 def get_session_token(issuing: Issuing, turn: AuthenticatedRequest) -> dict[str, Value]:
-    """Issue a session to the caller; needs no permission, and no policy can deny it."""
+    """Issue a session to the calling user. The call needs no permission, and no policy can deny it."""
     caller = turn.caller
     if caller.session is not None:
         raise access_denied("Cannot call GetSessionToken with session credentials")
@@ -34,7 +34,7 @@ def get_session_token(issuing: Issuing, turn: AuthenticatedRequest) -> dict[str,
 
 
 def get_federation_token(issuing: Issuing, turn: AuthenticatedRequest) -> dict[str, Value]:
-    """Issue a session of the caller's account under another name."""
+    """Issue a session for a federated user, under the name in the request."""
     caller = turn.caller
     if caller.session is not None:
         raise access_denied("Cannot call GetFederationToken with session credentials")
@@ -64,14 +64,15 @@ def get_federation_token(issuing: Issuing, turn: AuthenticatedRequest) -> dict[s
     result: dict[str, Value] = {
         "Credentials": credentials(issued),
         "FederatedUser": {"FederatedUserId": f"{caller.account}:{name}", "Arn": arn},
-        # Answers without policies or tags had 0 before AWS made this an alias of SessionTokenUtilization (recorded).
+        # AWS sent 0 here without policies or tags, until PackedPolicySize became an alias of SessionTokenUtilization
+        # (recorded).
         "PackedPolicySize": token_share(issued) if is_sized else 0,
     }
     return result | token_size(issued)
 
 
 def _duration(turn: AuthenticatedRequest) -> int:
-    """Return the duration: up to 36 hours for a user; silently cut to one hour for a root user."""
+    """Return the session duration: up to 36 hours for a user, silently limited to one hour for a root user."""
     if turn.caller.principal.kind == "root":
         return min(turn.number("DurationSeconds", HOUR), HOUR)
     return turn.number("DurationSeconds", 12 * HOUR)

@@ -1,7 +1,7 @@
-"""ProvidedContexts of AssumeRole: assertions of a trusted provider about the user behind a call.
+"""ProvidedContexts of AssumeRole: a trusted provider's assertions about the user behind a call.
 
-On AWS, IAM Identity Center makes such assertions; here `/_sandbox/context` does. The session keeps their keys, and
-`sts:SetContext` must be allowed.
+On AWS, IAM Identity Center issues such assertions; here `/_sandbox/context` does. The session keeps the asserted
+keys, and policies must allow `sts:SetContext`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ IDENTITY_CENTER = "arn:aws:iam::aws:contextProvider/IdentityCenter"
 
 
 class ProvidedContexts(NamedTuple):
-    """The providers and keys of a call's context assertions."""
+    """The providers and the context keys that a call's assertions contain."""
 
     providers: tuple[str, ...] = ()
     keys: tuple[tuple[str, str], ...] = ()
 
     def condition_keys(self) -> dict[str, tuple[str, ...]]:
-        """Return the condition keys with which `sts:SetContext` is authorized."""
+        """Return the condition keys for authorizing `sts:SetContext`."""
         if not self.providers:
             return {}
         return {
@@ -34,7 +34,7 @@ class ProvidedContexts(NamedTuple):
 
 
 def read_contexts(turn: AuthenticatedRequest, seal: Seal) -> ProvidedContexts:
-    """Parse the assertions passed. Raises InvalidContextAssertion for a forged or expired one."""
+    """Parse the request's context assertions. Raises InvalidContextAssertion if one is forged or expired."""
     entries = cast("Sequence[Mapping[str, str]]", turn.parameters.get("ProvidedContexts", ()))
     if not entries:
         return ProvidedContexts()

@@ -1,7 +1,7 @@
-"""GetScopedCredentials: the calling session with fewer permissions or an earlier end.
+"""GetScopedCredentials: reissue the calling session with fewer permissions or an earlier end.
 
-STS API Reference, GetScopedCredentials (2026). The service authorization reference lists no such action, so here no
-policy allows or denies it.
+STS API Reference, GetScopedCredentials (2026). The service authorization reference lists no such action, so in the
+sandbox no policy allows or denies the call.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def get_scoped_credentials(issuing: Issuing, turn: AuthenticatedRequest) -> dict
                 "The requested DurationSeconds is greater than the remaining lifetime of the calling session.",
             )
     scopes = session.scopes if layer is None else (*session.scopes, layer)
-    # Keep `issued_at`: a session revoked by aws:TokenIssueTime must not look newer.
+    # Keep `issued_at`: otherwise a session revoked by aws:TokenIssueTime would look newer, and be valid again.
     scoped = session._replace(expires_at=expires_at, scopes=scopes)
     check_token_size(scoped)
     issued = issuing.issue(turn, scoped)

@@ -1,7 +1,7 @@
-"""Encrypted texts that only this sandbox can make and read: trade-in, context and sign-in tokens.
+"""Encrypted tokens that only this sandbox can issue and read: trade-in, context and sign-in tokens.
 
-On AWS they come from services that the sandbox does not emulate (IAM's delegation requests, IAM Identity Center, the
-console); here `/_sandbox/...` issues them on request.
+On AWS other services issue them (IAM's delegation requests, IAM Identity Center, the console), which the sandbox does
+not emulate; here `/_sandbox/...` issues them on request.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ Kind = Literal["trade-in", "context", "sign-in"]
 
 
 class Opened(NamedTuple):
-    """The content of a sealed text."""
+    """The decrypted content of a token, and its expiry."""
 
     content: Mapping[str, Any]
-    """JSON types, as they were sealed."""
+    """The content passed to `seal`, as JSON types."""
     expires_at: float
 
 
 class Seal:
-    """Encrypts with a key of this sandbox, generated at first use."""
+    """Encrypts and decrypts tokens with a key of this sandbox, generated at first use."""
 
     def seal(self, kind: Kind, content: Mapping[str, object], expires_at: float) -> str:
-        """Encrypt the content."""
+        """Return a token of that kind with the content and the expiry."""
         whole = {"kind": kind, "content": content, "expires_at": expires_at}
         return self._fernet.encrypt(json.dumps(whole).encode()).decode()
 
     def open(self, kind: Kind, text: str) -> Opened | None:
-        """Decrypt a text, expired or not; None for another kind of text or one not made by this sandbox."""
+        """Decrypt a token, expired or not. Returns None for another kind of token or one of another sandbox."""
         from cryptography.fernet import InvalidToken
 
         try:

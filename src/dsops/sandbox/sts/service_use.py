@@ -1,4 +1,4 @@
-"""Sessions that AWS services assume: for an ECS task, an EKS pod, a Lambda function. None of them is run."""
+"""Role sessions as ECS, EKS and Lambda assume them for a task, a pod or a function. Nothing is run."""
 
 from __future__ import annotations
 
@@ -10,32 +10,38 @@ from typing import Final, NamedTuple
 from dsops.sandbox.state.world import Role, Tags
 
 CLUSTER: Final = "sandbox"
-"""The name of the cluster of all tasks and pods."""
+"""The name of the cluster that all tasks and pods belong to."""
 _MAX_NAME: Final = 64
 
 
 class ServiceUse(NamedTuple):
-    """The service that assumes a role, the session's name, keys and tags."""
+    """A service's use of a role: the service that assumes it, and the session's name, keys and tags."""
 
     service: str
     session_name: str
     source: Mapping[str, tuple[str, ...]]
-    """Condition keys of the trust policy that say for which resource, as in the services' guides."""
+    """Condition keys for the trust policy that name the resource, as the services' guides describe."""
     tags: Tags = ()
-    """Session tags, all of them transitive."""
+    """Session tags. All of them are transitive."""
     session_keys: Mapping[str, tuple[str, ...]] = MappingProxyType({})
-    """Condition keys of all requests of the session."""
+    """Condition keys that every request of the session has."""
 
 
 def of_task(role: Role, partition: str, region: str) -> ServiceUse:
-    """A task; ECS names the session after its id (Amazon ECS Developer Guide, "Amazon ECS task IAM role")."""
+    """Return the role use of an ECS task.
+
+    ECS names the session after the task's id (Amazon ECS Developer Guide, "Amazon ECS task IAM role").
+    """
     task = os.urandom(16).hex()
     arn = f"arn:{partition}:ecs:{region}:{role.account}:task/{CLUSTER}/{task}"
     return ServiceUse("ecs-tasks.amazonaws.com", task, {"aws:SourceAccount": (role.account,), "aws:SourceArn": (arn,)})
 
 
 def of_pod(role: Role, partition: str, region: str, namespace: str, service_account: str) -> ServiceUse:
-    """A pod of EKS Pod Identity, with the six tags of the Amazon EKS User Guide ("... based on tags")."""
+    """Return the role use of a pod with EKS Pod Identity.
+
+    The session has the six tags of the Amazon EKS User Guide ("... based on tags").
+    """
     pod, uid = f"{service_account}-{os.urandom(3).hex()}", os.urandom(16).hex()
     uid = f"{uid[:8]}-{uid[8:12]}-{uid[12:16]}-{uid[16:20]}-{uid[20:]}"
     tags = (
@@ -51,7 +57,11 @@ def of_pod(role: Role, partition: str, region: str, namespace: str, service_acco
 
 
 def of_function(role: Role, partition: str, region: str, function: str) -> ServiceUse:
-    """A Lambda function; sessions have its name, requests its ARN as a condition key (Lambda Developer Guide)."""
+    """Return the role use of a Lambda function.
+
+    The session has the function's name, and its requests the function's ARN as a condition key (Lambda Developer
+    Guide).
+    """
     arn = f"arn:{partition}:lambda:{region}:{role.account}:function:{function}"
     return ServiceUse(
         "lambda.amazonaws.com",

@@ -1,4 +1,4 @@
-"""Session policies and session tags passed when a session is issued, and their share of the token."""
+"""Session policies and session tags in a request for a session, and how much of the token they take."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _TAG_CHARACTERS = 1024
 
 
 class PassedTags(NamedTuple):
-    """Session tags passed with a call, and those inherited from the caller's session."""
+    """Session tags of a new session: those in the request, and those inherited from the caller's session."""
 
     passed: Tags
     inherited: Tags
-    """Transitive tags of the caller's session."""
+    """The transitive tags of the caller's session."""
     transitive_keys: tuple[str, ...]
-    """Passed and inherited keys that the new session hands on."""
+    """Keys of the tags, from the request or inherited, that the new session passes on."""
 
     @property
     def all(self) -> Tags:
@@ -36,7 +36,10 @@ class PassedTags(NamedTuple):
 
 
 def read_policies(turn: AuthenticatedRequest, world: World, account: str) -> PolicyLayer | None:
-    """Return the session policies; managed ones must be the account's own or AWS's. Raises SandboxRefusal."""
+    """Return the session policies in the request. Managed policies must be the account's own or AWS's.
+
+    Raises SandboxRefusal.
+    """
     if "Policy" not in turn.parameters and not turn.parameters.get("PolicyArns"):
         return None
     inline = turn.text("Policy")
@@ -62,7 +65,7 @@ def read_policies(turn: AuthenticatedRequest, world: World, account: str) -> Pol
 
 
 def read_tags(turn: AuthenticatedRequest) -> PassedTags:
-    """Return the tags passed and inherited. Raises SandboxRefusal."""
+    """Return the session tags in the request and those inherited. Raises SandboxRefusal."""
     entries = cast("Sequence[Mapping[str, str]]", turn.parameters.get("Tags", ()))
     passed = tuple((entry.get("Key", ""), entry.get("Value", "")) for entry in entries)
     transitive_keys = cast("Sequence[str]", turn.parameters.get("TransitiveTagKeys", ()))
@@ -83,9 +86,9 @@ def read_tags(turn: AuthenticatedRequest) -> PassedTags:
 
 
 def packed_size(layer: PolicyLayer | None, tags: Tags) -> int | None:
-    """Return the percentage of the limit that policies and tags take; None when none was passed.
+    """Return the percentage of the size limit that policies and tags take, or None if the request has neither.
 
-    Raises PackedPolicyTooLarge over 100.
+    Raises PackedPolicyTooLarge above 100.
     """
     if layer is None and not tags:
         return None
@@ -100,7 +103,7 @@ def packed_size(layer: PolicyLayer | None, tags: Tags) -> int | None:
 
 
 def check_token_size(session: Session) -> None:
-    """Raise PackedPolicyTooLarge when the session's policies and tags would not fit into its token."""
+    """Raise PackedPolicyTooLarge if the session's policies and tags would not fit into its token."""
     size = session_token_size(session)
     if size > MAX_TOKEN:
         raise refusal(

@@ -1,4 +1,4 @@
-"""AWS STS: the signed operations; those of more than a few lines have a file of their own.
+"""AWS STS: the signed operations. Each operation of more than a few lines has its own file.
 
 https://docs.aws.amazon.com/STS/latest/APIReference/. The unsigned operations are in `federation`.
 """
@@ -31,14 +31,14 @@ from dsops.sandbox.wire.responses import Value
 
 
 class StsService:
-    """The service, over one world."""
+    """The signed STS operations of one sandbox world."""
 
     def __init__(self, world: World, sessions: SessionTable, judge: Authorizer) -> None:
         self._issuing = issuing = Issuing(world, sessions, judge)
         self.messages = Messages()
-        """Decoded by DecodeAuthorizationMessage."""
+        """Encodes the authorization messages of denied requests, which DecodeAuthorizationMessage decodes."""
         self.seal = Seal()
-        """Seals trade-in tokens and context assertions."""
+        """Encrypts trade-in tokens and context assertions."""
         self.outbound = Outbound(issuing)
         self._operations: dict[str, Callable[[AuthenticatedRequest], dict[str, Value]]] = {
             "AssumeRole": AssumeRole(issuing, self.seal).perform,
@@ -63,7 +63,7 @@ class StsService:
         return self._operations[turn.operation](turn)
 
     def _get_caller_identity(self, turn: AuthenticatedRequest) -> dict[str, Value]:
-        """Return the caller's identity; needs no permission, and no policy can deny it."""
+        """Return the caller's identity. The call needs no permission, and no policy can deny it."""
         caller = turn.caller
         return {"Arn": caller.arn, "UserId": caller.user_id, "Account": caller.account}
 
@@ -78,7 +78,7 @@ class StsService:
         return {"Account": account}
 
     def _decode_authorization_message(self, turn: AuthenticatedRequest) -> dict[str, Value]:
-        """Decode an authorization message of the caller's own account; see `messages`."""
+        """Decode an authorization message that was issued in the caller's own account; see `messages`."""
         self._issuing.refuse_restricted(turn)
         self._issuing.require_action(turn, "sts:DecodeAuthorizationMessage")
         decoded = self.messages.decode(turn.text("EncodedMessage"), turn.caller.account)
@@ -87,14 +87,14 @@ class StsService:
         return {"DecodedMessage": decoded}
 
     def service_caller(self, role: Role, service: str, region: str) -> Caller:
-        """Return an AWS service as the caller of AssumeRole."""
+        """Return the caller of an AssumeRole that an AWS service makes."""
         principal = Principal("service", "", "", federated=service)
         return Caller(principal, self._issuing.world.partitions[role.account], "", "", region, None, None, None, {})
 
     def issue_to_service(
         self, turn: AuthenticatedRequest, role: Role, session_keys: Mapping[str, tuple[str, ...]]
     ) -> tuple[Issued, dict[str, Value]]:
-        """Issue a session if the role's trust policy allows the calling AWS service. Raises SandboxRefusal."""
+        """Issue a role session to an AWS service that the role trusts. Raises SandboxRefusal."""
         trust = StoredPolicy(f"the trust policy of role {role.name}", role.trust)
         tags = read_tags(turn)
         context = assume_context(turn, role, tags, "", None)

@@ -11,16 +11,16 @@ __all__ = ["STEP_SECONDS", "are_consecutive", "code_at", "is_seed", "step_of"]
 
 
 def step_of(seed: str, code: str, now: float) -> int | None:
-    """Return the time step of a code, the current or an adjacent one; None for a wrong code.
+    """Return the time step of a code, which must be the current step or an adjacent one; None for a wrong code.
 
-    One step of tolerance either way is what RFC 6238 (5.2) recommends for clock drift.
+    RFC 6238 (5.2) recommends a tolerance of one step either way for clock drift.
     """
     key = key_of(seed)
     return next((step for step in _nearby_steps(now) if hmac.compare_digest(code_of(key, step), code)), None)
 
 
 def are_consecutive(seed: str, first: str, second: str, now: float) -> bool:
-    """Whether the two codes are consecutive and current, as enabling a device requires."""
+    """Whether the two codes belong to consecutive, current time steps. Enabling an MFA device requires that."""
     key = key_of(seed)
     steps = (int(now // STEP_SECONDS) + shift for shift in range(-2, 2))
     return any(

@@ -1,4 +1,4 @@
-"""The verified content of a web identity token or SAML assertion."""
+"""The identity that a verified web identity token or SAML assertion proves."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import NamedTuple
 
 
 class IdentityProof(NamedTuple):
-    """An identity that an identity provider vouches for."""
+    """A user's identity as a trusted identity provider has signed it."""
 
     provider: str
-    """The provider's ARN, or the name of one that every account has; the principal in a trust policy."""
+    """The provider's ARN, or the name of a built-in provider. Trust policies name it as their principal."""
     issuer: str
     subject: str
     audience: str
     session_keys: Mapping[str, tuple[str, ...]]
     """Condition keys that the session keeps: `HOST:sub`, `saml:sub`."""
     other_keys: Mapping[str, tuple[str, ...]]
-    """Condition keys that only the trust policy sees."""
+    """Condition keys that are only available while the trust policy is evaluated."""
     tags: tuple[tuple[str, str], ...]
     transitive_keys: tuple[str, ...]
     source_identity: str
     session_name: str = ""
-    """SAML: the provider sets the session's name, not the request."""
+    """SAML only: the session's name, which the provider sets instead of the request."""
     longest_seconds: int | None = None
-    """SAML: the provider's limit for the session's length."""
+    """SAML only: the provider's limit for the session's length, in seconds."""
     subject_type: str = ""
     name_qualifier: str = ""
-    """SAML: tells subjects of one provider from those of another."""
+    """SAML only: a qualifier that distinguishes subjects of different providers."""
     assertion_id: str = ""
