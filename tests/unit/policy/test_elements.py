@@ -90,7 +90,7 @@ def test_a_deny_with_not_action_spares_what_it_lists() -> None:
     ],
 )
 def test_resources_match_part_by_part_and_with_case(written: Json, hit: str, miss: str | None) -> None:
-    """Wildcards in a resource match slashes and colons in the ARN's last part, but do not cross the first five parts."""
+    """Wildcards match slashes and colons in the ARN's last part, but do not cross its first five parts."""
     assert allows(written, hit)
     assert miss is None or not allows(written, miss)
 

@@ -291,7 +291,7 @@ def test_every_problem_is_reported_at_once() -> None:
     ],
 )
 def test_iams_own_words_are_kept_for_the_sandbox(kind: PolicyKind, statement: Json, words: str) -> None:
-    """The error contains IAM's MalformedPolicyDocument message for the first problem; the sandbox returns this message."""
+    """The error has IAM's MalformedPolicyDocument message for the first problem, which the sandbox returns."""
     with pytest.raises(PolicyInvalid, match="that AWS accepts") as refused:
         parse_policy(text(statement), kind, name="mine")
     assert f"AWS would answer MalformedPolicyDocument: {words}" == refused.value.why

@@ -62,7 +62,7 @@ class TestFoundingPage:
         assert (lint_report.kind, lint_report.findings) == ("identity", ())
 
     def test_private_addresses_are_never_seen_and_a_user_id_is_one_user(self) -> None:
-        """The linter checks the page's block of conditions, a fragment of a statement: private addresses never match."""
+        """The linter checks the page's block of conditions, a fragment: private addresses never match."""
         document = page("4. Use Condition Keys")
 
         assert placed(document) == [

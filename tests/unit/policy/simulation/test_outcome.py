@@ -156,7 +156,7 @@ class TestNotGiven:
     """Policies that every resource has are unknown if the case does not give them; they do not count as missing."""
 
     def test_a_role_without_a_trust_policy_gives_no_answer(self) -> None:
-        """If the case gives no trust policy for the role, the outcome is unknown, unless the caller is denied anyway."""
+        """If the case gives no trust policy for the role, the outcome is unknown unless it is a denial anyway."""
         assert outcome(asked(), given(identity=ALLOWS)).verdict == "unknown"
         assert outcome(asked(), given(identity=identity(deny("sts:*")))).verdict == "explicit-deny"
         assert outcome(asked(), given(identity=ALLOWS, trust=None)).verdict == "implicit-deny"
