@@ -175,7 +175,7 @@ def test_whatever_the_thread_raises_does_not_stop_it(error: Exception) -> None:
 
 
 def test_setting_the_clock_back_does_not_delay_a_renewal() -> None:
-    """If the wall clock is set back, the session is still renewed on time, since its age is monotonic."""
+    """If the wall clock is set back, the session is still renewed on time: a monotonic clock measures its age."""
     with world() as it:
         it.clock.advance(-HOUR)
         it.wait(39 * 60)

@@ -261,7 +261,7 @@ def test_without_a_free_descriptor_the_loop_sleeps() -> None:
 
 
 def test_a_request_during_a_renewal_waits_for_it(server: Server) -> None:
-    """A request that arrives after the session's end (the laptop slept) waits for the renewal and gets the new session."""
+    """A request after the session's end (the laptop slept) waits for the renewal and gets the new session."""
     server.source.current, server.source.is_under_way = None, True
     threading.Timer(0.2, lambda: setattr(server.source, "current", SESSION)).start()
     status, content = server.ask()
