@@ -23,12 +23,12 @@ MODEL = Session().get_service_model("athena")
 
 
 def athena_at(server: StubServer, scene: Scene, **more: Any) -> api.Athena:
-    """Athena at the stub server."""
+    """Return an Athena client that talks to the stub server."""
     return api.Athena(scene.client, SESSION, endpoint_at(server, "athena"), **more)
 
 
 def ask(stub: Any, work: Any, **more: Any) -> tuple[Any, StubServer]:
-    """The action's result, and the server that was called."""
+    """Return the action's result, and the server that was called."""
     scene = Scene()
     with StubServer(stub) as server:
         return scene.run(work(athena_at(server, scene, **more))), server

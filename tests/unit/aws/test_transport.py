@@ -116,7 +116,7 @@ def test_more_requests_than_connections_are_all_answered(driver: Driver) -> None
 
 
 def test_waiting_for_a_connection_is_not_connecting_too_slowly(driver: Driver) -> None:
-    """The connect timeout of a waiting request starts when it gets a connection."""
+    """If a request waits for a free connection, its connect timeout starts only when it gets one."""
     first_round = threading.Event()
 
     def answer(seen: Seen) -> Answer:
@@ -623,7 +623,10 @@ def test_without_pycurl_urllib3_takes_over(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_connection_opened_before_is_used_by_the_request() -> None:
-    """A prepared connection is used by the later request, while the first host's answer is awaited."""
+    """A connection that was opened in advance is used by the later request.
+
+    It is opened while the answer of the first host is awaited.
+    """
     driver = CurlDriver()
     with StubServer(ok) as first, StubServer(ok) as second:
         driver.prepare(WireRequest("HEAD", second.url + "/"))
@@ -639,7 +642,7 @@ def test_a_connection_opened_before_is_used_by_the_request() -> None:
 
 
 def test_a_connection_that_could_not_be_opened_before_is_no_failure() -> None:
-    """A connection that cannot be prepared is no failure; the request itself will fail."""
+    """If a connection cannot be opened in advance, no error is raised; the request itself will fail."""
     driver = CurlDriver()
     with StubServer(ok) as server:
         driver.prepare(WireRequest("HEAD", f"http://127.0.0.1:{free_port()}/"))
@@ -648,7 +651,7 @@ def test_a_connection_that_could_not_be_opened_before_is_no_failure() -> None:
 
 
 def test_sockets_with_high_numbers_are_served_too(driver: Driver) -> None:
-    """Sockets with descriptors above 1024 work, which `select` cannot watch."""
+    """Sockets whose descriptor numbers exceed 1024, the limit of `select`, work."""
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))

@@ -49,7 +49,7 @@ def test_an_ambiguous_key_is_left_alone(line: str) -> None:
     ],
 )
 def test_a_value_is_replaced(line: str, expected: str) -> None:
-    """The whole value is replaced, together with the text that belongs to it."""
+    """A value is replaced with its quotes; comments, white space and neighbouring entries stay."""
     lines = Lines(line)
 
     assert lines.set_value(1, "version", "0", "1")
