@@ -85,7 +85,7 @@ def test_a_chain_trusts_the_hop_before(tmp_path: Path) -> None:
 
 
 def test_what_a_store_sends_is_demanded(tmp_path: Path) -> None:
-    """A role requires the external ID and session tags that its store sends, and limits the duration to the store's."""
+    """A role requires the external ID that its store sends, and allows only the tags and duration that it sends."""
     made = seeded(tmp_path, STORES)
 
     (jump,), (target,) = account(made, "111111111111").roles, account(made, "222222222222").roles

@@ -174,7 +174,7 @@ def test_a_session_has_no_user_name_of_its_own_accord() -> None:
     ],
 )
 def test_an_arn_without_its_last_parts_has_wildcards_there(pattern: str, hits: tuple[bool, ...]) -> None:
-    """An ARN with fewer parts than six gets wildcards for the missing ones, also in NotResource and in a Deny.
+    """If an ARN has fewer than six parts, wildcards replace the missing parts, also in NotResource and in a Deny.
 
     AWS IAM User Guide, "Incomplete ARNs".
     """

@@ -46,7 +46,7 @@ def test_parts_don_t_run_into_each_other() -> None:
 
 
 def test_the_digest_is_keyed() -> None:
-    """The digest depends on a key of the process, so that it cannot be used to test guesses of a secret key."""
+    """The digest depends on a random key of the process, so it cannot be used to test guesses of a secret key."""
     assert digest(KEYS, key=b"x" * 32) != digest(KEYS)
 
 
