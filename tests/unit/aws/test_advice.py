@@ -36,7 +36,7 @@ def test_an_unknown_region_of_a_login_names_sso_region(host: str) -> None:
 
 
 def test_an_unknown_region_without_a_suggestion() -> None:
-    """For a region that resembles none, the hint makes no guess: a wrong one would mislead."""
+    """For a region that resembles no known region the hint makes no guess, since a wrong one would mislead."""
     hint = "`xyz` is not a region that dsops knows: check `region` or AWS_REGION"
     assert advice("https://ssm.xyz.amazonaws.com/") == hint
 

@@ -504,7 +504,7 @@ def test_a_json_code_may_stand_in_a_header() -> None:
     ],
 )
 def test_what_is_not_an_answer_of_aws_says_so(answer: Answer) -> None:
-    """An answer that is not AWS's (captive portal, proxy) is AnswerInvalid; nothing of its body is shown."""
+    """An answer that is not AWS's (captive portal, proxy) raises AnswerInvalid; nothing of its body is shown."""
     error = failure_of(answer)
     assert isinstance(error, AnswerInvalid)
     assert "not as AWS does" in error.message
@@ -514,7 +514,7 @@ def test_what_is_not_an_answer_of_aws_says_so(answer: Answer) -> None:
 
 @pytest.mark.parametrize("body", [b"[]", b'"text"', b"nul", b"[" * 100_000, b"\xff"])
 def test_what_is_not_a_json_object_says_so(body: bytes) -> None:
-    """A JSON answer that is no object, or is nested too deeply, is AnswerInvalid."""
+    """A JSON answer that is no object, or is nested too deeply, raises AnswerInvalid."""
     scene = Scene()
     with StubServer(lambda _: Answer(body=body)) as server, pytest.raises(AnswerInvalid, match="not as AWS does"):
         scene.run(call_json(scene.client, call_at(server), "secretsmanager", {}))

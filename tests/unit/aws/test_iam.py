@@ -146,7 +146,7 @@ def test_unknown_entities_and_denied_reads_differ() -> None:
 
 @pytest.mark.parametrize("result", ["", "<Role/>", "<Role><Arn>arn:aws:iam::111122223333:role/App</Arn></Role>"])
 def test_an_answer_without_a_required_field_is_invalid(result: str) -> None:
-    """An answer without a required field is AnswerInvalid, not a role without a trust policy."""
+    """An answer without a required field raises AnswerInvalid; it is not read as a role without a trust policy."""
     body = f"<GetRoleResponse><GetRoleResult>{result}</GetRoleResult></GetRoleResponse>".encode()
     with StubServer(lambda _: Answer(body=body)) as server:
         asking = Asking(server)

@@ -71,7 +71,7 @@ def test_a_decoded_message_tells_the_whole_call() -> None:
     ],
 )
 def test_an_encoded_message_is_found(text: str, encoded: str) -> None:
-    """An encoded authorization message is found in an error or alone, also across lines."""
+    """The parser finds an encoded authorization message in an error text or alone, also across lines."""
     assert encoded == encoded_in(text)
 
 
@@ -98,7 +98,7 @@ def test_a_decoded_message_of_another_form_is_refused(text: str) -> None:
 
 
 def recorded(said: RefusalMessage, **context: str) -> Recorded:
-    """AWS's record of a denial."""
+    """Return AWS's record of a denial."""
     keys = {f"aws:{key}": (value,) for key, value in context.items()}
     return Recorded(said, keys, {}, is_whole=True, lacks_role=False)
 

@@ -23,7 +23,7 @@ secretStores:
 
 
 def started(tree: Path, folder: str, environ: dict[str, str] | None = None) -> str:
-    """The output of the store's `mfa_process` when dsops runs in this folder."""
+    """Return the output of the store's `mfa_process` when dsops runs in this folder."""
     environ = {"HOME": str(tree.parent), **(environ or {})}
     config = load(folder=str(tree / folder), environ=environ)
     plan = plan_store(config, "s", environ=environ, ambient=lambda _: LONG_TERM, store_types=BUILTIN_TYPES)
