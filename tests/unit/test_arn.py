@@ -28,7 +28,7 @@ PARTITION_DATA: list[dict[str, Any]] = Loader().load_data("partitions")["partiti
 
 @pytest.mark.parametrize("theirs", PARTITION_DATA, ids=[data["id"] for data in PARTITION_DATA])
 def test_the_partition_table_is_botocores(theirs: dict[str, Any]) -> None:
-    """Each partition's suffixes and global region are those in botocore's partitions.json."""
+    """Each partition's suffixes and global region equal those in botocore's partitions.json."""
     ours = partition_named(theirs["id"])
     assert ours is not None
     outputs = theirs["outputs"]
@@ -40,7 +40,7 @@ def test_the_partition_table_is_botocores(theirs: dict[str, Any]) -> None:
 
 
 def test_no_partition_is_missing_or_invented() -> None:
-    """The table has exactly botocore's partitions, each once."""
+    """The table contains exactly botocore's partitions, each once."""
     assert sorted(data["id"] for data in PARTITION_DATA) == sorted(partition.name for partition in PARTITIONS)
 
 
@@ -65,7 +65,7 @@ def test_an_unknown_region_is_taken_for_the_main_partition() -> None:
 
 
 def test_an_unknown_partition_has_no_entry() -> None:
-    """An unknown partition name gives None."""
+    """Looking up an unknown partition name returns None."""
     assert partition_named("aws-moon") is None
 
 
@@ -90,7 +90,7 @@ def test_an_arn_is_read_and_written_back() -> None:
     ],
 )
 def test_a_text_with_a_missing_part_is_no_arn(text: str) -> None:
-    """A text without partition, service or resource is no ARN."""
+    """A text without partition, service or resource is not parsed as an ARN."""
     assert parse_arn(text) is None
 
 
@@ -127,14 +127,14 @@ def test_account_ids_are_twelve_ascii_digits(text: str, *, expected: bool) -> No
 
 
 def test_a_session_arn_drops_the_roles_path() -> None:
-    """A session's ARN lacks the role's path, as in GetCallerIdentity."""
+    """The ARN of a session does not contain the role's path, as in the answer of GetCallerIdentity."""
     role = parse_arn("arn:aws-cn:iam::123456789012:role/team/a/Deploy")
     assert role is not None
     assert role_session_arn(role, "me") == "arn:aws-cn:sts::123456789012:assumed-role/Deploy/me"
 
 
 def test_sessions_of_a_role_are_told_by_their_arn() -> None:
-    """A session belongs to a role of the same name, account and partition, whatever the role's path."""
+    """A session belongs to the role with the same name, account and partition, whatever the role's path is."""
     role = parse_arn("arn:aws:iam::123456789012:role/team/Deploy")
     assert role is not None
     others = (
@@ -159,5 +159,5 @@ def test_a_key_id_names_its_account(number: int, prefix: str) -> None:
 
 @pytest.mark.parametrize("key_id", ["", "AKIA", "AKIAI44QH8DHBEXAMPLE", "AKIARTXV5AHDS6WLS3E", "AKIARTXV5aHDS6WLS3E7"])
 def test_what_names_no_account(key_id: str) -> None:
-    """A key id from before 2019, a short one, and one that is not base32 have no account."""
+    """A key ID from before 2019, a short one, and one that is not base32 contain no account."""
     assert account_of_key_id(key_id) == ""

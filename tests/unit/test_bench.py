@@ -57,7 +57,7 @@ def test_the_caller_is_told(allowed: str) -> None:
 
 
 def test_secrets_are_read_singly_and_in_a_batch(allowed: str) -> None:
-    """A secret's value follows from its name, in single reads and batches."""
+    """The value of a secret is derived from its name, in single reads and batches."""
     secrets = client("secretsmanager", allowed)
 
     single = secrets.get_secret_value(SecretId="a")
@@ -68,7 +68,7 @@ def test_secrets_are_read_singly_and_in_a_batch(allowed: str) -> None:
 
 
 def test_a_batch_is_denied_and_counted() -> None:
-    """The denying stub answers as AWS does, keeps its delay and counts calls."""
+    """A stub that denies batches answers as AWS does, keeps its delay and counts the calls."""
     with stub(delay_ms=50, batch="denied") as address:
         secrets = client("secretsmanager", address)
         begin = perf_counter()
@@ -83,7 +83,7 @@ def test_a_batch_is_denied_and_counted() -> None:
 
 
 def test_the_script_beside_dsops_does_the_same_two_calls(allowed: str, tmp_path: Path) -> None:
-    """The boto3 script of the benchmark gives the command the same value."""
+    """The benchmark's boto3 script gives the command the same value as dsops."""
     command = [sys.executable, str(BENCH / "with_boto3.py"), "printenv", "SECRET_000"]
 
     done = subprocess.run(command, env=environment(tmp_path, allowed), check=True, capture_output=True, text=True)
@@ -109,7 +109,10 @@ def test_a_run_is_timed_from_start_to_end(tmp_path: Path) -> None:
 
 
 def test_several_roles_behind_one_device_take_one_code() -> None:
-    """Several roles in separate runs use one MFA code by the session in the agent."""
+    """Several roles with one MFA device, used in separate runs, need one MFA code.
+
+    The agent keeps the MFA session.
+    """
     calls, codes, times = run(4)
     assert (codes, calls["GetSessionToken"], calls["AssumeRole"], calls["GetSecretValue"]) == (1, 1, 4, 4)
     assert len(times) == 4

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Issuer:
-    """Issues numbered sessions of this lifetime, fails when told, and counts its calls."""
+    """Issues numbered sessions with this lifetime, fails if the test says so, and counts its calls."""
 
     def __init__(self, clock: FixedClock, *, lifetime: float = 3600, takes: float = 0.0) -> None:
         self.clock = clock
@@ -29,7 +29,7 @@ class Issuer:
         self.failures: list[DsopsError] = []
 
     async def __call__(self, may_ask: bool) -> Credentials:  # noqa: FBT001 (the cache's own call)
-        """The next session."""
+        """Return the next session."""
         self.calls.append(may_ask)
         number = len(self.calls)
         if self.takes:
@@ -43,7 +43,7 @@ class Issuer:
 
 @pytest.fixture
 def time() -> Time:
-    """The loop's time."""
+    """Return a fake time for the task loop."""
     return Time()
 
 
@@ -54,7 +54,7 @@ def cache(clock: FixedClock) -> CredentialCache:
 
 
 def obtained(time: Time, cache: CredentialCache, issuer: Issuer, need: LifetimeNeed = SIGN) -> Obtained:
-    """The result for a caller with this need."""
+    """Return the result for a caller that needs this lifetime."""
     return time.run(cache.obtain("f", issuer, need))
 
 
@@ -77,7 +77,7 @@ def test_another_fingerprint_is_another_session(time: Time, cache: CredentialCac
 
 
 def test_many_at_once_make_one_call(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """Twenty concurrent callers share one issue, however long it takes."""
+    """Twenty concurrent callers share one issued session, however long issuing takes."""
     issuer = Issuer(clock, takes=0.3)
 
     async def all_at_once() -> list[Obtained | DsopsError]:
@@ -89,7 +89,7 @@ def test_many_at_once_make_one_call(time: Time, cache: CredentialCache, clock: F
 
 
 def test_failure_is_not_shared(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """If the issuing caller fails, the next one issues for itself, and its success serves the rest."""
+    """If the caller that issues fails, the next caller issues for itself; its session serves the others."""
     issuer = Issuer(clock, takes=0.1)
     issuer.failures = [MfaRequired("nobody to ask")]
 
@@ -103,7 +103,7 @@ def test_failure_is_not_shared(time: Time, cache: CredentialCache, clock: FixedC
 
 
 def test_one_who_is_killed_inside_leaves_the_door_open(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """A caller that is interrupted while issuing (Ctrl-C, disconnect) does not block others."""
+    """A caller that is interrupted while it issues (Ctrl-C, disconnect) does not block others."""
 
     async def interrupted() -> None:
         unwatched = await spawn(cache.obtain("f", Issuer(clock, takes=60)))
@@ -144,9 +144,9 @@ def test_renewal_is_tried_when_too_little_is_left(
     *,
     is_renewed: bool,
 ) -> None:
-    """A session is renewed with under 60 s left for signing, and 15 min or a quarter of its life for a child.
+    """A session is renewed with under 60 s left for signing, or under 15 min or a quarter of its life for a child.
 
-    A user's own minimum takes precedence over both.
+    A minimum that the user sets takes precedence over both.
     """
     issuer = Issuer(clock, lifetime=lifetime)
     obtained(time, cache, issuer)
@@ -156,7 +156,7 @@ def test_renewal_is_tried_when_too_little_is_left(
 
 
 def test_a_valid_session_serves_when_renewal_fails(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """If renewal fails, a session that is still valid is used, and no MFA code is asked for."""
+    """If renewal fails, the cached session is used while it is valid, and the user is not asked for an MFA code."""
     issuer = Issuer(clock)
     first = obtained(time, cache, issuer)
     clock.advance(3600 - 300)
@@ -183,7 +183,7 @@ def test_a_session_that_ends_during_a_failing_renewal_does_not_serve(
 
 
 def test_min_ttl_is_never_undercut(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """With --min-ttl a cached session that is too short is not used, even if that means a prompt."""
+    """A cached session shorter than --min-ttl is not used, even if renewal requires a prompt."""
     issuer = Issuer(clock)
     obtained(time, cache, issuer)
     clock.advance(1800)
@@ -194,13 +194,13 @@ def test_min_ttl_is_never_undercut(time: Time, cache: CredentialCache, clock: Fi
 
 
 def test_min_ttl_beyond_the_lifetime_is_an_error(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """A new session shorter than --min-ttl is an error with both durations."""
+    """If a new session is shorter than --min-ttl, the error has both durations."""
     with pytest.raises(TooLittleTimeLeft, match=r"last 3600 s, and at least 7200 s"):
         obtained(time, cache, Issuer(clock), LifetimeNeed(min_ttl_seconds=7200))
 
 
 def test_evicted_credentials_are_issued_again(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """A session that AWS rejected is issued again; evicting an older session keeps a newer one."""
+    """A session that AWS rejected is evicted and issued again; evicting an older session keeps a newer one."""
     issuer = Issuer(clock)
     old = obtained(time, cache, issuer).credentials
     cache.evict("f", old)
@@ -219,7 +219,7 @@ def test_expired_sessions_are_dropped(time: Time, cache: CredentialCache, clock:
 
 
 def test_clear_forgets_what_is_being_issued_too(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """A session in progress during `clear` is returned to its waiting caller and not kept."""
+    """A session that is being issued during `clear` is returned to the waiting caller, but not cached."""
     issuer = Issuer(clock, takes=1)
 
     async def clear_meanwhile() -> Obtained:
@@ -235,7 +235,7 @@ def test_clear_forgets_what_is_being_issued_too(time: Time, cache: CredentialCac
 
 
 def test_clear_forgets_values_that_are_being_read_too(cache: CredentialCache) -> None:
-    """A value whose reading began before `clear` is not kept."""
+    """A value that is being read during `clear` is not cached."""
     era = cache.values.era
     cache.values.keep("before", Secret("s"), 60, era)
     cache.clear()
@@ -252,7 +252,7 @@ def test_clear_forgets_every_session(time: Time, cache: CredentialCache, clock: 
 
 
 def test_forget_takes_what_is_meant_and_no_other(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
-    """`forget` drops the selected sessions and all values, since a value's session is unknown."""
+    """`forget` removes the selected sessions and all values, because a value's session is unknown."""
     for fingerprint in ("f", "g"):
         time.run(cache.obtain(fingerprint, Issuer(clock)))
     revoked = cache.peek("f")
@@ -264,7 +264,7 @@ def test_forget_takes_what_is_meant_and_no_other(time: Time, cache: CredentialCa
 
 
 def test_two_threads_share_one_issue(cache: CredentialCache, clock: FixedClock) -> None:
-    """Two event loops in two threads share one issue per fingerprint."""
+    """Event loops in two threads share one issued session per fingerprint."""
     from threading import Barrier, Thread
 
     issuer = Issuer(clock, takes=0.05)
@@ -286,12 +286,12 @@ def test_two_threads_share_one_issue(cache: CredentialCache, clock: FixedClock) 
 
 @pytest.fixture
 def memory(clock: FixedClock) -> Memory:
-    """An empty memory."""
+    """Return an empty memory."""
     return Memory(clock)
 
 
 def test_what_was_learnt_is_believed_for_an_hour(memory: Memory, clock: FixedClock) -> None:
-    """A learned fact is kept for an hour, so a changed permission is noticed."""
+    """A learned fact, such as a missing permission, is kept for an hour, so that a change is noticed."""
     memory.learn("session", "batch-denied")
     assert memory.knows("session", "batch-denied")
     assert not memory.knows("other", "batch-denied")
@@ -300,7 +300,7 @@ def test_what_was_learnt_is_believed_for_an_hour(memory: Memory, clock: FixedClo
 
 
 def test_a_code_is_taken_once_a_device(memory: Memory) -> None:
-    """A code is accepted once per device; the next code and other devices are not affected."""
+    """Each MFA code is accepted once per device; the next code and other devices are not affected."""
     assert memory.take_code("mfa/ada", Secret("012345"))
     assert not memory.take_code("mfa/ada", Secret("012345"))
     assert memory.take_code("mfa/bob", Secret("012345"))
@@ -308,7 +308,7 @@ def test_a_code_is_taken_once_a_device(memory: Memory) -> None:
 
 
 def test_a_gate_lets_one_in_at_a_time(time: Time, memory: Memory) -> None:
-    """A gate lets one caller in at a time; different gates are independent."""
+    """A gate admits one caller at a time; different gates are independent."""
     inside: list[str] = []
 
     async def visit(name: str, gate: str) -> None:

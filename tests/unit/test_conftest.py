@@ -1,4 +1,4 @@
-"""The test environment: an empty home, no settings of the user, no network beyond loopback."""
+"""The environment of the tests: an empty home folder, no user settings, no network beyond loopback."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_no_user_settings_are_inherited(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("address", [("192.0.2.1", 80), ("2001:db8::1", 80)])
 def test_a_connection_off_loopback_is_refused(address: tuple[str, int]) -> None:
-    """Connecting beyond loopback raises at once, and not an OSError."""
+    """Connecting beyond loopback raises an error at once; the error is not an OSError."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     with socket.socket(family) as connection, pytest.raises(OutsideNetworkError, match="only reach loopback"):
         connection.connect(address)
@@ -81,7 +81,7 @@ def test_properties_run_under_the_guard(number: int) -> None:
 
 
 def test_a_runtime_is_the_tests_own_world(runtime: RuntimeFactory, clock: FixedClock, reports: Reports) -> None:
-    """A Runtime uses the test's clock and reports, and inherits nothing."""
+    """A Runtime uses the test's clock and reports, and inherits no variables."""
     world = runtime({"USER": "ada"})
 
     clock.advance(90)
@@ -95,7 +95,7 @@ def test_a_runtime_is_the_tests_own_world(runtime: RuntimeFactory, clock: FixedC
 
 
 def test_a_person_answers_in_turn() -> None:
-    """A Person gives its answers in order, then None, and remembers the questions."""
+    """A stub Person gives its answers in order, then None, and remembers the questions."""
     person = Person("123456")
 
     assert Secret("123456") == person("first?")

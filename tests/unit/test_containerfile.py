@@ -1,6 +1,6 @@
-"""`Containerfile`: what it copies is there, and what it starts serves, is healthy, and ends when it is told to.
+"""The `Containerfile`: what it copies exists, and its commands serve, report health and end when asked.
 
-No container engine is needed: its steps are read, and its commands run as they stand but for address and port.
+No container engine is needed: the tests parse its steps and run its commands unchanged but for address and port.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DSOPS = [sys.executable, "-c", "import sys; from dsops.cli import main; sys.exit
 
 
 class Step(NamedTuple):
-    """An instruction with its arguments."""
+    """An instruction of the Containerfile with its arguments."""
 
     name: str
     text: str
@@ -31,20 +31,20 @@ class Step(NamedTuple):
 
 @pytest.fixture(scope="module")
 def steps() -> list[Step]:
-    """The instructions without comments, continued lines joined."""
+    """Return the instructions without comments, with continued lines joined."""
     lines = (ROOT / "Containerfile").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
     found = [line.strip().partition(" ") for line in lines if line.strip() and not line.startswith("#")]
     return [Step(name, text.strip()) for name, _, text in found]
 
 
 def only(steps: list[Step], name: str) -> str:
-    """What stands behind the only instruction of that name."""
+    """Return the arguments of the only instruction of that name."""
     (step,) = (step for step in steps if step.name == name)
     return step.text
 
 
 def copied(steps: list[Step]) -> list[str]:
-    """Everything that is copied into the image."""
+    """Return everything that is copied into the image."""
     return [source for step in steps if step.name == "COPY" for source in step.text.split()[:-1]]
 
 
@@ -70,7 +70,7 @@ def test_what_is_copied_is_there_and_not_ignored(steps: list[Step]) -> None:
 
 
 def test_what_is_installed_is_pinned(steps: list[Step]) -> None:
-    """Dependencies are installed by version and hash, dsops itself from the copied files without dependencies."""
+    """Dependencies are installed by version and hash; dsops itself from the copied files, without dependencies."""
     others, own = (step.text for step in steps if step.name == "RUN")
 
     assert "--require-hashes" in others
@@ -79,7 +79,7 @@ def test_what_is_installed_is_pinned(steps: list[Step]) -> None:
 
 
 def test_it_runs_as_an_unprivileged_user(steps: list[Step]) -> None:
-    """The container runs as a numeric user, which clusters can check, set after everything is installed."""
+    """The container runs as a numeric user, which clusters can check, set after all installation steps."""
     user, group = only(steps, "USER").split(":")
     names = [step.name for step in steps]
 

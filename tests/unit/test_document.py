@@ -27,7 +27,7 @@ from tests.founding_page import blocks
 
 
 def value(document: Document, key: str) -> Node:
-    """The value of a top-level key in a document without problems."""
+    """Return the value of a top-level key in a document without problems."""
     assert document.problems == ()
     assert isinstance(document.root, Mapping)
     node = document.root.get(key)
@@ -36,12 +36,12 @@ def value(document: Document, key: str) -> Node:
 
 
 def told(document: Document) -> list[tuple[int, str]]:
-    """Line and message of each problem."""
+    """Return line and message of each problem."""
     return [(problem.where.line, problem.message) for problem in document.problems]
 
 
 class TestYaml:
-    """`parse_yaml`."""
+    """Parsing of YAML by `parse_yaml`."""
 
     @pytest.mark.parametrize(
         ("text", "kind"),
@@ -69,7 +69,7 @@ class TestYaml:
 
     @pytest.mark.parametrize("written", ['"007"', "'007'", "!!str 007", "! 007", "|-\n  007"])
     def test_a_quoted_scalar_is_text(self, written: str) -> None:
-        """Quotes, block style and !!str make text of a number."""
+        """A number in quotes, in block style or with !!str is text."""
         assert value(parse_yaml(f"a: {written}", "f"), "a") == Scalar("007", "text", 1)
 
     def test_every_value_has_its_line(self) -> None:
@@ -96,7 +96,7 @@ class TestYaml:
         assert parse_yaml(text, "f") == Document(None, ())
 
     def test_a_repeated_key_is_a_problem_with_both_lines(self) -> None:
-        """A repeated key is a problem with both lines; the first value is kept."""
+        """A repeated key is a problem that names both lines; the first value is kept."""
         document = parse_yaml("a: 1\nb: 2\na: 3\nb: 4\n", "f")
         assert [(3, "`a` stands twice: on line 1 and here"), (4, "`b` stands twice: on line 2 and here")] == told(
             document
@@ -105,7 +105,7 @@ class TestYaml:
         assert document.root.get("a") == Scalar("1", "integer", 1)
 
     def test_the_same_key_in_two_mappings_is_none(self) -> None:
-        """The same key in two mappings is no problem."""
+        """The same key in two different mappings is no problem."""
         assert parse_yaml("a: {x: 1}\nb: {x: 2}\n", "f").problems == ()
 
     def test_keys_that_yaml_reads_as_numbers_or_booleans_are_texts(self) -> None:
@@ -122,12 +122,12 @@ class TestYaml:
         assert told(parse_yaml(text, "f")) == [(1, f"{what} can't be a key")]
 
     def test_a_template_left_unquoted_tells_to_quote_it(self) -> None:
-        """An unquoted template `{{ x }}`, a mapping in YAML, has a hint to quote it."""
+        """The hint for an unquoted template `{{ x }}`, which YAML reads as a mapping, is to quote it."""
         document = parse_yaml("a: {{ x }}\n", "f")
         assert document.problems[0].hint == "put text that starts with `{` or `[` in quotes"
 
     def test_a_merge_takes_what_is_not_there(self) -> None:
-        """Own keys override `<<`, and of several merged mappings the earlier overrides the later."""
+        """Own keys take precedence over `<<`; among merged mappings, earlier ones take precedence over later ones."""
         text = "x: &x {a: 1, b: 1}\ny: &y {b: 2, c: 2}\nz:\n  <<: [*x, *y]\n  a: 0\n"
         assert to_plain(value(parse_yaml(text, "f"), "z")) == {"a": 0, "b": 1, "c": 2}
 
@@ -146,7 +146,7 @@ class TestYaml:
         ],
     )
     def test_a_wrong_merge_is_a_problem(self, text: str, message: str) -> None:
-        """`<<` with anything but mappings, or twice, is a problem."""
+        """`<<` with anything but mappings, and a repeated `<<`, are problems."""
         assert [problem.message for problem in parse_yaml(text, "f").problems] == [message]
 
     def test_a_quoted_merge_key_is_a_key(self) -> None:
@@ -229,7 +229,7 @@ class TestYaml:
 
 
 class TestJson:
-    """`parse_json`."""
+    """Parsing of JSON by `parse_json`."""
 
     def test_values_have_kinds_and_lines(self) -> None:
         """JSON values have kinds and lines; numbers keep their text, CRLF counts as one line break."""
@@ -253,7 +253,7 @@ class TestJson:
         )
 
     def test_the_founding_pages_mistakes_are_all_reported_in_line_order(self) -> None:
-        """Comments, a missing comma and a repeated key on the founding page are reported in line order."""
+        """All mistakes on the founding page (comments, a missing comma, a repeated key) are reported in line order."""
         text = next(block.text for block in blocks("json") if block.heading == "Trust Policy Issues")
         expected = [
             (6, "a comment: JSON has none"),
@@ -268,7 +268,7 @@ class TestJson:
 
     @pytest.mark.parametrize("comment", ["// x", "/* x */", "/* x\n y */", "// x // y", "/**/", "//"])
     def test_comments_can_stand_anywhere_where_they_are_allowed(self, comment: str) -> None:
-        """With `comments`, comments may stand between any two tokens."""
+        """With the option `comments`, comments may be between any two tokens."""
         text = '{~"a"~:~[~1~,~2~]~}~'.replace("~", f" {comment}\n")
         document = parse_json(text, "f", comments=True)
         assert document.problems == ()
@@ -317,12 +317,12 @@ class TestJson:
         ],
     )
     def test_what_can_not_be_read_ends_it(self, text: str, message: str) -> None:
-        """Unreadable text gives no root and a message that does not quote it."""
+        """If a text cannot be parsed, there is no root, and the message does not quote the text."""
         document = parse_json(text, "f", comments=True)
         assert (document.root, [(1, message)]) == (None, told(document))
 
     def test_nothing_is_no_problem(self) -> None:
-        """White space and a BOM are an empty document."""
+        """A document of white space and a BOM is empty, which is no problem."""
         assert parse_json("\ufeff \n", "f") == Document(None, ())
 
     @pytest.mark.parametrize(
@@ -345,13 +345,13 @@ class TestJson:
         assert document.problems
 
     def test_depth_is_bounded(self) -> None:
-        """Nesting up to the limit is read, deeper nesting refused."""
+        """Nesting up to the limit is parsed; deeper nesting is refused."""
         assert parse_json("[" * MAX_DEPTH + "]" * MAX_DEPTH, "f").problems == ()
         assert parse_json("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "f").is_too_large
 
 
 class TestWriting:
-    """`to_json`, `to_plain`."""
+    """Writing of nodes by `to_json` and `to_plain`."""
 
     def test_numbers_keep_their_text_and_other_notations_become_strings(self) -> None:
         """Numbers keep all digits; notations that JSON lacks become strings."""
@@ -364,17 +364,17 @@ class TestWriting:
         )
 
     def test_booleans_and_nulls_are_jsons(self) -> None:
-        """YAML's booleans and nulls become JSON's; quoted ones stay strings."""
+        """YAML's booleans and nulls are written as JSON's; quoted ones stay strings."""
         document = parse_yaml('[yes, Off, TRUE, ~, "yes", "null"]', "f")
         assert document.root is not None
         assert to_plain(document.root) == [True, False, True, None, "yes", "null"]
 
     @pytest.mark.parametrize("text", ["0", "-0", "10", "1.0", "1e5", "1E-5"])
     def test_json_numbers(self, text: str) -> None:
-        """Texts that are JSON numbers."""
+        """These texts are recognised as JSON numbers."""
         assert is_json_number(text)
 
     @pytest.mark.parametrize("text", ["", "01", "+1", ".5", "1.", "1e", "٣", "1 ", "1\n", "0x1"])
     def test_other_texts_are_no_json_numbers(self, text: str) -> None:
-        """Texts that are not JSON numbers."""
+        """These texts are not recognised as JSON numbers."""
         assert not is_json_number(text)

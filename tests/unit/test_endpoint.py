@@ -1,4 +1,4 @@
-"""Resolving the endpoint that receives the credentials."""
+"""Resolve the endpoint to which a service's requests are sent."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_global_region_exists_for_plain_sts_only(service: str, *, fips: bool
 
 
 def test_an_endpoint_of_the_store_wins_over_every_variable() -> None:
-    """The store's `endpoint_url` precedes every variable, also when variables are ignored."""
+    """The store's `endpoint_url` takes precedence over every variable, even if configured endpoints are ignored."""
     environ = {
         "AWS_ENDPOINT_URL_STS": "https://two.example",
         "AWS_ENDPOINT_URL": "https://three.example",
@@ -88,7 +88,7 @@ def test_an_endpoint_of_the_store_wins_over_every_variable() -> None:
     ],
 )
 def test_a_services_own_variable_wins_over_the_general_one(service: str, variable: str) -> None:
-    """AWS_ENDPOINT_URL_<SERVICE> precedes AWS_ENDPOINT_URL."""
+    """AWS_ENDPOINT_URL_<SERVICE> takes precedence over AWS_ENDPOINT_URL."""
     environ = {variable: "http://127.0.0.1:4566", "AWS_ENDPOINT_URL": "https://general.example"}
     for each in SERVICES:
         expected = "http://127.0.0.1:4566" if each == service else "https://general.example"
@@ -205,7 +205,7 @@ def test_parsing_an_address() -> None:
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "localhost.", "127.0.0.1", "127.255.0.3", "::1", "[::1]"])
 def test_loopback_hosts(host: str) -> None:
-    """Names and addresses of loopback are recognised."""
+    """Names and addresses of loopback are recognised as loopback."""
     assert is_loopback(host)
 
 
@@ -225,7 +225,7 @@ def test_loopback_hosts(host: str) -> None:
     ],
 )
 def test_hosts_that_may_be_elsewhere(host: str) -> None:
-    """Names that a resolver decides about are not loopback."""
+    """Host names that only a resolver can map to an address are not accepted as loopback."""
     assert not is_loopback(host)
 
 
@@ -248,7 +248,7 @@ def test_hosts_that_may_be_elsewhere(host: str) -> None:
     ],
 )
 def test_hosts_of_aws(host: str) -> None:
-    """A service's own hosts are AWS's, VPC endpoints included."""
+    """The hosts of AWS services, VPC endpoints included, are recognised as AWS's."""
     assert is_aws_host(host)
 
 
@@ -284,5 +284,5 @@ def test_hosts_of_aws(host: str) -> None:
     ],
 )
 def test_hosts_that_customers_can_own_are_not_accepted(host: str) -> None:
-    """Hosts that customers can own under amazonaws.com, and look-alikes, are not AWS's."""
+    """Hosts under amazonaws.com that customers can own, and similar names, are not recognised as AWS's."""
     assert not is_aws_host(host)

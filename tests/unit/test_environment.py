@@ -1,4 +1,4 @@
-"""The child's environment: precedence, removed variables, and unusable values."""
+"""The environment of the child process: precedence, removed variables, and values that are refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dsops.secret import Secret
 
 
 def test_a_variable_without_a_name_is_not_handed_on() -> None:
-    """A variable with an empty name, which only C can create and exec refuses, is dropped."""
+    """An inherited variable with an empty name, which only C can create, is dropped, because exec refuses it."""
     assert encode(child_environment({"": "x", "HOME": "/h"}, {})) == {b"HOME": b"/h"}
 
 
@@ -25,7 +25,7 @@ def test_own_values_win_over_inherited_ones() -> None:
 
 
 def test_keeping_existing_turns_that_round() -> None:
-    """With keeps_existing an inherited value stays, also an empty one, and missing ones are added."""
+    """With keeps_existing an inherited value stays, even an empty one, and only missing variables are added."""
     secrets = {"TOKEN": Secret("ours"), "EMPTY": Secret("ours"), "NEW": Secret("ours")}
     child = child_environment({"TOKEN": "theirs", "EMPTY": ""}, secrets, keeps_existing=True)
     assert encode(child) == {b"TOKEN": b"theirs", b"EMPTY": b"", b"NEW": b"ours"}
@@ -33,7 +33,7 @@ def test_keeping_existing_turns_that_round() -> None:
 
 
 def test_pristine_passes_ours_and_what_every_program_needs() -> None:
-    """With is_pristine only PATH, HOME, locale, terminal and the like are inherited."""
+    """With is_pristine the child inherits only PATH, HOME, locale, terminal and similar variables."""
     needed = dict.fromkeys(("PATH", "HOME", "TERM", "LANG", "LC_TIME", "USER", "TZ", "TMPDIR"), "theirs")
     others = {"GITHUB_TOKEN": "t", "AWS_REGION": "eu-west-1", "LD_PRELOAD": "x.so", "LCD": "no locale"}
     child = child_environment({**needed, **others}, {"A": Secret("1")}, is_pristine=True)
@@ -42,7 +42,7 @@ def test_pristine_passes_ours_and_what_every_program_needs() -> None:
 
 @pytest.mark.parametrize("name", IDENTITY)
 def test_another_identity_is_removed_when_ours_is_set(name: str) -> None:
-    """If an identity is set, every inherited variable that would select another is removed and reported."""
+    """If dsops sets an identity, every inherited variable that would select another is removed and reported."""
     parent = {name: "theirs", "AWS_CREDENTIAL_EXPIRATION": "soon", "AWS_REGION": "eu-west-1"}
     secrets = {"AWS_ACCESS_KEY_ID": Secret("AKIA"), "AWS_SECRET_ACCESS_KEY": Secret("s")}
     child = child_environment(parent, secrets)
@@ -52,14 +52,17 @@ def test_another_identity_is_removed_when_ours_is_set(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*IDENTITY[:3], "AWS_PROFILE"])
 def test_any_part_of_our_identity_removes_theirs(name: str) -> None:
-    """One variable of the identity removes all inherited ones: key and token of two sessions must not mix."""
+    """If dsops sets one variable of an identity, all inherited identity variables are removed.
+
+    Key and token of two sessions must not be mixed.
+    """
     parent = dict.fromkeys(IDENTITY, "theirs")
     assert set(child_environment(parent, {name: Secret("ours")}).variables) == {name}
 
 
 @pytest.mark.parametrize("name", ["AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY", "AWS_SECRET_KEY"])
 def test_what_only_some_sdks_read_is_an_identity_too(name: str) -> None:
-    """Bearer tokens and the older Java SDK's key names are identities, too: some SDKs prefer them."""
+    """Bearer tokens and the older Java SDK's key names count as identities, because some SDKs prefer them."""
     child = child_environment({name: "theirs", "AWS_REGION": "eu-west-1"}, {"AWS_PROFILE": Secret("ours")})
     assert dict(child.variables) == {"AWS_REGION": "eu-west-1", "AWS_PROFILE": Secret("ours")}
     assert child.removed == (name,)
@@ -67,7 +70,7 @@ def test_what_only_some_sdks_read_is_an_identity_too(name: str) -> None:
 
 
 def test_an_inherited_identity_stays_when_we_set_none() -> None:
-    """An inherited identity stays if none is set, so the command uses AWS as its caller."""
+    """If dsops sets no identity, the inherited one stays, so that the command uses AWS as its caller does."""
     parent = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_PROFILE": "p"}
     child = child_environment(parent, {"AWS_REGION": Secret("eu-west-1"), "TOKEN": Secret("t")})
     assert child.variables["AWS_ACCESS_KEY_ID"] == "AKIA"
@@ -75,7 +78,7 @@ def test_an_inherited_identity_stays_when_we_set_none() -> None:
 
 
 def test_keeping_existing_keeps_an_identity_whole() -> None:
-    """With keeps_existing an inherited identity is kept as a whole: its key never gets our token."""
+    """With keeps_existing an inherited identity is kept as a whole: its key is never combined with dsops' token."""
     secrets = {name: Secret("ours") for name in IDENTITY[:3]} | {"TOKEN": Secret("t")}
     child = child_environment({"AWS_ACCESS_KEY_ID": "theirs"}, secrets, keeps_existing=True)
     assert dict(child.variables) == {"AWS_ACCESS_KEY_ID": "theirs", "TOKEN": Secret("t")}
@@ -83,7 +86,7 @@ def test_keeping_existing_keeps_an_identity_whole() -> None:
 
 
 def test_keeping_existing_does_not_keep_an_expiry_without_its_session() -> None:
-    """An inherited expiry without a session is no identity and is removed."""
+    """An inherited expiry without a session is not an identity, and is removed."""
     secrets = {name: Secret("ours") for name in IDENTITY[:3]}
     child = child_environment({"AWS_CREDENTIAL_EXPIRATION": "soon"}, secrets, keeps_existing=True)
     assert dict(child.variables) == secrets
@@ -103,7 +106,7 @@ def test_an_empty_secret_is_an_empty_variable() -> None:
 
 @pytest.mark.parametrize("value", ["hush\0hush", "hush\ud800"])
 def test_a_value_that_no_variable_can_hold_is_refused_by_name(value: str) -> None:
-    """A value with NUL or a lone surrogate is refused by its variable's name without being shown."""
+    """A value with NUL or a lone surrogate is refused; the error names the variable without showing the value."""
     with pytest.raises(ValueUnusable) as caught:
         encode(child_environment({}, {"TOKEN": Secret(value)}))
     assert "`TOKEN`" in caught.value.message
@@ -120,7 +123,7 @@ KEYS = Credentials("ASIAEXAMPLE", Secret("key"), Secret("token"), datetime(2026,
 
 
 def test_a_session_is_its_three_parts_and_its_end() -> None:
-    """A session is key id, secret key, token and expiry; a long-term key has neither token nor expiry."""
+    """A session sets key ID, secret key, token and expiry; a long-term key sets neither token nor expiry."""
     assert session_variables(KEYS) == {
         "AWS_ACCESS_KEY_ID": Secret("ASIAEXAMPLE"),
         "AWS_SECRET_ACCESS_KEY": Secret("key"),
@@ -142,7 +145,7 @@ def test_a_session_that_was_asked_for_wins_over_everything_inherited(name: str, 
 
 
 def test_an_endpoint_leaves_no_other_place_to_look() -> None:
-    """With a served endpoint neither keys nor profile are inherited, and both AWS files are empty."""
+    """With a credential endpoint, the child inherits neither keys nor profile, and both AWS files are empty."""
     parent = {
         "AWS_ACCESS_KEY_ID": "a",
         "AWS_SECRET_ACCESS_KEY": "b",
@@ -173,7 +176,10 @@ def test_an_endpoint_leaves_no_other_place_to_look() -> None:
 def test_the_region_is_the_stores_unless_a_variable_names_one(
     parent: dict[str, str], secrets: dict[str, Secret], region: str
 ) -> None:
-    """The region is the store's unless a variable sets one; it is set under both names that SDKs read."""
+    """The region is the store's, unless a variable of the environment sets one.
+
+    It is set under both names that SDKs read.
+    """
     child = child_environment(parent, secrets, session=ChildIdentity(session_variables(KEYS), "us-east-1"))
     found = encode(child)
     assert (found[b"AWS_REGION"], found[b"AWS_DEFAULT_REGION"]) == (region.encode(), region.encode())

@@ -71,12 +71,12 @@ FORMS = {SandboxRefusal, Failures}
 
 
 def family(root: type[DsopsError]) -> list[type[DsopsError]]:
-    """The class and all its subclasses."""
+    """Return the class and all its subclasses."""
     return [root, *(error for child in root.__subclasses__() for error in family(child))]
 
 
 def page() -> str:
-    """The page as generated from the errors."""
+    """Return the page as generated from the errors."""
     kinds = [kind for kind in family(DsopsError) if kind not in FORMS]
     kinds.sort(key=lambda kind: (kind.exit_code, kind.code))
     text = HEAD
@@ -86,33 +86,33 @@ def page() -> str:
 
 
 def section(kind: type[DsopsError]) -> str:
-    """One error's section, with the code as anchor (`-` for `.`)."""
+    """Return one error's section, with the code as anchor (`-` for `.`)."""
     causes = "".join(f"- {what}: {remedy}\n" for what, remedy in CAUSES.get(kind.code, ()))
     head = f'\n<a id="{anchor(kind.code)}"></a>\n\n### `{kind.code}`\n\n'
     return f"{head}{' '.join((kind.__doc__ or '').split())}\n{causes and chr(10)}{causes}"
 
 
 def anchor(code: str) -> str:
-    """The anchor of a code."""
+    """Return the anchor of a code."""
     return code.replace(".", "-")
 
 
 def test_the_page_lists_every_error() -> None:
-    """The page equals the generated text, so every changed error changes the page."""
+    """The page equals the generated text, so a changed error requires a changed page."""
     if UPDATE:
         PAGE.write_text(page(), encoding="utf-8")
     assert page() == PAGE.read_text(encoding="utf-8")
 
 
 def test_every_code_has_an_anchor_of_its_own() -> None:
-    """Every code has its own anchor."""
+    """Every error code has its own anchor on the page."""
     anchors = re.findall(r'<a id="([^"]+)"></a>', page())
     assert len(anchors) == len(set(anchors))
     assert set(anchors) == {anchor(kind.code) for kind in family(DsopsError) if kind not in FORMS}
 
 
 def test_what_ends_a_run_has_its_causes_told() -> None:
-    """Every error that depends on AWS, the keyring or a value lists its causes; other codes have none."""
+    """Every error that depends on AWS, the keyring or a value lists its causes; other errors list none."""
     codes = {kind.code for kind in family(DsopsError) if kind not in FORMS}
     ending = {kind.code for kind in family(DsopsError) if kind.exit_code in {3, 4, 5}} - {SecretError.code}
     assert set() == set(CAUSES) - codes
@@ -120,7 +120,7 @@ def test_what_ends_a_run_has_its_causes_told() -> None:
 
 
 def test_remedies_name_commands_that_there_are() -> None:
-    """Commands in backticks in remedies exist."""
+    """The commands that remedies name in backticks exist."""
     texts = [part for causes in CAUSES.values() for cause in causes for part in cause]
     commands = [match.split() for text in texts for match in re.findall(r"`dsops ([^`]+)`", text)]
     assert commands
@@ -130,7 +130,7 @@ def test_remedies_name_commands_that_there_are() -> None:
 
 
 def test_every_error_has_a_code_of_its_own_and_a_sentence() -> None:
-    """Every error has a unique code and a sentence."""
+    """Every error class has a unique code and a sentence."""
     kinds = family(DsopsError)
     codes = [kind.code for kind in kinds]
 
@@ -140,7 +140,7 @@ def test_every_error_has_a_code_of_its_own_and_a_sentence() -> None:
 
 
 def test_exit_codes_are_the_documented_ones() -> None:
-    """Exit codes are 0 to 6, and a shell's codes for the command that exec runs."""
+    """The exit codes are 0 to 6, plus a shell's codes for the command that `exec` runs."""
     for kind in family(DsopsError):
         allowed = {124, 126, 127} if issubclass(kind, CommandFailed) else {1, 2, 3, 4, 5, 6}
         assert kind.exit_code in allowed, kind.code

@@ -1,4 +1,4 @@
-"""The command that installs an extra into this interpreter, from where dsops was installed."""
+"""Build the command that installs an extra into this interpreter, from the source dsops was installed from."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ REQUIRES = distribution("dsops").requires
 
 
 class Distribution:
-    """A fake distribution with pip's direct_url.json."""
+    """A stub of a distribution with pip's direct_url.json."""
 
     def __init__(self, direct_url: object) -> None:
         self.requires = REQUIRES
         self._text = direct_url if isinstance(direct_url, str | None) else json.dumps(direct_url)
 
     def read_text(self, name: str) -> str | None:
-        """The content of a metadata file; None if there is none."""
+        """Return the content of a metadata file, or None."""
         assert name == "direct_url.json"
         return self._text
 
 
 def words_with(monkeypatch: pytest.MonkeyPatch, direct_url: object, extra: str = "sandbox") -> list[str]:
-    """The words of the install command after `pip install`, as a shell splits them."""
+    """Return the words of the install command after `pip install`, as a shell splits them."""
     monkeypatch.setattr("importlib.metadata.distribution", lambda _name: Distribution(direct_url))
     words = shlex.split(install_command(extra))
     assert words[:4] == [sys.executable, "-m", "pip", "install"]
@@ -40,7 +40,7 @@ def words_with(monkeypatch: pytest.MonkeyPatch, direct_url: object, extra: str =
 
 @pytest.mark.parametrize("name", ["clone", "a clone's folder", "café"])
 def test_a_folder_is_installed_from_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
-    """An installation from a folder installs the extra from that folder, editable as before, whatever its path."""
+    """If dsops was installed from a folder, the command installs the extra from it, editable as before."""
     folder = tmp_path / name
     folder.mkdir()
     url = {"url": folder.as_uri(), "dir_info": {}}
@@ -49,7 +49,7 @@ def test_a_folder_is_installed_from_again(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 def test_so_is_a_wheel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An installation from a wheel installs the extra from that wheel while it exists."""
+    """If dsops was installed from a wheel, the command installs the extra from that wheel while the file exists."""
     wheel = tmp_path / "dsops-1-py3-none-any.whl"
     url = {"url": wheel.as_uri(), "archive_info": {}}
     wheel.touch()
@@ -57,7 +57,7 @@ def test_so_is_a_wheel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_an_address_is_named_with_its_commit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An installation from a repository names its URL and commit; from a file's URL that URL."""
+    """If dsops was installed from a repository, the command names its URL and commit; for a file's URL, that URL."""
     url = {"url": "https://git.example/dsops.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}}
     assert words_with(monkeypatch, url) == ["dsops[sandbox] @ git+https://git.example/dsops.git@abc"]
     archive = {"url": "https://files.example/dsops.whl", "archive_info": {}}
@@ -69,19 +69,22 @@ def test_an_address_is_named_with_its_commit(monkeypatch: pytest.MonkeyPatch) ->
 def test_where_nothing_is_known_the_packages_are_named(
     monkeypatch: pytest.MonkeyPatch, direct_url: object, extra: str, package: str
 ) -> None:
-    """If the origin is unknown the extra's packages are named, and not dsops: an index may have another one."""
+    """If the origin is unknown, the command names the extra's packages but not dsops.
+
+    A package index may have another project of that name.
+    """
     words = words_with(monkeypatch, direct_url, extra)
     assert any(re.match(rf"{package}\b", word) for word in words)
     assert not any("dsops" in word or ";" in word for word in words)
 
 
 def test_this_one_says_where_it_is() -> None:
-    """The real installation gives its own origin."""
+    """For the real installation the command names its own origin."""
     assert "dsops" in install_command("policy") or str(ROOT) in install_command("policy")
 
 
 def test_words_are_quoted() -> None:
-    """Brackets are quoted: they are patterns in zsh."""
+    """Brackets in the command are quoted, because zsh treats them as patterns."""
     assert shlex.quote("moto[glacier]") in pip_install("moto[glacier]")
 
 

@@ -1,4 +1,4 @@
-"""The forms in which a value is searched for in output, by examples and counter-examples."""
+"""The encoded forms of a secret value that masking searches for, with examples and counter-examples."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ VALUE = "pa ss/wörd<1>\n".encode()
     ],
 )
 def test_a_value_is_looked_for_as(form: bytes) -> None:
-    """Encodings that libraries of several languages write are among the forms."""
+    """Encodings that libraries of several languages produce are among the forms."""
     assert form in forms_of(VALUE)
 
 
@@ -85,7 +85,7 @@ def test_the_fields_of_a_json_secret_are_looked_for() -> None:
 
 @pytest.mark.parametrize("value", [b"[" * 100_000, b'{"a": ', b"{1: 2}", b"[\xff, 12345]", b'["\\ud800abcd"]'])
 def test_what_is_no_json_is_looked_for_as_it_is(value: bytes) -> None:
-    """A value that is not JSON is searched for as it is, whatever it starts with and however deep."""
+    """A value that is not JSON is searched for as a whole, whatever its first characters and nesting are."""
     assert value in forms_of(value)
 
 
@@ -93,7 +93,7 @@ def test_what_is_no_json_is_looked_for_as_it_is(value: bytes) -> None:
 @pytest.mark.parametrize("before", [b"", b"u", b"us", b"user", b"user:"])
 @pytest.mark.parametrize("after", [b"", b"\n", b"xy", b"xyz"])
 def test_in_the_middle_of_base64_what_is_certain_is_found(value: bytes, before: bytes, after: bytes) -> None:
-    """Within base64 of more data the value is found at each of three alignments, except for shared edge letters."""
+    """Within base64 of more data the value is found at each of three alignments, except for the outermost letters."""
     for encoded in (base64.b64encode(before + value + after), base64.urlsafe_b64encode(before + value + after)):
         found = max((form for form in forms_of(value) if form in encoded), key=len)
         assert len(found) >= len(value) * 4 // 3 - 2
@@ -109,7 +109,7 @@ def test_base64_in_lines_is_found_line_by_line() -> None:
 
 
 def test_lines_are_looked_for_by_themselves() -> None:
-    """Lines of a value are searched for individually: part of a key may be shown, with a terminal's line ends."""
+    """Each line of a value is searched for, with a terminal's line ends, too, since part of a key may be printed."""
     forms = forms_of(b"first line\r\nsecond line\n\nabc\n")
     assert {b"first line", b"second line"} <= forms
     assert b"abc" not in forms
@@ -117,5 +117,5 @@ def test_lines_are_looked_for_by_themselves() -> None:
 
 @pytest.mark.parametrize("value", [b"", b"a", b"abc"])
 def test_what_is_shorter_than_four_bytes_is_not_looked_for(value: bytes) -> None:
-    """Values under four bytes are not searched for, since they occur by chance."""
+    """Values shorter than four bytes are not searched for, because they occur by chance."""
     assert forms_of(value) == frozenset()

@@ -1,4 +1,4 @@
-"""The copy of the founding page from which other tests cut blocks."""
+"""The copy of the founding page, from which other tests take their examples."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from tests.founding_page import PAGE, blocks
 
 
 def test_the_copy_is_unmodified() -> None:
-    """The copy is unmodified."""
+    """The hash of the copy is that of the original page."""
     digest = "f83a3a382581b5bfc15adde960f6cdc5b87927dfb21fe9e00c06353c92c7e36b"
     assert digest == sha256(PAGE.read_bytes()).hexdigest()
 
 
 def test_every_block_is_found() -> None:
-    """As many blocks of each language are found as were counted on the page."""
+    """The number of blocks found for each language is the number counted on the page."""
     assert [len(blocks(language)) for language in ("yaml", "json", "bash", "python")] == [16, 6, 2, 1]
     assert blocks("yaml")[0].heading == "Basic AssumeRole"

@@ -1,4 +1,4 @@
-"""Every error has a hint, or problems that have; exceptions are listed with a reason."""
+"""Every error has a hint, or problems with hints; exceptions are listed with a reason."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ WITHOUT = {
     "stores/session_parts.py": "a bug of ours: the plan gives it some",
     "testing/child.py": "for the author of the test, whose traceback has the line",
 }
-"""File -> why its errors need no hint."""
+"""Maps a file to the reason why its errors need no hint."""
 
 
 @cache
 def without_hint() -> dict[str, list[str]]:
-    """File -> the errors created there without hint and problems."""
+    """Return a mapping of files to the errors created in them without hint and problems."""
     names = {kind.__name__ for kind in family(DsopsError) if kind not in FORMS}
     collected: dict[str, list[str]] = {}
     for file in sorted(SOURCE.rglob("*.py")):
@@ -54,10 +54,10 @@ def without_hint() -> dict[str, list[str]]:
 
 
 def test_an_error_says_what_to_do_next() -> None:
-    """Every error without a hint is in a listed file."""
+    """Only listed files create errors without a hint."""
     assert {} == {file: errors for file, errors in without_hint().items() if file not in WITHOUT}
 
 
 def test_no_exception_is_kept_for_nothing() -> None:
-    """Every listed file still has errors without a hint."""
+    """Every listed file still creates errors without a hint."""
     assert [] == sorted(set(WITHOUT) - set(without_hint()))

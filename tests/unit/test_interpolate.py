@@ -1,4 +1,4 @@
-"""`${NAME}` in the texts of a configuration."""
+"""Interpolation of `${NAME}` in the texts of a configuration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HERE = Where("dsops.yaml", 9)
 
 
 def expanded(text: str, **environ: str) -> str:
-    """The text in this environment, without user and timestamp."""
+    """Return the text expanded with these variables, without user and timestamp."""
     return expand(text, environ, HERE, "secretStores.prod.region")
 
 
@@ -63,7 +63,7 @@ def test_names_are_replaced(text: str, expected: str) -> None:
     ],
 )
 def test_everything_else_is_literal(text: str) -> None:
-    """Text that is not exactly a name stays, above all IAM's policy variables."""
+    """A text that is not exactly a reference stays unchanged, above all IAM's policy variables."""
     assert text == expanded(text, A="one")
     assert names_in(text) == ()
 
@@ -82,12 +82,12 @@ def test_everything_else_is_literal(text: str) -> None:
     ],
 )
 def test_two_dollars_are_a_literal_one(text: str, expected: str) -> None:
-    """`$${` stands for `${`, and its `}` closes nothing."""
+    """`$${` gives a literal `${`, and the `}` after it closes no reference."""
     assert expected == expanded(text, A="one")
 
 
 def test_what_a_variable_holds_is_not_expanded_again() -> None:
-    """A variable's value is not expanded again."""
+    """If a variable's value contains `${NAME}`, it is not expanded again."""
     assert expanded("${A}", A="${B}$${C}", B="x") == "${B}$${C}"
 
 
@@ -138,14 +138,14 @@ def test_user_is_unset_where_it_is_unknown() -> None:
 
 
 def test_timestamp_is_the_runs_own_unless_the_user_set_one() -> None:
-    """TIMESTAMP is the same throughout a run; one set by the user takes precedence."""
+    """TIMESTAMP is constant throughout a run; one that the user sets takes precedence."""
     assert expand("${TIMESTAMP}", {}, HERE, "p", timestamp="2026") == "2026"
     assert expand("${TIMESTAMP}", {"TIMESTAMP": "mine"}, HERE, "p", timestamp="2026") == "mine"
     assert expand("${TIMESTAMP:-x}", {}, HERE, "p", timestamp="2026") == "2026"
 
 
 def test_only_a_generated_timestamp_stays_symbolic() -> None:
-    """In fingerprints only a generated timestamp stays symbolic."""
+    """A generated timestamp enters fingerprints as a placeholder; one that the user sets is expanded."""
     assert expand("a-${TIMESTAMP}", {}, HERE, "p", timestamp="1", symbolic_timestamp=True) == "a-${TIMESTAMP}"
     mine = {"TIMESTAMP": "mine"}
     assert expand("a-${TIMESTAMP}", mine, HERE, "p", timestamp="1", symbolic_timestamp=True) == "a-mine"
@@ -178,7 +178,7 @@ def test_an_unset_variable_in_a_node_names_its_own_line(text: str, line: int) ->
 
 
 def test_separators_inside_of_names_are_masked() -> None:
-    """`mask` hides outermost names and keeps the length."""
+    """`mask` replaces outermost references and keeps the length of the text."""
     text = "store://a/${X:?m#${Y:-?}}#${Z}?v=$${q} ${aws:a#b}"
     masked = mask(text)
     assert len(masked) == len(text)

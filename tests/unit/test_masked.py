@@ -1,4 +1,4 @@
-"""Masked commands as real processes: output, delay, and pipes and terminals as the command sees them."""
+"""Masked commands as real processes: output, delay, and the pipes and terminals that the command gets."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ sys.exit(code)
 
 
 def masked(*command: str) -> list[str]:
-    """The command line that runs this command masked."""
+    """Return the command line that runs this command masked."""
     return python(PROGRAM, *command)
 
 
@@ -48,7 +48,7 @@ def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*command: str, **options: object) -> subprocess.CompletedProcess[bytes]:
-    """Run a masked command with pipes until it ends."""
+    """Run a masked command with pipes until it ends; return its result."""
     arguments: dict[str, object] = {
         "stdout": subprocess.PIPE,
         "stderr": subprocess.PIPE,
@@ -60,7 +60,7 @@ def run(*command: str, **options: object) -> subprocess.CompletedProcess[bytes]:
 
 
 class TestPipes:
-    """All streams are pipes."""
+    """All standard streams of the command are pipes."""
 
     def test_both_streams_are_masked_and_stay_apart(self) -> None:
         """Both streams are masked separately, and the exit code is the command's."""
@@ -82,7 +82,7 @@ class TestPipes:
         assert done.stdout == b"out\nerr\n" * 3
 
     def test_a_prompt_without_a_line_end_appears_at_once(self) -> None:
-        """A prompt without a line end appears at once; the possible start of a secret is held back briefly."""
+        """A prompt without a line end appears at once; what could be the start of a secret is delayed briefly."""
         with subprocess.Popen(
             masked("sh", "-c", 'printf "who? h"; read who; printf "$who"'),
             stdin=subprocess.PIPE,
@@ -101,7 +101,7 @@ class TestPipes:
             assert process.stdout.read() == b"me"
 
     def test_after_a_pause_in_the_middle_the_rest_is_masked(self) -> None:
-        """After a pause within a secret its beginning is shown and the rest masked."""
+        """If the output pauses within a secret, its beginning is shown and the rest is masked."""
         body = """
         import os, time
         secret = os.environb[b"SECRET"]
@@ -111,7 +111,7 @@ class TestPipes:
         assert run(*python(body)).stdout == b"hu***!***!"
 
     def test_the_beginning_of_a_secret_at_the_end_is_shown(self) -> None:
-        """The start of a secret at the end of the output is shown."""
+        """If the output ends with the start of a secret, that start is shown."""
         assert run("printf", "hush-hush").stdout == b"hush-hush"
 
     def test_large_output_passes_whole(self) -> None:
@@ -135,7 +135,7 @@ class TestPipes:
         assert done.stdout == f"y\ny\n{128 + signal.SIGPIPE}\n"
 
     def test_what_is_left_in_the_background_is_not_waited_for(self, tmp_path: Path) -> None:
-        """Background processes of the command are not waited for; its own output is complete."""
+        """dsops does not wait for background processes of the command; the command's own output is complete."""
         pid = tmp_path / "pid"
         began = time.monotonic()
         done = run("sh", "-c", f"(echo early; exec sleep 600) & echo $! > {pid}; sleep 0.2; echo end")
@@ -156,7 +156,7 @@ class TestPipes:
             assert process.wait(PATIENCE_SECONDS) == 5
 
     def test_the_time_limit_holds(self) -> None:
-        """--timeout ends with 124, and the output so far is shown."""
+        """With --timeout the exit code is 124, and the output so far is shown."""
         done = run("sh", "-c", 'echo "$SECRET"; exec sleep 600', env={**os.environ, "LIMIT": "0.5"})
         assert (done.returncode, done.stdout) == (124, b"***\n")
 
@@ -178,7 +178,7 @@ def resize(terminal: Terminal, rows: int, columns: int) -> None:
 
 
 class TestTerminal:
-    """All three streams are a terminal: the command gets its own."""
+    """All three streams are a terminal, so the command gets a pseudo-terminal."""
 
     def test_it_is_masked_and_looks_like_ours(self) -> None:
         """The command sees a terminal of the same size on all three streams, and its output is masked."""
@@ -255,8 +255,8 @@ class TestTerminal:
             assert it.code() == 9
 
     def test_a_ctrl_c_that_ends_the_command_ends_the_script_around_us(self) -> None:
-        """If Ctrl-C ends the command, the surrounding script ends too, as without masking."""
-        # No shell in between: bash loses a signal between its fork and its child's exec.
+        """If Ctrl-C ends the command, the script that runs dsops ends too, as without masking."""
+        # The test starts no shell in between: bash loses a signal between its fork and its child's exec.
         loop = 'for i in 1 2; do "$@"; echo went on; done'
         command = ["bash", "-c", loop, "bash", *masked("sh", "-c", "echo ready; exec sleep 600")]
         with Terminal(command) as it:
@@ -266,7 +266,7 @@ class TestTerminal:
             assert "went on" not in it.text
 
     def test_ctrl_z_stops_the_job_and_fg_goes_on(self) -> None:
-        """Ctrl-Z stops the job, the shell gets its prompt with echo, and `fg` continues the command."""
+        """Ctrl-Z stops the job and gives the shell its prompt with echo; `fg` continues the command."""
         body = 'print("ready", flush=True); print("read", input(), flush=True)'
         with Terminal(["bash", "--norc", "--noprofile", "-i"]) as it:
             quoted = " ".join("'" + word.replace("'", "'\\''") + "'" for word in masked(*python(body)))
@@ -287,7 +287,7 @@ class TestTerminal:
             it.expect("prompt> ")
 
     def test_a_shell_has_jobs_of_its_own(self) -> None:
-        """An interactive shell inside handles Ctrl-Z for its own jobs."""
+        """An interactive shell as the command handles Ctrl-Z for its own jobs."""
         with Terminal(masked("bash", "--norc", "--noprofile", "-i")) as it:
             it.type("PS1='inner''> '\r")
             it.expect("inner> ")
@@ -339,14 +339,14 @@ class TestTerminal:
             assert str(expected) in text
 
     def test_the_time_limit_ends_it_with_all_it_started(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """--timeout ends the command and everything it started, with 124 and a message on the restored terminal."""
+        """--timeout ends the command and its descendants with exit code 124 and a message on the restored terminal."""
         monkeypatch.setenv("LIMIT", "0.5")
         with Terminal(masked("sh", "-c", "sleep 600 & sleep 600")) as it:
             it.expect("`sh` ran longer than 0.5 s and was ended")
             assert it.code() == 124
 
     def test_a_command_that_can_not_be_started_is_told(self, tmp_path: Path) -> None:
-        """A command that cannot be started is 126 with the reason."""
+        """If the command cannot be started, the exit code is 126, and the error has the reason."""
         path = tmp_path / "deploy"
         path.write_text("#!/no/such/interpreter\n")
         path.chmod(0o755)
@@ -356,7 +356,7 @@ class TestTerminal:
 
 
 class TestInBetween:
-    """Some streams are a terminal."""
+    """Some of the standard streams are a terminal, others are pipes."""
 
     def test_a_pipe_into_it_leaves_a_terminal_on_the_other_side(self) -> None:
         """With a pipe as input, output is still a terminal with colours and width."""

@@ -26,7 +26,7 @@ GRAFANA = {"$__rate_interval": "5m", "$__range": "1d", "$instance": "ci"}
 
 
 def labels_of(metric: Metric) -> set[str]:
-    """The labels of the metric's series after Prometheus has scraped them."""
+    """Return the labels of the metric's series after Prometheus has scraped them."""
     return {*metric.labels, *OF_PROMETHEUS, *(["le"] if isinstance(metric, Histogram) else [])}
 
 
@@ -39,14 +39,14 @@ RECORDED = {rule["record"]: {"instance", "code", "role"} for rule in RULES["grou
 
 
 def rules() -> Iterator[tuple[str, str]]:
-    """Name and expression of each rule."""
+    """Yield name and expression of each alert rule."""
     for group in RULES["groups"]:
         for rule in group["rules"]:
             yield rule.get("alert") or rule["record"], rule["expr"]
 
 
 def queries() -> Iterator[tuple[str, str]]:
-    """Title and expression of each dashboard query, with values for Grafana's variables."""
+    """Yield title and expression of each dashboard query, with values for Grafana's variables."""
     for panel in DASHBOARD["panels"]:
         for target in panel.get("targets", []):
             expression = target["expr"]
@@ -56,19 +56,19 @@ def queries() -> Iterator[tuple[str, str]]:
 
 
 def selectors(expression: str) -> Iterator[tuple[str, set[str]]]:
-    """The metrics used in an expression, with the labels that it matches."""
+    """Yield the metrics used in an expression, with the labels that it matches."""
     for node in walk(promql_parser.parse(expression)):
         if isinstance(node, promql_parser.VectorSelector):
             yield node.name or "", {matcher.name for matcher in node.matchers.matchers}
 
 
 def grouped(expression: str) -> set[str]:
-    """The labels by which the expression groups."""
+    """Return the labels by which the expression groups."""
     return {label.strip() for labels in re.findall(r"\bby \(([^)]*)\)", expression) for label in labels.split(",")}
 
 
 def walk(node: object) -> Iterator[object]:
-    """The node and all nodes below it."""
+    """Yield the node and all nodes below it."""
     yield node
     for name in ("lhs", "rhs", "expr", "param", "vector_selector"):
         below = getattr(node, name, None)
@@ -79,7 +79,7 @@ def walk(node: object) -> Iterator[object]:
 
 
 def complaints(expression: str) -> list[str]:
-    """The metrics and labels in an expression that the agent does not serve."""
+    """Return the metrics and labels in an expression that the agent does not serve."""
     known_names = SERVED | RECORDED
     requested = list(selectors(expression))
     found = [f"no metric {name}" for name, _ in requested if name not in known_names]
@@ -92,7 +92,7 @@ def complaints(expression: str) -> list[str]:
 
 @pytest.mark.parametrize(("name", "expression"), [*rules(), *queries()])
 def test_what_is_asked_for_is_served(name: str, expression: str) -> None:
-    """Every metric and label in rules and queries is served, and the expressions are PromQL."""
+    """Every metric and label in rules and queries is served by the agent, and the expressions are PromQL."""
     assert complaints(expression) == [], name
 
 
@@ -107,7 +107,7 @@ def test_what_is_asked_for_is_served(name: str, expression: str) -> None:
     ],
 )
 def test_what_is_not_served_is_noticed(expression: str, complaint: str) -> None:
-    """The check reports unknown metrics and labels."""
+    """The check reports metrics and labels that the agent does not serve."""
     assert complaint in complaints(expression)
 
 
@@ -130,7 +130,7 @@ def test_every_metric_is_on_the_dashboard() -> None:
 
 
 def test_the_dashboard_is_one_for_grafana() -> None:
-    """The dashboard's ids are unique, its panels do not overlap, and data sources are variables."""
+    """The dashboard is valid for Grafana: its IDs are unique, panels do not overlap, data sources are variables."""
     panels = DASHBOARD["panels"]
     taken: set[tuple[int, int]] = set()
     for panel in panels:
@@ -183,7 +183,7 @@ def test_the_older_format_is_understood_as_well() -> None:
 
 
 def promtool(words: str, text: str = "") -> tuple[int, str]:
-    """promtool's exit code and output."""
+    """Return promtool's exit code and output."""
     program = shutil.which("promtool")
     if program is None:
         pytest.skip("promtool is not installed")

@@ -1,7 +1,8 @@
-"""Recognisable values are planted as every kind of secret, and every output is searched for them.
+"""No output of dsops contains a secret: recognisable values are planted as every kind of secret.
 
-Real processes run against a server that answers well, badly and with malice. Searched are both streams, all files
-left behind, the arguments of all started processes, and the environment of those that need no secret.
+Real processes run against a server that answers correctly, incorrectly and maliciously. The tests search both
+streams, all files left behind, the arguments of all started processes, and the environment of those that need no
+secret.
 """
 
 from __future__ import annotations
@@ -170,7 +171,7 @@ SECRETS: Mapping[str, Mapping[str, object]] = {
     "number": {"SecretString": {"x": PLANTED["text"]}},
 }
 
-# Records arguments and environment of every started process, from inside.
+# Records arguments and environment of every started process, from within the process.
 WATCHED = """
 import json, os, sys
 def text(value):
@@ -191,7 +192,7 @@ Malice = Callable[[Seen], Answer | None]
 
 
 class Started(NamedTuple):
-    """A process that dsops started or became."""
+    """A process that dsops started, or by which it was replaced."""
 
     how: str
     words: list[str]
@@ -211,7 +212,7 @@ class Run(NamedTuple):
 
 
 def planted_in(text: str, *, but: tuple[str, ...] = ()) -> list[str]:
-    """Names of planted values that are in a text, plain or in a usual encoding."""
+    """Return the names of planted values that a text contains, plain or in a usual encoding."""
     return [
         name for name, value in PLANTED.items() if name not in but and any(form in text for form in _disguises(value))
     ]
@@ -249,7 +250,10 @@ class World:
         self._before: dict[str, bytes] = {}
 
     def run(self, *words: str, **environ: str) -> Run:
-        """Run dsops and wait until it ends; `environ` adds variables, an empty value removes one."""
+        """Run dsops until it ends and return the result.
+
+        `environ` adds variables; an empty value removes one.
+        """
         watch = self.folder.parent / "watch.jsonl"
         watch.write_text("")
         variables = {
@@ -340,13 +344,13 @@ class World:
 
 
 def action_of(seen: Seen) -> str:
-    """The AWS action of a request."""
+    """Return the AWS action of a request."""
     target = seen.header("X-Amz-Target")
     return target.rpartition(".")[2] if target else parameters_of(seen)["Action"]
 
 
 def session(action: str) -> Answer:
-    """A session with the planted keys."""
+    """Return an answer with a session of the planted keys."""
     return assume_role_answer(
         action=action,
         expiration="2099-01-01T00:00:00Z",
@@ -373,7 +377,7 @@ LOUD = ("--verbose", "--debug")
 def assert_tight(
     run: Run, *, shown: tuple[str, ...] = (), written: tuple[str, ...] = (), started: Sequence[str] = ()
 ) -> None:
-    """Assert that no planted value left except as stated; `started` is the command that gets the values."""
+    """Assert that no planted value appears except as stated; `started` is the command that receives the values."""
     assert planted_in(run.stdout, but=shown) == []
     assert planted_in(run.stderr) == []
     assert planted_in(run.trail) == []
@@ -381,7 +385,7 @@ def assert_tight(
     for each in run.started:
         assert planted_in("\n".join(each.words)) == []
         if each.words != list(started) and each.how != "os.exec":
-            # The user's own environment may be there, but nothing that was fetched.
+            # The process may have the user's own environment, but no fetched value.
             assert planted_in("\n".join(each.environ.values()), but=INHERITED) == []
 
 
@@ -431,7 +435,7 @@ INHERITED = (
     ids=" ".join,
 )
 def test_what_shows_no_values_holds_none(world: World, words: tuple[str, ...]) -> None:
-    """Commands that show no values leak none, in tables, JSON and progress."""
+    """Commands that display no values leak none, in tables, JSON and progress output."""
     flags = () if words[0] in {"complete", "completion", "help", "schema"} else (*NAMED, *LOUD)
     run = world.run(*words[:1], *flags, *words[1:])
     assert run.code == 0, run.stderr
@@ -444,7 +448,10 @@ def test_what_shows_no_values_holds_none(world: World, words: tuple[str, ...]) -
     ids=["replaced", "watched", "masked", "with a session", "served"],
 )
 def test_only_the_command_gets_the_values(world: World, flags: tuple[str, ...]) -> None:
-    """A command gets values in its environment only: no other process and no argument has them."""
+    """Only the command that `exec` runs gets the values, in its environment.
+
+    No argument and no other process has them.
+    """
     run = world.run("exec", *NAMED, *LOUD, *flags, "--env", "good", "--", "true")
     assert (run.code, run.stdout, run.files) == (0, "", {})
     assert_tight(run, started=["true"])
@@ -464,7 +471,7 @@ def test_only_the_command_gets_the_values(world: World, flags: tuple[str, ...]) 
 
 
 def test_codes_and_profiles_pass_by_pipes(world: World) -> None:
-    """MFA codes of a command and keys of a profile's process pass through pipes only."""
+    """MFA codes of a command and keys of a profile's process are passed through pipes only."""
     for environment, how in (("codes", "./code.sh"), ("profile", "-c")):
         run = world.run("exec", *NAMED, *LOUD, "--env", environment, "--", "true")
         assert run.code == 0, run.stderr
@@ -490,7 +497,7 @@ def test_what_aws_repeats_of_a_proof_is_not_shown(world: World, environment: str
 
 
 def test_tokens_go_to_aws_alone(world: World) -> None:
-    """Identity tokens are sent to AWS only, and a GitHub job's request token to GitHub only."""
+    """Identity tokens are sent to AWS only; a GitHub job's request token is sent to GitHub only."""
     run = world.run("exec", *NAMED, *LOUD, "--env", "tokens", "--", "true")
     assert run.code == 0, run.stderr
     assert_tight(run)
@@ -531,7 +538,7 @@ def test_a_file_holds_what_was_asked_for(world: World, format_name: str) -> None
     ids=" ".join,
 )
 def test_what_is_asked_for_is_shown_and_no_more(world: World, words: tuple[str, ...], shown: tuple[str, ...]) -> None:
-    """Commands that show a value show only that one, and a session's parts without those of its source."""
+    """Commands that print a value print only the requested one; of a session they print no part of its source."""
     run = world.run(*words[:1], *NAMED, *LOUD, *words[1:])
     assert run.code == 0, run.stderr
     assert set(planted_in(run.stdout)) == set(shown)
@@ -539,7 +546,10 @@ def test_what_is_asked_for_is_shown_and_no_more(world: World, words: tuple[str, 
 
 
 def test_a_file_of_profiles_and_a_steps_file_hold_the_session_and_no_more(world: World) -> None:
-    """A profile file and a step's file contain the session only; a step's masks on stdout are hidden by its runner."""
+    """A profile file and a CI step's file contain the session only.
+
+    The step's masks on stdout are hidden by its runner.
+    """
     shown_kinds = ("session key", "session token")
     run = world.run("credentials", *NAMED, *LOUD, "target", "--format", "ini", "--out", "profiles")
     assert (run.code, run.stdout) == (0, "")
@@ -595,7 +605,7 @@ def test_a_link_to_the_console_holds_no_part_of_the_session(world: World) -> Non
     ],
 )
 def test_a_value_that_can_not_be_used_is_not_told(world: World, words: tuple[str, ...], environment: str) -> None:
-    """A value that cannot be decoded or stored in a variable is an error that does not show it."""
+    """If a value cannot be decoded or stored in a variable, the error does not show it."""
     run = world.run(words[0], *NAMED, *LOUD, *words[1:])
     assert run.code != 0
     assert_tight(run)
@@ -604,20 +614,20 @@ def test_a_value_that_can_not_be_used_is_not_told(world: World, words: tuple[str
 
 
 def everything_sent(seen: Seen) -> str:
-    """Everything in a request that a server could repeat in a message."""
+    """Return everything in a request that a server could repeat in a message."""
     pairs = parameters_of(seen).values() if not seen.header("X-Amz-Target") else ()
     return " | ".join([*pairs, *[value for _, value in seen.headers], seen.body.decode()])
 
 
 def refuse_with_everything(seen: Seen) -> Answer:
-    """A refusal that repeats the whole request, as a signature mismatch does."""
+    """Refuse a request and repeat all of it, as AWS does for a signature mismatch."""
     if seen.header("X-Amz-Target"):
         return json_error("ValidationException", everything_sent(seen))
     return sts_error("ValidationError", everything_sent(seen), 400)
 
 
 def constraint(seen: Seen) -> Answer:
-    """AWS's message form that repeats a value."""
+    """Refuse a request with AWS's message that repeats a value."""
     if seen.header("X-Amz-Target"):
         return json_error("ValidationException", f"Value '{seen.body.decode()}' at 'secretId' failed to satisfy")
     sent = parameters_of(seen)
@@ -626,7 +636,7 @@ def constraint(seen: Seen) -> Answer:
 
 
 def denied(seen: Seen) -> Answer:
-    """A denial as AWS words it."""
+    """Deny a request in AWS's words."""
     message = f"User: arn:aws:iam::1:user/a is not authorized ({everything_sent(seen)})"
     if seen.header("X-Amz-Target"):
         return json_error("AccessDeniedException", message)
@@ -634,7 +644,7 @@ def denied(seen: Seen) -> Answer:
 
 
 def expired(_: Seen) -> Answer:
-    """An answer with a session that is not in AWS's format."""
+    """Answer with a session that is not in AWS's format."""
     body = session("AssumeRole").body.replace(b"2099-01-01T00:00:00Z", b"soon")
     return Answer(body=body)
 
@@ -666,7 +676,7 @@ STAGES: dict[str, tuple[str, Callable[[Seen], bool]]] = {
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("malice", MALICE)
 def test_whatever_a_server_says_is_told_without_what_it_was_sent(world: World, malice: str, stage: str) -> None:
-    """Whatever a server repeats of a request, or sends as half a session, no value is shown."""
+    """Whatever a server repeats of the request, or sends as an incomplete session, dsops shows no secret value."""
     environment, is_met = STAGES[stage]
     world.malice = lambda seen: MALICE[malice](seen) if is_met(seen) else None
     run = world.run("exec", *NAMED, *LOUD, "--env", environment, "--", "true")
@@ -677,7 +687,7 @@ def test_whatever_a_server_says_is_told_without_what_it_was_sent(world: World, m
 
 @pytest.mark.parametrize("malice", ["refused with everything", "denied"])
 def test_a_list_of_what_is_broken_holds_no_value(world: World, malice: str) -> None:
-    """`doctor`'s tables and JSON show no value."""
+    """The tables and JSON of `doctor` show no value."""
     world.malice = lambda seen: MALICE[malice](seen) if re.search(b"ExternalId|TokenCode", seen.body) else None
     for words in (("--env", "good"), ("--env", "codes", "--json")):
         run = world.run("doctor", *NAMED, *LOUD, *words)
@@ -704,7 +714,7 @@ def test_a_list_of_what_is_broken_holds_no_value(world: World, malice: str) -> N
     ids=str,
 )
 def test_a_setting_that_can_not_be_used_is_not_told(world: World, environ: dict[str, str], transport: str) -> None:
-    """An unusable setting (proxy, login in a URL, half a key pair, key with newline) is not shown."""
+    """If a setting is unusable (proxy, login in a URL, half a key pair, key with line break), no error shows it."""
     for environment in ("good", "codes"):
         run = world.run("exec", *NAMED, *LOUD, "--env", environment, "--", "true", DSOPS_TRANSPORT=transport, **environ)
         assert_tight(run)
@@ -714,7 +724,7 @@ def test_a_setting_that_can_not_be_used_is_not_told(world: World, environ: dict[
 
 @pytest.mark.parametrize("transport", ["pycurl", "urllib3"])
 def test_only_a_proxy_that_refuses_learns_its_password(world: World, transport: str) -> None:
-    """Only a refusing proxy (407) gets its password, and nothing else."""
+    """A proxy that refuses (407) receives its own password and no other secret."""
     world.malice = lambda seen: Answer(status=407, body=b"no") if seen.method == "CONNECT" else None
     proxy = f"http://{PROXY}:{world.server.port}"
     run = world.run(
@@ -745,7 +755,7 @@ def test_only_a_proxy_that_refuses_learns_its_password(world: World, transport: 
     ],
 )
 def test_a_profiles_process_that_prints_rubbish_is_not_quoted(world: World, body: str) -> None:
-    """Garbage printed by a profile's credential_process is not quoted."""
+    """If a profile's credential_process prints malformed output, the error does not quote it."""
     (world.folder / "keys.sh").write_text(f"#!/bin/sh\n{body}\n")
     (world.folder / "keys.sh").chmod(0o755)
     config = world.folder / "aws-config"
@@ -770,7 +780,7 @@ def test_a_profiles_process_that_prints_rubbish_is_not_quoted(world: World, body
     [("echo 12345", False), ("echo 'PLANTEDcode 493817'", False), ("echo 493817 >&2; exit 3", True), ("exit 3", False)],
 )
 def test_what_a_code_process_prints_is_its_own_affair(world: World, script: str, is_shown: bool) -> None:  # noqa: FBT001
-    """stdout of mfa_process is never shown; its stderr is the terminal, since it may ask for a touch."""
+    """The stdout of mfa_process is never shown; its stderr is the terminal, because it may ask for a touch."""
     (world.folder / "code.sh").write_text(f"#!/bin/sh\n{script}\n")
     run = world.run("exec", *NAMED, "--env", "codes", "--", "true")
     assert run.code == 125
@@ -778,7 +788,7 @@ def test_what_a_code_process_prints_is_its_own_affair(world: World, script: str,
 
 
 def test_a_configuration_in_which_values_stand_at_the_wrong_place_shows_none(world: World) -> None:
-    """A value written in place of a reference is reported by its location only."""
+    """If a value is written where a reference belongs, the error reports only its location."""
     (world.folder / "wrong.yaml").write_text(
         f"""
 secretStores:

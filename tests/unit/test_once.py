@@ -1,4 +1,4 @@
-"""Work shared by several callers and done once."""
+"""Work that several callers share and that runs once."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_the_first_caller_starts_it_and_all_get_its_result() -> None:
 
 
 def test_its_error_is_shared_as_one_object() -> None:
-    """All callers get the same error object, so it is reported once."""
+    """If the work fails, all callers get the same error object, so that it is reported once."""
     error = DsopsError("no")
 
     async def work() -> int:

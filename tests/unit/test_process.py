@@ -1,4 +1,4 @@
-"""Commands as real processes: found, replaced, watched, signalled and ended as by a shell."""
+"""Run commands as real processes: find, replace, watch, signal and end them as a shell does."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def script(folder: Path, name: str, text: str, mode: int = 0o755) -> str:
 
 
 def watched(*command: str, timeout_seconds: float | None = None, grace_seconds: float = 10) -> int:
-    """The exit code of a command watched by this process."""
+    """Return the exit code of a command that this process watches."""
     path = find_command(command[0], os.environ["PATH"])
     return watch(path, command, ENVIRONMENT, timeout_seconds=timeout_seconds, grace_seconds=grace_seconds)
 
 
 def program(body: str) -> list[str]:
-    """The command line that runs this code in a new Python with dsops' process functions."""
+    """Return the command line that runs this code in a new Python with dsops' process functions."""
     head = """
     import os, signal, sys
     from dsops.errors import CommandFailed
@@ -64,7 +64,7 @@ def is_gone(pid: int) -> bool:
 
 
 class TestFindCommand:
-    """Finding a command as a shell does."""
+    """Find a command as a shell does."""
 
     def test_the_first_folder_of_the_path_wins(self, tmp_path: Path) -> None:
         """PATH of the passed environment is searched in order, not this process's."""
@@ -91,7 +91,7 @@ class TestFindCommand:
         assert find_command("./deploy.sh", "/nowhere") == "./deploy.sh"
 
     def test_an_empty_entry_is_the_working_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """An empty PATH entry is the working folder (POSIX)."""
+        """An empty entry in PATH means the working folder (POSIX)."""
         script(tmp_path, "deploy.sh", "")
         monkeypatch.chdir(tmp_path)
         assert find_command("deploy.sh", "/nowhere:") == "./deploy.sh"
@@ -104,7 +104,7 @@ class TestFindCommand:
 
     @pytest.mark.parametrize("name", ["no-such-tool", "./no-such-tool", ""])
     def test_what_is_not_there_is_127(self, name: str) -> None:
-        """A missing command is an error with its name and exit code 127."""
+        """If the command does not exist, the error has its name and exit code 127."""
         with pytest.raises(CommandNotFound, match=f"`{name}`") as caught:
             find_command(name, os.environ["PATH"])
         assert caught.value.exit_code == 127
@@ -125,7 +125,7 @@ class TestFindCommand:
         assert "sh -c" in caught.value.hint
 
     def test_what_is_not_executable_is_126(self, tmp_path: Path) -> None:
-        """A file without execute permission, or a folder, is an error with exit code 126."""
+        """If the command is a folder or a file without execute permission, the error has exit code 126."""
         path = script(tmp_path, "deploy.sh", "", mode=0o644)
         with pytest.raises(CommandNotExecutable) as caught:
             find_command(path, "")
@@ -136,10 +136,10 @@ class TestFindCommand:
 
 
 class TestReplace:
-    """Replacing this process by the command."""
+    """Replace this process by the command (`exec`)."""
 
     def test_it_is_the_same_process_with_only_the_environment_given(self) -> None:
-        """The process id stays; arguments and environment are exactly the given bytes."""
+        """The process ID stays, and arguments and environment are exactly the bytes that were passed."""
         body = """
         print(os.getpid(), flush=True)
         shown = "import os, sys; print(os.getpid(), sys.argv[1:], dict(os.environb))"
@@ -151,7 +151,7 @@ class TestReplace:
         assert after == f"{before} ['a b', '--', ''] {{b'A': b'\\xff', b'LC_ALL': b'C.UTF-8'}}"
 
     def test_a_closed_pipe_ends_the_command_as_it_does_from_a_shell(self) -> None:
-        """The command has default SIGPIPE and SIGXFSZ, which Python ignores."""
+        """SIGPIPE and SIGXFSZ, which Python ignores, have their default action in the command."""
         body = "replace('/bin/sh', ['sh', '-c', 'grep SigIgn /proc/self/status'], environment)"
         out = subprocess.run(program(body), capture_output=True, text=True, check=True).stdout
         ignored = int(out.split()[1], 16)
@@ -166,14 +166,14 @@ class TestReplace:
         assert int(out.split()[1], 16) & 1 << (signal.SIGHUP - 1)
 
     def test_only_descriptors_that_were_handed_in_are_handed_on(self) -> None:
-        """Only inherited descriptors are passed on (`<(...)`), none of dsops' own."""
+        """The command inherits the descriptors that dsops was given (`<(...)`), but none of dsops' own."""
         body = """
         ours = open("/dev/null")
         replace("/bin/sh", ["sh", "-c", "ls /proc/self/fd; cat <&9"], environment)
         """
         command = ["bash", "-c", '"$@" 9<<<handed-in', "bash", *program(body)]
         out = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-        assert out == ["0", "1", "2", "3", "9", "handed-in"]  # descriptor 3 is the folder that ls reads
+        assert out == ["0", "1", "2", "3", "9", "handed-in"]  # descriptor 3 is the folder that `ls` reads
 
     def test_a_script_without_a_first_line_runs_in_sh(self, tmp_path: Path) -> None:
         """A script without `#!` runs in sh, as with execvp."""
@@ -202,7 +202,7 @@ class TestReplace:
 
 
 class TestWatch:
-    """Watching a command: exit code, signals, end."""
+    """Watch a command: its exit code, signals and end."""
 
     @pytest.mark.parametrize(
         ("command", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -KILL $$", 137), ("kill $$", 143)]
@@ -339,7 +339,7 @@ def watching(child: str, *, then: str = "") -> list[str]:
 
 
 class TestTerminal:
-    """Watching a command on a terminal."""
+    """Watch a command whose terminal is also dsops' own."""
 
     def test_the_command_can_read_the_terminal_and_gets_one_interrupt_per_ctrl_c(self) -> None:
         """The command reads the terminal in the foreground and gets one SIGINT per Ctrl-C."""
@@ -353,7 +353,7 @@ class TestTerminal:
             assert terminal.code() == 0
 
     def test_a_script_ends_by_ctrl_c_with_a_pipe_beside_it_too(self) -> None:
-        """With a pipe beside it the command gets SIGINT from dsops, and the surrounding loop ends, too."""
+        """With a pipe beside the terminal, dsops passes SIGINT to the command, and the surrounding loop ends, too."""
         child = f"{DYING}; import time; time.sleep(600)"
         loop = 'for i in 1 2; do "$@" < /dev/null; done; echo went on'
         command = ["bash", "-c", loop, "bash", *watching(child)]
@@ -363,7 +363,7 @@ class TestTerminal:
             assert terminal.code() == -signal.SIGINT
 
     def test_with_a_pipe_beside_it_the_command_gets_the_terminal_when_it_asks(self) -> None:
-        """With a pipe beside it the command gets the terminal when it reads from it."""
+        """With a pipe beside the terminal, the command gets the terminal as soon as it reads from it."""
         command = ["bash", "-c", '"$@" | cat', "bash", *watching(COUNTING)]
         with Terminal(command) as terminal:
             terminal.expect("ready")
@@ -372,7 +372,7 @@ class TestTerminal:
             terminal.expect("code 0")
 
     def test_a_command_that_asked_for_the_terminal_before_it_had_it_goes_on(self) -> None:
-        """A command stopped for reading the terminal too early is continued."""
+        """If the system stopped the command because it read the terminal too early, dsops continues it."""
         with Terminal(watching("import os; os.kill(os.getpid(), 21); print('went on', input())")) as terminal:
             terminal.type("hello\n")
             terminal.expect("went on hello")
@@ -405,7 +405,7 @@ class TestTerminal:
             terminal.expect("prompt> ")
 
     def test_the_terminal_is_ours_again_afterwards(self) -> None:
-        """After the command the terminal is dsops' again."""
+        """After the command has ended, the terminal belongs to dsops again."""
         with Terminal(watching("print('done')", then="print('typed', input(), flush=True)")) as terminal:
             terminal.expect("code 0")
             terminal.type("more\n")

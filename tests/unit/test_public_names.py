@@ -1,4 +1,4 @@
-"""The names that programs may import from dsops: a golden list for each door, and who may go past the policy's."""
+"""The public names of each package are a fixed list, and only listed modules bypass that of the policy engine."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ PAST_THE_DOOR = {
     "sandbox/iam_api/simulation_results.py": "IAM's simulator takes ARNs apart",
     "sandbox/state/organizations.py": "which services have resource control policies",
 }
-"""Modules that import from an inner module of `dsops.policy`, and what for."""
+"""Maps modules that import from an inner module of `dsops.policy` to their reason."""
 
 
 @pytest.mark.parametrize("door", DOORS)
 def test_the_public_names_are_these(door: str) -> None:
-    """A name that goes or comes is seen in this list, and every one can be imported."""
+    """The package exports exactly the names in its list, sorted, and each can be imported."""
     module = import_module(door)
     written = DOORS[door].split()
 
@@ -65,7 +65,7 @@ def test_the_public_names_are_these(door: str) -> None:
 
 @pytest.mark.parametrize("door", DOORS)
 def test_what_can_be_called_has_a_docstring_of_its_own(door: str) -> None:
-    """A type's generated one says nothing."""
+    """Every exported function and class has its own docstring; a generated one does not count."""
     module = import_module(door)
     public = {name: getattr(module, name) for name in DOORS[door].split()}
     callables = {name: each for name, each in public.items() if inspect.isfunction(each) or inspect.isclass(each)}
@@ -74,14 +74,14 @@ def test_what_can_be_called_has_a_docstring_of_its_own(door: str) -> None:
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
-    """As of any other module, so that `hasattr` and `from ... import` work."""
+    """Importing a name that does not exist raises AttributeError, so that `hasattr` and `from ... import` work."""
     for door in DOORS:
         with pytest.raises(AttributeError, match="nothing_like_it"):
             _ = import_module(door).nothing_like_it
 
 
 def test_others_import_the_policy_engine_by_its_door() -> None:
-    """But for the modules in the list, and each of those still does."""
+    """Modules outside `dsops.policy` import only its public names, except for exactly the listed modules."""
     past = {
         str(path.relative_to(SOURCE))
         for path in SOURCE.rglob("*.py")
@@ -92,7 +92,7 @@ def test_others_import_the_policy_engine_by_its_door() -> None:
 
 
 def _declared(door: str) -> list[str]:
-    """The names in `__all__`; that of `dsops` is for type checkers alone."""
+    """Return the names in `__all__`; that of `dsops` is for type checkers only."""
     tree = ast.parse(Path(str(import_module(door).__file__)).read_text(encoding="utf-8"))
     lists = [
         node.value

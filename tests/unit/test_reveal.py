@@ -1,4 +1,4 @@
-"""The files that see a secret's value are few, and each has a reason."""
+"""Only the listed files read a secret's plain value, each for a stated reason."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ ALLOWED = {
 
 
 def test_a_value_is_seen_where_that_is_needed_and_nowhere_else() -> None:
-    """`reveal()` is called exactly in the listed files, each with a reason."""
+    """`reveal()` is called in exactly the listed files."""
     revealing = {
         path.relative_to(SOURCE).as_posix()
         for path in SOURCE.rglob("*.py")

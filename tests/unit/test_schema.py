@@ -31,32 +31,32 @@ STS = BUILTIN_TYPES["aws.sts"]
 
 
 def key_of(name: str, type_name: str = "aws.sts") -> StoreKey:
-    """A key by name, in a store with a role."""
+    """Return a key by name, in a store with a role."""
     store_type = fitted(BUILTIN_TYPES[type_name], {"role_arn": field("arn")})
     return next(key for key in store_type.keys if key.name == name)
 
 
 def field(yaml: str) -> Field:
-    """The field `key: YAML`."""
+    """Return the field `key: YAML`."""
     root = parse_yaml(f"key: {yaml}", "dsops.yaml").root
     assert isinstance(root, Mapping)
     return Field(root.entries[0][1], Where("dsops.yaml", 1))
 
 
 def checked(name: str, yaml: str, type_name: str = "aws.sts") -> CheckedSetting:
-    """The check of one key."""
+    """Return the result of checking one key."""
     return check_setting(key_of(name, type_name), field(yaml), f"secretStores.x.{name}")
 
 
 def setting(name: str, yaml: str, type_name: str = "aws.sts") -> Setting | None:
-    """The setting of a valid value."""
+    """Return the setting of a valid value."""
     found = checked(name, yaml, type_name)
     assert (found.problems, found.limits) == ((), ())
     return found.setting
 
 
 def problem(name: str, yaml: str, type_name: str = "aws.sts") -> str:
-    """The message of the only problem; there is no setting then."""
+    """Return the message of the only problem; assert that there is no setting."""
     found = checked(name, yaml, type_name)
     assert (found.setting, found.limits, len(found.problems)) == (None, (), 1)
     assert found.problems[0].where.file == "dsops.yaml"
@@ -65,14 +65,14 @@ def problem(name: str, yaml: str, type_name: str = "aws.sts") -> str:
 
 
 def limit(name: str, yaml: str, type_name: str = "aws.sts") -> Problem:
-    """The only exceeded limit; the setting stays."""
+    """Return the only exceeded limit; the setting is kept."""
     found = checked(name, yaml, type_name)
     assert (found.problems, len(found.limits)) == ((), 1)
     return found.limits[0]
 
 
 def store(yaml: str, type_name: str = "aws.sts") -> CheckedStore:
-    """The check of a whole store."""
+    """Return the result of checking a whole store."""
     root = parse_yaml(yaml, "dsops.yaml").root
     assert isinstance(root, Mapping)
     fields = {key.text: Field(node, Where("dsops.yaml", key.line)) for key, node in root.entries}
@@ -81,7 +81,7 @@ def store(yaml: str, type_name: str = "aws.sts") -> CheckedStore:
 
 
 class TestSettings:
-    """Values that become settings."""
+    """Valid values and the settings that they become."""
 
     @pytest.mark.parametrize(
         ("name", "yaml", "expected"),
@@ -105,7 +105,7 @@ class TestSettings:
         ],
     )
     def test_of_every_kind(self, name: str, yaml: str, expected: Setting | None) -> None:
-        """Values of every kind are converted: texts as written, numbers, single items to lists, commands split."""
+        """Values of every kind are converted: texts stay as written, single items become lists, commands are split."""
         expected = '{"Version":"2012-10-17","Statement":[{"N":1.0}]}' if expected is None else expected
         assert expected == setting(name, yaml)
 
@@ -127,7 +127,7 @@ class TestSettings:
 
 
 class TestProblems:
-    """Problems that do not depend on the environment."""
+    """Problems of values that can be found without the environment."""
 
     @pytest.mark.parametrize(
         ("name", "yaml", "message"),
@@ -154,7 +154,7 @@ class TestProblems:
         ],
     )
     def test_of_shape(self, name: str, yaml: str, message: str) -> None:
-        """A value of the wrong kind is a problem."""
+        """A value of the wrong type is a problem."""
         assert message == problem(name, yaml)
 
     @pytest.mark.parametrize(
@@ -180,18 +180,18 @@ class TestProblems:
         assert message == problem("with_decryption", "maybe", "aws.ssm")
 
     def test_a_shape_is_checked_before_interpolation(self) -> None:
-        """The shape is checked before interpolation: a list is never a region."""
+        """A value's type is checked before interpolation: a list is never a region."""
         assert check_shape(key_of("region"), field("['${A}']"), "p") is not None
         assert check_shape(key_of("region"), field("${A}"), "p") is None
 
     def test_the_line_is_that_of_the_value(self) -> None:
-        """A problem in a list has its item's line."""
+        """A problem in a list reports the line of the item."""
         found = checked("policy_arns", "\n  - arn:aws:iam::aws:policy/A\n  - nope")
         assert [one.where.line for one in found.limits] == [3]
 
 
 class TestLimits:
-    """Values that AWS would refuse."""
+    """Values beyond AWS's limits."""
 
     @pytest.mark.parametrize(
         ("name", "good", "bad", "words"),
@@ -212,7 +212,7 @@ class TestLimits:
         ],
     )
     def test_of_numbers_and_lengths(self, name: str, good: list[str], bad: list[str], words: str) -> None:
-        """Limits hold at the last good and first bad value on both sides."""
+        """Each limit accepts the last valid value and refuses the first invalid one, on both sides."""
         for yaml in good:
             setting(name, yaml)
         for yaml in bad:
@@ -226,7 +226,7 @@ class TestLimits:
         assert found.where == Where("dsops.yaml", 1)
 
     def test_a_bad_character_is_named_with_a_name_that_would_do(self) -> None:
-        """A bad character in a session name is named, with a valid alternative as hint."""
+        """An invalid character in a session name is named, and the hint is a valid name."""
         found = limit("role_session_name", "DOMAIN\\user")
         assert found.message == (
             "`role_session_name` takes letters, digits and _+=,.@-; `\\` stands at position 7"
@@ -237,7 +237,7 @@ class TestLimits:
 
     @pytest.mark.parametrize(("yaml", "words"), [("'hunter2 '", "white space"), ("hunter2*", "something else")])
     def test_of_an_external_id_not_one_character_is_shown(self, yaml: str, words: str) -> None:
-        """No character of a bad external ID is shown, except that it ends in white space."""
+        """The message about an invalid external ID shows none of it, except that it ends in white space."""
         found = limit("external_id", yaml)
         assert words in found.message
         assert not any(part in f"{found.message}{found.hint}" for part in ("hunter2", "*"))
@@ -289,7 +289,7 @@ class TestLimits:
         assert hint == "this is the ARN of an IAM role, not of a policy"
 
     def test_tags_have_limits_of_number_length_and_characters(self) -> None:
-        """Tags: letters of any script, keys up to 128 characters, values up to 256, at most 50."""
+        """Tags have letters of any script, keys up to 128 and values up to 256 characters; at most 50 are allowed."""
         setting("tags", f"{{{'k' * 128}: {'v' * 256}, Straße: 日本 10.0/€uro}}".replace("€", ""))
         assert "128" in limit("tags", f"{{{'k' * 129}: v}}").message
         assert "256" in limit("tags", f"{{k: {'v' * 257}}}").message
@@ -375,7 +375,7 @@ class TestLimits:
 
 
 class TestStores:
-    """Keys of one store together."""
+    """Checks that involve several keys of one store."""
 
     def test_a_good_store(self) -> None:
         """Every field of a valid store becomes a setting."""
@@ -405,7 +405,7 @@ class TestStores:
         ],
     )
     def test_conflicts_between_keys(self, yaml: str, path: str, words: str) -> None:
-        """Valid keys in conflict exceed one limit."""
+        """If keys that are valid alone conflict with each other, that is one exceeded limit."""
         found = store(ROLE + yaml)
         assert (found.problems, len(found.limits)) == ((), 1)
         assert found.limits[0].path == f"secretStores.x.{path}"
@@ -421,7 +421,7 @@ class TestStores:
         ],
     )
     def test_no_conflict_without_reason(self, yaml: str) -> None:
-        """The same keys without a conflict are valid."""
+        """The same keys are valid if they do not conflict."""
         found = store(ROLE + yaml)
         assert (found.problems, found.limits) == ((), ())
 
@@ -444,7 +444,7 @@ class TestStores:
         ],
     )
     def test_an_unknown_key_gets_the_hint_that_fits(self, type_name: str, key: str, hint: str) -> None:
-        """An unknown key has a suggestion, or says where it belongs."""
+        """The hint for an unknown key suggests another key, or says where the key belongs."""
         assert hint == unknown_key(BUILTIN_TYPES[type_name], key, Where("f"), "p").hint
 
     def test_a_plugins_type_is_checked_like_ours(self) -> None:
@@ -456,7 +456,7 @@ class TestStores:
 
 @pytest.mark.parametrize("store_type", BUILTIN_TYPES.values(), ids=lambda one: one.name)
 def test_every_key_is_described(store_type: StoreType) -> None:
-    """Every key has a help sentence, unique names, and compilable patterns with an explanation."""
+    """Every key has a help sentence and a unique name, and its pattern compiles and has an explanation."""
     names = [name for key in store_type.keys for name in (key.name, *key.aliases)]
     assert len(names) == len(set(names))
     for key in store_type.keys:

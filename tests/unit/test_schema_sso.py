@@ -19,7 +19,7 @@ GOOD = {
 
 
 def checked(**fields: str) -> CheckedStore:
-    """The check of a whole store; empty fields are left out."""
+    """Return the result of checking a whole store; empty fields are left out."""
     text = "\n".join(f"{name}: {value}" for name, value in {**GOOD, **fields}.items() if value)
     root = parse_yaml(text, "dsops.yaml").root
     assert isinstance(root, Mapping)
@@ -28,7 +28,7 @@ def checked(**fields: str) -> CheckedStore:
 
 
 def only(found: CheckedStore) -> Problem:
-    """The only problem or limit."""
+    """Return the only problem or limit."""
     (problem,) = (*found.problems, *found.limits)
     return problem
 
@@ -37,7 +37,7 @@ def only(found: CheckedStore) -> Problem:
     "url", [GOOD["start_url"], f"{GOOD['start_url']}#/", "https://start.us-gov-home.awsapps.com/directory/d-1"]
 )
 def test_a_start_url_is_kept_as_it_is_written(url: str) -> None:
-    """A start URL is kept as written: the token file's name depends on it, in the AWS CLI as well."""
+    """A start URL is kept as written, because the name of the token file depends on it, as in the AWS CLI."""
     assert url == checked(start_url=f"'{url}'").settings["start_url"]
 
 
@@ -71,7 +71,7 @@ def test_an_account_id_never_becomes_a_number() -> None:
 def test_a_value_that_aws_would_refuse_is_told_with_what_was_meant(
     fields: dict[str, str], message: str, hint: str
 ) -> None:
-    """A value that AWS would refuse is reported with a hint before any call."""
+    """A value that AWS would refuse is reported before any call, with a hint."""
     problem = only(checked(**fields))
     assert message in problem.message
     assert hint in problem.hint
@@ -88,14 +88,14 @@ def test_a_value_that_aws_would_refuse_is_told_with_what_was_meant(
     ],
 )
 def test_where_to_log_in_is_said_once_and_whole(fields: dict[str, str], message: str, hint: str) -> None:
-    """The login is a session's name, or start URL and region, and not both."""
+    """A store names its login either by `sso_session`, or by start URL and region, but not by both."""
     problem = only(checked(**fields))
     assert message in problem.message
     assert hint in problem.hint
 
 
 def test_a_session_alone_is_enough() -> None:
-    """`sso_session` alone is enough: its section in the AWS config file has the rest."""
+    """A store with `sso_session` alone is valid, since that section of the AWS config file has the rest."""
     found = checked(sso_session="corp", start_url="", sso_region="")
     assert ((), ()) == (found.problems, found.limits)
 
@@ -114,7 +114,7 @@ def test_a_session_alone_is_enough() -> None:
     ],
 )
 def test_a_key_that_it_does_not_take_is_told_with_what_to_do(name: str, hint: str) -> None:
-    """A key of ~/.aws/config or of other stores is refused with a hint."""
+    """A key of ~/.aws/config or of another store type is refused, with a hint."""
     problem = only(checked(**{name: "x"}))
     assert f"aws.sso has no key `{name}`" == problem.message
     assert hint in problem.hint

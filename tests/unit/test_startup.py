@@ -25,7 +25,7 @@ class Point(NamedTuple):
 
 
 class Named(typing.NamedTuple):
-    """The same as a real NamedTuple."""
+    """The same record as a real NamedTuple."""
 
     x: int
     y: int = 2

@@ -14,7 +14,7 @@ from dsops.tasks import Task, blocking, gather, pause, run, settle, spawn, trans
 
 
 class World:
-    """A driver whose transfers end at set times on a clock that only waiting moves.
+    """A driver whose transfers end at set times, on a clock that moves only while the loop waits.
 
     A request is `(seconds, outcome)`; an exception as outcome fails the transfer.
     """
@@ -27,7 +27,7 @@ class World:
         self.cancelled = 0
 
     def clock(self) -> float:
-        """The time, which only waiting moves."""
+        """Return the time of the fake clock."""
         return self.time
 
     def sleep(self, seconds: float) -> None:
@@ -64,12 +64,12 @@ class World:
         self.open.clear()
 
     def run(self, work: Any) -> Any:
-        """The coroutine's result. Any: its type is the coroutine's."""
+        """Return the coroutine's result. Any: its type is the coroutine's."""
         return run(work, self, sleep=self.sleep, clock=self.clock)
 
 
 async def fetch(seconds: float, outcome: object) -> object:
-    """A transfer of this duration."""
+    """Return the outcome of a transfer with this duration."""
     return await transfer((seconds, outcome))
 
 
@@ -120,7 +120,7 @@ def test_a_transfer_that_never_began_raises_where_it_is_awaited() -> None:
 
 
 def test_transfers_go_on_side_by_side() -> None:
-    """Three transfers of a second run concurrently in one second."""
+    """Three transfers of a second run concurrently and take one second."""
 
     async def work() -> list[object]:
         return await gather(fetch(1, "a"), fetch(1, "b"), fetch(1, "c"))
@@ -131,7 +131,7 @@ def test_transfers_go_on_side_by_side() -> None:
 
 
 def test_results_come_in_the_order_given() -> None:
-    """`gather` returns results in the order given, not of completion."""
+    """`gather` returns results in the order of its arguments, not of completion."""
 
     async def work() -> list[object]:
         return await gather(fetch(3, "slow"), fetch(1, "quick"), fetch(2, "middling"))
@@ -140,7 +140,7 @@ def test_results_come_in_the_order_given() -> None:
 
 
 def test_settle_puts_an_error_in_its_results_place() -> None:
-    """`settle` puts a failed coroutine's error in its place among the results."""
+    """`settle` returns a failed coroutine's error in the place of its result."""
 
     async def work() -> list[object]:
         return await settle(fetch(1, "a"), fetch(0.5, TimedOut("late")), fetch(2, "c"))
@@ -151,7 +151,7 @@ def test_settle_puts_an_error_in_its_results_place() -> None:
 
 
 def test_gather_raises_the_first_error_in_order_when_all_are_done() -> None:
-    """`gather` raises the first error in list order after all have finished."""
+    """After all coroutines have ended, `gather` raises the first error in the order of its arguments."""
     done: list[str] = []
 
     async def finish() -> None:
@@ -176,7 +176,7 @@ def test_settle_of_nothing_is_nothing() -> None:
 
 
 def test_a_pause_lets_the_others_go_on() -> None:
-    """Transfers continue during a pause, which takes exactly its time."""
+    """Transfers continue while a coroutine pauses, and the pause takes exactly its time."""
     seen: list[str] = []
 
     async def waits() -> None:
@@ -197,7 +197,7 @@ def test_a_pause_lets_the_others_go_on() -> None:
 
 
 def test_pauses_end_in_the_order_of_their_length() -> None:
-    """Pauses end in order of length."""
+    """Several pauses end in the order of their length."""
     seen: list[float] = []
 
     async def waits(seconds: float) -> None:
@@ -212,7 +212,7 @@ def test_pauses_end_in_the_order_of_their_length() -> None:
 
 
 def test_a_long_wait_is_cut_into_pieces() -> None:
-    """A long wait is polled at least every second, so Ctrl-C is noticed."""
+    """During a long wait the loop polls at least every second, so that Ctrl-C is noticed."""
 
     class Impatient(World):
         polls = 0
@@ -276,7 +276,7 @@ def test_the_run_ends_when_everything_started_has_ended() -> None:
 
 
 def test_an_error_that_is_not_awaited_does_not_spoil_the_result() -> None:
-    """The error of a task that no coroutine awaits does not affect the result."""
+    """If no coroutine awaits a task, the task's error does not affect the result of the run."""
 
     async def work() -> str:
         _ = await spawn(fail(Unreachable("nobody cares"), after=1))
@@ -339,7 +339,7 @@ def test_a_bug_in_one_task_ends_the_run() -> None:
 
 
 def test_a_blocking_call_waits_until_the_wire_is_quiet() -> None:
-    """A blocking call (a prompt) runs when no transfer is open, and its result reaches its caller."""
+    """A blocking call (a prompt) starts when no transfer is open; its caller gets the result."""
     world = World()
 
     def ask() -> str:
@@ -353,7 +353,7 @@ def test_a_blocking_call_waits_until_the_wire_is_quiet() -> None:
 
 
 def test_blocking_calls_are_made_one_after_the_other() -> None:
-    """Blocking calls run one after the other in order, while pauses continue."""
+    """Blocking calls run one after the other, in order, while pauses of other coroutines continue."""
     world = World()
     made: list[str] = []
 
@@ -368,7 +368,7 @@ def test_blocking_calls_are_made_one_after_the_other() -> None:
 
 
 def test_a_blocking_calls_error_is_raised_where_it_is_awaited() -> None:
-    """A blocking call's error is raised in its own coroutine only."""
+    """The error of a blocking call is raised only in the coroutine that awaits it."""
 
     def refuse() -> None:
         raise TimedOut("nobody there")
@@ -382,7 +382,7 @@ def test_a_blocking_calls_error_is_raised_where_it_is_awaited() -> None:
 
 
 def test_tasks_that_wait_for_each_other_are_a_bug_that_is_named() -> None:
-    """Tasks that wait for each other are an error instead of a hang."""
+    """If tasks wait for each other, the loop raises an error that names the bug instead of hanging."""
     tasks: list[Task[None]] = []
 
     async def waits_for(index: int) -> None:
@@ -413,7 +413,7 @@ def test_only_effects_of_this_loop_can_be_awaited() -> None:
 
 
 def test_a_driver_serves_one_run_after_the_other() -> None:
-    """A driver can serve several runs, and nothing of the first is left in the second."""
+    """A driver can serve several runs, and nothing of the first run remains in the second."""
     world = World()
     assert world.run(fetch(1, "first")) == "first"
     assert world.run(fetch(1, "second")) == "second"
@@ -421,7 +421,7 @@ def test_a_driver_serves_one_run_after_the_other() -> None:
 
 
 Tree: TypeAlias = "float | list[Tree]"
-"""A float is a transfer of that length, a negative one a pause, a list a gather."""
+"""A float is a transfer of that length, a negative float a pause, a list a gather."""
 
 trees = st.recursive(
     st.floats(min_value=-5, max_value=5, allow_nan=False), lambda inner: st.lists(inner, max_size=4), max_leaves=20
@@ -429,12 +429,12 @@ trees = st.recursive(
 
 
 def longest(tree: Tree) -> float:
-    """The tree's duration with everything concurrent."""
+    """Return the tree's duration if all its parts run concurrently."""
     return max((longest(entry) for entry in tree), default=0.0) if isinstance(tree, list) else abs(tree)
 
 
 async def walk(tree: Tree) -> object:
-    """Run a tree of transfers and pauses; returns it unchanged."""
+    """Run a tree of transfers and pauses; return it unchanged."""
     if isinstance(tree, list):
         return await gather(*(walk(entry) for entry in tree))
     if tree < 0:
@@ -445,7 +445,7 @@ async def walk(tree: Tree) -> object:
 
 @given(trees)
 def test_any_tree_of_work_takes_as_long_as_its_longest_part(tree: Tree) -> None:
-    """Any tree takes as long as its longest part, and results keep their places."""
+    """Any tree takes as long as its longest part, and each result is in its own place."""
     world = World()
     assert world.run(walk(tree)) == tree
     assert world.time - 1000.0 == pytest.approx(longest(tree))

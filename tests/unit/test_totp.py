@@ -1,4 +1,4 @@
-"""TOTP codes compared with RFC 6238 and pyotp, and parsing of seeds."""
+"""Compare TOTP codes with RFC 6238 and pyotp, and parse seeds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ AWS_SEED = "JBSWY3DPEHPK3PXP" * 4
     ],
 )
 def test_codes_are_those_of_the_rfc(seconds: int, code: str) -> None:
-    """Codes equal the test vectors of RFC 6238, appendix B (SHA1), of which AWS's devices show six digits."""
+    """Codes equal RFC 6238's test vectors (appendix B, SHA1), reduced to the six digits that AWS's devices show."""
     assert totp.code_at(RFC_SEED, seconds) == code[-6:]
 
 
@@ -56,7 +56,7 @@ def test_a_code_is_shown_for_half_a_minute() -> None:
     ],
 )
 def test_a_seed_is_read_as_aws_shows_it(text: str) -> None:
-    """A seed is read as text in any spacing, or as the link in the QR code."""
+    """A seed is parsed from text with any spacing, or from the link in the QR code."""
     assert totp.read_seed(text) == AWS_SEED
 
 
@@ -77,7 +77,7 @@ def test_a_seed_is_read_as_aws_shows_it(text: str) -> None:
     ],
 )
 def test_what_is_no_seed_is_refused_without_repeating_it(text: str, reason: str) -> None:
-    """An invalid seed is an error that does not repeat it."""
+    """The error for an invalid seed does not repeat it."""
     with pytest.raises(ValueError) as caught:
         totp.read_seed(text)
     assert reason in str(caught.value)

@@ -1,4 +1,4 @@
-"""Transforms of a value between store and variable."""
+"""Transforms, which change a secret's value before it becomes a variable."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from dsops.transform import apply, describe, extract, parse_path, parse_transfor
 
 
 def parsed(yaml: str) -> tuple[tuple[Transform, ...], tuple[Problem, ...]]:
-    """The transforms of this `transform:`."""
+    """Return the transforms and problems of this `transform:`."""
     root = parse_yaml(f"transform: {yaml}", "dsops.yaml").root
     assert isinstance(root, Mapping)
     return parse_transforms(root.entries[0][1], "dsops.yaml", "envs.p.A.transform")
 
 
 def transformed(yaml: str, value: str) -> str:
-    """The value after the transforms."""
+    """Return the value after the transforms."""
     transforms, problems = parsed(yaml)
     assert problems == ()
     return apply(Secret(value), transforms).reveal()
 
 
 def complaint(yaml: str) -> str:
-    """The only problem of this `transform:`."""
+    """Return the only problem of this `transform:`."""
     _, problems = parsed(yaml)
     assert len(problems) == 1
     assert (problems[0].where.file, problems[0].path) == ("dsops.yaml", "envs.p.A.transform")
@@ -36,7 +36,7 @@ def complaint(yaml: str) -> str:
 
 
 def failure(yaml: str, value: str) -> TransformFailed:
-    """The error of transforms that cannot be applied; asserts that it never shows the value."""
+    """Return the error of transforms that cannot be applied; assert that it does not show the value."""
     transforms, problems = parsed(yaml)
     assert problems == ()
     with pytest.raises(TransformFailed) as raised:
@@ -53,7 +53,7 @@ def failure(yaml: str, value: str) -> TransformFailed:
 
 
 class TestSteps:
-    """Each transform alone."""
+    """Each kind of transform, applied alone."""
 
     @pytest.mark.parametrize(
         ("yaml", "value", "expected"),
@@ -94,7 +94,7 @@ class TestSteps:
         ],
     )
     def test_gives(self, yaml: str, value: str, expected: str) -> None:
-        """The result of each transform, exactly."""
+        """Each transform gives exactly this result."""
         assert expected == transformed(yaml, value)
 
     @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ class TestSteps:
         ],
     )
     def test_what_can_not_be_applied_tells_why_and_never_the_value(self, yaml: str, value: str, why: str) -> None:
-        """A failing transform gives a reason and never the value, nor do its causes."""
+        """If a transform cannot be applied, the error has a reason and shows no value, and neither do its causes."""
         error = failure(yaml, value)
         assert why == error.why
         assert error.message == f"the transform `{yaml.strip(chr(34))}` can't be applied"
@@ -128,7 +128,7 @@ class TestSteps:
         assert error.hint == "did you mean `password`?"
 
     def test_of_yaml_no_names_are_listed(self) -> None:
-        """For YAML no names are listed: a secret of two words with a colon is a mapping."""
+        """For YAML the error lists no names, because a secret of two words with a colon would be a mapping."""
         assert failure('"yaml_extract:.a"', "hunter2: x").why == "the value has no `a`"
         assert "hunter2" not in failure('"yaml_extract:.a"', "hunter2: x").hint
 
@@ -144,7 +144,7 @@ class TestSteps:
         ["sk_live_51H8xyzPq0Z", "AKIAIOSFODNN7EXAMPLE1234", "4f3c2b1a", "correct horse", "k" * 41, "a/b+c==", "söd"],
     )
     def test_a_key_that_may_be_a_value_itself_is_not_listed(self, key: str) -> None:
-        """Names that may be secret themselves (API keys to owners) are counted, not listed."""
+        """Names that may be secret themselves (API keys mapped to owners) are counted instead of listed."""
         error = failure('"json_extract:.corect horse"', f'{{"{key}": "ada", "user": "ada"}}')
         assert error.why == "the value has no `corect horse`; it has user and 1 more"
         assert error.hint == ""
@@ -152,7 +152,7 @@ class TestSteps:
 
 
 class TestForms:
-    """Notations of transforms."""
+    """The notations in which transforms are written."""
 
     @pytest.mark.parametrize(
         ("yaml", "expected"),
@@ -193,17 +193,17 @@ class TestForms:
         ],
     )
     def test_are_read(self, yaml: str, expected: list[str]) -> None:
-        """Transforms are written as text, chain, or list of texts or mappings."""
+        """Transforms are written as a text, a chain, or a list of texts or mappings."""
         transforms, problems = parsed(yaml)
         assert problems == ()
         assert expected == [describe(transform) for transform in transforms]
 
     def test_a_colon_in_a_mapping_belongs_to_the_argument(self) -> None:
-        """A mapping can have arguments with colons, which the text form cannot."""
+        """In the mapping notation, unlike the text notation, an argument may contain colons."""
         assert transformed("[{replace: {from: ':', to: '::'}}]", "a:b") == "a::b"
 
     def test_steps_run_from_left_to_right(self) -> None:
-        """Steps apply from left to right."""
+        """Transforms are applied from left to right."""
         assert transformed('"base64_decode | json_extract:.a | trim"', "eyJhIjogIiB4ICJ9") == "x"
 
     @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ class TestForms:
         ],
     )
     def test_mistakes_are_problems(self, yaml: str, message: str) -> None:
-        """Mistakes that do not depend on the value are problems before any call."""
+        """Mistakes that do not depend on the value are reported as problems before any call."""
         assert message == complaint(yaml)
 
     def test_each_wrong_step_is_told_with_its_line(self) -> None:
@@ -247,7 +247,7 @@ class TestForms:
 
 
 class TestExtract:
-    """Paths in `#.path` and `field`."""
+    """Extraction of a field by a path, in `#.path` and `field`."""
 
     @pytest.mark.parametrize(
         ("path", "expected"),
@@ -285,14 +285,14 @@ class TestExtract:
             extract(Secret("{}"), path)
 
     def test_a_value_that_no_variable_could_hold_is_refused(self) -> None:
-        """A value with a lone surrogate is refused."""
+        """An extracted value with a lone surrogate is refused, because no variable could hold it."""
         with pytest.raises(ValueUnusable) as raised:
             extract(Secret('{"a": "\\ud800"}'), ".a")
         assert raised.value.__context__ is None
 
     @pytest.mark.parametrize("depth", [10, 900, 5_000, 100_000])
     def test_a_nest_of_any_depth_comes_out_whole_or_is_an_error_of_ours(self, depth: int) -> None:
-        """Deeply nested JSON is returned whole or is a DsopsError, whatever Python's limits are."""
+        """Deeply nested JSON is returned whole or raises a DsopsError, whatever Python's recursion limit is."""
         nest = "[" * depth + "]" * depth
         found: Secret | DsopsError
         try:
@@ -305,7 +305,7 @@ class TestExtract:
             assert found.__context__ is None
 
     def test_bytes_that_are_no_text_survive(self) -> None:
-        """A binary secret's bytes are kept."""
+        """The bytes of a binary secret are kept."""
         assert extract(Secret.from_bytes(b'{"a": "\xff\xfe"}'), "a").reveal_bytes() == b"\xff\xfe"
 
     def test_a_bom_before_the_json_is_nothing(self) -> None:

@@ -1,4 +1,4 @@
-"""docs/reference/environment-variables.md names every variable that dsops reads."""
+"""docs/reference/environment-variables.md documents every variable that dsops reads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAME = re.compile(
 )
 
 NOT_READ = {
-    # for the command of `sandbox run`
+    # set for the command of `sandbox run`
     "AWS_CLI_AUTO_PROMPT",
     "AWS_CLI_FILE_ENCODING",
     "AWS_DEFAULT_OUTPUT",
@@ -32,14 +32,14 @@ NOT_READ = {
 
 
 def written(file: Path) -> set[str]:
-    """The variable names that are strings in the file."""
+    """Return the variable names that are strings in the file."""
     nodes = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
     texts = (node.value for node in nodes if isinstance(node, ast.Constant))
     return {text for text in texts if isinstance(text, str) and NAME.fullmatch(text)}
 
 
 def test_every_variable_is_on_the_page() -> None:
-    """Every variable that dsops reads is on the page."""
+    """Every variable that dsops reads is documented on the page."""
     pages = PAGE.read_text(encoding="utf-8") + FLAGS.read_text(encoding="utf-8")
     read = set().union(*(written(file) for file in (ROOT / "src").rglob("*.py")))
 

@@ -1,4 +1,4 @@
-"""Facts about a session: inherited tags, the hop that set the source identity, and what is unknown."""
+"""What `whoami` reports of a session: inherited tags, the hop that set the source identity, and unknown facts."""
 
 from __future__ import annotations
 
@@ -41,27 +41,30 @@ class TestCarried:
     """Tags and source identity of the last hop's session."""
 
     def test_only_transitive_tags_go_on_and_they_go_on_to_the_end(self) -> None:
-        """A tag that is not transitive ends with its own session."""
+        """A transitive tag is passed on to the last hop; a tag that is not transitive ends with its own session."""
         known = carried(hops_of(plan_of(CHAIN, store="third"), "third"), is_from_session=False)
         assert [("team", "data", "first", True)] == list(known.tags)
 
     def test_a_hop_adds_its_own_tags(self) -> None:
-        """Sent ones are told apart from inherited ones."""
+        """The tags of a session are those that it inherits and those that its own hop sends, each with its store."""
         known = carried(hops_of(plan_of(CHAIN, store="second"), "second"), is_from_session=False)
         assert [("team", "data", "first", True), ("stage", "production", "second", False)] == list(known.tags)
 
     def test_a_source_identity_is_of_the_hop_that_set_it(self) -> None:
-        """A later hop can only send the same once more."""
+        """The source identity is reported with the hop that set it; later hops cannot change it."""
         known = carried(hops_of(plan_of(CHAIN, store="third"), "third"), is_from_session=False)
         assert ("ada", "first") == (known.source_identity, known.source_identity_store)
 
     def test_a_long_term_key_leaves_nothing_unknown(self) -> None:
-        """It carries nothing: there is nothing to be silent about."""
+        """A chain that begins with a long-term key has no unknown tags or source identity."""
         assert () == carried(hops_of(plan_of(CHAIN, store="first"), "first"), is_from_session=False).not_known
         assert () == of_base(is_temporary=False).not_known
 
     def test_what_a_session_brings_along_is_not_known(self) -> None:
-        """Said as a fact where it is a session, with an `if` where that is not known either."""
+        """If the chain begins with a session, whoami reports its tags as unknown.
+
+        If the base credentials may be a session, the text has an `if`.
+        """
         hops = hops_of(plan_of(CHAIN, store="first"), "first")
         assert "if they are a session" not in carried(hops, is_from_session=True).not_known[0]
         assert "if they are a session" in carried(hops, is_from_session=None).not_known[0]
@@ -69,16 +72,16 @@ class TestCarried:
 
 
 class TestBeginning:
-    """What the chain begins with."""
+    """The base credentials with which a chain begins."""
 
     def test_base_credentials_decide(self) -> None:
-        """Through every hop, down to the first."""
+        """The base credentials decide whether a chain begins with a session, whatever hops follow."""
         for ambient, expected in ((LONG_TERM, False), (TEMPORARY, True), (UNKNOWN, None)):
             assert base_is_session(plan_of(CHAIN, store="secrets", ambient=ambient), "secrets") is expected
 
 
 class TestHops:
-    """The chain as people and programs read it."""
+    """The hops of the chain, in words and in JSON."""
 
     def test_a_secret_store_is_no_hop(self) -> None:
         """A secret store reads with the last hop's session and is no hop; with base credentials there are no hops."""
@@ -87,20 +90,23 @@ class TestHops:
         assert () == hops_of(plan_of(CHAIN, store="alone"), "alone")
 
     def test_words_say_what_is_sent_but_no_secret(self) -> None:
-        """Operation, role, session name; that an external ID was sent, not which."""
+        """A hop's text has operation, role and session name.
+
+        The text says that an external ID is sent, without showing it.
+        """
         words = hop_words(hops_of(plan_of(CHAIN, store="second"), "second")[1])
         role = "arn:aws:iam::222222222222:role/Second"
         assert f"second: AssumeRole {role} as ada, chained, external ID sent" == words
         assert "external" not in hop_words(hops_of(plan_of(CHAIN, store="third"), "third")[2])
 
     def test_limits_are_those_of_the_last_hop(self) -> None:
-        """A hop without a session policy says nothing of limits."""
+        """The limits of a session are those of its last hop; a hop without a session policy has none."""
         first, _, third = hops_of(plan_of(CHAIN, store="third"), "third")
         assert ["the policies arn:aws:iam::aws:policy/ReadOnlyAccess"] == list(limits(third))
         assert [] == list(limits(first))
 
     def test_an_end_that_is_not_known_is_null(self) -> None:
-        """Not an empty text, and not 0 seconds."""
+        """An unknown expiry is null in JSON, not an empty text or 0 seconds."""
         value = hop_value(hops_of(plan_of(CHAIN, store="first"), "first")[0], "", None)
         assert isinstance(value, dict)
         assert (None, None) == (value["expiration"], value["seconds_left"])

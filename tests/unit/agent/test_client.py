@@ -1,4 +1,4 @@
-"""Small parts of the client: frames, the agent's address, and which command lines are plain."""
+"""Parts of the agent's client: frames, the agent's address, and which command lines the agent can handle."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from dsops.agent import client
 
 @given(st.lists(st.binary(max_size=300), max_size=20))
 def test_what_is_packed_is_unpacked(fields: list[bytes]) -> None:
-    """Unpacking gives the packed texts in order."""
+    """Unpacking a frame returns the packed texts in order."""
     assert client.unpack(client.pack(fields)) == fields
 
 
 @given(st.binary(max_size=60))
 def test_garbage_is_a_value_error_or_fields(data: bytes) -> None:
-    """Bytes that `pack` did not make are refused, and reading stops at their end."""
+    """Unpacking arbitrary bytes raises ValueError, or returns texts whose packed form is these bytes."""
     try:
         fields = client.unpack(data)
     except ValueError:
@@ -54,7 +54,7 @@ def test_a_frame_that_is_too_long_is_refused() -> None:
 
 
 def test_the_end_within_a_frame_is_the_end() -> None:
-    """An agent that dies in the middle of an answer gives no answer."""
+    """If the connection ends within a frame (the agent died), the client gets no answer."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.send(b"X" + (10).to_bytes(4, "big") + b"half")
@@ -67,7 +67,7 @@ def test_the_end_within_a_frame_is_the_end() -> None:
     [[], ["--env", "production"], ["--env=production", "--pristine", "--json"], ["--config", "a", "--min-ttl", "60"]],
 )
 def test_these_command_lines_are_plain(words: list[str]) -> None:
-    """Commands that only change the environment go to the agent."""
+    """Command lines that only set the environment are plain, so they go to the agent."""
     assert client.is_plain(words)
 
 
@@ -88,7 +88,7 @@ def test_these_command_lines_are_plain(words: list[str]) -> None:
     ],
 )
 def test_these_command_lines_are_not(words: list[str]) -> None:
-    """Command lines that need this process, or are wrong, go to the complete command-line parser."""
+    """Command lines that need this process, or are wrong, go to the full command-line parser."""
     assert not client.is_plain(words)
 
 
@@ -106,12 +106,12 @@ def test_these_command_lines_are_not(words: list[str]) -> None:
     ],
 )
 def test_where_an_agent_is_wanted(environ: dict[str, str], *, expected: bool) -> None:
-    """No agent is wanted in CI, or if a variable says so."""
+    """The client uses no agent in CI, or if a variable switches it off."""
     assert client.is_wanted(environ) is expected
 
 
 def test_a_private_folder_of_this_user_is_safe(tmp_path: Path) -> None:
-    """Only a folder of this user, closed to others and not a link, is safe."""
+    """A folder is safe only if this user owns it, no other user can enter it, and it is not a symbolic link."""
     folder = tmp_path / "dsops"
     assert not client.is_safe(str(folder))
     folder.mkdir(mode=0o700)
@@ -129,7 +129,7 @@ def test_a_private_folder_of_this_user_is_safe(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
 def test_a_folder_of_another_user_is_not_safe(tmp_path: Path) -> None:
-    """The owner of a folder could put another socket into it, so only this user's folder is safe."""
+    """Another user's folder is not safe, because its owner could put another socket into it."""
     folder = tmp_path / "dsops"
     folder.mkdir(mode=0o700)
     os.chown(folder, 12345, 12345)
@@ -137,7 +137,7 @@ def test_a_folder_of_another_user_is_not_safe(tmp_path: Path) -> None:
 
 
 def test_the_peer_of_a_connection_is_this_user() -> None:
-    """The kernel names the user at the other end; the socket of a dead agent is no agent."""
+    """The kernel tells which user is at the other end of a socket; a dead agent's socket counts as no agent."""
     folder = tempfile.mkdtemp(prefix="dsops-")
     path = f"{folder}/s"
     try:
@@ -157,7 +157,7 @@ def test_the_peer_of_a_connection_is_this_user() -> None:
     ("name", "mode", "found"), [("tool", 0o755, True), ("tool", 0o644, False), ("absent", 0, False)]
 )
 def test_a_command_is_found_as_a_shell_would(tmp_path: Path, name: str, mode: int, *, found: bool) -> None:
-    """A command is found as an executable file in PATH; failures are left to the complete program."""
+    """A command is found as an executable file in PATH; if none is found, the full program reports the error."""
     if mode:
         (tmp_path / name).write_text("")
         (tmp_path / name).chmod(mode)
@@ -168,21 +168,21 @@ def test_a_command_is_found_as_a_shell_would(tmp_path: Path, name: str, mode: in
 
 
 class Peer:
-    """A connection for which the kernel gives this answer to the expected option."""
+    """A stub of a connection for which the kernel gives this answer to the expected option."""
 
     def __init__(self, asked: tuple[int, int], says: bytes) -> None:
         self.asked = asked
         self.says = says
 
     def getsockopt(self, level: int, option: int, _length: int) -> bytes:
-        """The kernel's answer."""
+        """Return the kernel's answer."""
         if (level, option) != self.asked:
             raise OSError("no such option")
         return self.says
 
 
 def number(value: int) -> bytes:
-    """A number in the kernel's byte order."""
+    """Return a number in the kernel's byte order."""
     return value.to_bytes(4, sys.byteorder)
 
 
@@ -197,7 +197,7 @@ UCRED = number(4321) + number(501) + number(20)
         ("linux", (socket.SOL_SOCKET, 17), UCRED[:8], -1),
         ("darwin", (0, 1), XUCRED, 501),
         ("freebsd14", (0, 1), XUCRED + bytes(8), 501),
-        # An unknown layout, no answer, or a system with another option.
+        # Unknown layouts, no answer, and a system with another socket option.
         ("darwin", (0, 1), number(1) + XUCRED[4:], -1),
         ("darwin", (0, 1), b"", -1),
         ("openbsd7", (0, 2), UCRED, -1),
@@ -207,13 +207,13 @@ UCRED = number(4321) + number(501) + number(20)
 def test_the_user_is_read_as_each_system_writes_it(
     platform: str, asked: tuple[int, int], says: bytes, expected: int
 ) -> None:
-    """An unknown layout of the answer (unix(7), unix(4)) means that the user is unknown."""
+    """The peer's user ID is parsed in each system's layout; an unknown layout gives no user (unix(7), unix(4))."""
     connection: Any = Peer(asked, says)
     assert client.peer_uid(connection, platform) == expected
 
 
 def test_the_sockets_path_is_short_enough_everywhere() -> None:
-    """A folder is not used if the socket's path would exceed the 104 bytes of macOS."""
+    """A folder is not used if its socket's path would exceed 104 bytes, the limit of macOS."""
     longest = client.folder_of({"XDG_RUNTIME_DIR": "/" + "x" * 58})
     assert len(client.address_in(longest)) < 104
     too_long = client.folder_of({"XDG_RUNTIME_DIR": "/" + "x" * 60})

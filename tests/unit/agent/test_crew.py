@@ -1,4 +1,4 @@
-"""The agent's threads when the system allows no more of them."""
+"""The agent's worker threads when the system can start few or none."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ PATIENCE_SECONDS = 20
 
 
 class Scarce:
-    """Starts a limited number of threads, as under a limit of processes or in a small container."""
+    """A stub that starts a limited number of threads, as in a small container or under a process limit."""
 
     def __init__(self, threads: int) -> None:
         self.left = threads
 
     def __call__(self, run: Callable[[], None]) -> None:
-        """Starts a thread, or raises what `Thread.start` raises."""
+        """Start a thread, or raise what `Thread.start` raises."""
         if not self.left:
             raise RuntimeError("can't start new thread")
         self.left -= 1
@@ -30,7 +30,7 @@ class Scarce:
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_with_fewer_threads_than_wanted_all_work_is_done(threads: int) -> None:
-    """The existing threads do the work one piece after another."""
+    """If the system allows fewer threads than requested, they do all the work one piece after another."""
     done: list[bytes] = []
     gate = threading.Event()
     all_done = threading.Event()
@@ -54,7 +54,7 @@ def test_with_fewer_threads_than_wanted_all_work_is_done(threads: int) -> None:
 
 
 def test_without_threads_a_connection_is_closed_at_once() -> None:
-    """Without threads the connection is closed at once, and the client does the work itself."""
+    """If no thread can be started, the agent closes the connection at once, and the client does the work itself."""
     crew = Crew(lambda _connection, _data: None, ClientLimits(), begin=Scarce(0))
     crew.start()
     ours, theirs = socket.socketpair()

@@ -1,4 +1,4 @@
-"""Requests cross the agent's socket whole, and fields that no client sends are refused."""
+"""Requests are sent through the agent's socket without loss; fields that no client sends are refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REQUEST = PipelineRequest(
 
 @pytest.mark.parametrize("request_", [REQUEST, PipelineRequest("exec"), PipelineRequest("get", config="\udcff.yaml")])
 def test_a_request_comes_back_as_it_was(request_: PipelineRequest) -> None:
-    """Every field, empty ones, and a path that is not UTF-8."""
+    """A request that was sent has all its fields, including empty ones and a path that is not UTF-8."""
     assert request_of(request_fields(request_)) == request_
 
 
@@ -32,6 +32,6 @@ def test_a_request_comes_back_as_it_was(request_: PipelineRequest) -> None:
     ids=["none", "one too few", "one too many", "no number"],
 )
 def test_other_fields_are_no_request(fields: list[bytes]) -> None:
-    """They raise ValueError: the agent then leaves the work to the client."""
+    """Malformed fields raise ValueError, and the agent then leaves the work to the client."""
     with pytest.raises(ValueError, match=r"values to unpack|could not convert"):
         request_of(fields)

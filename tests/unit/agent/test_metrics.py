@@ -19,14 +19,14 @@ ROLE = "arn:aws:iam::222222222222:role/Target"
 
 @pytest.fixture
 def metrics() -> Iterator[AgentMetrics]:
-    """Metrics of an agent that holds three sessions; the port is closed at the end."""
+    """Yield the metrics of an agent that holds three sessions, and close the port at the end."""
     made = AgentMetrics(1_800_000_000.0, lambda: 3, lambda: 1)
     yield made
     made.close()
 
 
 def get(port: int, path: str = "/metrics", method: str = "GET", host: str = "") -> tuple[HTTPResponse, str]:
-    """The port's answer."""
+    """Return the port's response."""
     connection = HTTPConnection("127.0.0.1", port, timeout=20)
     connection.request(method, path, headers={"Host": host} if host else {})
     answer = connection.getresponse()
@@ -84,7 +84,7 @@ def test_answers_are_counted_by_command(metrics: AgentMetrics) -> None:
 
 
 def test_errors_are_counted_by_their_code(metrics: AgentMetrics) -> None:
-    """Each error of a group is counted by its code."""
+    """If an answer contains several errors, each is counted by its code."""
     metrics.fail(AccessDenied("no"))
     metrics.fail(Failures((AccessDenied("no"), SecretNotFound("none"))))
 
@@ -94,7 +94,7 @@ def test_errors_are_counted_by_their_code(metrics: AgentMetrics) -> None:
 
 
 def test_the_port_answers_as_prometheus_asks(metrics: AgentMetrics) -> None:
-    """The answer is the registry's text with its content type."""
+    """The response is the registry's text with the content type of OpenMetrics."""
     answer, text = get(metrics.serve(0), "/metrics?x=y")
 
     assert (answer.status, answer.headers["Content-Type"]) == (200, CONTENT_TYPE)
@@ -112,7 +112,7 @@ def test_the_port_answers_as_prometheus_asks(metrics: AgentMetrics) -> None:
     ],
 )
 def test_nothing_else_is_answered(metrics: AgentMetrics, path: str, method: str, host: str, status: int) -> None:
-    """Other requests are refused, including those of a page whose name was pointed at this address."""
+    """Other requests are refused, including those of a web page whose host name resolves to this address."""
     answer, text = get(metrics.serve(0), path, method, host)
 
     assert answer.status == status
@@ -133,7 +133,7 @@ def test_silent_clients_do_not_delay_the_metrics(metrics: AgentMetrics) -> None:
 
 
 def test_one_port_at_a_time(metrics: AgentMetrics) -> None:
-    """The same port stays, another port replaces it, and a port in use is an error that keeps the old one."""
+    """The same port stays open; another port replaces it; a port in use is an error and keeps the old one."""
     first = metrics.serve(0)
     assert metrics.serve(0) == metrics.serve(first) == first
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UsageError, match="can't listen"):

@@ -1,4 +1,4 @@
-"""Renewal of a session in time: when, how often after a failure, and which session serves meanwhile."""
+"""When a session is renewed, how often after a failure, and which session is served meanwhile."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ HOUR = 3600.0
 
 
 class Counter:
-    """A monotonic clock that is moved by hand."""
+    """A monotonic clock that the test moves."""
 
     def __init__(self) -> None:
         self.time = 0.0
 
     def __call__(self) -> float:
-        """Seconds."""
+        """Return the time in seconds."""
         return self.time
 
 
 class Issuer:
-    """A stand-in for STS: issues numbered sessions, or fails."""
+    """A stub of STS that issues numbered sessions, or fails."""
 
     def __init__(self, clock: FixedClock) -> None:
         self.clock = clock
@@ -41,14 +41,14 @@ class Issuer:
         self.held: list[str] = []
 
     def __call__(self, held: Credentials, _is_over: Callable[[], bool]) -> Credentials:
-        """Issues a new session in place of the held one."""
+        """Issue a new session in place of the held one."""
         self.held.append(held.access_key_id)
         if self.error is not None:
             raise self.error
         return self.issue()
 
     def issue(self) -> Credentials:
-        """Issues the next session."""
+        """Issue the next session."""
         self.count += 1
         now = self.clock()
         end = now + timedelta(seconds=self.lifetime)
@@ -56,7 +56,7 @@ class Issuer:
 
 
 class World(NamedTuple):
-    """One renewal and its surroundings."""
+    """A session renewal with its clock, issuer and reports."""
 
     renewal: Renewal
     issuer: Issuer
@@ -65,13 +65,13 @@ class World(NamedTuple):
     reports: Reports
 
     def wait(self, seconds: float) -> None:
-        """Moves the clock, then runs the loop."""
+        """Move the clock, then run the loop."""
         self.clock.advance(seconds)
         self.counter.time += seconds
         self.turn()
 
     def turn(self) -> None:
-        """Runs one turn of the loop, and the thread that it started, if any."""
+        """Run one turn of the loop, and the thread that it started, if any."""
         self.renewal.turn(())
         if self.renewal.is_under_way:
             ready, _, _ = select.select(list(self.renewal.readers()), [], [], 20)
@@ -80,13 +80,13 @@ class World(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The access key id of the current session."""
+        """Return the access key ID of the current session."""
         return self.renewal.current.access_key_id if self.renewal.current else "none"
 
 
 @contextmanager
 def world(*, lifetime: float = HOUR, random: float = 0.0) -> Iterator[World]:
-    """A session that was issued just now."""
+    """Yield the renewal of a session that was issued just now."""
     clock, counter, reports = FixedClock(), Counter(), Reports()
     issuer = Issuer(clock)
     issuer.lifetime = lifetime
@@ -98,7 +98,7 @@ def world(*, lifetime: float = HOUR, random: float = 0.0) -> Iterator[World]:
 
 
 def test_it_is_renewed_with_twenty_minutes_left_and_not_before() -> None:
-    """The session is renewed with twenty minutes left: botocore asks with 15 minutes left."""
+    """A session is renewed with twenty minutes left, before botocore requests one (15 minutes left)."""
     with world() as it:
         it.wait(39 * 60)
         assert it.key == "ASIA0001"
@@ -120,7 +120,10 @@ def test_a_short_session_is_renewed_with_a_third_left() -> None:
 
 
 def test_chance_makes_it_earlier_by_a_quarter_at_most() -> None:
-    """Randomness spreads the calls of commands that started together; it never delays them beyond the limit."""
+    """A random part makes the renewal at most a quarter earlier.
+
+    Commands that started together therefore do not call STS at the same time.
+    """
     with world(random=0.999) as it:
         it.wait(34 * 60)
         assert it.key == "ASIA0001"
@@ -129,7 +132,10 @@ def test_chance_makes_it_earlier_by_a_quarter_at_most() -> None:
 
 
 def test_a_session_is_used_to_its_end_during_an_outage() -> None:
-    """During an outage the intervals between attempts grow; when STS is back, a new session is issued."""
+    """During an outage of STS the held session is served to its end, with growing pauses between attempts.
+
+    Once STS works again, a new session is issued.
+    """
     with world() as it:
         it.issuer.error = Unreachable("STS is not reachable")
         it.wait(40 * 60)
@@ -156,7 +162,7 @@ def test_a_session_is_used_to_its_end_during_an_outage() -> None:
 
 @pytest.mark.parametrize("error", [DsopsError("refused"), RuntimeError("hush")])
 def test_whatever_the_thread_raises_does_not_stop_it(error: Exception) -> None:
-    """An unexpected error, too, is reported without its text, which could contain a value."""
+    """An unexpected error in the renewal thread is reported without its text, which could contain a secret value."""
     with world() as it:
         it.issuer.error = error
         it.wait(41 * 60)
@@ -169,7 +175,7 @@ def test_whatever_the_thread_raises_does_not_stop_it(error: Exception) -> None:
 
 
 def test_setting_the_clock_back_does_not_delay_a_renewal() -> None:
-    """The session ends an hour after its start, even if the wall clock is set back."""
+    """If the wall clock is set back, the session is still renewed on time: a monotonic clock measures its age."""
     with world() as it:
         it.clock.advance(-HOUR)
         it.wait(39 * 60)
@@ -179,7 +185,7 @@ def test_setting_the_clock_back_does_not_delay_a_renewal() -> None:
 
 
 def test_a_clock_that_went_on_while_the_machine_slept_counts() -> None:
-    """A machine that slept past the end of the session renews it at once."""
+    """If the machine slept past the end of the session, the session is renewed at once."""
     with world() as it:
         it.clock.advance(5 * HOUR)
         assert it.key == "none"
@@ -188,7 +194,7 @@ def test_a_clock_that_went_on_while_the_machine_slept_counts() -> None:
 
 
 def test_the_same_credentials_once_more_are_no_renewal() -> None:
-    """Unchanged login keys, which another program renews, are no failure; the next attempt comes later."""
+    """If a login's keys, which another program renews, are unchanged, that is no failure; the next attempt is later."""
     with world() as it:
         held = it.renewal.current
         assert held is not None
@@ -203,7 +209,7 @@ def test_the_same_credentials_once_more_are_no_renewal() -> None:
 
 
 def test_a_waiting_client_hurries_a_renewal_except_after_a_failure() -> None:
-    """A waiting client makes the renewal earlier, but ten requests a second don't cause ten calls a second."""
+    """A waiting client makes the renewal earlier, but at a limited rate: ten requests a second cause fewer calls."""
     with world() as it:
         it.renewal.hurry()
         assert not it.renewal.is_under_way
@@ -216,7 +222,7 @@ def test_a_waiting_client_hurries_a_renewal_except_after_a_failure() -> None:
 
 
 def test_ending_notifies_the_renewal_thread(clock: FixedClock) -> None:
-    """Ending abandons the running attempt: the command does not wait for STS."""
+    """If the command ends, the running renewal is abandoned, so the command does not wait for STS."""
     endings: list[bool] = []
 
     def issue(_held: Credentials, is_over: Callable[[], bool]) -> Credentials:

@@ -1,4 +1,4 @@
-"""The client of a request, as the request's worker sees it."""
+"""The client's connection, as the thread that works on its request sees it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dsops.agent.request import ClientLimits, RequestClient
 
 
 def test_a_client_that_is_gone_is_seen() -> None:
-    """A closed connection is noticed without a message to the client, and typed input is not consumed."""
+    """A closed connection is detected without sending the client a message or consuming its typed input."""
     ours, theirs = socket.socketpair()
     with ours:
         ours.settimeout(10)

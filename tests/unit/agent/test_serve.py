@@ -30,7 +30,7 @@ SESSION = Credentials(
 
 
 class Source:
-    """A session that a test can take away and give back."""
+    """A session that the test can withdraw and restore."""
 
     def __init__(self) -> None:
         self.current: Credentials | None = SESSION
@@ -39,12 +39,12 @@ class Source:
         self.hurried = 0
 
     def hurry(self) -> None:
-        """Counts the request."""
+        """Count the request for a renewal."""
         self.hurried += 1
 
 
 class Server:
-    """A running endpoint, driven as by the command's loop."""
+    """A running endpoint, driven as the command's loop drives it."""
 
     def __init__(self, endpoint: CredentialEndpoint, source: Source) -> None:
         self.endpoint = endpoint
@@ -69,13 +69,13 @@ class Server:
             self.turns += 1
 
     def stop(self) -> None:
-        """Ends the endpoint as the command does."""
+        """Stop the endpoint, as the command does."""
         self._is_over = True
         self._thread.join()
         self.endpoint.end()
 
     def raw(self, data: bytes) -> bytes:
-        """The complete answer to these bytes."""
+        """Return the complete response to these bytes."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
             connection.sendall(data)
             answer = b""
@@ -85,7 +85,7 @@ class Server:
             return answer
 
     def ask(self, method: str = "GET", path: str = "/credentials", **headers: str) -> tuple[int, dict[str, str]]:
-        """Status and content of an answer, by default with the right token."""
+        """Return status and content of a response, by default for the correct token."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
         given = {"Authorization": self.endpoint.token.reveal(), **headers}
         connection.request(method, path, headers={name: value for name, value in given.items() if value})
@@ -105,7 +105,7 @@ def server() -> Iterator[Server]:
 
 
 def test_the_holder_of_the_token_gets_the_session(server: Server) -> None:
-    """The answer has the SDKs' form, with all parts of one session; the account is taken from the ARN."""
+    """A client with the token gets the session in the SDKs' format; the account is taken from the ARN."""
     assert server.ask() == (
         200,
         {
@@ -120,7 +120,7 @@ def test_the_holder_of_the_token_gets_the_session(server: Server) -> None:
 
 @pytest.mark.parametrize("token", ["", "wrong", "Bearer {}", "{}0", "x{}"])
 def test_a_wrong_token_is_refused(server: Server, token: str) -> None:
-    """Without the token, with another token, or with a similar one, access is refused."""
+    """Without the token, with another one or a similar one, the endpoint refuses the request."""
     status, content = server.ask(Authorization=token.format(server.endpoint.token.reveal()))
     assert status == 401
     assert "hush" not in json.dumps(content)
@@ -139,14 +139,14 @@ def test_tokens_are_random_and_never_shown() -> None:
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "0.0.0.0:{port}"])
 def test_a_name_that_leads_here_is_refused(server: Server, host: str) -> None:
-    """A foreign host name is refused: it means DNS rebinding by a web page."""
+    """A request with a foreign host name is refused, because it means DNS rebinding by a web page."""
     assert server.ask(Host=host.format(port=server.port))[0] == 403
     assert server.ask(Host=f"localhost:{server.port}")[0] == 200
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "HEAD", "DELETE", "OPTIONS", "get"])
 def test_only_get_is_answered(server: Server, method: str) -> None:
-    """Methods other than GET are refused; a form of a web page sends POST."""
+    """Methods other than GET are refused, because a web page's form sends POST."""
     request = (
         f"{method} /credentials HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
         f"Authorization: {server.endpoint.token.reveal()}\r\n\r\n"
@@ -155,7 +155,7 @@ def test_only_get_is_answered(server: Server, method: str) -> None:
 
 
 def test_there_is_one_path(server: Server) -> None:
-    """Only one path is answered; a query is ignored."""
+    """The endpoint serves one path only, and ignores a query."""
     assert server.ask(path="/")[0] == 404
     assert server.ask(path="/credentials/x")[0] == 404
     assert server.ask(path="/credentials?role=x")[0] == 200
@@ -179,7 +179,7 @@ def test_there_is_one_path(server: Server) -> None:
     ],
 )
 def test_garbage_is_refused_and_the_next_one_is_served(server: Server, request_text: bytes, status: int) -> None:
-    """No garbage is answered with a session, and the next request is answered."""
+    """Malformed requests get an error status and no session, and the next request is answered."""
     text = request_text.replace(b"HOST", f"127.0.0.1:{server.port}".encode())
     answer = server.raw(text.replace(b"TOKEN", server.endpoint.token.reveal_bytes()))
     assert answer.startswith(f"HTTP/1.1 {status} ".encode())
@@ -188,7 +188,7 @@ def test_garbage_is_refused_and_the_next_one_is_served(server: Server, request_t
 
 
 def test_a_request_may_come_byte_by_byte(server: Server) -> None:
-    """A request in pieces is put together."""
+    """A request that arrives in pieces is assembled."""
     request = (
         f"GET /credentials HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
         f"Authorization: {server.endpoint.token.reveal()}\r\n\r\n"
@@ -201,7 +201,7 @@ def test_a_request_may_come_byte_by_byte(server: Server) -> None:
 
 
 def test_silent_clients_do_not_block_others(server: Server) -> None:
-    """Of three hundred silent or unfinished connections, the oldest are closed."""
+    """If three hundred connections are silent or incomplete, the oldest are closed so that others are served."""
     silent = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(300)]
     for number, connection in enumerate(silent):
         if number % 2:
@@ -216,7 +216,7 @@ def test_silent_clients_do_not_block_others(server: Server) -> None:
 
 
 def test_a_client_that_never_reads_does_not_block_others(server: Server) -> None:
-    """A client that stops reading does not block others."""
+    """A client that stops reading its response does not block others."""
     deaf = socket.create_connection(("127.0.0.1", server.port), timeout=20)
     deaf.sendall(b"GET / HTTP/1.1\r\n\r\n" * 100)
     assert server.ask()[0] == 200
@@ -240,7 +240,7 @@ def test_a_connection_lasts_ten_seconds() -> None:
 
 
 def test_without_a_free_descriptor_the_loop_sleeps() -> None:
-    """Without free descriptors the loop pauses for a second instead of using the processor."""
+    """If no file descriptor is free, the loop pauses for a second instead of spinning."""
     time = [0.0]
     endpoint = CredentialEndpoint(Source(), clock=lambda: time[0])
     listener = endpoint._listener.fileno()
@@ -261,7 +261,7 @@ def test_without_a_free_descriptor_the_loop_sleeps() -> None:
 
 
 def test_a_request_during_a_renewal_waits_for_it(server: Server) -> None:
-    """A request after the session's end, as on a laptop that slept, gets the new session."""
+    """A request after the session's end (the laptop slept) waits for the renewal and gets the new session."""
     server.source.current, server.source.is_under_way = None, True
     threading.Timer(0.2, lambda: setattr(server.source, "current", SESSION)).start()
     status, content = server.ask()
@@ -270,10 +270,10 @@ def test_a_request_during_a_renewal_waits_for_it(server: Server) -> None:
 
 
 def test_two_hundred_requests_during_a_renewal_all_wait() -> None:
-    """All two hundred waiting requests are answered despite connections that stay silent."""
+    """Two hundred requests that wait for a renewal are all answered, despite connections that stay silent."""
     source = Source()
     source.current, source.is_under_way = None, True
-    server = Server(CredentialEndpoint(source, clock=lambda: 0.0), source)  # on however slow a machine
+    server = Server(CredentialEndpoint(source, clock=lambda: 0.0), source)  # a clock that stands still: no timeouts
     asking = (
         f"GET /credentials HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
         f"Authorization: {server.endpoint.token.reveal()}\r\n\r\n"
@@ -292,7 +292,7 @@ def test_two_hundred_requests_during_a_renewal_all_wait() -> None:
 
 
 def test_a_request_waits_no_longer_than_its_sdk(server: Server) -> None:
-    """A request gets 503 with the reason before its SDK gives up, or at once if no renewal is running."""
+    """A request that waits gets 503 with the reason before its SDK times out, or at once if no renewal is running."""
     server.source.current, server.source.failure = None, Unreachable("STS is not reachable")
     began = monotonic()
     status, content = server.ask()
@@ -304,7 +304,7 @@ def test_a_request_waits_no_longer_than_its_sdk(server: Server) -> None:
 
 
 def test_waiting_costs_no_processor_time(server: Server) -> None:
-    """A waiting request or an idle endpoint wakes the loop only for an event."""
+    """A waiting request or an idle endpoint uses no processor time: the loop wakes only for an event."""
     server.source.current, server.source.is_under_way = None, True
     before = server.turns
     server.ask()
@@ -312,7 +312,7 @@ def test_waiting_costs_no_processor_time(server: Server) -> None:
 
 
 def test_the_end_frees_the_port_and_closes_connections(server: Server) -> None:
-    """The end closes open connections."""
+    """If the endpoint is stopped, it closes open connections and frees its port."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         server.stop()
         assert connection.recv(1) == b""
@@ -321,13 +321,16 @@ def test_the_end_frees_the_port_and_closes_connections(server: Server) -> None:
 
 
 def test_it_listens_on_loopback_only(server: Server) -> None:
-    """The endpoint cannot be reached from the network."""
+    """The endpoint listens on loopback only, so it cannot be reached from the network."""
     assert server.endpoint._listener.getsockname()[0] == "127.0.0.1"
     assert server.endpoint.address == f"http://127.0.0.1:{server.port}/credentials"
 
 
 def test_another_address_has_to_be_this_machines() -> None:
-    """The address has to belong to this machine and its port be free; IPv6 is put in brackets."""
+    """The requested address must belong to this machine and its port must be free.
+
+    An IPv6 address is put in brackets.
+    """
     with pytest.raises(UsageError, match=r"can't listen on 192\.0\.2\.1"):
         CredentialEndpoint(Source(), address="192.0.2.1")
     six = CredentialEndpoint(Source(), address="::1")

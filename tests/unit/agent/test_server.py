@@ -1,4 +1,4 @@
-"""The agent's server alone: slow, silent, garbled and lost clients, and its end."""
+"""The agent's server: slow, silent, malformed and lost clients, and how the server ends."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PATIENCE_SECONDS = 20
 
 
 def echo(asked: AgentRequest, caller: RequestClient) -> AgentAnswer:
-    """Returns the request's parts."""
+    """Return the request's parts as the answer."""
     del caller
     return result([asked.folder, *asked.words, *asked.environ])
 
@@ -38,7 +38,7 @@ def serving(
     limits: ClientLimits = ClientLimits(),  # noqa: B008
     code: Callable[[], object] = lambda: "installed",
 ) -> Iterator[Running]:
-    """Runs a server in a thread, in a folder with a short name."""
+    """Run a server in a thread, in a folder with a short name."""
     folder = tempfile.mkdtemp(prefix="dsops-")
     address = f"{folder}/s"
     running = Running(AgentServer(listen(address), work, limits, code=code), address)
@@ -62,26 +62,26 @@ class Running:
         self.thread = threading.Thread(target=one.run, daemon=True)
 
     def connect(self) -> socket.socket:
-        """Opens a connection."""
+        """Open a connection."""
         connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(PATIENCE_SECONDS)
         connection.connect(self.address)
         return connection
 
     def ask(self, *words: bytes, mark: bytes = b"") -> tuple[int, list[bytes]]:
-        """Sends one request and returns the answer."""
+        """Send one request and return the answer."""
         with self.connect() as connection:
             send(connection, REQUEST, request(*words, mark=mark))
             return answer(connection)
 
 
 def request(*words: bytes, mark: bytes = b"") -> bytes:
-    """A request in the client's form."""
+    """Return a request in the client's format."""
     return pack([mark or client.stamp(), b"/folder", b"", b"%d" % len(words), *words, b"NAME=VALUE"])
 
 
 def answer(connection: socket.socket) -> tuple[int, list[bytes]]:
-    """The frame that ends a request."""
+    """Return the frame that ends a request."""
     while True:
         frame = receive(connection)
         assert frame is not None, "the agent closed the connection"
@@ -91,7 +91,7 @@ def answer(connection: socket.socket) -> tuple[int, list[bytes]]:
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
-    """Waits for a condition that should hold soon."""
+    """Wait for a condition that should hold soon."""
     end = time.monotonic() + PATIENCE_SECONDS
     while not is_so():
         assert time.monotonic() < end
@@ -99,13 +99,13 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 
 def test_a_request_is_answered() -> None:
-    """Folder, words and environment arrive unchanged."""
+    """The server answers a request; folder, words and environment arrive unchanged."""
     with serving() as running:
         assert running.ask(b"exec", b"--", b"x") == (RESULT, [b"/folder", b"exec", b"--", b"x", b"NAME=VALUE"])
 
 
 def test_an_error_is_an_answer() -> None:
-    """A failure of the work is an answer for the client."""
+    """If the work raises an error, the client gets the error as its answer."""
     with serving(lambda _asked, _caller: failed(SecretNotFound("there is none"))) as running:
         kind, data = running.ask(b"exec")
     assert kind == FAILED
@@ -124,7 +124,7 @@ def test_an_error_is_an_answer() -> None:
     ],
 )
 def test_garbage_ends_its_connection_and_nothing_else(garbage: bytes) -> None:
-    """Garbage gets no answer, and the next client is served."""
+    """Malformed input gets no answer and ends only its own connection; the next client is served."""
     with serving() as running:
         with running.connect() as connection:
             connection.sendall(garbage)
@@ -133,7 +133,7 @@ def test_garbage_ends_its_connection_and_nothing_else(garbage: bytes) -> None:
 
 
 def test_silent_clients_use_no_threads() -> None:
-    """A hundred silent or unfinished connections use no thread."""
+    """A hundred silent or incomplete connections use no thread."""
     with serving() as running:
         running.ask(b"exec")
         before = threading.active_count()
@@ -147,14 +147,14 @@ def test_silent_clients_use_no_threads() -> None:
 
 
 def test_a_silent_client_is_dropped() -> None:
-    """A silent connection is closed after a while."""
+    """A connection that stays silent is closed after a while."""
     with serving(limits=ClientLimits(reading_seconds=0.05)) as running, running.connect() as connection:
         connection.sendall(b"R\0")
         assert connection.recv(10) == b""
 
 
 def test_a_client_that_takes_no_answer_is_given_up() -> None:
-    """The thread of a client that does not read its answer becomes free, and others are served meanwhile."""
+    """If a client does not read its answer, its thread is freed after a while; others are served meanwhile."""
     huge = [b"x" * (client.LONGEST // 2)]
 
     def work(asked: AgentRequest, _caller: RequestClient) -> AgentAnswer:
@@ -167,7 +167,7 @@ def test_a_client_that_takes_no_answer_is_given_up() -> None:
 
 
 def test_more_clients_than_there_is_room_for_wait_and_are_served() -> None:
-    """Clients above the limit wait in the kernel's queue."""
+    """Clients above the limit wait in the kernel's queue and are then served."""
     with serving(limits=ClientLimits(clients=4)) as running:
         connections = [running.connect() for _ in range(20)]
         for connection in connections:
@@ -178,7 +178,7 @@ def test_more_clients_than_there_is_room_for_wait_and_are_served() -> None:
 
 
 def test_work_of_many_goes_on_side_by_side() -> None:
-    """Long work does not delay other requests."""
+    """Requests are handled concurrently: long work does not delay other requests."""
     gate = threading.Event()
 
     def work(asked: AgentRequest, _caller: RequestClient) -> AgentAnswer:
@@ -194,7 +194,7 @@ def test_work_of_many_goes_on_side_by_side() -> None:
 
 
 def test_two_hundred_at_once_are_all_served() -> None:
-    """Each of two hundred clients gets its own answer."""
+    """Two hundred concurrent clients each get their own answer."""
     with serving() as running:
         connections = [running.connect() for _ in range(200)]
         for number, connection in enumerate(connections):
@@ -205,7 +205,7 @@ def test_two_hundred_at_once_are_all_served() -> None:
 
 
 def test_threads_do_not_grow_with_requests() -> None:
-    """Successive requests use one thread, for any number of requests."""
+    """Successive requests reuse one thread, however many there are."""
     with serving() as running:
         for _ in range(50):
             running.ask(b"exec")
@@ -213,7 +213,10 @@ def test_threads_do_not_grow_with_requests() -> None:
 
 
 def test_an_agent_ends_after_an_upgrade_of_dsops() -> None:
-    """A client of a newer dsops is told to retry; the socket is gone by then, so it starts its own agent."""
+    """After an upgrade of dsops the old agent ends.
+
+    It tells a client of the newer dsops to retry; its socket is gone by then, so the client starts a new agent.
+    """
     installed = ["old"]
     with serving(code=lambda: installed[0]) as running:
         installed[0] = "new"
@@ -224,14 +227,14 @@ def test_an_agent_ends_after_an_upgrade_of_dsops() -> None:
 
 
 def test_a_client_of_another_version_does_its_own_work() -> None:
-    """A client of an older dsops, or with a wrong version, does not end the agent with its sessions."""
+    """A client of an older dsops, or with a wrong version, does not end the agent and its sessions."""
     with serving() as running:
         assert running.ask(b"exec", mark=b"0.0.9") == (DECLINED, [b""])
         assert running.ask(b"exec")[0] == RESULT
 
 
 def test_an_idle_agent_ends_and_takes_its_socket_along() -> None:
-    """An agent ends after idle time and removes its socket."""
+    """An agent ends after its idle time and removes its socket."""
     with serving(limits=ClientLimits(idle_seconds=0.1)) as running:
         assert running.ask(b"exec")[0] == RESULT
         running.thread.join(PATIENCE_SECONDS)
@@ -240,7 +243,7 @@ def test_an_idle_agent_ends_and_takes_its_socket_along() -> None:
 
 
 def test_an_agent_at_work_is_not_idle() -> None:
-    """An agent stays while it works: a person may need longer for a code than the idle time."""
+    """An agent that is working is not idle: a user may need longer for an MFA code than the idle time."""
     gate = threading.Event()
 
     def work(_asked: AgentRequest, _caller: RequestClient) -> AgentAnswer:
@@ -257,7 +260,7 @@ def test_an_agent_at_work_is_not_idle() -> None:
 
 
 def test_the_socket_of_a_successor_stays() -> None:
-    """An agent that ends removes only its own socket."""
+    """An agent that ends removes its own socket but not that of its successor."""
     with serving() as running:
         os.unlink(running.address)
         with listen(running.address):
@@ -267,7 +270,7 @@ def test_the_socket_of_a_successor_stays() -> None:
 
 
 def test_a_person_is_asked_through_the_client() -> None:
-    """The question goes to the client and the typed text comes back; a closed connection counts as no answer."""
+    """A prompt is shown by the client and the typed text comes back; a closed connection counts as no input."""
     answers: list[bytes | None] = []
 
     def work(_asked: AgentRequest, caller: RequestClient) -> AgentAnswer:
@@ -290,14 +293,14 @@ def test_a_person_is_asked_through_the_client() -> None:
 
 
 def be_asked(connection: socket.socket) -> None:
-    """Sends a request that leads to a question."""
+    """Send a request that leads to a prompt."""
     send(connection, REQUEST, request(b"exec"))
     assert receive(connection) == (HELLO, b"")
     assert receive(connection) == (client.ASK, b"code: ")
 
 
 def outcome_of(caller: RequestClient) -> bytes:
-    """The outcome of the question."""
+    """Return the outcome of the prompt."""
     try:
         return caller.ask("code: ") or b"nobody"
     except TimeoutError:
@@ -306,7 +309,7 @@ def outcome_of(caller: RequestClient) -> bytes:
 
 @pytest.mark.parametrize("drip", [b"", b"T\0\0"], ids=["silent", "half"])
 def test_waiting_for_a_clients_answer_has_a_limit(drip: bytes) -> None:
-    """After a client does not answer, the next one is asked."""
+    """If a client does not answer a prompt within the limit, the next client is prompted."""
     limits = ClientLimits(asking_seconds=0.05)
     with serving(lambda _, caller: result([outcome_of(caller)]), limits) as running, running.connect() as connection:
         be_asked(connection)
@@ -316,7 +319,7 @@ def test_waiting_for_a_clients_answer_has_a_limit(drip: bytes) -> None:
 
 
 def test_an_answer_byte_by_byte_has_the_same_time_limit() -> None:
-    """The time limit is for the whole answer, not for the next byte."""
+    """The time limit is for the whole answer: single bytes do not extend it."""
     outcomes: list[bytes] = []
 
     def work(_asked: AgentRequest, caller: RequestClient) -> AgentAnswer:
@@ -339,7 +342,7 @@ def test_an_answer_byte_by_byte_has_the_same_time_limit() -> None:
     "typed", [b"T\0\0\0\003123", b"T\0\x10\0\0" + b"x" * 5000, b"R\0\0\0\0"], ids=["code", "long", "other"]
 )
 def test_what_is_typed_is_short(typed: bytes) -> None:
-    """A code is accepted; a longer text, or one that cannot have been typed, is not."""
+    """The agent accepts a typed code, but no longer text and none that cannot have been typed."""
     with serving(lambda _, caller: result([outcome_of(caller)])) as running, running.connect() as connection:
         be_asked(connection)
         connection.sendall(typed)
@@ -349,7 +352,7 @@ def test_what_is_typed_is_short(typed: bytes) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc says whether a process is stopped")
 def test_a_client_stopped_at_the_question_has_a_shorter_limit() -> None:
-    """If the client is stopped by Ctrl-Z at the question, the next one is asked after some seconds."""
+    """If the client is stopped by Ctrl-Z at the prompt, the next client is prompted after some seconds."""
     was_asked = threading.Event()
     outcomes: list[bytes] = []
 
@@ -369,7 +372,7 @@ def test_a_client_stopped_at_the_question_has_a_shorter_limit() -> None:
         try:
             assert was_asked.wait(PATIENCE_SECONDS)
             child.send_signal(signal.SIGSTOP)
-            # Sooner than the two minutes for a person who looks for a telephone.
+            # That is sooner than the two minutes for a user who looks for a phone.
             wait_until(lambda: outcomes == [b"too late"])
         finally:
             child.kill()
@@ -377,7 +380,7 @@ def test_a_client_stopped_at_the_question_has_a_shorter_limit() -> None:
 
 
 def test_a_client_that_misses_an_event_delays_the_work_once() -> None:
-    """A client that misses one event gets no further events, and no partial answer."""
+    """If a client fails to read one event, the agent sends it no further events and no partial answer."""
     seconds: list[float] = []
 
     def work(_asked: AgentRequest, caller: RequestClient) -> AgentAnswer:
@@ -395,7 +398,7 @@ def test_a_client_that_misses_an_event_delays_the_work_once() -> None:
 
 
 def test_a_bug_in_the_work_costs_no_thread() -> None:
-    """After any exception the client gets no answer and does the work itself; the server continues."""
+    """If the work raises an unexpected exception, the client does it itself, and the server keeps its thread."""
 
     def work(asked: AgentRequest, _caller: RequestClient) -> AgentAnswer:
         if asked.words[0] == b"bug":
@@ -414,7 +417,7 @@ def test_a_bug_in_the_work_costs_no_thread() -> None:
 
 
 def test_threads_of_a_burst_end_some_time_after() -> None:
-    """The threads of fifty simultaneous requests end later."""
+    """The extra threads of fifty simultaneous requests end some time later."""
     gate = threading.Event()
 
     def work(_asked: AgentRequest, _caller: RequestClient) -> AgentAnswer:
@@ -435,7 +438,10 @@ def test_threads_of_a_burst_end_some_time_after() -> None:
 
 
 def test_requests_in_progress_count_towards_the_limit() -> None:
-    """Requests in progress count towards the limit: one above it is dropped, and its client does the work itself."""
+    """Requests in progress count towards the limit.
+
+    One above the limit is dropped, and its client does the work itself.
+    """
     gate = threading.Event()
 
     def work(_asked: AgentRequest, _caller: RequestClient) -> AgentAnswer:

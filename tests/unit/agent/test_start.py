@@ -1,4 +1,4 @@
-"""How an agent is started: once, and without the settings of the client that starts it."""
+"""How an agent is started: only once, and without the settings of the client that starts it."""
 
 from __future__ import annotations
 
@@ -19,28 +19,31 @@ SITE = "/venv/lib/python3/site-packages"
     [
         (["/venv/bin", "/lib/python3", SITE], "", SITE, ["/lib/python3", SITE]),
         (["/venv/bin", "/project/src", "/lib/python3", SITE], "/project/src", SITE, ["/lib/python3", SITE]),
-        # `python -m dsops` in a folder, `python -c`, a zip file.
+        # Started by `python -m dsops` in a folder, by `python -c`, or from a zip file.
         (["/evil", "/lib/python3", SITE], "", SITE, ["/lib/python3", SITE]),
         (["", "/lib/python3", SITE], "", SITE, ["/lib/python3", SITE]),
         (["/tool.pyz", "/lib/python3"], "", "/tool.pyz", ["/tool.pyz", "/lib/python3"]),
-        # If dsops itself comes from there, its dependencies may, too.
+        # If dsops itself is imported from this folder, its dependencies may be, too.
         (["/bin", "/nix/a", "/nix/b", "/lib/python3"], "/nix/a:/nix/b", "/nix/a", ["/nix/a", "/nix/b", "/lib/python3"]),
     ],
 )
 def test_modules_come_from_where_dsops_is_installed(
     path: list[str], variable: str, root: str, expected: list[str]
 ) -> None:
-    """Modules come neither from a script's folder nor from one client's PYTHONPATH."""
+    """The agent imports modules neither from the script's folder nor from the client's PYTHONPATH."""
     assert agent_path(path, {"PYTHONPATH": variable}, root, is_first_the_scripts=True) == expected
 
 
 def test_without_a_scripts_folder_nothing_is_left_out() -> None:
-    """With `python -P` and `-I` no folder precedes the path."""
+    """With `python -P` and `-I` the import path has no script folder, so nothing is removed from it."""
     assert agent_path(["/lib/python3", SITE], {}, SITE, is_first_the_scripts=False) == ["/lib/python3", SITE]
 
 
 def test_a_removed_lock_file_is_replaced(tmp_path: Path) -> None:
-    """A process that waited for a removed lock file takes the new one, since another process may hold it."""
+    """If the lock file was removed while a process waited for it, the process locks the new file.
+
+    Another process may hold the new one.
+    """
     address = str(tmp_path / "s")
     inside: list[str] = []
     entered = threading.Event()

@@ -1,4 +1,4 @@
-"""How the agent handles one request when its own process lacks a resource."""
+"""How the agent handles a request when its process lacks file descriptors or a configuration."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONFIG = "version: 1\nenvs:\n  plain:\n    PLAIN: {literal: info}\n"
 
 
 def answer_kind(folder: Path, *, files: bool) -> int:
-    """The kind of answer to an `exec` request; without `files` the process can open no more descriptors."""
+    """Return the kind of answer to an `exec` request; without `files` the process cannot open more descriptors."""
     asked = AgentRequest(
         os.fsencode(folder),
         watches=False,
@@ -47,7 +47,7 @@ def answer_kind(folder: Path, *, files: bool) -> int:
 
 
 def test_without_descriptors_the_agent_declines(tmp_path: Path) -> None:
-    """Without free descriptors the agent declines, so the client does the work itself instead of getting an error."""
+    """If no file descriptor is free, the agent declines the request, so the client does the work itself."""
     (tmp_path / "dsops.yaml").write_text(CONFIG)
     allow_found(tmp_path, {"HOME": str(tmp_path)})
     assert answer_kind(tmp_path, files=True) == RESULT
@@ -55,5 +55,5 @@ def test_without_descriptors_the_agent_declines(tmp_path: Path) -> None:
 
 
 def test_a_missing_configuration_is_the_clients_error(tmp_path: Path) -> None:
-    """A missing configuration is reported as the client's error."""
+    """If the configuration does not exist, the client gets the error."""
     assert answer_kind(tmp_path, files=True) == FAILED

@@ -1,4 +1,4 @@
-"""A question sent to Athena: polled, timed out, stopped; and how its rows become typed values."""
+"""Run an audit question in Athena: polling, timeout, stopping, and typed values from its rows."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ TABLE = "cloudtrail_logs"
 
 
 def athena(server: StubServer, scene: Scene) -> Athena:
-    """The stub as Athena."""
+    """Return an Athena client that talks to the stub."""
     return Athena(scene.client, SESSION, endpoint_at(server, "athena"))
 
 
 class Asking:
-    """One question to a stub, with a clock that moves only while the engine waits."""
+    """One question to a stub, with a clock that moves only while the query is polled."""
 
     def __init__(self, stub: StubQueries, question: AuditQuestion = SAVED) -> None:
         self.scene = Scene()
@@ -48,7 +48,7 @@ class Asking:
 
 
 def test_an_answer_is_waited_for() -> None:
-    """Each poll is reported with the state; cells are typed; after the answer no query is running."""
+    """Each poll is reported with the query's state; cells are typed; after the answer no query is running."""
     asking = Asking(StubQueries(SAVED.columns, [["AssumeRole", "12"]]))
 
     assert asking.answer is not None
@@ -59,13 +59,13 @@ def test_an_answer_is_waited_for() -> None:
 
 
 def test_looks_come_further_apart() -> None:
-    """Polls get further apart, up to five seconds."""
+    """The pauses between polls grow up to five seconds."""
     asking = Asking(StubQueries(SAVED.columns, [], states=["RUNNING"] * 8 + ["SUCCEEDED"]))
     assert [seconds for _, seconds in asking.progress] == [0, 0.25, 0.75, 1.75, 3.75, 7.75, 12.75, 17.75]
 
 
 def test_what_is_not_done_in_time_is_stopped() -> None:
-    """A query that takes too long is stopped at the deadline, and the error has a next step."""
+    """A query that exceeds the deadline is stopped, and the error says what to do next."""
     stub = StubQueries(states=["RUNNING"])
     asking = Asking(stub)
 
@@ -80,7 +80,7 @@ def test_what_is_not_done_in_time_is_stopped() -> None:
 
 
 def test_a_query_that_can_not_be_stopped_is_told() -> None:
-    """A query that cannot be stopped is an error with the command that stops it by hand."""
+    """If the query cannot be stopped, the error has the command that stops it by hand."""
     denied = {"StopQueryExecution": ("AccessDeniedException", "no")}
     asking = Asking(StubQueries(states=["RUNNING"], refused=denied))
 
@@ -91,7 +91,7 @@ def test_a_query_that_can_not_be_stopped_is_told() -> None:
 
 
 def test_a_query_that_may_not_be_looked_at_is_stopped() -> None:
-    """A query whose state may not be read is stopped: no result could be fetched."""
+    """If the query's state may not be read, the query is stopped, because its result could not be fetched either."""
     refused = {"GetQueryExecution": ("AccessDeniedException", "no")}
     stub = StubQueries(refused=refused)
     asking = Asking(stub)
@@ -103,7 +103,7 @@ def test_a_query_that_may_not_be_looked_at_is_stopped() -> None:
 
 @pytest.mark.parametrize(("state", "kind"), [("FAILED", QueryFailed), ("CANCELLED", QueryCancelled)])
 def test_what_ends_otherwise_is_told_and_not_stopped_once_more(state: str, kind: type[DsopsError]) -> None:
-    """A failed or cancelled query has AWS's reason and bytes scanned, and is not stopped again."""
+    """A failed or cancelled query gives an error with AWS's reason and the bytes scanned, and is not stopped again."""
     stub = StubQueries(states=["RUNNING", state], reason="because")
     asking = Asking(stub)
 
@@ -115,7 +115,7 @@ def test_what_ends_otherwise_is_told_and_not_stopped_once_more(state: str, kind:
 
 
 def test_a_statement_that_is_too_long_is_not_sent() -> None:
-    """A statement over Athena's maximum is rejected before it is sent; one character less is sent."""
+    """A statement above Athena's maximum length is rejected before it is sent; one of exactly that length is sent."""
     scene = Scene()
     with StubServer(StubQueries()) as server:
         api = athena(server, scene)
@@ -129,7 +129,7 @@ def test_a_statement_that_is_too_long_is_not_sent() -> None:
 
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda each: each.name)
 def test_a_column_is_what_the_engine_says_it_is(question: AuditQuestion, tmp_path: Any) -> None:
-    """The declared type of each column is the one that DuckDB returns."""
+    """The declared type of each column equals the one that DuckDB returns."""
     (tmp_path / "a.json").write_text('{"Records": []}')
     text = standalone(question, QuestionOptions(session="x"), str(tmp_path / "a.json"))
     types = {name: str(kind) for name, kind, *_ in duckdb.execute(f"DESCRIBE {text}").fetchall()}
@@ -149,13 +149,13 @@ def test_a_column_is_what_the_engine_says_it_is(question: AuditQuestion, tmp_pat
     ],
 )
 def test_a_time_is_one_in_utc_and_of_whole_seconds(text: str) -> None:
-    """Times of every notation become UTC in whole seconds."""
+    """Times in every notation are converted to UTC with whole seconds."""
     answer = answer_of(FAILURES, [("role", "code", "1", "2", text, None)])
     assert answer.rows == (("role", "code", 1, 2, datetime(2026, 11, 20, 11, tzinfo=UTC), None),)
 
 
 def test_null_and_nothing_are_told_apart_in_texts_only() -> None:
-    """NULL and the empty string differ in text columns; an empty number is None."""
+    """In text columns NULL and the empty string differ; in number columns an empty cell is None."""
     answer = answer_of(FAILURES, [("", None, "", None, "", "2026-11-20 11:00:00")])
     assert answer.rows[0][:5] == ("", None, None, None, None)
 
@@ -173,6 +173,6 @@ def test_null_and_nothing_are_told_apart_in_texts_only() -> None:
     ],
 )
 def test_what_is_neither_number_nor_time_is_no_answer(row: tuple[str | None, ...]) -> None:
-    """A cell that is no number or time where one is expected is AnswerInvalid."""
+    """A cell that is not a number or time where the column requires one raises AnswerInvalid."""
     with pytest.raises(AnswerInvalid):
         answer_of(FAILURES, [row])

@@ -18,7 +18,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "audit-sql.md"
 
 
 def table() -> Any:
-    """The page's CREATE TABLE statement."""
+    """Return the page's CREATE TABLE statement."""
     (block,) = re.findall(r"^```sql\n(CREATE .*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     (statement,) = sqlglot.parse(block, dialect="athena")
     assert isinstance(statement, exp.Create)
@@ -26,7 +26,7 @@ def table() -> Any:
 
 
 def paths(columns: Any, before: str = "") -> set[str]:
-    """Column names, nested ones with their parents' names; each is of type text."""
+    """Return the column names, nested ones with their parents' names; each has the type text."""
     collected: set[str] = set()
     for column in columns:
         name, kind = f"{before}{column.name}", column.args["kind"]
@@ -39,18 +39,18 @@ def paths(columns: Any, before: str = "") -> set[str]:
 
 
 def read() -> set[str]:
-    """The columns that the questions read in Athena."""
+    """Return the columns that the questions read in Athena."""
     texts = {ATHENA.field(path) for path in FIELDS.values()} - {"CAST(NULL AS VARCHAR)"}
     return {re.sub(r"json_extract_scalar\((\w+), .*", r"\1", text) for text in texts}
 
 
 def test_its_columns_are_those_that_are_read() -> None:
-    """No column is missing and none is superfluous."""
+    """The table's columns are exactly those that the questions read."""
     assert read() == paths(table().this.expressions)
 
 
 def test_it_has_the_partition_by_which_days_are_chosen() -> None:
-    """Partition columns are those of the day filter, projected as dates; the path has all of them."""
+    """The table's partition columns are those of the day filter, as projected dates; the path contains all of them."""
     statement = table()
     partitions = [column.name for column in statement.find(exp.PartitionedByProperty).this.expressions]
     properties = {
@@ -71,7 +71,7 @@ def test_what_it_is_called_is_what_is_asked() -> None:
 
 
 def reads(question: AuditQuestion, since: datetime | None) -> int:
-    """How often the statement reads the table, with every named relation expanded."""
+    """Return how often the statement reads the table, with every named relation expanded."""
     text = whole(question, QuestionOptions(since=since, session="x"), ATHENA, "logs")
     statement: Any = sqlglot.parse_one(text, dialect="athena")
     relations = {relation.alias: relation.this for relation in statement.find_all(exp.CTE)}
@@ -86,7 +86,7 @@ def reads(question: AuditQuestion, since: datetime | None) -> int:
 
 
 def test_how_often_a_question_names_the_table_is_told() -> None:
-    """The page says how often each question reads the table, which is the maximum that it costs."""
+    """The page says how often each question reads the table, since that determines its cost."""
     rows = re.findall(r"^\| (\d+) times? \| (.*) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     result_text = {name: int(number) for number, names in rows for name in re.findall(r"`([\w-]+)`", names)}
     since = {name: reads(question, datetime(2026, 11, 20, tzinfo=UTC)) for name, question in QUESTIONS.items()}

@@ -1,4 +1,4 @@
-"""The questions as SQL for Athena and DuckDB: each parser reads it; user text is a literal."""
+"""The audit questions as SQL for Athena and DuckDB: each engine's parser accepts it; user text is a literal."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ ASKED = QuestionOptions(since=datetime(2026, 11, 20, 10, tzinfo=UTC), session="d
 
 
 def text_of(question: AuditQuestion, dialect: Dialect, asked: QuestionOptions = ASKED) -> str:
-    """The complete statement."""
+    """Return the complete statement."""
     if dialect == DUCKDB:
         return standalone(question, asked, "logs/**/*.json.gz")
     return whole(question, asked, dialect, "cloudtrail_logs", days_of("2026-11-01", "2026-11-30"))
 
 
 def parsed(text: str, reader: str) -> Any:
-    """The statement, parsed; there is exactly one."""
+    """Return the parsed statement; assert that there is exactly one."""
     (statement,) = sqlglot.parse(text, dialect=reader)
     return statement
 
@@ -36,7 +36,7 @@ def parsed(text: str, reader: str) -> Any:
 @pytest.mark.parametrize(("dialect", "reader"), READERS, ids=lambda each: each if isinstance(each, str) else each.name)
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda each: each.name)
 def test_each_engines_parser_reads_each_question(question: AuditQuestion, dialect: Dialect, reader: str) -> None:
-    """Each engine's parser reads one SELECT with the question's columns in order."""
+    """Each engine's parser reads the question as one SELECT with the question's columns in order."""
     statement = parsed(text_of(question, dialect), reader)
     assert isinstance(statement, exp.Select)
     assert list(question.columns) == statement.named_selects
@@ -51,13 +51,13 @@ def test_every_relation_that_is_named_is_defined(question: AuditQuestion) -> Non
 
 
 def test_only_a_question_of_uses_reads_the_table_twice() -> None:
-    """`failures` reads the calls once, `durations` twice: Athena reads a relation wherever it is named."""
+    """`failures` reads the calls once, `durations` twice: Athena reads a relation each time that it is named."""
     reads = {name: text_of(QUESTIONS[name], ATHENA).count("FROM calls") for name in ("failures", "events", "durations")}
     assert {"failures": 1, "events": 1, "durations": 2} == reads
 
 
 def test_days_select_athenas_partitions() -> None:
-    """A first and a last day limit the partitions that Athena reads; without them it reads all."""
+    """A first and a last day limit the partitions that Athena reads; without them Athena reads all."""
     both = "\"timestamp\" >= '2026/11/01' AND \"timestamp\" <= '2026/11/30'"
     assert both == days_of("2026-11-01", "2026-11-30")
     assert not days_of("", "")
@@ -65,7 +65,7 @@ def test_days_select_athenas_partitions() -> None:
 
 
 def test_athena_is_not_sent_duckdbs_functions() -> None:
-    """Athena's SQL is Trino's, which has no `try_strptime` and the like."""
+    """The SQL for Athena (Trino) uses no function that only DuckDB has, such as `try_strptime`."""
     for question in QUESTIONS.values():
         text = text_of(question, ATHENA)
         others = ("strptime", "quantile", "to_seconds", "from_json(")
@@ -82,7 +82,7 @@ def test_every_field_is_read_where_each_engine_has_it() -> None:
 
 @given(st.text())
 def test_a_users_text_is_one_literal(text: str) -> None:
-    """Any user text is one SQL literal: quotes, comments, backslashes and template placeholders."""
+    """Any user text becomes one SQL literal: quotes, comments, backslashes and template placeholders included."""
     literal = text_literal(text)
     assert ("'", "'") == (literal[0], literal[-1])
     assert "'" not in literal[1:-1].replace("''", "")

@@ -1,4 +1,4 @@
-"""Following a trail from a position: no line is lost or repeated while files rotate, vanish or are replaced."""
+"""Follow a trail from a position: no line is lost or repeated while files rotate, vanish or are replaced."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ SMALL = TrailLimits(max_bytes=4096, keep=10_000)
 
 
 def body(name: str, **facts: object) -> bytes:
-    """The JSON body of a line."""
+    """Return the JSON body of a line."""
     return json.dumps({"eventName": name, "additionalEventData": facts}, separators=(",", ":")).encode()
 
 
 def mark(name: str, facts: Mapping[str, object]) -> bytes:
-    """The JSON body of a line about the trail."""
+    """Return the JSON body of a line about the trail itself."""
     return body(name, **facts)
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """The path of a trail that does not exist yet."""
+    """Return the path of a trail that does not exist yet."""
     return tmp_path / "state" / "audit.jsonl"
 
 
@@ -41,7 +41,7 @@ def write(path: Path, *names: str, limits: TrailLimits = TrailLimits()) -> None:
 
 
 def events(path: Path, position: Position, most_bytes: int = 1 << 20) -> tuple[list[str], Position]:
-    """The names of all lines after the position, and the new position."""
+    """Return the event names of all lines after the position, and the new position."""
     collected: list[str] = []
     for _ in range(10_000):
         seen = look(str(path), position, most_bytes)
@@ -53,7 +53,7 @@ def events(path: Path, position: Position, most_bytes: int = 1 << 20) -> tuple[l
 
 
 def test_a_trail_that_has_not_begun_has_nothing_and_then_all(path: Path) -> None:
-    """A trail that does not exist has no lines; once it exists all lines are read."""
+    """A trail that does not exist has no lines; once it is created, all its lines are read."""
     place = end_of(str(path))
     assert events(path, place) == ([], place)
     write(path, "A", "B")
@@ -63,7 +63,7 @@ def test_a_trail_that_has_not_begun_has_nothing_and_then_all(path: Path) -> None
 
 
 def test_what_comes_behind_the_end_comes_once(path: Path) -> None:
-    """Lines after the position are read once; earlier ones are not."""
+    """Lines after the position are read once; lines before it are not read."""
     write(path, "A", "B")
     place = end_of(str(path))
     assert events(path, place)[0] == []
@@ -74,7 +74,7 @@ def test_what_comes_behind_the_end_comes_once(path: Path) -> None:
 
 
 def test_a_line_that_is_not_whole_is_waited_for(path: Path) -> None:
-    """A line without its end is not read until it is complete."""
+    """An incomplete last line is not read until it is complete."""
     write(path, "A")
     place = end_of(str(path))
     with path.open("ab") as file:
@@ -86,7 +86,7 @@ def test_a_line_that_is_not_whole_is_waited_for(path: Path) -> None:
 
 
 def test_lines_are_followed_into_files_that_were_put_away(path: Path) -> None:
-    """Lines are followed through rotated files, however many there are."""
+    """Lines are read across rotated files, however many there are."""
     names = [f"E{number}" for number in range(200)]
     write(path, *names[:50], limits=SMALL)
     place = end_of(str(path))
@@ -98,7 +98,7 @@ def test_lines_are_followed_into_files_that_were_put_away(path: Path) -> None:
 
 
 def test_files_that_were_removed_leave_a_gap_and_the_rest_is_read(path: Path) -> None:
-    """Removed files leave a gap in the line numbers; the remaining lines are read."""
+    """Removed files leave a gap in the line numbers, and the remaining lines are read."""
     write(path, *(f"E{number}" for number in range(50)), limits=SMALL)
     place = end_of(str(path))
     write(path, *(f"F{number}" for number in range(150)), limits=SMALL)
@@ -111,7 +111,7 @@ def test_files_that_were_removed_leave_a_gap_and_the_rest_is_read(path: Path) ->
 
 
 def test_a_trail_that_was_started_again_is_read_from_its_start(path: Path) -> None:
-    """A trail that was deleted and started again is read from its start, even with the same file numbers."""
+    """If a trail was deleted and started again, it is read from its start, even if the inode numbers are the same."""
     write(path, "A", "B", "C")
     place = end_of(str(path))
     for file in path.parent.iterdir():
@@ -121,7 +121,7 @@ def test_a_trail_that_was_started_again_is_read_from_its_start(path: Path) -> No
 
 
 def test_a_place_is_found_in_a_file_of_another_number(path: Path) -> None:
-    """A position is found by its line's hash in a file with another inode, as after a restore."""
+    """A position is found by its line's hash if the file has another inode, as after a restore."""
     write(path, "A", "B")
     place = end_of(str(path))
     write(path, "C")
@@ -133,7 +133,10 @@ def test_a_place_is_found_in_a_file_of_another_number(path: Path) -> None:
 
 
 def test_a_file_whose_end_was_cut_is_read_from_its_start(path: Path) -> None:
-    """If the last line read was cut off, the file is read from its start: repeating is better than losing."""
+    """If the last line that was read has been cut off, the file is read from its start.
+
+    Repeated lines are better than lost ones.
+    """
     write(path, "A", "B", "C")
     place = end_of(str(path))
     lines = path.read_bytes().splitlines(keepends=True)
@@ -144,7 +147,7 @@ def test_a_file_whose_end_was_cut_is_read_from_its_start(path: Path) -> None:
 
 
 def test_what_is_no_line_of_a_trail_passes_by(path: Path) -> None:
-    """Invalid lines are returned, and the position moves on past them."""
+    """Invalid lines are returned, and the position moves past them."""
     write(path, "A")
     place = end_of(str(path))
     with path.open("ab") as file:
@@ -158,7 +161,7 @@ def test_what_is_no_line_of_a_trail_passes_by(path: Path) -> None:
 
 
 def test_what_is_no_file_is_refused(path: Path) -> None:
-    """A pipe or folder in place of the trail is refused, without waiting for a pipe's writer."""
+    """A pipe or folder in place of the trail is refused without waiting for a writer."""
     path.parent.mkdir()
     os.mkfifo(path)
     with pytest.raises(TrailUnreadable, match="is not a regular file"):
@@ -170,7 +173,7 @@ def test_what_is_no_file_is_refused(path: Path) -> None:
 
 
 def test_while_many_write_and_files_are_put_away_each_line_comes_once(path: Path) -> None:
-    """While four threads write and files rotate, each line is read once and in order."""
+    """While four threads write and files rotate, each line is read once, in order."""
     writers = [threading.Thread(target=lambda: write(path, *(["E"] * 60), limits=SMALL)) for _ in range(4)]
     for writer in writers:
         writer.start()
@@ -188,7 +191,7 @@ def test_while_many_write_and_files_are_put_away_each_line_comes_once(path: Path
 
 @pytest.mark.parametrize("most_bytes", [100, 1 << 20])
 def test_a_line_longer_than_any_of_dsops_is_passed_over(path: Path, most_bytes: int) -> None:
-    """An overlong line, which dsops never writes, is skipped and reported; lines after it are read."""
+    """An overlong line, which dsops never writes, is skipped and reported; the lines after it are read."""
     write(path, "A")
     place = end_of(str(path))
     with path.open("ab") as file:

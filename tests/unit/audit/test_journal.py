@@ -1,4 +1,4 @@
-"""The journal writes acts to the trail before anything is handed out; a failed write warns once or stops all."""
+"""The journal writes acts to the trail before a result is returned; a failed write warns once or stops the run."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ class Scene:
 
     @property
     def file(self) -> Path:
-        """The trail's path."""
+        """Return the trail's path."""
         return self.home / ".local" / "state" / "dsops" / "audit.jsonl"
 
     def records(self) -> list[dict[str, Any]]:
-        """The trail's lines."""
+        """Return the trail's lines."""
         return [json.loads(line) for line in self.file.read_text().splitlines()]
 
 
 def test_lines_are_written_when_they_are_due_and_not_before(tmp_path: Path) -> None:
-    """`write` appends all buffered acts in one write, and without acts it does nothing."""
+    """`write` appends all buffered acts in one write, and does nothing if there are none."""
     scene = Scene(tmp_path)
     scene.journal.write()
     scene.journal.add(READ)
@@ -68,7 +68,7 @@ def test_lines_are_written_when_they_are_due_and_not_before(tmp_path: Path) -> N
 
 
 def test_that_a_trail_was_begun_is_told_once(tmp_path: Path) -> None:
-    """The first line of a trail causes one note with its path and how to switch it off; later runs have none."""
+    """The first line of a trail causes one note with its path and how to switch it off; later runs print none."""
     scene = Scene(tmp_path)
     for _ in range(2):
         scene.journal.add(READ)
@@ -84,7 +84,7 @@ def test_that_a_trail_was_begun_is_told_once(tmp_path: Path) -> None:
 
 
 def test_off_writes_nothing(tmp_path: Path) -> None:
-    """`audit: off` writes nothing and creates no folder."""
+    """With `audit: off` the journal writes nothing and creates no folder."""
     scene = Scene(tmp_path, "audit: off\n")
     scene.journal.add(READ)
     scene.journal.write()
@@ -93,7 +93,7 @@ def test_off_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_trail_that_can_not_be_written_is_told_once_and_stops_nothing(tmp_path: Path) -> None:
-    """A trail that cannot be written causes one warning with reason and hint; the run goes on."""
+    """If the trail cannot be written, the journal prints one warning with reason and hint, and the run continues."""
     scene = Scene(tmp_path)
     scene.file.mkdir(parents=True, mode=0o700)
     for _ in range(3):
@@ -104,7 +104,7 @@ def test_a_trail_that_can_not_be_written_is_told_once_and_stops_nothing(tmp_path
 
 
 def test_without_a_home_there_is_no_place_for_it(tmp_path: Path) -> None:
-    """Without HOME there is no trail, and a warning says so."""
+    """Without HOME there is no trail, and the journal prints a warning."""
     scene = Scene(tmp_path, HOME="")
     scene.journal.add(READ)
     scene.journal.write()
@@ -123,7 +123,7 @@ def test_required_stops_what_is_not_on_record(tmp_path: Path, environ: dict[str,
 
 
 def test_a_broken_configuration_leaves_the_trail_on(tmp_path: Path) -> None:
-    """A broken configuration leaves the trail on, with one warning that names the line."""
+    """If the user's configuration is broken, the trail stays on, with one warning that names the line."""
     scene = Scene(tmp_path, "audit: of\n")
     for _ in range(2):
         scene.journal.add(READ)
@@ -155,7 +155,7 @@ def test_many_threads_lose_no_line(tmp_path: Path) -> None:
 
 
 def record(act: Act) -> dict[str, Any]:
-    """The record of an act, parsed."""
+    """Return the parsed record of an act."""
     text = record_of(act, origin_here("run", 7, "/work"), {"command": "get"}, NOON)
     assert text.isascii()
     assert b"\n" not in text
@@ -164,7 +164,7 @@ def record(act: Act) -> dict[str, Any]:
 
 
 def test_a_call_looks_like_cloudtrails_record_of_it() -> None:
-    """A record has CloudTrail's fields; what only dsops knows is in `additionalEventData`."""
+    """A record has CloudTrail's fields; facts that only dsops knows are in `additionalEventData`."""
     parameters = {"roleArn": "arn:aws:iam::222222222222:role/Target"}
     call_record = record(
         Act(
@@ -204,7 +204,10 @@ def test_a_call_looks_like_cloudtrails_record_of_it() -> None:
 
 
 def test_a_refusal_has_awss_code_where_aws_was_asked() -> None:
-    """A failure has AWS's error code if AWS refused, else dsops' code; several failures list their codes."""
+    """The record of a failure has AWS's error code if AWS refused, otherwise dsops' code.
+
+    If there are several failures, it has all their codes.
+    """
     aws_answer = AwsAnswer("ResourceNotFoundException", "can't find it", 400, "r-9", "secretsmanager.us-east-1")
     error = SecretNotFound("could not read it", aws=aws_answer)
     call, run = record(READ._replace(error=error)), record(Act("Get", error=error))
@@ -221,7 +224,7 @@ def test_a_refusal_has_awss_code_where_aws_was_asked() -> None:
 
 
 def pairs_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object whose names are unique."""
+    """Return a JSON object; assert that its names are unique."""
     assert len({name for name, _ in pairs}) == len(pairs), pairs
     return dict(pairs)
 
@@ -242,7 +245,7 @@ ACTS = st.builds(
 
 @given(st.lists(st.tuples(ACTS, FACTS, st.integers(0, 2)), max_size=8))
 def test_what_records_have_in_common_is_in_each_and_once(told: list[tuple[Act, dict[str, str], int]]) -> None:
-    """Each record has the common facts once: an act's facts override the run's, the process's override both."""
+    """Each record has the common facts once: an act's facts override the run's, and the process's override both."""
     origin = origin_here("run", 7, "/work")
     recorder = Recorder(origin)
     for act, facts, seconds in told:
@@ -260,13 +263,13 @@ def test_what_records_have_in_common_is_in_each_and_once(told: list[tuple[Act, d
     "name", ["a\nb", "\u2028", "<script>alert(1)</script>", "\U0001f600", "\x1b[2J", '"}\\', "\\udcff", "\u00e4" * 500]
 )
 def test_odd_names_stay_in_their_line(name: str) -> None:
-    """Newlines, control characters and markup in names stay within the line, as JSON escapes."""
+    """Newlines, control characters and markup in names are escaped, so that they stay within the record's line."""
     read_record = record(READ._replace(facts={"secret": name}, asked={"secretId": name}))
     assert read_record["additionalEventData"]["secret"] == read_record["requestParameters"]["secretId"] == name
 
 
 def test_bytes_that_are_no_text_leave_a_line_that_everybody_reads() -> None:
-    """Lone surrogates are replaced everywhere in the line, so every JSON parser reads it."""
+    """Lone surrogates are replaced everywhere in the line, so that every JSON parser can read it."""
     act = READ._replace(facts={"secret": "a\udcffb\U0001f600"}, caller="\ud800")
     line = record_of(act, origin_here("run", 7, "/work/\udcff"), {"program": "\udcfe"}, NOON)
     document = json.loads(line)

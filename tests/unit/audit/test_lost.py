@@ -1,4 +1,4 @@
-"""Lines that could not be written are counted in a file of fixed size and reported by the next line."""
+"""Lines that could not be written are counted in a file of fixed size; the next line reports them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ THEN, LATER = "2026-11-18T11:06:40Z", "2026-11-18T11:07:10Z"
 
 
 def mark(name: str, facts: Mapping[str, object]) -> bytes:
-    """The JSON body of a line about the trail."""
+    """Return the JSON body of a line about the trail itself."""
     return json.dumps({"eventName": name, "additionalEventData": facts}).encode()
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A trail with one line."""
+    """Return a trail with one line."""
     path = tmp_path / "state" / "audit.jsonl"
     write(path)
     return path
@@ -40,25 +40,25 @@ def write(path: Path) -> None:
 
 
 def count(path: Path, pid: int, lines: int, why: str = "held", now: int = NOW) -> bool:
-    """Count lines that a process lost."""
+    """Count lines that a process lost; return whether it could be counted."""
     return count_lost(str(path), Author(pid, "get"), lines, why, now)
 
 
 def told(path: Path) -> list[dict[str, Any]]:
-    """The facts of all TrailLost lines."""
+    """Return the facts of all TrailLost lines."""
     records = [json.loads(line) for line in path.read_bytes().splitlines()]
     return [record["additionalEventData"] for record in records if record["eventName"] == "TrailLost"]
 
 
 def findings(path: Path) -> list[str]:
-    """The findings of `verify`; none of them is harmless."""
+    """Return the findings of `verify`; assert that none of them is harmless."""
     verification = verify(find_trail(str(path))).findings
     assert not any(finding.is_harmless for finding in verification)
     return [finding.message for finding in verification]
 
 
 def test_a_loss_is_told_once_by_the_next_line(path: Path) -> None:
-    """A loss is a finding of `verify`, and the next line reports it once: times, processes, last reason."""
+    """A loss is a finding of `verify`; the next line reports it once with times, processes and last reason."""
     assert findings(path) == []
     assert count(path, 7, 2)
     assert count(path, 8, 1, "full", NOW + 60)
@@ -77,13 +77,13 @@ def test_a_loss_is_told_once_by_the_next_line(path: Path) -> None:
 
 
 def test_one_line_is_told_as_one(path: Path) -> None:
-    """A single lost line has one time, not a span."""
+    """A single lost line is reported with one time, not with a period."""
     count(path, 7, 1)
     assert findings(path) == [f"1 line was lost after the last line, at {THEN}, by get (process 7: 1): held"]
 
 
 def test_the_count_never_grows(path: Path) -> None:
-    """The count has a fixed size: twenty processes are named, the others summed, long reasons cut."""
+    """The count file has a fixed size: twenty processes are named, the others summed up, and long reasons cut."""
     file = path.with_name("audit.jsonl.lost")
     size = file.stat().st_size
     for number in range(100):
@@ -98,7 +98,7 @@ def test_the_count_never_grows(path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["{", "[1]", '{"lines": "2"}', '{"lines": 1, "processes": [{}]}', "\0x", "9" * 5000])
 def test_a_damaged_count_is_a_loss_of_unknown_size(path: Path, text: str) -> None:
-    """A damaged count is a loss of unknown size; the next loss is counted as usual."""
+    """A damaged count file is reported as a loss of unknown size; the next loss is counted as usual."""
     path.with_name("audit.jsonl.lost").write_text(text.ljust(4096))
     assert findings(path) == ["lines were lost after the last line, and it is not known how many"]
     write(path)
@@ -110,7 +110,7 @@ def test_a_damaged_count_is_a_loss_of_unknown_size(path: Path, text: str) -> Non
 
 
 def test_a_count_that_was_cut_off_is_told(path: Path) -> None:
-    """A truncated count is reported, and the file gets its full size again."""
+    """A truncated count file is reported and gets its full size again."""
     file = path.with_name("audit.jsonl.lost")
     count(path, 7, 1)
     os.truncate(file, 20)
@@ -119,7 +119,7 @@ def test_a_count_that_was_cut_off_is_told(path: Path) -> None:
 
 
 def test_a_file_that_others_may_write_counts_nothing(path: Path) -> None:
-    """A count file that others may write is neither written nor trusted, and `verify` reports it."""
+    """A count file that other users may write is neither written nor trusted, and `verify` reports it."""
     file = path.with_name("audit.jsonl.lost")
     file.chmod(0o666)
     assert not count(path, 7, 1)
@@ -131,7 +131,7 @@ def test_a_file_that_others_may_write_counts_nothing(path: Path) -> None:
 
 
 def test_a_count_that_another_process_holds_is_told_later(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If another process holds the count, the trail is still written; the loss is reported later."""
+    """If another process locks the count file, the trail is still written, and the loss is reported later."""
     count(path, 7, 1)
     monkeypatch.setattr(lost_lines, "_TRIES", 2)
     with path.with_name("audit.jsonl.lost").open("rb") as file:
@@ -146,7 +146,7 @@ def test_a_count_that_another_process_holds_is_told_later(path: Path, monkeypatc
 def test_who_is_stopped_while_it_tells_of_a_loss_keeps_none_from_counting(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A process stopped while reporting a loss does not keep others from counting theirs.
+    """A process that is stopped while it reports a loss does not keep others from counting theirs.
 
     It holds the trail's lock, so others lose lines; the line after its own reports them.
     """
@@ -170,7 +170,7 @@ def test_who_is_stopped_while_it_tells_of_a_loss_keeps_none_from_counting(
 
 
 def test_many_processes_count_at_once(path: Path) -> None:
-    """Eight processes count losses while others write and report them; none is forgotten."""
+    """Eight processes count losses while others write and report them; no loss is forgotten."""
     children = []
     for _ in range(8):
         child = os.fork()

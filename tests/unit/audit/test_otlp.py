@@ -1,4 +1,4 @@
-"""The trail as OpenTelemetry logs: parsed by OpenTelemetry's own messages; and what receivers may answer."""
+"""The trail as OpenTelemetry logs, parsed by OpenTelemetry's own messages, and the answers of receivers."""
 
 from __future__ import annotations
 
@@ -39,24 +39,24 @@ RECORD = {
 
 
 def line(number: int = 1, previous: str = "0" * 64, **changes: object) -> bytes:
-    """A line of the trail."""
+    """Return a line of the trail."""
     return link(json.dumps({**RECORD, **changes}, separators=(",", ":")).encode(), number, previous)
 
 
 def parsed(body: bytes) -> ExportLogsServiceRequest:
-    """The request, parsed by OpenTelemetry's message; unknown fields are an error, unlike in receivers."""
+    """Return the request parsed by OpenTelemetry's message; unlike in receivers, unknown fields are an error."""
     request = ExportLogsServiceRequest()
     json_format.Parse(body, request)
     return request
 
 
 def attributes(pairs: Any) -> dict[str, object]:  # protobuf's own lists
-    """Attributes as names and values."""
+    """Return attributes as a mapping of names to values."""
     return {pair.key: getattr(pair.value, str(pair.value.WhichOneof("value"))) for pair in pairs}
 
 
 def test_a_log_is_what_opentelemetry_says_it_is() -> None:
-    """A log has time, severity, event name, searchable attributes, and the line itself as body."""
+    """A log record has time, severity, event name, searchable attributes, and the line itself as body."""
     request = parsed(otlp.body_of([line(7)], NOW))
     [resource] = request.resource_logs
     assert attributes(resource.resource.attributes) == {"service.name": "dsops", "host.name": "laptop"}
@@ -81,14 +81,14 @@ def test_a_log_is_what_opentelemetry_says_it_is() -> None:
 
 
 def test_the_json_is_otlps_own() -> None:
-    """The JSON is OTLP's: 64-bit integers as strings, enums as numbers."""
+    """The JSON follows OTLP: 64-bit integers are strings, enums are numbers."""
     log = json.loads(otlp.body_of([line(7)], NOW))["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]
     assert (log["timeUnixNano"], log["severityNumber"]) == ("1795521600000000000", 9)
     assert {"key": "dsops.number", "value": {"intValue": "7"}} in log["attributes"]
 
 
 def test_bodies_hold_each_other_as_lines_do() -> None:
-    """A log's body is the unchanged line, so a receiver can verify the hash chain."""
+    """The body of a log record is the unchanged line, so that a receiver can verify the hash chain."""
     first = line(1)
     request = parsed(otlp.body_of([first, line(2, hash_of(first))], NOW))
     first_body, two = (log.body.string_value.encode() for log in request.resource_logs[0].scope_logs[0].log_records)
@@ -116,7 +116,7 @@ def test_lines_of_several_machines_are_apart() -> None:
 
 @pytest.mark.parametrize("odd", [b"[]", b"{}", b'{"eventTime":"soon","additionalEventData":[]}', b'{"a":"\\ud800"}'])
 def test_what_is_no_record_is_a_log_all_the_same(odd: bytes) -> None:
-    """An invalid line is sent as a log without time, and the request stays valid."""
+    """An invalid line is sent as a log record without time, and the request stays valid."""
     assert parsed(otlp.body_of([odd], NOW)).resource_logs[0].scope_logs[0].log_records[0].time_unix_nano == 0
 
 
@@ -124,7 +124,7 @@ def test_what_is_no_record_is_a_log_all_the_same(odd: bytes) -> None:
 
 
 def send(answer: Answer, environ: Mapping[str, str] | None = None, path: str = "", **sink: Any) -> tuple[str, Seen]:
-    """The result of sending two lines, and the request. Any: fields of a Sink."""
+    """Return the result of sending two lines, and the request. Any: fields of a Sink."""
     with StubServer(lambda _seen: answer) as server:
         result = otlp.send(Sink(OTLP, f"{server.url}{path}", **sink), [line(1), line(2)], environ or {}, NOW)
         [seen] = server.seen
@@ -133,7 +133,7 @@ def send(answer: Answer, environ: Mapping[str, str] | None = None, path: str = "
 
 @pytest.mark.parametrize("path", ["", "/v1/logs"])
 def test_lines_are_posted_to_v1_logs(path: str) -> None:
-    """Lines are posted as JSON to /v1/logs; a status of 200 is success."""
+    """Lines are posted as JSON to /v1/logs; status 200 means success."""
     warning, seen = send(Answer(body=b"{}"), path=path)
     assert (warning, seen.method, seen.target, seen.header("Content-Type")) == (
         "",
@@ -145,12 +145,12 @@ def test_lines_are_posted_to_v1_logs(path: str) -> None:
 
 
 def test_below_another_path_it_is_posted_there() -> None:
-    """A base URL's path is kept, as for OTEL_EXPORTER_OTLP_ENDPOINT."""
+    """If the endpoint has a path, /v1/logs is appended to it, as for OTEL_EXPORTER_OTLP_ENDPOINT."""
     assert send(Answer(), path="/otlp")[1].target == "/otlp/v1/logs"
 
 
 def test_headers_are_the_configurations_or_the_variables() -> None:
-    """Headers are the configuration's, or else percent-decoded from the variable; invalid ones are left out."""
+    """Headers come from the configuration, otherwise percent-decoded from the variable; invalid ones are ignored."""
     text = "Authorization=Bearer%20of-the-variable,bad name=x,x-odd=a%0Ab, x-scope = 1"
     environ = {"OTEL_EXPORTER_OTLP_HEADERS": text}
     _, seen = send(Answer(), environ)
@@ -167,7 +167,7 @@ def test_headers_are_the_configurations_or_the_variables() -> None:
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 502, 503, 504, 302])
 def test_what_is_not_taken_is_sent_later(status: int) -> None:
-    """A temporary error raises SinkFailed with the receiver's message on one line, so the lines are sent later."""
+    """A temporary error raises SinkFailed with the receiver's message on one line; the lines are sent again later."""
     with pytest.raises(SinkFailed, match=f"it answered {status}: try later") as caught:
         send(Answer(status, json.dumps({"message": "try later"}).encode()))
     assert not isinstance(caught.value, LineRefused)
@@ -175,7 +175,7 @@ def test_what_is_not_taken_is_sent_later(status: int) -> None:
 
 @pytest.mark.parametrize(("value", "seconds"), [("7", 7), ("999999", 3600), ("-1", 0), ("soon", 0), ("\u0667", 0)])
 def test_a_receiver_says_how_long_it_wants_to_be_left_alone(value: str, seconds: int) -> None:
-    """Retry-After is respected, up to one hour."""
+    """A receiver's Retry-After is respected, up to one hour."""
     headers = (("Retry-After", value),) if value.isascii() else ()
     with pytest.raises(SinkFailed) as caught:
         send(Answer(503, headers=headers))
@@ -184,7 +184,7 @@ def test_a_receiver_says_how_long_it_wants_to_be_left_alone(value: str, seconds:
 
 @pytest.mark.parametrize("status", [400, 413])
 def test_what_it_will_never_take_is_told_apart(status: int) -> None:
-    """Permanent errors raise LineRefused: OTLP forbids resending the lines."""
+    """A permanent error raises LineRefused, because OTLP forbids sending the lines again."""
     with pytest.raises(LineRefused, match=f"it answered {status}"):
         send(Answer(status, b"rubbish"))
 
@@ -201,13 +201,13 @@ def test_what_it_will_never_take_is_told_apart(status: int) -> None:
     ],
 )
 def test_a_part_that_was_not_taken_is_told_and_not_sent_again(body: object, told: str) -> None:
-    """A partial success is reported with the number of rejected lines, as a number or string."""
+    """A partial success is reported with the number of rejected lines, whether it is a number or a string."""
     assert send(Answer(body=json.dumps(body).encode()))[0] == told
 
 
 @pytest.mark.parametrize("of_variable", [True, False])
 def test_a_header_that_the_receiver_repeats_is_not_told(*, of_variable: bool) -> None:
-    """A header value that the receiver repeats in its message is not reported."""
+    """If the receiver repeats a header value in its message, the error does not show it."""
     words = "unknown token abc-0123-secret (Bearer abc-0123-secret)"
     environ = {"OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Bearer%20abc-0123-secret"} if of_variable else {}
     headers = () if of_variable else (("Authorization", Secret("Bearer abc-0123-secret")),)
@@ -221,20 +221,20 @@ def test_a_header_that_the_receiver_repeats_is_not_told(*, of_variable: bool) ->
 
 
 def test_what_is_no_text_in_the_answer_can_be_told() -> None:
-    """A lone surrogate in the answer is replaced."""
+    """A lone surrogate in the receiver's message is replaced."""
     with pytest.raises(SinkFailed, match=r"it answered 500: a\?b"):
         send(Answer(500, rb'{"message": "a\ud800b"}'))
 
 
 @pytest.mark.parametrize("answer", [Answer(raw=b"rubbish\r\n\r\n"), Answer(raw=b""), Answer(body=b"x", cut_after=0)])
 def test_what_is_no_answer_is_a_failure(answer: Answer) -> None:
-    """An answer that is not HTTP is a failure, so the lines are sent again."""
+    """An answer that is not HTTP is a failure, so that the lines are sent again."""
     with pytest.raises(SinkFailed):
         send(answer)
 
 
 def test_a_receiver_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A silent receiver and a closed port are failures after a timeout."""
+    """A silent receiver and a closed port are failures; the sender waits no longer than its timeout."""
     monkeypatch.setattr(otlp, "_TIMEOUT_MS", 300)
     with pytest.raises(SinkFailed, match="within"):
         send(Answer(is_silent=True))
@@ -246,7 +246,7 @@ def test_a_receiver_that_says_nothing_is_not_waited_for(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("environ", [{"HTTPS_PROXY": "rub bish"}, {"DSOPS_TRANSPORT": "smoke signals"}])
 def test_what_the_environment_says_wrongly_is_a_failure_like_others(environ: Mapping[str, str]) -> None:
-    """A bad value in the environment is a SinkFailed: the lines wait until it is corrected."""
+    """An invalid value in the environment raises SinkFailed; the lines wait until it is corrected."""
     with pytest.raises(SinkFailed, match="|".join(environ)):
         otlp.send(Sink(OTLP, "https://collector.example.com:4318"), [line()], environ, NOW)
 
@@ -259,14 +259,14 @@ def test_either_transport_will_do(transport: str) -> None:
 
 
 def test_a_certificate_file_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
-    """A missing `ca_file` is a failure; the system's certificates are not used instead."""
+    """If `ca_file` does not exist, sending fails; the system's certificates are not used instead."""
     tls = make_authority(tmp_path).server()
     with StubServer(lambda _seen: Answer(), tls=tls) as server, pytest.raises(SinkFailed):
         otlp.send(Sink(OTLP, server.url, ca_file=str(tmp_path / "no.pem")), [line()], {}, NOW)
 
 
 def test_tls_is_verified(tmp_path: Path) -> None:
-    """TLS is verified by `ca_file` or the system; variables do not choose certificates."""
+    """TLS certificates are verified with `ca_file` or the system's; environment variables are ignored."""
     signer = make_authority(tmp_path)
     with StubServer(lambda _seen: Answer(), tls=signer.server()) as server:
         for name in ("SSL_CERT_FILE", "AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):

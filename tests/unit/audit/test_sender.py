@@ -1,4 +1,4 @@
-"""The trail is a queue for receivers: lines are sent in order, at least once, and losses are reported."""
+"""The sender reads the trail as a queue: receivers get lines in order, at least once, and losses are reported."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ class Hours(Clock):
         self.meanwhile: Callable[[], None] = lambda: None
 
     def now(self) -> float:
-        """The current time."""
+        """Return the current time."""
         return self.time
 
     def steady(self) -> float:
-        """The time waited so far."""
+        """Return the time waited so far."""
         return sum(self.waits)
 
     def sleep(self, seconds: float) -> None:
-        """Wait without real time."""
+        """Wait without using real time."""
         self.waits.append(seconds)
         self.time += seconds
         self.meanwhile()
 
 
 class Receivers:
-    """Receivers that accept every line, unless `mood` decides otherwise."""
+    """Stub receivers that accept every line, unless `mood` decides otherwise."""
 
     def __init__(self) -> None:
         self.taken: dict[str, list[str]] = {ONE.name: [], OTHER.name: []}
@@ -66,7 +66,7 @@ class Receivers:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A trail with one line."""
+    """Return a trail with one line."""
     path = tmp_path / "audit.jsonl"
     write(path, "before")
     return path
@@ -74,7 +74,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def clock() -> Hours:
-    """A clock of this test's own."""
+    """Return a clock for this test."""
     return Hours()
 
 
@@ -85,7 +85,7 @@ def receivers() -> Receivers:
 
 
 def body(name: str, facts: Mapping[str, object] = {}) -> bytes:
-    """The JSON body of a line."""
+    """Return the JSON body of a line."""
     return json.dumps({"eventName": name, "additionalEventData": dict(facts)}, separators=(",", ":")).encode()
 
 
@@ -96,7 +96,7 @@ def write(path: Path, *names: str, limits: TrailLimits = TrailLimits()) -> None:
 
 
 def sender(path: Path, receivers: Receivers, clock: Hours, *sinks: Sink) -> Sender:
-    """A sender as in a new process."""
+    """Return a sender as in a new process."""
     return Sender(Settings(file=str(path), sinks=sinks or (ONE,)), receivers, clock)
 
 
@@ -114,7 +114,7 @@ def begin(path: Path, *sinks: Sink) -> None:
 
 
 def refuse(text: str) -> Callable[[Sink, Sequence[str]], str]:
-    """A mood that refuses all lines."""
+    """Return a mood that refuses all lines."""
 
     def mood(_sink: Sink, _names: Sequence[str]) -> str:
         raise SinkFailed(text)
@@ -126,7 +126,7 @@ def refuse(text: str) -> Callable[[Sink, Sequence[str]], str]:
 def test_lines_of_a_sandbox_are_sent_when_that_is_configured(
     path: Path, receivers: Receivers, clock: Hours, *, sends: bool, taken: list[str]
 ) -> None:
-    """Lines from a sandbox are sent only if `send_sandbox` is on; otherwise the cursor passes over them."""
+    """Lines from a sandbox are sent only if `send_sandbox` is on; otherwise the cursor skips them."""
     begin(path)
     for name, facts in (("A", {}), ("B", {"sandbox": True}), ("C", {"sandbox": "yes"})):
         append(str(path), [body(name, facts)], body, NOW, TrailLimits())
@@ -138,7 +138,7 @@ def test_lines_of_a_sandbox_are_sent_when_that_is_configured(
 
 
 def test_lines_go_out_once_and_in_order(path: Path, receivers: Receivers, clock: Hours) -> None:
-    """Lines are sent once and in order by successive processes; a new receiver starts with the next line."""
+    """Successive processes send each line once and in order; a new receiver starts with the next line."""
     begin(path)
     write(path, "A", "B")
     go(path, receivers, clock)
@@ -149,7 +149,7 @@ def test_lines_go_out_once_and_in_order(path: Path, receivers: Receivers, clock:
 
 
 def test_lines_are_found_in_files_that_were_put_away(path: Path, receivers: Receivers, clock: Hours) -> None:
-    """Lines in rotated files are sent."""
+    """The sender also sends the lines in rotated files."""
     begin(path)
     names = [f"E{number}" for number in range(100)]
     write(path, *names, limits=SMALL._replace(keep=1000))
@@ -158,7 +158,7 @@ def test_lines_are_found_in_files_that_were_put_away(path: Path, receivers: Rece
 
 
 def test_what_was_removed_before_it_was_sent_is_told(path: Path, receivers: Receivers, clock: Hours) -> None:
-    """Lines removed before they were sent are reported by number, and the rest is sent."""
+    """Lines that were removed before they were sent are reported by number, and the rest is sent."""
     begin(path)
     write(path, *(f"E{number}" for number in range(150)), limits=SMALL)
     go(path, receivers, clock)
@@ -173,7 +173,7 @@ def test_what_was_removed_before_it_was_sent_is_told(path: Path, receivers: Rece
 def test_a_receiver_that_fails_is_tried_later_and_later_and_then_left_alone(
     path: Path, receivers: Receivers, clock: Hours
 ) -> None:
-    """A failing receiver is retried at growing intervals for half a minute, then left alone; nothing is lost.
+    """A failing receiver is retried at growing intervals for half a minute, then rests; no line is lost.
 
     Reason and time of the failure are noted.
     """
@@ -187,7 +187,7 @@ def test_a_receiver_that_fails_is_tried_later_and_later_and_then_left_alone(
     assert (cursor.failure, cursor.since, cursor.position.number) == ("connection refused", NOW, 1)
 
     go(path, receivers, clock)
-    assert len(receivers.attempts) == 6  # no attempt while it rests
+    assert len(receivers.attempts) == 6  # no attempt while the receiver rests
     clock.time += 100
     receivers.mood = Receivers().mood
     go(path, receivers, clock)
@@ -196,7 +196,7 @@ def test_a_receiver_that_fails_is_tried_later_and_later_and_then_left_alone(
 
 
 def test_a_receiver_that_comes_back_meanwhile_gets_all(path: Path, receivers: Receivers, clock: Hours) -> None:
-    """A receiver that recovers within the half minute gets all lines from the same process."""
+    """If a receiver recovers within the half minute, the same process sends it all lines."""
     begin(path)
     write(path, "A")
     receivers.mood = refuse("connection refused")
@@ -245,7 +245,7 @@ def test_one_that_fails_holds_up_no_other(path: Path, receivers: Receivers, cloc
 def test_a_line_that_is_refused_is_left_out_and_told(
     path: Path, receivers: Receivers, clock: Hours, *, taken: bool
 ) -> None:
-    """A refused line is skipped and reported, also if it has to be found by bisecting; others are sent once."""
+    """A refused line is skipped and reported, even if the sender must bisect to find it; other lines are sent once."""
     begin(path)
     names = [f"E{number}" for number in range(20)]
     write(path, *names)
@@ -266,7 +266,7 @@ def test_a_line_that_is_refused_is_left_out_and_told(
 
 
 def test_what_it_did_not_take_of_them_is_told(path: Path, receivers: Receivers, clock: Hours) -> None:
-    """A partial success is reported and not sent again."""
+    """If a receiver reports a partial success, the rejected lines are reported and not sent again."""
     begin(path)
     write(path, "A")
     receivers.mood = lambda _sink, _names: "it did not take 1 of them"
@@ -277,7 +277,7 @@ def test_what_it_did_not_take_of_them_is_told(path: Path, receivers: Receivers, 
 
 
 def test_what_comes_while_it_lingers_is_sent_by_the_same(path: Path, receivers: Receivers, clock: Hours) -> None:
-    """The sending process lingers and sends lines written meanwhile, so their writers need not start another."""
+    """The sending process waits a while and sends lines written meanwhile, so their writers need not start another."""
     begin(path)
     write(path, "A")
     wrote: list[float] = []
@@ -292,7 +292,7 @@ def test_what_comes_while_it_lingers_is_sent_by_the_same(path: Path, receivers: 
     assert receivers.taken[ONE.name] == ["A", "B"]
 
     class Last(SenderTurn):
-        """Receivers during whose last call a line is written."""
+        """A sender turn during whose last call to a receiver another line is written."""
 
         has_come = False
 
@@ -310,7 +310,7 @@ def test_what_comes_while_it_lingers_is_sent_by_the_same(path: Path, receivers: 
 
 
 def test_only_one_sends_at_a_time(path: Path, clock: Hours) -> None:
-    """Only one process sends at a time; the second gives up within a second."""
+    """Only one process sends at a time; a second one gives up within a second."""
     first, second = SenderTurn(str(path)), SenderTurn(str(path))
     assert take_turn(first, clock)
     assert not take_turn(second, clock)
@@ -320,14 +320,14 @@ def test_only_one_sends_at_a_time(path: Path, clock: Hours) -> None:
 
 
 def test_who_asks_waits_until_another_has_given_up(path: Path, clock: Hours) -> None:
-    """`send_all` waits until the sending process has given up, then reports the receiver's failure."""
+    """`send_all` waits until another sending process has given up, then reports the receiver's failure."""
     gone = Sink("syslog", str(path.with_name("no-socket")))
     begin(path, gone)
     write(path, "a")
     holder = SenderTurn(str(path))
     assert take_turn(holder, clock)
     another = Sender(Settings(file=str(path), sinks=(gone,)), sending({}, clock), clock)
-    # The other process's turn: it works while this one waits, and gives up as `run` does.
+    # The other process's turn: it works while `send_all` waits, and gives up as `run` does.
     clock.meanwhile = lambda: holder.give() if not another.round() and another.is_done() else None
 
     status = send_all(Settings(file=str(path), sinks=(gone,)), {}, clock)
@@ -338,7 +338,7 @@ def test_who_asks_waits_until_another_has_given_up(path: Path, clock: Hours) -> 
 def test_a_full_disk_sends_twice_rather_than_not_at_all(
     path: Path, receivers: Receivers, clock: Hours, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the cursor cannot be saved (disk full), the lines are sent twice rather than lost."""
+    """If the cursor cannot be saved (disk full), lines are sent twice rather than lost."""
     begin(path)
     write(path, "A")
     real = os.write
@@ -360,7 +360,7 @@ def test_a_full_disk_sends_twice_rather_than_not_at_all(
 def test_a_clock_that_is_set_keeps_no_process_and_no_line_back(
     path: Path, receivers: Receivers, clock: Hours, days: int
 ) -> None:
-    """A clock that is set back or forward while sending delays neither lines nor the end of the process."""
+    """If the clock is set back or forward while sending, neither lines nor the end of the process are delayed."""
     begin(path)
     write(path, "A")
 
@@ -394,7 +394,7 @@ def test_a_clock_that_is_set_keeps_no_process_and_no_line_back(
     ],
 )
 def test_cursors_with_numbers_that_no_run_writes_are_told(path: Path, changes: Mapping[str, int]) -> None:
-    """Cursors with impossible numbers raise AuditFailed: they would crash a sender."""
+    """Cursors with impossible numbers raise AuditFailed, since they would crash the sender."""
     cursors.save(str(path), {"x": Cursor(Position(3, "ab" * 32, 10, 5, 700), "no", NOW, 4, NOW + 8, "lines")})
     sent = path.with_name("audit.jsonl.sent")
     document = json.loads(sent.read_text())
@@ -406,7 +406,7 @@ def test_cursors_with_numbers_that_no_run_writes_are_told(path: Path, changes: M
 
 @pytest.mark.parametrize("data", ["", "{", "[]", '{"receivers": {"x": {}}}', '{"receivers": {"x": {"number": "1"}}}'])
 def test_cursors_that_can_not_be_read_are_told(path: Path, data: str) -> None:
-    """Unreadable cursors raise AuditFailed rather than starting over unnoticed."""
+    """Unreadable cursors raise AuditFailed; starting over would go unnoticed."""
     path.with_name("audit.jsonl.sent").write_text(data)
     with pytest.raises(AuditFailed, match="progress of the receivers"):
         cursors.load(str(path))

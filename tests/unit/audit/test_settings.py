@@ -1,4 +1,4 @@
-"""The user's audit settings: valid values, errors, and that no other source counts."""
+"""The user's audit settings: valid values, errors, and that no other source changes them."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ def write(home: Path, text: str | bytes) -> Path:
 
 
 def load(home: Path, **environ: str) -> Settings:
-    """The settings in that home."""
+    """Return the settings for this home folder."""
     return load_settings({"HOME": str(home), **environ})
 
 
 def refused(home: Path) -> UserConfigInvalid:
-    """The error of that home's configuration."""
+    """Return the error of this home folder's configuration."""
     with pytest.raises(UserConfigInvalid) as caught:
         load(home)
     return caught.value
 
 
 def test_without_a_configuration_there_is_a_trail(home: Path) -> None:
-    """Without a configuration the trail is on, in the home's state folder."""
+    """Without a configuration the trail is on, in the state folder below the home folder."""
     assert load(home) == Settings("on", f"{home}/.local/state/dsops/audit.jsonl", TrailLimits())
 
 
@@ -59,7 +59,7 @@ def test_it_is_switched(home: Path, text: str, mode: str) -> None:
 
 
 def test_every_key_counts(home: Path) -> None:
-    """Path, size, age, number and send_sandbox are read; a wrong switch is an error."""
+    """The settings path, size, age, number and send_sandbox are read; an invalid switch is an error."""
     more = "max_days: 2, keep: 3, keep_days: 40, send_sandbox: on"
     write(home, f"audit: {{file: ~/a/../t.jsonl, max_bytes: 4096, {more}}}\n")
     assert load(home) == Settings("on", f"{home}/t.jsonl", TrailLimits(4096, 2, 3, 40), sends_sandbox=True)
@@ -68,7 +68,10 @@ def test_every_key_counts(home: Path) -> None:
 
 
 def test_the_base_directories_count_where_they_are_absolute(home: Path) -> None:
-    """Absolute XDG base directories are used (XDG specification); without a home there is no path."""
+    """XDG base directories are used if they are absolute (XDG specification).
+
+    Without a home folder there is no path.
+    """
     file = write(home, "audit: off\n")
     other = home / "other"
     assert load(home, XDG_CONFIG_HOME=str(other), XDG_STATE_HOME=str(other)) == Settings(
@@ -81,7 +84,7 @@ def test_the_base_directories_count_where_they_are_absolute(home: Path) -> None:
 
 @pytest.mark.parametrize("name", ["DSOPS_AUDIT", "DSOPS_AUDIT_MODE", "DSOPS_AUDIT_FILE", "AUDIT"])
 def test_no_other_variable_counts(home: Path, name: str) -> None:
-    """No environment variable changes the settings: a repository could set one, by direnv for instance."""
+    """No other environment variable changes the settings, because a repository could set one (direnv)."""
     assert load(home, **{name: "off"}) == load(home)
 
 
@@ -102,7 +105,7 @@ def test_no_other_variable_counts(home: Path, name: str) -> None:
     ],
 )
 def test_mistakes_are_told_with_their_line(home: Path, text: str, line: int, message: str) -> None:
-    """A mistake is reported with its line and, for a near miss, a suggestion."""
+    """A mistake is reported with its line; a misspelling has a suggestion."""
     file = write(home, text)
     [problem] = refused(home).problems
     assert (str(problem.where), problem.message) == (f"{file}:{line}", message)
@@ -122,7 +125,7 @@ def test_what_is_no_configuration_is_told(home: Path, data: bytes) -> None:
 
 
 def test_what_others_may_write_does_not_count(home: Path) -> None:
-    """A file that others may write is refused, also behind a link; a link to one's own file is accepted."""
+    """A file that other users may write is refused, also behind a link; a link to the user's own file is accepted."""
     file = write(home, "audit: off\n")
     file.chmod(0o620)
     assert refused(home).why == "others may write it"

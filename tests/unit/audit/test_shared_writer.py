@@ -1,4 +1,4 @@
-"""Threads that share a writer: waiting lines go into one write, and each thread gets its own result."""
+"""Threads share a writer: queued lines go into one write, and each thread gets its own result."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ THREADS = 20
 
 
 class Scene:
-    """A trail, and threads that write to it."""
+    """A trail and the threads that write to it."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "state" / "audit.jsonl"
@@ -31,7 +31,7 @@ class Scene:
         self.lost: list[str] = []
 
     def write(self, *names: str) -> WriteResult | AuditFailed:
-        """Write lines of these names; return the result or the error."""
+        """Write lines with these event names; return the result or the error."""
         bodies = [json.dumps({"eventName": name}).encode() for name in names]
         try:
             return self.writer.append(
@@ -46,7 +46,7 @@ class Scene:
             return error
 
     def names(self) -> list[str]:
-        """The event names in the trail."""
+        """Return the event names in the trail."""
         return [json.loads(line)["eventName"] for line in self.path.read_bytes().splitlines()]
 
     def wait_for(self, count: int) -> None:
@@ -64,7 +64,7 @@ def scene(tmp_path: Path) -> Scene:
 
 
 def run_behind_a_lock(scene: Scene, work: Sequence[tuple[str, ...]], *, is_released: bool) -> list[object]:
-    """The results of threads whose lines arrive while another process holds the trail's lock."""
+    """Return the results of threads that write while another process holds the trail's lock."""
     head = scene.path.with_name("audit.jsonl.head")
     with head.open("rb") as file, ThreadPoolExecutor(len(work)) as pool:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -98,7 +98,7 @@ def test_that_a_trail_was_begun_is_told_to_one_thread(scene: Scene) -> None:
 
 
 def test_each_thread_learns_that_its_lines_are_lost(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the lock stays held, each thread gets its own error and each line is counted as lost."""
+    """If the lock is not released, each thread gets its own error, and each line is counted as lost."""
     monkeypatch.setattr(lock, "_STUCK_SECONDS", 2.0)
     scene.write("first")
     outcomes = run_behind_a_lock(scene, [(f"{number}",) for number in range(THREADS)], is_released=False)

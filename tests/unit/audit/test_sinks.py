@@ -20,13 +20,13 @@ def write(home: Path, text: str, mode: int = 0o600) -> None:
 
 
 def sinks(home: Path, text: str, mode: int = 0o600) -> tuple[Sink, ...]:
-    """The receivers of this configuration."""
+    """Return the receivers in this configuration."""
     write(home, text, mode)
     return load_settings({"HOME": str(home)}).sinks
 
 
 def problems(home: Path, text: str, mode: int = 0o600) -> list[Problem]:
-    """The problems of this configuration."""
+    """Return the problems of this configuration."""
     write(home, text, mode)
     with pytest.raises(UserConfigInvalid) as caught:
         load_settings({"HOME": str(home)})
@@ -42,7 +42,7 @@ def test_without_a_word_there_is_none(tmp_path: Path) -> None:
     "target", ["/dev/log", "~/log", "udp://logs.example.com:514", "tcp://127.0.0.1:601", "tls://[::1]:6514"]
 )
 def test_syslog_goes_to_a_socket_or_over_a_network(tmp_path: Path, target: str) -> None:
-    """`syslog` is a socket or host, alone or with a facility; the default is authpriv (10)."""
+    """`syslog` is a socket or host, optionally with a facility; the default facility is authpriv (10)."""
     shown_text = target.replace("~", str(tmp_path))
     assert sinks(tmp_path, f"audit:\n  syslog: '{target}'\n") == (Sink("syslog", shown_text, 10),)
     text = f"audit:\n  syslog: {{to: '{target}', facility: LOCAL3, ca_file: ~/ca.pem, format: RFC5424}}\n"
@@ -53,7 +53,7 @@ def test_syslog_goes_to_a_socket_or_over_a_network(tmp_path: Path, target: str) 
     "endpoint", ["https://collector.example.com:4318/", "http://localhost:4318", "http://[::1]:1/x"]
 )
 def test_otlp_goes_to_an_address(tmp_path: Path, endpoint: str) -> None:
-    """`otlp` is an https URL, or http on loopback; header values are not in repr."""
+    """`otlp` is an https URL, or http on loopback; the repr does not show header values."""
     shown_text = endpoint.rstrip("/")
     assert sinks(tmp_path, f"audit: {{otlp: '{endpoint}'}}\n") == (Sink("otlp", shown_text),)
     [sink] = sinks(tmp_path, f"audit: {{otlp: {{endpoint: '{endpoint}', headers: {{Authorization: Bearer hush}}}}}}\n")
@@ -63,7 +63,7 @@ def test_otlp_goes_to_an_address(tmp_path: Path, endpoint: str) -> None:
 
 
 def test_both_may_be_there(tmp_path: Path) -> None:
-    """Both receivers may be configured, besides the mode."""
+    """Both receivers may be configured in addition to the mode."""
     sink_list = sinks(tmp_path, "audit: {mode: required, syslog: /dev/log, otlp: 'http://127.0.0.1:4318'}\n")
     assert [sink.name for sink in sink_list] == ["syslog /dev/log", "otlp http://127.0.0.1:4318"]
 
@@ -93,7 +93,7 @@ def test_both_may_be_there(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_told_with_their_place(tmp_path: Path, text: str, path: str, message: str) -> None:
-    """A mistake is reported with path and line, and without header values."""
+    """A mistake is reported with path and line, but without header values."""
     problem_list = problems(tmp_path, f"audit:\n  {text}\n")
     assert (problem_list[0].path, problem_list[0].where.line) == (path, 2)
     assert problem_list[0].message.startswith(message)
@@ -101,7 +101,7 @@ def test_mistakes_are_told_with_their_place(tmp_path: Path, text: str, path: str
 
 
 def test_headers_are_for_their_owner_alone(tmp_path: Path) -> None:
-    """Headers are accepted only in a file that no other user may read; without headers any mode will do."""
+    """Headers are accepted only in a file that no other user can read; without headers any mode is accepted."""
     text = "audit: {otlp: {endpoint: 'https://c', headers: {Authorization: hush}}}\n"
     [problem] = problems(tmp_path, text, mode=0o644)
     assert problem.message == "`headers` may be secret, and others may read this file"

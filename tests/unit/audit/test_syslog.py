@@ -1,4 +1,4 @@
-"""The trail as syslog messages: RFC 5424, RFC 6587 on streams, and failures of receivers."""
+"""The trail as syslog messages: RFC 5424, framing on streams (RFC 6587), and failures of receivers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RECORD = {
 
 
 def line(**changes: object) -> bytes:
-    """A line of the trail."""
+    """Return a line of the trail."""
     return json.dumps({**RECORD, **changes}, separators=(",", ":")).encode()
 
 
@@ -42,13 +42,13 @@ def test_a_message_has_time_host_process_and_event_and_the_line_as_it_is() -> No
     [({}, 5), ({"errorCode": "AccessDenied"}, 4), ({"eventName": "TrailDamaged"}, 4), ({"eventName": "Exec"}, 5)],
 )
 def test_what_failed_is_a_warning(changes: dict[str, object], severity: int) -> None:
-    """Failed calls and lines about the trail itself are warnings, the rest notices."""
+    """Failed calls and lines about the trail itself have severity warning, all others notice."""
     assert parse(syslog.message_of(line(**changes), 13)).severity == severity
 
 
 @pytest.mark.parametrize("host", ["", "two words", "caf\u00e9", "a\nb", None, "<1>"])
 def test_what_no_field_can_hold_is_left_out(host: str | None) -> None:
-    """A host name that no header field can hold is `-`; the line itself still has it."""
+    """A host name that the header cannot contain is replaced by `-`; the line itself still has it."""
     message = parse(syslog.message_of(line(additionalEventData={"host": host}), 4))
     assert message.host == ("<1>" if host == "<1>" else "-")
     assert message.pid == "-"
@@ -56,7 +56,7 @@ def test_what_no_field_can_hold_is_left_out(host: str | None) -> None:
 
 
 def test_what_is_no_record_is_a_message_all_the_same() -> None:
-    """An invalid line gets a valid header without time."""
+    """An invalid line is sent with a valid header without time."""
     assert parse(syslog.message_of(b"[]", 1)).time == "-"
 
 
@@ -72,7 +72,7 @@ def _in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("_in_tokyo")
 def test_a_local_socket_gets_a_datagram_each(tmp_path: Path) -> None:
-    """A local socket gets a datagram per line in the format of syslog(3): local time, program, process id."""
+    """A local socket receives one datagram per line in syslog(3)'s format: local time, program, process ID."""
     with Datagrams(tmp_path / "log") as receiver:
         syslog.send(Sink(SYSLOG, receiver.target), LINES)
         assert receiver.take(3) == [b"<85>Nov 24 21:00:00 dsops[4711]: " + text for text in LINES]
@@ -95,21 +95,21 @@ def test_what_is_no_record_is_a_local_message_all_the_same(odd: bytes) -> None:
 
 
 def test_a_local_socket_may_get_rfc_5424(tmp_path: Path) -> None:
-    """A local socket gets RFC 5424 if configured."""
+    """If configured, a local socket receives RFC 5424 messages."""
     with Datagrams(tmp_path / "log") as receiver:
         syslog.send(Sink(SYSLOG, receiver.target, format="rfc5424"), LINES)
         assert [parse(message).text for message in receiver.take(3)] == LINES
 
 
 def test_a_local_socket_may_be_a_stream(tmp_path: Path) -> None:
-    """A local stream socket is detected and gets messages with their lengths (RFC 6587)."""
+    """A local stream socket is detected, and its messages are framed by their lengths (RFC 6587)."""
     with Stream(tmp_path / "log") as receiver:
         syslog.send(Sink(SYSLOG, receiver.target), LINES)
         assert [parse(message).text for message in receiver.messages()] == LINES
 
 
 def test_udp_gets_a_datagram_each() -> None:
-    """UDP gets a datagram per line, with the configured facility."""
+    """A UDP receiver gets one datagram per line, with the configured facility."""
     with Datagrams() as receiver:
         syslog.send(Sink(SYSLOG, receiver.target, facility=16), LINES)
         messages = [parse(text) for text in receiver.take(3)]
@@ -117,7 +117,7 @@ def test_udp_gets_a_datagram_each() -> None:
 
 
 def test_tcp_gets_messages_with_their_lengths() -> None:
-    """TCP gets all messages with their lengths on one connection."""
+    """A TCP receiver gets all messages on one connection, framed by their lengths."""
     with Stream() as receiver:
         syslog.send(Sink(SYSLOG, receiver.target), LINES)
         assert [parse(message).text for message in receiver.messages()] == LINES
@@ -150,7 +150,7 @@ def test_a_certificate_of_another_name_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["missing", "datagram", "tcp", "udp"])
 def test_without_a_listener_the_error_says_so(tmp_path: Path, kind: str) -> None:
-    """A missing path, and a socket or port without a listener, are SinkFailed with the reason."""
+    """A missing path, and a socket or port without a listener, raise SinkFailed with the reason."""
     target = str(tmp_path / "log")
     if kind == "datagram":
         with Datagrams(tmp_path / "log"):
@@ -169,7 +169,7 @@ def test_without_a_listener_the_error_says_so(tmp_path: Path, kind: str) -> None
 @pytest.mark.usefixtures("_hasty")
 @pytest.mark.parametrize("kind", ["stream", "datagrams"])
 def test_a_receiver_that_takes_nothing_is_not_waited_for(tmp_path: Path, kind: str) -> None:
-    """A receiver that reads nothing fails after a timeout, when its buffers are full."""
+    """If a receiver reads nothing and its buffers are full, sending fails after a timeout."""
     lines = [line(text="x" * 50_000) for _ in range(100)]
     if kind == "stream":
         with Stream(is_deaf=True) as deaf, pytest.raises(SinkFailed, match="it accepted nothing within"):
@@ -186,13 +186,13 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_receiver_that_breaks_off_has_not_read_it() -> None:
-    """A connection closed by the receiver is a failure, so the messages are sent again."""
+    """If the receiver closes the connection, sending fails, so that the messages are sent again."""
     with Stream(breaks=True) as receiver, pytest.raises(SinkFailed):
         syslog.send(Sink(SYSLOG, receiver.target), LINES)
 
 
 def test_what_no_datagram_can_hold_is_refused_and_told_which() -> None:
-    """A line too long for a datagram is LineRefused with the number of lines sent before it."""
+    """A line too long for a datagram raises LineRefused with the number of lines sent before it."""
     with Datagrams() as receiver:
         with pytest.raises(LineRefused, match="bytes are too many for a datagram") as caught:
             syslog.send(Sink(SYSLOG, receiver.target), [*LINES[:2], line(text="x" * 70_000)])

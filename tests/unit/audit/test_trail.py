@@ -1,4 +1,4 @@
-"""The trail's files: a hash chain, concurrent writers, and markers for everything that goes wrong."""
+"""The trail's files: a hash chain, concurrent writers, and markers for lost, torn and removed lines."""
 
 from __future__ import annotations
 
@@ -29,44 +29,44 @@ LIMITS = TrailLimits()
 
 
 def body(name: str, **facts: object) -> bytes:
-    """The JSON body of a line."""
+    """Return the JSON body of a line."""
     return json.dumps({"eventName": name, "additionalEventData": facts}, separators=(",", ":")).encode()
 
 
 def mark(name: str, facts: Mapping[str, object]) -> bytes:
-    """The JSON body of a line about the trail."""
+    """Return the JSON body of a line about the trail itself."""
     return body(name, **facts)
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """The path of a trail that does not exist yet."""
+    """Return the path of a trail that does not exist yet."""
     return tmp_path / "state" / "dsops" / "audit.jsonl"
 
 
 def write(path: Path, *names: str, now: int = NOW, limits: TrailLimits = LIMITS) -> None:
-    """Append lines of these names."""
+    """Append lines with these event names."""
     append(str(path), [body(name) for name in names], mark, now, limits)
 
 
 def records(path: Path) -> list[dict[str, Any]]:
-    """Every line of a file, parsed."""
+    """Return every line of a file, parsed."""
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
 def names(path: Path) -> list[str]:
-    """The event names of a file's lines."""
+    """Return the event names of a file's lines."""
     return [record["eventName"] for record in records(path)]
 
 
 def findings(path: Path, noted: str = "", *, is_harmless: bool = False) -> list[str]:
-    """The findings of `verify`."""
+    """Return the findings of `verify`."""
     verification = verify(find_trail(str(path)), noted=noted).findings
     return [f"{finding.line}: {finding.message}" for finding in verification if finding.is_harmless is is_harmless]
 
 
 def head_of(path: Path) -> str:
-    """The hash of the last line, from the head file."""
+    """Return the hash of the last line, from the head file."""
     head = parse_head(path.with_name(f"{path.name}.head").read_bytes())
     assert head is not None
     return head.hash
@@ -81,7 +81,7 @@ def edit(path: Path, change: Any) -> None:  # any function from lines to lines
 
 
 def test_each_line_has_its_number_and_the_hash_of_the_one_before(path: Path) -> None:
-    """Each line has its number and the hash of the previous one (zeros for the first), across writes."""
+    """Each line has its number and the hash of the previous line (zeros for the first), across writes."""
     write(path, "a", "b")
     write(path, "c")
 
@@ -94,7 +94,7 @@ def test_each_line_has_its_number_and_the_hash_of_the_one_before(path: Path) -> 
 
 
 def test_files_are_their_owners_alone(path: Path) -> None:
-    """The folder is 0700 and files 0600, whatever the umask; looser modes are tightened."""
+    """The folder has mode 0700 and files 0600, whatever the umask; looser modes are tightened."""
     before = os.umask(0)
     try:
         write(path, "a")
@@ -109,7 +109,7 @@ def test_files_are_their_owners_alone(path: Path) -> None:
 
 
 def test_a_file_that_is_full_is_put_away_and_the_chain_goes_on(path: Path) -> None:
-    """A full file is rotated under the number of its last line, and the next file continues the chain."""
+    """A full file is rotated: its new name has the number of its last line, and the next file continues the chain."""
     limits = TrailLimits(max_bytes=400)
     for name in "abcdef":
         write(path, name, limits=limits)
@@ -122,7 +122,7 @@ def test_a_file_that_is_full_is_put_away_and_the_chain_goes_on(path: Path) -> No
 
 
 def test_a_file_that_is_old_is_put_away_and_a_clock_that_goes_back_puts_none_away(path: Path) -> None:
-    """An old file is rotated by the age of its first line; a clock that goes back rotates nothing."""
+    """A file is rotated when its first line is too old; a clock that is set back rotates nothing."""
     limits = TrailLimits(max_days=2)
     write(path, "a", now=NOW, limits=limits)
     write(path, "b", now=NOW - 400 * DAY, limits=limits)
@@ -135,7 +135,10 @@ def test_a_file_that_is_old_is_put_away_and_a_clock_that_goes_back_puts_none_awa
 
 
 def test_what_is_too_much_is_removed_and_a_line_says_so(path: Path) -> None:
-    """Excess files are removed, and a line records it; a missing beginning without such a line is a finding."""
+    """Files beyond the limit are removed, and a line records that.
+
+    A missing beginning without such a line is a finding.
+    """
     limits = TrailLimits(max_bytes=200, keep=2)
     for name in "abcd":
         write(path, name, limits=limits)
@@ -151,7 +154,7 @@ def test_what_is_too_much_is_removed_and_a_line_says_so(path: Path) -> None:
 
 
 def test_files_too_old_are_removed(path: Path) -> None:
-    """Files last written too long ago are removed."""
+    """Files whose last write is too long ago are removed."""
     limits = TrailLimits(max_bytes=200, keep_days=10)
     write(path, "a", limits=limits)
     write(path, "b", limits=limits)
@@ -168,7 +171,7 @@ def test_files_too_old_are_removed(path: Path) -> None:
 
 
 def test_a_full_disk_leaves_the_trail_as_it_was(path: Path) -> None:
-    """After a partial write (disk full, here RLIMIT_FSIZE) the trail is as before."""
+    """If a write fails halfway (disk full, here RLIMIT_FSIZE), the trail is as before."""
     write(path, "a")
     before = path.read_bytes()
     program = f"""
@@ -187,7 +190,7 @@ append({str(path)!r}, [b'{{"eventName":"' + b"x" * 500 + b'"}}'], None, {NOW})
 
 
 def test_what_stops_a_file_from_being_removed_is_told(path: Path) -> None:
-    """A file that cannot be removed is an error with the system's reason; no descriptor is closed twice.
+    """If a file cannot be removed, the error has the system's reason, and no descriptor is closed twice.
 
     The number of a closed descriptor may already belong to another thread's file.
     """
@@ -207,7 +210,7 @@ def test_what_stops_a_file_from_being_removed_is_told(path: Path) -> None:
 
 
 def test_a_line_that_a_crash_left_in_part_is_marked_by_the_next_one(path: Path) -> None:
-    """A line torn by a crash is followed by a marker that contains it, and the next line starts cleanly."""
+    """After a line torn by a crash, the next write adds a marker that contains it, and its own line starts cleanly."""
     write(path, "a")
     with path.open("ab") as file:
         file.write(b'{"eventName":"b","addit')
@@ -225,7 +228,7 @@ def test_a_line_that_a_crash_left_in_part_is_marked_by_the_next_one(path: Path) 
 
 @pytest.mark.parametrize("end", [b"\n", b""])
 def test_a_line_that_was_not_entered_in_the_head_is_taken_as_it_is(path: Path, end: bytes) -> None:
-    """A complete line missing in the head (the writer was killed) is accepted: it continues the chain."""
+    """A complete line that is missing in the head file (its writer was killed) is accepted: it continues the chain."""
     write(path, "a")
     head = path.with_name("audit.jsonl.head").read_bytes()
     write(path, "b")
@@ -239,7 +242,7 @@ def test_a_line_that_was_not_entered_in_the_head_is_taken_as_it_is(path: Path, e
 
 
 def test_an_old_head_blocks_no_writer(path: Path) -> None:
-    """With an old head, as from a backup, 25,000 newer lines are read within a second."""
+    """If the head file is old, as from a backup, the 25,000 newer lines are read within a second."""
     large = TrailLimits(max_bytes=1 << 40)
     write(path, "first", limits=large)
     head = path.with_name("audit.jsonl.head")
@@ -253,7 +256,7 @@ def test_an_old_head_blocks_no_writer(path: Path) -> None:
 
 
 def test_a_file_put_away_and_not_entered_in_the_head_is_no_gap(path: Path) -> None:
-    """A rotated file missing in the head is no gap; a file that is gone is one."""
+    """A rotated file that the head file does not mention is no gap; a deleted file is one."""
     write(path, "a", "b")
     path.rename(path.parent / "audit.000000000002.jsonl")
     write(path, "c")
@@ -283,7 +286,7 @@ def _name_twice(path: Path) -> None:
     ],
 )
 def test_what_can_not_be_relied_on_is_not_written(path: Path, spoil: Any, why: str) -> None:
-    """A pipe, folder, link or world-writable file is refused, without waiting for a pipe's reader."""
+    """A pipe, folder, link or world-writable file in place of the trail is refused, without waiting for a reader."""
     path.parent.mkdir(parents=True, mode=0o700)
     spoil(path)
     with pytest.raises(AuditFailed) as caught:
@@ -295,7 +298,7 @@ def test_what_can_not_be_relied_on_is_not_written(path: Path, spoil: Any, why: s
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 @pytest.mark.parametrize("name", ["audit.jsonl", "audit.jsonl.head", ""])
 def test_what_belongs_to_another_user_is_not_written(path: Path, name: str) -> None:
-    """A trail, head or folder of another owner is refused."""
+    """A trail, head file or folder of another owner is refused."""
     write(path, "a")
     os.chown(path.parent / name, 65534, 65534)
     with pytest.raises(AuditFailed, match="can't be relied on") as caught:
@@ -304,7 +307,7 @@ def test_what_belongs_to_another_user_is_not_written(path: Path, name: str) -> N
 
 
 def test_a_lock_that_is_held_is_not_waited_for_for_long(path: Path) -> None:
-    """A held lock is waited for up to three seconds; a lock held briefly is only waited for."""
+    """A writer waits up to three seconds for the lock; if the lock is released earlier, it only waits."""
     write(path, "a")
     with path.with_name("audit.jsonl.head").open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -319,7 +322,7 @@ def test_a_lock_that_is_held_is_not_waited_for_for_long(path: Path) -> None:
 
 
 def test_a_lock_that_stays_held_costs_one_thread(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lock that stays held costs one thread and two descriptors in all; once free, writing works."""
+    """A lock that is never released costs one thread and two descriptors in total; once released, writing works."""
     monkeypatch.setattr(lock, "_STUCK_SECONDS", 0.02)
     write(path, "a")
     before = len(os.listdir("/dev/fd"))
@@ -331,7 +334,7 @@ def test_a_lock_that_stays_held_costs_one_thread(path: Path, monkeypatch: pytest
         held_values = len(os.listdir("/dev/fd"))
     monkeypatch.undo()
     write(path, "b")
-    assert held_values - before == 2  # the test's own descriptor, and the waiting thread's
+    assert held_values - before == 2  # the test's own descriptor and the waiting thread's
     assert names(path) == ["a", "b"]
     _wait_for_descriptors(before)
 
@@ -346,7 +349,7 @@ def _wait_for_descriptors(most: int) -> None:
 
 
 def test_without_a_thread_nothing_waits(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If no thread can be started, the write fails at once and leaks no descriptor."""
+    """If no thread can be started to wait for the lock, the write fails at once and leaks no descriptor."""
     write(path, "a")
     before = len(os.listdir("/dev/fd"))
 
@@ -365,7 +368,7 @@ def test_without_a_thread_nothing_waits(path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_busy_trail_is_waited_for_longer_than_one_that_stands_still(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While others write lines, the lock is waited for longer than if it stands still, but not for ever."""
+    """A writer waits longer for the lock while others write lines than if the trail stands still, but not forever."""
     write(path, "a")
     head = path.with_name("audit.jsonl.head")
     looked: list[float] = []
@@ -401,7 +404,7 @@ def test_a_bug_while_a_line_is_written_is_a_loss(path: Path) -> None:
 
 
 def test_a_trail_of_a_newer_dsops_is_left_alone(path: Path) -> None:
-    """A trail of a newer dsops, with another head format, is not written."""
+    """A trail of a newer dsops, with another format of the head file, is not written."""
     write(path, "a")
     head = path.with_name("audit.jsonl.head")
     head.write_bytes(head.read_bytes().replace(b"dsops-audit 1 ", b"dsops-audit 2 "))
@@ -422,7 +425,10 @@ for number in range(count):
 
 
 def test_many_write_at_once_and_no_line_is_lost(path: Path) -> None:
-    """Eight processes write 50 lines each over many files: one chain, no line lost, each in order."""
+    """Eight processes write 50 lines each over many files.
+
+    The chain is valid, no line is lost, and each process's lines are in order.
+    """
     command = [sys.executable, "-c", WRITER, str(path)]
     writers = [subprocess.Popen([*command, f"w{number}", "50"]) for number in range(8)]
     assert [writer.wait(timeout=120) for writer in writers] == [0] * 8
@@ -437,7 +443,7 @@ def test_many_write_at_once_and_no_line_is_lost(path: Path) -> None:
 
 
 def test_one_who_is_killed_leaves_a_trail_that_goes_on(path: Path) -> None:
-    """A writer killed at any moment leaves a valid trail, or a marked tear."""
+    """If a writer is killed at any moment, the trail is still valid or has a marked tear."""
     for number in range(5):
         writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path), f"w{number}", "100000"])
         _wait_for(path, number)
@@ -490,14 +496,14 @@ def ten(path: Path) -> Path:
     ],
 )
 def test_a_cut_and_a_change_are_found(ten: Path, change: Any, found: list[str]) -> None:
-    """Removed, changed and inserted lines are found, with the line where they show."""
+    """`verify` finds removed, changed and inserted lines, and reports the line at which each shows."""
     assert findings(ten) == []
     edit(ten, change)
     assert findings(ten) == found
 
 
 def test_lines_that_changed_places_are_found(ten: Path) -> None:
-    """Swapped and repeated lines are found."""
+    """`verify` finds swapped and repeated lines."""
     edit(ten, lambda lines: [*lines[:3], lines[4], lines[3], *lines[5:]])
     assert any("stands here after" in finding for finding in findings(ten))
     edit(ten, lambda lines: [*lines[:3], lines[4], lines[3], *lines[5:], lines[9]])
@@ -505,7 +511,7 @@ def test_lines_that_changed_places_are_found(ten: Path) -> None:
 
 
 def test_a_file_in_the_middle_that_is_gone_is_found(path: Path) -> None:
-    """A missing rotated file is found by the hash in the next file."""
+    """`verify` finds that a rotated file is missing, by the hash in the next file."""
     for name in "abcdef":
         write(path, name, limits=TrailLimits(max_bytes=400))
     (path.parent / "audit.000000000004.jsonl").unlink()
@@ -513,7 +519,10 @@ def test_a_file_in_the_middle_that_is_gone_is_found(path: Path) -> None:
 
 
 def test_a_head_that_is_gone_is_found_also_after_the_next_line(ten: Path) -> None:
-    """A missing head is found, also after the next line has recreated it: it could hide a cut end."""
+    """`verify` finds that the head file was removed, even after the next line has recreated it.
+
+    A missing head file could hide a cut end.
+    """
     ten.with_name("audit.jsonl.head").unlink()
     assert findings(ten) == ["0: the trail's head is gone, or can't be read: is its end cut?"]
     write(ten, "next")
@@ -521,7 +530,7 @@ def test_a_head_that_is_gone_is_found_also_after_the_next_line(ten: Path) -> Non
 
 
 def test_a_cut_end_is_found_also_after_the_next_line(ten: Path) -> None:
-    """A cut end is found, also after the next line: that line has the hash of the missing one."""
+    """`verify` finds a cut end, even after the next line, since that has the hash of the missing line."""
     edit(ten, lambda lines: lines[:7])
     write(ten, "next")
     finding_list = findings(ten)
@@ -530,7 +539,7 @@ def test_a_cut_end_is_found_also_after_the_next_line(ten: Path) -> None:
 
 
 def test_a_rewritten_trail_is_found_by_a_hash_noted_elsewhere(ten: Path) -> None:
-    """A forged trail is found only by a hash noted elsewhere, since its writer can rewrite every file."""
+    """A forged trail is found only by a hash noted elsewhere, because a forger can rewrite every file."""
     noted = head_of(ten)
     write(ten, "next")
     assert findings(ten, noted) == []
@@ -543,7 +552,7 @@ def test_a_rewritten_trail_is_found_by_a_hash_noted_elsewhere(ten: Path) -> None
 
 
 def test_bytes_of_any_kind_are_no_line_and_no_failure(ten: Path) -> None:
-    """Lines of any bytes (other JSON, deep nesting, NUL, lone surrogates) are findings and cause no exception."""
+    """Lines of any bytes (other JSON, deep nesting, NUL, lone surrogates) are findings and raise no exception."""
     no_link = b'{"chain":{"number":true,"previous":"x"}}\n'
     strange = [b"[1]\n", b"{}\n", no_link, b"[" * 5000 + b"\n", b"\0\xff\n", b"\n"]
     edit(ten, lambda lines: [*lines[:5], *strange, *lines[5:]])

@@ -13,7 +13,7 @@ PROXY = Proxy(Address("http", "proxy.example", 3128, ""), "", None, "HTTPS_PROXY
 
 
 def advice(url: str, why: str = "its name can't be resolved", proxy: Proxy | None = None) -> str:
-    """The hint for a request to this URL that failed for this reason."""
+    """Return the hint for a request to this URL that failed for this reason."""
     return for_unreachable(WireRequest("POST", url).address, proxy, why)
 
 
@@ -36,7 +36,7 @@ def test_an_unknown_region_of_a_login_names_sso_region(host: str) -> None:
 
 
 def test_an_unknown_region_without_a_suggestion() -> None:
-    """For a region that resembles none, the hint makes no guess: a wrong one would mislead."""
+    """For a region that resembles no known region the hint makes no guess, since a wrong one would mislead."""
     hint = "`xyz` is not a region that dsops knows: check `region` or AWS_REGION"
     assert advice("https://ssm.xyz.amazonaws.com/") == hint
 
@@ -50,14 +50,14 @@ def test_an_existing_region_suggests_the_network(host: str) -> None:
 
 
 def test_a_host_that_is_not_awss() -> None:
-    """For a host that is not AWS's the hint suggests checking `endpoint_url`."""
+    """For a host that is not AWS's, the hint says to check `endpoint_url`."""
     hint = "check the network, and the address in `endpoint_url` or AWS_ENDPOINT_URL"
     assert advice("https://sts.corp.example/") == hint
     assert advice("https://example.amazonaws.com.example/") == hint
 
 
 def test_on_loopback_the_sandbox_may_not_run() -> None:
-    """On loopback the hint suggests `dsops sandbox serve`: it may not run, or serve no TLS."""
+    """For loopback the hint is `dsops sandbox serve`: the sandbox may not be running, or serves no TLS."""
     assert "`dsops sandbox serve`" in advice("http://127.0.0.1:4566/", "connection refused")
     assert "write http://127.0.0.1:4566" in advice("https://127.0.0.1:4566/", "SSL routines: wrong version number")
     assert "`dsops sandbox serve`" in advice("https://127.0.0.1:4566/", "connection refused")
@@ -81,6 +81,6 @@ def test_a_proxy_comes_first() -> None:
     ],
 )
 def test_each_certificate_problem_has_its_hint(why: str, hint: str) -> None:
-    """Each certificate problem has its own hint; only an untrusted authority is solved by AWS_CA_BUNDLE."""
+    """Each certificate problem has its own hint; AWS_CA_BUNDLE is the hint only for an untrusted authority."""
     assert hint in for_certificate(why)
     assert ("AWS_CA_BUNDLE" in for_certificate(why)) == (hint == "AWS_CA_BUNDLE")

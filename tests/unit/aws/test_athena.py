@@ -23,12 +23,12 @@ MODEL = Session().get_service_model("athena")
 
 
 def athena_at(server: StubServer, scene: Scene, **more: Any) -> api.Athena:
-    """Athena at the stub server."""
+    """Return an Athena client that talks to the stub server."""
     return api.Athena(scene.client, SESSION, endpoint_at(server, "athena"), **more)
 
 
 def ask(stub: Any, work: Any, **more: Any) -> tuple[Any, StubServer]:
-    """The action's result, and the server that was called."""
+    """Return the action's result, and the server that was called."""
     scene = Scene()
     with StubServer(stub) as server:
         return scene.run(work(athena_at(server, scene, **more))), server
@@ -40,7 +40,7 @@ def start(asked: api.Athena) -> Any:
 
 
 def test_a_query_begins_where_it_should() -> None:
-    """StartQueryExecution is signed and has workgroup, database, catalog, output location and idempotency token."""
+    """StartQueryExecution is signed and sends workgroup, database, catalog, output location and idempotency token."""
     stub = StubQueries()
     query, server = ask(stub, start, workgroup="sec", database="logs", catalog="cat", output="s3://bucket/p/")
 
@@ -56,7 +56,7 @@ def test_a_query_begins_where_it_should() -> None:
 
 
 def test_settings_not_given_are_the_workgroups() -> None:
-    """Settings that are not given are not sent: the workgroup's apply."""
+    """Settings that the caller does not give are not sent, so the workgroup's settings apply."""
     stub = StubQueries()
     ask(stub, start)
     assert set(stub.parameters("StartQueryExecution")) == {"QueryString", "ClientRequestToken"}
@@ -121,27 +121,27 @@ def test_no_rows_are_an_answer() -> None:
     ],
 )
 def test_malformed_rows_are_invalid(content: dict[str, object]) -> None:
-    """Rows with other columns, too few cells, or no list are AnswerInvalid."""
+    """Rows with other columns, too few cells, or no list raise AnswerInvalid."""
     with pytest.raises(AnswerInvalid):
         ask(lambda _: json_answer(content), lambda asked: api.get_query_results(asked, ATHENA_ID, COLUMNS))
 
 
 @pytest.mark.parametrize("told", [None, "", "a b", "a\x1b[2J", 7])
 def test_a_malformed_query_id_is_invalid(told: object) -> None:
-    """A missing query id, or one with control characters, is AnswerInvalid."""
+    """A missing query id, or one with control characters, raises AnswerInvalid."""
     with pytest.raises(AnswerInvalid):
         ask(lambda _: json_answer({"QueryExecutionId": told}), start)
 
 
 @pytest.mark.parametrize("content", [{}, {"QueryExecution": {}}, {"QueryExecution": {"Status": {"State": "ODD"}}}])
 def test_an_unknown_state_is_invalid(content: dict[str, object]) -> None:
-    """An unknown query state is AnswerInvalid; waiting for it would never end."""
+    """An unknown query state raises AnswerInvalid; waiting for it would never end."""
     with pytest.raises(AnswerInvalid):
         ask(lambda _: json_answer(content), lambda asked: api.get_query_execution(asked, ATHENA_ID))
 
 
 def test_pages_without_end_are_not_read_for_ever() -> None:
-    """After 1000 result pages the answer is AnswerInvalid."""
+    """After 1000 result pages the answer raises AnswerInvalid."""
     columns = [{"Name": name} for name in COLUMNS]
     page = {"ResultSet": {"Rows": [], "ResultSetMetadata": {"ColumnInfo": columns}}, "NextToken": "more"}
     with pytest.raises(AnswerInvalid, match="not as AWS does") as caught:
@@ -184,7 +184,7 @@ CALLS = {
 
 @pytest.mark.parametrize("action", CALLS)
 def test_a_denial_names_action_and_caller(action: str) -> None:
-    """A denial names the missing action and the caller; an expired session is CredentialsExpired."""
+    """A denial names the missing action and the caller; an expired session raises CredentialsExpired."""
     message = "User: arn:aws:sts::111122223333:assumed-role/Audit/ada is not authorized to perform it"
     with pytest.raises(AccessDenied) as caught:
         ask(StubQueries(refused={action: ("AccessDeniedException", message)}), CALLS[action])
@@ -281,7 +281,7 @@ def test_the_most_that_a_query_may_have_is_botocores() -> None:
 
 
 def test_an_error_while_polling_is_query_failed() -> None:
-    """An error while polling a query, such as an unknown id, is QueryFailed."""
+    """An error while polling a query, such as an unknown id, raises QueryFailed."""
     stub = StubQueries(refused={"GetQueryExecution": ("InvalidRequestException", "QueryExecution x was not found")})
     with pytest.raises(QueryFailed, match="Athena can't look at the query"):
         ask(stub, CALLS["GetQueryExecution"])

@@ -1,4 +1,4 @@
-"""One call to AWS: when it is retried, and which error a failure becomes."""
+"""One call to AWS: when it is retried, and which error a failure raises."""
 
 from __future__ import annotations
 
@@ -44,33 +44,33 @@ IDENTITY = Answer(
 
 
 class Answers:
-    """A stub's handler: these answers in turn, then the last one for ever."""
+    """A stub's handler that returns these answers in turn, then the last one every time."""
 
     def __init__(self, *answers: Answer) -> None:
         self._answers = list(answers)
 
     def __call__(self, _: Seen) -> Answer:
-        """The next answer."""
+        """Return the next answer."""
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
 
 def whoami(scene: Scene, server: StubServer, credentials: Credentials = USER) -> str:
-    """The caller's ARN."""
+    """Return the caller's ARN."""
     return scene.run(get_caller_identity(scene.client, credentials, endpoint_at(server))).arn
 
 
 def common(_said: AwsAnswer, _doing: str) -> DsopsError | None:
-    """A refusal handler without errors of its own."""
+    """A refusal handler that gives no errors of its own."""
     return None
 
 
 def call_at(server: StubServer, *, is_once: bool = False, hidden: tuple[Secret, ...] = ()) -> Call:
-    """A call of some action."""
+    """Return a call of some action."""
     return Call(endpoint_at(server), SESSION, "DoIt", "do it", common, hidden, is_once)
 
 
 def failure_of(answer: Answer, **options: object) -> DsopsError:
-    """The error of a call whose every answer is this one. Object: the options are those of `call_at`."""
+    """Return the error of a call if every answer is this one. Object: the options are those of `call_at`."""
     scene = Scene()
     with StubServer(lambda _: answer) as server, pytest.raises(DsopsError) as caught:
         scene.run(call_query(scene.client, call_at(server, **options), "v", ()))  # type: ignore[arg-type]
@@ -248,7 +248,7 @@ def test_retry_after_is_used() -> None:
 
 
 def test_a_long_retry_after_within_the_total_time() -> None:
-    """A long Retry-After is waited for if `timeout_ms` allows it; no other limit applies."""
+    """A long Retry-After is waited for if `timeout_ms` leaves enough time; no other limit applies."""
     scene = Scene(total_timeout_ms=60_000)
     asking = sts_error("Throttling", "Rate exceeded", 400, headers=(("Retry-After", "50"),))
     with StubServer(Answers(asking, IDENTITY)) as server:
@@ -286,7 +286,7 @@ def test_no_attempt_begins_after_the_total_time() -> None:
 
 
 def test_a_server_that_never_answers_is_asked_once() -> None:
-    """If the first attempt uses up the total time, no other is made."""
+    """If the first attempt uses up the total time, there is no second attempt."""
     scene = Scene(total_timeout_ms=150)
     with (
         StubServer(lambda _: Answer(is_silent=True)) as server,
@@ -371,7 +371,7 @@ def test_a_corrected_clock_is_remembered() -> None:
 
 
 def test_a_correction_is_told_once() -> None:
-    """A correction is reported once with direction and size; a second endpoint with the same skew reports nothing."""
+    """A clock correction is reported once with direction and size, even if a second endpoint has the same skew."""
     scene = Scene()
     refusal = sts_error("SignatureDoesNotMatch", EXPIRED_SIGNATURE, 403, headers=LATER)
     with StubServer(Answers(refusal, IDENTITY)) as server, StubServer(Answers(refusal, IDENTITY)) as other:
@@ -504,7 +504,7 @@ def test_a_json_code_may_stand_in_a_header() -> None:
     ],
 )
 def test_what_is_not_an_answer_of_aws_says_so(answer: Answer) -> None:
-    """An answer that is not AWS's (captive portal, proxy) is AnswerInvalid; nothing of its body is shown."""
+    """An answer that is not AWS's (captive portal, proxy) raises AnswerInvalid; nothing of its body is shown."""
     error = failure_of(answer)
     assert isinstance(error, AnswerInvalid)
     assert "not as AWS does" in error.message
@@ -514,7 +514,7 @@ def test_what_is_not_an_answer_of_aws_says_so(answer: Answer) -> None:
 
 @pytest.mark.parametrize("body", [b"[]", b'"text"', b"nul", b"[" * 100_000, b"\xff"])
 def test_what_is_not_a_json_object_says_so(body: bytes) -> None:
-    """A JSON answer that is no object, or is nested too deeply, is AnswerInvalid."""
+    """A JSON answer that is no object, or is nested too deeply, raises AnswerInvalid."""
     scene = Scene()
     with StubServer(lambda _: Answer(body=body)) as server, pytest.raises(AnswerInvalid, match="not as AWS does"):
         scene.run(call_json(scene.client, call_at(server), "secretsmanager", {}))
@@ -600,7 +600,10 @@ def test_the_runtimes_proxy_counts(authority: Authority) -> None:
 
 
 def test_connections_are_opened_before_by_the_same_way(authority: Authority) -> None:
-    """Connections are prepared through the proxy and with the certificates of later calls, and without credentials."""
+    """Connections are opened in advance through the proxy and with the certificates of later calls.
+
+    No credentials are sent on them.
+    """
     name = "sts.eu-west-1.amazonaws.com"
     prepared = threading.Event()
 
@@ -626,7 +629,7 @@ def test_connections_are_opened_before_by_the_same_way(authority: Authority) -> 
 
 
 def test_without_tls_nothing_is_opened_before() -> None:
-    """Without TLS no connection is prepared: it would save too little."""
+    """Without TLS no connection is opened in advance, because that would save too little."""
     with StubServer(lambda _: IDENTITY) as server:
         scene = Scene()
         endpoint = resolve_endpoint("sts", "eu-west-1", {}, endpoint_url=server.url)

@@ -1,4 +1,4 @@
-"""AWS's time, asked without credentials."""
+"""Ask AWS for the time, without credentials."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.unit.aws.scene import Scene, endpoint_at
 
 @pytest.mark.parametrize("status", [200, 302, 403])
 def test_whatever_is_answered_has_the_time(status: int) -> None:
-    """The time is read from any answer's Date header, also of an error or redirect; the request is not signed."""
+    """The time is read from the Date header of any answer, even an error or redirect; the request is not signed."""
     answer = Answer(status, headers=(("Date", "Tue, 24 Nov 2026 12:00:00 GMT"),))
     with StubServer(lambda _: answer) as server:
         scene = Scene()
@@ -38,7 +38,10 @@ def test_a_time_that_can_not_be_asked_is_none() -> None:
     ("shown", "ahead"), [("11:59:59", 0.0), ("12:00:00", 0.0), ("12:02:00", 120), ("11:50:00", -599)]
 )
 def test_how_far_a_clock_is_ahead_is_what_is_certain(shown: str, ahead: float) -> None:
-    """The clock's difference is the certain part only: a Date has whole seconds, which may have begun earlier."""
+    """The reported clock difference is the part that is certain.
+
+    A Date has whole seconds, and that second may have begun earlier.
+    """
     with StubServer(lambda _: Answer(headers=(("Date", f"Tue, 24 Nov 2026 {shown} GMT"),))) as server:
         scene = Scene()
         glance = scene.run(glance_at(scene.client, endpoint_at(server, "sts")))

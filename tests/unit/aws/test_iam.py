@@ -55,7 +55,7 @@ def stub(**more: Any) -> StubIam:
 
 
 def test_a_user_is_read_with_id_and_tags() -> None:
-    """A user is read with its id and tags, with and without a permissions boundary."""
+    """A user is read with its ID and tags, with or without a permissions boundary."""
     with StubServer(stub()) as server:
         asking = Asking(server)
         user = asking.run(api.get_user(asking.iam, "alice"))
@@ -146,7 +146,7 @@ def test_unknown_entities_and_denied_reads_differ() -> None:
 
 @pytest.mark.parametrize("result", ["", "<Role/>", "<Role><Arn>arn:aws:iam::111122223333:role/App</Arn></Role>"])
 def test_an_answer_without_a_required_field_is_invalid(result: str) -> None:
-    """An answer without a required field is AnswerInvalid, not a role without a trust policy."""
+    """An answer without a required field raises AnswerInvalid; it is not read as a role without a trust policy."""
     body = f"<GetRoleResponse><GetRoleResult>{result}</GetRoleResult></GetRoleResponse>".encode()
     with StubServer(lambda _: Answer(body=body)) as server:
         asking = Asking(server)
@@ -196,7 +196,7 @@ def test_every_parameter_is_one_that_botocore_knows() -> None:
 
 
 def test_an_action_without_a_result_is_done_when_it_is_answered() -> None:
-    """PutRolePolicy succeeds by an empty PutRolePolicyResponse; any other body is AnswerInvalid."""
+    """PutRolePolicy succeeds if the answer is an empty PutRolePolicyResponse; any other body raises AnswerInvalid."""
     answers = ["<PutRolePolicyResponse><ResponseMetadata/></PutRolePolicyResponse>", "<html/>"]
     with StubServer(lambda _: Answer(body=answers.pop(0).encode())) as server:
         asking = Asking(server)

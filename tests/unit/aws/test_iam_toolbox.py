@@ -128,7 +128,7 @@ def test_omitted_checks_are_none() -> None:
 
 
 def test_a_policy_is_a_document() -> None:
-    """A policy is read as JSON text; anything else is AnswerInvalid."""
+    """A policy is read as JSON text; anything else raises AnswerInvalid."""
     policy = {"Version": "2012-10-17", "Statement": []}
     with StubServer(lambda _: Answer(body=json.dumps({"policyDocument": policy}).encode())) as server:
         text = asked(server, api.get_request_authorization_policy, "inline:b6cf943c21a1966b")

@@ -48,7 +48,7 @@ def test_missing_and_denied_are_two_errors() -> None:
 
 
 def test_an_answer_without_a_key_is_invalid() -> None:
-    """An answer without a key is AnswerInvalid, not a key without a state."""
+    """An answer without a key raises AnswerInvalid; it is not read as a key without a state."""
     with StubServer(lambda _: json_answer({})) as server:
         asking = Asking(server)
         with pytest.raises(AnswerInvalid):

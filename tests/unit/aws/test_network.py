@@ -25,7 +25,7 @@ STS = address("https://sts.us-east-1.amazonaws.com")
 
 
 def proxy(url: str, **environ: str) -> str:
-    """The proxy's URL; "" for none."""
+    """Return the proxy's URL, or "" if no proxy is used."""
     proxy_used = proxy_for(address(url), environ)
     return proxy_used.url if proxy_used is not None else ""
 

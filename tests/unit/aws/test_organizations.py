@@ -27,7 +27,7 @@ def stub(**more: Any) -> StubOrganizations:
 
 
 def test_an_account_is_found_on_its_way_up() -> None:
-    """The organization, unit and root of an account are read; an account outside has no parent."""
+    """The client reads the organization, unit and root of an account; an account outside has no parent."""
     with StubServer(stub()) as server:
         asking = Asking(server)
         run, organizations = asking.run, asking.organizations
@@ -63,7 +63,7 @@ def test_only_types_that_are_switched_on_are_named() -> None:
 
 
 def test_no_organization_and_a_denied_call_differ() -> None:
-    """An account in no organization is an answer, a denied call an error."""
+    """An account that is in no organization is a result; a denied call raises an error."""
     with StubServer(lambda _: json_error("AWSOrganizationsNotInUseException", "none")) as server:
         asking = Asking(server)
         assert asking.run(api.describe_organization(asking.organizations)) is None
@@ -77,7 +77,7 @@ def test_no_organization_and_a_denied_call_differ() -> None:
 
 @pytest.mark.parametrize("content", [{}, {"Organization": []}, {"Organization": {"Id": ID}}, {"Parents": {}}])
 def test_an_answer_without_a_required_field_is_invalid(content: dict[str, object]) -> None:
-    """An answer without a required field is AnswerInvalid, not an account in no organization."""
+    """An answer without a required field raises AnswerInvalid; it is not read as an account in no organization."""
     with StubServer(lambda _: json_answer(content)) as server:
         asking = Asking(server)
         for work in (

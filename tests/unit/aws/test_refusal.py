@@ -53,7 +53,7 @@ def said(message: str, code: str = "AccessDeniedException") -> AwsAnswer:
     ],
 )
 def test_the_policy_to_change_is_named(caller: str, reason: str, hint: str) -> None:
-    """The hint names the policy type that AWS's message names: allowing more elsewhere would change nothing."""
+    """The hint names the policy type in AWS's message, since allowing more in other policies would not help."""
     message = f"User: {caller} is not authorized to perform: {ACTION} on resource: x {reason}"
     assert hint == permission_hint(said(message), ACTION)
 
@@ -63,7 +63,10 @@ def test_the_policy_to_change_is_named(caller: str, reason: str, hint: str) -> N
     [("ASIAEXAMPLE", None, True), ("ASIAEXAMPLE", "t", False), ("AKIAEXAMPLE", None, False)],
 )
 def test_a_temporary_key_without_its_token_is_told_so(key_id: str, token: str | None, *, is_told: bool) -> None:
-    """A temporary key without session token has a hint to set AWS_SESSION_TOKEN; AWS only says "unknown key"."""
+    """If a temporary key is used without its token, the hint says to set AWS_SESSION_TOKEN.
+
+    AWS itself only says that the key is unknown.
+    """
     credentials = Credentials(key_id, Secret("s"), Secret(token) if token else None)
     refusal = said("The security token included in the request is invalid.", "InvalidClientTokenId")
     error = as_error(refusal, "read it", credentials)

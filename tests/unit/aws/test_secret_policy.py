@@ -23,7 +23,7 @@ def stub(policy: Any, *denied: str) -> StubIam:
 
 
 def test_policy_and_tags_are_read_and_nothing_else() -> None:
-    """Policy (or None) and tags are read; GetSecretValue is never called."""
+    """The client reads policy (or None) and tags of a secret, and never calls GetSecretValue."""
     with StubServer(stub(POLICY)) as server, StubServer(stub(None)) as bare:
         asking, other = Asking(server), Asking(bare)
         policy_read = asking.run(api.get_resource_policy(asking.secrets, SECRET))
@@ -56,7 +56,7 @@ def test_missing_and_denied_are_two_errors() -> None:
 
 
 def test_an_answer_without_a_secret_is_invalid() -> None:
-    """An answer without a secret is AnswerInvalid, not a secret without a policy."""
+    """An answer without a secret raises AnswerInvalid; it is not read as a secret without a policy."""
     with StubServer(lambda _: json_answer({})) as server:
         asking = Asking(server)
         for work in (api.get_resource_policy, api.get_secret_tags):

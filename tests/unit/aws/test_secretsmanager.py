@@ -116,7 +116,7 @@ def test_a_binary_secret_is_its_bytes(raw: bytes) -> None:
     ],
 )
 def test_an_incomplete_answer_is_invalid(change: dict[str, object]) -> None:
-    """A missing, mistyped or undecodable value is AnswerInvalid, and nothing of the answer is shown."""
+    """A missing, mistyped or undecodable value raises AnswerInvalid, and nothing of the answer is shown."""
     with pytest.raises(AnswerInvalid, match="not as AWS does") as caught:
         get(json_answer({**CONTENT, **change}))
     assert "hidden" not in f"{caught.value.message}{caught.value.why}{caught.value.hint}"
@@ -235,7 +235,7 @@ def test_a_longer_name_is_another_secret() -> None:
 
 
 def test_a_batch_that_is_not_allowed() -> None:
-    """A denied batch call is AccessDenied, unlike a denied secret: the caller falls back to single reads."""
+    """A denied batch call raises AccessDenied, unlike a denied secret: the caller falls back to single reads."""
     message = "User: x is not authorized to perform: secretsmanager:BatchGetSecretValue because no policy"
     with pytest.raises(AccessDenied) as caught:
         batch(json_error("AccessDeniedException", message), ids=["a"])
@@ -244,6 +244,6 @@ def test_a_batch_that_is_not_allowed() -> None:
 
 @pytest.mark.parametrize("content", [{"SecretValues": "x"}, {"SecretValues": [1]}, {"Errors": {"a": 1}}])
 def test_a_batch_of_something_else(content: dict[str, object]) -> None:
-    """A batch answer that is no list of objects is AnswerInvalid."""
+    """A batch answer that is no list of objects raises AnswerInvalid."""
     with pytest.raises(AnswerInvalid):
         batch(json_answer(content), ids=["a"])

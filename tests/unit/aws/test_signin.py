@@ -1,4 +1,4 @@
-"""Each partition's federation endpoint and console URL, and which other endpoints are accepted."""
+"""Each partition's federation endpoint and console URL, and which custom endpoints are accepted."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ def test_each_partition_has_its_federation_endpoint(region: str, endpoint: str, 
 
 @pytest.mark.parametrize("region", ["us-iso-east-1", "us-isob-east-1"])
 def test_an_unknown_federation_endpoint_is_not_guessed(region: str) -> None:
-    """For a partition without a known endpoint the user must name one: a session never goes to a guessed host."""
+    """For a partition without a known endpoint the user must configure one.
+
+    A session is therefore never sent to a guessed host.
+    """
     partition = partition_of_region(region)
     with pytest.raises(UsageError):
         federation_endpoint(partition)
@@ -48,7 +51,7 @@ def test_an_unknown_federation_endpoint_is_not_guessed(region: str) -> None:
 
 @pytest.mark.parametrize("own", ["http://127.0.0.1:4566/_sandbox/federation", "http://localhost/x", "https://host/x"])
 def test_an_own_endpoint_is_https_or_this_machine(own: str) -> None:
-    """An own endpoint must be https or on loopback, so that the session cannot be read in transit."""
+    """A custom endpoint must be https or on loopback, so that the session cannot be read in transit."""
     assert federation_endpoint(partition_of_region("us-east-1"), own) == own
 
 

@@ -267,7 +267,7 @@ def test_a_browser_may_come_back_without_a_code(desk: Desk, brought: dict[str, s
     ],
 )
 def test_an_answer_without_a_token_is_invalid(desk: Desk, answer: dict[str, object]) -> None:
-    """An answer without a token is AnswerInvalid, and nothing is kept."""
+    """An answer without a token raises AnswerInvalid, and nothing is kept."""
 
     def outage(action: str, _: WireRequest) -> Response | None:
         return Response(200, {}, json.dumps(answer).encode()) if action == "CreateToken" else None

@@ -109,7 +109,7 @@ def test_every_parameter_is_sent_as_aws_wants_it() -> None:
 
 
 def test_every_parameter_is_one_that_botocore_knows() -> None:
-    """Every parameter is in botocore's model, and botocore serializes it in the same way."""
+    """Every parameter exists in botocore's model, and botocore serializes it in the same way."""
     from botocore.serialize import create_serializer
     from botocore.session import Session
 
@@ -155,7 +155,10 @@ def test_a_session_has_the_source_identity_of_the_response() -> None:
 
 
 def test_a_lifetime_is_by_the_clock_that_set_it() -> None:
-    """A session's lifetime is counted by AWS's Date: STS accepts a machine clock ten minutes off without notice."""
+    """A session's lifetime begins at AWS's Date, since the machine's clock may be wrong.
+
+    STS accepts a clock that is ten minutes off without notice.
+    """
     answer = assume_role_answer(expiration="2026-11-24T13:10:00Z")
     late = answer._replace(headers=(("Date", "Tue, 24 Nov 2026 12:10:00 GMT"),))
     with StubServer(lambda _: late) as server:
@@ -188,7 +191,7 @@ def test_without_a_date_a_lifetime_begins_now() -> None:
     ],
 )
 def test_an_incomplete_answer_is_invalid(answer: Answer) -> None:
-    """Incomplete credentials are AnswerInvalid, and nothing of the answer is shown."""
+    """Incomplete credentials raise AnswerInvalid, and nothing of the answer is shown."""
     with StubServer(lambda _: answer) as server, pytest.raises(AnswerInvalid, match="not as AWS does") as caught:
         assume(server)
     assert "se/cret" not in f"{caught.value.message}{caught.value.why}{caught.value.hint}"
@@ -362,7 +365,7 @@ def test_get_caller_identity() -> None:
 
 
 def test_get_caller_identity_denied_by_an_endpoint_policy() -> None:
-    """GetCallerIdentity can be denied by an endpoint policy; that is AccessDenied, not AssumeRoleDenied."""
+    """GetCallerIdentity can be denied by an endpoint policy; that raises AccessDenied, not AssumeRoleDenied."""
     scene = Scene()
     with StubServer(lambda _: sts_error("AccessDenied", "no")) as server, pytest.raises(AccessDenied) as caught:
         scene.run(get_caller_identity(scene.client, USER, endpoint_at(server)))
@@ -370,7 +373,7 @@ def test_get_caller_identity_denied_by_an_endpoint_policy() -> None:
 
 
 def test_an_incomplete_identity_is_invalid() -> None:
-    """An incomplete identity is AnswerInvalid."""
+    """An incomplete identity raises AnswerInvalid."""
     result = b"<GetCallerIdentityResult><Arn>a</Arn></GetCallerIdentityResult>"
     body = b"<GetCallerIdentityResponse>" + result + b"</GetCallerIdentityResponse>"
     scene = Scene()

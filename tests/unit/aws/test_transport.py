@@ -116,7 +116,7 @@ def test_more_requests_than_connections_are_all_answered(driver: Driver) -> None
 
 
 def test_waiting_for_a_connection_is_not_connecting_too_slowly(driver: Driver) -> None:
-    """The connect timeout of a waiting request starts when it gets a connection."""
+    """If a request waits for a free connection, its connect timeout starts only when it gets one."""
     first_round = threading.Event()
 
     def answer(seen: Seen) -> Answer:
@@ -199,7 +199,7 @@ def test_signatures_are_botocores(driver: Driver, method: str, target: str, body
 
 
 def test_a_long_term_key_signs_without_a_token(driver: Driver) -> None:
-    """A long-term key signs without an empty session token header."""
+    """A request signed with a long-term key has no session token header, not even an empty one."""
     with StubServer(ok) as server:
         send_one(driver, WireRequest("POST", server.url, (), b"x", SIGNING._replace(session_token=None)))
     assert signature_is_right(server.seen[0], server.url, "se/cr+et", service="sts", region="eu-west-1")
@@ -252,7 +252,7 @@ def free_port() -> int:
 
 
 def test_a_refused_connection(driver: Driver) -> None:
-    """A refused connection is Unreachable with host and port, and counts as unsent."""
+    """A refused connection raises Unreachable with host and port, and counts as unsent."""
     port = free_port()
     with pytest.raises(Unreachable, match=f"could not reach 127.0.0.1:{port}") as caught:
         send_one(driver, WireRequest("POST", f"http://127.0.0.1:{port}/", (), b"x"))
@@ -273,7 +273,7 @@ def test_one_failure_takes_nothing_from_the_others(driver: Driver) -> None:
 
 @pytest.mark.parametrize("raw", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\x15\x03\x01\x00\x02\x02\x50", b"<html>\n" * 50])
 def test_another_protocol_is_invalid(driver: Driver, raw: bytes) -> None:
-    """An answer in another protocol is AnswerInvalid."""
+    """An answer in another protocol raises AnswerInvalid."""
     with (
         StubServer(lambda _: Answer(raw=raw)) as server,
         pytest.raises(AnswerInvalid, match="does not answer as AWS does"),
@@ -299,7 +299,7 @@ def test_a_closed_connection_before_any_answer(driver: Driver) -> None:
 
 
 def test_a_connection_that_is_cut_inside_the_body(driver: Driver) -> None:
-    """A connection closed within the body is Unreachable."""
+    """A connection closed within the body raises Unreachable."""
     with (
         StubServer(lambda _: Answer(body=b"x" * 1000, cut_after=500)) as server,
         pytest.raises(Unreachable, match="lost the connection") as caught,
@@ -364,7 +364,7 @@ def test_a_server_that_takes_the_connection_and_no_handshake(driver: Driver, aut
 
 
 def test_redirects_are_answers(driver: Driver) -> None:
-    """Redirects are returned and not followed: a signed request goes to no other host."""
+    """Redirects are returned instead of followed, so that a signed request is sent to no other host."""
     with (
         StubServer(ok) as other,
         StubServer(lambda _: Answer(status=302, headers=(("Location", other.url),))) as server,
@@ -405,7 +405,7 @@ def test_a_trusted_certificate(driver: Driver, authority: Authority) -> None:
 
 
 def test_an_unknown_authority(driver: Driver, authority: Authority) -> None:
-    """A certificate of an unknown authority is TlsRefused before anything is sent."""
+    """A certificate of an unknown authority raises TlsRefused before anything is sent."""
     with (
         StubServer(ok, tls=authority.server()) as server,
         pytest.raises(TlsRefused, match=r"the certificate of 127\.0\.0\.1") as caught,
@@ -429,14 +429,14 @@ def test_certificates_that_were_edited_count_at_once(driver: Driver, authority: 
 
 
 def test_a_certificate_of_another_host(driver: Driver, authority: Authority) -> None:
-    """A trusted certificate for another host name is TlsRefused."""
+    """A trusted certificate for another host name raises TlsRefused."""
     with StubServer(ok, tls=authority.server("sts.example")) as server, pytest.raises(TlsRefused):
         send_one(driver, WireRequest("POST", server.url, trust=Trust(str(authority.bundle), "")))
     assert server.seen == []
 
 
 def test_an_expired_certificate(driver: Driver, authority: Authority) -> None:
-    """An expired certificate is TlsRefused."""
+    """An expired certificate raises TlsRefused."""
     with (
         StubServer(ok, tls=authority.server(expired=True)) as server,
         pytest.raises(TlsRefused, match=r"127\.0\.0\.1") as caught,
@@ -534,7 +534,7 @@ def test_a_proxys_login_goes_to_the_proxy_alone(driver: Driver, authority: Autho
 
 @pytest.mark.parametrize("status", [403, 407, 502])
 def test_a_proxy_that_refuses(driver: Driver, status: int) -> None:
-    """A refusing proxy is an error with its status and without its password; the request counts as unsent."""
+    """If the proxy refuses, the error has its status but not its password; the request counts as unsent."""
     with StubProxy(refuses=status) as proxy:
         request = WireRequest(
             "POST", "https://sts.example/", (), b"x", SIGNING, proxy=proxy_at(proxy, "user", "hidden")
@@ -623,7 +623,10 @@ def test_without_pycurl_urllib3_takes_over(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_connection_opened_before_is_used_by_the_request() -> None:
-    """A prepared connection is used by the later request, while the first host's answer is awaited."""
+    """A connection that was opened in advance is used by the later request.
+
+    It is opened while the answer of the first host is awaited.
+    """
     driver = CurlDriver()
     with StubServer(ok) as first, StubServer(ok) as second:
         driver.prepare(WireRequest("HEAD", second.url + "/"))
@@ -639,7 +642,7 @@ def test_a_connection_opened_before_is_used_by_the_request() -> None:
 
 
 def test_a_connection_that_could_not_be_opened_before_is_no_failure() -> None:
-    """A connection that cannot be prepared is no failure; the request itself will fail."""
+    """If a connection cannot be opened in advance, no error is raised; the request itself will fail."""
     driver = CurlDriver()
     with StubServer(ok) as server:
         driver.prepare(WireRequest("HEAD", f"http://127.0.0.1:{free_port()}/"))
@@ -648,7 +651,7 @@ def test_a_connection_that_could_not_be_opened_before_is_no_failure() -> None:
 
 
 def test_sockets_with_high_numbers_are_served_too(driver: Driver) -> None:
-    """Sockets with descriptors above 1024 work, which `select` cannot watch."""
+    """Sockets whose descriptor numbers exceed 1024, the limit of `select`, work."""
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))

@@ -1,4 +1,4 @@
-"""Profiles that get a session from dsops, and a config file whose other contents stay."""
+"""Add profiles whose sessions come from dsops to AWS's config file, and keep its other contents."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ OWN = "# mine\n[default]\nregion = eu-west-1 \n\n\n[profile a]\noutput=json"
 
 
 def lines(name: str = "target", config: str = "/p/dsops.yaml", program: tuple[str, ...] = PROGRAM) -> list[str]:
-    """The section of a store with that name."""
+    """Return the section for a store with that name."""
     return profile_lines(ProcessProfile(name=name, store="target", region="us-east-1"), program, config)
 
 
 def merged(text: str, block: Block = BLOCK, credentials: SourceText = NOTHING) -> str:
-    """The config file with the block added."""
+    """Return the config file with the block added."""
     return merge(SourceText(text=text, shown="config"), credentials, block)
 
 
 def test_a_profile_runs_dsops_for_its_store() -> None:
-    """The profile works wherever the AWS client runs, and with any profile in its environment."""
+    """The profile runs dsops by absolute path, in any working folder and with any profile in the environment."""
     words = "credentials target --config /p/dsops.yaml --format process --for-profile target"
     assert ["[profile target]", "region = us-east-1", f"credential_process = /opt/dsops {words}"] == lines()
 
 
 @pytest.mark.parametrize("region", ["us-east-1\n[default]\ncredential_process = evil", "us-east-1\r[x]", "a b", "${R}"])
 def test_a_region_never_writes_lines_of_its_own(region: str) -> None:
-    """A region with a line break is refused; otherwise the configuration could add a command for every AWS client."""
+    """A region with a line break is refused; otherwise a configuration could add a command for every AWS client."""
     with pytest.raises(ValueUnusable, match="region of store `target`"):
         profile_lines(ProcessProfile(name="target", store="target", region=region), PROGRAM, "/p/dsops.yaml")
 
@@ -48,7 +48,7 @@ PATHS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_character
 
 @given(st.lists(PATHS, min_size=2, max_size=2))
 def test_botocore_and_a_shell_split_the_command_line_alike(paths: list[str]) -> None:
-    """Both split the line into the same words, with blanks, quotes, `$` and backslashes in them."""
+    """botocore and a shell split the command line into the same words, blanks, quotes, `$` and backslashes included."""
     program, config = (f"/{path}" for path in paths)
     (profile,) = read_profiles(
         SourceText(text="\n".join(lines(config=config, program=(program,))), shown="config"), NOTHING
@@ -61,7 +61,7 @@ def test_botocore_and_a_shell_split_the_command_line_alike(paths: list[str]) -> 
 
 @pytest.mark.parametrize("path", ["/a b/$HOME/`id`/it's", '/"x"/\\y', "/ö/*"])
 def test_a_shell_reads_the_words_back(path: str) -> None:
-    """A shell reads the same words; the SDKs for Go, Java and JavaScript use a shell."""
+    """A shell splits the command line into the original words; the SDKs for Go, Java and JavaScript use a shell."""
     line = lines(config=path, program=(sys.executable, "-c", "import sys; print(sys.argv[1:])"))[-1].partition(" = ")[2]
     done = subprocess.run(line, shell=True, capture_output=True, text=True, check=True)
 
@@ -70,14 +70,14 @@ def test_a_shell_reads_the_words_back(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/a #b", "/a ;b", "/a\nb", "/a\x1bb"])
 def test_a_path_that_would_end_the_line_is_refused(path: str) -> None:
-    """A path with a line end is refused, since some readers take the rest for a comment or another key."""
+    """A path with a line break is refused, since some readers take the rest for a comment or another key."""
     with pytest.raises(ValueUnusable):
         lines(config=path)
 
 
 @pytest.mark.parametrize("name", ["default", "DEFAULT", "a b", "a]b", "ä", "-x", ""])
 def test_a_name_that_no_profile_can_have_is_refused(name: str) -> None:
-    """`default` is refused, since dsops itself begins with it: it would depend on itself."""
+    """Names that no profile can have are refused; so is `default`, since dsops would then depend on itself."""
     with pytest.raises(UsageError) as caught:
         lines(name)
     assert "--prefix" in caught.value.hint
@@ -86,7 +86,7 @@ def test_a_name_that_no_profile_can_have_is_refused(name: str) -> None:
 @pytest.mark.parametrize("ending", ["", "\n", "\n\n"])
 @pytest.mark.parametrize("own", ["", OWN])
 def test_other_contents_stay_byte_for_byte(own: str, ending: str) -> None:
-    """The block is added at the end after a blank line; a second merge changes nothing."""
+    """The block is appended after a blank line, other contents stay unchanged, and a second merge changes nothing."""
     text = own + ending if own else ""
     once = merged(text)
 
@@ -99,7 +99,7 @@ def test_other_contents_stay_byte_for_byte(own: str, ending: str) -> None:
 
 
 def test_an_older_block_is_replaced_in_its_place() -> None:
-    """The block is replaced in its place, and the text after it stays."""
+    """An older block of the same configuration is replaced in its place, and the text after it stays."""
     first = f"{merged(OWN)}\n[profile z]\nregion = x\n"
     other = Block(config=BLOCK.config, profiles=(("other", ("[profile other]",)),))
     second = merged(first, other)
@@ -109,7 +109,7 @@ def test_an_older_block_is_replaced_in_its_place() -> None:
 
 
 def test_each_configuration_has_a_block_of_its_own() -> None:
-    """The blocks of two projects are in one file."""
+    """Each configuration has its own block: one file can contain the blocks of two projects."""
     other = Block(config="/q/dsops.yaml", profiles=(("other", ("[profile other]",)),))
     both = merged(merged(OWN), other)
 
@@ -119,7 +119,7 @@ def test_each_configuration_has_a_block_of_its_own() -> None:
 
 
 def test_a_file_of_windows_keeps_its_line_ends() -> None:
-    """The added lines have Windows line ends, too."""
+    """In a file with Windows line ends the added lines have Windows line ends, too."""
     once = merged("[default]\r\nregion = x\r\n")
 
     assert once.count("\n") == once.count("\r\n")
@@ -131,7 +131,10 @@ def test_a_file_of_windows_keeps_its_line_ends() -> None:
     [("[profile target]\nregion = x\n", ""), ('[profile "target"]\n', ""), ("", "[target]\naws_access_key_id = x\n")],
 )
 def test_a_handwritten_profile_is_not_replaced(config: str, credentials: str) -> None:
-    """A profile in the config or credentials file is kept, since keys there would take precedence."""
+    """A profile that the user wrote in the config or credentials file is not replaced, and the merge is refused.
+
+    Keys in the credentials file would take precedence over the new profile.
+    """
     with pytest.raises(UsageError) as caught:
         merged(config, credentials=SourceText(text=credentials, shown="credentials"))
     assert caught.value.where is not None
@@ -139,20 +142,20 @@ def test_a_handwritten_profile_is_not_replaced(config: str, credentials: str) ->
 
 
 def test_a_profile_of_another_configurations_block_is_not_replaced() -> None:
-    """For two projects with stores of one name, the error suggests a prefix."""
+    """If two projects have a store of the same name, the merge is refused, and the error suggests a prefix."""
     with pytest.raises(UsageError):
         merged(merged(""), Block(config="/q/dsops.yaml", profiles=BLOCK.profiles))
 
 
 @pytest.mark.parametrize("kept", [BLOCK.begin, BLOCK.end, f"{BLOCK.end}\n{BLOCK.begin}", BLOCK.text() * 2])
 def test_half_a_block_is_an_error(kept: str) -> None:
-    """A block without its end is an error instead of a guess."""
+    """A block without its end marker is an error; dsops does not guess where it ends."""
     with pytest.raises(ConfigUnreadable):
         merged(f"{OWN}\n{kept}\n")
 
 
 def test_a_file_that_can_not_be_read_is_not_written() -> None:
-    """A file that AWS's programs can't read is an error with its line."""
+    """A config file that AWS's programs cannot read is an error with its line, and it is not written."""
     with pytest.raises(ConfigUnreadable) as caught:
         merged("[default]\nhush\n")
     assert "hush" not in str(caught.value.__notes__)

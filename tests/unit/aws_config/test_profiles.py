@@ -1,4 +1,4 @@
-"""Reads AWS's two files as botocore does, with line numbers and without values of keys."""
+"""Read AWS's config and credentials files as botocore does, with line numbers but without the values of keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dsops.errors import ConfigUnreadable, Where
 
 
 def read(config: str, credentials: str = "") -> Profiles:
-    """The profiles in the two texts."""
+    """Return the profiles in the two texts."""
     return read_profiles(SourceText(text=config, shown="config"), SourceText(text=credentials, shown="credentials"))
 
 
@@ -42,7 +42,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("text", SHAPES.values(), ids=SHAPES.keys())
 def test_profiles_are_botocores(text: str, tmp_path: Path) -> None:
-    """Names, keys and values are botocore's, even for unusual files."""
+    """Names, keys and values equal those that botocore reads, even from unusual files."""
     path = tmp_path / "config"
     path.write_bytes(text.encode())
     theirs = load_config(str(path))
@@ -70,7 +70,7 @@ def test_profiles_are_botocores(text: str, tmp_path: Path) -> None:
     ],
 )
 def test_an_unreadable_file_is_an_error_with_its_line(text: str, line: int, tmp_path: Path) -> None:
-    """The error gives the line number without the line's text, which may be a key."""
+    """The error for an unreadable file has the line number, but not the line's text, which may be a key."""
     path = tmp_path / "config"
     path.write_text(text)
     with pytest.raises(ConfigParseError):
@@ -84,7 +84,7 @@ def test_an_unreadable_file_is_an_error_with_its_line(text: str, line: int, tmp_
 
 
 def test_each_key_has_its_line() -> None:
-    """Each key has the line number in its own file."""
+    """Each setting has its line number in its own file."""
     parsed = read("\n[profile a]\n\nrole_arn = x\n", "[a]\nsource_profile = b\n").by_name["a"]
 
     assert Where("config", 2) == parsed.where
@@ -92,14 +92,17 @@ def test_each_key_has_its_line() -> None:
 
 
 def test_the_credentials_file_counts_where_both_say_something() -> None:
-    """The credentials file takes precedence, as in botocore, and may contain a profile alone."""
+    """If both files have a setting, the credentials file takes precedence, as in botocore.
+
+    A profile may be in the credentials file alone.
+    """
     parsed = read("[profile a]\nregion = x\noutput = json\n", "[a]\nregion = y\n[b]\nregion = z\n").by_name
 
     assert ("y", "json", "z") == (parsed["a"].text("region"), parsed["a"].text("output"), parsed["b"].text("region"))
 
 
 def test_the_value_of_a_key_is_dropped() -> None:
-    """Only the existence of a key is kept."""
+    """The reader keeps only whether a profile has keys, and drops their values."""
     parsed = read("", "[a]\naws_access_key_id = AKIAHUSH\naws_secret_access_key = hush\naws_session_token = hush\n")
 
     assert parsed.by_name["a"].has_keys
@@ -108,12 +111,15 @@ def test_the_value_of_a_key_is_dropped() -> None:
 
 @pytest.mark.parametrize(("text", "has_keys"), [("aws_access_key_id = x", True), ("region = x", False)])
 def test_half_a_key_counts_as_a_key(text: str, *, has_keys: bool) -> None:
-    """Half a key counts as one, since botocore fails on it instead of looking elsewhere."""
+    """A profile with half a key pair counts as one with keys.
+
+    botocore fails on such a profile instead of looking elsewhere.
+    """
     assert has_keys == read("", f"[a]\n{text}\n").by_name["a"].has_keys
 
 
 def test_sections_that_are_not_profiles_give_a_note() -> None:
-    """`[foo]`, a common mistake, gives a note; `[services x]` does not."""
+    """A section `[foo]` (a common mistake for `[profile foo]`) gives a note; `[services x]` does not."""
     (note,) = read("[foo]\nregion = x\n[services x]\n[sso-session y]\n[plugins]\n").notes
 
     assert "`[profile foo]`" in note
@@ -125,7 +131,7 @@ def test_sections_that_are_not_profiles_give_a_note() -> None:
     [("foo", "profile foo", "foo"), ("profile a b", "profile 'a b'", "a b"), ('profile a"b', "profile 'a\"b'", 'a"b')],
 )
 def test_the_header_in_a_note_works(header: str, meant: str, name: str) -> None:
-    """The header that the note suggests makes the intended profile."""
+    """The section header that the note suggests defines the intended profile."""
     (note,) = read(f"[{header}]\nregion = x\n").notes
     assert note.endswith(f"that is `[{meant}]`")
     assert list(read(f"[{meant}]\nregion = x\n").by_name) == [name]

@@ -1,4 +1,4 @@
-"""Profiles -> stores -> a dsops.yaml: the result for each kind of profile, and profiles without a result."""
+"""Convert AWS profiles into the stores of a dsops.yaml, or explain why a profile cannot be converted."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ KEYS = "[base]\naws_access_key_id = AKIAHUSH\naws_secret_access_key = hush\n"
 
 
 def made(config: str, *wanted: str, credentials: str = KEYS, keeps_external_ids: bool = False) -> ImportResult:
-    """The result for that config file."""
+    """Return the import's result for that config file."""
     profiles = read_profiles(SourceText(text=config, shown="config"), SourceText(text=credentials, shown="credentials"))
     return make_stores(profiles, wanted, keeps_external_ids=keeps_external_ids)
 
 
 def stores(found: ImportResult) -> dict[str, dict[str, str]]:
-    """The settings of each store, without its type."""
+    """Return the settings of each store, without its type."""
     return {store.name: {key: value for key, value in store.settings if key != "type"} for store in found.stores}
 
 
 def test_a_role_with_a_source_is_a_store_on_that_profile() -> None:
-    """Every key that affects the session becomes the store's setting."""
+    """A profile with a role becomes a store with every setting that affects the session."""
     found = made(
         f"[profile a]\n{ROLE}source_profile = base\nrole_session_name = me\nduration_seconds = 7200\n"
         "mfa_serial = arn:aws:iam::111111111111:mfa/me\nregion = eu-west-1\n"
@@ -50,7 +50,7 @@ def test_a_role_with_a_source_is_a_store_on_that_profile() -> None:
 
 
 def test_a_chain_is_made_from_its_beginning() -> None:
-    """Each hop names its source, even one that is defined later in the file."""
+    """Each hop of a chain names its source store, even if the source profile comes later in the file."""
     found = made(f"[profile b]\n{ROLE}source_profile = a\n[profile a]\n{ROLE}source_profile = base\n")
 
     assert ["a", "b"] == [store.name for store in found.stores]
@@ -58,7 +58,7 @@ def test_a_chain_is_made_from_its_beginning() -> None:
 
 
 def test_a_chained_role_has_an_hour() -> None:
-    """A chained role gets one hour, since AWS refuses more; the first hop keeps its own duration."""
+    """A chained role gets a duration of one hour, since AWS refuses more; the first hop keeps its own duration."""
     found = made(
         f"[profile a]\n{ROLE}source_profile = base\nduration_seconds = 7200\n"
         f"[profile b]\n{ROLE}source_profile = a\nduration_seconds = 7200\n"
@@ -70,7 +70,7 @@ def test_a_chained_role_has_an_hour() -> None:
 
 
 def test_only_wanted_profiles_and_their_sources_are_made() -> None:
-    """Only the wanted profiles and their sources become stores."""
+    """Only the requested profiles and their sources become stores."""
     text = "".join(f"[profile {name}]\n{ROLE}source_profile = {source}\n" for name, source in ("ab", "bc", "xc"))
     found = made(f"{text}[profile c]\n{ROLE}source_profile = base\n", "a")
 
@@ -82,7 +82,10 @@ def test_only_wanted_profiles_and_their_sources_are_made() -> None:
     [("Environment", "keys of the environment"), ("Ec2InstanceMetadata", "instance"), ("EcsContainer", "container")],
 )
 def test_a_source_that_is_not_a_profile_means_base_credentials(source: str, comment: str) -> None:
-    """A store with a source that is not a profile starts with the base credentials, and a comment says so."""
+    """If the source is not a profile (`credential_source`), the store uses the base credentials.
+
+    A comment says so.
+    """
     (store,) = made(f"[profile a]\n{ROLE}credential_source = {source}\n").stores
 
     assert ["type", "role_arn"] == [key for key, _ in store.settings]
@@ -90,7 +93,7 @@ def test_a_source_that_is_not_a_profile_means_base_credentials(source: str, comm
 
 
 def test_a_token_file_goes_before_a_source() -> None:
-    """A token file takes precedence as in botocore, which then ignores MFA and the external ID."""
+    """A token file takes precedence over a source profile, as in botocore, which then ignores MFA and external ID."""
     found = made(f"[profile a]\n{ROLE}web_identity_token_file = /t\nsource_profile = base\nexternal_id = hush\n")
 
     assert {"role_arn", "web_identity_token_file"} == stores(found)["a"].keys()
@@ -98,7 +101,10 @@ def test_a_token_file_goes_before_a_source() -> None:
 
 
 def test_a_permission_set_is_a_store_of_its_own_type() -> None:
-    """A permission set, by session or by the older keys, is a store that a role may use as source."""
+    """A permission set becomes an `aws.sso` store that a role may use as its source.
+
+    It is defined by an sso-session or by the older keys.
+    """
     session = "[sso-session corp]\nsso_start_url = https://x/start\nsso_region = eu-west-1\n"
     who = "sso_account_id = 012345678901\nsso_role_name = Admin\n"
     found = made(
@@ -113,7 +119,7 @@ def test_a_permission_set_is_a_store_of_its_own_type() -> None:
 
 
 def test_profiles_without_a_role_are_named_as_they_are() -> None:
-    """Profiles with keys, with a program or with nothing of their own are referred to by name."""
+    """Profiles with keys, with a program or without own settings are referred to by name."""
     text = "[profile p]\ncredential_process = x\nendpoint_url = http://localhost\noutput = json\n"
     found = made(f"{text}[profile a]\n{ROLE}source_profile = p\n")
 
@@ -145,7 +151,7 @@ def test_profiles_without_a_role_are_named_as_they_are() -> None:
     ],
 )
 def test_a_profile_without_an_equivalent_is_left_out(text: str, says: str) -> None:
-    """The note has the reason and the line; a store with another identity would be worse than none."""
+    """A profile that no store can express is left out; the note has the reason and the line."""
     found = made(text)
 
     assert not [store for store in found.stores if store.profile in {"a", "base"}]
@@ -155,7 +161,10 @@ def test_a_profile_without_an_equivalent_is_left_out(text: str, says: str) -> No
 
 @pytest.mark.parametrize("written", ["soon", "10", "43201", "3600 # an hour"])
 def test_a_duration_that_aws_refuses_is_left_out_alone(written: str) -> None:
-    """A wrong duration is left out alone, since it does not affect the identity."""
+    """If AWS would refuse a profile's duration, only the duration is left out.
+
+    The duration does not affect the identity.
+    """
     found = made(f"[profile a]\n{ROLE}source_profile = base\nduration_seconds = {written}\n")
 
     assert {"profile", "role_arn"} == stores(found)["a"].keys()
@@ -163,7 +172,7 @@ def test_a_duration_that_aws_refuses_is_left_out_alone(written: str) -> None:
 
 
 def test_an_external_id_is_a_variable_unless_it_is_kept() -> None:
-    """External IDs become variables, with a number for equal names; the values are left out."""
+    """External IDs become variables, numbered if their names are equal, unless the user asks to keep the values."""
     text = "".join(
         f"[profile {name}]\n{ROLE}source_profile = base\nexternal_id = hush-{name}\n" for name in ("a-b", "a_b", "9")
     )
@@ -177,7 +186,7 @@ def test_an_external_id_is_a_variable_unless_it_is_kept() -> None:
 
 
 def test_names_that_no_store_can_have_are_changed_with_a_note() -> None:
-    """Names that a store cannot have are changed, stay distinct, and give a note."""
+    """Profile names that a store cannot have are changed to distinct valid names, with a note."""
     text = "".join(f"[profile '{name}']\n{ROLE}source_profile = base\n" for name in ("a b", "a/b", "a-b", "://"))
     found = made(text)
 
@@ -186,7 +195,7 @@ def test_names_that_no_store_can_have_are_changed_with_a_note() -> None:
 
 
 def test_keys_without_a_counterpart_give_one_note_per_profile() -> None:
-    """Keys without a counterpart give one note per profile; an address alone would redirect requests."""
+    """For settings that dsops cannot express, each profile gets one note."""
     found = made(
         f"[profile a]\n{ROLE}source_profile = base\noutput = json\ns3 =\n  x = 1\nservices = local\n"
         "endpoint_url = http://localhost\n"
@@ -203,7 +212,7 @@ VALUES = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min
 
 @given(st.lists(st.tuples(NAMES, VALUES), min_size=1, max_size=4, unique_by=lambda pair: pair[0].strip()))
 def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, str]]) -> None:
-    """For any profile names the file is valid, and each store has the settings that were made."""
+    """For any profile names the written configuration is valid, and each store has the imported settings."""
     path = tmp_path_factory.mktemp("yaml") / "dsops.yaml"
     text = "".join(
         f"[profile '{name}']\n{ROLE}source_profile = {source}\n" for name, source in pairs if name.strip() == name

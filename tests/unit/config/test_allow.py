@@ -1,4 +1,4 @@
-"""Permissions for configurations found in a folder: when they exist, and what invalidates them."""
+"""Permissions for configurations found in a folder: when they are stored, and what invalidates them."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def environ(tmp_path: Path) -> dict[str, str]:
 
 
 def stored(environ: dict[str, str], path: str = MAIN) -> Path:
-    """The only permission file of this configuration."""
+    """Return the only permission file of this configuration."""
     (found,) = Path(permission_folder(path, environ, "allow")).iterdir()
     return found
 
 
 class TestRemembering:
-    """Remembering of `dsops allow`."""
+    """What `dsops allow` stores."""
 
     def test_nothing_is_allowed_before(self, environ: dict[str, str]) -> None:
         """A configuration without a permission file is not allowed."""
@@ -87,12 +87,12 @@ class TestRemembering:
         ],
     )
     def test_any_difference_asks_again(self, environ: dict[str, str], files: tuple[SourceFile, ...]) -> None:
-        """Any difference in content, list of files, path, link or owner needs a new permission."""
+        """A change of content, list of files, path, link or owner requires a new permission."""
         allow(FILES, environ)
         assert not is_allowed(files, environ)
 
     def test_what_was_allowed_before_stays(self, environ: dict[str, str]) -> None:
-        """A content allowed earlier stays allowed, so switching branches does not ask again."""
+        """A permission for earlier content stays valid, so that switching branches does not require a new one."""
         changed = (FILES[0]._replace(sha256="c" * 64), FILES[1])
         allow(FILES, environ)
         allow(changed, environ)
@@ -107,7 +107,7 @@ class TestRemembering:
         assert is_allowed(contents[-1], environ)
 
     def test_disallow_forgets_all_of_a_file(self, environ: dict[str, str]) -> None:
-        """`disallow` removes all permissions of a file and none of another."""
+        """`disallow` removes all permissions of one configuration and none of another."""
         changed = (FILES[0]._replace(sha256="c" * 64), FILES[1])
         other = (FILES[0]._replace(written="/other/dsops.yaml"),)
         for files in (FILES, changed, other):
@@ -128,7 +128,7 @@ class TestRemembering:
         assert "HOME" in raised.value.hint
 
     def test_the_files_and_what_they_could_do_are_read_back(self, environ: dict[str, str]) -> None:
-        """Files and powers are read back from a permission, even with newlines and backslashes in names."""
+        """The configuration's files and capabilities are read from a permission, even with odd characters in names."""
         odd = (SourceFile("/a b\\n\\s", "a" * 64, "", f"/repo\n{'e' * 64} \\ \udcff.yaml", (1, 2)),)
         powers = ("runs     ./code\nfile x", "sets     A B\\")
         allow(odd, environ, powers=powers)
@@ -155,12 +155,15 @@ class TestRemembering:
 
 
 class TestThePermissionItself:
-    """A permission file that the user did not create allows nothing."""
+    """A permission file that the user did not create does not allow anything."""
 
     @needs_posix
     @pytest.mark.parametrize("mode", [0o620, 0o602, 0o644])
     def test_a_file_that_is_not_the_users_alone(self, environ: dict[str, str], mode: int) -> None:
-        """A permission readable by others is ignored: files of a checkout (an XDG_DATA_HOME in it) are never 0600."""
+        """A permission file that others can read is ignored: files of a checkout never have mode 0600.
+
+        A checkout could set XDG_DATA_HOME to a folder within it.
+        """
         allow(FILES, environ)
         stored(environ).chmod(mode)
         assert not is_allowed(FILES, environ)
@@ -173,7 +176,7 @@ class TestThePermissionItself:
         assert not is_allowed(FILES, environ)
 
     def test_a_link_to_a_real_permission(self, environ: dict[str, str]) -> None:
-        """A link to a real permission is ignored: a checkout may contain links."""
+        """A symbolic link to a real permission is ignored, because a checkout may contain links."""
         allow(FILES, environ)
         path = stored(environ)
         path.rename(path.parent / "moved")
@@ -181,7 +184,10 @@ class TestThePermissionItself:
         assert not is_allowed(FILES, environ)
 
     def test_a_permission_under_another_name(self, environ: dict[str, str]) -> None:
-        """A permission under another name is ignored: its first line names what it is for."""
+        """A permission file with another name is ignored.
+
+        Its first line names the configuration that it is for.
+        """
         allow(FILES, environ)
         changed = (FILES[0]._replace(sha256="c" * 64), FILES[1])
         allow(changed, environ)
@@ -191,7 +197,7 @@ class TestThePermissionItself:
 
     @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
     def test_a_pipe_is_not_waited_for(self, environ: dict[str, str]) -> None:
-        """A pipe in place of a permission is ignored without waiting."""
+        """A pipe in place of a permission file is ignored, without waiting for a writer."""
         allow(FILES, environ)
         path = stored(environ)
         path.unlink()
@@ -200,7 +206,7 @@ class TestThePermissionItself:
 
 
 class TestInAPipeline:
-    """In CI the checkout's configuration is allowed."""
+    """In CI a checkout's configuration is allowed without a permission."""
 
     @pytest.mark.parametrize(
         ("variables", "expected"),
@@ -215,13 +221,16 @@ class TestInAPipeline:
         ],
     )
     def test_a_checkout_is_allowed(self, variables: dict[str, str], expected: bool) -> None:  # noqa: FBT001
-        """CI=true allows a checkout, unless DSOPS_TRUST has another value; it never allows for the hook."""
+        """CI=true allows a checkout, unless DSOPS_TRUST says otherwise.
+
+        It never allows a configuration for the hook.
+        """
         assert expected is is_allowed(FILES, variables)
         assert not is_allowed(FILES, variables, HOOKED)
 
 
 def folder_with(tmp_path: Path, **files: str) -> Path:
-    """A folder with these files, `__` being the dot."""
+    """Return a folder with these files; `__` in a name stands for the dot."""
     folder = tmp_path / "repo"
     folder.mkdir(exist_ok=True)
     for name, text in files.items():
@@ -248,7 +257,7 @@ def test_a_loaded_configuration_knows_whether_it_is_allowed(tmp_path: Path, envi
 
 
 def test_files_are_compared_without_being_parsed(tmp_path: Path, environ: dict[str, str]) -> None:
-    """Files are compared with the permission without parsing: changed, added, removed, or replaced by a link."""
+    """Changed, added, removed or linked files are detected by comparison with the permission, without parsing."""
     folder = folder_with(tmp_path, dsops__yaml="include: part.yaml\n", part__yaml="version: 1\n")
     path = str(folder / "dsops.yaml")
     allow(load(folder=str(folder), environ=environ).files, environ)
@@ -272,7 +281,7 @@ def test_files_are_compared_without_being_parsed(tmp_path: Path, environ: dict[s
 
 
 class TestWhoMayWrite:
-    """A found file that another user may write is refused even if its content was allowed."""
+    """If another user may write a discovered file, the file is refused even if its content was allowed."""
 
     def is_carried_out(self, folder: Path, environ: dict[str, str], *, named: str = "") -> bool:
         """Whether the configuration is allowed after an attempt to allow it."""
@@ -283,7 +292,10 @@ class TestWhoMayWrite:
 
     @needs_posix
     def test_by_others(self, tmp_path: Path, environ: dict[str, str]) -> None:
-        """A world-writable file is refused, except when named or in CI (GitLab's runner checks out with umask 0)."""
+        """A world-writable file is refused unless it was named or dsops runs in CI.
+
+        GitLab's runner checks out with umask 0.
+        """
         folder = folder_with(tmp_path, dsops__yaml="version: 1\n")
         assert self.is_carried_out(folder, environ)
         (folder / "dsops.yaml").chmod(0o646)
@@ -313,7 +325,7 @@ class TestWhoMayWrite:
 
     @needs_root
     def test_a_link_that_another_user_made(self, tmp_path: Path, environ: dict[str, str]) -> None:
-        """A link made by another user is refused: its owner decides where it points next."""
+        """A link that another user made is refused, because its owner can change its target."""
         folder = folder_with(tmp_path, real__yaml="version: 1\n")
         (folder / "dsops.yaml").symlink_to("real.yaml")
         assert self.is_carried_out(folder, environ)
@@ -324,7 +336,7 @@ class TestWhoMayWrite:
 
 @pytest.mark.parametrize("fitting", [1, 5])
 def test_a_full_disk_is_told_and_the_next_time_works(tmp_path: Path, fitting: int) -> None:
-    """A permission that could not be written completely (disk full) allows nothing; the next attempt works."""
+    """If a permission cannot be written completely (disk full), it allows nothing; the next attempt works."""
     resource = pytest.importorskip("resource", reason="Windows has no such limits")
     environ = {"HOME": str(tmp_path)}
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -1,4 +1,4 @@
-"""Finding the configuration file, and the owners of the files that are read."""
+"""Find the configuration file, and check the owners of the files that are read."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from dsops.errors import ConfigError, ConfigNotFound, ConfigTooLarge, ConfigUnre
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """`home/git/a/b`, where `home/git` is a repository."""
+    """Return the folder `home/git/a/b`, in which `home/git` is a repository."""
     (tmp_path / "home" / "git" / ".git").mkdir(parents=True)
     (tmp_path / "home" / "git" / "a" / "b").mkdir(parents=True)
     return tmp_path / "home"
 
 
 def found(folder: Path, home: Path) -> str:
-    """The path found from a folder."""
+    """Return the path of the configuration that is found from a folder."""
     return find(str(folder), {"HOME": str(home)})
 
 
 class TestFind:
-    """The search upwards."""
+    """The search for a configuration, from the working folder upwards."""
 
     @pytest.mark.parametrize("place", ["git/a/b", "git/a", "git"])
     def test_the_nearest_file_upward_counts(self, tree: Path, place: str) -> None:
-        """The nearest dsops.yaml from the folder up to the git root is found."""
+        """The nearest dsops.yaml from the working folder up to the git root is used."""
         for folder in ("git", place):
             (tree / folder / "dsops.yaml").touch()
         assert str(tree / place / "dsops.yaml") == found(tree / "git" / "a" / "b", tree)
 
     def test_nothing_above_the_git_root_counts(self, tree: Path) -> None:
-        """A file above the git root is ignored: it belongs to another project."""
+        """A file above the git root is ignored, because it belongs to another project."""
         (tree / "dsops.yaml").touch()
         with pytest.raises(ConfigNotFound) as raised:
             found(tree / "git" / "a", tree)
@@ -46,7 +46,7 @@ class TestFind:
         assert "dsops init" in raised.value.hint
 
     def test_a_worktree_has_a_git_file(self, tree: Path) -> None:
-        """A worktree's `.git` file ends the search as well."""
+        """The `.git` file of a worktree ends the search, too."""
         (tree / "git" / "a" / ".git").write_text("gitdir: x")
         (tree / "git" / "dsops.yaml").touch()
         with pytest.raises(ConfigNotFound):
@@ -89,45 +89,45 @@ class TestFind:
 
 
 class TestNamed:
-    """A file named by `--config` or DSOPS_CONFIG."""
+    """A configuration named by `--config` or DSOPS_CONFIG."""
 
     def test_a_named_file_counts_wherever_it_is(self, tree: Path) -> None:
-        """A named file, relative or absolute, is used and allowed."""
+        """A named configuration, relative or absolute, is used and needs no permission."""
         (tree / "ci.yaml").write_text("version: 1")
         for named in ("../../ci.yaml", str(tree / "ci.yaml")):
             config = load(folder=str(tree / "git" / "a"), environ={}, named=named)
             assert (str(tree / "ci.yaml"), True) == (config.files[0].path, config.is_allowed)
 
     def test_a_found_file_is_not_trusted(self, tree: Path) -> None:
-        """A found file is not allowed before `dsops allow`."""
+        """A discovered configuration is not allowed before `dsops allow`."""
         (tree / "git" / "dsops.yaml").write_text("version: 1")
         config = load(folder=str(tree / "git" / "a"), environ={"HOME": str(tree)})
         assert not config.is_allowed
 
     def test_a_missing_file_is_an_error(self, tree: Path) -> None:
-        """A missing named file is an error; nothing else is searched for."""
+        """If the named file does not exist, that is an error; dsops does not search for another."""
         (tree / "git" / "dsops.yaml").touch()
         with pytest.raises(ConfigNotFound, match=r"there is no nope\.yaml"):
             load(folder=str(tree / "git"), environ={}, named="nope.yaml")
 
     def test_a_folder_is_an_error(self, tree: Path) -> None:
-        """A folder as the named file is an error with the probable path."""
+        """If the named path is a folder, the error suggests the file in it."""
         with pytest.raises(ConfigNotFound, match="a is a folder") as raised:
             load(folder=str(tree / "git"), environ={}, named="a")
         assert raised.value.hint == "name the file: --config a/dsops.yaml"
 
 
 class TestFiles:
-    """Reading of a file."""
+    """How a configuration file is read."""
 
     def refusal(self, tree: Path, *, named: str = "") -> ConfigError:
-        """The error of a configuration in `git`."""
+        """Return the error of a configuration in `git`."""
         with pytest.raises(ConfigError) as raised:
             load(folder=str(tree / "git" / "a"), environ={"HOME": str(tree)}, named=named)
         return raised.value
 
     def test_an_empty_file_is_an_error(self, tree: Path) -> None:
-        """An empty file is an error with what to write."""
+        """An empty file is an error that says what to write."""
         (tree / "git" / "dsops.yaml").write_text("# nothing yet\n")
         error = self.refusal(tree)
         assert [(str(problem.where), problem.message) for problem in error.problems] == [
@@ -136,7 +136,7 @@ class TestFiles:
         assert error.exit_code == 2
 
     def test_an_empty_local_file_is_none(self, tree: Path) -> None:
-        """An empty local file changes nothing."""
+        """An empty local file changes nothing in the configuration."""
         (tree / "git" / "dsops.yaml").write_text("version: 1")
         (tree / "git" / "dsops.local.yaml").touch()
         assert len(load(folder=str(tree / "git"), environ={"HOME": str(tree)}).files) == 2
@@ -150,7 +150,7 @@ class TestFiles:
         assert error.message == "../dsops.yaml is too large to be a configuration"
 
     def test_an_alias_bomb_is_too_large(self, tree: Path) -> None:
-        """An alias bomb is refused by its expanded size."""
+        """An alias bomb (YAML aliases that expand exponentially) is refused by its expanded size."""
         lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
         lines += [f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True)]
         (tree / "git" / "dsops.yaml").write_text("\n".join(lines))
@@ -178,7 +178,7 @@ class TestFiles:
         assert list(load(folder=str(tree / "git"), environ={"HOME": str(tree)}).environments) == ["p"]
 
     def test_a_broken_link_is_unreadable(self, tree: Path) -> None:
-        """A broken link is an error; the search does not go on above it."""
+        """A broken link is an error; the search does not continue in the folder above."""
         (tree / "git" / "dsops.yaml").touch()
         (tree / "git" / "a" / "dsops.yaml").symlink_to("nowhere")
         error = self.refusal(tree)
@@ -187,13 +187,13 @@ class TestFiles:
 
     @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
     def test_a_pipe_that_was_found_is_not_read(self, tree: Path) -> None:
-        """A pipe that was found is refused, since reading would wait for a writer."""
+        """A pipe that was discovered is refused, because reading it would wait for a writer."""
         os.mkfifo(tree / "git" / "dsops.yaml")
         assert isinstance(self.refusal(tree), ConfigUnreadable)
 
     @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
     def test_a_pipe_that_was_named_is_read(self, tree: Path) -> None:
-        """A pipe that was named (`--config <(generate)`) is read."""
+        """A pipe that the user named (`--config <(generate)`) is read."""
         reading, writing = os.pipe()
         os.write(writing, b"envs: {p: }")
         os.close(writing)
@@ -206,10 +206,13 @@ class TestFiles:
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
 class TestOwners:
-    """A found file must be owned by the user or root, since it decides which variables commands get."""
+    """A discovered file must be owned by the user or root, because it decides which variables commands get."""
 
     def test_another_users_file_is_refused_when_found_and_read_when_named(self, tree: Path) -> None:
-        """A file of another owner is refused when found (like git's safe.directory) and read when named."""
+        """A file of another owner is refused if it was discovered (like git's safe.directory).
+
+        It is read if it was named.
+        """
         path = tree / "git" / "dsops.yaml"
         path.write_text("version: 1")
         os.chown(path, 12345, 12345)
@@ -220,7 +223,7 @@ class TestOwners:
 
     @pytest.mark.parametrize("name", ["dsops.local.yaml", "part.yaml"])
     def test_so_are_the_files_beside_it(self, tree: Path, name: str) -> None:
-        """Local and included files of another owner are refused as well."""
+        """Local and included files of another owner are refused, too."""
         (tree / "git" / "dsops.yaml").write_text("include: part.yaml")
         (tree / "git" / "part.yaml").touch()
         (tree / "git" / name).touch()
@@ -229,7 +232,7 @@ class TestOwners:
             load(folder=str(tree / "git"), environ={"HOME": str(tree)})
 
     def test_under_sudo_the_callers_own_files_are_good(self, tree: Path) -> None:
-        """Under sudo files of the calling user (SUDO_UID) are accepted, and no other user's."""
+        """Under sudo, files of the user who called sudo (SUDO_UID) are accepted, and those of no other user."""
         path = tree / "git" / "dsops.yaml"
         path.write_text("version: 1")
         os.chown(path, 12345, 12345)

@@ -1,4 +1,4 @@
-"""The founding page's configurations, cut out of the unmodified page."""
+"""The configurations on the founding page, cut out of the unmodified page."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_there_are_thirteen() -> None:
 
 
 def test_the_first_block_has_two_stores_and_a_variable(configured: Configured) -> None:
-    """The first block has two stores, one using the other's credentials, and a variable from the second."""
+    """The first block has two stores, one with the other's credentials, and a variable from the second."""
     config = configured(WHOLE[0].text)
     assert {name: (store.type, list(store.fields)) for name, store in config.stores.items()} == {
         "aws-sts-prod": ("aws.sts", ["region", "role_arn", "role_session_name", "duration_seconds"]),
@@ -51,7 +51,7 @@ def test_names_of_variables_are_kept_for_later(configured: Configured) -> None:
 
 
 def test_the_duration_block_loads_under_secret_stores_and_24_hours_are_too_long(configured: Configured) -> None:
-    """The page's 24-hour duration exceeds the limit, with the page's reason; its other store is good."""
+    """The page's 24-hour duration exceeds the limit, for the reason that the page gives; its other store is valid."""
     config = configured("secretStores:\n" + indent(DURATION.text, "  "))
     limits = check_limits(config, BUILTIN_TYPES)
     assert [(limit.path, limit.message) for limit in limits] == [
@@ -72,6 +72,6 @@ def test_the_policy_block_is_a_key_of_a_store(configured: Configured) -> None:
 
 
 def test_a_piece_by_itself_tells_where_it_belongs(refused: Refused) -> None:
-    """A fragment of the page loaded alone has a hint where it belongs."""
+    """If a fragment of the page is loaded alone, the hint says where it belongs."""
     assert [entry.hint for entry in refused(POLICY.text)] == ["put it into a store in `secretStores:`"]
     assert {entry.hint for entry in refused(DURATION.text)} == {"it looks like a store: put it under `secretStores:`"}

@@ -1,4 +1,4 @@
-"""The JSON Schema agrees with the loader as far as one file can tell."""
+"""The JSON Schema agrees with the loader, as far as a schema for one file can."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_it_accepts_the_founding_pages_configurations(block: Block) -> None:
 
 
 def test_it_knows_the_limits() -> None:
-    """The schema knows AWS's limits, and skips them for values with `${NAME}`."""
+    """The schema contains AWS's limits, and does not apply them to values with `${NAME}`."""
     store = "secretStores: {{a: {{type: aws.sts, role_arn: '{role}', {rest}}}}}"
     role = "arn:aws:iam::123456789012:role/App"
     assert accepted_by_schema(store.format(role=role, rest="duration_seconds: 43200"))
@@ -147,26 +147,26 @@ NOT_IN_A_SCHEMA = {
     r"session_policy": "the grammar of policies, which also stand in a text as JSON",
     r"is of another account": "whether a part of one text is a part of another",
 }
-"""Pattern of a problem's message and path -> the rule that JSON Schema cannot express."""
+"""Maps patterns of a problem's message and path to the rule that JSON Schema cannot express."""
 
 OF_A_TYPE = {
     str: r"`(duration_seconds|timeout_ms|cache_seconds)` is \d+, and",  # the number contained in a string
     int: r"takes (six|twelve) digits|takes an account's id",  # leading zeros, which an editor drops from a number
 }
-"""Such patterns for mutants whose value has this type."""
+"""Such patterns for changed configurations whose changed value has this type."""
 
 INHERITED = r"is missing|does not go with|goes with|needs|without|nothing says|takes no |could do more"
-"""Problems about keys that may be inherited by `defaults`, `include` or `extends`."""
+"""Problems of keys that a store may inherit by `defaults`, `include` or `extends`."""
 
 ONLY_IN_AN_EDITOR = {-1: "a number below zero as a name: an editor may say that a name is longer than one digit"}
-"""Values that the schema refuses and the loader accepts as the strings they are."""
+"""Values that the schema refuses, but the loader accepts as the strings that were written."""
 
 STRIDE = 31
-"""Only every nth mutant of a configuration is tried, from a different start in each: all take minutes."""
+"""Only every nth mutant is tested, with a different start in each configuration: testing all takes minutes."""
 
 
 def is_left_to_validate(mutant: Mutant, problems: tuple[Problem, ...]) -> bool:
-    """Whether no problem can be expressed in JSON Schema."""
+    """Whether JSON Schema can express none of these problems."""
     value: Any = mutant.content
     for key in mutant.place if mutant.name not in ("dropped", "renamed") else ():
         value = value[key]
@@ -181,14 +181,14 @@ def is_left_to_validate(mutant: Mutant, problems: tuple[Problem, ...]) -> bool:
 
 
 def problems_of(content: object, folder: Path) -> tuple[Problem, ...]:
-    """The problems reported by `validate`."""
+    """Return the problems that `validate` reports."""
     path = folder / "dsops.yaml"
     path.write_text(json.dumps(content), encoding="utf-8")
     return every_problem(examine(folder=str(folder), environ={"HOME": str(folder)}, named=str(path)), BUILTIN_TYPES)
 
 
 def whole() -> dict[str, Content]:
-    """The configurations in the documentation, without those that are only part of one."""
+    """Return the complete configurations in the documentation, without fragments."""
     with tempfile.TemporaryDirectory() as folder:
         return {name: value for name, value in documented().items() if not problems_of(value, Path(folder))}
 
@@ -198,7 +198,7 @@ CONFIGURATIONS = {**configurations(), **whole()}
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_it_takes_what_validate_takes_and_no_more(name: str, tmp_path: Path) -> None:
-    """Mutants of all examples: the schema accepts exactly what `validate` accepts, apart from listed rules."""
+    """The schema accepts exactly those mutants of all examples that `validate` accepts, apart from listed rules."""
     content, first = CONFIGURATIONS[name], list(CONFIGURATIONS).index(name) % STRIDE
     assert VALIDATOR.is_valid(content)
     wrong = []
@@ -217,14 +217,14 @@ def test_it_takes_what_validate_takes_and_no_more(name: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("text", GOOD)
 def test_it_accepts_what_validate_accepts(text: str, tmp_path: Path) -> None:
-    """Schema and `validate` accept every section and form."""
+    """Both the schema and `validate` accept every section and notation."""
     assert accepted_by_validate(text, tmp_path)
     assert accepted_by_schema(text)
 
 
 @pytest.mark.parametrize("text", BAD)
 def test_it_refuses_what_validate_refuses_for_its_shape(text: str, tmp_path: Path) -> None:
-    """Schema and `validate` refuse one mistake in every section and form."""
+    """Both the schema and `validate` refuse a mistake in every section and notation."""
     assert not accepted_by_validate(text, tmp_path)
     assert not accepted_by_schema(text)
 
@@ -248,14 +248,14 @@ def test_every_key_is_described_for_the_editor() -> None:
     ],
 )
 def test_a_message_names_the_limit_or_the_expected_type_first(key: str, value: object, message: str) -> None:
-    """A mistake has one message about the key itself: the limit or the expected type, with null last."""
+    """The schema's message about a mistake names the limit or the expected type first, and null last."""
     store = {"type": "aws.sts", "role_arn": "arn:aws:iam::123456789012:role/App", key: value}
     errors = list(VALIDATOR.iter_errors({"secretStores": {"a": store}}))
     assert {error.message for error in errors} == {message}
 
 
 def test_no_title_stands_beside_a_description() -> None:
-    """No schema has a title: language servers would show it twice beside the description."""
+    """No schema has a title, because language servers would show it in addition to the description."""
     assert '"title"' not in json.dumps(SCHEMA)
 
 

@@ -1,4 +1,4 @@
-"""AWS's limits checked without an environment."""
+"""Checks of AWS's limits that need no environment variables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ROLE = "arn:aws:iam::123456789012:role/App"
 
 
 def told(configured: Configured, text: str) -> list[tuple[int, str]]:
-    """Line and path of each exceeded limit."""
+    """Return line and path of each exceeded limit."""
     return [(check_limit.where.line, check_limit.path) for check_limit in check_limits(configured(text), BUILTIN_TYPES)]
 
 
@@ -26,7 +26,7 @@ def test_an_inherited_field_is_told_once(configured: Configured) -> None:
 
 
 def test_what_depends_on_a_variable_is_not_judged(configured: Configured) -> None:
-    """Values with variables, and values that must agree with them, are not checked."""
+    """A value with a variable, and a value that must agree with one, are not checked."""
     good = f"secretStores:\n  a: {{type: aws.sts, role_arn: '{ROLE}', serial_number: '${{S}}', token_code: '123456'}}\n"
     assert told(configured, good) == []
     bad = good.replace("serial_number: '${S}'", "region: us-east-1")
@@ -34,7 +34,7 @@ def test_what_depends_on_a_variable_is_not_judged(configured: Configured) -> Non
 
 
 def test_escapes_are_read_as_what_they_stand_for(configured: Configured) -> None:
-    """`$${` is counted as `${`, its value after interpolation."""
+    """`$${` counts as `${`, which is its value after interpolation."""
     text = f"secretStores:\n  a: {{type: aws.sts, role_arn: '{ROLE}', role_session_name: '$${{A}}'}}\n"
     limits = check_limits(configured(text), BUILTIN_TYPES)
     assert ["`$` stands at position 1" in limit.message for limit in limits] == [True]
@@ -61,7 +61,10 @@ def test_a_session_policy_is_read_as_a_policy(configured: Configured) -> None:
 
 
 def test_a_chain_is_judged_as_far_as_it_is_written(configured: Configured) -> None:
-    """A chained role's limit of an hour is checked where the chain is written; keyring keys are long-term."""
+    """A chained role's limit of one hour is checked if the configuration contains the chain.
+
+    Keyring keys are long-term keys, so a role assumed with one is not chained.
+    """
     jump = f"secretStores:\n  jump: {{type: aws.sts, role_arn: '{ROLE}'}}\n  key: {{type: aws.keys, key_name: k}}\n"
     role = f"  t: {{type: aws.sts, role_arn: '{ROLE}', credentials_from: {{}}, duration_seconds: {{}}}}\n"
     assert told(configured, jump + role.replace("{}", "jump", 1).replace("{}", "3601")) == [

@@ -1,4 +1,4 @@
-"""Loading a configuration: sections, defaults, extends, includes, overrides."""
+"""Load a configuration: sections, defaults, extends, includes, overrides."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ ROLE = "arn:aws:iam::123456789012:role/App"
 
 
 def fields(config: Config, store: str) -> dict[str, object]:
-    """A store's fields as plain values."""
+    """Return a store's fields as plain values."""
     return {name: to_plain(field.node) for name, field in config.stores[store].fields.items()}
 
 
 def literals(config: Config, environment: str) -> dict[str, str]:
-    """An environment's literal values."""
+    """Return an environment's literal values."""
     variables = config.environments[environment].variables
     return {name: variable.literal.text if variable.literal else "" for name, variable in variables.items()}
 
 
 class TestTopLevel:
-    """Sections and their shapes."""
+    """The sections of a configuration and their types."""
 
     @pytest.mark.parametrize("version", ["", "version: 1", "version: 0", 'version: "1"', "version:"])
     def test_versions_0_and_1_and_none_are_read(self, configured: Configured, version: str) -> None:
-        """Versions 0 (the original's) and 1 (the page's), and none, are accepted."""
+        """Version 0 (the original dsops'), version 1 (the founding page's), and no version are accepted."""
         assert list(configured(f"{version}\nenvs: {{p: }}").environments) == ["p"]
 
     @pytest.mark.parametrize("version", ["2", '"one"', "1.0", "[1]", '""'])
@@ -51,7 +51,7 @@ class TestTopLevel:
         assert (config.stores, config.environments, config.default_environment) == ({}, {}, "")
 
     def test_keys_that_begin_with_x_keep_anchors(self, configured: Configured) -> None:
-        """Keys that begin with `x-` are ignored and can hold anchors."""
+        """Keys that begin with `x-` are ignored, so that they can contain anchors."""
         config = configured(
             f"x-sts: &sts {{type: aws.sts, role_arn: '{ROLE}'}}\nsecretStores: {{a: *sts, b: {{<<: *sts}}}}"
         )
@@ -59,7 +59,7 @@ class TestTopLevel:
         assert fields(config, "b") == {"role_arn": ROLE}
 
     def test_sections_of_the_original_get_a_note(self, configured: Configured) -> None:
-        """Sections of the original dsops without a meaning here are ignored with a note."""
+        """Sections of the original dsops without a meaning here are ignored, with a note."""
         config = configured("envs: {}\npolicies: {a: 1}\nservices: []\n")
         assert config.notes == (
             "`policies` (dsops.yaml:2) is a key of the original dsops without a meaning here",
@@ -79,7 +79,7 @@ class TestTopLevel:
         ],
     )
     def test_other_keys_are_refused_with_what_was_meant(self, refused: Refused, text: str, hint: str) -> None:
-        """An unknown key has a suggestion: a near name, or the section where it belongs."""
+        """The error for an unknown key suggests a similar name, or the section to which the key belongs."""
         assert [problem.hint for problem in refused(text)] == [hint]
 
     @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ class TestTopLevel:
 
     @pytest.mark.parametrize("name", ["a b", "a/b", "a:b", "a#b", "a?b", "-a", "${A}", '"a\\n"', '""'])
     def test_names_that_could_not_be_written_in_a_reference_are_refused(self, refused: Refused, name: str) -> None:
-        """Names of stores and environments that no reference can express are refused."""
+        """Names of stores and environments that a reference cannot contain are refused."""
         name = name if name.startswith('"') else f'"{name}"'
         problems = refused(f"secretStores:\n  {name}: {{type: literal, values: {{}}}}\nenvs:\n  {name}: {{}}\n")
         assert [problem.where.line for problem in problems] == [2, 4]
@@ -108,7 +108,7 @@ class TestTopLevel:
 
     @pytest.mark.parametrize("escape", [r"\x9b", r"\u202e", r"\u200b", r"\u2028"])
     def test_a_name_that_moves_a_cursor_or_hides_is_refused(self, refused: Refused, escape: str) -> None:
-        """Names with control or invisible characters are refused: they could pass for another name."""
+        """Names with control or invisible characters are refused, because they could look like another name."""
         problems = refused(f'secretStores:\n  "a{escape}b": {{type: literal, values: {{}}}}\n')
         assert ["can't be a name" in problem.message for problem in problems] == [True]
 
@@ -127,7 +127,7 @@ class TestTopLevel:
         ]
 
     def test_all_problems_are_told_in_the_order_of_the_file(self, refused: Refused) -> None:
-        """All problems are reported in the order of the file."""
+        """All problems are reported, in the order of the file."""
         problems = refused(
             "default_env: x\n"
             "envs:\n"
@@ -143,7 +143,7 @@ class TestTopLevel:
         assert all(problem.where.file == "dsops.yaml" for problem in problems)
 
     def test_very_many_problems_are_counted_but_not_all_told(self, configured: Configured) -> None:
-        """Of very many problems the first hundred are shown and the rest counted."""
+        """If there are very many problems, the first hundred are shown and the rest is counted."""
         started = time.process_time()
         with pytest.raises(ConfigError, match="it has 20000 problems") as raised:
             configured("\n".join(f"key{number}: 1" for number in range(20_000)))
@@ -156,21 +156,21 @@ class TestStores:
     """Stores and their fields."""
 
     def test_fields_keep_what_was_written_and_where(self, configured: Configured) -> None:
-        """Fields keep text and line as written: no expansion, leading zeros kept."""
+        """Fields keep text and line as written: variables are not expanded, and leading zeros stay."""
         config = configured(f"secretStores:\n  a:\n    type: aws.sts\n    role_arn: {ROLE}\n    token_code: 012345\n")
         assert config.stores["a"].where == Where("dsops.yaml", 2)
         field = config.stores["a"].fields["token_code"]
         assert (field.node, field.where) == (Scalar("012345", "integer", 5), Where("dsops.yaml", 5))
 
     def test_providers_are_stores(self, configured: Configured) -> None:
-        """`providers` (the original's word) are stores."""
+        """Entries of `providers` (the original's name for the section) are stores."""
         config = configured(
             "providers: {a: {type: literal, values: {k: v}}}\nenvs: {p: {A: {from: {provider: a, key: k}}}}"
         )
         assert list(config.stores) == ["a"]
 
     def test_a_name_in_both_sections_is_refused(self, refused: Refused) -> None:
-        """A name in both `secretStores` and `providers` is refused; the original silently took one."""
+        """A name in both `secretStores` and `providers` is refused; the original used one of the two silently."""
         problems = refused(
             "secretStores: {a: {type: literal, values: {}}}\nproviders: {a: {type: literal, values: {}}}"
         )
@@ -179,7 +179,7 @@ class TestStores:
         ]
 
     def test_old_names_become_new_ones_with_one_note_each(self, configured: Configured) -> None:
-        """Old key names become new ones, with one note each."""
+        """Old key names are replaced by the new ones, with one note for each."""
         config = configured(
             "providers:\n"
             f"  a: {{type: aws.sts, assume_role: '{ROLE}', duration: 900}}\n"
@@ -195,12 +195,12 @@ class TestStores:
         )
 
     def test_an_old_name_beside_the_new_one_is_refused(self, refused: Refused) -> None:
-        """An old name beside its new one is refused."""
+        """A store with both the old and the new name of a key is refused."""
         problems = refused(f"secretStores: {{a: {{type: aws.sts, role_arn: '{ROLE}', assume_role: '{ROLE}'}}}}")
         assert [problem.hint for problem in problems] == ["remove `assume_role`"]
 
     def test_an_unused_store_of_an_unknown_type_is_ignored(self, configured: Configured) -> None:
-        """A store of unknown type loads with any fields, and may be referred to; it fails only where used."""
+        """A store of unknown type can have any fields and be referred to; it is an error only if a plan uses it."""
         config = configured(
             "secretStores: {v: {type: vault, addr: [1], path: {a: b}}}\n"
             "envs: {p: {A: {from: 'v:k'}}, q: {B: {literal: x}}}\n"
@@ -229,12 +229,12 @@ class TestStores:
         ]
 
     def test_what_aws_would_refuse_is_left_to_the_plan(self, configured: Configured) -> None:
-        """AWS's limits are left to the plan, so an unused store cannot fail."""
+        """AWS's limits are checked in the plan, so that an unused store cannot fail."""
         config = configured(f"secretStores: {{a: {{type: aws.sts, role_arn: '{ROLE}', duration_seconds: 86400}}}}")
         assert fields(config, "a")["duration_seconds"] == 86400
 
     def test_texts_with_names_wait_for_the_plan(self, configured: Configured, refused: Refused) -> None:
-        """A field with variables is checked in the plan; IAM policy variables are not variables."""
+        """A field with variables is checked in the plan; IAM policy variables do not count as such."""
         config = configured(f"secretStores: {{a: {{type: aws.sts, role_arn: '{ROLE}', duration_seconds: '${{D}}'}}}}")
         assert fields(config, "a")["duration_seconds"] == "${D}"
         problems = refused("secretStores: {a: {type: aws.sts, role_arn: ['${A}'], duration_seconds: '${aws:x}'}}")
@@ -268,10 +268,10 @@ def test_a_type_is_looked_up_once_however_many_stores_have_it(tmp_path: Path) ->
 
 
 class TestDefaults:
-    """`defaults` by store type."""
+    """The section `defaults`, by store type."""
 
     def test_stores_of_that_type_get_them(self, configured: Configured) -> None:
-        """Defaults apply to stores of their type; own fields override them, null removes them."""
+        """Defaults apply to all stores of their type; a store's own fields override them, and null removes them."""
         config = configured(
             "defaults:\n"
             "  aws.sts: {region: eu-west-1, duration: 900}\n"
@@ -289,7 +289,7 @@ class TestDefaults:
         assert configured(f"defaults: {{aws.sts: {{role_arn: '{ROLE}'}}}}\nsecretStores: {{a: {{type: aws.sts}}}}")
 
     def test_they_are_checked_once(self, refused: Refused) -> None:
-        """Defaults are checked once, even without a store of the type."""
+        """Defaults are checked once, even if no store has the type."""
         problems = refused(
             "defaults:\n"
             "  aws.sts: {regoin: x}\n"
@@ -307,15 +307,18 @@ class TestDefaults:
         ]
 
     def test_those_of_an_unknown_type_that_is_used_are_nobodys_business(self, configured: Configured) -> None:
-        """Defaults of an unknown type that is used are accepted: the plugin may be missing here."""
+        """Defaults of an unknown type are accepted if a store has that type, since its plugin may be missing here."""
         assert configured("defaults: {vault: {addr: x}}\nsecretStores: {v: {type: vault}}")
 
 
 class TestExtends:
-    """`extends` of stores and environments."""
+    """Inheritance by `extends`, for stores and environments."""
 
     def test_a_store_inherits_what_it_does_not_say(self, configured: Configured) -> None:
-        """Precedence is defaults, then bases (later ones override earlier), then own fields."""
+        """A store's own fields override its bases, of which later ones override earlier ones.
+
+        Bases override defaults.
+        """
         config = configured(
             "defaults: {aws.sts: {region: eu-west-1}}\n"
             "secretStores:\n"
@@ -328,7 +331,7 @@ class TestExtends:
         assert fields(config, "b") == {"region": "us-east-1", "role_session_name": "two", "role_arn": ROLE}
 
     def test_a_base_may_be_incomplete_while_no_store_uses_it(self, configured: Configured, refused: Refused) -> None:
-        """An unused base may lack required fields."""
+        """A base may lack required fields as long as no plan uses it."""
         base = "secretStores:\n  base: {type: aws.sts, role_session_name: ada}\n"
         text = f"{base}  a: {{extends: base, role_arn: '{ROLE}'}}\n"
         assert list(configured(text).stores) == ["base", "a"]
@@ -336,7 +339,7 @@ class TestExtends:
             assert [entry.message for entry in refused(text + use)] == ["`role_arn` is missing"]
 
     def test_a_base_without_a_type_is_no_store(self, configured: Configured) -> None:
-        """A base without a type only lends its fields and is no store."""
+        """A base without a type is not a store; it only passes on its fields."""
         config = configured("secretStores:\n  base: {region: us-east-1}\n  a: {extends: base, type: aws.ssm}\n")
         assert list(config.stores) == ["a"]
 
@@ -347,7 +350,7 @@ class TestExtends:
         assert [(problem.where.line, problem.path) for problem in problems] == [(2, "secretStores.base.regoin")]
 
     def test_a_cycle_is_named_whole(self, refused: Refused) -> None:
-        """A cycle of `extends` is reported once with all its names."""
+        """A cycle of `extends` is reported once, with all names in it."""
         problems = refused(
             "secretStores:\n"
             "  x: {type: aws.ssm, extends: a}\n"
@@ -364,7 +367,7 @@ class TestExtends:
         ]
 
     def test_a_base_has_to_exist_and_be_of_the_same_type(self, refused: Refused) -> None:
-        """A base must exist (with a suggestion) and have the same type."""
+        """A base must exist (otherwise the error suggests one) and have the same type."""
         problems = refused(
             "secretStores:\n"
             "  base: {type: aws.ssm}\n"
@@ -382,7 +385,7 @@ class TestExtends:
         ]
 
     def test_a_chain_without_end_is_refused(self, refused: Refused) -> None:
-        """`extends` deeper than 50 is refused for stores and environments."""
+        """More than 50 levels of `extends` are refused, for stores and environments."""
         stores = "\n".join(f"  s{number}: {{extends: s{number + 1}}}" for number in range(2000))
         environments = "\n".join(f"  e{number}: {{extends: e{number + 1}}}" for number in range(2000))
         problems = refused(
@@ -391,7 +394,7 @@ class TestExtends:
         assert {problem.message for problem in problems} == {"`extends` goes more than 50 deep"}
 
     def test_an_environment_inherits_variables_in_order(self, configured: Configured) -> None:
-        """An environment's own variables replace inherited ones in place; null removes, new ones follow."""
+        """Own variables replace inherited ones in their place; null removes a variable; new variables follow."""
         config = configured(
             "envs:\n"
             "  base: {A: {literal: 1}, B: {literal: 2}, C: {literal: 3}}\n"
@@ -403,7 +406,7 @@ class TestExtends:
 
 
 class TestFiles:
-    """`include` and the local file."""
+    """Included files and the local file."""
 
     def test_the_local_file_overrides_store_by_field_and_environment_by_variable(self, configured: Configured) -> None:
         """The local file overrides stores by field and environments by variable."""
@@ -423,7 +426,7 @@ class TestFiles:
         assert config.environments["p"].variables["B"].reference is not None
 
     def test_a_folder_in_the_local_files_place_is_told(self, configured: Configured, tmp_path: Path) -> None:
-        """A folder in place of the local file is an error, and no descriptor stays open."""
+        """A folder in place of the local file is an error, and its descriptor is closed."""
         (tmp_path / "dsops.local.yaml").mkdir()
         before = os.dup(0)
         os.close(before)
@@ -434,7 +437,7 @@ class TestFiles:
         assert after == before
 
     def test_another_type_in_the_local_file_replaces_the_store(self, configured: Configured) -> None:
-        """Another store type in the local file replaces the whole store."""
+        """If the local file gives a store another type, it replaces the whole store."""
         config = configured(
             "secretStores: {a: {type: aws.secretsmanager, region: us-east-1}}\n",
             dsops__local__yaml="secretStores: {a: {type: literal, values: {k: v}}}\n",
@@ -442,7 +445,10 @@ class TestFiles:
         assert fields(config, "a") == {"values": {"k": "v"}}
 
     def test_included_files_come_first_and_the_including_one_wins(self, configured: Configured) -> None:
-        """The including file overrides included ones, of which later override earlier; paths are relative to it."""
+        """The including file overrides included files, of which later ones override earlier ones.
+
+        Paths are relative to the including file.
+        """
         config = configured(
             "include: [sub/a.yaml, b.yaml]\nenvs: {p: {C: {literal: main}}}\n",
             sub_in_a__yaml="include: deep.yaml\nenvs: {p: {A: {literal: a}, B: {literal: a}, C: {literal: a}}}\n",
@@ -460,7 +466,7 @@ class TestFiles:
         ]
 
     def test_problems_are_told_file_by_file(self, refused: Refused) -> None:
-        """Problems are reported per file with its name, the main file first."""
+        """Problems are grouped by file, with its name; the main file is first."""
         problems = refused(
             "nope: 1\ninclude: sub/a.yaml\n", sub_in_a__yaml="a: [\n", dsops__local__yaml="version: 7\nnope: 1\n"
         )
@@ -472,14 +478,14 @@ class TestFiles:
         ]
 
     def test_a_cycle_of_includes_is_named_whole(self, refused: Refused) -> None:
-        """A cycle of includes is reported with all its files."""
+        """A cycle of includes is reported with all files in it."""
         problems = refused("include: a.yaml", a__yaml="include: b.yaml", b__yaml="include: ./a.yaml")
         assert [(str(problem.where), problem.message) for problem in problems] == [
             ("b.yaml:1", "files include each other: a.yaml -> b.yaml -> a.yaml")
         ]
 
     def test_the_same_file_by_two_ways_is_no_cycle(self, configured: Configured) -> None:
-        """A file included on two ways is read once."""
+        """A file that is included twice is read once."""
         config = configured(
             "include: [a.yaml, b.yaml]", a__yaml="include: c.yaml", b__yaml="include: c.yaml", c__yaml="envs: {p: }"
         )
@@ -503,17 +509,17 @@ class TestFiles:
         assert [(problem.where.line, problem.message) for problem in problems] == [(2, message)]
 
     def test_includes_end_somewhere(self, refused: Refused) -> None:
-        """Includes deeper than the limit are refused."""
+        """Includes that are nested deeper than the limit are refused."""
         files = {f"f{number}__yaml": f"include: f{number + 1}.yaml" for number in range(20)}
         problems = refused("include: f0.yaml", f20__yaml="version: 1", **files)
         assert [str(problem.where) for problem in problems] == ["f9.yaml:1"]
 
 
 class TestGraph:
-    """The graph of `credentials_from`."""
+    """The graph that `credentials_from` defines."""
 
     def test_a_cycle_is_named_whole(self, refused: Refused) -> None:
-        """A cycle is reported once, at its first store in the file; stores leading into it are not blamed."""
+        """A cycle is reported once, at its first store in the file, but not at stores that lead into the cycle."""
         problems = refused(
             "secretStores:\n"
             f"  x: {{type: aws.ssm, credentials_from: a}}\n"
@@ -537,7 +543,7 @@ class TestGraph:
         )
 
     def test_a_bad_source_is_refused(self, refused: Refused) -> None:
-        """An unknown source, one without credentials, or one with a variable is refused."""
+        """A source that is unknown, gives no credentials or contains a variable is refused."""
         problems = refused(
             "secretStores:\n"
             f"  prod: {{type: aws.sts, role_arn: '{ROLE}'}}\n"
@@ -554,7 +560,7 @@ class TestGraph:
         ]
 
     def test_a_source_of_an_unknown_type_is_nobodys_business(self, configured: Configured) -> None:
-        """A source of unknown type is accepted: the plugin may give credentials."""
+        """A source of unknown type is accepted, because its plugin may give credentials."""
         assert configured("secretStores: {v: {type: vault}, a: {type: aws.ssm, credentials_from: v}}")
 
 

@@ -1,4 +1,4 @@
-"""`from` in all its forms, and the other keys of a variable."""
+"""The notations of `from`, and the other keys of a variable."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Parts = tuple[str, str, str | None, str | None]
 
 
 class VariableOf(Protocol):
-    """Gives the variable with this YAML."""
+    """Returns the variable with this YAML."""
 
     def __call__(self, yaml: str) -> Variable:
-        """The variable, written on line 4 of `dsops.yaml`."""
+        """Return the variable, which is on line 4 of `dsops.yaml`."""
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def variable(configured: Configured) -> VariableOf:
 
 
 def parts(variable: Variable) -> Parts:
-    """A reference's texts: store, key, version, field."""
+    """Return a reference's texts: store, key, version, field."""
     reference = variable.reference
     assert reference is not None
     version, field = reference.version, reference.field
@@ -45,7 +45,7 @@ def parts(variable: Variable) -> Parts:
 
 
 class TestReferences:
-    """What `from` refers to."""
+    """The store, key, version and field that `from` refers to."""
 
     @pytest.mark.parametrize(
         ("written", "expected"),
@@ -82,11 +82,11 @@ class TestReferences:
         ],
     )
     def test_are_read_in_every_form(self, variable: VariableOf, written: str, expected: Parts) -> None:
-        """Every form of `from` gives the same reference."""
+        """Every notation of `from` gives the same reference."""
         assert expected == parts(variable(f"{{from: {written}}}"))
 
     def test_every_text_has_its_place(self, configured: Configured) -> None:
-        """Every text of a reference has its line, for errors after interpolation."""
+        """Every text of a reference has its line, which errors after interpolation report."""
         config = configured(
             f"{STORES}envs:\n  p:\n    A:\n      from:\n        store: prod\n        key:\n          db\n"
         )
@@ -137,7 +137,7 @@ class TestReferences:
         ],
     )
     def test_mistakes_are_told(self, refused: Refused, written: str, path: str, message: str) -> None:
-        """A malformed reference is refused with path and line."""
+        """A malformed reference is an error with path and line."""
         problems = refused(f"{STORES}envs:\n  p:\n    A: {{from: {written}}}\n")
         expected = [(Where("dsops.yaml", 4), f"envs.p.A.{path}", message)]
         assert expected == [(problem.where, problem.path, problem.message) for problem in problems]
@@ -153,11 +153,11 @@ class TestReferences:
         ],
     )
     def test_what_was_meant_is_offered(self, refused: Refused, written: str, hint: str) -> None:
-        """A malformed reference has a suggestion."""
+        """The error for a malformed reference has a suggestion."""
         assert [hint] == [entry.hint for entry in refused(f"{STORES}envs: {{p: {{A: {{from: {written}}}}}}}")]
 
     def test_a_store_without_secrets_is_refused(self, tmp_path: Path) -> None:
-        """A store of a type without secrets is refused."""
+        """A reference to a store whose type has no secrets is refused."""
         (tmp_path / "dsops.yaml").write_text("secretStores: {v: {type: own}}\nenvs: {p: {A: {from: 'v:k'}}}")
         own = StoreType("own", "Own.", (), gives_credentials=True, gives_secrets=False)
         with pytest.raises(ConfigError) as raised:
@@ -165,7 +165,7 @@ class TestReferences:
         assert [problem.message for problem in raised.value.problems] == ["`v` is of type own, which gives no secrets"]
 
     def test_a_store_with_a_problem_of_its_own_is_not_called_unknown(self, refused: Refused) -> None:
-        """A store with a problem of its own is not also reported as unknown."""
+        """If a store has a problem of its own, a reference to it is not reported as unknown."""
         problems = refused("secretStores: {a: {region: x}}\nenvs: {p: {A: {from: 'a:k'}}}")
         assert [problem.path for problem in problems] == ["secretStores.a.type"]
 
@@ -183,7 +183,7 @@ class TestVariables:
         assert (one.reference, one.literal) == (None, Text(expected, Where("dsops.yaml", 4)))
 
     def test_all_keys(self, variable: VariableOf) -> None:
-        """`optional`, `default` and `transform` are read; `metadata` is ignored."""
+        """The keys `optional`, `default` and `transform` are read; `metadata` is ignored."""
         one = variable("{from: 'prod:db', optional: yes, default: ~x, transform: trim, metadata: {owner: me}}")
         assert (one.optional, one.default and one.default.text) == (True, "~x")
         assert [step.name for step in one.transforms] == ["trim"]
@@ -221,7 +221,7 @@ class TestVariables:
         ],
     )
     def test_mistakes_are_told_without_the_value(self, refused: Refused, written: str, message: str) -> None:
-        """Problems of a variable never show its value, which may be the secret itself."""
+        """Problems of a variable are reported without its value, which may be the secret itself."""
         problems = refused(f"{STORES}envs:\n  p:\n    A: {written}\n")
         assert [message] == [problem.message for problem in problems]
         assert problems[0].where == Where("dsops.yaml", 4)
@@ -236,5 +236,5 @@ class TestVariables:
         ],
     )
     def test_an_unknown_key_gets_the_one_that_was_meant(self, refused: Refused, key: str, hint: str) -> None:
-        """An unknown key of a variable has a suggestion, even for a different word."""
+        """The error for an unknown key of a variable suggests a key, even for quite different words."""
         assert [hint] == [entry.hint for entry in refused(f"{STORES}envs: {{p: {{A: {{from: 'prod:x', {key}: 1}}}}}}")]

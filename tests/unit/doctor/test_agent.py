@@ -1,4 +1,4 @@
-"""Doctor's checks of the agent, and its repairs for an agent that is gone."""
+"""Doctor's checks of the agent, and its repairs for sockets of agents that no longer run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RUNNING = (RESULT, pack([b"4711", b"2", b"2026-11-24T12:00:00Z", SESSION, LONG_T
 
 @pytest.fixture
 def world() -> Iterator[dict[str, str]]:
-    """An environment with a folder for sockets; pytest's own folders have too long names."""
+    """Yield an environment with a folder for sockets, because pytest's own folders have too long names."""
     folder = tempfile.mkdtemp(prefix="dsops-")
     os.mkdir(f"{folder}/dsops", 0o700)
     yield {"XDG_RUNTIME_DIR": folder}
@@ -36,19 +36,19 @@ def world() -> Iterator[dict[str, str]]:
 
 
 def address_in(world: dict[str, str]) -> str:
-    """The address of this dsops' agent."""
+    """Return the address of the agent of this dsops."""
     return client.address_in(client.folder_of(world))
 
 
 def leave_socket(address: str) -> None:
-    """Leaves a socket without a listener."""
+    """Leave a socket without a listener."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as left:
         left.bind(address)
 
 
 @contextmanager
 def agent_that_answers(address: str, kind: int, data: bytes) -> Iterator[list[list[bytes]]]:
-    """An agent that gives one answer; yields the requests."""
+    """Run an agent that gives one answer; yield the requests."""
     requests: list[list[bytes]] = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(address)
@@ -82,24 +82,24 @@ def agent_that_answers(address: str, kind: int, data: bytes) -> Iterator[list[li
     ],
 )
 def test_why_no_agent_is_used_is_said(environ: dict[str, str], why: str) -> None:
-    """A reason not to use an agent is no failure."""
+    """If settings switch the agent off, the check passes and gives the reason."""
     assert list(check_agent(environ)) == [Check("doctor.agent", "agent", "skipped", f"not used: {why}")]
 
 
 def test_an_unwanted_agent_is_not_looked_for(world: dict[str, str]) -> None:
-    """With `--no-agent`, none is looked for."""
+    """With `--no-agent` doctor does not look for an agent."""
     [check] = check_agent(world, is_refused=True)
     assert check.detail == "not used: --no-agent was given"
 
 
 def test_a_missing_agent_is_fine(world: dict[str, str]) -> None:
-    """A missing agent is fine: it is started on demand."""
+    """If no agent runs, the check passes, because an agent is started on demand."""
     [check] = check_agent(world)
     assert (check.status, check.detail) == ("ok", "none runs: the next `dsops exec` starts it")
 
 
 def test_a_running_agent_reports_its_age_and_contents(world: dict[str, str]) -> None:
-    """The detail has the agent's age and contents; nothing of this environment is sent to it."""
+    """The check's detail has the agent's age and contents; no part of this environment is sent to the agent."""
     with agent_that_answers(address_in(world), *RUNNING) as requests:
         agent, sessions = check_agent(world)
     assert agent.detail == f"dsops {__version__}, process 4711, since 2026-11-24T12:00:00Z"
@@ -108,7 +108,7 @@ def test_a_running_agent_reports_its_age_and_contents(world: dict[str, str]) -> 
 
 
 def test_the_sessions_that_end_first_are_named(world: dict[str, str]) -> None:
-    """The sessions that end first are named; `dsops agent status` lists all."""
+    """The detail lists the sessions that end first; `dsops agent status` lists all."""
     held_sessions = [
         json.dumps({"store": f"s{n}", "expiration": f"2026-11-24T1{9 - n}:00:00Z"}).encode() for n in range(5)
     ]
@@ -120,7 +120,7 @@ def test_the_sessions_that_end_first_are_named(world: dict[str, str]) -> None:
 
 
 def test_an_older_agent_ends_when_asked(world: dict[str, str]) -> None:
-    """An older agent ends when asked; that is its own rule and needs no action."""
+    """An older agent ends by itself when it is asked; the user need not act."""
     with agent_that_answers(address_in(world), DECLINED, AGAIN):
         [check] = check_agent(world)
     assert check.status == "ok"
@@ -128,7 +128,10 @@ def test_an_older_agent_ends_when_asked(world: dict[str, str]) -> None:
 
 
 def test_an_agent_of_another_python_is_a_repairable_warning(world: dict[str, str]) -> None:
-    """Repair removes the socket; the next client starts its own agent, and the other one ends when idle."""
+    """An agent of another Python is a warning; the repair removes its socket.
+
+    The next client starts a new agent, and the old one ends when it is idle.
+    """
     address = address_in(world)
     with agent_that_answers(address, DECLINED, b""):
         [check] = check_agent(world)
@@ -139,7 +142,7 @@ def test_an_agent_of_another_python_is_a_repairable_warning(world: dict[str, str
 
 
 def test_an_agent_of_another_installation_is_left_alone(world: dict[str, str]) -> None:
-    """The socket of another installation has another name and a listener, so it stays."""
+    """The socket of another installation's agent has another name and a listener, so doctor leaves it alone."""
     other = f"{client.folder_of(world)}/0123456789abcdef"
     with agent_that_answers(other, DECLINED, b"") as requests:
         assert [check.status for check in check_agent(world)] == ["ok"]
@@ -149,7 +152,10 @@ def test_an_agent_of_another_installation_is_left_alone(world: dict[str, str]) -
 
 @pytest.mark.parametrize("name", ["", "0123456789abcdef"])
 def test_a_socket_without_an_agent_is_a_warning_and_removed(world: dict[str, str], name: str) -> None:
-    """A socket without a listener is removed, whether of this dsops or another; other files stay."""
+    """A socket without a listener is a warning and is removed by the repair, whichever dsops made it.
+
+    Other files stay.
+    """
     address = f"{client.folder_of(world)}/{name}" if name else address_in(world)
     leave_socket(address)
     others = [f"{client.folder_of(world)}/notes", f"{client.folder_of(world)}/fedcba9876543210"]
@@ -168,7 +174,7 @@ def test_a_socket_without_an_agent_is_a_warning_and_removed(world: dict[str, str
 
 
 def test_an_agent_that_comes_meanwhile_keeps_its_socket(world: dict[str, str]) -> None:
-    """The repair checks the socket again under the lock that starting an agent takes."""
+    """If an agent starts between check and repair, its socket stays: the repair checks again under the start lock."""
     address = address_in(world)
     leave_socket(address)
     [repair] = agent_repairs(world)
@@ -179,7 +185,10 @@ def test_an_agent_that_comes_meanwhile_keeps_its_socket(world: dict[str, str]) -
 
 
 def test_a_folder_that_others_can_enter_is_a_warning_and_closed(world: dict[str, str]) -> None:
-    """Such a folder is not used, and sockets in it are not checked before it is closed."""
+    """A socket folder that other users can enter is a warning; the repair closes it.
+
+    Until then dsops does not use the folder, and doctor does not check the sockets in it.
+    """
     folder = client.folder_of(world)
     Path(folder).chmod(0o755)
     [warning] = check_agent(world)
@@ -193,7 +202,10 @@ def test_a_folder_that_others_can_enter_is_a_warning_and_closed(world: dict[str,
 
 
 def test_an_open_parent_folder_is_reported_and_left_alone(world: dict[str, str]) -> None:
-    """The surrounding folder may be the user's home, so its mode is not changed."""
+    """If the parent folder is open to others, doctor reports it but does not change its mode.
+
+    It may be the home folder.
+    """
     folder = world["XDG_RUNTIME_DIR"]
     Path(folder).chmod(0o755)
     warning, agent = check_agent(world)
@@ -203,7 +215,7 @@ def test_an_open_parent_folder_is_reported_and_left_alone(world: dict[str, str])
 
 @pytest.mark.parametrize("answer", [b"", pack([b"4711", b"2"])])
 def test_an_unresponsive_agent_is_a_warning(world: dict[str, str], answer: bytes) -> None:
-    """An unresponsive agent is not ended: it may be busy."""
+    """If an agent does not respond, doctor warns but does not end it, since it may be busy."""
     address = address_in(world)
     with agent_that_answers(address, RESULT, answer):
         [check] = check_agent(world)
@@ -213,7 +225,10 @@ def test_an_unresponsive_agent_is_a_warning(world: dict[str, str], answer: bytes
 
 
 def test_a_folder_behind_a_link_is_reported_and_left_alone(world: dict[str, str]) -> None:
-    """A link's owner decides where it leads, so its target is not changed."""
+    """If the socket folder is reached through a link, doctor warns but does not change the target.
+
+    The owner of the link decides where it leads.
+    """
     folder = client.folder_of(world)
     os.rename(folder, f"{folder}-real")
     Path(f"{folder}-real").chmod(0o755)
@@ -233,7 +248,7 @@ def test_a_folder_behind_a_link_is_reported_and_left_alone(world: dict[str, str]
 def test_a_runtime_folder_that_can_not_be_used_is_a_warning(
     world: dict[str, str], folder_of: Callable[[str], str], detail: str
 ) -> None:
-    """These problems cannot be repaired by doctor."""
+    """Problems of the runtime folder are warnings that doctor cannot repair."""
     environ = {"XDG_RUNTIME_DIR": folder_of(world["XDG_RUNTIME_DIR"])}
     check = next(check for check in check_agent(environ) if check.code == "doctor.agent-folder")
     assert (check.status, check.detail) == ("warning", detail)

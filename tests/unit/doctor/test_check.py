@@ -1,4 +1,4 @@
-"""Relations between checks: one cause is reported once."""
+"""Doctor reports each cause once: checks that fail for the same reason as an earlier check are skipped."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SOURCES = Path(__file__).parents[3] / "src" / "dsops"
 
 
 def test_what_fails_for_the_same_reason_is_skipped() -> None:
-    """For two checks that fail for the same reason, the first one has the error."""
+    """If two checks fail for the same reason, the first has the error and the second is skipped."""
     endpoint = failed("doctor.endpoint", "endpoint sts.us-east-1", Unreachable("could not reach sts"))
     base = failed("doctor.base-credentials", "base credentials", Unreachable("could not reach sts"))
 
@@ -25,14 +25,14 @@ def test_what_fails_for_the_same_reason_is_skipped() -> None:
 
 
 def test_a_longer_wait_for_the_same_server_is_skipped() -> None:
-    """A check with a longer time limit for the same server is skipped, too."""
+    """A check that failed at the same server with a longer time limit is skipped, too."""
     endpoint = failed("doctor.endpoint", "endpoint sts.us-east-1", TimedOut("no complete answer from sts within 5 s"))
     base = failed("doctor.base-credentials", "base credentials", TimedOut("no complete answer from sts within 30 s"))
     assert [check.status for check in attributed([endpoint, base])] == ["failed", "skipped"]
 
 
 def test_another_reason_is_a_failure_of_its_own() -> None:
-    """Another message or another code is a separate failure."""
+    """A check that failed with another message or another code is a separate failure."""
     checks = [
         failed("doctor.endpoint", "endpoint sts.us-east-1", Unreachable("could not reach sts")),
         failed("doctor.base-credentials", "base credentials", Unreachable("could not reach another")),
@@ -42,7 +42,7 @@ def test_another_reason_is_a_failure_of_its_own() -> None:
 
 
 def test_without_certificates_no_server_is_a_failure_of_its_own() -> None:
-    """Each server names itself in its error; if there are certificates, the servers' errors count."""
+    """If the certificates check failed, the TLS errors of servers are skipped; otherwise they are failures."""
     certificates = failed("doctor.certificates", "certificates", VariableInvalid("AWS_CA_BUNDLE names x"))
     server = failed("doctor.endpoint", "endpoint sts.us-east-1", TlsRefused("sts can't be trusted without"))
     assert [check.status for check in attributed([certificates, server])] == ["failed", "skipped"]
@@ -51,20 +51,20 @@ def test_without_certificates_no_server_is_a_failure_of_its_own() -> None:
 
 
 def test_equal_errors_of_two_stores_are_both_reported() -> None:
-    """Two stores with the same error are two failures."""
+    """If two stores have the same error, both are failures."""
     checks = [failed("doctor.store", name, Unreachable("could not reach sts")) for name in ("store a", "store b")]
     assert list(attributed(checks)) == checks
 
 
 def test_a_check_with_further_problems_stays() -> None:
-    """A check with further problems stays, since they would be lost."""
+    """A check that also reports other problems is not skipped, because they would be lost."""
     lost = Unreachable("could not reach sts")
     both = Check("doctor.store", "store a", "failed", "", errors=(lost, VariableInvalid("HTTPS_PROXY is wrong")))
     assert list(attributed([failed("doctor.endpoint", "endpoint", lost), both]))[1] == both
 
 
 def test_every_code_is_known_and_documented() -> None:
-    """The source and the table have the same codes, and the page lists all of them."""
+    """The source and the table have the same check codes, and the page lists all of them."""
     files = [*SOURCES.glob("doctor/*.py"), SOURCES / "cli" / "look" / "doctor.py"]
     text = "\n".join(file.read_text() for file in files)
     used = set(re.findall(r'(?:Check|failed)\(\s*"([a-z.-]+)"', text))

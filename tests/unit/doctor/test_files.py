@@ -1,4 +1,4 @@
-"""File modes of files that affect the identity."""
+"""Doctor's checks and repairs of the modes of credential and configuration files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ secretStores:
 
 
 def file_with(path: Path, mode: int, text: str = "") -> str:
-    """Creates a file with that mode."""
+    """Create a file with that mode."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     path.chmod(mode)
@@ -36,7 +36,7 @@ def file_with(path: Path, mode: int, text: str = "") -> str:
     [(0o644, READ, 0o600), (0o666, WRITTEN, 0o644), (0o604, READ, 0o600), (0o602, WRITTEN, 0o600)],
 )
 def test_a_mode_that_admits_others_is_found(tmp_path: Path, mode: int, forbidden: int, wanted: int) -> None:
-    """The wanted mode is the file's mode without the excess bits."""
+    """A mode that gives others access is reported; the suggested mode is the old one without the excess bits."""
     path = file_with(tmp_path / "file", mode)
     [loose] = loose_files([Watched(path, forbidden)])
     assert loose == TooOpenFile(path, mode, forbidden, is_link=False, is_ours=True)
@@ -45,21 +45,24 @@ def test_a_mode_that_admits_others_is_found(tmp_path: Path, mode: int, forbidden
 
 @pytest.mark.parametrize(("mode", "forbidden"), [(0o600, READ), (0o400, READ), (0o644, WRITTEN), (0o755, WRITTEN)])
 def test_a_private_mode_is_fine(tmp_path: Path, mode: int, forbidden: int) -> None:
-    """Others may read a file without secrets."""
+    """A private mode is accepted; a file without secrets may be readable by others."""
     watched = [Watched(file_with(tmp_path / "file", mode), forbidden)]
     assert list(loose_files(watched)) == []
     assert [(check.status, check.detail) for check in check_files(watched, "/")] == [("ok", "1 file looked at")]
 
 
 def test_missing_and_special_files_are_ignored(tmp_path: Path) -> None:
-    """A missing file is normal; a folder or a pipe in its place is reported by its reader."""
+    """A missing file is accepted.
+
+    A folder or pipe in its place is ignored here, because the file's reader reports it.
+    """
     os.mkfifo(tmp_path / "pipe", 0o666)
     paths = [tmp_path / "missing", tmp_path, tmp_path / "pipe", Path(f"{tmp_path}/a\0b")]
     assert list(loose_files([Watched(str(path), READ) for path in paths])) == []
 
 
 def test_every_file_that_counts_is_looked_at(tmp_path: Path) -> None:
-    """Configuration, AWS's two files, tokens of variables and stores, login caches, and dsops' lists are checked."""
+    """Doctor checks the configuration, AWS's two files, token files, login caches, and dsops' own lists."""
     file_with(tmp_path / ".aws" / "sso" / "cache" / "0123.json", 0o600)
     file_with(tmp_path / ".aws" / "sso" / "cache" / "notes.txt", 0o644)
     environ = {"HOME": str(tmp_path), "AWS_WEB_IDENTITY_TOKEN_FILE": "/var/run/token"}
@@ -80,7 +83,7 @@ def test_every_file_that_counts_is_looked_at(tmp_path: Path) -> None:
 
 
 def test_our_own_empty_file_is_not_looked_at(tmp_path: Path) -> None:
-    """It replaces the user's own files in a sandbox, and every user may read it."""
+    """The empty file that replaces the user's AWS files in a sandbox is not checked; every user may read it."""
     environ = {"HOME": str(tmp_path), "AWS_SHARED_CREDENTIALS_FILE": empty_file(), "AWS_CONFIG_FILE": empty_file()}
     assert [
         watched_file.path for watched_file in watched_files([], [], environ, "/") if watched_file.path == empty_file()
@@ -89,13 +92,13 @@ def test_our_own_empty_file_is_not_looked_at(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("text", "forbidden"), [("aws_secret_access_key = hush", READ), ("region = x", WRITTEN)])
 def test_a_config_file_is_a_secret_when_it_has_one(tmp_path: Path, text: str, forbidden: int) -> None:
-    """A config file with keys is a secret; without keys it is as public as the configuration."""
+    """A config file with keys must be private; without keys others may read it."""
     path = file_with(tmp_path / ".aws" / "config", 0o644, f"[default]\n{text}\n")
     assert Watched(path, forbidden) in watched_files([], [], {"HOME": str(tmp_path)}, "/")
 
 
 def test_a_warning_says_what_others_may_do_and_what_to_type(tmp_path: Path) -> None:
-    """Reading a secret and changing a configuration have different warnings."""
+    """The warning says what other users can do (read a secret, change a configuration) and which command to type."""
     secret, config = file_with(tmp_path / "credentials", 0o644), file_with(tmp_path / "dsops.yaml", 0o666)
     first, second = check_files([Watched(secret, READ), Watched(config, WRITTEN)], "/")
     assert (first.status, first.detail) == ("warning", "others may read it: its mode is 644")
@@ -105,7 +108,7 @@ def test_a_warning_says_what_others_may_do_and_what_to_type(tmp_path: Path) -> N
 
 
 def test_a_file_has_the_name_that_a_user_would_type(tmp_path: Path) -> None:
-    """A file below the working folder has a relative name; a name with special characters is quoted."""
+    """A file below the working folder is named by its relative path; a path with special characters is quoted."""
     watched = [Watched(file_with(tmp_path / "my config" / "dsops.yaml", 0o666), WRITTEN)]
     [here] = check_files(watched, str(tmp_path / "my config"))
     [above] = check_files(watched, str(tmp_path))
@@ -114,7 +117,7 @@ def test_a_file_has_the_name_that_a_user_would_type(tmp_path: Path) -> None:
 
 
 def test_mending_takes_away_no_more_than_that(tmp_path: Path) -> None:
-    """The repair keeps the owner's permissions and execution bits."""
+    """The repair removes only the excess permissions; the owner's permissions and execution bits stay."""
     path = file_with(tmp_path / "dsops.yaml", 0o777)
     [repair] = file_repairs([Watched(path, WRITTEN)])
     assert (repair.before, repair.after) == ("mode 777", "mode 755")
@@ -124,7 +127,7 @@ def test_mending_takes_away_no_more_than_that(tmp_path: Path) -> None:
 
 
 def test_a_failed_repair_gives_its_reason(tmp_path: Path) -> None:
-    """A file that has disappeared gives an error with the reason."""
+    """If the file has disappeared, the repair gives an error with the reason."""
     path = file_with(tmp_path / "file", 0o666)
     [repair] = file_repairs([Watched(path, WRITTEN)])
     os.unlink(path)
@@ -132,7 +135,10 @@ def test_a_failed_repair_gives_its_reason(tmp_path: Path) -> None:
 
 
 def test_a_link_is_reported_and_left_alone(tmp_path: Path) -> None:
-    """The target of a link may belong to another user; the hint names the file."""
+    """If the file is a symbolic link, doctor reports it but does not change it.
+
+    The target may be another user's file.
+    """
     target = file_with(tmp_path / "target", 0o666)
     (tmp_path / "link").symlink_to(target)
     watched = [Watched(str(tmp_path / "link"), WRITTEN)]
@@ -142,7 +148,7 @@ def test_a_link_is_reported_and_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_link_that_comes_meanwhile_is_not_followed(tmp_path: Path) -> None:
-    """Another process may put a link there between check and change."""
+    """If another process puts a link in place of the file between check and repair, the repair does not follow it."""
     path = file_with(tmp_path / "file", 0o666)
     [repair] = file_repairs([Watched(path, WRITTEN)])
     victim = file_with(tmp_path / "victim", 0o666)
@@ -153,7 +159,10 @@ def test_a_link_that_comes_meanwhile_is_not_followed(tmp_path: Path) -> None:
 
 
 def test_a_platforms_token_file_is_not_checked(tmp_path: Path) -> None:
-    """Kubernetes has links to root's files, and a pod has no other users."""
+    """Token files that a platform provides are not checked.
+
+    Kubernetes links to root's files, and a pod has one user.
+    """
     token = file_with(tmp_path / "data" / "token", 0o644)
     (tmp_path / "token").symlink_to(token)
     environ = {"HOME": str(tmp_path), "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token")}
@@ -163,7 +172,7 @@ def test_a_platforms_token_file_is_not_checked(tmp_path: Path) -> None:
 
 
 def test_a_secret_of_another_user_is_not_checked(tmp_path: Path) -> None:
-    """The owner of another user's secret allowed this user to read it."""
+    """A secret file of another user is not checked, because its owner allowed this user to read it."""
     if os.geteuid() != 0:
         pytest.skip("only root can give a file away")
     path = file_with(tmp_path / "file", 0o644)
@@ -172,7 +181,7 @@ def test_a_secret_of_another_user_is_not_checked(tmp_path: Path) -> None:
 
 
 def test_a_file_of_another_user_is_reported_and_left_alone(tmp_path: Path) -> None:
-    """A file of another user has to be changed by its owner."""
+    """A file of another user is reported but not changed; its owner has to change it."""
     if os.geteuid() != 0:
         pytest.skip("only root can give a file away")
     path = file_with(tmp_path / "file", 0o666)

@@ -1,4 +1,4 @@
-"""Doctor's checks of the keyring, based on dsops' own list of its contents."""
+"""Doctor's checks of the keyring, based on dsops' own index of its contents."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ secretStores:
 
 
 def environ_with(home: Path, *serial_numbers: str) -> dict[str, str]:
-    """An environment whose keyring has these seeds."""
+    """Return an environment whose keyring has the seeds of these devices."""
     environ = {"HOME": str(home)}
     if serial_numbers:
         Path(index.path_of(environ)).parent.mkdir(parents=True)
@@ -33,23 +33,23 @@ def environ_with(home: Path, *serial_numbers: str) -> dict[str, str]:
 
 
 def steps() -> list[Step]:
-    """The steps of a store with an MFA device."""
+    """Return the steps of a store with an MFA device."""
     return list(plan_of(STORE, store="role").steps.values())
 
 
 def test_a_keyring_without_entries_of_dsops_is_skipped(tmp_path: Path) -> None:
-    """Without entries of dsops the check is skipped, and the extra is not needed."""
+    """If the keyring has no entries of dsops, the check is skipped, and the extra is not required."""
     assert check_keyring(steps(), environ_with(tmp_path), is_installed=False).status == "skipped"
 
 
 def test_a_keyring_that_is_switched_off_is_not_looked_at(tmp_path: Path) -> None:
-    """A keyring that is switched off, as in a sandbox, is not checked."""
+    """If the keyring is switched off, as in a sandbox, it is not checked."""
     check = check_keyring(steps(), {**environ_with(tmp_path, SERIAL), "DSOPS_KEYRING": "off"}, is_installed=False)
     assert (check.status, check.detail) == ("skipped", "not used: DSOPS_KEYRING is off")
 
 
 def test_a_seed_that_is_needed_wants_the_extra(tmp_path: Path) -> None:
-    """The hint says how to install the extra."""
+    """If a store needs a seed and the keyring extra is missing, the hint says how to install it."""
     environ = environ_with(tmp_path, SERIAL)
     check = check_keyring(steps(), environ, is_installed=False)
     assert (check.status, check.hint) == ("warning", install_command("keyring"))
@@ -58,7 +58,7 @@ def test_a_seed_that_is_needed_wants_the_extra(tmp_path: Path) -> None:
 
 
 def test_a_seed_that_no_store_needs_wants_nothing(tmp_path: Path) -> None:
-    """The check still counts the seed, since a person added it."""
+    """If no store needs the seed, the extra is not required; the check still counts the seed."""
     check = check_keyring([], environ_with(tmp_path, SERIAL), is_installed=False)
     assert (check.status, check.detail) == (
         "ok",
@@ -67,7 +67,7 @@ def test_a_seed_that_no_store_needs_wants_nothing(tmp_path: Path) -> None:
 
 
 def test_a_list_that_can_not_be_relied_on_is_a_warning(tmp_path: Path) -> None:
-    """A list that others may write, or with invalid contents, is a warning."""
+    """An index file that other users may write, or that is invalid, is a warning."""
     environ = environ_with(tmp_path, SERIAL)
     path = Path(index.path_of(environ))
     path.chmod(0o666)

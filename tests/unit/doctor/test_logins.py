@@ -1,4 +1,4 @@
-"""Doctor's report on the remaining time of a login."""
+"""Doctor's report on the remaining time of an IAM Identity Center login."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HOUR = timedelta(hours=1)
 
 
 def written(home: Path, ends: timedelta, renewable: timedelta | None = None) -> None:
-    """A token file as the AWS CLI writes it; `renewable` is the time left of the client's registration."""
+    """Write a token file as the AWS CLI does; `renewable` is the remaining time of the client registration."""
     members = {"accessToken": "hush", "region": "us-east-1", "startUrl": URL, "expiresAt": _time(ends)}
     if renewable is not None:
         members |= {"refreshToken": "hush", "clientId": "c", "clientSecret": "hush"}
@@ -56,7 +56,7 @@ def _time(ends: timedelta) -> str:
 def test_a_login_that_ends_soon_is_a_warning(
     tmp_path: Path, ends: timedelta, renewable: timedelta | None, status: str, detail: str
 ) -> None:
-    """A login that ends soon is a warning unless it is renewed without a person."""
+    """A login that ends soon is a warning unless it can be renewed without the user."""
     written(tmp_path, ends, renewable)
     runtime = make_runtime({"HOME": str(tmp_path)})
     [check] = check_logins(_steps(), runtime)
@@ -66,7 +66,7 @@ def test_a_login_that_ends_soon_is_a_warning(
 
 
 def test_a_missing_login_is_reported_by_its_store(tmp_path: Path) -> None:
-    """The store's check says what to type, so the login's check does not repeat it."""
+    """If there is no login, only the store's check reports it, with the command to type."""
     runtime = make_runtime({"HOME": str(tmp_path)})
     assert list(check_logins(_steps(), runtime)) == []
     written(tmp_path, -HOUR)

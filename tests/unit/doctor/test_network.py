@@ -1,4 +1,4 @@
-"""Doctor's checks of clock, proxies, certificates and servers."""
+"""Doctor's checks of the clock, proxies, certificates and servers."""
 
 from __future__ import annotations
 
@@ -41,35 +41,38 @@ SECRETS = resolve_endpoint("secretsmanager", "us-east-1", {})
     ],
 )
 def test_a_clock_is_well_within_a_minute_and_a_failure_over_five(ahead: float, status: str, detail: str) -> None:
-    """If AWS's clock is ahead, the detail says that ours is behind."""
+    """A clock difference over a minute is a warning, over five minutes a failure.
+
+    The detail says in which direction.
+    """
     check = check_clock([STS], [ServerProbe(NOON, ahead, None)])
     assert (check.status, check.detail) == (status, detail)
     assert ("set the clock" in check.hint) is (status != "ok")
 
 
 def test_the_time_of_sts_counts_before_others() -> None:
-    """Without a time from STS, the time of another server is used."""
+    """Doctor compares the clock with STS, or with another server if STS gives no time."""
     glances = [ServerProbe(NOON, 90.0, None), ServerProbe(NOON, 0.0, None)]
     assert check_clock([SECRETS, STS], glances).status == "ok"
     assert check_clock([SECRETS, STS], [glances[0], Unreachable("could not reach it")]).status == "warning"
 
 
 def test_without_a_time_nothing_is_said_of_the_clock() -> None:
-    """The check is skipped without an answer or without a date in it."""
+    """Without an answer, or without a Date in the answer, the clock check is skipped."""
     assert check_clock([STS, SECRETS], [Unreachable("x"), ServerProbe(None, 0.0, None)]).status == "skipped"
     assert check_clock([], []).detail == "no AWS endpoint is called"
 
 
 @pytest.mark.parametrize(("days", "status"), [(30, "ok"), (15, "ok"), (13, "warning"), (-1, "warning")])
 def test_a_certificate_that_ends_soon_is_a_warning(days: int, status: str) -> None:
-    """A certificate that ends within two weeks is a warning."""
+    """A server certificate that ends within two weeks is a warning."""
     [check] = check_endpoints([STS], [ServerProbe(NOON, 0.0, NOON + timedelta(days=days))], NOON)
     assert check.status == status
     assert (NOON + timedelta(days=days)).strftime("%Y-%m-%d") in check.detail
 
 
 def test_a_server_that_can_not_be_reached_is_a_failure_with_its_error() -> None:
-    """An unreachable server is a failure whose error has the hint."""
+    """If a server cannot be reached, the check fails with that error, which has the hint."""
     error = Unreachable("could not reach sts.us-east-1.amazonaws.com", hint="check the network")
     [check, other] = check_endpoints([STS, SECRETS], [error, ServerProbe(None, 0.0, None)], NOON)
     assert (check.status, check.errors, check.hint) == ("failed", (error,), "check the network")
@@ -77,7 +80,7 @@ def test_a_server_that_can_not_be_reached_is_a_failure_with_its_error() -> None:
 
 
 def test_a_server_that_answers_calls_alone_is_a_warning() -> None:
-    """Something between may block all but calls; a run still works, so this is a warning."""
+    """A server that answers signed calls, but none without credentials, is a warning: runs still work."""
     error = Unreachable("lost the connection to sts", why="connection reset", hint="try again")
     [check] = check_endpoints([STS], [error], NOON, is_all_well=True)
     assert (check.status, check.errors, check.hint) == ("warning", (), "try again")
@@ -110,14 +113,14 @@ def test_a_server_that_answers_calls_alone_is_a_warning() -> None:
     ],
 )
 def test_which_servers_are_reached_through_which_proxy(environ: dict[str, str], status: str, detail: str) -> None:
-    """A password in a proxy's address is not shown."""
+    """The check lists which servers are reached through which proxy, without the proxy's password."""
     check = check_proxies([STS, SECRETS], environ)
     assert (check.status, check.detail) == (status, detail)
     assert "hush" not in str(check)
 
 
 def test_certificates_of_a_variable_are_counted(tmp_path: Path) -> None:
-    """The number of certificates in a bundle or a folder is shown; without a variable, the system's are used."""
+    """The check counts the certificates of a variable's bundle or folder, or says that the system's are used."""
     text = make_authority(tmp_path).bundle.read_text()
     (tmp_path / "two.pem").write_text(text + make_authority(tmp_path).bundle.read_text())
     (tmp_path / "folder").mkdir()
@@ -129,7 +132,7 @@ def test_certificates_of_a_variable_are_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "no certificate", "cut off", "empty folder"])
 def test_certificates_that_can_not_be_used_are_a_failure(tmp_path: Path, kind: str) -> None:
-    """An incomplete certificate does not count; the hint names the variable."""
+    """Unusable certificates are a failure whose hint names the variable; an incomplete certificate does not count."""
     text = make_authority(tmp_path).bundle.read_text()
     path = tmp_path / "bundle"
     if kind == "empty folder":
@@ -143,7 +146,7 @@ def test_certificates_that_can_not_be_used_are_a_failure(tmp_path: Path, kind: s
 
 
 def test_without_tls_no_certificates_are_needed() -> None:
-    """A sandbox on loopback uses plain HTTP: then the check is only a warning."""
+    """If no server uses TLS (a sandbox on loopback), unusable certificates are only a warning."""
     plain = resolve_endpoint("sts", "us-east-1", {}, endpoint_url="http://127.0.0.1:4566")
     check = check_certificates([plain], {"AWS_CA_BUNDLE": "/no/such/file"}, "/")
     assert (check.status, check.errors) == ("warning", ())
@@ -165,7 +168,7 @@ envs:
 
 
 def test_every_server_that_a_plan_calls_is_named() -> None:
-    """A secret's ARN may name another region than its store; a literal has no server."""
+    """Doctor lists every server that a plan calls: a secret's ARN may name another region; a literal has no server."""
     found = [endpoint.url for endpoint in endpoints_of_plan(plan_of(STORES, "e"), make_runtime())]
     assert sorted(found) == [
         "http://127.0.0.1:4566",
@@ -177,7 +180,7 @@ def test_every_server_that_a_plan_calls_is_named() -> None:
 
 @pytest.mark.parametrize(("silent", "requests"), [(True, 1), (False, 2)])
 def test_a_connection_that_breaks_is_tried_once_more_and_silence_is_not(*, silent: bool, requests: int) -> None:
-    """A broken connection is retried, since it may be a coincidence; silence for the whole limit is not."""
+    """A connection that breaks is retried once; a server that is silent for the whole time limit is not."""
     with StubServer(lambda _: _broken(silent=silent, number=len(server.seen))) as server:
         scene = Scene()
         client = scene.client._replace(connect_timeout_ms=300)

@@ -1,4 +1,4 @@
-"""What doctor asks goes out side by side: many stores take no more rounds than the deepest of them."""
+"""Doctor checks stores concurrently: many stores take as many rounds of calls as the deepest one alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STORE = """
 
 
 class Amazon(InMemoryAws):
-    """AWS in memory that also says who calls, and answers those who ask for nothing."""
+    """An AWS stub in memory that also answers GetCallerIdentity and requests for its Date header."""
 
     def __init__(self) -> None:
         super().__init__(FixedClock())
@@ -32,7 +32,7 @@ class Amazon(InMemoryAws):
         self.unreachable: set[str] = set()
 
     def start(self, request: object, token: object) -> None:
-        """Takes a request; a host that can't be reached fails it."""
+        """Accept a request; fail it if its host is unreachable."""
         assert isinstance(request, WireRequest)
         if request.address.host in self.unreachable:
             raise Unreachable(f"could not reach {request.address.host}")
@@ -51,7 +51,7 @@ class Amazon(InMemoryAws):
 
 
 def plan_with(stores: int, secrets: int = 1) -> Plan:
-    """An environment that reads secrets from each of so many stores, each with a role of its own."""
+    """Return the plan of an environment that reads secrets from this many stores, each with its own role."""
     lines = ["secretStores:", *[STORE.format(n=n) for n in range(stores)], "envs:", "  e:"]
     lines += [f"    V{n}_{m}: {{from: 'secrets-{n}:s{m}'}}" for n in range(stores) for m in range(secrets)]
     return plan_of(_long_references("\n".join(lines)), "e")
@@ -62,14 +62,14 @@ def _long_references(text: str) -> str:
 
 
 def examine(aws: Amazon, *plans: Plan, runtime: Runtime | None = None) -> StoreProbe:
-    """What came of trying them."""
+    """Return what doctor's probe of these plans finds."""
     runtime = runtime or make_runtime(KEYS)
     endpoints = {each.url: each for plan in plans for each in endpoints_of_plan(plan, runtime)}
     return tasks.run(try_all(plans, list(endpoints.values()), runtime), aws, sleep=lambda _: None)
 
 
 def test_twenty_stores_take_the_rounds_of_one() -> None:
-    """Two: the caller and all roles are asked at once, then all secrets are read at once; servers on the side."""
+    """Twenty stores take two rounds: the caller and all roles, then all secrets; server checks run beside them."""
     aws = Amazon()
     aws.secrets = {"s0": "hush"}
 
@@ -82,7 +82,7 @@ def test_twenty_stores_take_the_rounds_of_one() -> None:
 
 
 def test_one_store_takes_as_many() -> None:
-    """What is compared with."""
+    """A single store takes the same two rounds."""
     aws = Amazon()
     aws.secrets = {"s0": "hush"}
     examine(aws, plan_with(1))
@@ -91,7 +91,7 @@ def test_one_store_takes_as_many() -> None:
 
 
 def test_several_environments_share_what_they_have_in_common() -> None:
-    """One role, one server and one caller are asked about once."""
+    """If environments share a role, a server and a caller, each is checked once."""
     aws = Amazon()
     aws.secrets = {"s0": "hush"}
     plan = plan_with(1)
@@ -110,7 +110,7 @@ def test_each_server_that_answers_is_progress() -> None:
 
 
 def test_batches_that_are_refused_are_a_warning_with_the_statement() -> None:
-    """The secrets are read all the same, one by one."""
+    """If AWS denies batch reads, doctor warns with the policy statement to add; the secrets are read one by one."""
     aws = Amazon()
     aws.secrets = {f"s{n}": "hush" for n in range(12)}
     aws.rule = lambda call: DENIED if call.action == "BatchGetSecretValue" else None
@@ -124,7 +124,7 @@ def test_batches_that_are_refused_are_a_warning_with_the_statement() -> None:
 
 
 def test_batches_that_are_allowed_or_not_tried_are_no_warning() -> None:
-    """Up to ten secrets are read one by one anyway."""
+    """If batch reads are allowed or not needed (up to ten secrets), there is no warning."""
     for secrets in (12, 1):
         aws = Amazon()
         aws.secrets = {f"s{n}": "hush" for n in range(12)}
@@ -146,7 +146,10 @@ secretStores:
 
 
 def test_a_refused_role_is_told_all_that_its_trust_policy_needs() -> None:
-    """AWS names one missing action at a time; the next one would be met after that."""
+    """If AWS denies a role, doctor's hint lists all actions that its trust policy needs.
+
+    AWS itself names one missing action at a time.
+    """
     aws = Amazon()
     message = "User: SESSION is not authorized to perform: sts:TagSession on resource: RESOURCE"
     aws.rule = lambda call: Refusal("AccessDenied", message, 403) if call.action == "AssumeRole" else None
@@ -161,7 +164,10 @@ def test_a_refused_role_is_told_all_that_its_trust_policy_needs() -> None:
 
 
 def test_a_refusal_is_told_with_the_command_that_finds_its_reason() -> None:
-    """Of that environment and store; what has another reason, such as a missing secret, has none."""
+    """A denied check's hint is the `dsops explain` command for its environment and store.
+
+    A failure with another reason, such as a missing secret, keeps its own hint.
+    """
     aws = Amazon()
     aws.rule = lambda call: DENIED if call.action == "GetSecretValue" else None
     [denied] = [check for check in examine(aws, plan_with(1)).checks if check.status == "failed"]
@@ -172,13 +178,13 @@ def test_a_refusal_is_told_with_the_command_that_finds_its_reason() -> None:
 
 
 def test_a_role_that_lets_in_needs_nothing_besides() -> None:
-    """The same store where it works."""
+    """If the role can be assumed, there is no check of its trust policy."""
     found = examine(Amazon(), plan_of(TAGGED, store="role", ambient=LONG_TERM))
     assert {check.code for check in found.checks} == {"doctor.base-credentials", "doctor.store"}
 
 
 def test_a_server_that_is_not_there_is_the_one_failure() -> None:
-    """Whatever calls it is skipped, and names it."""
+    """If a server is unreachable, only its own check fails; checks that need the server are skipped and name it."""
     aws = Amazon()
     aws.unreachable = {"sts.us-east-1.amazonaws.com"}
     plan = plan_with(2)

@@ -1,4 +1,4 @@
-"""From policies to findings: the first failing place, its cause, certainty and remedy."""
+"""Findings from policies: which policy denies a call, with cause, certainty and remedy."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def findings(
     actions: tuple[str, ...] = (),
     **given: Any,
 ) -> list[RefusalFinding]:
-    """The findings for a call with these policies; a policy that is not given does not exist."""
+    """Return the findings for a call under these policies; a policy type that is not passed does not exist."""
     places: dict[Place, tuple[tuple[Policy, ...], ...]] = {"scp": (), "rcp": (), "session": (), "resource": ()}
     missing = {gap.place for gap in unread}
     for place in ("identity", "boundary"):
@@ -75,7 +75,7 @@ ANY = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*",
 
 
 class TestCause:
-    """Each way to be denied has its own cause."""
+    """Each way in which policies deny a call has its own cause in the finding."""
 
     @pytest.mark.parametrize(
         ("given", "context", "cause"),
@@ -136,7 +136,7 @@ class TestCause:
         ],
     )
     def test_a_trust_policy_refuses_for_a_reason(self, given: Policy, context: dict[str, str], cause: str) -> None:
-        """A trust policy that denies has a cause, proven since everything was read."""
+        """A trust policy that denies gives the matching cause; the cause is proven because every policy was read."""
         finding_list = findings(identity=ALL, trust=given, context=context)
 
         assert [(cause, "proven", "role trust policy")] == [
@@ -161,7 +161,7 @@ class TestCause:
         ],
     )
     def test_the_callers_side_refuses(self, given: dict[str, Any], cause: str, policy_type: str) -> None:
-        """If the trust policy names the account, the caller's own policies have the cause."""
+        """If the trust policy allows the caller's account, the finding names the caller's own policy as the cause."""
         finding_list = findings(trust=trusting(ROOT), **given)
 
         assert (cause, "proven", policy_type) == (
@@ -217,7 +217,7 @@ class TestCause:
 
 
 class TestNearest:
-    """Choice of the statement that is named."""
+    """Which statement of a policy a finding names."""
 
     def test_the_statement_that_names_the_caller_is_nearer(self) -> None:
         """The statement that names the caller is nearer than one that names another principal."""
@@ -241,17 +241,17 @@ class TestNearest:
         )
 
     def test_a_statement_about_another_service_is_not_near(self) -> None:
-        """A statement on another service is never named."""
+        """A finding never names a statement about another service."""
         finding_list = findings(identity=policy("identity", allow("s3:*")), trust=trusting(ROOT))
 
         assert (0, ()) == (finding_list[0].place.statement, finding_list[0].mismatches)
 
 
 class TestCertainty:
-    """Certainty: proven only if nothing unread could change it."""
+    """A finding is proven only if no unread policy or value could change it."""
 
     def test_a_refusal_that_stands_whatever_is_unread_is_proven(self) -> None:
-        """A trust policy that does not name the caller is proven, whatever is unread."""
+        """A trust policy that does not name the caller is a proven cause, even if other policies are unread."""
         unread = (Unread("identity", "denied"), Unread("scp", "denied"), Unread("boundary", "denied"))
 
         finding_list = findings(ALICE, "sts:AssumeRole", TARGET, *unread, trust=trusting({"AWS": OTHER}))
@@ -261,7 +261,7 @@ class TestCertainty:
         ]
 
     def test_policies_that_are_half_read_are_likely(self) -> None:
-        """Identity policies that were partly read make the cause likely and list what is missing."""
+        """If only some identity policies were read, the cause is likely and the finding lists the missing ones."""
         unread = Unread("identity", "not allowed to read policy B")
         half = policy("identity", allow("sts:AssumeRole", f"{TARGET}2"))
 
@@ -304,7 +304,10 @@ class TestCertainty:
         assert ("organization", "missing", 1) == (lead.cause, lead.certainty, lead.place.statement)
 
     def test_an_unknown_variable_is_not_reported_as_unset(self) -> None:
-        """A variable with unknown value (a base session's tag) makes a cause likely; a known missing one proves it."""
+        """If a policy variable's value is unknown (a base session's tag), the cause is likely.
+
+        If the variable is known to be unset, the cause is proven.
+        """
         identity_policy = policy("identity", allow("sts:*", "arn:aws:iam::*:role/${aws:PrincipalTag/team}"))
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
         question = CaseQuestion(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {})
@@ -331,7 +334,7 @@ class TestCertainty:
         assert [("source-address", "likely")] == [(finding.cause, finding.certainty) for finding in finding_list]
 
     def test_unknown_parts_of_the_call_are_not_reported_as_missing(self) -> None:
-        """A condition on a key whose value is unknown is likely, and the message says `not known`."""
+        """If the value of a condition key is unknown, the cause is likely and the message says `not known`."""
         trust_policy = trusting(ROOT, Condition={"StringEquals": {"sts:ExternalId": "a"}})
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
         question = CaseQuestion(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {})
@@ -369,7 +372,7 @@ class TestCertainty:
 
     @pytest.mark.parametrize(("denies", "statement"), [(1, 2), (2, 0)])
     def test_the_only_deny_that_may_be_meant_is_the_one_that_aws_means(self, denies: int, statement: int) -> None:
-        """The only Deny of the policy kind that AWS names is proven; one of two is not."""
+        """If AWS names the policy type, its only Deny is a proven cause; one of two Denys is not proven."""
         office = deny("sts:*", Condition={"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}})
         identity_policy = policy("identity", allow("sts:*"), *[office] * denies)
         unread = Unread("context", "only AWS sees it", ("aws:sourceip",))
@@ -395,7 +398,10 @@ class TestCertainty:
         assert ("proven", 3, "Closed") == (finding.certainty, finding.place.statement, finding.place.sid)
 
     def test_a_roles_tag_may_be_overruled_by_its_sessions(self) -> None:
-        """A role's tag may be overridden by a session tag, which is unknown for a base session: likely, not proven."""
+        """A session tag may override a role's tag and is unknown for a base session.
+
+        The cause is therefore likely, not proven.
+        """
         trust_policy = trusting(ROOT, Condition={"StringEquals": {"aws:PrincipalTag/team": "a"}})
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
         question = CaseQuestion(APP, "sts:AssumeRole", TARGET, ACCOUNT, {"aws:PrincipalTag/team": ("b",)})
@@ -412,7 +418,7 @@ class TestCertainty:
         assert ["proven", "likely"] == certainties
 
     def test_a_role_whose_path_is_unknown_may_be_the_one_that_is_named(self) -> None:
-        """A role whose path is unknown (a session's ARN has none) may be the one that is named: likely."""
+        """A session's ARN lacks its role's path, so a policy may still name that role: the cause is likely."""
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
         caller = APP._replace(issuer_arn=f"arn:aws:iam::{ACCOUNT}:role/App")
         question = CaseQuestion(caller, "sts:AssumeRole", TARGET, ACCOUNT, {})
@@ -433,10 +439,10 @@ class TestCertainty:
 
 
 class TestWhatAwsSays:
-    """The policy kind in AWS's message."""
+    """AWS's denial message names a policy type, which the findings use."""
 
     def test_its_word_counts_where_the_policy_is_unread(self) -> None:
-        """If the policy that AWS names is unread, its kind is proven and no statement is named."""
+        """If the policy that AWS's message names is unread, its type is a proven cause and no statement is named."""
         message_text = RefusalMessage(policy_type="service control policy", is_deny=True)
 
         finding_list = findings(
@@ -454,7 +460,7 @@ class TestWhatAwsSays:
         ]
 
     def test_a_policy_that_is_not_evaluated_here_is_named_by_its_type(self) -> None:
-        """A VPC endpoint policy, which cannot be evaluated here, is proven by AWS's message."""
+        """A VPC endpoint policy cannot be evaluated here; if AWS's message names it, it is a proven cause."""
         for is_deny in (True, False):
             message_text = RefusalMessage(policy_type="VPC endpoint policy", is_deny=is_deny)
 
@@ -463,7 +469,10 @@ class TestWhatAwsSays:
             assert [("endpoint-policy", "proven")] == [(finding.cause, finding.certainty) for finding in finding_list]
 
     def test_a_statement_for_an_endpoints_policy_has_a_principal(self) -> None:
-        """A statement suggested for an endpoint policy has a Principal; a gateway endpoint's names it by condition."""
+        """A suggested statement for an endpoint policy has a Principal.
+
+        For a gateway endpoint a condition names the caller.
+        """
         (finding,) = findings(
             APP, said=RefusalMessage(policy_type="VPC endpoint policy"), identity=ALL, trust=trusting(ROOT)
         )
@@ -475,7 +484,7 @@ class TestWhatAwsSays:
         )
 
     def test_its_word_comes_before_what_would_refuse_as_well(self) -> None:
-        """The cause that AWS names comes first; other denying policies follow."""
+        """The policy type that AWS's message names is the first cause; other denying policies follow."""
         message_text = RefusalMessage(policy_type="permissions boundary")
 
         finding_list = findings(said=message_text, boundary=policy("boundary", allow("s3:*")), trust=trusting(ROOT))
@@ -498,7 +507,7 @@ class TestSecrets:
         assert finding_list[0].remedy.text.startswith("did you mean `prod/dbs`")
 
     def test_a_condition_does_not_depend_on_the_name(self) -> None:
-        """A failed condition is proven whatever the ARN's random suffix is."""
+        """A failed condition is a proven cause even if the random suffix of the secret's ARN is unknown."""
         identity_policy = policy(
             "identity", allow(READ, "*", Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}})
         )
@@ -515,7 +524,10 @@ class TestRemedy:
     """Remedies: an edit with its line, or a statement and the policy it belongs to."""
 
     def test_an_external_id_is_set_on_the_hop(self) -> None:
-        """A missing external ID is set on the store of the hop; its value is never shown."""
+        """If the trust policy requires an external ID, the remedy is to set it on the store.
+
+        Its value is never shown.
+        """
         trust_policy = trusting(ROOT, Condition={"StringEquals": {"sts:ExternalId": "not-to-be-told"}})
 
         (finding,) = findings(identity=ALL, trust=trust_policy)
@@ -524,7 +536,7 @@ class TestRemedy:
         assert "not-to-be-told" not in repr(finding)
 
     def test_white_space_is_told(self) -> None:
-        """Trailing white space in an external ID is pointed out."""
+        """The finding points out trailing white space in an external ID."""
         trust_policy = trusting(ROOT, Condition={"StringEquals": {"sts:ExternalId": "same "}})
 
         (finding,) = findings(identity=ALL, trust=trust_policy, context={"sts:ExternalId": "same"})
@@ -561,7 +573,7 @@ class TestRemedy:
     def test_what_null_wants_is_no_value(
         self, operator: str, value: str, context: dict[str, str], message: str, remedy: str
     ) -> None:
-        """For Null `false` the remedy is to send some value, for `true` to send none."""
+        """If a Null condition fails, the remedy is to send a value (`false`) or to send none (`true`)."""
         trust_policy = trusting(ROOT, Condition={operator: {"aws:RequestTag/team": value}})
 
         (finding,) = findings(ALICE, "sts:AssumeRole", TARGET, context=context, identity=ALL, trust=trust_policy)
@@ -584,7 +596,7 @@ class TestRemedy:
         ids=["without one", "with one"],
     )
     def test_what_null_denies_is_to_be_the_other_way(self, value: str, context: dict[str, str], remedy: str) -> None:
-        """For a Deny with Null the remedy is the opposite."""
+        """If a Deny matches through a Null condition, the remedy is the opposite of an Allow's."""
         trust_policy = trust(
             allow("sts:AssumeRole", None, Principal=ROOT),
             deny("*", None, Principal="*", Condition={"Null": {"aws:RequestTag/team": value}}),
@@ -603,7 +615,10 @@ class TestRemedy:
         ],
     )
     def test_what_a_read_does_not_send_is_not_to_be_set_on_it(self, key: str, remedy: str) -> None:
-        """A read sends nothing but its region: keys of the session must be set where it is issued."""
+        """A read of a secret sends only its region.
+
+        The remedy therefore sets session keys on the store that issues the session.
+        """
         identity_policy = policy("identity", allow(READ, Condition={"StringEquals": {key: "x"}}))
         config = CONFIG.replace("'{}'", f"'{ANY}'") + "  secrets: {type: aws.secretsmanager, credentials_from: app}\n"
         step = plan_of(config, store="secrets").steps["secrets"]
@@ -659,7 +674,10 @@ class TestRemedy:
         assert finding.remedy.where is None
 
     def test_tags_of_an_assertion_need_an_action_besides(self) -> None:
-        """Tags of an assertion need sts:TagSession, which the remedy names beside the action."""
+        """Tags in a SAML assertion need sts:TagSession.
+
+        The remedy names sts:TagSession as well as the assume action.
+        """
         statement = allow("sts:AssumeRoleWithSAML", None, Principal={"Federated": COMPANY})
         actions = ("sts:AssumeRoleWithSAML", "sts:TagSession")
 
@@ -676,7 +694,10 @@ class TestRemedy:
         }
 
     def test_a_missing_permission_is_a_statement_for_the_caller(self) -> None:
-        """A missing permission is a statement for the caller; for a session, for its role."""
+        """The remedy for a missing permission is a statement for the caller.
+
+        If the caller is a session, the statement is for its role.
+        """
         (finding,) = findings(APP, trust=trusting(ROOT))
 
         assert ({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": TARGET}, "role App") == (
@@ -685,7 +706,7 @@ class TestRemedy:
         )
 
     def test_a_trust_policy_gets_the_role_and_not_its_session(self) -> None:
-        """A suggested trust statement names the role, not the session; the account is the alternative."""
+        """A suggested trust statement names the role, not the session; the alternative is to name the account."""
         (finding,) = findings(APP, identity=ALL, trust=trusting({"AWS": OTHER}))
 
         assert finding.remedy.statement is not None
@@ -702,7 +723,7 @@ class TestRemedy:
         assert [*needed] == finding.remedy.statement["Action"]
 
     def test_a_permission_besides_is_the_callers_own_where_that_lacks(self) -> None:
-        """If the trust policy allows an action already, the remedy adds it to the caller's policies."""
+        """If the trust policy allows an action that the caller lacks, the remedy adds it to the caller's policies."""
         both = trust(allow(["sts:AssumeRole", "sts:TagSession"], None, Principal=ROOT))
         identity = policy("identity", allow("sts:AssumeRole"))
 
@@ -731,21 +752,21 @@ class TestRemedy:
         assert ("tag-session", True) == (finding.cause, words in finding.remedy.text)
 
     def test_no_remedy_allows_what_a_deny_refuses(self) -> None:
-        """If an explicit deny denies, no Allow is suggested."""
+        """If an explicit Deny is the cause, the remedy suggests no Allow."""
         finding_list = findings(trust=trusting(ROOT), identity=policy("identity", allow("sts:*"), deny("sts:*")))
 
         assert finding_list[0].remedy.statement is None
 
 
 def test_one_reason_for_many_secrets_is_told_once() -> None:
-    """The same cause of several secrets is one finding."""
+    """If several secrets fail for the same cause, there is one finding."""
     finding_list = findings(trust=trusting(ROOT))
 
     assert finding_list == distinct([*finding_list, *finding_list])
 
 
 def test_many_secrets_that_one_policy_lacks_are_one_finding() -> None:
-    """Secrets that one policy lacks are one finding, with one statement for all."""
+    """If one policy lacks permission for several secrets, there is one finding with one statement for all of them."""
     other = SECRET.replace("prod/db", "prod/api")
     finding_list = [finding for secret in (SECRET, other, SECRET) for finding in findings(APP, READ, secret)]
 
@@ -757,14 +778,14 @@ def test_many_secrets_that_one_policy_lacks_are_one_finding() -> None:
 
 
 def test_what_two_policies_lack_is_two_findings() -> None:
-    """Secrets that two policies lack are two findings."""
+    """If two policies lack permission for secrets, there are two findings."""
     finding_list = [*findings(APP, READ, SECRET), *findings(ALICE, READ, SECRET)]
 
     assert 2 == len(distinct(finding_list))
 
 
 def test_a_full_policy_of_aws_is_no_reason() -> None:
-    """An SCP level with FullAWSAccess is not the cause if the level below denies."""
+    """If an SCP level denies, the finding does not name another level that has FullAWSAccess."""
     scp = policy("scp", deny("sts:*"))
     places: dict[Place, Any] = {
         "scp": ((full_access("scp"),), (full_access("scp"), scp)),

@@ -41,7 +41,7 @@ def stub(**more: Any) -> StubIam:
 
 
 def read(iam: StubIam, kind: str, name: str) -> Attached:
-    """The policies that a reader finds."""
+    """Return the policies that a reader finds for this user or role."""
     with StubServer(iam) as server:
         asking = Asking(server)
         reader = AttachedReader(asking.iam)
@@ -49,7 +49,7 @@ def read(iam: StubIam, kind: str, name: str) -> Attached:
 
 
 def names(found: Attached) -> list[str]:
-    """The names of the identity policies."""
+    """Return the names of the identity policies."""
     return sorted(policy.name for policy in found.identity)
 
 
@@ -65,7 +65,7 @@ def test_a_user_has_its_own_policies_and_its_groups() -> None:
 
 
 def test_a_role_has_policies_and_a_boundary() -> None:
-    """A role has policies and a boundary, each in its place."""
+    """For a role the reader returns its identity policies and, separately, its permissions boundary."""
     parsed = read(stub(), "role", "App")
 
     assert names(parsed) == [SHARED, "own of role App"]
@@ -90,7 +90,7 @@ def test_a_role_has_policies_and_a_boundary() -> None:
 def test_what_may_not_be_read_is_named_and_the_rest_is_read(
     denied: str, left: list[str], unread: tuple[str, ...]
 ) -> None:
-    """A denied read is named, and everything else is read."""
+    """If IAM denies one of the reads, the result names that read and contains everything else."""
     parsed = read(stub(denied=[denied]), "role", "App")
 
     assert names(parsed) == left
@@ -101,7 +101,7 @@ def test_what_may_not_be_read_is_named_and_the_rest_is_read(
 
 
 def test_the_groups_of_a_user_may_be_hidden() -> None:
-    """The groups of a user, or a group's policies, may be unreadable; they are named."""
+    """If IAM denies the list of a user's groups or a group's policies, the result names the denied read."""
     assert read(stub(denied=["ListGroupsForUser"]), "user", "alice").unread_identity == (
         "not allowed to list the groups of the user alice",
     )
@@ -129,7 +129,7 @@ def test_who_does_not_exist_is_an_error() -> None:
 
 
 def test_a_failure_that_is_no_denial_ends_the_reading() -> None:
-    """A failure other than a denial ends the reading: it says nothing about permissions."""
+    """A failure other than a denial raises an error, since it says nothing about permissions."""
     with StubServer(lambda _: sts_error("LimitExceeded", "too much", 400)) as server:
         asking = Asking(server)
         with pytest.raises(ServiceError):
@@ -137,5 +137,5 @@ def test_a_failure_that_is_no_denial_ends_the_reading() -> None:
 
 
 def test_a_policys_text_is_what_iam_sent() -> None:
-    """A policy's text is IAM's, percent-decoded."""
+    """The text of a policy is IAM's document after percent-decoding."""
     assert PolicyText("own of role App", json.dumps(document("s3:c"), indent=2)) in read(stub(), "role", "App").identity

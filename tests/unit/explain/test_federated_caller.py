@@ -1,4 +1,4 @@
-"""Sessions opened by a token, assertion or login: the keys of their calls, and what is unknown."""
+"""Sessions opened by a token, SAML assertion or SSO login: their known and unknown context keys."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OF_AN_ISSUER = {"aws:principaltag/", "aws:sourceidentity"}
 
 
 def opened(step: Step) -> ChainCaller:
-    """The session that the step opens."""
+    """Return the session that the step opens."""
     chain_caller = opened_caller(step, SESSION)
     assert chain_caller is not None
     return chain_caller
@@ -49,7 +49,10 @@ def response(tmp_path: Path) -> str:
 
 
 def test_an_assertion_at_hand_tells_all_that_the_session_has(response: str) -> None:
-    """A response at hand gives tags, source identity, provider and subject; keys for the trust policy are left out."""
+    """A SAML response in a file gives tags, source identity, provider and subject.
+
+    Context keys that only the trust policy sees are left out.
+    """
     caller = opened(saml_step(Proof("a file", "d"), saml_assertion_file=response, role_arn=TAGGED))
 
     assert (("blue",), ("1",)) == (caller.context["aws:PrincipalTag/team"], caller.context["aws:PrincipalTag/cost"])
@@ -60,7 +63,7 @@ def test_an_assertion_at_hand_tells_all_that_the_session_has(response: str) -> N
 
 
 def test_the_next_hop_gets_what_goes_on(response: str) -> None:
-    """The next hop gets transitive tags (in any case) and the source identity, and nothing else."""
+    """The next hop inherits the transitive tags (in any case) and the source identity, and nothing else."""
     first = opened(saml_step(Proof("a file", "d"), saml_assertion_file=response, role_arn=TAGGED))
     hop = STEPS["target"]
 
@@ -74,7 +77,10 @@ def test_the_next_hop_gets_what_goes_on(response: str) -> None:
 
 
 def test_of_an_assertion_that_is_gone_nothing_is_known() -> None:
-    """For an assertion of a command everything is unknown, also in all following sessions."""
+    """If a command supplies the assertion, everything about the session is unknown.
+
+    The same holds for all later sessions.
+    """
     first = opened(saml_step(Proof("a command", "d", is_fetched=True)))
     second = session_caller(STEPS["target"], SESSION, first)
     assert second is not None
@@ -87,7 +93,7 @@ def test_of_an_assertion_that_is_gone_nothing_is_known() -> None:
 
 
 def test_a_tokens_provider_and_subject_are_the_sessions() -> None:
-    """A token at hand gives provider and subject; its tags are unknown."""
+    """A token that can be read gives the session's provider and subject; the session's tags are unknown."""
     caller = opened(token_step(Proof("a file", "d", ("https://id.example.com", "ada", "sts.amazonaws.com"))))
 
     assert ("ada",) == caller.context["id.example.com:sub"]
@@ -104,7 +110,7 @@ def test_of_a_token_that_comes_at_run_time_the_provider_is_known() -> None:
 
 
 def test_what_a_login_gives_is_not_known() -> None:
-    """A login's tags are unknown: IAM Identity Center sets them by its own rules."""
+    """The tags of an SSO login session are unknown: IAM Identity Center sets them by its own rules."""
     step = STEP._replace(type=SSO_TYPE, operation="", proof=Proof("a login", "d"))
 
     assert is_opened(step)
@@ -112,6 +118,6 @@ def test_what_a_login_gives_is_not_known() -> None:
 
 
 def test_a_session_that_credentials_sign_for_is_none_of_them() -> None:
-    """A session signed for by credentials is not an opened one: it inherits."""
+    """A session requested with signed credentials is not a federated one: it inherits the caller's keys."""
     assert not is_opened(STEP)
     assert not is_opened(STEPS["target"])

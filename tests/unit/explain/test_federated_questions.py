@@ -1,4 +1,4 @@
-"""Hops opened by a token or assertion: the trust policy's question and the known keys."""
+"""Questions to the trust policy for hops opened by a token or SAML assertion, and their known context keys."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STEP = plan_of(CONFIG, store="ci").steps["ci"]
 
 
 def unsigned_question(step: Step, region: str, provider: str = "") -> Unsigned:
-    """The first question."""
+    """Return the question about the hop's trust policy."""
     return unsigned_questions(step, region, provider)[0]
 
 
@@ -33,7 +33,7 @@ def saml_step(proof: Proof, **settings: str) -> Step:
 
 
 def test_a_token_is_judged_by_what_it_says() -> None:
-    """A token is judged by its claims; its provider is in the role's account."""
+    """The question for a token contains its claims; its provider is in the role's account."""
     proof = Proof("a file", "d", ("https://id.example.com/x", "ada", "sts.amazonaws.com"))
 
     question = unsigned_question(token_step(proof), "us-east-1")
@@ -44,7 +44,7 @@ def test_a_token_is_judged_by_what_it_says() -> None:
 
 @pytest.mark.parametrize(("characters", "is_known"), [(199, True), (200, False)])
 def test_a_claim_that_is_cut_is_not_known(characters: int, *, is_known: bool) -> None:
-    """A truncated claim is unknown."""
+    """If a claim is truncated, its value is unknown."""
     proof = Proof("a file", "d", ("https://id.example.com", "a" * characters, "sts.amazonaws.com"))
 
     asked, unread = unsigned_question(token_step(proof), "us-east-1")
@@ -71,7 +71,7 @@ def test_of_a_token_of_a_command_not_even_the_issuer_is_known() -> None:
 
 
 def test_an_assertion_that_is_at_hand_tells_issuer_and_recipient() -> None:
-    """An assertion at hand has issuer and recipient (`SAML:aud`)."""
+    """A SAML assertion that can be read gives the issuer and the recipient (`SAML:aud`)."""
     step = saml_step(Proof("a file", "d", ("idp", "ada", "https://signin.aws.amazon.com/saml")), principal_arn=COMPANY)
 
     question = unsigned_question(step, "us-east-1")
@@ -92,7 +92,7 @@ def test_an_assertion_that_is_at_hand_tells_issuer_and_recipient() -> None:
     ],
 )
 def test_the_only_provider_of_the_kind_is_found(principals: list[dict[str, object]], provider: str) -> None:
-    """The only provider of its kind in the trust policy is used; of several none is."""
+    """If the trust policy has one provider of that kind, it is used; if it has several, none is."""
     policy = trust(*[allow("sts:AssumeRoleWithSAML", None, Principal=principal) for principal in principals])
     question = unsigned_question(saml_step(Proof("a login", "d", is_fetched=True)), "us-east-1")
 

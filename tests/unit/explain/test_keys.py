@@ -1,4 +1,4 @@
-"""The KMS key of a secret that cannot be looked up, and AWS answers that are about keys."""
+"""Failures caused by the KMS key of a secret, including keys that dsops may not look up."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SECRET = "arn:aws:secretsmanager:us-east-1:222222222222:secret:shared/token"
     ],
 )
 def test_aws_says_that_it_is_the_key(code: str, message: str, is_about: bool) -> None:  # noqa: FBT001 - a column
-    """AWS's message tells whether the key is the cause; the default key across accounts is a cause of its own."""
+    """AWS's message shows whether the KMS key is the cause; the default key across accounts is a separate cause."""
     assert is_about_keys(AwsAnswer(code, message, 400, "id", "secretsmanager")) is is_about
 
 
@@ -55,7 +55,7 @@ def test_a_key_that_no_caller_may_look_up_is_a_missing_fact(
 
 
 def test_a_key_that_no_caller_may_look_up_and_none_can_use(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """If the key cannot be used and not be looked up, AWS's message proves that it is the key, not why."""
+    """If the caller may neither use nor look up the key, AWS's message proves that the key is the cause."""
     fault = FAULTS["the secret's key is switched off"]
     with built(with_less(fault.broken, ("s3:ListAllMyBuckets",)), tmp_path / "project") as found:
         finding = explained(found, capfd)[1][0]

@@ -1,4 +1,4 @@
-"""From another program's output to the call that AWS denied."""
+"""Parse another program's output into the call that AWS denied."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def test_a_sentence_may_be_broken_into_lines() -> None:
 
 
 def test_of_a_sentence_the_rest_of_the_call_is_not_known() -> None:
-    """A message leaves source address and MFA of the call unknown."""
+    """AWS's denial message does not contain source address and MFA, so these keys are unknown."""
     keys = {key for gap in read_sentence(SENTENCE).unread for key in gap.keys}
 
     assert {"aws:sourceip", "aws:multifactorauthpresent"} <= keys
 
 
 def test_a_decoded_message_tells_the_whole_call() -> None:
-    """A decoded authorization message has all context keys; external IDs are left out."""
+    """A decoded authorization message contains all context keys; dsops leaves out external IDs."""
     denied_call = read_decoded(json.dumps(DECODED))
 
     assert {"aws:Region": ("us-east-1",)} == dict(denied_call.asked.context)
@@ -71,13 +71,13 @@ def test_a_decoded_message_tells_the_whole_call() -> None:
     ],
 )
 def test_an_encoded_message_is_found(text: str, encoded: str) -> None:
-    """An encoded authorization message is found in an error or alone, also across lines."""
+    """The parser finds an encoded authorization message in an error text or alone, also across lines."""
     assert encoded == encoded_in(text)
 
 
 @pytest.mark.parametrize("before", ["", "Encoded authorization failure message: "])
 def test_more_than_aws_decodes_is_not_sent(before: str) -> None:
-    """An encoded message over AWS's limit of 10,240 characters is an error before any call."""
+    """If an encoded message exceeds AWS's limit of 10,240 characters, dsops raises an error before any call."""
     assert len(encoded_in(before + "A" * 10_240)) == 10_240
     with pytest.raises(UsageError, match=r"10,241 characters, and AWS decodes 10,240 at most"):
         encoded_in(before + "A" * 10_241)
@@ -85,20 +85,20 @@ def test_more_than_aws_decodes_is_not_sent(before: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "it did not work", "User: somebody is not authorized to perform: s3:GetObject"])
 def test_a_text_without_a_refusal_is_no_message(text: str) -> None:
-    """A text without a denial is an error."""
+    """A text that contains no denial is an error."""
     with pytest.raises(UsageError):
         read_sentence(text)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"context": 3}', '{"context": {"principal": {"arn": 5}}}', "[" * 100_000])
 def test_a_decoded_message_of_another_form_is_refused(text: str) -> None:
-    """A decoded message of unknown form is an error."""
+    """A decoded message of an unknown format is an error."""
     with pytest.raises(UsageError):
         read_decoded(text)
 
 
 def recorded(said: RefusalMessage, **context: str) -> Recorded:
-    """AWS's record of a denial."""
+    """Return AWS's record of a denial."""
     keys = {f"aws:{key}": (value,) for key, value in context.items()}
     return Recorded(said, keys, {}, is_whole=True, lacks_role=False)
 
@@ -115,7 +115,7 @@ def recorded(said: RefusalMessage, **context: str) -> Recorded:
     ],
 )
 def test_a_record_tells_the_whole_call(principal_arn: str, user_id: str, caller: str) -> None:
-    """A record has all context keys, even without a readable message; external IDs are hidden."""
+    """AWS's record of a denial gives all context keys, even without a readable message; external IDs are hidden."""
     message_text = RefusalMessage("", "s3:GetObject", "arn:aws:s3:::b/k")
 
     denied_call = read_recorded(recorded(message_text, PrincipalARN=principal_arn, UserId=user_id))
@@ -129,6 +129,6 @@ def test_a_record_tells_the_whole_call(principal_arn: str, user_id: str, caller:
 
 
 def test_a_record_without_a_caller_is_no_call() -> None:
-    """A record without a principal is an error."""
+    """An AWS record without a principal is an error."""
     with pytest.raises(UsageError):
         read_recorded(recorded(RefusalMessage("", "s3:GetObject"), UserId="AIDAEXAMPLEADA0000001"))

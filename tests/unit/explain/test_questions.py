@@ -1,4 +1,4 @@
-"""Completing a question with what IAM knows; what cannot be read is listed as unread."""
+"""Complete a question with what IAM knows, and list what could not be read."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def trust(principal: str, **elements: Any) -> dict[str, Any]:
 
 
 def stub(**more: Any) -> StubIam:
-    """Users, a role that may assume another, and that other role."""
+    """A stub of IAM with users, a role that may assume another role, and that second role."""
     team = {"StringEquals": {"aws:PrincipalTag/team": "core", "aws:ResourceTag/stage": "test"}}
     return StubIam(
         users={"alice": Entity(policies={"own": document(allow("sts:*"))}, tags={"Team": "core"})},
@@ -75,18 +75,18 @@ def complete(question: CaseQuestion, given: PolicySet, iam: StubIam) -> Complete
 
 
 def verdict(completed: CompletedQuestion) -> str:
-    """The verdict."""
+    """Return the verdict of the evaluation."""
     return simulate(completed.asked, completed.policies, completed.unread, NOON).verdict
 
 
 def missing(completed: CompletedQuestion) -> list[str]:
-    """What the answer depends on and is unknown."""
+    """Return the unknown facts on which the answer depends."""
     outcome_read = simulate(completed.asked, completed.policies, completed.unread, NOON)
     return [f"{gap.place}: {gap.why}" for gap in outcome_read.unread]
 
 
 def test_the_callers_policies_the_trust_policy_and_the_tags_of_both_are_read() -> None:
-    """The caller's policies, the trust policy and both parties' tags are read, and give an answer."""
+    """The completer reads the caller's policies, the trust policy and the tags of both; the verdict is then known."""
     assert verdict(complete(asked(resource=TARGET), {}, stub())) == "allow"
     untagged = StubIam(users={"alice": Entity(policies={"own": document(allow("sts:*"))})}, roles=stub().roles)
     assert verdict(complete(asked(resource=TARGET), {}, untagged)) == "implicit-deny"
@@ -103,7 +103,7 @@ def test_what_the_author_says_wins_over_what_iam_knows() -> None:
 
 
 def test_a_caller_whose_policies_are_given_is_not_read() -> None:
-    """A caller whose policies are given is not read and need not exist."""
+    """If the question contains the caller's policies, the caller is not read from IAM and need not exist."""
     iam = stub()
     given: PolicySet = {"identity": ((policy("identity", allow("sts:*")),),), "boundary": ()}
     complete(asked(resource=TARGET), given, iam)
@@ -112,7 +112,7 @@ def test_a_caller_whose_policies_are_given_is_not_read() -> None:
 
 
 def test_a_role_is_found_by_its_sessions_name_and_gets_its_path_and_id() -> None:
-    """A role session's role is found by name and gets its path and id, which conditions check."""
+    """The completer finds a role session's role by name and adds the role's path and ID, which conditions check."""
     completed = complete(asked(resource=TARGET, principal=f"arn:aws:sts::{ACCOUNT}:assumed-role/App/run"), {}, stub())
 
     assert completed.asked.principal.issuer_arn == APP
@@ -133,7 +133,7 @@ def test_a_role_is_found_by_its_sessions_name_and_gets_its_path_and_id() -> None
     ],
 )
 def test_what_may_not_be_read_makes_the_answer_unknown_and_is_named(denied: list[str], words: str) -> None:
-    """A denied read makes the answer unknown and is named."""
+    """If IAM denies a read, the verdict is unknown and the answer names that read."""
     completed = complete(asked(resource=TARGET), {}, stub(denied=denied))
 
     assert verdict(completed) == "unknown"
@@ -141,7 +141,7 @@ def test_what_may_not_be_read_makes_the_answer_unknown_and_is_named(denied: list
 
 
 def test_a_policy_that_is_no_policy_is_not_read_either() -> None:
-    """An invalid policy counts as unread: IAM would not have stored it."""
+    """If IAM returns an invalid policy, it counts as unread: IAM would not have stored it."""
     users = {"alice": Entity(policies={"own": {"Version": "3000"}})}
     iam = StubIam(users=users, roles={"Target": Entity(trust=trust(ACCOUNT))})
     completed = complete(asked(resource=TARGET), {}, iam)
@@ -169,7 +169,7 @@ class TestElsewhere:
         assert open_to_all.calls.count("GetUser alice") == 0
 
     def test_a_caller_that_no_trust_policy_names_is_refused_for_sure(self) -> None:
-        """A foreign caller that the trust policy does not name is denied, whatever its account allows."""
+        """If the trust policy does not name a caller of another account, the verdict is a denial."""
         assert verdict(complete(asked(resource=TARGET, principal=FOREIGNER), {}, stub())) == "deny"
 
     def test_the_federating_user_of_a_federated_session_is_unknown(self) -> None:
@@ -181,7 +181,7 @@ class TestElsewhere:
         assert missing(completed)[0].startswith("identity: no API tells which user federated")
 
     def test_the_policy_of_another_resource_is_not_read(self) -> None:
-        """The policy of another kind of resource is unknown, unless given or said to be none."""
+        """The policy of another kind of resource is unknown, unless the question has it or says that none exists."""
         question = asked("s3:GetObject", "arn:aws:s3:::bucket/key")
 
         assert verdict(complete(question, {}, stub())) == "unknown"
@@ -190,7 +190,10 @@ class TestElsewhere:
         assert verdict(complete(asked("s3:ListAllMyBuckets", "*"), {}, stub())) == "implicit-deny"
 
     def test_an_organization_that_may_not_be_read_may_take_away(self) -> None:
-        """An organization that cannot be read may deny; its policies can be given."""
+        """If the organization cannot be read, its policies may deny, so the verdict is unknown.
+
+        The question may contain them.
+        """
         iam = stub(organizations=StubOrganizations(parents={}, denied=["DescribeOrganization"]))
         question = asked(resource=TARGET)
         completed = complete(question, {}, iam)
@@ -203,7 +206,7 @@ class TestElsewhere:
         assert verdict(complete(question, NO_ORGANIZATION, iam)) == "allow"
 
     def test_a_condition_on_an_organization_that_may_not_be_read_is_open(self) -> None:
-        """A condition on an organization that cannot be read is open, unless the question has the key."""
+        """If the organization cannot be read, a condition on it is undecided, unless the question contains the key."""
         condition = {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}
         roles = {"Target": Entity(trust=trust(ACCOUNT, Condition=condition))}
         hidden = StubOrganizations(parents={}, denied=["DescribeOrganization"])
@@ -227,12 +230,12 @@ class TestSecret:
         return StubIam(users={"alice": Entity()}, secrets={SECRET: policy}, denied=denied)
 
     def test_its_policy_may_allow_by_itself(self) -> None:
-        """A secret's policy may allow by itself; without one only the caller's policies count."""
+        """A secret's policy can allow access alone; if there is none, only the caller's policies decide."""
         assert verdict(complete(self.QUESTION, {}, self.secrets(self.NAMES_ALICE))) == "allow"
         assert verdict(complete(self.QUESTION, {}, self.secrets(None))) == "implicit-deny"
 
     def test_its_tags_are_condition_keys(self) -> None:
-        """A secret's tags are condition keys under both prefixes."""
+        """The tags of a secret are condition keys under both prefixes."""
         for key in ("aws:ResourceTag/team", "secretsmanager:ResourceTag/team"):
             for team, expected in (("core", "allow"), ("other", "implicit-deny")):
                 own = policy("identity", allow(Condition={"StringEquals": {key: team}}))
@@ -240,7 +243,10 @@ class TestSecret:
                 assert verdict(complete(self.QUESTION, given, self.secrets(None))) == expected
 
     def test_what_may_not_be_read_of_it_leaves_the_answer_open(self) -> None:
-        """An unreadable secret policy makes the answer unknown; unreadable tags only if a condition checks them."""
+        """If a secret's policy cannot be read, the verdict is unknown.
+
+        If its tags cannot be read, the verdict is unknown only if a condition checks them.
+        """
         hidden = complete(self.QUESTION, {}, self.secrets(self.NAMES_ALICE, "GetResourcePolicy"))
         untagged = complete(self.QUESTION, {}, self.secrets(self.NAMES_ALICE, "DescribeSecret"))
         condition = {"StringEquals": {"secretsmanager:ResourceTag/team": "core"}}
@@ -266,18 +272,18 @@ class TestSecret:
 
 
 class TestOrganization:
-    """An organization read with keys of its management account."""
+    """Questions that are completed with an organization, read with keys of its management account."""
 
     UNIT: ClassVar = {ACCOUNT: "ou-1", "ou-1": ROOT}
     FULL: ClassVar = dict.fromkeys((ACCOUNT, "ou-1", ROOT), FULL)
 
     def verdict(self, **more: Any) -> str:
-        """The verdict on alice assuming the other role there."""
+        """Return the verdict on user alice assuming the other role in that organization."""
         organizations = StubOrganizations(**{"parents": self.UNIT, "policies": self.FULL, **more})
         return verdict(complete(asked(resource=TARGET), {}, stub(organizations=organizations)))
 
     def test_every_level_must_allow(self) -> None:
-        """Every SCP level must allow; without AWS's own policy a level allows only what its policies do."""
+        """Every SCP level must allow; a level without FullAWSAccess allows only what its own policies allow."""
         s3_only = {**self.FULL, "ou-1": {"p-s3": document(allow("s3:*"))}}
         denies = {**self.FULL, ROOT: {**FULL, "p-no": document(deny("sts:*"))}}
 
@@ -286,13 +292,13 @@ class TestOrganization:
         assert self.verdict(policies=denies) == "explicit-deny"
 
     def test_resource_control_policies_are_read_too(self) -> None:
-        """RCPs of the resource's account are read."""
+        """The completer also reads the RCPs of the resource's account."""
         denies = {"ou-1": {"p-no": document(deny("sts:*", Principal="*"))}}
 
         assert self.verdict(resource_policies=denies) == "explicit-deny"
 
     def test_what_is_not_in_force_does_not_count(self) -> None:
-        """SCPs have no effect on the management account, without all features, or when disabled."""
+        """SCPs have no effect on the management account, without "all features", or if disabled."""
         s3_only = {**self.FULL, "ou-1": {"p-s3": document(allow("s3:*"))}}
 
         assert self.verdict(policies=s3_only, management=ACCOUNT) == "allow"
@@ -302,11 +308,11 @@ class TestOrganization:
 
     @pytest.mark.parametrize("denied", ["ListParents", "ListRoots", "ListPoliciesForTarget", "DescribePolicy"])
     def test_what_may_not_be_read_leaves_the_answer_open(self, denied: str) -> None:
-        """If an SCP or level cannot be read, the answer is unknown."""
+        """If an SCP or its level cannot be read, the verdict is unknown."""
         assert self.verdict(denied=[denied]) == "unknown"
 
     def test_what_has_no_organizations_leaves_the_answer_open(self) -> None:
-        """A service without Organizations (another implementation of IAM) makes the answer unknown."""
+        """If the endpoint has no Organizations service (another implementation of IAM), the verdict is unknown."""
 
         class Without(StubOrganizations):
             def __call__(self, _: Seen) -> Answer:
@@ -318,7 +324,7 @@ class TestOrganization:
         assert verdict(complete(asked(resource=TARGET), NO_ORGANIZATION, iam)) == "allow"
 
     def test_requests_say_from_which_organization_they_come(self) -> None:
-        """The organization's id and paths are context keys of caller and resource."""
+        """The context contains the organization's ID and paths, for the caller and for the resource."""
         organizations = StubOrganizations(parents=self.UNIT, policies=self.FULL)
         context = complete(asked(resource=TARGET), {}, stub(organizations=organizations)).asked.context
 
@@ -326,7 +332,7 @@ class TestOrganization:
         assert context["aws:PrincipalOrgPaths"] == context["aws:ResourceOrgPaths"] == (f"{ID}/{ROOT}/ou-1/",)
 
     def test_each_thing_is_read_once(self) -> None:
-        """Everything in the organization is read once, however many questions."""
+        """Each part of the organization is read once, however many questions there are."""
         organizations = StubOrganizations(parents=self.UNIT, policies=self.FULL)
         with StubServer(stub(organizations=organizations)) as server:
             asking = Asking(server)
@@ -337,7 +343,7 @@ class TestOrganization:
         assert "DescribePolicy p-FullAWSAccess" in organizations.calls
 
     def test_an_account_that_is_not_in_it_is_not_known(self) -> None:
-        """The organization of an account that is not in it is unknown."""
+        """If an account is not in the organization that was read, its own organization is unknown."""
         completed = complete(
             asked(resource=TARGET, principal=FOREIGNER),
             {"identity": ((policy("identity", allow()),),), "boundary": ()},
@@ -349,7 +355,7 @@ class TestOrganization:
 
 
 class TestNames:
-    """Names of callers and roles must exist."""
+    """The callers and roles that a question names must exist."""
 
     @pytest.mark.parametrize(
         "question",
@@ -361,19 +367,19 @@ class TestNames:
         ],
     )
     def test_a_name_or_path_that_is_wrong_is_an_error(self, question: CaseQuestion) -> None:
-        """An unknown name or wrong path is an error."""
+        """A caller or role with an unknown name or a wrong path is an error."""
         with pytest.raises(EntityNotFound):
             complete(question, {}, stub())
 
     def test_a_caller_without_a_path_is_found_by_name(self) -> None:
-        """A caller ARN without path is found by name and gets IAM's ARN."""
+        """A caller ARN without a path is found by name and is replaced by IAM's ARN."""
         question = asked(resource=TARGET, principal=f"arn:aws:iam::{ACCOUNT}:role/App")
 
         assert complete(question, {}, stub()).asked.principal.issuer_arn == APP
 
 
 def test_who_comes_up_in_many_questions_is_read_once() -> None:
-    """Callers and roles in many questions are read once."""
+    """A caller or role that occurs in several questions is read once."""
     iam = stub()
     with StubServer(iam) as server:
         asking = Asking(server)
@@ -384,7 +390,7 @@ def test_who_comes_up_in_many_questions_is_read_once() -> None:
 
 
 def test_of_many_questions_each_has_its_own_answer_or_error() -> None:
-    """Many questions get their answers or errors in order."""
+    """Several questions return their answers or errors in the order of the questions."""
     questions = [asked(resource=TARGET), asked(resource=f"{TARGET}x")] * 12
     with StubServer(stub()) as server:
         asking = Asking(server)

@@ -1,4 +1,4 @@
-"""Several keys and files: one may read what another may not, and failures do not end the search."""
+"""Combine several keys and policy files as readers; a failing reader does not end the search."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ OWN = PolicyText("own of role App", "{}")
 
 
 class Told:
-    """A reader with a fixed outcome."""
+    """A stub reader that returns or raises a fixed outcome."""
 
     def __init__(self, outcome: Attached | Exception) -> None:
         self.outcome = outcome
         self.asked = 0
 
     async def role(self, name: str) -> Attached:
-        """The fixed outcome."""
+        """Return or raise the fixed outcome."""
         del name
         self.asked += 1
         if isinstance(self.outcome, Exception):
@@ -37,13 +37,13 @@ class Told:
 
 
 def read(*readers: Told, given: Any = None) -> Attached:
-    """The role App as read by these readers together."""
+    """Return the role App as these readers together read it."""
     several = SeveralReaders(ACCOUNT, readers, given or {})  # type: ignore[arg-type]  # they read no managed policy
     return Time().run(several.role("App"))
 
 
 def test_each_part_is_of_who_may_read_it() -> None:
-    """Each part comes from a reader that may read it."""
+    """Each part of a role comes from the first reader that may read it."""
     lists = NOTHING._replace(identity=(OWN,), unread_identity=())
     sees = NOTHING._replace(unread_entity="", unread_boundary="")
 
@@ -53,7 +53,7 @@ def test_each_part_is_of_who_may_read_it() -> None:
 
 
 def test_no_reader_is_asked_once_everything_is_known() -> None:
-    """No further reader is used once everything is known."""
+    """Once a reader has returned everything, no further reader is called."""
     whole, second = Attached(None, (OWN,), None, "", (), ""), Told(NOTHING)
 
     assert whole == read(Told(whole), second)
@@ -61,18 +61,18 @@ def test_no_reader_is_asked_once_everything_is_known() -> None:
 
 
 def test_what_goes_wrong_is_not_read() -> None:
-    """A failing reader (no network) is listed as unread."""
+    """If a reader fails (no network), its parts are listed as unread."""
     assert ("down",) == read(Told(Unreachable("down"))).unread_identity
 
 
 def test_a_role_that_is_not_there_is_told() -> None:
-    """A role that does not exist is an error."""
+    """If the role does not exist, reading it raises an error."""
     with pytest.raises(EntityNotFound):
         read(Told(EntityNotFound("no such role")))
 
 
 def planned(account: str = ANY_ACCOUNT, **more: Any) -> dict[tuple[str, str, str], Attached]:
-    """The role App of a template without an account."""
+    """Return the role App from a template that names no account."""
     entity = Entity(f"arn:aws:iam::{account}:role/App", "", "", {}, "")
     own = (policy("identity", allow("s3:a")),)
     attached = Attached(entity, own, None, "", ("others may attach more",), "", is_template=True, **more)
@@ -81,7 +81,7 @@ def planned(account: str = ANY_ACCOUNT, **more: Any) -> dict[tuple[str, str, str
 
 @pytest.mark.parametrize("account", [ANY_ACCOUNT, ACCOUNT], ids=["of no account", "of that one"])
 def test_a_template_replaces_unreadable_policies(account: str) -> None:
-    """A template fills in what could not be read, for the account of the question."""
+    """A template fills in what could not be read, if its account matches the question's."""
     parsed = read(Told(NOTHING), given=planned(account, unread_trust="left open"))
 
     assert parsed.entity is not None
@@ -94,7 +94,7 @@ def test_a_template_replaces_unreadable_policies(account: str) -> None:
 
 
 def test_what_is_there_counts_more_than_a_template() -> None:
-    """Deployed state takes precedence over a template; a role that is not deployed does not exist."""
+    """The deployed state takes precedence over a template; a role that is not deployed does not exist."""
     whole = Attached(Entity(f"arn:aws:iam::{ACCOUNT}:role/App", "AROA", "", {}, "{}"), (OWN,), None, "", (), "")
 
     assert whole == read(Told(whole), given=planned())
@@ -103,7 +103,7 @@ def test_what_is_there_counts_more_than_a_template() -> None:
 
 
 def test_an_account_without_keys_says_so() -> None:
-    """An account without keys is unread, not absent."""
+    """If there are no keys for an account, its role is unread, not missing."""
     assert f"no keys here are of account {ACCOUNT}" == read().unread_entity
 
 
@@ -147,7 +147,7 @@ DETAILS: dict[str, Any] = {
 
 
 def test_an_accounts_details_have_all_of_a_user() -> None:
-    """Account authorization details give a user's own, group and managed policies, boundary and tags."""
+    """A file of account authorization details gives a user's own, group and managed policies, boundary and tags."""
     given_policies = read_details(json.dumps(DETAILS), "iam.json").given
 
     found = given_policies[ACCOUNT, "user", "ada"]
@@ -164,7 +164,7 @@ def test_an_accounts_details_have_all_of_a_user() -> None:
 
 
 def test_a_policy_that_is_not_in_the_file_is_not_read() -> None:
-    """A managed policy missing in the file is unread; an encoded trust policy is decoded."""
+    """A managed policy that is not in the file is unread; a percent-encoded trust policy is decoded."""
     entity_read = read_details(json.dumps(DETAILS), "iam.json").given[ACCOUNT, "role", "App"]
 
     assert ("arn:aws:iam::aws:policy/Elsewhere is not in the file",) == entity_read.unread_identity
@@ -173,7 +173,7 @@ def test_a_policy_that_is_not_in_the_file_is_not_read() -> None:
 
 
 def test_a_file_is_asked_before_aws() -> None:
-    """A file given by the user takes precedence over AWS."""
+    """A file that the user passes takes precedence over AWS."""
     given_policies = read_details(json.dumps(DETAILS), "iam.json").given
     reader = Told(NOTHING)
 
@@ -192,13 +192,13 @@ def test_details_that_are_cut_are_told_as_that() -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"UserDetailList": 3}', "[" * 100_000, "Version: 2"])
 def test_what_is_something_else_is_refused(text: str) -> None:
-    """Another kind of file is an error with the command that prints the details."""
+    """A file of another kind is an error that names the command to print the details."""
     with pytest.raises(PolicyInvalid, match="get-account-authorization-details"):
         read_details(text, "iam.json")
 
 
 def test_what_has_no_shape_is_left_out() -> None:
-    """Malformed entries are left out."""
+    """Malformed entries in the file are ignored."""
     odd = {"UserDetailList": [None, 3, {"Arn": 5}, {"Arn": f"arn:aws:iam::{ACCOUNT}:user/x", "UserPolicyList": [None]}]}
 
     assert [(ACCOUNT, "user", "x")] == list(read_details(json.dumps(odd), "iam.json").given)

@@ -1,4 +1,4 @@
-"""Which keys are used to read AWS's record of a denial, and what is reported if none may."""
+"""Which keys read AWS's record of a denial, and what the finding reports if none of them may."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ NOT_YET = Answer(404, b'{"message": "no"}', (("x-amzn-ErrorType", "ResourceNotFo
 
 
 class Toolbox:
-    """Answers by signing key; a list gives one answer after another."""
+    """A stub of AWS that answers by signing key; a list gives one answer after another."""
 
     def __init__(self, **by_key: list[Answer]) -> None:
         self.by_key = by_key
         self.asked: list[str] = []
 
     def __call__(self, request: Seen) -> Answer:
-        """Every policy is empty."""
+        """Return the key's next answer; every policy is empty."""
         key = "user" if USER.access_key_id in request.header("authorization") else "session"
         is_policy = "/policy?" in request.target
         self.asked.append(f"{key} {'policy' if is_policy else 'details'}")
@@ -45,12 +45,12 @@ class Toolbox:
 
 
 def answer(content: dict[str, Any] | None = None) -> Answer:
-    """A record."""
+    """Return AWS's answer with a record of a denial."""
     return Answer(body=json.dumps(content or DETAILS).encode())
 
 
 def keys(account: str = ACCOUNT, *, is_user: bool = False) -> ChainKeys:
-    """Keys of a user or session in this account."""
+    """Return keys of a user or session in this account."""
     arn = f"arn:aws:iam::{account}:user/ada" if is_user else f"arn:aws:sts::{account}:assumed-role/App/s"
     return ChainKeys(USER if is_user else SESSION, CallerIdentity(account, arn, "AIDAEXAMPLE"), None)
 
@@ -58,7 +58,7 @@ def keys(account: str = ACCOUNT, *, is_user: bool = False) -> ChainKeys:
 def read(
     toolbox: Toolbox, *chain: ChainKeys, message: str = MESSAGE, is_fresh: bool = True
 ) -> tuple[Recorded | Fact, list[float], list[Seen]]:
-    """The result, the pauses on the way, and the requests."""
+    """Return the result, the pauses and the requests."""
     scene = Scene()
     with StubServer(toolbox) as server:
         plan = plan_of(
@@ -76,7 +76,7 @@ envs: {{dev: {{}}}}
 
 
 def test_the_account_that_was_refused_is_asked_first() -> None:
-    """Keys of the denied account are used first, in the link's region; others only if those fail."""
+    """The denied account's keys are used first, in the link's region; other keys only if those fail."""
     toolbox = Toolbox(user=[answer()], session=[])
 
     looked_up, _, seen = read(toolbox, keys(is_user=True), keys(OTHER))
@@ -87,7 +87,7 @@ def test_the_account_that_was_refused_is_asked_first() -> None:
 
 
 def test_a_record_that_is_still_to_come_is_waited_for() -> None:
-    """A record that does not exist yet is retried for some seconds after a fresh denial, not for an old message."""
+    """For a fresh denial dsops retries a missing record for some seconds; for an old message it does not."""
     late = Toolbox(session=[NOT_YET, NOT_YET, answer()])
     looked_up, paused, _ = read(late, keys())
     never, all_pauses, _ = read(Toolbox(session=[NOT_YET] * 4), keys())
@@ -101,7 +101,7 @@ def test_a_record_that_is_still_to_come_is_waited_for() -> None:
 
 
 def test_the_keys_of_other_accounts_do_not_wait() -> None:
-    """There is no waiting if the account's own keys may not read records: others have no record."""
+    """If the account's own keys may not read records, dsops does not wait: other accounts have no record."""
     looked_up, paused, _ = read(Toolbox(user=[NOT_YET], session=[DENIED]), keys(OTHER, is_user=True), keys())
 
     assert isinstance(looked_up, Fact)
@@ -110,7 +110,7 @@ def test_the_keys_of_other_accounts_do_not_wait() -> None:
 
 
 def test_who_may_look_it_up_is_told_with_link_and_command() -> None:
-    """If no key may read it, the finding has the permission, the account, AWS's console link and the command."""
+    """If no key may read the record, the finding has permission, account, AWS's console link and command."""
     looked_up, _, _ = read(Toolbox(session=[DENIED]), keys())
 
     assert looked_up == Fact(
@@ -124,7 +124,7 @@ def test_who_may_look_it_up_is_told_with_link_and_command() -> None:
 
 @pytest.mark.parametrize("region", ["cn-north-1", "us-gov-west-1"])
 def test_a_message_sends_no_keys_into_another_partition(region: str) -> None:
-    """A message's region in another partition is ignored, so no keys are sent there."""
+    """A region of another partition in a message is ignored, so dsops sends no keys to that partition."""
     message = MESSAGE.replace("eu-west-1", region)
 
     _, _, seen = read(Toolbox(session=[answer()]), keys(), message=message)
@@ -133,7 +133,7 @@ def test_a_message_sends_no_keys_into_another_partition(region: str) -> None:
 
 
 def test_a_record_without_a_refusal_proves_nothing() -> None:
-    """A record without a denial proves nothing."""
+    """An AWS record without a denial proves no cause."""
     allowed = [{**DETAILS["evaluations"][0], "evaluatedEffect": "ALLOW"}]
 
     looked_up, _, _ = read(Toolbox(session=[answer({**DETAILS, "evaluations": allowed})]), keys())
@@ -143,7 +143,7 @@ def test_a_record_without_a_refusal_proves_nothing() -> None:
 
 
 def test_without_keys_no_record_is_read() -> None:
-    """Without keys the fact is reported and no request made."""
+    """Without keys the finding reports that the record is unread, and dsops sends no request."""
     looked_up, _, seen = read(Toolbox())
 
     assert isinstance(looked_up, Fact)

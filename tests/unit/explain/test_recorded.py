@@ -1,4 +1,4 @@
-"""What AWS's record of a denial proves, and what stays open."""
+"""What AWS's record of a denial proves, and what remains unknown."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CONTEXT = {"aws:PrincipalAccount": ACCOUNT, "aws:PrincipalARN": ROLE, "aws:UserI
 def check(
     kind: str, effect: str, *matched: MatchedPolicy, kinds: tuple[str, ...] = (), target: str = ""
 ) -> ToolboxCheck:
-    """One check of a record."""
+    """Return one policy check of a record."""
     return ToolboxCheck(kind, effect, target, kinds, matched)
 
 
@@ -64,7 +64,7 @@ def record(
     matched: tuple[MatchedPolicy, ...] = (),
     context: Mapping[str, str] = CONTEXT,
 ) -> Recorded:
-    """The parsed record with these checks, or with none."""
+    """Return a parsed record with these checks, or without checks."""
     evaluation = Evaluation(action, resource, {}, effect, checks or None, matched)
     details = AuthorizationDetails(context, (evaluation,), policies)
     return read_record(details, evaluation, documents or {}, said or RefusalMessage())
@@ -85,7 +85,7 @@ def record(
     ],
 )
 def test_a_check_that_nothing_allows_is_its_kind_of_policy(kind: str, policy_type: str) -> None:
-    """A check without Allow names its policy kind; several are listed in AWS's order."""
+    """A check without an Allow gives that policy type as the cause; several are listed in AWS's order."""
     message_text = record(check("RESOURCE", "ALLOW"), check(kind, "IMPLICIT_DENY")).said
 
     assert (policy_type, False, (policy_type,)) == (
@@ -96,7 +96,7 @@ def test_a_check_that_nothing_allows_is_its_kind_of_policy(kind: str, policy_typ
 
 
 def test_a_deny_counts_before_a_missing_allow_and_is_told_with_its_statement() -> None:
-    """An explicit deny precedes a missing allow and is named with Sid and policy ARN."""
+    """An explicit Deny comes before a missing Allow, and the finding names it with Sid and policy ARN."""
     managed = f"arn:aws:iam::{ACCOUNT}:policy/Denies"
     message_text = record(
         check("RESOURCE_CONTROL_POLICY", "IMPLICIT_DENY"),
@@ -109,7 +109,10 @@ def test_a_deny_counts_before_a_missing_allow_and_is_told_with_its_statement() -
 
 
 def test_the_policy_says_of_which_kind_a_deny_is() -> None:
-    """The matched policy decides the kind of a deny: in one account a resource policy is in the principal's check."""
+    """The matched policy decides the type of a Deny.
+
+    Within one account a resource policy is part of the principal's check.
+    """
     message_text = record(
         check("PRINCIPAL", "EXPLICIT_DENY", denies(INLINE), kinds=("IDENTITY_BASED_POLICY", "RESOURCE_BASED_POLICY")),
         policies=(listed("RESOURCE_BASED_POLICY", INLINE, SECRET),),
@@ -120,7 +123,7 @@ def test_the_policy_says_of_which_kind_a_deny_is() -> None:
 
 
 def test_a_deny_of_a_policy_that_is_not_listed_may_be_of_either_kind() -> None:
-    """A deny in an unlisted policy may be of any kind in the check; if there is one kind, it is that."""
+    """A Deny in a policy that the record does not list may have any of the check's policy types."""
     both = ("IDENTITY_BASED_POLICY", "RESOURCE_BASED_POLICY")
 
     assert record(check("PRINCIPAL", "EXPLICIT_DENY", kinds=both)).said.policy_type == ""
@@ -147,7 +150,10 @@ def test_a_role_of_others_may_be_there_though_nothing_is_listed() -> None:
 
 
 def test_without_checks_the_statement_that_denies_is_told() -> None:
-    """Without checks (an older API) a matched denying statement is used; a missing allow is not recorded."""
+    """If the record has no checks (an older API), a matched denying statement is the cause.
+
+    A missing Allow is not recorded.
+    """
     policies = (listed("IDENTITY_BASED_POLICY"),)
     denied = record(policies=policies, matched=(denies(INLINE),), effect="EXPLICIT_DENY").said
     missing = record(policies=policies, said=RefusalMessage(policy_type="session policy")).said
@@ -157,13 +163,13 @@ def test_without_checks_the_statement_that_denies_is_told() -> None:
 
 
 def test_what_has_a_new_kind_or_effect_is_no_reason() -> None:
-    """Unknown kinds and effects are ignored."""
+    """Policy types and effects that dsops does not know are ignored."""
     assert record(check("SOMETHING_NEW", "IMPLICIT_DENY")).said.policy_type == ""
     assert record(check("PRINCIPAL", "SOMETHING_NEW")).said.policy_type == ""
 
 
 def test_the_refused_question_is_the_one_of_the_message() -> None:
-    """The evaluation of the message's action is used, else the first denied one."""
+    """dsops uses the record's evaluation of the message's action, or else the first denied one."""
     allowed = Evaluation("sts:AssumeRole", ROLE, {}, "ALLOW", None, ())
     tagging = Evaluation("sts:TagSession", ROLE, {}, "IMPLICIT_DENY", None, ())
     passing = Evaluation("iam:PassRole", ROLE, {}, "EXPLICIT_DENY", None, ())
@@ -178,7 +184,7 @@ def test_the_refused_question_is_the_one_of_the_message() -> None:
 
 
 def test_a_kind_is_given_when_all_of_it_is_there() -> None:
-    """A policy kind is given only if all its documents are readable and valid."""
+    """A record supplies a policy type only if all its documents are readable and valid."""
     two = (listed("IDENTITY_BASED_POLICY"), listed("IDENTITY_BASED_POLICY", "inline:2"))
     refusing = check("PRINCIPAL", "IMPLICIT_DENY")
 
@@ -192,7 +198,7 @@ def test_a_kind_is_given_when_all_of_it_is_there() -> None:
 
 
 def test_what_is_not_checked_is_not_there() -> None:
-    """A kind without a check does not apply: boundaries and session policies are checked wherever they exist."""
+    """A policy type without a check does not apply: AWS checks boundaries and session policies wherever they exist."""
     given_policies = record(check("PRINCIPAL", "IMPLICIT_DENY")).given
 
     assert (given_policies["boundary"], given_policies["session"], given_policies["scp"], given_policies["rcp"]) == (
@@ -205,7 +211,10 @@ def test_what_is_not_checked_is_not_there() -> None:
 
 
 def test_what_refuses_nothing_need_not_be_read() -> None:
-    """A kind that allows need not be read, except a trust policy, whose way of naming the caller matters."""
+    """A policy type that allows need not be readable, except for a trust policy.
+
+    A trust policy matters by the way in which it names the caller.
+    """
     given_policies = record(
         check("RESOURCE", "ALLOW"),
         check("PRINCIPAL", "ALLOW"),
@@ -220,7 +229,7 @@ def test_what_refuses_nothing_need_not_be_read() -> None:
 
 
 def test_control_policies_stand_by_level() -> None:
-    """Control policies are grouped by level; a level without any allows nothing."""
+    """Control policies are grouped by level; a level without policies allows nothing."""
     checks = [check("SERVICE_CONTROL_POLICY", "IMPLICIT_DENY", target=target) for target in (ROOT, UNIT)]
     parsed_record = record(
         *checks, policies=(listed("SERVICE_CONTROL_POLICY", FULL, ROOT),), documents={FULL: ANY}
@@ -248,7 +257,7 @@ def test_the_policies_of_a_resource_are_its_own() -> None:
 
 
 def test_context_is_read_as_awss_examples_write_it() -> None:
-    """Context values are read as in AWS's examples: address with prefix length, time in seconds, lists as text."""
+    """Context values are parsed as in AWS's examples: address with prefix length, time in seconds, lists as text."""
     found = condition_keys(
         {
             "aws:SourceIp": "192.0.2.1/32",
@@ -281,7 +290,7 @@ def test_context_is_read_as_awss_examples_write_it() -> None:
 
 
 def test_the_record_completes_the_question() -> None:
-    """The record adds the role's path and id and context keys; the external ID stays the plan's."""
+    """The record adds the role's path and ID and the context keys to the question; the external ID stays the plan's."""
     principal = read_caller(f"arn:aws:sts::{ACCOUNT}:assumed-role/App/s")
     question = CaseQuestion(
         principal, "sts:AssumeRole", ROLE, ACCOUNT, {"AWS:userid": ("x",), "sts:ExternalId": ("hidden",)}
@@ -296,7 +305,7 @@ def test_the_record_completes_the_question() -> None:
 
 
 def test_what_the_record_has_is_not_unread() -> None:
-    """Keys in the record are no longer unread, except external IDs and keys of another organization."""
+    """Keys that the record contains are no longer unread, except external IDs and keys of another organization."""
     unread = [Unread("context", "", ("aws:sourceip", "aws:resourcetag/", "sts:externalid")), Unread("trust", "")]
     keys = [unread[0].keys[2:], unread[0].keys[1:], unread[0].keys]
     whole = record(check("PRINCIPAL", "IMPLICIT_DENY"))

@@ -10,17 +10,17 @@ import dsops.explain
 SOURCE = Path(dsops.explain.__file__).parent
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "explain.md"
 NO_CAUSES = {"access-denied", "role-session", "federated-session", "web-identity", "external-id"}
-"""Quoted words that look like causes: error codes, kinds of callers, a family of two causes."""
+"""Quoted words that look like causes but are error codes, kinds of callers or a family of two causes."""
 
 
 def told() -> set[str]:
-    """The causes on the page."""
+    """Return the causes that the page lists."""
     rows = [line for line in PAGE.read_text(encoding="utf-8").split("## Causes", 1)[1].splitlines() if line[:1] == "|"]
     return {cause for row in rows for cause in re.findall(r"`([a-z-]+)`", row.split("|")[1])}
 
 
 def made() -> set[str]:
-    """The causes in the code that makes findings."""
+    """Return the causes in the code that makes findings."""
     collected = set()
     names = ("answer", "causes", "families", "ask", "investigate", "keys", "refused")
     for file in (file for name in names for file in SOURCE.rglob(f"{name}.py")):
@@ -35,5 +35,5 @@ def test_every_cause_stands_on_the_page() -> None:
 
 
 def test_the_page_names_no_cause_that_is_none() -> None:
-    """Every hyphenated cause on the page is in the code; single words are not searched for."""
+    """Every hyphenated word that the page lists as a cause is in the code; the test does not check single words."""
     assert set() == {cause for cause in told() if "-" in cause} - made()

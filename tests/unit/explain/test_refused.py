@@ -1,4 +1,4 @@
-"""Failures that no policy decides: their cause and the key to edit."""
+"""Failures that are not policy denials: their cause and the configuration key to edit."""
 
 from __future__ import annotations
 
@@ -89,14 +89,17 @@ def test_a_failure_has_a_cause_and_the_key_to_edit(error: DsopsError, cause: str
     ],
 )
 def test_it_is_who_signs_that_is_broken(error: DsopsError, store: str, cause: str) -> None:
-    """Failures of the signing session (expired, invalid) belong to the hop before, or the base credentials."""
+    """If the signing session is expired or invalid, the finding names its store or the base credentials."""
     found = finding_of(error, STEPS[store], 1 if store == "jump" else 2, edit_at)
 
     assert (cause, STEPS[store].credentials_from) == (found.cause, found.place.store)
 
 
 def test_a_secret_of_another_account_needs_a_key_of_its_own() -> None:
-    """A secret encrypted with the default KMS key cannot be read across accounts; the remedy is a key of its own."""
+    """A secret encrypted with the default KMS key is unreadable from another account.
+
+    The remedy is a customer managed key.
+    """
     error = SecretRefused("x", aws=said("encrypt the secret with the default KMS service key."))
 
     assert "--kms-key-id" in finding_of(error, STEPS["target"], 0, edit_at).remedy.text
@@ -116,7 +119,7 @@ def test_a_server_that_fails_is_not_proven() -> None:
     ],
 )
 def test_a_denial_is_a_policys(error: DsopsError) -> None:
-    """A denial is left to the policies, whatever the role's name or the message's language."""
+    """A policy denial gives no finding here, whatever the role's name or the message's language."""
     assert is_policys(error)
 
 
@@ -138,7 +141,7 @@ def test_a_denial_is_a_policys(error: DsopsError) -> None:
     ],
 )
 def test_what_aws_would_refuse_is_found_before_it_is_asked(message: str, path: str, cause: str) -> None:
-    """A value that AWS would refuse is found before any call, with its line."""
+    """dsops finds a value that AWS would refuse before any call, and names its line."""
     where = Where("dsops.yaml", 9)
 
     (finding,) = limit_findings(LimitExceeded("x", problems=(Problem(where, path, message, "mend it"),)))

@@ -1,4 +1,4 @@
-"""The questions that AWS evaluates for a hop and its caller, and the known context keys."""
+"""The requests that AWS evaluates for a hop and its caller, and their known context keys."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def unread_keys(caller: ChainCaller) -> set[str]:
 
 
 def test_aws_asks_in_its_order() -> None:
-    """The actions are in AWS's order: SetSourceIdentity, AssumeRole, TagSession."""
+    """The actions are listed in AWS's order: SetSourceIdentity, AssumeRole, TagSession."""
     request_asked = questions(STEPS["jump"], base(), "us-east-1")
 
     assert ["sts:SetSourceIdentity", "sts:AssumeRole", "sts:TagSession"] == [entry.action for entry, _ in request_asked]
 
 
 def test_a_hop_has_what_it_sends() -> None:
-    """The request has all keys that the hop sends; an external ID is compared and never shown."""
+    """The request's context has all keys that the hop sends; an external ID is compared and never shown."""
     every = questions(STEPS["target"], jump(), "us-east-1")
     (asked,) = [asked for asked, _ in every if asked.action == "sts:AssumeRole"]
 
@@ -72,7 +72,7 @@ def test_a_hop_has_what_it_sends() -> None:
 
 
 def test_a_session_has_its_tags_and_hands_on_some() -> None:
-    """A session has its tags and passes transitive ones on; the source identity always stays."""
+    """A session has its tags and passes on the transitive ones; it always passes on the source identity."""
     asked, _ = questions(STEPS["target"], jump(), "us-east-1")[0]
 
     assert (("core",), ("7",)) == (asked.context["aws:PrincipalTag/team"], asked.context["aws:PrincipalTag/cost"])
@@ -83,14 +83,14 @@ def test_a_session_has_its_tags_and_hands_on_some() -> None:
 
 
 def test_a_session_is_known_by_its_roles_whole_arn() -> None:
-    """A session's role ARN has the path, which comes from the configuration."""
+    """The role ARN of a session includes the path, which comes from the configuration."""
     assert f"arn:aws:iam::{ACCOUNT}:role/path/Jump" == jump().principal.issuer_arn
     assert jump().is_role_exact
     assert not base(SESSION, is_temporary=True).is_role_exact
 
 
 def test_the_origin_of_a_base_session_is_unknown() -> None:
-    """A base session's policy, tags and age are unknown; a long-term key has none."""
+    """A base session's policy, tags and age are unknown; a long-term key has no such values."""
     session, user = base(SESSION, is_temporary=True), base()
 
     assert "session" in {gap.place for gap in session.unread}
@@ -100,12 +100,12 @@ def test_the_origin_of_a_base_session_is_unknown() -> None:
 
 
 def test_whether_a_users_session_had_mfa_is_unknown() -> None:
-    """Whether a user's session had MFA is unknown (GetSessionToken gives both)."""
+    """Whether MFA was used for a user's base session is unknown, since GetSessionToken works with and without."""
     assert "aws:multifactorauthpresent" in unread_keys(base(is_temporary=True))
 
 
 def test_what_a_base_session_brings_along_goes_on_and_on() -> None:
-    """A base session's transitive tags and source identity stay unknown in all following sessions."""
+    """The transitive tags and source identity of a base session stay unknown in all later sessions."""
     first = session_caller(STEPS["target"], SESSION, base(SESSION, is_temporary=True))
     assert first is not None
     second = session_caller(STEPS["target"], SESSION, first)
@@ -135,22 +135,22 @@ def test_a_hop_sends_what_its_caller_brings_along() -> None:
     ],
 )
 def test_the_action_that_aws_names_is_asked_for(refused: str, actions: list[str]) -> None:
-    """The action that AWS denied is included, even if the configuration sends no tags."""
+    """The action that AWS denied is among the actions, even if the configuration sends no tags."""
     request_asked = questions(STEPS["target"], base(SESSION, is_temporary=True), "us-east-1", refused)
 
     assert actions == [entry.action for entry, _ in request_asked]
 
 
 def test_only_aws_sees_the_address() -> None:
-    """The source address of any call is known to AWS only."""
+    """Only AWS knows the source address of a call."""
     assert {"aws:sourceip", "aws:sourcevpc"} <= unread_keys(base()) & unread_keys(jump())
 
 
 def test_what_is_no_caller_of_policies_is_none() -> None:
-    """An ARN of unknown kind gives no caller."""
+    """An ARN that is not a principal's gives no caller."""
     assert base_caller(CallerIdentity(ACCOUNT, "arn:aws:sts::111122223333:new-kind/x", "X"), is_temporary=True) is None
 
 
 def test_an_external_id_stays_a_secret() -> None:
-    """An external ID in the plan is a Secret."""
+    """The external ID in the plan is a Secret."""
     assert isinstance(STEPS["target"].settings["external_id"], Secret)

@@ -1,4 +1,4 @@
-"""Parsing AWS's denial message; another form or language gives nothing."""
+"""Parse AWS's denial message; a message of another form or language gives no result."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SCP = "arn:aws:organizations::111122223333:policy/o-example/service_control_poli
     ],
 )
 def test_a_sentence_tells_who_what_and_which_kind_of_policy(message: str, said: RefusalMessage) -> None:
-    """Principal, action, resource and policy kind are read from documented messages only."""
+    """The parser returns principal, action, resource and policy type for documented messages only."""
     assert said == read_refusal(message)
 
 
@@ -55,7 +55,7 @@ TAIL = f"Go to {LINK} for complete details, or call the API with the following a
 
 
 def test_the_id_of_awss_record_is_read_with_region_and_link() -> None:
-    """The authorization id, region and link at the end are read; the dot before them is not part of an ARN."""
+    """The parser reads the authorization ID, region and link at the end; the dot before them is not part of an ARN."""
     denied = read_refusal(f"{DENIED} with an explicit deny in a service control policy: {SCP}. {TAIL}")
     bare = read_refusal(f"{DENIED}. {TAIL}")
 
@@ -79,7 +79,7 @@ def test_the_id_of_awss_record_is_read_with_region_and_link() -> None:
     ],
 )
 def test_an_id_is_found_in_any_language_and_a_link_only_to_aws(message: str, authorization_id: str, link: str) -> None:
-    """The id is found in any language; the link only if it leads to AWS."""
+    """The authorization ID is found in any language; the link only if it leads to AWS."""
     message_text = read_refusal(message)
 
     assert (authorization_id, link) == (message_text.authorization_id, message_text.link)

@@ -1,4 +1,4 @@
-"""Reading an organization or secret with several keys of a chain."""
+"""Read an organization or a secret with several keys of a session chain."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def membership(first: StubIam, second: StubIam) -> AccountPlace:
-    """The account's membership as read by two keys together."""
+    """Return the account's place in the organization as two keys together read it."""
     with StubServer(first) as one, StubServer(second) as other:
         asking = Asking(one)
         more = [Asking(other).organizations]
@@ -28,7 +28,7 @@ def membership(first: StubIam, second: StubIam) -> AccountPlace:
 
 
 def secret(*stubs: StubIam) -> ResourcePolicy:
-    """The secret as read by these keys together."""
+    """Return the secret's policy as these keys together read it."""
 
     def with_all(left: Sequence[StubIam], asked: tuple[Asking, ...]) -> ResourcePolicy:
         if not left:
@@ -40,7 +40,10 @@ def secret(*stubs: StubIam) -> ResourcePolicy:
 
 
 def test_an_organization_is_read_with_the_next_keys_where_the_first_may_not() -> None:
-    """If the first keys may not read the organization, the next keys do: base credentials may read more than a role."""
+    """If the first keys may not read the organization, the next keys do.
+
+    Base credentials may have more rights than a role.
+    """
     blind = StubIam(organizations=StubOrganizations(parents={ACCOUNT: ROOT}, denied=["DescribeOrganization"]))
     seeing = StubIam(organizations=StubOrganizations(parents={ACCOUNT: ROOT}))
 
@@ -49,7 +52,7 @@ def test_an_organization_is_read_with_the_next_keys_where_the_first_may_not() ->
 
 
 def test_of_a_secret_each_part_is_of_who_may_read_it() -> None:
-    """A secret's policy and tags may be read by different keys."""
+    """A secret's policy and tags may come from different keys."""
     policy_only = StubIam(secrets={SECRET: {"Version": "2012-10-17", "Statement": []}}, denied=["DescribeSecret"])
     tags_only = StubIam(secrets={SECRET: None}, denied=["GetResourcePolicy"])
 

@@ -1,6 +1,6 @@
-"""The policies as Terraform and CloudFormation: independent parsers read the same policies from them.
+"""Policies as Terraform and CloudFormation: independent parsers read the same policies from both formats.
 
-Terraform itself checks them where it is installed; it needs no provider for these tests.
+If Terraform is installed, it checks them, too; it needs no provider for these tests.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ ALL = Selection("all")
 
 
 def arn(text: str) -> Any:
-    """Parses a valid ARN."""
+    """Return the parsed ARN, which is valid."""
     found = parse_arn(text)
     assert found is not None
     return found
 
 
 def role(name: str, principal: object, external_id: object) -> RoleGrants:
-    """A role with one statement in each policy."""
+    """Return a role with one statement in each policy."""
     return RoleGrants(
         arn(f"arn:aws:iam::222222222222:role/{name}"),
         (name.lower(),),
@@ -67,7 +67,7 @@ GRANTS = Grants("production", (JUMP, TARGET), (SESSION,), (BASE,), ())
 
 
 def test_terraform_is_read_by_a_parser_of_others() -> None:
-    """Each resource exists once, with the required fields."""
+    """An independent parser reads the Terraform text; each resource exists once, with the required fields."""
     document = hcl2.loads(terraform(GRANTS, ALL, "made for a test"))
 
     kinds = [next(iter(entry.items())) for entry in document["resource"]]
@@ -90,7 +90,7 @@ def test_terraform_is_read_by_a_parser_of_others() -> None:
 
 
 def ran(folder: Path, *words: str) -> str:
-    """The output of Terraform in that folder."""
+    """Return Terraform's output in that folder."""
     environ = {
         "PATH": "/usr/bin:/bin",
         "HOME": str(folder),
@@ -106,7 +106,7 @@ def ran(folder: Path, *words: str) -> str:
 
 
 def evaluated(text: str, folder: Path) -> dict[str, Any]:
-    """Policies as Terraform computes them: resources are rewritten as outputs, which need no AWS."""
+    """Return the policies as Terraform computes them; resources are rewritten as outputs, which need no AWS."""
     text = re.sub(r'resource "(\w+)" "([\w-]+)"', r'output "\1_\2"', text)
     text = re.sub(r"^  (?:assume_role_policy|policy) = ", "  value = ", text, flags=re.MULTILINE)
     others = "name|path|role|max_session_duration|depends_on|description"
@@ -121,7 +121,7 @@ def evaluated(text: str, folder: Path) -> dict[str, Any]:
 
 @needs_terraform
 def test_terraform_computes_the_policies_that_were_meant(tmp_path: Path) -> None:
-    """IAM's `${...}`, quotes and backslashes survive; open values are variables."""
+    """Terraform computes the intended policies: IAM's `${...}`, quotes and backslashes stay; blanks are variables."""
     found = evaluated(terraform(GRANTS, ALL, "made for a test"), tmp_path)
 
     [statement] = found["aws_iam_role_Jump-1"]["Statement"]
@@ -135,14 +135,14 @@ def test_terraform_computes_the_policies_that_were_meant(tmp_path: Path) -> None
 
 @needs_terraform
 def test_terraform_fmt_has_nothing_to_change(tmp_path: Path) -> None:
-    """`terraform fmt -check`, which repositories run, finds nothing."""
+    """`terraform fmt -check`, which repositories run, reports no change."""
     (tmp_path / "main.tf").write_text(terraform(GRANTS, ALL, "made for a test"))
     assert ran(tmp_path, "fmt", "-check", "-diff") == ""
 
 
 @needs_terraform
 def test_any_text_stays_a_text(tmp_path: Path) -> None:
-    """Every text of up to four of Terraform's special characters survives."""
+    """Every text of up to four of Terraform's special characters is unchanged after Terraform has evaluated it."""
     texts = ["".join(entry) for length in range(5) for entry in product('$%{}"\\\n', repeat=length)]
     found = evaluated(f'output "texts" {{\n  value = jsonencode({hcl(texts, 1)})\n}}\n', tmp_path)
     assert found["texts"] == texts
@@ -152,7 +152,7 @@ def test_any_text_stays_a_text(tmp_path: Path) -> None:
 
 
 def test_a_template_has_the_same_policies() -> None:
-    """The template has a reference for each open value; a secret one is not echoed."""
+    """The CloudFormation template has the same policies, with a parameter for each blank; a secret one has NoEcho."""
     parsed_template: dict[str, Any] = json.loads(json.dumps(template(GRANTS, ALL, "made for a test")))
 
     assert list(parsed_template["Resources"]) == ["Jump1", "Jump12", "BaseCredentials"]
@@ -171,7 +171,7 @@ def test_a_template_has_the_same_policies() -> None:
 
 
 def test_permissions_alone_go_to_roles_that_are_there() -> None:
-    """Permissions are attached to existing roles by name; no role is created."""
+    """Permissions without trust policies are attached to existing roles by name; no role is created."""
     found: dict[str, Any] = template(GRANTS, Selection("permissions"), "made for a test")
     assert [resource["Type"] for resource in found["Resources"].values()] == [
         "AWS::IAM::RolePolicy",
@@ -185,7 +185,7 @@ def test_permissions_alone_go_to_roles_that_are_there() -> None:
 
 
 def test_cfn_lint_finds_nothing_in_a_template(tmp_path: Path) -> None:
-    """Types, properties and references match AWS's own schema of resources."""
+    """cfn-lint finds no errors: types, properties and references match AWS's resource schema."""
     program = Path(sys.executable).with_name("cfn-lint")
     for kind in ("all", "trust", "permissions"):
         path = tmp_path / f"{kind}.json"
@@ -195,6 +195,6 @@ def test_cfn_lint_finds_nothing_in_a_template(tmp_path: Path) -> None:
 
 
 def test_names_are_fit_and_unique() -> None:
-    """Names that start with a digit, or differ only in case or in removed characters, become valid and unique."""
+    """Generated names are valid and unique, even for names with a leading digit or that differ only in case."""
     names = UniqueNames(r"[^A-Za-z0-9]", "")
     assert [names.of(text) for text in ("a-b", "ab", "A.B", "1x")] == ["ab", "ab2", "AB3", "X1x"]

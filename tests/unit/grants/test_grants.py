@@ -1,4 +1,4 @@
-"""What each hop of a plan needs in AWS: trusted principals, permissions, and the start of the chain."""
+"""What each hop of a plan needs in AWS: a trust policy, the caller's permissions, and the first caller."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ ROLE = "role_arn: 'arn:aws:iam::222222222222:role/Target'"
 
 
 def made(stores: str, variables: str = "", *, written: GrantInputs | None = None, **options: Any) -> Grants:
-    """The grants of an environment that reads one secret through the store `secrets`."""
+    """Return the grants of an environment that reads one secret through the store `secrets`."""
     variables = variables or "    A: {from: {store: secrets, key: prod/a}}\n"
     plan = plan_of(f"secretStores:\n{stores}envs:\n  e:\n{variables}", **options)
     return grants_of(plan, written or GrantInputs(ADA))
 
 
 def target(more: str = "", source: str = "target") -> str:
-    """One role, and the store that reads through it."""
+    """Return a role, and the store that reads with it."""
     return (
         f"  target: {{type: aws.sts, {ROLE}{more}}}\n"
         f"  secrets: {{type: aws.secretsmanager, region: us-east-1, credentials_from: {source}}}\n"
@@ -42,13 +42,16 @@ def target(more: str = "", source: str = "target") -> str:
 
 
 def trust(grants: Grants, role: int = 0) -> list[dict[str, Any]]:
-    """The statements of a role's trust policy, with open values in their shown form."""
+    """Return the statements of a role's trust policy, with blanks in their displayed form."""
     found: list[dict[str, Any]] = filled(list(grants.roles[role].trust))  # type: ignore[assignment]
     return found
 
 
 def test_a_role_trusts_the_caller_and_the_caller_may_assume_it() -> None:
-    """The user names the caller, since a configuration does not contain it."""
+    """The role trusts the caller that the user names, and the caller gets permission to assume the role.
+
+    The configuration does not contain the caller.
+    """
     grants = made(target())
 
     assert trust(grants) == [{"Effect": "Allow", "Principal": {"AWS": ADA}, "Action": "sts:AssumeRole"}]
@@ -65,7 +68,7 @@ def test_a_role_trusts_the_caller_and_the_caller_may_assume_it() -> None:
 
 
 def test_an_unknown_caller_and_an_external_id_are_left_open() -> None:
-    """The ID is secret; its placeholder in JSON cannot occur in a request."""
+    """An unknown caller and an external ID, which is secret, are blanks whose JSON placeholders match no request."""
     grants = made(target(", external_id: an-id"), written=GrantInputs())
 
     assert trust(grants)[0]["Principal"] == {"AWS": "<arn of base caller>"}
@@ -79,7 +82,10 @@ def test_an_unknown_caller_and_an_external_id_are_left_open() -> None:
 
 
 def test_external_ids_of_stores_that_are_named_alike_stay_two() -> None:
-    """`a-b` and `a_b` would get one name in Terraform, so that one vendor's ID would open the other's role."""
+    """Stores with similar names (`a-b`, `a_b`) keep separate external ID variables in Terraform.
+
+    Otherwise one vendor's ID would open the other's role.
+    """
     stores = "".join(
         f"  {name}: {{type: aws.sts, role_arn: 'arn:aws:iam::222222222222:role/R{n}', external_id: id-{n}}}\n"
         f"  s{n}: {{type: aws.ssm, region: us-east-1, credentials_from: {name}}}\n"
@@ -100,7 +106,10 @@ def test_external_ids_of_stores_that_are_named_alike_stay_two() -> None:
 
 
 def test_mfa_is_asked_for_in_a_way_that_long_term_keys_dont_slip_through() -> None:
-    """Conditions are plain Bool; the device's account is the caller's, which decides for its users."""
+    """The MFA condition uses Bool, so that requests with long-term keys do not match.
+
+    The MFA device's account is the caller's account.
+    """
     grants = made(target(", serial_number: 'arn:aws:iam::111111111111:mfa/ada'"), written=GrantInputs())
 
     [statement] = trust(grants)
@@ -109,7 +118,7 @@ def test_mfa_is_asked_for_in_a_way_that_long_term_keys_dont_slip_through() -> No
 
 
 def test_roles_behind_a_shared_mfa_session_ask_for_mfa_too() -> None:
-    """A GetSessionToken session is the user with MFA: the user is trusted, and needs permission."""
+    """A role behind a shared MFA session requires MFA: its trust policy names the user, who also needs permission."""
     device = "serial_number: 'arn:aws:iam::111111111111:mfa/ada'"
     stores = (
         target(f", {device}")
@@ -135,7 +144,10 @@ JUMP = (
 
 
 def test_tags_and_source_identity_have_statements_of_their_own() -> None:
-    """Statements allow exactly the keys that are sent; inherited ones are allowed without a list."""
+    """Tags and source identity have their own statements with exactly the keys that are sent.
+
+    Inherited tags are allowed without a list of keys.
+    """
     grants = made(JUMP + target(", credentials_from: jump"), written=GrantInputs(ADA, "", {"jump": "dev-*"}))
 
     entry, tags, identity = trust(grants)
@@ -152,7 +164,7 @@ def test_tags_and_source_identity_have_statements_of_their_own() -> None:
 
 
 def test_a_hop_within_an_account_needs_no_permission() -> None:
-    """The trust policy suffices if it names the role; across accounts both sides have to allow."""
+    """Within an account a hop needs no permission if the trust policy names the role; across accounts it does."""
     grants = made(JUMP + target(", credentials_from: jump"))
 
     jump = grants.roles[0]
@@ -163,7 +175,7 @@ def test_a_hop_within_an_account_needs_no_permission() -> None:
         "arn:aws:iam::222222222222:role/hops/Jump needs no permission to assume "
         "arn:aws:iam::222222222222:role/Target: a trust policy of its own account names it"
     )
-    # A session policy still limits it.
+    # A session policy still limits the session.
     assert grants.sessions[0].policy["Statement"][0]["Action"] == [  # type: ignore[index]
         "sts:AssumeRole",
         "sts:TagSession",
@@ -172,7 +184,10 @@ def test_a_hop_within_an_account_needs_no_permission() -> None:
 
 
 def test_two_stores_of_one_role_make_one_role() -> None:
-    """The role allows the actions of both stores and the longer duration; the sessions stay separate."""
+    """Two stores of one role give one role with both stores' actions and the longer duration.
+
+    Sessions stay separate.
+    """
     stores = (
         target(", duration_seconds: 7200")
         + f"  other: {{type: aws.sts, {ROLE}}}\n"
@@ -192,7 +207,7 @@ def test_two_stores_of_one_role_make_one_role() -> None:
 
 
 def test_what_base_credentials_read_themselves_is_of_their_own_account() -> None:
-    """If the account is not known, a condition restricts it: a name never means another account's secret."""
+    """What base credentials read directly is limited to their own account by a condition."""
     stores = "  secrets: {type: aws.secretsmanager, region: us-east-1}\n"
     secret = made(stores, written=GrantInputs()).bases[0].permissions[0]
     assert secret["Resource"] == "arn:aws:secretsmanager:us-east-1:*:secret:prod/a-??????"
@@ -205,7 +220,10 @@ def test_what_base_credentials_read_themselves_is_of_their_own_account() -> None
 
 
 def test_each_profile_is_a_caller_of_its_own() -> None:
-    """One --caller cannot be the ARN of two profiles: both stay open, under their names."""
+    """Each profile is a separate caller.
+
+    One --caller cannot be the ARN of two, so both stay blanks with their names.
+    """
     stores = target(", profile: work") + "  own: {type: aws.ssm, region: us-east-1}\n"
     reads = "    A: {from: {store: secrets, key: a}}\n    B: {from: {store: own, key: /b}}\n"
     grants = made(stores, reads)
@@ -217,7 +235,7 @@ def test_each_profile_is_a_caller_of_its_own() -> None:
 
 
 def test_a_secret_of_another_account_is_noted() -> None:
-    """The other account has to allow the role, which our policies cannot do."""
+    """For a secret of another account the grants have a note: that account must allow the role itself."""
     key = "arn:aws:secretsmanager:us-east-1:999999999999:secret:theirs-AbCdEf"
     grants = made(target(), f"    A: {{from: {{store: secrets, key: '{key}'}}}}\n")
     assert grants.notes == (
@@ -235,14 +253,14 @@ def test_a_secret_of_another_account_is_noted() -> None:
     ],
 )
 def test_a_caller_that_no_trust_policy_could_name_is_refused(caller: str, hint: str) -> None:
-    """The hint says what to write."""
+    """A caller that no trust policy can name is refused; the hint says what to write."""
     with pytest.raises(UsageError) as caught:
         made(target(), written=GrantInputs(caller))
     assert hint in caught.value.hint
 
 
 def test_a_permission_set_is_trusted_by_its_roles_name() -> None:
-    """A permission set's ARN has random characters; the account is the principal, with a condition on the role."""
+    """A permission set is trusted by a condition on its role's name, because its ARN has random characters."""
     login = "{type: aws.sso, start_url: 'https://acme.awsapps.com/start', sso_region: us-east-1, "
     stores = f"  login: {login}account_id: '111111111111', role_name: Dev}}\n" + target(", credentials_from: login")
     proof = Proof("a login", "x", is_fetched=True, login=Login("", "", ""))
@@ -285,7 +303,7 @@ def lets_in(statement: dict[str, Any], role_arn: str) -> bool:
 
 
 def test_a_key_of_the_keyring_is_named_like_a_caller() -> None:
-    """It is named by --caller like base credentials, if it is the only one."""
+    """If the keyring's key is the only caller, --caller names its user, as for base credentials."""
     stores = "  key: {type: aws.keys, key_name: work}\n" + target(", credentials_from: key")
     proof = Proof("a key", "x", is_fetched=True)
     grants = made(stores, proof=lambda _type, _settings: proof)
@@ -297,7 +315,10 @@ def test_a_key_of_the_keyring_is_named_like_a_caller() -> None:
 
 
 def test_a_user_who_vouches_for_a_session_has_to_be_allowed_what_it_does() -> None:
-    """The session gets the intersection of its policy and the user's permissions."""
+    """A user who requests a federated session needs all of its permissions.
+
+    The session's rights are the intersection of its policy and the user's permissions.
+    """
     stores = (
         "  vouched: {type: aws.sts, region: us-east-1, federated_user_name: ci, tags: {a: b}}\n"
         "  secrets: {type: aws.secretsmanager, region: us-east-1, credentials_from: vouched}\n"
@@ -315,7 +336,7 @@ def test_a_user_who_vouches_for_a_session_has_to_be_allowed_what_it_does() -> No
 
 
 def test_a_root_task_is_allowed_for_its_account_and_its_policy() -> None:
-    """The member account needs no grant."""
+    """AssumeRoot is allowed for the member account and the task policy; the member account itself needs no grant."""
     task = "arn:aws:iam::aws:policy/root-task/IAMAuditRootUserCredentials"
     stores = f"  root: {{type: aws.sts, target_principal: '222222222222', task_policy_arn: '{task}'}}\n"
     grants = made(stores, "    A: {from: {store: root, key: access_key_id}}\n")
@@ -330,7 +351,7 @@ def test_a_root_task_is_allowed_for_its_account_and_its_policy() -> None:
 
 
 def test_contexts_that_are_provided_take_an_action_of_their_own() -> None:
-    """Provided contexts need their own action on both sides."""
+    """Provided contexts require their own action, sts:SetContext, on both sides."""
     grants = made(target(", provided_contexts: {'arn:aws:iam::aws:contextProvider/x': an-assertion}"))
     assert [entry["Action"] for entry in trust(grants)] == ["sts:AssumeRole", "sts:SetContext"]
     assert grants.bases[0].permissions[0]["Action"] == ["sts:AssumeRole", "sts:SetContext"]
@@ -339,7 +360,7 @@ def test_contexts_that_are_provided_take_an_action_of_their_own() -> None:
 
 @pytest.mark.parametrize(("partition", "host"), [("aws", "signin.aws.amazon.com"), ("aws-cn", "signin.amazonaws.cn")])
 def test_a_saml_provider_is_trusted_for_aws(partition: str, host: str) -> None:
-    """The provider's ARN is used if the configuration has it; the audience is the partition's sign-in address."""
+    """A SAML provider is trusted with the partition's sign-in URL as audience; its ARN comes from the configuration."""
     provider = f"arn:{partition}:iam::222222222222:saml-provider/Idp"
     region = "us-east-1" if partition == "aws" else "cn-north-1"
     stores = target(f", saml_assertion_file: x, principal_arn: '{provider}', region: {region}")
@@ -356,7 +377,10 @@ def test_a_saml_provider_is_trusted_for_aws(partition: str, host: str) -> None:
 
 
 def test_a_role_that_only_an_assertion_names_is_noted() -> None:
-    """No policies are generated for such a role; a provider without a name stays open."""
+    """If only the assertion names the role, the grants have a note instead of a policy.
+
+    An unnamed provider is a blank.
+    """
     proof = Proof("a file", "x")
     stores = target(", saml_assertion_file: x")
     grants = made(stores, proof=lambda _type, _settings: proof)
@@ -371,7 +395,7 @@ def test_a_role_that_only_an_assertion_names_is_noted() -> None:
 
 
 def tokens(more: str, proof: Proof, *, issuer: str = "") -> Grants:
-    """The grants of a role that is assumed with a token."""
+    """Return the grants of a role that is assumed with a token."""
 
     def found(_type: str, _settings: Settings) -> Proof:
         return proof
@@ -380,7 +404,7 @@ def tokens(more: str, proof: Proof, *, issuer: str = "") -> Grants:
 
 
 def test_githubs_tokens_are_trusted_for_whom_is_left_open() -> None:
-    """The configuration does not contain the repository, and `*` would admit everyone's workflow."""
+    """A role for GitHub's tokens has a blank for the subject: `*` would admit workflows of every repository."""
     grants = tokens(", web_identity: github", Proof("GitHub", "x", is_fetched=True))
 
     host = "token.actions.githubusercontent.com"
@@ -397,7 +421,7 @@ def test_githubs_tokens_are_trusted_for_whom_is_left_open() -> None:
 
 
 def test_a_token_at_hand_says_whose_it_is() -> None:
-    """Issuer, audience and subject are compared exactly; a star in the subject is not a pattern."""
+    """If the token can be read, issuer, audience and subject are compared exactly; `*` in the subject is literal."""
     proof = Proof("a file", "x", ("https://idp.example.com/a", "repo:*", "dsops"))
     [statement] = trust(tokens(", web_identity_token_file: token", proof))
     assert statement["Condition"] == {
@@ -407,7 +431,7 @@ def test_a_token_at_hand_says_whose_it_is() -> None:
 
 @pytest.mark.parametrize("issuer", ["", "http://idp.example.com"])
 def test_an_unknown_issuer_is_an_error_with_what_to_type(issuer: str) -> None:
-    """An issuer is required, since the condition keys contain it."""
+    """If the issuer is unknown, the error says what to type; the condition keys contain the issuer."""
     with pytest.raises(PolicyIncomplete) as caught:
         tokens(", web_identity: kubernetes", Proof("EKS", "x", is_fetched=True), issuer=issuer)
     assert "--issuer https://" in caught.value.hint
@@ -417,13 +441,13 @@ def test_an_unknown_issuer_is_an_error_with_what_to_type(issuer: str) -> None:
 
 
 def test_an_unknown_audience_is_left_open() -> None:
-    """Only some platforms have a default audience."""
+    """If the audience is unknown, it is a blank; only some platforms have a default audience."""
     grants = tokens(", web_identity: gitlab", Proof("GitLab", "x", is_fetched=True))
     assert trust(grants)[0]["Condition"]["StringEquals"]["gitlab.com:aud"] == "<audience of target>"
 
 
 def test_a_pattern_of_subjects_is_compared_as_one() -> None:
-    """A pattern of subjects is allowed for trust policies for several tokens, as in a sandbox."""
+    """A subject with wildcards is compared as a pattern, so that the trust policy covers several tokens."""
     role = parse_arn("arn:aws:iam::222222222222:role/Target")
     assert role is not None
     statement = trust_in_tokens(role, "https://gitlab.com", "x", "project_path:a/*", is_pattern=True)
@@ -437,7 +461,7 @@ def test_a_pattern_of_subjects_is_compared_as_one() -> None:
 
 
 def test_parts_of_it_can_be_had() -> None:
-    """Grants can be limited to one store, one kind or one account."""
+    """The grants can be limited to one store, one kind of policy or one account."""
     grants = made(JUMP.replace("222222222222", "444444444444") + target(", credentials_from: jump"))
 
     assert [role.arn.resource_name for role in of_store(grants, "jump").roles] == ["Jump"]
@@ -450,7 +474,7 @@ def test_parts_of_it_can_be_had() -> None:
 
 
 def test_the_linter_accepts_every_generated_policy() -> None:
-    """The linter of `dsops policy check` has no errors and no warnings."""
+    """The linter of `dsops policy check` reports no errors and no warnings for any generated policy."""
     jump = JUMP.replace("222222222222", "444444444444")
     grants = made(jump + target(", credentials_from: jump, external_id: some-id"))
     for role in grants.roles:
@@ -461,5 +485,5 @@ def test_the_linter_accepts_every_generated_policy() -> None:
 
 
 def test_a_blank_has_a_name_for_every_language() -> None:
-    """A blank's name has only letters, digits and `_`."""
+    """The name of a blank has only letters, digits and `_`, which every format accepts."""
     assert Placeholder("external_id_of_a_b", "What it is.").shown == "<external id of a b>"

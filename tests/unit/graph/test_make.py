@@ -1,4 +1,4 @@
-"""The graph of a configuration has each thing once, with its source, and no secret."""
+"""The graph of a configuration contains each store, hop and variable once, with its source, and no secret value."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TestNodes:
     """Nodes of the graph."""
 
     def test_every_store_hop_and_variable_is_there_once(self) -> None:
-        """A variable has one node per environment."""
+        """Each store and hop is one node; a variable is one node per environment."""
         graph = graph_of(TEXT)
         names = sorted((each.kind, each.environment, each.name) for each in graph.nodes if each.kind != "caller")
         assert names == [
@@ -58,14 +58,14 @@ class TestNodes:
         ]
 
     def test_each_node_comes_after_its_source(self) -> None:
-        """A node follows its source, so that a renderer needs one pass."""
+        """Each node comes after its source, so that a renderer needs only one pass."""
         seen = set()
         for each in graph_of(TEXT).nodes:
             assert each.parent is None or each.parent in seen
             seen.add(each.key)
 
     def test_a_hop_shows_its_identity_and_marks_what_is_sent(self) -> None:
-        """The role has its path; MFA, external ID and similar settings are shown without values."""
+        """A hop's node shows the role with its path; MFA, external ID and similar settings are shown without values."""
         facts = node(graph_of(TEXT), "hop", "target").facts
         assert facts == (
             "AssumeRole",
@@ -81,7 +81,10 @@ class TestNodes:
         assert "external ID" not in node(graph_of(TEXT), "hop", "jump").facts
 
     def test_hops_without_a_role_say_whose_session_it_is(self) -> None:
-        """Root users are shown by account, federated users by name, and users without a name."""
+        """A hop without a role shows whose session it is.
+
+        It shows a root user's account, a federated user's name, or the user.
+        """
         text = """\
 secretStores:
   root:
@@ -103,7 +106,7 @@ secretStores:
         assert ("GetSessionToken", "for 43200 s", "in us-east-1") == node(graph, "hop", "day").facts
 
     def test_a_store_works_in_the_account_of_its_hop(self) -> None:
-        """With base credentials the account is unknown."""
+        """A store's node has the account of the hop that it uses; with base credentials the account is unknown."""
         graph = graph_of(TEXT)
         assert ("222222222222", "") == (
             node(graph, "store", "secrets").account,
@@ -111,11 +114,11 @@ secretStores:
         )
 
     def test_no_value_is_in_it(self) -> None:
-        """Literals, defaults, external IDs, tags' values and source identities are left out."""
+        """The graph contains no literals, defaults, external IDs, tag values and source identities."""
         assert "hush" not in repr(graph_of(TEXT))
 
     def test_environments_are_named_where_there_are_several(self) -> None:
-        """A single environment is in the title."""
+        """If there are several environments, variables show theirs; a single environment is in the title."""
         assert node(graph_of(TEXT), "variable", "URL").facts[0] == "of production"
         plan = plan_of(TEXT, "production")
         one = make_graph("production", config_of(TEXT), [plan], BUILTIN_TYPES)
@@ -123,15 +126,15 @@ secretStores:
 
 
 class TestCallers:
-    """The nodes where the graph begins."""
+    """The callers at which the graph begins."""
 
     def test_base_credentials_are_one_caller_for_each_profile(self) -> None:
-        """They are shown with what is known without a call."""
+        """Each profile of base credentials is one caller, with the facts that are known without a call."""
         callers = [each.facts for each in graph_of(TEXT, ambient=TEMPORARY).nodes if each.name == "base credentials"]
         assert callers == [("environment", "temporary"), ("environment", "temporary")]
 
     def test_a_login_serves_all_stores_that_work_with_it(self) -> None:
-        """Another login is a separate caller, even with the same name."""
+        """One login is one caller for all its stores; another login is a separate caller, even with the same name."""
         text = """\
 secretStores:
   one: {type: aws.sso, start_url: "https://a.example/start", sso_region: us-east-1, account_id: "111111111111",
@@ -158,10 +161,10 @@ secretStores:
 
 
 class TestAsWritten:
-    """Stores that cannot be planned are drawn, too."""
+    """Stores that cannot be planned are drawn as the configuration describes them."""
 
     def test_a_store_whose_variable_is_not_set_says_so(self) -> None:
-        """The store and its dependents keep their places."""
+        """A store with an unset variable says so; the store and its dependents keep their places."""
         text = TEXT.replace("${EXTERNAL_ID:-hush-external-id}", "${EXTERNAL_ID}")
         graph = graph_of(text)
         target, secrets = node(graph, "hop", "target"), node(graph, "store", "secrets")
@@ -173,7 +176,7 @@ class TestAsWritten:
         assert 11 == sum(1 for each in graph.nodes if each.kind != "caller")
 
     def test_all_of_a_chain_may_be_unplanned(self) -> None:
-        """The role is shown as written in the configuration."""
+        """If no store of a chain can be planned, each role is shown as written in the configuration."""
         graph = graph_of(TEXT.replace("arn:aws:iam::111111111111:role/Jump", "${JUMP_ROLE}"))
         assert "${JUMP_ROLE}" in node(graph, "hop", "jump").facts
         assert "base credentials: environment, long-term" == graph_text(graph).splitlines()[3]

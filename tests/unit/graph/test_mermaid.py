@@ -1,4 +1,4 @@
-"""The flowchart has the contents of the tree, in Mermaid's syntax."""
+"""The Mermaid flowchart has the same contents as the text tree, in Mermaid's syntax."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_what_means_something_to_mermaid_is_a_code() -> None:
 
 
 def test_hops_and_stores_stand_in_the_box_of_their_account() -> None:
-    """Variables and callers are outside the boxes."""
+    """Hops and stores are in the box of their account; variables and callers are outside."""
     text = mermaid_text(graph_of(TEXT))
     box = re.search(r'subgraph a\d+\["account 222222222222"\]\n(.*?)\n  end', text, re.DOTALL)
     assert box is not None
@@ -30,7 +30,7 @@ def test_hops_and_stores_stand_in_the_box_of_their_account() -> None:
 
 
 def test_every_node_but_the_callers_has_one_edge() -> None:
-    """Each node is declared once."""
+    """Each node is declared once, and each has one edge from its source; callers have none."""
     graph = graph_of(TEXT)
     text = mermaid_text(graph)
     declared = re.findall(r'^\s+(n\d+)[\[(]+"', text, re.MULTILINE)
@@ -51,7 +51,7 @@ def test_a_denied_hop_has_the_word_the_class_and_a_dotted_edge() -> None:
 
 
 def test_a_large_graph_has_no_more_edges_than_mermaid_draws() -> None:
-    """Above the limit variables become lines in their store's box, each once; below it they have boxes."""
+    """Above Mermaid's limit of edges, variables are lines in their store's box, each once; below it they are nodes."""
     large, small = graph_of(many(300, 5)), graph_of(many(100, 5))
     text = mermaid_text(large)
     assert 600 == sum(each.parent is not None for each in large.nodes)
@@ -63,7 +63,7 @@ def test_a_large_graph_has_no_more_edges_than_mermaid_draws() -> None:
 
 
 def test_a_denied_variable_marks_the_box_that_it_is_in() -> None:
-    """The word is next to the variable, so that it shows which one was denied."""
+    """If variables are lines of a box, the word `denied` is next to the denied variable."""
     graph = graph_of(many(300, 5))
     token = node(graph, "variable", "TOKEN_7")
     text = mermaid_text(graph._replace(outcomes={token.key: NodeOutcome("denied", "secret.access-denied")}))

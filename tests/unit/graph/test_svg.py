@@ -1,4 +1,4 @@
-"""The drawing needs nothing else: no overlaps, no external resources, and the tree as its description."""
+"""The SVG drawing is self-contained: no overlaps, no external resources, and the tree as its description."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def contrast(one: str, other: str) -> float:
-    """The ratio of two colours' luminances (WCAG 2.2, relative luminance)."""
+    """Return the ratio of two colours' luminances (WCAG 2.2, relative luminance)."""
 
     def luminance(colour: str) -> float:
         parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
@@ -27,7 +27,7 @@ def contrast(one: str, other: str) -> float:
 
 
 def test_boxes_do_not_overlap() -> None:
-    """Boxes stay inside the drawing; a first child is beside its parent."""
+    """Boxes do not overlap and stay inside the drawing; a first child is beside its parent."""
     for drawing in (lay_out(graph_of(TEXT), 64), lay_out(graph_of(many(60, 3)), 64)):
         for one, other in combinations(drawing.boxes, 2):
             apart_x = one.x + one.width <= other.x or other.x + other.width <= one.x
@@ -39,7 +39,7 @@ def test_boxes_do_not_overlap() -> None:
 
 
 def test_nothing_else_is_needed() -> None:
-    """It has no script, picture or font, and no address except the format's name."""
+    """The drawing has no script, picture or font, and no URL except the SVG namespace."""
     text = svg_text(graph_of(TEXT))
     root = ET.fromstring(text)  # noqa: S314 (our own)
     assert {element.tag.removeprefix(SVG) for element in root.iter()} == {
@@ -57,7 +57,7 @@ def test_nothing_else_is_needed() -> None:
 
 
 def test_the_drawings_description_is_the_tree() -> None:
-    """The description is the text format; the root has the title's name."""
+    """The drawing's description is the text tree, and its title names the configuration."""
     graph = graph_of(TEXT)
     root = ET.fromstring(svg_text(graph))  # noqa: S314 (our own)
     assert ("img", "title desc") == (root.get("role"), root.get("aria-labelledby"))
@@ -66,7 +66,7 @@ def test_the_drawings_description_is_the_tree() -> None:
 
 
 def test_colours_can_be_told_apart() -> None:
-    """7 to 1 for each text on its background, 3 to 1 for lines (WCAG 2.2, 1.4.6 and 1.4.11), light and dark."""
+    """Text has a contrast of 7:1 and lines 3:1, in light and dark mode (WCAG 2.2, 1.4.6 and 1.4.11)."""
     for palette in (LIGHT, DARK):
         for ink in ("ink", "bad"):
             assert contrast(palette[ink], palette["box"]) >= 7
@@ -75,7 +75,10 @@ def test_colours_can_be_told_apart() -> None:
 
 
 def test_what_is_denied_says_so_besides_the_colour() -> None:
-    """Denied nodes have the word and the code, a thicker line, and dashes; others have none of them."""
+    """Denied nodes have the word `denied`, the error code, a thicker line and dashes.
+
+    Other nodes have none of these.
+    """
     graph = graph_of(TEXT)
     target = node(graph, "hop", "target")
     graph = graph._replace(outcomes={target.key: NodeOutcome("denied", "sts.access-denied")})

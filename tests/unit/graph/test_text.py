@@ -1,4 +1,4 @@
-"""The tree as text: suitable for reading aloud, for a narrow terminal, and without colours."""
+"""The graph as a text tree, for screen readers, narrow terminals and output without colours."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from tests.unit.graph.test_make import TEXT
 
 
 def test_only_spaces_show_the_depth() -> None:
-    """Drawn branches are avoided, since a screen reader would read each of them."""
+    """Depth is shown by indentation only, since a screen reader would read each character of drawn branches."""
     assert graph_text(graph_of(TEXT)).isascii()
     assert not set("|+`\\") & set(graph_text(graph_of(TEXT)))
 
 
 def test_a_narrow_terminal_breaks_lines_and_no_arn() -> None:
-    """Continued lines are indented further than their start; nothing is cut off."""
+    """In a narrow terminal long lines continue with deeper indentation; ARNs are not broken and nothing is cut off."""
     wide, narrow = graph_text(graph_of(TEXT)), graph_text(graph_of(TEXT), columns=40)
     assert max(map(len, narrow.splitlines())) <= 44
     assert narrow.split() == wide.split()
 
 
 def test_red_is_only_added_to_words() -> None:
-    """Without colours the words are the same; an untried hop is not red."""
+    """Without colours the words are the same; only a denied hop is red, an untried one is not."""
     graph = graph_of(TEXT)
     target, secrets = node(graph, "hop", "target"), node(graph, "store", "secrets")
     graph = graph._replace(
@@ -38,7 +38,7 @@ def test_red_is_only_added_to_words() -> None:
 
 
 def test_many_hops_are_grouped_by_account() -> None:
-    """Six or more parallel hops get headings; fewer need none."""
+    """Six or more parallel hops are grouped under headings by account; fewer are not."""
     text = graph_text(graph_of(many(300, 4)))
     headings = [line.strip() for line in text.splitlines() if line.strip().startswith("account ")]
     assert headings == [

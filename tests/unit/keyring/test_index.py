@@ -1,4 +1,4 @@
-"""The list of the keyring's contents: which files are trusted, what is kept, and lists of a newer dsops."""
+"""The index of the keyring's contents: which files are trusted, what is stored, and files of a newer dsops."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ KEY = KeysEntry(
 
 @pytest.fixture
 def environ(home: Path) -> dict[str, str]:
-    """A client with an empty home."""
+    """Return the environment of a client with an empty home folder."""
     return {"HOME": str(home)}
 
 
 def written(environ: dict[str, str]) -> Path:
-    """Writes the file with one entry of each kind."""
+    """Write the index file with one entry of each kind."""
     with index.changing(environ):
         index.write(environ, index.Contents({DEVICE: SEED}, {"ada": KEY}))
     return Path(index.path_of(environ))
 
 
 def test_what_is_written_is_read(environ: dict[str, str]) -> None:
-    """Every field survives; a missing file gives an empty list."""
+    """Every field that is written is read back; a missing file gives an empty list."""
     assert index.contents(environ) == index.EMPTY
     written(environ)
     assert index.contents(environ) == index.Contents({DEVICE: SEED}, {"ada": KEY})
 
 
 def test_the_file_is_its_owners_alone(environ: dict[str, str]) -> None:
-    """The file is private under any umask, and nothing else is left beside it."""
+    """The index file is private under any umask, and writing leaves no other file beside it."""
     before = os.umask(0)
     try:
         path = written(environ)
@@ -61,7 +61,7 @@ def test_the_file_is_its_owners_alone(environ: dict[str, str]) -> None:
 
 
 def test_the_variable_of_the_specification_counts(environ: dict[str, str], tmp_path: Path) -> None:
-    """XDG_DATA_HOME is used if it is absolute, else the home folder's default; without a home there is no path."""
+    """An absolute XDG_DATA_HOME is used, else the default below the home folder; without a home there is no path."""
     assert index.path_of({**environ, "XDG_DATA_HOME": str(tmp_path)}) == f"{tmp_path}/dsops/keyring.json"
     assert index.path_of({**environ, "XDG_DATA_HOME": "data"}) == f"{environ['HOME']}/.local/share/dsops/keyring.json"
     assert index.contents({}) == index.EMPTY
@@ -72,7 +72,7 @@ def test_the_variable_of_the_specification_counts(environ: dict[str, str], tmp_p
 @pytest.mark.skipif(sys.platform == "win32", reason="files have no such modes")
 @pytest.mark.parametrize("mode", [0o620, 0o602])
 def test_a_list_that_others_may_write_is_refused(environ: dict[str, str], mode: int) -> None:
-    """A file that others may write is refused, since it decides which key a name means."""
+    """An index file that other users may write is refused, because it decides which key a name refers to."""
     path = written(environ)
     path.chmod(mode)
     with pytest.raises(KeyringFailed, match="can't be relied on") as caught:
@@ -96,7 +96,7 @@ def test_a_list_that_others_may_write_is_refused(environ: dict[str, str], mode: 
     ],
 )
 def test_an_invalid_list_is_an_error(environ: dict[str, str], text: str) -> None:
-    """A damaged file, or one of a later dsops, is an error and not an empty list, which would overwrite it."""
+    """A damaged index file, or one of a later dsops, is an error; an empty list would overwrite it."""
     written(environ).write_text(text)
     with pytest.raises(KeyringFailed, match="is not the list"):
         index.contents(environ)
@@ -106,7 +106,7 @@ def test_an_invalid_list_is_an_error(environ: dict[str, str], text: str) -> None
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes")
 def test_a_pipe_is_not_waited_for(environ: dict[str, str]) -> None:
-    """A pipe in its place must not block a run, since every run reads the list."""
+    """A pipe in place of the index file is not read, since every run reads the index and would block."""
     path = written(environ)
     path.unlink()
     os.mkfifo(path)
@@ -115,7 +115,7 @@ def test_a_pipe_is_not_waited_for(environ: dict[str, str]) -> None:
 
 
 def test_a_list_that_can_not_be_written_leaves_nothing(environ: dict[str, str]) -> None:
-    """On a write error the old list stays, without parts of the new one beside it."""
+    """If writing the index fails, the old file stays and no partial file is left beside it."""
     resource = pytest.importorskip("resource", reason="Windows has no such limits")
     path = written(environ)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -130,7 +130,7 @@ def test_a_list_that_can_not_be_written_leaves_nothing(environ: dict[str, str]) 
 
 
 def test_a_field_that_a_later_dsops_has_added_is_left_out(environ: dict[str, str]) -> None:
-    """Unknown fields are ignored, and the rest is used."""
+    """Fields that a later dsops has added are ignored, and the rest is used."""
     path = written(environ)
     value = json.loads(path.read_text())
     value["keys"][0]["colour"] = {"of": "the key"}
@@ -139,7 +139,7 @@ def test_a_field_that_a_later_dsops_has_added_is_left_out(environ: dict[str, str
 
 
 def test_concurrent_changes_lose_nothing(environ: dict[str, str]) -> None:
-    """Concurrent changes run one after another, and each starts from the previous result."""
+    """Concurrent changes of the index run one after another, so no change is lost."""
 
     def add(number: int) -> None:
         with index.changing(environ) as before:
@@ -152,7 +152,7 @@ def test_concurrent_changes_lose_nothing(environ: dict[str, str]) -> None:
 
 
 def test_a_folder_that_can_not_be_written_is_told(environ: dict[str, str], home: Path) -> None:
-    """The error names the file that could not be created."""
+    """If the folder cannot be written, the error names the file."""
     (home / ".local").write_text("a file in the way")
     with pytest.raises(FileNotWritten, match="can't be written"), index.changing(environ):
         pass

@@ -1,4 +1,4 @@
-"""The system's keyring through the package `keyring` in a separate process: its results and all its failures."""
+"""Access the system's keyring through the package `keyring` in a child process: results and failures."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 
 @pytest.fixture
 def stub(home: Path) -> StubKeyring:
-    """An empty keyring in this test's home."""
+    """Return an empty keyring in this test's home folder."""
     return StubKeyring(home)
 
 
 def keyring(stub: StubKeyring, **more: str) -> Keyring:
-    """The stub's keyring for a client with these variables."""
+    """Return the stub's keyring for a client with these variables."""
     return Keyring({"PATH": os.environ["PATH"], **stub.environ, **more}, "/", 30.0)
 
 
 def failure(keyring: Keyring) -> DsopsError:
-    """The error of an attempt to keep a seed."""
+    """Return the error of an attempt to store a seed."""
     with pytest.raises(DsopsError) as caught:
         keyring.put("dsops test", "ada", Secret(SEED))
     assert SEED not in words(caught.value)
@@ -41,7 +41,7 @@ def failure(keyring: Keyring) -> DsopsError:
 
 
 def test_a_kept_secret_is_returned(stub: StubKeyring) -> None:
-    """Secrets are found by service and account until deleted; deleting a missing one is no error."""
+    """A stored secret is found by service and account until it is deleted; deleting a missing one is no error."""
     ring = keyring(stub)
     assert ring.get("dsops test", "ada") is None
     assert ring.put("dsops test", "ada", Secret(f"{SEED} ü\n")) == "file keyring FileKeyring"
@@ -53,7 +53,7 @@ def test_a_kept_secret_is_returned(stub: StubKeyring) -> None:
 
 
 def test_the_clients_environment_decides_which_keyring_it_is(home: Path, stub: StubKeyring, tmp_path: Path) -> None:
-    """The agent works for clients with several homes, so its own environment does not count."""
+    """The client's environment decides which keyring is used, because the agent serves clients with several homes."""
     keyring(stub).put("dsops test", "ada", Secret("hers"))
     other = StubKeyring(tmp_path)
     assert os.environ["HOME"] == str(home)
@@ -62,7 +62,7 @@ def test_the_clients_environment_decides_which_keyring_it_is(home: Path, stub: S
 
 
 def test_a_backend_can_be_named_by_its_variable(stub: StubKeyring, tmp_path: Path) -> None:
-    """PYTHON_KEYRING_BACKEND takes precedence over the file, as in the package."""
+    """PYTHON_KEYRING_BACKEND takes precedence over the configuration file, as in the package `keyring`."""
     elsewhere = keyring(stub, PYTHON_KEYRING_BACKEND="keyring.backends.fail.Keyring")
     assert isinstance(failure(elsewhere), KeyringUnavailable)
     there = keyring(stub, PYTHON_KEYRING_BACKEND="tests.stubs.file_keyring.FileKeyring", HOME=str(tmp_path))
@@ -71,7 +71,7 @@ def test_a_backend_can_be_named_by_its_variable(stub: StubKeyring, tmp_path: Pat
 
 
 def test_noise_of_a_backend_is_not_taken_for_its_answer(stub: StubKeyring) -> None:
-    """A backend's own output goes elsewhere."""
+    """Text that a backend prints is not mistaken for the child process's answer."""
     keyring(stub).put("dsops test", "ada", Secret("x"))
     stub.set_mood("prints")
     assert keyring(stub).get("dsops test", "ada") == Secret("x")
@@ -89,7 +89,7 @@ def test_noise_of_a_backend_is_not_taken_for_its_answer(stub: StubKeyring) -> No
     ],
 )
 def test_each_failure_says_what_to_do(stub: StubKeyring, mood: str, kind: type[DsopsError], told: str) -> None:
-    """Locked, absent, broken or losing its contents: each has its hint, and no text contains the secret."""
+    """Each failure (locked, absent, broken, losing contents) has its own hint, and no text contains the secret."""
     stub.set_mood(mood)
     error = failure(keyring(stub))
     assert type(error) is kind
@@ -97,7 +97,7 @@ def test_each_failure_says_what_to_do(stub: StubKeyring, mood: str, kind: type[D
 
 
 def test_waiting_for_the_keyring_has_a_limit(stub: StubKeyring) -> None:
-    """The limit is a minute, less in this test; it may be waiting for a password in a hidden question."""
+    """The wait for the keyring ends after a minute (less in this test), since it may be showing a hidden prompt."""
     stub.set_mood("hangs")
     started = time.monotonic()
     with pytest.raises(KeyringLocked, match="did not answer within 1 s"):
@@ -107,7 +107,7 @@ def test_waiting_for_the_keyring_has_a_limit(stub: StubKeyring) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS and Windows have a keyring without any variable")
 def test_without_a_desktop_there_is_no_keyring(tmp_path: Path) -> None:
-    """In CI, over ssh and in a container it is reported at once, with an alternative."""
+    """Without a desktop (in CI, over ssh, in a container) the error is immediate and names an alternative."""
     error = failure(Keyring({"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, "/", 30.0))
     assert isinstance(error, KeyringUnavailable)
     assert "mfa_process" in error.hint
@@ -122,14 +122,14 @@ def test_without_a_desktop_there_is_no_keyring(tmp_path: Path) -> None:
     ],
 )
 def test_a_backend_that_keeps_nothing_or_is_missing_is_an_error(stub: StubKeyring, backend: str, told: str) -> None:
-    """A backend that loses everything is reported instead of losing a seed."""
+    """A backend that is missing or stores nothing is an error, so that no seed is lost."""
     error = failure(keyring(stub, PYTHON_KEYRING_BACKEND=backend))
     assert isinstance(error, KeyringUnavailable)
     assert told in error.message
 
 
 def test_the_extra_is_asked_for(stub: StubKeyring, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A missing package is reported; it is searched for among dsops' own packages."""
+    """If the package `keyring` is missing, the error says so; dsops looks for it among its own packages only."""
     others = [entry for entry in sys.path if "site-packages" not in entry]
     monkeypatch.setattr("sys.path", [*others, str(Path(dsops.__file__).parents[1])])
     error = failure(keyring(stub))
@@ -139,7 +139,7 @@ def test_the_extra_is_asked_for(stub: StubKeyring, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no core dumps")
 def test_the_process_that_asks_leaves_no_core_dump(stub: StubKeyring) -> None:
-    """Only the separate process has the limit, since this process may become the user's command."""
+    """The child process disables core dumps; this process does not, since it may become the user's command."""
     import resource
 
     limits = resource.getrlimit(resource.RLIMIT_CORE)

@@ -1,4 +1,4 @@
-"""A seed and a key stay in the keyring alone when entered, kept, used and rotated, with and without errors.
+"""A seed and a key are stored only in the keyring, whether commands succeed or fail.
 
 The tests search both streams, every file left behind, and the arguments and environment of every process.
 """
@@ -40,7 +40,7 @@ MOODS = ("", "locked", "absent", "breaks", "dies", "refuses", "forgets", "prints
 
 
 class Desk:
-    """A home with a keyring, and a stand-in for AWS that may repeat requests."""
+    """A home folder with a keyring, and an AWS stub that can repeat requests."""
 
     def __init__(self, home: Path, folder: Path) -> None:
         self.keyring = StubKeyring(home)
@@ -52,14 +52,14 @@ class Desk:
 
     def _answer(self, seen: Seen) -> Answer:
         if self.is_careless:
-            # A proxy's error page with the whole request in it.
+            # A proxy's error page that contains the whole request.
             return Answer(502, b"<html>" + seen.body + str(seen.headers).encode() + b"</html>")
         if seen.body and parameters_of(seen)["Action"] == "AssumeRole":
             return assume_role_answer(expiration="2099-01-01T00:00:00Z")
         return self._slow(seen) if seen.body else sts_error("AccessDenied", "no")
 
     def search(self, *words: str, given: str = "") -> int:
-        """Runs the command and returns the exit code; fails if a secret occurs outside the keyring."""
+        """Run the command and return the exit code; fail if a secret appears outside the keyring."""
         watch = self.folder / "watched"
         watch.write_text("")
         done = subprocess.run(
@@ -93,21 +93,21 @@ class Desk:
         return done.returncode
 
     def processes(self) -> list[str]:
-        """Command lines of the processes that the last run started."""
+        """Return the command lines of the processes that the last run started."""
         lines = (self.folder / "watched").read_text().splitlines()
         return [" ".join(json.loads(line)[1]) for line in lines]
 
 
 @pytest.fixture
 def desk(home: Path, tmp_path: Path) -> Iterator[Desk]:
-    """A desk without errors."""
+    """Yield a desk whose keyring and AWS work."""
     desk = Desk(home, tmp_path)
     with desk.server:
         yield desk
 
 
 def test_when_all_is_well(desk: Desk) -> None:
-    """Adding, listing, using and rotating keep secrets in the keyring, which is used by a separate process."""
+    """Adding, listing, using and rotating leave secrets only in the keyring, which a child process accesses."""
     assert desk.search("mfa", "add", DEVICE, given=SEED) == 0
     assert desk.search("keys", "add", "ada", given=f"{OLD}\n{OLD_SECRET}") == 0
     assert desk.search("mfa", "list") == desk.search("keys", "list") == 0
@@ -123,7 +123,7 @@ def test_when_all_is_well(desk: Desk) -> None:
 
 @pytest.mark.parametrize("mood", MOODS)
 def test_in_every_mood_of_the_keyring(desk: Desk, mood: str) -> None:
-    """No secret leaks from a keyring that is locked, broken, loses contents or repeats its input in an error."""
+    """No secret leaks if the keyring is locked, broken, loses contents or repeats its input in an error."""
     desk.search("mfa", "add", DEVICE, given=SEED)
     desk.search("keys", "add", "ada", given=f"{OLD}\n{OLD_SECRET}")
     desk.keyring.set_mood(mood)
@@ -135,7 +135,7 @@ def test_in_every_mood_of_the_keyring(desk: Desk, mood: str) -> None:
 
 
 def test_when_aws_or_something_before_it_repeats_the_request(desk: Desk) -> None:
-    """Nothing leaks even if codes and signatures are repeated."""
+    """No secret leaks if AWS or a proxy repeats codes and signatures of the request."""
     desk.search("mfa", "add", DEVICE, given=SEED)
     desk.search("keys", "add", "ada", given=f"{OLD}\n{OLD_SECRET}")
     desk.is_careless = True
@@ -159,7 +159,7 @@ def test_when_aws_or_something_before_it_repeats_the_request(desk: Desk) -> None
     ids=range(8),
 )
 def test_when_what_is_given_is_wrong(desk: Desk, given: str) -> None:
-    """Swapped, joined, cut-off and too long input gives an error with a reason, and without the input."""
+    """Swapped, joined, truncated or overlong input is an error with a reason that does not repeat the input."""
     assert desk.search("keys", "add", "ada", given=given) == 2
     assert desk.search("mfa", "add", DEVICE, given=given) == 2
     assert desk.keyring.secrets == {}

@@ -1,4 +1,4 @@
-"""The input forms of a key, and errors that do not repeat the text."""
+"""The input formats of a key, and errors that do not repeat the input."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_every_form_is_read(tmp_path: Path, text: str) -> None:
     ["", "\n", "\ufeff\n", f"{SECRET}", "[" * 9000, '{"AccessKey":' * 1000, f"Access key ID,x\r{KEY_ID},{SECRET}", ","],
 )
 def test_an_invalid_key_is_refused(tmp_path: Path, text: str) -> None:
-    """Other text is refused with an error that does not contain it, since it may hold a secret in an unknown form."""
+    """Other input is refused; the error does not contain it, because it may hold a secret in an unknown format."""
     with pytest.raises(KeysRefused) as caught:
         _key_input(_file(tmp_path, text), make_runtime(), "dsops keys add ada")
     assert SECRET not in f"{caught.value} {caught.value.why} {caught.value.hint}"

@@ -1,4 +1,4 @@
-"""Key rotation with a slow, forgetful or failing AWS."""
+"""Rotate a key although AWS is slow, loses answers or fails."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class SlowAws:
         self.caller = caller
         self.called: list[str] = []
         self.instead: dict[str, Answer] = {}
-        """Action -> the answer to send for it."""
+        """Maps an action to the answer that the stub sends for it."""
 
     def __call__(self, seen: Seen) -> Answer:
-        """The answer to a request."""
+        """Return the answer to a request."""
         parameters = parameters_of(seen)
         action = parameters["Action"]
         key_id, *_, service, _ = seen.header("Authorization").partition("Credential=")[2].split(",")[0].split("/")
@@ -65,7 +65,7 @@ class SlowAws:
 
 @pytest.fixture
 def stub(home: Path) -> StubKeyring:
-    """A keyring with the old key."""
+    """Return a keyring with the old key."""
     stub = StubKeyring(home)
     put_secrets(Keyring(stub.environ, "/"), "ada", {OLD: Secret(SECRETS[0])})
     with index.changing(stub.environ) as before:
@@ -74,7 +74,7 @@ def stub(home: Path) -> StubKeyring:
 
 
 def rotated(stub: StubKeyring, aws: SlowAws, reports: Reports) -> KeysEntry:
-    """The list's entry after a rotation; raises the rotation's error."""
+    """Return the index entry after a rotation; raises the rotation's error."""
     with StubServer(aws) as server:
         environ = {"PATH": os.environ["PATH"], **stub.environ, "AWS_ENDPOINT_URL": server.url}
         runtime = make_runtime(environ, report=reports, folder="/")
@@ -85,12 +85,12 @@ def rotated(stub: StubKeyring, aws: SlowAws, reports: Reports) -> KeysEntry:
 
 
 def entry_of(stub: StubKeyring) -> KeysEntry:
-    """The list's entry."""
+    """Return the key's index entry."""
     return index.contents(stub.environ).keys["ada"]
 
 
 def failure(work: Callable[[], object]) -> DsopsError:
-    """The error of a failing rotation, which contains no secret."""
+    """Return the error of a failing rotation; assert that it contains no secret."""
     with pytest.raises(DsopsError) as caught:
         work()
     assert not any(secret in words(caught.value) for secret in SECRETS)
@@ -133,7 +133,7 @@ def test_a_new_key_that_never_works_is_not_used(
 
 
 def test_an_answer_that_is_lost_may_have_made_a_key(stub: StubKeyring, reports: Reports) -> None:
-    """CreateAccessKey is not retried, and the error says that there may be a key whose secret is lost."""
+    """CreateAccessKey is not retried; if its answer is lost, the error says that a key with a lost secret may exist."""
     aws = SlowAws()
     aws.instead["CreateAccessKey"] = Answer(raw=b"")
     error = failure(lambda: rotated(stub, aws, reports))
@@ -144,7 +144,7 @@ def test_an_answer_that_is_lost_may_have_made_a_key(stub: StubKeyring, reports: 
 
 
 def test_an_old_key_that_is_gone_is_no_reason_to_fail(stub: StubKeyring, reports: Reports) -> None:
-    """An old key that another process has deleted already does not fail the rotation."""
+    """If another process has already deleted the old key, the rotation still succeeds."""
     aws = SlowAws()
     aws.instead["UpdateAccessKey"] = sts_error("NoSuchEntity", "The Access Key with id ... cannot be found.", 404)
     entry = rotated(stub, aws, reports)
@@ -153,14 +153,14 @@ def test_an_old_key_that_is_gone_is_no_reason_to_fail(stub: StubKeyring, reports
 
 
 def test_another_users_key_is_never_used(stub: StubKeyring, reports: Reports) -> None:
-    """Whatever IAM has given: the name stays with its user."""
+    """If the new key turns out to be another user's, the rotation fails and the old key stays in use."""
     error = failure(lambda: rotated(stub, SlowAws(caller="arn:aws:iam::111122223333:user/bob"), reports))
     assert "user/bob" in error.message
     assert entry_of(stub).key_id == OLD
 
 
 def test_a_key_that_aws_does_not_take_any_more_is_told_as_that(stub: StubKeyring, reports: Reports) -> None:
-    """A key that AWS no longer accepts is an immediate error, without waiting."""
+    """If AWS no longer accepts the stored key, the rotation fails at once, without waiting."""
     aws = SlowAws()
     aws.instead["ListAccessKeys"] = sts_error("InvalidClientTokenId", UNKNOWN)
     error = failure(lambda: rotated(stub, aws, reports))
@@ -170,7 +170,7 @@ def test_a_key_that_aws_does_not_take_any_more_is_told_as_that(stub: StubKeyring
 
 
 def test_the_list_says_where_it_stands_before_each_step(stub: StubKeyring, reports: Reports) -> None:
-    """The list records each step before it is done, so that an interrupted run can continue."""
+    """The index records each step before the step is taken, so that an interrupted rotation can continue."""
     seen: list[tuple[str, str, str]] = []
     aws = SlowAws()
 

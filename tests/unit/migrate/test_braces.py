@@ -1,4 +1,4 @@
-"""Lines that start inside braces, where an entry may not end with its line."""
+"""Find lines that begin inside braces, where an entry may not end with its line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dsops.migrate.lines import Lines
     ],
 )
 def test_lines_inside_are_found(text: str, expected: set[int]) -> None:
-    """Braces in a plain text, a comment, a quoted text or a block do not count."""
+    """Lines that begin inside braces are found; braces in plain text, comments, quotes and block text do not count."""
     assert expected == lines_between_braces(text)
 
 
@@ -38,7 +38,7 @@ def test_lines_inside_are_found(text: str, expected: set[int]) -> None:
     ],
 )
 def test_an_entry_of_its_own_line_is_taken_out_there(text: str, expected: str) -> None:
-    """The entry is removed, since a comment would include the brace or a neighbour."""
+    """An entry on its own line inside braces is deleted; commenting it out would also hide a brace or a neighbour."""
     lines = Lines(text)
 
     assert lines.comment_out(2, "x")

@@ -1,4 +1,4 @@
-"""Changes of a text by lines: only the intended part changes."""
+"""Edit a configuration line by line, so that only the intended part changes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dsops.migrate.lines import Lines
     ],
 )
 def test_a_key_is_renamed_where_it_stands(line: str, expected: str) -> None:
-    """The key may be quoted or inside braces; comments and values are not changed."""
+    """A key is renamed in its place, even if it is quoted or inside braces; comments and values stay."""
     lines = Lines(f"x: y\n{line}\nz: 1\n")
 
     assert lines.rename(2, "duration", "seconds")
@@ -32,7 +32,7 @@ def test_a_key_is_renamed_where_it_stands(line: str, expected: str) -> None:
     "line", ["a: {duration: 1, b: {duration: 2}}", "my-duration: 1", "# duration: 1", "durations: 1", "a: duration"]
 )
 def test_an_ambiguous_key_is_left_alone(line: str) -> None:
-    """A key that occurs twice in a line, or not at all, is left alone."""
+    """A key that occurs twice in the line, or not at all, is not renamed."""
     lines = Lines(line)
 
     assert not lines.rename(1, "duration", "seconds")
@@ -49,7 +49,7 @@ def test_an_ambiguous_key_is_left_alone(line: str) -> None:
     ],
 )
 def test_a_value_is_replaced(line: str, expected: str) -> None:
-    """The value is replaced together with the text after it."""
+    """A value is replaced with its quotes; comments, white space and neighbouring entries stay."""
     lines = Lines(line)
 
     assert lines.set_value(1, "version", "0", "1")
@@ -58,7 +58,7 @@ def test_a_value_is_replaced(line: str, expected: str) -> None:
 
 @pytest.mark.parametrize("line", ["version: 01", "version: 0.5", "aversion: 0", "version: 1"])
 def test_another_value_is_left(line: str) -> None:
-    """A value that only starts in the same way is left alone."""
+    """A value that only begins with the old value is not replaced."""
     assert not Lines(line).set_value(1, "version", "0", "1")
 
 
@@ -75,7 +75,7 @@ BLOCKS = {
 @pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS.keys())
 @pytest.mark.parametrize("indent", ["", "    "])
 def test_an_entry_becomes_a_comment_with_all_of_it(block: str, indent: str) -> None:
-    """The surrounding text keeps its meaning, and no line is lost."""
+    """All lines of an entry become comments, and the lines around it keep their meaning."""
     inner = "\n".join(f"{indent}{line}" if line.strip() else line for line in block.split("\n"))
     head = "top:\n" if indent else ""
     text = f"{head}{indent}before: 1\n{inner}\n{indent}# kept\n{indent}after: 2\n"
@@ -105,7 +105,7 @@ def test_an_entry_becomes_a_comment_with_all_of_it(block: str, indent: str) -> N
     ],
 )
 def test_an_entry_between_braces_is_taken_out(line: str, expected: str) -> None:
-    """The entry is removed with its comma."""
+    """An entry between braces is deleted together with its comma."""
     lines = Lines(line)
 
     assert lines.comment_out(1, "x")
@@ -114,7 +114,7 @@ def test_an_entry_between_braces_is_taken_out(line: str, expected: str) -> None:
 
 @pytest.mark.parametrize("line", ["a: {x: {y: {z: 1}}, b: 2}", "a: {x: 'it''s', b: 2}", "a: {x: 1", "a: {x: *b, c: d}"])
 def test_an_unclear_end_is_not_guessed(line: str) -> None:
-    """A line whose end is unclear stays, and a person sees it at once."""
+    """If the end of an entry is unclear, the line stays, so that the user sees and edits it."""
     lines = Lines(line)
 
     assert "" == lines.comment_out(1, "x")

@@ -1,4 +1,4 @@
-"""OpenMetrics' text format: Prometheus' own parser reads the counts back, with any text in a label."""
+"""Write OpenMetrics' text format, which Prometheus' own parser reads back for any text in a label."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.metrics import read_metrics
 
 
 def text_of(*metrics: Metric) -> str:
-    """The text of a registry with these metrics."""
+    """Return the text of a registry with these metrics."""
     registry = Registry()
     registry.add(*metrics)
     return registry.text()
 
 
 def samples_of(*metrics: Metric) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-    """(name, labels) -> value, as Prometheus' parser reads the text."""
+    """Return (name, labels) -> value, as Prometheus' parser reads the text."""
     return {
         (name, frozenset(labels.items())): value
         for name, series in read_metrics(text_of(*metrics)).items()
@@ -31,7 +31,10 @@ def samples_of(*metrics: Metric) -> dict[tuple[str, frozenset[tuple[str, str]]],
 
 
 def test_every_kind_is_told_as_the_standard_writes_it() -> None:
-    """The text is exact; a metric without counts has no lines, or 0 if it has no labels."""
+    """Each kind of metric is written exactly as in the standard.
+
+    A metric without counts has no lines, or 0 if it has no labels.
+    """
     calls = Counter("calls", "Calls.", ("service",))
     calls.add(("sts",))
     calls.add(("sts",), 2)
@@ -69,7 +72,7 @@ def test_every_kind_is_told_as_the_standard_writes_it() -> None:
 
 @given(st.lists(st.tuples(st.text(max_size=40), st.text(max_size=40)), max_size=6), st.text(max_size=40))
 def test_whatever_stands_in_a_label_is_read_back(pairs: list[tuple[str, str]], said: str) -> None:
-    """Quotes, backslashes, line ends and other alphabets: no label adds a line or a label."""
+    """Labels with quotes, backslashes, line breaks and other alphabets are read back unchanged."""
     counter = Counter("calls", said, ("one", "two"))
     for pair in pairs:
         counter.add(pair)
@@ -98,7 +101,7 @@ def test_a_histogram_counts_each_value_once(values: list[float]) -> None:
 
 
 def test_series_have_an_end() -> None:
-    """Too many values of an open label become `other`; closed labels stay separate, and no count is lost."""
+    """If an open label has too many values, further ones are counted as `other`; no count is lost."""
     counter = Counter("calls", "Calls.", ("result", "role"), open_labels=("role",))
     for number in range(5 * MOST_SERIES):
         counter.add(("ok", f"role-{number}"))
@@ -112,7 +115,7 @@ def test_series_have_an_end() -> None:
 
 
 def test_closed_labels_have_an_end_too() -> None:
-    """Closed labels have a limit, too, in case they are not as closed as assumed."""
+    """Closed labels are limited, too, in case they have more values than assumed."""
     counter = Counter("calls", "Calls.", ("result",))
     for number in range(5 * MOST_SERIES):
         counter.add((f"result-{number}",))
@@ -121,7 +124,7 @@ def test_closed_labels_have_an_end_too() -> None:
 
 
 def test_a_label_without_measure_is_cut() -> None:
-    """Labels are cut at 256 characters, which suffice for every role."""
+    """A label's value is cut at 256 characters, which are enough for every role."""
     counter = Counter("calls", "Calls.", ("role",))
     counter.add(("r" * 10_000,))
     counter.add(("r" * 10_001,))
@@ -130,7 +133,7 @@ def test_a_label_without_measure_is_cut() -> None:
 
 
 def test_invalid_names_are_refused() -> None:
-    """Invalid names are refused, and so are existing ones."""
+    """Invalid names, and names that exist already, are refused."""
     with pytest.raises(ValueError, match="can't be names"):
         Counter("no-name", "Calls.")
     with pytest.raises(ValueError, match="can't be names"):
@@ -140,7 +143,7 @@ def test_invalid_names_are_refused() -> None:
 
 
 def test_threads_lose_nothing() -> None:
-    """Four threads use the same counter and histogram."""
+    """Four threads that use one counter and histogram lose no count."""
     counter, histogram = Counter("calls", "Calls.", ("service",)), Histogram("took", "Time.", (1,))
 
     def work() -> None:
@@ -160,7 +163,7 @@ def test_threads_lose_nothing() -> None:
 
 
 def test_a_process_has_its_own_metrics() -> None:
-    """Metrics of the process have the names of Prometheus' own libraries, and the system's values."""
+    """The process metrics have the names used by Prometheus' own libraries, and the system's values."""
     samples = samples_of(*process_metrics("dsops", 1_800_000_000.0))
 
     names = {name for name, _ in samples}

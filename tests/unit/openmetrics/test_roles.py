@@ -13,14 +13,17 @@ KEY_OF_HOME = "AKIARTXV5AHDS6WLS3E7"
 
 
 def told(roles: RoleMetrics) -> Told:
-    """Name of a sample -> its labels and values."""
+    """Return the name of each sample -> its labels and values."""
     registry = Registry()
     registry.add(*roles.metrics)
     return read_metrics(registry.text())
 
 
 def test_issued_sessions_are_counted_by_operation_and_role() -> None:
-    """The requested duration is counted; a session without an end is in no bucket."""
+    """Issued sessions are counted by operation and role, with the requested duration.
+
+    A session without an end is in no bucket of the histogram.
+    """
     roles = RoleMetrics("dsops")
     for seconds in (900, 3600, 3600, 0):
         roles.count_issued("AssumeRole", ROLE, ALICE, "AKIA", seconds)
@@ -34,7 +37,7 @@ def test_issued_sessions_are_counted_by_operation_and_role() -> None:
 
 
 def test_failures_are_counted_by_code_and_role() -> None:
-    """A failure does not count as an issued session."""
+    """Failures are counted by error code and role, and do not count as issued sessions."""
     roles = RoleMetrics("dsops")
     roles.count_failed("sts.access-denied", OTHERS)
 
@@ -45,7 +48,10 @@ def test_failures_are_counted_by_code_and_role() -> None:
 
 
 def test_a_principal_is_a_user_or_a_role_whatever_its_session_is_called() -> None:
-    """A principal without an ARN is counted by its key; without either it is not counted."""
+    """A principal is a user or role, whatever its session's name is.
+
+    Without an ARN it is counted by its key; without either it is not counted.
+    """
     roles = RoleMetrics("dsops")
     for caller, key in (
         (ALICE, "AKIA1"),
@@ -62,7 +68,7 @@ def test_a_principal_is_a_user_or_a_role_whatever_its_session_is_called() -> Non
 
 
 def test_a_border_is_crossed_where_the_accounts_differ() -> None:
-    """Accounts are taken from the ARN, else from the key id; unknown or equal accounts do not count."""
+    """A session crosses accounts if caller and role have different known accounts (from the ARN, else the key ID)."""
     roles = RoleMetrics("dsops")
     for role, caller, key in (
         (ROLE, ALICE, ""),

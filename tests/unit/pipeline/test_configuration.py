@@ -1,4 +1,4 @@
-"""Which environment and which of its variables a run is about."""
+"""Choose the environment of a run, and the variables of it that the run needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TWO = config_of("envs:\n  blue: {A: {literal: a}, B: {literal: b}}\n  green: {C:
 
 
 def test_the_named_one_counts_then_the_only_one() -> None:
-    """A name goes first, whether or not there is such an environment: the plan refuses it."""
+    """The named environment is used, even if it does not exist (the plan refuses it); without a name, the only one."""
     assert choose_environment(TWO, "red") == "red"
     one = config_of("envs:\n  blue: {A: {literal: a}}\n")._replace(default_environment="")
     assert choose_environment(one, "") == "blue"
@@ -30,20 +30,23 @@ def test_the_named_one_counts_then_the_only_one() -> None:
     ],
 )
 def test_without_a_name_the_error_says_what_to_write(command: tuple[str, ...], hint: str) -> None:
-    """The words of the command show what was probably meant."""
+    """If no environment is named and there are several, the hint shows the command with the probable name."""
     with pytest.raises(EnvironmentUnknown) as caught:
         choose_environment(TWO, "", command)
     assert caught.value.hint.startswith(hint)
 
 
 def test_one_variable_is_all_that_is_left_of_its_environment() -> None:
-    """Other environments keep theirs."""
+    """If one variable is requested, its environment has only that one; other environments are unchanged."""
     config = only_variable(TWO, "blue", "B")
     assert {name: list(each.variables) for name, each in config.environments.items()} == {"blue": ["B"], "green": ["C"]}
 
 
 def test_an_unknown_variable_is_an_error_with_the_nearest_name() -> None:
-    """An unknown environment is not: the plan has the better error for it."""
+    """An unknown variable is an error that suggests the nearest name.
+
+    An unknown environment is left to the plan, which has the better error.
+    """
     with pytest.raises(VariableUnknown) as caught:
         only_variable(config_of("envs:\n  blue: {TOKEN: {literal: a}}\n"), "blue", "TOKN")
     assert caught.value.hint == "did you mean `TOKEN`?"

@@ -1,4 +1,4 @@
-"""Plans carried out: what was done is on the audit trail before anything is handed out, or a failure is raised."""
+"""Carry out plans: acts are written to the audit trail before a result is returned, or the failure is raised."""
 
 from __future__ import annotations
 
@@ -14,44 +14,47 @@ from tests.plans import plan_of
 
 
 class BrokenTrail(Acts):
-    """A journal that the user requires and that can't be written."""
+    """A journal that the user requires and that cannot be written."""
 
     def write(self) -> None:
-        """Raises AuditFailed."""
+        """Raise AuditFailed."""
         raise AuditFailed("there is no place for the audit trail")
 
 
 async def work() -> str:
-    """Work that needs no request."""
+    """Return a result without any request."""
     return "secret"
 
 
 async def failing() -> str:
-    """Work that fails."""
+    """Raise an error."""
     raise ServiceError("AWS has a problem")
 
 
 def test_nothing_is_handed_out_that_is_not_on_record() -> None:
-    """A trail that can't be written stops the result."""
+    """If the required trail cannot be written, no result is returned."""
     with pytest.raises(AuditFailed):
         carry_out(work(), make_runtime(journal=BrokenTrail()))
 
 
 def test_a_failure_is_raised_as_it_is() -> None:
-    """That the trail can't be written either does not hide it."""
+    """If both the work and the trail fail, the error of the work is raised."""
     with pytest.raises(ServiceError):
         carry_out(failing(), make_runtime(journal=BrokenTrail()))
 
 
 def test_an_environment_of_literals_opens_no_driver() -> None:
-    """The plan is carried out without libcurl; the values come in the order of the plan."""
+    """A plan of literals is carried out without loading libcurl; the values are in the order of the plan."""
     plan = plan_of("envs:\n  blue: {B: {literal: b}, A: {literal: a}}\n", "blue")
     values = Pipeline(make_runtime({"DSOPS_TRANSPORT": "none"})).secrets(plan)
     assert [(name, value.reveal()) for name, value in values.items()] == [("B", "b"), ("A", "a")]
 
 
 def test_given_a_way_to_run_the_pipeline_uses_that() -> None:
-    """The agent's connections are shared; its journal is its own affair after a failure, too."""
+    """The pipeline uses the runner that it is given, so that the agent shares its connections.
+
+    The runner also writes the agent's journal, even after a failure.
+    """
     ran: list[str] = []
 
     def run(job: tasks.Work[tasks.T]) -> tasks.T:
@@ -64,7 +67,7 @@ def test_given_a_way_to_run_the_pipeline_uses_that() -> None:
 
 
 def test_the_only_value_is_there_or_its_absence_is_an_error() -> None:
-    """An optional secret that does not exist has no value to print."""
+    """A plan with one variable returns its value; if the optional secret does not exist, that is an error."""
     plan = plan_of("envs:\n  blue: {A: {literal: a}}\n", "blue")
     assert only_value({"A": Secret("a")}, plan).reveal() == "a"
     with pytest.raises(SecretNotFound):
@@ -72,7 +75,7 @@ def test_the_only_value_is_there_or_its_absence_is_an_error() -> None:
 
 
 def test_a_run_is_recorded_under_its_commands_name() -> None:
-    """`keys rotate` is `KeysRotate`, as CloudTrail writes names."""
+    """A run is recorded under its command's name in CloudTrail's notation: `keys rotate` is `KeysRotate`."""
     acts = Acts()
     add_run("keys rotate", make_runtime(journal=acts), subject="deploy")
     assert [(act.name, act.facts) for act in acts.acts] == [("KeysRotate", {"subject": "deploy"})]

@@ -1,4 +1,4 @@
-"""How a command in a configuration is resolved to a program."""
+"""How dsops finds the program of a command in a configuration."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ secretStores:
 
 
 def started(tree: Path, folder: str, environ: dict[str, str] | None = None) -> str:
-    """The output of the store's `mfa_process` when dsops runs in this folder."""
+    """Return the output of the store's `mfa_process` when dsops runs in this folder."""
     environ = {"HOME": str(tree.parent), **(environ or {})}
     config = load(folder=str(tree / folder), environ=environ)
     plan = plan_store(config, "s", environ=environ, ambient=lambda _: LONG_TERM, store_types=BUILTIN_TYPES)
@@ -50,23 +50,23 @@ def tree(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("folder", ["", "vendor/package", "shared/bin"])
 @pytest.mark.parametrize("command", ["./bin/mfa", "sh bin/mfa"])
 def test_a_relative_path_is_the_configurations_wherever_one_stands(tree: Path, folder: str, command: str) -> None:
-    """A relative command is relative to the configuration, not to the working folder.
+    """A relative command is resolved against the configuration's folder, not the working folder.
 
-    Otherwise an allowed configuration would run a stranger's program in the stranger's folder.
+    Otherwise an allowed configuration would run a program of the folder in which dsops happens to run.
     """
     (tree / "dsops.yaml").write_text(f"{STORE}    mfa_process: {command}\n")
     assert started(tree, folder) == "ours"
 
 
 def test_it_is_the_folder_of_the_file_that_says_it(tree: Path) -> None:
-    """A command in an included file is relative to that file."""
+    """A command in an included file is resolved against that file's folder."""
     (tree / "shared" / "base.yaml").write_text("defaults:\n  aws.sts:\n    mfa_process: [bin/mfa]\n")
     (tree / "dsops.yaml").write_text(f"include: shared/base.yaml\n{STORE}")
     assert started(tree, "vendor/package") == "shared"
 
 
 def test_a_link_to_a_configuration_runs_its_targets_program(tree: Path) -> None:
-    """For a linked configuration a command is relative to the link's target."""
+    """If the configuration is a symbolic link, a command is resolved against the folder of the link's target."""
     (tree / "dsops.yaml").write_text(f"{STORE}    mfa_process: ./bin/mfa\n")
     (tree / "vendor" / "package" / ".git").mkdir()
     (tree / "vendor" / "package" / "dsops.yaml").symlink_to("../../dsops.yaml")
@@ -74,7 +74,7 @@ def test_a_link_to_a_configuration_runs_its_targets_program(tree: Path) -> None:
 
 
 def test_one_code_for_several_roles_starts_there_too(tree: Path) -> None:
-    """The MFA session made for several roles runs its command in the configuration's folder, too."""
+    """If several roles share an MFA session, its command also runs in the configuration's folder."""
     more = "".join(
         f"""  {name}:
     type: aws.sts
@@ -107,7 +107,7 @@ def test_one_code_for_several_roles_starts_there_too(tree: Path) -> None:
 def test_a_file_is_in_the_folder_of_the_configuration_or_at_home(
     tree: Path, written: str, environ: dict[str, str], expected: str
 ) -> None:
-    """A file is relative to the configuration; `~/` is the home of the user who runs dsops."""
+    """A relative file is resolved against the configuration's folder; `~/` is the home of the user who runs dsops."""
     role = "region: us-east-1, role_arn: 'arn:aws:iam::111111111111:role/Role'"
     (tree / "dsops.yaml").write_text(
         f"secretStores:\n  s: {{type: aws.sts, {role}, web_identity_token_file: {written}}}\n"

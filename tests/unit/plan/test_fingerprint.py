@@ -1,4 +1,4 @@
-"""Fingerprints of sessions: what changes the identity changes the fingerprint, and nothing else does."""
+"""Fingerprints of sessions: they change with what changes the session's identity, and with nothing else."""
 
 from __future__ import annotations
 
@@ -96,14 +96,14 @@ def test_an_explicit_default_is_the_default() -> None:
 
 
 def test_variables_count_by_what_they_hold() -> None:
-    """A variable counts by its value."""
+    """A variable enters the fingerprint with its value, not its name."""
     fields = {**BASE, "external_id": "${E}"}
     assert fingerprint(fields, environ={"E": "an-external-id"}) == fingerprint(BASE)
     assert fingerprint(fields, environ={"E": "other"}) != fingerprint(BASE)
 
 
 def test_the_caller_below_counts() -> None:
-    """The base identity and every hop are part of the fingerprint."""
+    """The fingerprint covers the base identity and every hop."""
     chain = f"""
 secretStores:
   jump: {{type: aws.sts, role_arn: "{ROLE}", role_session_name: j1}}
@@ -117,7 +117,10 @@ secretStores:
 
 
 def test_a_generated_timestamp_stays_a_symbol() -> None:
-    """A generated timestamp counts as a symbol, so the session is found again; one set by the user is expanded."""
+    """A generated timestamp enters the fingerprint as a placeholder.
+
+    A later run therefore finds the session. A timestamp that the user sets is expanded.
+    """
     fields = {"role_arn": BASE["role_arn"], "role_session_name": "dsops-${USER}-${TIMESTAMP}"}
     assert fingerprint(fields, timestamp="1") == fingerprint(fields, timestamp="2")
     assert fingerprint(fields, environ={"TIMESTAMP": "1"}) != fingerprint(fields, environ={"TIMESTAMP": "2"})
@@ -142,7 +145,7 @@ def test_an_endpoint_counts_and_aws_own_does_not() -> None:
 
 
 def test_a_secret_store_reads_with_its_sources_session() -> None:
-    """A secret store has the fingerprint of its credentials' session."""
+    """A secret store has the fingerprint of the session that it reads with."""
     steps = plan_of(
         f"""
 secretStores:
@@ -165,7 +168,7 @@ envs:
 
 
 def test_partitions_are_worlds_apart() -> None:
-    """Sessions in two partitions differ, even if all fields are equal (a user's session with a hardware device)."""
+    """Sessions in two partitions have different fingerprints even if all fields are equal (hardware MFA)."""
     text = """
 secretStores:
   a: {type: aws.sts, role_arn: "arn:PARTITION:iam::111111111111:role/A", serial_number: GAHT12345678}
@@ -180,7 +183,10 @@ envs: {e: {A: {from: {store: a, key: all}}, B: {from: {store: b, key: all}}}}
 
 
 def test_stores_of_a_plugin_that_start_from_nobody_are_told_apart() -> None:
-    """Plugin stores without AWS credentials are told apart by their own fields, and so are roles from them."""
+    """Plugin stores without AWS credentials get fingerprints from their own fields.
+
+    The roles assumed from them do, too.
+    """
     vault = StoreType(
         "acme.vault",
         "Keys of Acme.",

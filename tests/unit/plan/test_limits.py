@@ -1,4 +1,4 @@
-"""Values beyond AWS's limits are refused with the limit and its source, never changed silently."""
+"""Values beyond AWS's limits are refused with the limit and its source; dsops never changes them silently."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ POLICY = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "
 
 
 def store(*fields: str, role: str = ROLE) -> str:
-    """A configuration of one role with these fields, one per line from line 4 on."""
+    """Return a configuration of one role with these fields, one per line from line 4 on."""
     lines = ["secretStores:", "  r:", f'    {{type: aws.sts, role_arn: "{role}"' + ("," if fields else "}")]
     return "\n".join([*lines, ",\n".join(f"    {field}" for field in fields) + ("}" if fields else "")])
 
 
 def refusal(text: str, **options: object) -> list[tuple[int, str]]:
-    """Line and message of each problem of the role."""
+    """Return line and message of each problem of the role."""
     with pytest.raises(ConfigError) as caught:
         plan_of(text, store="r", **options)  # type: ignore[arg-type]
     return [(problem.where.line, problem.message) for problem in caught.value.problems]
@@ -35,7 +35,7 @@ def test_durations_within_the_limits_are_planned(seconds: int) -> None:
 
 @pytest.mark.parametrize(("seconds", "limit"), [(899, "900"), (43201, "43200"), (86400, "43200"), (-900, "900")])
 def test_a_duration_beyond_the_limits_is_refused(seconds: int, limit: str) -> None:
-    """A duration beyond the limits is refused with limit, source and line."""
+    """A duration beyond the limits is refused; the error has the limit, its source and the line."""
     ((line, message),) = refusal(store(f"duration_seconds: {seconds}"))
     assert line == 4
     assert str(seconds) in message
@@ -44,7 +44,7 @@ def test_a_duration_beyond_the_limits_is_refused(seconds: int, limit: str) -> No
 
 
 def test_a_chained_role_gets_one_hour() -> None:
-    """A chained role may last one hour; more is refused before any call."""
+    """A chained role may last at most one hour; a longer duration is refused before any call."""
     chain = f"""
 secretStores:
   jump: {{type: aws.sts, role_arn: "{ROLE}", duration_seconds: 43200}}
@@ -81,7 +81,10 @@ def test_temporary_base_credentials_limit_the_first_hop_to_one_hour() -> None:
     ],
 )
 def test_a_session_name_that_the_user_wrote_is_never_changed(name: str, shown: str) -> None:
-    """An invalid character in a session name is refused and named, also if it came from a variable."""
+    """A session name with an invalid character is refused.
+
+    The error names the character, even if a variable supplied it.
+    """
     ((_, message),) = refusal(store(f'role_session_name: "{name}"'))
     assert shown in message
     ((_, message),) = refusal(store('role_session_name: "${N}"'), environ={"N": name.replace("\\\\", "\\")})
@@ -96,7 +99,7 @@ def test_a_session_name_of_allowed_characters_is_kept() -> None:
 
 @pytest.mark.parametrize("code", ["12345", "1234567", "12345a", "\uff11\uff12\uff13\uff14\uff15\uff16"])
 def test_a_code_that_is_not_six_digits_is_refused_without_being_shown(code: str) -> None:
-    """An invalid MFA code is refused without being shown."""
+    """An MFA code that is not six digits is refused; the error does not show the code."""
     fields = ("serial_number: arn:aws:iam::222222222222:mfa/ada", 'token_code: "${C}"')
     ((line, message),) = refusal(store(*fields), environ={"C": code})
     assert (line, message) == (5, "`token_code` takes six digits")
@@ -112,7 +115,7 @@ def test_leading_zeros_of_a_code_stay() -> None:
 
 
 def test_an_unset_code_is_asked_for_later() -> None:
-    """An unset or empty code is no error of the plan, which keeps the variable's name."""
+    """An unset or empty MFA code is no error in the plan; the plan keeps the variable's name to prompt for it later."""
     text = store("serial_number: arn:aws:iam::222222222222:mfa/ada", "token_code: '${MFA_TOKEN}'")
     for environ in ({}, {"MFA_TOKEN": ""}):
         settings = plan_of(text, store="r", environ=environ).steps["r"].settings
@@ -125,7 +128,7 @@ def test_an_unset_code_is_asked_for_later() -> None:
 
 @pytest.mark.parametrize(("length", "is_good"), [(1, False), (2, True), (1224, True), (1225, False)])
 def test_external_ids_have_2_to_1224_characters(length: int, *, is_good: bool) -> None:
-    """An external ID has 2 to 1224 characters and is in no message."""
+    """An external ID must have 2 to 1224 characters; no error message shows it."""
     text = store("external_id: '${E}'")
     if is_good:
         assert plan_of(text, store="r", environ={"E": "x" * length}).steps
@@ -135,7 +138,10 @@ def test_external_ids_have_2_to_1224_characters(length: int, *, is_good: bool) -
 
 
 def test_a_role_and_a_region_of_two_partitions_never_meet() -> None:
-    """A role and a region of different partitions are refused; without a region the role's partition decides."""
+    """A role and a region of different partitions are refused.
+
+    Without a region, the role's ARN decides the partition.
+    """
     ((_, message),) = refusal(store("region: us-east-1", role=ROLE.replace("arn:aws:", "arn:aws-us-gov:")))
     assert message == "the role is in the partition aws-us-gov, and the region us-east-1 in aws"
     assert plan_of(store("region: us-gov-west-1", role=ROLE.replace("arn:aws:", "arn:aws-us-gov:")), store="r").steps
@@ -153,7 +159,7 @@ def test_a_role_and_a_region_of_two_partitions_never_meet() -> None:
     ],
 )
 def test_what_is_not_the_arn_of_a_role_is_refused(role: str) -> None:
-    """A text that is no role ARN is refused."""
+    """A value that is not a role ARN is refused."""
     assert any("role" in message for _, message in refusal(store(role=role)))
 
 
@@ -173,12 +179,12 @@ def test_a_session_policy_is_checked_as_a_policy() -> None:
 
 @pytest.mark.parametrize("text", ["not json", "{", "[]", '{"a": 1,}'])
 def test_a_session_policy_that_is_not_a_json_object_is_refused(text: str) -> None:
-    """A session policy that is no JSON object is refused at its line."""
+    """A session policy that is not a JSON object is refused; the error names its line."""
     assert all(line == 4 for line, _ in refusal(store(f"session_policy: '{text}'")))
 
 
 def sized_policy(size: int) -> str:
-    """A valid policy of this many characters as compact JSON."""
+    """Return a valid policy of this many characters as compact JSON."""
     statement = {"Sid": "", "Effect": "Deny", "Action": "iam:*", "Resource": "*"}
     policy = {"Version": "2012-10-17", "Statement": [statement]}
     statement["Sid"] = "x" * (size - len(json.dumps(policy, separators=(",", ":"))))
@@ -186,7 +192,7 @@ def sized_policy(size: int) -> str:
 
 
 def test_session_policies_have_2048_characters_together() -> None:
-    """Inline and managed session policies have 2048 characters together; white space does not count."""
+    """Inline and managed session policies may have 2048 characters together; white space does not count."""
     arn = "arn:aws:iam::222222222222:policy/" + "p" * 17
     assert plan_of(store(f"session_policy: '{sized_policy(2048)}   '"), store="r").steps
     assert "2048" in refusal(store(f"session_policy: '{sized_policy(2049)}'"))[0][1]
@@ -196,7 +202,7 @@ def test_session_policies_have_2048_characters_together() -> None:
 
 
 def test_managed_policies_are_of_the_roles_account() -> None:
-    """Managed policies must be the role account's or AWS's, ten at most."""
+    """Managed session policies must belong to the role's account or to AWS; at most ten are allowed."""
     good = ["arn:aws:iam::aws:policy/ReadOnlyAccess", "arn:aws:iam::222222222222:policy/P"]
     assert plan_of(store(f"policy_arns: {good}"), store="r").steps
     ((_, message),) = refusal(store("policy_arns: ['arn:aws:iam::333333333333:policy/P']"))
@@ -251,7 +257,7 @@ def test_a_source_identity_has_2_to_256_characters(value: str, *, is_good: bool)
 
 
 def test_a_session_policy_that_only_denies_is_noted() -> None:
-    """A session policy that only denies is planned with a note that nothing is allowed."""
+    """For a session policy with only Deny statements the plan notes that the session may do nothing."""
     both = POLICY.replace("[{", '[{"Effect": "Allow", "Action": "*", "Resource": "*"}, {')
 
     (note,) = plan_of(store(f"session_policy: '{POLICY}'"), store="r").notes
@@ -271,7 +277,7 @@ envs:
 
 
 def two_stores(first: str = "", second: str = "", name: str = "ada") -> tuple[str, ...]:
-    """The notes on two stores of one role."""
+    """Return the plan's notes on two stores of one role."""
     return plan_of(TWO.format(first=first, second=second, name=name)).notes
 
 
@@ -284,7 +290,10 @@ def two_stores(first: str = "", second: str = "", name: str = "ada") -> tuple[st
     ],
 )
 def test_sessions_that_cant_be_told_apart_are_noted(second: str, differing: str) -> None:
-    """Two stores with equal role and session name but different rights have a note: AWS records look alike."""
+    """The plan has a note if two stores share role and session name but not rights.
+
+    AWS's logs can't tell them apart.
+    """
     (note,) = two_stores(second=second)
     assert note.startswith(f"`one` and `two` (dsops.yaml:4) differ in {differing}, and both are ada of {ROLE}: ")
 

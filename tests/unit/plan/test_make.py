@@ -1,4 +1,4 @@
-"""Planning: the steps that an environment needs, and no others."""
+"""Planning an environment: the plan has exactly the steps that the environment needs."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ envs:
 
 
 def problems_of(error: ConfigError) -> list[tuple[int, str, str]]:
-    """Line, path and message of each problem."""
+    """Return line, path and message of each problem."""
     return [(problem.where.line, problem.path, problem.message) for problem in error.problems]
 
 
 def test_a_plan_holds_the_chain_below_each_store_and_nothing_else() -> None:
-    """A plan has the needed stores with their sources first; an unset variable elsewhere is ignored."""
+    """A plan has the stores that the environment needs, sources first; an unset variable elsewhere is ignored."""
     plan = plan_of(CHAIN, "production")
     assert list(plan.steps) == ["jump", "target", "secrets"]
     assert [variable.name for variable in plan.variables] == ["DATABASE_URL", "GREETING"]
@@ -73,7 +73,7 @@ def test_the_default_environment_is_taken_when_none_is_named() -> None:
 
 
 def test_an_unknown_environment_offers_the_nearest() -> None:
-    """An unknown environment has a suggestion, or the list of all."""
+    """The error for an unknown environment suggests the nearest name, or lists all."""
     with pytest.raises(EnvironmentUnknown) as caught:
         plan_of(CHAIN, "prodution")
     assert caught.value.hint == "did you mean `production`?"
@@ -89,14 +89,14 @@ def test_one_store_is_planned_with_its_chain() -> None:
 
 
 def test_an_unknown_store_offers_the_nearest() -> None:
-    """An unknown store has a suggestion."""
+    """The error for an unknown store suggests the nearest name."""
     with pytest.raises(StoreUnknown) as caught:
         plan_of(CHAIN, store="tarjet")
     assert caught.value.hint == "did you mean `target`?"
 
 
 def test_an_unknown_store_type_is_an_error_where_it_is_needed() -> None:
-    """An unknown store type is an error only where needed, with file, line and suggestion."""
+    """An unknown store type is an error only if the plan needs the store; the error has file, line and a suggestion."""
     with pytest.raises(StoreTypeUnknown) as caught:
         plan_of(CHAIN, store="unknown")
     (problem,) = caught.value.problems
@@ -104,7 +104,7 @@ def test_an_unknown_store_type_is_an_error_where_it_is_needed() -> None:
 
 
 def test_an_unset_variable_names_file_line_field_and_variable() -> None:
-    """An unset variable is an error only where needed, with file, line, field and variable."""
+    """An unset variable is an error only if the plan needs it; the error has file, line, field and variable."""
     with pytest.raises(VariableUnset) as caught:
         plan_of(CHAIN, store="unused")
     (problem,) = caught.value.problems
@@ -114,7 +114,7 @@ def test_an_unset_variable_names_file_line_field_and_variable() -> None:
 
 
 def test_every_problem_of_an_environment_is_told_at_once() -> None:
-    """All problems of an environment are one ConfigError, in order of lines, each once."""
+    """One ConfigError reports all problems of an environment, sorted by line and without repetition."""
     with pytest.raises(ConfigError) as caught:
         plan_of(
             """
@@ -140,7 +140,7 @@ envs:
 
 
 def test_texts_are_expanded() -> None:
-    """Keys, fields, versions, literals and defaults are interpolated; USER and TIMESTAMP are built in."""
+    """dsops interpolates keys, fields, versions, literals and defaults; USER and TIMESTAMP are built in."""
     plan = plan_of(
         """
 secretStores:
@@ -184,14 +184,14 @@ envs:
 
 
 def regions(environ: dict[str, str], role: str = "", secrets: str = "") -> tuple[str, str]:
-    """The regions of a role and of the store that uses it."""
+    """Return the regions of a role and of the store that uses it."""
     text = REGIONS.replace('"ROLE', f'"{role}').replace("SECRETS", secrets)
     steps = plan_of(text, environ=environ).steps
     return steps["role"].region, steps["secrets"].region
 
 
 def test_a_region_is_taken_from_the_store_first() -> None:
-    """A region is the store's, then AWS_REGION, then AWS_DEFAULT_REGION, then the source's."""
+    """The region comes from the store, then AWS_REGION, then AWS_DEFAULT_REGION, then the store's source."""
     both = {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2"}
     assert regions(both, ", region: us-west-1", ", region: us-west-2") == ("us-west-1", "us-west-2")
     assert regions(both, ", region: us-west-1") == ("us-west-1", "eu-west-1")
@@ -200,14 +200,14 @@ def test_a_region_is_taken_from_the_store_first() -> None:
 
 
 def test_sts_alone_has_a_region_of_its_own_without_any() -> None:
-    """STS alone has a default region: us-east-1 or its partition's; stores using the role get it, too."""
+    """Only STS has a default region (us-east-1, or its partition's); stores that use the role inherit it."""
     assert regions({}) == ("us-east-1", "us-east-1")
     text = REGIONS.replace("arn:aws:", "arn:aws-cn:").replace('"ROLE', '"').replace("SECRETS", "")
     assert plan_of(text, environ={}).steps["role"].region == "cn-northwest-1"
 
 
 def test_a_profile_has_a_region() -> None:
-    """A profile's region precedes AWS_REGION for the store that names the profile."""
+    """A store that names a profile uses the profile's region before AWS_REGION."""
     profile = LONG_TERM._replace(region="ap-south-1")
     plan = plan_of(
         """
@@ -220,7 +220,7 @@ envs: {e: {A: {from: {store: s, key: a}}, B: {from: {store: t, key: a}}}}
 
 
 def test_a_secret_store_without_any_region_is_an_error() -> None:
-    """A secret store without any region is an error with both remedies."""
+    """A secret store without any region is an error; the hint names both remedies."""
     text = "secretStores: {s: {type: aws.ssm}}\nenvs: {e: {A: {from: {store: s, key: a}}}}"
     with pytest.raises(ConfigError) as caught:
         plan_of(text, environ={})
@@ -230,7 +230,7 @@ def test_a_secret_store_without_any_region_is_an_error() -> None:
 
 
 def test_secrets_named_by_arn_need_no_other_region() -> None:
-    """Secrets named by ARN use the ARN's region; a plain name among them needs one."""
+    """Secrets given by ARN use the ARN's region; a secret given by plain name needs a region."""
     arn = "arn:aws:secretsmanager:eu-central-1:222222222222:secret:db-AbCdEf"
     text = f"""
 secretStores: {{s: {{type: aws.secretsmanager}}}}
@@ -245,7 +245,7 @@ envs:
 
 @pytest.mark.parametrize("region", ["us-east-1/", "evil.example.com#", "US EAST"])
 def test_a_region_that_is_no_name_is_refused(region: str) -> None:
-    """A malformed region is refused, also from the environment: it becomes part of a host name."""
+    """A malformed region is refused, even from the environment, because it becomes part of a host name."""
     with pytest.raises(ConfigError):
         regions({"AWS_REGION": region})
 
@@ -271,7 +271,7 @@ def test_the_result_of_the_default_chain_is_unknown_in_the_plan() -> None:
 
 
 def test_defaults_of_a_role_stand_in_the_plan() -> None:
-    """The plan shows defaults: one hour, and a session name made valid for AWS."""
+    """The plan contains a role's defaults: one hour, and a session name that AWS accepts."""
     settings = plan_of(CHAIN, user="DOMAIN\\ada b").steps["jump"].settings
     assert settings["duration_seconds"] == 3600
     assert settings["role_session_name"] == "dsops-DOMAIN-ada-b-20261124T120000Z"
@@ -291,7 +291,7 @@ def test_a_default_session_name_is_always_one_that_aws_takes(user: str, environ:
 
 
 def test_a_found_configuration_is_planned_and_its_plan_is_not_carried_out() -> None:
-    """The plan of a found configuration that is not allowed names the file."""
+    """The plan of a discovered configuration that the user has not allowed contains the file's name."""
     assert [FILE, ""] == [plan_of(CHAIN, is_allowed=is_allowed).unallowed for is_allowed in (False, True)]
 
 
@@ -305,7 +305,7 @@ def test_an_endpoint_of_the_users_own_environment_is_encrypted_or_on_this_machin
 
 
 def test_an_external_id_is_in_no_text_of_the_plan() -> None:
-    """An external ID is a Secret, also in repr."""
+    """An external ID is a Secret in the plan, and no repr shows it."""
     text = """
 secretStores:
   r: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/R", external_id: unique-customer-id-12345}
@@ -316,7 +316,7 @@ secretStores:
 
 
 def test_a_store_may_be_planned_besides_an_environment() -> None:
-    """A store may be planned besides an environment (`exec --credentials`); shared steps appear once."""
+    """One store can be planned in addition to an environment (`exec --credentials`); shared steps appear once."""
     text = """
 secretStores:
   jump: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/Jump"}

@@ -1,4 +1,4 @@
-"""MFA codes work once: which roles share an MFA session, and which ask for their own code."""
+"""Each MFA code works once: which roles share an MFA session, and which need their own code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SESSION = f"MFA session of {DEVICE}"
 
 
 def planned(first: str = "", second: str = "", **options: object) -> Plan:
-    """Two roles behind one device, with these additional fields."""
+    """Return the plan of two roles that use one MFA device, with these additional fields."""
     text = f"""
 secretStores:
   a: {{type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/A", serial_number: "{DEVICE}"{first}}}
@@ -32,7 +32,7 @@ envs:
 
 
 def test_two_roles_behind_one_device_share_a_session() -> None:
-    """Two roles behind one device share one GetSessionToken and one code; the plan says so."""
+    """Two roles with one MFA device share one GetSessionToken call and one code; the plan says so."""
     plan = planned()
     assert next(iter(plan.steps)) == SESSION
     session, a, b = plan.steps[SESSION], plan.steps["a"], plan.steps["b"]
@@ -50,7 +50,7 @@ def test_a_role_assumed_with_an_mfa_session_is_a_chained_one() -> None:
 
 
 def alone(fields: str = "", **options: object) -> Plan:
-    """The only role behind its device, with these additional fields."""
+    """Return the plan of the only role that uses its MFA device, with these additional fields."""
     text = f"""
 secretStores:
   a: {{type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/A", serial_number: "{DEVICE}"{fields}}}
@@ -61,7 +61,7 @@ envs: {{e: {{A: {{from: {{store: sa, key: a}}}}}}}}
 
 
 def test_one_role_alone_sends_its_code_itself() -> None:
-    """A single role sends its code itself."""
+    """If only one role uses the device, AssumeRole itself sends the code."""
     plan = alone()
     assert list(plan.steps) == ["a", "sa"]
     assert plan.steps["a"].settings["serial_number"] == DEVICE
@@ -88,26 +88,29 @@ def test_a_role_that_is_needed_alone_shares_with_those_of_other_runs() -> None:
     ],
 )
 def test_a_role_that_could_not_share_is_no_reason_for_a_session(second: str) -> None:
-    """A role that could not share (own duration, other source) causes no MFA session."""
+    """A role that cannot share (own duration, other source) does not lead to an MFA session."""
     assert SESSION not in planned(environment="one", second=second).steps
 
 
 def test_whether_a_session_stands_before_a_role_can_be_said() -> None:
-    """`mfa_session: true` or `false` decides for one role."""
+    """`mfa_session: true` or `false` decides whether a role gets an MFA session."""
     assert list(alone(", mfa_session: true").steps) == [SESSION, "a", "sa"]
     assert SESSION not in planned(", mfa_session: false").steps
     assert SESSION not in planned(", mfa_session: false", lasts=True, environment="one").steps
 
 
 def test_a_session_that_would_cost_a_role_its_hours_is_told_with_its_price() -> None:
-    """An explicit MFA session with a duration over an hour is refused: it would make the role chained."""
+    """`mfa_session: true` with a duration over an hour is refused.
+
+    The MFA session would make the role chained, which limits it to one hour.
+    """
     with pytest.raises(LimitExceeded) as caught:
         alone(", mfa_session: true, duration_seconds: 7200")
     assert "the most that a chained role gets" in caught.value.problems[0].message
 
 
 def test_without_a_later_prompt_an_mfa_session_of_hours_stands_before_it() -> None:
-    """For `exec --serve` a long MFA session precedes the role, which is renewed without another code."""
+    """For `exec --serve` the role uses a long MFA session, so that it is renewed without another code."""
     plan = alone(lasts=True)
     assert list(plan.steps) == [SESSION, "a", "sa"]
     assert plan.steps[SESSION].settings["duration_seconds"] == 12 * 3600
@@ -131,7 +134,7 @@ envs: {{e: {{A: {{from: {{store: us, key: all}}}}, B: {{from: {{store: eu, key: 
 
 
 def test_a_longer_session_asks_for_a_code_of_its_own() -> None:
-    """A role longer than an hour uses its own code, since chaining would limit it to an hour."""
+    """A role with more than one hour uses its own code, since chaining would limit it to one hour."""
     plan = planned(first=", duration_seconds: 3601")
     assert SESSION not in plan.steps
     assert plan.steps["a"].settings["serial_number"] == DEVICE
@@ -139,26 +142,26 @@ def test_a_longer_session_asks_for_a_code_of_its_own() -> None:
 
 
 def test_the_shared_session_lives_no_longer_than_what_it_serves() -> None:
-    """The shared session lasts no longer than the longest role that it serves."""
+    """The shared MFA session lasts no longer than the longest role that uses it."""
     session = planned(", duration_seconds: 900", ", duration_seconds: 1800").steps[SESSION]
     assert session.settings["duration_seconds"] == 1800
 
 
 def test_temporary_base_credentials_share_nothing() -> None:
-    """With temporary base credentials there is no MFA session: GetSessionToken refuses sessions."""
+    """With temporary base credentials there is no MFA session: AWS refuses GetSessionToken to temporary credentials."""
     assert SESSION not in planned(ambient=TEMPORARY).steps
     assert SESSION in planned(ambient=UNKNOWN).steps
 
 
 def test_the_shared_session_takes_the_code_from_any_store_that_has_one() -> None:
-    """The shared session uses the code of the role that has one."""
+    """The shared MFA session uses the code of whichever role has one."""
     session = planned(second=", token_code: '012345'").steps[SESSION]
     assert session.settings["token_code"] == Secret("012345")
     assert "token_code" not in planned(second=", token_code: '012345'").steps["b"].settings
 
 
 def test_the_same_fixed_code_for_two_is_refused() -> None:
-    """The same fixed code for two roles that need their own is refused without showing it."""
+    """If two roles need their own code and have the same fixed one, the plan refuses it without showing it."""
     code = ", duration_seconds: 7200, token_code: '012345'"
     with pytest.raises(LimitExceeded, match="environment `e`") as caught:
         planned(code, code)
@@ -170,7 +173,7 @@ def test_the_same_fixed_code_for_two_is_refused() -> None:
 
 
 def test_two_devices_are_two_codes() -> None:
-    """Roles behind two devices use two codes."""
+    """Roles with two MFA devices use two codes."""
     other = f', tags: {{a: b}}, external_id: "{DEVICE}"'
     text = f"""
 secretStores:
@@ -182,7 +185,10 @@ envs: {{e: {{A: {{from: {{store: a, key: all}}}}, B: {{from: {{store: b, key: al
 
 
 def test_a_code_behind_a_role_is_pointed_out() -> None:
-    """A code behind a role has a note: AWS checks it for the calling user, and a role has no device."""
+    """For an MFA code on a chained role the plan has a note.
+
+    AWS checks MFA for the calling user, and a role has no device.
+    """
     text = f"""
 secretStores:
   a: {{type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/A"}}

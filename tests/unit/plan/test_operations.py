@@ -1,4 +1,4 @@
-"""The STS operation of a store follows from its keys, and each operation accepts certain keys only."""
+"""A store's keys determine its STS operation, and each operation accepts certain keys only."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ ASSERTED = Proof("the assertion of `saml_process`", "digest", is_fetched=True)
 
 
 def planned(fields: str, **options: object) -> Plan:
-    """One store with these fields."""
+    """Return the plan of one store with these fields."""
     text = f"secretStores: {{s: {{type: aws.sts, region: us-east-1{', ' if fields else ''}{fields}}}}}"
     return plan_of(text, store="s", proof=lambda *_: ASSERTED, **options)  # type: ignore[arg-type]
 
 
 def problems_of(fields: str, **options: object) -> list[str]:
-    """Path and message of each problem."""
+    """Return path and message of each problem."""
     with pytest.raises(ConfigError) as caught:
         planned(fields, **options)
     return [f"{problem.path.removeprefix('secretStores.s.')}: {problem.message}" for problem in caught.value.problems]
@@ -43,7 +43,7 @@ def problems_of(fields: str, **options: object) -> list[str]:
     ],
 )
 def test_the_operation_follows_from_the_keys(fields: str, operation: str, seconds: int) -> None:
-    """The operation follows from the keys (or is named), with AWS's default duration."""
+    """The store's keys (or `operation`) determine the STS operation, which has AWS's default duration."""
     fields = fields.replace("'{}'", '{Version: "2012-10-17", Statement: {Effect: Allow, Action: "*", Resource: "*"}}')
     step = planned(fields).steps["s"]
     assert (step.operation, step.settings["duration_seconds"]) == (operation, seconds)
@@ -105,7 +105,7 @@ def test_the_operation_follows_from_the_keys(fields: str, operation: str, second
     ],
 )
 def test_what_does_not_go_together_is_refused(fields: str, problem: str) -> None:
-    """Keys that do not belong together are refused before any call, once, with the key to blame."""
+    """Keys that cannot be combined are refused before any call; the error appears once and names the key."""
     fields = fields.replace("'{}'", '{Version: "2012-10-17", Statement: {Effect: Allow, Action: "*", Resource: "*"}}')
     if "missing" in problem:
         problem = f"secretStores.s{problem}"
@@ -130,7 +130,7 @@ def test_what_does_not_go_together_is_refused(fields: str, problem: str) -> None
     ],
 )
 def test_each_operation_has_its_own_limits(fields: str, good: int, bad: int, limit: str) -> None:
-    """A role's session lasts at most 12 hours, a user's own 36."""
+    """A role's session lasts at most 12 hours; a GetSessionToken session at most 36."""
     together = f"{fields}, duration_seconds: " if fields else "duration_seconds: "
     assert planned(f"{together}{good}").steps["s"].settings["duration_seconds"] == good
     (problem,) = problems_of(f"{together}{bad}")
@@ -148,7 +148,7 @@ def test_a_users_session_is_not_had_with_a_session(fields: str) -> None:
 
 
 def test_a_role_behind_any_session_is_a_chained_one() -> None:
-    """A role behind any session (user's, federated, assertion) is chained: one hour."""
+    """A role assumed with any session (user, federated user, assertion) is chained: one hour at most."""
     for first in (f"serial_number: '{DEVICE}'", "saml_process: p"):
         text = (
             f"secretStores:\n  s: {{type: aws.sts, region: us-east-1, {first}}}\n"
@@ -162,14 +162,14 @@ def test_a_role_behind_any_session_is_a_chained_one() -> None:
 
 
 def test_a_federated_user_without_a_policy_may_do_nothing_and_the_plan_says_so() -> None:
-    """A federated user without a policy may do nothing, and the plan has a note."""
+    """For a federated user without a policy the plan notes that the session may do nothing."""
     assert "may do nothing" in planned("federated_user_name: ada").notes[0]
     policy = '{Version: "2012-10-17", Statement: {Effect: Allow, Action: "*", Resource: "*"}}'
     assert planned(f"federated_user_name: ada, session_policy: {policy}").notes == ()
 
 
 def test_a_partition_that_does_not_fit_is_refused() -> None:
-    """An ARN of another partition is refused, for every ARN sent to STS."""
+    """An ARN of another partition is refused, in any field that STS receives."""
     gov = TASK.replace("arn:aws:", "arn:aws-us-gov:")
     assert (
         "`task_policy_arn` is in the partition aws-us-gov"
@@ -178,7 +178,7 @@ def test_a_partition_that_does_not_fit_is_refused() -> None:
 
 
 def test_assertions_of_context_providers_are_secrets() -> None:
-    """Context assertions are secrets: their holder can act for a person."""
+    """Context assertions are Secrets, because anyone who has one can act for its user."""
     provider = "arn:aws:iam::aws:contextProvider/IdentityCenter"
     step = planned(f"role_arn: '{ROLE}', provided_contexts: {{'{provider}': signed}}").steps["s"]
     assert step.settings["provided_contexts"] == ((provider, Secret("signed")),)

@@ -1,4 +1,4 @@
-"""`session_policy: auto`: the session may do exactly what the plan does with it."""
+"""`session_policy: auto` generates a policy that allows exactly what the plan does with the session."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ secretStores:
 
 
 def planned(variables: str, stores: str = STORES, **options: Any) -> Plan:
-    """The plan of an environment with these variables."""
+    """Return the plan of an environment with these variables."""
     return plan_of(f"{stores}\nenvs:\n  e:\n{variables}", **options)
 
 
 def read(store: str, key: str, more: str = "", name: str = "A") -> str:
-    """A variable that reads this key."""
+    """Return the YAML of a variable that reads this key."""
     return f"    {name}: {{from: {{store: {store}, key: '{key}'{more}}}}}\n"
 
 
 def statements(plan: Plan, store: str = "target") -> list[dict[str, Any]]:
-    """The statements of the generated policy of a store."""
+    """Return the statements of the policy generated for a store."""
     document = json.loads(str(plan.steps[store].settings["session_policy"]))
     assert document["Version"] == "2012-10-17"
     found: list[dict[str, Any]] = document["Statement"]
@@ -59,9 +59,9 @@ CURRENT = {
 
 
 def test_a_secret_that_is_named_is_allowed_in_the_roles_account_and_the_stores_region() -> None:
-    """A secret by name is allowed in the role's account and the store's region, with `??????` for AWS's suffix.
+    """A secret given by name is allowed in the role's account and the store's region, with `??????` for AWS's suffix.
 
-    kms:Decrypt is limited by the service through which the key is used.
+    A condition limits kms:Decrypt to the service that uses the key.
     """
     plan = planned(read("secrets", "prod/db"))
 
@@ -83,7 +83,7 @@ def test_a_secret_that_is_named_is_allowed_in_the_roles_account_and_the_stores_r
 
 
 def test_regions_and_services_share_statements_but_no_resource() -> None:
-    """Statements are shared by resources of several regions and services."""
+    """Resources of several regions and services share statements."""
     plan = planned(read("secrets", "a") + read("far", "b", name="B") + read("parameters", "c/d:3", name="C"))
 
     secrets, parameters, keys = statements(plan)
@@ -115,7 +115,7 @@ def test_parameters_that_stay_encrypted_need_no_key() -> None:
 
 @pytest.mark.parametrize("prefix", ["/*/", "?", "/${aws:username}/"])
 def test_a_prefix_is_no_pattern(prefix: str) -> None:
-    """A wildcard in a parameter prefix is refused: it would widen the resource."""
+    """A wildcard in a parameter prefix is refused, because it would match more parameters."""
     stores = STORES.replace("parameter_prefix: /prod/", f"parameter_prefix: '{prefix}'")
     with pytest.raises(ConfigError) as caught:
         planned(read("parameters", "a"), stores.replace("${aws", "$${aws"))
@@ -123,7 +123,7 @@ def test_a_prefix_is_no_pattern(prefix: str) -> None:
 
 
 def test_a_version_that_is_asked_for_is_the_only_one_allowed() -> None:
-    """A requested version is the only one allowed, by label or id; AWSCURRENT for none."""
+    """The policy allows only the requested version, by label or ID; if none is requested, AWSCURRENT."""
     version = "11111111-2222-3333-4444-555555555555"
     plan = planned(
         read("secrets", "a", ", version: AWSPREVIOUS")
@@ -148,7 +148,10 @@ def test_an_arn_is_allowed_as_it_is_and_without_its_six_characters() -> None:
 
 
 def test_a_secret_that_may_be_missing_is_asked_for_by_its_bare_name_too() -> None:
-    """An optional secret is also allowed without suffix: else AWS answers AccessDenied instead of NotFound."""
+    """An optional secret is also allowed without suffix.
+
+    Otherwise AWS answers AccessDenied instead of ResourceNotFound.
+    """
     bare = "arn:aws:secretsmanager:us-east-1:222222222222:secret:a"
     for more in (", optional: true", ", default: x"):
         plan = planned(read("secrets", "b") + f"    B: {{from: {{store: secrets, key: a}}{more}}}\n")
@@ -156,7 +159,7 @@ def test_a_secret_that_may_be_missing_is_asked_for_by_its_bare_name_too() -> Non
 
 
 def test_a_hop_may_assume_the_next_role_with_what_is_sent() -> None:
-    """A hop may assume the next role, with TagSession and SetSourceIdentity if they are sent."""
+    """A hop's policy allows assuming the next role, plus TagSession and SetSourceIdentity if it sends them."""
     plan = planned(read("secrets", "a"))
 
     assert statements(plan, "jump") == [
@@ -170,7 +173,7 @@ def test_a_hop_may_assume_the_next_role_with_what_is_sent() -> None:
 
 
 def test_a_star_in_a_name_means_a_star() -> None:
-    """A `*` in a name is escaped as `${*}`, since it would be a wildcard; in an ARN's region it is refused."""
+    """A `*` in a secret's name is escaped as `${*}`, since it would be a wildcard; in an ARN's region it is refused."""
     stores = STORES.replace("role/apps/Target", "role/*/T?/${NAME}/Target").replace("${NAME}", "$")
     resource = statements(planned(read("secrets", "a"), stores), "jump")[0]["Resource"]
     assert resource == "arn:aws:iam::222222222222:role/${*}/T${?}/${$}/Target"
@@ -183,7 +186,7 @@ def test_a_star_in_a_name_means_a_star() -> None:
 
 
 def test_more_than_ten_secrets_may_be_read_in_batches() -> None:
-    """Batches are allowed from eleven secrets on; each secret is still allowed individually."""
+    """The policy allows batch reads from eleven secrets on; it still lists each secret."""
 
     def actions(count: int, stores: str = STORES) -> list[object]:
         plan = planned("".join(read("secrets", f"s{n}", name=f"V{n}") for n in range(count)), stores)
@@ -197,7 +200,7 @@ def test_more_than_ten_secrets_may_be_read_in_batches() -> None:
 
 
 def test_another_partition_has_other_arns_and_services() -> None:
-    """In China ARNs have their partition, and services are allowed under both domain names."""
+    """For China the policy uses ARNs of that partition and both domain names of a service."""
     stores = STORES.replace("arn:aws:", "arn:aws-cn:").replace("us-east-1", "cn-north-1")
     plan = planned(read("secrets", "a"), stores, environ={"AWS_REGION": "cn-north-1"})
 
@@ -210,7 +213,7 @@ def test_another_partition_has_other_arns_and_services() -> None:
 
 
 def test_the_order_of_variables_makes_no_other_session_but_another_secret_does() -> None:
-    """The order of variables does not change the session; another secret does."""
+    """The order of variables does not change the session; a different secret does."""
     one = planned(read("secrets", "a") + read("secrets", "b", name="B"))
     two = planned(read("secrets", "b") + read("secrets", "a", name="B"))
     three = planned(read("secrets", "a") + read("secrets", "c", name="B"))
@@ -221,7 +224,7 @@ def test_the_order_of_variables_makes_no_other_session_but_another_secret_does()
 
 
 def test_a_policy_that_is_written_out_stays_as_it_is() -> None:
-    """A policy that is written out is not changed."""
+    """A session policy that the configuration contains as text is not changed."""
     own = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
     stores = STORES.replace("session_policy: auto\n    tags", f"session_policy: '{own}'\n    tags")
     plan = planned(read("secrets", "a"), stores)
@@ -232,7 +235,7 @@ def test_a_policy_that_is_written_out_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize("options", [{"store": "target"}, {"also": "idle"}])
 def test_a_session_that_nothing_is_done_with_is_refused(options: dict[str, str]) -> None:
-    """An `auto` session that nothing uses is refused."""
+    """A store with `session_policy: auto` that the plan does not use is refused."""
     stores = STORES + "  idle: {type: aws.sts, role_arn: 'arn:aws:iam::111111111111:role/Idle', session_policy: auto}\n"
     with pytest.raises(SessionForNothing) as caught:
         planned(read("secrets", "a"), stores, **options)
@@ -243,14 +246,17 @@ def test_a_session_that_nothing_is_done_with_is_refused(options: dict[str, str])
 
 
 def test_but_one_that_only_assumes_the_next_role_is_not() -> None:
-    """A store that only assumes the next role counts as used."""
+    """A store with `session_policy: auto` that only assumes the next role is accepted."""
     stores = STORES.replace("    credentials_from: jump\n    session_policy: auto", "    credentials_from: jump")
     plan = planned(read("secrets", "a"), stores, store="target")
     assert plan.steps["jump"].settings["session_policy_covers"] == "1 role"
 
 
 def test_what_does_not_fit_is_refused_with_what_to_do() -> None:
-    """A policy over AWS's size limit is refused with a remedy; nothing is widened to save characters."""
+    """A generated policy over AWS's size limit is refused with a remedy.
+
+    dsops does not widen resources to save characters.
+    """
     names = [f"production/some-team/some-service/secret-number-{n:02}" for n in range(30)]
     with pytest.raises(LimitExceeded) as caught:
         planned("".join(read("secrets", name, name=f"V{n}") for n, name in enumerate(names)))
@@ -262,7 +268,7 @@ def test_what_does_not_fit_is_refused_with_what_to_do() -> None:
 
 
 def test_a_federated_user_reads_in_the_users_own_account_whichever_that_is() -> None:
-    """A federated user's policy names no account and is limited to the user's own by a condition."""
+    """A federated user's policy names no account; a condition limits it to the user's own account."""
     stores = (
         "secretStores:\n  vouched: {type: aws.sts, region: us-east-1, federated_user_name: ci, session_policy: auto}\n"
         "  secrets: {type: aws.secretsmanager, region: us-east-1, credentials_from: vouched}\n"
@@ -273,7 +279,10 @@ def test_a_federated_user_reads_in_the_users_own_account_whichever_that_is() -> 
 
 
 def test_stores_of_plugins_are_refused() -> None:
-    """Stores of plugins are refused: their AWS calls are unknown."""
+    """`session_policy: auto` is refused if a plugin store uses the session.
+
+    The AWS calls of a plugin are unknown.
+    """
     plugin = StoreType("acme.vault", "", BUILTIN_TYPES["aws.ssm"].keys, takes_credentials=True)
     stores = STORES + "  vault: {type: acme.vault, region: us-east-1, credentials_from: target}\n"
     with pytest.raises(ConfigError, match="can't be used") as caught:
@@ -284,7 +293,7 @@ def test_stores_of_plugins_are_refused() -> None:
 
 
 def test_managed_policies_beside_it_are_refused() -> None:
-    """Managed policies beside `auto` are refused, since they would widen the session."""
+    """Managed policies in addition to `auto` are refused, because they would widen the session."""
     stores = STORES.replace("    tags:", "    policy_arns: ['arn:aws:iam::aws:policy/ReadOnlyAccess']\n    tags:")
     with pytest.raises(LimitExceeded) as caught:
         planned(read("secrets", "a"), stores)
@@ -292,7 +301,7 @@ def test_managed_policies_beside_it_are_refused() -> None:
 
 
 def test_a_variable_may_say_auto() -> None:
-    """A variable may have the value `auto`; any other word is an error that names it."""
+    """A variable may supply the value `auto`; any other word is an error that names the variable."""
     stores = STORES.replace("session_policy: auto\n    tags", "session_policy: ${POLICY}\n    tags")
     environ = {"AWS_REGION": "us-east-1", "POLICY": "auto"}
     plan = planned(read("secrets", "a"), stores, environ=environ)
@@ -304,7 +313,7 @@ def test_a_variable_may_say_auto() -> None:
 
 @pytest.mark.parametrize(("store", "most"), [("secrets", 19), ("parameters", 27)])
 def test_there_is_room_for_as_many_as_the_guide_says(store: str, most: int) -> None:
-    """The number of secrets that fits is the one in the guide."""
+    """The number of secrets that fit into a generated policy equals the number in the guide."""
 
     def reads(count: int) -> str:
         # The parameter store puts a prefix of six characters before each.

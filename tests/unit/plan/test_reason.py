@@ -1,4 +1,4 @@
-"""`reason_to`: the reason of a run as source identity or tag, unchanged or refused."""
+"""`reason_to` sends a run's reason as source identity or tag, unchanged, or refuses it."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ ROLE_ARN = "role_arn: arn:aws:iam::222222222222:role/R"
 
 
 def store(*fields: str) -> str:
-    """A configuration of one role with these fields, one per line from line 5 on."""
+    """Return a configuration of one role with these fields, one per line from line 5 on."""
     return "\n".join(["secretStores:", "  r:", *[f"    {entry}" for entry in ("type: aws.sts", ROLE_ARN, *fields)]])
 
 
 def step(*fields: str, reason: str = "") -> Step:
-    """The role as planned for this reason."""
+    """Return the role's step as planned with this reason."""
     return plan_of(store(*fields), store="r", reason=reason).steps["r"]
 
 
 def refusal(*fields: str, reason: str = "") -> list[tuple[int, str, str]]:
-    """Line, message and hint of each problem."""
+    """Return line, message and hint of each problem."""
     with pytest.raises(ConfigError) as caught:
         step(*fields, reason=reason)
     return [(problem.where.line, problem.message, problem.hint) for problem in caught.value.problems]
 
 
 def test_it_becomes_the_source_identity() -> None:
-    """The reason becomes the source identity unchanged."""
+    """With `reason_to: source_identity` the reason becomes the source identity, unchanged."""
     planned = step("reason_to: source_identity", reason="INC-4711")
     assert planned.settings["source_identity"] == "INC-4711"
     assert planned.sends_source_identity
@@ -37,7 +37,7 @@ def test_it_becomes_the_source_identity() -> None:
 
 
 def test_it_becomes_a_tag_besides_others() -> None:
-    """The reason becomes a tag besides others, and may be transitive."""
+    """The reason becomes one more tag, which may be transitive."""
     planned = step(
         "tags: {team: blue}", "reason_to: tag:Reason", "transitive_tag_keys: [Reason]", reason="INC-4711: disk is full"
     )
@@ -48,7 +48,7 @@ def test_it_becomes_a_tag_besides_others() -> None:
 
 @pytest.mark.parametrize("to", ["source_identity", "tag:Reason"])
 def test_a_session_for_another_reason_is_another_session(to: str) -> None:
-    """Sessions for different reasons, or for none, differ."""
+    """Sessions with different reasons, or without a reason, have different fingerprints."""
     plain = step().fingerprint
     one, same, other, none = (
         step(f"reason_to: {to}", reason=reason).fingerprint for reason in ("INC-1", "INC-1", "INC-2", "")
@@ -66,7 +66,7 @@ def test_where_the_store_does_not_say_so_a_reason_is_no_part_of_the_session() ->
     ("to", "tags"), [("source_identity", ""), ("tag:Reason", ""), ("tag:Reason", "tags: {team: blue}")]
 )
 def test_without_a_reason_it_is_planned_and_lacks_one(to: str, tags: str) -> None:
-    """Without a reason the role is planned, lacks one, and still counts as sending it."""
+    """Without a reason the role is planned and marked as lacking one; the plan still treats it as sending a reason."""
     planned = step(f"reason_to: {to}", *([tags] if tags else []))
     assert planned.lacks_reason
     assert (planned.sends_source_identity, planned.sends_tags) == (to == "source_identity", to != "source_identity")
@@ -79,7 +79,10 @@ def test_every_character_of_a_source_identity_is_taken(character: str) -> None:
 
 
 def test_what_a_source_identity_can_not_hold_is_refused_with_the_character() -> None:
-    """A character that a source identity cannot have is refused with its position and a valid alternative."""
+    """A reason with a character that AWS forbids in a source identity is refused.
+
+    The error has its position and a valid reason.
+    """
     [problem] = refusal("reason_to: source_identity", reason="INC-1 disk: full")
     assert problem == (
         5,
@@ -91,7 +94,7 @@ def test_what_a_source_identity_can_not_hold_is_refused_with_the_character() -> 
 
 
 def test_what_a_tag_can_not_hold_is_refused_with_the_character() -> None:
-    """A tag may have spaces, colons and letters of any language; other characters are refused."""
+    """A reason sent as a tag may have spaces, colons and letters of any language; other characters are refused."""
     step("reason_to: tag:Reason", reason="caf\u00e9: 100 @ home")
     [(line, message, hint)] = refusal("reason_to: tag:Reason", reason="disk (full)")
     assert (line, hint) == (5, "`disk -full-` would do")
@@ -100,7 +103,7 @@ def test_what_a_tag_can_not_hold_is_refused_with_the_character() -> None:
 
 @pytest.mark.parametrize(("reason", "limit"), [("x", "the least is 2"), ("x" * 257, "the most is 256")])
 def test_a_source_identity_has_its_length(reason: str, limit: str) -> None:
-    """A source identity's length is checked against both of AWS's limits."""
+    """A reason sent as source identity is checked against both of AWS's length limits."""
     [(_, message, _)] = refusal("reason_to: source_identity", reason=reason)
     assert limit in message
 
@@ -120,14 +123,14 @@ def test_a_source_identity_has_its_length(reason: str, limit: str) -> None:
     ],
 )
 def test_what_stands_there_already_is_refused(fields: list[str], message: str) -> None:
-    """A source identity or tag that the store has already is refused, with or without a reason."""
+    """`reason_to` is refused if the store already sets that source identity or tag, with or without a reason."""
     [(line, said, _)] = refusal(*fields)
     assert said.startswith(message)
     assert line == 4 + len(fields)
 
 
 def test_a_session_that_takes_neither_takes_no_reason() -> None:
-    """Sessions without tags and source identity refuse `reason_to`."""
+    """A session type that has neither tags nor source identity refuses `reason_to`."""
     with pytest.raises(LimitExceeded, match="reason_to"):
         plan_of("secretStores:\n  r: {type: aws.sts, operation: GetSessionToken, reason_to: tag:R}", store="r")
     text = "secretStores:\n  r: {type: aws.sts, federated_user_name: ada, reason_to: TO}"

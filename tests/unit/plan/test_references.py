@@ -1,4 +1,4 @@
-"""Normalised references to secrets, and the number of requests they take."""
+"""Normalise references to secrets, and count the requests that they need."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ PARAMETER = "arn:aws:ssm:us-east-1:222222222222:parameter/db/password"
 
 
 def planned(*sources: str, kind: str = "aws.secretsmanager", more: str = "") -> Plan:
-    """A plan of variables with these `from` mappings."""
+    """Return a plan of variables with these `from` mappings."""
     lines = "".join(f"    V{index}: {{from: {{store: s, {source}}}}}\n" for index, source in enumerate(sources))
     return plan_of(f"secretStores:\n  s: {{type: {kind}{more}}}\nenvs:\n  e:\n{lines}")
 
 
 def reference(source: str, kind: str = "aws.secretsmanager") -> SecretReference | None:
-    """The reference of one variable."""
+    """Return the reference of one variable."""
     return planned(source, kind=kind).variables[0].reference
 
 
 def problems(source: str, kind: str = "aws.secretsmanager") -> str:
-    """The message of the one problem."""
+    """Return the message of the only problem."""
     with pytest.raises(ConfigError) as caught:
         planned(source, kind=kind)
     (problem,) = caught.value.problems
@@ -46,12 +46,12 @@ def problems(source: str, kind: str = "aws.secretsmanager") -> str:
     ],
 )
 def test_one_secret_has_one_spelling(source: str, expected: SecretReference) -> None:
-    """Different spellings of a secret become one reference, so it is read once."""
+    """Different spellings of a secret are normalised to one reference, so that it is read once."""
     assert reference(source) == expected
 
 
 def test_other_stores_keep_their_keys() -> None:
-    """In other stores `#` is part of the key."""
+    """In stores other than Secrets Manager `#` is part of the key."""
     text = "secretStores: {s: {type: env}}\nenvs: {e: {A: {from: {store: s, key: 'a#b'}}}}"
     assert plan_of(text).variables[0].reference == SecretReference("a#b", "", "")
 
@@ -73,12 +73,12 @@ def test_other_stores_keep_their_keys() -> None:
     ],
 )
 def test_a_secret_that_aws_would_refuse_is_refused(source: str, expected: str) -> None:
-    """A secret id that AWS would refuse is refused at its line, before any call."""
+    """A secret ID that AWS would refuse is an error with its line, before any call."""
     assert expected in problems(source)
 
 
 def test_a_secret_in_another_region_is_read_there() -> None:
-    """A secret ARN of another region is read there, with a note."""
+    """A secret ARN of another region is read in that region, and the plan has a note."""
     plan = planned(f"key: '{ARN.replace('us-east-1', 'eu-west-1')}'")
     assert plan.notes == (
         f"{ARN.replace('us-east-1', 'eu-west-1')} is read in its own region eu-west-1, not in us-east-1 of store `s`",
@@ -97,7 +97,7 @@ def test_a_secret_in_another_region_is_read_there() -> None:
     ],
 )
 def test_one_parameter_has_one_spelling(source: str, expected: SecretReference) -> None:
-    """Different spellings of a parameter become one reference."""
+    """Different spellings of a parameter are normalised to one reference."""
     assert reference(source, "aws.ssm") == expected
 
 
@@ -112,12 +112,12 @@ def test_one_parameter_has_one_spelling(source: str, expected: SecretReference) 
     ],
 )
 def test_a_parameter_that_aws_would_refuse_is_refused(source: str, expected: str) -> None:
-    """A parameter name that AWS would refuse is refused at its line, before any call."""
+    """A parameter name that AWS would refuse is an error with its line, before any call."""
     assert expected in problems(source, "aws.ssm")
 
 
 def test_parts_of_a_session_have_one_spelling() -> None:
-    """Names of session parts in the original's and AWS's spelling become ours."""
+    """Names of session parts in the original tool's and AWS's spelling are normalised to dsops's names."""
     role = '{type: aws.sts, role_arn: "arn:aws:iam::222222222222:role/R"}'
     for part, spellings in PARTS.items():
         for spelling in (part, *spellings):
@@ -126,7 +126,7 @@ def test_parts_of_a_session_have_one_spelling() -> None:
 
 
 def test_an_unknown_part_of_a_session_is_refused() -> None:
-    """An unknown session part is refused with a suggestion, also from a variable."""
+    """An unknown session part is refused with a suggestion, even if a variable supplied it."""
     role = '{type: aws.sts, role_arn: "arn:aws:iam::222222222222:role/R"}'
     text = f"secretStores: {{s: {role}}}\nenvs: {{e: {{A: {{from: {{store: s, key: '${{K}}'}}}}}}}}"
     with pytest.raises(ConfigError) as caught:
@@ -139,24 +139,24 @@ def test_an_unknown_part_of_a_session_is_refused() -> None:
     [(1, "", 1), (10, "", 10), (11, "", 1), (20, "", 1), (21, "", 2), (100, "", 5), (100, ", batch: never", 100)],
 )
 def test_calls_to_secrets_manager(count: int, more: str, calls: int) -> None:
-    """Up to ten secrets are single reads, more are batches of twenty, unless `batch: never`."""
+    """Up to ten secrets are read one by one; more are read in batches of twenty, unless `batch: never`."""
     assert planned(*[f"key: s{number}" for number in range(count)], more=more).calls == calls
 
 
 def test_versions_are_read_one_by_one() -> None:
-    """Versions are read individually: batches return current versions only."""
+    """Secrets with a version are read one by one, because batches return current versions only."""
     keys = [f"key: s{number}" for number in range(11)]
     assert planned(*keys, "key: s0, version: AWSPREVIOUS").calls == 2
 
 
 @pytest.mark.parametrize(("count", "calls"), [(1, 1), (10, 1), (11, 2), (100, 10)])
 def test_calls_to_parameter_store(count: int, calls: int) -> None:
-    """Parameters are read ten per call."""
+    """Ten parameters are read per call."""
     assert planned(*[f"key: s{number}" for number in range(count)], kind="aws.ssm").calls == calls
 
 
 def test_two_versions_of_a_parameter_never_share_a_call() -> None:
-    """Two versions of a parameter, or a name and its label, are in different calls."""
+    """Two versions of a parameter, or a name and its label, are read in different calls."""
     name, arn = "/prod/db", "arn:aws:ssm:us-east-1:222222222222:parameter/prod/db"
     assert in_calls([name, f"{name}:1", "/other", f"{name}:stable", arn, f"{arn}:2"]) == [
         [name, "/other", arn],
@@ -168,5 +168,5 @@ def test_two_versions_of_a_parameter_never_share_a_call() -> None:
 
 
 def test_a_secret_is_counted_once_however_many_variables_read_it() -> None:
-    """Several variables of one secret are one read."""
+    """If several variables use one secret, it counts as one read."""
     assert planned("key: 's#.a'", "key: 's#.b'", "key: s").calls == 1

@@ -1,4 +1,4 @@
-"""Roles assumed by web identity token: the plan, its errors, and the session's identity."""
+"""The plan of roles assumed with a web identity token: fields, errors and fingerprint."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ FETCHED = Proof("the token from GitHub Actions", "digest-of-a-job", is_fetched=T
 
 
 def no_ambient(profile: str) -> Ambient:
-    """Fails the test: no base identity may be looked up."""
+    """Fail the test, because the plan must not look up a base identity."""
     raise AssertionError(f"the base identity of {profile!r} was looked up")
 
 
 def text_of(fields: str) -> str:
-    """A configuration with one such store."""
+    """Return a configuration with one store that has these fields."""
     return f"secretStores:\n  r: {{type: aws.sts, role_arn: '{ROLE}', {fields}}}\n"
 
 
 def planned(fields: str, token: Proof = FETCHED) -> Plan:
-    """The plan of the store."""
+    """Return the plan of the store."""
     return plan_of(text_of(fields), store="r", ambient=no_ambient, proof=lambda *_: token)
 
 
 def problems_of(fields: str) -> list[str]:
-    """The problems in the plan."""
+    """Return the problems in the plan."""
     with pytest.raises(ConfigError) as caught:
         planned(fields)
     return [f"{problem.path}: {problem.message}" for problem in caught.value.problems]
@@ -53,7 +53,7 @@ def test_without_a_token_the_base_credentials_are() -> None:
 
 
 def test_a_role_behind_it_is_a_chained_one() -> None:
-    """A role behind a web identity role is chained: one hour."""
+    """A role assumed with a web identity session is chained and lasts one hour at most."""
     text = text_of("web_identity: github") + (
         f"  next: {{type: aws.sts, role_arn: '{ROLE}2', credentials_from: r, duration_seconds: 7200}}\n"
     )
@@ -79,7 +79,7 @@ def test_a_role_behind_it_is_a_chained_one() -> None:
     ],
 )
 def test_what_a_token_does_not_go_with_is_refused(fields: str, problem: str) -> None:
-    """Keys that do not go with a token are refused before any call."""
+    """Keys that cannot be combined with a token are refused before any call."""
     assert [True] == [found.startswith(f"secretStores.r.{problem}") for found in problems_of(fields)]
 
 
@@ -92,7 +92,7 @@ def test_an_operation_that_needs_a_token_is_refused_without_one() -> None:
 
 
 def test_a_token_whose_variable_is_not_set_is_told_once() -> None:
-    """A token whose variable is not set is reported once."""
+    """If the token's variable is not set, the plan reports it once."""
     text = text_of("operation: AssumeRoleWithWebIdentity, web_identity_token: '${ID_TOKEN}'")
     with pytest.raises(ConfigError) as caught:
         plan_of(text, store="r", ambient=no_ambient, proof=lambda *_: FETCHED, environ={})
@@ -101,14 +101,14 @@ def test_a_token_whose_variable_is_not_set_is_told_once() -> None:
 
 
 def test_another_token_is_another_session() -> None:
-    """Another token makes another session."""
+    """A different token gives a different fingerprint."""
     first, again = (planned("web_identity: github").steps["r"].fingerprint for _ in range(2))
     other = planned("web_identity: github", FETCHED._replace(digest="of-another-job")).steps["r"].fingerprint
     assert first == again != other
 
 
 def test_a_token_is_asked_about_once_it_is_expanded() -> None:
-    """The token is examined after interpolation and arrives as a Secret."""
+    """The plan inspects the token after interpolation and receives it as a Secret."""
     seen: list[Settings] = []
 
     def listen(_: str, settings: Settings) -> Proof:

@@ -27,7 +27,7 @@ ROLE = f"arn:aws:iam::{HOME}:role/R"
 
 
 def document(**statement: Any) -> dict[str, Any]:
-    """A policy with one statement."""
+    """Return a policy with one statement."""
     return {"Version": "2012-10-17", "Statement": {"Effect": "Allow", **statement}}
 
 
@@ -36,7 +36,7 @@ TRUST = document(Action="sts:AssumeRole", Principal={"AWS": HOME})
 
 
 def seed(**user: Any) -> dict[str, Any]:
-    """A seed with one account, a role that trusts the account, and a user with full permissions."""
+    """Return a seed with one account, a role that trusts the account, and a user with full permissions."""
     return {"accounts": {HOME: {"users": {"ada": {"policies": [MAY], **user}}, "roles": {"R": {"trust": TRUST}}}}}
 
 
@@ -46,7 +46,7 @@ READER = "  secrets: {type: aws.secretsmanager, credentials_from: last}\n"
 def checked(
     folder: Path, content: dict[str, Any], stores: str, *, caller: str = ADA, ambient: Ambient = LONG_TERM
 ) -> list[HopResult]:
-    """The result for a plan with these stores, where secrets are read with `last`."""
+    """Return the result for a plan with these stores, in which `last` reads the secrets."""
     (folder / "given.json").write_text(json.dumps(content))
     text = f"secretStores:\n{stores}{READER}envs:\n  e: {{A: {{from: {{store: secrets, key: a}}}}}}\n"
     plan = plan_of(text, ambient=ambient)
@@ -59,12 +59,12 @@ PLAIN = f'  last: {{type: aws.sts, role_arn: "{ROLE}"}}\n'
 
 
 def verdicts(hops: list[HopResult]) -> list[str]:
-    """The verdict of each hop."""
+    """Return the verdict of each hop."""
     return [hop.verdict for hop in hops]
 
 
 def test_a_group_member_has_its_policies(tmp_path: Path) -> None:
-    """And who is not in it hasn't."""
+    """The policies of a group apply to its members, and to no other user."""
     content = seed(policies=[])
     account = content["accounts"][HOME]
     account["groups"] = {"dev": {"policies": [MAY]}}
@@ -74,7 +74,7 @@ def test_a_group_member_has_its_policies(tmp_path: Path) -> None:
 
 
 def test_a_boundary_takes_away_what_it_does_not_have(tmp_path: Path) -> None:
-    """A permissions boundary limits the user; one that is missing in the file leaves the verdict unknown."""
+    """A permissions boundary limits the user; if its policy is not in the file, the verdict is unknown."""
     arn = f"arn:aws:iam::{HOME}:policy/Limit"
     content = seed(boundary=arn)
     (hop,) = checked(tmp_path, content, PLAIN)
@@ -85,7 +85,7 @@ def test_a_boundary_takes_away_what_it_does_not_have(tmp_path: Path) -> None:
 
 
 def test_a_managed_policy_that_is_not_in_the_file_leaves_it_open(tmp_path: Path) -> None:
-    """A managed policy that is missing in the file leaves the verdict unknown, except for AdministratorAccess."""
+    """If a managed policy is not in the file, the verdict is unknown, except for AdministratorAccess."""
     assert ["unknown"] == verdicts(checked(tmp_path, seed(policies=["arn:aws:iam::aws:policy/PowerUserAccess"]), PLAIN))
     content = seed(policies=["arn:aws:iam::aws:policy/AdministratorAccess"])
     assert ["allowed"] == verdicts(checked(tmp_path, content, PLAIN))
@@ -103,19 +103,19 @@ def test_mfa_of_a_session_counts_for_the_next_hop(tmp_path: Path) -> None:
     assert ["allowed", "denied"] == verdicts(checked(tmp_path, content, session.format("")))
     assert ["denied"] == verdicts(checked(tmp_path, content, PLAIN))
     assert ["allowed"] == verdicts(checked(tmp_path, content, PLAIN.replace("sts,", f"sts{device},")))
-    # Whether a session from the environment was issued with MFA is unknown.
+    # Whether the environment's session was issued with MFA is unknown.
     assert ["unknown"] == verdicts(checked(tmp_path, content, PLAIN, ambient=TEMPORARY))
 
 
 def test_a_guest_is_let_in_by_the_users_policies(tmp_path: Path) -> None:
-    """GetFederationToken requires a permission of the user."""
+    """GetFederationToken is allowed only if the user has a permission for it."""
     guest = "  last: {type: aws.sts, federated_user_name: guest}\n"
     assert ["allowed"] == verdicts(checked(tmp_path, seed(), guest))
     assert ["denied"] == verdicts(checked(tmp_path, seed(policies=[]), guest))
 
 
 def test_a_role_that_is_not_there_is_told_with_the_one_that_is(tmp_path: Path) -> None:
-    """A missing role is denied, and the message names the role with another path."""
+    """A role that does not exist is denied, and the message names the existing role with another path."""
     content = seed()
     content["accounts"][HOME]["roles"]["R"]["path"] = "/team/"
     (hop,) = checked(tmp_path, content, PLAIN)
@@ -125,7 +125,10 @@ def test_a_role_that_is_not_there_is_told_with_the_one_that_is(tmp_path: Path) -
 
 
 def test_unknown_values_leave_a_condition_open(tmp_path: Path) -> None:
-    """The address that AWS sees; a denial that stands whatever it is, is one."""
+    """If a condition checks the source address, which only AWS sees, the verdict is unknown.
+
+    If the trust policy denies whatever the address is, the verdict is denied.
+    """
     content = seed()
     condition = {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}
     role = content["accounts"][HOME]["roles"]["R"]
@@ -143,7 +146,7 @@ def test_unknown_values_leave_a_condition_open(tmp_path: Path) -> None:
     ids=["half of it", "a template's"],
 )
 def test_a_policy_that_can_not_be_read_leaves_it_open(tmp_path: Path, trust: dict[str, Any]) -> None:
-    """An unreadable policy is named with its line and leaves the verdict unknown."""
+    """If a policy cannot be read, the verdict is unknown and the message names the policy with its line."""
     content = seed()
     content["accounts"][HOME]["roles"]["R"]["trust"] = trust
     (hop,) = checked(tmp_path, content, PLAIN)
@@ -152,7 +155,7 @@ def test_a_policy_that_can_not_be_read_leaves_it_open(tmp_path: Path, trust: dic
 
 
 def test_a_missing_provider_admits_no_caller(tmp_path: Path) -> None:
-    """Whatever the trust policy says; a file that tells of no providers leaves that out."""
+    """If the role's SAML provider is not in the file, the hop is denied, whatever the trust policy allows."""
     provider = f"arn:aws:iam::{HOME}:saml-provider/Corp"
     content = seed()
     content["accounts"][HOME]["roles"]["R"]["trust"] = document(
@@ -178,7 +181,7 @@ def test_a_missing_provider_admits_no_caller(tmp_path: Path) -> None:
 
 
 def reads(folder: Path, policy: dict[str, Any], *, key: str = "a", secrets: tuple[str, ...] = ("a",)) -> HopResult:
-    """The result of a read by a user with that policy, in an account with these secrets."""
+    """Return the result of a read by a user with this policy, in an account with these secrets."""
     content = seed(policies=[policy])
     content["accounts"][HOME]["secrets"] = dict.fromkeys(secrets, "hush")
     (folder / "given.json").write_text(json.dumps(content))
@@ -193,7 +196,7 @@ SECRET = f"arn:aws:secretsmanager:us-east-1:{HOME}:secret:"
 
 
 def with_assertion(folder: Path, actions: list[str], file: str, **roles: Any) -> list[HopResult]:
-    """The result of a hop with a SAML response that has a tag, and of a following hop if there is a role for it."""
+    """Return the results of a hop with a SAML response that has a tag, and of a second hop if a role for it exists."""
     provider = f"arn:aws:iam::{HOME}:saml-provider/Corp"
     response = response_of(ROLE, values=(f"{ROLE},{provider}",))
     attribute = '<a:Attribute Name="https://aws.amazon.com/SAML/Attributes/PrincipalTag:team">'
@@ -221,7 +224,7 @@ def with_assertion(folder: Path, actions: list[str], file: str, **roles: Any) ->
     [(["sts:AssumeRoleWithSAML"], "denied"), (["sts:AssumeRoleWithSAML", "sts:TagSession"], "allowed")],
 )
 def test_tags_that_an_assertion_brings_have_to_be_allowed(tmp_path: Path, actions: list[str], verdict: str) -> None:
-    """Session tags in a SAML response require sts:TagSession, when the response is in a file."""
+    """If the file's SAML response has session tags, the trust policy must allow sts:TagSession."""
     [hop] = with_assertion(tmp_path, actions, "response.xml")
 
     assert hop.verdict == verdict
@@ -233,7 +236,7 @@ def test_tags_that_an_assertion_brings_have_to_be_allowed(tmp_path: Path, action
     ids=["the same", "another", "not at hand"],
 )
 def test_the_session_that_an_assertion_opened_has_its_tags(tmp_path: Path, file: str, team: str, verdict: str) -> None:
-    """The tags of a session come from the SAML response; without the file they are unknown."""
+    """A session has the tags of its SAML response; if the response is not in a file, the tags are unknown."""
     condition = {"StringEquals": {"aws:PrincipalTag/team": team}}
     trust = document(Action="sts:AssumeRole", Principal={"AWS": ROLE}, Condition=condition)
 
@@ -254,7 +257,7 @@ def test_the_session_that_an_assertion_opened_has_its_tags(tmp_path: Path, file:
     ],
 )
 def test_a_read_is_looked_at_where_the_secret_is_known(tmp_path: Path, resource: str, verdict: str) -> None:
-    """The six random characters of a secret's ARN are unknown: a policy that has some may match."""
+    """The random suffix of a secret's ARN is unknown, so a policy that names a suffix gives the verdict unknown."""
     hop = reads(tmp_path, document(Action="secretsmanager:GetSecretValue", Resource=resource))
     assert (hop.verdict, hop.number) == (verdict, 0)
 
@@ -272,14 +275,14 @@ def test_a_secret_that_is_not_there_can_not_be_read(tmp_path: Path) -> None:
 
 
 def test_the_caller_must_be_one_that_signs(tmp_path: Path) -> None:
-    """`caller` must be a principal that signs requests: a service, a bucket's ARN and a plain word are usage errors."""
+    """`caller` must be a principal that signs requests; a service, a bucket's ARN and a plain word are usage errors."""
     for caller in ("ec2.amazonaws.com", "arn:aws:s3:::bucket", "nobody"):
         with pytest.raises(UsageError):
             checked(tmp_path, seed(), PLAIN, caller=caller)
 
 
 def test_one_caller_is_not_two(tmp_path: Path) -> None:
-    """With two base profiles all hops are unknown: one given caller can't stand for both."""
+    """If the plan has two base profiles, all verdicts are unknown: one `caller` cannot replace both."""
     stores = PLAIN.replace("last:", "other:").replace("sts,", "sts, profile: other,") + PLAIN
     stores += "  also: {type: aws.secretsmanager, credentials_from: other}\n"
     text = f"secretStores:\n{stores}{READER}envs:\n  e:\n    A: {{from: {{store: secrets, key: a}}}}\n"
@@ -293,14 +296,14 @@ def test_one_caller_is_not_two(tmp_path: Path) -> None:
 
 
 def test_a_role_may_be_the_caller(tmp_path: Path) -> None:
-    """The caller may be a role, such as a job's."""
+    """`caller` may be a role, such as a CI job's."""
     content = seed()
     content["accounts"][HOME]["roles"]["Job"] = {"trust": TRUST, "policies": [MAY]}
     assert ["allowed"] == verdicts(checked(tmp_path, content, PLAIN, caller=f"arn:aws:iam::{HOME}:role/Job"))
 
 
 def test_a_file_of_neither_form_is_refused(tmp_path: Path) -> None:
-    """A file that is neither a seed nor a template is refused, and the message says what is expected."""
+    """A file that is neither a seed nor a template is refused, and the message says which files are accepted."""
     (tmp_path / "x.json").write_text('{"Statement": []}')
     with pytest.raises(PolicyInvalid, match=r"x\.json holds no policies of users and roles"):
         read_policy_file("x.json", make_runtime(folder=str(tmp_path)))

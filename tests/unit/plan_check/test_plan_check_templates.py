@@ -23,7 +23,7 @@ TARGET_TRUST = document(Action="sts:AssumeRole", Principal={"AWS": ROLE})
 
 
 def template(**resources: Any) -> dict[str, Any]:
-    """A template with user ada, role R that trusts her, role T that trusts R, and more resources."""
+    """Return a template with user ada, role R that trusts her, role T that trusts R, and more resources."""
     trust = document(Action="sts:AssumeRole", Principal={"AWS": ADA})
     jump = {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "R", "AssumeRolePolicyDocument": trust}}
     target = {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "T", "AssumeRolePolicyDocument": TARGET_TRUST}}
@@ -33,7 +33,7 @@ def template(**resources: Any) -> dict[str, Any]:
 
 
 def attached(kind: str, **properties: Any) -> dict[str, Any]:
-    """A policy as a separate resource."""
+    """Return a policy as a separate resource."""
     return {"Type": f"AWS::IAM::{kind}", "Properties": {"PolicyDocument": MAY} | properties}
 
 
@@ -57,7 +57,7 @@ def test_a_policy_counts_for_those_it_is_attached_to(tmp_path: Path, policy: dic
 
 
 def test_what_stands_in_the_role_itself_counts(tmp_path: Path) -> None:
-    """Inline policies, managed policies and the boundary of a role are evaluated."""
+    """A role's inline policies, managed policies and boundary in the template are evaluated."""
     content = template(Managed=attached("ManagedPolicy"))
     properties = content["Resources"]["Jump"]["Properties"]
     assert ["allowed", "denied"] == verdicts(checked(tmp_path, content, CHAIN))
@@ -91,7 +91,10 @@ Resources:
 
 
 def test_short_tags_are_their_long_form(tmp_path: Path) -> None:
-    """`!Ref`, `!GetAtt`, `!Sub` and the others are read like their long forms; a missing name is reported."""
+    """CloudFormation tags (`!Ref`, `!GetAtt`, `!Sub`, ...) are read like their long forms.
+
+    A missing name is reported.
+    """
     policy = '{Version: "2012-10-17", Statement: {Effect: Allow, Action: "s3:*", Resource: "*"}}'
     text = SHORT.replace('{Version: "2012-10-17", Statement: []}', policy)
     (tmp_path / "t.yaml").write_text(text)
@@ -104,7 +107,7 @@ def test_short_tags_are_their_long_form(tmp_path: Path) -> None:
 
 
 def test_a_tag_is_a_problem_where_no_template_is(tmp_path: Path) -> None:
-    """A tag in a sandbox seed, or one that CloudFormation does not have, is an error."""
+    """A CloudFormation tag in a sandbox seed, or a tag that CloudFormation does not know, is an error."""
     for text in ("accounts: {'111111111111': {users: !Ref Name}}\n", SHORT.replace("!Ref", "!!python/name")):
         (tmp_path / "t.yaml").write_text(text)
         with pytest.raises(PolicyInvalid) as caught:
@@ -113,7 +116,7 @@ def test_a_tag_is_a_problem_where_no_template_is(tmp_path: Path) -> None:
 
 
 def test_a_policy_with_a_short_tag_in_it_is_open(tmp_path: Path) -> None:
-    """The value of `!Sub` is unknown before the deployment: a policy that contains one is unknown."""
+    """A policy that contains `!Sub` gives the verdict unknown, since its value is unknown before deployment."""
     (tmp_path / "t.yaml").write_text(SHORT.replace('"arn:aws:iam::111111111111:user/ada"', "!Sub '${Name}'"))
 
     (role,) = read_policy_file("t.yaml", make_runtime(folder=str(tmp_path))).people
@@ -123,7 +126,7 @@ def test_a_policy_with_a_short_tag_in_it_is_open(tmp_path: Path) -> None:
 
 
 def test_a_trust_policy_with_a_parameter_is_open(tmp_path: Path) -> None:
-    """A trust policy with a parameter leaves the verdict unknown, and is named with its line."""
+    """If a trust policy contains a parameter, the verdict is unknown and the message names the policy's line."""
     content = template()
     trust = document(Action="sts:AssumeRole", Principal={"AWS": {"Ref": "Caller"}})
     content["Resources"]["Jump"]["Properties"]["AssumeRolePolicyDocument"] = trust
@@ -136,7 +139,7 @@ def test_a_trust_policy_with_a_parameter_is_open(tmp_path: Path) -> None:
     ("seconds", "verdict"), [(None, "denied"), (7200, "allowed"), (3600, "denied"), ({"Ref": "Longest"}, "unknown")]
 )
 def test_the_longest_session_of_the_template_counts(tmp_path: Path, seconds: Any, verdict: str) -> None:
-    """The template's MaxSessionDuration limits the session; the default is one hour."""
+    """The template's MaxSessionDuration limits the session's duration; the default is one hour."""
     content = template()
     if seconds is not None:
         content["Resources"]["Jump"]["Properties"]["MaxSessionDuration"] = seconds
@@ -147,7 +150,10 @@ ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 
 
 def terraform(*resources: tuple[str, dict[str, Any]], is_state: bool = False) -> dict[str, Any]:
-    """The output of `terraform show -json`, with ada and the roles in a module, and other resources at the top."""
+    """Return output as of `terraform show -json`, with ada and the roles in a module.
+
+    Further resources are at the top level.
+    """
     trust = document(Action="sts:AssumeRole", Principal={"AWS": ADA})
     jump = ("aws_iam_role", {"name": "R", "assume_role_policy": json.dumps(trust)})
     target = ("aws_iam_role", {"name": "T", "path": "/", "assume_role_policy": json.dumps(TARGET_TRUST)})
@@ -175,12 +181,15 @@ def terraform(*resources: tuple[str, dict[str, Any]], is_state: bool = False) ->
 def test_a_policy_of_terraform_counts_for_its_role(
     tmp_path: Path, resource: tuple[str, dict[str, Any]], verdict: str, *, is_state: bool
 ) -> None:
-    """A Terraform policy applies to its role; values known only after apply leave the verdict unknown."""
+    """A Terraform policy applies to its role; if a value is known only after apply, the verdict is unknown."""
     assert verdict == verdicts(checked(tmp_path, terraform(resource, is_state=is_state), CHAIN))[1]
 
 
 def test_a_managed_policy_of_a_state_is_attached_by_its_arn(tmp_path: Path) -> None:
-    """In a state a managed policy is found by its ARN; in a plan it has none yet, so the verdict is unknown."""
+    """In a Terraform state a managed policy is found by its ARN.
+
+    In a plan the policy has no ARN yet, so the verdict is unknown.
+    """
     arn = f"arn:aws:iam::{HOME}:policy/May"
     policy = ("aws_iam_policy", {"arn": arn, "policy": json.dumps(MAY)})
     attachment = ("aws_iam_role_policy_attachment", {"role": "R", "policy_arn": arn})
@@ -189,7 +198,7 @@ def test_a_managed_policy_of_a_state_is_attached_by_its_arn(tmp_path: Path) -> N
 
 
 def test_a_role_of_another_account_is_another_one(tmp_path: Path) -> None:
-    """A role in a state with another account's ARN is not the role of the plan."""
+    """A role of another account in a Terraform state is not the role that the plan assumes."""
     content = terraform(is_state=True)
     role = content["values"]["root_module"]["child_modules"][0]["resources"][2]["values"]
     role["arn"] = ROLE.replace(HOME, "333333333333")
@@ -218,7 +227,10 @@ envs:
 def test_what_policy_generate_prints_is_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """With both templates of `dsops policy generate` every hop is allowed; with one the rest is unknown."""
+    """With both templates of `dsops policy generate` every hop is allowed.
+
+    With one of them the other hops are unknown.
+    """
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dsops.yaml").write_text(CONFIG)
     (tmp_path / "may.json").write_text(json.dumps(MAY))

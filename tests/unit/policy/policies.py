@@ -1,4 +1,4 @@
-"""Short ways to write policies, callers and requests."""
+"""Helpers that write policies, callers and requests briefly."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ GITHUB = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.
 WORKFLOW = Principal("web-identity", "", "", federated=GITHUB)
 LAMBDA = Principal("service", "", "", federated="lambda.amazonaws.com")
 
-Json = Any  # a JSON document, as `json.dumps` takes it
+Json = Any  # a JSON document, as accepted by `json.dumps`
 
 
 def allow(action: Json = "*", resource: Json = "*", **elements: Json) -> dict[str, Json]:
-    """An Allow statement; `resource=None` leaves the element out."""
+    """Return an Allow statement; with `resource=None` it has no Resource."""
     return _statement("Allow", action, resource, elements)
 
 
 def deny(action: Json = "*", resource: Json = "*", **elements: Json) -> dict[str, Json]:
-    """A Deny statement."""
+    """Return a Deny statement."""
     return _statement("Deny", action, resource, elements)
 
 
@@ -62,27 +62,27 @@ def _statement(effect: str, action: Json, resource: Json, elements: dict[str, Js
 
 
 def text(*statements: Json, version: str = "2012-10-17") -> str:
-    """A document of these statements as JSON."""
+    """Return a policy document of these statements as JSON text."""
     return json.dumps({"Version": version, "Statement": list(statements)})
 
 
 def identity(*statements: Json, version: str = "2012-10-17", name: str = "") -> Policy:
-    """An identity-based policy."""
+    """Return an identity-based policy."""
     return policy("identity", *statements, version=version, name=name)
 
 
 def policy(kind: PolicyKind, *statements: Json, version: str = "2012-10-17", name: str = "") -> Policy:
-    """A policy of this kind."""
+    """Return a policy of this kind."""
     return parse_policy(text(*statements, version=version), kind, name=name)
 
 
 def trust(*statements: Json) -> Policy:
-    """A role's trust policy; its statements have no Resource."""
+    """Return a role's trust policy; its statements have no Resource."""
     return policy("trust", *statements)
 
 
 def trusting(principal: Json, **elements: Json) -> Policy:
-    """A trust policy that lets this principal assume the role."""
+    """Return a trust policy that lets this principal assume the role."""
     return trust(allow("sts:AssumeRole", None, Principal=principal, **elements))
 
 
@@ -95,13 +95,13 @@ def ask(
     account: str = ACCOUNT,
     **context: str | tuple[str, ...],
 ) -> Decision:
-    """The decision on a request; context keys are written with `__` for the colon."""
+    """Return the decision on a request; context keys are written with `__` in place of the colon."""
     values = {key.replace("__", ":"): value if isinstance(value, tuple) else (value,) for key, value in context.items()}
     return evaluate(Request(principal, action, resource, account, values), policies)
 
 
 def assume(policies: Policies, principal: Principal = ALICE, /, role: str = ROLE, **context: str) -> Decision:
-    """The decision on sts:AssumeRole."""
+    """Return the decision on sts:AssumeRole."""
     return ask(policies, principal, "sts:AssumeRole", role, role.split(":")[4], **context)
 
 
@@ -114,7 +114,7 @@ def condition_holds(
     version: str = "2012-10-17",
     effect: str = "Allow",
 ) -> bool:
-    """Whether a statement with this one condition applies to a request with this context."""
+    """Whether a statement with only this condition applies to a request with this context."""
     condition = {operator: {key: values}}
     statement = allow(Condition=condition) if effect == "Allow" else deny(Condition=condition)
     document = (

@@ -1,4 +1,4 @@
-"""Condition operators, each with a value that meets it and one that does not."""
+"""Condition operators, each with a request value that matches and one that does not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.unit.policy.policies import condition_holds as holds
 
 PRINCIPAL_ARN = "arn:aws:iam::111122223333:role/App"
 
-# operator, the policy's values, a request value that meets it, one that does not
+# operator, the policy's values, a request value that matches, one that does not
 CASES = [
     ("StringEquals", ["a", "b"], "b", "B"),
     ("StringEquals", "a*", "a*", "ab"),
@@ -48,13 +48,13 @@ NEGATED = {operator for operator in OPERATORS if "Not" in operator}
 
 @pytest.mark.parametrize(("operator", "values", "hit", "miss"), CASES)
 def test_the_operator_tells_a_hit_from_a_miss(operator: str, values: object, hit: str, miss: str) -> None:
-    """One request meets the condition and another does not."""
+    """The matching request value meets the condition, and the other value does not."""
     assert holds(operator, "aws:some-key", values, {"aws:some-key": hit})
     assert not holds(operator, "aws:some-key", values, {"aws:some-key": miss})
 
 
 def test_every_operator_is_in_the_table_of_cases() -> None:
-    """Every operator but Null, which has its own tests, is in CASES."""
+    """CASES contains every operator except Null, which has its own tests."""
     assert set(OPERATORS) - {"Null"} == {case[0] for case in CASES}
 
 
@@ -70,14 +70,14 @@ def test_a_missing_key_fails_positive_operators_and_meets_negated_ones(
 
 @pytest.mark.parametrize(("operator", "values", "hit", "miss"), CASES)
 def test_if_exists_changes_nothing_for_a_key_that_is_there(operator: str, values: object, hit: str, miss: str) -> None:
-    """IfExists changes nothing for a key that is in the request."""
+    """IfExists changes nothing if the request has the key."""
     assert holds(f"{operator}IfExists", "aws:some-key", values, {"aws:some-key": hit})
     assert not holds(f"{operator}IfExists", "aws:some-key", values, {"aws:some-key": miss})
 
 
 @pytest.mark.parametrize(("operator", "values", "hit", "miss"), CASES)
 def test_sets_of_values_are_asked_for_one_or_for_all(operator: str, values: object, hit: str, miss: str) -> None:
-    """ForAnyValue needs one value that meets the operator, ForAllValues needs all to."""
+    """ForAnyValue requires that one value matches, ForAllValues that all match."""
     both = {"aws:some-key": (miss, hit)}
     assert holds(f"ForAnyValue:{operator}", "aws:some-key", values, both)
     assert not holds(f"ForAnyValue:{operator}", "aws:some-key", values, {"aws:some-key": (miss, miss)})
@@ -97,7 +97,7 @@ def test_an_empty_set_fails_for_any_value_and_meets_for_all_values(
 
 
 def test_a_plain_operator_on_several_values_is_met_by_one() -> None:
-    """A plain operator on several values acts as ForAnyValue; its negation demands that no value matches."""
+    """A plain operator on several values acts as ForAnyValue; its negation requires that no value matches."""
     assert holds("StringEquals", "aws:TagKeys", "a", {"aws:TagKeys": ("a", "b")})
     assert not holds("StringEquals", "aws:TagKeys", "c", {"aws:TagKeys": ("a", "b")})
     assert not holds("StringNotEquals", "aws:TagKeys", "a", {"aws:TagKeys": ("a", "b")})
@@ -112,7 +112,7 @@ def test_empty_text_is_a_value_for_a_plain_operator() -> None:
 
 
 def test_null_true_wants_the_key_absent() -> None:
-    """Null `true` demands that the key is absent, `false` that it is present; the empty string counts as absent."""
+    """Null `true` requires that the key is absent, `false` that it is present; the empty string counts as absent."""
     assert holds("Null", "aws:TokenIssueTime", "true", {})
     assert not holds("Null", "aws:TokenIssueTime", "true", {"aws:TokenIssueTime": "2026"})
     assert holds("Null", "aws:TokenIssueTime", False, {"aws:TokenIssueTime": "2026"})
@@ -123,7 +123,7 @@ def test_null_true_wants_the_key_absent() -> None:
 
 
 def test_keys_are_compared_without_case_values_with_it() -> None:
-    """Condition keys and tag keys ignore case; tag values do not."""
+    """Condition keys and tag keys are compared ignoring case, tag values are not."""
     assert holds("StringEquals", "AWS:principaltag/TEAM", "Red", {"aws:PrincipalTag/Team": "Red"})
     assert not holds("StringEquals", "aws:PrincipalTag/Team", "red", {"aws:PrincipalTag/Team": "Red"})
 
@@ -155,7 +155,7 @@ def test_what_cannot_be_compared_neither_allows_nor_escapes_a_deny(operator: str
 
 
 def test_a_value_that_settles_the_matter_outweighs_one_that_cannot_be_read() -> None:
-    """A value that decides outweighs one that cannot be parsed, whatever their order."""
+    """If one value decides the condition, a value that cannot be parsed does not matter, whatever their order."""
     for context in ({"k:k": ("many", "3")}, {"k:k": ("3", "many")}):
         assert holds("ForAnyValue:NumericLessThan", "k:k", "5", context)
         assert not holds("ForAllValues:NumericGreaterThan", "k:k", "5", context, effect="Deny")
@@ -183,7 +183,7 @@ def test_variables_are_filled_from_the_request() -> None:
 
 
 def test_a_variable_may_bring_a_whole_arn() -> None:
-    """A variable may be a whole ARN, whose colons separate parts; wildcards in it are literal."""
+    """A variable may contain a whole ARN, whose colons separate parts; wildcards in the value are literal."""
     context = {"aws:SourceArn": "arn:aws:iam::1:user/a", "aws:PrincipalTag/Arn": "arn:aws:iam::1:user/a"}
     assert holds("ArnEquals", "aws:SourceArn", "${aws:PrincipalTag/Arn}", context)
     starred = context | {"aws:PrincipalTag/Arn": "arn:aws:iam::1:user/*"}
@@ -224,13 +224,13 @@ def test_wildcards_from_a_variable_are_literal() -> None:
 
 
 def test_an_escaped_star_is_a_star() -> None:
-    """`${*}` in StringLike is a literal star."""
+    """`${*}` in StringLike matches a literal star only."""
     assert holds("StringLike", "aws:userid", "a${*}", {"aws:userid": "a*"})
     assert not holds("StringLike", "aws:userid", "a${*}", {"aws:userid": "ab"})
 
 
 def test_a_variable_without_value_matches_nothing() -> None:
-    """A variable without value fails positive operators and meets negated ones; defaults still apply."""
+    """A variable without a value fails positive operators and meets negated ones; default values still apply."""
     context = {"aws:userid": "x"}
     assert not holds("StringLike", "aws:userid", "${aws:username}*", context)
     assert holds("StringNotEquals", "aws:userid", "${aws:username}", context)
@@ -247,7 +247,7 @@ def test_an_arn_operator_on_what_is_no_arn_matches_nothing() -> None:
 
 
 def test_no_values_match_nothing() -> None:
-    """An empty list of values is never met; its negation always is."""
+    """A condition with an empty list of values is never met; its negation always is."""
     assert not holds("StringEquals", "aws:userid", [], {"aws:userid": "x"})
     assert not holds("StringLike", "aws:userid", [], {"aws:userid": "x"})
     assert holds("StringNotEquals", "aws:userid", [], {"aws:userid": "x"})
@@ -287,7 +287,7 @@ def test_an_operator_that_aws_has_not_is_refused(operator: str) -> None:
     ],
 )
 def test_the_nearest_operator_is_offered(written: str, meant: str) -> None:
-    """A misspelt operator has a suggestion; one that resembles none has not."""
+    """The error for a misspelt operator suggests the nearest one, if any resembles it."""
     assert meant == nearest_operator(written)
 
 

@@ -11,14 +11,14 @@ BUCKET = "arn:aws:s3:::bucket/home/alice/file"
 
 
 def allows_action(action: Json, asked: str, **elements: Json) -> bool:
-    """Whether an Allow for this action covers the requested one."""
+    """Whether an Allow for `action` covers the requested action."""
     return ask(Policies(identity=(identity(allow(action, **elements)),)), action=asked).is_allowed
 
 
 def allows(
     resource: Json, asked: str = BUCKET, *, version: str = "2012-10-17", key: str = "Resource", **context: str
 ) -> bool:
-    """Whether an Allow for this resource covers the requested one."""
+    """Whether an Allow for this resource covers the requested resource."""
     document = identity(allow("*", None, **{key: resource}), version=version)
     return ask(Policies(identity=(document,)), action="s3:GetObject", resource=asked, **context).is_allowed
 
@@ -46,20 +46,20 @@ def test_actions_match_without_case_and_with_wildcards(written: Json, hit: str, 
 
 
 def test_an_action_has_no_variables() -> None:
-    """Actions have no variables: `${username}` is literal."""
+    """Actions have no policy variables: `${username}` is literal."""
     assert not allows_action("s3:Get${username}*", "s3:GetObject")
     assert allows_action("s3:Get${username}*", "s3:Get${username}s")
 
 
 def test_not_action_covers_every_other_action() -> None:
-    """An Allow with NotAction allows every other action of any service."""
+    """An Allow with NotAction allows every action that it does not list, of any service."""
     for written in ("iam:*", ["iam:*", "sts:AssumeRole"]):
         assert allows_action(None, "s3:GetObject", NotAction=written)
         assert not allows_action(None, "IAM:createUser", NotAction=written)
 
 
 def test_a_deny_with_not_action_spares_what_it_lists() -> None:
-    """A Deny with NotAction denies every other action."""
+    """A Deny with NotAction denies every action that it does not list."""
     policies = Policies(identity=(identity(allow(), deny(None, NotAction="s3:*")),))
     assert ask(policies, action="s3:GetObject").is_allowed
     assert "ExplicitDeny" == ask(policies, action="ec2:RunInstances").effect
@@ -90,7 +90,7 @@ def test_a_deny_with_not_action_spares_what_it_lists() -> None:
     ],
 )
 def test_resources_match_part_by_part_and_with_case(written: Json, hit: str, miss: str | None) -> None:
-    """A resource's wildcards cross slashes and colons within the last part, but not the parts before it."""
+    """Wildcards match slashes and colons in the ARN's last part, but do not cross its first five parts."""
     assert allows(written, hit)
     assert miss is None or not allows(written, miss)
 
@@ -102,20 +102,20 @@ def test_a_wildcard_region_does_not_reach_into_another_account() -> None:
 
 
 def test_only_a_star_covers_actions_without_resources() -> None:
-    """An action without resources has the resource `*`, which only the pattern `*` matches."""
+    """An action without resources is requested for the resource `*`, which only the pattern `*` matches."""
     assert allows("*", "*")
     assert not allows("arn:aws:s3:::*", "*")
     assert not allows("arn:*:s3:::bucket", "*")
 
 
 def test_what_is_no_arn_matches_no_pattern() -> None:
-    """A malformed resource matches only the pattern `*`."""
+    """A resource that is not an ARN matches only the pattern `*`."""
     assert not allows(["arn:aws:s3:::*", "arn:*:s3:*:*:*"], "s3:bucket")
     assert allows("*", "s3:bucket")
 
 
 def test_not_resource_covers_every_other_resource() -> None:
-    """NotResource covers every other resource, also the `*` of actions without resources."""
+    """NotResource covers every resource that it does not list, including the `*` of actions without resources."""
     assert allows("arn:aws:s3:::other/*", key="NotResource")
     assert allows("arn:aws:s3:::other/*", "*", key="NotResource")
     assert not allows("arn:aws:s3:::bucket/*", key="NotResource")
@@ -143,7 +143,7 @@ def test_variables_are_text_before_the_fifth_colon_and_in_version_2008() -> None
 
 
 def test_an_unset_variable_in_not_resource_neither_allows_nor_escapes_a_deny() -> None:
-    """With an unset variable in NotResource an Allow covers nothing and a Deny everything."""
+    """If a variable in NotResource is unset, an Allow covers nothing and a Deny covers everything."""
     pattern = "arn:aws:s3:::bucket/home/${aws:username}/*"
     assert not allows(pattern, key="NotResource")
     assert not allows([pattern, "arn:aws:s3:::other/*"], key="NotResource")
@@ -156,7 +156,7 @@ def test_an_unset_variable_in_not_resource_neither_allows_nor_escapes_a_deny() -
 
 
 def test_a_session_has_no_user_name_of_its_own_accord() -> None:
-    """Variables come from the request's context only, never from the caller's ARN."""
+    """The values of variables come from the request's context only, never from the caller's ARN."""
     document = identity(allow("*", "arn:aws:s3:::bucket/home/${aws:username}/*"))
     for caller in (ALICE, APP):
         assert not ask(Policies(identity=(document,)), caller, resource=BUCKET).is_allowed
@@ -174,7 +174,7 @@ def test_a_session_has_no_user_name_of_its_own_accord() -> None:
     ],
 )
 def test_an_arn_without_its_last_parts_has_wildcards_there(pattern: str, hits: tuple[bool, ...]) -> None:
-    """An ARN without its last parts has wildcards there, also in NotResource and in a Deny.
+    """If an ARN has fewer than six parts, wildcards replace the missing parts, also in NotResource and in a Deny.
 
     AWS IAM User Guide, "Incomplete ARNs".
     """

@@ -1,4 +1,4 @@
-"""AWS's order of policy evaluation: which policy decides, and which still limits."""
+"""AWS's order of policy evaluation: which policy type decides, and which types still limit."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ DENY_RCP = (*RCP, policy("rcp", deny("secretsmanager:*", Principal="*")))
 
 
 def resource(principal: Json, statement: Json = None) -> Policy:
-    """A resource policy that allows this principal everything."""
+    """Return a resource policy that allows this principal everything."""
     return policy("resource", (statement or allow()) | {"Principal": principal})
 
 
 def outcome(decision: Decision) -> tuple[str, str]:
-    """The effect and the policy type that decided."""
+    """Return the effect and the policy type that decided."""
     return decision.effect, decision.decided_by
 
 
@@ -88,7 +88,7 @@ def test_a_deny_whose_condition_is_not_met_denies_nothing() -> None:
 
 
 def test_all_conditions_of_a_statement_must_hold() -> None:
-    """All condition operators and keys must hold; of a key's values one."""
+    """All condition operators and keys must match; for each key one of the values is enough."""
     conditions = {"StringEquals": {"aws:a": ["1", "2"], "aws:b": "3"}, "Null": {"aws:c": "true"}}
     policies = Policies(identity=(identity(allow(Condition=conditions)),))
     assert ask(policies, aws__a="2", aws__b="3").is_allowed
@@ -102,7 +102,7 @@ def test_all_conditions_of_a_statement_must_hold() -> None:
 
 @pytest.mark.parametrize("caller", [ALICE, APP])
 def test_a_boundary_must_allow_as_well(caller: Principal) -> None:
-    """A permissions boundary must allow as well and never grants."""
+    """A permissions boundary must allow as well, and never allows alone."""
     assert ask(Policies(identity=(ALLOWING,), boundary=BOUNDARY), caller).is_allowed
     refused = ask(Policies(identity=(ALLOWING,), boundary=NARROW_BOUNDARY), caller)
     assert ("ImplicitDeny", "permissions boundary") == outcome(refused)
@@ -112,7 +112,7 @@ def test_a_boundary_must_allow_as_well(caller: Principal) -> None:
 
 
 def test_a_session_policy_limits_and_never_adds() -> None:
-    """A session policy limits a role session and never grants; one with Denies only allows nothing."""
+    """A session policy must allow as well and never allows alone; with only Deny statements it allows nothing."""
     assert ask(Policies(identity=(ALLOWING,)), APP).is_allowed
     assert ask(Policies(identity=(ALLOWING,), session=SESSION), APP).is_allowed
     refused = ask(Policies(identity=(ALLOWING,), session=NARROW_SESSION), APP)
@@ -123,7 +123,7 @@ def test_a_session_policy_limits_and_never_adds() -> None:
 
 
 def test_every_layer_of_session_policies_must_allow_one_policy_of_a_layer_is_enough() -> None:
-    """Session policies of one call are a union; each further call's must allow, too."""
+    """Session policies of one call form a union; those of each further call must allow, too."""
     union = (policy("session", allow("s3:*")), policy("session", allow("secretsmanager:*")))
     assert ask(Policies(identity=(ALLOWING,), session=(union,)), APP).is_allowed
     assert ask(Policies(identity=(ALLOWING,), session=(union, *SESSION)), APP).is_allowed
@@ -172,7 +172,7 @@ LIMITS = {
 def test_how_the_resource_names_the_caller_decides_what_still_limits(
     caller: Principal, principal: str, allowed_under: set[str]
 ) -> None:
-    """How a resource policy names the caller decides which limits still apply: AWS's table of evaluation logic."""
+    """The way in which a resource policy names the caller decides which limits apply (AWS's table)."""
     named = resource({"AWS": principal})
     allowed_limits = {
         name for name, limits in LIMITS.items() if ask(limits._replace(resource=named), caller).is_allowed
@@ -181,14 +181,14 @@ def test_how_the_resource_names_the_caller_decides_what_still_limits(
 
 
 def test_a_federated_session_named_by_its_user_is_limited_by_its_session_policy() -> None:
-    """A federated session named by its user skips identity policies, but not its session policy."""
+    """A federated session whose user the resource policy names needs only its session policy to allow."""
     named = resource({"AWS": BOB.issuer_arn})
     assert ask(Policies(resource=named, session=SESSION), BOB).is_allowed
     assert not ask(Policies(resource=named, session=NARROW_SESSION), BOB).is_allowed
 
 
 def test_the_closest_naming_statement_of_several_counts() -> None:
-    """Of several naming statements the closest counts, whatever their order."""
+    """If several statements name the caller, the most specific one decides, whatever their order."""
     document = policy("resource", allow(Principal={"AWS": ACCOUNT}), allow(Principal={"AWS": ALICE.arn}))
     decision = ask(Policies(resource=document))
     assert ("Allow", "resource-based policy") == outcome(decision)
@@ -203,7 +203,7 @@ def test_a_resource_policy_that_says_nothing_leaves_it_to_the_identity() -> None
 
 
 def test_a_key_that_must_allow_by_itself_is_not_opened_by_identity_policies() -> None:
-    """A KMS key's policy must name the account before identity policies apply."""
+    """Identity policies apply to a KMS key only if the key's policy names the account."""
     silent = Policies(identity=(ALLOWING,), must_resource_allow=True)
     assert ("ImplicitDeny", "resource-based policy") == outcome(ask(silent))
     opened = silent._replace(resource=resource({"AWS": ACCOUNT}))
@@ -211,7 +211,7 @@ def test_a_key_that_must_allow_by_itself_is_not_opened_by_identity_policies() ->
 
 
 def test_the_first_of_equally_close_statements_is_named() -> None:
-    """Of equally close statements the decision names the first."""
+    """If statements name the caller equally closely, the decision reports the first."""
     document = policy("resource", allow(Principal="*"), allow(Principal={"AWS": ALICE.arn}))
     assert ask(Policies(resource=document)).statement is document.statements[0]
 
@@ -238,14 +238,14 @@ def test_a_deny_with_not_principal_spares_no_caller_with_a_boundary() -> None:
 
 
 def test_an_allow_with_not_principal_lets_everyone_else_in() -> None:
-    """An Allow with NotPrincipal admits everyone not named, also anonymous callers."""
+    """An Allow with NotPrincipal allows every caller that it does not list, including anonymous ones."""
     document = policy("resource", allow(NotPrincipal={"AWS": ACCOUNT}))
     assert ask(Policies(resource=document), ANYBODY).is_allowed
     assert not ask(Policies(resource=document), ALICE).is_allowed
 
 
 def test_a_resource_policys_deny_binds_the_principals_it_names() -> None:
-    """A resource policy's Deny applies to the principals it names, also to the root user."""
+    """A Deny in a resource policy applies to the principals that it names, including the root user."""
     document = policy("resource", allow(Principal="*"), deny(Principal={"AWS": ACCOUNT}))
     for caller in (ALICE, APP, ROOT):
         decision = ask(Policies(identity=(ALLOWING,), resource=document), caller)
@@ -260,7 +260,7 @@ FOREIGN = SECRET.replace(ACCOUNT, OTHER)
 
 @pytest.mark.parametrize("principal", [ACCOUNT, ALICE.arn, "*"])
 def test_across_accounts_both_sides_must_allow(principal: str) -> None:
-    """Across accounts both sides must allow, however the resource names the caller."""
+    """Across accounts both sides must allow, however the resource policy names the caller."""
     named = resource({"AWS": principal})
     both = Policies(identity=(ALLOWING,), resource=named)
     assert ask(both, resource=FOREIGN, account=OTHER).is_allowed
@@ -273,7 +273,7 @@ def test_across_accounts_both_sides_must_allow(principal: str) -> None:
 
 
 def test_across_accounts_a_named_session_is_still_limited_by_its_policy() -> None:
-    """Across accounts a session named by its ARN is still limited by its session policy."""
+    """Across accounts a session that is named by its ARN must still be allowed by its session policy."""
     named = Policies(identity=(ALLOWING,), resource=resource({"AWS": APP.arn}), session=NARROW_SESSION)
     assert ask(named, APP).is_allowed
     refused = ask(named, APP, resource=FOREIGN, account=OTHER)
@@ -302,7 +302,7 @@ def test_a_root_session_is_limited_by_its_task_policy() -> None:
 
 @pytest.mark.parametrize(("caller", "principal"), [(ANYBODY, "*"), (LAMBDA, {"Service": "lambda.amazonaws.com"})])
 def test_who_has_no_account_is_let_in_by_the_resource_alone(caller: Principal, principal: Json) -> None:
-    """A caller without an account is allowed by the resource policy alone; identity policies are ignored."""
+    """The resource policy alone decides on a caller without an account; identity policies are ignored."""
     assert ask(Policies(resource=resource(principal)), caller).is_allowed
     refused = ask(Policies(identity=(ALLOWING,)), caller)
     assert ("ImplicitDeny", "resource-based policy") == outcome(refused)
@@ -314,7 +314,7 @@ def test_who_has_no_account_is_let_in_by_the_resource_alone(caller: Principal, p
 
 
 def test_each_level_of_service_control_policies_must_allow() -> None:
-    """Each SCP level must allow, whatever the resource says; an empty level allows nothing."""
+    """Each SCP level must allow, whatever the resource policy allows; an empty level allows nothing."""
     base = Policies(identity=(ALLOWING,), resource=resource("*"))
     assert ask(base._replace(service_control=(SCP, SCP))).is_allowed
     for levels in ((SCP, NARROW_SCP), (NARROW_SCP, SCP), (SCP, ())):
@@ -351,7 +351,7 @@ def test_control_policies_bind_a_role_whose_path_only_holds_that_text(owner: str
 
 
 def test_the_first_type_in_awss_order_is_named() -> None:
-    """Of several refusing types the first in AWS's order is named; explicit denies come before implicit ones."""
+    """If several types deny, the decision names the first in AWS's order; explicit denies precede implicit ones."""
     refusing = Policies(
         identity=(SILENT,),
         boundary=NARROW_BOUNDARY,
@@ -377,14 +377,14 @@ def test_the_first_type_in_awss_order_is_named() -> None:
 
 @pytest.mark.parametrize("action", ["sts:GetCallerIdentity", "sts:GetSessionToken", "STS:getcalleridentity"])
 def test_some_calls_need_no_permission_and_no_policy_denies_them(action: str) -> None:
-    """GetCallerIdentity works under an explicit Deny, and denying GetSessionToken by name has no effect."""
+    """GetCallerIdentity succeeds despite an explicit Deny, and a Deny of GetSessionToken by name has no effect."""
     denied = Policies(identity=(identity(deny()),))
     assert ("Allow", "no policy") == outcome(ask(denied, action=action, resource="*"))
     assert not ask(denied, action="sts:GetFederationToken", resource="*").is_allowed
 
 
 def test_a_request_or_decision_does_not_print_its_context() -> None:
-    """The repr of requests and decisions shows context keys without values: one may be an external ID."""
+    """The repr of requests and decisions shows context keys without values, since a value may be an external ID."""
     decision = ask(Policies(identity=(ALLOWING,)), sts__ExternalId="hush")
     for printed in (repr(decision), repr(decision.request), str(decision)):
         assert "hush" not in printed

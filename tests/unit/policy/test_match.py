@@ -50,7 +50,7 @@ def arn(pattern: str, text: str) -> bool:
     ],
 )
 def test_star_is_any_run_and_question_mark_any_one_character(pattern: str, hit: str, miss: str) -> None:
-    """A pattern matches whole texts: `*` any run, `?` any one character, everything else itself."""
+    """A pattern matches whole texts: `*` any run, `?` any one character, every other character itself."""
     assert glob(pattern, hit)
     assert not glob(pattern, miss)
 
@@ -62,7 +62,7 @@ def test_wildcards_cross_slashes_and_line_ends() -> None:
 
 
 class CountedText(str):
-    """A string that records how far it is searched."""
+    """A string that records where searches in it start."""
 
     __slots__ = ("looked_at", "starts")
 
@@ -71,7 +71,7 @@ class CountedText(str):
         self.looked_at = 0
 
     def find(self, sub: str, start: object = 0, end: object = None, /) -> int:
-        """Search as usual; record the start."""
+        """Search as `str.find` does, and record the start."""
         assert isinstance(start, int)
         assert isinstance(end, int)
         self.starts.append(start)
@@ -84,7 +84,7 @@ class CountedText(str):
 
 
 def test_each_literal_piece_is_looked_for_once_and_only_forward() -> None:
-    """Two thousand `*` need two thousand searches, each from the end of the last: matching is linear."""
+    """A pattern with 2000 `*` needs 2000 searches, each from the end of the previous one: matching is linear."""
     text = CountedText("a" * 50_000 + "b")
     pattern = "*a" * 2_000 + "*c*b"
     assert not glob(pattern, text)
@@ -101,7 +101,7 @@ def test_pieces_with_question_marks_look_at_each_character_once() -> None:
 
 
 def test_a_pattern_of_many_pieces_with_question_marks_is_found() -> None:
-    """Pieces with `?` are found at their earliest position."""
+    """The matcher finds pieces with `?` at their earliest position."""
     assert glob("*a?c*e?g*i", "xxabcaacdefgghi")
     assert not glob("*a?c*e?g*i", "xxabdefghi")
 
@@ -123,7 +123,7 @@ def test_each_part_of_an_arn_is_matched_on_its_own(pattern: str, hit: str, miss:
 
 
 def test_a_wildcard_does_not_cross_from_region_to_account() -> None:
-    """An ARN comparison denies what StringLike would match across region and account (AWS's example)."""
+    """An ARN comparison rejects what StringLike would match across region and account (AWS's example)."""
     pattern = "arn:aws:someservice:*:111122223333:finance/*"
     text = "arn:aws:someservice:us-east-2:999999999999:store/abc:111122223333:finance/document.txt"
     assert glob(pattern, text)
@@ -132,6 +132,6 @@ def test_a_wildcard_does_not_cross_from_region_to_account() -> None:
 
 @pytest.mark.parametrize("text", ["", "arn", "arn:aws:iam::1", "urn:aws:iam::1:role/a", "arn:aws:s3"])
 def test_what_has_not_six_parts_is_no_arn(text: str) -> None:
-    """Text with fewer than six parts or another scheme is no ARN and no ARN pattern."""
+    """A text with fewer than six parts or without the scheme `arn` is neither an ARN nor an ARN pattern."""
     assert split_arn(text) is None
     assert compile_arn([text] if text else []) is None

@@ -1,4 +1,4 @@
-"""Parsing policy documents: what each kind may contain, and the problems reported."""
+"""Parse policy documents: what each policy kind may contain, and which problems are reported."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VALID: dict[PolicyKind, dict[str, Json]] = {
 
 
 def problems(kind: PolicyKind, document: str) -> list[tuple[int, str, str]]:
-    """Line, path and message of each problem; fails if there is none."""
+    """Return line, path and message of each problem; fail if there is none."""
     with pytest.raises(PolicyInvalid) as refused:
         parse_policy(document, kind, file="p.json")
     assert all(problem.where.file == "p.json" for problem in refused.value.problems)
@@ -37,7 +37,7 @@ def problems(kind: PolicyKind, document: str) -> list[tuple[int, str, str]]:
 
 
 def refusal(kind: PolicyKind, *statements: Json, version: str = "2012-10-17") -> str:
-    """All messages for a document of these statements."""
+    """Return all messages for a document of these statements."""
     return "\n".join(message for _, _, message in problems(kind, text(*statements, version=version)))
 
 
@@ -49,7 +49,7 @@ def test_a_plain_policy_of_each_kind_is_read(kind: PolicyKind) -> None:
 
 
 def test_statements_know_their_lines() -> None:
-    """A statement's line is that of its brace, a condition's that of its key."""
+    """A statement's line is that of its opening brace; a condition's line is that of its key."""
     document = """{
       "Version": "2012-10-17",
       "Statement": [
@@ -95,7 +95,7 @@ def test_a_trust_policy_has_a_principal_and_no_resource(element: str) -> None:
 
 
 def test_a_trust_policy_speaks_of_sts_only() -> None:
-    """A trust policy may only have STS actions, `sts:*` or `*`, as IAM demands."""
+    """A trust policy may contain only STS actions, `sts:*` or `*`, as IAM requires."""
     assert "no action of STS" in refusal("trust", VALID["trust"] | {"Action": ["sts:AssumeRole", "s3:GetObject"]})
     for action in ("*", "sts:*", "STS:tagsession"):
         parse_policy(text(VALID["trust"] | {"Action": action}), "trust")
@@ -159,7 +159,10 @@ def test_only_resource_based_policies_have_an_id() -> None:
 
 
 def test_sids_are_letters_and_digits_and_stand_once() -> None:
-    """In IAM policies a Sid is letters and digits and unique, unless empty; in resource policies any text."""
+    """In IAM policies a Sid has letters and digits and is unique, unless empty.
+
+    In resource policies it may be any text.
+    """
     assert "other than letters and digits" in refusal("identity", allow(Sid="no spaces"))
     assert "also that of line 1" in refusal("identity", allow(Sid="A"), allow(Sid="A"))
     parse_policy(text(allow(Sid=""), allow(Sid="")), "identity")
@@ -221,7 +224,7 @@ def test_each_departure_from_the_grammar_is_refused(statement: dict[str, Json], 
     ],
 )
 def test_principals_are_checked(principal: Json, message: str) -> None:
-    """A principal needs a type, and a form that is valid for the type."""
+    """A principal must have a type, and a form that is valid for the type."""
     assert message in refusal("trust", allow("sts:AssumeRole", None, Principal=principal))
 
 
@@ -239,7 +242,7 @@ def test_principals_are_checked(principal: Json, message: str) -> None:
     ],
 )
 def test_a_document_that_is_no_policy_is_refused(document: str, line: int, message: str) -> None:
-    """An empty document, one of another shape or of an unknown version is refused."""
+    """A document that is empty, is no policy or has an unknown version is refused."""
     assert (line, message) in [(problem[0], problem[2]) for problem in problems("identity", document)]
 
 
@@ -261,7 +264,7 @@ def test_comments_and_repeated_keys_are_refused_with_their_lines() -> None:
 
 
 def test_every_problem_is_reported_at_once() -> None:
-    """All problems are reported at once with their paths; the error's own location is the first."""
+    """The error reports all problems at once with their paths; its own location is the first problem's."""
     document = text(allow("x", "y"), deny("s3:*", Condition={"Bool": {"a:b": "maybe"}}), "z")
     paths = [path for _, path, _ in problems("identity", document)]
     assert ["Statement[0].Action", "Statement[0].Resource", "Statement[1].Condition.Bool.a:b", "Statement[2]"] == paths
@@ -296,7 +299,7 @@ def test_iams_own_words_are_kept_for_the_sandbox(kind: PolicyKind, statement: Js
 
 
 def test_what_is_no_json_has_iams_words_too() -> None:
-    """For invalid JSON the error has IAM's message, and the JSON error is the problem."""
+    """For invalid JSON the error contains IAM's message, and the problem is the JSON error."""
     with pytest.raises(PolicyInvalid) as refused:
         parse_policy("{", "identity")
     assert refused.value.why.endswith("This policy contains invalid Json")
@@ -304,7 +307,7 @@ def test_what_is_no_json_has_iams_words_too() -> None:
 
 
 def test_an_external_id_is_in_no_message() -> None:
-    """No message shows an external ID, even a malformed one; other keys' values may be quoted."""
+    """No message shows an external ID, even a malformed one; messages may quote the values of other keys."""
     bad = "${hush"
     condition = {"StringEquals": {"sts:externalID": bad, "aws:userid": "${other"}}
     messages = refusal("trust", VALID["trust"] | {"Condition": condition})
@@ -313,7 +316,7 @@ def test_an_external_id_is_in_no_message() -> None:
 
 
 def test_a_near_miss_is_offered() -> None:
-    """Misspelt elements and operators have a suggestion."""
+    """The messages for misspelt elements and operators suggest the nearest name."""
     statement = {"effect": "Allow", "Action": "s3:*", "Resources": "*", "Condition": {"StringLik": {"a:b": "c"}}}
     with pytest.raises(PolicyInvalid) as refused:
         parse_policy(text(statement), "identity")
@@ -335,7 +338,7 @@ def test_a_policy_written_as_yaml_is_checked_by_the_same_rules() -> None:
 
 @pytest.mark.parametrize("resource", ["arn:aws:sqs", "arn:aws:sqs:us-east-1", "arn:aws:sqs:us-east-1:111122223333"])
 def test_an_arn_without_its_last_parts_is_for_identity_policies(resource: str) -> None:
-    """An ARN without its last parts is valid in identity policies only, where AWS completes it."""
+    """An ARN with fewer than six parts is valid only in identity policies, where AWS completes it."""
     assert parse_policy(text(allow("sqs:*", resource)), "identity").statements
     assert parse_policy(text(allow("sqs:*", resource)), "boundary").statements
     for refusing in (refusal("session", allow("sqs:*", resource)), refusal("scp", allow("sqs:*", resource))):

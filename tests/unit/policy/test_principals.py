@@ -1,4 +1,4 @@
-"""Which callers a Principal element names, and how closely."""
+"""Which callers a Principal element names, and how specifically."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from tests.unit.policy.policies import ACCOUNT, ALICE, ANYBODY, APP, BOB, GITHUB
 
 
 def reach(kind: Type, *texts: str, of: Principal, negated: bool = False, deny: bool = False) -> Reach:
-    """How closely an element with these texts names this principal."""
+    """Return how specifically an element with these texts names this principal."""
     written = [(kind, text) for text in texts]
     return compile_principals(written, is_negated=negated, is_deny=deny).reach(of)
 
 
 @pytest.mark.parametrize("caller", [ALICE, APP, BOB, ROOT, ANYBODY, WORKFLOW, LAMBDA])
 def test_a_star_names_everyone(caller: Principal) -> None:
-    """`*` names every caller, also anonymous ones."""
+    """`*` names every caller, including anonymous ones."""
     assert reach("AWS", "*", of=caller) == DIRECT
 
 
 @pytest.mark.parametrize("caller", [ALICE, APP, BOB, ROOT])
 @pytest.mark.parametrize("text", [ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root"])
 def test_an_account_names_all_that_belong_to_it(caller: Principal, text: str) -> None:
-    """An account id or root ARN names all principals of the account and none of another."""
+    """An account ID or root ARN names all principals of the account, and none of another account."""
     assert reach("AWS", text, of=caller) == BY_ACCOUNT
     assert reach("AWS", text.replace(ACCOUNT, OTHER), of=caller) == UNNAMED
 
 
 def test_the_root_arn_of_another_partition_names_no_principal() -> None:
-    """A root ARN of another partition names nothing here: an account id exists once in each partition."""
+    """A root ARN of another partition names no principal, because each partition has its own accounts."""
     assert reach("AWS", f"arn:aws-cn:iam::{ACCOUNT}:root", of=ALICE) == UNNAMED
 
 
 def test_a_user_is_named_by_arn_or_id() -> None:
-    """A user is named by the ARN with its path or by its id; a recreated user has another id."""
+    """A user is named by the ARN with its path or by its ID; a recreated user has a new ID."""
     assert reach("AWS", ALICE.arn, of=ALICE) == DIRECT
     assert reach("AWS", ALICE.unique_id, of=ALICE) == DIRECT
     assert reach("AWS", f"arn:aws:iam::{ACCOUNT}:user/alice", of=ALICE) == UNNAMED
@@ -44,7 +44,7 @@ def test_a_user_is_named_by_arn_or_id() -> None:
 
 
 def test_a_session_is_named_itself_or_by_its_role() -> None:
-    """A session is named directly by its ARN, and by its role's ARN (with path) or id as its issuer."""
+    """A session is named directly by its ARN, and through its role by the role's ARN (with path) or ID."""
     assert reach("AWS", APP.arn, of=APP) == DIRECT
     assert reach("AWS", APP.issuer_arn, of=APP) == ISSUER
     assert reach("AWS", APP.unique_id, of=APP) == ISSUER
@@ -53,20 +53,20 @@ def test_a_session_is_named_itself_or_by_its_role() -> None:
 
 
 def test_a_federated_session_is_named_itself_or_by_its_user() -> None:
-    """A federated session is named directly by its ARN, and by its user's ARN or id as its issuer."""
+    """A federated session is named directly by its ARN, and through its user by the user's ARN or ID."""
     assert reach("AWS", BOB.arn, of=BOB) == DIRECT
     assert reach("AWS", BOB.issuer_arn, of=BOB) == ISSUER
     assert reach("AWS", BOB.unique_id, of=BOB) == ISSUER
 
 
 def test_the_closest_of_several_names_counts() -> None:
-    """Of several names the closest counts."""
+    """If several entries name the caller, the most specific one decides."""
     assert reach("AWS", ACCOUNT, APP.issuer_arn, APP.arn, of=APP) == DIRECT
     assert reach("AWS", ACCOUNT, APP.issuer_arn, of=APP) == ISSUER
 
 
 def test_providers_and_services_are_named_by_their_own_type() -> None:
-    """Providers and services are named only under Federated and Service, not under AWS."""
+    """Providers are named only under Federated and services only under Service, not under AWS."""
     assert reach("Federated", GITHUB, of=WORKFLOW) == DIRECT
     assert reach("Service", "lambda.amazonaws.com", of=LAMBDA) == DIRECT
     assert reach("AWS", GITHUB, of=WORKFLOW) == UNNAMED
@@ -87,7 +87,7 @@ def test_providers_and_services_are_named_by_their_own_type() -> None:
     ],
 )
 def test_a_deny_with_not_principal_spares_only_callers_named_in_every_way(caller: Principal, names: list[str]) -> None:
-    """A Deny with NotPrincipal exempts a caller only if every one of its names is listed."""
+    """A Deny with NotPrincipal exempts a caller only if it lists every one of the caller's names."""
     assert reach("AWS", *names, of=caller, negated=True, deny=True) == UNNAMED
     for index in range(len(names)):
         fewer = names[:index] + names[index + 1 :]
@@ -96,14 +96,14 @@ def test_a_deny_with_not_principal_spares_only_callers_named_in_every_way(caller
 
 @pytest.mark.parametrize("name", [ACCOUNT, APP.issuer_arn, APP.arn, APP.unique_id])
 def test_an_allow_with_not_principal_leaves_out_callers_named_in_any_way(name: str) -> None:
-    """An Allow with NotPrincipal excludes a caller named in any way, and admits all others."""
+    """An Allow with NotPrincipal excludes a caller if it lists any of the caller's names, and admits all others."""
     assert reach("AWS", name, of=APP, negated=True) == UNNAMED
     assert reach("AWS", name, of=ANYBODY, negated=True) == DIRECT
     assert reach("AWS", name, of=LAMBDA, negated=True) == DIRECT
 
 
 def test_not_principal_spares_the_service_or_provider_it_names() -> None:
-    """NotPrincipal exempts the service or provider that it names, and no other."""
+    """NotPrincipal exempts the service or provider that it lists, and no other."""
     assert reach("Service", "lambda.amazonaws.com", of=LAMBDA, negated=True, deny=True) == UNNAMED
     assert reach("Service", "ec2.amazonaws.com", of=LAMBDA, negated=True, deny=True) == DIRECT
     assert reach("AWS", "*", of=ALICE, negated=True, deny=True) == UNNAMED

@@ -1,4 +1,4 @@
-"""docs/reference/python-policy.md: every block of Python runs as it stands and prints what the page shows."""
+"""Every Python example in docs/reference/python-policy.md runs unchanged and prints what the page shows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "reference" / "python-policy.md"
 
 
 class Use(NamedTuple):
-    """A section of the page: the files above its program, the program, what it prints."""
+    """A section of the page: its example files, the program, and the program's output."""
 
     title: str
     files: dict[str, str]
@@ -22,7 +22,7 @@ class Use(NamedTuple):
 
 
 def uses() -> Iterator[Use]:
-    """The sections that have a program."""
+    """Yield the sections of the page that contain a program."""
     for section in PAGE.read_text(encoding="utf-8").split("\n## ")[1:]:
         blocks = re.findall(r"^```(\w+)\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
         files = {text.partition("\n")[0].removeprefix("# "): text for kind, text in blocks if kind == "yaml"}
@@ -37,7 +37,7 @@ USES = {use.title: use for use in uses()}
 def test_the_program_prints_what_the_page_shows(
     title: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In a folder with the files that the section shows."""
+    """Each program prints the output that the page shows, run in a folder with the section's example files."""
     use = USES[title]
     for name, text in use.files.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
@@ -49,7 +49,7 @@ def test_the_program_prints_what_the_page_shows(
 
 
 def test_the_page_lists_its_five_uses() -> None:
-    """Each with a link to its section."""
+    """The page lists its five uses, each with a link to its section."""
     links = re.findall(r"^- \[(.*?)\]\(#(.*?)\)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 
     assert [title for title, _ in links] == list(USES)

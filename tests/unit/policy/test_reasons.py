@@ -1,4 +1,4 @@
-"""The reasons for a decision: which statements matched, and why near ones did not."""
+"""The reasons for a decision: which statements matched, and why similar ones did not."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from tests.unit.policy.policies import (
 
 
 def types(decision: Decision) -> list[tuple[str, str]]:
-    """Each consulted policy type and its effect."""
+    """Return each consulted policy type with its effect."""
     return [(reason.policy_type, reason.effect) for reason in decision.reasons]
 
 
 def reason(decision: Decision, policy_type: str) -> Reason:
-    """The only reason of this policy type."""
+    """Return the only reason of this policy type."""
     (matching_reason,) = [
         matching_reason for matching_reason in decision.reasons if matching_reason.policy_type == policy_type
     ]
@@ -44,17 +44,17 @@ def reason(decision: Decision, policy_type: str) -> Reason:
 
 
 def failures(decision: Decision, policy_type: str = "role trust policy") -> list[UnmetElement]:
-    """The failures of the nearest statement of this policy type."""
+    """Return the unmet elements of this policy type's nearest statement."""
     return list(reason(decision, policy_type).near[0].failures)
 
 
 def identity_failures(statement: Json, **context: str) -> list[UnmetElement]:
-    """The failures of this statement in an identity policy."""
+    """Return the unmet elements of this statement in an identity policy."""
     return failures(ask(Policies(identity=(identity(statement),)), **context), "identity-based policy")
 
 
 def test_every_type_that_was_consulted_is_told_in_awss_order() -> None:
-    """Every consulted type is listed in AWS's order, with level, layer and own effect."""
+    """The reasons list every consulted policy type in AWS's order, with level, layer and own effect."""
     policies = Policies(
         identity=(identity(allow()),),
         boundary=policy("boundary", deny("iam:*"), allow()),
@@ -78,7 +78,7 @@ def test_every_type_that_was_consulted_is_told_in_awss_order() -> None:
 
 
 def test_what_was_not_consulted_is_not_told() -> None:
-    """Types that do not apply are not listed: absent ones, a root user's or a service's identity policies."""
+    """Policy types that do not apply are not listed: absent ones, and identity policies of a root user or a service."""
     assert [("identity-based policy", "ImplicitDeny")] == types(ask(Policies()))
     bound = Policies(identity=(identity(deny()),), boundary=policy("boundary", deny()))
     assert [] == types(ask(bound, ROOT))
@@ -86,7 +86,7 @@ def test_what_was_not_consulted_is_not_told() -> None:
 
 
 def test_matching_statements_are_listed_all_of_them() -> None:
-    """All matching statements are listed, Allow and Deny alike (as by DecodeAuthorizationMessage)."""
+    """The reasons list all matching statements, Allow and Deny alike, as DecodeAuthorizationMessage does."""
     document = identity(allow(Sid="One"), deny(Sid="Two"), allow("s3:*", Sid="Three"))
     reason_found = reason(ask(Policies(identity=(document,))), "identity-based policy")
     assert "ExplicitDeny" == reason_found.effect
@@ -94,7 +94,7 @@ def test_matching_statements_are_listed_all_of_them() -> None:
 
 
 def test_a_failed_condition_is_told_with_key_wanted_and_actual() -> None:
-    """A failed condition has operator, key, wanted and actual values, and the key's line."""
+    """A failed condition reports operator, key, required and actual values, and the key's line."""
     document = parse_policy(
         '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole",\n'
         f'"Principal": {{"AWS": "{ALICE.arn}"}}, "Condition": {{\n'
@@ -110,7 +110,7 @@ def test_a_failed_condition_is_told_with_key_wanted_and_actual() -> None:
 
 
 def test_a_key_that_was_not_sent_has_no_actual_value() -> None:
-    """A key that was not sent has the actual value None, not ""."""
+    """If the request lacks a key, the reason has the actual value None, not ""."""
     condition = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
     (failed,) = failures(assume(Policies(resource=trusting({"AWS": ALICE.arn}, Condition=condition))))
     assert failed.actual is None
@@ -118,7 +118,7 @@ def test_a_key_that_was_not_sent_has_no_actual_value() -> None:
 
 
 def test_an_external_id_is_hidden_and_its_near_misses_are_told() -> None:
-    """An external ID is hidden in policy and request; a difference in case or white space is a hint."""
+    """The reason hides an external ID in policy and request; it hints at a difference in case or white space."""
     trusted = Policies(resource=trusting({"AWS": ALICE.arn}, Condition={"StringEquals": {"sts:ExternalId": "Hush-1"}}))
     for sent, hint in (
         ("hush-1", "they differ only in upper and lower case"),
@@ -153,7 +153,7 @@ def test_an_external_id_is_hidden_and_its_near_misses_are_told() -> None:
     ],
 )
 def test_a_wildcard_that_is_plain_text_is_told(operator: str, wanted: str, hint: str) -> None:
-    """A wildcard under an operator without wildcards is a hint, unless the value is secret."""
+    """If an operator does not support wildcards, a wildcard in its value gives a hint, unless the value is secret."""
     condition = {operator: {"aws:Claim": wanted}}
     trusted = Policies(resource=trusting({"AWS": ALICE.arn}, Condition=condition))
 
@@ -165,7 +165,7 @@ def test_a_wildcard_that_is_plain_text_is_told(operator: str, wanted: str, hint:
 
 
 def test_another_principal_is_told_with_all_names_of_the_caller() -> None:
-    """A principal that does not match is shown with all names of the caller: session, role, id, account."""
+    """If the principal does not match, the reason shows all names of the caller: session, role, ID, account."""
     other = f"arn:aws:iam::{ACCOUNT}:role/Other"
     (failed,) = failures(assume(Policies(resource=trusting({"AWS": other})), APP))
     assert "Principal" == failed.element
@@ -176,20 +176,20 @@ def test_another_principal_is_told_with_all_names_of_the_caller() -> None:
 
 
 def test_a_resource_policys_statement_without_principal_is_told() -> None:
-    """A statement without Principal in the place of a resource policy grants nothing, and the reason says so."""
+    """A statement without Principal in a resource policy grants nothing, and the reason says so."""
     decision = ask(Policies(resource=identity(allow())), LAMBDA)
     assert not decision.is_allowed
     assert ["Principal"] == [failed.element for failed in failures(decision, "resource-based policy")]
 
 
 def test_a_deny_without_principal_in_the_place_of_a_resources_policy_still_denies() -> None:
-    """A Deny without Principal in the place of a resource policy still denies."""
+    """A Deny without Principal in a resource policy still denies."""
     decision = ask(Policies(identity=(identity(allow()),), resource=identity(deny())))
     assert "ExplicitDeny" == decision.effect
 
 
 def test_another_resource_and_another_action_are_told() -> None:
-    """Resource and action that do not match are shown; a difference in case is a hint."""
+    """The reason shows a resource or action that does not match, and hints at a difference in case."""
     (failed,) = identity_failures(allow("*", SECRET.replace("prod", "Prod")))
     assert ("Resource", (SECRET,)) == (failed.element, failed.actual)
     assert "they differ only in upper and lower case" == failed.hint
@@ -203,7 +203,7 @@ def test_another_resource_and_another_action_are_told() -> None:
 
 
 def test_what_must_not_be_there_is_known_as_such() -> None:
-    """`is_negated` knows all negated operators and elements, so that no text says `wants x; the request has x`."""
+    """`is_negated` recognises all negated operators and elements, so no text says `wants x; the request has x`."""
     negated = {operator for operator in OPERATORS if is_negated("Condition", operator)}
     assert {
         "StringNotEquals",
@@ -220,7 +220,7 @@ def test_what_must_not_be_there_is_known_as_such() -> None:
 
 
 def test_a_variable_without_value_is_named() -> None:
-    """A variable without value is named, in Resource and in conditions; one with a default or value is not."""
+    """A reason names a variable without value, in Resource and in conditions, unless it has a default."""
     resource = "arn:aws:secretsmanager:*:*:secret:${aws:username}/*"
     (failed,) = identity_failures(allow("*", resource))
     assert "${aws:username} has no value in this request" == failed.hint
@@ -232,7 +232,7 @@ def test_a_variable_without_value_is_named() -> None:
 
 
 def test_a_variable_in_an_old_version_is_told_to_be_text() -> None:
-    """In version 2008-10-17 (the default) a variable is plain text, and the hint says so."""
+    """In version 2008-10-17 (the default) a variable is literal text, and the reason has a hint that says so."""
     for value, hint in (("${aws:username}", "${aws:username} is plain text in version 2008-10-17"), ("${", "")):
         statement = allow(Condition={"StringEquals": {"aws:userid": value}})
         decision = ask(Policies(identity=(identity(statement, version="2008-10-17"),)), aws__userid="bob")
@@ -240,21 +240,21 @@ def test_a_variable_in_an_old_version_is_told_to_be_text() -> None:
 
 
 def test_a_value_that_could_not_be_read_is_told() -> None:
-    """A request value that the operator cannot parse is a hint."""
+    """If the operator cannot parse a request value, the reason has a hint."""
     condition = {"NumericLessThan": {"aws:MultiFactorAuthAge": "300"}}
     (failed,) = identity_failures(allow(Condition=condition), aws__MultiFactorAuthAge="long")
     assert "can't be read" in failed.hint
 
 
 def test_every_failed_condition_is_told_not_the_first_alone() -> None:
-    """Every failed condition is listed, so one correction suffices; conditions that held are not."""
+    """The reasons list every failed condition, so that one correction suffices; conditions that held are omitted."""
     conditions = {"StringEquals": {"aws:a": "1", "aws:b": "2"}, "Null": {"aws:c": "true"}, "Bool": {"aws:d": "true"}}
     failed_conditions = identity_failures(allow(Condition=conditions), aws__a="9", aws__c="x", aws__d="true")
     assert ["aws:a", "aws:b", "aws:c"] == [failed.key for failed in failed_conditions]
 
 
 def test_the_nearest_statement_comes_first_and_strangers_are_left_out() -> None:
-    """The statement with the fewest failures comes first; statements on other services are left out."""
+    """The statement with the fewest failures comes first; statements on other services are omitted."""
     document = identity(
         allow("secretsmanager:*", "arn:aws:s3:::x", Sid="Two", Condition={"Bool": {"aws:d": "true"}}),
         allow("s3:GetObject", "arn:aws:s3:::bucket/*", Sid="Stranger"),
@@ -265,7 +265,7 @@ def test_the_nearest_statement_comes_first_and_strangers_are_left_out() -> None:
 
 
 def test_what_the_naming_of_the_caller_means_is_said() -> None:
-    """The reason says what the way of naming the caller implies, and which other types must allow."""
+    """The reason explains what the way of naming the caller implies, and which other policy types must allow."""
     by_account = assume(Policies(resource=trusting({"AWS": ACCOUNT})))
     assert "it names the account" in reason(by_account, "role trust policy").note
     assert reason(by_account, "identity-based policy").is_needed
@@ -280,7 +280,7 @@ def test_what_the_naming_of_the_caller_means_is_said() -> None:
 
 
 def test_across_accounts_both_sides_are_needed() -> None:
-    """Across accounts both sides are needed; a missing resource policy is shown as missing."""
+    """Across accounts both sides must allow; the reasons show a missing resource policy as missing."""
     decision = assume(Policies(identity=(identity(allow()),)), role=OTHER_ROLE)
     reason_found = reason(decision, "resource-based policy")
     assert reason_found.is_needed
@@ -292,13 +292,16 @@ def test_across_accounts_both_sides_are_needed() -> None:
 
 
 def test_a_federated_session_without_session_policy_is_told_why() -> None:
-    """A federated session without session policy has a note that it has no permissions."""
+    """For a federated session without session policy a note says that it has no permissions."""
     decision = ask(Policies(identity=(identity(allow()),)), BOB)
     assert "has none of its user's permissions" in reason(decision, "session policy").note
 
 
 def test_reasons_agree_with_the_decision() -> None:
-    """If a request is denied, a needed type refuses; if it is allowed, none does."""
+    """If a request is denied, the reasons contain a denying type that had to allow.
+
+    If it is allowed, they contain none.
+    """
     trusted = trust(allow("sts:AssumeRole", None, Principal={"AWS": ACCOUNT}))
     for policies, allowed in (
         (Policies(resource=trusted), False),

@@ -69,9 +69,9 @@ DENY_SCP = policy("scp", deny(), name="arn:aws:organizations::1:policy/o-1/servi
     ],
 )
 def test_the_sentence_names_the_type_that_refused(policies: Policies, ending: str) -> None:
-    """The message names the refusing policy type, and an explicitly denying policy's ARN.
+    """The message names the denying policy type, and the ARN of a policy that denies explicitly.
 
-    An SCP's refusal is always worded as an explicit deny.
+    For an SCP the message always says explicit deny.
     """
     decision = ask(policies, APP)
     assert not decision.is_allowed
@@ -85,7 +85,7 @@ def test_there_is_no_sentence_for_what_is_allowed() -> None:
 
 
 def test_an_action_without_resources_names_none() -> None:
-    """An action without resources has a message without a resource (as live AWS for s3:ListAllMyBuckets)."""
+    """The message for an action without resources names no resource (as live AWS for s3:ListAllMyBuckets)."""
     decision = ask(Policies(), action="s3:ListAllMyBuckets", resource="*")
     assert (
         f"User: {ALICE.arn} is not authorized to perform: s3:ListAllMyBuckets"
@@ -96,7 +96,10 @@ def test_an_action_without_resources_names_none() -> None:
 @pytest.mark.parametrize("action", ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"])
 @pytest.mark.parametrize("role", [ROLE, OTHER_ROLE])
 def test_a_refused_role_is_told_without_a_reason(action: str, role: str) -> None:
-    """A denied AssumeRole has no reason: trust, permission, condition and missing role read alike (measured)."""
+    """The message for a denied AssumeRole gives no reason, whatever is missing (measured).
+
+    Trust, permission, condition and a missing role give the same message.
+    """
     decision = ask(Policies(), action=action, resource=role, account=role.split(":")[4])
     assert f"User: {ALICE.arn} is not authorized to perform: {action} on resource: {role}" == denial_sentence(
         decision.request, decision
@@ -104,7 +107,7 @@ def test_a_refused_role_is_told_without_a_reason(action: str, role: str) -> None
 
 
 def test_across_accounts_no_reason_is_given() -> None:
-    """Across accounts no reason is given, not even for an explicit deny."""
+    """Across accounts the message gives no reason, not even for an explicit deny."""
     denied = Policies(identity=(identity(deny()),))
     decision = ask(denied, APP, resource=SECRET, account=OTHER)
     assert "ExplicitDeny" == decision.effect
@@ -129,6 +132,6 @@ def test_across_accounts_no_reason_is_given() -> None:
     ],
 )
 def test_callers_without_an_arn_are_told_too(caller: Principal, action: str, sentence: str) -> None:
-    """Callers without an ARN are denied in messages that name neither ARN nor role."""
+    """The message for a caller without an ARN contains neither ARN nor role."""
     decision = ask(Policies(), caller, action, ROLE)
     assert sentence == denial_sentence(decision.request, decision)

@@ -8,7 +8,7 @@ from dsops.policy.language.tokens import ANY_ONE, ANY_RUN, PolicyVariable, resol
 
 
 def parse(text: str) -> tuple[object, ...]:
-    """The tokens of a policy value of version 2012-10-17."""
+    """Return the tokens of a policy value of version 2012-10-17."""
     return tokenize(text, has_variables=True, has_wildcards=True)
 
 
@@ -30,7 +30,7 @@ def test_a_default_stands_behind_a_comma_in_quotes() -> None:
 
 
 def test_without_variables_the_text_is_literal_but_wildcards_work() -> None:
-    """Without variables (version 2008-10-17) `${*}` is `${`, any run of characters, `}`."""
+    """In version 2008-10-17, which has no variables, `${*}` is `${`, any run of characters, `}`."""
     assert ("${", ANY_RUN, "}") == tokenize("${*}", has_variables=False, has_wildcards=True)
 
 
@@ -60,13 +60,16 @@ def test_a_malformed_variable_is_refused(text: str) -> None:
 
 
 def test_a_value_takes_the_variables_place_as_literal_text() -> None:
-    """A variable's value is literal: a `*` in it is no wildcard."""
+    """A variable's value is inserted as literal text: a `*` in the value is no wildcard."""
     tokens = parse("home/${aws:username}/*")
     assert ["home/", "a*", "/", ANY_RUN] == resolve(tokens, {"aws:username": ("a*",)})  # type: ignore[arg-type]
 
 
 def test_a_missing_value_takes_the_default_or_nothing_at_all() -> None:
-    """Without value the default is used, else there is no text; an empty value counts as none."""
+    """A variable without value is replaced by its default; without a default, resolving gives no text.
+
+    An empty value counts as none.
+    """
     variable, with_default = PolicyVariable("k", None, ""), PolicyVariable("k", "d", "")
     assert resolve([variable], {}) is None
     assert ["d"] == resolve([with_default], {})
@@ -75,5 +78,5 @@ def test_a_missing_value_takes_the_default_or_nothing_at_all() -> None:
 
 
 def test_a_key_with_several_values_is_no_variable() -> None:
-    """A key with several values is no variable, and the default is not used."""
+    """A key with several values cannot be used as a variable, not even with a default."""
     assert resolve([PolicyVariable("k", "d", "")], {"k": ("a", "b")}) is None

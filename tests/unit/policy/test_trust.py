@@ -1,4 +1,4 @@
-"""Trust policies, judged as by live AWS."""
+"""Trust policies, evaluated as live AWS evaluates them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_in_its_own_account_a_named_caller_needs_no_permission(caller: Principal
 
 @pytest.mark.parametrize("principal", [ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root"])
 def test_trusting_the_account_leaves_it_to_the_callers_policies(principal: str) -> None:
-    """Trust in the account delegates to identity policies: a caller without a permission is denied."""
+    """If the trust policy names the account, identity policies decide: a caller without permission is denied."""
     trusted = trusting({"AWS": principal})
     assert assume(Policies(resource=trusted, identity=(MAY_ASSUME,))).is_allowed
     refused = assume(Policies(resource=trusted))
@@ -56,7 +56,7 @@ def test_trusting_the_account_leaves_it_to_the_callers_policies(principal: str) 
 
 @pytest.mark.parametrize("principal", [ACCOUNT, ALICE.arn, "*"])
 def test_across_accounts_trust_and_permission_are_both_needed(principal: str) -> None:
-    """Across accounts trust and permission are both needed, also with a wildcard principal (measured)."""
+    """Across accounts trust and permission are both required, even with a wildcard principal (measured)."""
     trusted = trusting({"AWS": principal})
     assert assume(Policies(resource=trusted, identity=(MAY_ASSUME_THERE,)), role=OTHER_ROLE).is_allowed
     assert not assume(Policies(resource=trusted), role=OTHER_ROLE).is_allowed
@@ -64,7 +64,7 @@ def test_across_accounts_trust_and_permission_are_both_needed(principal: str) ->
 
 
 def test_permission_without_trust_is_not_enough() -> None:
-    """A role admits only callers named by its trust policy, whatever they may do elsewhere."""
+    """A role admits only callers that its trust policy names, whatever their own policies allow."""
     everything = identity(allow())
     somebody = trusting({"AWS": f"arn:aws:iam::{ACCOUNT}:user/bob"})
     refused = assume(Policies(resource=somebody, identity=(everything,)))
@@ -74,7 +74,7 @@ def test_permission_without_trust_is_not_enough() -> None:
 
 
 def test_a_caller_named_by_role_is_limited_by_boundary_and_session_policy() -> None:
-    """A caller named by its role is limited by boundary and session policy; one named by session is not."""
+    """Boundary and session policy limit a caller that is named by its role, but not one named by its session."""
     by_role = Policies(resource=trusting({"AWS": APP.issuer_arn}))
     limits = ({"boundary": policy("boundary", allow("s3:*"))}, {"session": ((policy("session", allow("s3:*")),),)})
     for limit in limits:
@@ -109,7 +109,7 @@ def test_a_namesake_with_another_id_is_not_trusted() -> None:
     ],
 )
 def test_a_trust_policys_conditions_are_asked(condition: Json, hit: dict[str, str], miss: dict[str, str]) -> None:
-    """Conditions on external ID, MFA, address and session name must be met, or the role is denied."""
+    """If a condition on external ID, MFA, address or session name is not met, AssumeRole is denied."""
     trusted = Policies(resource=trusting({"AWS": ALICE.arn}, Condition=condition), identity=(MAY_ASSUME,))
     assert assume(trusted, **hit).is_allowed
     assert not assume(trusted, **miss).is_allowed
@@ -126,7 +126,7 @@ def test_long_lived_keys_slip_through_bool_but_not_bool_if_exists() -> None:
 
 
 def test_a_deny_in_the_trust_policy_wins() -> None:
-    """An explicit deny in the trust policy decides, and the message says so in the same account."""
+    """An explicit Deny in the trust policy decides; within one account the message says so."""
     guarded = trust(
         allow("sts:AssumeRole", None, Principal={"AWS": ALICE.arn}), deny("sts:*", None, Principal={"AWS": ACCOUNT})
     )
@@ -137,7 +137,7 @@ def test_a_deny_in_the_trust_policy_wins() -> None:
 
 @pytest.mark.parametrize("action", ["sts:TagSession", "sts:SetSourceIdentity", "sts:SetContext"])
 def test_tagging_and_source_identity_are_permissions_of_their_own(action: str) -> None:
-    """sts:TagSession and sts:SetSourceIdentity must be allowed by the trust policy besides sts:AssumeRole."""
+    """The trust policy must allow sts:TagSession and sts:SetSourceIdentity in addition to sts:AssumeRole."""
     only_assume = Policies(resource=trusting({"AWS": ALICE.arn}), identity=(identity(allow()),))
     assert not ask(only_assume, action=action, resource=ROLE).is_allowed
     with_it = trust(allow(["sts:AssumeRole", action], None, Principal={"AWS": ALICE.arn}))
@@ -145,7 +145,7 @@ def test_tagging_and_source_identity_are_permissions_of_their_own(action: str) -
 
 
 def test_web_identity_is_let_in_by_its_provider_alone() -> None:
-    """AssumeRoleWithWebIdentity, which is unsigned, is decided by Federated principal and token claims alone."""
+    """Only Federated principal and token claims decide on AssumeRoleWithWebIdentity, which is an unsigned call."""
     trusted = trust(
         allow(
             "sts:AssumeRoleWithWebIdentity",
@@ -166,7 +166,7 @@ def test_web_identity_is_let_in_by_its_provider_alone() -> None:
 
 
 def test_a_service_is_let_in_by_name() -> None:
-    """A service named in the trust policy may assume the role, and no other service."""
+    """A service that the trust policy names may assume the role; any other service may not."""
     trusted = Policies(resource=trusting({"Service": "lambda.amazonaws.com"}))
     assert assume(trusted, LAMBDA).is_allowed
     assert not assume(trusted, LAMBDA._replace(federated="ec2.amazonaws.com")).is_allowed

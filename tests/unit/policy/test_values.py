@@ -41,7 +41,7 @@ def test_numbers_compare_exactly(left: str, right: str, order: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "-", ".", "1e3", "0x1f", "1,000", "٣", "1 ", "NaN", "1_0", "9" * 401, "--1"])
 def test_what_is_no_decimal_number_is_not_read(text: str) -> None:
-    """Exponents, non-ASCII digits and overlong texts are not numbers."""
+    """Exponents, non-ASCII digits and overlong texts are not parsed as numbers."""
     assert read_number(text) is None
 
 
@@ -90,7 +90,7 @@ def test_dates_and_epoch_seconds_compare_as_moments(left: str, right: str, order
     ],
 )
 def test_what_is_no_date_is_not_read(text: str) -> None:
-    """A time without zone, an impossible day and other formats are not dates."""
+    """A time without zone, an impossible day and other formats are not parsed as dates."""
     assert read_moment(text) is None
 
 
@@ -119,13 +119,13 @@ def test_an_address_is_inside_its_range_and_in_no_other(network: str, inside: st
 
 @pytest.mark.parametrize("text", ["", "localhost", "203.0.113.0/33", "203.0.113.0/255.255.255.0", "203.0.113", "1"])
 def test_what_is_no_range_is_not_read(text: str) -> None:
-    """Names, impossible prefixes and netmasks are not CIDR ranges."""
+    """Names, impossible prefix lengths and netmasks are not parsed as CIDR ranges."""
     assert read_network(text) is None
 
 
 @pytest.mark.parametrize("text", ["", "203.0.113.0/24", "host", "203.0.113.007"])
 def test_what_is_no_address_is_not_read(text: str) -> None:
-    """A range is not an address; leading zeros are refused as ambiguous."""
+    """A range is not parsed as an address; an address with leading zeros is refused as ambiguous."""
     assert read_address(text) is None
 
 

@@ -1,4 +1,4 @@
-"""A file with secrets: its mode, its place, and that it is written completely or not at all."""
+"""Write a file with secrets: its mode, its path, and that it is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dsops.render.file import write_private
 
 
 def test_a_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:
-    """The mode is 0600 from the file's creation."""
+    """A new file has mode 0600 from the moment it is created."""
     path = tmp_path / ".env"
     write_private(str(path), b"A=1\n")
     assert path.read_bytes() == b"A=1\n"
@@ -20,7 +20,7 @@ def test_a_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:
 
 
 def test_an_existing_file_gets_that_mode_too(tmp_path: Path) -> None:
-    """An existing file gets 0600, too; the original left 0644 unchanged."""
+    """An existing file gets mode 0600, too; the original dsops left 0644 unchanged."""
     path = tmp_path / ".env"
     path.write_text("old")
     path.chmod(0o644)
@@ -30,7 +30,7 @@ def test_an_existing_file_gets_that_mode_too(tmp_path: Path) -> None:
 
 
 def test_an_open_old_file_keeps_its_text(tmp_path: Path) -> None:
-    """The new file replaces the old one in one step; a hard link elsewhere keeps the old text."""
+    """The new file replaces the old one in one step, so a hard link to the old file keeps the old text."""
     path, other = tmp_path / ".env", tmp_path / "other"
     path.write_text("old")
     other.hardlink_to(path)
@@ -41,7 +41,7 @@ def test_an_open_old_file_keeps_its_text(tmp_path: Path) -> None:
 
 
 def test_the_umask_takes_nothing_from_the_owner(tmp_path: Path) -> None:
-    """The owner gets mode 0600 under any umask."""
+    """The file has mode 0600 under any umask."""
     before = os.umask(0o777)
     try:
         write_private(str(tmp_path / ".env"), b"A=1\n")
@@ -52,7 +52,10 @@ def test_the_umask_takes_nothing_from_the_owner(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", ["elsewhere", "nowhere"])
 def test_a_symbolic_link_is_not_followed(target: str, tmp_path: Path) -> None:
-    """A link may lead to a file that others read; the error names its target, and nothing is changed."""
+    """A symbolic link as target is refused.
+
+    It may lead to a file that others read. The error names the link's target.
+    """
     (tmp_path / "elsewhere").write_text("theirs")
     link = tmp_path / ".env"
     link.symlink_to(tmp_path / target)
@@ -64,7 +67,7 @@ def test_a_symbolic_link_is_not_followed(target: str, tmp_path: Path) -> None:
 
 
 def test_a_special_file_is_refused(tmp_path: Path) -> None:
-    """A folder or a pipe is refused: a rename would fail or remove it."""
+    """A folder or pipe as target is refused, since a rename would fail or replace it."""
     os.mkfifo(tmp_path / "pipe")
     for name, message in (("", "a folder"), ("pipe", "not a plain file")):
         with pytest.raises(FileNotWritten, match=message):
@@ -72,7 +75,7 @@ def test_a_special_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    """The hint has the command that creates the folder."""
+    """If the folder does not exist, the hint has the command that creates it."""
     with pytest.raises(FileNotWritten) as caught:
         write_private(str(tmp_path / "no" / ".env"), b"hush")
     assert caught.value.exit_code == 2
@@ -80,7 +83,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a full disk the old text stays, and no part of the new one is left."""
+    """If writing fails (disk full), the old file stays, and no partial file is left."""
 
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
@@ -96,7 +99,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypa
 
 
 def test_a_relative_name_means_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A relative name such as `.env` is a file in the working folder."""
+    """A relative name such as `.env` is resolved against the working folder."""
     monkeypatch.chdir(tmp_path)
     write_private(".env", b"A=1\n")
     assert (tmp_path / ".env").read_bytes() == b"A=1\n"

@@ -1,4 +1,7 @@
-"""The table of formats, the output of each, and what each refuses; tests/property checks that readers agree."""
+"""The output formats of `render`: the bytes of each, and what each refuses.
+
+The tests in tests/property check that independent readers agree.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ VALUES = {"TOKEN": Secret("it's $5"), "PLAIN": Secret("abc-123"), "NO": Secret("
     ],
 )
 def test_each_format_has_its_look(format_name: str, expected: str) -> None:
-    """The bytes are stable, since users compare such files."""
+    """Each format's output has exactly these bytes, since users compare such files."""
     assert renderer(format_name)(VALUES).decode() == expected
 
 
@@ -44,13 +47,13 @@ def test_each_format_has_its_look(format_name: str, expected: str) -> None:
     ],
 )
 def test_a_files_name_tells_the_format(path: str, format_name: str) -> None:
-    """The format follows from the ending in any case, and from the pattern `.env.NAME`."""
+    """The format is derived from the file's ending, ignoring case, and from the pattern `.env.NAME`."""
     assert format_of(path) == format_name
 
 
 @pytest.mark.parametrize("path", ["secrets.txt", "secrets.tmpl", "env", "dir.json/secrets"])
 def test_an_unknown_ending_is_refused(path: str) -> None:
-    """An unknown ending is refused; the original wrote an empty file for `.tmpl`."""
+    """An unknown ending is refused; the original dsops wrote an empty file for `.tmpl`."""
     with pytest.raises(UsageError) as caught:
         format_of(path)
     assert path in caught.value.message
@@ -59,14 +62,14 @@ def test_an_unknown_ending_is_refused(path: str) -> None:
 
 @pytest.mark.parametrize("format_name", sorted(FORMATS))
 def test_no_variables_give_an_empty_document(format_name: str) -> None:
-    """No variables give no lines, or an empty object or mapping."""
+    """Without variables the output has no lines, or is an empty object or mapping."""
     expected = b"{}\n" if format_name in {"json", "yaml"} else b""
     assert renderer(format_name)({}) == expected
 
 
 @pytest.mark.parametrize("format_name", ["dotenv", "json", "yaml", "powershell", "github", "gitlab"])
 def test_text_formats_refuse_bytes_that_are_not_utf8(format_name: str) -> None:
-    """The error names the variable without its value, and so does its cause."""
+    """Text formats refuse bytes that are not UTF-8; neither the error nor its cause shows the value."""
     with pytest.raises(ValueUnusable) as caught:
         renderer(format_name)({"BINARY": Secret.from_bytes(b"hush\xff")})
     assert "`BINARY`" in caught.value.message
@@ -83,13 +86,13 @@ def test_shell_formats_take_bytes_that_are_not_utf8(format_name: str) -> None:
 @pytest.mark.parametrize("format_name", ["dotenv", "shell", "fish", "powershell", "github", "gitlab"])
 @pytest.mark.parametrize("value", ["hush\0", "hush\ud800"])
 def test_what_no_variable_can_hold_is_refused(format_name: str, value: str) -> None:
-    """A NUL is refused, since it would cut the value silently."""
+    """A value with a NUL is refused, since it would be cut off silently."""
     with pytest.raises(ValueUnusable, match="`TOKEN`"):
         renderer(format_name)({"TOKEN": Secret(value)})
 
 
 def test_json_and_yaml_hold_a_nul() -> None:
-    """JSON and YAML accept a NUL; only a process's environment ends at one."""
+    """JSON and YAML accept a value with a NUL; only a process's environment cannot hold it."""
     assert renderer("json")({"A": Secret("x\0")}) == b'{\n  "A": "x\\u0000"\n}\n'
     assert renderer("yaml")({"A": Secret("x\0")}) == b'"A": "x\\u0000"\n'
 
@@ -97,13 +100,13 @@ def test_json_and_yaml_hold_a_nul() -> None:
 @pytest.mark.parametrize("format_name", ["dotenv", "shell", "fish", "powershell", "github", "gitlab"])
 @pytest.mark.parametrize("name", ["A B", "A;touch x", "1A", "A-B", "Ä", "", "A\n"])
 def test_a_name_that_a_shell_would_run_is_refused(format_name: str, name: str) -> None:
-    """Such a name is refused: `export A;touch x=...` would run a command."""
+    """A name that a shell would execute is refused: `export A;touch x=...` would run a command."""
     with pytest.raises(ValueUnusable):
         renderer(format_name)({name: Secret("value")})
 
 
 def test_powershell_gets_ascii_on_one_line() -> None:
-    """Newlines, umlauts, quotation marks and characters beyond 16 bits become numbers."""
+    """PowerShell's output is ASCII on one line: line breaks, umlauts, quotes and other characters become numbers."""
     assert renderer("powershell")({"A": Secret("a\nb"), "B": Secret("\xe4\u2019"), "C": Secret("\U0001f511")}) == (
         b"$env:A = 'a' + [char]0x000a + 'b'\n"
         b"$env:B = '' + [char]0x00e4 + [char]0x2019\n"
@@ -112,7 +115,7 @@ def test_powershell_gets_ascii_on_one_line() -> None:
 
 
 def test_github_gets_another_end_for_each_value() -> None:
-    """The delimiter is unpredictable, so that no value can end it and add variables."""
+    """Each value in GitHub's format has an unpredictable delimiter, so that no value can end it and add variables."""
     lines = renderer("github")({"A": Secret("x\nB=y\n"), "B": Secret("z")}).decode().splitlines()
     ends = [line.partition("<<")[2] for line in lines if "<<" in line]
     assert lines == [f"A<<{ends[0]}", "x", "B=y", "", ends[0], f"B<<{ends[1]}", "z", ends[1]]
@@ -121,7 +124,10 @@ def test_github_gets_another_end_for_each_value() -> None:
 
 
 def test_names_that_githubs_runner_refuses_are_an_error() -> None:
-    """Refused names are an error, since later steps would miss them; similar names are accepted."""
+    """Names that GitHub's runner refuses are an error, since later steps would lack them.
+
+    Similar names are accepted.
+    """
     with pytest.raises(ValueUnusable, match="NODE_OPTIONS"):
         renderer("github")({"NODE_OPTIONS": Secret("--require=x")})
     assert renderer("github")({"NODE_OPTION": Secret("x")})
@@ -129,12 +135,12 @@ def test_names_that_githubs_runner_refuses_are_an_error() -> None:
 
 @pytest.mark.parametrize("value", ["a\nb", "a\r", " a", "a\t", "$HOME", "a$", "${A}", "%A%", "%%", "a\x1b"], ids=repr)
 def test_gitlab_is_not_given_what_it_would_change(value: str) -> None:
-    """GitLab has no quotes and no escapes: it strips blanks and expands `$NAME` and `%NAME%`."""
+    """A value that GitLab would change is refused: GitLab strips blanks and expands `$NAME` and `%NAME%`."""
     with pytest.raises(ValueUnusable, match="`A`"):
         renderer("gitlab")({"A": Secret(value)})
 
 
 @pytest.mark.parametrize("value", ["", "a b", "'a'", '"', "a=b", "#", "\\n", "100%", "\xe4", "a/b+c=="])
 def test_gitlab_is_given_everything_else_as_it_is(value: str) -> None:
-    """Quotes are unchanged, since GitLab keeps them."""
+    """All other values are written unchanged for GitLab, quotes included."""
     assert renderer("gitlab")({"A": Secret(value)}).decode() == f"A={value}\n"

@@ -1,4 +1,4 @@
-"""An environment with AWS keys, for programs that accept only keys."""
+"""Output of an environment's AWS keys, for programs that accept only keys."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SESSION = {
 
 
 def test_a_session_is_whole() -> None:
-    """The output has the expiry, since a program without it never asks again."""
+    """The output of a session contains its expiry, because a program without it never renews the session."""
     assert json.loads(process(keys_of(SESSION, "process"))) == {
         "Version": 1,
         "AccessKeyId": "AKIAONE",
@@ -30,7 +30,7 @@ def test_a_session_is_whole() -> None:
 
 
 def test_a_long_term_key_has_no_token() -> None:
-    """A missing token and an empty one are both left out, since SDKs would send an empty one."""
+    """If the token is missing or empty, the output has none, since SDKs would send an empty one."""
     for values in (LONG_TERM, {**LONG_TERM, "AWS_SESSION_TOKEN": Secret("")}):
         assert process(keys_of(values, "process")) == (
             b'{\n  "Version": 1,\n  "AccessKeyId": "AKIAONE",\n  "SecretAccessKey": "hush/key+"\n}\n'
@@ -38,13 +38,13 @@ def test_a_long_term_key_has_no_token() -> None:
 
 
 def test_nothing_else_goes_with_them() -> None:
-    """Other values such as a database's password are left out of a file of profiles."""
+    """Other values of the environment, such as a database password, are not in the output."""
     assert list(keys_of({"PASSWORD": Secret("hush"), **LONG_TERM}, "ini")) == ["AWS_SESSION_TOKEN", *LONG_TERM]
 
 
 @pytest.mark.parametrize("missing", sorted(LONG_TERM))
 def test_half_a_key_is_none(missing: str) -> None:
-    """A missing or empty part is an error that names the variable."""
+    """If part of the key is missing or empty, the error names the variable."""
     without = {name: value for name, value in LONG_TERM.items() if name != missing}
     for values in (without, {**without, missing: Secret("")}):
         with pytest.raises(ValueUnusable) as caught:
@@ -53,7 +53,7 @@ def test_half_a_key_is_none(missing: str) -> None:
 
 
 def test_a_key_that_is_no_text_is_refused_without_showing_it() -> None:
-    """The key is refused, since JSON holds text, and its value is not shown."""
+    """A key that is not text is refused, since JSON holds text only; the error does not show the value."""
     with pytest.raises(ValueUnusable) as caught:
         process(keys_of({**LONG_TERM, "AWS_SECRET_ACCESS_KEY": Secret.from_bytes(b"hush\xff")}, "process"))
     assert "AWS_SECRET_ACCESS_KEY" in caught.value.message

@@ -1,4 +1,4 @@
-"""A profile's section, and a file of profiles in which one profile changes."""
+"""Write a profile's section, and change one profile in a file of profiles."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ aws_access_key_id = AKIALAST
 
 
 def read(text: str) -> configparser.RawConfigParser:
-    """The file as botocore reads it."""
+    """Return the file as botocore reads it."""
     parser = configparser.RawConfigParser(default_section=None)  # type: ignore[call-overload]
     parser.read_string(text)
     assert isinstance(parser, configparser.RawConfigParser)
@@ -48,7 +48,7 @@ def read(text: str) -> configparser.RawConfigParser:
 
 
 def test_a_section_has_the_three_keys_and_says_when_they_end() -> None:
-    """The comment is for people: readers of such files ignore an expiry."""
+    """A section has the three keys, and a comment with their expiry for people, since programs ignore it."""
     assert section("target", SESSION) == (
         "[target]\n"
         "# these keys end at 2099-01-01T00:00:00Z\n"
@@ -59,12 +59,12 @@ def test_a_section_has_the_three_keys_and_says_when_they_end() -> None:
 
 
 def test_a_long_term_key_has_no_token() -> None:
-    """The token is left out, since some programs would send an empty one."""
+    """The section of a long-term key has no token, because some programs would send an empty one."""
     assert section("me", LONG_TERM) == "[me]\naws_access_key_id = ASIANEW\naws_secret_access_key = new/key+\n"
 
 
 def test_only_the_keys_of_that_profile_change() -> None:
-    """Other profiles, settings and comments stay, and the old keys are removed completely."""
+    """Only the keys of that profile are replaced; other profiles, settings and comments stay."""
     new = put(OLD, "target", SESSION)
     parser = read(new)
     assert dict(parser["target"]) == {
@@ -82,26 +82,26 @@ def test_only_the_keys_of_that_profile_change() -> None:
 
 
 def test_the_same_keys_twice_are_the_same_file() -> None:
-    """Renewing a session does not make the file longer."""
+    """Writing the same keys twice gives the same file, so renewals do not make it longer."""
     once = put(OLD, "target", SESSION)
     assert put(once, "target", SESSION) == once
 
 
 def test_a_token_that_is_left_over_goes() -> None:
-    """An old token is removed, since AWS would refuse it with a long-term key."""
+    """A session token left from earlier is removed, since AWS would refuse it with a long-term key."""
     assert "token" not in put(OLD, "target", LONG_TERM)
 
 
 @pytest.mark.parametrize("old", ["", "[work]\nregion = eu-west-1", "[work]\nregion = eu-west-1\n"])
 def test_a_profile_that_is_not_there_comes_last(old: str) -> None:
-    """A new profile is added at the end, even after a last line without a newline."""
+    """A profile that the file lacks is appended, even if the last line has no line break."""
     parser = read(put(old, "target", SESSION))
     assert parser.sections() == (["work", "target"] if old else ["target"])
     assert parser["target"]["aws_access_key_id"] == "ASIANEW"
 
 
 def test_lines_of_windows_stay_as_they_are() -> None:
-    """Sections with Windows line ends are found, too."""
+    """Sections in files with Windows line ends are found and changed."""
     new = put("[target]\r\naws_access_key_id = OLD\r\nregion = x\r\n[work]\r\nregion = y\r\n", "target", SESSION)
     assert "OLD" not in new
     assert new.endswith("region = x\r\n[work]\r\nregion = y\r\n")
@@ -109,14 +109,14 @@ def test_lines_of_windows_stay_as_they_are() -> None:
 
 @pytest.mark.parametrize("name", ["a]b", "a b", "a\n[b", "", "DEFAULT", "ä"])
 def test_a_name_that_can_not_head_a_section_is_refused(name: str) -> None:
-    """`[DEFAULT]` is refused, since it would give its keys to all profiles."""
+    """Names that no section can have are refused; so is `[DEFAULT]`, which would give its keys to all profiles."""
     with pytest.raises(UsageError):
         section(name, SESSION)
 
 
 @pytest.mark.parametrize("name", ["a.b", "default", "aws-sts_prod", "me@work", "a/b+c"])
 def test_other_names_are_good(name: str) -> None:
-    """Other names are valid, including the default profile's in lower case."""
+    """Other names are valid, including `default` in lower case."""
     assert read(section(name, SESSION)).sections() == [name]
 
 
@@ -124,7 +124,7 @@ def test_other_names_are_good(name: str) -> None:
     "value", ["hush x", "hush\nregion = x", "hush#", "'hush'", '"hush"', "hush;", "hush\xe4", "hush\0"]
 )
 def test_a_value_that_readers_differ_on_is_refused(value: str) -> None:
-    """No AWS key has such a value; the error names the key without its value."""
+    """A value that readers parse differently is refused; the error names the key without the value."""
     with pytest.raises(ValueUnusable, match="aws_secret_access_key") as caught:
         section("target", {**SESSION, "AWS_SECRET_ACCESS_KEY": Secret(value)})
     assert "hush" not in f"{caught.value.message}{caught.value.why}{caught.value.hint}"

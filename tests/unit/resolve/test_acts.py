@@ -1,4 +1,4 @@
-"""The acts of a run for the audit trail: each session and secret once, with its outcome, and nothing secret."""
+"""The audit trail's acts of a run: each session and secret once, with its outcome, and no secret value."""
 
 from __future__ import annotations
 
@@ -78,19 +78,22 @@ def pipeline() -> Pipeline:
 
 
 def of(pipeline: Pipeline, name: str) -> Act:
-    """The act about that store or secret."""
+    """Return the act about this store or secret."""
     [act] = [act for act in pipeline.journal.acts if act.facts.get("secret", act.facts["store"]) == name]
     return act
 
 
 def fails(pipeline: Pipeline, text: str) -> None:
-    """Runs a configuration that is refused."""
+    """Resolve a configuration that must fail."""
     with pytest.raises(DsopsError):
         pipeline.resolve(text)
 
 
 def test_each_session_and_each_secret_is_recorded_once(pipeline: Pipeline) -> None:
-    """The number of variables doesn't matter; a secret of any type counts, a literal variable doesn't."""
+    """A run records each session and each secret once, however many variables use it.
+
+    A secret of any store type is recorded; a literal variable is not.
+    """
     pipeline.resolve(CHAIN)
     assert sorted(pipeline.journal.told) == [
         "AssumeRole jump sts ok",
@@ -105,7 +108,7 @@ def test_each_session_and_each_secret_is_recorded_once(pipeline: Pipeline) -> No
 
 
 def test_a_hop_has_caller_parameters_and_result(pipeline: Pipeline) -> None:
-    """The names are CloudTrail's; the external ID is hidden, and parameters that are not set are left out."""
+    """The act of a hop uses CloudTrail's names, hides the external ID and omits parameters that are not set."""
     pipeline.resolve(CHAIN)
     jump, target = of(pipeline, "jump"), of(pipeline, "target")
 
@@ -132,7 +135,7 @@ def test_a_hop_has_caller_parameters_and_result(pipeline: Pipeline) -> None:
 
 
 def test_a_secret_has_its_reader_version_and_request(pipeline: Pipeline) -> None:
-    """The secret has its name from the configuration, and its ARN."""
+    """The act of a secret has the reader, the version, the request ID, the configured name and the ARN."""
     pipeline.resolve(CHAIN)
     read = of(pipeline, "db")
     assert read.caller.startswith("arn:aws:sts::222222222222:assumed-role/Target/")
@@ -143,7 +146,7 @@ def test_a_secret_has_its_reader_version_and_request(pipeline: Pipeline) -> None
 
 
 def test_a_held_session_is_marked_as_held(pipeline: Pipeline) -> None:
-    """No service was called for the session; the reads are new."""
+    """If a run uses a cached session, its act is marked as `held` and names no service; the reads are new acts."""
     pipeline.resolve(CHAIN)
     pipeline.journal.acts.clear()
     pipeline.resolve(CHAIN)
@@ -156,14 +159,14 @@ def test_a_held_session_is_marked_as_held(pipeline: Pipeline) -> None:
 
 
 def test_a_held_value_is_marked_as_held(pipeline: Pipeline) -> None:
-    """With `cache_seconds` the second run reads nothing."""
+    """If a run uses a cached value (`cache_seconds`), its act is marked as `held` and names no service."""
     pipeline.resolve(KEPT)
     pipeline.resolve(KEPT)
     assert pipeline.journal.told == ["GetSecretValue db secretsmanager ok", "GetSecretValue db - held"]
 
 
 def test_a_batch_is_recorded_secret_by_secret(pipeline: Pipeline) -> None:
-    """Twenty secrets of one call are twenty acts with one request id, and name the call."""
+    """A batch of twenty secrets is recorded as twenty acts with one request ID; each act names the batch call."""
     pipeline.resolve(MANY)
     assert pipeline.aws.actions == ["BatchGetSecretValue"]
     acts = pipeline.journal.acts
@@ -174,7 +177,7 @@ def test_a_batch_is_recorded_secret_by_secret(pipeline: Pipeline) -> None:
 
 
 def test_a_refusal_is_recorded_in_awss_words(pipeline: Pipeline) -> None:
-    """A refusal of the hop, or of one of several secrets; later steps are left out, since they did not happen."""
+    """The act of a denied hop or secret has AWS's error code; steps that did not happen are not recorded."""
     pipeline.aws.rule = lambda call: DENIED if str(call) == "GetSecretValue db" else None
     fails(pipeline, CHAIN)
     assert "GetSecretValue db secretsmanager secret.access-denied" in pipeline.journal.told
@@ -193,21 +196,21 @@ def _is(call: Call) -> bool:
 
 
 def test_what_fails_before_a_call_names_no_service(pipeline: Pipeline) -> None:
-    """Without a person to type the code, STS was not called."""
+    """If no user can type the MFA code, the act of the role names no service, because STS was not called."""
     fails(pipeline, CODE)
     assert pipeline.aws.actions == []
     assert pipeline.journal.told == ["AssumeRole guarded - mfa.required"]
 
 
 def test_a_secret_whose_field_is_missing_was_read(pipeline: Pipeline) -> None:
-    """The read succeeded; the missing field is the run's failure."""
+    """If a secret lacks the requested field, its act records a successful read; only the run fails."""
     text = 'secretStores: {s: {type: aws.secretsmanager}}\nenvs: {e: {A: {from: {store: s, key: "json#.no"}}}}'
     fails(pipeline, text)
     assert [(act.facts["version"], act.request_id) for act in pipeline.journal.acts] == [("v", "r-1")]
 
 
 def test_an_address_other_than_awss_is_recorded(pipeline: Pipeline) -> None:
-    """The address is given for a sandbox or another host, but not for AWS's own address."""
+    """An act records the endpoint of a sandbox or another host, but not AWS's own endpoint."""
     pipeline.resolve(KEPT)
     assert "endpoint" not in of(pipeline, "db").facts
     pipeline.journal.acts.clear()
@@ -221,7 +224,10 @@ def test_an_address_other_than_awss_is_recorded(pipeline: Pipeline) -> None:
     [("aws.sts", True), ("aws.ssm", True), ("literal", None), ("env", None), ("aws.keys", False), ("acme.it", False)],
 )
 def test_only_calls_of_aws_can_be_a_sandboxs(store_type: str, expected: bool | None) -> None:  # noqa: FBT001
-    """A keyring's key and a plugin's secret are real in any run; a literal counts like the run."""
+    """Only calls of AWS stores can be marked as a sandbox's: not those of a keyring or a plugin.
+
+    For a literal or a variable the result is None: the run's other calls decide.
+    """
     step = plan_of(
         "secretStores: {a: {type: aws.sts, role_arn: 'arn:aws:iam::111111111111:role/R'}}\n"
         "envs: {e: {A: {from: {store: a, key: access_key_id}}}}"
@@ -236,7 +242,7 @@ def test_only_calls_of_aws_can_be_a_sandboxs(store_type: str, expected: bool | N
 
 
 def test_no_secret_is_recorded(pipeline: Pipeline) -> None:
-    """The trail of none of these runs contains a secret."""
+    """The records of these runs contain no secret value."""
     pipeline.resolve(CHAIN)
     pipeline.resolve(MANY)
     pipeline.aws.rule = lambda call: DENIED if call.action == "GetSecretValue" else None

@@ -1,4 +1,4 @@
-"""Files that change between plan and call: the new identity is used, and its sessions are not kept for others."""
+"""If files change between plan and call, the run uses the new identity but does not cache its sessions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def pipeline(home: Path) -> Pipeline:
 
 
 def become(key_id: str, home: Path) -> None:
-    """Changes the default profile to another identity, as switching tools do."""
+    """Change the default profile to another identity, as tools that switch profiles do."""
     (home / ".aws").mkdir(exist_ok=True)
     (home / ".aws" / "credentials").write_text(
         f"[default]\naws_access_key_id = {key_id}\naws_secret_access_key = secret-of-{key_id}\n"
@@ -41,14 +41,17 @@ def become(key_id: str, home: Path) -> None:
 
 
 def signers(pipeline: Pipeline) -> set[str]:
-    """Owners of the keys that signed the calls since the last query."""
+    """Return the owners of the keys that signed the calls since the last query."""
     calls = {call.access_key_id for call in pipeline.aws.calls}
     pipeline.aws.calls.clear()
     return calls
 
 
 def test_a_switch_between_plan_and_call_is_not_kept(pipeline: Pipeline, home: Path) -> None:
-    """After switching back, no session of the other identity is used, neither the base key's nor a role's."""
+    """If the identity changes between plan and call, no session of the new identity is cached.
+
+    After switching back, neither its base key nor a role session of it is used.
+    """
     plan = pipeline.plan(CONFIG, "both")
     become(EVE, home)
     pipeline.time.run(pipeline.resolver(plan).secrets(), pipeline.aws)
@@ -59,7 +62,7 @@ def test_a_switch_between_plan_and_call_is_not_kept(pipeline: Pipeline, home: Pa
 
 
 def test_without_a_switch_everything_is_kept(pipeline: Pipeline) -> None:
-    """The base key and both roles are kept; the next run makes no call."""
+    """Without a change the base key and both role sessions are cached, and the next run makes no call."""
     pipeline.resolve(CONFIG, "both")
     assert signers(pipeline) == {ADA}
     assert sorted(held.store for held in pipeline.cache.held()) == ["", "q", "r"]
@@ -68,7 +71,7 @@ def test_without_a_switch_everything_is_kept(pipeline: Pipeline) -> None:
 
 
 def test_sessions_of_others_survive_a_switch(pipeline: Pipeline, home: Path) -> None:
-    """Sessions that the agent already holds stay."""
+    """A change between plan and call does not remove sessions that the agent already holds."""
     pipeline.resolve(CONFIG, "both")
     other = CONFIG.replace("role_arn", "profile: default, role_arn")
     plan = pipeline.plan(other, "both")

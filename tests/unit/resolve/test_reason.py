@@ -1,4 +1,4 @@
-"""A store that passes on a reason is never used without one, and its sessions are bound to one reason each."""
+"""A store with `reason_to` is never used without a reason, and each of its sessions is cached for one reason only."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def pipeline() -> Pipeline:
 
 
 def assumed(pipeline: Pipeline) -> list[str]:
-    """The calls of AssumeRole since the last query."""
+    """Return the AssumeRole calls since the last query."""
     calls = [str(call) for call in pipeline.aws.calls if call.action == "AssumeRole"]
     pipeline.aws.calls.clear()
     return calls
@@ -38,7 +38,7 @@ def assumed(pipeline: Pipeline) -> list[str]:
 
 @pytest.mark.parametrize("text", [CHAIN, TAGGED])
 def test_without_a_reason_nothing_is_called(pipeline: Pipeline, text: str) -> None:
-    """No call is made, not even for variables that need no reason; the hint says what to type."""
+    """Without a reason dsops makes no call, not even for variables that need none; the hint says what to type."""
     [error] = pipeline.errors(text)
     assert isinstance(error, ReasonMissing)
     assert error.message == "store `jump` is only used for a reason, and none is given"
@@ -48,14 +48,14 @@ def test_without_a_reason_nothing_is_called(pipeline: Pipeline, text: str) -> No
 
 @pytest.mark.parametrize("store", ["jump", "target"])
 def test_no_session_is_issued_without_a_reason(pipeline: Pipeline, store: str) -> None:
-    """The store itself and stores that are reached through it need the reason."""
+    """Without a reason neither the store nor stores that use its session get credentials."""
     with pytest.raises(ReasonMissing):
         pipeline.credentials(CHAIN, store)
     assert pipeline.aws.calls == []
 
 
 def test_a_reason_goes_to_aws(pipeline: Pipeline) -> None:
-    """The reason is part of that store's call."""
+    """The reason is sent in the AssumeRole call of the store that has `reason_to`."""
     pipeline.reason = "INC-1"
     assert pipeline.resolve(CHAIN)["VALUE"] == "postgres://"
     jump, target = (call.parameters for call in pipeline.aws.calls if call.action == "AssumeRole")
@@ -69,7 +69,7 @@ def test_a_reason_goes_to_aws(pipeline: Pipeline) -> None:
 
 
 def test_a_session_is_held_for_its_own_reason_only(pipeline: Pipeline) -> None:
-    """The same holds for a session that it assumed; without a reason none is used."""
+    """A cached session, and those assumed with it, are used only for the same reason."""
     pipeline.reason = "INC-1"
     pipeline.resolve(CHAIN)
     assert assumed(pipeline) == ["AssumeRole Jump", "AssumeRole Target"]
@@ -83,7 +83,7 @@ def test_a_session_is_held_for_its_own_reason_only(pipeline: Pipeline) -> None:
 
 
 def test_a_session_without_a_reason_serves_no_store_that_needs_one(pipeline: Pipeline) -> None:
-    """Another store of the same role, which requires no reason, holds a session."""
+    """A session of the same role that was issued without a reason is not used for a store that requires one."""
     free = CHAIN.replace(", reason_to: source_identity", "")
     pipeline.credentials(free, "jump")
     assumed(pipeline)

@@ -1,4 +1,4 @@
-"""Plan -> values: which calls are made, in which order and how often, and the errors."""
+"""Resolve a plan into values: which calls are made, in which order and how often, and the errors."""
 
 from __future__ import annotations
 
@@ -71,7 +71,10 @@ KEPT = CHAIN.replace("credentials_from: target", "credentials_from: target, cach
 
 
 def test_values_are_kept_where_the_store_says_so(pipeline: Pipeline) -> None:
-    """Within that time AWS is not called, not even for a session; afterwards the values are read again."""
+    """Values are cached for the store's `cache_seconds`: within that time no AWS call is made.
+
+    Afterwards they are read again.
+    """
     first = pipeline.resolve(KEPT)
     pipeline.aws.calls.clear()
     pipeline.cache._held.clear()
@@ -86,7 +89,7 @@ def test_values_are_kept_where_the_store_says_so(pipeline: Pipeline) -> None:
 
 
 def test_values_are_not_kept_by_default(pipeline: Pipeline) -> None:
-    """Each run reads the values again."""
+    """By default values are not cached, so each run reads them again."""
     pipeline.resolve(CHAIN)
     pipeline.aws.secrets["db"] = "mysql://"
     assert pipeline.resolve(CHAIN)["DATABASE_URL"] == "mysql://"
@@ -103,14 +106,14 @@ def test_values_are_not_kept_by_default(pipeline: Pipeline) -> None:
     ids=["region", "endpoint", "role"],
 )
 def test_another_place_or_reader_has_values_of_its_own(pipeline: Pipeline, change: Callable[[str], str]) -> None:
-    """Values are not shared with another role or another place."""
+    """Cached values are not used for another role, region or endpoint."""
     pipeline.resolve(KEPT)
     pipeline.aws.secrets["db"] = "mysql://"
     assert pipeline.resolve(change(KEPT))["DATABASE_URL"] == "mysql://"
 
 
 def test_another_identity_has_values_of_its_own(pipeline: Pipeline) -> None:
-    """The base credentials count, and so does the endpoint in the environment."""
+    """Cached values are not used for other base credentials or another endpoint in the environment."""
     pipeline.resolve(KEPT)
     pipeline.aws.secrets["db"] = "mysql://"
     pipeline.environ = {**ADA, "AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://127.0.0.1:1"}
@@ -121,7 +124,7 @@ def test_another_identity_has_values_of_its_own(pipeline: Pipeline) -> None:
 
 
 def test_a_missing_value_is_read_again(pipeline: Pipeline) -> None:
-    """Only existing values are kept."""
+    """A missing value is not cached, so the next run reads it again."""
     value = pipeline.aws.secrets.pop("db")
     [error] = pipeline.errors(KEPT)
     assert isinstance(error, SecretNotFound)
@@ -133,7 +136,7 @@ def test_a_missing_value_is_read_again(pipeline: Pipeline) -> None:
 
 
 def test_a_chain_gives_the_values_in_the_order_written(pipeline: Pipeline) -> None:
-    """The hops come in order, then each secret once for any number of variables."""
+    """Values are in the order of the variables; hops are called in order, then each secret is read once."""
     assert pipeline.resolve(CHAIN) == {
         "DATABASE_URL": "postgres://",
         "PASSWORD": "p4ss",
@@ -148,7 +151,7 @@ def test_a_chain_gives_the_values_in_the_order_written(pipeline: Pipeline) -> No
 
 
 def test_the_plan_knows_how_many_calls_a_cold_run_makes(pipeline: Pipeline) -> None:
-    """The plan's number of calls is the actual number."""
+    """The plan's number of calls equals the number of calls in a run without cache."""
     for text in (CHAIN, TWO_ROLES):
         pipeline.aws.calls.clear()
         pipeline.cache.clear()
@@ -157,7 +160,7 @@ def test_the_plan_knows_how_many_calls_a_cold_run_makes(pipeline: Pipeline) -> N
 
 
 def test_each_call_is_signed_by_the_session_of_its_own_source(pipeline: Pipeline) -> None:
-    """A store's credentials are used for its configured purpose only."""
+    """Each call is signed with the session of the store's own source."""
     pipeline.resolve(TWO_ROLES)
     signers = {
         str(call): pipeline.aws.issued.get(call.access_key_id, call.access_key_id) for call in pipeline.aws.calls
@@ -169,7 +172,10 @@ def test_each_call_is_signed_by_the_session_of_its_own_source(pipeline: Pipeline
 
 
 def test_independent_stores_go_side_by_side(pipeline: Pipeline) -> None:
-    """Two roles in one round, then all reads, each in its store's region."""
+    """Independent stores are called concurrently.
+
+    Two roles in one round, then all reads, each in its store's region.
+    """
     assert pipeline.resolve(TWO_ROLES) == {"A": "1", "B": "2", "C": "3"}
     assert [sorted(calls) for calls in pipeline.aws.rounds] == [
         ["AssumeRole One", "AssumeRole Two"],
@@ -182,7 +188,7 @@ def test_independent_stores_go_side_by_side(pipeline: Pipeline) -> None:
 
 
 def test_a_cached_target_means_that_the_jump_role_is_not_touched(pipeline: Pipeline) -> None:
-    """The second run makes no call to STS, even after the jump role's session ended."""
+    """If the target's session is cached, a run makes no call to STS, even if the jump role's session has ended."""
     pipeline.resolve(CHAIN)
     jump = pipeline.plan(CHAIN).steps["jump"].fingerprint
     held_credentials = pipeline.cache.peek(jump)
@@ -194,7 +200,7 @@ def test_a_cached_target_means_that_the_jump_role_is_not_touched(pipeline: Pipel
 
 
 def test_a_jump_role_shared_by_two_targets_is_assumed_once(pipeline: Pipeline) -> None:
-    """This also holds if both targets need it at the same time."""
+    """A jump role that two targets use is assumed once, even if both need it at the same time."""
     text = """
 secretStores:
   jump: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/Jump"}
@@ -211,7 +217,7 @@ envs: {e: {A: {from: {store: first, key: a}}, B: {from: {store: second, key: b}}
 
 
 def test_two_stores_of_one_role_share_its_session(pipeline: Pipeline) -> None:
-    """The founding page's two regions: one AssumeRole for two regions."""
+    """Two stores of one role in two regions share one AssumeRole call (founding page)."""
     text = """
 secretStores:
   us: {type: aws.sts, region: us-east-1, role_arn: "arn:aws:iam::123456789012:role/RegionalRole"}
@@ -225,7 +231,10 @@ envs: {e: {A: {from: {store: secrets-us, key: a}}, B: {from: {store: secrets-eu,
 
 
 def test_a_session_for_signing_and_output_is_issued_once(pipeline: Pipeline) -> None:
-    """The session satisfies the stricter use; a denial is one call and one error."""
+    """A session that is used for signing and as output is issued once, with the stricter minimum lifetime.
+
+    If AWS denies the role, there is one call and one error.
+    """
     text = CHAIN.replace("    GREETING: {literal: hello}", "    ROLE: {from: {store: target, key: assumed_role_arn}}")
     pipeline.aws.rule = lambda call: (
         Refusal("AccessDenied", DENIED.message, 403) if str(call) == "AssumeRole Target" else None
@@ -242,20 +251,20 @@ def test_a_session_for_signing_and_output_is_issued_once(pipeline: Pipeline) -> 
 
 
 def test_an_environment_of_literals_makes_no_call(pipeline: Pipeline) -> None:
-    """Literals need no credentials, either."""
+    """An environment of literals makes no call and needs no credentials."""
     pipeline.environ = {}
     assert pipeline.resolve("envs: {e: {A: {literal: x}, B: {literal: ''}}}") == {"A": "x", "B": ""}
     assert pipeline.aws.calls == []
 
 
 def test_an_empty_secret_is_a_value(pipeline: Pipeline) -> None:
-    """An empty secret does not count as missing."""
+    """An empty secret is a value; it does not count as missing."""
     pipeline.aws.secrets["db"] = ""
     assert pipeline.resolve(CHAIN)["DATABASE_URL"] == ""
 
 
 def test_progress_shows_each_hop_and_no_value(pipeline: Pipeline) -> None:
-    """Progress shows caller, role, expiry and masked key, then the reads."""
+    """The progress output shows caller, role, expiry and masked key of each hop, then the reads, and no value."""
     pipeline.resolve(CHAIN)
     jump, target = pipeline.reports.facts("credentials.issued")
     assert (jump["store"], jump["hop"], jump["caller"]) == ("jump", "1", "AKIA...ADA1")
@@ -269,7 +278,7 @@ def test_progress_shows_each_hop_and_no_value(pipeline: Pipeline) -> None:
 
 
 def test_timeout_ms_is_the_stores_own(pipeline: Pipeline) -> None:
-    """The time limit applies only to the store's own requests."""
+    """A store's `timeout_ms` applies only to its own requests."""
     limits: dict[str, int] = {}
     start = pipeline.aws.start
 
@@ -297,7 +306,7 @@ envs:
 
 
 def test_defaults_stand_in_for_what_does_not_exist(pipeline: Pipeline) -> None:
-    """A missing secret or field gives the default as written, without transforms."""
+    """If a secret or field is missing, the variable gets its default as written, without transforms."""
     assert pipeline.resolve(OPTIONAL) == {"WITH_DEFAULT": "fallback", "THERE": "YXBw"}
 
 
@@ -315,7 +324,7 @@ def test_defaults_stand_in_for_what_does_not_exist(pipeline: Pipeline) -> None:
     ],
 )
 def test_defaults_hide_no_refusal(pipeline: Pipeline, refusal: Refusal, kind: type[DsopsError]) -> None:
-    """A denied secret, or one scheduled for deletion, is an error even for an optional variable."""
+    """A denied secret, or one scheduled for deletion, is an error even if the variable is optional."""
     pipeline.aws.rule = lambda call: refusal if str(call) == "GetSecretValue missing" else None
     (error,) = pipeline.errors(OPTIONAL)
     assert isinstance(error, kind)
@@ -323,7 +332,10 @@ def test_defaults_hide_no_refusal(pipeline: Pipeline, refusal: Refusal, kind: ty
 
 
 def test_transforms_are_applied(pipeline: Pipeline) -> None:
-    """Transforms apply to secrets and literals; an error names the variable and shows nothing of the value."""
+    """Transforms apply to secrets and literals.
+
+    A transform's error names the variable and shows no part of the value.
+    """
     text = """
 secretStores: {s: {type: aws.secretsmanager}}
 envs:
@@ -343,7 +355,7 @@ envs:
 
 
 def test_one_denied_role_is_one_error_that_names_its_variables(pipeline: Pipeline) -> None:
-    """Twenty variables of one store give one error."""
+    """If a role is denied, its twenty variables get one error that names them."""
     lines = "".join(f"    V{number}: {{from: {{store: secrets, key: k{number}}}}}\n" for number in range(20))
     pipeline.aws.rule = lambda call: (
         Refusal("AccessDenied", DENIED.message, 403) if call.action == "AssumeRole" else None
@@ -364,7 +376,7 @@ def test_one_denied_role_is_one_error_that_names_its_variables(pipeline: Pipelin
     ],
 )
 def test_a_failing_jump_role_of_two_targets_is_one_error(pipeline: Pipeline, outcome: Refusal | BaseException) -> None:
-    """The cause is reported once for everything that depends on it."""
+    """If a shared jump role fails, one error reports it for everything that depends on it."""
     text = """
 secretStores:
   jump: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/Jump"}
@@ -381,7 +393,7 @@ envs: {e: {A: {from: {store: first, key: a}}, B: {from: {store: second, key: b}}
 
 
 def test_a_failing_hop_is_named_with_the_one_before(pipeline: Pipeline) -> None:
-    """The error names the hop, its caller, and the results of the hops before it."""
+    """The error of a failed hop names the hop, its caller, and the results of the hops before it."""
     pipeline.aws.rule = lambda call: (
         Refusal("AccessDenied", DENIED.message, 403) if str(call) == "AssumeRole Target" else None
     )
@@ -404,7 +416,7 @@ def test_a_failing_hop_is_named_with_the_one_before(pipeline: Pipeline) -> None:
 
 
 def test_a_failing_first_hop_is_reported(pipeline: Pipeline) -> None:
-    """The reported hop had no hop before it, although the chain that needed it has two."""
+    """The error of a failed first hop reports no earlier hop, and says that the chain has two hops."""
     pipeline.aws.rule = lambda _call: Refusal("AccessDenied", DENIED.message, 403)
     (error,) = pipeline.errors(CHAIN)
     assert error.tried is not None
@@ -413,7 +425,7 @@ def test_a_failing_first_hop_is_reported(pipeline: Pipeline) -> None:
 
 
 def test_a_failing_read_names_reader_and_hops(pipeline: Pipeline) -> None:
-    """The read is not a hop itself; the error names the secret."""
+    """The error of a failed read names the secret and the reader's hops; the read itself is not a hop."""
     pipeline.aws.rule = lambda call: (
         Refusal("AccessDeniedException", "no", 400) if str(call) == "GetSecretValue db" else None
     )
@@ -426,7 +438,7 @@ def test_a_failing_read_names_reader_and_hops(pipeline: Pipeline) -> None:
 
 
 def test_failures_come_in_the_order_of_variables(pipeline: Pipeline) -> None:
-    """A denied store does not hide the errors of another store."""
+    """Errors are sorted by variable, and a denied store does not hide the errors of another store."""
     text = TWO_ROLES + "    D: {from: {store: second, key: missing}}\n    E: {from: {store: second, key: 'b#.x'}}\n"
     pipeline.aws.rule = lambda call: (
         Refusal("AccessDenied", DENIED.message, 403) if str(call) == "AssumeRole One" else None
@@ -439,7 +451,7 @@ def test_failures_come_in_the_order_of_variables(pipeline: Pipeline) -> None:
 
 
 def test_a_denied_secret_leaves_the_others_alone(pipeline: Pipeline) -> None:
-    """The error names the secret, the variables and the caller in AWS's words."""
+    """If one secret is denied, the others are read; the error has the secret, its variables and AWS's message."""
     pipeline.aws.rule = lambda call: DENIED if str(call) == "GetSecretValue json" else None
     (error,) = pipeline.errors(CHAIN)
     assert isinstance(error, SecretAccessDenied)
@@ -449,7 +461,7 @@ def test_a_denied_secret_leaves_the_others_alone(pipeline: Pipeline) -> None:
 
 
 def test_an_unreachable_endpoint_is_one_error(pipeline: Pipeline) -> None:
-    """A missing endpoint is one error for everything that needs it."""
+    """An unreachable endpoint gives one error for everything that needs it."""
     pipeline.environ = {**ADA, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
     pipeline.aws.rule = lambda call: unreachable(WireRequest("POST", "http://127.0.0.1:1/"), f"refused {call.action}")
     (error,) = pipeline.errors(CHAIN)
@@ -458,7 +470,7 @@ def test_an_unreachable_endpoint_is_one_error(pipeline: Pipeline) -> None:
 
 
 def test_a_store_that_is_not_reachable_is_one_error(pipeline: Pipeline) -> None:
-    """Ten reads that fail for one reason are one error; another store's failure is separate."""
+    """Ten reads that fail for the same reason give one error; a failure of another store gives its own."""
     pipeline.aws.rule = lambda call: (
         unreachable(WireRequest("POST", f"https://{call.host}/"), "no route") if call.service != "sts" else None
     )
@@ -468,7 +480,7 @@ def test_a_store_that_is_not_reachable_is_one_error(pipeline: Pipeline) -> None:
 
 
 def test_throttling_is_retried_and_then_an_error(pipeline: Pipeline) -> None:
-    """After the total time of a call, throttling is a separate kind of error."""
+    """Throttling is retried; once the call's total time is used up, it is a separate kind of error."""
     pipeline.aws.rule = lambda call: (
         Refusal("ThrottlingException", "Rate exceeded") if str(call) == "GetSecretValue db" else None
     )
@@ -482,7 +494,7 @@ def test_throttling_is_retried_and_then_an_error(pipeline: Pipeline) -> None:
 
 
 def test_a_held_session_that_aws_rejects_is_replaced_once(pipeline: Pipeline) -> None:
-    """The session of a recreated role is invalid; it is replaced once."""
+    """If AWS rejects a cached session (its role was recreated), dsops replaces the session once."""
     pipeline.resolve(CHAIN)
     dead = pipeline.cache.peek(pipeline.plan(CHAIN).steps["target"].fingerprint)
     assert dead is not None
@@ -500,7 +512,7 @@ def test_a_held_session_that_aws_rejects_is_replaced_once(pipeline: Pipeline) ->
 
 
 def test_a_rejected_jump_session_is_replaced_too(pipeline: Pipeline) -> None:
-    """The dead session is replaced if the target has to be assumed again."""
+    """If AWS rejects the jump role's cached session, dsops replaces it and assumes the target again."""
     pipeline.resolve(CHAIN)
     steps = pipeline.plan(CHAIN).steps
     jump, target = pipeline.cache.peek(steps["jump"].fingerprint), pipeline.cache.peek(steps["target"].fingerprint)
@@ -515,7 +527,7 @@ def test_a_rejected_jump_session_is_replaced_too(pipeline: Pipeline) -> None:
 
 
 def test_a_new_session_that_aws_refuses_is_not_tried_again(pipeline: Pipeline) -> None:
-    """A session that was issued just now would not be better the second time."""
+    """If AWS rejects a session that was issued in this run, dsops does not retry: a new one would not help."""
     pipeline.aws.rule = lambda call: UNKNOWN_TOKEN if call.service == "secretsmanager" else None
     (error,) = pipeline.errors(CHAIN)
     assert isinstance(error, CredentialsInvalid)
@@ -524,7 +536,7 @@ def test_a_new_session_that_aws_refuses_is_not_tried_again(pipeline: Pipeline) -
 
 
 def test_keys_unknown_to_aws_are_their_own_error(pipeline: Pipeline) -> None:
-    """The key is masked, and nothing is retried."""
+    """Keys that AWS does not know are a separate error with the masked key; dsops does not retry."""
     invalid = Refusal("InvalidClientTokenId", UNKNOWN_TOKEN.message, 403)
     pipeline.aws.rule = lambda _call: invalid
     (error,) = pipeline.errors(CHAIN)
@@ -535,7 +547,7 @@ def test_keys_unknown_to_aws_are_their_own_error(pipeline: Pipeline) -> None:
 
 
 def test_expired_base_credentials_are_an_error_before_any_call(pipeline: Pipeline) -> None:
-    """If AWS_CREDENTIAL_EXPIRATION is in the past, no call is made."""
+    """If AWS_CREDENTIAL_EXPIRATION is in the past, dsops raises an error before any call."""
     pipeline.environ = {**RUNNER, "AWS_CREDENTIAL_EXPIRATION": "2026-11-24T11:59:00Z"}
     (error,) = pipeline.errors(CHAIN)
     assert isinstance(error, CredentialsExpired)
@@ -543,7 +555,7 @@ def test_expired_base_credentials_are_an_error_before_any_call(pipeline: Pipelin
 
 
 def test_expired_base_credentials_that_only_aws_knows_of(pipeline: Pipeline) -> None:
-    """AWS's answer gives the same kind of error."""
+    """If only AWS knows that the base credentials have expired, the error is of the same kind."""
     pipeline.environ = RUNNER
     expired = Refusal("ExpiredToken", "The security token included in the request is expired", 403)
     pipeline.aws.rule = lambda _call: expired
@@ -555,7 +567,7 @@ def test_expired_base_credentials_that_only_aws_knows_of(pipeline: Pipeline) -> 
 
 
 def test_a_signing_session_is_used_to_its_last_minute(pipeline: Pipeline) -> None:
-    """A session with 60 seconds left signs a read; one with less is renewed."""
+    """A session with 60 seconds left still signs reads; one with less is renewed."""
     pipeline.resolve(CHAIN)
     pipeline.aws.calls.clear()
     pipeline.clock.advance(3600 - 60)
@@ -577,7 +589,10 @@ envs:
 
 
 def test_a_session_that_goes_to_a_child_is_renewed_earlier(pipeline: Pipeline) -> None:
-    """It is renewed 15 minutes before its end; if STS is down then, the valid one is used."""
+    """A session that a child process receives is renewed 15 minutes before its end.
+
+    If STS is down at that time, the child gets the session that is still valid.
+    """
     first = pipeline.resolve(PARTS)
     pipeline.clock.advance(3600 - 900)
     assert pipeline.resolve(PARTS) == first
@@ -589,7 +604,7 @@ def test_a_session_that_goes_to_a_child_is_renewed_earlier(pipeline: Pipeline) -
 
 
 def test_min_ttl_is_demanded_of_what_goes_to_a_child(pipeline: Pipeline) -> None:
-    """A limit beyond the session's duration is refused, a lower one is not."""
+    """`min_ttl` applies to sessions for child processes; one above the session's duration is refused."""
     assert pipeline.resolve(PARTS, min_ttl_seconds=3600)
     pipeline.clock.advance(10)
     assert pipeline.resolve(PARTS, min_ttl_seconds=3600)
@@ -602,7 +617,7 @@ def test_min_ttl_is_demanded_of_what_goes_to_a_child(pipeline: Pipeline) -> None
 
 
 def test_the_session_of_a_store_is_one_snapshot(pipeline: Pipeline) -> None:
-    """For a role its own session, for a secret store the reader's, otherwise the base credentials."""
+    """Each store has one session: a role its own, a secret store its reader's, otherwise the base credentials."""
     target = pipeline.credentials(CHAIN, "target")
     assert target.arn.startswith("arn:aws:sts::222222222222:assumed-role/Target/")
     assert pipeline.credentials(CHAIN, "secrets") is target
@@ -611,7 +626,10 @@ def test_the_session_of_a_store_is_one_snapshot(pipeline: Pipeline) -> None:
 
 
 def test_base_credentials_that_turn_out_temporary_are_limited_before_the_call(pipeline: Pipeline) -> None:
-    """The plan cannot know this; two hours for a chained role are refused without asking AWS."""
+    """If base credentials turn out to be temporary, two hours for a chained role are refused before the call.
+
+    The plan could not know that they are temporary.
+    """
     text = 'secretStores: {r: {type: aws.sts, role_arn: "arn:aws:iam::111111111111:role/R", duration_seconds: 7200}}'
     plan = pipeline.plan(text, store="r")
     unknown = plan.steps["r"]._replace(is_chained=None)
@@ -625,7 +643,7 @@ def test_base_credentials_that_turn_out_temporary_are_limited_before_the_call(pi
 
 
 def test_no_base_credentials_at_all(pipeline: Pipeline, home: object) -> None:
-    """The error lists where credentials were searched for; no call is made."""
+    """Without base credentials the error lists the sources that were searched, and no call is made."""
     pipeline.environ = {"AWS_REGION": "us-east-1", "HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true"}
     pipeline.folder = str(home)
     (error,) = pipeline.errors(CHAIN)
@@ -635,7 +653,7 @@ def test_no_base_credentials_at_all(pipeline: Pipeline, home: object) -> None:
 
 
 def test_a_call_is_what_the_rule_sees() -> None:
-    """The helper of these tests renders calls in the expected form."""
+    """The helper of these tests formats calls in the expected form."""
     call = Call("sts", "us-east-1", "AssumeRole", {"RoleArn": "arn:aws:iam::1:role/path/R"}, "k", "h")
     assert str(call) == "AssumeRole R"
 
@@ -660,7 +678,7 @@ STS_US, STS_EU = "sts.us-east-1.amazonaws.com", "sts.eu-west-1.amazonaws.com"
 
 
 def test_regions_and_accounts_go_side_by_side(pipeline: Pipeline) -> None:
-    """The rounds equal the longest path's calls, whatever runs beside it."""
+    """Roles in different regions and accounts are assumed concurrently: rounds equal the calls of the longest chain."""
     pipeline.resolve(WIDE)
     assert [sorted(calls) for calls in pipeline.aws.rounds] == [
         ["AssumeRole Jump"],
@@ -670,20 +688,23 @@ def test_regions_and_accounts_go_side_by_side(pipeline: Pipeline) -> None:
 
 
 def test_a_later_hop_in_another_region_finds_its_connection_open(pipeline: Pipeline) -> None:
-    """The connection opens during the first call, whose own connection serves the first of the later calls there."""
+    """A connection for a later hop in another region is opened during the first call, and the hop uses it."""
     pipeline.resolve(WIDE)
     assert max(calls for calls, _ in pipeline.aws.prepared) <= 1
     assert [host for _, host in pipeline.aws.prepared if host.startswith("sts.")] == [STS_EU]
 
 
 def test_siblings_in_one_region_dont_wait_for_one_connection(pipeline: Pipeline) -> None:
-    """One of two siblings reuses the connection of the hop below; another one is opened for its sibling."""
+    """Of two roles in one region, one reuses the connection of the hop before.
+
+    dsops opens a connection for the other.
+    """
     pipeline.resolve(WIDE.replace("region: eu-west-1, role_arn", "region: us-east-1, role_arn"))
     assert [host for _, host in pipeline.aws.prepared if host.startswith("sts.")] == [STS_US]
 
 
 def test_held_and_first_sessions_open_no_connection_ahead(pipeline: Pipeline) -> None:
-    """A first hop's call opens its own connection, and held sessions need none."""
+    """dsops opens no connection ahead for a first hop, whose own call opens it, and none for a cached session."""
     pipeline.resolve(CHAIN)
     assert [host for _, host in pipeline.aws.prepared if host.startswith("sts.")] == []
     pipeline.aws.prepared.clear()
@@ -694,7 +715,7 @@ def test_held_and_first_sessions_open_no_connection_ahead(pipeline: Pipeline) ->
 
 
 def test_a_call_with_a_code_opens_its_own_connection(pipeline: Pipeline) -> None:
-    """It uses a fresh connection: a dead kept one would cause it to be sent twice."""
+    """A call with an MFA code uses its own new connection: on a dead kept one the code would be sent twice."""
     device = ', serial_number: "arn:aws:iam::111111111111:mfa/ada", token_code: "123456"}'
     pipeline.resolve(WIDE.replace('role/Jump"}', 'role/Jump"' + device))
     assert [host for _, host in pipeline.aws.prepared if host.startswith("sts.")] == [STS_EU]

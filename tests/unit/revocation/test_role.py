@@ -17,21 +17,24 @@ SECOND = timedelta(seconds=1)
 
 
 def test_the_cutoff_is_the_end_of_awss_present_second() -> None:
-    """AWS records times to the second: a session of the current second is denied, too."""
+    """The cutoff is the end of the current second: AWS stores seconds, and sessions of this second are denied, too."""
     behind = NOON - timedelta(minutes=1)
     assert NOON + SECOND == cutoff(None, NOON, ENDPOINT, make_runtime(), applies=True)
     assert behind + SECOND == cutoff(None, behind, ENDPOINT, make_runtime(), applies=False)
 
 
 def test_a_requested_time_may_not_be_in_the_future() -> None:
-    """A later time would deny every session that is issued until then."""
+    """A requested time in the future is refused, since it would deny every session issued until then."""
     assert NOON == cutoff(NOON, NOON, ENDPOINT, make_runtime(), applies=True)
     with pytest.raises(UsageError, match="for AWS it is 2026-11-24T12:00:01Z"):
         cutoff(NOON + 2 * SECOND, NOON, ENDPOINT, make_runtime(), applies=True)
 
 
 def test_no_policy_is_attached_by_this_machines_clock() -> None:
-    """Without AWS's time, a policy can be printed, or attached with a requested time."""
+    """If AWS's time is unknown, no policy with this machine's time is attached.
+
+    The policy can be printed, or attached with a requested time.
+    """
     with pytest.raises(ServiceError, match="could not be asked for the time"):
         cutoff(None, None, ENDPOINT, make_runtime(), applies=True)
     assert NOON + SECOND == cutoff(None, None, ENDPOINT, make_runtime(), applies=False)
@@ -42,7 +45,7 @@ def test_no_policy_is_attached_by_this_machines_clock() -> None:
     "text", ["arn:aws:iam::111122223333:user/ada", "arn:aws:sts::111122223333:role/Deploy", "arn:x:iam::1:role/Deploy"]
 )
 def test_other_arns_are_refused(text: str) -> None:
-    """Only the ARN of an IAM role names a role."""
+    """An ARN that is not an IAM role's is refused."""
     arn = parse_arn(text)
     assert arn is not None
     with pytest.raises(UsageError, match="is no role's ARN"):
@@ -50,7 +53,7 @@ def test_other_arns_are_refused(text: str) -> None:
 
 
 def test_a_role_has_a_region_of_its_partition() -> None:
-    """The region is for STS and IAM, which every partition has elsewhere."""
+    """STS and IAM of the role's partition are called in the region that the partition prescribes."""
     arn = parse_arn("arn:aws-cn:iam::111122223333:role/Deploy")
     assert arn is not None
     assert role_of_arn(arn).region.startswith("cn-")

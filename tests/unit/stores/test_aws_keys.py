@@ -1,4 +1,4 @@
-"""A user's long-term key in the keyring: its identity, what starts from it, and that it is not kept in memory."""
+"""A user's long-term key in the keyring: its identity, the roles it assumes, and that it is not kept in memory."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ envs:
 
 
 def keep(stub: StubKeyring, key_id: str, secret: str, name: str = "ada", user: str = USER) -> None:
-    """Put a key into the keyring as `dsops keys add` does."""
+    """Put a key into the keyring, as `dsops keys add` does."""
     put_secrets(Keyring(stub.environ, "/"), name, {key_id: Secret(secret)})
     with index.changing(stub.environ) as before:
         entry = KeysEntry(name, key_id, user, "2026-11-24T12:00:00Z")
@@ -69,14 +69,17 @@ def pipeline(stub: StubKeyring) -> Pipeline:
 
 
 def test_a_role_is_assumed_with_the_key(pipeline: Pipeline) -> None:
-    """A role is assumed with the keyring's key."""
+    """`credentials_from` a keyring store signs AssumeRole with the keyring's key."""
     pipeline.credentials(CONFIG, "r")
     (call,) = pipeline.aws.calls
     assert (call.access_key_id, call.action) == (KEY, "AssumeRole")
 
 
 def test_such_a_role_is_no_chained_one(pipeline: Pipeline) -> None:
-    """A role from a keyring key is not chained: it may last 12 hours; a role behind it may not."""
+    """A role assumed with a keyring key is not chained and may last 12 hours.
+
+    A role assumed with that role is chained.
+    """
     text = f"""
 secretStores:
   ada: {{type: aws.keys, key_name: ada}}
@@ -90,7 +93,7 @@ secretStores:
 
 
 def test_the_key_itself_can_be_handed_on(pipeline: Pipeline) -> None:
-    """The key itself is available as credentials without expiry and as secrets."""
+    """A keyring key can be used as credentials without expiry, and its parts as secrets."""
     credentials = pipeline.credentials(CONFIG, "ada")
     assert (credentials.access_key_id, credentials.secret_access_key) == (KEY, Secret("kept-secret"))
     assert (credentials.is_temporary, credentials.expiration, credentials.arn) == (False, None, USER)
@@ -101,7 +104,7 @@ def test_the_key_itself_can_be_handed_on(pipeline: Pipeline) -> None:
 
 
 def test_what_only_a_session_has_is_not_there(pipeline: Pipeline) -> None:
-    """A session token of a key is refused in the plan, with what there is."""
+    """The session token of a long-term key is refused in the plan; the hint lists the existing parts."""
     text = CONFIG.replace("key: access_key_id}}\n    ALL", "key: session_token}}\n    ALL")
     (error,) = pipeline.errors(text, "e")
     assert not isinstance(error, FieldMissing)
@@ -109,7 +112,7 @@ def test_what_only_a_session_has_is_not_there(pipeline: Pipeline) -> None:
 
 
 def test_one_run_asks_the_keyring_once_and_nothing_is_held(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """One run reads the keyring once for two roles; afterwards only their sessions are cached."""
+    """One run reads the keyring once for two roles; afterwards only the role sessions are cached."""
     pipeline.resolve(CONFIG, "both")
     assert pipeline.reports.names.count("credentials.issued") == 3
     assert sorted(held.store for held in pipeline.cache.held()) == ["q", "r"]
@@ -119,14 +122,14 @@ def test_one_run_asks_the_keyring_once_and_nothing_is_held(pipeline: Pipeline, s
 
 
 def test_a_session_that_is_held_needs_no_keyring(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """A cached session made with the same key needs no keyring."""
+    """A cached session of the same key is used without reading the keyring."""
     first = pipeline.credentials(CONFIG, "r")
     stub.set_mood("locked")
     assert pipeline.credentials(CONFIG, "r") is first
 
 
 def test_another_key_of_that_name_is_another_identity(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """A session made with an earlier key of the name is not used for the new key."""
+    """A session of an earlier key with the same name is not used for the new key."""
     first = pipeline.credentials(CONFIG, "r")
     keep(stub, OTHER_KEY, "other-secret")
     assert pipeline.credentials(CONFIG, "r") is not first
@@ -134,9 +137,9 @@ def test_another_key_of_that_name_is_another_identity(pipeline: Pipeline, stub: 
 
 
 def test_a_key_that_is_replaced_while_a_run_begins_is_not_used(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """A key of another user that replaced the planned one during the run is not used.
+    """If another user's key replaces the planned one during the run, dsops does not use it.
 
-    Its session would be cached as that of the former key.
+    Its session would be cached as the former key's.
     """
     plan = pipeline.plan(CONFIG, store="r")
     keep(stub, OTHER_KEY, "other-secret", user=f"{USER}-is-bob")
@@ -148,7 +151,7 @@ def test_a_key_that_is_replaced_while_a_run_begins_is_not_used(pipeline: Pipelin
 
 
 def test_a_key_that_is_rotated_while_a_run_begins_is_used(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """A key of the same user rotated during the run is used."""
+    """If the same user's key is rotated during the run, dsops uses the new key."""
     plan = pipeline.plan(CONFIG, store="r")
     keep(stub, OTHER_KEY, "other-secret")
     pipeline.time.run(pipeline.resolver(plan).credentials("r"), pipeline.aws)
@@ -171,7 +174,7 @@ def test_two_names_are_two_identities(pipeline: Pipeline, stub: StubKeyring) -> 
 def test_a_keyring_that_does_not_give_it_is_told_with_the_store(
     pipeline: Pipeline, stub: StubKeyring, mood: str, kind: type[DsopsError]
 ) -> None:
-    """If the keyring does not give the key, the error names the store's line, and nothing is sent."""
+    """If the keyring does not return the key, the error names the store's line and no call is made."""
     stub.set_mood(mood)
     if mood == "emptied":
         (stub.folder / "secrets.json").write_text("{}")
@@ -182,7 +185,7 @@ def test_a_keyring_that_does_not_give_it_is_told_with_the_store(
 
 
 def test_what_dsops_did_not_put_there_is_not_used(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """A damaged entry, or one of another program, is not used, and no error shows it."""
+    """A keyring entry that is damaged or another program's is not used, and no error shows its content."""
     Keyring(stub.environ, "/").put("dsops keys", "ada", Secret("kept-secret?"))
     with pytest.raises(KeyringEntryMissing) as caught:
         pipeline.credentials(CONFIG, "r")
@@ -191,7 +194,7 @@ def test_what_dsops_did_not_put_there_is_not_used(pipeline: Pipeline, stub: Stub
 
 
 def test_a_name_that_is_not_there_is_told_with_those_that_are(pipeline: Pipeline) -> None:
-    """A missing key name is shown in the plan and is an error with a suggestion."""
+    """If the keyring has no key of this name, the plan shows that; using it is an error with a suggestion."""
     text = CONFIG.replace("key_name: ada", "key_name: adda")
     step = pipeline.plan(text, store="r").steps["ada"]
     assert step.proof is not None
@@ -206,7 +209,7 @@ MFA = CONFIG.replace("credentials_from: ada}", f"credentials_from: ada, serial_n
 
 
 def test_one_code_serves_two_roles_that_start_from_the_key(pipeline: Pipeline) -> None:
-    """One MFA code serves two roles that start from the key, through one GetSessionToken."""
+    """Two roles that use the keyring's key share one MFA code and one GetSessionToken call."""
     pipeline.person = Person("123456")
     pipeline.resolve(MFA, "both")
     session, r, q = pipeline.aws.calls
@@ -216,7 +219,7 @@ def test_one_code_serves_two_roles_that_start_from_the_key(pipeline: Pipeline) -
 
 
 def test_roles_from_two_keys_share_no_session(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """Roles from two keys share no MFA session: the device belongs to one user."""
+    """Roles of two keys share no MFA session, since an MFA device belongs to one user."""
     keep(stub, OTHER_KEY, "other-secret", "bob")
     text = MFA.replace("  q: ", "  bob: {type: aws.keys, key_name: bob}\n  q: ")
     text = text.replace('/Q", credentials_from: ada', '/Q", credentials_from: bob')
@@ -229,7 +232,7 @@ def test_roles_from_two_keys_share_no_session(pipeline: Pipeline, stub: StubKeyr
 
 
 def test_no_region_is_needed(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """A key store needs no region; the role's is its partition's default."""
+    """A key store needs no region; its role uses its partition's default region."""
     pipeline.environ = stub.environ
     assert pipeline.plan(CONFIG, store="r").steps["r"].region == "us-east-1"
     assert pipeline.plan(CONFIG, store="ada").steps["ada"].region == ""
@@ -247,7 +250,7 @@ OFF = {"DSOPS_KEYRING": "off", "AWS_ACCESS_KEY_ID": "AKIAENVIRONMENT00001", "AWS
 def test_a_keyring_that_is_switched_off_has_the_environments_key_stand_in(
     pipeline: Pipeline, stub: StubKeyring
 ) -> None:
-    """With DSOPS_KEYRING=off the environment's key replaces the keyring's, as in CI; the plan says so."""
+    """With DSOPS_KEYRING=off (as in CI) the environment's key replaces the keyring's, and the plan says so."""
     stub.set_mood("breaks")
     pipeline.environ = {**pipeline.environ, **OFF}
     pipeline.credentials(CONFIG, "r")
@@ -258,7 +261,7 @@ def test_a_keyring_that_is_switched_off_has_the_environments_key_stand_in(
 
 
 def test_what_stands_in_is_an_identity_of_its_own(pipeline: Pipeline) -> None:
-    """A replaced key is an identity of its own: no session of the keyring's or another key is used."""
+    """A key that replaces the keyring's is a separate identity: no other key's cached session is used."""
     others = [{}, OFF, {**OFF, "AWS_SECRET_ACCESS_KEY": "another"}, {**OFF, "AWS_SESSION_TOKEN": "a-session"}]
     environ, fingerprints = pipeline.environ, set()
     for other in others:
@@ -268,7 +271,7 @@ def test_what_stands_in_is_an_identity_of_its_own(pipeline: Pipeline) -> None:
 
 
 def test_a_session_that_stands_in_can_not_make_a_role_of_twelve_hours(pipeline: Pipeline) -> None:
-    """A replacing session cannot make a 12-hour role, which is found before the call."""
+    """If a session replaces the keyring's key, a 12-hour role is refused before the call."""
     pipeline.environ = {**pipeline.environ, **OFF, "AWS_SESSION_TOKEN": "a-session"}
     text = CONFIG.replace('/R", credentials_from: ada', '/R", credentials_from: ada, duration_seconds: 43200')
     with pytest.raises(LimitExceeded):
@@ -277,7 +280,7 @@ def test_a_session_that_stands_in_can_not_make_a_role_of_twelve_hours(pipeline: 
 
 
 def test_with_nothing_to_stand_in_it_says_what_to_set(pipeline: Pipeline) -> None:
-    """Without a replacement the error names the variables to set."""
+    """With DSOPS_KEYRING=off and no key in the environment, the error names the variables to set."""
     pipeline.environ = {**pipeline.environ, "DSOPS_KEYRING": "off"}
     with pytest.raises(NoCredentials) as caught:
         pipeline.credentials(CONFIG, "r")

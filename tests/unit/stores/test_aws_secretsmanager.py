@@ -1,4 +1,4 @@
-"""Secrets Manager: each secret is read once, in batches where useful and allowed."""
+"""Read secrets from Secrets Manager: each secret once, in batches where that saves calls and is allowed."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ def pipeline() -> Pipeline:
 
 
 def config(*sources: str, more: str = "") -> str:
-    """Variables V0, V1, ... with these `from` mappings."""
+    """Return a configuration of variables V0, V1, ... with these `from` mappings."""
     lines = "".join(f"    V{index}: {{from: {{store: s, {source}}}}}\n" for index, source in enumerate(sources))
     return f"secretStores:\n  s: {{type: aws.secretsmanager{more}}}\nenvs:\n  e:\n{lines}"
 
 
 def many(pipeline: Pipeline, count: int) -> list[str]:
-    """The sources of this many secrets, which exist."""
+    """Create this many secrets and return their sources."""
     pipeline.aws.secrets |= {f"k{number}": f"v{number}" for number in range(count)}
     return [f"key: k{number}" for number in range(count)]
 
 
 def denied_batch(call: Call) -> Refusal | None:
-    """Answers of a role with GetSecretValue only, as on the founding page."""
+    """Deny batch reads, as for a role that may only call GetSecretValue (founding page)."""
     return DENIED if call.action == "BatchGetSecretValue" else None
 
 
@@ -72,7 +72,7 @@ def test_binary_secrets_keep_their_bytes(pipeline: Pipeline) -> None:
 
 
 def test_a_secret_in_another_region_is_read_there(pipeline: Pipeline) -> None:
-    """A secret ARN of another region is read there, signed for that region."""
+    """A secret ARN of another region is read in that region, and the request is signed for it."""
     elsewhere = ARN.replace("us-east-1", "eu-central-1")
     pipeline.aws.secrets[elsewhere] = "far"
     assert pipeline.resolve(config(f"key: '{elsewhere}'", "key: 'db#.user'")) == {"V0": "far", "V1": "app"}
@@ -95,21 +95,21 @@ def test_an_endpoint_of_its_own(pipeline: Pipeline) -> None:
 
 
 def test_ten_secrets_are_read_one_by_one_at_once(pipeline: Pipeline) -> None:
-    """Up to ten secrets are read individually in one round."""
+    """Up to ten secrets are read one by one, in one round of concurrent calls."""
     assert len(pipeline.resolve(config(*many(pipeline, 10)))) == 10
     assert [len(calls) for calls in pipeline.aws.rounds] == [10]
     assert {call.action for call in pipeline.aws.calls} == {"GetSecretValue"}
 
 
 def test_a_hundred_secrets_are_five_requests_at_once(pipeline: Pipeline) -> None:
-    """A hundred secrets are five batches of twenty in one round."""
+    """A hundred secrets are read in five concurrent batches of twenty."""
     values = pipeline.resolve(config(*many(pipeline, 100)))
     assert values == {f"V{number}": f"v{number}" for number in range(100)}
     assert pipeline.aws.rounds == [["BatchGetSecretValue"] * 5]
 
 
 def test_versions_are_read_beside_the_batches(pipeline: Pipeline) -> None:
-    """Versions are read individually in the same round: batches have current versions only."""
+    """Secrets with a version are read one by one, in the same round as the batches of current versions."""
     pipeline.aws.secrets["k0@AWSPREVIOUS"] = "old"
     values = pipeline.resolve(config(*many(pipeline, 11), "key: k0, version: AWSPREVIOUS"))
     assert values["V11"] == "old"
@@ -117,7 +117,7 @@ def test_versions_are_read_beside_the_batches(pipeline: Pipeline) -> None:
 
 
 def test_a_denied_batch_falls_back_to_single_reads(pipeline: Pipeline) -> None:
-    """After a denied batch all secrets are read individually, with one note on the missing permission."""
+    """If AWS denies the batch, all secrets are read one by one; one note names the missing permission."""
     pipeline.aws.rule = denied_batch
     assert len(pipeline.resolve(config(*many(pipeline, 100)))) == 100
     assert [len(calls) for calls in pipeline.aws.rounds] == [5, 100]
@@ -127,7 +127,7 @@ def test_a_denied_batch_falls_back_to_single_reads(pipeline: Pipeline) -> None:
 
 
 def test_a_denied_batch_is_remembered(pipeline: Pipeline) -> None:
-    """A denied batch is remembered for that session for an hour: each denial is an event in a trail."""
+    """A denied batch is remembered for the session for an hour, because each denial is an event in CloudTrail."""
     pipeline.aws.rule = denied_batch
     text = config(*many(pipeline, 11))
     pipeline.resolve(text)
@@ -144,20 +144,20 @@ def test_a_denied_batch_is_remembered(pipeline: Pipeline) -> None:
 
 
 def test_a_server_that_has_no_batches_is_read_one_by_one(pipeline: Pipeline) -> None:
-    """If the server does not know batches (a stand-in for AWS), secrets are read individually."""
+    """If the server does not know batch reads (another implementation of AWS), secrets are read one by one."""
     unknown = Refusal("UnknownOperationException", "")
     pipeline.aws.rule = lambda call: unknown if call.action == "BatchGetSecretValue" else None
     assert len(pipeline.resolve(config(*many(pipeline, 11)))) == 11
 
 
 def test_batch_never_makes_no_batch(pipeline: Pipeline) -> None:
-    """`batch: never` makes no batch."""
+    """With `batch: never` secrets are never read in batches."""
     pipeline.resolve(config(*many(pipeline, 30), more=", batch: never"))
     assert [len(calls) for calls in pipeline.aws.rounds] == [30]
 
 
 def test_members_of_a_batch_have_their_own_errors(pipeline: Pipeline) -> None:
-    """A denied or missing secret in a batch fails only its own variables."""
+    """A denied or missing secret in a batch is an error for its own variables only."""
     sources = [*many(pipeline, 20), "key: missing"]
     pipeline.aws.rule = lambda call: DENIED if str(call) == "GetSecretValue k3" else None
     errors = pipeline.errors(config(*sources))
@@ -170,7 +170,7 @@ def test_members_of_a_batch_have_their_own_errors(pipeline: Pipeline) -> None:
 
 
 def test_a_batch_that_fails_otherwise_is_an_error(pipeline: Pipeline) -> None:
-    """A failed batch is an error, without single reads after it; other batches still count."""
+    """If a batch fails for another reason, its error is raised without single reads; other batches still count."""
     sources = many(pipeline, 40)
 
     def rule(call: Call) -> Refusal | None:
@@ -188,7 +188,7 @@ def test_a_batch_that_fails_otherwise_is_an_error(pipeline: Pipeline) -> None:
 
 
 def test_a_missing_secret_names_it_and_where_it_was_looked_for(pipeline: Pipeline) -> None:
-    """A missing secret is one error for all its fields, with the region."""
+    """If a secret does not exist, all its fields give one error, which names the region."""
     (error,) = pipeline.errors(config("key: 'missing#.a'", "key: 'missing#.b'"))
     assert isinstance(error, SecretNotFound)
     assert "`missing`" in error.message
@@ -197,7 +197,7 @@ def test_a_missing_secret_names_it_and_where_it_was_looked_for(pipeline: Pipelin
 
 
 def test_a_missing_field_names_the_fields_there_are(pipeline: Pipeline) -> None:
-    """A missing field is an error that lists the existing fields without values."""
+    """If a field does not exist, the error lists the existing field names without values."""
     (error,) = pipeline.errors(config("key: 'db#.usr'"))
     assert isinstance(error, FieldMissing)
     assert error.message == "secret `db` of store `s`: there is no field `.usr` (for V0)"

@@ -1,4 +1,4 @@
-"""Parameter Store: ten parameters per call, and calls in which one is denied."""
+"""Read Parameter Store: ten parameters per call; if one is denied, the others are still read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def pipeline() -> Pipeline:
 
 
 def config(*sources: str, more: str = "") -> str:
-    """Variables V0, V1, ... with these `from` mappings."""
+    """Return a configuration of variables V0, V1, ... with these `from` mappings."""
     lines = "".join(f"    V{index}: {{from: {{store: s, {source}}}}}\n" for index, source in enumerate(sources))
     return f"secretStores:\n  s: {{type: aws.ssm{more}}}\nenvs:\n  e:\n{lines}"
 
@@ -50,25 +50,25 @@ def test_names_versions_labels_and_arns(pipeline: Pipeline, source: str, value: 
 
 
 def test_an_arn_of_another_region_is_read_there(pipeline: Pipeline) -> None:
-    """A parameter ARN of another region is read there."""
+    """A parameter ARN of another region is read in that region."""
     pipeline.resolve(config(f"key: '{ARN}'"))
     assert pipeline.aws.calls[0].host == "ssm.eu-west-1.amazonaws.com"
 
 
 def test_a_prefix_stands_before_names_and_not_before_arns(pipeline: Pipeline) -> None:
-    """`parameter_prefix` precedes names, not ARNs."""
+    """`parameter_prefix` is put before names, but not before ARNs."""
     values = pipeline.resolve(config("key: db", f"key: '{ARN}'", more=", parameter_prefix: /prod/"))
     assert values == {"V0": '{"user": "app"}', "V1": "shared"}
 
 
 def test_decryption_can_be_switched_off(pipeline: Pipeline) -> None:
-    """`with_decryption: false` reads SecureStrings encrypted, to see that they exist."""
+    """With `with_decryption: false` a SecureString is returned encrypted, which shows that it exists."""
     pipeline.resolve(config("key: plain", more=", with_decryption: false"))
     assert pipeline.aws.calls[0].parameters["WithDecryption"] is False
 
 
 def test_ten_parameters_a_call_side_by_side(pipeline: Pipeline) -> None:
-    """A hundred parameters are ten calls in one round, each parameter once."""
+    """A hundred parameters are read in ten concurrent calls, each parameter once."""
     pipeline.aws.parameters |= {f"/k{number}": f"v{number}" for number in range(100)}
     sources = [f"key: /k{number}" for number in range(100)]
     values = pipeline.resolve(config(*sources, "key: /k0"))
@@ -85,7 +85,7 @@ def test_missing_parameters_are_named_each(pipeline: Pipeline) -> None:
 
 
 def test_one_denied_parameter_leaves_the_others_alone(pipeline: Pipeline) -> None:
-    """AWS denies a call for one parameter: then each is read individually, and the error names the denied one."""
+    """If AWS denies a call because of one parameter, each is read alone and the error names the denied one."""
 
     def rule(call: Call) -> Refusal | None:
         names = call.parameters["Names"]
@@ -102,7 +102,7 @@ def test_one_denied_parameter_leaves_the_others_alone(pipeline: Pipeline) -> Non
 
 
 def test_an_unreachable_store_is_not_asked_ten_times(pipeline: Pipeline) -> None:
-    """A failure that affects all parameters is reported once."""
+    """If the store is unreachable, one error reports it for all parameters."""
     from dsops.aws.http.wire import WireRequest, unreachable
 
     pipeline.aws.rule = lambda _call: unreachable(

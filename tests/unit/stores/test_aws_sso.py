@@ -1,4 +1,4 @@
-"""IAM Identity Center stores: whose login is used, when it is renewed, and errors."""
+"""IAM Identity Center stores: which login they use, when the token is renewed, and errors."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Desk(Pipeline):
         return self.center.issued[self.credentials(text, store).access_key_id]
 
     def failure(self, text: str = STORE) -> DsopsError:
-        """The error of the store's session; asserts that it shows no token."""
+        """Return the error of the store's session; assert that it shows no token."""
         with pytest.raises(DsopsError) as caught:
             self.credentials(text, "r")
         assert "PLANTED" not in words(caught.value)
@@ -75,7 +75,7 @@ def test_a_token_that_is_valid_takes_one_request(desk: Desk) -> None:
 
 
 def test_the_session_is_the_answers(desk: Desk) -> None:
-    """The session has the answer's keys and expiry, which AWS gives in milliseconds."""
+    """The session has the keys and the expiry of the portal's answer; AWS gives the expiry in milliseconds."""
     desk.center.log_in(desk.home)
     session = desk.credentials(STORE, "r")
     assert "secret-ASIA0000000000000001" == session.secret_access_key.reveal()
@@ -84,7 +84,7 @@ def test_the_session_is_the_answers(desk: Desk) -> None:
 
 
 def test_a_session_of_the_config_file_has_its_own_token(desk: Desk) -> None:
-    """The token of an sso-session is found by the session's name, not its start URL, as in the AWS CLI."""
+    """The token of an `sso-session` is found by the session's name instead of its start URL, as in the AWS CLI."""
     desk.config(CONFIG)
     desk.center.log_in(desk.home, EVE)
     desk.center.log_in(desk.home, ADA, key="corp")
@@ -93,7 +93,7 @@ def test_a_session_of_the_config_file_has_its_own_token(desk: Desk) -> None:
 
 
 def test_the_config_file_is_the_clients(desk: Desk, tmp_path: Path) -> None:
-    """AWS_CONFIG_FILE is used; a relative path is relative to the client's folder."""
+    """The config file is the client's AWS_CONFIG_FILE; a relative path is resolved against the client's folder."""
     (tmp_path / "elsewhere").write_text(CONFIG, "utf-8")
     desk.folder = str(tmp_path)
     desk.environ = {**desk.environ, "AWS_CONFIG_FILE": "elsewhere"}
@@ -137,7 +137,7 @@ def test_a_line_that_cannot_be_read_is_named(desk: Desk) -> None:
 
 
 def test_who_has_not_logged_in_is_told_the_command(desk: Desk) -> None:
-    """Without a login the hint is the `dsops login` command, and nothing is sent."""
+    """Without a login the error's hint is the `dsops login` command, and no request is made."""
     failure = desk.failure()
     assert isinstance(failure, LoginRequired)
     assert f"store `r` needs the login at {START_URL}" == failure.message
@@ -168,7 +168,10 @@ def test_a_token_with_time_left_is_left_alone(desk: Desk) -> None:
 
 
 def test_an_expired_token_that_cannot_be_renewed_needs_a_person(desk: Desk) -> None:
-    """An expired token without a refresh token, or with an expired registration, needs a login; nothing is sent."""
+    """An expired token that cannot be renewed requires a new login, and no request is made.
+
+    It has no refresh token, or its client registration has expired.
+    """
     desk.center.log_in(desk.home, seconds=-60, refreshToken=None)
     assert "it ended at 2026-11-24T11:59:00Z" == desk.failure().why
     desk.center.log_in(desk.home, seconds=-60, registrationExpiresAt="2026-11-24T11:00:00Z")
@@ -177,7 +180,7 @@ def test_an_expired_token_that_cannot_be_renewed_needs_a_person(desk: Desk) -> N
 
 
 def test_a_refresh_token_that_is_refused_needs_a_person(desk: Desk) -> None:
-    """A refused refresh token needs a login; the error has the endpoint's message, after one attempt."""
+    """If the endpoint rejects the refresh token, the error has its message and requires a login; no retry."""
     desk.center.log_in(desk.home, seconds=-60)
     desk.center.refresh_tokens.clear()
     failure = desk.failure()
@@ -186,14 +189,14 @@ def test_a_refresh_token_that_is_refused_needs_a_person(desk: Desk) -> None:
 
 
 def test_a_token_that_is_still_good_serves_when_renewal_fails(desk: Desk) -> None:
-    """If renewal fails, a token with ten minutes left is used."""
+    """If renewal fails, a token with ten minutes left is used as it is."""
     desk.center.log_in(desk.home, seconds=600)
     desk.center.outage = lambda action, _: Response(503, {}, b"") if action == "CreateToken" else None
     assert desk.caller()
 
 
 def test_an_outage_is_tried_again_and_told_as_one(desk: Desk) -> None:
-    """A 5xx on renewal is retried and reported as such, not as a missing login."""
+    """A 5xx answer to a renewal is retried and then reported as an outage, not as a missing login."""
     desk.center.log_in(desk.home, seconds=-60)
     desk.center.outage = lambda *_: Response(503, {}, b"")
     failure = desk.failure()
@@ -203,7 +206,10 @@ def test_an_outage_is_tried_again_and_told_as_one(desk: Desk) -> None:
 
 @pytest.mark.parametrize("user", [ADA, EVE])
 def test_another_process_may_be_quicker(desk: Desk, user: str) -> None:
-    """If another process renewed the token first, the run is planned again: the new token's owner is unknown."""
+    """If another process renewed the token first, the run fails with the hint to run it again.
+
+    The new token may be another user's.
+    """
 
     def quicker(action: str, _: WireRequest) -> None:
         if action == "CreateToken" and desk.center.refresh_tokens.pop("PLANTED-refresh-0", ""):
@@ -217,7 +223,7 @@ def test_another_process_may_be_quicker(desk: Desk, user: str) -> None:
 
 
 def test_a_run_by_itself_takes_what_another_process_has_renewed(desk: Desk) -> None:
-    """In a run without cache, the token that another process renewed is used."""
+    """A run without cache uses the token that another process renewed."""
 
     def quicker(action: str, _: WireRequest) -> None:
         if action == "CreateToken" and desk.center.refresh_tokens.pop("PLANTED-refresh-0", ""):
@@ -231,7 +237,7 @@ def test_a_run_by_itself_takes_what_another_process_has_renewed(desk: Desk) -> N
 
 
 def test_a_login_that_changes_while_the_portal_is_asked_is_refused(desk: Desk) -> None:
-    """A login that changes during the portal's call is refused; the next run uses the new login."""
+    """If the login changes during the portal's call, the session is refused; the next run uses the new login."""
 
     def elsewhere(action: str, _: WireRequest) -> None:
         if action == "GetRoleCredentials" and desk.center.tokens.pop("PLANTED-access-0", ""):
@@ -246,7 +252,7 @@ def test_a_login_that_changes_while_the_portal_is_asked_is_refused(desk: Desk) -
 
 
 def test_a_login_that_was_ended_elsewhere_is_renewed_once(desk: Desk) -> None:
-    """A token that the portal rejects before its expiry is renewed once."""
+    """If the portal rejects a token before its expiry, the token is renewed once."""
     desk.center.log_in(desk.home)
     desk.center.tokens.clear()
     desk.center.tokens["other"] = EVE
@@ -255,7 +261,7 @@ def test_a_login_that_was_ended_elsewhere_is_renewed_once(desk: Desk) -> None:
 
 
 def test_a_login_that_was_ended_for_good_needs_a_person(desk: Desk) -> None:
-    """If token and refresh token are both rejected, a login is needed."""
+    """If the endpoint rejects both token and refresh token, the error requires a login."""
     desk.center.log_in(desk.home)
     desk.center.tokens.clear()
     desk.center.refresh_tokens.clear()
@@ -272,7 +278,10 @@ def test_a_login_that_was_ended_for_good_needs_a_person(desk: Desk) -> None:
     ],
 )
 def test_what_is_not_assigned_is_told_with_what_is(desk: Desk, account: str, role: str, hint: str) -> None:
-    """A permission set that is not assigned is an error that lists assigned ones; the portal says only `No access`."""
+    """If the permission set is not assigned to the user, the error lists the assigned ones.
+
+    The portal itself answers only `No access`.
+    """
     desk.center.log_in(desk.home)
     failure = desk.failure(STORE.replace("012345678901", account).replace("Admin", role))
     assert isinstance(failure, NotAssigned)
@@ -281,7 +290,7 @@ def test_what_is_not_assigned_is_told_with_what_is(desk: Desk, account: str, rol
 
 
 def test_two_permission_sets_of_one_login_are_two_sessions(desk: Desk) -> None:
-    """Two permission sets of one login are two sessions, and the login is renewed once."""
+    """Two permission sets of one login give two sessions, and the login is renewed once."""
     desk.center.log_in(desk.home, seconds=-60)
     text = (
         STORE
@@ -295,7 +304,7 @@ def test_two_permission_sets_of_one_login_are_two_sessions(desk: Desk) -> None:
 
 
 def test_a_renewal_keeps_the_session_that_is_held(desk: Desk) -> None:
-    """A renewed token with the same refresh token keeps the cached session: it is the same user."""
+    """A renewed token with the same refresh token belongs to the same user, so cached sessions stay valid."""
     desk.center.log_in(desk.home, seconds=1200)
     first = desk.caller()
     desk.clock.advance(600)
@@ -306,7 +315,7 @@ def test_a_renewal_keeps_the_session_that_is_held(desk: Desk) -> None:
 
 
 def test_another_login_gets_another_session(desk: Desk) -> None:
-    """Another login in the same file never gets the first one's session."""
+    """A session of one login is never used for another login in the same token file."""
     desk.center.log_in(desk.home, ADA)
     assert desk.caller().endswith(f"/{ADA}")
     desk.center.log_in(desk.home, EVE)
@@ -314,7 +323,7 @@ def test_another_login_gets_another_session(desk: Desk) -> None:
 
 
 def test_a_login_that_changes_after_the_plan_is_refused(desk: Desk) -> None:
-    """A login that changes after the plan is refused: the session would be cached as the first user's."""
+    """If the login changes after the plan, the run is refused: its session would be cached as the first user's."""
     desk.center.log_in(desk.home, ADA)
     plan = desk.plan(STORE, store="r")
     desk.center.log_in(desk.home, EVE)
@@ -325,7 +334,7 @@ def test_a_login_that_changes_after_the_plan_is_refused(desk: Desk) -> None:
 
 
 def test_a_run_by_itself_takes_the_login_that_there_is(desk: Desk) -> None:
-    """A run without cache uses the current login, since it keeps nothing."""
+    """A run without cache uses the login that exists at the time of the call."""
     desk.center.log_in(desk.home, ADA)
     plan = desk.plan(STORE, store="r")
     desk.center.log_in(desk.home, EVE)
@@ -335,7 +344,7 @@ def test_a_run_by_itself_takes_the_login_that_there_is(desk: Desk) -> None:
 
 
 def test_a_rotated_refresh_token_is_the_same_person_in_one_process(desk: Desk) -> None:
-    """A refresh token rotated within the process is the same user to the next store of the plan."""
+    """If a refresh token is rotated within the process, the plan's next store still treats it as the same user's."""
     desk.center.rotates = True
     desk.center.log_in(desk.home, seconds=-60)
     plan, other = desk.plan(STORE + OTHER, store="r"), desk.plan(STORE + OTHER, store="s")
@@ -360,7 +369,7 @@ def test_a_rotated_refresh_token_is_the_same_person_in_one_process(desk: Desk) -
     ],
 )
 def test_a_file_with_something_else_is_no_login(desk: Desk, members: object, why: str) -> None:
-    """A malformed token file counts as no login, and nothing of it is sent."""
+    """A malformed token file counts as no login, and no part of it is sent."""
     path = token_file(desk.home, members)
     if isinstance(members, str):
         path.write_text(members, "utf-8")
@@ -372,13 +381,13 @@ def test_a_file_with_something_else_is_no_login(desk: Desk, members: object, why
 
 @pytest.mark.parametrize("written", ["2026-11-24T13:00:00UTC", "2026-11-24T13:00:00.123Z", "2026-11-24T14:00:00+01:00"])
 def test_other_programs_write_times_in_other_ways(desk: Desk, written: str) -> None:
-    """Expiry times of older CLIs, with fractions and with offsets are read."""
+    """dsops parses the expiry times of older AWS CLIs, times with fractions and times with offsets."""
     desk.center.log_in(desk.home, expiresAt=written)
     assert desk.caller()
 
 
 def test_a_pipe_in_the_files_place_is_not_waited_for(desk: Desk) -> None:
-    """A pipe in place of the token file is not waited for."""
+    """A pipe in place of the token file is not opened for reading, so dsops does not wait for a writer."""
     path = token_file(desk.home, {})
     path.unlink()
     os.mkfifo(path)
@@ -386,7 +395,10 @@ def test_a_pipe_in_the_files_place_is_not_waited_for(desk: Desk) -> None:
 
 
 def test_a_folder_in_the_files_place_is_none(desk: Desk) -> None:
-    """A folder in place of the token file is no login, and its descriptor is closed: the agent looks at every run."""
+    """A folder in place of the token file counts as no login, and its descriptor is closed.
+
+    The agent checks the path in every run, so an open descriptor would leak each time.
+    """
     path = token_file(desk.home, {})
     path.unlink()
     path.mkdir()
@@ -399,7 +411,7 @@ def test_a_folder_in_the_files_place_is_none(desk: Desk) -> None:
 
 
 def test_a_link_is_followed_and_replaced(desk: Desk) -> None:
-    """A token file that is a link is read through it, and replaced when renewed; its target stays."""
+    """If the token file is a symbolic link, renewal replaces the link by a file; the link's target stays."""
     path = desk.center.log_in(desk.home, seconds=600)
     target = desk.home / "target.json"
     path.rename(target)
@@ -421,7 +433,7 @@ def test_a_file_that_others_can_read_is_noted(desk: Desk) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="giving a file to another user takes root")
 def test_a_token_file_of_another_user_is_not_used(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token file of another user is refused: its owner would choose the identity."""
+    """A token file of another user is refused, because its owner would choose the identity."""
     path = desk.center.log_in(desk.home)
     os.chown(path, 12345, 12345)
     assert desk.caller()  # accepted for root, whose `sudo` keeps another user's HOME
@@ -431,7 +443,7 @@ def test_a_token_file_of_another_user_is_not_used(desk: Desk, monkeypatch: pytes
 
 
 def test_a_token_that_cannot_be_kept_still_serves(desk: Desk) -> None:
-    """If a renewed token cannot be written (disk full), the run goes on with a note, and the old file stays."""
+    """If a renewed token cannot be written (disk full), the run uses it, prints a note, and keeps the old file."""
     path = desk.center.log_in(desk.home, seconds=-60)
     before = path.read_bytes()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -448,7 +460,7 @@ def test_a_token_that_cannot_be_kept_still_serves(desk: Desk) -> None:
 
 @pytest.mark.parametrize("user", [EVE, ""])
 def test_who_logs_in_or_out_during_a_renewal_has_the_last_word(desk: Desk, user: str) -> None:
-    """A login or logout during a renewal is not overwritten by the renewed token."""
+    """If the user logs in or out during a renewal, the renewed token does not overwrite the new state."""
     path = desk.center.log_in(desk.home, ADA, seconds=-60)
 
     def meanwhile(action: str, _: WireRequest) -> None:
@@ -465,7 +477,7 @@ def test_who_logs_in_or_out_during_a_renewal_has_the_last_word(desk: Desk, user:
 
 
 def test_the_region_of_users_is_the_stores_then_the_logins(desk: Desk) -> None:
-    """The region is the store's, else AWS_REGION, else `sso_region`."""
+    """The store's region comes from the store, else AWS_REGION, else the login's `sso_region`."""
     desk.center.log_in(desk.home)
     user = STORE + "  s: {type: aws.secretsmanager, credentials_from: r}\n"
     assert REGION == desk.plan(user, store="s").steps["s"].region
@@ -497,7 +509,7 @@ def test_the_region_of_users_is_the_stores_then_the_logins(desk: Desk) -> None:
     ],
 )
 def test_where_calls_go(desk: Desk, region: str, variables: dict[str, str], portal: str, oidc: str) -> None:
-    """Calls go to the login's region and partition whatever AWS_REGION says; endpoint variables apply."""
+    """Calls go to the login's region and partition, whatever AWS_REGION contains; endpoint variables apply."""
     desk.environ = {**desk.environ, "AWS_REGION": "us-west-2", **variables}
     desk.center.log_in(desk.home, seconds=600, region=region)
     desk.caller(STORE.replace(REGION, region))
@@ -505,7 +517,7 @@ def test_where_calls_go(desk: Desk, region: str, variables: dict[str, str], port
 
 
 def test_another_address_is_another_session(desk: Desk) -> None:
-    """Sessions of one portal address are not used for another."""
+    """A session from one portal endpoint is not used for another endpoint."""
     desk.center.log_in(desk.home)
     desk.caller()
     desk.environ = {**desk.environ, "AWS_ENDPOINT_URL_SSO": "https://p.example"}
@@ -514,7 +526,7 @@ def test_another_address_is_another_session(desk: Desk) -> None:
 
 
 def test_a_role_behind_it_is_a_chained_one(desk: Desk) -> None:
-    """A role behind it is chained: one hour at most, checked before any call."""
+    """A role assumed with an SSO session is chained: one hour at most, checked before any call."""
     desk.center.log_in(desk.home)
     role = (
         "  t: {type: aws.sts, role_arn: 'arn:aws:iam::222222222222:role/Next', credentials_from: r, "
@@ -529,7 +541,10 @@ def test_a_role_behind_it_is_a_chained_one(desk: Desk) -> None:
 
 
 def test_its_parts_can_be_read(desk: Desk) -> None:
-    """Its credentials and ids can be read as secrets, but not the caller's ARN, which the portal does not give."""
+    """The session's credentials and IDs can be read as secrets.
+
+    The caller's ARN cannot, since the portal does not return it.
+    """
     desk.center.log_in(desk.home)
     text = STORE + "envs:\n  e:\n    ALL: {from: {store: r, key: credentials}}\n"
     assert "ASIA0000000000000001" == json.loads(desk.resolve(text, "e")["ALL"])["AccessKeyId"]
@@ -539,7 +554,7 @@ def test_its_parts_can_be_read(desk: Desk) -> None:
 
 
 def test_keys_of_the_environment_have_no_say(desk: Desk) -> None:
-    """Keys and profile in the environment are ignored."""
+    """An SSO store ignores keys and profile in the environment."""
     desk.environ = {**desk.environ, "AWS_ACCESS_KEY_ID": "AKIAX", "AWS_SECRET_ACCESS_KEY": "x", "AWS_PROFILE": "x"}
     desk.center.log_in(desk.home)
     assert desk.caller().endswith(f"/{ADA}")
@@ -547,7 +562,7 @@ def test_keys_of_the_environment_have_no_say(desk: Desk) -> None:
 
 
 def test_what_the_plan_knows_of_the_login(desk: Desk) -> None:
-    """The plan shows the login's place, expiry and renewal without a request."""
+    """The plan shows the login's file, expiry and renewal without any request."""
 
     def told() -> str:
         proof = desk.plan(STORE, store="r").steps["r"].proof
@@ -575,7 +590,7 @@ def test_what_the_plan_knows_of_the_login(desk: Desk) -> None:
     ],
 )
 def test_an_answer_without_a_session_is_none_of_awss(desk: Desk, answer: object, lacks: str) -> None:
-    """An answer without credentials is an error that names what is missing and shows nothing else."""
+    """An answer without credentials is an error that names the missing part and shows nothing else of the answer."""
     desk.center.log_in(desk.home)
     desk.center.outage = lambda *_: Response(200, {}, json.dumps(answer).encode())
     assert lacks in desk.failure().why

@@ -1,4 +1,4 @@
-"""Role sessions: parameters sent, MFA codes, and denials."""
+"""Sessions from STS: the parameters that dsops sends, MFA codes, and denials."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WRONG_CODE = Refusal(
 
 
 def store(fields: str = "") -> str:
-    """A configuration with one role."""
+    """Return a configuration with one role that has these fields."""
     return f'secretStores:\n  r: {{type: aws.sts, role_arn: "{ROLE}"{fields}}}\n'
 
 
@@ -36,7 +36,7 @@ def pipeline() -> Pipeline:
 
 
 def failure(pipeline: Pipeline, text: str) -> DsopsError:
-    """The error of the role's session."""
+    """Return the error of the role's session."""
     with pytest.raises(DsopsError) as caught:
         pipeline.credentials(text, "r")
     return caught.value
@@ -46,7 +46,7 @@ def failure(pipeline: Pipeline, text: str) -> DsopsError:
 
 
 def test_assume_role_is_called_with_what_the_store_says(pipeline: Pipeline) -> None:
-    """AssumeRole has every field of the store, the policy as compact JSON, and is signed for the store's region."""
+    """AssumeRole receives every field of the store, the policy as compact JSON, signed for the store's region."""
     pipeline.credentials(
         f"""
 secretStores:
@@ -90,7 +90,7 @@ secretStores:
 
 
 def test_what_the_store_does_not_say_is_not_sent(pipeline: Pipeline) -> None:
-    """Fields that the store lacks are not sent, except session name and duration, which the plan shows."""
+    """Fields that the store does not have are not sent, except session name and duration, which the plan shows."""
     pipeline.credentials(store(), "r")
     assert set(pipeline.aws.calls[0].parameters) == {
         "Action",
@@ -105,7 +105,7 @@ def test_what_the_store_does_not_say_is_not_sent(pipeline: Pipeline) -> None:
 
 
 def test_a_code_from_the_environment_is_sent_with_its_zeros(pipeline: Pipeline) -> None:
-    """A code from the environment is sent as six digits with its zeros, with the device."""
+    """An MFA code from the environment is sent with the device as six digits, with leading zeros."""
     pipeline.environ = {**ADA, "MFA_TOKEN": "001234"}
     pipeline.credentials(store(MFA + ", token_code: '${MFA_TOKEN}'"), "r")
     parameters = pipeline.aws.calls[0].parameters
@@ -113,7 +113,7 @@ def test_a_code_from_the_environment_is_sent_with_its_zeros(pipeline: Pipeline) 
 
 
 def test_without_a_terminal_it_says_what_to_set(pipeline: Pipeline) -> None:
-    """Without a terminal the error names the variable or key to set, and no call is made."""
+    """Without a terminal, a role with MFA is an error that names the variable or key to set; no call is made."""
     error = failure(pipeline, store(MFA + ", token_code: '${MFA_TOKEN}'"))
     assert isinstance(error, MfaRequired)
     assert error.hint == "set MFA_TOKEN to the device's current code"
@@ -125,7 +125,7 @@ def test_without_a_terminal_it_says_what_to_set(pipeline: Pipeline) -> None:
 
 
 def test_a_person_is_asked(pipeline: Pipeline) -> None:
-    """The user is asked once by device and store; white space around the code is removed."""
+    """dsops prompts the user once, with device and store, and strips white space from the code."""
     pipeline.person = Person(" 012345 ")
     pipeline.credentials(store(MFA), "r")
     assert pipeline.person.asked == [f"MFA code of {DEVICE} for r: "]
@@ -133,7 +133,7 @@ def test_a_person_is_asked(pipeline: Pipeline) -> None:
 
 
 def test_a_wrong_code_is_asked_for_again_at_most_twice(pipeline: Pipeline) -> None:
-    """A rejected code is asked for again twice; the third rejection is an error without any of the codes."""
+    """If AWS rejects a code, dsops prompts again twice; the third rejection is an error that shows no code."""
     accepted = "333333"
 
     def rule(call: Call) -> Refusal | None:
@@ -153,7 +153,7 @@ def test_a_wrong_code_is_asked_for_again_at_most_twice(pipeline: Pipeline) -> No
 
 
 def test_what_is_no_code_is_not_sent(pipeline: Pipeline) -> None:
-    """Input that is no code is asked for again without a call."""
+    """If the input is not a code, dsops prompts again without a call."""
     pipeline.person = Person("12345", "abcdef", "123456")
     pipeline.credentials(store(MFA), "r")
     assert len(pipeline.aws.calls) == 1
@@ -161,7 +161,7 @@ def test_what_is_no_code_is_not_sent(pipeline: Pipeline) -> None:
 
 
 def test_a_used_code_is_never_sent_twice(pipeline: Pipeline) -> None:
-    """A used code is never sent again: the user is told how long to wait for the next."""
+    """dsops never sends a code twice: it tells the user how long to wait for the next."""
     long = ", duration_seconds: 7200"
     text = f"""
 secretStores:
@@ -176,7 +176,7 @@ envs: {{e: {{A: {{from: {{store: a, key: all}}}}, B: {{from: {{store: b, key: al
 
 
 def test_a_wrong_device_is_not_asked_for_again(pipeline: Pipeline) -> None:
-    """If the device is wrong, no other code is asked for."""
+    """If AWS rejects the device rather than the code, dsops does not prompt again."""
     message = "MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number"
     pipeline.aws.rule = lambda _call: Refusal("AccessDenied", message, 403)
     pipeline.person = Person("111111", "222222")
@@ -187,14 +187,17 @@ def test_a_wrong_device_is_not_asked_for_again(pipeline: Pipeline) -> None:
 
 
 def test_a_person_who_gives_up_gets_the_last_refusal(pipeline: Pipeline) -> None:
-    """Ctrl-D after a rejected code gives that rejection as the error."""
+    """If the user presses Ctrl-D after a rejected code, that rejection is the error."""
     pipeline.aws.rule = lambda _call: WRONG_CODE
     pipeline.person = Person("111111")
     assert isinstance(failure(pipeline, store(MFA)), MfaRefused)
 
 
 def test_a_code_that_was_set_too_long_ago_is_asked_for(pipeline: Pipeline) -> None:
-    """A configured code that is rejected or used is asked for at the terminal; without one it is an error."""
+    """If AWS rejects the configured code or has seen it, dsops prompts for another.
+
+    Without a terminal it is an error.
+    """
     pipeline.environ = {**ADA, "MFA_TOKEN": "000000"}
     text = store(MFA + ", token_code: '${MFA_TOKEN}'")
     pipeline.aws.rule = lambda call: WRONG_CODE if call.parameters["TokenCode"] == "000000" else None
@@ -210,7 +213,7 @@ def test_a_code_that_was_set_too_long_ago_is_asked_for(pipeline: Pipeline) -> No
 
 
 def test_one_code_serves_two_roles(pipeline: Pipeline) -> None:
-    """One code serves two roles, through one GetSessionToken."""
+    """Two roles share one MFA code, through one GetSessionToken call."""
     text = f"""
 secretStores:
   a: {{type: aws.sts, role_arn: "{ROLE}A"{MFA}}}
@@ -229,7 +232,7 @@ envs: {{e: {{A: {{from: {{store: a, key: all}}}}, B: {{from: {{store: b, key: al
 
 
 def test_a_session_that_still_works_is_not_renewed_by_asking(pipeline: Pipeline) -> None:
-    """A valid session close to expiry is used instead of asking for a code."""
+    """If renewal would require a code, a session that is valid but close to expiry is used instead."""
     pipeline.person = Person("111111", "222222")
     first = pipeline.credentials(store(MFA), "r")
     pipeline.clock.advance(3600 - 300)
@@ -241,7 +244,10 @@ def test_a_session_that_still_works_is_not_renewed_by_asking(pipeline: Pipeline)
 
 
 def test_base_credentials_that_turn_out_to_be_a_session_can_show_no_device(pipeline: Pipeline) -> None:
-    """Base credentials that are a session cannot use MFA (GetSessionToken): an error before call and prompt."""
+    """Base credentials that turn out to be a session cannot use MFA: dsops raises an error before call and prompt.
+
+    GetSessionToken refuses temporary credentials.
+    """
     text = f"""
 secretStores:
   a: {{type: aws.sts, role_arn: "{ROLE}A"{MFA}}}
@@ -259,20 +265,23 @@ envs: {{e: {{A: {{from: {{store: a, key: all}}}}, B: {{from: {{store: b, key: al
 
 
 def script(folder: Path, body: str) -> str:
-    """A setting that runs this Python program."""
+    """Return a setting that runs this Python program."""
     path = folder / "code.py"
     path.write_text(body)
     return f", mfa_process: ['{sys.executable}', '-I', '{path}']"
 
 
 def with_process(pipeline: Pipeline, folder: Path, body: str) -> str:
-    """A configuration whose codes come from this Python program."""
+    """Return a configuration whose codes come from this Python program."""
     pipeline.folder = str(folder)
     return store(MFA + script(folder, body))
 
 
 def test_a_command_prints_the_code(pipeline: Pipeline, tmp_path: Path) -> None:
-    """`mfa_process` runs without a shell in the working folder with the configured environment; nothing is asked."""
+    """`mfa_process` runs without a shell, in the working folder, with the configured environment.
+
+    The user is not prompted.
+    """
     body = "import os, sys; assert os.getcwd() == os.environ['WANTED'], os.getcwd(); print(' 012345')"
     text = with_process(pipeline, tmp_path, body)
     pipeline.environ = {**ADA, "WANTED": str(tmp_path.resolve())}
@@ -291,7 +300,7 @@ def test_a_command_prints_the_code(pipeline: Pipeline, tmp_path: Path) -> None:
     ],
 )
 def test_a_command_that_gives_no_code(pipeline: Pipeline, tmp_path: Path, body: str, why: str) -> None:
-    """A command that prints no code is an error that does not show its output; no call is made."""
+    """If the command prints no code, the error does not show its output, and no call is made."""
     error = failure(pipeline, with_process(pipeline, tmp_path, body))
     assert isinstance(error, MfaRequired)
     assert why in error.why
@@ -300,7 +309,7 @@ def test_a_command_that_gives_no_code(pipeline: Pipeline, tmp_path: Path, body: 
 
 
 def test_a_command_that_is_not_there(pipeline: Pipeline, tmp_path: Path) -> None:
-    """A missing command is an error with the system's reason."""
+    """If the command does not exist, the error has the system's reason."""
     pipeline.folder = str(tmp_path)
     error = failure(pipeline, store(MFA + ", mfa_process: no-such-command-here --now"))
     assert error.why == "`no-such-command-here` can't be run: no such file or directory"
@@ -316,7 +325,7 @@ def test_a_command_that_never_ends_is_ended(
 
 
 def test_a_used_code_of_a_command_waits_for_the_next(pipeline: Pipeline, tmp_path: Path) -> None:
-    """If the command gives a used code, dsops waits for the next one without a call in between."""
+    """If the command prints a code that was used, dsops waits for the next code without a call in between."""
     codes = tmp_path / "codes"
     codes.write_text("111111\n111111\n222222\n")
     body = f"""
@@ -344,7 +353,7 @@ DENIED = Refusal(
 
 
 def test_a_refusal_names_store_role_line_and_caller_and_claims_no_reason(pipeline: Pipeline) -> None:
-    """A denial names store, role, line and caller, and says what to check, since AWS gives no reason."""
+    """A denial names store, role, line and caller; since AWS gives no reason, it lists what to check."""
     pipeline.aws.rule = lambda _call: DENIED
     error = failure(pipeline, store())
     assert isinstance(error, AssumeRoleDenied)
@@ -358,7 +367,7 @@ def test_a_refusal_names_store_role_line_and_caller_and_claims_no_reason(pipelin
 
 
 def test_a_refusal_with_an_external_id_says_that_one_was_sent(pipeline: Pipeline) -> None:
-    """If an external ID was sent, the denial says so, without its value."""
+    """If the store sends an external ID, the denial says so without showing the value."""
     pipeline.aws.rule = lambda _call: DENIED
     error = failure(pipeline, store(", external_id: unique-customer-id-12345, tags: {a: b}"))
     assert "an external ID was sent: it has to be the trust policy's" in error.hint
@@ -367,7 +376,7 @@ def test_a_refusal_with_an_external_id_says_that_one_was_sent(pipeline: Pipeline
 
 
 def test_a_refusal_to_tag_says_so(pipeline: Pipeline) -> None:
-    """A denied TagSession is named as such: there AWS gives the reason."""
+    """If AWS denies sts:TagSession, the error names that action, because AWS gives the reason in this case."""
     pipeline.aws.rule = lambda _call: Refusal("AccessDenied", DENIED.message.replace("AssumeRole", "TagSession"), 403)
     error = failure(pipeline, store(", tags: {a: b}"))
     assert error.why == f"{CALLER} is not allowed to sts:TagSession there, which this store needs"
@@ -375,7 +384,7 @@ def test_a_refusal_to_tag_says_so(pipeline: Pipeline) -> None:
 
 
 def test_another_refusal_keeps_aws_own_words(pipeline: Pipeline) -> None:
-    """Another refusal has AWS's message after store and line."""
+    """Other refusals show AWS's message after store and line."""
     message = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
     pipeline.aws.rule = lambda _call: Refusal("ValidationError", message)
     error = failure(pipeline, store(", duration_seconds: 7200"))
@@ -388,7 +397,7 @@ def test_another_refusal_keeps_aws_own_words(pipeline: Pipeline) -> None:
 
 
 def test_the_parts_of_a_session_are_one_snapshot(pipeline: Pipeline) -> None:
-    """All parts of a session, in every spelling, come from one AssumeRole."""
+    """All parts of a session, in every spelling, come from one AssumeRole call."""
     names = ("access_key_id", "SecretAccessKey", "AWS_SESSION_TOKEN", "expiration", "assumed_role_arn", "all")
     lines = "".join(f"    V{index}: {{from: {{store: r, key: {name}}}}}\n" for index, name in enumerate(names))
     values = list(pipeline.resolve(store(", role_session_name: s1") + "envs:\n  e:\n" + lines).values())
@@ -410,6 +419,6 @@ def test_the_parts_of_a_session_are_one_snapshot(pipeline: Pipeline) -> None:
 
 
 def test_a_field_of_the_whole_snapshot(pipeline: Pipeline) -> None:
-    """`credentials` is JSON with fields."""
+    """`credentials` is a JSON object whose fields can be selected."""
     text = store() + "envs: {e: {A: {from: {store: r, key: credentials, field: AccessKeyId}}}}"
     assert pipeline.resolve(text) == {"A": "ASIA0000000000000001"}

@@ -1,4 +1,4 @@
-"""The stores without calls: `literal` and `env`."""
+"""The stores that make no calls: `literal` and `env`."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def pipeline() -> Pipeline:
 
 
 def test_values_and_variables(pipeline: Pipeline) -> None:
-    """Values and variables are returned unchanged, empty ones too, without a call."""
+    """Values and environment variables are returned unchanged, even if empty, and no call is made."""
     assert pipeline.resolve(TEXT, "e") == {"A": "one", "B": "", "C": "007", "D": "1", "E": "t", "F": ""}
     assert pipeline.aws.calls == []
 
 
 def test_what_is_missing_is_named(pipeline: Pipeline) -> None:
-    """A missing value has a suggestion, a missing variable its full name."""
+    """The error for a missing value has a suggestion; the error for a missing variable has its full name."""
     errors = pipeline.errors(TEXT, "wrong")
     assert [type(error) for error in errors] == [SecretNotFound, FieldMissing, SecretNotFound]
     assert errors[0].message == "store `values` has no value `aa` (for A)"

@@ -1,4 +1,4 @@
-"""The loopback port that waits for a browser's redirect: what counts as the answer, and what is ignored."""
+"""The loopback port that waits for the browser's redirect after a login."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STATE = "the-state"
 
 
 class Waiting:
-    """A loopback port and the thread that waits on it."""
+    """A loopback port, and the thread that waits for a request on it."""
 
     def __init__(self, seconds: float = 10) -> None:
         self.loopback = LoopbackPort(PATH)
@@ -27,7 +27,7 @@ class Waiting:
         )
 
     def close(self) -> None:
-        """End the wait if nothing else has."""
+        """End the wait, if no request has ended it."""
         with suppress(LoginFailed):
             try:
                 # A page answered just now ends the wait a moment later.
@@ -38,16 +38,16 @@ class Waiting:
         self.loopback.__exit__()
 
     def connect(self) -> socket.socket:
-        """A new connection."""
+        """Open a new connection to the port."""
         return socket.create_connection(("127.0.0.1", self.loopback.port), timeout=5)
 
     def visit(self, target: str, *, method: str = "GET", host: str = "") -> str:
-        """The response to a browser's request."""
+        """Send a browser's request and return the response."""
         host = host or f"127.0.0.1:{self.loopback.port}"
         return self.say(f"{method} {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: browser\r\n\r\n")
 
     def say(self, text: str) -> str:
-        """The response to any text."""
+        """Send any text and return the response."""
         with self.connect() as connection:
             connection.sendall(text.encode("latin-1"))
             answer = b""
@@ -65,7 +65,7 @@ def waiting() -> Iterator[Waiting]:
 
 
 def test_the_answer_is_what_the_browser_brings(waiting: Waiting) -> None:
-    """The answer is the decoded query; the page says that the window can be closed and repeats nothing."""
+    """The login's answer is the decoded query; the page says that the window can be closed, and repeats no input."""
     page = waiting.visit(f"{PATH}?code=a%2Fb%3D&state={STATE}")
     assert page.startswith("HTTP/1.1 200 ")
     assert "you can close this window" in page
@@ -74,14 +74,14 @@ def test_the_answer_is_what_the_browser_brings(waiting: Waiting) -> None:
 
 
 def test_an_error_is_an_answer_too(waiting: Waiting) -> None:
-    """An error in the query is an answer with its reason."""
+    """An error in the query ends the wait, with the reason."""
     waiting.visit(f"{PATH}?error=access_denied&state={STATE}")
     assert "access_denied" == waiting.answer.result(5)["error"]
 
 
 @pytest.mark.parametrize("query", ["code=a&state=another", "code=a", "", "code=a&state=", "state=th%00&code=a"])
 def test_another_logins_window_is_told_so(waiting: Waiting, query: str) -> None:
-    """A query with another state is answered 400 and ignored; the login goes on."""
+    """A query with another `state` gets status 400 and is ignored; the wait goes on."""
     page = waiting.visit(f"{PATH}?{query}")
     assert page.startswith("HTTP/1.1 400 ")
     assert "This window belongs to another login" in page
@@ -95,7 +95,7 @@ def test_another_logins_window_is_told_so(waiting: Waiting, query: str) -> None:
     [("GET", "/favicon.ico"), ("GET", f"/?code=a&state={STATE}"), ("POST", f"{PATH}?code=a&state={STATE}")],
 )
 def test_what_is_no_answer_of_a_login_is_not_found(waiting: Waiting, method: str, target: str) -> None:
-    """Other paths and methods are not found."""
+    """Requests with other paths or methods get status 404."""
     assert waiting.visit(target, method=method).startswith("HTTP/1.1 404 ")
     assert not waiting.answer.done()
 
@@ -108,7 +108,7 @@ def test_a_head_request_decides_nothing(waiting: Waiting) -> None:
 
 
 def test_another_name_of_this_machine_is_refused(waiting: Waiting) -> None:
-    """A request with another Host is refused: a foreign page could resolve its own name to this port."""
+    """A request with another Host header is refused: a foreign page could resolve its own name to this port."""
     assert "There is nothing here" in waiting.visit(f"{PATH}?code=a&state={STATE}", host="evil.example:80")
     assert not waiting.answer.done()
     assert "close this window" in waiting.visit(
@@ -118,13 +118,13 @@ def test_another_name_of_this_machine_is_refused(waiting: Waiting) -> None:
 
 @pytest.mark.parametrize("text", ["\r\n\r\n", "GET\r\n\r\n", "\x16\x03\x01\x00\r\n\r\n", "GET / HTTP/9\r\n\r\n"])
 def test_rubbish_is_answered_and_ignored(waiting: Waiting, text: str) -> None:
-    """Garbage, such as TLS to the HTTP port, is answered and ignored."""
+    """Malformed input, such as a TLS handshake, gets an error response and does not end the wait."""
     waiting.say(text)
     assert not waiting.answer.done()
 
 
 def test_more_than_a_browser_says_is_not_read_on(waiting: Waiting) -> None:
-    """A request over 16 kB is cut off."""
+    """Only the first 16 kB of a request are read."""
     with waiting.connect() as connection, suppress(ConnectionResetError, BrokenPipeError):
         connection.sendall(b"x" * 64 * 1024)
         assert b"" == connection.recv(1)
@@ -132,7 +132,7 @@ def test_more_than_a_browser_says_is_not_read_on(waiting: Waiting) -> None:
 
 
 def test_a_silent_connection_blocks_no_other(waiting: Waiting) -> None:
-    """Silent connections and half requests, which browsers open, do not delay the answer."""
+    """Silent connections and incomplete requests, which browsers open, do not delay the login."""
     with waiting.connect() as silent, waiting.connect() as half:
         half.sendall(b"GET /oauth")
         waiting.visit(f"{PATH}?code=a&state={STATE}")
@@ -141,7 +141,7 @@ def test_a_silent_connection_blocks_no_other(waiting: Waiting) -> None:
 
 
 def test_many_silent_connections_make_room_for_the_one_that_speaks(waiting: Waiting) -> None:
-    """Too many silent connections: the oldest are closed for the one that sends a request."""
+    """If too many connections are silent, the oldest are closed, so that one that sends a request is served."""
     silent = [waiting.connect() for _ in range(40)]
     waiting.visit(f"{PATH}?code=a&state={STATE}")
     assert "a" == waiting.answer.result(5)["code"]
@@ -150,7 +150,7 @@ def test_many_silent_connections_make_room_for_the_one_that_speaks(waiting: Wait
 
 
 def test_a_request_in_pieces_is_put_together(waiting: Waiting) -> None:
-    """A request that arrives in pieces is assembled."""
+    """A request that arrives in several pieces is assembled."""
     with waiting.connect() as connection:
         rest = f"st: localhost:{waiting.loopback.port}"
         for piece in (f"GET {PATH}?code=a&sta", f"te={STATE} HTTP/1.1\r\nHo", rest, "\r\n\r\n"):
@@ -160,7 +160,7 @@ def test_a_request_in_pieces_is_put_together(waiting: Waiting) -> None:
 
 
 def test_the_wait_has_an_end() -> None:
-    """The wait ends with LoginFailed at its timeout."""
+    """The wait raises LoginFailed at its timeout."""
     waiting = Waiting(seconds=0.2)
     with pytest.raises(LoginFailed, match="in time"):
         waiting.answer.result(5)
@@ -168,12 +168,12 @@ def test_the_wait_has_an_end() -> None:
 
 
 def test_only_this_machine_is_listened_to(waiting: Waiting) -> None:
-    """The port is on 127.0.0.1 only."""
+    """The port listens on 127.0.0.1 only."""
     assert f"http://127.0.0.1:{waiting.loopback.port}{PATH}" == waiting.loopback.address
 
 
 def test_one_connection_too_many_ends_no_login() -> None:
-    """One connection too many does not end the login, even if the closed one sends in the same moment."""
+    """A connection above the limit does not end the login, even if the connection closed for it sends just then."""
     connections: list[socket.socket] = []
     with LoopbackPort(PATH) as loopback:
 

@@ -1,4 +1,7 @@
-"""MFA codes of a seed in the keyring: the current one, the next if it was used, AWS's time if the clock is wrong."""
+"""MFA codes computed from a seed in the keyring: the current code, or the next one if it was used.
+
+If the machine's clock is wrong, the code is computed for AWS's time.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ def stub(home: Path) -> StubKeyring:
 
 
 class Account:
-    """AWS's side of the device: accepts each code once, by its own clock."""
+    """AWS's side of the MFA device: it accepts each code once, by its own clock."""
 
     def __init__(self, pipeline: Pipeline, ahead: timedelta = timedelta()) -> None:
         self.used: list[str] = []
@@ -50,15 +53,15 @@ class Account:
         pipeline.aws.pages[STS] = [Response(302, {"date": date}, b"")]
 
     def now(self) -> datetime:
-        """The time of its clock."""
+        """The time of AWS's clock."""
         return self._clock() + self._ahead
 
     def code(self) -> str:
-        """The device's current code."""
+        """Return the device's current code."""
         return totp.code_at(SEED, self.now().timestamp())
 
     def rule(self, call: Call) -> Refusal | None:
-        """Refuse a wrong or used code."""
+        """Refuse a call with a wrong or used code."""
         code = str(call.parameters["TokenCode"])
         if code != self.code() or code in self.used:
             return Refusal("AccessDenied", f"{FAILED} with invalid MFA one time pass code. ", 403)
@@ -68,7 +71,7 @@ class Account:
 
 @pytest.fixture
 def pipeline(stub: StubKeyring) -> Pipeline:
-    """A process with Ada's key on one clock, and a user who knows no code."""
+    """A process with Ada's key, whose clock is AWS's too, and a user who knows no code."""
     pipeline = Pipeline()
     pipeline.time = Time(also=pipeline.clock.advance)
     pipeline.environ = {**ADA, **stub.environ}
@@ -77,12 +80,12 @@ def pipeline(stub: StubKeyring) -> Pipeline:
 
 
 def sent(pipeline: Pipeline) -> list[object]:
-    """The codes that were sent, in order."""
+    """Return the codes that were sent, in order."""
     return [call.parameters["TokenCode"] for call in pipeline.aws.calls]
 
 
 def test_the_seed_gives_the_code_without_a_prompt(pipeline: Pipeline) -> None:
-    """The seed's current code is sent without a prompt."""
+    """The code computed from the seed is sent without a prompt."""
     account = Account(pipeline)
     pipeline.credentials(CONFIG, "r")
     assert sent(pipeline) == [account.code()]
@@ -90,7 +93,7 @@ def test_the_seed_gives_the_code_without_a_prompt(pipeline: Pipeline) -> None:
 
 
 def test_another_device_is_asked_for_as_ever(pipeline: Pipeline) -> None:
-    """A device without seed is asked for, and the keyring is not opened."""
+    """For a device without a seed dsops prompts the user and does not open the keyring."""
     pipeline.person = Person("123456")
     pipeline.aws.rule = lambda _call: None
     pipeline.credentials(CONFIG.replace("mfa/ada", "mfa/bob"), "r")
@@ -99,7 +102,7 @@ def test_another_device_is_asked_for_as_ever(pipeline: Pipeline) -> None:
 
 @pytest.mark.parametrize("value", ["off", "0", "No", "false"])
 def test_a_keyring_that_is_switched_off_is_not_asked(pipeline: Pipeline, stub: StubKeyring, value: str) -> None:
-    """With DSOPS_KEYRING=off (as in a sandbox, with other seeds) the user is asked."""
+    """With DSOPS_KEYRING=off (as in a sandbox, whose seeds differ) dsops prompts the user."""
     stub.set_mood("breaks")
     pipeline.environ = {**pipeline.environ, "DSOPS_KEYRING": value}
     account = Account(pipeline)
@@ -117,7 +120,7 @@ def test_a_code_that_is_set_comes_first(pipeline: Pipeline) -> None:
 
 
 def test_a_code_that_this_process_used_waits_for_the_next(pipeline: Pipeline) -> None:
-    """If this process used the current code, it waits for the next, counting down, and sends nothing."""
+    """If this process has used the current code, dsops counts down to the next one and sends nothing meanwhile."""
     account = Account(pipeline)
     pipeline.credentials(CONFIG, "r")
     pipeline.cache.clear()
@@ -129,7 +132,7 @@ def test_a_code_that_this_process_used_waits_for_the_next(pipeline: Pipeline) ->
 
 
 def test_a_code_that_was_used_already_waits_for_the_next(pipeline: Pipeline) -> None:
-    """If another process used the current code, AWS rejects it once and the next is sent."""
+    """If another process has used the current code, AWS rejects it once and dsops sends the next one."""
     account = Account(pipeline)
     account.used.append(account.code())
     pipeline.credentials(CONFIG, "r")
@@ -139,7 +142,7 @@ def test_a_code_that_was_used_already_waits_for_the_next(pipeline: Pipeline) -> 
 
 @pytest.mark.parametrize("minutes", [20, 3, -3, -20])
 def test_the_code_is_that_of_awss_time(pipeline: Pipeline, minutes: int) -> None:
-    """With a wrong clock the code is computed for AWS's time after one rejection, without waiting."""
+    """If the machine's clock is wrong, dsops computes the code for AWS's time after one rejection, without waiting."""
     account = Account(pipeline, ahead=timedelta(minutes=minutes))
     pipeline.credentials(CONFIG, "r")
     assert (len(sent(pipeline)), sent(pipeline)[1:]) == (2, account.used)
@@ -147,7 +150,7 @@ def test_the_code_is_that_of_awss_time(pipeline: Pipeline, minutes: int) -> None
 
 
 def test_a_clock_that_can_not_be_asked_is_taken_for_right(pipeline: Pipeline) -> None:
-    """If AWS's time cannot be asked, the local clock is used, and the next code is tried."""
+    """If AWS's time is not available, dsops trusts the local clock and tries the next code."""
     account = Account(pipeline)
     account.used.append(account.code())
     pipeline.aws.pages[STS] = [Response(502, {}, b"")]
@@ -156,7 +159,10 @@ def test_a_clock_that_can_not_be_asked_is_taken_for_right(pipeline: Pipeline) ->
 
 
 def test_a_seed_of_something_else_ends_after_two_codes(pipeline: Pipeline) -> None:
-    """A seed of another device ends after two codes, with what to compare; no prompt, no code in the error."""
+    """If the seed is another device's, dsops gives up after two codes.
+
+    The error says what to compare and shows no code; the user is not prompted.
+    """
     account = Account(pipeline)
     pipeline.aws.pages[STS] *= 2
     other = seeds.code_at(Secret(SEED[::-1]), NOON.timestamp())
@@ -170,7 +176,7 @@ def test_a_seed_of_something_else_ends_after_two_codes(pipeline: Pipeline) -> No
 
 
 def test_a_server_whose_clock_jumps_gets_no_codes_of_all_times(pipeline: Pipeline) -> None:
-    """Only one clock correction is accepted: else a server posing as STS could collect future codes."""
+    """dsops corrects the clock once only; otherwise a server that poses as STS could collect future codes."""
     pipeline.aws.rule = lambda _call: Refusal("AccessDenied", f"{FAILED} with invalid MFA one time pass code. ", 403)
     dates = [(NOON + timedelta(days=day)).strftime("%a, %d %b %Y %H:%M:%S GMT") for day in range(1, 40)]
     pipeline.aws.pages[STS] = [Response(302, {"date": date}, b"") for date in dates]
@@ -180,7 +186,7 @@ def test_a_server_whose_clock_jumps_gets_no_codes_of_all_times(pipeline: Pipelin
 
 
 def test_a_wrong_device_is_not_tried_again(pipeline: Pipeline) -> None:
-    """If the device is wrong, no further code is sent."""
+    """If AWS rejects the device, dsops sends no further code."""
     message = f"{FAILED}, unable to validate MFA code.  Please verify your MFA serial number"
     pipeline.aws.rule = lambda _call: Refusal("AccessDenied", message, 403)
     with pytest.raises(MfaRefused):
@@ -189,7 +195,7 @@ def test_a_wrong_device_is_not_tried_again(pipeline: Pipeline) -> None:
 
 
 def test_a_locked_keyring_asks_the_person_and_says_why(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """If the keyring is locked, the user is asked and told why."""
+    """If the keyring is locked, dsops prompts the user and gives the reason."""
     stub.set_mood("locked")
     account = Account(pipeline)
     pipeline.person = Person(account.code())
@@ -202,7 +208,7 @@ def test_a_locked_keyring_asks_the_person_and_says_why(pipeline: Pipeline, stub:
 def test_without_a_terminal_the_keyring_is_the_reason(
     pipeline: Pipeline, stub: StubKeyring, mood: str, kind: type[DsopsError]
 ) -> None:
-    """Without a terminal the keyring's problem is the error, not the missing terminal."""
+    """Without a terminal the error is the keyring's problem rather than the missing terminal."""
     stub.set_mood(mood)
     (stub.folder / "secrets.json").write_text("{}")
     with pytest.raises(kind) as caught:
@@ -214,7 +220,7 @@ def test_without_a_terminal_the_keyring_is_the_reason(
 
 
 def test_without_the_extra_the_person_is_asked(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the keyring extra the user is asked; without a terminal the error says what to install."""
+    """Without the keyring extra dsops prompts the user; without a terminal the error says what to install."""
     account = Account(pipeline)
     monkeypatch.setattr("sys.path", [*(entry for entry in sys.path if "site-packages" not in entry), SOURCE])
     pipeline.person = Person(account.code())
@@ -227,7 +233,7 @@ def test_without_the_extra_the_person_is_asked(pipeline: Pipeline, monkeypatch: 
 
 
 def test_a_list_that_is_broken_asks_the_person(pipeline: Pipeline, stub: StubKeyring) -> None:
-    """If the index file is broken, the user is asked, with the reason."""
+    """If the keyring's index file is broken, dsops prompts the user and gives the reason."""
     stub.list.write_text("{")
     account = Account(pipeline)
     pipeline.person = Person(account.code())

@@ -1,4 +1,4 @@
-"""SAML assertions: sources, choice of the role, the call, and refusals."""
+"""SAML assertions: where they come from, choice of the role, the STS call, and refusals."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ REGION = {"AWS_REGION": "us-east-1"}
 
 
 def provider_of(role: str) -> str:
-    """The SAML provider in the role's account."""
+    """Return the ARN of the SAML provider in the role's account."""
     return f"{role.partition(':role/')[0]}:saml-provider/Company"
 
 
 def response_of(*roles: str, name: str = "alice", values: tuple[str, ...] = (), encrypted: bool = False) -> str:
-    """A response with these roles as XML; its signature is never checked here."""
+    """Return a SAML response with these roles as XML; its signature is never verified here."""
     pairs = [*values, *[f"{role},{provider_of(role)}" for role in roles]]
     listed = "".join(f"<a:AttributeValue>{value}</a:AttributeValue>" for value in pairs)
     attribute = f'<a:Attribute Name="https://aws.amazon.com/SAML/Attributes/Role">{listed}</a:Attribute>'
@@ -58,7 +58,7 @@ def response_of(*roles: str, name: str = "alice", values: tuple[str, ...] = (), 
 
 
 def encoded(response: str) -> str:
-    """The response in base64."""
+    """Return the response in base64."""
     return base64.b64encode(response.encode()).decode()
 
 
@@ -84,7 +84,7 @@ def put(tmp_path: Path) -> Callable[..., str]:
 
 
 def failure(pipeline: Pipeline, text: str) -> DsopsError:
-    """The error of the session; asserts that it shows nothing of the assertion."""
+    """Return the error of the session; assert that it shows nothing of the assertion."""
     with pytest.raises(DsopsError) as caught:
         pipeline.credentials(text, "r")
     assert "PLANTED" not in words(caught.value)
@@ -95,7 +95,7 @@ def failure(pipeline: Pipeline, text: str) -> DsopsError:
 
 
 def test_the_call_is_not_signed_and_says_what_the_store_says(pipeline: Pipeline, put: Callable[..., str]) -> None:
-    """The unsigned call has the response's role pair, duration, policies and the response in base64."""
+    """The unsigned call sends the response's role and provider, duration, policies and the response in base64."""
     policy = '{Version: "2012-10-17", Statement: [{Effect: Allow, Action: "*", Resource: "*"}]}'
     response = response_of(DEPLOY)
     text = put(response, f", region: eu-west-1, duration_seconds: 7200, session_policy: {policy}")
@@ -116,7 +116,7 @@ def test_the_call_is_not_signed_and_says_what_the_store_says(pipeline: Pipeline,
 
 
 def test_a_command_is_a_source_like_any(pipeline: Pipeline, tmp_path: Path) -> None:
-    """A command's output is the response; other output, none, or a failure is an error."""
+    """A command's output can be the response; no output, another output or a failure is an error."""
     (tmp_path / "response").write_text(encoded(response_of(DEPLOY)))
 
     def text(*words_: str) -> str:
@@ -132,7 +132,7 @@ def test_a_command_is_a_source_like_any(pipeline: Pipeline, tmp_path: Path) -> N
 
 
 def test_a_role_is_chosen_where_only_one_fits(pipeline: Pipeline, put: Callable[..., str]) -> None:
-    """The role is the only one that fits the store's role, provider or partition."""
+    """If only one role of the response matches the store's role, provider or partition, it is used."""
     several = response_of(DEPLOY, AUDIT, CHINA)
     for fields, role in (
         (f", role_arn: '{AUDIT}'", AUDIT),
@@ -144,7 +144,7 @@ def test_a_role_is_chosen_where_only_one_fits(pipeline: Pipeline, put: Callable[
 
 
 def test_of_several_a_person_picks_one(pipeline: Pipeline, put: Callable[..., str]) -> None:
-    """Of several roles the user picks a number; without a terminal the store must name one."""
+    """If several roles match, the user picks a number; without a terminal the store must name the role."""
     text = put(response_of(DEPLOY, AUDIT))
     error = failure(pipeline, text)
     assert isinstance(error, RoleNotOffered)
@@ -157,7 +157,10 @@ def test_of_several_a_person_picks_one(pipeline: Pipeline, put: Callable[..., st
 
 
 def test_a_role_that_is_not_given_is_told_with_those_that_are(pipeline: Pipeline, put: Callable[..., str]) -> None:
-    """A role that the response lacks is an error with its roles and a suggestion; nothing is sent."""
+    """If the response does not contain the store's role, the error lists its roles with a suggestion.
+
+    No call is made.
+    """
     error = failure(pipeline, put(response_of(DEPLOY, AUDIT), f", role_arn: '{DEPLOY}s'"))
     assert f"does not give {DEPLOY}s" in error.message
     assert error.why == f"it gives {DEPLOY}, {AUDIT}"
@@ -186,14 +189,17 @@ def test_an_encrypted_assertion_needs_both_arns(pipeline: Pipeline, put: Callabl
 
 
 def test_another_assertion_is_another_session(pipeline: Pipeline, put: Callable[..., str]) -> None:
-    """Another user's response is another session; the same response is used once."""
+    """The response of another user gives another session; the same response is sent once."""
     for name in ("alice", "alice", "bob"):
         pipeline.credentials(put(response_of(DEPLOY, name=name)), "r")
     assert len(pipeline.aws.calls) == 2
 
 
 def test_an_assertion_that_speaks_of_another_by_then_is_not_sent(pipeline: Pipeline, put: Callable[..., str]) -> None:
-    """A response whose user differs from the plan's is not sent: its session would be cached as the first one's."""
+    """If the response's user differs from the plan's, it is not sent.
+
+    Its session would be cached as the first user's.
+    """
     plan = pipeline.plan(put(response_of(DEPLOY)), store="r")
     put(response_of(DEPLOY, name="bob"))
     with pytest.raises(NoCredentials, match="another subject than when this run was planned"):
@@ -202,7 +208,10 @@ def test_an_assertion_that_speaks_of_another_by_then_is_not_sent(pipeline: Pipel
 
 
 def test_a_login_in_another_home_is_another_session(pipeline: Pipeline) -> None:
-    """A browser login with another HOME, browser or display is another session: another login may be open there."""
+    """A browser login with another HOME, browser or display gets its own session.
+
+    Another user may be logged in in that browser.
+    """
     text = f"secretStores:\n  r: {{type: aws.sts, role_arn: '{DEPLOY}', saml_login_url: 'http://127.0.0.1:1/'}}\n"
     fingerprints = []
     for more in ({}, {"BROWSER": "/an/editors/own"}, {"HOME": "/home/eve"}, {"XDG_CONFIG_HOME": "/eve"}):
@@ -213,7 +222,7 @@ def test_a_login_in_another_home_is_another_session(pipeline: Pipeline) -> None:
 
 
 def test_of_encrypted_assertions_no_two_are_the_same_persons(pipeline: Pipeline, put: Callable[..., str]) -> None:
-    """Encrypted responses are compared as a whole, since only AWS can tell whose they are."""
+    """Encrypted responses are compared as a whole, since only AWS can tell which user they name."""
     both = f", role_arn: '{DEPLOY}', principal_arn: '{provider_of(DEPLOY)}'"
     text = put(response_of(encrypted=True), both)
     plan = pipeline.plan(text, store="r")
@@ -255,7 +264,7 @@ def test_of_encrypted_assertions_no_two_are_the_same_persons(pipeline: Pipeline,
 def test_a_refusal_says_what_to_do_and_of_whom_it_spoke(
     pipeline: Pipeline, put: Callable[..., str], refusal: Refusal, kind: type[DsopsError], hint: str
 ) -> None:
-    """A refusal has AWS's message, a hint, and the response's user and issuer."""
+    """A refusal shows AWS's message, a hint, and the user and issuer of the response."""
     pipeline.aws.rule = lambda _: refusal
     error = failure(pipeline, put(encoded(response_of(DEPLOY))))
     assert type(error) is kind
@@ -283,14 +292,14 @@ def test_a_refusal_says_what_to_do_and_of_whom_it_spoke(
     ],
 )
 def test_what_is_no_response_is_not_sent(raw: bytes) -> None:
-    """Content that is no SAML response is never sent, and XML bombs are not expanded."""
+    """Content that is not a SAML response is never sent, and XML entities (bombs) are not expanded."""
     with pytest.raises(NoCredentials, match="is not a SAML response, and is not sent"):
         read_response(raw, "it")
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_response_or_told(raw: bytes) -> None:
-    """Any bytes are a response or NoCredentials, never another exception."""
+    """Any bytes are parsed as a response or raise NoCredentials, never another exception."""
     for each in (raw, base64.b64encode(raw)):
         with pytest.raises(NoCredentials):
             read_response(each, "it")
@@ -309,7 +318,7 @@ def test_pairs_are_read_in_either_order() -> None:
 
 
 class Window:
-    """The user's browser: posts what a test gives it to the waiting port."""
+    """A stub of the user's browser: it posts the test's fields to the waiting port."""
 
     def __init__(self) -> None:
         with socket.socket() as free:
@@ -318,7 +327,7 @@ class Window:
         self.answers: list[tuple[int, str]] = []
 
     def ask(self, path: str, fields: dict[str, str] | None, host: str = "") -> None:
-        """Send one request; keep status and page."""
+        """Send one request; store status and page."""
         data = None if fields is None else urllib.parse.urlencode(fields).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, {"Host": host} if host else {})
         try:
@@ -329,7 +338,7 @@ class Window:
 
 
 def test_the_first_response_counts_and_nothing_else_does() -> None:
-    """The first valid response ends the wait; other pages, host names and garbage are answered and ignored."""
+    """The first valid response ends the wait; other pages, host names and malformed input are answered and ignored."""
     window = Window()
     good = encoded(response_of(DEPLOY))
 
@@ -371,7 +380,7 @@ def test_a_login_is_announced_and_needs_a_person() -> None:
 
 
 def test_a_login_is_not_waited_for_when_its_person_is_gone() -> None:
-    """If the client disconnects, the wait ends and its port is free for the next login, in the agent too."""
+    """If the client disconnects, the wait ends and the port is free for the next login, also in the agent."""
     window = Window()
     runtime = make_runtime({**REGION, "BROWSER": "true", "PATH": "/usr/bin:/bin"}, ask=Person(""), folder="/")
     looks = iter([False, False, False, True])
@@ -383,7 +392,7 @@ def test_a_login_is_not_waited_for_when_its_person_is_gone() -> None:
 
 @pytest.mark.parametrize("command", ["true", "false"])
 def test_a_login_without_an_end_ends(command: str) -> None:
-    """A login without an answer times out; a browser that does not start is reported at once."""
+    """A login without an answer ends with a timeout; a browser that does not start is reported at once."""
     window = Window()
     runtime = make_runtime({**REGION, "BROWSER": command, "PATH": "/usr/bin:/bin"}, ask=Person(""), folder="/")
     start = partial(log_in, "https://idp.example.com/", window.port, "r", runtime, seconds=1)

@@ -1,4 +1,4 @@
-"""The table of store types: built-in by name, plugins by entry point, each imported on use."""
+"""The table of store types: built-in types by name, plugins by entry point, each imported when it is used."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 
 class Vault:
-    """A plugin's store: returns its setting and the requested key."""
+    """A plugin's store that returns its setting and the requested key."""
 
     store_type = StoreType("acme.vault", "A vault of Acme.", (StoreKey("address", "text", "Where.", is_required=True),))
 
     async def fetch(
         self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context
     ) -> Mapping[SecretReference, Secret | DsopsError]:
-        """The address and the key."""
+        """Return the address and the key."""
         assert credentials is None
         assert context.runtime.folder
         return {reference: Secret(f"{step.settings['address']}/{reference.key}") for reference in references}
@@ -61,7 +61,7 @@ def plugins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", sorted(BUILTIN_TYPES))
 def test_each_type_of_ours_has_a_store(name: str) -> None:
-    """Each built-in type has a store with the schema of the table."""
+    """Each built-in type has a store whose schema is the one in the table."""
     store = find_store(name)
     assert store.store_type is BUILTIN_TYPES[name]
     assert hasattr(store, "issue") is store.store_type.gives_credentials
@@ -70,7 +70,7 @@ def test_each_type_of_ours_has_a_store(name: str) -> None:
 
 @pytest.mark.usefixtures("plugins")
 def test_an_unknown_type_offers_the_nearest() -> None:
-    """An unknown type has a suggestion from built-in and plugin types."""
+    """The error for an unknown type suggests a built-in or plugin type."""
     for typo, meant in (("aws.secretmanager", "aws.secretsmanager"), ("acme.vaults", "acme.vault")):
         with pytest.raises(StoreTypeUnknown) as caught:
             find_store(typo)
@@ -83,7 +83,7 @@ def test_an_unknown_type_offers_the_nearest() -> None:
 @pytest.mark.usefixtures("plugins")
 @pytest.mark.parametrize("name", ["acme.gone", "acme.broken"])
 def test_a_plugin_that_is_broken_is_named(name: str) -> None:
-    """A broken plugin is an error that names it and its package."""
+    """A broken plugin is an error that names the plugin and its package."""
     with pytest.raises(StoreTypeUnknown, match=name) as caught:
         find_store(name)
     assert caught.value.hint == "update or remove that package"
@@ -91,7 +91,7 @@ def test_a_plugin_that_is_broken_is_named(name: str) -> None:
 
 @pytest.mark.usefixtures("plugins")
 def test_types_of_plugins_are_known_to_the_configuration() -> None:
-    """Plugin types are in the same mapping as built-in ones; unknown and broken ones are not."""
+    """The mapping of types contains built-in and plugin types, but no unknown or broken ones."""
     types = StoreTypes()
     assert types["acme.vault"] is VAULT.store_type
     assert "acme.vault" in types
@@ -122,7 +122,7 @@ def test_a_store_that_gives_something_else_is_refused() -> None:
 
 
 def test_only_the_types_that_are_used_are_imported() -> None:
-    """Only used types are imported, and plugin discovery only for types that are not built in."""
+    """Only types in use are imported, and plugins are searched only for types that are not built in."""
     code = """
 import sys
 from dsops.stores import StoreTypes, find_store

@@ -1,4 +1,4 @@
-"""Web identity tokens: sources, the call, whose session it is, and refusals."""
+"""Web identity tokens: where they come from, the STS call, whose session it is, and refusals."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ REGION = {"AWS_REGION": "us-east-1"}
 
 
 def token_of(subject: str = "repo:org/app:ref:refs/heads/main", mark: str = "") -> str:
-    """A token whose signature is never checked here."""
+    """Return a token; its signature is never verified here."""
     claims = {"iss": "https://token.example", "sub": subject, "aud": "sts.amazonaws.com", "mark": mark}
     body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
     return f"eyJhbGciOiJSUzI1NiJ9.{body}.PLANTEDsignature"
 
 
 def store(fields: str) -> str:
-    """A configuration with one role."""
+    """Return a configuration with one role that has these fields."""
     return f"secretStores:\n  r: {{type: aws.sts, role_arn: '{ROLE}', {fields}}}\n"
 
 
@@ -42,7 +42,7 @@ def pipeline() -> Pipeline:
 
 
 def failure(pipeline: Pipeline, text: str) -> DsopsError:
-    """The error of the session; asserts that it shows nothing of the token."""
+    """Return the error of the session; assert that it shows nothing of the token."""
     with pytest.raises(DsopsError) as caught:
         pipeline.credentials(text, "r")
     assert "PLANTED" not in words(caught.value)
@@ -50,7 +50,7 @@ def failure(pipeline: Pipeline, text: str) -> DsopsError:
 
 
 def test_the_call_is_not_signed_and_says_what_the_store_says(pipeline: Pipeline) -> None:
-    """The unsigned call has session name, duration, policies and token, in the store's region."""
+    """The unsigned call sends session name, duration, policies and token to the store's region."""
     pipeline.environ = {**REGION, "TOKEN": f"{token_of()}\n"}
     policy = '{Version: "2012-10-17", Statement: [{Effect: Allow, Action: "*", Resource: "*"}]}'
     pipeline.credentials(
@@ -82,7 +82,7 @@ def test_the_call_is_not_signed_and_says_what_the_store_says(pipeline: Pipeline)
     [("gitlab", "GITLAB_OIDC_TOKEN"), ("circleci", "CIRCLE_OIDC_TOKEN_V2"), ("circleci", "CIRCLE_OIDC_TOKEN")],
 )
 def test_a_platforms_variable_is_the_token(pipeline: Pipeline, platform: str, variable: str) -> None:
-    """A platform's variable holds the token; if it is not set, the error names it."""
+    """The token comes from the platform's variable; if that is not set, the error names it."""
     text = store(f"web_identity: {platform}")
     error = failure(pipeline, text)
     assert isinstance(error, NoCredentials)
@@ -93,7 +93,7 @@ def test_a_platforms_variable_is_the_token(pipeline: Pipeline, platform: str, va
 
 
 def test_a_token_file_is_read_for_each_session(pipeline: Pipeline, tmp_path: Path) -> None:
-    """The token file is read for each session, since Kubernetes replaces it."""
+    """The token file is read again for each session, since Kubernetes replaces it."""
     file = tmp_path / "token"
     pipeline.environ = {**REGION, "AWS_WEB_IDENTITY_TOKEN_FILE": str(file)}
     text = store("web_identity: kubernetes")
@@ -111,7 +111,7 @@ def test_a_variable_names_a_file_wherever_one_works(pipeline: Pipeline) -> None:
 
 
 def test_a_token_that_speaks_of_another_by_then_is_not_sent(pipeline: Pipeline, tmp_path: Path) -> None:
-    """A token whose subject differs from the plan's is not sent, nor one that appears after the plan."""
+    """A token whose subject differs from the plan's is not sent, and neither is one that appears after the plan."""
     file = tmp_path / "token"
     text = store(f"web_identity_token_file: '{file}'")
     for before in (token_of("ada"), ""):
@@ -125,7 +125,7 @@ def test_a_token_that_speaks_of_another_by_then_is_not_sent(pipeline: Pipeline, 
 
 
 def test_one_session_serves_one_token(pipeline: Pipeline) -> None:
-    """A cached session serves only the same token."""
+    """A cached session is used only for the same token."""
     text = store("web_identity_token: '${TOKEN}', role_session_name: job")
     for token in (token_of(), token_of(), token_of("eve"), token_of(mark="rotated")):
         pipeline.environ = {**REGION, "TOKEN": token}
@@ -136,7 +136,7 @@ def test_one_session_serves_one_token(pipeline: Pipeline) -> None:
 
 @pytest.mark.parametrize("content", ["PLANTED private key", "PLANTED.bm8.x", "a.b", f"{token_of()} x", "é.é.é", ""])
 def test_nothing_but_a_token_is_ever_sent(pipeline: Pipeline, tmp_path: Path, content: str) -> None:
-    """Content that is no token is never sent: a configuration may name any file."""
+    """Content that is not a token is never sent, since a configuration may name any file."""
     (tmp_path / "file").write_text(content)
     error = failure(pipeline, store(f"web_identity_token_file: '{tmp_path}/file'"))
     assert isinstance(error, NoCredentials)
@@ -145,13 +145,13 @@ def test_nothing_but_a_token_is_ever_sent(pipeline: Pipeline, tmp_path: Path, co
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no named pipes in folders")
 def test_a_pipe_is_not_waited_for(pipeline: Pipeline, tmp_path: Path) -> None:
-    """A pipe is not waited for."""
+    """A pipe in place of the token file is not read, so dsops does not wait for a writer."""
     os.mkfifo(tmp_path / "pipe")
     assert "no token in" in failure(pipeline, store(f"web_identity_token_file: '{tmp_path}/pipe'")).message
 
 
 def test_of_a_huge_file_only_the_beginning_is_read(pipeline: Pipeline, tmp_path: Path) -> None:
-    """Only the beginning of a huge file is read."""
+    """Of a huge token file only the beginning is read."""
     with (tmp_path / "huge").open("wb") as file:
         file.truncate(1 << 40)
     assert "is not a JSON Web Token" in failure(pipeline, store(f"web_identity_token_file: '{tmp_path}/huge'")).message
@@ -161,7 +161,7 @@ def test_of_a_huge_file_only_the_beginning_is_read(pipeline: Pipeline, tmp_path:
 
 
 def test_a_commands_output_is_the_token(pipeline: Pipeline, tmp_path: Path) -> None:
-    """A command runs for each session and prints the token; other output is an error that does not show it."""
+    """A command runs for each session and prints the token; any other output is an error that does not show it."""
     pipeline.folder = str(tmp_path)
     program = tmp_path / "print.py"
     text = store(f"web_identity_process: ['{sys.executable}', '{program}']")
@@ -178,7 +178,7 @@ def test_a_commands_output_is_the_token(pipeline: Pipeline, tmp_path: Path) -> N
 
 
 def test_buildkites_agent_is_asked(pipeline: Pipeline, tmp_path: Path) -> None:
-    """`web_identity: buildkite` runs buildkite-agent from PATH; without it the error says so."""
+    """`web_identity: buildkite` runs buildkite-agent from PATH; if it is missing, the error says so."""
     pipeline.folder = str(tmp_path)
     text = store("web_identity: buildkite, web_identity_audience: mine")
     pipeline.environ = {**REGION, "PATH": str(tmp_path)}
@@ -195,13 +195,13 @@ def test_buildkites_agent_is_asked(pipeline: Pipeline, tmp_path: Path) -> None:
 
 
 def answer(status: int, content: object) -> Response:
-    """An answer of GitHub's endpoint."""
+    """Return a response of GitHub's endpoint."""
     return Response(status, {}, json.dumps(content).encode())
 
 
 @pytest.mark.parametrize("audience", ["sts.amazonaws.com", "a&b"])
 def test_github_is_asked_for_a_token(pipeline: Pipeline, audience: str) -> None:
-    """GitHub's token is requested for the audience, with the job's token in a header only."""
+    """GitHub's endpoint is called with the audience; the job's own token is sent only in a header."""
     pipeline.environ = {**REGION, **GITHUB}
     quoted = audience.replace("&", "%26")
     pipeline.aws.pages[f"{URL}&audience={quoted}"] = [answer(200, {"value": token_of()})]
@@ -215,7 +215,7 @@ def test_github_is_asked_for_a_token(pipeline: Pipeline, audience: str) -> None:
 
 
 def test_github_is_asked_again_while_it_is_down(pipeline: Pipeline) -> None:
-    """GitHub's endpoint is tried up to four times on 5xx; a refusal is final."""
+    """A 5xx answer of GitHub's endpoint is retried, up to four attempts; a refusal is not."""
     pipeline.environ = {**REGION, **GITHUB}
     page, text = f"{URL}&audience=sts.amazonaws.com", store("web_identity: github")
     pipeline.aws.pages[page] = [Unreachable("down"), answer(503, {}), answer(200, {"value": token_of()})]
@@ -247,14 +247,14 @@ def test_github_is_asked_again_while_it_is_down(pipeline: Pipeline) -> None:
     ],
 )
 def test_githubs_variables_are_checked(pipeline: Pipeline, broken: dict[str, str]) -> None:
-    """If GitHub's variables are incomplete or not https, nothing is requested."""
+    """If GitHub's variables are incomplete or not https, no request is made."""
     pipeline.environ = {**REGION, **GITHUB, **broken}
     assert isinstance(failure(pipeline, store("web_identity: github")), NoCredentials)
     assert pipeline.aws.gets == []
 
 
 def test_an_answer_without_a_token_is_an_error(pipeline: Pipeline) -> None:
-    """An answer without a token is an error."""
+    """If GitHub's answer contains no token, dsops raises an error."""
     pipeline.environ = {**REGION, **GITHUB}
     page = f"{URL}&audience=sts.amazonaws.com"
     contents: list[object] = [{"value": 7}, {}, [], {"value": "PLANTED"}]
@@ -291,7 +291,7 @@ def test_an_answer_without_a_token_is_an_error(pipeline: Pipeline) -> None:
     ],
 )
 def test_a_refusal_says_what_to_check(pipeline: Pipeline, refusal: Refusal, kind: type[DsopsError], hint: str) -> None:
-    """A refusal has a hint, the store's line, and issuer, subject and audience of the token."""
+    """A refusal shows a hint, the store's line, and the token's issuer, subject and audience."""
     pipeline.environ = {**REGION, "TOKEN": token_of()}
     pipeline.aws.rule = lambda _: refusal
     error = failure(pipeline, store("web_identity_token: '${TOKEN}'"))
@@ -305,7 +305,7 @@ def test_a_refusal_says_what_to_check(pipeline: Pipeline, refusal: Refusal, kind
 
 
 def test_a_message_that_repeats_the_token_is_told_without_it(pipeline: Pipeline) -> None:
-    """A token that the server repeats in its message is masked."""
+    """If the server repeats the token in its message, the error masks it."""
     pipeline.environ = {**REGION, "TOKEN": token_of()}
     pipeline.aws.rule = lambda call: Refusal("InvalidIdentityToken", f"bad: {call.parameters['WebIdentityToken']}")
     assert "bad: ***" in failure(pipeline, store("web_identity_token: '${TOKEN}'")).why

@@ -1,4 +1,4 @@
-"""The pytest plugin in another project's suite: a separate folder that does not know this one."""
+"""The pytest plugin in another project's test suite, which runs in its own folder and process."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ pytest_plugins = ["pytester"]
 
 @pytest.fixture
 def suite(pytester: pytest.Pytester) -> pytest.Pytester:
-    """An empty suite with strict markers that runs in a separate process."""
+    """Return an empty suite with strict markers that runs in a separate process."""
     pytester.makeini("[pytest]\naddopts = --strict-markers -p no:cacheprovider\n")
     return pytester
 
 
 def passes(suite: pytest.Pytester, text: str, tests: int = 1) -> None:
-    """Runs the file, in which exactly that many tests have to pass."""
+    """Run the file; exactly that many tests must pass."""
     suite.makepyfile(text)
     suite.runpytest_subprocess().assert_outcomes(passed=tests)
 
 
 def test_an_unused_plugin_imports_one_file(suite: pytest.Pytester) -> None:
-    """Without a sandbox, neither moto nor botocore nor other parts of dsops are imported."""
+    """A suite that does not use the plugin imports one file of dsops, and neither moto nor botocore."""
     passes(
         suite,
         """
@@ -39,7 +39,7 @@ def test_an_unused_plugin_imports_one_file(suite: pytest.Pytester) -> None:
 
 
 def test_each_test_has_a_sandbox_of_its_own(suite: pytest.Pytester) -> None:
-    """It listens during the test; after the test it is gone with its contents."""
+    """Each test has its own sandbox, which listens during the test and is removed afterwards."""
     passes(
         suite,
         """
@@ -102,7 +102,7 @@ SEEDS = """
 
 
 def test_a_seed_is_given_in_every_way(suite: pytest.Pytester) -> None:
-    """A seed is given by fixture, mark or parameter, as a mapping, YAML text or file."""
+    """A seed can be given by fixture, mark or parameter, as a mapping, YAML text or file."""
     suite.makefile(".yaml", seed='accounts: {"444444444444": {}}')
 
     passes(suite, SEEDS, 6)
@@ -123,7 +123,7 @@ FILES = """
 
 
 def test_policies_of_a_seed_are_files_beside_the_test(suite: pytest.Pytester) -> None:
-    """Paths are relative to the test's folder for a text, a mapping or a file, wherever pytest was started."""
+    """Paths of policies in a seed are resolved against the test's folder, wherever pytest was started."""
     policy = (
         '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": "111111111111"}, '
         '"Action": "sts:AssumeRole"}}'
@@ -136,7 +136,7 @@ def test_policies_of_a_seed_are_files_beside_the_test(suite: pytest.Pytester) ->
 
 
 def test_a_wrong_seed_is_an_error_with_its_line(suite: pytest.Pytester) -> None:
-    """A wrong seed is an error of the test that requested it."""
+    """An invalid seed is an error, with its line, of the test that requested it."""
     suite.makepyfile(
         """
         import pytest
@@ -214,7 +214,7 @@ ROLES = """
 
 
 def test_roles_are_assumed_as_their_policies_say(suite: pytest.Pytester) -> None:
-    """Accounts, trust, external IDs, MFA and time work without boto3."""
+    """Roles are assumed by their trust policies, external IDs, MFA and time, without boto3."""
     passes(suite, ROLES, 4)
 
 
@@ -269,7 +269,7 @@ CLIENTS = """
 
 
 def test_programs_and_boto3_talk_to_it(suite: pytest.Pytester) -> None:
-    """They use a child's environment, a boto3 session, or this process's environment."""
+    """Programs and boto3 reach the sandbox by a child's environment, a boto3 session or this process's environment."""
     passes(suite, CLIENTS, 4)
 
 
@@ -311,7 +311,7 @@ MOTO = """
 
 
 def test_a_suite_may_use_moto_itself(suite: pytest.Pytester) -> None:
-    """In the same test, moto's users, variables and classes are unchanged, and dsops imports no moto."""
+    """A test may use moto itself: its users, variables and classes are unchanged, and dsops does not import it."""
     passes(suite, MOTO, 2)
 
 
@@ -329,7 +329,7 @@ WORKERS = """
 
 
 def test_each_worker_of_xdist_has_its_own(suite: pytest.Pytester) -> None:
-    """Tests in different workers don't see each other's sandboxes."""
+    """Tests in different xdist workers have separate sandboxes."""
     pytest.importorskip("xdist", reason="pytest-xdist is not installed")
     suite.makepyfile(WORKERS)
     suite.runpytest_subprocess("-n", "2").assert_outcomes(passed=6)
@@ -347,7 +347,7 @@ KILLED = """
 
 
 def test_the_sandbox_ends_with_a_suite_that_is_killed(suite: pytest.Pytester) -> None:
-    """It reads from a pipe whose other end the suite holds."""
+    """If the suite is killed, its sandbox ends, because it reads from a pipe that the suite holds open."""
     suite.makepyfile(KILLED)
 
     assert suite.runpytest_subprocess().ret == -signal.SIGKILL
@@ -375,7 +375,7 @@ GONE = """
 
 
 def test_a_sandbox_whose_process_is_gone_says_so(suite: pytest.Pytester) -> None:
-    """The test that loses it fails with the reason, and the next one starts a new sandbox."""
+    """If the sandbox's process ends, the test fails with the reason, and the next test gets a new sandbox."""
     passes(suite, GONE, 2)
 
 
@@ -409,7 +409,7 @@ CONTRACT = """
 
 
 def test_a_broken_contract_is_shown_in_detail(suite: pytest.Pytester) -> None:
-    """The assertions of the contract show details in a plugin author's suite, too."""
+    """A failed contract assertion shows its details in a plugin author's suite, too."""
     suite.makepyfile(CONTRACT)
 
     result = suite.runpytest_subprocess()

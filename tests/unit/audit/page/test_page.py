@@ -1,4 +1,4 @@
-"""The audit report's HTML page: sections in order, findings in words, nothing that loads or runs."""
+"""The HTML page of the audit report: sections in order, findings in words, and nothing that loads or runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SECTIONS = (
 
 
 def section(report: AuditReport, identity: str) -> Node:
-    """One section of the report's page."""
+    """Return one section of the report's page."""
     (matching_section,) = [
         element for element in read(page_of(report)).all("section") if element.attributes.get("id") == identity
     ]
@@ -41,12 +41,12 @@ def section(report: AuditReport, identity: str) -> Node:
 
 
 def only(*answers: Answer) -> AuditReport:
-    """A report with these answers only."""
+    """Return a report with these answers only."""
     return replace(report_of(), answers=answers)
 
 
 def test_sections_stand_in_order() -> None:
-    """The page has its sections in order (read, unusual, four metrics, costs, summary), and the links name each."""
+    """The page has its sections in order (read, unusual, four metrics, costs, summary), each with a link."""
     page = read(page_of(busy_report()))
     assert tuple(element.text for element in page.all("h2")) == SECTIONS
     assert tuple(element.text for element in page.one("nav").all("a")) == SECTIONS[1:]
@@ -65,10 +65,10 @@ def test_headings_are_never_skipped() -> None:
 
 
 class TestRead:
-    """The section on what was read."""
+    """The section that describes which logs were read."""
 
     def test_everything_is_counted(self) -> None:
-        """Period, calls, copies, files and skipped files are counted, and the folders named."""
+        """The section counts calls, copies, files and skipped files, and names period and folders."""
         part = section(busy_report(), "read")
         assert [element.text for element in part.all("dd")] == [
             "52,310 580 more records are copies",
@@ -83,7 +83,10 @@ class TestRead:
         assert read(page_of(busy_report())).one("p", "period").text == "2026-11-13 06:00:00 to 2026-11-20 05:59:58 UTC"
 
     def test_files_that_could_not_be_read_are_named(self) -> None:
-        """Unreadable files are listed with the reason, the first ones of very many; without any there is no list."""
+        """The section lists unreadable files with the reason; of very many it shows the first.
+
+        If all files could be read, there is no list.
+        """
         part = section(busy_report(), "read").one("div", "warning")
         assert part.all("li")[1].text == "logs/organisation/2026/11/17/secret.json: permission denied"
         many = section(report_of(unreadable=(("a", "b"),) * 1000), "read").one("div", "warning")
@@ -91,7 +94,7 @@ class TestRead:
         assert not section(report_of(), "read").all("div", "warning")
 
     def test_since_is_told_where_it_was_asked(self) -> None:
-        """`--since` is shown, because it limits every section."""
+        """If `--since` was given, the section shows it, because it limits every section."""
         assert "Reported are calls since 2026-11-13 06:00:00." in section(report_of(since=START), "read").text
         assert "since" not in section(report_of(), "read").text
 
@@ -126,7 +129,7 @@ class TestUnusual:
         assert not part.all("table")
 
     def test_what_is_new_is_not_known_without_something_older(self) -> None:
-        """Logs that begin at the boundary cannot tell what is new: the section says unknown."""
+        """If the logs begin at the boundary, dsops cannot tell what is new, and the section says `unknown`."""
         part = section(report_of(first=BOUNDARY), "unusual")
         (first, second) = part.all("li", "unknown")
         assert first.text.startswith("Which principals are new can't be told: no call before 2026-11-19")
@@ -134,7 +137,7 @@ class TestUnusual:
         assert not section(report_of(first=BOUNDARY - timedelta(seconds=1)), "unusual").all("li", "unknown")
 
     def test_a_principal_in_two_rows_is_counted_once(self) -> None:
-        """A principal new on two roles is counted once in the heading, with a table row for each role."""
+        """A principal that is new on two roles is counted once in the heading and has a table row for each role."""
         rows = ((ROLES[0], PEOPLE[0], 1, 0, 2), (ROLES[1], PEOPLE[0], 1, 0, 2))
         item = section(report_of(answer("without-mfa", *rows)), "unusual").one("section", "item")
         assert (item.one("h3").text, len(item.one("tbody").all("tr"))) == ("1 user without MFA where others have it", 2)
@@ -143,7 +146,7 @@ class TestUnusual:
         assert (item.one("h3").text, len(item.one("tbody").all("tr"))) == ("2 principals new on a role", 3)
 
     def test_many_rows_are_folded_and_then_cut(self) -> None:
-        """Ten rows are visible, fifty are in the page, and the rest is counted."""
+        """Of many rows ten are visible, fifty are in the page, and the rest is counted."""
         rows = [(f"user {index}", "s3", "PutObject", "", "AccessDenied", 3, START, END) for index in range(60)]
         item = section(report_of(answer("denials", *rows)), "unusual").one("section", "item")
         assert [len(element.all("tr")) for element in item.all("tbody")] == [10, 40]
@@ -153,7 +156,7 @@ class TestUnusual:
         assert not few.all("details")
 
     def test_a_denial_names_the_command_that_helps(self) -> None:
-        """A denial names the `dsops help` topic of its service, and that topic exists."""
+        """A denial names the `dsops help` topic of its service, and the topic exists."""
         assert command_for("sts") == "dsops help sts.access-denied"
         assert command_for("ssm") == command_for("secretsmanager") == "dsops help secret.access-denied"
         assert command_for("s3") == "dsops explain --message FILE"
@@ -161,7 +164,7 @@ class TestUnusual:
         assert {command_for(service).split()[-1] for service in ("sts", "ssm")} <= codes
 
     def test_without_a_call_there_is_nothing_to_say(self) -> None:
-        """A report without calls says that there was no call, not that all is well."""
+        """A report without calls says that there were no calls, rather than that nothing is wrong."""
         assert section(empty_report(), "unusual").one("p").text == "There was no call to look at."
 
 
@@ -173,7 +176,7 @@ class TestMetrics:
     """The sections of the four metrics, costs and summary."""
 
     def test_failures_are_a_share_a_timeline_and_bars(self) -> None:
-        """Failures are a share, a timeline of two plots on one axis, and bars by role and code."""
+        """Failures are shown as a share, a timeline of two plots on one axis, and bars by role and code."""
         part = section(busy_report(), "failures")
         assert part.one("p", "lead").text == "73 of 2,674 requests for a session failed: 2.7 %."
         assert [element.one("figcaption").text for element in part.all("figure")] == [
@@ -183,7 +186,7 @@ class TestMetrics:
         assert [element.text for element in part.one("ul", "bars").all("b")] == ["41", "17", "9", "4", "2"]
 
     def test_sessions_are_counted_by_whichever_question_was_asked(self) -> None:
-        """The number of session requests comes from `failures` or `timeline`: failures alone would be 100 %."""
+        """The number of session requests comes from `failures` or `timeline`, so that failures are not 100 % of it."""
         answers = (
             answer("failures", (ROLES[0], "AccessDenied", 1, 1, START, END)),
             answer("timeline", (START, 3, 1, 1)),
@@ -194,7 +197,7 @@ class TestMetrics:
         assert part.one("p", "lead").text == "1 of 4 requests for a session failed: 25 %."
 
     def test_without_a_failure_that_is_said(self) -> None:
-        """Without failures the section says so and draws no plot of them."""
+        """If there were no failures, the section says so and draws no plot."""
         report = report_of(answer("timeline", (START, 3, 0, 1)), answer("durations", (ROLES[0], 3, 0, 900, 900, 1, 1)))
         part = section(report, "failures")
         assert part.one("p", "lead").text == "Every request for a session was granted."
@@ -202,14 +205,14 @@ class TestMetrics:
         assert not part.all("ul")
 
     def test_hours_far_away_are_not_drawn_and_told(self) -> None:
-        """Hours far from all others (a record of 1970) are counted but not drawn."""
+        """Hours far from all others (a record of 1970) are counted but not drawn, and a note says so."""
         hours = [(START + timedelta(hours=hour), 1, 0, 1) for hour in range(20)]
         part = section(report_of(answer("timeline", (START.replace(year=1970), 1, 0, 1), *hours)), "failures")
         assert part.all("p", "more")[0].text == "2 hours far from all others: not drawn."
         assert "per hour" in part.one("figcaption").text
 
     def test_durations_are_used_against_asked(self) -> None:
-        """Durations are one sentence and a bar for each role: time used of time asked for."""
+        """Durations are shown as a sentence and a bar for each role: time used as a share of time requested."""
         part = section(busy_report(), "durations")
         assert part.one("p", "lead").text == (
             "36 of 2,601 sessions were never used: 1.4 %. The busiest role asks for 1 h and uses 11 min 52 s."
@@ -225,13 +228,13 @@ class TestMetrics:
         assert part.all("span", "value")[0].one("small").text == "of 1 h, 1,411 sessions"
 
     def test_principals_are_counted_by_role(self) -> None:
-        """Principals are counted once in total, and for each role in bars."""
+        """Each principal is counted once in the total; bars show the principals of each role."""
         part = section(busy_report(), "principals")
         assert part.one("p", "lead").text == "6 principals asked for 6 roles."
         assert [element.text for element in part.one("ul", "bars").all("b")] == ["6", "5", "4", "3", "2", "1"]
 
     def test_accounts_are_pairs(self) -> None:
-        """Requests between accounts are counted by calls, pairs and accounts."""
+        """Requests between accounts are counted as calls, pairs and accounts."""
         part = section(busy_report(), "accounts")
         assert part.one("p", "lead").text == (
             "2,495 requests from one account to another: 4 pairs, from 2 accounts to 4 accounts."
@@ -242,7 +245,10 @@ class TestMetrics:
         )
 
     def test_costs_are_events_and_what_the_cache_saved(self) -> None:
-        """Costs are events by category and service, and calls that the cache saved (only dsops' own trail knows)."""
+        """Costs are events by category and service.
+
+        The section also has the calls that the cache saved, which only dsops' own trail records.
+        """
         part = section(busy_report(), "costs")
         assert part.one("p", "lead").text == "Events by category: 33,113 Data, 19,197 Management."
         assert "5,431 calls did not have to be made." in part.text
@@ -256,14 +262,17 @@ class TestMetrics:
         assert (part.one("caption").text, part.all("th")[0].text) == (f"Requests for sessions by {by}", head)
 
     def test_what_was_not_asked_is_left_out(self) -> None:
-        """A question that was not asked has no section: an empty one would look as if all is well."""
+        """A question that the report does not answer has no section.
+
+        An empty section would look as if all is well.
+        """
         report = only(answer("failures"))
         page = read(page_of(report))
         assert [element.text for element in page.all("h2")] == ["What was read", "What is unusual", "Failures"]
         assert "does not include these questions" in section(report, "unusual").text
 
     def test_empty_sections_are_one_line(self) -> None:
-        """Sections without data are one line: no table, no plot, no empty paragraph."""
+        """A section without data is one line, without table, plot or empty paragraph."""
         page = read(page_of(empty_report()))
         assert not page.all("table")
         assert not page.all("svg")
@@ -271,10 +280,10 @@ class TestMetrics:
 
 
 class TestAlone:
-    """The page is self-contained and runs nothing."""
+    """The page is self-contained and runs no code."""
 
     def test_the_policy_comes_before_everything_it_forbids(self) -> None:
-        """The Content-Security-Policy stands before everything it forbids: loads, scripts, forms, base."""
+        """The Content-Security-Policy precedes everything that it forbids: loads, scripts, forms, base."""
         head = read(page_of(busy_report())).one("head")
         first = head.all("meta")[1]
         assert (first["http-equiv"], first["content"]) == ("Content-Security-Policy", POLICY)
@@ -282,7 +291,7 @@ class TestAlone:
         assert POLICY.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:")
 
     def test_nothing_is_named_that_could_be_loaded(self) -> None:
-        """The page has no script, no source and no URL but links within the page and an empty icon."""
+        """The page has no script, no source and no URL except links within the page and an empty icon."""
         text = page_of(busy_report())
         page = read(text)
         assert not page.all("script")
@@ -306,7 +315,7 @@ class TestAlone:
         assert len(page_of(large).encode()) < 1_000_000
 
     def test_colours_can_be_told_apart(self) -> None:
-        """Text has a contrast of 7 to 1 and shapes 3 to 1, light and dark (WCAG 2.2, 1.4.6 and 1.4.11)."""
+        """Text has a contrast of 7:1 and shapes 3:1, in light and dark mode (WCAG 2.2, 1.4.6 and 1.4.11)."""
         for palette in (LIGHT, DARK):
             for ground in ("paper", "box"):
                 for text in ("ink", "soft", "link"):

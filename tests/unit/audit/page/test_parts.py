@@ -13,7 +13,7 @@ class TestTable:
     """A table of an answer's rows."""
 
     def test_a_cell_is_shown_as_what_it_is(self) -> None:
-        """Cells show durations with units, UTC times, right-aligned numbers with commas, and a dash for nothing."""
+        """Cells show durations with units, times in UTC, right-aligned numbers with commas, and a dash for no value."""
         rows = answer("durations", (ROLES[0], 1411, 20, 3600, 43200, None, None)).records()
         parsed = read(table("Durations", ("role", "sessions", "asked_max", "used_max"), rows))
         assert [element.text for element in parsed.all("th")] == ["Role", "Sessions", "Asked, most", "Used, most"]
@@ -25,7 +25,7 @@ class TestTable:
         assert parsed.one("caption").text == "Durations"
 
     def test_a_long_one_is_cut_and_says_so(self) -> None:
-        """A table longer than MOST_ROWS is cut, and a line says how many rows there are."""
+        """A table with more than MOST_ROWS rows is cut, and a line says how many rows there are."""
         rows = answer("saved", *((f"Call{index}", index) for index in range(MOST_ROWS + 1))).records()
         parsed = read(folded("Calls", ("name", "calls"), rows))
         assert len(parsed.all("tr")) == MOST_ROWS + 1
@@ -35,10 +35,10 @@ class TestTable:
 
 
 class TestPairs:
-    """Role requests between accounts."""
+    """Role requests between pairs of accounts."""
 
     def test_few_are_bars(self) -> None:
-        """Few account pairs are bars, with refusals in words."""
+        """Few account pairs are drawn as bars, with refusals as text."""
         rows = answer(
             "accounts",
             (ACCOUNTS[0], ACCOUNTS[1], 20, 5, 1, 1, START, END),
@@ -51,7 +51,7 @@ class TestPairs:
         ]
 
     def test_many_are_a_matrix_with_every_call_in_it(self) -> None:
-        """Many account pairs are a matrix of at most twelve by twelve; the rest is summed, nothing is lost."""
+        """Many account pairs are a matrix of at most twelve by twelve; the rest is summed up, so the total stays."""
         rows = answer("accounts", *many_pairs(200)).records()
         parsed = read(pairs(rows)).one("table", "matrix")
         assert [len(row.all("td")) for row in parsed.all("tr")] == [1] + [12] * 12
@@ -62,7 +62,7 @@ class TestPairs:
         assert sum(result_text) == sum(int(str(row["calls"])) for row in rows)
 
     def test_what_was_refused_has_a_sign(self) -> None:
-        """Refusals have a sign in the cell, not only a colour."""
+        """A matrix cell with refusals has a sign in addition to the colour."""
         cells = read(pairs(answer("accounts", *many_pairs(30)).records())).all("td")
         for cell in cells:
             assert ("†" in cell.text) == ("refused" in cell.attributes.get("title", "")), cell  # type: ignore[operator]
@@ -79,7 +79,7 @@ class TestChains:
     """Chains of sessions with three or more hops."""
 
     def test_what_chains_share_is_drawn_once(self) -> None:
-        """Chains over one jump role share its node, and each end has its number of sessions."""
+        """Chains that use one jump role share its node, and each end shows its number of sessions."""
         jump, deploy, read_role = ROLES[5], ROLES[0], ROLES[2]
         rows = answer(
             "chains",
@@ -107,7 +107,7 @@ class TestChains:
         assert len(parsed.all("path")) == 7
 
     def test_a_principal_may_have_a_separator_in_its_name(self) -> None:
-        """A principal's name may contain the separator: the number of hops decides where it ends."""
+        """A principal's name may contain the separator: the number of hops decides where the name ends."""
         assert parts_of("a > b > R1 > R2 > R3", 3) == ["a > b", "R1", "R2", "R3"]
         assert parts_of("a > R1", 3) == ["a", "R1"]
         assert parts_of("", 0) == [""]

@@ -1,4 +1,4 @@
-"""Plots on the report's page: lengths of bars, heights of columns, positions of marks."""
+"""Plots on the report's page: lengths of bars, heights of columns, positions of markers."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def lengths(plot: Node) -> list[str]:
-    """The length of each bar; "" where none is drawn."""
+    """Return the length of each bar; "" if none is drawn."""
     drawn = [bar.all("rect", "fill") for bar in plot.all("svg", "bar")]
     return [rectangles[0]["width"] if rectangles else "" for rectangles in drawn]
 
 
 def rows(*values: int) -> list[Bar]:
-    """Bars with these numbers."""
+    """Return bars with these numbers."""
     return [Bar(Markup(f"number {index}"), value) for index, value in enumerate(values)]
 
 
@@ -36,30 +36,30 @@ class TestBars:
         assert plot.all("title")[0].text == "40 calls"
 
     def test_one_number_fills_its_line(self) -> None:
-        """A single number's bar is 100 % long."""
+        """The bar of a single number is 100 % long."""
         assert lengths(read(bars(rows(7), "calls"))) == ["100%"]
 
     def test_zeros_have_no_length(self) -> None:
-        """Zeros have no bar and cause no division by zero."""
+        """A zero has no bar and causes no division by zero."""
         assert lengths(read(bars(rows(0, 0), "calls"))) == ["", ""]
 
     def test_ten_thousand_are_cut(self) -> None:
-        """Of ten thousand rows the largest are drawn, and a line says of how many."""
+        """Of ten thousand rows the largest are drawn, and a line gives the total number."""
         plot = read(bars(rows(*range(10_000, 0, -1)), "calls"))
         assert len(plot.all("li")) == MOST_BARS
         assert plot.one("p", "more").text == "The 12 largest of 10,000."
         assert not read(bars(rows(1, 1), "calls")).all("p")
 
     def test_who_listens_is_spared_the_picture(self) -> None:
-        """Bars are hidden from screen readers: the number is text beside them."""
+        """Bars are hidden from screen readers, because the number is text beside the bar."""
         assert {element["aria-hidden"] for element in read(bars(rows(1, 2), "calls")).all("svg")} == {"true"}
 
 
 class TestUses:
-    """Bars of session time used against time asked for."""
+    """Bars that show the used share of the requested session time."""
 
     def test_the_bar_is_the_usual_share_and_the_mark_the_longest(self) -> None:
-        """The bar is the usual session's share of time used, the mark the longest session's."""
+        """The bar is the used share of a typical session, the marker that of the longest."""
         plot = read(uses([Use(Markup("a"), 3600, 3600, 1800, 2700)]))
         assert lengths(plot) == ["50%"]
         assert plot.one("line", "mark")["x1"] == "75%"
@@ -69,7 +69,7 @@ class TestUses:
         )
 
     def test_what_was_never_used_has_neither(self) -> None:
-        """A session that was never used has neither bar nor mark, and a text says so."""
+        """A role whose sessions were never used has neither bar nor marker, and a text says so."""
         plot = read(uses([Use(Markup("a"), 900, 900, None, None)]))
         assert (lengths(plot), plot.all("line", "mark")) == ([""], [])
         assert plot.one("span", "value").text == plot.one("title").text == "never used"
@@ -92,7 +92,7 @@ class TestUses:
     def test_a_share_stays_between_nothing_and_all(
         self, used: int | None, asked: int | None, share: float | None
     ) -> None:
-        """A share is between 0 and 1, whatever the log says: clocks differ by seconds."""
+        """A share is always between 0 and 1, even if clocks in the log differ by seconds."""
         assert share_of(used, asked) == share
 
 
@@ -100,12 +100,12 @@ class TestTimeline:
     """Columns over time."""
 
     def columns(self, *values: int) -> Node:
-        """The plot of one column per hour from noon on."""
+        """Return a plot with one column per hour from noon on."""
         bins = bins_of(NOON + timedelta(hours=hour) for hour in range(len(values)))
         return read(timeline("plot", "Sessions", bins, values)).one("svg", "plot")
 
     def test_columns_are_as_high_as_their_numbers(self) -> None:
-        """Columns are proportional on an axis that ends at a round number."""
+        """Column heights are proportional to the numbers, on an axis that ends at a round number."""
         plot = self.columns(4, 2, 0, 1)
         drawn = plot.all("rect", "fill")
         assert [float(rectangle["height"]) for rectangle in drawn] == [112, 56, 28]
@@ -123,22 +123,22 @@ class TestTimeline:
         ]
 
     def test_columns_stand_in_their_hours(self) -> None:
-        """Each hour has its quarter of the width; a zero leaves it empty."""
+        """Of four hours each column has its quarter of the width; a zero leaves its quarter empty."""
         lefts = [float(element["x"].removesuffix("%")) for element in self.columns(4, 2, 0, 1).all("rect", "fill")]
         assert [left // 25 for left in lefts] == [0, 1, 3]
 
     def test_what_is_not_nothing_is_seen(self) -> None:
-        """A number above zero has a visible column, even one beside a million."""
+        """A number above zero has a visible column, even beside a million."""
         assert float(self.columns(1_000_000, 1).all("rect", "fill")[1]["height"]) == 1.5
 
     def test_all_zero_is_an_empty_plot(self) -> None:
-        """All zeros give an empty plot with axes."""
+        """If all numbers are zero, the plot has only its axes."""
         plot = self.columns(0, 0, 0)
         assert not plot.all("rect", "fill")
         assert [element.text for element in plot.all("text")][:2] == ["0", "1"]
 
     def test_one_hour_is_no_wall(self) -> None:
-        """A single column is as narrow as one of a dozen."""
+        """A single column is as narrow as one of twelve."""
         assert self.columns(9).one("rect", "fill")["width"] == "8%"
 
     def test_who_does_not_see_it_is_told(self) -> None:

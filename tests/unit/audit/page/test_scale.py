@@ -1,4 +1,4 @@
-"""Axes: round ends for counts, even spans for times, few labels for narrow screens."""
+"""Axes of plots: round ends for counts, even intervals for times, few labels for narrow screens."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ NOON_SECONDS = 1795176000
     ],
 )
 def test_an_axis_of_counts_ends_at_a_round_number(largest: int, ticks: list[int]) -> None:
-    """A count axis ends at a round number in at most four whole steps, at or above the largest value."""
+    """A count axis ends at a round number, at or above the largest value, in at most four whole steps."""
     assert count_ticks(largest) == ticks
 
 
 def test_an_axis_is_never_too_short() -> None:
-    """For every number up to 10,000 the axis reaches it in whole steps and ends below twice the number."""
+    """For every number up to 10,000 the axis includes it, has whole steps, and ends below twice the number."""
     for largest in range(1, 10_001):
         ticks = count_ticks(largest)
         assert largest <= ticks[-1] < 2 * largest + 1
@@ -52,7 +52,7 @@ def test_an_axis_is_never_too_short() -> None:
 
 
 def test_one_hour_is_one_column() -> None:
-    """A single hour is one column of an hour."""
+    """A single hour is drawn as one column of an hour."""
     assert bins_of([NOON]) == Bins(NOON_SECONDS, HOUR, 1)
     assert seconds(NOON) == NOON_SECONDS
 
@@ -62,21 +62,21 @@ def test_one_hour_is_one_column() -> None:
     [(MOST_BINS, HOUR), (MOST_BINS + 1, 2 * HOUR), (24 * 40, 12 * HOUR), (24 * 100, DAY), (24 * 365, 7 * DAY)],
 )
 def test_spans_are_as_short_as_they_can_be(hours: int, step: int) -> None:
-    """Columns span an hour while few enough, then round multiples."""
+    """A column covers one hour if there are few enough, otherwise a round multiple."""
     bins = bins_of(NOON + timedelta(hours=hour) for hour in range(hours))
     assert bins.step == step
     assert bins.number <= MOST_BINS
 
 
 def test_weeks_begin_on_monday() -> None:
-    """Columns of weeks start on Monday, not on the weekday of 1 Jan 1970."""
+    """Columns of a week start on Monday, not on the weekday of 1 Jan 1970 (Thursday)."""
     bins = bins_of([NOON, NOON + timedelta(days=300)])
     assert bins.step == 7 * DAY
     assert datetime.fromtimestamp(bins.start, UTC).weekday() == 0
 
 
 def test_sums_keep_every_number() -> None:
-    """Sums over columns add up to the input, whatever the span."""
+    """The sums of the columns add up to the sum of the input, whatever interval a column covers."""
     rows = [(NOON + timedelta(hours=hour), hour) for hour in range(10_000)]
     bins = bins_of(time for time, _ in rows)
     assert sum(bins.sums(rows)) == sum(value for _, value in rows)
@@ -85,7 +85,7 @@ def test_sums_keep_every_number() -> None:
 
 
 def test_every_year_that_a_clock_can_say_is_drawn() -> None:
-    """Years 1 to 9999 are drawn with ticks inside that range: a tick outside would be no valid date."""
+    """Years 1 to 9999 are drawn with ticks inside that range, since a tick outside would be no valid date."""
     bins = bins_of([datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)])
     assert bins.number <= MOST_BINS
     assert 1 <= len(time_ticks(bins)) <= 4
@@ -93,7 +93,7 @@ def test_every_year_that_a_clock_can_say_is_drawn() -> None:
 
 
 def test_labels_are_few_and_round() -> None:
-    """Labels are hours within a day, days within a year, months beyond."""
+    """Labels are hours if the plot covers a day, days if it covers a year, otherwise months."""
     day = time_ticks(bins_of([NOON, NOON + timedelta(hours=10)]))
     assert list(day.values()) == ["12:00", "15:00", "18:00", "21:00"]
     week = time_ticks(bins_of(NOON + timedelta(hours=hour) for hour in range(7 * 24)))
@@ -104,7 +104,7 @@ def test_labels_are_few_and_round() -> None:
 
 
 def test_spans_are_told_in_words() -> None:
-    """`step_words` names a column's span, `span_words` the plot's first and last day."""
+    """`step_words` describes a column's interval, `span_words` the first and last day of the plot."""
     hour = bins_of([NOON])
     assert (step_words(hour), span_words(hour)) == ("hour", "20 Nov 2026")
     assert step_words(Bins(0, 2 * HOUR, 3)) == "2 hours"
@@ -113,7 +113,7 @@ def test_spans_are_told_in_words() -> None:
 
 
 def test_one_wrong_clock_does_not_squeeze_all_others() -> None:
-    """`usual_span` leaves out a record of 1970 beside a day's, and nothing of a long, even log."""
+    """`usual_span` excludes a record of 1970 from a log of one day, and nothing from a long, even log."""
     day = [NOON + timedelta(hours=hour) for hour in range(24)]
     assert usual_span([datetime(1970, 1, 1, tzinfo=UTC), *day]) == (day[0], day[-2])
     even = [NOON + timedelta(days=number) for number in range(500)]

@@ -39,7 +39,7 @@ def test_a_duration_has_its_two_largest_units(seconds: int, words: str) -> None:
     [(0, "0"), (999, "999"), (1000, "1k"), (1299, "1.2k"), (35_999, "35k"), (999_999, "999k"), (2_150_000, "2.1M")],
 )
 def test_a_compact_number_never_rounds_up(number: int, text: str) -> None:
-    """A compact number is rounded down: 999,999 is not 1M."""
+    """A compact number is rounded down: 999,999 is not shown as 1M."""
     assert compact(number) == text
 
 
@@ -66,12 +66,12 @@ def test_numbers_have_commas_and_nouns_their_number() -> None:
     ],
 )
 def test_a_share_is_never_rounded_to_none_or_all(part: int, whole: int, text: str) -> None:
-    """A share is never rounded to 0 % or 100 % unless exact."""
+    """A share is shown as 0 % or 100 % only if it is exactly that."""
     assert share(part, whole) == text
 
 
 def test_times_are_utc_and_whole_seconds() -> None:
-    """Times are UTC in whole seconds, with a machine-readable attribute."""
+    """Times are shown in UTC with whole seconds, and have a machine-readable attribute."""
     time = datetime(2026, 11, 20, 12, 0, 0, 999, tzinfo=timezone(timedelta(hours=1)))
     shown_text = read(moment(time)).one("time")
     assert (shown_text.text, shown_text["datetime"]) == ("2026-11-20 11:00:00", "2026-11-20T11:00:00Z")
@@ -79,14 +79,14 @@ def test_times_are_utc_and_whole_seconds() -> None:
 
 
 def test_a_role_is_named_by_its_path_and_account() -> None:
-    """A role is shown by path, name and account; the full ARN is the title."""
+    """A role is shown by path, name and account; the element's title has the full ARN."""
     shown_text = read(name(ROLE))
     assert shown_text.text == "ci/Deploy 123456789012"
     assert shown_text.all("span")[0]["title"] == ROLE
 
 
 def test_a_role_of_identity_center_keeps_the_name_that_tells_it_apart() -> None:
-    """A role of IAM Identity Center is shown without AWS's long path and random suffix; others keep theirs."""
+    """A role of IAM Identity Center is shown without AWS's long path and random suffix; other roles keep theirs."""
     reserved = "aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_AdministratorAccess_efee0f83d1c158a9"
     shown_text = read(name(f"arn:aws:iam::123456789012:role/{reserved}"))
     assert shown_text.text == "aws-reserved/…/AWSReservedSSO_AdministratorAccess_efee0f83d1c158a9 123456789012"
@@ -99,7 +99,7 @@ def test_a_role_of_identity_center_keeps_the_name_that_tells_it_apart() -> None:
     ["arn:aws:s3::123456789012:role/Deploy", "arn:aws:iam::12345:role/Deploy", "arn:aws:iam::123456789012:", "Deploy"],
 )
 def test_what_is_no_arn_of_iam_is_shown_as_it_is(text: str) -> None:
-    """Text that is not an IAM role ARN is shown unchanged, so it cannot pass for a role."""
+    """A text that is not an IAM role ARN is shown unchanged, so that it cannot be mistaken for a role."""
     assert read(name(text)).text == text
 
 

@@ -1,4 +1,4 @@
-"""For each lint rule, documents in which it must and must not find something, each with a sentence."""
+"""Examples for each lint rule: documents with a finding and without one, each with an explaining sentence."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BUCKET = "arn:aws:s3:::bucket"
 
 
 class Example(NamedTuple):
-    """A document and a rule that must, or must not, find something in it."""
+    """A document in which one rule must find a fault, or must find none."""
 
     code: str
     is_found: bool
@@ -40,33 +40,33 @@ def _add(code: str, sentence: str, kind: PolicyKind | None, document: str | Json
 
 
 def yes(code: str, sentence: str, kind: PolicyKind | None, document: str | Json) -> None:
-    """Add a document in which the rule must find something."""
+    """Register a document in which the rule must find a fault."""
     _add(code, sentence, kind, document, is_found=True)
 
 
 def no(code: str, sentence: str, kind: PolicyKind | None, document: str | Json) -> None:
-    """Add a document in which the rule must find nothing."""
+    """Register a document in which the rule must find nothing."""
     _add(code, sentence, kind, document, is_found=False)
 
 
 def trust(principal: Json, action: Json = "sts:AssumeRole", **elements: Json) -> dict[str, Json]:
-    """A statement of a trust policy."""
+    """Return a statement of a trust policy."""
     return allow(action, None, Principal=principal, **elements)
 
 
 def web(condition: Json = None, provider: str = GITHUB) -> dict[str, Json]:
-    """A statement that trusts an OIDC provider."""
+    """Return a statement that trusts an OIDC provider."""
     elements = {"Condition": condition} if condition else {}
     return trust({"Federated": provider}, "sts:AssumeRoleWithWebIdentity", **elements)
 
 
 def when(**operators: Json) -> dict[str, Json]:
-    """An Allow of everything under a condition; `Set__X` stands for `Set:X`."""
+    """Return an Allow of everything under a condition; a keyword `Set__X` stands for the operator `Set:X`."""
     return allow(Condition={operator.replace("__", ":"): keys for operator, keys in operators.items()})
 
 
 def unless(**operators: Json) -> dict[str, Json]:
-    """A Deny of everything under a condition."""
+    """Return a Deny of everything under a condition."""
     return deny(Condition={operator.replace("__", ":"): keys for operator, keys in operators.items()})
 
 
@@ -147,7 +147,7 @@ no("policy.only-denies", "one that allows something too", None, policy(allow(), 
 
 
 def of_size(size: int, kind: PolicyKind) -> str:
-    """A policy of exactly this many characters."""
+    """Return a policy of exactly this many characters."""
     action, resource = ("sts:AssumeRole", None) if kind == "trust" else ("s3:GetObject", f"{BUCKET}/*")
     elements = {"Principal": {"AWS": THEM}} if kind in {"trust", "resource"} else {}
     document = {"Version": "2012-10-17", "Statement": [allow(action, resource, Sid="", **elements)]}
@@ -303,7 +303,7 @@ no("service.any-source-role", "an instance's role", "trust", trust({"Service": "
 
 
 def subject(operator: str, value: Json) -> dict[str, Json]:
-    """A statement that trusts GitHub's provider for these subjects."""
+    """Return a statement that trusts GitHub's OIDC provider for these subjects."""
     operators: dict[str, dict[str, Json]] = {"StringEquals": dict(AUDIENCE)}
     operators.setdefault(operator, {})[SUBJECT] = value
     return web(operators)

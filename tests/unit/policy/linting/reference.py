@@ -1,4 +1,4 @@
-"""A small service reference, so that tests do not change with AWS's data; and helpers to lint a document."""
+"""A small service reference, so that tests are independent of AWS's data, and helpers to lint a document."""
 
 from __future__ import annotations
 
@@ -62,33 +62,33 @@ _OTHERS = {"saml": "sts", "token.actions.githubusercontent.com": "sts"}
 
 
 class FewServices:
-    """A service reference that knows SERVICES only."""
+    """A service reference that contains only the services in SERVICES."""
 
     def services(self) -> Collection[str]:
-        """The prefixes of all services."""
+        """Return the prefixes of all services."""
         return SERVICES.keys()
 
     def service(self, prefix: str) -> ServiceFacts | None:
-        """A service, or None."""
+        """Return the service with this prefix, or None."""
         return SERVICES.get(prefix)
 
     def key_owner(self, lower: str) -> ServiceFacts | None:
-        """STS for condition keys of identity providers, else the service of the key's prefix."""
+        """Return STS for condition keys of identity providers, otherwise the service of the key's prefix."""
         return SERVICES.get(_OTHERS.get(lower.partition(":")[0], ""))
 
 
 def report(document: str | Json, kind: PolicyKind | None = None, *, has_reference: bool = True) -> LintReport:
-    """The lint report of a text, or of a document dumped as JSON."""
+    """Return the lint report of a text, or of a document dumped as JSON."""
     written = document if isinstance(document, str) else json.dumps(document)
     reference = FewServices() if has_reference else None
     return lint(parse_json(written, "p.json"), len(written), kind, reference=reference)
 
 
 def codes(document: str | Json, kind: PolicyKind | None = None, *, has_reference: bool = True) -> list[str]:
-    """The codes of all findings, in the order of lines."""
+    """Return the codes of all findings, sorted by line."""
     return [finding.rule.code for finding in report(document, kind, has_reference=has_reference).findings]
 
 
 def policy(*statements: Json, version: str = "2012-10-17") -> str:
-    """A document of these statements."""
+    """Return a policy document of these statements."""
     return text(*statements, version=version)

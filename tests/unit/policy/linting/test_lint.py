@@ -1,4 +1,4 @@
-"""The linter as a whole: lines, order and policy kinds; limits of the report; secrets."""
+"""The linter as a whole: lines and order of findings, policy kinds, limits of the report, and secrets."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 
 def placed(document: str, kind: PolicyKind | None = None) -> list[tuple[int, str]]:
-    """Line and code of each finding."""
+    """Return line and code of each finding."""
     return [(finding.line, finding.rule.code) for finding in report(document, kind).findings]
 
 
 def page(heading: str) -> str:
-    """The founding page's JSON block below this heading."""
+    """Return the founding page's JSON block below this heading."""
     return next(block.text for block in blocks("json") if heading in block.heading)
 
 
 class TestFoundingPage:
-    """The policies on the founding page, unchanged."""
+    """The linter reports on the policies of the founding page, unchanged."""
 
     def test_comments_and_the_duplicate_key_are_told_in_line_order(self) -> None:
-        """Comments and the duplicate key are found in line order, with a note between them on a named user."""
+        """The report has comments and the duplicate key in line order, with a note between them on a named user."""
         assert placed(page("Trust Policy Issues")) == [
             (6, "syntax.comment"),
             (7, "principal.one-user"),
@@ -42,7 +42,7 @@ class TestFoundingPage:
         ]
 
     def test_naming_a_user_is_valid(self) -> None:
-        """Naming a user is a note, no error: narrower than the account root, and enough in the role's own account."""
+        """A policy that names a user gets a note, not an error: naming a user is narrower than the account root."""
         lint_report = next(finding for finding in report(page("Trust Policy Issues")).findings if finding.line == 7)
 
         assert lint_report.severity == "note"
@@ -50,7 +50,7 @@ class TestFoundingPage:
         assert "enough by itself" in lint_report.message
 
     def test_the_trust_policy_is_fine(self) -> None:
-        """The page's trust policy, which asks for an external ID and an address, has no findings."""
+        """The page's trust policy, which requires an external ID and an address, has no findings."""
         lint_report = report(page("Trust Policy (in target account)"))
 
         assert (lint_report.kind, lint_report.findings) == ("trust", ())
@@ -62,7 +62,7 @@ class TestFoundingPage:
         assert (lint_report.kind, lint_report.findings) == ("identity", ())
 
     def test_private_addresses_are_never_seen_and_a_user_id_is_one_user(self) -> None:
-        """The page's block of conditions, a fragment of a statement, is checked: private addresses never match."""
+        """The linter checks the page's block of conditions, a fragment: private addresses never match."""
         document = page("4. Use Condition Keys")
 
         assert placed(document) == [
@@ -73,7 +73,7 @@ class TestFoundingPage:
         assert "10.0.0.0/8, 172.16.0.0/12" in report(document).findings[1].message
 
     def test_the_session_policy_that_only_denies_leaves_nothing(self) -> None:
-        """A session policy that only denies allows nothing, which is a finding; the one that allows reading is fine."""
+        """A session policy with only Deny statements has a finding; the page's policy that allows reading has none."""
         block = next(block.text for block in blocks("yaml") if "Least Privilege" in block.heading)
         denies = parse_yaml(block, "p.yaml").root
         text = denies.get("session_policy").text  # type: ignore[union-attr]
@@ -88,10 +88,10 @@ class TestFoundingPage:
 
 
 class TestLines:
-    """The line of a finding."""
+    """The line that each finding reports."""
 
     def test_each_value_has_its_own_line(self) -> None:
-        """A finding about one value of a list has that value's line."""
+        """A finding about one value of a list reports that value's line."""
         document = """{
           "Version": "2012-10-17",
           "Statement": [{
@@ -120,7 +120,7 @@ class TestLines:
         assert [finding.path for finding in findings] == ["Statement[1].Condition.StringEquals.aws:userid"]
 
     def test_yaml_has_lines_too(self) -> None:
-        """Findings in YAML have lines, too."""
+        """Findings in YAML documents have lines, too."""
         text = "Version: '2012-10-17'\nStatement:\n  - Effect: Allow\n    Action: s3:GetObjects\n    Resource: '*'\n"
         findings = lint(parse_yaml(text, "p.yaml"), len(text), reference=FewServices()).findings
 
@@ -135,7 +135,7 @@ class TestLines:
 
 
 class TestKinds:
-    """Recognition of a policy's kind."""
+    """How the linter detects a policy's kind."""
 
     @pytest.mark.parametrize(
         ("statement", "kind"),
@@ -157,14 +157,14 @@ class TestKinds:
         assert lint_report.reason
 
     def test_a_given_kind_counts(self) -> None:
-        """A kind that is passed is used, and the report gives no reason."""
+        """If the caller passes a kind, the linter uses it and the report gives no reason."""
         lint_report = report(policy(allow("sts:AssumeRole")), "session")
 
         assert (lint_report.kind, lint_report.reason) == ("session", "")
 
     @pytest.mark.parametrize("text", ["", "[]", "{}", "12", '{"Statement": 3}', '{"Statement": [3, null]}', "{"])
     def test_what_is_no_policy_has_a_kind_too(self, text: str) -> None:
-        """Text that is no policy is reported as an identity policy with errors."""
+        """A text that is not a policy is reported as an identity policy with errors."""
         lint_report = report(text)
 
         assert lint_report.kind == "identity"
@@ -172,10 +172,10 @@ class TestKinds:
 
 
 class TestCutShort:
-    """Limits for large policies and many findings."""
+    """Limits of the report for large policies and many findings."""
 
     def test_a_hundred_of_each_rule_are_told_and_the_others_counted(self) -> None:
-        """A hundred findings of each rule are listed and the rest counted; other rules' findings stay."""
+        """The report lists a hundred findings of each rule and counts the rest; other rules are not affected."""
         lint_report = report(policy(*[allow("s3:GetObjects")] * 150, allow("s4:GetObject")), "identity")
 
         assert [finding.rule.code for finding in lint_report.findings].count("action.unknown") == 100
@@ -185,7 +185,7 @@ class TestCutShort:
         assert lint_report.counts == {"error": 0, "warning": 152, "note": 0}
 
     def test_time_grows_with_the_size_and_no_faster(self) -> None:
-        """Linting takes linear time: four times the statements take about four times as long."""
+        """Linting takes linear time: four times as many statements take about four times as long."""
 
         def seconds(count: int) -> float:
             statement = allow(
@@ -202,7 +202,7 @@ class TestCutShort:
         assert seconds(2000) < 12 * min(seconds(500) for _ in range(3))
 
     def test_beyond_what_aws_takes_no_name_is_looked_up(self) -> None:
-        """A policy beyond AWS's size limit is not checked against the service reference, but by all other rules."""
+        """If a policy exceeds AWS's size limit, the linter skips the service reference and applies all other rules."""
         answer = report(policy(*[allow("s3:GetObjects", Condition={"Bool": {"aws:Tokn": "true"}})] * 2000), "identity")
         rule_codes = [finding.rule.code for finding in answer.findings]
 
@@ -216,7 +216,7 @@ SECRET = "agreed-0123456789"
 
 
 class TestSecrets:
-    """External IDs are never shown."""
+    """No finding shows an external ID."""
 
     @pytest.mark.parametrize(
         "condition",
@@ -237,7 +237,7 @@ class TestSecrets:
         ],
     )
     def test_no_finding_has_it(self, condition: Json) -> None:
-        """No finding shows an external ID, whatever is wrong with its condition."""
+        """No finding shows an external ID, whatever mistake its condition contains."""
         statement = allow("sts:AssumeRole", None, Principal={"AWS": "444455556666"}, Condition=condition)
         for kind in ("trust", "identity", None):
             assert SECRET not in repr(report(policy(statement), kind))
@@ -248,7 +248,7 @@ class TestSecrets:
 
 
 def test_notes_leave_a_policy_clean() -> None:
-    """Notes leave a policy clean, warnings do not."""
+    """A policy with only notes counts as clean; one with warnings does not."""
     note = report(policy(allow("sts:AssumeRole", None, Principal={"AWS": "444455556666"})))
     warning = report(policy(allow("s3:GetObjects")))
 
@@ -257,7 +257,7 @@ def test_notes_leave_a_policy_clean() -> None:
 
 
 def test_a_comment_is_a_note_where_comments_belong() -> None:
-    """Comments are a note in a .jsonc file, whose reader removes them, and an error elsewhere."""
+    """Comments get a note in a .jsonc file, whose reader removes them, and an error in any other file."""
     text = '{"Version": "2012-10-17", // now\n"Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}'
     lint_report = lint(parse_json(text, "p.jsonc"), len(text), has_comments=True)
 
@@ -286,7 +286,7 @@ def test_one_mistake_does_not_hide_another() -> None:
 
 
 def test_a_bare_statement_is_checked_by_the_grammar_too() -> None:
-    """A bare statement is checked by the grammar for what it has, not for what it lacks."""
+    """For a bare statement the linter checks the elements that it has, and does not report missing ones."""
     document = json.dumps({"Effect": "allow", "Action": "s3:*"})
 
     assert codes(document) == ["grammar.fragment", "grammar.effect"]
@@ -303,7 +303,7 @@ def test_a_bare_statement_is_checked_by_the_grammar_too() -> None:
     ],
 )
 def test_a_private_range_has_a_consequence(condition: str, effect: str, consequence: str) -> None:
-    """A private range in aws:SourceIp has a consequence that depends on operator and effect."""
+    """The finding on a private range in aws:SourceIp describes a consequence that depends on operator and effect."""
     statement = allow(Condition={condition: {"aws:SourceIp": "10.0.0.0/8"}}) | {"Effect": effect}
 
     assert [finding.message for finding in report(policy(allow(), statement), "identity").findings] == [
@@ -326,5 +326,5 @@ def test_a_private_range_has_a_consequence(condition: str, effect: str, conseque
     ],
 )
 def test_hints_say_what_to_write(statement: Json, hint: str) -> None:
-    """A finding's hint names the value that was probably meant."""
+    """The hint of a finding names the value that the author probably meant."""
     assert hint in [finding.hint for finding in report(policy(statement)).findings]

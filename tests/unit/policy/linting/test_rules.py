@@ -1,4 +1,4 @@
-"""Each rule finds what it is meant to find, and nothing else."""
+"""Each lint rule reports its faulty examples and does not report its correct ones."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def _id(example: Example) -> str:
 
 @pytest.mark.parametrize("example", FOUND, ids=_id)
 def test_it_is_found(example: Example) -> None:
-    """Each example document with a fault is reported by the rule that it is for."""
+    """Each example document with a fault is reported by the rule for that fault."""
     assert example.code in codes(example.document, example.kind)
 
 
 @pytest.mark.parametrize("example", NOT_FOUND, ids=_id)
 def test_it_is_not_found(example: Example) -> None:
-    """The rule does not report this document."""
+    """The rule does not report the correct example document."""
     assert example.code not in codes(example.document, example.kind)
 
 
@@ -45,7 +45,7 @@ def test_codes_are_stable_names() -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
 def test_every_rule_says_what_why_how_and_from_where(rule: object) -> None:
-    """Every rule has all texts; `what` and `cure` are used within a line and have no full stop."""
+    """Every rule has all its texts; `what` and `cure` appear within a line, so they have no full stop."""
     assert isinstance(rule, tuple)
     assert all(rule)
     _, _, what, why, cure, _ = rule

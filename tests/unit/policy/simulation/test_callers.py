@@ -63,25 +63,25 @@ def test_a_caller_is_read_from_its_arn_or_name(text: str, principal: tuple[str, 
     ],
 )
 def test_who_can_not_call_is_refused(text: str, why: str) -> None:
-    """A text that is no caller is refused with what to write instead."""
+    """A text that is not a caller is refused, and the error says what to write instead."""
     with pytest.raises(ValueError, match=why):
         read_caller(text)
 
 
 def test_the_path_and_the_id_of_a_role_can_be_said() -> None:
-    """A role's path and unique id can be passed beside its session's ARN, which has neither."""
+    """A case can give a role's path and unique ID in addition to its session's ARN, which contains neither."""
     caller = read_caller(SESSION, role_arn=f"arn:aws:iam::{ACCOUNT}:role/ci/Deploy", unique_id="AROAEXAMPLE0000000001")
 
     assert (caller.issuer_arn, caller.unique_id) == (f"arn:aws:iam::{ACCOUNT}:role/ci/Deploy", "AROAEXAMPLE0000000001")
 
 
 def context(principal: Principal, said: dict[str, tuple[str, ...]] | None = None) -> dict[str, tuple[str, ...]]:
-    """The context keys of a request by this caller."""
+    """Return the context keys of a request by this caller."""
     return known_context(CaseQuestion(principal, "s3:GetObject", "arn:aws:s3:::b/k", ACCOUNT, said or {}), NOW)
 
 
 def test_a_user_signs_without_a_word_about_mfa() -> None:
-    """A user's request has no aws:MultiFactorAuthPresent key at all, which BoolIfExists lets through."""
+    """A user's request has no key aws:MultiFactorAuthPresent, so BoolIfExists lets it through."""
     keys = context(read_caller(f"arn:aws:iam::{ACCOUNT}:user/team/alice", unique_id="AIDAEXAMPLE0000000001"))
 
     assert keys == {
@@ -100,7 +100,7 @@ def test_a_user_signs_without_a_word_about_mfa() -> None:
 
 
 def test_a_session_says_that_it_has_no_mfa() -> None:
-    """A role session has MFA false and its role's PrincipalArn; a federated user has his own ARN."""
+    """A role session's context has MFA false and the role's PrincipalArn; a federated user's has the user's own ARN."""
     session = context(read_caller(SESSION, unique_id="AROAEXAMPLE0000000001"))
     federated = context(read_caller(f"arn:aws:sts::{ACCOUNT}:federated-user/bob"))
 
@@ -124,7 +124,7 @@ def test_a_service_and_a_stranger_have_no_account() -> None:
 
 
 def test_what_the_author_says_wins_in_any_case_of_letters() -> None:
-    """Context keys in the case override known ones, ignoring case; an empty value removes a key.
+    """Context keys in the case override derived ones, ignoring case; an empty value removes a key.
 
     A time sets both aws:CurrentTime and aws:EpochTime.
     """
@@ -142,7 +142,7 @@ def test_what_the_author_says_wins_in_any_case_of_letters() -> None:
 
 
 def test_a_question_keeps_values_to_itself() -> None:
-    """A question's repr shows context keys without values, since one may be an external ID."""
+    """The repr of a question shows context keys without values, since a value may be an external ID."""
     question = CaseQuestion(read_caller("anonymous"), "sts:AssumeRole", "*", "", {"sts:ExternalId": ("hush",)})
 
     assert "hush" not in repr(question)

@@ -1,4 +1,4 @@
-"""AWS's answer to a case, and its comparison with the expectation."""
+"""The outcome of a simulated case, and its comparison with the expectation."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234"
 
 
 def asked(action: str = "sts:AssumeRole", resource: str = ROLE, principal: str = ALICE, **context: str) -> CaseQuestion:
-    """A question; context keys are written with `__` for the colon."""
+    """Return a question; context keys are written with `__` in place of the colon."""
     case_context = {key.replace("__", ":"): (value,) for key, value in context.items()}
     account = resource.split(":")[4] if resource != "*" else ACCOUNT
     return CaseQuestion(read_caller(principal), action, resource, account or ACCOUNT, case_context)
 
 
 def given(**found: Policy | None) -> PolicySet:
-    """One policy in each of these places; None says that there is none."""
+    """Return a set with one policy in each of these places; None means that no policy exists there."""
     places: dict[Place, tuple[tuple[Policy, ...], ...]] = {}
     for place, value in found.items():
         places[place] = ((value,),) if value is not None else ()  # type: ignore[index]  # names are places here
@@ -44,12 +44,12 @@ def given(**found: Policy | None) -> PolicySet:
 
 
 def outcome(question: CaseQuestion, found: PolicySet, *unread: Unread) -> Outcome:
-    """The answer at noon."""
+    """Return the outcome for the question at noon."""
     return simulate(question, found, unread, NOW)
 
 
 def identity(*statements: object) -> Policy:
-    """An identity policy."""
+    """Return an identity policy."""
     return policy("identity", *statements)
 
 
@@ -59,16 +59,19 @@ TRUSTS_ALICE = trusting({"AWS": ALICE})
 
 
 class TestAnswer:
-    """Answers by `dsops.policy.evaluation.evaluate`, which has its own tests."""
+    """Outcomes that `dsops.policy.evaluation.evaluate` decides; the function has its own tests."""
 
     def test_a_trust_policy_that_names_the_account_leaves_it_to_the_callers_policies(self) -> None:
-        """Trust in the account leaves the decision to the caller's policies; a named user needs none (as on AWS)."""
+        """If the trust policy names the account, the caller's policies decide.
+
+        A user that it names needs none (as on AWS).
+        """
         assert outcome(asked(), given(trust=TRUSTS_ACCOUNT)).verdict == "implicit-deny"
         assert outcome(asked(), given(trust=TRUSTS_ACCOUNT, identity=ALLOWS)).verdict == "allow"
         assert outcome(asked(), given(trust=TRUSTS_ALICE)).verdict == "allow"
 
     def test_across_accounts_both_must_allow(self) -> None:
-        """Across accounts trust and the caller's policies must both allow."""
+        """Across accounts the trust policy and the caller's policies must both allow."""
         question = asked(resource=OTHER_ROLE)
 
         assert outcome(question, given(trust=TRUSTS_ALICE)).verdict == "implicit-deny"
@@ -79,7 +82,7 @@ class TestAnswer:
 
     @pytest.mark.parametrize("place", ["boundary", "session", "scp"])
     def test_a_limit_must_allow_too(self, place: Place) -> None:
-        """A boundary, session policy or organization level must allow as well, and its deny decides."""
+        """A boundary, session policy or organization level must allow as well; if it denies, the request is denied."""
         question = asked("secretsmanager:GetSecretValue", SECRET, f"arn:aws:iam::{ACCOUNT}:role/App")
         own = given(identity=identity(allow()))
 
@@ -88,7 +91,7 @@ class TestAnswer:
         assert outcome(question, {**own, place: ((policy(place, allow(), deny()),),)}).verdict == "explicit-deny"
 
     def test_several_session_policies_of_one_layer_add_up_and_layers_do_not(self) -> None:
-        """Session policies of one call are a union; those of the next call limit it further."""
+        """Session policies passed in one call form a union; those of the next call limit the session further."""
         question = asked("secretsmanager:GetSecretValue", SECRET, f"arn:aws:iam::{ACCOUNT}:role/App")
         reads, other = policy("session", allow("secretsmanager:*")), policy("session", allow("s3:*"))
         own = given(identity=identity(allow()))
@@ -97,7 +100,7 @@ class TestAnswer:
         assert outcome(question, {**own, "session": ((reads,), (other,))}).verdict == "implicit-deny"
 
     def test_full_access_is_on_every_level_of_resource_control_policies(self) -> None:
-        """RCPFullAWSAccess, which cannot be detached, allows on every level, so resource control policies only deny."""
+        """RCPFullAWSAccess allows on every level and cannot be detached, so resource control policies can only deny."""
         question = asked(resource=ROLE)
         far = policy("rcp", deny("sts:*", Principal="*", Condition={"StringNotEquals": {"aws:PrincipalOrgID": "o-1"}}))
         policies = {**given(trust=TRUSTS_ALICE), "rcp": ((far,), ())}
@@ -132,7 +135,7 @@ class TestAnswer:
         ],
     )
     def test_some_callers_are_refused_whatever_policies_say(self, principal: str, action: str, resource: str) -> None:
-        """Some callers are refused whatever the policies say; a user with the same request is not."""
+        """Some callers are denied whatever the policies allow; a user who sends the same request is not."""
         policy_set = given(identity=identity(allow()), session=policy("session", allow()))
         if resource == ROLE:
             policy_set = {**policy_set, **given(trust=trusting("*"))}
@@ -150,16 +153,16 @@ class TestAnswer:
 
 
 class TestNotGiven:
-    """Policies that every resource has are unknown, not absent, if they are not given."""
+    """Policies that every resource has are unknown if the case does not give them; they do not count as missing."""
 
     def test_a_role_without_a_trust_policy_gives_no_answer(self) -> None:
-        """A role's trust policy that is not given makes the answer unknown, unless the caller is denied in any case."""
+        """If the case gives no trust policy for the role, the outcome is unknown unless it is a denial anyway."""
         assert outcome(asked(), given(identity=ALLOWS)).verdict == "unknown"
         assert outcome(asked(), given(identity=identity(deny("sts:*")))).verdict == "explicit-deny"
         assert outcome(asked(), given(identity=ALLOWS, trust=None)).verdict == "implicit-deny"
 
     def test_a_key_has_a_policy_and_an_alias_has_none(self) -> None:
-        """A KMS key's policy that is not given makes the answer unknown; an alias has no policy."""
+        """If the case gives no policy for a KMS key, the outcome is unknown; an alias has no policy."""
         policies = given(identity=identity(allow("kms:*")))
 
         assert outcome(asked("kms:Decrypt", KEY), policies).verdict == "unknown"
@@ -167,17 +170,17 @@ class TestNotGiven:
         assert outcome(asked("kms:ListKeys", "*"), policies).verdict == "allow"
 
     def test_any_other_resource_without_a_policy_has_none(self) -> None:
-        """Any other resource without a given policy has none."""
+        """If the case gives no policy for any other resource, the resource has none."""
         question = asked("secretsmanager:GetSecretValue", SECRET)
 
         assert outcome(question, given(identity=identity(allow()))).verdict == "allow"
 
 
 class TestDifferences:
-    """Comparison of an answer with the expectation."""
+    """Comparison of an outcome with the expectation."""
 
     def test_each_expectation_is_met_by_its_answer_only(self) -> None:
-        """`deny` is met by implicit, explicit and undetermined denials; `unknown` meets no expectation."""
+        """`deny` accepts implicit, explicit and undetermined denials; no expectation accepts `unknown`."""
         allowed = outcome(asked(), given(trust=TRUSTS_ALICE))
         implicit = outcome(asked(), given(trust=TRUSTS_ACCOUNT))
         explicit = outcome(asked(), given(trust=TRUSTS_ALICE, identity=identity(deny())))
@@ -207,7 +210,7 @@ class TestDifferences:
         }
 
     def test_each_of_several_policies_that_had_to_allow_decides(self) -> None:
-        """If several policies had to allow, each counts as the one that decided, by kind and Sid."""
+        """If several policies had to allow, `decided_by` accepts each of them, by kind and Sid."""
         trust = trusting({"AWS": ACCOUNT}, Sid="Partner")
         answer = outcome(asked(resource=OTHER_ROLE), given(trust=trust, identity=identity(allow("sts:*", Sid="Mine"))))
 
@@ -222,14 +225,14 @@ class TestDifferences:
         )
 
     def test_what_need_not_allow_does_not_decide(self) -> None:
-        """A policy that need not allow does not decide: identity policies of a user named in the trust policy."""
+        """`decided_by` rejects a policy that did not have to allow, such as a user's whom the trust policy names."""
         answer = outcome(asked(), given(trust=TRUSTS_ALICE, identity=ALLOWS))
 
         assert differences(answer, Expected("allow", "role trust policy")) == ()
         assert differences(answer, Expected("allow", "identity-based policy")) != ()
 
     def test_of_a_denial_the_denying_statement_is_told(self) -> None:
-        """A denial is decided by the statement that denies; without one no statement decides."""
+        """The statement that denies decides a denial; if no statement denies, none decides."""
         denied = outcome(
             asked(), given(trust=TRUSTS_ALICE, identity=identity(allow("sts:*", Sid="Yes"), deny("sts:*", Sid="No")))
         )

@@ -1,4 +1,4 @@
-"""Parsing a case file into cases, or into all its problems with lines."""
+"""Parse a case file into cases, or report all its problems with lines."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ NO_SAY = "a trust policy has no say in s3:GetObject: the resource's own policy i
 
 
 def table(text: str) -> CaseTable:
-    """The parsed case file."""
+    """Return the parsed case file."""
     return read_cases(parse_yaml(dedent(text), "cases.yaml"), "cases.yaml")
 
 
 def case(keys: str, *, before: str = "") -> Case:
-    """The only case of a minimal file with these additional keys."""
+    """Return the only case of a minimal file with these additional keys."""
     cases = table(f"{before}{LEAST}" + "".join(f"    {line}\n" for line in dedent(keys).splitlines()))
     assert cases.problems == ()
     (only,) = cases.cases
@@ -39,7 +39,7 @@ def case(keys: str, *, before: str = "") -> Case:
 
 
 def problems(text: str) -> list[tuple[int, str, str]]:
-    """Line, path and message of each problem."""
+    """Return line, path and message of each problem."""
     return [(problem.where.line, problem.path, problem.message) for problem in table(text).problems]
 
 
@@ -74,7 +74,7 @@ class TestQuestion:
         assert (len(case_file.cases), case_file.problems) == (1, ())
 
     def test_the_account_of_a_resource_is_in_its_arn_or_said(self) -> None:
-        """A resource's account is in its ARN, or is given, or else the caller's (a bucket's ARN has none)."""
+        """A resource's account comes from its ARN, from the case, or else from the caller (a bucket's ARN has none)."""
         bucket = "action: s3:GetObject\nresource: arn:aws:s3:::bucket/key\n"
 
         assert case("").asked.resource_account == "111122223333"
@@ -82,7 +82,7 @@ class TestQuestion:
         assert case(bucket + "resource_account: '000011112222'").asked.resource_account == "000011112222"
 
     def test_a_role_has_a_path_and_an_id(self) -> None:
-        """A role caller may have the path and unique id that its session's ARN lacks."""
+        """A case can give the path and unique ID of a role caller, which its session's ARN lacks."""
         read_case = case(
             """\
             principal:
@@ -96,9 +96,9 @@ class TestQuestion:
         assert read_case.unique_id == "AROAEXAMPLE0000000001"
 
     def test_context_keys_add_up_and_the_cases_own_win(self) -> None:
-        """Context keys of defaults and case are merged ignoring case, and the case overrides.
+        """Context keys of defaults and case are merged ignoring case; the case's keys take precedence.
 
-        null removes a key, a list is several values, and numbers keep their text.
+        null removes a key, a list means several values, and numbers keep their text.
         """
         before = "x-common: &common {a:A: one, b:B: 007}\n"
         text = f"{before}{LEAST}".replace("defaults:", "defaults:\n  context: *common")
@@ -112,7 +112,7 @@ class TestPolicies:
     """The policies of a case."""
 
     def test_files_documents_and_names_are_told_apart(self) -> None:
-        """A policy is a file, an inline document, or a name under `policies` for either."""
+        """A policy is given as a file, as an inline document, or as a name under `policies` that refers to either."""
         before = "policies:\n  all: {Version: '2012-10-17'}\n  other: elsewhere.json\n"
         read_case = case("identity: [all, other, file.json, {Version: x}]", before=before).policies["identity"]
 
@@ -136,14 +136,14 @@ class TestPolicies:
         assert [len(policies) for policies in layers] == [1, 2]
 
     def test_null_says_that_there_is_none(self) -> None:
-        """null says that there is no such policy; a place that is not mentioned may be read from elsewhere."""
+        """null means that no such policy exists; a place that the case omits may be read from another source."""
         read_case = case("identity: null").policies
 
         assert read_case["identity"] == ()
         assert "boundary" not in read_case
 
     def test_a_resources_policy_stands_in_for_the_trust_policy_of_the_defaults(self) -> None:
-        """A case's resource policy replaces the default trust policy if the resource is no role."""
+        """A case's resource policy replaces the default trust policy if the resource is not a role."""
         question = "action: s3:GetObject\nresource: arn:aws:s3:::b/k\n"
         both = LEAST.replace("defaults:", "defaults:\n  resource_policy: any.json")
 
@@ -156,7 +156,7 @@ class TestExpectation:
     """The expected answer."""
 
     def test_the_type_may_be_named_as_aws_does(self) -> None:
-        """`decided_by` accepts the key of a place or AWS's name of the policy type."""
+        """`decided_by` accepts the key of a place or AWS's name for the policy type."""
         by_key = case("decided_by: trust\nsid: Team\nline: 7").expected
         by_words = case("decided_by: role trust policy").expected
 
@@ -165,7 +165,7 @@ class TestExpectation:
 
 
 class TestProblems:
-    """All problems are reported at once, in the order of the file."""
+    """The parser reports all problems at once, in the order of the file."""
 
     def test_every_problem_is_told_with_its_line_and_path(self) -> None:
         """Problems in defaults, policies and cases are reported with line and path."""
@@ -212,7 +212,7 @@ class TestProblems:
         ]
 
     def test_an_expectation_is_looked_at_when_it_is_there(self) -> None:
-        """An unknown policy type in `decided_by` and a `line` that is no number are problems."""
+        """An unknown policy type in `decided_by` and a `line` that is not a number are problems."""
         assert problems(f"{LEAST}    decided_by: luck\n    line: third\n") == [
             (9, "cases[0].decided_by", "`luck` is not a type of policy"),
             (10, "cases[0].line", "`third` is not the number of a line"),
@@ -237,7 +237,7 @@ class TestProblems:
         ],
     )
     def test_what_can_not_be_asked_is_refused(self, keys: str, path: str, message: str) -> None:
-        """A question that cannot be asked is one problem, on its line."""
+        """A question that cannot be evaluated is one problem, reported at its line."""
         lines = "".join(f"    {line}\n" for line in keys.splitlines())
         problem_list = problems(f"{LEAST}{lines}")
 
@@ -258,7 +258,7 @@ class TestProblems:
         assert problems("cases: [\n  {") == [(3, "", problems("cases: [\n  {")[0][2])]
 
     def test_keys_of_ones_own_are_left_alone(self) -> None:
-        """Keys that begin with `x-` are ignored: they can hold YAML anchors."""
+        """Keys that begin with `x-` are ignored, so that they can contain YAML anchors."""
         assert problems(f"x-mine: {{a: 1}}\n{LEAST}") == []
 
     def test_a_problem_in_the_defaults_is_told_once(self) -> None:

@@ -1,4 +1,4 @@
-"""Unknown policies and context keys make an answer unknown exactly if they could change it."""
+"""Unknown policies and context keys make an outcome unknown exactly if they could change it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOTHING: PolicySet = given(identity=None)
 
 
 def verdict(found: PolicySet, *unread: str) -> str:
-    """The verdict on alice's request to read a secret."""
+    """Return the verdict on alice's request to read a secret."""
     return outcome(READ, found, *[Unread(place, "denied") for place in unread]).verdict  # type: ignore[arg-type]
 
 
@@ -34,7 +34,7 @@ def test_what_is_unread_may_allow_or_deny() -> None:
 
 
 def test_at_best_what_is_unread_is_in_the_callers_favour() -> None:
-    """`at_best` is the answer in which every unread policy favours the caller."""
+    """`at_best` is the outcome if every unread policy favours the caller."""
     denies = given(identity=identity(deny()))
     unread = Unread("identity", "denied"), Unread("boundary", "denied")
 
@@ -52,7 +52,7 @@ def test_limits_only_take_away() -> None:
 
 
 def test_a_session_policy_that_is_unread_limits_a_session() -> None:
-    """An unread session policy may limit a role session; a federated user may have no other policy."""
+    """An unread session policy may limit a role session; a federated user may have no policy but the session policy."""
     for caller in (f"arn:aws:iam::{ACCOUNT}:role/App", f"arn:aws:sts::{ACCOUNT}:federated-user/bob"):
         question = READ._replace(principal=read_caller(caller))
 
@@ -61,7 +61,7 @@ def test_a_session_policy_that_is_unread_limits_a_session() -> None:
 
 
 def test_the_policy_of_a_resource_may_name_the_caller() -> None:
-    """An unread resource policy may name the caller, so only an explicit deny is certain."""
+    """An unread resource policy may name the caller, so that only an explicit deny is certain."""
     assert verdict(NOTHING, "resource") == "unknown"
     assert verdict(given(identity=identity(allow())), "resource") == "unknown"
     assert verdict(given(identity=identity(deny())), "resource") == "explicit-deny"
@@ -86,7 +86,7 @@ def test_whether_there_is_a_boundary_is_open_too() -> None:
 
 
 def test_what_is_not_consulted_is_not_told_of() -> None:
-    """Unread policies that are not consulted are not listed: a root user's own, and all for GetCallerIdentity."""
+    """Unread policies that AWS does not consult are not listed: a root user's own, and all for GetCallerIdentity."""
     root = asked("s3:ListAllMyBuckets", "*", f"arn:aws:iam::{ACCOUNT}:root")
     unread = [Unread("identity", "denied"), Unread("boundary", "denied")]
 
@@ -96,12 +96,12 @@ def test_what_is_not_consulted_is_not_told_of() -> None:
 
 
 class TestContext:
-    """Context keys with unknown values."""
+    """Context keys whose values are unknown."""
 
     TAGS = Unread("context", "GetUser was denied", ("aws:principaltag/", "aws:userid"))
 
     def test_a_condition_on_an_unknown_key_leaves_both_answers_open(self) -> None:
-        """A condition on an unknown key makes both Allow and Deny uncertain; other keys' conditions still count."""
+        """A condition on an unknown key makes both Allow and Deny uncertain; conditions on known keys still decide."""
         team = {"StringEquals": {"aws:PrincipalTag/team": "core"}}
         expected_values = {**team, "Bool": {"aws:SecureTransport": "false"}}
         allows = given(trust=trusting({"AWS": ACCOUNT}, Condition=team), identity=ALLOWS)
@@ -113,7 +113,7 @@ class TestContext:
         assert outcome(asked(), denies, self.TAGS).verdict == "unknown"
 
     def test_a_key_that_the_author_says_is_known(self) -> None:
-        """A key that the case gives is known, ignoring case."""
+        """A key that the case gives is known, whatever its case."""
         team = {"StringEquals": {"aws:PrincipalTag/team": "core"}}
         policies = given(trust=trusting({"AWS": ACCOUNT}, Condition=team), identity=ALLOWS)
         question = asked()._replace(context={"AWS:PrincipalTag/Team": ("core",)})
@@ -121,7 +121,7 @@ class TestContext:
         assert outcome(question, policies, self.TAGS).verdict == "allow"
 
     def test_a_variable_needs_a_value_too(self) -> None:
-        """A policy variable needs a known value, in a resource as in a condition's value."""
+        """A policy variable is certain only if its value is known, in a resource as in a condition's value."""
         own = identity(allow("secretsmanager:*", "arn:aws:secretsmanager:*:*:secret:${aws:userid}"))
         resource = given(identity=own)
         value = {"StringEquals": {"sts:RoleSessionName": "${aws:PrincipalTag/name}"}}
@@ -132,13 +132,13 @@ class TestContext:
         assert outcome(asked(sts__RoleSessionName="x"), condition, self.TAGS).verdict == "unknown"
 
     def test_keys_that_no_statement_looks_at_are_not_told_of(self) -> None:
-        """Unknown keys that no statement reads are not listed and change nothing."""
+        """Unknown keys that no statement reads are not listed and do not change the outcome."""
         answer = outcome(asked(), given(trust=TRUSTS_ACCOUNT, identity=ALLOWS), self.TAGS)
 
         assert (answer.verdict, answer.unread) == ("allow", ())
 
     def test_a_statement_about_another_action_does_not_matter(self) -> None:
-        """An unknown key in a statement on another action changes nothing."""
+        """An unknown key in a statement on another action does not change the outcome."""
         other = identity(allow("sts:*"), deny("s3:*", Condition={"Null": {"aws:PrincipalTag/team": "true"}}))
 
         assert outcome(asked(), given(trust=TRUSTS_ACCOUNT, identity=other), self.TAGS).verdict == "allow"
