@@ -78,7 +78,7 @@ def compile_actions(patterns_written: Sequence[str], *, is_negated: bool) -> Act
     for text in patterns_written:
         lower = lower_case(text)
         if "*" in lower or "?" in lower:
-            # A literal action never holds `${...}` as a variable: those work in Resource and Condition only.
+            # `${...}` is no variable in an action: policy variables work in Resource and Condition only.
             tests.append(compile_glob(_wildcards_only(lower)))
         else:
             exact.add(lower)

@@ -13,7 +13,7 @@ from dsops.policy.language.tokens import ANY_ONE, ANY_RUN, PolicyVariable, Resol
 Predicate = Callable[[str], bool]
 
 
-def anything(text: str) -> bool:  # A test that takes a text
+def anything(text: str) -> bool:  # noqa: ARG001 - a predicate takes the text
     """The test for `*`: match any text."""
     return True
 

@@ -101,7 +101,10 @@ class Needs(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """The facts for `Needs` from one source. A field is None if the fact was not needed or the source does not have it."""
+    """The facts for `Needs` from one source.
+
+    A field is None if the fact was not needed or the source does not have it.
+    """
 
     caller: Attached | None = None
     role: Attached | None = None

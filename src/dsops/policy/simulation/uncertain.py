@@ -27,7 +27,9 @@ class Unread(NamedTuple):
     place: Place | Literal["context"]
     why: str
     keys: tuple[str, ...] = ()
-    """For the place `context`: the condition keys in lower case. A key that ends in `/` stands for all keys with that prefix.
+    """For the place `context`: the condition keys in lower case.
+
+    A key that ends in `/` stands for all keys with that prefix.
     """
 
 
