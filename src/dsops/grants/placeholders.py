@@ -18,7 +18,7 @@ class Placeholder(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The placeholder in plain JSON, where policies have no variables: a text that no ARN or request can contain."""
+        """The placeholder as text in plain JSON, which no ARN or request can contain."""
         return f"<{self.name.replace('_', ' ')}>"
 
 

@@ -85,7 +85,7 @@ class PlanSessions:
         return await self._obtain_once(step.fingerprint, issue, step)
 
     async def below(self, step: Step) -> Obtained:
-        """Return the credentials that sign a step's calls: another step's session, or its profile's base credentials."""
+        """Return the credentials that sign a step's calls: another step's session, or base credentials."""
         if step.credentials_from:
             return await self.of_step(step.credentials_from)
         return await self.base(step.profile)

@@ -21,7 +21,10 @@ def texts_of(step: Step, name: str) -> list[str]:
 
 
 def pick(value: Secret, field: str, subject: str) -> Secret | DsopsError:
-    """Return the field of a JSON value ("" for the whole value), or the error. `subject` names the secret in the error."""
+    """Return the field of a JSON value ("" for the whole value), or the error.
+
+    `subject` names the secret in the error.
+    """
     if not field:
         return value
     try:

@@ -12,7 +12,10 @@ T = TypeVar("T")
 
 
 class CallerDescription:
-    """The caller behind a token or SAML response: its source (`the token in ./token`), a noun (`token`), its subject."""
+    """The caller behind a token or SAML response.
+
+    `source` is `the token in ./token`, `noun` is `token`, and `subject` is the subject for messages.
+    """
 
     def __init__(self, source: str, noun: str, subject: str, speaks_of: tuple[str, str, str]) -> None:
         self.source = source
