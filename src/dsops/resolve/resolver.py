@@ -39,7 +39,9 @@ class Trial(NamedTuple):
     """The results of a trial of the whole plan."""
 
     sessions: Mapping[str, Credentials | DsopsError]
-    """The session of each step that issues one, or the error. Sessions that fail for the same reason share one error.
+    """The session of each step that issues one, or the error.
+
+    Sessions that fail for the same reason share one error.
     """
     outcomes: Mapping[str, _Outcomes | DsopsError]
     """Value or error of each reference, by step that variables read from; one error if the whole read failed."""

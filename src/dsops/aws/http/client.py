@@ -51,7 +51,9 @@ class Client(NamedTuple):
 
     runtime: Runtime
     skews: dict[str, float]
-    """The seconds by which each host's clock is ahead of ours, learnt from refusals. All copies of the client share it.
+    """The seconds by which each host's clock is ahead of ours, learnt from refusals.
+
+    All copies of the client share it.
     """
     known_services: KnownServices
     """The rate limits of services that refused or failed.
@@ -64,7 +66,9 @@ class Client(NamedTuple):
     attempts: int
     """The maximum number of attempts when the service fails. Throttling is retried until the total timeout."""
     sandboxes: set[str]
-    """The URLs of endpoints whose last response came from the local dsops sandbox. All copies of the client share it.
+    """The URLs of endpoints whose last response came from the local dsops sandbox.
+
+    All copies of the client share it.
     """
 
     def skew_seconds(self, endpoint: Endpoint) -> float:

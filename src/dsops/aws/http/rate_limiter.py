@@ -17,7 +17,9 @@ _LEAST_RATE = 0.5
 
 _KEPT_RATE = 0.7
 _GROWTH = 0.4
-"""The growth factor of the curve (AWS SDKs and Tools Reference Guide, "Retry behavior"; the curve is that of RFC 9438).
+"""The growth factor of the curve, which is that of RFC 9438.
+
+Source: AWS SDKs and Tools Reference Guide, "Retry behavior".
 """
 
 _TOKENS_AFTER_REFUSAL = 0.5

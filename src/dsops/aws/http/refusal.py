@@ -27,7 +27,9 @@ _THROTTLING = frozenset(
     """.split()
 )
 TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
-"""HTTP statuses that are retried. 501 is not among them: a server that lacks a feature will not have it a second later.
+"""HTTP statuses that are retried.
+
+501 is not among them: a server that lacks a feature will not have it a second later.
 """
 
 # Temporary failures with status 400; AWS documents the last one as worth a retry.

@@ -98,7 +98,9 @@ class Bounds(NamedTuple):
     until: float
     """The deadline, by the runtime's monotonic clock."""
     attempts: int
-    """The maximum number of attempts when the service fails or is unreachable; 1 means no retry, even after throttling.
+    """The maximum number of attempts when the service fails or is unreachable.
+
+    1 means no retry, even after throttling.
     """
     is_once: bool
     """Whether the call goes to the head of the queue, because its MFA code expires within half a minute."""

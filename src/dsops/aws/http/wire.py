@@ -51,7 +51,9 @@ class WireRequest(NamedTuple):
 
     method: str
     url: str
-    """The URL. Path and query are percent-encoded, without `//` or `.` segments, because the URL is signed as written.
+    """The URL that is requested and signed.
+
+    Path and query are percent-encoded, without `//` or `.` segments, because it is signed as written.
     """
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""

@@ -32,7 +32,9 @@ class RefusedCall(NamedTuple):
     is_by_files: bool = False
     """Whether some policies come from files, which may differ from the policies in AWS."""
     unknown_keys: tuple[str, ...] = ()
-    """The condition keys whose values in the call are unknown. A key that ends in `/` stands for all with that prefix.
+    """The condition keys whose values in the call are unknown.
+
+    A key that ends in `/` stands for all with that prefix.
     """
 
     def is_known(self, key: str) -> bool:

@@ -48,7 +48,9 @@ class Policies(NamedTuple):
     resource_control: tuple[tuple[Policy, ...], ...] = ()
     """The RCPs by level for the resource's account, each with RCPFullAWSAccess; only for services that support RCPs."""
     must_resource_allow: bool = False
-    """Whether the resource's policy must allow even in its own account, as for a KMS key. A trust policy always must.
+    """Whether the resource's policy must allow even in its own account, as for a KMS key.
+
+    A trust policy always must.
     """
 
     def all_policies(self) -> Iterator[Policy]:

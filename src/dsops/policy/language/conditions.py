@@ -51,8 +51,7 @@ class Condition(NamedTuple):
     line: int
     parsed: Operator
     test: Test
-    """The compiled test: it takes a context with keys in lower case; None means an unreadable value.
-    """
+    """The compiled test: it takes a context with keys in lower case; None means an unreadable value."""
 
     def __repr__(self) -> str:
         return f"Condition({self.operator!r}, {self.key!r}, {self.shown_values!r}, line={self.line})"

@@ -23,8 +23,7 @@ class Statement(NamedTuple):
     principals: Principals | None
     actions: Actions
     resources: ResourceElement | None
-    """The Resource element; None in a trust policy, or in a resource policy that means its own resource.
-    """
+    """The Resource element; None in a trust policy, or in a resource policy that means its own resource."""
     conditions: tuple[Condition, ...]
     line: int
 

@@ -129,7 +129,9 @@ _FITTING: Final = {
     "Binary": {"Binary", "String"},
     "Bool": {"Bool", "String"},
 }
-"""The key types that each operator can compare, by the prefix of the operator's name. Text operators compare any type.
+"""The key types that each operator can compare, by the prefix of the operator's name.
+
+Text operators compare any type.
 """
 
 

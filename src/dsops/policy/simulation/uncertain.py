@@ -42,7 +42,9 @@ class Answers(NamedTuple):
     unread: tuple[Unread, ...]
     """The unread facts that affect this request."""
     at_best: Decision
-    """The decision if everything unread were in the caller's favour. If it denies, the request is denied in any case.
+    """The decision if everything unread were in the caller's favour.
+
+    If it denies, the request is denied in any case.
     """
     at_worst: Decision
     """The decision if everything unread were against the caller."""
