@@ -27,7 +27,7 @@ _THROTTLING = frozenset(
     """.split()
 )
 TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
-"""HTTP statuses that are retried.
+"""HTTP statuses of temporary failures, which are retried.
 
 501 is not among them: a server that lacks a feature will not have it a second later.
 """

@@ -217,4 +217,7 @@ def completer_of(
 FindSecretsManager = Callable[[str, str], Sequence[SecretsManagerClient]]
 """A function that takes account and region, and returns a client for each of the credentials that can read there."""
 FindKms = Callable[[str, str], Sequence[Kms]]
-"""The same for KMS, where only the key's own account can read its policy."""
+"""A function that takes account and region, and returns KMS clients.
+
+Only the account that owns a key can read the key's policy.
+"""
