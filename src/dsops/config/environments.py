@@ -117,7 +117,7 @@ class _Merger:
 
 
 class _Reader:
-    """Reads single variables."""
+    """Reads and checks one variable at a time."""
 
     def __init__(self, references: References, problems: Problems) -> None:
         self._references = references

@@ -22,7 +22,7 @@ class FaultLocation(NamedTuple):
     store: str
     """The store of the hop, or the store that reads."""
     hop: int
-    """The number of the hop: 1 for a session that the base credentials sign for, 0 for the base credentials."""
+    """The number of the hop: 1 if the base credentials sign the request, 0 for the base credentials themselves."""
     policy_type: str
     """The policy type as AWS's error messages name it; "" where no policy decides."""
     of: str

@@ -260,7 +260,7 @@ def _identity(caller: ChainCaller) -> CallerIdentity:
 
 
 def _session(step: Step, caller: ChainCaller | None) -> ChainCaller | None:
-    """Return the caller that the step's session is; None if it can't be determined."""
+    """Return the session that the step issues, as a caller; None if it can't be determined."""
     role = parse_arn(str(step.settings.get("role_arn", "")))
     if role is not None:
         name = str(step.settings.get("role_session_name", ""))

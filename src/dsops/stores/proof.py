@@ -14,7 +14,7 @@ T = TypeVar("T")
 class CallerDescription:
     """The caller behind a token or SAML response.
 
-    `source` is `the token in ./token`, `noun` is `token`, and `subject` is the subject for messages.
+    `source` and `noun` are words for messages, such as `the token in ./token` and `token`.
     """
 
     def __init__(self, source: str, noun: str, subject: str, speaks_of: tuple[str, str, str]) -> None:

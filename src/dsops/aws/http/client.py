@@ -74,7 +74,7 @@ class Client(NamedTuple):
     def skew_seconds(self, endpoint: Endpoint) -> float:
         """Return the seconds by which the endpoint's clock is ahead of ours.
 
-        0 until a refusal has shown a difference.
+        The result is 0 until a refusal has shown a difference.
         """
         return self.skews.get(endpoint.url, 0.0)
 

@@ -95,7 +95,7 @@ _CODES: Final = {
 
 
 def _is_guess(broken: Broken, about: RefusedCall, unread: frozenset[str]) -> bool:
-    """Whether the refusal may be due to a made-up ARN of a secret or key, while a statement matches the real ARN."""
+    """Whether a statement may match the real ARN of the secret or key, which was guessed here."""
     if not about.request.resource.endswith((UNKNOWN_SUFFIX, UNKNOWN_KEY)) or broken.effect == "ExplicitDeny":
         return False
     if broken.found is None:

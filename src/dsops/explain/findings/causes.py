@@ -1,4 +1,4 @@
-"""Describe the place that refused: the cause as a stable word, a sentence, and required and actual values."""
+"""Determine the cause of a refusal: a stable word, a sentence, and the required and actual values."""
 
 from __future__ import annotations
 

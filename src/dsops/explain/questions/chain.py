@@ -38,7 +38,7 @@ class Chains:
         self._keys: dict[int, AsyncOnce[ChainKeys | None]] = {}
 
     def hop(self, step: Step) -> int:
-        """Return the number of the hop: 1 for a session that the base credentials sign for, 2 for the next."""
+        """Return the number of the step's hop: 1 if the base credentials sign its request, 2 for the next hop."""
         below = self.plan.steps.get(step.credentials_from)
         own = 1 if step.session_action else 0
         return own + self.hop(below) if below is not None else own

@@ -33,7 +33,7 @@ def is_opened(step: Step) -> bool:
 
 
 def opened_caller(step: Step, identity: CallerIdentity) -> ChainCaller | None:
-    """Return the caller that such a step's session is; None if policies can't name it."""
+    """Return the session that the step opens, as a caller; None if policies can't name it."""
     caller = session_caller(step, identity, None)
     if caller is None:
         return None

@@ -60,7 +60,7 @@ def base_caller(identity: CallerIdentity, *, is_temporary: bool) -> ChainCaller 
 
 
 def session_caller(step: Step, identity: CallerIdentity, before: ChainCaller | None) -> ChainCaller | None:
-    """Return the caller that the step's session is. `before` is the caller of the step's request."""
+    """Return the session that the step issues, as a caller. `before` is the caller of the step's request."""
     settings = step.settings
     principal = _principal(identity, str(settings.get("role_arn", "")))
     if principal is None:

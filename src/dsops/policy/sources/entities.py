@@ -36,7 +36,7 @@ class Known(NamedTuple):
     trust: Policy | None = None
     identity: tuple[Policy, ...] = ()
     unread_identity: str = ""
-    """Why some of the entity's policies are missing; "" when none is."""
+    """Why some of the entity's policies are missing; "" when all are present."""
     boundary: Policy | None = None
     unread_boundary: str = ""
     unread_trust: str = ""
